@@ -1,0 +1,198 @@
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+use crate::{
+    base::{Frame, PortId, Tag, VirtualTime},
+    diag::Report,
+    record::{Answer, Arrival, Event},
+    scenario::{Case, LinkSet, Object},
+};
+
+/// A way to carry scenarios out.
+pub trait Backend: Send + Sync {
+    /// Its name on the command line: `netns`, `sim`, `qemu`.
+    fn name(&self) -> &'static str;
+
+    /// What it can do on this machine; asked once.
+    ///
+    /// # Errors
+    /// When it can do nothing here.
+    fn probe(&self) -> Result<Capabilities, BackendError>;
+
+    /// Builds the world of a case: its interfaces, netdevs and chardevs, not yet its objects.
+    ///
+    /// # Errors
+    /// When the case can't be built here; see [`BackendError`].
+    fn open(&self, case: &Case) -> Result<Box<dyn World>, BackendError>;
+}
+
+/// What a backend can do on this machine.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Capabilities {
+    /// Names that a scenario's `requires` may use: `tap`, `host-stack`, `af-packet`, `vhost`.
+    pub has: Vec<&'static str>,
+}
+
+/// Something that a case needs and this backend has not.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Missing(pub String);
+
+/// Why a world could not be built.
+#[derive(Debug, thiserror::Error)]
+pub enum BackendError {
+    /// The case is skipped with this reason.
+    #[error("{0}")]
+    Missing(#[from] Missing),
+    /// The backend can run nothing on this machine.
+    #[error("the {backend} backend can't run here: {reason}")]
+    Unavailable {
+        /// Its name.
+        backend: &'static str,
+        /// Why.
+        reason: String,
+        /// How to repair it.
+        remedy: String,
+    },
+    /// The case's environment is wrong: it can't be built as written.
+    #[error("{0}")]
+    Case(Box<Report>),
+    /// The kernel refused something that should have worked.
+    #[error("{what}: {source}")]
+    System {
+        /// What was tried.
+        what: String,
+        /// What the kernel said.
+        source: std::io::Error,
+    },
+}
+
+/// A case's world. It lives on one thread and never leaves it.
+pub trait World {
+    /// Does one thing and returns when it has been done; what it causes is carried further by
+    /// [`World::settle`]. A command's answer is here unless the machine is frozen; then it is among
+    /// the observations of a later [`World::settle`].
+    ///
+    /// # Errors
+    /// When the world itself failed, not when the action was refused.
+    fn act(&mut self, action: Action<'_>) -> Result<Option<Answer>, BackendError>;
+
+    /// Carries everything as far as it goes: until one pass over all sources brings no input and
+    /// no timer is due.
+    ///
+    /// # Errors
+    /// When the world itself failed.
+    fn settle(&mut self, deadline: Deadline) -> Result<Settled, BackendError>;
+
+    /// What came out and what happened since the last call.
+    fn observe(&mut self) -> Observations;
+
+    /// The machine's clock.
+    fn now(&self) -> VirtualTime;
+
+    /// Waits until something arrives from the kernel's own timers, or `until`; then settles.
+    ///
+    /// # Errors
+    /// When the world itself failed.
+    fn wait(&mut self, until: Instant) -> Result<Settled, BackendError>;
+
+    /// Takes the world down and says what was still on its way.
+    fn finish(self: Box<Self>) -> Residue;
+}
+
+/// One thing that a scenario does. The frames of a `send` are separate actions.
+#[derive(Clone, Copy, Debug)]
+pub enum Action<'a> {
+    /// An object is created.
+    ObjectAdd(&'a Object),
+    /// A QMP command.
+    Qmp {
+        /// Its name.
+        command: &'a str,
+        /// Its arguments.
+        args: &'a serde_json::Map<String, serde_json::Value>,
+    },
+    /// A frame is sent at a port; on a chardev port it is framed first.
+    Send {
+        /// The port.
+        port: &'a PortId,
+        /// The frame.
+        frame: &'a Frame,
+        /// Its number.
+        tag: Tag,
+        /// On a chardev port: the most bytes of one write.
+        chunk: Option<usize>,
+    },
+    /// Bytes are written to a chardev's far end.
+    Write {
+        /// The chardev's port.
+        port: &'a PortId,
+        /// The bytes.
+        data: &'a Bytes,
+        /// The most bytes of one write.
+        chunk: Option<usize>,
+    },
+    /// A client connects to the chardev.
+    ChardevOpen(&'a PortId),
+    /// The far end closes.
+    ChardevClose {
+        /// The chardev's port.
+        port: &'a PortId,
+        /// Only its sending direction.
+        half: bool,
+    },
+    /// The far end no longer reads.
+    ChardevStall(&'a PortId),
+    /// The far end reads again.
+    ChardevResume(&'a PortId),
+    /// The host's interface changes.
+    LinkSet(&'a LinkSet),
+    /// The host's interface is deleted.
+    LinkDel(&'a PortId),
+    /// The machine's clock moves; timers fire in order on the way.
+    Advance(Duration),
+}
+
+/// When a run must be over, on the wall clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Deadline(pub Option<Instant>);
+
+impl Deadline {
+    /// Whether it is over.
+    #[must_use]
+    pub fn passed(self) -> bool {
+        self.0.is_some_and(|at| Instant::now() >= at)
+    }
+}
+
+/// How [`World::settle`] ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Settled {
+    /// Nothing moves any more.
+    Idle,
+    /// More than 100,000 machine inputs in one step; the cycle, place by place.
+    Storm(Vec<String>),
+    /// The deadline passed, or the run was interrupted.
+    Late,
+}
+
+/// What came out of a world.
+#[derive(Clone, Debug, Default)]
+pub struct Observations {
+    /// In each port's order.
+    pub arrivals: Vec<Arrival>,
+    /// In order.
+    pub events: Vec<Event>,
+    /// Answers that came late, from a machine that had been frozen.
+    pub answers: Vec<Answer>,
+}
+
+/// What was still on its way when a world was taken down.
+#[derive(Clone, Debug, Default)]
+pub struct Residue {
+    /// Drops of frames that waited in queues, reassemblers and pipes.
+    pub events: Vec<Event>,
+    /// What could not be taken down; each is a failure of the run.
+    pub errors: Vec<String>,
+}

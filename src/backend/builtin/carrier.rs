@@ -1,0 +1,56 @@
+use std::{io, time::Instant};
+
+use crate::{
+    base::{Direction, Frame, NetdevId, PortId},
+    record::{DropReason, Event},
+    scenario::LinkSet,
+};
+
+/// The interfaces of a case, real or modelled: TAPs, links and bridges, and nothing above them.
+///
+/// A carrier is built for a case and has, for each TAP: its queue towards the guest (what a read of
+/// the TAP's descriptor gives), a recorder of what the host's stack receives on it, and, from
+/// [`Carrier::capture`] on, the machine's packet socket.
+pub(crate) trait Carrier {
+    /// The guest's side of a TAP sends: a write to its descriptor.
+    fn send_from_guest(&mut self, netdev: &NetdevId, frame: &Frame) -> Result<(), DropReason>;
+
+    /// The host's side sends: at `ID.host` what the stack would send on the TAP, at a link's end
+    /// what an application would send there.
+    fn send_from_host(&mut self, port: &PortId, frame: &Frame) -> Result<(), DropReason>;
+
+    /// The machine's packet socket on a TAP sends. `vnet` says whether the frame's virtio-net
+    /// header is handed to the kernel (`PACKET_VNET_HDR`) or must be all zero.
+    fn inject(&mut self, netdev: &NetdevId, frame: &Frame) -> Result<(), DropReason>;
+
+    /// Opens or closes the machine's packet socket on a TAP. What it had not yet read is lost.
+    fn capture(&mut self, netdev: &NetdevId, on: bool) -> io::Result<()>;
+
+    /// Takes everything that has arrived, each source in its own order, without waiting.
+    fn drain(&mut self, arrived: &mut Vec<Carried>) -> io::Result<()>;
+
+    /// Waits until something may have arrived, or `until`.
+    fn wait(&mut self, until: Instant) -> io::Result<()>;
+
+    /// Changes an interface, and waits until the kernel has carried the change out.
+    fn link_set(&mut self, change: &LinkSet) -> io::Result<()>;
+
+    /// Deletes the interface of a host port or a link's end.
+    fn link_del(&mut self, port: &PortId) -> io::Result<()>;
+
+    /// Takes everything down; what failed is said, and the rest is taken down all the same.
+    fn finish(&mut self) -> Vec<String>;
+}
+
+/// What a carrier brings.
+#[derive(Debug)]
+pub(crate) enum Carried {
+    /// A frame for the guest, read from a TAP.
+    ToGuest { netdev: NetdevId, frame: Frame },
+    /// A frame that the host's stack received on a TAP, or that arrived at a link's end.
+    ToHost { port: PortId, frame: Frame },
+    /// A copy from the machine's packet socket on a TAP.
+    Captured { netdev: NetdevId, direction: Direction, frame: Frame },
+    /// ENETDOWN, drop counters, MSG_TRUNC: something that explains.
+    Said(Event),
+}

@@ -1,0 +1,6 @@
+//! A [`World`](super::World) around machines: virtual clock, chardev pipes, storm limit, over a
+//! [`Carrier`] of which there are two.
+
+mod carrier;
+
+pub(crate) use carrier::{Carried, Carrier};

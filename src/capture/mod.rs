@@ -1,0 +1,1 @@
+//! pcap and pcapng, over [`std::io::Read`] and [`std::io::Write`].

@@ -1,0 +1,8 @@
+//! Diagnostics: codes, positions and reports. Each part's error type implements [`Diagnose`]; only
+//! this part knows how a report is drawn.
+
+mod code;
+mod report;
+
+pub use code::Code;
+pub use report::{Diagnose, Label, Report, Severity, Source, Span};

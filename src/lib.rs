@@ -1,0 +1,33 @@
+//! tapwright runs a *scenario*, a YAML file that says in QEMU's own words which netdevs, chardevs
+//! and filters exist, what is sent and when, and compares every packet that comes out anywhere with
+//! a reviewed snapshot.
+//!
+//! The parts, from the top down; a part imports only what stands below it (`cargo xtask arch`):
+//!
+//! - [`cli`]: one file for each command.
+//! - [`report`]: consumers of run events: terminal, JSON lines.
+//! - [`runner`]: selection, scheduling, deadlines, and the one executor for all backends.
+//! - [`snapshot`]: labels, text and comparison of transcripts; the store of snapshot files.
+//! - [`backend`]: what carries a scenario out: real namespaces and TAPs, or memory.
+//! - [`machine`]: QEMU's net layer as a pure state machine.
+//! - [`scenario`]: the language, from YAML to a checked case.
+//! - [`record`]: transcripts, as data.
+//! - [`capture`]: pcap and pcapng.
+//! - [`frame`]: building, reading, masking, comparing and printing packets.
+//! - [`base`]: names, times, directions, profiles, quirks.
+//! - [`diag`]: codes, positions, reports.
+//! - [`sys`]: the only unsafe code: TAPs, packet sockets, namespaces.
+
+pub mod backend;
+pub mod base;
+pub mod capture;
+pub mod cli;
+pub mod diag;
+pub mod frame;
+pub mod machine;
+pub mod record;
+pub mod report;
+pub mod runner;
+pub mod scenario;
+pub mod snapshot;
+pub mod sys;

@@ -1,0 +1,293 @@
+use bytes::Bytes;
+use serde_json::Value;
+
+use crate::{
+    base::{ChardevId, Direction, Frame, NetdevId, ObjectId, Profile, Tag},
+    record::{Event, Outcome},
+};
+
+/// What a machine is made of before its first command: QEMU's `-netdev` and `-chardev` options.
+/// Objects come afterwards, as commands.
+#[derive(Clone, Debug, Default)]
+pub struct Config {
+    /// The QEMU that is modelled.
+    pub profile: Profile,
+    /// In the order of the command line.
+    pub netdevs: Vec<NetdevConfig>,
+    /// In the order of the command line.
+    pub chardevs: Vec<ChardevConfig>,
+    /// Objects that exist from the start and hold nothing: `iothread`s.
+    pub iothreads: Vec<ObjectId>,
+}
+
+/// A net client: a netdev, a hub port or a guest's NIC.
+#[derive(Clone, Debug)]
+pub struct NetdevConfig {
+    /// Its id; ids that a scenario can't write begin with `#`.
+    pub id: NetdevId,
+    /// What it is.
+    pub kind: NetdevKind,
+    /// The client it is joined to, for a hub port made with `netdev=` or a NIC.
+    pub peer: Option<NetdevId>,
+}
+
+/// The kinds of net client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NetdevKind {
+    /// `-netdev tap`; its frames come and go as [`Input::NetdevFrame`] and [`Output::NetdevFrame`].
+    Tap {
+        /// `queues=`; more than one is refused by filters.
+        queues: u16,
+        /// The kernel carries its frames: they never enter the machine.
+        vhost: bool,
+        /// Bytes of the virtio-net header in front of each frame; 0, 10 or 12.
+        vnet_hdr_len: usize,
+    },
+    /// `-netdev socket,fd=`: a stream of `[u32 length][frame]`; [`Input::StreamBytes`] and
+    /// [`Output::NetdevFrame`].
+    Socket,
+    /// `-netdev socket,udp=` and `-netdev dgram`: a datagram a frame.
+    Datagram,
+    /// `-netdev hubport`.
+    Hubport {
+        /// `hubid=`.
+        hub: u32,
+    },
+    /// `-netdev stream`, as a listening server without a client.
+    Stream,
+    /// `-netdev user`.
+    User,
+    /// `-netdev vhost-user`.
+    VhostUser,
+    /// A guest's NIC, which takes every frame at once: [`Input::NetdevFrame`] is the guest sending.
+    Nic {
+        /// Bytes of the virtio-net header in front of each frame; 0, 10 or 12.
+        vnet_hdr_len: usize,
+    },
+}
+
+/// A chardev, as far as filters can tell one from another.
+#[derive(Clone, Debug)]
+pub struct ChardevConfig {
+    /// Its id.
+    pub id: ChardevId,
+    /// What it is.
+    pub backend: CharBackend,
+    /// Whether its far end is there from the start.
+    pub connected: bool,
+}
+
+/// The kinds of chardev.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CharBackend {
+    /// `socket`, unix or TCP.
+    Socket {
+        /// Listens, and takes the next client after one has gone.
+        server: bool,
+        /// Connects again by itself.
+        reconnect: bool,
+        /// The user of the chardev may not be a filter (`-mon chardev=`): it is in use already.
+        monitor: bool,
+    },
+    /// `null`: what is written is gone.
+    Null,
+    /// `file`: what is written is kept.
+    File,
+    /// `ringbuf`, with its size in bytes.
+    Ringbuf {
+        /// A power of two.
+        size: usize,
+    },
+    /// `udp`.
+    Udp,
+    /// `pty`.
+    Pty,
+    /// A multiplexer over a socket: up to four users.
+    Mux,
+}
+
+/// A far end's state as the machine sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChardevState {
+    /// A client connected.
+    Opened,
+    /// The far end closed: both directions are shut. Bytes given before are read first, except
+    /// where the quirk `hangup-loses-tail` says otherwise.
+    Closed,
+    /// The far end shut its sending direction.
+    HalfClosed,
+    /// The far end no longer reads: what is written from now on fills the socket's buffer.
+    Stalled,
+    /// The far end reads again.
+    Resumed,
+}
+
+/// Names a command's answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CommandId(pub u64);
+
+/// What is done to a machine.
+#[derive(Clone, Debug)]
+pub enum Command {
+    /// QMP: `object-add`, `object-del`, `qom-set`, `qom-get`, `qom-list`, `qom-list-types`,
+    /// `set_link`, `netdev_add`, `netdev_del`, `chardev-add`, `chardev-remove`, `chardev-change`,
+    /// `query-chardev`, `ringbuf-read`, `stop`, `cont`.
+    Qmp {
+        /// The command's name.
+        name: String,
+        /// Its arguments; an object.
+        args: Value,
+    },
+    /// The rest of `-object`: `filter-mirror,id=m0,...`, with that option's rules and texts.
+    ObjectOption(String),
+}
+
+/// What reaches a machine.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// A frame that a TAP's reader got, or that a guest's NIC sends; with its virtio-net header in
+    /// front where the client has one.
+    NetdevFrame {
+        /// The TAP or NIC.
+        netdev: NetdevId,
+        /// The frame.
+        data: Bytes,
+        /// Its number.
+        tag: Option<Tag>,
+    },
+    /// Bytes on the stream of a socket netdev, as one read.
+    StreamBytes {
+        /// The socket netdev.
+        netdev: NetdevId,
+        /// The bytes.
+        data: Bytes,
+        /// The frame they are part of.
+        tag: Option<Tag>,
+    },
+    /// The peer of a socket netdev closed.
+    StreamClosed {
+        /// The socket netdev.
+        netdev: NetdevId,
+    },
+    /// A copy that the machine's packet socket took of a frame on a TAP.
+    Captured {
+        /// The TAP.
+        netdev: NetdevId,
+        /// [`Direction::Tx`] for `PACKET_OUTGOING`, else [`Direction::Rx`].
+        direction: Direction,
+        /// The frame, VLAN tag put back, with what `PACKET_VNET_HDR` said of it.
+        frame: Frame,
+        /// Its number.
+        tag: Option<Tag>,
+    },
+    /// An injection that [`Output::Inject`] asked for failed.
+    InjectFailed {
+        /// The TAP.
+        netdev: NetdevId,
+        /// The object that asked.
+        object: ObjectId,
+        /// Why.
+        reason: crate::record::DropReason,
+        /// The frame's number.
+        tag: Option<Tag>,
+    },
+    /// Bytes from a chardev's far end. The machine takes them at once; it reads them in pieces of
+    /// at most 4,096 itself.
+    ChardevBytes {
+        /// The chardev.
+        chardev: ChardevId,
+        /// The bytes.
+        data: Bytes,
+        /// The frame they are part of.
+        tag: Option<Tag>,
+    },
+    /// A chardev's far end changed.
+    Chardev {
+        /// The chardev.
+        chardev: ChardevId,
+        /// How.
+        state: ChardevState,
+    },
+    /// A command.
+    Command {
+        /// Names the answer.
+        id: CommandId,
+        /// The command.
+        command: Command,
+    },
+    /// The clock moved; due timers fire.
+    Tick,
+}
+
+/// What a machine does.
+#[derive(Clone, Debug)]
+pub enum Output {
+    /// A frame leaves through a TAP (to the host), a socket netdev (to its peer, without the length
+    /// word) or a NIC (to the guest).
+    NetdevFrame {
+        /// The client.
+        netdev: NetdevId,
+        /// The frame, with its virtio-net header in front where the client has one.
+        data: Bytes,
+        /// Its number.
+        tag: Option<Tag>,
+    },
+    /// The machine closed a socket netdev's stream.
+    StreamClosed {
+        /// The socket netdev.
+        netdev: NetdevId,
+    },
+    /// A frame is to be sent on the machine's packet socket on a TAP.
+    Inject {
+        /// The TAP.
+        netdev: NetdevId,
+        /// The filter that injects.
+        object: ObjectId,
+        /// The frame.
+        frame: Frame,
+        /// Its number.
+        tag: Option<Tag>,
+    },
+    /// Capture on a TAP begins or ends; the packet socket is opened or closed with it.
+    Capture {
+        /// The TAP.
+        netdev: NetdevId,
+        /// Whether any filter of this machine captures there or injects there.
+        on: bool,
+    },
+    /// Bytes for a chardev's far end.
+    ChardevBytes {
+        /// The chardev.
+        chardev: ChardevId,
+        /// The bytes: the length word, the vnet length word and the frame are separate outputs.
+        data: Bytes,
+        /// The frame they are part of.
+        tag: Option<Tag>,
+    },
+    /// The machine closed its end of a chardev.
+    ChardevClosed {
+        /// The chardev.
+        chardev: ChardevId,
+    },
+    /// A chardev was made or removed by a command.
+    ChardevExists {
+        /// The chardev.
+        chardev: ChardevId,
+        /// Made, or removed.
+        exists: bool,
+    },
+    /// A netdev was removed by a command.
+    NetdevGone {
+        /// The netdev.
+        netdev: NetdevId,
+    },
+    /// What a command came to. While the main loop is frozen there is none until it goes on.
+    Answer {
+        /// The command.
+        id: CommandId,
+        /// What it came to.
+        outcome: Outcome,
+    },
+    /// Something that explains.
+    Event(Event),
+}

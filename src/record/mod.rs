@@ -1,0 +1,12 @@
+//! What a run leaves behind, as data: observations, answers, events, the transcript. It crosses
+//! backend, runner, snapshot and report; nothing here does anything.
+
+mod answer;
+mod event;
+mod transcript;
+
+pub use answer::{Abort, Answer, CommandError, Outcome};
+pub use event::{DropReason, Event, EventKind, Place};
+pub use transcript::{
+    Accounting, Arrival, Framing, Item, Port, PortKind, SentFrame, SourceFrame, Step, Transcript,
+};

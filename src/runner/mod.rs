@@ -1,0 +1,1 @@
+//! Selection, scheduling, deadlines, and the one executor for all backends.

@@ -1,0 +1,404 @@
+use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use serde_json::{Map, Value};
+
+use crate::{
+    base::{CaseId, ChardevId, Frame, MacAddr, NetdevId, ObjectId, PortId, Profile},
+    diag::{Source, Span},
+    record::{Framing, Port, SourceFrame},
+};
+
+/// A checked file: one case, or one for each combination of its matrix.
+#[derive(Clone, Debug)]
+pub struct Scenario {
+    /// The path below the suite's root without its extension, with `/` between its parts.
+    pub name: String,
+    /// The text, for diagnostics of later parts.
+    pub source: Arc<Source>,
+    /// The cases in the order of the matrix, the last name running fastest.
+    pub cases: Vec<Case>,
+    /// No steps: the cases are probes and share one world.
+    pub probes: bool,
+}
+
+/// One runnable case. Everything in it has been checked against the language.
+#[derive(Clone, Debug)]
+pub struct Case {
+    /// Its name.
+    pub id: CaseId,
+    /// The values of the matrix, in order; empty without one.
+    pub matrix: Vec<(String, String)>,
+    /// The file it stands in.
+    pub source: Arc<Source>,
+    /// What it shows.
+    pub description: String,
+    /// For selection.
+    pub tags: BTreeSet<String>,
+    /// The QEMU modelled.
+    pub profile: Profile,
+    /// Capabilities beyond those that follow from the case itself.
+    pub requires: BTreeSet<String>,
+    /// Extra namespaces of the host side.
+    pub namespaces: Vec<String>,
+    /// Pairs of joined interfaces on the host side.
+    pub links: Vec<Link>,
+    /// Bridges on the host side.
+    pub bridges: Vec<Bridge>,
+    /// Routes on the host side.
+    pub routes: Vec<Route>,
+    /// In the order of declaration.
+    pub netdevs: Vec<Netdev>,
+    /// In the order of declaration.
+    pub chardevs: Vec<Chardev>,
+    /// In the order of creation.
+    pub objects: Vec<Object>,
+    /// Every port in the order of declaration: `ID.guest` and `ID.host` of each TAP, then the far
+    /// end of each chardev that no other chardev holds, then the ends of links.
+    pub ports: Vec<Port>,
+    /// In order.
+    pub steps: Vec<Step>,
+    /// On the whole run.
+    pub expect: Expectations,
+    /// How the snapshot is compared.
+    pub snapshot: SnapshotRules,
+    /// What must fail for now.
+    pub known_bug: Option<KnownBug>,
+}
+
+/// A network backend.
+#[derive(Clone, Debug)]
+pub struct Netdev {
+    /// Its id.
+    pub id: NetdevId,
+    /// Where it stands in the file.
+    pub span: Span,
+    /// What it is.
+    pub kind: NetdevType,
+}
+
+/// The kinds of netdev of the language.
+#[derive(Clone, Debug)]
+pub enum NetdevType {
+    /// A TAP, with the ports `ID.guest` and `ID.host`.
+    Tap {
+        /// The interface's name; by default `tap0` and up in order.
+        ifname: String,
+        /// The namespace it lives in; none for the scenario's own.
+        netns: Option<String>,
+        /// The guest NIC's address.
+        mac: MacAddr,
+        /// The TAP's own address.
+        host_mac: MacAddr,
+        /// The host's addresses on it, as CIDR.
+        addresses: Vec<String>,
+        /// Bytes.
+        mtu: u32,
+        /// The kernel carries its frames past QEMU.
+        vhost: bool,
+        /// The guest's NIC.
+        nic: Nic,
+        /// `queues=`.
+        queues: u16,
+    },
+    /// `hubport`, without ports.
+    Hubport {
+        /// `hubid=`.
+        hub: u32,
+    },
+    /// `user`, without ports.
+    User,
+}
+
+/// A guest's NIC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Nic {
+    /// Frames without a virtio-net header; short frames from the TAP are padded to 60 bytes.
+    Plain,
+    /// Frames carry a header of this many bytes, 10 or 12, through the chain.
+    Virtio {
+        /// Bytes.
+        vnet_hdr_len: usize,
+    },
+}
+
+/// A character device.
+#[derive(Clone, Debug)]
+pub struct Chardev {
+    /// Its id.
+    pub id: ChardevId,
+    /// Where it stands in the file.
+    pub span: Span,
+    /// QEMU's backend type: `socket`, `null`, `file`, `ringbuf`, `udp`, `pty`, `mux`.
+    pub backend: String,
+    /// The backend's other options, in QEMU's words (`size`, `reconnect-ms`).
+    pub options: Map<String, Value>,
+    /// `server=on`.
+    pub server: bool,
+    /// Who is at its far end.
+    pub far: ChardevFar,
+}
+
+/// Who is at the far end of a chardev.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ChardevFar {
+    /// A port of the chardev's own name.
+    Port {
+        /// Connected before the first step.
+        connected: bool,
+        /// How its bytes are printed.
+        framing: Framing,
+    },
+    /// Another chardev of this case.
+    Joined(ChardevId),
+    /// Nobody can be: `null`, `file`, `ringbuf`.
+    Nobody,
+}
+
+/// An object, in the form in which it was written.
+#[derive(Clone, Debug)]
+pub struct Object {
+    /// Its id, as far as it can be read.
+    pub id: Option<ObjectId>,
+    /// Where it stands in the file.
+    pub span: Span,
+    /// The form decides which of QEMU's rules and texts apply.
+    pub form: ObjectForm,
+}
+
+/// The form of an object.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ObjectForm {
+    /// A command-line string: the rules of `-object`.
+    Option(String),
+    /// A map: the rules of QMP `object-add`.
+    Qmp(Map<String, Value>),
+}
+
+/// A pair of joined interfaces; each end is a port of its name.
+#[derive(Clone, Debug)]
+pub struct Link {
+    /// Its name.
+    pub id: String,
+    /// Its two ends.
+    pub ends: [LinkEnd; 2],
+}
+
+/// One end of a link.
+#[derive(Clone, Debug)]
+pub struct LinkEnd {
+    /// Its port: `LINK.NAME`.
+    pub port: PortId,
+    /// The name as written.
+    pub name: String,
+    /// Its namespace; none for the scenario's own.
+    pub netns: Option<String>,
+    /// Its address.
+    pub mac: MacAddr,
+    /// CIDR.
+    pub addresses: Vec<String>,
+    /// Bytes.
+    pub mtu: u32,
+}
+
+/// A bridge.
+#[derive(Clone, Debug)]
+pub struct Bridge {
+    /// Its name, and its interface's.
+    pub id: String,
+    /// Its namespace; none for the scenario's own.
+    pub netns: Option<String>,
+    /// CIDR.
+    pub addresses: Vec<String>,
+    /// Its ports.
+    pub ports: Vec<BridgePort>,
+}
+
+/// An interface that a bridge holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BridgePort {
+    /// A TAP.
+    Netdev(NetdevId),
+    /// One end of a link.
+    Link(PortId),
+}
+
+/// A route of the host side.
+#[derive(Clone, Debug)]
+pub struct Route {
+    /// Its namespace; none for the scenario's own.
+    pub netns: Option<String>,
+    /// CIDR, or `default`.
+    pub to: String,
+    /// The next hop.
+    pub via: String,
+}
+
+/// One step.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// Where it stands in the file.
+    pub span: Span,
+    /// The error it must give; none when it must succeed.
+    pub error: Option<ExpectError>,
+    /// What is done.
+    pub verb: Verb,
+}
+
+/// What a step does.
+#[derive(Clone, Debug)]
+pub enum Verb {
+    /// A QMP command, by its own name and arguments.
+    Qmp {
+        /// `object-add`, `qom-set`, `set_link`, `stop`, ...
+        command: String,
+        /// Its arguments.
+        args: Map<String, Value>,
+    },
+    /// `object-add` with a command-line string.
+    ObjectOption(Object),
+    /// Frames are sent at a port.
+    Send {
+        /// Where.
+        port: PortId,
+        /// What, with `repeat` written out.
+        frames: Vec<Outgoing>,
+        /// One at a time, or all before anything is read.
+        burst: Burst,
+        /// On a chardev port: the most bytes of one write.
+        chunk: Option<usize>,
+    },
+    /// Raw bytes are written to a chardev's far end.
+    Write {
+        /// The chardev's port.
+        port: PortId,
+        /// The bytes.
+        data: Bytes,
+        /// The most bytes of one write.
+        chunk: Option<usize>,
+    },
+    /// A client connects to the chardev.
+    ChardevOpen(PortId),
+    /// The far end of the chardev closes.
+    ChardevClose {
+        /// The chardev's port.
+        port: PortId,
+        /// Only its sending direction.
+        half: bool,
+    },
+    /// The far end no longer reads.
+    ChardevStall(PortId),
+    /// The far end reads again.
+    ChardevResume(PortId),
+    /// The host's interface changes.
+    LinkSet(LinkSet),
+    /// The host's interface is deleted.
+    LinkDel(PortId),
+    /// The machine's clock moves.
+    Advance(Duration),
+    /// What must have come since the last `expect`.
+    Expect(Expectations),
+    /// A remark in the transcript.
+    Note(String),
+}
+
+/// How a step's frames are sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Burst {
+    /// Each is carried as far as it goes before the next is sent.
+    OneAtATime,
+    /// All are sent first.
+    AllFirst,
+}
+
+/// A frame that is to be sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outgoing {
+    /// Its bytes.
+    pub frame: Frame,
+    /// The capture file it stands in.
+    pub source: Option<SourceFrame>,
+}
+
+/// A change to an interface on the host side.
+#[derive(Clone, Debug)]
+pub struct LinkSet {
+    /// The host port or link end.
+    pub port: PortId,
+    /// Administrative state.
+    pub up: Option<bool>,
+    /// Bytes.
+    pub mtu: Option<u32>,
+    /// An address to add, as CIDR.
+    pub address: Option<String>,
+}
+
+/// What must come out.
+#[derive(Clone, Debug, Default)]
+pub struct Expectations {
+    /// For each port that is named; the others may do as they like.
+    pub ports: Vec<Expectation>,
+    /// For each object that must be refused.
+    pub errors: Vec<(ObjectId, ExpectError)>,
+    /// How long the kernel's own timers may take.
+    pub within: Option<Duration>,
+}
+
+/// What must come out of a port.
+#[derive(Clone, Debug)]
+pub struct Expectation {
+    /// The port.
+    pub port: PortId,
+    /// Where it stands in the file.
+    pub span: Span,
+    /// What.
+    pub frames: ExpectedFrames,
+}
+
+/// The frames of an expectation.
+#[derive(Clone, Debug)]
+pub enum ExpectedFrames {
+    /// So many.
+    Count(usize),
+    /// Exactly these, in this order.
+    Exactly(Vec<Outgoing>),
+}
+
+/// The error a command must give.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExpectError {
+    /// Where it stands in the file.
+    pub span: Span,
+    /// The class; any when none is given.
+    pub class: Option<String>,
+    /// The text, letter for letter.
+    pub desc: String,
+}
+
+/// How a snapshot is compared.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SnapshotRules {
+    /// Fields that are not compared: `ipv4.id`, `tcp.seq`.
+    pub masks: Vec<String>,
+    /// Ports that are left out.
+    pub without: Vec<PortId>,
+}
+
+/// A bug that is there, and known to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnownBug {
+    /// Its name: a quirk, or an upstream reference.
+    pub id: String,
+    /// The profiles in which `expect` must fail and the snapshot must match.
+    pub profiles: Vec<String>,
+    /// What it is.
+    pub reason: String,
+}
+
+impl Case {
+    /// The directory that paths in the file are relative to.
+    #[must_use]
+    pub fn directory(&self) -> PathBuf {
+        self.source.path.parent().map_or_else(PathBuf::new, PathBuf::from)
+    }
+}

@@ -1,0 +1,1 @@
+//! Labels, text and comparison of transcripts as pure functions, and the store of snapshot files.
