@@ -91,11 +91,12 @@ pub trait World {
     /// The machine's clock.
     fn now(&self) -> VirtualTime;
 
-    /// Waits until something arrives from the kernel's own timers, or `until`; then settles.
+    /// Waits until something arrives from the kernel's own timers, or `until`; then settles. None
+    /// when nothing can arrive by itself.
     ///
     /// # Errors
     /// When the world itself failed.
-    fn wait(&mut self, until: Instant) -> Result<Settled, BackendError>;
+    fn wait(&mut self, until: Instant) -> Result<Option<Settled>, BackendError>;
 
     /// Takes the world down and says what was still on its way.
     fn finish(self: Box<Self>) -> Residue;

@@ -3,8 +3,13 @@
 
 mod api;
 mod builtin;
+mod lower;
+mod sim;
+mod title;
 
 pub use api::{
     Action, Backend, BackendError, Capabilities, Deadline, Missing, Observations, Residue, Settled,
     World,
 };
+pub use sim::Sim;
+pub use title::{Title, object_title, qmp_title};

@@ -51,8 +51,7 @@ macro_rules! quirks {
     };
 }
 
-const EVERY_QEMU: &[QemuVersion] =
-    &[QemuVersion::Qemu72, QemuVersion::Qemu102, QemuVersion::Rfc];
+const EVERY_QEMU: &[QemuVersion] = &[QemuVersion::Qemu72, QemuVersion::Qemu102, QemuVersion::Rfc];
 const BEFORE_9_0: &[QemuVersion] = &[QemuVersion::Qemu72];
 const SINCE_10_2: &[QemuVersion] = &[QemuVersion::Qemu102, QemuVersion::Rfc];
 

@@ -73,15 +73,9 @@ pub enum FailureKind {
         /// The cycle, place by place.
         cycle: Vec<String>,
     },
-    /// The deadline passed.
-    #[error("the deadline of {seconds} s passed")]
-    Late {
-        /// The deadline, in seconds.
-        seconds: u64,
-    },
-    /// The run was interrupted.
-    #[error("interrupted")]
-    Interrupted,
+    /// The deadline passed, or the run was interrupted.
+    #[error("the deadline passed")]
+    Late,
     /// Frames of which nothing is known.
     #[error("{count} frame(s) unexplained")]
     Unexplained {
@@ -94,6 +88,14 @@ pub enum FailureKind {
     /// Something could not be taken down.
     #[error("left behind: {0}")]
     Residue(String),
+}
+
+impl FailureKind {
+    /// Whether the run could not go on after it.
+    #[must_use]
+    pub const fn ends_the_run(&self) -> bool {
+        matches!(self, Self::Storm { .. } | Self::Late | Self::Backend(_))
+    }
 }
 
 fn refusal(answer: &Answer) -> String {

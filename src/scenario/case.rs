@@ -399,6 +399,9 @@ impl Case {
     /// The directory that paths in the file are relative to.
     #[must_use]
     pub fn directory(&self) -> PathBuf {
-        self.source.path.parent().map_or_else(PathBuf::new, PathBuf::from)
+        self.source
+            .path
+            .parent()
+            .map_or_else(PathBuf::new, PathBuf::from)
     }
 }

@@ -29,8 +29,8 @@ pub(crate) trait Carrier {
     /// Takes everything that has arrived, each source in its own order, without waiting.
     fn drain(&mut self, arrived: &mut Vec<Carried>) -> io::Result<()>;
 
-    /// Waits until something may have arrived, or `until`.
-    fn wait(&mut self, until: Instant) -> io::Result<()>;
+    /// Waits until something has arrived, or `until`; whether anything still can.
+    fn wait(&mut self, until: Instant) -> io::Result<bool>;
 
     /// Changes an interface, and waits until the kernel has carried the change out.
     fn link_set(&mut self, change: &LinkSet) -> io::Result<()>;
@@ -50,7 +50,11 @@ pub(crate) enum Carried {
     /// A frame that the host's stack received on a TAP, or that arrived at a link's end.
     ToHost { port: PortId, frame: Frame },
     /// A copy from the machine's packet socket on a TAP.
-    Captured { netdev: NetdevId, direction: Direction, frame: Frame },
+    Captured {
+        netdev: NetdevId,
+        direction: Direction,
+        frame: Frame,
+    },
     /// ENETDOWN, drop counters, MSG_TRUNC: something that explains.
     Said(Event),
 }

@@ -1,6 +1,11 @@
-//! A [`World`](super::World) around machines: virtual clock, chardev pipes, storm limit, over a
+//! A [`World`](super::World) around a machine: virtual clock, chardev pipes, storm limit, over a
 //! [`Carrier`] of which there are two.
 
 mod carrier;
+mod far_end;
+mod flight;
+mod storm;
+mod world;
 
 pub(crate) use carrier::{Carried, Carrier};
+pub(crate) use world::BuiltinWorld;

@@ -1,0 +1,144 @@
+use std::collections::{BTreeMap, HashMap};
+
+use bytes::Bytes;
+
+use crate::base::{NetdevId, Origin, PortId, Tag};
+
+/// Where a carrier can bring a frame.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Destination {
+    Guest(NetdevId),
+    Host(PortId),
+    Socket(NetdevId),
+}
+
+/// Which numbers the frames have that are on their way through a carrier.
+///
+/// The kernel does not carry our numbers, so a frame that arrives is found again by its bytes: at
+/// each destination the first arrival of these bytes is the first that was sent, and so on. A frame
+/// that nobody sent was made by the host's stack.
+#[derive(Debug, Default)]
+pub(super) struct Flights {
+    sent: HashMap<Bytes, Flight>,
+    /// Departures towards a guest, whose only way is its TAP's queue.
+    towards_guests: Vec<(NetdevId, Bytes)>,
+    host_frames: u32,
+}
+
+#[derive(Debug, Default)]
+struct Flight {
+    tags: Vec<Tag>,
+    arrived: BTreeMap<Destination, usize>,
+}
+
+impl Flights {
+    /// A frame was given to the carrier; `guest` when it was put on that guest's TAP.
+    pub(super) fn depart(&mut self, data: &Bytes, tag: Option<Tag>, guest: Option<&NetdevId>) {
+        let Some(tag) = tag else { return };
+        self.sent.entry(data.clone()).or_default().tags.push(tag);
+        if let Some(netdev) = guest {
+            self.towards_guests.push((netdev.clone(), data.clone()));
+        }
+    }
+
+    /// The carrier refused the frame that was given last.
+    pub(super) fn refuse(&mut self, data: &Bytes, tag: Option<Tag>, guest: Option<&NetdevId>) {
+        if tag.is_none() {
+            return;
+        }
+        if let Some(flight) = self.sent.get_mut(data) {
+            flight.tags.pop();
+        }
+        if guest.is_some() {
+            self.towards_guests.pop();
+        }
+    }
+
+    /// The number of a frame that arrived.
+    pub(super) fn arrive(&mut self, data: &Bytes, at: Destination) -> Tag {
+        let flight = self.sent.entry(data.clone()).or_default();
+        let next = flight.arrived.entry(at).or_default();
+        let tag = flight.tags.get(*next).copied().unwrap_or_else(|| {
+            self.host_frames += 1;
+            let tag = Tag(Origin::Host(self.host_frames));
+            flight.tags.push(tag);
+            tag
+        });
+        *next += 1;
+        tag
+    }
+
+    /// Nothing is on its way any more. What was put on a TAP and never came out of it was dropped
+    /// at the end of its queue.
+    pub(super) fn land(&mut self) -> Vec<(Tag, NetdevId)> {
+        let mut lost = Vec::new();
+        let mut seen: HashMap<(&NetdevId, &Bytes), usize> = HashMap::new();
+        for (netdev, data) in &self.towards_guests {
+            let Some(flight) = self.sent.get(data) else {
+                continue;
+            };
+            let nth = seen.entry((netdev, data)).or_default();
+            let arrived = flight.arrived.get(&Destination::Guest(netdev.clone()));
+            if *nth >= arrived.copied().unwrap_or(0)
+                && let Some(tag) = flight.tags.get(*nth)
+            {
+                lost.push((*tag, netdev.clone()));
+            }
+            *nth += 1;
+        }
+        self.sent.clear();
+        self.towards_guests.clear();
+        lost
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_frames_keep_their_order_at_each_destination() {
+        let mut flights = Flights::default();
+        let data = Bytes::from_static(b"same");
+        flights.depart(&data, Some(Tag::sent(1)), None);
+        flights.depart(&data, Some(Tag::sent(2)), None);
+        let host = Destination::Host("hn0.host".into());
+        let socket = Destination::Socket("hn0".into());
+        assert_eq!(flights.arrive(&data, host.clone()), Tag::sent(1));
+        assert_eq!(flights.arrive(&data, socket), Tag::sent(1));
+        assert_eq!(flights.arrive(&data, host), Tag::sent(2));
+    }
+
+    #[test]
+    fn a_frame_nobody_sent_is_the_hosts_wherever_it_is_seen() {
+        let mut flights = Flights::default();
+        let data = Bytes::from_static(b"arp reply");
+        let guest = flights.arrive(&data, Destination::Guest("hn0".into()));
+        let socket = flights.arrive(&data, Destination::Socket("hn0".into()));
+        assert_eq!(guest, Tag(Origin::Host(1)));
+        assert_eq!(guest, socket);
+    }
+
+    #[test]
+    fn what_a_tap_did_not_give_back_was_at_the_end_of_its_queue() {
+        let mut flights = Flights::default();
+        let guest = NetdevId::from("hn0");
+        for (number, data) in [(1, "a"), (2, "b"), (3, "a")] {
+            flights.depart(&Bytes::from(data), Some(Tag::sent(number)), Some(&guest));
+        }
+        flights.arrive(&Bytes::from("a"), Destination::Guest(guest.clone()));
+        flights.arrive(&Bytes::from("b"), Destination::Guest(guest.clone()));
+        assert_eq!(flights.land(), [(Tag::sent(3), guest)]);
+        assert_eq!(flights.land(), []);
+    }
+
+    #[test]
+    fn a_refused_frame_is_not_expected() {
+        let mut flights = Flights::default();
+        let data = Bytes::from_static(b"too long");
+        flights.depart(&data, Some(Tag::sent(1)), None);
+        flights.refuse(&data, Some(Tag::sent(1)), None);
+        let tag = flights.arrive(&data, Destination::Host("hn0.host".into()));
+        assert_eq!(tag, Tag(Origin::Host(1)));
+    }
+}

@@ -1,0 +1,90 @@
+use std::collections::VecDeque;
+
+use crate::machine::Input;
+
+/// Machine inputs of one action beyond which it is a storm.
+const LIMIT: usize = 100_000;
+
+/// Inputs that are kept to name the cycle.
+const TRAIL: usize = 64;
+
+/// Notices when a machine feeds itself without end.
+#[derive(Debug, Default)]
+pub(super) struct Storm {
+    inputs: usize,
+    trail: VecDeque<String>,
+}
+
+impl Storm {
+    /// The scenario acted: what comes now is its doing.
+    pub(super) fn calm(&mut self) {
+        self.inputs = 0;
+        self.trail.clear();
+    }
+
+    /// Counts an input. The names are only kept when the limit is near.
+    pub(super) fn count(&mut self, input: &Input) {
+        self.inputs += 1;
+        if self.inputs + TRAIL > LIMIT && self.trail.len() < TRAIL {
+            self.trail.push_back(name(input));
+        }
+    }
+
+    /// The cycle, when the limit is passed.
+    pub(super) fn cycle(&self) -> Option<Vec<String>> {
+        (self.inputs > LIMIT).then(|| period(&self.trail))
+    }
+}
+
+/// Where an input goes in.
+fn name(input: &Input) -> String {
+    match input {
+        Input::NetdevFrame { netdev, .. } => format!("frame at {netdev}"),
+        Input::StreamBytes { netdev, .. } | Input::StreamClosed { netdev } => {
+            format!("stream of {netdev}")
+        }
+        Input::Captured {
+            netdev, direction, ..
+        } => format!("capture {direction} on {netdev}"),
+        Input::InjectFailed { netdev, .. } => format!("injection on {netdev}"),
+        Input::ChardevBytes { chardev, .. } | Input::Chardev { chardev, .. } => {
+            format!("chardev {chardev}")
+        }
+        Input::Command { .. } => "command".to_owned(),
+        Input::Tick => "timer".to_owned(),
+    }
+}
+
+/// The shortest sequence that the trail repeats; the whole trail when it repeats none.
+fn period(trail: &VecDeque<String>) -> Vec<String> {
+    let length = (1..=trail.len() / 2)
+        .find(|length| (*length..trail.len()).all(|at| trail[at] == trail[at - length]))
+        .unwrap_or(trail.len());
+    trail.iter().take(length).cloned().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cycle_is_named_once() {
+        let trail: VecDeque<String> = ["a", "b", "c", "a", "b", "c", "a"]
+            .map(str::to_owned)
+            .into();
+        assert_eq!(period(&trail), ["a", "b", "c"]);
+    }
+
+    #[test]
+    fn a_storm_is_more_than_the_limit() {
+        let mut storm = Storm::default();
+        for _ in 0..LIMIT {
+            storm.count(&Input::Tick);
+        }
+        assert_eq!(storm.cycle(), None);
+        storm.count(&Input::Tick);
+        assert_eq!(storm.cycle(), Some(vec!["timer".to_owned()]));
+        storm.calm();
+        assert_eq!(storm.cycle(), None);
+    }
+}

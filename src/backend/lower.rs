@@ -1,0 +1,237 @@
+//! From a case to a machine's configuration: the only place that knows both.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+use crate::{
+    base::{ChardevId, NetdevId, PortId},
+    machine::{CharBackend, ChardevConfig, Command, Config, NetdevConfig, NetdevKind},
+    scenario::{Case, Chardev, ChardevFar, NetdevType, Nic, Object, ObjectForm},
+};
+
+/// Hubs of guests are numbered from here, out of the way of a scenario's own `hubid`s.
+const FIRST_GUEST_HUB: u32 = 0x4000_0000;
+
+/// A machine's configuration, and how its clients and chardevs meet the world around it.
+#[derive(Debug)]
+pub(crate) struct Lowered {
+    pub(crate) config: Config,
+    /// Each TAP of the case.
+    pub(crate) taps: BTreeMap<NetdevId, TapWiring>,
+    /// Which netdev's guest a client of the machine stands for.
+    pub(crate) guests: BTreeMap<NetdevId, NetdevId>,
+    /// Each chardev of the case.
+    pub(crate) chardevs: BTreeMap<ChardevId, ChardevWiring>,
+}
+
+/// How a TAP meets the world.
+#[derive(Clone, Debug)]
+pub(crate) struct TapWiring {
+    pub(crate) guest_port: PortId,
+    /// The machine's client that stands for the guest.
+    pub(crate) guest: NetdevId,
+    pub(crate) vhost: bool,
+    pub(crate) nic: Nic,
+}
+
+/// How a chardev meets the world.
+#[derive(Clone, Debug)]
+pub(crate) struct ChardevWiring {
+    pub(crate) far: ChardevFar,
+    /// Bytes of the virtio-net header in frames on this chardev: those of the netdev whose filter
+    /// holds it.
+    pub(crate) vnet_hdr_len: usize,
+}
+
+/// Lowers a case. The objects are commands of their own: [`command`].
+///
+/// The guest of a plain TAP is modelled as it was measured on QEMU 7.2.22 and 10.2.2: the TAP's
+/// peer is a hub port, and a second port of that hub has a socket netdev as its peer, whose far end
+/// is the guest. A virtio NIC is the TAP's peer itself.
+pub(crate) fn lower(case: &Case) -> Lowered {
+    let mut netdevs = Vec::new();
+    let mut taps = BTreeMap::new();
+    let mut guests = BTreeMap::new();
+    for (index, netdev) in (0..).zip(&case.netdevs) {
+        let id = &netdev.id;
+        match &netdev.kind {
+            NetdevType::Tap {
+                vhost, nic, queues, ..
+            } => {
+                let guest = NetdevId::from(format!("#{id}.guest"));
+                let tap = NetdevKind::Tap {
+                    queues: *queues,
+                    vhost: *vhost,
+                    vnet_hdr_len: vnet_hdr_len(*nic),
+                };
+                netdevs.push(client(id, tap, None));
+                match nic {
+                    Nic::Plain => {
+                        let hub = FIRST_GUEST_HUB + index;
+                        let port = |name: &str| NetdevId::from(format!("#{id}.{name}"));
+                        netdevs.push(client(&port("hub"), NetdevKind::Hubport { hub }, Some(id)));
+                        netdevs.push(client(&guest, NetdevKind::Socket, None));
+                        netdevs.push(client(
+                            &port("wire"),
+                            NetdevKind::Hubport { hub },
+                            Some(&guest),
+                        ));
+                    }
+                    Nic::Virtio { vnet_hdr_len } => {
+                        let nic = NetdevKind::Nic {
+                            vnet_hdr_len: *vnet_hdr_len,
+                        };
+                        netdevs.push(client(&guest, nic, Some(id)));
+                    }
+                }
+                guests.insert(guest.clone(), id.clone());
+                taps.insert(
+                    id.clone(),
+                    TapWiring {
+                        guest_port: PortId::from(format!("{id}.guest")),
+                        guest,
+                        vhost: *vhost,
+                        nic: *nic,
+                    },
+                );
+            }
+            NetdevType::Hubport { hub } => {
+                netdevs.push(client(id, NetdevKind::Hubport { hub: *hub }, None));
+            }
+            NetdevType::User => netdevs.push(client(id, NetdevKind::User, None)),
+        }
+    }
+    let chardevs = case
+        .chardevs
+        .iter()
+        .map(|chardev| {
+            let wiring = ChardevWiring {
+                far: chardev.far.clone(),
+                vnet_hdr_len: holder_vnet_hdr_len(case, &chardev.id, &taps),
+            };
+            (chardev.id.clone(), wiring)
+        })
+        .collect();
+    let config = Config {
+        profile: case.profile.clone(),
+        netdevs,
+        chardevs: case.chardevs.iter().map(chardev_config).collect(),
+        iothreads: Vec::new(),
+    };
+    Lowered {
+        config,
+        taps,
+        guests,
+        chardevs,
+    }
+}
+
+/// The command that creates an object.
+pub(crate) fn command(object: &Object) -> Command {
+    match &object.form {
+        ObjectForm::Option(text) => Command::ObjectOption(text.clone()),
+        ObjectForm::Qmp(args) => Command::Qmp {
+            name: "object-add".to_owned(),
+            args: Value::Object(args.clone()),
+        },
+    }
+}
+
+/// Bytes of the virtio-net header in front of frames of this NIC.
+pub(crate) const fn vnet_hdr_len(nic: Nic) -> usize {
+    match nic {
+        Nic::Plain => 0,
+        Nic::Virtio { vnet_hdr_len } => vnet_hdr_len,
+    }
+}
+
+fn client(id: &NetdevId, kind: NetdevKind, peer: Option<&NetdevId>) -> NetdevConfig {
+    NetdevConfig {
+        id: id.clone(),
+        kind,
+        peer: peer.cloned(),
+    }
+}
+
+fn chardev_config(chardev: &Chardev) -> ChardevConfig {
+    let backend = match chardev.backend.as_str() {
+        "null" => CharBackend::Null,
+        "file" => CharBackend::File,
+        "ringbuf" => CharBackend::Ringbuf {
+            size: ringbuf_size(&chardev.options),
+        },
+        "udp" => CharBackend::Udp,
+        "pty" => CharBackend::Pty,
+        "mux" => CharBackend::Mux,
+        _ => CharBackend::Socket {
+            server: chardev.server,
+            reconnect: reconnects(&chardev.options),
+            monitor: false,
+        },
+    };
+    let connected = match &chardev.far {
+        ChardevFar::Port { connected, .. } => *connected,
+        ChardevFar::Joined(_) => true,
+        ChardevFar::Nobody => false,
+    };
+    ChardevConfig {
+        id: chardev.id.clone(),
+        backend,
+        connected,
+    }
+}
+
+/// QEMU's default is 64 KiB (10.2.2, `qapi/char.json`, `ChardevRingbuf`).
+fn ringbuf_size(options: &Map<String, Value>) -> usize {
+    number(options.get("size"))
+        .and_then(|size| usize::try_from(size).ok())
+        .unwrap_or(65536)
+}
+
+fn reconnects(options: &Map<String, Value>) -> bool {
+    ["reconnect", "reconnect-ms"]
+        .iter()
+        .any(|key| number(options.get(*key)).unwrap_or(0) > 0)
+}
+
+/// A number as a map or a command-line string has it.
+fn number(value: Option<&Value>) -> Option<u64> {
+    match value? {
+        Value::Number(number) => number.as_u64(),
+        Value::String(text) => text.parse().ok(),
+        _ => None,
+    }
+}
+
+/// The virtio-net header that frames on a chardev carry: that of the netdev whose filter names the
+/// chardev as `indev` or `outdev`.
+fn holder_vnet_hdr_len(
+    case: &Case,
+    chardev: &ChardevId,
+    taps: &BTreeMap<NetdevId, TapWiring>,
+) -> usize {
+    case.objects
+        .iter()
+        .find(|object| {
+            ["indev", "outdev"]
+                .iter()
+                .any(|key| property(object, key).as_deref() == Some(chardev.as_str()))
+        })
+        .and_then(|object| property(object, "netdev"))
+        .and_then(|netdev| taps.get(&NetdevId::from(netdev)))
+        .map_or(0, |tap| vnet_hdr_len(tap.nic))
+}
+
+/// A property's value in either form, as text.
+fn property(object: &Object, key: &str) -> Option<String> {
+    match &object.form {
+        ObjectForm::Option(text) => text
+            .split(',')
+            .filter_map(|part| part.split_once('='))
+            .filter(|(name, _)| *name == key)
+            .map(|(_, value)| value.to_owned())
+            .next_back(),
+        ObjectForm::Qmp(args) => args.get(key).and_then(Value::as_str).map(str::to_owned),
+    }
+}

@@ -1,0 +1,85 @@
+use serde_json::{Map, Value};
+
+use crate::scenario::Object;
+
+/// A command as the transcript prints it, and the object, netdev or chardev it is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Title {
+    /// `object-add f0`, `qom-set f0.status = off`, `stop`.
+    pub text: String,
+    /// `f0`.
+    pub subject: Option<String>,
+}
+
+/// The title of a QMP command.
+#[must_use]
+pub fn qmp_title(command: &str, args: &Map<String, Value>) -> Title {
+    let word = |key: &str| args.get(key).and_then(Value::as_str);
+    let object = || word("path").map(|path| path.strip_prefix("/objects/").unwrap_or(path));
+    match (command, object(), word("property")) {
+        ("qom-set", Some(object), Some(property)) => Title {
+            text: format!("qom-set {object}.{property} = {}", value(args.get("value"))),
+            subject: Some(object.to_owned()),
+        },
+        ("qom-get", Some(object), Some(property)) => Title {
+            text: format!("qom-get {object}.{property}"),
+            subject: Some(object.to_owned()),
+        },
+        _ => {
+            let subject = ["id", "name", "path", "device"].into_iter().find_map(word);
+            let mut text = command.to_owned();
+            if let Some(subject) = subject {
+                text.push(' ');
+                text.push_str(subject);
+            }
+            if let ("set_link", Some(Value::Bool(up))) = (command, args.get("up")) {
+                text.push_str(if *up { " up" } else { " down" });
+            }
+            Title {
+                text,
+                subject: subject.map(str::to_owned),
+            }
+        }
+    }
+}
+
+/// The title of an object's creation.
+#[must_use]
+pub fn object_title(object: &Object) -> Title {
+    let subject = object.id.as_ref().map(|id| id.as_str().to_owned());
+    let text = subject
+        .as_ref()
+        .map_or_else(|| "object-add".to_owned(), |id| format!("object-add {id}"));
+    Title { text, subject }
+}
+
+fn value(value: Option<&Value>) -> String {
+    match value {
+        Some(Value::String(text)) => text.clone(),
+        Some(other) => other.to_string(),
+        None => "?".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn title(command: &str, args: Value) -> String {
+        qmp_title(command, args.as_object().expect("an object")).text
+    }
+
+    #[test]
+    fn titles_name_the_object_and_the_change() {
+        let status = json!({"path": "/objects/f0", "property": "status", "value": "off"});
+        assert_eq!(title("qom-set", status), "qom-set f0.status = off");
+        assert_eq!(
+            title("set_link", json!({"name": "hn0", "up": false})),
+            "set_link hn0 down"
+        );
+        assert_eq!(title("object-del", json!({"id": "f0"})), "object-del f0");
+        assert_eq!(title("stop", json!({})), "stop");
+    }
+}

@@ -1,0 +1,58 @@
+use std::collections::BTreeSet;
+
+use super::stream;
+use crate::{
+    base::{Origin, Tag},
+    record::{Accounting, EventKind, Item, PortKind, Transcript},
+};
+
+/// Adds up what became of every frame that was sent.
+pub(super) fn account(transcript: &Transcript) -> Accounting {
+    let steps = &transcript.steps;
+    let sent: BTreeSet<Tag> = steps
+        .iter()
+        .flat_map(|step| &step.sent)
+        .map(|frame| frame.tag)
+        .collect();
+    let mut explained = BTreeSet::new();
+    let mut dropped = 0;
+    let mut strangers = 0;
+    for step in steps {
+        for arrival in &step.arrivals {
+            match (arrival.tag, &arrival.item) {
+                (Some(tag), _) => {
+                    explained.insert(tag);
+                }
+                (None, Item::Frame(_) | Item::Bytes(_)) => strangers += 1,
+                (None, Item::Eof) => {}
+            }
+        }
+        for event in &step.events {
+            let Some(tag) = event.tag else { continue };
+            match event.kind {
+                EventKind::Dropped(_) => {
+                    explained.insert(tag);
+                    dropped += usize::from(!matches!(tag.0, Origin::Host(_)));
+                }
+                EventKind::Consumed => {
+                    explained.insert(tag);
+                }
+                _ => {}
+            }
+        }
+    }
+    let arrivals = transcript
+        .ports
+        .iter()
+        .map(|port| match port.kind {
+            PortKind::Chardev(framing) => stream::frames(&port.id, framing, steps).len(),
+            _ => stream::whole_frames(&port.id, steps).count(),
+        })
+        .sum();
+    Accounting {
+        sent: sent.len(),
+        arrivals,
+        dropped,
+        unexplained: sent.difference(&explained).count() + strangers,
+    }
+}

@@ -1,0 +1,444 @@
+use std::{ops::ControlFlow, time::Instant};
+
+use super::{Executed, Failure, FailureKind, account::account, expect::Ledger, title};
+use crate::{
+    backend::{Action, BackendError, Deadline, Settled, World},
+    base::Tag,
+    diag::Span,
+    record::{Accounting, Answer, Outcome, SentFrame, Step, Transcript},
+    scenario::{Burst, Case, ExpectError, Outgoing, Verb},
+};
+
+/// Runs a case in a world and returns its record and what was wrong, apart from the snapshot. The
+/// world is taken down. The run ends at the first step that storms or passes the deadline.
+#[must_use]
+pub fn exec(
+    case: &Case,
+    mut world: Box<dyn World>,
+    backend: &'static str,
+    deadline: Deadline,
+) -> Executed {
+    let mut run = Run::new(case, world.as_mut(), backend, deadline);
+    if run.set_up().is_continue() {
+        for (index, step) in (1..).zip(&case.steps) {
+            if run.step(index, step).is_break() {
+                break;
+            }
+        }
+    }
+    run.check_whole_run();
+    let mut executed = run.close();
+    let residue = world.finish();
+    if let Some(last) = executed.transcript.steps.last_mut() {
+        last.events.extend(residue.events);
+    }
+    let place = |kind| Failure {
+        step: 0,
+        span: Span::default(),
+        kind,
+    };
+    executed.failures.extend(
+        residue
+            .errors
+            .into_iter()
+            .map(|error| place(FailureKind::Residue(error))),
+    );
+    executed.transcript.accounting = account(&executed.transcript);
+    let stopped = executed
+        .failures
+        .iter()
+        .any(|failure| failure.kind.ends_the_run());
+    let count = executed.transcript.accounting.unexplained;
+    if count > 0 && !stopped {
+        executed
+            .failures
+            .push(place(FailureKind::Unexplained { count }));
+    }
+    executed
+}
+
+/// Runs probes, cases without steps that differ only in their objects, one after another in one
+/// world: each adds its objects, records the answers, and deletes what it made.
+#[must_use]
+pub fn exec_probes(
+    cases: &[&Case],
+    mut world: Box<dyn World>,
+    backend: &'static str,
+    deadline: Deadline,
+) -> Vec<Executed> {
+    let mut executed: Vec<_> = cases
+        .iter()
+        .map(|case| {
+            let mut run = Run::new(case, world.as_mut(), backend, deadline);
+            if run.set_up().is_continue() {
+                run.remove_objects();
+            }
+            run.check_whole_run();
+            run.close()
+        })
+        .collect();
+    let residue = world.finish();
+    if let Some(last) = executed.last_mut() {
+        last.failures
+            .extend(residue.errors.into_iter().map(|error| Failure {
+                step: 0,
+                span: Span::default(),
+                kind: FailureKind::Residue(error),
+            }));
+    }
+    executed
+}
+
+/// Whether two probes can share a world: they differ in nothing but their objects.
+#[must_use]
+pub fn share_world(one: &Case, other: &Case) -> bool {
+    let world = |case: &Case| {
+        format!(
+            "{:?}",
+            (
+                &case.profile,
+                &case.namespaces,
+                &case.links,
+                &case.bridges,
+                &case.routes,
+                &case.netdevs,
+                &case.chardevs,
+            )
+        )
+    };
+    one.source.path == other.source.path && world(one) == world(other)
+}
+
+/// A case that is being run.
+struct Run<'a> {
+    case: &'a Case,
+    world: &'a mut dyn World,
+    deadline: Deadline,
+    started: Instant,
+    sent: u32,
+    failures: Vec<Failure>,
+    transcript: Transcript,
+    ledger: Ledger,
+}
+
+impl<'a> Run<'a> {
+    fn new(
+        case: &'a Case,
+        world: &'a mut dyn World,
+        backend: &'static str,
+        deadline: Deadline,
+    ) -> Self {
+        let transcript = Transcript {
+            case: case.id.clone(),
+            profile: case.profile.clone(),
+            backend,
+            ports: case.ports.clone(),
+            steps: Vec::new(),
+            accounting: Accounting::default(),
+            duration: std::time::Duration::ZERO,
+        };
+        Self {
+            case,
+            world,
+            deadline,
+            started: Instant::now(),
+            sent: 0,
+            failures: Vec::new(),
+            transcript,
+            ledger: Ledger::new(&case.ports, &case.snapshot.masks),
+        }
+    }
+
+    /// Creates the objects. A refusal does not stop the next one.
+    fn set_up(&mut self) -> ControlFlow<()> {
+        self.begin(0, "set-up".to_owned(), Span::default());
+        self.settle(Span::default())?;
+        for object in &self.case.objects {
+            let answer = self.act(Action::ObjectAdd(object), object.span)?;
+            if let Some(answer) = answer {
+                let expected = object.id.as_ref().and_then(|id| {
+                    let errors = &self.case.expect.errors;
+                    errors.iter().find(|(expected, _)| expected == id)
+                });
+                self.judge(&answer, expected.map(|(_, error)| error), object.span);
+                self.current().answers.push(answer);
+            }
+            self.settle(object.span)?;
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// Deletes the objects that were created, the last one first.
+    fn remove_objects(&mut self) {
+        let created: Vec<String> = self
+            .current()
+            .answers
+            .iter()
+            .filter(|answer| matches!(answer.outcome, Outcome::Done(_)))
+            .filter_map(|answer| answer.subject.clone())
+            .collect();
+        for id in created.into_iter().rev() {
+            let mut args = serde_json::Map::new();
+            args.insert("id".to_owned(), id.into());
+            let delete = Action::Qmp {
+                command: "object-del",
+                args: &args,
+            };
+            let span = Span::default();
+            match self.act(delete, span) {
+                ControlFlow::Continue(Some(answer)) => self.judge(&answer, None, span),
+                ControlFlow::Continue(None) => {}
+                ControlFlow::Break(()) => return,
+            }
+            if self.settle(span).is_break() {
+                return;
+            }
+        }
+    }
+
+    fn step(&mut self, index: usize, step: &crate::scenario::Step) -> ControlFlow<()> {
+        self.begin(index, title::of(&step.verb), step.span);
+        let span = step.span;
+        match &step.verb {
+            Verb::Send {
+                port,
+                frames,
+                burst,
+                chunk,
+            } => {
+                for outgoing in frames {
+                    let tag = self.number(port, outgoing);
+                    let frame = &outgoing.frame;
+                    self.act(
+                        Action::Send {
+                            port,
+                            frame,
+                            tag,
+                            chunk: *chunk,
+                        },
+                        span,
+                    )?;
+                    if *burst == Burst::OneAtATime {
+                        self.settle(span)?;
+                    }
+                }
+            }
+            Verb::Write { port, data, chunk } => {
+                self.current().written = Some(data.clone());
+                self.act(
+                    Action::Write {
+                        port,
+                        data,
+                        chunk: *chunk,
+                    },
+                    span,
+                )?;
+            }
+            Verb::Qmp { command, args } => {
+                let answer = self.act(Action::Qmp { command, args }, span)?;
+                self.answered(answer, step.error.as_ref(), span);
+            }
+            Verb::ObjectOption(object) => {
+                let answer = self.act(Action::ObjectAdd(object), span)?;
+                self.answered(answer, step.error.as_ref(), span);
+            }
+            Verb::Expect(expected) => {
+                let within = expected.within.map(|span| Instant::now() + span);
+                while let Some(until) = within
+                    && !self.ledger.satisfied(expected, &self.transcript.steps)
+                    && Instant::now() < until
+                    && !self.deadline.passed()
+                {
+                    let waited = self.world.wait(until);
+                    self.collect();
+                    if self.check(waited, span)?.is_none() {
+                        break;
+                    }
+                }
+                let kinds = self.ledger.judge(expected, &self.transcript.steps);
+                self.failures
+                    .extend(kinds.into_iter().map(|(span, kind)| Failure {
+                        step: index,
+                        span,
+                        kind,
+                    }));
+            }
+            Verb::Note(_) => {}
+            verb => {
+                if let Some(action) = plain_action(verb) {
+                    self.act(action, span)?;
+                }
+            }
+        }
+        self.settle(span)
+    }
+
+    /// Numbers a frame and writes it down as sent.
+    fn number(&mut self, port: &crate::base::PortId, outgoing: &Outgoing) -> Tag {
+        self.sent += 1;
+        let tag = Tag::sent(self.sent);
+        self.current().sent.push(SentFrame {
+            tag,
+            port: port.clone(),
+            frame: outgoing.frame.clone(),
+            source: outgoing.source.clone(),
+        });
+        tag
+    }
+
+    fn answered(&mut self, answer: Option<Answer>, expected: Option<&ExpectError>, span: Span) {
+        if let Some(answer) = answer {
+            self.judge(&answer, expected, span);
+            self.current().answers.push(answer);
+        }
+    }
+
+    /// Holds an answer against what is expected of it.
+    fn judge(&mut self, answer: &Answer, expected: Option<&ExpectError>, span: Span) {
+        let kind = match (expected, &answer.outcome) {
+            (None, Outcome::Refused(_) | Outcome::Aborts(_)) => FailureKind::Refused {
+                answer: answer.clone(),
+            },
+            (Some(expected), outcome) if !is_expected(expected, outcome) => {
+                FailureKind::ExpectedError {
+                    answer: answer.clone(),
+                    expected: match &expected.class {
+                        Some(class) => format!("{class}: {}", expected.desc),
+                        None => expected.desc.clone(),
+                    },
+                }
+            }
+            _ => return,
+        };
+        self.fail(span, kind);
+    }
+
+    fn fail(&mut self, span: Span, kind: FailureKind) {
+        let step = self.transcript.steps.last().map_or(0, |step| step.index);
+        self.failures.push(Failure { step, span, kind });
+    }
+
+    fn begin(&mut self, index: usize, title: String, span: Span) {
+        let line = self.case.source.position(span.start).0;
+        self.transcript.steps.push(Step {
+            index,
+            title,
+            line,
+            ..Step::default()
+        });
+    }
+
+    fn current(&mut self) -> &mut Step {
+        if self.transcript.steps.is_empty() {
+            self.begin(0, "set-up".to_owned(), Span::default());
+        }
+        let last = self.transcript.steps.len() - 1;
+        &mut self.transcript.steps[last]
+    }
+
+    fn act(&mut self, action: Action<'_>, span: Span) -> ControlFlow<(), Option<Answer>> {
+        let acted = self.world.act(action);
+        self.check(acted, span)
+    }
+
+    fn settle(&mut self, span: Span) -> ControlFlow<()> {
+        let settled = self.world.settle(self.deadline);
+        self.collect();
+        let kind = match self.check(settled, span)? {
+            Settled::Idle => return ControlFlow::Continue(()),
+            Settled::Storm(cycle) => FailureKind::Storm { cycle },
+            Settled::Late => FailureKind::Late,
+        };
+        self.fail(span, kind);
+        ControlFlow::Break(())
+    }
+
+    /// Ends the run when the world itself failed.
+    fn check<T>(&mut self, result: Result<T, BackendError>, span: Span) -> ControlFlow<(), T> {
+        match result {
+            Ok(value) => ControlFlow::Continue(value),
+            Err(error) => {
+                self.fail(span, FailureKind::Backend(error.to_string()));
+                ControlFlow::Break(())
+            }
+        }
+    }
+
+    /// Writes down what came out.
+    fn collect(&mut self) {
+        let observed = self.world.observe();
+        let clock = self.world.now();
+        let step = self.current();
+        step.arrivals.extend(observed.arrivals);
+        step.events.extend(observed.events);
+        step.answers.extend(observed.answers);
+        step.clock = clock;
+    }
+
+    /// Holds the whole run against the scenario's own `expect`.
+    fn check_whole_run(&mut self) {
+        let failures = Ledger::new(&self.case.ports, &self.case.snapshot.masks)
+            .judge(&self.case.expect, &self.transcript.steps);
+        self.failures
+            .extend(failures.into_iter().map(|(span, kind)| Failure {
+                step: 0,
+                span,
+                kind,
+            }));
+        for (object, error) in &self.case.expect.errors {
+            let about = |answer: &Answer| answer.subject.as_deref() == Some(object.as_str());
+            if !self
+                .transcript
+                .steps
+                .iter()
+                .any(|step| step.answers.iter().any(about))
+            {
+                self.failures.push(Failure {
+                    step: 0,
+                    span: error.span,
+                    kind: FailureKind::NoSuchError {
+                        object: object.clone(),
+                    },
+                });
+            }
+        }
+    }
+
+    fn close(mut self) -> Executed {
+        self.transcript.duration = self.started.elapsed();
+        self.transcript.accounting = account(&self.transcript);
+        Executed {
+            transcript: self.transcript,
+            failures: self.failures,
+        }
+    }
+}
+
+/// The verbs that are one action without an answer.
+fn plain_action(verb: &Verb) -> Option<Action<'_>> {
+    Some(match verb {
+        Verb::ChardevOpen(port) => Action::ChardevOpen(port),
+        Verb::ChardevClose { port, half } => Action::ChardevClose { port, half: *half },
+        Verb::ChardevStall(port) => Action::ChardevStall(port),
+        Verb::ChardevResume(port) => Action::ChardevResume(port),
+        Verb::LinkSet(change) => Action::LinkSet(change),
+        Verb::LinkDel(port) => Action::LinkDel(port),
+        Verb::Advance(span) => Action::Advance(*span),
+        _ => return None,
+    })
+}
+
+/// Class and text as expected; where this QEMU aborts, the assertion is the text and `CRASH` the
+/// class.
+fn is_expected(expected: &ExpectError, outcome: &Outcome) -> bool {
+    let (class, desc) = match outcome {
+        Outcome::Refused(error) => (error.class.as_str(), error.desc.as_str()),
+        Outcome::Aborts(abort) => ("CRASH", abort.assertion.as_str()),
+        Outcome::Done(_) | Outcome::Unanswered => return false,
+    };
+    expected.desc == desc
+        && expected
+            .class
+            .as_deref()
+            .is_none_or(|expected| expected == class)
+}
