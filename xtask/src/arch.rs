@@ -1,0 +1,198 @@
+use std::{fs, path::PathBuf};
+
+use crate::chore::{ChoreError, root};
+
+/// Each part and what it may import. The lower a part stands, the less it knows.
+const MAY_IMPORT: &[(&str, &[&str])] = &[
+    ("sys", &[]),
+    ("diag", &[]),
+    ("base", &[]),
+    ("frame", &["base"]),
+    ("capture", &["base"]),
+    ("record", &["base"]),
+    ("scenario", &["base", "capture", "diag", "frame", "record"]),
+    ("machine", &["base", "record"]),
+    ("backend", &["base", "diag", "machine", "record", "scenario", "sys"]),
+    ("snapshot", &["base", "capture", "frame", "record"]),
+    ("runner", &["backend", "base", "diag", "frame", "record", "scenario", "snapshot"]),
+    ("report", &["base", "diag", "record", "runner", "snapshot"]),
+    (
+        "cli",
+        &[
+            "backend", "base", "capture", "diag", "frame", "machine", "record", "report", "runner",
+            "scenario", "snapshot", "sys",
+        ],
+    ),
+];
+
+/// The machine does no I/O and has no clock: these words may not stand there.
+const MACHINE_MUST_NOT_SAY: &[&str] =
+    &["std::fs", "std::net", "std::process", "std::thread", "std::time::Instant", "SystemTime"];
+
+/// Checks every `use crate::...` and `crate::...` path under `src/` against the table.
+pub(crate) fn run() -> Result<(), ChoreError> {
+    let src = root().join("src");
+    let mut files = Vec::new();
+    collect(&src, &mut files)?;
+    let mut wrong = 0;
+    for file in &files {
+        let text = fs::read_to_string(file)
+            .map_err(|source| ChoreError::Unreadable { path: file.clone(), source })?;
+        let relative = file.strip_prefix(&src).unwrap_or(file);
+        let Some(part) = part_of(relative) else { continue };
+        for (line, message) in violations(&part, &text) {
+            wrong += 1;
+            anstream::eprintln!("src/{}:{line}: {message}", relative.display());
+        }
+    }
+    if wrong > 0 {
+        return Err(ChoreError::Arch(wrong));
+    }
+    anstream::eprintln!("xtask: arch: {} files import only downwards", files.len());
+    Ok(())
+}
+
+/// The part that a file belongs to; none for `lib.rs` and `main.rs`.
+fn part_of(relative: &std::path::Path) -> Option<String> {
+    let mut components = relative.components();
+    let first = components.next()?;
+    components.next()?;
+    Some(first.as_os_str().to_string_lossy().into_owned())
+}
+
+/// The lines of a file that import what its part may not know.
+fn violations(part: &str, text: &str) -> Vec<(usize, String)> {
+    let mut found = Vec::new();
+    let Some((_, allowed)) = MAY_IMPORT.iter().find(|(name, _)| *name == part) else {
+        return vec![(1, format!("`{part}` is not in the table of parts"))];
+    };
+    for (line, code) in code_lines(text) {
+        for imported in imports(&code) {
+            if imported != part && !allowed.contains(&imported.as_str()) {
+                found.push((line, format!("`{part}` may not import `{imported}`")));
+            }
+        }
+        if part == "machine" {
+            for word in MACHINE_MUST_NOT_SAY.iter().filter(|word| code.contains(**word)) {
+                found.push((line, format!("`machine` does no I/O: {word}")));
+            }
+        }
+        if part != "sys" && code.contains("unsafe ") && !code.contains("unsafe_code") {
+            found.push((line, "`unsafe` outside sys".to_owned()));
+        }
+    }
+    found
+}
+
+/// Code without comments, a `use` statement that spans lines joined into its first.
+fn code_lines(text: &str) -> Vec<(usize, String)> {
+    let mut lines: Vec<(usize, String)> = Vec::new();
+    let mut open = false;
+    for (number, line) in (1..).zip(text.lines()) {
+        let code = line.split("//").next().unwrap_or("").trim();
+        match lines.last_mut() {
+            Some((_, joined)) if open => joined.push_str(code),
+            _ => lines.push((number, code.to_owned())),
+        }
+        let starts = lines.last().is_some_and(|(_, joined)| is_use(joined));
+        open = starts && !code.ends_with(';');
+    }
+    lines
+}
+
+fn is_use(code: &str) -> bool {
+    code.starts_with("use ") || code.starts_with("pub use ") || code.starts_with("pub(crate) use ")
+}
+
+/// The parts named by `crate::part` and `crate::{part::..., part::...}`.
+fn imports(code: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for (at, _) in code.match_indices("crate::") {
+        let rest = &code[at + "crate::".len()..];
+        if let Some(group) = rest.strip_prefix('{') {
+            found.extend(top_level_names(group));
+        } else {
+            found.push(name(rest));
+        }
+    }
+    found.retain(|name| MAY_IMPORT.iter().any(|(part, _)| part == name));
+    found
+}
+
+/// The first word of each element of a braced group, nested groups passed over.
+fn top_level_names(group: &str) -> Vec<String> {
+    let mut names = vec![name(group.trim_start())];
+    let mut depth = 0usize;
+    for (at, character) in group.char_indices() {
+        match character {
+            '{' => depth += 1,
+            '}' if depth == 0 => break,
+            '}' => depth -= 1,
+            ',' if depth == 0 => names.push(name(group[at + 1..].trim_start())),
+            _ => {}
+        }
+    }
+    names
+}
+
+fn name(text: &str) -> String {
+    text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()
+}
+
+fn collect(directory: &std::path::Path, files: &mut Vec<PathBuf>) -> Result<(), ChoreError> {
+    let unreadable = |source| ChoreError::Unreadable { path: directory.to_owned(), source };
+    let mut entries: Vec<_> = fs::read_dir(directory)
+        .and_then(Iterator::collect::<Result<_, _>>)
+        .map_err(unreadable)?;
+    entries.sort_by_key(fs::DirEntry::path);
+    for entry in entries {
+        let path = entry.path();
+        if path.is_dir() {
+            collect(&path, files)?;
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.push(path);
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_upward_import_is_found_in_every_form() {
+        for text in [
+            "use crate::runner::exec;",
+            "use crate::{\n    base::Tag,\n    runner::exec,\n};",
+            "fn f() { crate::runner::exec(); }",
+        ] {
+            let found = violations("machine", text);
+            assert_eq!(found.len(), 1, "{text}");
+            assert!(found[0].1.contains("`machine` may not import `runner`"));
+        }
+    }
+
+    #[test]
+    fn downward_imports_and_comments_pass() {
+        let text = "use crate::{base::{Tag, Frame}, record::Event};\n// crate::runner is above\n";
+        assert!(violations("machine", text).is_empty());
+    }
+
+    #[test]
+    fn the_machine_does_no_io_and_only_sys_is_unsafe() {
+        assert_eq!(violations("machine", "let f = std::fs::read(path);").len(), 1);
+        assert_eq!(violations("frame", "unsafe { go() }").len(), 1);
+        assert!(violations("sys", "unsafe { go() }").is_empty());
+    }
+
+    #[test]
+    fn the_table_only_points_down() {
+        for (at, (part, allowed)) in MAY_IMPORT.iter().enumerate() {
+            for imported in *allowed {
+                let place = MAY_IMPORT.iter().position(|(name, _)| name == imported);
+                assert!(place.is_some_and(|place| place < at), "{part} imports {imported}");
+            }
+        }
+    }
+}

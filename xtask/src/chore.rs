@@ -1,0 +1,73 @@
+use std::{
+    io,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+/// A chore that failed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ChoreError {
+    #[error("`{command}` failed: {status}")]
+    Failed { command: String, status: std::process::ExitStatus },
+    #[error("`{command}` could not be started: {source}")]
+    NotStarted { command: String, source: io::Error },
+    #[error("{path}: {source}")]
+    Unreadable { path: PathBuf, source: io::Error },
+    #[error("{0} import(s) that the table does not allow")]
+    Arch(usize),
+}
+
+/// The repository's root.
+pub(crate) fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."))
+}
+
+/// Everything that CI runs; the test runner's closing line comes last.
+pub(crate) fn ci() -> Result<(), ChoreError> {
+    cargo(&["fmt", "--all", "--check"], &[])?;
+    cargo(&["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"], &[])?;
+    crate::arch::run()?;
+    deny()?;
+    cargo(&["doc", "--workspace", "--no-deps"], &[("RUSTDOCFLAGS", "--deny warnings")])?;
+    test(&[])
+}
+
+/// Every test: units, documentation, the suite on each backend, the command line.
+pub(crate) fn test(filter: &[String]) -> Result<(), ChoreError> {
+    cargo(&["test", "--workspace", "--doc"], &[])?;
+    let mut all = vec!["test", "--workspace", "--lib", "--bins", "--tests"];
+    if !filter.is_empty() {
+        all.push("--");
+        all.extend(filter.iter().map(String::as_str));
+    }
+    cargo(&all, &[])
+}
+
+/// cargo-deny takes minutes to build, so it runs where it is installed. Advisories need the network
+/// and are left out.
+fn deny() -> Result<(), ChoreError> {
+    let installed = Command::new("cargo-deny")
+        .arg("--version")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success());
+    if installed {
+        return cargo(&["deny", "check", "bans", "licenses", "sources"], &[]);
+    }
+    anstream::eprintln!("xtask: cargo-deny is not installed: licences and sources not checked");
+    Ok(())
+}
+
+fn cargo(args: &[&str], environment: &[(&str, &str)]) -> Result<(), ChoreError> {
+    let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let command = format!("cargo {}", args.join(" "));
+    anstream::eprintln!("xtask: {command}");
+    let status = Command::new(program)
+        .args(args)
+        .envs(environment.iter().copied())
+        .current_dir(root())
+        .status()
+        .map_err(|source| ChoreError::NotStarted { command: command.clone(), source })?;
+    if status.success() { Ok(()) } else { Err(ChoreError::Failed { command, status }) }
+}
