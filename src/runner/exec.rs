@@ -19,7 +19,7 @@ pub fn exec(
     deadline: Deadline,
 ) -> Executed {
     let mut run = Run::new(case, world.as_mut(), backend, deadline);
-    if run.set_up().is_continue() {
+    if run.set_up(Refusals::Fail).is_continue() {
         for (index, step) in (1..).zip(&case.steps) {
             if run.step(index, step).is_break() {
                 break;
@@ -70,7 +70,7 @@ pub fn exec_probes(
         .iter()
         .map(|case| {
             let mut run = Run::new(case, world.as_mut(), backend, deadline);
-            if run.set_up().is_continue() {
+            if run.set_up(Refusals::AreTheData).is_continue() {
                 run.remove_objects();
             }
             run.check_whole_run();
@@ -107,6 +107,15 @@ pub fn share_world(one: &Case, other: &Case) -> bool {
         )
     };
     one.source.path == other.source.path && world(one) == world(other)
+}
+
+/// What an object's refusal means where the scenario does not expect it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Refusals {
+    /// The case fails.
+    Fail,
+    /// It is what a probe asks for; the snapshot holds it.
+    AreTheData,
 }
 
 /// A case that is being run.
@@ -150,7 +159,7 @@ impl<'a> Run<'a> {
     }
 
     /// Creates the objects. A refusal does not stop the next one.
-    fn set_up(&mut self) -> ControlFlow<()> {
+    fn set_up(&mut self, refusals: Refusals) -> ControlFlow<()> {
         self.begin(0, "set-up".to_owned(), Span::default());
         self.settle(Span::default())?;
         for object in &self.case.objects {
@@ -160,7 +169,9 @@ impl<'a> Run<'a> {
                     let errors = &self.case.expect.errors;
                     errors.iter().find(|(expected, _)| expected == id)
                 });
-                self.judge(&answer, expected.map(|(_, error)| error), object.span);
+                if expected.is_some() || refusals == Refusals::Fail {
+                    self.judge(&answer, expected.map(|(_, error)| error), object.span);
+                }
                 self.current().answers.push(answer);
             }
             self.settle(object.span)?;

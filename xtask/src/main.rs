@@ -1,6 +1,3 @@
-<<<<<<< HEAD
-fn main() {}
-=======
 //! The project's own chores: `cargo xtask ci`, `test`, `arch`, `conform`, `fixtures`.
 
 mod arch;
@@ -45,4 +42,3 @@ fn main() -> ExitCode {
         }
     }
 }
->>>>>>> main
