@@ -4,6 +4,9 @@ mod classic;
 mod pcapng;
 mod read;
 
+#[cfg(test)]
+mod tests;
+
 pub use classic::ClassicWriter;
 pub use pcapng::Writer;
 pub use read::{Packet, ReadError, read};
