@@ -1,6 +1,7 @@
 //! pcap and pcapng: reading captures that a scenario sends, writing those that a run leaves behind.
 
 mod classic;
+mod diagnose;
 mod pcapng;
 mod read;
 

@@ -11,6 +11,7 @@
 mod build;
 mod change;
 mod checksum;
+mod diagnose;
 mod diff;
 mod flow;
 mod hex;
