@@ -9,6 +9,7 @@ mod read;
 mod tests;
 
 pub use classic::ClassicWriter;
+pub use diagnose::EXPLANATIONS;
 pub use pcapng::Writer;
 pub use read::{Packet, ReadError, read};
 
