@@ -2,7 +2,7 @@
 //! executor drives any world.
 
 mod api;
-mod builtin;
+pub mod builtin;
 
 pub use api::{
     Action, Backend, BackendError, Capabilities, Deadline, Missing, Observations, Residue, Settled,

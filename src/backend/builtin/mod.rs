@@ -3,4 +3,4 @@
 
 mod carrier;
 
-pub(crate) use carrier::{Carried, Carrier};
+pub use carrier::{Carried, Carrier};
