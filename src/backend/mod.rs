@@ -3,6 +3,7 @@
 
 mod api;
 pub mod builtin;
+pub mod netns;
 
 pub use api::{
     Action, Backend, BackendError, Capabilities, Deadline, Missing, Observations, Residue, Settled,
