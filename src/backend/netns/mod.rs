@@ -6,6 +6,7 @@
 //! nothing, and packet sockets are closed on threads of their own.
 
 mod carrier;
+mod expected;
 mod network;
 mod place;
 mod probe;

@@ -294,18 +294,29 @@ impl Network {
         Ok(drops.next().unwrap_or(0))
     }
 
-    /// Waits, on the kernel's notifications and never by the clock, until what is still to be done
-    /// is nothing. `pending` looks at all interfaces of the namespace and names what it waits for.
+    /// Waits, on the kernel's notifications and never by the clock, until these interfaces are as
+    /// they should be. `unmet` looks at one and names what it waits for.
+    ///
+    /// Each is asked for by itself: that makes the kernel carry a pending change of its carrier out
+    /// at once (since Linux 6.9, `net/core/rtnetlink.c`, `rtnl_getlink`), where a list of all only
+    /// shows it, up to a second later.
     ///
     /// # Errors
-    /// ETIMEDOUT after ten seconds, with the names; ENOBUFS when notifications were lost.
+    /// ENODEV for one that is gone; ETIMEDOUT after ten seconds, with the names.
     pub fn settle(
         &mut self,
-        pending: impl Fn(&[LinkMessage]) -> Vec<String>,
+        indexes: &[u32],
+        unmet: impl Fn(u32, &LinkMessage) -> Option<String>,
     ) -> Result<(), NetworkError> {
         self.wait_until(async |handle| {
-            let links: Vec<LinkMessage> = handle.link().get().execute().try_collect().await?;
-            Ok(pending(&links))
+            let mut waiting = Vec::new();
+            for index in indexes {
+                let request = handle.link().get().match_index(*index).execute();
+                if let Some(link) = std::pin::pin!(request).try_next().await? {
+                    waiting.extend(unmet(*index, &link));
+                }
+            }
+            Ok(waiting)
         })
     }
 
@@ -366,17 +377,6 @@ fn is_tentative(address: &AddressMessage) -> bool {
 
 fn not_ready(waiting: &[String], kind: io::ErrorKind) -> NetworkError {
     NetworkError { what: format!("not ready: {}", waiting.join(", ")), source: kind.into() }
-}
-
-/// The interface's name in a message.
-#[must_use]
-pub(super) fn name_of(link: &LinkMessage) -> Option<&str> {
-    link.attributes
-        .iter()
-        .find_map(|attribute| match attribute {
-            LinkAttribute::IfName(name) => Some(name.as_str()),
-            _ => None,
-        })
 }
 
 #[cfg(test)]

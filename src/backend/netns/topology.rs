@@ -1,11 +1,8 @@
 use std::{collections::BTreeMap, io, net::IpAddr};
 
-use rtnetlink::packet_route::link::{
-    BridgePortState, InfoBridgePort, InfoPortData, LinkAttribute, LinkInfo, LinkMessage, State,
-};
-
 use super::{
-    network::{Cidr, Network, NetworkError, name_of},
+    expected::Expected,
+    network::{Cidr, NetworkError},
     place::{Place, Places},
 };
 use crate::{
@@ -277,18 +274,19 @@ impl Topology {
 
     /// Waits until the kernel shows what follows from what was switched on.
     fn settle(&mut self) -> Result<(), BackendError> {
-        let mut expected: BTreeMap<Place, Vec<Expected>> = BTreeMap::new();
+        let mut expected: BTreeMap<Place, BTreeMap<u32, Expected>> = BTreeMap::new();
         for id in self.ids() {
-            let interface = self.interface(id);
-            if !interface.gone {
-                expected.entry(interface.place).or_default().push(self.expected(id));
+            let Interface { place, index, gone, .. } = *self.interface(id);
+            let of_this = self.expected(id);
+            if !gone && !of_this.is_nothing() {
+                expected.entry(place).or_default().insert(index, of_this);
             }
         }
         for (place, expected) in expected {
-            let pending = |links: &[LinkMessage]| {
-                expected.iter().filter_map(|expected| expected.unmet(links)).collect()
-            };
-            self.places.network(place, |network: &mut Network| network.settle(pending))?;
+            let indexes: Vec<u32> = expected.keys().copied().collect();
+            let unmet = |index, link: &_| expected.get(&index).and_then(|this| this.unmet(link));
+            self.places
+                .network(place, |network| network.settle(&indexes, unmet))?;
         }
         Ok(())
     }
@@ -296,14 +294,11 @@ impl Topology {
     fn expected(&self, id: InterfaceId) -> Expected {
         let interface = self.interface(id);
         let active = self.is_active(id);
+        let bridge = interface.bridge.filter(|bridge| !self.interface(*bridge).gone);
         Expected {
             name: interface.name.clone(),
-            // A TAP may stay UNKNOWN for good, and sends all the same.
             operational: (interface.kind != Kind::Tap).then_some(active),
-            forwarding: interface
-                .bridge
-                .filter(|bridge| !self.interface(*bridge).gone)
-                .map(|bridge| active && self.interface(bridge).up),
+            forwarding: bridge.map(|bridge| active && self.interface(bridge).up),
         }
     }
 
@@ -336,48 +331,6 @@ impl Topology {
     fn interface_mut(&mut self, InterfaceId(at): InterfaceId) -> &mut Interface {
         &mut self.interfaces[at]
     }
-}
-
-/// What an interface must show before anything is sent.
-#[derive(Debug)]
-struct Expected {
-    name: InterfaceName,
-    operational: Option<bool>,
-    forwarding: Option<bool>,
-}
-
-impl Expected {
-    /// What is not as expected.
-    fn unmet(&self, links: &[LinkMessage]) -> Option<String> {
-        let Some(link) = links.iter().find(|link| name_of(link) == Some(self.name.as_str())) else {
-            return Some(format!("{} is not there", self.name));
-        };
-        let state = link.attributes.iter().find_map(|attribute| match attribute {
-            LinkAttribute::OperState(state) => Some(*state),
-            _ => None,
-        });
-        let port = port_state(link);
-        let operational = self.operational.is_none_or(|up| (state == Some(State::Up)) == up);
-        let forwarding =
-            self.forwarding.is_none_or(|on| (port == Some(BridgePortState::Forwarding)) == on);
-        (!(operational && forwarding))
-            .then(|| format!("{} is {state:?}, as a bridge port {port:?}", self.name))
-    }
-}
-
-fn port_state(link: &LinkMessage) -> Option<BridgePortState> {
-    let infos = link.attributes.iter().find_map(|attribute| match attribute {
-        LinkAttribute::LinkInfo(infos) => Some(infos),
-        _ => None,
-    })?;
-    let port = infos.iter().find_map(|info| match info {
-        LinkInfo::PortData(InfoPortData::BridgePort(port)) => Some(port),
-        _ => None,
-    })?;
-    port.iter().find_map(|info| match info {
-        InfoBridgePort::State(state) => Some(*state),
-        _ => None,
-    })
 }
 
 fn tap_header(nic: crate::scenario::Nic) -> Option<TapHeader> {
