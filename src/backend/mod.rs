@@ -2,8 +2,9 @@
 //! executor drives any world.
 
 mod api;
-mod builtin;
+pub mod builtin;
 mod lower;
+pub mod netns;
 mod sim;
 mod title;
 
