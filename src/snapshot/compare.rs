@@ -37,11 +37,15 @@ pub fn compare(section: &str, actual: &Transcript, rules: Rules<'_>) -> Option<M
         let sent = sent.find(|sent| sent.source.as_ref() == Some(source))?;
         Some(sent.frame.data.clone())
     };
-    let differences =
-        match parse(section, actual.case.clone(), actual.profile.clone(), &resolve) {
-            Ok(expected) => Comparison::new(&expected, actual, rules).differences(),
-            Err(error) => vec![unreadable(&error)],
-        };
+    let differences = match parse(
+        section,
+        actual.case.clone(),
+        actual.profile.clone(),
+        &resolve,
+    ) {
+        Ok(expected) => Comparison::new(&expected, actual, rules).differences(),
+        Err(error) => vec![unreadable(&error)],
+    };
     mismatch("snapshot", actual.backend, differences)
 }
 
@@ -50,7 +54,8 @@ pub fn compare(section: &str, actual: &Transcript, rules: Rules<'_>) -> Option<M
 #[must_use]
 pub fn compare_sections(reviewed: &str, proposed: &str, resolve: Resolve<'_>) -> Option<Mismatch> {
     let read = |section| parse(section, "".into(), Profile::default(), resolve);
-    let unreadable = |error: SectionError| mismatch("reviewed", "proposed", vec![unreadable(&error)]);
+    let unreadable =
+        |error: SectionError| mismatch("reviewed", "proposed", vec![unreadable(&error)]);
     let found = if proposed.starts_with('|') {
         match ProbeTable::parse(proposed) {
             Ok(table) => compare_probes(reviewed, &table, true),
@@ -63,12 +68,24 @@ pub fn compare_sections(reviewed: &str, proposed: &str, resolve: Resolve<'_>) ->
         }
     };
     let (expected, actual) = ("reviewed".to_owned(), "proposed".to_owned());
-    found.map(|found| Mismatch { expected, actual, ..found })
+    found.map(|found| Mismatch {
+        expected,
+        actual,
+        ..found
+    })
 }
 
 fn unreadable(error: &SectionError) -> Difference {
-    let what = What::Unreadable { reason: error.to_string() };
-    Difference { step: 0, title: String::new(), line: 0, port: None, what }
+    let what = What::Unreadable {
+        reason: error.to_string(),
+    };
+    Difference {
+        step: 0,
+        title: String::new(),
+        line: 0,
+        port: None,
+        what,
+    }
 }
 
 /// Compares the observed halves of two runs, field by field and without masks.
@@ -80,7 +97,11 @@ pub fn disagreement(a: &Transcript, b: &Transcript) -> Option<Mismatch> {
 
 fn mismatch(expected: &str, actual: &str, differences: Vec<Difference>) -> Option<Mismatch> {
     let (expected, actual) = (expected.to_owned(), actual.to_owned());
-    (!differences.is_empty()).then_some(Mismatch { expected, actual, differences })
+    (!differences.is_empty()).then_some(Mismatch {
+        expected,
+        actual,
+        differences,
+    })
 }
 
 /// An answer's outcome as the comparison shows it; an empty return is never kept.
@@ -122,7 +143,14 @@ impl<'t> Comparison<'t> {
             }
         }
         let masks = rules.masks.iter().map(String::as_str).collect();
-        Self { expected, actual, transcript, masks, ports, differences: Vec::new() }
+        Self {
+            expected,
+            actual,
+            transcript,
+            masks,
+            ports,
+            differences: Vec::new(),
+        }
     }
 
     fn differences(mut self) -> Vec<Difference> {
@@ -158,7 +186,15 @@ impl<'t> Comparison<'t> {
     fn value(&mut self, step: &StepView<'_>, name: &str, expected: &str, actual: &str) {
         if expected != actual {
             let (name, expected, actual) = (name.into(), expected.into(), actual.into());
-            self.push(step, None, What::Value { name, expected, actual });
+            self.push(
+                step,
+                None,
+                What::Value {
+                    name,
+                    expected,
+                    actual,
+                },
+            );
         }
     }
 
@@ -166,7 +202,10 @@ impl<'t> Comparison<'t> {
         self.value(actual, "step", &expected.step.title, &actual.step.title);
         self.sent(expected, actual);
         let written = |step: &StepView<'_>| {
-            step.step.written.as_ref().map_or_else(String::new, |bytes| lexis::raw_hex(bytes))
+            step.step
+                .written
+                .as_ref()
+                .map_or_else(String::new, |bytes| lexis::raw_hex(bytes))
         };
         self.value(actual, "written", &written(expected), &written(actual));
         self.answers(expected, actual);
@@ -197,7 +236,9 @@ impl<'t> Comparison<'t> {
     /// Answers by command; the same command twice is told apart by its place.
     fn answers(&mut self, expected: &StepView<'_>, actual: &StepView<'_>) {
         let (left, right) = (by_command(&expected.answers), by_command(&actual.answers));
-        let only_left = left.iter().filter(|(command, _)| find(&right, command).is_none());
+        let only_left = left
+            .iter()
+            .filter(|(command, _)| find(&right, command).is_none());
         for (command, outcome) in right.iter().chain(only_left) {
             let (a, b) = (find(&left, command), find(&right, command));
             let same = match (a, b) {
@@ -205,7 +246,10 @@ impl<'t> Comparison<'t> {
                 _ => outcome_text(a) == outcome_text(b),
             };
             if !same {
-                debug_assert!(a.or(b) == Some(outcome) || b == Some(outcome), "found by command");
+                debug_assert!(
+                    a.or(b) == Some(outcome) || b == Some(outcome),
+                    "found by command"
+                );
                 self.value(actual, &command.0, &outcome_text(a), &outcome_text(b));
             }
         }
@@ -217,7 +261,9 @@ impl<'t> Comparison<'t> {
         if left_keys == right_keys {
             return;
         }
-        let pairs = align::align(&left_keys, &right_keys, |a, b| self.cost(&left[a], &right[b]));
+        let pairs = align::align(&left_keys, &right_keys, |a, b| {
+            self.cost(&left[a], &right[b])
+        });
         let place = Places::of(left, right);
         let moved = moved(&pairs, &left_keys, &right_keys);
         for pair in pairs {
@@ -238,9 +284,9 @@ impl<'t> Comparison<'t> {
 
     fn key(&self, entry: &Entry) -> Key {
         match entry {
-            Entry::Frame { frame, vnet_len, .. } => {
-                Key::Frame(frame::mask(&frame.data, &self.masks), frame.vnet, *vnet_len)
-            }
+            Entry::Frame {
+                frame, vnet_len, ..
+            } => Key::Frame(frame::mask(&frame.data, &self.masks), frame.vnet, *vnet_len),
             Entry::Begun(size) => Key::Begun(*size),
             Entry::Raw(bytes) => Key::Raw(bytes.clone()),
             Entry::Eof => Key::Eof,
@@ -265,19 +311,25 @@ impl<'t> Comparison<'t> {
     }
 
     fn fields(&self, expected: &Frame, actual: &Frame) -> Vec<FieldDifference> {
-        let (a, b) =
-            (frame::mask(&expected.data, &self.masks), frame::mask(&actual.data, &self.masks));
+        let (a, b) = (
+            frame::mask(&expected.data, &self.masks),
+            frame::mask(&actual.data, &self.masks),
+        );
         let mut fields = vnet_fields(expected.vnet, actual.vnet);
         if a == b {
             return fields;
         }
         let before = fields.len();
-        fields.extend(frame::diff(&a, &b).into_iter().map(|field| FieldDifference {
-            name: field.name.to_string(),
-            expected: field.expected,
-            actual: field.actual,
-            bytes: Some((field.range.start, field.range.end)),
-        }));
+        fields.extend(
+            frame::diff(&a, &b)
+                .into_iter()
+                .map(|field| FieldDifference {
+                    name: field.name.to_string(),
+                    expected: field.expected,
+                    actual: field.actual,
+                    bytes: Some((field.range.start, field.range.end)),
+                }),
+        );
         if fields.len() == before {
             fields.push(FieldDifference {
                 name: "bytes".to_owned(),
@@ -291,12 +343,25 @@ impl<'t> Comparison<'t> {
 
     fn changed(&self, expected: &Entry, actual: &Entry, (frame, of): (usize, usize)) -> What {
         let (
-            Entry::Frame { frame: a, vnet_len: a_len, .. },
-            Entry::Frame { frame: b, vnet_len: b_len, tag, .. },
+            Entry::Frame {
+                frame: a,
+                vnet_len: a_len,
+                ..
+            },
+            Entry::Frame {
+                frame: b,
+                vnet_len: b_len,
+                tag,
+                ..
+            },
         ) = (expected, actual)
         else {
             let name = "bytes".to_owned();
-            return What::Value { name, expected: shown(expected), actual: shown(actual) };
+            return What::Value {
+                name,
+                expected: shown(expected),
+                actual: shown(actual),
+            };
         };
         let mut fields = self.fields(a, b);
         if a_len != b_len {
@@ -304,10 +369,20 @@ impl<'t> Comparison<'t> {
             fields.push(beside("vnet_len", &text(a_len), &text(b_len)));
         }
         let trace = tag.and_then(|tag| self.trace(tag, a, &fields));
-        What::Frame { frame, of, fields, trace }
+        What::Frame {
+            frame,
+            of,
+            fields,
+            trace,
+        }
     }
 
-    fn trace(&self, tag: Tag, expected: &Frame, fields: &[FieldDifference]) -> Option<super::Trace> {
+    fn trace(
+        &self,
+        tag: Tag,
+        expected: &Frame,
+        fields: &[FieldDifference],
+    ) -> Option<super::Trace> {
         let wrong: Vec<_> = fields
             .iter()
             .filter(|field| field.bytes.is_some())
@@ -320,26 +395,40 @@ impl<'t> Comparison<'t> {
     }
 
     fn missing(&self, entry: &Entry, (frame, of): (usize, usize)) -> What {
-        let Entry::Frame { frame: expected, .. } = entry else {
+        let Entry::Frame {
+            frame: expected, ..
+        } = entry
+        else {
             return gone(shown(entry), "nothing".to_owned());
         };
         let tag = trace::sent_as(self.transcript, &expected.data);
         let fate = tag.and_then(|tag| trace::fate(self.transcript, tag));
-        What::Missing { frame, of, summary: frame::summary(&expected.data), fate }
+        What::Missing {
+            frame,
+            of,
+            summary: frame::summary(&expected.data),
+            fate,
+        }
     }
 }
 
 fn extra(entry: &Entry, (frame, of): (usize, usize)) -> What {
     match entry {
-        Entry::Frame { frame: actual, .. } => {
-            What::Extra { frame, of, summary: frame::summary(&actual.data) }
-        }
+        Entry::Frame { frame: actual, .. } => What::Extra {
+            frame,
+            of,
+            summary: frame::summary(&actual.data),
+        },
         other => gone("nothing".to_owned(), shown(other)),
     }
 }
 
 fn gone(expected: String, actual: String) -> What {
-    What::Value { name: "bytes".to_owned(), expected, actual }
+    What::Value {
+        name: "bytes".to_owned(),
+        expected,
+        actual,
+    }
 }
 
 fn shown(entry: &Entry) -> String {
@@ -353,7 +442,12 @@ fn shown(entry: &Entry) -> String {
 
 fn beside(name: &str, expected: &str, actual: &str) -> FieldDifference {
     let (name, expected, actual) = (name.to_owned(), expected.to_owned(), actual.to_owned());
-    FieldDifference { name, expected, actual, bytes: None }
+    FieldDifference {
+        name,
+        expected,
+        actual,
+        bytes: None,
+    }
 }
 
 /// The header's fields by name; `VnetHdr` prints them all, in one order.
@@ -368,7 +462,11 @@ fn vnet_fields(expected: VnetHdr, actual: VnetHdr) -> Vec<FieldDifference> {
 }
 
 fn crashes(step: &StepView<'_>) -> String {
-    if step.crashes.is_empty() { "none".to_owned() } else { step.crashes.join("; ") }
+    if step.crashes.is_empty() {
+        "none".to_owned()
+    } else {
+        step.crashes.join("; ")
+    }
 }
 
 /// A command, and which of its kind it is.
@@ -387,7 +485,10 @@ fn by_command<'a>(answers: &[&'a Answer]) -> Vec<(CommandKey, &'a Outcome)> {
 }
 
 fn find<'a>(answers: &[(CommandKey, &'a Outcome)], command: &CommandKey) -> Option<&'a Outcome> {
-    answers.iter().find(|(key, _)| key == command).map(|(_, outcome)| *outcome)
+    answers
+        .iter()
+        .find(|(key, _)| key == command)
+        .map(|(_, outcome)| *outcome)
 }
 
 /// Steps by title, so that one that was put in or taken out does not shift all others.
@@ -398,7 +499,11 @@ fn step_pairs(expected: &[&StepView<'_>], actual: &[&StepView<'_>]) -> Vec<Pair>
     let (left, right) = (titles(expected), titles(actual));
     let verb = |title: &str| title.split(' ').next().map(str::to_owned);
     align::align(&left, &right, |a, b| {
-        if verb(&left[a]) == verb(&right[b]) { 1 } else { UNLIKE }
+        if verb(&left[a]) == verb(&right[b]) {
+            1
+        } else {
+            UNLIKE
+        }
     })
 }
 
@@ -410,11 +515,21 @@ fn entries_at<'v>(view: &View<'_>, step: &'v StepView<'_>, port: &PortId) -> &'v
 /// Missing entries that came in another place: the same key among the extra ones.
 fn moved(pairs: &[Pair], left: &[Key], right: &[Key]) -> BTreeMap<usize, usize> {
     let mut moved = BTreeMap::new();
-    let mut extra: Vec<_> =
-        pairs.iter().filter(|pair| pair.0.is_none()).filter_map(|pair| pair.1).collect();
-    for missing in pairs.iter().filter(|pair| pair.1.is_none()).filter_map(|pair| pair.0) {
+    let mut extra: Vec<_> = pairs
+        .iter()
+        .filter(|pair| pair.0.is_none())
+        .filter_map(|pair| pair.1)
+        .collect();
+    for missing in pairs
+        .iter()
+        .filter(|pair| pair.1.is_none())
+        .filter_map(|pair| pair.0)
+    {
         let frame = matches!(left[missing], Key::Frame(..));
-        if let Some(at) = extra.iter().position(|b| frame && right[*b] == left[missing]) {
+        if let Some(at) = extra
+            .iter()
+            .position(|b| frame && right[*b] == left[missing])
+        {
             moved.insert(missing, extra.remove(at));
         }
     }
@@ -429,11 +544,17 @@ struct Places {
 
 impl Places {
     fn of(left: &[Entry], right: &[Entry]) -> Self {
-        Self { expected: frame_numbers(left), actual: frame_numbers(right) }
+        Self {
+            expected: frame_numbers(left),
+            actual: frame_numbers(right),
+        }
     }
 
     fn expected(&self, index: usize) -> (usize, usize) {
-        (self.expected[index], self.expected.last().copied().unwrap_or(0))
+        (
+            self.expected[index],
+            self.expected.last().copied().unwrap_or(0),
+        )
     }
 
     fn actual(&self, index: usize) -> (usize, usize) {
@@ -442,7 +563,12 @@ impl Places {
 
     fn moved(&self, from: usize, to: usize, entry: &Entry) -> What {
         let (frame, of) = self.expected(from);
-        What::Moved { frame, of, came: self.actual[to], summary: shown(entry) }
+        What::Moved {
+            frame,
+            of,
+            came: self.actual[to],
+            summary: shown(entry),
+        }
     }
 }
 

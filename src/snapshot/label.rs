@@ -87,9 +87,15 @@ impl Known {
             .equal(data, matched)
             .or_else(|| self.padded(data, matched))
             .or_else(|| self.changed(data, matched));
-        let Some((index, padded, changes)) = found else { return Label::New };
+        let Some((index, padded, changes)) = found else {
+            return Label::New;
+        };
         matched[index] = true;
-        Label::Sent { number: self.frames[index].0, padded, changes }
+        Label::Sent {
+            number: self.frames[index].0,
+            padded,
+            changes,
+        }
     }
 
     fn equal(&self, data: &[u8], matched: &[bool]) -> Option<Match> {
@@ -102,9 +108,13 @@ impl Known {
             return None;
         }
         let zeros = data.iter().rev().take_while(|byte| **byte == 0).count();
-        let lengths = (data.len() - zeros..data.len()).rev().filter(|length| *length > 0);
+        let lengths = (data.len() - zeros..data.len())
+            .rev()
+            .filter(|length| *length > 0);
         let mut shorter = lengths.filter_map(|length| self.equal(&data[..length], matched));
-        shorter.next().map(|(index, ..)| (index, Some(data.len()), Vec::new()))
+        shorter
+            .next()
+            .map(|(index, ..)| (index, Some(data.len()), Vec::new()))
     }
 
     fn changed(&self, data: &[u8], matched: &[bool]) -> Option<Match> {
@@ -125,12 +135,17 @@ impl Known {
 type Match = (usize, Option<usize>, Vec<FieldChange>);
 
 fn oldest_unmatched(indices: &[usize], matched: &[bool]) -> Option<usize> {
-    indices.iter().find(|index| !matched[**index]).or(indices.last()).copied()
+    indices
+        .iter()
+        .find(|index| !matched[**index])
+        .or(indices.last())
+        .copied()
 }
 
 /// The changes that turn `base` into `data`, when they still do so after their text was read back.
 fn changes_between(base: &[u8], data: &[u8]) -> Option<Vec<FieldChange>> {
-    let changes = frame::changes(base, data)?;
+    // A frame of another length is another frame, and clearer when it is written in full.
+    let changes = frame::changes(base, data).filter(|_| base.len() == data.len())?;
     let readable = frame::parse_changes(&frame::render_changes(&changes)).ok()?;
     let applied = frame::patch(base, &readable).ok()?;
     (!changes.is_empty() && applied == data).then_some(changes)

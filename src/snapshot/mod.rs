@@ -31,9 +31,9 @@ mod tests;
 
 pub use compare::{Rules, compare, compare_sections, disagreement};
 pub use error::{EXPLANATIONS, SectionError, SnapshotError};
+pub use file::{pending_path, snapshot_path};
 pub use label::Label;
 pub use mismatch::{Difference, FieldDifference, Mismatch, Trace, What, render};
-pub use file::{pending_path, snapshot_path};
 pub use parse::{Resolve, parse};
 pub use pcapng::write_pcapng;
 pub use pending::{PendingSection, Unreferenced, pending, unreferenced};

@@ -31,12 +31,22 @@ pub(super) fn trace(
     let right = |station: &Station| {
         let seen = frame::mask(&station.data, masks);
         let differs = frame::diff(&expected, &seen);
-        !differs.iter().any(|field| wrong.contains(&AsRef::<str>::as_ref(&field.name)))
+        !differs
+            .iter()
+            .any(|field| wrong.contains(&AsRef::<str>::as_ref(&field.name)))
     };
-    let last = stations.iter().take_while(|station| right(station)).count().checked_sub(1)?;
+    let last = stations
+        .iter()
+        .take_while(|station| right(station))
+        .count()
+        .checked_sub(1)?;
     let changed_in = (last > 0).then(|| stations[last].place.clone());
     let passed_on = &stations[last.saturating_sub(1)];
-    Some(Trace { last_right: passed_on.place.clone(), step: passed_on.step, changed_in })
+    Some(Trace {
+        last_right: passed_on.place.clone(),
+        step: passed_on.step,
+        changed_in,
+    })
 }
 
 /// What became of an expected frame that never came: its drop, or the last place that saw it.
@@ -47,9 +57,10 @@ pub(super) fn fate(actual: &Transcript, tag: Tag) -> Option<String> {
         events.filter(move |(_, event)| event.tag == Some(tag))
     };
     let dropped = events().find_map(|(step, event)| match event.kind {
-        EventKind::Dropped(reason) => {
-            Some(format!("dropped at {} in step {}: {reason}", event.place, step.index))
-        }
+        EventKind::Dropped(reason) => Some(format!(
+            "dropped at {} in step {}: {reason}",
+            event.place, step.index
+        )),
         _ => None,
     });
     let consumed = || {
@@ -60,7 +71,8 @@ pub(super) fn fate(actual: &Transcript, tag: Tag) -> Option<String> {
     };
     let seen = || {
         let seen = events().filter(|(_, event)| matches!(event.kind, EventKind::Seen { .. }));
-        seen.last().map(|(step, event)| format!("last seen at {} in step {}", event.place, step.index))
+        seen.last()
+            .map(|(step, event)| format!("last seen at {} in step {}", event.place, step.index))
     };
     dropped.or_else(consumed).or_else(seen)
 }
@@ -68,7 +80,9 @@ pub(super) fn fate(actual: &Transcript, tag: Tag) -> Option<String> {
 /// The first sent frame with these bytes.
 pub(super) fn sent_as(actual: &Transcript, data: &[u8]) -> Option<Tag> {
     let sent = actual.steps.iter().flat_map(|step| &step.sent);
-    sent.into_iter().find(|sent| sent.frame.data == data).map(|sent| sent.tag)
+    sent.into_iter()
+        .find(|sent| sent.frame.data == data)
+        .map(|sent| sent.tag)
 }
 
 /// A frame's way through the run. In a chain whose frames carry a virtio-net header, the header
@@ -83,14 +97,23 @@ fn stations(actual: &Transcript, tag: Tag, length: usize) -> Vec<Station> {
             data: sent.frame.data.clone(),
         }));
         for event in step.events.iter().filter(|event| event.tag == Some(tag)) {
-            let EventKind::Seen { data, .. } = &event.kind else { continue };
-            let header = data.len().checked_sub(length).filter(|extra| [10, 12].contains(extra));
+            let EventKind::Seen { data, .. } = &event.kind else {
+                continue;
+            };
+            let header = data
+                .len()
+                .checked_sub(length)
+                .filter(|extra| [10, 12].contains(extra));
             let place = match &event.place {
                 Place::Object(id) => id.to_string(),
                 other => other.to_string(),
             };
             let data = data.slice(header.unwrap_or(0)..);
-            stations.push(Station { place, step: step.index, data });
+            stations.push(Station {
+                place,
+                step: step.index,
+                data,
+            });
         }
     }
     stations
