@@ -1,0 +1,232 @@
+use std::fmt::Write;
+
+use super::wire::Dissection;
+
+/// Equal bytes in a row from which on a run is written.
+const RUN: usize = 16;
+
+/// Most bytes of one group of payload.
+const GROUP: usize = 32;
+
+/// Most bytes that a text may stand for, so that `(00*99999999999)` is an error and not an
+/// allocation.
+const MAX_BYTES: usize = 16 << 20;
+
+/// Not bytes in hexadecimal.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum HexError {
+    /// A character that is neither a digit, a space nor part of a run.
+    #[error("'{found}' at character {at} is not a hexadecimal digit")]
+    Digit {
+        /// What was found.
+        found: char,
+        /// Its place, in characters from 0.
+        at: usize,
+    },
+    /// A byte with one digit.
+    #[error("the byte at character {at} has one digit: two are needed")]
+    Odd {
+        /// Its place, in characters from 0.
+        at: usize,
+    },
+    /// Something in parentheses that is not a byte and a count.
+    #[error("the run at character {at} is not of the form (5a*N)")]
+    Run {
+        /// The place of its parenthesis, in characters from 0.
+        at: usize,
+    },
+    /// More bytes than any frame or stream has.
+    #[error("more than {MAX_BYTES} bytes at character {at}")]
+    TooLong {
+        /// Where the limit is passed, in characters from 0.
+        at: usize,
+    },
+}
+
+/// Hexadecimal with runs of 16 equal bytes or more as `(5a*N)`, in one piece.
+#[must_use]
+pub fn hex_runs(bytes: &[u8]) -> String {
+    let mut text = String::new();
+    for chunk in bytes.chunk_by(|a, b| a == b) {
+        push_chunk(&mut text, chunk);
+    }
+    text
+}
+
+/// A frame in hexadecimal for review, in groups as large as its headers and their addresses:
+/// `ffffffffffff525400123456 0806 0001...`. [`parse_hex`] is its exact inverse.
+#[must_use]
+pub fn hex_groups(frame: &[u8]) -> String {
+    let dissection = Dissection::of(frame);
+    let mut groups = Vec::new();
+    let mut start = 0;
+    for cut in dissection.group_ends() {
+        if cut > start {
+            groups.push(hex_runs(&frame[start..cut]));
+            start = cut;
+        }
+    }
+    payload_groups(&frame[start..], &mut groups);
+    groups.join(" ")
+}
+
+/// A payload: runs by themselves, the rest in groups of [`GROUP`] bytes.
+fn payload_groups(payload: &[u8], groups: &mut Vec<String>) {
+    let mut plain: Vec<u8> = Vec::new();
+    let flush = |plain: &mut Vec<u8>, groups: &mut Vec<String>| {
+        groups.extend(plain.chunks(GROUP).map(hex_runs));
+        plain.clear();
+    };
+    for chunk in payload.chunk_by(|a, b| a == b) {
+        if chunk.len() < RUN {
+            plain.extend_from_slice(chunk);
+        } else {
+            flush(&mut plain, groups);
+            groups.push(hex_runs(chunk));
+        }
+    }
+    flush(&mut plain, groups);
+}
+
+/// Appends equal bytes.
+fn push_chunk(text: &mut String, chunk: &[u8]) {
+    let written = match chunk {
+        [first, ..] if chunk.len() >= RUN => write!(text, "({first:02x}*{})", chunk.len()),
+        _ => chunk.iter().try_for_each(|byte| write!(text, "{byte:02x}")),
+    };
+    debug_assert!(written.is_ok(), "a String takes everything");
+}
+
+/// Bytes from hexadecimal: white space between bytes is skipped, `(5a*N)` is N bytes.
+///
+/// # Errors
+/// When something else stands there, with its place.
+pub fn parse_hex(text: &str) -> Result<Vec<u8>, HexError> {
+    let mut bytes = Vec::new();
+    let mut chars = text.chars().enumerate();
+    while let Some((at, found)) = chars.next() {
+        match found {
+            _ if found.is_whitespace() => {}
+            '(' => {
+                let mut run = String::new();
+                for (_, inside) in chars.by_ref() {
+                    run.push(inside);
+                    if inside == ')' {
+                        break;
+                    }
+                }
+                let (byte, count) = parse_run(&run).ok_or(HexError::Run { at })?;
+                if count > MAX_BYTES - bytes.len() {
+                    return Err(HexError::TooLong { at });
+                }
+                bytes.resize(bytes.len() + count, byte);
+            }
+            _ => {
+                let high = digit(found).ok_or(HexError::Digit { found, at })?;
+                let low = match chars.next() {
+                    Some((_, next)) if !next.is_whitespace() && next != '(' => {
+                        digit(next).ok_or(HexError::Digit {
+                            found: next,
+                            at: at + 1,
+                        })?
+                    }
+                    _ => return Err(HexError::Odd { at }),
+                };
+                if bytes.len() == MAX_BYTES {
+                    return Err(HexError::TooLong { at });
+                }
+                bytes.push(high << 4 | low);
+            }
+        }
+    }
+    Ok(bytes)
+}
+
+/// A run without its opening parenthesis, `5a*16)`.
+fn parse_run(run: &str) -> Option<(u8, usize)> {
+    let (byte, count) = run.strip_suffix(')')?.split_once('*')?;
+    let mut digits = byte.chars();
+    let (high, low) = (digit(digits.next()?)?, digit(digits.next()?)?);
+    if digits.next().is_some() || !count.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    // A count of more digits than a usize holds is as good as the largest.
+    (!count.is_empty()).then(|| (high << 4 | low, count.parse().unwrap_or(usize::MAX)))
+}
+
+fn digit(found: char) -> Option<u8> {
+    found
+        .to_digit(16)
+        .and_then(|value| u8::try_from(value).ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use rstest::rstest;
+
+    use super::*;
+
+    #[test]
+    fn an_arp_request_falls_into_its_fields() {
+        let text = "ffffffffffff525400123456 0806 0001080006040001525400123456 0a000001 \
+                    000000000000 0a000002";
+        let bytes = parse_hex(text).unwrap();
+        assert_eq!(bytes.len(), 42);
+        assert_eq!(hex_groups(&bytes), text);
+    }
+
+    #[test]
+    fn runs_stand_by_themselves_in_a_payload() {
+        let text = "ffffffffffff525400123456 88b5 0102 (5a*16) 03";
+        assert_eq!(hex_groups(&parse_hex(text).unwrap()), text);
+    }
+
+    #[rstest]
+    #[case::fifteen_are_no_run(&[0x5a; 15], "5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a")]
+    #[case::sixteen_are(&[0x5a; 16], "(5a*16)")]
+    #[case::nothing(&[], "")]
+    fn runs(#[case] bytes: &[u8], #[case] text: &str) {
+        assert_eq!(hex_runs(bytes), text);
+    }
+
+    #[rstest]
+    #[case("0g", HexError::Digit { found: 'g', at: 1 })]
+    #[case("00 0", HexError::Odd { at: 3 })]
+    #[case("0 0", HexError::Odd { at: 0 })]
+    #[case("00 (5a16)", HexError::Run { at: 3 })]
+    #[case("(5a*16", HexError::Run { at: 0 })]
+    #[case("(5a*)", HexError::Run { at: 0 })]
+    #[case("(5*16)", HexError::Run { at: 0 })]
+    #[case("(5a*+16)", HexError::Run { at: 0 })]
+    #[case("(00*99999999999999999999999)", HexError::TooLong { at: 0 })]
+    #[case("00)", HexError::Digit { found: ')', at: 2 })]
+    fn refused(#[case] text: &str, #[case] error: HexError) {
+        assert_eq!(parse_hex(text), Err(error));
+    }
+
+    fn bytes_with_runs() -> impl Strategy<Value = Vec<u8>> {
+        prop::collection::vec((any::<u8>(), prop_oneof![Just(1), 14_usize..40]), 0..60).prop_map(
+            |runs| {
+                runs.into_iter()
+                    .flat_map(|(byte, len)| vec![byte; len])
+                    .collect()
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn text_and_back(bytes in bytes_with_runs()) {
+            prop_assert_eq!(parse_hex(&hex_groups(&bytes)).unwrap(), bytes.clone());
+            prop_assert_eq!(parse_hex(&hex_runs(&bytes)).unwrap(), bytes);
+        }
+
+        #[test]
+        fn any_text_is_bytes_or_an_error(text in "[0-9a-fA-F()* g]{0,40}") {
+            if let Ok(bytes) = parse_hex(&text) {
+                prop_assert_eq!(parse_hex(&hex_runs(&bytes)).unwrap(), bytes);
+            }
+        }
+    }
+}
