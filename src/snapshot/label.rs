@@ -1,0 +1,147 @@
+use std::collections::HashMap;
+
+use bytes::Bytes;
+
+use super::view::{Entry, View};
+use crate::{
+    base::Origin,
+    frame::{self, FieldChange},
+    record::SentFrame,
+};
+
+/// Frames up to this length may be a shorter one that was padded: `ETH_ZLEN`, 60, and a VLAN tag
+/// (Linux `include/uapi/linux/if_ether.h`).
+const PADDED: usize = 64;
+
+/// Most frames of a flow that a changed frame is held against, the oldest unmatched first.
+const CANDIDATES: usize = 64;
+
+/// How an arrived frame is called.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Label {
+    /// A frame that was sent, perhaps padded, perhaps with changed fields.
+    Sent {
+        /// `#n`.
+        number: u32,
+        /// The length it was padded to with zeros.
+        padded: Option<usize>,
+        /// What differs; applied to the sent frame they give the arrived one.
+        changes: Vec<FieldChange>,
+    },
+    /// Nothing like it was sent.
+    New,
+}
+
+/// Labels for what came out of each port: `[step][port][frame]`. A function of the recorded bytes
+/// alone. Only frames sent in the same step or before are considered; each port matches the oldest
+/// that it has not matched yet, and the newest again when it has matched them all.
+pub(super) fn labels(view: &View<'_>) -> Vec<Vec<Vec<Label>>> {
+    let mut known = Known::default();
+    let mut matched = vec![Vec::new(); view.ports.len()];
+    let mut labels = Vec::new();
+    for step in &view.steps {
+        for sent in &step.step.sent {
+            known.add(sent);
+        }
+        let mut of_step = Vec::new();
+        for (entries, matched) in step.entries.iter().zip(&mut matched) {
+            matched.resize(known.frames.len(), false);
+            let frames = entries.iter().filter_map(|entry| match entry {
+                Entry::Frame { frame, .. } => Some(&frame.data),
+                Entry::Begun(_) | Entry::Raw(_) | Entry::Eof => None,
+            });
+            of_step.push(frames.map(|data| known.label(data, matched)).collect());
+        }
+        labels.push(of_step);
+    }
+    labels
+}
+
+/// The number that a transcript writes as `#n`.
+pub(super) fn number_of(sent: &SentFrame) -> u32 {
+    let (Origin::Sent(number) | Origin::Written(number) | Origin::Host(number)) = sent.tag.0;
+    number
+}
+
+/// The frames sent so far, in order. The maps are only looked up.
+#[derive(Default)]
+struct Known {
+    frames: Vec<(u32, Bytes)>,
+    by_bytes: HashMap<Bytes, Vec<usize>>,
+    by_flow: HashMap<frame::FlowKey, Vec<usize>>,
+}
+
+impl Known {
+    fn add(&mut self, sent: &SentFrame) {
+        let index = self.frames.len();
+        let data = &sent.frame.data;
+        self.by_bytes.entry(data.clone()).or_default().push(index);
+        if let Some(flow) = frame::flow(data) {
+            self.by_flow.entry(flow).or_default().push(index);
+        }
+        self.frames.push((number_of(sent), data.clone()));
+    }
+
+    fn label(&self, data: &Bytes, matched: &mut [bool]) -> Label {
+        let found = self
+            .equal(data, matched)
+            .or_else(|| self.padded(data, matched))
+            .or_else(|| self.changed(data, matched));
+        let Some((index, padded, changes)) = found else { return Label::New };
+        matched[index] = true;
+        Label::Sent { number: self.frames[index].0, padded, changes }
+    }
+
+    fn equal(&self, data: &[u8], matched: &[bool]) -> Option<Match> {
+        let index = oldest_unmatched(self.by_bytes.get(data)?, matched)?;
+        Some((index, None, Vec::new()))
+    }
+
+    fn padded(&self, data: &[u8], matched: &[bool]) -> Option<Match> {
+        if data.len() > PADDED {
+            return None;
+        }
+        let zeros = data.iter().rev().take_while(|byte| **byte == 0).count();
+        let lengths = (data.len() - zeros..data.len()).rev().filter(|length| *length > 0);
+        let mut shorter = lengths.filter_map(|length| self.equal(&data[..length], matched));
+        shorter.next().map(|(index, ..)| (index, Some(data.len()), Vec::new()))
+    }
+
+    fn changed(&self, data: &[u8], matched: &[bool]) -> Option<Match> {
+        let flow = self.by_flow.get(&frame::flow(data)?)?;
+        let unmatched = flow.iter().filter(|index| !matched[**index]);
+        let seen = flow.iter().rev().filter(|index| matched[**index]);
+        let candidates = unmatched.chain(seen).take(CANDIDATES);
+        let matches = candidates.filter_map(|&index| {
+            let (base, padded) = padded_base(&self.frames[index].1, data.len());
+            let changes = changes_between(&base, data)?;
+            Some((index, padded, changes))
+        });
+        matches.min_by_key(|(_, _, changes)| changes.len())
+    }
+}
+
+/// The index of a sent frame, the length it was padded to, and what changed.
+type Match = (usize, Option<usize>, Vec<FieldChange>);
+
+fn oldest_unmatched(indices: &[usize], matched: &[bool]) -> Option<usize> {
+    indices.iter().find(|index| !matched[**index]).or(indices.last()).copied()
+}
+
+/// The changes that turn `base` into `data`, when they still do so after their text was read back.
+fn changes_between(base: &[u8], data: &[u8]) -> Option<Vec<FieldChange>> {
+    let changes = frame::changes(base, data)?;
+    let readable = frame::parse_changes(&frame::render_changes(&changes)).ok()?;
+    let applied = frame::patch(base, &readable).ok()?;
+    (!changes.is_empty() && applied == data).then_some(changes)
+}
+
+/// The sent frame with zeros up to `length`, as far as padding goes.
+pub(super) fn padded_base(sent: &[u8], length: usize) -> (Vec<u8>, Option<usize>) {
+    let mut base = sent.to_vec();
+    let pads = sent.len() < length && length <= PADDED;
+    if pads {
+        base.resize(length, 0);
+    }
+    (base, pads.then_some(length))
+}

@@ -1,0 +1,333 @@
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use sha2::{Digest, Sha256};
+
+use super::{
+    label::{self, Label},
+    lexis::{self, hex_lines, quote, quote_word},
+    view::{Entry, StepView, View},
+};
+use crate::{
+    base::{Origin, PortId, Tag, VirtualTime, VnetHdr},
+    frame,
+    record::{
+        Accounting, Answer, EventKind, Framing, Outcome, Port, PortKind, SentFrame, SourceFrame,
+        Step, Transcript,
+    },
+};
+
+/// Columns of a port's name, at least.
+const PORT_WIDTH: usize = 10;
+
+/// Where the lines of a step's sent frames begin.
+const SENT_INDENT: usize = 6;
+
+/// A transcript as text: a section of a snapshot, without its heading. [`parse`](super::parse)
+/// reads the observed half back without loss; lines that begin with `~` explain, and they and the
+/// last line are never compared.
+#[must_use]
+pub fn text(transcript: &Transcript) -> String {
+    let view = View::of(transcript);
+    let labels = label::labels(&view);
+    let widest = view.ports.iter().map(|port| port.id.as_str().chars().count()).max();
+    let mut writer = Writer {
+        out: ports_line(&view.ports),
+        width: widest.unwrap_or(0).max(PORT_WIDTH),
+        vnet_len: vec![VnetHdr::LONG; view.ports.len()],
+        clock: VirtualTime::ZERO,
+    };
+    for (step, labels) in view.steps.iter().zip(labels) {
+        writer.step(&view.ports, step, &labels);
+    }
+    writer.out + &accounting_line(transcript.accounting)
+}
+
+/// `ports: hn0.guest hn0.host out0=plain`: what the rest can't be read without.
+fn ports_line(ports: &[Port]) -> String {
+    let words: Vec<_> = ports
+        .iter()
+        .map(|port| {
+            let name = quote_word(port.id.as_str(), &['=']);
+            match port.kind {
+                PortKind::Guest | PortKind::Host | PortKind::LinkEnd => name.into_owned(),
+                PortKind::Chardev(framing) => format!("{name}={}", framing_name(framing)),
+            }
+        })
+        .collect();
+    let mut out = String::new();
+    lexis::wrap(&mut out, "ports:", "ports:", &words);
+    out
+}
+
+/// The framing as a scenario writes it.
+pub(super) const fn framing_name(framing: Framing) -> &'static str {
+    match framing {
+        Framing::Plain => "plain",
+        Framing::Vnet => "vnet",
+        Framing::Raw => "raw",
+    }
+}
+
+fn accounting_line(accounting: Accounting) -> String {
+    let Accounting { sent, arrivals, dropped, unexplained } = accounting;
+    format!(
+        "accounted: {sent} sent, {arrivals} arrivals, {dropped} dropped, {unexplained} \
+         unexplained\n"
+    )
+}
+
+/// The first 16 hexadecimal digits of the SHA-256 of a frame: names it where its bytes live in a
+/// capture file.
+pub(super) fn sha(data: &[u8]) -> String {
+    Sha256::digest(data).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The header's fields that are not zero: `vnet flags=1 csum_start=34`.
+pub(super) fn vnet_words(vnet: VnetHdr) -> String {
+    let all = vnet.to_string();
+    let set = all.split(' ').filter(|word| !word.ends_with("=0"));
+    ["vnet"].into_iter().chain(set).collect::<Vec<_>>().join(" ")
+}
+
+/// `vnet ..., SUMMARY, N B`: what is said of bytes that stand in the line below.
+fn described(vnet: VnetHdr, data: &[u8]) -> String {
+    let summary = frame::summary(data);
+    let size = data.len();
+    match vnet.is_zero() {
+        true => format!("{summary}, {size} B"),
+        false => format!("{}, {summary}, {size} B", vnet_words(vnet)),
+    }
+}
+
+struct Writer {
+    out: String,
+    width: usize,
+    /// For each port: the vnet length word that goes without saying.
+    vnet_len: Vec<usize>,
+    clock: VirtualTime,
+}
+
+impl Writer {
+    fn line(&mut self, line: &str) {
+        self.out.push_str(line);
+        self.out.push('\n');
+    }
+
+    fn step(&mut self, ports: &[Port], step: &StepView<'_>, labels: &[Vec<Label>]) {
+        let record = step.step;
+        self.line(&format!("[{}] {}", record.index, quote(&record.title)));
+        for sent in &record.sent {
+            self.sent(record, sent);
+        }
+        if let Some(bytes) = &record.written {
+            self.line(&format!("{:SENT_INDENT$}wrote {} B", "", bytes.len()));
+            self.raw_lines(SENT_INDENT + 3, bytes);
+        }
+        for answer in &step.answers {
+            self.answer(record, answer);
+        }
+        for (index, entries) in step.entries.iter().enumerate() {
+            if !entries.is_empty() {
+                self.port(index, &ports[index].id, entries, &labels[index]);
+            }
+        }
+        for assertion in &step.crashes {
+            self.line(&format!("    crash: {}", quote(assertion)));
+        }
+        self.explained(record);
+    }
+
+    fn sent(&mut self, step: &Step, sent: &SentFrame) {
+        let number = label::number_of(sent);
+        let at = if sends_at(&step.title).as_ref() == Some(&sent.port) {
+            String::new()
+        } else {
+            format!("at {} ", quote_word(sent.port.as_str(), &[]))
+        };
+        let data = &sent.frame.data;
+        let source = sent.source.as_ref().map(|source| source_words(source, data));
+        let words = described(sent.frame.vnet, data);
+        let source_text = source.as_deref().unwrap_or_default();
+        self.line(&format!("{:SENT_INDENT$}#{number} {at}{source_text}{words}", ""));
+        if source.is_none() {
+            hex_lines(&mut self.out, SENT_INDENT + 3, &frame::hex_groups(data));
+        }
+    }
+
+    fn answer(&mut self, step: &Step, answer: &Answer) {
+        let command = if answer.command == step.title {
+            String::new()
+        } else {
+            format!("[{}] ", lexis::quote_bracketed(&answer.command))
+        };
+        match &answer.outcome {
+            Outcome::Done(value) => self.line(&format!("    -> {command}{value}")),
+            Outcome::Refused(error) => {
+                let class = quote_word(&error.class, &[':']);
+                self.line(&format!("    !! {command}{class}: {}", quote(&error.desc)));
+            }
+            Outcome::Aborts(abort) => {
+                let assertion = quote(&abort.assertion);
+                self.line(&format!("    !! {command}aborts: {assertion}{ABORTS}"));
+            }
+            Outcome::Unanswered => self.line(&format!("    !! {command}{UNANSWERED}")),
+        }
+    }
+
+    fn port(&mut self, index: usize, port: &PortId, entries: &[Entry], labels: &[Label]) {
+        let name = quote_word(port.as_str(), &[]);
+        let first = format!("    {name:<width$} <-", width = self.width);
+        let next = format!("{:width$} <-", "", width = self.width + 4);
+        let mut list = List { first, next, numbers: Vec::new() };
+        let mut labels = labels.iter();
+        for entry in entries {
+            match entry {
+                Entry::Frame { frame, vnet_len, .. } => {
+                    if let Some(len) = vnet_len.filter(|len| *len != self.vnet_len[index]) {
+                        self.vnet_len[index] = len;
+                        list.line(&mut self.out, &format!("vnet_len={len}"));
+                    }
+                    let label = labels.next().unwrap_or(&Label::New);
+                    list.frame(&mut self.out, label, frame.vnet, &frame.data);
+                }
+                Entry::Begun(size) => list.line(&mut self.out, &format!("begun {size} B")),
+                Entry::Raw(bytes) => {
+                    list.line(&mut self.out, &format!("raw {} B", bytes.len()));
+                    self.raw_lines(self.width + 8, bytes);
+                }
+                Entry::Eof => list.line(&mut self.out, "eof"),
+            }
+        }
+        list.flush(&mut self.out);
+    }
+
+    fn raw_lines(&mut self, indent: usize, bytes: &Bytes) {
+        hex_lines(&mut self.out, indent, &lexis::raw_hex(bytes));
+    }
+
+    /// The explained half, in an order that no backend's scheduling can change: the fates of
+    /// frames by place, then what was said, as it was said.
+    fn explained(&mut self, step: &Step) {
+        if step.clock != self.clock {
+            self.clock = step.clock;
+            self.line(&format!("    ~ clock {} ns", step.clock.as_nanos()));
+        }
+        let mut fates: BTreeMap<_, Vec<Option<Tag>>> = BTreeMap::new();
+        let mut said = Vec::new();
+        for event in &step.events {
+            let place = &event.place;
+            match &event.kind {
+                EventKind::Dropped(reason) => {
+                    let fate = ("drop", format!(" at {place}: {reason}"));
+                    fates.entry(fate).or_default().push(event.tag);
+                }
+                EventKind::Consumed => {
+                    let fate = ("consumed", format!(" by {place}"));
+                    fates.entry(fate).or_default().push(event.tag);
+                }
+                EventKind::Log(text) => said.push(format!("log: {}", quote(text))),
+                EventKind::Notice(text) => {
+                    said.push(format!("notice at {place}: {}", quote(text)));
+                }
+                EventKind::Frozen => said.push(format!("frozen: waits for {place}")),
+                EventKind::Thawed => said.push(format!("thawed: {place}")),
+                EventKind::Seen { .. } | EventKind::Queued | EventKind::Crash(_) => {}
+            }
+        }
+        for ((verb, fate), mut tags) in fates {
+            tags.sort_unstable();
+            self.line(&format!("    ~ {verb} {}{fate}", tag_words(&tags)));
+        }
+        for line in said {
+            self.line(&format!("    ~ {line}"));
+        }
+    }
+}
+
+/// What follows an assertion that QEMU would have died of.
+pub(super) const ABORTS: &str = " (this QEMU aborts here; refused)";
+
+/// What stands for an answer that did not come.
+pub(super) const UNANSWERED: &str = "no answer: the main loop is frozen";
+
+/// The port that a step's title names, when it sends.
+pub(super) fn sends_at(title: &str) -> Option<PortId> {
+    title.strip_prefix("send ")?.split(' ').next().map(PortId::from)
+}
+
+fn source_words(source: &SourceFrame, data: &[u8]) -> String {
+    let file = source.file.to_string_lossy();
+    format!("{}[{}] sha={} ", quote_word(&file, &['[']), source.number, sha(data))
+}
+
+/// `#1 #3-#9 host 1`, and how many have no known origin.
+fn tag_words(tags: &[Option<Tag>]) -> String {
+    let sent: Vec<_> = tags
+        .iter()
+        .filter_map(|tag| match tag.map(|tag| tag.0) {
+            Some(Origin::Sent(number)) => Some(number),
+            _ => None,
+        })
+        .collect();
+    let mut words = lexis::numbers(&sent);
+    let others = tags.iter().flatten().filter(|tag| !matches!(tag.0, Origin::Sent(_)));
+    words.extend(others.map(ToString::to_string));
+    match tags.iter().filter(|tag| tag.is_none()).count() {
+        0 => {}
+        1 => words.push("a frame".to_owned()),
+        count => words.push(format!("{count} frames")),
+    }
+    words.join(" ")
+}
+
+/// What came out of one port: plain matches share lines, anything else has a line of its own.
+struct List {
+    first: String,
+    next: String,
+    numbers: Vec<u32>,
+}
+
+impl List {
+    fn frame(&mut self, out: &mut String, label: &Label, vnet: VnetHdr, data: &[u8]) {
+        let Label::Sent { number, padded, changes } = label else {
+            let column = self.next.len() + 1;
+            self.line(out, &format!("new {}", described(vnet, data)));
+            hex_lines(out, column, &frame::hex_groups(data));
+            return;
+        };
+        if padded.is_none() && changes.is_empty() && vnet.is_zero() {
+            self.numbers.push(*number);
+            return;
+        }
+        let mut words = format!("#{number}");
+        if let Some(length) = padded {
+            words.push_str(&format!(" padded to {length}"));
+        }
+        if !vnet.is_zero() {
+            words.push_str(&format!(" {}", vnet_words(vnet)));
+        }
+        if !changes.is_empty() {
+            words.push_str(&format!(" with {}", frame::render_changes(changes)));
+        }
+        self.line(out, &words);
+    }
+
+    fn line(&mut self, out: &mut String, words: &str) {
+        self.flush(out);
+        let start = self.start();
+        out.push_str(&format!("{start} {words}\n"));
+    }
+
+    fn flush(&mut self, out: &mut String) {
+        let numbers = std::mem::take(&mut self.numbers);
+        if !numbers.is_empty() {
+            let start = self.start();
+            lexis::wrap(out, &start, &self.next, &lexis::numbers(&numbers));
+        }
+    }
+
+    fn start(&mut self) -> String {
+        std::mem::replace(&mut self.first, self.next.clone())
+    }
+}
