@@ -7,6 +7,7 @@ use crate::{
     diag::{Code, Report, Source, Span},
     record::{Accounting, DropReason, Event, EventKind, Place, Step, Transcript},
     runner::{CaseResult, Failure, FailureKind, Problem, RunEvent, Runs, Status, Totals},
+    snapshot::{Difference, FieldDifference, Mismatch, Trace, What},
 };
 
 fn source() -> Arc<Source> {
@@ -76,12 +77,28 @@ pub(super) fn run() -> Vec<RunEvent> {
         span: Span { start: 47, end: 66 },
         kind: FailureKind::Count { port: "out0".into(), expected: 2, got: 1 },
     };
-    let mismatch = Problem::Mismatch {
-        line: 3,
-        text: "secondary/hn0.guest   frame 3 of 7\n  tcp.ack   4001 -> 5001     bytes 42..46\n  \
-               last right at red0 in step 5, changed in rew0\n"
-            .to_owned(),
+    let ack = FieldDifference {
+        name: "tcp.ack".to_owned(),
+        expected: "4001".to_owned(),
+        actual: "5001".to_owned(),
+        bytes: Some((42, 46)),
     };
+    let trace = Trace {
+        last_right: "red0".to_owned(),
+        step: 5,
+        changed_in: Some("rew0".to_owned()),
+    };
+    let mismatch = Problem::Mismatch(Mismatch {
+        expected: "snapshot".to_owned(),
+        actual: "netns".to_owned(),
+        differences: vec![Difference {
+            step: 1,
+            title: "send hn0.guest".to_owned(),
+            line: 3,
+            port: Some("secondary/hn0.guest".to_owned()),
+            what: What::Frame { frame: 3, of: 7, fields: vec![ack], trace: Some(trace) },
+        }],
+    });
     let mut flaky =
         finished("colo/flaky", Status::Failed { problems: vec![Problem::Expectation(count.clone())] });
     if let RunEvent::CaseFinished(result) = &mut flaky {

@@ -6,6 +6,7 @@ use super::{Reporter, clock};
 use crate::{
     diag,
     runner::{CaseResult, Failure, Problem, RunEvent, Status, Totals},
+    snapshot,
 };
 
 const GOOD: Style = AnsiColor::Green.on_default().bold();
@@ -160,10 +161,13 @@ fn problem(out: &mut impl Write, result: &CaseResult, problem: &Problem) -> io::
         _ => String::new(),
     };
     // What differs says itself that it does.
-    if !matches!(problem, Problem::Mismatch { .. }) {
+    if !matches!(problem, Problem::Mismatch(_)) {
         indented(out, "  ", &format!("{step}{problem}"))?;
     }
-    problem.difference().map_or(Ok(()), |text| indented(out, "  ", text))
+    match problem.mismatch() {
+        Some(mismatch) => indented(out, "  ", &snapshot::render(mismatch)),
+        None => Ok(()),
+    }
 }
 
 /// Every line after `indent`; the further ones keep their own indentation.

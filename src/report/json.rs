@@ -172,8 +172,8 @@ fn problem(problem: &Problem, source: &Source) -> Value {
     if let Some(line) = problem.line(source) {
         object["line"] = json!(line);
     }
-    if let Some(text) = problem.difference() {
-        object["difference"] = json!(text);
+    if let Some(mismatch) = problem.mismatch() {
+        object["mismatch"] = json!(mismatch);
     }
     object
 }

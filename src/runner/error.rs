@@ -1,6 +1,9 @@
 use std::{io, path::PathBuf};
 
-use crate::diag::{Code, Diagnose, Report};
+use crate::{
+    capture::WriteError,
+    diag::{Code, Diagnose, Report},
+};
 
 /// Why a run can't begin, or what it could not leave behind.
 #[derive(Debug, thiserror::Error)]
@@ -47,6 +50,14 @@ pub enum RunnerError {
         /// What the system said.
         source: io::Error,
     },
+    /// A record can't be put into a capture.
+    #[error("'{}' can't be written: {source}", path.display())]
+    Capture {
+        /// Where.
+        path: PathBuf,
+        /// What the format doesn't allow.
+        source: WriteError,
+    },
 }
 
 impl Diagnose for RunnerError {
@@ -59,7 +70,7 @@ impl Diagnose for RunnerError {
                 "TW-E014",
                 "rename one, or give the directory above both, so that their names tell them apart",
             ),
-            Self::Unwritable { .. } => {
+            Self::Unwritable { .. } | Self::Capture { .. } => {
                 ("TW-E015", "choose a directory that can be written with --out")
             }
         };

@@ -2,12 +2,13 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::Executed;
+use super::{Executed, Planned, plan::Facts};
 use crate::{
     base::Profile,
     diag::Source,
-    record::{Accounting, Transcript},
+    record::{Accounting, Framing, Port, PortKind, Step, Transcript},
     scenario::{Case, Expectations, SnapshotRules},
+    snapshot,
 };
 
 /// A case without netdevs, chardevs, objects and steps.
@@ -41,10 +42,22 @@ pub(super) fn executed(id: &str) -> Executed {
         case: id.into(),
         profile: Profile::default(),
         backend: "sim",
-        ports: Vec::new(),
-        steps: Vec::new(),
+        ports: vec![Port { id: "out0".into(), kind: PortKind::Chardev(Framing::Plain) }],
+        steps: vec![Step { title: "set-up".to_owned(), ..Step::default() }],
         accounting: Accounting::default(),
         duration: Duration::ZERO,
     };
     Executed { transcript, failures: Vec::new() }
+}
+
+/// It alone, to be run.
+pub(super) fn planned(id: &str) -> Planned {
+    let case = case(id);
+    let facts = Facts {
+        number: 0,
+        sections: vec![snapshot::section_name(&case.id).to_owned()],
+        probes: None,
+        profile: case.profile.clone(),
+    };
+    Planned { case: Arc::new(case), facts: Arc::new(facts), consult: true }
 }

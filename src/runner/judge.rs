@@ -1,7 +1,10 @@
 use std::path::PathBuf;
 
 use super::{Failure, FailureKind, Problem, Status};
-use crate::scenario::{Case, KnownBug};
+use crate::{
+    scenario::{Case, KnownBug},
+    snapshot::Mismatch,
+};
 
 /// How a record compares with its snapshot.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,7 +18,7 @@ pub(super) enum Comparison {
     /// There is no snapshot, and nothing may be written.
     Missing(PathBuf),
     /// It differs.
-    Differs { line: usize, text: String },
+    Differs(Mismatch),
     /// The snapshot can't be read or written.
     Unusable(String),
     /// No snapshot is consulted.
@@ -55,10 +58,10 @@ pub(super) fn judge(case: &Case, failures: Vec<Failure>, comparison: Comparison)
             problems.push(Problem::MissingSnapshot { path });
             expected
         }
-        Comparison::Differs { line, text } => {
+        Comparison::Differs(mismatch) => {
             problems.push(match bug {
-                Some(bug) => Problem::BugChanged { id: bug.id.clone(), line, text },
-                None => Problem::Mismatch { line, text },
+                Some(bug) => Problem::BugChanged { id: bug.id.clone(), mismatch },
+                None => Problem::Mismatch(mismatch),
             });
             expected
         }
@@ -126,7 +129,11 @@ mod tests {
     }
 
     fn differs() -> Comparison {
-        Comparison::Differs { line: 7, text: "field".into() }
+        Comparison::Differs(Mismatch {
+            expected: "snapshot".into(),
+            actual: "sim".into(),
+            differences: Vec::new(),
+        })
     }
 
     fn short(status: &Status) -> String {

@@ -1,6 +1,7 @@
 //! Selection, scheduling, deadlines, and the one executor for all backends.
 
 mod account;
+mod archive;
 mod attempt;
 mod capture;
 mod error;
@@ -27,8 +28,9 @@ pub use error::RunnerError;
 pub use event::{CaseResult, RunEvent, Runs, Status};
 pub use exec::{exec, exec_probes, share_world};
 pub use outcome::{Executed, Failure, FailureKind};
-pub use plan::{Plan, Planned, select};
+pub use plan::{Facts, Plan, Planned, select};
 pub use problem::Problem;
+pub use run::run;
 pub use select::{ParsePartitionError, ParseTagError, Partition, Pattern, Selection, TagRule};
 pub use suite::{ScenarioFile, find};
 pub use totals::{Exit, Totals};

@@ -4,7 +4,7 @@ use super::{Lane, Selection, share_world};
 use crate::{
     base::Profile,
     scenario::{Case, Scenario},
-    snapshot::Mode,
+    snapshot::{self, Mode},
 };
 
 /// Everything that decides a run.
@@ -32,12 +32,39 @@ pub struct Plan {
 pub struct Planned {
     /// The case.
     pub case: Arc<Case>,
-    /// The scenario it is of; the same number for all of its cases.
-    pub scenario: usize,
-    /// It shares a world with its scenario's other cases where they need the same one.
-    pub probe: bool,
+    /// What is to be known of its scenario.
+    pub facts: Arc<Facts>,
     /// Its snapshot is consulted.
     pub consult: bool,
+}
+
+/// What a case's run has to know of its scenario.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    /// Tells scenarios apart.
+    pub(super) number: usize,
+    /// Every section that its snapshot file has, in order.
+    pub(super) sections: Vec<String>,
+    /// How many probes it has; none for a scenario with steps.
+    pub(super) probes: Option<usize>,
+    /// The profile of its first case, under which a table of probes is kept.
+    pub(super) profile: Profile,
+}
+
+impl Facts {
+    fn of(number: usize, scenario: &Scenario) -> Self {
+        let section = |case: &Case| snapshot::section_name(&case.id).to_owned();
+        Self {
+            number,
+            sections: if scenario.probes {
+                vec![snapshot::PROBES.to_owned()]
+            } else {
+                scenario.cases.iter().map(section).collect()
+            },
+            probes: scenario.probes.then_some(scenario.cases.len()),
+            profile: scenario.cases.first().map(|case| case.profile.clone()).unwrap_or_default(),
+        }
+    }
 }
 
 /// The cases of the scenarios that are selected, in order, under another profile where one is given.
@@ -50,16 +77,12 @@ pub fn select(
 ) -> Vec<Planned> {
     let mut planned = Vec::new();
     for (number, scenario) in scenarios.iter().enumerate() {
+        let facts = Arc::new(Facts::of(number, scenario));
         for case in scenario.cases.iter().filter(|case| selection.selects(case)) {
             let consult = profile.is_none_or(|profile| *profile == case.profile);
             let mut case = case.clone();
             case.profile = profile.cloned().unwrap_or(case.profile);
-            planned.push(Planned {
-                case: Arc::new(case),
-                scenario: number,
-                probe: scenario.probes,
-                consult,
-            });
+            planned.push(Planned { case: Arc::new(case), facts: Arc::clone(&facts), consult });
         }
     }
     planned
@@ -74,11 +97,12 @@ pub(super) fn groups(cases: &[Planned]) -> Vec<Group> {
     for (place, planned) in cases.iter().enumerate() {
         let shares = |group: &&mut Group| {
             let first = &cases[group[0]];
-            first.probe
+            first.facts.probes.is_some()
+                && first.facts.number == planned.facts.number
                 && first.case.requires == planned.case.requires
                 && share_world(&first.case, &planned.case)
         };
-        match groups.iter_mut().find(shares).filter(|_| planned.probe) {
+        match groups.iter_mut().find(shares).filter(|_| planned.facts.probes.is_some()) {
             Some(group) => group.push(place),
             None => groups.push(vec![place]),
         }

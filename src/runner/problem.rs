@@ -1,7 +1,10 @@
 use std::path::PathBuf;
 
 use super::Failure;
-use crate::diag::Source;
+use crate::{
+    diag::{Source, Span},
+    snapshot::Mismatch,
+};
 
 /// Why a case failed.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -11,12 +14,7 @@ pub enum Problem {
     Expectation(Failure),
     /// Its record is not its snapshot.
     #[error("the record differs from the snapshot")]
-    Mismatch {
-        /// The line of the scenario whose step differs first.
-        line: usize,
-        /// The difference: port, frame, field, bytes, where it was last right.
-        text: String,
-    },
+    Mismatch(Mismatch),
     /// It has no snapshot, and none may be written.
     #[error("there is no snapshot in '{}', and none is written here", path.display())]
     MissingSnapshot {
@@ -37,7 +35,7 @@ pub enum Problem {
         /// The other.
         second: String,
         /// The difference.
-        text: String,
+        mismatch: Mismatch,
     },
     /// A known bug is no longer there.
     #[error(
@@ -53,10 +51,8 @@ pub enum Problem {
     BugChanged {
         /// Its name.
         id: String,
-        /// The line of the scenario whose step differs first.
-        line: usize,
         /// The difference.
-        text: String,
+        mismatch: Mismatch,
     },
 }
 
@@ -65,23 +61,19 @@ impl Problem {
     #[must_use]
     pub fn line(&self, source: &Source) -> Option<usize> {
         match self {
-            Self::Expectation(failure) if failure.span == Default::default() => None,
+            Self::Expectation(failure) if failure.span == Span::default() => None,
             Self::Expectation(failure) => Some(source.position(failure.span.start).0),
-            Self::Mismatch { line, .. } | Self::BugChanged { line, .. } => Some(*line),
-            Self::MissingSnapshot { .. }
-            | Self::Snapshot { .. }
-            | Self::Disagreement { .. }
-            | Self::BugGone { .. } => None,
+            _ => self.mismatch().and_then(first_line),
         }
     }
 
-    /// The difference, of as many lines as it needs; none where the message says it all.
+    /// How two records differ, where that is the problem.
     #[must_use]
-    pub fn difference(&self) -> Option<&str> {
+    pub const fn mismatch(&self) -> Option<&Mismatch> {
         match self {
-            Self::Mismatch { text, .. }
-            | Self::Disagreement { text, .. }
-            | Self::BugChanged { text, .. } => Some(text),
+            Self::Mismatch(mismatch)
+            | Self::Disagreement { mismatch, .. }
+            | Self::BugChanged { mismatch, .. } => Some(mismatch),
             Self::Expectation(_)
             | Self::MissingSnapshot { .. }
             | Self::Snapshot { .. }
@@ -94,7 +86,7 @@ impl Problem {
     pub const fn kind(&self) -> &'static str {
         match self {
             Self::Expectation(_) => "expectation",
-            Self::Mismatch { .. } => "mismatch",
+            Self::Mismatch(_) => "mismatch",
             Self::MissingSnapshot { .. } => "missing-snapshot",
             Self::Snapshot { .. } => "snapshot",
             Self::Disagreement { .. } => "disagreement",
@@ -102,4 +94,9 @@ impl Problem {
             Self::BugChanged { .. } => "bug-changed",
         }
     }
+}
+
+/// The line of the first step that differs and that the scenario has.
+fn first_line(mismatch: &Mismatch) -> Option<usize> {
+    mismatch.differences.iter().map(|difference| difference.line).find(|line| *line > 0)
 }

@@ -13,7 +13,9 @@ use super::{
     attempt::Attempt,
     plan::{Group, groups},
     pool::{End, Flow, Limits, Pool, Signal, Task},
-    tally::{Archive, Tally},
+    archive::{Archive, Record},
+    judge::Comparison,
+    tally::{Came, Tally},
 };
 use crate::diag::Span;
 
@@ -35,7 +37,7 @@ struct Run<'a> {
     tallies: Vec<Tally>,
     started: Vec<bool>,
     totals: Totals,
-    archive: &'a mut dyn Archive,
+    archive: Archive,
     listener: &'a mut dyn FnMut(&RunEvent),
 }
 
@@ -44,10 +46,9 @@ struct Run<'a> {
 ///
 /// # Errors
 /// When the interrupt can't be watched.
-pub(super) fn carry_out(
+pub fn run(
     plan: &Plan,
     interrupt: Option<&(impl AsFd + Send + Sync)>,
-    archive: &mut dyn Archive,
     listener: &mut dyn FnMut(&RunEvent),
 ) -> io::Result<Totals> {
     let began = Instant::now();
@@ -63,7 +64,7 @@ pub(super) fn carry_out(
                 }
             });
         }
-        let mut run = Run::new(plan, archive, listener);
+        let mut run = Run::new(plan, listener);
         run.tell(RunEvent::Started {
             cases: plan.cases.len(),
             backends: plan.lanes.iter().map(|lane| lane.backend.name()).collect(),
@@ -94,11 +95,7 @@ fn readable_before(interrupt: &impl AsFd, over: &impl AsFd) -> bool {
 }
 
 impl<'a> Run<'a> {
-    fn new(
-        plan: &'a Plan,
-        archive: &'a mut dyn Archive,
-        listener: &'a mut dyn FnMut(&RunEvent),
-    ) -> Self {
+    fn new(plan: &'a Plan, listener: &'a mut dyn FnMut(&RunEvent)) -> Self {
         let lanes: Vec<_> = plan.lanes.iter().map(|lane| lane.backend.name()).collect();
         let tally =
             |planned: &super::Planned| Tally::new(planned.clone(), lanes.clone(), plan.repeat.get());
@@ -108,7 +105,7 @@ impl<'a> Run<'a> {
             tallies: plan.cases.iter().map(tally).collect(),
             started: vec![false; plan.cases.len()],
             totals: Totals { selected: plan.cases.len(), ..Totals::default() },
-            archive,
+            archive: Archive::new(plan.mode, plan.out.clone()),
             listener,
         }
     }
@@ -146,15 +143,20 @@ impl<'a> Run<'a> {
         let group = group.clone();
         let share = duration / u32::try_from(group.len()).unwrap_or(u32::MAX).max(1);
         let attempts = self.attempts(end, group.len());
+        let comparisons = self.comparisons(&group, lane, &attempts);
         let mut flow = Flow::Go;
-        for (place, attempt) in group.into_iter().zip(attempts) {
+        for ((place, attempt), comparison) in group.into_iter().zip(attempts).zip(comparisons) {
             let duration = match &attempt {
                 Attempt::Executed(executed) => executed.transcript.duration,
                 _ => share,
             };
             let tally = &mut self.tallies[place];
             let failed_before = tally.has_failed();
-            let result = tally.add(repeat, lane, attempt, duration, self.archive);
+            let came = Came { attempt, comparison, duration };
+            let keep = &mut |transcript: &_, variant: Option<&_>| {
+                self.archive.keep(transcript, variant).map_err(|error| error.to_string())
+            };
+            let result = tally.add(repeat, lane, came, keep);
             if self.plan.fail_fast && !failed_before && tally.has_failed() {
                 flow = Flow::Stop;
             }
@@ -164,6 +166,30 @@ impl<'a> Run<'a> {
             }
         }
         flow
+    }
+
+    /// What the snapshot says of each attempt, where there is a record of the first backend.
+    fn comparisons(&mut self, group: &Group, lane: usize, attempts: &[Attempt]) -> Vec<Comparison> {
+        let mut comparisons = vec![Comparison::NotConsulted; attempts.len()];
+        if lane > 0 {
+            return comparisons;
+        }
+        let records: Vec<(usize, Record<'_>)> = group
+            .iter()
+            .zip(attempts)
+            .enumerate()
+            .filter_map(|(at, (place, attempt))| match attempt {
+                Attempt::Executed(executed) => {
+                    Some((at, Record { planned: &self.plan.cases[*place], executed }))
+                }
+                _ => None,
+            })
+            .collect();
+        let batch: Vec<_> = records.iter().map(|(_, record)| *record).collect();
+        for ((at, _), comparison) in records.iter().zip(self.archive.compare(&batch)) {
+            comparisons[*at] = comparison;
+        }
+        comparisons
     }
 
     /// One attempt for each of `cases` cases.
@@ -226,7 +252,7 @@ fn executions(plan: &Plan) -> Vec<Execution> {
 fn task(plan: &Plan, execution: &Execution) -> Task<Vec<Attempt>> {
     let cases: Vec<_> =
         execution.group.iter().map(|place| Arc::clone(&plan.cases[*place].case)).collect();
-    let probes = execution.group.iter().any(|place| plan.cases[*place].probe);
+    let probes = execution.group.iter().any(|place| plan.cases[*place].facts.probes.is_some());
     let lane = plan.lanes[execution.lane].clone();
     let name = cases.first().map_or_else(String::new, |case| case.id.to_string());
     Task { name, run: Box::new(move |deadline| lane.attempt(&cases, probes, deadline)) }

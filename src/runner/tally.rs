@@ -1,20 +1,24 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use super::{CaseResult, Executed, Planned, Problem, Runs, Status, attempt::Attempt};
-use crate::record::Transcript;
+use super::{
+    CaseResult, Executed, Planned, Problem, Runs, Status,
+    attempt::Attempt,
+    judge::{Comparison, judge},
+};
+use crate::{
+    record::Transcript,
+    snapshot::{self, Mismatch, Rules},
+};
 
-/// What is done with records: compared, written. The part of the judgement that touches files.
-pub(super) trait Archive {
-    /// Compares a record with the snapshot and judges the case; the first execution of a case may
-    /// leave a pending or accepted snapshot.
-    fn judge(&mut self, planned: &Planned, executed: Executed, first: bool)
-    -> (Status, Transcript);
+/// Keeps the capture of an execution, of one backend where there are several; says what went wrong.
+pub(super) type Keep<'a> = dyn FnMut(&Transcript, Option<&str>) -> Result<(), String> + 'a;
 
-    /// How two records of one case differ in what could be observed; nothing when they agree.
-    fn disagreement(&self, planned: &Planned, a: &Transcript, b: &Transcript) -> Option<String>;
-
-    /// Keeps the capture of an execution; says what went wrong.
-    fn capture(&mut self, transcript: &Transcript, variant: Option<&str>) -> Result<(), String>;
+/// One execution and what the snapshot says of it.
+pub(super) struct Came {
+    pub(super) attempt: Attempt,
+    /// For the first backend; none is consulted for the others, which are held against the first.
+    pub(super) comparison: Comparison,
+    pub(super) duration: Duration,
 }
 
 /// The executions of one case, until all are in.
@@ -24,7 +28,7 @@ pub(super) struct Tally {
     lanes: Vec<&'static str>,
     repeat: usize,
     /// What has come of each repeat, by backend.
-    open: BTreeMap<usize, Vec<Option<Attempt>>>,
+    open: BTreeMap<usize, Vec<Option<Came>>>,
     runs: Runs,
     judged: usize,
     duration: Duration,
@@ -56,19 +60,18 @@ impl Tally {
         &mut self,
         repeat: usize,
         lane: usize,
-        attempt: Attempt,
-        duration: Duration,
-        archive: &mut dyn Archive,
+        came: Came,
+        keep: &mut Keep<'_>,
     ) -> Option<CaseResult> {
-        self.duration += duration;
+        self.duration += came.duration;
         let lanes = self.lanes.len();
-        let attempts = self.open.entry(repeat).or_insert_with(|| (0..lanes).map(|_| None).collect());
-        attempts[lane] = Some(attempt);
-        if attempts.iter().any(Option::is_none) {
+        let all = self.open.entry(repeat).or_insert_with(|| (0..lanes).map(|_| None).collect());
+        all[lane] = Some(came);
+        if all.iter().any(Option::is_none) {
             return None;
         }
-        let attempts = self.open.remove(&repeat).into_iter().flatten().flatten().collect();
-        let (status, transcript) = self.judge(attempts, archive);
+        let all = self.open.remove(&repeat).into_iter().flatten().flatten().collect();
+        let (status, transcript) = self.judge(all, keep);
         self.count(status, transcript);
         if self.judged == self.repeat { self.finish() } else { None }
     }
@@ -111,16 +114,16 @@ impl Tally {
 
     fn judge(
         &mut self,
-        attempts: Vec<Attempt>,
-        archive: &mut dyn Archive,
+        all: Vec<Came>,
+        keep: &mut Keep<'_>,
     ) -> (Status, Option<Arc<Transcript>>) {
         let mut ran = Vec::new();
         let mut skipped = Vec::new();
         let mut failed = None;
-        for (lane, attempt) in attempts.into_iter().enumerate() {
-            let status = match attempt {
+        for (lane, came) in all.into_iter().enumerate() {
+            let status = match came.attempt {
                 Attempt::Executed(executed) => {
-                    ran.push((self.lanes[lane], executed));
+                    ran.push((self.lanes[lane], executed, came.comparison));
                     continue;
                 }
                 Attempt::Skipped(reason) => {
@@ -136,8 +139,8 @@ impl Tally {
             };
             failed = worse(failed, status);
         }
-        let (status, transcript) = self.judge_records(ran, archive);
-        for reason in self.not_run(skipped) {
+        let (status, transcript) = self.judge_records(ran, keep);
+        if let Some(reason) = self.not_run(skipped) {
             failed = worse(failed, Status::Skipped { reason });
         }
         (status.into_iter().fold(failed, worse).unwrap_or(Status::Passed), transcript)
@@ -156,26 +159,24 @@ impl Tally {
         if reasons.is_empty() { None } else { Some(reasons.join("; ")) }
     }
 
-    /// Judges the first backend's record against the snapshot and the others' against the first.
+    /// Judges each record by itself, then the others' against the first one's.
     fn judge_records(
         &mut self,
-        ran: Vec<(&'static str, Executed)>,
-        archive: &mut dyn Archive,
+        ran: Vec<(&'static str, Executed, Comparison)>,
+        keep: &mut Keep<'_>,
     ) -> (Option<Status>, Option<Arc<Transcript>>) {
         let mut status = None;
         let mut reference: Option<(&'static str, Arc<Transcript>)> = None;
-        for (lane, executed) in ran {
-            let writes = self.judged == 0 && reference.is_none();
-            let (judged, transcript) = archive.judge(&self.planned, executed, writes);
+        for (lane, executed, comparison) in ran {
+            let Executed { transcript, failures } = executed;
             let transcript = Arc::new(transcript);
-            self.keep(&transcript, lane, rank(&judged) >= FAILED, archive);
-            let other = reference.as_ref().map(|(lane, other)| ((*lane).to_owned(), other));
-            let judged = match other {
-                None => self.compare_repeats(judged, &transcript, archive),
+            let judged = judge(&self.planned.case, failures, comparison);
+            self.keep(&transcript, lane, rank(&judged) >= FAILED, keep);
+            let judged = match &reference {
+                None => self.compare_repeats(judged, &transcript),
                 Some((first, other)) => {
-                    // The snapshot is the same for all backends: what it says of the first is said.
-                    let difference = archive.disagreement(&self.planned, other, &transcript);
-                    with_disagreement(only_expectations(judged), first, lane.to_owned(), difference)
+                    let difference = self.difference(other, &transcript);
+                    with_disagreement(judged, (*first).to_owned(), lane.to_owned(), difference)
                 }
             };
             status = worse(status, judged);
@@ -185,48 +186,43 @@ impl Tally {
     }
 
     /// A repeat must observe what the first one did, whether or not there is a snapshot to say so.
-    fn compare_repeats(
-        &mut self,
-        status: Status,
-        transcript: &Arc<Transcript>,
-        archive: &dyn Archive,
-    ) -> Status {
+    fn compare_repeats(&mut self, status: Status, transcript: &Arc<Transcript>) -> Status {
         let Some(first) = &self.first else {
             self.first = Some(Arc::clone(transcript));
             return status;
         };
-        if rank(&status) != PENDING {
+        if rank(&status) >= FAILED {
             return status;
         }
-        let difference = archive.disagreement(&self.planned, first, transcript);
         with_disagreement(
             status,
             "the first execution".to_owned(),
             format!("execution {}", self.judged + 1),
-            difference,
+            self.difference(first, transcript),
         )
     }
 
+    /// How two records of the case differ in what could be observed, but for what the scenario
+    /// masks.
+    fn difference(&self, one: &Transcript, other: &Transcript) -> Option<Mismatch> {
+        let masks = &self.planned.case.snapshot;
+        if masks.masks.is_empty() && masks.without.is_empty() {
+            return snapshot::disagreement(one, other);
+        }
+        let rules = Rules { masks: &masks.masks, without: &masks.without };
+        snapshot::compare(&snapshot::text(one), other, rules)
+            .map(|mismatch| Mismatch { expected: one.backend.to_owned(), ..mismatch })
+    }
+
     /// Of several captures the first is kept, until one fails.
-    fn keep(&mut self, transcript: &Transcript, lane: &str, fails: bool, archive: &mut dyn Archive) {
+    fn keep(&mut self, transcript: &Transcript, lane: &str, fails: bool, keep: &mut Keep<'_>) {
         if self.judged > 0 && (!fails || self.runs.failed > 0) {
             return;
         }
         let variant = (self.lanes.len() > 1).then_some(lane);
-        if let Err(note) = archive.capture(transcript, variant) {
+        if let Err(note) = keep(transcript, variant) {
             self.notes.push(note);
         }
-    }
-}
-
-fn only_expectations(status: Status) -> Status {
-    match status {
-        Status::Failed { mut problems } => {
-            problems.retain(|problem| matches!(problem, Problem::Expectation(_)));
-            if problems.is_empty() { Status::Passed } else { Status::Failed { problems } }
-        }
-        Status::Pending | Status::Accepted => Status::Passed,
-        other => other,
     }
 }
 
@@ -234,14 +230,14 @@ fn with_disagreement(
     status: Status,
     first: String,
     second: String,
-    difference: Option<String>,
+    difference: Option<Mismatch>,
 ) -> Status {
-    let Some(text) = difference else { return status };
+    let Some(mismatch) = difference else { return status };
     let mut problems = match status {
         Status::Failed { problems } => problems,
         _ => Vec::new(),
     };
-    problems.push(Problem::Disagreement { first, second, text });
+    problems.push(Problem::Disagreement { first, second, mismatch });
     Status::Failed { problems }
 }
 
@@ -260,7 +256,6 @@ fn worse(a: Option<Status>, b: Status) -> Option<Status> {
     })
 }
 
-const PENDING: u8 = 3;
 const SKIPPED: u8 = 4;
 /// From here on a status is a failure.
 const FAILED: u8 = 6;
@@ -271,7 +266,7 @@ fn rank(status: &Status) -> u8 {
         Status::Passed => 0,
         Status::KnownBug { .. } => 1,
         Status::Accepted => 2,
-        Status::Pending => PENDING,
+        Status::Pending => 3,
         Status::Skipped { .. } => SKIPPED,
         Status::Interrupted => 5,
         Status::Failed { .. } => FAILED,
@@ -284,50 +279,16 @@ fn rank(status: &Status) -> u8 {
 mod tests {
     use super::*;
     use crate::{
-        record::Transcript,
-        runner::{Failure, FailureKind, fixture, judge},
+        record::{Arrival, Item},
+        runner::{Failure, FailureKind, fixture},
     };
 
-    /// Records differ when their backends' ports do; every case has a snapshot that matches, unless
-    /// `missing`.
-    #[derive(Default)]
-    struct Fake {
-        missing: bool,
-        captured: Vec<String>,
-    }
-
-    impl Archive for Fake {
-        fn judge(
-            &mut self,
-            planned: &Planned,
-            executed: Executed,
-            _first: bool,
-        ) -> (Status, Transcript) {
-            let comparison = if self.missing {
-                judge::Comparison::Pending
-            } else {
-                judge::Comparison::Matches
-            };
-            (judge::judge(&planned.case, executed.failures, comparison), executed.transcript)
-        }
-
-        fn disagreement(&self, _: &Planned, a: &Transcript, b: &Transcript) -> Option<String> {
-            (a.accounting != b.accounting).then(|| "arrivals".to_owned())
-        }
-
-        fn capture(&mut self, _: &Transcript, variant: Option<&str>) -> Result<(), String> {
-            self.captured.push(variant.unwrap_or("-").to_owned());
-            Ok(())
-        }
-    }
-
-    fn planned() -> Planned {
-        Planned { case: Arc::new(fixture::case("a")), scenario: 0, probe: false, consult: true }
-    }
-
+    /// With so many end-of-files at its port.
     fn executed(arrivals: usize) -> Attempt {
         let mut executed = fixture::executed("a");
-        executed.transcript.accounting.arrivals = arrivals;
+        let port = executed.transcript.ports[0].id.clone();
+        let eof = Arrival { port, item: Item::Eof, tag: None, at: Default::default() };
+        executed.transcript.steps[0].arrivals = vec![eof; arrivals];
         Attempt::Executed(executed)
     }
 
@@ -342,17 +303,33 @@ mod tests {
         Attempt::Skipped("no TAPs".to_owned())
     }
 
-    /// The attempts of each repeat, by lane.
-    fn result(lanes: &[&'static str], archive: &mut Fake, repeats: Vec<Vec<Attempt>>) -> CaseResult {
-        let mut tally = Tally::new(planned(), lanes.to_vec(), repeats.len());
-        let mut results = Vec::new();
+    fn came(attempt: Attempt, lane: usize, comparison: &Comparison) -> Came {
+        let comparison = if lane == 0 { comparison.clone() } else { Comparison::NotConsulted };
+        Came { attempt, comparison, duration: Duration::ZERO }
+    }
+
+    /// The result of the attempts of each repeat, by lane, and the captures that were kept.
+    fn result_with(
+        lanes: &[&'static str],
+        repeats: Vec<Vec<Attempt>>,
+        comparison: Comparison,
+    ) -> (CaseResult, Vec<String>) {
+        let mut tally = Tally::new(fixture::planned("a"), lanes.to_vec(), repeats.len());
+        let (mut results, mut kept) = (Vec::new(), Vec::new());
         for (repeat, attempts) in repeats.into_iter().enumerate() {
             for (lane, attempt) in attempts.into_iter().enumerate() {
-                results.extend(tally.add(repeat, lane, attempt, Duration::ZERO, archive));
+                results.extend(tally.add(repeat, lane, came(attempt, lane, &comparison), &mut |_, variant| {
+                    kept.push(variant.unwrap_or("-").to_owned());
+                    Ok(())
+                }));
             }
         }
         assert_eq!(results.len(), 1);
-        results.remove(0)
+        (results.remove(0), kept)
+    }
+
+    fn result(lanes: &[&'static str], repeats: Vec<Vec<Attempt>>) -> CaseResult {
+        result_with(lanes, repeats, Comparison::Matches).0
     }
 
     fn short(status: &Status) -> String {
@@ -366,32 +343,28 @@ mod tests {
 
     #[test]
     fn backends_that_agree_pass() {
-        let mut archive = Fake::default();
-        let result =
-            result(&["sim", "netns"], &mut archive, vec![vec![executed(1), executed(1)]]);
+        let repeats = vec![vec![executed(1), executed(1)]];
+        let (result, kept) = result_with(&["sim", "netns"], repeats, Comparison::Matches);
         assert_eq!(short(&result.status), "Passed");
         assert_eq!(result.backend, "sim,netns");
-        assert_eq!(archive.captured, ["sim", "netns"]);
+        assert_eq!(kept, ["sim", "netns"]);
     }
 
     #[test]
     fn backends_that_disagree_fail() {
-        let attempts = vec![vec![executed(1), executed(2)]];
-        let result = result(&["sim", "netns"], &mut Fake::default(), attempts);
+        let result = result(&["sim", "netns"], vec![vec![executed(1), executed(2)]]);
         assert_eq!(short(&result.status), "sim and netns disagree");
     }
 
     #[test]
     fn one_failure_on_two_backends_is_said_once() {
-        let attempts = vec![vec![failing(), failing()]];
-        let result = result(&["sim", "netns"], &mut Fake::default(), attempts);
+        let result = result(&["sim", "netns"], vec![vec![failing(), failing()]]);
         assert_eq!(short(&result.status), "out0: expected 1 frame(s), got 0");
     }
 
     #[test]
     fn a_case_that_one_backend_skips_is_not_compared() {
-        let attempts = vec![vec![executed(1), skipped()]];
-        let result = result(&["sim", "netns"], &mut Fake::default(), attempts);
+        let result = result(&["sim", "netns"], vec![vec![executed(1), skipped()]]);
         assert_eq!(
             short(&result.status),
             r#"Skipped { reason: "not compared: netns: no TAPs" }"#
@@ -400,44 +373,43 @@ mod tests {
 
     #[test]
     fn a_case_that_fails_on_the_other_backend_fails() {
-        let attempts = vec![vec![failing(), skipped()]];
-        let result = result(&["sim", "netns"], &mut Fake::default(), attempts);
+        let result = result(&["sim", "netns"], vec![vec![failing(), skipped()]]);
         assert_eq!(short(&result.status), "out0: expected 1 frame(s), got 0");
     }
 
     #[test]
     fn a_skip_is_no_pass() {
-        let result = result(&["sim"], &mut Fake::default(), vec![vec![skipped()]]);
+        let result = result(&["sim"], vec![vec![skipped()]]);
         assert_eq!(short(&result.status), r#"Skipped { reason: "no TAPs" }"#);
         assert_eq!(result.runs, Runs::default());
     }
 
     #[test]
-    fn a_case_that_passes_and_fails_is_flaky_and_keeps_the_failing_record() {
-        let mut archive = Fake::default();
-        let repeats = vec![vec![executed(1)], vec![failing()], vec![executed(1)], vec![failing()]];
-        let result = result(&["sim"], &mut archive, repeats);
+    fn a_case_that_passes_and_fails_is_flaky_and_keeps_its_first_failing_record() {
+        let repeats = vec![vec![executed(0)], vec![failing()], vec![executed(0)], vec![failing()]];
+        let (result, kept) = result_with(&["sim"], repeats, Comparison::Matches);
         assert_eq!(result.runs, Runs { passed: 2, failed: 2 });
         assert!(result.runs.flaky());
         assert_eq!(short(&result.status), "out0: expected 1 frame(s), got 0");
-        assert_eq!(archive.captured.len(), 2);
+        assert_eq!(kept.len(), 2);
     }
 
     #[test]
     fn without_a_snapshot_the_repeats_must_agree_with_each_other() {
-        let mut archive = Fake { missing: true, ..Fake::default() };
-        let steady = result(&["sim"], &mut archive, vec![vec![executed(1)], vec![executed(1)]]);
-        assert_eq!(short(&steady.status), "Pending");
-        let unsteady = result(&["sim"], &mut archive, vec![vec![executed(1)], vec![executed(2)]]);
-        assert_eq!(short(&unsteady.status), "the first execution and execution 2 disagree");
+        let pending = |repeats| short(&result_with(&["sim"], repeats, Comparison::Pending).0.status);
+        assert_eq!(pending(vec![vec![executed(1)], vec![executed(1)]]), "Pending");
+        assert_eq!(
+            pending(vec![vec![executed(1)], vec![executed(2)]]),
+            "the first execution and execution 2 disagree"
+        );
     }
 
     #[test]
     fn what_is_cut_short_is_a_result_only_when_it_failed() {
         for (attempt, known) in [(executed(1), false), (failing(), true)] {
-            let mut tally = Tally::new(planned(), vec!["sim"], 2);
-            let archive = &mut Fake::default();
-            assert!(tally.add(0, 0, attempt, Duration::ZERO, archive).is_none());
+            let mut tally = Tally::new(fixture::planned("a"), vec!["sim"], 2);
+            let came = came(attempt, 0, &Comparison::Matches);
+            assert!(tally.add(0, 0, came, &mut |_, _| Ok(())).is_none());
             assert_eq!(tally.finish().is_some(), known);
         }
     }
@@ -445,7 +417,16 @@ mod tests {
     #[test]
     fn a_panic_is_worse_than_a_failure() {
         let attempts = vec![vec![failing(), Attempt::Panicked("index".to_owned())]];
-        let result = result(&["sim", "netns"], &mut Fake::default(), attempts);
+        let result = result(&["sim", "netns"], attempts);
         assert_eq!(short(&result.status), r#"Internal { text: "index" }"#);
+    }
+
+    #[test]
+    fn a_capture_that_can_not_be_kept_is_a_note() {
+        let mut tally = Tally::new(fixture::planned("a"), vec!["sim"], 1);
+        let came = came(executed(1), 0, &Comparison::Matches);
+        let result = tally.add(0, 0, came, &mut |_, _| Err("disk full".to_owned())).unwrap();
+        assert_eq!(short(&result.status), "Passed");
+        assert_eq!(result.notes, ["disk full"]);
     }
 }
