@@ -3,16 +3,18 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 
 use super::{
+    SectionError,
     align::{self, ALIKE, Pair, UNLIKE},
     label::number_of,
     lexis,
     mismatch::{Difference, FieldDifference, Mismatch, What},
-    parse::parse,
+    parse::{Resolve, parse},
+    probe::{ProbeTable, compare_probes},
     trace,
     view::{Entry, StepView, View},
 };
 use crate::{
-    base::{Frame, PortId, Tag, VnetHdr},
+    base::{Frame, PortId, Profile, Tag, VnetHdr},
     frame,
     record::{Answer, Outcome, SentFrame, Transcript},
 };
@@ -38,15 +40,35 @@ pub fn compare(section: &str, actual: &Transcript, rules: Rules<'_>) -> Option<M
     let differences =
         match parse(section, actual.case.clone(), actual.profile.clone(), &resolve) {
             Ok(expected) => Comparison::new(&expected, actual, rules).differences(),
-            Err(error) => vec![Difference {
-                step: 0,
-                title: String::new(),
-                line: 0,
-                port: None,
-                what: What::Unreadable { reason: error.to_string() },
-            }],
+            Err(error) => vec![unreadable(&error)],
         };
     mismatch("snapshot", actual.backend, differences)
+}
+
+/// Compares two sections: what was reviewed and what is proposed, each a transcript or a table of
+/// probes. None also where only what explains differs.
+#[must_use]
+pub fn compare_sections(reviewed: &str, proposed: &str, resolve: Resolve<'_>) -> Option<Mismatch> {
+    let read = |section| parse(section, "".into(), Profile::default(), resolve);
+    let unreadable = |error: SectionError| mismatch("reviewed", "proposed", vec![unreadable(&error)]);
+    let found = if proposed.starts_with('|') {
+        match ProbeTable::parse(proposed) {
+            Ok(table) => compare_probes(reviewed, &table, true),
+            Err(error) => unreadable(error),
+        }
+    } else {
+        match (read(reviewed), read(proposed)) {
+            (Ok(reviewed), Ok(proposed)) => disagreement(&reviewed, &proposed),
+            (Err(error), _) | (_, Err(error)) => unreadable(error),
+        }
+    };
+    let (expected, actual) = ("reviewed".to_owned(), "proposed".to_owned());
+    found.map(|found| Mismatch { expected, actual, ..found })
+}
+
+fn unreadable(error: &SectionError) -> Difference {
+    let what = What::Unreadable { reason: error.to_string() };
+    Difference { step: 0, title: String::new(), line: 0, port: None, what }
 }
 
 /// Compares the observed halves of two runs, field by field and without masks.
@@ -270,7 +292,7 @@ impl<'t> Comparison<'t> {
     fn changed(&self, expected: &Entry, actual: &Entry, (frame, of): (usize, usize)) -> What {
         let (
             Entry::Frame { frame: a, vnet_len: a_len, .. },
-            Entry::Frame { frame: b, vnet_len: b_len, tag },
+            Entry::Frame { frame: b, vnet_len: b_len, tag, .. },
         ) = (expected, actual)
         else {
             let name = "bytes".to_owned();

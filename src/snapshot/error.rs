@@ -57,9 +57,6 @@ pub enum SnapshotError {
         /// What is pending.
         pending: Vec<String>,
     },
-    /// A transcript can't be written as pcapng.
-    #[error("can't write the packets: {0}")]
-    Export(#[source] io::Error),
 }
 
 /// What `explain` says of this part's codes.
@@ -89,11 +86,6 @@ pub const EXPLANATIONS: &[(&str, &str)] = &[
     ),
     (
         "TW-P014",
-        "The packets of a transcript could not be written as pcapng: the disk is full, or the \
-         file's reader went away.",
-    ),
-    (
-        "TW-P015",
         "A section of a snapshot is no transcript: a line was edited so that it can't be read back, \
          or a frame of a capture file is not the one that was reviewed because the file changed. \
          Look at the line that is named; when the change is meant, review the new transcript with \
@@ -115,7 +107,6 @@ impl Diagnose for SnapshotError {
             Self::NotPending { pending, .. } => {
                 ("TW-P013", format!("pending are: {}", pending.join(", ")))
             }
-            Self::Export(_) => ("TW-P014", "look at the disk's free space".to_owned()),
         };
         Report::error(Code(code), self.to_string()).with_help(help)
     }
@@ -123,7 +114,7 @@ impl Diagnose for SnapshotError {
 
 impl Diagnose for SectionError {
     fn report(&self) -> Report {
-        Report::error(Code("TW-P015"), self.to_string())
+        Report::error(Code("TW-P014"), self.to_string())
             .with_help("when the change is meant, review the new transcript: tapwright review")
     }
 }

@@ -1,16 +1,27 @@
 //! Labels, text and comparison of transcripts as pure functions, and the store of snapshot files.
 //!
 //! - [`text`] and [`parse`]: a transcript as text for review, and its observed half back.
+//! - [`ProbeTable`]: the probes of a scenario as one table.
+//! - [`compare`], [`disagreement`] and [`render`]: where two records differ, and that for people.
+//! - [`check`]: compares what a run recorded with the scenario's snapshot file, and proposes what
+//!   is new; [`pending`] and [`unreferenced`]: what waits for a review, and what nobody uses.
+//! - [`write_pcapng`]: a transcript for Wireshark.
 
 mod align;
 mod compare;
 mod entries;
 mod error;
+mod file;
 mod framing;
 mod label;
 mod lexis;
 mod mismatch;
 mod parse;
+mod pcapng;
+mod pending;
+mod probe;
+mod section;
+mod store;
 mod text;
 mod trace;
 mod view;
@@ -18,9 +29,15 @@ mod view;
 #[cfg(test)]
 mod tests;
 
-pub use compare::{Rules, compare, disagreement};
+pub use compare::{Rules, compare, compare_sections, disagreement};
 pub use error::{EXPLANATIONS, SectionError, SnapshotError};
 pub use label::Label;
 pub use mismatch::{Difference, FieldDifference, Mismatch, Trace, What, render};
+pub use file::{pending_path, snapshot_path};
 pub use parse::{Resolve, parse};
+pub use pcapng::write_pcapng;
+pub use pending::{PendingSection, Unreferenced, pending, unreferenced};
+pub use probe::{ProbeRow, ProbeTable, compare_probes};
+pub use section::{PROBES, Section, SnapFile, section_name};
+pub use store::{Checked, Content, Mode, Recorded, State, Verdict, check, reviewed_profile};
 pub use text::text;

@@ -3,7 +3,7 @@ use serde_json::Value;
 
 use super::framing::{self, Cut};
 use crate::{
-    base::{Frame, PortId, Tag},
+    base::{Frame, PortId, Tag, VirtualTime},
     record::{Answer, EventKind, Framing, Item, Outcome, Port, PortKind, Step, Transcript},
 };
 
@@ -39,6 +39,8 @@ pub(super) enum Entry {
         vnet_len: Option<usize>,
         /// What the machine says it goes back to; never part of a label or a comparison.
         tag: Option<Tag>,
+        /// When its last byte came, on the machine's clock.
+        at: VirtualTime,
     },
     /// The first bytes of the port's next frame, which is complete only in a later step.
     Begun(usize),
@@ -53,6 +55,7 @@ struct Chunk {
     step: usize,
     size: usize,
     tag: Option<Tag>,
+    at: VirtualTime,
 }
 
 /// A connection's stream, with the steps in which its bytes came.
@@ -152,12 +155,13 @@ fn port_entries(transcript: &Transcript, port: &Port) -> Vec<Vec<Entry>> {
             match &arrival.item {
                 Item::Bytes(bytes) => {
                     stream.bytes.extend_from_slice(bytes);
-                    stream.chunks.push(Chunk { step: index, size: bytes.len(), tag: arrival.tag });
+                    let (size, tag, at) = (bytes.len(), arrival.tag, arrival.at);
+                    stream.chunks.push(Chunk { step: index, size, tag, at });
                 }
                 Item::Frame(frame) => {
                     std::mem::take(&mut stream).flush(framing, &mut entries);
-                    let (frame, tag) = (frame.clone(), arrival.tag);
-                    entries[index].push(Entry::Frame { frame, vnet_len: None, tag });
+                    let (frame, tag, at) = (frame.clone(), arrival.tag, arrival.at);
+                    entries[index].push(Entry::Frame { frame, vnet_len: None, tag, at });
                 }
                 Item::Eof => {
                     std::mem::take(&mut stream).flush(framing, &mut entries);
@@ -179,37 +183,37 @@ impl Stream {
         for cut in framing::cut(framing, &stream) {
             let shares = take_shares(&mut chunks, cut.size());
             let Cut::Frame { frame, vnet_len, .. } = cut else {
-                for (step, size, _) in shares {
+                for Chunk { step, size, .. } in shares {
                     push_raw(&mut entries[step], stream.slice(at..at + size));
                     at += size;
                 }
                 continue;
             };
-            at += shares.iter().map(|(_, size, _)| size).sum::<usize>();
-            if let Some(((last, _, tag), before)) = shares.split_last() {
-                for (step, size, _) in before.iter().filter(|(step, ..)| step != last) {
-                    match entries[*step].last_mut() {
-                        Some(Entry::Begun(begun)) => *begun += size,
-                        _ => entries[*step].push(Entry::Begun(*size)),
+            at += shares.iter().map(|share| share.size).sum::<usize>();
+            if let Some((last, before)) = shares.split_last() {
+                for share in before.iter().filter(|share| share.step != last.step) {
+                    match entries[share.step].last_mut() {
+                        Some(Entry::Begun(begun)) => *begun += share.size,
+                        _ => entries[share.step].push(Entry::Begun(share.size)),
                     }
                 }
-                entries[*last].push(Entry::Frame { frame, vnet_len, tag: *tag });
+                let (tag, at) = (last.tag, last.at);
+                entries[last.step].push(Entry::Frame { frame, vnet_len, tag, at });
             }
         }
     }
 }
 
-/// Takes `size` bytes off the front of the chunks: how many came in which step, and as part of
-/// what.
+/// Takes `size` bytes off the front of the chunks.
 fn take_shares(
     chunks: &mut std::iter::Peekable<impl Iterator<Item = Chunk>>,
     mut size: usize,
-) -> Vec<(usize, usize, Option<Tag>)> {
+) -> Vec<Chunk> {
     let mut shares = Vec::new();
     while size > 0 {
         let Some(chunk) = chunks.peek_mut() else { break };
         let taken = chunk.size.min(size);
-        shares.push((chunk.step, taken, chunk.tag));
+        shares.push(Chunk { size: taken, ..*chunk });
         chunk.size -= taken;
         size -= taken;
         if chunk.size == 0 {

@@ -1,0 +1,306 @@
+//! `tapwright review`: what waits for a review, packet by packet, and its acceptance.
+
+use std::{
+    collections::BTreeMap,
+    io::{self, BufRead, Write},
+    path::{Path, PathBuf},
+};
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+use similar::TextDiff;
+
+use crate::{
+    capture,
+    record::SourceFrame,
+    snapshot::{
+        Mismatch, PendingSection, SnapshotError, Unreferenced, What, compare_sections, pending,
+        render, unreferenced,
+    },
+};
+
+/// Review pending snapshots.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct ReviewArgs {
+    /// Scenarios, snapshots or directories to look in
+    #[arg(default_value = ".")]
+    pub paths: Vec<PathBuf>,
+    /// List what is pending and stop
+    #[arg(long)]
+    pub list: bool,
+    /// Print JSON instead of text
+    #[arg(long)]
+    pub json: bool,
+    /// Show what one pending section would change
+    #[arg(long, value_name = "ID")]
+    pub diff: Option<String>,
+    /// Take over what is pending under these ids; a scenario's id means all of its sections
+    #[arg(long, value_name = "ID")]
+    pub accept: Vec<String>,
+    /// Take over everything that is pending
+    #[arg(long, conflicts_with_all = ["accept", "reject_all"])]
+    pub accept_all: bool,
+    /// Drop what is pending under these ids
+    #[arg(long, value_name = "ID")]
+    pub reject: Vec<String>,
+    /// Drop everything that is pending
+    #[arg(long, conflicts_with = "reject")]
+    pub reject_all: bool,
+    /// List snapshots and sections that no scenario uses
+    #[arg(long)]
+    pub unreferenced: bool,
+    /// Delete what --unreferenced lists
+    #[arg(long, requires = "unreferenced")]
+    pub delete: bool,
+}
+
+/// Where a review happens.
+pub struct Desk<'a> {
+    /// What is shown.
+    pub out: &'a mut dyn Write,
+    /// The keys, one a line; none where no terminal is, then everything pending is only listed.
+    pub keys: Option<&'a mut dyn BufRead>,
+    /// The sections that a scenario's file has; none where it can't be read.
+    pub sections: &'a dyn Fn(&Path) -> Option<Vec<String>>,
+}
+
+/// Reviews.
+///
+/// # Errors
+/// When a file can't be read or written, or nothing pending has a given id.
+pub fn run(args: &ReviewArgs, desk: Desk<'_>) -> Result<(), SnapshotError> {
+    let Desk { out, keys, sections } = desk;
+    if args.unreferenced {
+        return unused(args, out, sections);
+    }
+    let waiting = pending(&args.paths)?;
+    if args.accept_all || args.reject_all || !args.accept.is_empty() || !args.reject.is_empty() {
+        return decide(args, &waiting, out);
+    }
+    if let Some(id) = &args.diff {
+        return selected(&waiting, id)?.into_iter().try_for_each(|section| {
+            let text = if args.json { line(&entry(section)) } else { drawn(section) };
+            print(out, &text)
+        });
+    }
+    match keys {
+        _ if args.json => print(out, &line(&Value::from_iter(waiting.iter().map(entry)))),
+        Some(keys) if !args.list => ask(&waiting, out, keys),
+        _ => list(&waiting, out),
+    }
+}
+
+/// Writes to the terminal or pipe.
+fn print(out: &mut dyn Write, text: &str) -> Result<(), SnapshotError> {
+    let failed = |source| SnapshotError::Write { path: "standard output".into(), source };
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(failed)
+}
+
+fn line(value: &Value) -> String {
+    format!("{value}\n")
+}
+
+fn list(waiting: &[PendingSection], out: &mut dyn Write) -> Result<(), SnapshotError> {
+    for section in waiting {
+        print(out, &format!("{:7} {}\n", change(section), section.id))?;
+    }
+    print(out, &format!("{} pending\n", waiting.len()))
+}
+
+/// Accepts and rejects what the arguments name. All ids are looked up before anything is written.
+fn decide(
+    args: &ReviewArgs,
+    waiting: &[PendingSection],
+    out: &mut dyn Write,
+) -> Result<(), SnapshotError> {
+    let named = |ids: &[String], all: bool| -> Result<Vec<&PendingSection>, SnapshotError> {
+        if all {
+            return Ok(waiting.iter().collect());
+        }
+        let found: Vec<_> =
+            ids.iter().map(|id| selected(waiting, id)).collect::<Result<_, SnapshotError>>()?;
+        Ok(found.concat())
+    };
+    let accepted = named(&args.accept, args.accept_all)?;
+    let rejected = named(&args.reject, args.reject_all)?;
+    for section in &accepted {
+        section.accept()?;
+        print(out, &format!("accepted {}\n", section.id))?;
+    }
+    for section in rejected.iter().filter(|section| !accepted.contains(section)) {
+        section.reject()?;
+        print(out, &format!("rejected {}\n", section.id))?;
+    }
+    Ok(())
+}
+
+/// The pending sections that an id means: one by its whole id or by its end from a `/` on, as a
+/// case is called; or all of a scenario.
+fn selected<'w>(
+    waiting: &'w [PendingSection],
+    id: &str,
+) -> Result<Vec<&'w PendingSection>, SnapshotError> {
+    let means = |whole: &str| {
+        whole == id || whole.strip_suffix(id).is_some_and(|before| before.ends_with('/'))
+    };
+    let by = |key: fn(&PendingSection) -> &str| -> Vec<&'w PendingSection> {
+        waiting.iter().filter(|section| means(key(section))).collect()
+    };
+    let exact = by(|section| &section.id);
+    let found = if exact.is_empty() {
+        by(|section| section.id.split_once('@').map_or(section.id.as_str(), |(file, _)| file))
+    } else {
+        exact
+    };
+    if found.is_empty() {
+        let pending = waiting.iter().map(|section| section.id.clone()).collect();
+        return Err(SnapshotError::NotPending { id: id.to_owned(), pending });
+    }
+    Ok(found)
+}
+
+/// Shows one after the other and takes a key for each: accept, reject, skip, quit.
+fn ask(
+    waiting: &[PendingSection],
+    out: &mut dyn Write,
+    keys: &mut dyn BufRead,
+) -> Result<(), SnapshotError> {
+    if waiting.is_empty() {
+        return print(out, "nothing is pending\n");
+    }
+    for (index, section) in waiting.iter().enumerate() {
+        let place = format!("[{}/{}]", index + 1, waiting.len());
+        print(out, &format!("{place} {} {}\n{}", change(section), section.id, drawn(section)))?;
+        loop {
+            print(out, "(a)ccept, (r)eject, (s)kip, (q)uit? ")?;
+            let mut key = String::new();
+            let read = keys.read_line(&mut key);
+            let read = read.map_err(|source| SnapshotError::Read {
+                path: "standard input".into(),
+                source,
+            })?;
+            match key.trim() {
+                _ if read == 0 => return print(out, "\n"),
+                "a" => section.accept()?,
+                "r" => section.reject()?,
+                "s" => {}
+                "q" => return Ok(()),
+                _ => continue,
+            }
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn change(section: &PendingSection) -> &'static str {
+    match (&section.reviewed, &section.proposed) {
+        (None, _) => "new",
+        (Some(_), Some(_)) => "changed",
+        (Some(_), None) => "removed",
+    }
+}
+
+/// Packet by packet where both sides can be read so, else as text.
+fn drawn(section: &PendingSection) -> String {
+    let (Some(reviewed), Some(proposed)) = (&section.reviewed, &section.proposed) else {
+        let only = section.reviewed.as_ref().or(section.proposed.as_ref());
+        return only.map_or(String::new(), |section| section.body.clone());
+    };
+    if reviewed.profile != proposed.profile {
+        let profiles = format!("  profile   {} -> {}\n", reviewed.profile, proposed.profile);
+        return profiles + &text_diff(&reviewed.body, &proposed.body);
+    }
+    match mismatch(section) {
+        Some(mismatch) if is_readable(&mismatch) => render(&mismatch),
+        _ => text_diff(&reviewed.body, &proposed.body),
+    }
+}
+
+fn is_readable(mismatch: &Mismatch) -> bool {
+    !mismatch.differences.iter().any(|one| matches!(one.what, What::Unreadable { .. }))
+}
+
+fn text_diff(reviewed: &str, proposed: &str) -> String {
+    let diff = TextDiff::from_lines(reviewed, proposed);
+    diff.unified_diff().context_radius(3).header("reviewed", "proposed").to_string()
+}
+
+fn mismatch(section: &PendingSection) -> Option<Mismatch> {
+    let (reviewed, proposed) = (section.reviewed.as_ref()?, section.proposed.as_ref()?);
+    let captures = Captures::of(&section.snapshot);
+    compare_sections(&reviewed.body, &proposed.body, &|source| captures.frame(source))
+}
+
+fn entry(section: &PendingSection) -> Value {
+    json!({
+        "id": section.id,
+        "snapshot": section.snapshot,
+        "section": section.section(),
+        "change": change(section),
+        "mismatch": mismatch(section),
+    })
+}
+
+/// The capture files beside a scenario, each read once.
+struct Captures {
+    directory: PathBuf,
+    read: std::cell::RefCell<BTreeMap<PathBuf, Vec<Bytes>>>,
+}
+
+impl Captures {
+    fn of(snapshot: &Path) -> Self {
+        let directory = snapshot.parent().unwrap_or(Path::new("")).to_owned();
+        Self { directory, read: std::cell::RefCell::default() }
+    }
+
+    /// A frame's bytes; none when the file is gone or unreadable: the review then shows text.
+    fn frame(&self, source: &SourceFrame) -> Option<Bytes> {
+        let mut files = self.read.borrow_mut();
+        let packets = files.entry(source.file.clone()).or_insert_with(|| {
+            let packets = std::fs::read(self.directory.join(&source.file))
+                .and_then(|file| capture::read(&file).map_err(io::Error::other));
+            packets.map_or(Vec::new(), |packets| packets.into_iter().map(|p| p.data).collect())
+        });
+        packets.get(source.number.checked_sub(1)?).cloned()
+    }
+}
+
+fn unused(
+    args: &ReviewArgs,
+    out: &mut dyn Write,
+    sections: &dyn Fn(&Path) -> Option<Vec<String>>,
+) -> Result<(), SnapshotError> {
+    let found = unreferenced(&args.paths, sections)?;
+    if args.delete {
+        found.iter().try_for_each(Unreferenced::delete)?;
+    }
+    if args.json {
+        return print(out, &line(&Value::from_iter(found.iter().map(unused_entry))));
+    }
+    let verb = if args.delete { "deleted" } else { "unreferenced" };
+    for one in &found {
+        let text = match one {
+            Unreferenced::File(path) => path.display().to_string(),
+            Unreferenced::Unfinished(path) => format!("{} (half written)", path.display()),
+            Unreferenced::Section { snapshot, section } => {
+                format!("{}: section {section}", snapshot.display())
+            }
+        };
+        print(out, &format!("{verb} {text}\n"))?;
+    }
+    print(out, &format!("{} {verb}\n", found.len()))
+}
+
+fn unused_entry(one: &Unreferenced) -> Value {
+    match one {
+        Unreferenced::File(path) => json!({"kind": "file", "path": path}),
+        Unreferenced::Unfinished(path) => json!({"kind": "unfinished", "path": path}),
+        Unreferenced::Section { snapshot, section } => {
+            json!({"kind": "section", "path": snapshot, "section": section})
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,82 @@
+use std::{
+    fs,
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
+
+use super::{SnapFile, SnapshotError};
+
+/// What a file is called while it is being written.
+const UNFINISHED: &str = "tmp";
+
+/// The snapshot file of a scenario.
+#[must_use]
+pub fn snapshot_path(scenario: &Path) -> PathBuf {
+    scenario.with_extension("snap")
+}
+
+/// The pending file of a snapshot file.
+#[must_use]
+pub fn pending_path(snapshot: &Path) -> PathBuf {
+    snapshot.with_extension("snap.new")
+}
+
+/// Reads a snapshot file; none when it does not exist.
+///
+/// # Errors
+/// When it exists and can't be read, or is no snapshot file.
+pub(super) fn read(path: &Path) -> Result<Option<SnapFile>, SnapshotError> {
+    match fs::read_to_string(path) {
+        Ok(text) => SnapFile::parse(path, &text).map(Some),
+        Err(source) if source.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(SnapshotError::Read { path: path.to_owned(), source }),
+    }
+}
+
+/// Writes a file so that at any moment either the old or the new one is there, whole: beside its
+/// target, synced, then renamed (rename(2) replaces atomically).
+///
+/// # Errors
+/// When the system refuses; then the old file is untouched and nothing else is left.
+pub(super) fn write(path: &Path, text: &str) -> Result<(), SnapshotError> {
+    let failed = |source| SnapshotError::Write { path: path.to_owned(), source };
+    let unfinished = Unfinished(unfinished_path(path));
+    let mut file = fs::File::create(&unfinished.0).map_err(failed)?;
+    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)?;
+    fs::rename(&unfinished.0, path).map_err(failed)
+}
+
+/// Removes a file that may not be there.
+///
+/// # Errors
+/// When it is there and can't be removed.
+pub(super) fn remove(path: &Path) -> Result<(), SnapshotError> {
+    match fs::remove_file(path) {
+        Err(source) if source.kind() != io::ErrorKind::NotFound => {
+            Err(SnapshotError::Write { path: path.to_owned(), source })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether a file was left by a writer that was killed.
+pub(super) fn is_unfinished(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    name.starts_with('.') && name.contains(".snap") && name.ends_with(UNFINISHED)
+}
+
+fn unfinished_path(path: &Path) -> PathBuf {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    path.with_file_name(format!(".{name}.{}.{UNFINISHED}", std::process::id()))
+}
+
+/// A file that vanishes unless it was renamed.
+struct Unfinished(PathBuf);
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        // After the rename there is nothing of this name; before it the error that ended the
+        // write is already on its way to the user.
+        drop(fs::remove_file(&self.0));
+    }
+}

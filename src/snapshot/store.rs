@@ -1,0 +1,257 @@
+use std::path::{Path, PathBuf};
+
+use super::{
+    Mismatch, ProbeTable, Rules, Section, SnapFile, SnapshotError, compare, compare_probes,
+    file::{pending_path, read, remove, snapshot_path, write},
+    mismatch::{Difference, What},
+    text,
+};
+use crate::{base::Profile, record::Transcript};
+
+/// What a run does with what it recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Compares, and never writes: for CI.
+    Check,
+    /// Compares, and proposes what is new or differs in a `.snap.new` beside the snapshot.
+    Pending,
+    /// Compares, and takes over what is new or differs.
+    Accept,
+}
+
+/// What a run recorded for one section.
+#[derive(Clone, Debug)]
+pub struct Recorded<'a> {
+    /// [`section_name`](super::section_name) of the case, or [`PROBES`](super::PROBES).
+    pub section: String,
+    /// The QEMU that was modelled.
+    pub profile: Profile,
+    /// What was recorded.
+    pub content: Content<'a>,
+}
+
+/// What a section holds.
+#[derive(Clone, Copy, Debug)]
+pub enum Content<'a> {
+    /// The record of a case.
+    Transcript {
+        /// The record.
+        transcript: &'a Transcript,
+        /// What is not compared.
+        rules: Rules<'a>,
+    },
+    /// The records of probes.
+    Probes {
+        /// The table.
+        table: &'a ProbeTable,
+        /// Every probe of the scenario ran.
+        complete: bool,
+    },
+}
+
+/// What a section came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// The section.
+    pub section: String,
+    /// What it came to.
+    pub state: State,
+}
+
+/// What a section came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum State {
+    /// It matches what was reviewed.
+    Matches,
+    /// It does not.
+    Differs(Mismatch),
+    /// Nothing was reviewed yet.
+    New,
+}
+
+/// What a scenario's snapshot file came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Checked {
+    /// For each recorded section, in the order given.
+    pub verdicts: Vec<Verdict>,
+    /// Sections whose case is gone.
+    pub stale: Vec<String>,
+    /// The pending file, when there is one now.
+    pub pending: Option<PathBuf>,
+}
+
+/// Compares what was recorded with the scenario's snapshot file, and writes as `mode` allows.
+/// `sections` names every section that the scenario has, in order, whether it ran or not: the
+/// others in the file are stale. A section that matches stays as it was reviewed, letter for
+/// letter; one that was not recorded is not touched.
+///
+/// # Errors
+/// When a file can't be read or written.
+pub fn check(
+    scenario: &Path,
+    recorded: &[Recorded<'_>],
+    sections: &[String],
+    mode: Mode,
+) -> Result<Checked, SnapshotError> {
+    let path = snapshot_path(scenario);
+    let new_path = pending_path(&path);
+    let reviewed = read(&path)?;
+    let verdicts: Vec<_> =
+        recorded.iter().map(|recorded| verdict(recorded, reviewed.as_ref())).collect();
+    let kept = reviewed.iter().flat_map(|file| &file.sections);
+    let gone = kept.filter(|section| !sections.contains(&section.name));
+    let stale = gone.map(|section| section.name.clone()).collect();
+    let news: Vec<_> =
+        recorded.iter().zip(&verdicts).map(|(recorded, verdict)| (recorded, &verdict.state)).collect();
+    match mode {
+        Mode::Check => {}
+        Mode::Pending => propose(scenario, &new_path, reviewed.as_ref(), &news, sections)?,
+        Mode::Accept => accept(scenario, reviewed.as_ref(), &news, sections)?,
+    }
+    let pending = new_path.exists().then_some(new_path);
+    Ok(Checked { verdicts, stale, pending })
+}
+
+/// The profile that a scenario's section was reviewed under, as it prints.
+///
+/// # Errors
+/// When the file can't be read.
+pub fn reviewed_profile(scenario: &Path, section: &str) -> Result<Option<String>, SnapshotError> {
+    let file = read(&snapshot_path(scenario))?;
+    Ok(file.and_then(|file| file.section(section).map(|section| section.profile.clone())))
+}
+
+type News<'a, 'r> = (&'a Recorded<'r>, &'a State);
+
+fn verdict(recorded: &Recorded<'_>, reviewed: Option<&SnapFile>) -> Verdict {
+    let section = recorded.section.clone();
+    let Some(stored) = reviewed.and_then(|file| file.section(&section)) else {
+        return Verdict { section, state: State::New };
+    };
+    let mismatch = match recorded.content {
+        Content::Transcript { transcript, rules } => compare(&stored.body, transcript, rules),
+        Content::Probes { table, complete } => compare_probes(&stored.body, table, complete),
+    };
+    let mismatch = with_profile(mismatch, &stored.profile, &recorded.profile.to_string());
+    Verdict { section, state: mismatch.map_or(State::Matches, State::Differs) }
+}
+
+/// A section of another profile never matches.
+fn with_profile(mismatch: Option<Mismatch>, reviewed: &str, run: &str) -> Option<Mismatch> {
+    if reviewed == run {
+        return mismatch;
+    }
+    let (expected, actual) = (reviewed.to_owned(), run.to_owned());
+    let what = What::Value { name: "profile".to_owned(), expected, actual };
+    let profile = Difference { step: 0, title: String::new(), line: 0, port: None, what };
+    let mut mismatch = mismatch.unwrap_or_else(|| Mismatch {
+        expected: "snapshot".to_owned(),
+        actual: "run".to_owned(),
+        differences: Vec::new(),
+    });
+    mismatch.differences.insert(0, profile);
+    Some(mismatch)
+}
+
+/// What was recorded, as a section; rows of probes that did not run are kept from `before`.
+fn section(recorded: &Recorded<'_>, before: Option<&Section>) -> Section {
+    let body = match recorded.content {
+        Content::Transcript { transcript, .. } => text(transcript),
+        Content::Probes { table, complete: true } => table.text(),
+        Content::Probes { table, complete: false } => {
+            let stored = before.and_then(|section| ProbeTable::parse(&section.body).ok());
+            stored.map_or_else(|| table.text(), |stored| table.merged_into(&stored).text())
+        }
+    };
+    Section { name: recorded.section.clone(), profile: recorded.profile.to_string(), body }
+}
+
+/// Writes the whole file as it would be after everything pending is accepted: what an earlier run
+/// proposed for other sections stays proposed.
+fn propose(
+    scenario: &Path,
+    path: &Path,
+    reviewed: Option<&SnapFile>,
+    news: &[News<'_, '_>],
+    order: &[String],
+) -> Result<(), SnapshotError> {
+    let earlier = read(path)?;
+    let had_pending = earlier.is_some();
+    let base = earlier.or_else(|| reviewed.cloned());
+    let mut proposed = base.unwrap_or_else(|| SnapFile::new(scenario));
+    if let Some(reviewed) = reviewed {
+        // An earlier proposal may be older than the snapshot: what was reviewed since is not
+        // proposed away.
+        for section in &reviewed.sections {
+            if proposed.section(&section.name).is_none() {
+                proposed.put(section.clone());
+            }
+        }
+    }
+    for (recorded, state) in news {
+        let stored = reviewed.and_then(|file| file.section(&recorded.section));
+        match (state, stored) {
+            (State::Matches, Some(stored)) => proposed.put(stored.clone()),
+            _ => proposed.put(section(recorded, stored)),
+        }
+    }
+    proposed.sort_by(order);
+    if same_sections(reviewed, &proposed) {
+        return if had_pending { remove(path) } else { Ok(()) };
+    }
+    let text = proposed.text();
+    if had_pending && read(path)?.is_some_and(|earlier| earlier.text() == text) {
+        return Ok(());
+    }
+    write(path, &text)
+}
+
+/// Whether a proposal proposes nothing, but perhaps another order.
+fn same_sections(reviewed: Option<&SnapFile>, proposed: &SnapFile) -> bool {
+    let reviewed = reviewed.map_or(&[][..], |file| &file.sections);
+    reviewed.len() == proposed.sections.len()
+        && reviewed.iter().all(|section| proposed.section(&section.name) == Some(section))
+}
+
+fn accept(
+    scenario: &Path,
+    reviewed: Option<&SnapFile>,
+    news: &[News<'_, '_>],
+    order: &[String],
+) -> Result<(), SnapshotError> {
+    let path = snapshot_path(scenario);
+    let mut file = reviewed.cloned().unwrap_or_else(|| SnapFile::new(scenario));
+    let changed: Vec<_> = news.iter().filter(|(_, state)| **state != State::Matches).collect();
+    for (recorded, _) in &changed {
+        let stored = reviewed.and_then(|file| file.section(&recorded.section));
+        file.put(section(recorded, stored));
+    }
+    if !changed.is_empty() {
+        file.sort_by(order);
+        write(&path, &file.text())?;
+    }
+    settle_pending(&path, &file, |name| news.iter().any(|(recorded, _)| recorded.section == name))
+}
+
+/// Takes what is settled out of the pending file: those sections become what the snapshot has. A
+/// pending file that proposes nothing any more is removed.
+pub(super) fn settle_pending(
+    snapshot: &Path,
+    reviewed: &SnapFile,
+    settled: impl Fn(&str) -> bool,
+) -> Result<(), SnapshotError> {
+    let path = pending_path(snapshot);
+    let Some(mut pending) = read(&path)? else { return Ok(()) };
+    let before = pending.text();
+    pending.sections.retain(|section| {
+        !settled(&section.name) || reviewed.section(&section.name).is_some()
+    });
+    for section in reviewed.sections.iter().filter(|section| settled(&section.name)) {
+        pending.put(section.clone());
+    }
+    if same_sections(Some(reviewed), &pending) {
+        return remove(&path);
+    }
+    let text = pending.text();
+    if text == before { Ok(()) } else { write(&path, &text) }
+}
