@@ -2,7 +2,11 @@
 //! this part knows how a report is drawn.
 
 mod code;
+mod explanation;
+mod render;
 mod report;
 
 pub use code::Code;
+pub use explanation::Explanation;
+pub use render::{Style, render};
 pub use report::{Diagnose, Label, Report, Severity, Source, Span};

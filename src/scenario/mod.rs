@@ -1,10 +1,28 @@
 //! The language: YAML to a tree that knows where everything stands, the table of keys, and the
 //! checked [`Case`].
 
+mod advice;
 mod case;
+mod code;
+mod context;
+mod fault;
+mod fields;
+mod key;
+mod load;
+mod lower;
+mod matrix;
+mod node;
+mod value;
+mod yaml;
+
 
 pub use case::{
     Bridge, BridgePort, Burst, Case, Chardev, ChardevFar, ExpectError, Expectation, Expectations,
     ExpectedFrames, KnownBug, Link, LinkEnd, LinkSet, Netdev, NetdevType, Nic, Object, ObjectForm,
     Outgoing, Route, Scenario, SnapshotRules, Step, Verb,
 };
+pub use code::EXPLANATIONS;
+pub use context::{Disk, Files};
+pub use fault::Fault;
+pub use key::{Key, KeyMap, KeyType, VERB_NAMES, key_table};
+pub use load::{load, parse};

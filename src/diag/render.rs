@@ -1,0 +1,186 @@
+use std::{error::Error, fmt};
+
+use miette::{
+    Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceCode,
+};
+
+use super::{Report, Severity};
+
+/// How reports are drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Style {
+    /// Colours and lines, for a terminal.
+    Fancy,
+    /// ASCII without colours, for logs, `NO_COLOR` and snapshots.
+    Plain,
+    /// `file:line:col: CODE: message`, a line each, as editors read it.
+    OneLine,
+}
+
+/// Columns of a drawn report. Fixed, so that a log doesn't depend on who looked.
+const WIDTH: usize = 100;
+
+/// Draws reports in the order given, each ended by a newline, with an empty line between two that
+/// are more than a line.
+#[must_use]
+pub fn render(reports: &[Report], style: Style) -> String {
+    if style == Style::OneLine {
+        return reports.iter().map(|report| format!("{report}\n")).collect();
+    }
+    let theme = match style {
+        Style::Fancy => GraphicalTheme::unicode(),
+        Style::Plain | Style::OneLine => GraphicalTheme::none(),
+    };
+    let handler = GraphicalReportHandler::new_themed(theme)
+        .with_width(WIDTH)
+        .with_links(false);
+    let mut drawings = Vec::with_capacity(reports.len());
+    for report in reports {
+        let mut text = String::new();
+        let drawn = Drawn {
+            report,
+            source: named_source(report),
+        };
+        // The handler fails only when its writer does; a `String` takes everything. A report that
+        // could not be drawn is still said in one line.
+        if handler.render_report(&mut text, &drawn).is_err() {
+            text = report.to_string();
+        }
+        let lines: Vec<&str> = text.trim_matches('\n').lines().map(str::trim_end).collect();
+        drawings.push(lines.join("\n") + "\n");
+    }
+    drawings.join("\n")
+}
+
+fn named_source(report: &Report) -> Option<NamedSource<String>> {
+    report.source.as_ref().map(|source| {
+        // A carriage return would be drawn as a control character; as a blank it keeps positions.
+        let text = source.text.replace('\r', " ");
+        NamedSource::new(source.path.display().to_string(), text)
+    })
+}
+
+/// A report in miette's words.
+struct Drawn<'a> {
+    report: &'a Report,
+    source: Option<NamedSource<String>>,
+}
+
+impl fmt::Debug for Drawn<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.report, f)
+    }
+}
+
+impl fmt::Display for Drawn<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.report.message)
+    }
+}
+
+impl Error for Drawn<'_> {}
+
+impl Diagnostic for Drawn<'_> {
+    fn code<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        Some(Box::new(self.report.code))
+    }
+
+    fn severity(&self) -> Option<miette::Severity> {
+        Some(match self.report.severity {
+            Severity::Advice => miette::Severity::Advice,
+            Severity::Warning => miette::Severity::Warning,
+            Severity::Error => miette::Severity::Error,
+        })
+    }
+
+    fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        self.report
+            .help
+            .as_deref()
+            .map(|help| Box::new(help) as Box<dyn fmt::Display>)
+    }
+
+    fn source_code(&self) -> Option<&dyn SourceCode> {
+        self.source.as_ref().map(|source| source as &dyn SourceCode)
+    }
+
+    fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
+        let source = self.report.source.as_ref()?;
+        let length = source.text.len();
+        let labels = self
+            .report
+            .labels
+            .iter()
+            .enumerate()
+            .map(move |(number, label)| {
+                let start = label.span.start.min(length);
+                let end = label.span.end.clamp(start, length);
+                let span = (start, end - start);
+                if number == 0 {
+                    LabeledSpan::new_primary_with_span(Some(label.text.clone()), span)
+                } else {
+                    LabeledSpan::new_with_span(Some(label.text.clone()), span)
+                }
+            });
+        Some(Box::new(labels))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{path::PathBuf, sync::Arc};
+
+    use super::*;
+    use crate::diag::{Code, Source, Span};
+
+    fn report() -> Report {
+        let source = Arc::new(Source {
+            path: PathBuf::from("suite/a.yaml"),
+            text: "description: x\r\nnetdev: {}\r\n".to_owned(),
+        });
+        Report::error(Code("TW-S999"), "unknown key `netdev`")
+            .at(&source, Span { start: 16, end: 22 }, "no such key")
+            .with_help("did you mean `netdevs`?")
+    }
+
+    #[test]
+    fn a_plain_report_has_place_code_message_label_and_help() {
+        insta::assert_snapshot!(render(&[report()], Style::Plain));
+    }
+
+    #[test]
+    fn a_fancy_report_has_colours() {
+        let text = render(&[report()], Style::Fancy);
+        assert!(
+            text.contains('\u{1b}') && text.contains("suite/a.yaml:2:1"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn one_line_is_what_editors_read() {
+        assert_eq!(
+            render(&[report()], Style::OneLine),
+            "suite/a.yaml:2:1: TW-S999: unknown key `netdev`\n"
+        );
+    }
+
+    #[test]
+    fn a_report_without_a_place_is_drawn() {
+        let text = render(
+            &[Report::error(Code("TW-S999"), "nothing here")],
+            Style::Plain,
+        );
+        assert!(text.contains("nothing here"), "{text}");
+    }
+
+    #[test]
+    fn a_label_past_the_end_is_drawn_at_the_end() {
+        let mut report = report();
+        report.labels[0].span = Span {
+            start: 400,
+            end: 500,
+        };
+        assert!(render(&[report], Style::Plain).contains("unknown key"));
+    }
+}

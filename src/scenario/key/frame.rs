@@ -1,0 +1,231 @@
+use super::{KeyMap, KeyType::*, U8, U16, U32, key, need};
+
+/// A frame.
+pub(crate) static FRAME: KeyMap = KeyMap {
+    name: "a frame",
+    keys: &[
+        key("hex", Text, "the whole frame"),
+        key(
+            "vnet_hdr",
+            Map(&VNET_HDR),
+            "the virtio-net header beside the frame",
+        ),
+        key("eth", Map(&ETH), "the Ethernet header"),
+        key(
+            "vlan",
+            Any,
+            "a VLAN id, a tag, or a list of tags, the outer one first",
+        ),
+        key("arp", Map(&ARP), "ARP"),
+        key("ipv4", Map(&IPV4), "IPv4"),
+        key("ipv6", Map(&IPV6), "IPv6"),
+        key("icmp", Map(&ICMP), "ICMP, on ipv4"),
+        key("icmpv6", Map(&ICMPV6), "ICMPv6, on ipv6"),
+        key("udp", Map(&UDP), "UDP"),
+        key("tcp", Map(&TCP), "TCP"),
+        key(
+            "payload",
+            Bytes,
+            "what follows: text, {hex}, {fill, len}, or a list of these",
+        ),
+    ],
+};
+
+/// A virtio-net header.
+pub(crate) static VNET_HDR: KeyMap = KeyMap {
+    name: "`vnet_hdr`",
+    keys: &[
+        key("flags", U8, "1 NEEDS_CSUM, 2 DATA_VALID, 4 RSC_INFO"),
+        key(
+            "gso_type",
+            U8,
+            "0 none, 1 TCPv4, 3 UDP, 4 TCPv6, 5 UDP_L4, 0x80 ECN",
+        ),
+        key("hdr_len", U16, "bytes of headers"),
+        key("gso_size", U16, "payload bytes of each segment"),
+        key("csum_start", U16, "where the checksum begins"),
+        key("csum_offset", U16, "where it is stored, after csum_start"),
+        key("num_buffers", U16, "merged receive buffers"),
+    ],
+};
+
+/// An Ethernet header.
+pub(crate) static ETH: KeyMap = KeyMap {
+    name: "`eth`",
+    keys: &[
+        key(
+            "dst",
+            Mac,
+            "destination; by default the far side of the port",
+        ),
+        key("src", Mac, "source; by default the port's own side"),
+        key(
+            "type",
+            U16,
+            "EtherType; by default that of the network layer",
+        ),
+        key(
+            "pad_to",
+            Integer(0, 65_535),
+            "zeros are appended up to this many bytes",
+        ),
+    ],
+};
+
+/// A VLAN tag.
+pub(crate) static VLAN: KeyMap = KeyMap {
+    name: "a VLAN tag",
+    keys: &[
+        need("id", Integer(0, 4095), "the VLAN"),
+        key("pcp", Integer(0, 7), "priority"),
+        key("dei", Bool, "drop eligible"),
+        key("tpid", U16, "tag protocol; by default 0x8100"),
+    ],
+};
+
+/// An ARP packet.
+pub(crate) static ARP: KeyMap = KeyMap {
+    name: "`arp`",
+    keys: &[
+        key("op", Any, "request (the default), reply, or a number"),
+        need("sender", Ipv4, "the sender's IPv4 address"),
+        need("target", Ipv4, "the target's IPv4 address"),
+        key("sender_mac", Mac, "by default the frame's source"),
+        key(
+            "target_mac",
+            Mac,
+            "by default zero in a request, else the frame's destination",
+        ),
+    ],
+};
+
+/// An IPv4 header.
+pub(crate) static IPV4: KeyMap = KeyMap {
+    name: "`ipv4`",
+    keys: &[
+        need("src", Ipv4, "source"),
+        need("dst", Ipv4, "destination"),
+        key("ttl", U8, "time to live; by default 64"),
+        key("id", U16, "identification; by default 0"),
+        key("tos", U8, "DSCP and ECN"),
+        key("dont_fragment", Bool, "DF"),
+        key("more_fragments", Bool, "MF"),
+        key("fragment_offset", Integer(0, 0x1fff), "in units of 8 bytes"),
+        key("protocol", U8, "by default that of the transport layer"),
+        key("checksum", U16, "by default the right one"),
+        key("total_len", U16, "by default the right one"),
+        key("options", Text, "option bytes in hexadecimal"),
+    ],
+};
+
+/// An IPv6 header.
+pub(crate) static IPV6: KeyMap = KeyMap {
+    name: "`ipv6`",
+    keys: &[
+        need("src", Ipv6, "source"),
+        need("dst", Ipv6, "destination"),
+        key("hop_limit", U8, "by default 64"),
+        key("traffic_class", U8, "traffic class"),
+        key("flow_label", Integer(0, 0xf_ffff), "flow label"),
+        key("next_header", U8, "by default that of the transport layer"),
+        key("payload_len", U16, "by default the right one"),
+    ],
+};
+
+const ICMP_KEYS: [super::Key; 6] = [
+    need("type", Any, "echo-request, echo-reply, ..., or a number"),
+    key("code", U8, "code; by default 0"),
+    key("id", U16, "identifier of an echo"),
+    key("seq", U16, "sequence number of an echo"),
+    key(
+        "rest",
+        Text,
+        "the four bytes after the checksum, instead of id and seq",
+    ),
+    key("checksum", U16, "by default the right one"),
+];
+
+/// An ICMP header.
+pub(crate) static ICMP: KeyMap = KeyMap {
+    name: "`icmp`",
+    keys: &ICMP_KEYS,
+};
+
+/// An ICMPv6 header.
+pub(crate) static ICMPV6: KeyMap = KeyMap {
+    name: "`icmpv6`",
+    keys: &ICMP_KEYS,
+};
+
+/// A UDP header.
+pub(crate) static UDP: KeyMap = KeyMap {
+    name: "`udp`",
+    keys: &[
+        need("sport", U16, "source port"),
+        need("dport", U16, "destination port"),
+        key("checksum", U16, "by default the right one"),
+        key("length", U16, "by default the right one"),
+    ],
+};
+
+/// A TCP header.
+pub(crate) static TCP: KeyMap = KeyMap {
+    name: "`tcp`",
+    keys: &[
+        need("sport", U16, "source port"),
+        need("dport", U16, "destination port"),
+        key("seq", U32, "sequence number"),
+        key("ack", U32, "acknowledgement number"),
+        key("flags", Any, "letters (SA), words ([syn, ack]) or a number"),
+        key("window", U16, "window; by default 65535"),
+        key("urgent", U16, "urgent pointer"),
+        key("checksum", U16, "by default the right one"),
+        key(
+            "options",
+            Any,
+            "a list: nop, end, sack_permitted, {mss}, {window_scale}, {sack}, {timestamps}, {hex}",
+        ),
+    ],
+};
+
+/// A TCP option with a value.
+pub(crate) static TCP_OPTION: KeyMap = KeyMap {
+    name: "a TCP option",
+    keys: &[
+        key("mss", U16, "maximum segment size"),
+        key("window_scale", U8, "shift count"),
+        key("sack", Any, "a list of [left, right]"),
+        key(
+            "timestamps",
+            Map(&TIMESTAMPS),
+            "the sender's clock and the echo",
+        ),
+        key("hex", Text, "the option's bytes, with kind and length"),
+    ],
+};
+
+/// TCP's timestamps.
+pub(crate) static TIMESTAMPS: KeyMap = KeyMap {
+    name: "`timestamps`",
+    keys: &[
+        need("value", U32, "the sender's clock"),
+        key("echo", U32, "the other side's"),
+    ],
+};
+
+/// A piece of bytes.
+pub(crate) static BYTES: KeyMap = KeyMap {
+    name: "a piece of bytes",
+    keys: &[
+        key("text", Text, "UTF-8 text"),
+        key("hex", Text, "pairs of hexadecimal digits"),
+        key(
+            "fill",
+            Any,
+            "the byte to repeat: a number, or two hexadecimal digits",
+        ),
+        key("len", Integer(0, 16 << 20), "with fill, how often"),
+        key("u16", U16, "a number in two bytes, big endian"),
+        key("u32", U32, "a number in four bytes, big endian"),
+    ],
+};

@@ -1,0 +1,158 @@
+use super::{FRAME, Key, KeyMap, KeyType::*, key, need};
+
+/// Every verb, QMP's first.
+pub const VERB_NAMES: &[&str] = &[
+    "object-add",
+    "object-del",
+    "qom-set",
+    "qom-get",
+    "set_link",
+    "netdev_add",
+    "netdev_del",
+    "chardev-add",
+    "chardev-remove",
+    "stop",
+    "cont",
+    "send",
+    "write",
+    "chardev-open",
+    "chardev-close",
+    "chardev-stall",
+    "chardev-resume",
+    "link-set",
+    "link-del",
+    "advance",
+    "expect",
+    "note",
+];
+
+/// The verbs that are QMP commands.
+pub(crate) const QMP_VERBS: &[&str] = &[
+    "object-add",
+    "object-del",
+    "qom-set",
+    "qom-get",
+    "set_link",
+    "netdev_add",
+    "netdev_del",
+    "chardev-add",
+    "chardev-remove",
+    "stop",
+    "cont",
+];
+
+const ERROR: Key = key(
+    "error",
+    Any,
+    "the error it must give: a text, or {class, text}",
+);
+const CHUNK: Key = key(
+    "chunk",
+    Integer(1, 1 << 20),
+    "the most bytes of one write to a chardev",
+);
+
+/// Declares the step of each verb.
+macro_rules! verbs {
+    ($($verb:literal: $name:literal [$($key:expr),+ $(,)?];)+) => {
+        /// The keys of a step with this verb.
+        pub(crate) fn verb_keys(verb: &str) -> Option<&'static KeyMap> {
+            match verb {
+                $($verb => {
+                    static KEYS: KeyMap = KeyMap { name: $name, keys: &[$($key),+] };
+                    Some(&KEYS)
+                })+
+                _ => None,
+            }
+        }
+    };
+}
+
+verbs! {
+    "object-add": "an `object-add` step" [
+        need("object-add", Any, "an option string, or QMP's arguments"), ERROR];
+    "object-del": "an `object-del` step" [need("object-del", Any, "{id}, or the id"), ERROR];
+    "qom-set": "a `qom-set` step" [need("qom-set", Any, "{path, property, value}"), ERROR];
+    "qom-get": "a `qom-get` step" [need("qom-get", Any, "{path, property}"), ERROR];
+    "set_link": "a `set_link` step" [need("set_link", Any, "{name, up}"), ERROR];
+    "netdev_add": "a `netdev_add` step" [need("netdev_add", Any, "QMP's arguments"), ERROR];
+    "netdev_del": "a `netdev_del` step" [need("netdev_del", Any, "{id}, or the id"), ERROR];
+    "chardev-add": "a `chardev-add` step" [need("chardev-add", Any, "QMP's arguments"), ERROR];
+    "chardev-remove": "a `chardev-remove` step" [
+        need("chardev-remove", Any, "{id}, or the id"), ERROR];
+    "stop": "a `stop` step" [key("stop", Any, "nothing: the guest stops"), ERROR];
+    "cont": "a `cont` step" [key("cont", Any, "nothing: the guest goes on"), ERROR];
+    "send": "a `send` step" [
+        need("send", Name, "the port"),
+        key("frames", Maps(&FRAME), "the frames; with `pcap` a selection of packets: 1..5, [1, 3]"),
+        key("pcap", Text, "a pcap or pcapng file, relative to the scenario's folder"),
+        CHUNK,
+        key("burst", Bool, "send all before anything is read"),
+        key("repeat", Integer(1, 100_000), "how often; ${i} counts from 1"),
+    ];
+    "write": "a `write` step" [
+        need("write", Name, "the chardev's port"),
+        key("data", Bytes, "text, {hex}, {fill, len}, {u16}, {u32}, or a list of these"),
+        key("text", Text, "short for data: TEXT"),
+        key("hex", Text, "short for data: {hex: TEXT}"),
+        CHUNK,
+    ];
+    "chardev-open": "a `chardev-open` step" [need("chardev-open", Name, "the chardev's port")];
+    "chardev-close": "a `chardev-close` step" [
+        need("chardev-close", Name, "the chardev's port"),
+        key("half", Bool, "only its sending direction"),
+    ];
+    "chardev-stall": "a `chardev-stall` step" [need("chardev-stall", Name, "the chardev's port")];
+    "chardev-resume": "a `chardev-resume` step" [
+        need("chardev-resume", Name, "the chardev's port")];
+    "link-set": "a `link-set` step" [
+        need("link-set", Name, "the host port or link end"),
+        key("up", Bool, "the administrative state"),
+        key("mtu", Integer(68, 65_521), "bytes"),
+        key("address", Text, "an address to add, with its prefix"),
+    ];
+    "link-del": "a `link-del` step" [need("link-del", Name, "the host port or link end")];
+    "advance": "an `advance` step" [need("advance", Duration, "how far the machine's clock moves")];
+    "expect": "an `expect` step" [
+        need("expect", Map(&EXPECT), "what must have come since the last `expect`")];
+    "note": "a `note` step" [need("note", Text, "a remark in the transcript")];
+}
+
+/// An expectation; beside these keys it has the names of ports.
+pub(crate) static EXPECT: KeyMap = KeyMap {
+    name: "`expect`",
+    keys: &[
+        key(
+            "error",
+            Any,
+            "object id to the error that its creation must give",
+        ),
+        key(
+            "within",
+            Duration,
+            "how long the kernel's own timers may take",
+        ),
+    ],
+};
+
+/// An error that must come.
+pub(crate) static EXPECT_ERROR: KeyMap = KeyMap {
+    name: "an expected error",
+    keys: &[
+        key("class", Text, "QMP's class: GenericError, DeviceNotFound"),
+        need("text", Text, "the text, letter for letter"),
+    ],
+};
+
+/// What must come out of a port, from a file.
+pub(crate) static EXPECT_PORT: KeyMap = KeyMap {
+    name: "the frames of a port",
+    keys: &[
+        need(
+            "pcap",
+            Text,
+            "a pcap or pcapng file, relative to the scenario's folder",
+        ),
+        key("frames", Any, "a selection of its packets: 1..5, [1, 3]"),
+    ],
+};

@@ -1,0 +1,289 @@
+use super::{EXPECT, KeyMap, KeyType::*, U16, key, need};
+
+/// The least MTU of IPv4 (RFC 791) and the greatest that a TAP takes: 65535 less the Ethernet
+/// header (Linux `drivers/net/tun.c`, `MAX_MTU`).
+const MTU: super::KeyType = Integer(68, 65_521);
+
+/// The file.
+pub(crate) static ROOT: KeyMap = KeyMap {
+    name: "the scenario",
+    keys: &[
+        need(
+            "description",
+            Text,
+            "what the scenario shows, in a sentence",
+        ),
+        key("tags", Texts, "words for selection"),
+        key(
+            "profile",
+            Any,
+            "the QEMU modelled: qemu-7.2, qemu-10.2, rfc, ideal, or {base, without}",
+        ),
+        key(
+            "requires",
+            Texts,
+            "capabilities beyond those that follow from the scenario",
+        ),
+        key(
+            "matrix",
+            Any,
+            "name to list of values; each combination is a case",
+        ),
+        key(
+            "namespaces",
+            Texts,
+            "extra network namespaces of the host side",
+        ),
+        key(
+            "links",
+            Named(&LINK),
+            "pairs of joined interfaces on the host side",
+        ),
+        key("bridges", Named(&BRIDGE), "bridges on the host side"),
+        key("routes", Maps(&ROUTE), "routes on the host side"),
+        key("netdevs", Named(&NETDEV), "QEMU's network backends"),
+        key(
+            "chardevs",
+            Any,
+            "QEMU's character devices: id to map or option string, or a list of option strings",
+        ),
+        key(
+            "objects",
+            Any,
+            "QEMU's objects, in order: option strings or maps",
+        ),
+        key("machines", Any, "several machines; not yet"),
+        key(
+            "steps",
+            Any,
+            "what is done, in order; without steps the cases are probes",
+        ),
+        key("expect", Map(&EXPECT), "what must come of the whole run"),
+        key("snapshot", Map(&SNAPSHOT), "how the snapshot is compared"),
+        key(
+            "known_bug",
+            Map(&KNOWN_BUG),
+            "a bug that is there and known to be",
+        ),
+    ],
+};
+
+/// A profile with quirks mended.
+pub(crate) static PROFILE: KeyMap = KeyMap {
+    name: "a profile",
+    keys: &[
+        need(
+            "base",
+            Choice(&["qemu-7.2", "qemu-10.2", "rfc", "ideal"]),
+            "the QEMU modelled",
+        ),
+        key("without", Texts, "quirks that are mended"),
+    ],
+};
+
+/// A link.
+pub(crate) static LINK: KeyMap = KeyMap {
+    name: "a link",
+    keys: &[need("ends", Maps(&LINK_END), "its two ends")],
+};
+
+/// An end of a link.
+pub(crate) static LINK_END: KeyMap = KeyMap {
+    name: "an end of a link",
+    keys: &[
+        need(
+            "name",
+            Name,
+            "the interface, and with the link's name the port: LINK.NAME",
+        ),
+        key(
+            "netns",
+            Name,
+            "the namespace; by default the scenario's own",
+        ),
+        key(
+            "mac",
+            Mac,
+            "the address; by default 02:00:00:00:01:01 and up",
+        ),
+        key("address", Texts, "addresses with their prefix"),
+        key("mtu", MTU, "bytes; by default 1500"),
+        key("bridge", Name, "the bridge that holds this end"),
+    ],
+};
+
+/// A bridge.
+pub(crate) static BRIDGE: KeyMap = KeyMap {
+    name: "a bridge",
+    keys: &[
+        key(
+            "netns",
+            Name,
+            "the namespace; by default the scenario's own",
+        ),
+        key("address", Texts, "addresses with their prefix"),
+        key(
+            "ports",
+            Texts,
+            "what it holds: netdevs by id, link ends as LINK.NAME",
+        ),
+    ],
+};
+
+/// A route.
+pub(crate) static ROUTE: KeyMap = KeyMap {
+    name: "a route",
+    keys: &[
+        key(
+            "netns",
+            Name,
+            "the namespace; by default the scenario's own",
+        ),
+        need("to", Text, "a network with its prefix, or `default`"),
+        need("via", Text, "the next hop"),
+    ],
+};
+
+/// A netdev.
+pub(crate) static NETDEV: KeyMap = KeyMap {
+    name: "a netdev",
+    keys: &[
+        key(
+            "type",
+            Choice(&["tap", "hubport", "user"]),
+            "QEMU's type; by default tap",
+        ),
+        key(
+            "ifname",
+            Name,
+            "the TAP's interface; by default tap0 and up",
+        ),
+        key(
+            "netns",
+            Name,
+            "the TAP's namespace; by default the scenario's own",
+        ),
+        key(
+            "mac",
+            Mac,
+            "the guest NIC's address; by default 52:54:00:12:34:56 and up",
+        ),
+        key(
+            "host_mac",
+            Mac,
+            "the TAP's own address; by default 02:00:00:00:00:01 and up",
+        ),
+        key(
+            "address",
+            Texts,
+            "the host's addresses on the TAP, with their prefix",
+        ),
+        key("mtu", MTU, "bytes; by default 1500"),
+        key("vhost", Bool, "the kernel carries the frames past QEMU"),
+        key(
+            "nic",
+            Choice(&["plain", "virtio"]),
+            "the guest's NIC; by default plain",
+        ),
+        key(
+            "vnet_hdr_len",
+            Integer(10, 12),
+            "with nic: virtio, 10 or 12 (the default)",
+        ),
+        key("queues", Integer(1, 256), "queues=; by default 1"),
+        key(
+            "hubid",
+            Integer(0, 0x7fff_ffff),
+            "with type: hubport, the hub",
+        ),
+    ],
+};
+
+/// A chardev. Beyond tapwright's own keys the names are those of QEMU's -chardev (QEMU 10.2.2,
+/// `chardev/char.c`, `qemu_chardev_opts`).
+pub(crate) static CHARDEV: KeyMap = KeyMap {
+    name: "a chardev",
+    keys: &[
+        key(
+            "connected",
+            Bool,
+            "whether a client is there before the first step; by default true",
+        ),
+        key(
+            "framing",
+            Choice(&["plain", "vnet", "raw"]),
+            "how the port's bytes are printed; by default from the object that uses it",
+        ),
+        key(
+            "backend",
+            Choice(&["socket", "null", "file", "ringbuf", "udp", "pty", "mux"]),
+            "QEMU's backend; by default socket",
+        ),
+        key(
+            "path",
+            Text,
+            "a unix socket; two chardevs with one path are joined",
+        ),
+        key("host", Text, "a TCP or UDP address"),
+        key("port", U16, "a TCP or UDP port"),
+        key("server", Bool, "listens"),
+        key("wait", Bool, "QEMU waits for a client before it starts"),
+        key("mux", Bool, "several users share it"),
+        key("abstract", Bool, "the path is in the abstract namespace"),
+        key("append", Bool, "file: keep what is there"),
+        key("delay", Bool, "false sets TCP_NODELAY"),
+        key("ipv4", Bool, "only IPv4"),
+        key("ipv6", Bool, "only IPv6"),
+        key("localaddr", Text, "udp: the local address"),
+        key("localport", U16, "udp: the local port"),
+        key("logappend", Bool, "keep the log that is there"),
+        key("logfile", Text, "a copy of what is written"),
+        key("nodelay", Bool, "sets TCP_NODELAY"),
+        key("reconnect", super::U32, "seconds between tries of a client"),
+        key(
+            "reconnect-ms",
+            super::U32,
+            "milliseconds between tries of a client",
+        ),
+        key("size", super::U32, "ringbuf: bytes, a power of two"),
+        key("telnet", Bool, "speaks telnet"),
+        key("tight", Bool, "abstract: the length is the name's"),
+        key("tls-creds", Text, "TLS credentials"),
+        key("to", U16, "the last port to try"),
+        key("websocket", Bool, "speaks websocket"),
+    ],
+};
+
+/// How a snapshot is compared.
+pub(crate) static SNAPSHOT: KeyMap = KeyMap {
+    name: "`snapshot`",
+    keys: &[
+        key(
+            "masks",
+            Texts,
+            "fields that are not compared: ipv4.id, tcp.seq",
+        ),
+        key("without", Texts, "ports that are left out"),
+    ],
+};
+
+/// A known bug.
+pub(crate) static KNOWN_BUG: KeyMap = KeyMap {
+    name: "`known_bug`",
+    keys: &[
+        need("id", Text, "its name: a quirk, or an upstream reference"),
+        need("profiles", Texts, "the profiles that have it"),
+        need("reason", Text, "what it is"),
+    ],
+};
+
+/// The names of the chardev's keys that are tapwright's own or are read by it.
+pub(crate) const OWN_CHARDEV_KEYS: &[&str] = &[
+    "connected",
+    "framing",
+    "backend",
+    "path",
+    "host",
+    "port",
+    "server",
+];

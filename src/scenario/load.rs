@@ -1,0 +1,177 @@
+//! From a path to a checked scenario.
+
+use std::{collections::BTreeSet, path::Path, sync::Arc};
+
+use super::{
+    case::Scenario,
+    context::{Context, Files, reason},
+    fault::{Fault, Found},
+    lower,
+    matrix::{self, Values},
+    yaml,
+};
+use crate::{
+    base::CaseId,
+    diag::{Report, Source, Span},
+};
+
+/// Reads and checks a scenario. Its name is its path below `suite_root`, without the extension.
+///
+/// # Errors
+/// Everything that is wrong with it, in the order of the file.
+pub fn load(path: &Path, suite_root: &Path, files: &dyn Files) -> Result<Scenario, Vec<Report>> {
+    let bytes = files.read(path).map_err(|error| {
+        without_place(
+            path,
+            Fault::Unreadable {
+                path: path.to_owned(),
+                reason: reason(&error),
+            },
+        )
+    })?;
+    if bytes.len() > yaml::MAX_BYTES {
+        let fault = Fault::TooLong {
+            bytes: bytes.len(),
+            most: yaml::MAX_BYTES,
+        };
+        return Err(without_place(path, fault));
+    }
+    let text = match String::from_utf8(bytes) {
+        Ok(text) => text,
+        Err(error) => {
+            let offset = error.utf8_error().valid_up_to();
+            let byte = error.as_bytes().get(offset).copied().unwrap_or_default();
+            // Positions still need the text; the wrong byte keeps its line and column.
+            let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
+            let source = Arc::new(Source {
+                path: path.to_owned(),
+                text,
+            });
+            let span = Some(Span {
+                start: offset,
+                end: offset + '\u{fffd}'.len_utf8(),
+            });
+            let found = Found {
+                fault: Fault::NotUtf8 { offset, byte },
+                span,
+                related: None,
+            };
+            return Err(vec![found.report(&source)]);
+        }
+    };
+    // The mark is not part of the text (YAML 1.2.2, section 5.2).
+    let text = text
+        .strip_prefix('\u{feff}')
+        .map_or_else(|| text.clone(), str::to_owned);
+    let source = Arc::new(Source {
+        path: path.to_owned(),
+        text,
+    });
+    parse(source, &scenario_name(path, suite_root), files)
+}
+
+/// Checks the text of a scenario. Captures are read from `files`, relative to the source's folder.
+///
+/// # Errors
+/// Everything that is wrong with it, in the order of the file.
+pub fn parse(source: Arc<Source>, name: &str, files: &dyn Files) -> Result<Scenario, Vec<Report>> {
+    let context = Context::new(Arc::clone(&source), files);
+    let scenario = read(&context, name);
+    match scenario {
+        Some(scenario) if context.is_clean() => Ok(scenario),
+        _ => Err(context.reports()),
+    }
+}
+
+fn read(context: &Context<'_>, name: &str) -> Option<Scenario> {
+    let root = yaml::read(context)?;
+    if root.is_null() {
+        context.fault(
+            root.span,
+            Fault::Empty {
+                what: "the scenario is empty",
+            },
+        );
+        return None;
+    }
+    if root.map().is_none() {
+        context.fault(
+            root.span,
+            Fault::Empty {
+                what: "the scenario is not a map of keys",
+            },
+        );
+        return None;
+    }
+    yaml::report_duplicates(&root, context);
+    let axes = matrix::read(context, &root);
+    matrix::check(context, &root, &axes);
+    let mut names = BTreeSet::new();
+    let mut cases = Vec::new();
+    for values in matrix::combinations(&axes) {
+        let tree = matrix::substitute(context, &root, values);
+        let id = case_id(name, values);
+        if !names.insert(id.clone()) {
+            let span = root.get("matrix").map_or(root.span, |entry| entry.key_span);
+            context.fault(span, Fault::DuplicateCase { id: id.to_string() });
+        }
+        if !axes.is_empty() {
+            yaml::report_duplicates(&tree, context);
+        }
+        if let Some(case) = lower::case(context, &tree, id, values.pairs()) {
+            cases.push(case);
+        }
+        if context.is_full() {
+            break;
+        }
+    }
+    let probes = cases.iter().all(|case| case.steps.is_empty());
+    Some(Scenario {
+        name: name.to_owned(),
+        source: Arc::clone(context.source()),
+        cases,
+        probes,
+    })
+}
+
+fn case_id(name: &str, values: Values<'_>) -> CaseId {
+    let pairs: Vec<String> = values
+        .pairs()
+        .into_iter()
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect();
+    if pairs.is_empty() {
+        CaseId::from(name)
+    } else {
+        CaseId::from(format!("{name}@{}", pairs.join(",")))
+    }
+}
+
+/// The path below the suite's root without its extension, with `/` between its parts.
+fn scenario_name(path: &Path, suite_root: &Path) -> String {
+    let below = path
+        .strip_prefix(suite_root)
+        .unwrap_or(path)
+        .with_extension("");
+    let parts: Vec<_> = below
+        .components()
+        .filter(|part| matches!(part, std::path::Component::Normal(_)))
+        .map(|part| part.as_os_str().to_string_lossy().into_owned())
+        .collect();
+    parts.join("/")
+}
+
+fn without_place(path: &Path, fault: Fault) -> Vec<Report> {
+    let source = Arc::new(Source {
+        path: path.to_owned(),
+        text: String::new(),
+    });
+    vec![
+        Found {
+            fault,
+            span: None,
+            related: None,
+        }
+        .report(&source),
+    ]
+}

@@ -1,0 +1,113 @@
+use std::collections::BTreeSet;
+
+use super::{host, port::Ports, send};
+use crate::{
+    base::ObjectId,
+    scenario::{
+        case::{ExpectError, Expectation, Expectations, ExpectedFrames},
+        context::Context,
+        fault::Fault,
+        fields::Fields,
+        key,
+        node::{Entry, Node, Tree},
+        value,
+    },
+};
+
+/// The names that steps and expectations may use.
+pub(super) struct Known<'a> {
+    pub(super) ports: &'a Ports,
+    /// Ids that an expected error may be about.
+    pub(super) ids: BTreeSet<String>,
+}
+
+pub(super) fn lower(context: &Context<'_>, node: &Node, known: &Known<'_>) -> Expectations {
+    let mut result = Expectations::default();
+    let Some(map) = Fields::open_loose(context, node, &key::EXPECT) else {
+        return result;
+    };
+    for entry in map.entries() {
+        match entry.key.as_str() {
+            "error" => result.errors = errors(context, &entry.value, known),
+            "within" => result.within = map.duration("within"),
+            _ => result.ports.extend(port(context, entry, known)),
+        }
+    }
+    if map.entries().iter().all(|entry| entry.key == "within") {
+        let what = "nothing is expected";
+        let help = "name a port and what comes out there: `expect: {hn0.host: 2}`";
+        context.fault(node.span, Fault::Nothing { what, help });
+    }
+    result
+}
+
+fn errors(context: &Context<'_>, node: &Node, known: &Known<'_>) -> Vec<(ObjectId, ExpectError)> {
+    let Some(entries) = node.map() else {
+        let help = "write `error: {f0: \"the text\"}`".to_owned();
+        value::mismatch(context, node, "a map from ids to errors", Some(help));
+        return Vec::new();
+    };
+    let mut errors = Vec::new();
+    for entry in entries {
+        if !known.ids.contains(&entry.key) {
+            let ids = known.ids.iter().map(String::as_str);
+            context.fault(entry.key_span, host::unknown("object", &entry.key, ids));
+        }
+        if let Some(expected) = error(context, &entry.value) {
+            errors.push((ObjectId::from(entry.key.as_str()), expected));
+        }
+    }
+    errors
+}
+
+/// A text, or `{class, text}`.
+pub(super) fn error(context: &Context<'_>, node: &Node) -> Option<ExpectError> {
+    let span = node.span;
+    if node.map().is_none() {
+        let desc = value::text(context, node)?.to_owned();
+        return Some(ExpectError {
+            span,
+            class: None,
+            desc,
+        });
+    }
+    let map = Fields::open(context, node, &key::EXPECT_ERROR)?;
+    Some(ExpectError {
+        span,
+        class: map.text("class"),
+        desc: map.text("text")?,
+    })
+}
+
+fn port(context: &Context<'_>, entry: &Entry, known: &Known<'_>) -> Option<Expectation> {
+    let place = known
+        .ports
+        .find(context, &entry.key, entry.key_span, "`expect`")?;
+    if !send::has_frames(context, place, entry.key_span, "`expect`") {
+        return None;
+    }
+    let frames = match &entry.value.tree {
+        Tree::List(_) => ExpectedFrames::Exactly(send::frames(
+            context,
+            &entry.value,
+            place,
+            &place.arriving(),
+        )),
+        Tree::Map(_) => {
+            let map = Fields::open(context, &entry.value, &key::EXPECT_PORT)?;
+            let name = map.text("pcap")?;
+            let span = map.node("pcap")?.span;
+            ExpectedFrames::Exactly(send::packets(context, &name, span, map.node("frames")))
+        }
+        Tree::Scalar(_) => {
+            let most = 1_000_000;
+            let count = value::integer(context, &entry.value, &entry.key, 0, most)?;
+            ExpectedFrames::Count(usize::try_from(count).ok()?)
+        }
+    };
+    Some(Expectation {
+        port: place.port.id.clone(),
+        span: entry.key_span,
+        frames,
+    })
+}

@@ -1,0 +1,17 @@
+//! The tree of one case to its checked form.
+
+mod bytes;
+mod chardev;
+mod expect;
+mod frame;
+mod host;
+mod netdev;
+mod object;
+mod option;
+mod port;
+mod root;
+mod send;
+mod step;
+mod transport;
+
+pub(super) use root::case;

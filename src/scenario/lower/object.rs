@@ -1,0 +1,190 @@
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::option;
+use crate::{
+    base::ObjectId,
+    record::Framing,
+    scenario::{
+        case::{Object, ObjectForm},
+        context::Context,
+        fields::Fields,
+        node::{Node, json_map},
+        value,
+    },
+};
+
+pub(super) fn lower(fields: &Fields<'_>) -> Vec<Object> {
+    let Some(node) = fields.node("objects") else {
+        return Vec::new();
+    };
+    let Some(nodes) = node.list() else {
+        let help = "write a list: `objects: [\"filter-mirror,id=m0,...\"]`".to_owned();
+        value::mismatch(fields.context(), node, "a list of objects", Some(help));
+        return Vec::new();
+    };
+    nodes
+        .iter()
+        .filter_map(|node| object(fields.context(), node))
+        .collect()
+}
+
+/// An object, without judging its properties: their rules and texts are QEMU's.
+pub(super) fn object(context: &Context<'_>, node: &Node) -> Option<Object> {
+    let form = if let Some(text) = node.text() {
+        ObjectForm::Option(text.to_owned())
+    } else if let Some(entries) = node.map() {
+        ObjectForm::Qmp(json_map(entries))
+    } else {
+        let help = "write QEMU's -object string, or a map with `qom-type` and `id`".to_owned();
+        value::mismatch(context, node, "an option string or a map", Some(help));
+        return None;
+    };
+    let id = properties(&form)
+        .into_iter()
+        .find(|(key, value)| key == "id" && !value.is_empty())
+        .map(|(_, value)| ObjectId::from(value));
+    Some(Object {
+        id,
+        span: node.span,
+        form,
+    })
+}
+
+/// The properties as texts, in either form; nested values are of no use here.
+fn properties(form: &ObjectForm) -> Vec<(String, String)> {
+    let from_map = |map: &serde_json::Map<String, Value>| {
+        map.iter()
+            .filter_map(|(key, value)| match value {
+                Value::String(text) => Some((key.clone(), text.clone())),
+                Value::Bool(value) => Some((key.clone(), value.to_string())),
+                _ => None,
+            })
+            .collect()
+    };
+    match form {
+        ObjectForm::Qmp(map) => from_map(map),
+        // -object takes JSON too (QEMU 10.2.2, `system/vl.c`, `object_option_parse`).
+        ObjectForm::Option(text) if text.starts_with('{') => {
+            match serde_json::from_str::<Value>(text) {
+                Ok(Value::Object(map)) => from_map(&map),
+                _ => Vec::new(),
+            }
+        }
+        ObjectForm::Option(text) => option::split(text)
+            .into_iter()
+            .map(|element| {
+                (
+                    element.key.unwrap_or_else(|| "qom-type".to_owned()),
+                    element.value,
+                )
+            })
+            .collect(),
+    }
+}
+
+/// Which object uses a chardev, as far as a port's defaults depend on it.
+#[derive(Clone, Debug)]
+pub(super) struct Use {
+    pub(super) chardev: String,
+    pub(super) framing: Framing,
+    /// The netdev that the object filters.
+    pub(super) netdev: Option<String>,
+    /// `queue=tx`.
+    pub(super) towards_guest: bool,
+}
+
+/// The uses of chardevs by all objects, also by those that steps add.
+pub(super) fn wiring(fields: &Fields<'_>, objects: &[Object]) -> Vec<Use> {
+    let added = added_objects(fields);
+    objects
+        .iter()
+        .chain(&added)
+        .flat_map(|object| uses(&object.form))
+        .collect()
+}
+
+fn uses(form: &ObjectForm) -> Vec<Use> {
+    let properties = properties(form);
+    let get = |name: &str| {
+        properties
+            .iter()
+            .rev()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.as_str())
+    };
+    let vnet = get("vnet_hdr_support").is_some_and(option::is_true);
+    // colo-compare's notify_dev carries messages without a virtio-net header whatever is set
+    // (QEMU 10.2.2, net/colo-compare.c, notify_remote_frame).
+    [
+        "indev",
+        "outdev",
+        "primary_in",
+        "secondary_in",
+        "notify_dev",
+    ]
+    .into_iter()
+    .filter_map(|name| {
+        Some(Use {
+            chardev: get(name)?.to_owned(),
+            framing: if vnet && name != "notify_dev" {
+                Framing::Vnet
+            } else {
+                Framing::Plain
+            },
+            netdev: get("netdev").map(str::to_owned),
+            towards_guest: get("queue") == Some("tx"),
+        })
+    })
+    .collect()
+}
+
+fn added_objects(fields: &Fields<'_>) -> Vec<Object> {
+    steps(fields)
+        .filter_map(|step| step.get("object-add"))
+        .filter_map(|entry| {
+            let form = match (entry.value.text(), entry.value.map()) {
+                (Some(text), _) => ObjectForm::Option(text.to_owned()),
+                (None, Some(entries)) => ObjectForm::Qmp(json_map(entries)),
+                (None, None) => return None,
+            };
+            let id = properties(&form)
+                .into_iter()
+                .find(|(key, _)| key == "id")
+                .map(|(_, value)| ObjectId::from(value));
+            Some(Object {
+                id,
+                span: entry.value.span,
+                form,
+            })
+        })
+        .collect()
+}
+
+fn steps<'a>(fields: &Fields<'a>) -> impl Iterator<Item = &'a Node> + use<'a> {
+    fields
+        .node("steps")
+        .and_then(Node::list)
+        .unwrap_or_default()
+        .iter()
+}
+
+/// The chardevs that steps add.
+pub(super) fn added_chardevs(fields: &Fields<'_>) -> Vec<String> {
+    steps(fields)
+        .filter_map(|step| step.get("chardev-add")?.value.get("id")?.value.text())
+        .map(str::to_owned)
+        .collect()
+}
+
+/// Every id that an expected error may be about.
+pub(super) fn known_ids(fields: &Fields<'_>, objects: &[Object]) -> BTreeSet<String> {
+    let added = added_objects(fields);
+    objects
+        .iter()
+        .chain(&added)
+        .filter_map(|object| object.id.as_ref().map(ToString::to_string))
+        .chain(added_chardevs(fields))
+        .collect()
+}

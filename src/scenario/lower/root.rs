@@ -1,0 +1,266 @@
+use std::{collections::BTreeSet, sync::Arc};
+
+use super::{chardev, expect, host, netdev, object, port::Ports, step};
+use crate::{
+    base::{CaseId, Profile, QemuVersion, Quirk},
+    diag::Span,
+    frame,
+    scenario::{
+        case::{Case, KnownBug, SnapshotRules},
+        context::Context,
+        fault::Fault,
+        fields::{Fields, list, nearest},
+        key,
+        node::{Node, short},
+    },
+};
+
+/// Lowers a tree from which references are gone. None only when it is no map; other faults leave a
+/// gap, so that the rest is checked too.
+pub(in crate::scenario) fn case(
+    context: &Context<'_>,
+    root: &Node,
+    id: CaseId,
+    matrix: Vec<(String, String)>,
+) -> Option<Case> {
+    let fields = Fields::open(context, root, &key::ROOT)?;
+    if let Some(entry) = fields.entry("machines") {
+        let help = "for now a scenario has one machine: move its keys to the top level";
+        fields.fault(
+            entry.key_span,
+            Fault::NotYet {
+                what: "machines".to_owned(),
+                help,
+            },
+        );
+    }
+    let has_content = [
+        "netdevs", "chardevs", "objects", "links", "bridges", "steps", "machines",
+    ]
+    .iter()
+    .any(|key| fields.node(key).is_some_and(|node| !is_empty(node)));
+    if !has_content {
+        let what = "the scenario declares nothing and does nothing";
+        fields.fault(first_key(root), Fault::Empty { what });
+    }
+
+    let mut host = host::lower(&fields);
+    let netdevs = netdev::lower(&fields, &host);
+    host::join_bridges(&fields, &mut host, &netdevs);
+    host::check_interfaces(&fields, &host, &netdevs);
+    let objects = object::lower(&fields);
+    let wiring = object::wiring(&fields, &objects);
+    let chardevs = chardev::lower(&fields, &wiring);
+    let ports = Ports::new(&fields, &netdevs, &chardevs, &host.links, &wiring);
+    let known = expect::Known {
+        ports: &ports,
+        ids: object::known_ids(&fields, &objects),
+    };
+    let steps = step::lower(&fields, &known);
+    let expect = fields
+        .node("expect")
+        .map(|node| expect::lower(context, node, &known))
+        .unwrap_or_default();
+    let known_bug = known_bug(&fields, &steps);
+    Some(Case {
+        id,
+        matrix,
+        source: Arc::clone(context.source()),
+        description: description(&fields),
+        tags: words(&fields, "tags"),
+        profile: profile(&fields),
+        requires: words(&fields, "requires"),
+        namespaces: host.namespaces.into_iter().map(|(name, _)| name).collect(),
+        links: host.links,
+        bridges: host.bridges,
+        routes: host.routes,
+        snapshot: snapshot(&fields, &ports),
+        ports: ports.declared(),
+        netdevs,
+        chardevs,
+        objects,
+        steps,
+        expect,
+        known_bug,
+    })
+}
+
+fn is_empty(node: &Node) -> bool {
+    node.is_null()
+        || node.list().is_some_and(<[_]>::is_empty)
+        || node.map().is_some_and(<[_]>::is_empty)
+}
+
+fn first_key(root: &Node) -> Span {
+    root.map()
+        .and_then(<[_]>::first)
+        .map_or(root.span, |entry| entry.key_span)
+}
+
+fn description(fields: &Fields<'_>) -> String {
+    let text = fields.text("description").unwrap_or_default();
+    if let Some(node) = fields.node("description")
+        && node.text().is_some()
+        && text.trim().is_empty()
+    {
+        fields.fault(
+            node.span,
+            Fault::Nothing {
+                what: "the description is empty",
+                help: "say in a sentence what the scenario shows",
+            },
+        );
+    }
+    text
+}
+
+/// Tags and capabilities: words that can stand in a filter expression.
+fn words(fields: &Fields<'_>, key: &str) -> BTreeSet<String> {
+    let mut words = BTreeSet::new();
+    for (word, span) in fields.texts(key) {
+        let ok = !word.is_empty()
+            && word
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || "-_.+".contains(c));
+        if ok {
+            words.insert(word);
+        } else {
+            fields.fault(
+                span,
+                Fault::BadId {
+                    id: short(&word),
+                    what: if key == "tags" {
+                        "a tag"
+                    } else {
+                        "a capability"
+                    },
+                    rule: "use letters, digits, `-`, `_`, `.` and `+`",
+                },
+            );
+        }
+    }
+    words
+}
+
+fn profile(fields: &Fields<'_>) -> Profile {
+    let Some(node) = fields.node("profile") else {
+        return Profile::default();
+    };
+    if node.map().is_none() {
+        let name = crate::scenario::value::text(fields.context(), node).unwrap_or("rfc");
+        return Profile::parse(name).unwrap_or_else(|_| {
+            fields.fault(node.span, unknown_profile(name));
+            Profile::default()
+        });
+    }
+    let Some(map) = Fields::open(fields.context(), node, &key::PROFILE) else {
+        return Profile::default();
+    };
+    let base = map
+        .choice("base")
+        .and_then(|name| Profile::parse(name).ok())
+        .unwrap_or_default();
+    let quirks: Vec<Quirk> = map
+        .texts("without")
+        .into_iter()
+        .filter_map(|(name, span)| quirk(&map, &base, &name, span))
+        .collect();
+    base.without(quirks)
+}
+
+fn quirk(fields: &Fields<'_>, base: &Profile, name: &str, span: Span) -> Option<Quirk> {
+    let Some(quirk) = Quirk::parse(name) else {
+        let near = nearest(name, Quirk::ALL.iter().map(|quirk| quirk.name()));
+        fields.fault(
+            span,
+            Fault::UnknownQuirk {
+                name: short(name),
+                near,
+            },
+        );
+        return None;
+    };
+    if !base.has(quirk) {
+        let profile = base.version().name();
+        fields.fault(
+            span,
+            Fault::QuirkNotThere {
+                quirk: quirk.name(),
+                profile,
+            },
+        );
+    }
+    Some(quirk)
+}
+
+fn unknown_profile(name: &str) -> Fault {
+    let near = nearest(name, QemuVersion::ALL.iter().map(|version| version.name()));
+    Fault::UnknownProfile {
+        name: short(name),
+        near,
+    }
+}
+
+fn snapshot(fields: &Fields<'_>, ports: &Ports) -> SnapshotRules {
+    let Some(node) = fields.node("snapshot") else {
+        return SnapshotRules::default();
+    };
+    let Some(map) = Fields::open(fields.context(), node, &key::SNAPSHOT) else {
+        return SnapshotRules::default();
+    };
+    let mut masks = Vec::new();
+    for (name, span) in map.texts("masks") {
+        if frame::FIELD_NAMES.contains(&name.as_str()) {
+            masks.push(name);
+        } else {
+            map.fault(
+                span,
+                Fault::UnknownField {
+                    near: nearest(&name, frame::FIELD_NAMES.iter().copied()),
+                    known: list(frame::FIELD_NAMES.iter().copied()),
+                    name: short(&name),
+                },
+            );
+        }
+    }
+    let without = map
+        .texts("without")
+        .into_iter()
+        .filter_map(|(name, span)| ports.find(fields.context(), &name, span, "snapshot"))
+        .map(|port| port.port.id.clone())
+        .collect();
+    SnapshotRules { masks, without }
+}
+
+fn known_bug(fields: &Fields<'_>, steps: &[crate::scenario::Step]) -> Option<KnownBug> {
+    let entry = fields.entry("known_bug")?;
+    let map = Fields::open(fields.context(), &entry.value, &key::KNOWN_BUG)?;
+    let has_expect = fields.has("expect")
+        || steps.iter().any(|step| {
+            step.error.is_some() || matches!(step.verb, crate::scenario::Verb::Expect(_))
+        });
+    if !has_expect {
+        fields.fault(entry.key_span, Fault::BugWithoutExpect);
+    }
+    let mut profiles = Vec::new();
+    for (name, span) in map.texts("profiles") {
+        if Profile::parse(&name).is_err() {
+            map.fault(span, unknown_profile(&name));
+        }
+        profiles.push(name);
+    }
+    if let Some(entry) = map.entry("profiles").filter(|entry| is_empty(&entry.value)) {
+        map.fault(
+            entry.value.span,
+            Fault::Nothing {
+                what: "the known bug is in no profile",
+                help: "name the profiles that have it, or take `known_bug` out",
+            },
+        );
+    }
+    Some(KnownBug {
+        id: map.text("id")?,
+        profiles,
+        reason: map.text("reason")?,
+    })
+}

@@ -1,0 +1,350 @@
+use ::bytes::Bytes;
+use serde_json::{Map, Value};
+
+use super::{
+    bytes,
+    expect::{self, Known},
+    object,
+    port::Place,
+    send,
+};
+use crate::{
+    diag::Span,
+    record::PortKind,
+    scenario::{
+        case::{Burst, LinkSet, Step, Verb},
+        context::Context,
+        fault::Fault,
+        fields::{Fields, nearest},
+        key::{self, QMP_VERBS, VERB_NAMES},
+        node::{Entry, Node, Tree, json_map, short},
+        value,
+    },
+};
+
+pub(super) fn lower(fields: &Fields<'_>, known: &Known<'_>) -> Vec<Step> {
+    let Some(node) = fields.node("steps") else {
+        return Vec::new();
+    };
+    let Some(nodes) = node.list() else {
+        let help = "write each step as `- verb: ...`".to_owned();
+        value::mismatch(fields.context(), node, "a list of steps", Some(help));
+        return Vec::new();
+    };
+    nodes
+        .iter()
+        .filter_map(|node| step(fields.context(), node, known))
+        .collect()
+}
+
+fn step(context: &Context<'_>, node: &Node, known: &Known<'_>) -> Option<Step> {
+    // `- stop` is `- stop:`.
+    if let Some(word @ ("stop" | "cont")) = node.text() {
+        let verb = Verb::Qmp {
+            command: word.to_owned(),
+            args: Map::new(),
+        };
+        return Some(Step {
+            span: node.span,
+            error: None,
+            verb,
+        });
+    }
+    let entry = verb_entry(context, node)?;
+    let keys = key::verb_keys(&entry.key)?;
+    let map = Fields::open(context, node, keys)?;
+    let error = match keys.key("error") {
+        Some(_) => map
+            .node("error")
+            .and_then(|node| expect::error(context, node)),
+        None => None,
+    };
+    let step = Step {
+        span: entry.key_span,
+        error,
+        verb: verb(&map, entry, known)?,
+    };
+    Some(step)
+}
+
+/// The one entry of a step whose key is a verb.
+fn verb_entry<'a>(context: &Context<'_>, node: &'a Node) -> Option<&'a Entry> {
+    let Some(entries) = node.map() else {
+        let fault = match node
+            .text()
+            .filter(|text| !text.contains(char::is_whitespace))
+        {
+            Some(word) if VERB_NAMES.contains(&word) => Fault::StepShape {
+                reason: format!("`{word}` needs its arguments"),
+            },
+            Some(word) => unknown_verb(word),
+            None => Fault::StepShape {
+                reason: format!("a step can't be {}", node.shown()),
+            },
+        };
+        context.fault(node.span, fault);
+        return None;
+    };
+    let verbs: Vec<&Entry> = entries
+        .iter()
+        .filter(|entry| VERB_NAMES.contains(&entry.key.as_str()))
+        .collect();
+    match verbs.as_slice() {
+        [verb] => Some(verb),
+        [first, second, ..] => {
+            let reason = format!("`{}` and `{}` are two steps", first.key, second.key);
+            context.fault_with(
+                second.key_span,
+                Fault::StepShape { reason },
+                first.key_span,
+                "the first verb",
+            );
+            None
+        }
+        [] => {
+            match entries.first() {
+                Some(entry) => context.fault(entry.key_span, unknown_verb(&entry.key)),
+                None => {
+                    let reason = "the step is empty".to_owned();
+                    context.fault(node.span, Fault::StepShape { reason });
+                }
+            }
+            None
+        }
+    }
+}
+
+fn unknown_verb(word: &str) -> Fault {
+    let help = match word {
+        "colo" => "send what the checkpoint would cause with `write` to the notify chardev",
+        "client" | "exec" => "send the program's packets with `send`, from a pcap if need be",
+        _ => {
+            let near = nearest(word, VERB_NAMES.iter().copied());
+            return Fault::UnknownVerb {
+                verb: short(word),
+                near,
+            };
+        }
+    };
+    Fault::NotYet {
+        what: word.to_owned(),
+        help,
+    }
+}
+
+fn verb(map: &Fields<'_>, entry: &Entry, known: &Known<'_>) -> Option<Verb> {
+    let context = map.context();
+    let name = entry.key.as_str();
+    if QMP_VERBS.contains(&name) {
+        return qmp(context, entry);
+    }
+    match name {
+        "advance" => map.duration("advance").map(Verb::Advance),
+        "expect" => Some(Verb::Expect(expect::lower(context, &entry.value, known))),
+        "note" => map.text("note").map(Verb::Note),
+        _ => {
+            let target = value::text(context, &entry.value)?;
+            let verb = key::VERB_NAMES.iter().copied().find(|verb| *verb == name)?;
+            let place = known.ports.find(context, target, entry.value.span, verb)?;
+            at_port(map, verb, place, entry.value.span)
+        }
+    }
+}
+
+fn at_port(map: &Fields<'_>, verb: &'static str, place: &Place, span: Span) -> Option<Verb> {
+    let port = place.port.id.clone();
+    match verb {
+        "send" => return send_verb(map, place, span),
+        "link-set" | "link-del" => {
+            let there = matches!(place.port.kind, PortKind::Host | PortKind::LinkEnd);
+            need(map, place, span, verb, there, "a host port or a link end")?;
+            return if verb == "link-del" {
+                Some(Verb::LinkDel(port))
+            } else {
+                link_set(map, place)
+            };
+        }
+        _ => need(
+            map,
+            place,
+            span,
+            verb,
+            place.is_chardev(),
+            "the port of a chardev",
+        )?,
+    }
+    Some(match verb {
+        "write" => Verb::Write {
+            port,
+            data: Bytes::from(data(map)?),
+            chunk: map.integer("chunk"),
+        },
+        "chardev-open" => Verb::ChardevOpen(port),
+        "chardev-close" => Verb::ChardevClose {
+            port,
+            half: map.boolean("half").unwrap_or(false),
+        },
+        "chardev-stall" => Verb::ChardevStall(port),
+        _ => Verb::ChardevResume(port),
+    })
+}
+
+/// Reports a port of the wrong kind.
+fn need(
+    map: &Fields<'_>,
+    place: &Place,
+    span: Span,
+    verb: &'static str,
+    holds: bool,
+    needs: &'static str,
+) -> Option<()> {
+    if !holds {
+        let is = match place.port.kind {
+            PortKind::Guest => "is a guest port",
+            PortKind::Host => "is a host port",
+            PortKind::LinkEnd => "is a link end",
+            PortKind::Chardev(_) => "is the port of a chardev",
+        };
+        map.fault(
+            span,
+            Fault::WrongPort {
+                name: place.port.id.to_string(),
+                is,
+                verb,
+                needs,
+                help: format!("name {needs}, or use another verb"),
+            },
+        );
+    }
+    holds.then_some(())
+}
+
+fn qmp(context: &Context<'_>, entry: &Entry) -> Option<Verb> {
+    let command = entry.key.clone();
+    let args = match &entry.value.tree {
+        Tree::Map(entries) => json_map(entries),
+        Tree::Scalar(scalar) if scalar.is_null() && matches!(&*command, "stop" | "cont") => {
+            Map::new()
+        }
+        Tree::Scalar(_) if command == "object-add" && entry.value.text().is_some() => {
+            return object::object(context, &entry.value).map(Verb::ObjectOption);
+        }
+        Tree::Scalar(scalar)
+            if matches!(&*command, "object-del" | "netdev_del" | "chardev-remove")
+                && entry.value.text().is_some() =>
+        {
+            Map::from_iter([("id".to_owned(), Value::String(scalar.text.clone()))])
+        }
+        Tree::Scalar(_) | Tree::List(_) => {
+            let help = key::verb_keys(&command)
+                .and_then(|keys| keys.key(&command))
+                .map(|key| format!("write {}", key.doc));
+            value::mismatch(context, &entry.value, "a map of QMP's arguments", help);
+            return None;
+        }
+    };
+    Some(Verb::Qmp { command, args })
+}
+
+fn send_verb(map: &Fields<'_>, place: &Place, span: Span) -> Option<Verb> {
+    let context = map.context();
+    if !send::has_frames(context, place, span, "`send`") {
+        return None;
+    }
+    if let Some(entry) = map.entry("chunk").filter(|_| !place.is_chardev()) {
+        let key = "chunk".to_owned();
+        map.fault(
+            entry.key_span,
+            Fault::Needs {
+                key,
+                needs: "the port of a chardev",
+            },
+        );
+    }
+    let before = context.noted();
+    let times: usize = map.integer("repeat").unwrap_or(1);
+    let mut frames = match (map.node("pcap"), map.node("frames")) {
+        (Some(pcap), selection) => {
+            let name = map.text("pcap")?;
+            let once = send::packets(context, &name, pcap.span, selection);
+            let mut all = once.clone();
+            for _ in 1..times {
+                if !context.spend(pcap.span, once.len(), 0) {
+                    break;
+                }
+                all.extend(once.iter().cloned());
+            }
+            all
+        }
+        (None, Some(node)) if map.has("repeat") => send::repeated(context, node, place, times),
+        (None, Some(node)) => send::frames(context, node, place, &place.sending()),
+        (None, None) => Vec::new(),
+    };
+    let given = map.has("pcap")
+        || map
+            .node("frames")
+            .is_some_and(|node| node.list() != Some(&[]));
+    if !given || frames.is_empty() && context.noted() == before {
+        let what = "this `send` sends nothing";
+        let help = "add `frames: [...]` or `pcap: FILE` with at least one frame";
+        map.fault(span, Fault::Nothing { what, help });
+    }
+    frames.shrink_to_fit();
+    let burst = if map.boolean("burst") == Some(true) {
+        Burst::AllFirst
+    } else {
+        Burst::OneAtATime
+    };
+    let chunk = map.integer("chunk");
+    Some(Verb::Send {
+        port: place.port.id.clone(),
+        frames,
+        burst,
+        chunk,
+    })
+}
+
+/// The bytes of a `write`.
+fn data(map: &Fields<'_>) -> Option<Vec<u8>> {
+    let forms: Vec<&str> = ["data", "text", "hex"]
+        .into_iter()
+        .filter(|form| map.has(form))
+        .collect();
+    if let [first, second, ..] = forms.as_slice() {
+        map.conflict(
+            first,
+            second,
+            "a `write` has one of them; write a list under `data`",
+        );
+    }
+    let node = |name: &str| map.node(name);
+    let bytes = match forms.first() {
+        Some(&"data") => bytes::lower(map.context(), node("data")?)?,
+        Some(&"text") => map.text("text")?.into_bytes(),
+        Some(_) => value::hex(map.context(), node("hex")?)?,
+        None => Vec::new(),
+    };
+    if bytes.is_empty() {
+        let what = "this `write` writes nothing";
+        let help = "add `data: \"text\"`, `data: {hex: \"...\"}` or a list of pieces";
+        map.fault(map.span, Fault::Nothing { what, help });
+    }
+    map.context()
+        .spend(map.span, 0, bytes.len())
+        .then_some(bytes)
+}
+
+fn link_set(map: &Fields<'_>, place: &Place) -> Option<Verb> {
+    let set = LinkSet {
+        port: place.port.id.clone(),
+        up: map.boolean("up"),
+        mtu: map.integer("mtu"),
+        address: map.addresses("address").into_iter().next(),
+    };
+    if !["up", "mtu", "address"].iter().any(|key| map.has(key)) {
+        let what = "this `link-set` changes nothing";
+        let help = "add `up`, `mtu` or `address` beside it";
+        map.fault(map.span, Fault::Nothing { what, help });
+    }
+    Some(Verb::LinkSet(set))
+}
