@@ -2,7 +2,7 @@
 //! executor drives any world.
 
 mod api;
-mod builtin;
+pub mod builtin;
 mod lower;
 mod sim;
 mod title;

@@ -1,2 +1,28 @@
-//! The only unsafe code: TAPs, packet sockets, namespaces. Descriptors own themselves and close on
-//! drop.
+//! The only unsafe code: TAPs, packet sockets, namespaces, signals. Descriptors own themselves and
+//! close on drop.
+//!
+//! Everything that touches an interface asks for an [`Isolated`], which only [`isolate`] makes: so
+//! no code of this crate can reach an interface of the host.
+#![allow(unsafe_code)]
+
+mod closing;
+mod error;
+mod interface;
+mod interrupt;
+mod isolation;
+mod namespace;
+mod option;
+mod packet;
+mod sysctl;
+mod tun;
+
+pub use error::FrameError;
+pub use interface::{InterfaceIndex, InterfaceName, InterfaceNameError};
+pub use interrupt::Interrupt;
+pub use isolation::{Isolated, IsolationError, isolate};
+pub use namespace::{Namespace, NamespaceError, enter_fresh};
+pub use packet::{
+    PacketOptions, PacketSocket, PacketStatistics, PacketType, Received, Status, VlanTag,
+};
+pub use sysctl::{SysctlError, allow_ipv6};
+pub use tun::{Tap, TapError, TapHeader};

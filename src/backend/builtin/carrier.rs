@@ -11,31 +11,55 @@ use crate::{
 /// A carrier is built for a case and has, for each TAP: its queue towards the guest (what a read of
 /// the TAP's descriptor gives), a recorder of what the host's stack receives on it, and, from
 /// [`Carrier::capture`] on, the machine's packet socket.
-pub(crate) trait Carrier {
+pub trait Carrier {
     /// The guest's side of a TAP sends: a write to its descriptor.
+    ///
+    /// # Errors
+    /// The reason when the frame went nowhere.
     fn send_from_guest(&mut self, netdev: &NetdevId, frame: &Frame) -> Result<(), DropReason>;
 
     /// The host's side sends: at `ID.host` what the stack would send on the TAP, at a link's end
     /// what an application would send there.
+    ///
+    /// # Errors
+    /// The reason when the frame went nowhere.
     fn send_from_host(&mut self, port: &PortId, frame: &Frame) -> Result<(), DropReason>;
 
     /// The machine's packet socket on a TAP sends. `vnet` says whether the frame's virtio-net
     /// header is handed to the kernel (`PACKET_VNET_HDR`) or must be all zero.
+    ///
+    /// # Errors
+    /// The reason when the frame went nowhere.
     fn inject(&mut self, netdev: &NetdevId, frame: &Frame) -> Result<(), DropReason>;
 
     /// Opens or closes the machine's packet socket on a TAP. What it had not yet read is lost.
+    ///
+    /// # Errors
+    /// When the socket can't be opened.
     fn capture(&mut self, netdev: &NetdevId, on: bool) -> io::Result<()>;
 
     /// Takes everything that has arrived, each source in its own order, without waiting.
+    ///
+    /// # Errors
+    /// When a source failed in a way that is no event of the network.
     fn drain(&mut self, arrived: &mut Vec<Carried>) -> io::Result<()>;
 
     /// Waits until something has arrived, or `until`; whether anything still can.
+    ///
+    /// # Errors
+    /// When there is no waiting.
     fn wait(&mut self, until: Instant) -> io::Result<bool>;
 
     /// Changes an interface, and waits until the kernel has carried the change out.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
     fn link_set(&mut self, change: &LinkSet) -> io::Result<()>;
 
     /// Deletes the interface of a host port or a link's end.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
     fn link_del(&mut self, port: &PortId) -> io::Result<()>;
 
     /// Takes everything down; what failed is said, and the rest is taken down all the same.
@@ -44,15 +68,28 @@ pub(crate) trait Carrier {
 
 /// What a carrier brings.
 #[derive(Debug)]
-pub(crate) enum Carried {
+pub enum Carried {
     /// A frame for the guest, read from a TAP.
-    ToGuest { netdev: NetdevId, frame: Frame },
+    ToGuest {
+        /// The TAP.
+        netdev: NetdevId,
+        /// The frame.
+        frame: Frame,
+    },
     /// A frame that the host's stack received on a TAP, or that arrived at a link's end.
-    ToHost { port: PortId, frame: Frame },
+    ToHost {
+        /// The host port or link end.
+        port: PortId,
+        /// The frame.
+        frame: Frame,
+    },
     /// A copy from the machine's packet socket on a TAP.
     Captured {
+        /// The TAP.
         netdev: NetdevId,
+        /// Tx for what goes to the guest, rx for what comes from it.
         direction: Direction,
+        /// The frame.
         frame: Frame,
     },
     /// ENETDOWN, drop counters, MSG_TRUNC: something that explains.

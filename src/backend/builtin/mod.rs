@@ -7,5 +7,5 @@ mod flight;
 mod storm;
 mod world;
 
-pub(crate) use carrier::{Carried, Carrier};
+pub use carrier::{Carried, Carrier};
 pub(crate) use world::BuiltinWorld;

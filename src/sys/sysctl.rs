@@ -1,0 +1,90 @@
+use std::{fs, io, path::PathBuf};
+
+use super::InterfaceName;
+
+/// A setting of the calling thread's network namespace could not be changed.
+#[derive(Debug, thiserror::Error)]
+#[error("{path} can't be set to {value}: {source}", path = path.display())]
+pub struct SysctlError {
+    /// The file below `/proc/sys`.
+    pub path: PathBuf,
+    /// What was to be written.
+    pub value: &'static str,
+    /// What the kernel said.
+    pub source: io::Error,
+}
+
+/// What keeps a fresh namespace quiet: nothing is sent that a scenario did not cause, and nothing
+/// depends on how fast it runs. Names as in Linux 6.18 `Documentation/networking/ip-sysctl.rst`.
+const QUIET: &[(&str, &str)] = &[
+    // Frames are handled by the processor that sent them, before the send returns.
+    ("core/rps_default_mask", "0"),
+    // No IPv6 unless a scenario gives an address; see `allow_ipv6`.
+    ("ipv6/conf/default/disable_ipv6", "1"),
+    ("ipv6/conf/default/accept_dad", "0"),
+    ("ipv6/conf/default/dad_transmits", "0"),
+    ("ipv6/conf/default/autoconf", "0"),
+    ("ipv6/conf/default/accept_ra", "0"),
+    ("ipv6/conf/default/router_solicitations", "0"),
+    ("ipv6/conf/default/ndisc_notify", "0"),
+    // No link-local address is made up.
+    ("ipv6/conf/default/addr_gen_mode", "1"),
+    // A report about a multicast group can't be switched off. It is sent after a random part of
+    // this time, in milliseconds: 24 days.
+    (
+        "ipv6/conf/default/mldv1_unsolicited_report_interval",
+        "2147483647",
+    ),
+    (
+        "ipv6/conf/default/mldv2_unsolicited_report_interval",
+        "2147483647",
+    ),
+    ("ipv4/conf/default/arp_notify", "0"),
+    // An unanswered ARP request is not repeated, and an answered one never verified.
+    ("ipv4/neigh/default/mcast_solicit", "1"),
+    ("ipv4/neigh/default/ucast_solicit", "1"),
+    ("ipv4/neigh/default/delay_first_probe_time", "86400"),
+    ("ipv6/neigh/default/mcast_solicit", "1"),
+    ("ipv6/neigh/default/ucast_solicit", "1"),
+    ("ipv6/neigh/default/delay_first_probe_time", "86400"),
+    // ICMP errors are answered each, not so many a second.
+    ("ipv4/icmp_ratemask", "0"),
+    ("ipv6/icmp/ratelimit", "0"),
+];
+
+/// Makes the calling thread's namespace quiet. It must hold no interface but `lo`.
+pub(super) fn quieten() -> Result<(), SysctlError> {
+    QUIET
+        .iter()
+        .try_for_each(|(name, value)| write(name.into(), value))
+}
+
+/// Switches IPv6 on for one interface of the calling thread's namespace, still without
+/// autoconfiguration and duplicate detection.
+///
+/// # Errors
+/// When the setting can't be written.
+pub fn allow_ipv6(interface: &InterfaceName) -> Result<(), SysctlError> {
+    write(
+        ["ipv6/conf", interface.as_str(), "disable_ipv6"]
+            .iter()
+            .collect(),
+        "0",
+    )
+}
+
+/// Writes below `/proc/sys/net`, which shows the *calling thread's* network namespace (unlike
+/// `/proc/net`, which shows the main thread's). A setting that this kernel does not have, or hides
+/// from user namespaces, is passed over.
+fn write(name: PathBuf, value: &'static str) -> Result<(), SysctlError> {
+    let path = PathBuf::from("/proc/sys/net").join(name);
+    match fs::write(&path, value) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(source) => Err(SysctlError {
+            path,
+            value,
+            source,
+        }),
+        Ok(()) => Ok(()),
+    }
+}
