@@ -4,6 +4,7 @@
 mod api;
 pub mod builtin;
 mod lower;
+pub mod netns;
 mod sim;
 mod title;
 

@@ -1,0 +1,301 @@
+use std::{
+    io,
+    os::fd::{AsFd, BorrowedFd},
+    time::Instant,
+};
+
+use nix::{
+    errno::Errno,
+    poll::{PollFd, PollFlags, PollTimeout, poll},
+};
+
+use super::{
+    source::{LinkPort, TapPort},
+    topology::{InterfaceId, Topology},
+};
+use crate::{
+    backend::{
+        BackendError,
+        builtin::{Carried, Carrier},
+    },
+    base::{Frame, NetdevId, PortId},
+    record::{DropReason, Event, EventKind, Place},
+    scenario::{Case, LinkSet},
+    sys::{FrameError, Isolated},
+};
+
+/// The interfaces of a case, on real TAPs, links and bridges in namespaces of their own.
+///
+/// It belongs to the thread that opened it. The thread may open the next one when this is finished;
+/// each begins in a fresh namespace.
+///
+/// # What the kernel does with frames
+/// Measured on Linux 6.18, and held by `tests/netns_kernel.rs`:
+///
+/// - *From the guest*: 14 bytes or more of any length (70,000 tried), whatever the MTU. Below 14:
+///   EINVAL, even when the interface is down. A frame whose type is 0x8100 or 0x88a8 vanishes
+///   without a word when it is shorter than 20 bytes. Nothing is padded. The host's stack answers
+///   only for its own addresses, before the write returns.
+/// - *To the guest*, by a packet socket: at most MTU + 14 bytes, + 4 when the *outer* type is
+///   0x8100 (not for 0x88a8), else EMSGSIZE; below 14 EINVAL; nothing is padded. While the interface
+///   is down ENETDOWN comes before any look at the length.
+/// - *A TAP's queue* holds 1,000 frames, less those that were read last: space is given back in
+///   steps of 16 reads (`include/linux/ptr_ring.h`), so its room is `1000 - (reads % 1000) % 16`.
+///   What finds no room is sent without an error, is seen by packet sockets as outgoing, and counts
+///   as `tx_dropped`. Only this carrier's own sends learn it, as [`DropReason::TxQueueFull`].
+/// - *Down*: a write gives EIO, a send ENETDOWN. What waits in the TAP's queue and in packet sockets
+///   stays readable. Each packet socket has one ENETDOWN waiting, which the next receive *or send*
+///   meets; it is taken here when the interface changes. Up again: everything works, no rebind.
+/// - *Deleted*: a write and a read give EBADFD, what waited in the TAP's queue is lost; a packet
+///   socket has one ENETDOWN, keeps what it had, and sends ENXIO for good.
+/// - *MTU*: 68 to 65,521 for a TAP.
+/// - *A link's end* takes what a TAP's packet socket takes. While the other end is down the kernel
+///   takes it and drops it, which is told as [`DropReason::InterfaceDown`] here.
+/// - *A bridge* floods to all and to strangers, learns by the source address at once, never sends a
+///   frame back, and forwards what has at most MTU + 18 bytes, a tag not counted. What a packet
+///   socket sends on a port goes out of that port and not through the bridge.
+/// - *virtio-net headers*, from the guest to packet sockets: NEEDS_CSUM and the `csum_*` fields come
+///   through; `gso_*` do when the frame is longer than `gso_size` and its headers, and `hdr_len` is
+///   then the whole length below 4,032 bytes, else what the guest gave;
+///   all else comes out as zero. Towards the guest everything is done in software and the header is
+///   zero.
+#[derive(Debug)]
+pub struct NetnsCarrier {
+    /// Declared first, so that the descriptors go before the namespaces.
+    taps: Vec<TapPort>,
+    links: Vec<LinkPort>,
+    topology: Topology,
+    isolated: Isolated,
+    /// What has been read before it was asked for, and what is to be said.
+    early: Vec<Carried>,
+    /// An estimate of the buffer that unread frames take in a packet socket.
+    in_flight: usize,
+    /// Bytes of receive buffer that every packet socket has.
+    buffer: usize,
+}
+
+impl NetnsCarrier {
+    /// Moves the calling thread to a fresh network namespace and builds the case's interfaces in
+    /// it: all up, links and bridges ready, nothing on its way.
+    ///
+    /// # Errors
+    /// [`BackendError::Unavailable`] when no TAP can be made here, [`BackendError::Case`] for names
+    /// and addresses that the kernel would not take, [`BackendError::System`] for what it refused.
+    pub fn open(isolated: &Isolated, case: &Case) -> Result<Self, BackendError> {
+        let (topology, built) = Topology::build(isolated, case)?;
+        let mut taps = Vec::new();
+        for tap in built {
+            taps.push(TapPort::open(isolated, &topology, tap)?);
+        }
+        let mut links = Vec::new();
+        for end in case.links.iter().flat_map(|link| &link.ends) {
+            links.push(LinkPort::open(isolated, &topology, &end.port)?);
+        }
+        let granted = taps.iter().map(TapPort::buffer).chain(links.iter().map(LinkPort::buffer));
+        let buffer = granted.min().unwrap_or(usize::MAX);
+        let mut carrier = Self {
+            taps,
+            links,
+            topology,
+            isolated: isolated.clone(),
+            early: Vec::new(),
+            in_flight: 0,
+            buffer,
+        };
+        // IPv6 addresses have been announced to multicast routers, and were so before the kernel
+        // said that the addresses are there.
+        let failed = |source| BackendError::System { what: "the first look".to_owned(), source };
+        carrier.drain(&mut Vec::new()).map_err(failed)?;
+        Ok(carrier)
+    }
+
+    /// Before a frame is sent: empties the packet sockets when they might overflow. Without
+    /// privileges on the host their buffers can't be made large enough for a burst.
+    fn make_room(&mut self, length: usize) -> Result<(), DropReason> {
+        // A frame of 60 bytes takes 703 bytes of the buffer, one of 1,514 takes 2,173, one of 9,000
+        // takes 12,529 (measured on Linux 6.18); a TAP rounds what the guest sends up.
+        self.in_flight = self.in_flight.saturating_add(1024 + length * 2);
+        if self.in_flight > self.buffer / 4 {
+            let mut early = std::mem::take(&mut self.early);
+            let read = self.read_sockets(&mut early);
+            self.early = early;
+            self.in_flight = 0;
+            read.map_err(|error| self.odd(&error))?;
+        }
+        Ok(())
+    }
+
+    fn read_sockets(&mut self, arrived: &mut Vec<Carried>) -> io::Result<()> {
+        for tap in &mut self.taps {
+            tap.read_sockets(arrived)?;
+        }
+        for link in &mut self.links {
+            link.read(arrived)?;
+        }
+        Ok(())
+    }
+
+    /// The reason of a refused frame; what is no event of the network is said besides.
+    fn reason(&mut self, error: &FrameError, length: usize) -> DropReason {
+        super::reason::drop_reason(error, length).unwrap_or_else(|| self.odd(error))
+    }
+
+    fn odd(&mut self, error: &dyn std::error::Error) -> DropReason {
+        let kind = EventKind::Notice(format!("the kernel failed: {error}"));
+        self.early.push(Carried::Said(Event { tag: None, place: Place::Machine, kind }));
+        DropReason::InterfaceGone
+    }
+
+    /// Sends to a TAP's guest, and asks the kernel about the queue when it is nearly full.
+    fn send_to_guest(
+        &mut self,
+        at: usize,
+        send: impl FnOnce(&mut TapPort) -> Result<(), FrameError>,
+        length: usize,
+    ) -> Result<(), DropReason> {
+        self.make_room(length)?;
+        let Some(tap) = self.taps.get_mut(at) else { return Err(DropReason::InterfaceGone) };
+        if let Err(error) = send(tap) {
+            return Err(self.reason(&error, length));
+        }
+        if !tap.count_send() {
+            return Ok(());
+        }
+        match tap.new_drops(&mut self.topology) {
+            Ok(0) => Ok(()),
+            Ok(_) => Err(DropReason::TxQueueFull),
+            Err(error) => Err(self.odd(&error)),
+        }
+    }
+
+    fn tap(&self, netdev: &NetdevId) -> Option<usize> {
+        self.taps.iter().position(|tap| tap.netdev() == netdev)
+    }
+
+    /// Takes the errors that a change left at the sockets of an interface, so that no later frame
+    /// meets them.
+    fn take_errors(&mut self, id: InterfaceId) -> io::Result<()> {
+        for tap in self.taps.iter_mut().filter(|tap| tap.interface() == id) {
+            tap.take_errors(&mut self.early)?;
+        }
+        for link in self.links.iter().filter(|link| link.interface() == id) {
+            link.take_error()?;
+        }
+        Ok(())
+    }
+
+    fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        let taps = self.taps.iter().flat_map(TapPort::descriptors);
+        taps.chain(self.links.iter().map(AsFd::as_fd))
+    }
+}
+
+impl Carrier for NetnsCarrier {
+    fn send_from_guest(&mut self, netdev: &NetdevId, frame: &Frame) -> Result<(), DropReason> {
+        let length = frame.data.len();
+        self.make_room(length)?;
+        let at = self.tap(netdev).ok_or(DropReason::InterfaceGone)?;
+        self.taps[at].write(frame).map_err(|error| self.reason(&error, length))
+    }
+
+    fn send_from_host(&mut self, port: &PortId, frame: &Frame) -> Result<(), DropReason> {
+        let length = frame.data.len();
+        if let Some(at) = self.taps.iter().position(|tap| tap.host_port() == port) {
+            return self.send_to_guest(at, |tap| tap.send_as_host(frame), length);
+        }
+        self.make_room(length)?;
+        let at = self.links.iter().position(|link| link.port() == port);
+        let link = &self.links[at.ok_or(DropReason::InterfaceGone)?];
+        let id = link.interface();
+        link.send(frame).map_err(|error| self.reason(&error, length))?;
+        // The kernel takes what it then drops when the other end is down.
+        if self.topology.carries(id) { Ok(()) } else { Err(DropReason::InterfaceDown) }
+    }
+
+    fn inject(&mut self, netdev: &NetdevId, frame: &Frame) -> Result<(), DropReason> {
+        let at = self.tap(netdev).ok_or(DropReason::InterfaceGone)?;
+        self.send_to_guest(at, |tap| tap.inject(frame), frame.data.len())
+    }
+
+    fn capture(&mut self, netdev: &NetdevId, on: bool) -> io::Result<()> {
+        let Some(at) = self.tap(netdev) else {
+            return Err(io::Error::new(io::ErrorKind::NotFound, format!("no TAP {netdev}")));
+        };
+        self.taps[at].capture(on, &self.isolated, &self.topology, &mut self.early)
+    }
+
+    fn drain(&mut self, arrived: &mut Vec<Carried>) -> io::Result<()> {
+        arrived.append(&mut self.early);
+        self.in_flight = 0;
+        for tap in &mut self.taps {
+            tap.read_queue(arrived, &mut self.topology)?;
+        }
+        self.read_sockets(arrived)
+    }
+
+    fn wait(&mut self, until: Instant) -> io::Result<()> {
+        if !self.early.is_empty() {
+            return Ok(());
+        }
+        let mut waiting: Vec<PollFd<'_>> =
+            self.descriptors().map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
+        let left = until.saturating_duration_since(Instant::now());
+        let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
+        match poll(&mut waiting, timeout) {
+            // A signal is something that may have arrived.
+            Ok(_) | Err(Errno::EINTR) => Ok(()),
+            Err(errno) => Err(errno.into()),
+        }
+    }
+
+    fn link_set(&mut self, change: &LinkSet) -> io::Result<()> {
+        let id = self.topology.of_port(&change.port)?;
+        // What came before the change is kept apart from what the change itself causes.
+        let mut early = Vec::new();
+        self.drain(&mut early)?;
+        let changed = self.topology.change(id, change);
+        self.take_errors(id)?;
+        let mut caused = Vec::new();
+        self.drain(&mut caused)?;
+        early.extend(caused.into_iter().filter(|carried| !is_multicast_report(carried)));
+        self.early = early;
+        changed
+    }
+
+    fn link_del(&mut self, port: &PortId) -> io::Result<()> {
+        let id = self.topology.of_port(port)?;
+        // The counters go with the interface.
+        for tap in self.taps.iter_mut().filter(|tap| tap.interface() == id) {
+            tap.say_drops(&mut self.early, &mut self.topology)?;
+        }
+        for gone in self.topology.delete(id)? {
+            self.take_errors(gone)?;
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Vec<String> {
+        let taps = self.taps.drain(..).flat_map(TapPort::close);
+        let mut errors: Vec<String> = taps.collect();
+        errors.extend(self.links.drain(..).flat_map(LinkPort::close));
+        errors.extend(self.topology.finish());
+        errors
+    }
+}
+
+/// Whether this is a multicast listener report or done of MLDv1 (RFC 2710): IPv6 with a hop-by-hop
+/// header of 8 bytes, then ICMPv6 of type 131 or 132. The host sends it because an address came or
+/// went, and no setting keeps it from it.
+fn is_multicast_report(carried: &Carried) -> bool {
+    let (Carried::ToGuest { frame, .. }
+    | Carried::ToHost { frame, .. }
+    | Carried::Captured { frame, .. }) = carried
+    else {
+        return false;
+    };
+    let at = |range: std::ops::Range<usize>| frame.data.get(range);
+    at(12..14) == Some(&[0x86, 0xdd])
+        && at(20..21) == Some(&[0])
+        && at(54..56) == Some(&[58, 0])
+        && matches!(at(62..63), Some([131 | 132]))
+}

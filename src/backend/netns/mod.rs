@@ -1,0 +1,22 @@
+//! Real interfaces: TAPs, links and bridges in network namespaces of a case's own.
+//!
+//! A case needs nothing of its thread but the thread itself: [`NetnsCarrier::open`] moves it into a
+//! fresh namespace, and the next case's moves it on. What a finished case leaves is dismantled by
+//! the kernel in the background: TAPs are persistent, so that closing their descriptors waits for
+//! nothing, and packet sockets are closed on threads of their own.
+
+mod carrier;
+mod expected;
+mod network;
+mod place;
+mod probe;
+mod reason;
+mod source;
+mod topology;
+
+pub use carrier::NetnsCarrier;
+pub use network::{Cidr, Network, NetworkError};
+pub use probe::{probe, unavailable};
+
+/// The backend's name.
+pub const NAME: &str = "netns";

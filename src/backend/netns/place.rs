@@ -1,0 +1,119 @@
+use std::{io, os::fd::AsFd};
+
+use super::{
+    network::{Network, NetworkError},
+    topology::bad_environment,
+};
+use crate::{
+    backend::BackendError,
+    sys::{InterfaceName, Isolated, Namespace, NamespaceError, enter_fresh},
+};
+
+/// Where an interface lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Place {
+    /// The case's own namespace, the one that its thread is in.
+    Own,
+    /// One of its extra namespaces.
+    Extra(usize),
+}
+
+/// The namespaces of a case.
+#[derive(Debug)]
+pub(super) struct Places {
+    /// Dropped before the namespaces: a connection keeps the one it was opened in.
+    own: Option<Network>,
+    extra: Vec<Namespace>,
+}
+
+/// Linux 6.18 `include/net/net_namespace.h`: `lo` is always the first.
+const LOOPBACK_INDEX: u32 = 1;
+
+impl Places {
+    /// Moves the calling thread to a fresh namespace and makes the extra ones; each has its `lo` up.
+    pub(super) fn enter(isolated: &Isolated, names: &[String]) -> Result<Self, BackendError> {
+        enter_fresh(isolated).map_err(no_namespace)?;
+        let own = Network::open()?;
+        own.set_up(LOOPBACK_INDEX, true)?;
+        let extra: Vec<Namespace> = names
+            .iter()
+            .map(|name| Namespace::create(isolated, name).map_err(no_namespace))
+            .collect::<Result<_, _>>()?;
+        let mut places = Self { own: Some(own), extra };
+        for at in 0..places.extra.len() {
+            places.network(Place::Extra(at), |network| network.set_up(LOOPBACK_INDEX, true))?;
+        }
+        Ok(places)
+    }
+
+    /// The place of this name; none for the case's own.
+    pub(super) fn of(&self, name: Option<&str>) -> Result<Place, BackendError> {
+        let Some(name) = name else { return Ok(Place::Own) };
+        let at = self.extra.iter().position(|namespace| namespace.name() == name);
+        at.map(Place::Extra).ok_or_else(|| {
+            bad_environment("TW-N007", format!("there is no namespace '{name}' in `namespaces`"))
+        })
+    }
+
+    /// Does something over netlink there: the own namespace's connection is kept, another's lives
+    /// for this work only.
+    pub(super) fn network<T: Send>(
+        &mut self,
+        place: Place,
+        work: impl FnOnce(&mut Network) -> Result<T, NetworkError> + Send,
+    ) -> Result<T, BackendError> {
+        Ok(match place {
+            Place::Own => {
+                let network = self.own.as_mut().ok_or_else(|| closed("netlink"))?;
+                work(network)?
+            }
+            Place::Extra(_) => self.inside(place, || work(&mut Network::open()?))??,
+        })
+    }
+
+    /// Does something in a place: on the calling thread, or on one that lives for this only.
+    pub(super) fn inside<T: Send>(
+        &self,
+        place: Place,
+        work: impl FnOnce() -> T + Send,
+    ) -> Result<T, BackendError> {
+        match place {
+            Place::Own => Ok(work()),
+            Place::Extra(at) => {
+                let namespace = self.extra.get(at).ok_or_else(|| closed("a namespace"))?;
+                namespace.inside(work).map_err(no_namespace)
+            }
+        }
+    }
+
+    /// Moves an interface from the own namespace.
+    pub(super) fn move_to(
+        &mut self,
+        name: &InterfaceName,
+        place: Place,
+    ) -> Result<(), BackendError> {
+        let Place::Extra(at) = place else { return Ok(()) };
+        let namespace = self.extra.get(at).ok_or_else(|| closed("a namespace"))?;
+        let network = self.own.as_ref().ok_or_else(|| closed("netlink"))?;
+        network.move_to(network.index(name)?, namespace.as_fd())?;
+        Ok(())
+    }
+
+    /// Ends the connection, then removes the names of the extra namespaces.
+    pub(super) fn leave(&mut self) -> Vec<String> {
+        self.own = None;
+        let removed = self.extra.drain(..).map(Namespace::remove);
+        removed.filter_map(|removed| removed.err().map(|error| error.to_string())).collect()
+    }
+}
+
+fn no_namespace(error: NamespaceError) -> BackendError {
+    BackendError::System { what: "namespaces".to_owned(), source: io::Error::other(error) }
+}
+
+fn closed(what: &str) -> BackendError {
+    BackendError::System {
+        what: format!("{what} of a case that is finished"),
+        source: io::ErrorKind::NotConnected.into(),
+    }
+}

@@ -1,0 +1,371 @@
+use std::{
+    io,
+    os::fd::{AsFd, BorrowedFd},
+};
+
+use bytes::Bytes;
+
+use super::topology::{BuiltTap, InterfaceId, Topology};
+use crate::{
+    backend::{BackendError, builtin::Carried},
+    base::{Direction, Frame, NetdevId, PortId, VnetHdr},
+    record::{DropReason, Event, EventKind, Place},
+    sys::{
+        FrameError, InterfaceIndex, Isolated, PacketOptions, PacketSocket, PacketType, Received,
+        Tap,
+    },
+};
+
+/// Receive buffer that packet sockets ask for, in bytes; the kernel doubles it.
+const BUFFER: usize = 8 << 20;
+
+/// Frames that surely fit into a TAP's queue; see [`super::NetnsCarrier`].
+const SURELY_QUEUED: usize = 1000 - 15;
+
+/// The largest frame that a packet socket can send to a guest, with room to spare.
+const LARGEST: usize = 66_000;
+
+/// A TAP: its queue to the guest, the recorder of what the host gets, and the machine's socket.
+#[derive(Debug)]
+pub(super) struct TapPort {
+    netdev: NetdevId,
+    host_port: PortId,
+    interface: InterfaceId,
+    tap: Tap,
+    recorder: PacketSocket,
+    machine: Option<PacketSocket>,
+    buffer: usize,
+    /// Sent to the guest since its queue was last read.
+    queued: usize,
+    /// Drops of the queue that have been told.
+    drops: u64,
+    deleted: bool,
+    scratch: Vec<u8>,
+}
+
+impl TapPort {
+    pub(super) fn open(
+        isolated: &Isolated,
+        topology: &Topology,
+        BuiltTap { netdev, tap, interface }: BuiltTap,
+    ) -> Result<Self, BackendError> {
+        let recorder = open_socket(isolated, topology, interface, true)?;
+        Ok(Self {
+            host_port: PortId::from(format!("{netdev}.host")),
+            netdev,
+            interface,
+            tap,
+            buffer: recorder.receive_buffer().unwrap_or(0),
+            recorder,
+            machine: None,
+            queued: 0,
+            drops: 0,
+            deleted: false,
+            scratch: vec![0; LARGEST],
+        })
+    }
+
+    pub(super) fn netdev(&self) -> &NetdevId {
+        &self.netdev
+    }
+
+    pub(super) fn host_port(&self) -> &PortId {
+        &self.host_port
+    }
+
+    pub(super) fn interface(&self) -> InterfaceId {
+        self.interface
+    }
+
+    pub(super) fn buffer(&self) -> usize {
+        self.buffer
+    }
+
+    pub(super) fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        let tap = (!self.deleted).then(|| self.tap.as_fd());
+        let machine = self.machine.as_ref().map(AsFd::as_fd);
+        [tap, machine, Some(self.recorder.as_fd())].into_iter().flatten()
+    }
+
+    pub(super) fn write(&self, frame: &Frame) -> Result<(), FrameError> {
+        self.tap.write(&frame.vnet.to_bytes(self.tap.header().len()), &frame.data)
+    }
+
+    pub(super) fn send_as_host(&mut self, frame: &Frame) -> Result<(), FrameError> {
+        send(&self.recorder, frame)
+    }
+
+    pub(super) fn inject(&mut self, frame: &Frame) -> Result<(), FrameError> {
+        self.machine.as_ref().map_or(Err(FrameError::Gone), |machine| send(machine, frame))
+    }
+
+    /// Whether the queue may be full with one more.
+    pub(super) fn count_send(&mut self) -> bool {
+        self.queued += 1;
+        self.queued > SURELY_QUEUED
+    }
+
+    /// Drops of the queue since they were last told.
+    pub(super) fn new_drops(&mut self, topology: &mut Topology) -> io::Result<u64> {
+        let drops = topology.transmit_drops(self.interface)?;
+        let new = drops.saturating_sub(self.drops);
+        self.drops = self.drops.max(drops);
+        Ok(new)
+    }
+
+    /// Says the drops of frames that came from elsewhere than this carrier's sockets: the host's
+    /// stack, a bridge.
+    pub(super) fn say_drops(
+        &mut self,
+        arrived: &mut Vec<Carried>,
+        topology: &mut Topology,
+    ) -> io::Result<()> {
+        let place = Place::Tap(self.netdev.clone());
+        for _ in 0..self.new_drops(topology)? {
+            arrived.push(dropped(place.clone(), DropReason::TxQueueFull));
+        }
+        Ok(())
+    }
+
+    pub(super) fn capture(
+        &mut self,
+        on: bool,
+        isolated: &Isolated,
+        topology: &Topology,
+        arrived: &mut Vec<Carried>,
+    ) -> io::Result<()> {
+        if !on {
+            if let Some(machine) = self.machine.take() {
+                say_overflow(&machine, &Place::Tap(self.netdev.clone()), arrived)?;
+            }
+        } else if self.machine.is_none() {
+            let machine = open_socket(isolated, topology, self.interface, false);
+            self.machine = Some(machine.map_err(|error| match error {
+                BackendError::System { source, .. } => source,
+                other => io::Error::other(other),
+            })?);
+        }
+        Ok(())
+    }
+
+    /// Takes what waits for the guest.
+    pub(super) fn read_queue(
+        &mut self,
+        arrived: &mut Vec<Carried>,
+        topology: &mut Topology,
+    ) -> io::Result<()> {
+        let mut header = [0; VnetHdr::LONG];
+        let header = &mut header[..self.tap.header().len()];
+        let mut read = 0;
+        while !self.deleted {
+            match self.tap.read(header, &mut self.scratch) {
+                Ok(Some(length)) => {
+                    let data = Bytes::copy_from_slice(&self.scratch[..length]);
+                    let frame = Frame { vnet: VnetHdr::from_bytes(header), data };
+                    arrived.push(Carried::ToGuest { netdev: self.netdev.clone(), frame });
+                    read += 1;
+                }
+                Ok(None) => break,
+                Err(FrameError::Gone) => self.deleted = true,
+                Err(error) => return Err(io::Error::other(error)),
+            }
+        }
+        self.queued = 0;
+        if read >= SURELY_QUEUED {
+            self.say_drops(arrived, topology)?;
+        }
+        Ok(())
+    }
+
+    /// Takes what the machine's socket captured and what the host's stack received.
+    pub(super) fn read_sockets(&mut self, arrived: &mut Vec<Carried>) -> io::Result<()> {
+        let Self { netdev, host_port, machine, recorder, .. } = self;
+        if let Some(machine) = machine {
+            let place = Place::Tap(netdev.clone());
+            read_socket(machine, &place, arrived, |received, frame| {
+                let outgoing = received == PacketType::Outgoing;
+                let direction = if outgoing { Direction::Tx } else { Direction::Rx };
+                Carried::Captured { netdev: netdev.clone(), direction, frame }
+            })?;
+        }
+        let place = Place::Port(host_port.clone());
+        read_socket(recorder, &place, arrived, |_, frame| Carried::ToHost {
+            port: host_port.clone(),
+            frame,
+        })
+    }
+
+    pub(super) fn take_errors(&mut self, said: &mut Vec<Carried>) -> io::Result<()> {
+        self.recorder.take_error()?;
+        if let Some(machine) = &self.machine {
+            if let Some(error) = machine.take_error()? {
+                said.push(socket_error(Place::Tap(self.netdev.clone()), &error));
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn close(self) -> impl Iterator<Item = String> {
+        let recorder = lost(&self.recorder, self.host_port.as_str());
+        let machine = self.machine.and_then(|socket| lost(&socket, self.netdev.as_str()));
+        recorder.into_iter().chain(machine)
+    }
+}
+
+/// One end of a link.
+#[derive(Debug)]
+pub(super) struct LinkPort {
+    port: PortId,
+    interface: InterfaceId,
+    socket: PacketSocket,
+}
+
+impl LinkPort {
+    pub(super) fn open(
+        isolated: &Isolated,
+        topology: &Topology,
+        port: &PortId,
+    ) -> Result<Self, BackendError> {
+        let interface = topology
+            .of_port(port)
+            .map_err(|source| BackendError::System { what: "a link's end".to_owned(), source })?;
+        let socket = open_socket(isolated, topology, interface, true)?;
+        Ok(Self { port: port.clone(), interface, socket })
+    }
+
+    pub(super) fn port(&self) -> &PortId {
+        &self.port
+    }
+
+    pub(super) fn interface(&self) -> InterfaceId {
+        self.interface
+    }
+
+    pub(super) fn buffer(&self) -> usize {
+        self.socket.receive_buffer().unwrap_or(0)
+    }
+
+    pub(super) fn send(&self, frame: &Frame) -> Result<(), FrameError> {
+        send(&self.socket, frame)
+    }
+
+    pub(super) fn read(&mut self, arrived: &mut Vec<Carried>) -> io::Result<()> {
+        let port = &self.port;
+        read_socket(&mut self.socket, &Place::Port(port.clone()), arrived, |_, frame| {
+            Carried::ToHost { port: port.clone(), frame }
+        })
+    }
+
+    pub(super) fn take_error(&self) -> io::Result<()> {
+        self.socket.take_error().map(drop)
+    }
+
+    pub(super) fn close(self) -> Option<String> {
+        lost(&self.socket, self.port.as_str())
+    }
+}
+
+impl AsFd for LinkPort {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+/// A socket in the interface's namespace. The machine's sees both directions; a recorder only what
+/// the interface receives.
+fn open_socket(
+    isolated: &Isolated,
+    topology: &Topology,
+    interface: InterfaceId,
+    recorder: bool,
+) -> Result<PacketSocket, BackendError> {
+    let options =
+        PacketOptions { vnet_hdr: true, ignore_outgoing: recorder, receive_buffer: BUFFER };
+    let opened = topology.inside(interface, |name| {
+        InterfaceIndex::of(name).and_then(|index| PacketSocket::open(isolated, index, options))
+    })?;
+    opened.map_err(|source| BackendError::System { what: "a packet socket".to_owned(), source })
+}
+
+fn send(socket: &PacketSocket, frame: &Frame) -> Result<(), FrameError> {
+    let header = frame.vnet.to_bytes(PacketSocket::VNET_HDR_LEN);
+    let mut vnet = [0; PacketSocket::VNET_HDR_LEN];
+    vnet.copy_from_slice(&header);
+    socket.send(&vnet, &frame.data)
+}
+
+fn read_socket(
+    socket: &mut PacketSocket,
+    place: &Place,
+    arrived: &mut Vec<Carried>,
+    carried: impl Fn(PacketType, Frame) -> Carried,
+) -> io::Result<()> {
+    loop {
+        match socket.recv() {
+            Ok(Some(received)) => {
+                if received.status.losing() {
+                    say_overflow(socket, place, arrived)?;
+                }
+                if received.truncated {
+                    arrived.push(dropped(place.clone(), DropReason::Truncated));
+                } else {
+                    arrived.push(carried(received.packet_type, frame_of(received)));
+                }
+            }
+            Ok(None) => return Ok(()),
+            Err(error @ FrameError::Down) => {
+                if matches!(place, Place::Tap(_)) {
+                    arrived.push(socket_error(place.clone(), &error));
+                }
+            }
+            Err(error) => return Err(io::Error::other(error)),
+        }
+    }
+}
+
+/// The frame as it was on the wire. The kernel's offsets are those of the frame without the tag
+/// that has been put back.
+fn frame_of(received: Received) -> Frame {
+    let mut vnet = received.vnet.map_or_else(VnetHdr::default, |bytes| VnetHdr::from_bytes(&bytes));
+    if received.vlan.is_some() {
+        const NEEDS_CSUM: u8 = 1;
+        if vnet.flags & NEEDS_CSUM != 0 {
+            vnet.csum_start += 4;
+        }
+        if vnet.gso_type != 0 {
+            vnet.hdr_len += 4;
+        }
+    }
+    Frame { vnet, data: received.data.into() }
+}
+
+fn say_overflow(
+    socket: &PacketSocket,
+    place: &Place,
+    arrived: &mut Vec<Carried>,
+) -> io::Result<()> {
+    for _ in 0..socket.statistics()?.drops {
+        arrived.push(dropped(place.clone(), DropReason::SocketOverflow));
+    }
+    Ok(())
+}
+
+fn dropped(place: Place, reason: DropReason) -> Carried {
+    Carried::Said(Event { tag: None, place, kind: EventKind::Dropped(reason) })
+}
+
+fn socket_error(place: Place, error: &FrameError) -> Carried {
+    let kind = EventKind::Notice(format!("packet socket: {error} (ENETDOWN)"));
+    Carried::Said(Event { tag: None, place, kind })
+}
+
+/// What nobody will ask for any more: losses that no later frame told.
+fn lost(socket: &PacketSocket, name: &str) -> Option<String> {
+    match socket.statistics() {
+        Ok(counters) if counters.drops == 0 => None,
+        Ok(counters) => {
+            Some(format!("{name}: the packet socket's buffer overflowed by {} frames", counters.drops))
+        }
+        Err(error) => Some(format!("{name}: the packet socket's counters can't be read: {error}")),
+    }
+}

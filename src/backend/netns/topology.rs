@@ -1,0 +1,386 @@
+use std::{collections::BTreeMap, io, net::IpAddr};
+
+use super::{
+    expected::Expected,
+    network::{Cidr, NetworkError},
+    place::{Place, Places},
+};
+use crate::{
+    backend::BackendError,
+    base::{MacAddr, NetdevId, PortId},
+    diag::{Code, Report},
+    scenario::{Bridge, BridgePort, Case, Link, LinkEnd, LinkSet, NetdevType},
+    sys::{InterfaceName, Isolated, Tap, TapError, TapHeader, allow_ipv6},
+};
+
+/// Frames that a TAP holds for the guest: the driver's own default (Linux 6.18 `drivers/net/tun.c`,
+/// `TUN_READQ_SIZE`), set all the same since a distribution may change it.
+const QUEUE: u32 = 1000;
+
+/// Names an interface of a case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct InterfaceId(usize);
+
+/// What an interface is, as far as it decides when it is ready.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Tap,
+    Veth { peer: InterfaceId },
+    Bridge,
+}
+
+/// An interface of a case.
+#[derive(Debug)]
+struct Interface {
+    name: InterfaceName,
+    place: Place,
+    index: u32,
+    kind: Kind,
+    up: bool,
+    gone: bool,
+    bridge: Option<InterfaceId>,
+}
+
+/// The interfaces of a case, in its namespaces.
+#[derive(Debug)]
+pub(super) struct Topology {
+    places: Places,
+    interfaces: Vec<Interface>,
+    /// By host port, link end and, with a name that no port has, bridge.
+    by_port: BTreeMap<PortId, InterfaceId>,
+}
+
+/// A TAP as it was built.
+#[derive(Debug)]
+pub(super) struct BuiltTap {
+    pub(super) netdev: NetdevId,
+    pub(super) tap: Tap,
+    pub(super) interface: InterfaceId,
+}
+
+impl Topology {
+    /// Builds everything below the machine: TAPs, links, bridges, addresses, routes; all up and
+    /// ready.
+    pub(super) fn build(
+        isolated: &Isolated,
+        case: &Case,
+    ) -> Result<(Self, Vec<BuiltTap>), BackendError> {
+        let places = Places::enter(isolated, &case.namespaces)?;
+        let mut topology = Self { places, interfaces: Vec::new(), by_port: BTreeMap::new() };
+        let mut addresses = Vec::new();
+        let mut taps = Vec::new();
+        for netdev in &case.netdevs {
+            if let NetdevType::Tap { addresses: list, .. } = &netdev.kind {
+                let tap = topology.build_tap(isolated, &netdev.id, &netdev.kind)?;
+                addresses.push((tap.interface, list));
+                taps.push(tap);
+            }
+        }
+        for (number, link) in case.links.iter().enumerate() {
+            let ends = topology.build_link(number, link)?;
+            addresses.extend(ends.into_iter().zip(link.ends.iter().map(|end| &end.addresses)));
+        }
+        for bridge in &case.bridges {
+            let id = topology.build_bridge(bridge)?;
+            addresses.push((id, &bridge.addresses));
+        }
+        for id in topology.ids() {
+            topology.set_up(id, true)?;
+        }
+        for (id, list) in addresses {
+            for address in list {
+                topology.add_address(id, cidr(address)?)?;
+            }
+        }
+        for route in &case.routes {
+            let to = if route.to == "default" { None } else { Some(cidr(&route.to)?) };
+            let via: IpAddr = route.via.parse().map_err(|_| bad_address(&route.via))?;
+            let place = topology.places.of(route.netns.as_deref())?;
+            topology.places.network(place, |network| network.add_route(to, via))?;
+        }
+        topology.settle()?;
+        Ok((topology, taps))
+    }
+
+    /// The interface of a host port or link end.
+    pub(super) fn of_port(&self, port: &PortId) -> io::Result<InterfaceId> {
+        self.by_port.get(port).copied().ok_or_else(|| {
+            io::Error::new(io::ErrorKind::NotFound, format!("port {port} has no interface"))
+        })
+    }
+
+    /// Does something on a thread in the interface's namespace; the case's own thread for the
+    /// case's own.
+    pub(super) fn inside<T: Send>(
+        &self,
+        id: InterfaceId,
+        work: impl FnOnce(&InterfaceName) -> T + Send,
+    ) -> Result<T, BackendError> {
+        let interface = self.interface(id);
+        self.places.inside(interface.place, || work(&interface.name))
+    }
+
+    /// Changes an interface, and waits until every interface shows it.
+    pub(super) fn change(&mut self, id: InterfaceId, change: &LinkSet) -> io::Result<()> {
+        if let Some(mtu) = change.mtu {
+            let (place, index) = self.at(id);
+            self.places.network(place, |network| network.set_mtu(index, mtu)).map_err(to_io)?;
+        }
+        if let Some(up) = change.up {
+            self.set_up(id, up).map_err(to_io)?;
+        }
+        if let Some(text) = &change.address {
+            let cidr = cidr(text).map_err(to_io)?;
+            self.add_address(id, cidr).map_err(to_io)?;
+        }
+        self.settle().map_err(to_io)
+    }
+
+    /// Deletes an interface, and with one end of a link the other; gives what is gone.
+    pub(super) fn delete(&mut self, id: InterfaceId) -> io::Result<Vec<InterfaceId>> {
+        let (place, index) = self.at(id);
+        self.places.network(place, |network| network.delete(index)).map_err(to_io)?;
+        let mut gone = vec![id];
+        if let Kind::Veth { peer } = self.interface(id).kind {
+            gone.push(peer);
+        }
+        for id in &gone {
+            self.interface_mut(*id).gone = true;
+        }
+        self.settle().map_err(to_io)?;
+        Ok(gone)
+    }
+
+    /// Whether what is sent on an interface can get anywhere: it is up, and has a carrier.
+    pub(super) fn carries(&self, id: InterfaceId) -> bool {
+        self.is_active(id)
+    }
+
+    /// Frames that the interface dropped since it was made because its queue was full.
+    pub(super) fn transmit_drops(&mut self, id: InterfaceId) -> io::Result<u64> {
+        if self.interface(id).gone {
+            return Ok(0);
+        }
+        let (place, index) = self.at(id);
+        self.places.network(place, |network| network.transmit_drops(index)).map_err(to_io)
+    }
+
+    /// Lets everything go; what failed is said.
+    pub(super) fn finish(&mut self) -> Vec<String> {
+        self.places.leave()
+    }
+
+    fn build_tap(
+        &mut self,
+        isolated: &Isolated,
+        netdev: &NetdevId,
+        kind: &NetdevType,
+    ) -> Result<BuiltTap, BackendError> {
+        let NetdevType::Tap { ifname, netns, host_mac, mtu, nic, .. } = kind else {
+            return Err(bad_environment("TW-N003", format!("netdev {netdev} is no TAP")));
+        };
+        let name = interface_name(ifname)?;
+        let header = tap_header(*nic)
+            .ok_or_else(|| bad_environment("TW-N004", format!("netdev {netdev}: {nic:?}")))?;
+        let place = self.places.of(netns.as_deref())?;
+        let tap = self
+            .places
+            .inside(place, || Tap::create(isolated, &name, header, true))?
+            .map_err(no_tap)?;
+        let interface = self.add(name, place, Kind::Tap, Some((*host_mac, *mtu)))?;
+        self.by_port.insert(PortId::from(format!("{netdev}.host")), interface);
+        Ok(BuiltTap { netdev: netdev.clone(), tap, interface })
+    }
+
+    fn build_link(&mut self, number: usize, link: &Link) -> Result<[InterfaceId; 2], BackendError> {
+        let [a, b] = &link.ends;
+        let names = [link_end_name(number, 0, a)?, link_end_name(number, 1, b)?];
+        self.places.network(Place::Own, |network| network.add_veth(&names[0], &names[1]))?;
+        let first = self.interfaces.len();
+        let ids = [InterfaceId(first), InterfaceId(first + 1)];
+        for ((end, name), peer) in link.ends.iter().zip(names).zip([ids[1], ids[0]]) {
+            let place = self.places.of(end.netns.as_deref())?;
+            self.places.move_to(&name, place)?;
+            let shape = Some((end.mac, end.mtu));
+            let id = self.add(name, place, Kind::Veth { peer }, shape)?;
+            self.by_port.insert(end.port.clone(), id);
+        }
+        Ok(ids)
+    }
+
+    fn build_bridge(&mut self, bridge: &Bridge) -> Result<InterfaceId, BackendError> {
+        let name = interface_name(&bridge.id)?;
+        let place = self.places.of(bridge.netns.as_deref())?;
+        self.places.network(place, |network| network.add_bridge(&name))?;
+        let id = self.add(name, place, Kind::Bridge, None)?;
+        let (_, index) = self.at(id);
+        for port in &bridge.ports {
+            let port = match port {
+                BridgePort::Netdev(netdev) => PortId::from(format!("{netdev}.host")),
+                BridgePort::Link(port) => port.clone(),
+            };
+            let member = self.of_port(&port).map_err(|error| {
+                bad_environment("TW-N005", format!("bridge {}: {error}", bridge.id))
+            })?;
+            let (member_place, member_index) = self.at(member);
+            if member_place != place {
+                let text = format!("bridge {} and {port} are in different namespaces", bridge.id);
+                return Err(bad_environment("TW-N006", text));
+            }
+            self.places.network(place, |network| network.enslave(member_index, index))?;
+            self.interface_mut(member).bridge = Some(id);
+        }
+        Ok(id)
+    }
+
+    fn add(
+        &mut self,
+        name: InterfaceName,
+        place: Place,
+        kind: Kind,
+        shape: Option<(MacAddr, u32)>,
+    ) -> Result<InterfaceId, BackendError> {
+        let index = self.places.network(place, |network| {
+            let index = network.index(&name)?;
+            if let Some((mac, mtu)) = shape {
+                network.shape(index, mac, mtu, QUEUE)?;
+            }
+            Ok(index)
+        })?;
+        let id = InterfaceId(self.interfaces.len());
+        let interface =
+            Interface { name, place, index, kind, up: false, gone: false, bridge: None };
+        self.interfaces.push(interface);
+        Ok(id)
+    }
+
+    fn set_up(&mut self, id: InterfaceId, up: bool) -> Result<(), BackendError> {
+        let (place, index) = self.at(id);
+        self.places.network(place, |network| network.set_up(index, up))?;
+        self.interface_mut(id).up = up;
+        Ok(())
+    }
+
+    fn add_address(&mut self, id: InterfaceId, cidr: Cidr) -> Result<(), BackendError> {
+        if cidr.address.is_ipv6() {
+            self.inside(id, allow_ipv6)?.map_err(|error| BackendError::System {
+                what: "IPv6 can't be switched on".to_owned(),
+                source: io::Error::other(error),
+            })?;
+        }
+        let (place, index) = self.at(id);
+        self.places.network(place, |network| network.add_address(index, cidr))
+    }
+
+    /// Waits until the kernel shows what follows from what was switched on.
+    fn settle(&mut self) -> Result<(), BackendError> {
+        let mut expected: BTreeMap<Place, BTreeMap<u32, Expected>> = BTreeMap::new();
+        for id in self.ids() {
+            let Interface { place, index, gone, .. } = *self.interface(id);
+            let of_this = self.expected(id);
+            if !gone && !of_this.is_nothing() {
+                expected.entry(place).or_default().insert(index, of_this);
+            }
+        }
+        for (place, expected) in expected {
+            let indexes: Vec<u32> = expected.keys().copied().collect();
+            let unmet = |index, link: &_| expected.get(&index).and_then(|this| this.unmet(link));
+            self.places
+                .network(place, |network| network.settle(&indexes, unmet))?;
+        }
+        Ok(())
+    }
+
+    fn expected(&self, id: InterfaceId) -> Expected {
+        let interface = self.interface(id);
+        let active = self.is_active(id);
+        let bridge = interface.bridge.filter(|bridge| !self.interface(*bridge).gone);
+        Expected {
+            name: interface.name.clone(),
+            operational: (interface.kind != Kind::Tap).then_some(active),
+            forwarding: bridge.map(|bridge| active && self.interface(bridge).up),
+        }
+    }
+
+    /// Whether an interface has a carrier and is on.
+    fn is_active(&self, id: InterfaceId) -> bool {
+        let interface = self.interface(id);
+        let carrier = match interface.kind {
+            Kind::Tap => true,
+            Kind::Veth { peer } => self.interface(peer).up,
+            Kind::Bridge => self.ids().any(|member| {
+                self.interface(member).bridge == Some(id) && self.is_active(member)
+            }),
+        };
+        interface.up && !interface.gone && carrier
+    }
+
+    fn ids(&self) -> impl Iterator<Item = InterfaceId> + use<> {
+        (0..self.interfaces.len()).map(InterfaceId)
+    }
+
+    fn at(&self, id: InterfaceId) -> (Place, u32) {
+        let interface = self.interface(id);
+        (interface.place, interface.index)
+    }
+
+    fn interface(&self, InterfaceId(at): InterfaceId) -> &Interface {
+        &self.interfaces[at]
+    }
+
+    fn interface_mut(&mut self, InterfaceId(at): InterfaceId) -> &mut Interface {
+        &mut self.interfaces[at]
+    }
+}
+
+fn tap_header(nic: crate::scenario::Nic) -> Option<TapHeader> {
+    match nic {
+        crate::scenario::Nic::Plain => Some(TapHeader::None),
+        crate::scenario::Nic::Virtio { vnet_hdr_len } => TapHeader::of_len(vnet_hdr_len),
+    }
+}
+
+/// A link's end is named as its port, so that two links may name their ends alike; where that is
+/// too long for the kernel, by number.
+fn link_end_name(link: usize, end: usize, of: &LinkEnd) -> Result<InterfaceName, BackendError> {
+    of.port.as_str().parse().or_else(|_| interface_name(&format!("link{link}.{end}")))
+}
+
+fn interface_name(text: &str) -> Result<InterfaceName, BackendError> {
+    text.parse().map_err(|error: crate::sys::InterfaceNameError| {
+        bad_environment("TW-N001", error.to_string())
+    })
+}
+
+fn cidr(text: &str) -> Result<Cidr, BackendError> {
+    Cidr::parse(text).ok_or_else(|| bad_address(text))
+}
+
+fn bad_address(text: &str) -> BackendError {
+    bad_environment("TW-N002", format!("'{text}' is not an address like 10.0.0.1/24 or fd00::1/64"))
+}
+
+/// A case that can't be built as it is written.
+pub(super) fn bad_environment(code: &'static str, message: impl Into<String>) -> BackendError {
+    BackendError::Case(Box::new(Report::error(Code(code), message)))
+}
+
+/// The kernel makes no TAP.
+pub(super) fn no_tap(error: TapError) -> BackendError {
+    let remedy = error.remedy().to_owned();
+    match error {
+        TapError::Ioctl { ioctl, name, source } => {
+            BackendError::System { what: format!("{ioctl} for {name}"), source }
+        }
+        error @ TapError::Device(_) => {
+            BackendError::Unavailable { backend: super::NAME, reason: error.to_string(), remedy }
+        }
+    }
+}
+
+fn to_io(error: BackendError) -> io::Error {
+    match error {
+        BackendError::System { what, source } => NetworkError { what, source }.into(),
+        other => io::Error::other(other),
+    }
+}
