@@ -1,11 +1,36 @@
 //! Selection, scheduling, deadlines, and the one executor for all backends.
 
 mod account;
+mod archive;
+mod attempt;
+mod capture;
+mod error;
+mod event;
 mod exec;
 mod expect;
+#[cfg(test)]
+mod fixture;
+mod judge;
 mod outcome;
+mod plan;
+mod pool;
+mod problem;
+mod run;
+mod select;
 mod stream;
+mod suite;
+mod tally;
 mod title;
+mod totals;
 
+pub use attempt::Lane;
+pub use error::RunnerError;
+pub use event::{CaseResult, RunEvent, Runs, Status};
 pub use exec::{exec, exec_probes, share_world};
 pub use outcome::{Executed, Failure, FailureKind};
+pub use plan::{Facts, Plan, Planned, select};
+pub use problem::Problem;
+pub use run::run;
+pub use select::{ParsePartitionError, ParseTagError, Partition, Pattern, Selection, TagRule};
+pub use suite::{ScenarioFile, find};
+pub use totals::{Exit, Totals};

@@ -1,0 +1,190 @@
+use std::{collections::BTreeSet, path::PathBuf};
+
+use super::{
+    Executed, Planned, RunnerError, capture,
+    judge::{Comparison, may_record},
+};
+use crate::{
+    base::CaseId,
+    record::Transcript,
+    scenario::Case,
+    snapshot::{self, Content, Mismatch, Mode, ProbeTable, Recorded, Rules, SnapshotError, State},
+};
+
+/// Where records are held against snapshots, and where their captures are kept.
+pub(super) struct Archive {
+    mode: Mode,
+    out: PathBuf,
+    /// Cases whose snapshot has been dealt with in this run: a repeat writes nothing.
+    seen: BTreeSet<CaseId>,
+}
+
+/// A record and the case it is of.
+#[derive(Clone, Copy)]
+pub(super) struct Record<'a> {
+    pub(super) planned: &'a Planned,
+    pub(super) executed: &'a Executed,
+}
+
+impl Record<'_> {
+    fn rules(&self) -> Rules<'_> {
+        let rules = &self.planned.case.snapshot;
+        Rules { masks: &rules.masks, without: &rules.without }
+    }
+}
+
+impl Archive {
+    pub(super) const fn new(mode: Mode, out: PathBuf) -> Self {
+        Self { mode, out, seen: BTreeSet::new() }
+    }
+
+    /// Compares records that ran in one world, and writes as the mode allows: those that fail
+    /// their own expectations, and repeats, are only compared.
+    pub(super) fn compare(&mut self, records: &[Record<'_>]) -> Vec<Comparison> {
+        let writes: Vec<bool> = records.iter().map(|record| self.writes(record)).collect();
+        let mut comparisons = vec![Comparison::NotConsulted; records.len()];
+        for (mode, writing) in [(self.mode, true), (Mode::Check, false)] {
+            let chosen: Vec<usize> = (0..records.len())
+                .filter(|at| records[*at].planned.consult && writes[*at] == writing)
+                .collect();
+            let batch: Vec<Record<'_>> = chosen.iter().map(|at| records[*at]).collect();
+            for (at, comparison) in chosen.into_iter().zip(self.compare_batch(&batch, mode)) {
+                comparisons[at] = comparison;
+            }
+        }
+        comparisons
+    }
+
+    fn writes(&mut self, record: &Record<'_>) -> bool {
+        self.mode != Mode::Check
+            && may_record(&record.planned.case, &record.executed.failures)
+            && self.seen.insert(record.planned.case.id.clone())
+    }
+
+    fn compare_batch(&self, records: &[Record<'_>], mode: Mode) -> Vec<Comparison> {
+        match records {
+            [] => Vec::new(),
+            [first, ..] if first.planned.facts.probes.is_some() => {
+                let states = check_probes(first.planned, records, mode);
+                self.comparisons(records, states, mode)
+            }
+            records => records
+                .iter()
+                .flat_map(|record| {
+                    let state = check_case(record, mode).map(|state| vec![state]);
+                    self.comparisons(&[*record], state, mode)
+                })
+                .collect(),
+        }
+    }
+
+    fn comparisons(
+        &self,
+        records: &[Record<'_>],
+        states: Result<Vec<State>, SnapshotError>,
+        mode: Mode,
+    ) -> Vec<Comparison> {
+        match states {
+            Ok(states) => records
+                .iter()
+                .zip(states)
+                .map(|(record, state)| self.comparison(&record.planned.case, state, mode))
+                .collect(),
+            Err(error) => vec![Comparison::Unusable(error.to_string()); records.len()],
+        }
+    }
+
+    fn comparison(&self, case: &Case, state: State, mode: Mode) -> Comparison {
+        match (state, mode) {
+            (State::Matches, _) => Comparison::Matches,
+            (State::New | State::Differs(_), Mode::Accept) => Comparison::Accepted,
+            (State::Differs(mismatch), _) => Comparison::Differs(mismatch),
+            (State::New, Mode::Pending) => Comparison::Pending,
+            // A repeat of what has been proposed, or a case that fails for another reason.
+            (State::New, Mode::Check) if self.mode != Mode::Check => Comparison::Pending,
+            (State::New, Mode::Check) => {
+                Comparison::Missing(case.source.path.with_extension("snap"))
+            }
+        }
+    }
+
+    /// Writes the capture of a record.
+    pub(super) fn keep(
+        &self,
+        transcript: &Transcript,
+        variant: Option<&str>,
+    ) -> Result<(), RunnerError> {
+        let path = capture::path(&self.out, &transcript.case, variant);
+        let bytes = snapshot::write_pcapng(transcript, Vec::new())
+            .map_err(|source| RunnerError::Capture { path: path.clone(), source })?;
+        capture::write(&path, &bytes)
+    }
+}
+
+fn check_case(record: &Record<'_>, mode: Mode) -> Result<State, SnapshotError> {
+    let Planned { case, facts, .. } = record.planned;
+    let recorded = Recorded {
+        section: snapshot::section_name(&case.id).to_owned(),
+        profile: case.profile.clone(),
+        content: Content::Transcript {
+            transcript: &record.executed.transcript,
+            rules: record.rules(),
+        },
+    };
+    let checked = snapshot::check(&case.source.path, &[recorded], &facts.sections, mode)?;
+    Ok(checked.verdicts.into_iter().next().map_or(State::New, |verdict| verdict.state))
+}
+
+/// One table holds all of a scenario's probes; each probe is told what its own row came to, and the
+/// first one what is in no row of this run.
+fn check_probes(
+    first: &Planned,
+    records: &[Record<'_>],
+    mode: Mode,
+) -> Result<Vec<State>, SnapshotError> {
+    let columns = first.case.matrix.iter().map(|(name, _)| name.clone());
+    let mut table = ProbeTable::new(columns);
+    for record in records {
+        let values = record.planned.case.matrix.iter().map(|(_, value)| value.clone());
+        table.push(values, &record.executed.transcript);
+    }
+    let complete = first.facts.probes == Some(records.len());
+    let recorded = Recorded {
+        section: snapshot::PROBES.to_owned(),
+        profile: first.facts.profile.clone(),
+        content: Content::Probes { table: &table, complete },
+    };
+    let path = &first.case.source.path;
+    let checked = snapshot::check(path, &[recorded], &first.facts.sections, mode)?;
+    let state = checked.verdicts.into_iter().next().map_or(State::New, |verdict| verdict.state);
+    Ok(match state {
+        State::Differs(mismatch) => rows(records, mismatch),
+        state => vec![state; records.len()],
+    })
+}
+
+fn rows(records: &[Record<'_>], mut mismatch: Mismatch) -> Vec<State> {
+    let mut states: Vec<State> = records
+        .iter()
+        .skip(1)
+        .map(|record| {
+            let title = title(&record.planned.case);
+            let own = mismatch.differences.extract_if(.., |difference| difference.title == title);
+            let differences: Vec<_> = own.collect();
+            state(Mismatch { differences, ..mismatch.clone() })
+        })
+        .collect();
+    states.insert(0, state(mismatch));
+    states
+}
+
+fn state(mismatch: Mismatch) -> State {
+    if mismatch.differences.is_empty() { State::Matches } else { State::Differs(mismatch) }
+}
+
+/// A probe's row as differences are titled.
+fn title(case: &Case) -> String {
+    let cells: Vec<String> =
+        case.matrix.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    cells.join(",")
+}

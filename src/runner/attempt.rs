@@ -1,0 +1,102 @@
+use std::{collections::BTreeSet, sync::Arc};
+
+use super::{Executed, Failure, FailureKind, exec, exec_probes};
+use crate::{
+    backend::{Backend, BackendError, Capabilities, Deadline, World},
+    diag::{Report, Span},
+    scenario::Case,
+};
+
+/// What one execution of a case on one backend came to.
+#[derive(Debug)]
+pub(super) enum Attempt {
+    /// It ran, as far as it went.
+    Executed(Executed),
+    /// This backend can't run it.
+    Skipped(String),
+    /// It can't be built as it is written.
+    Invalid(Box<Report>),
+    /// Its world could not be built, or it never ended.
+    Failed(Failure),
+    /// tapwright itself failed.
+    Panicked(String),
+    /// The run was interrupted.
+    Interrupted,
+}
+
+/// A backend as the run knows it.
+#[derive(Clone)]
+pub struct Lane {
+    /// The backend.
+    pub backend: Arc<dyn Backend>,
+    /// What it can do, or why it can do nothing.
+    pub capabilities: Result<Capabilities, String>,
+}
+
+impl Lane {
+    /// Asks the backend what it can do.
+    #[must_use]
+    pub fn probe(backend: Arc<dyn Backend>) -> Self {
+        let capabilities = backend.probe().map_err(|error| error.to_string());
+        Self { backend, capabilities }
+    }
+
+    /// Executes cases that share a world, one after the other in it; one attempt for each.
+    pub(super) fn attempt(
+        &self,
+        cases: &[Arc<Case>],
+        probes: bool,
+        deadline: Deadline,
+    ) -> Vec<Attempt> {
+        let all = |attempt: fn(String) -> Attempt, text: &str| {
+            cases.iter().map(|_| attempt(text.to_owned())).collect()
+        };
+        let [first, ..] = cases else { return Vec::new() };
+        if let Some(reason) = self.lacks(&first.requires) {
+            return all(Attempt::Skipped, &reason);
+        }
+        match self.backend.open(first) {
+            Ok(world) => execute(cases, probes, world, self.backend.name(), deadline),
+            Err(BackendError::Missing(missing)) => all(Attempt::Skipped, &missing.to_string()),
+            Err(error @ BackendError::Unavailable { .. }) => {
+                all(Attempt::Skipped, &error.to_string())
+            }
+            Err(BackendError::Case(report)) => {
+                cases.iter().map(|_| Attempt::Invalid(report.clone())).collect()
+            }
+            Err(error @ BackendError::System { .. }) => all(unbuilt, &error.to_string()),
+        }
+    }
+
+    /// What a case requires and this backend has not.
+    fn lacks(&self, requires: &BTreeSet<String>) -> Option<String> {
+        let has = match &self.capabilities {
+            Ok(capabilities) => &capabilities.has,
+            Err(reason) => return Some(reason.clone()),
+        };
+        let lacking = requires.iter().find(|name| !has.contains(&name.as_str()))?;
+        Some(format!("requires {lacking}, which {} has not here", self.backend.name()))
+    }
+}
+
+fn execute(
+    cases: &[Arc<Case>],
+    probes: bool,
+    world: Box<dyn World>,
+    backend: &'static str,
+    deadline: Deadline,
+) -> Vec<Attempt> {
+    let executed = match cases {
+        [case] if !probes => vec![exec(case, world, backend, deadline)],
+        cases => {
+            let cases: Vec<&Case> = cases.iter().map(AsRef::as_ref).collect();
+            exec_probes(&cases, world, backend, deadline)
+        }
+    };
+    executed.into_iter().map(Attempt::Executed).collect()
+}
+
+fn unbuilt(text: String) -> Attempt {
+    let kind = FailureKind::Backend(text);
+    Attempt::Failed(Failure { step: 0, span: Span::default(), kind })
+}

@@ -1,0 +1,94 @@
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use sha2::{Digest, Sha256};
+
+use super::RunnerError;
+use crate::base::CaseId;
+
+/// Longest file name that we make, in bytes; file systems allow 255.
+const LONGEST: usize = 200;
+
+/// Where the capture of a case goes: `OUT/SCENARIO/CASE.pcapng`, where CASE is `case` without a
+/// matrix; `variant` tells several captures of one case apart.
+pub(super) fn path(out: &Path, case: &CaseId, variant: Option<&str>) -> PathBuf {
+    let (scenario, combination) = case.as_str().split_once('@').unwrap_or((case.as_str(), "case"));
+    let variant = variant.map(|variant| format!(".{variant}")).unwrap_or_default();
+    out.join(scenario).join(format!("{}{variant}.pcapng", safe(combination)))
+}
+
+/// A name that every file system takes and no shell trips over. What had to be changed is told
+/// apart by a hash of the whole.
+fn safe(name: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "=,.+-_".contains(c);
+    if name.len() <= LONGEST && name.chars().all(plain) && !name.starts_with('.') {
+        return name.to_owned();
+    }
+    let kept: String =
+        name.chars().take(LONGEST / 2).map(|c| if plain(c) { c } else { '_' }).collect();
+    let digest = Sha256::digest(name);
+    let hash: String = digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+    format!("{}-{hash}", kept.trim_start_matches('.'))
+}
+
+/// Writes a file so that a reader sees the old one or the new one, whole.
+pub(super) fn write(path: &Path, content: &[u8]) -> Result<(), RunnerError> {
+    let unwritable = |source| RunnerError::Unwritable { path: path.to_owned(), source };
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(format!(".{}.tmp", std::process::id()));
+    if let Some(directory) = path.parent() {
+        fs::create_dir_all(directory).map_err(unwritable)?;
+    }
+    fs::write(&beside, content).and_then(|()| fs::rename(&beside, path)).map_err(|source| {
+        // The error that matters is the one that is reported; what is left is only in the way.
+        drop(fs::remove_file(&beside));
+        unwritable(source)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case("redirector/tx", None, "out/redirector/tx/case.pcapng")]
+    #[case("r/q@queue=tx,vhost=on", None, "out/r/q/queue=tx,vhost=on.pcapng")]
+    #[case("r/q@queue=tx", Some("sim"), "out/r/q/queue=tx.sim.pcapng")]
+    #[case("r/q@path=../../x", None, "out/r/q/path=.._.._x-53e92e35dc69.pcapng")]
+    fn a_capture_has_a_place(
+        #[case] case: &str,
+        #[case] variant: Option<&str>,
+        #[case] expected: &str,
+    ) {
+        assert_eq!(path(Path::new("out"), &case.into(), variant), Path::new(expected));
+    }
+
+    #[test]
+    fn a_long_name_is_cut_and_still_its_own() {
+        let name = |last: &str| safe(&format!("{}{last}", "ü/".repeat(300)));
+        assert!(name("a").len() <= LONGEST, "{}", name("a"));
+        assert_ne!(name("a"), name("b"));
+    }
+
+    #[test]
+    fn a_file_is_replaced_and_nothing_is_left_beside_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a/b/case.pcapng");
+        write(&path, b"old").unwrap();
+        write(&path, b"new").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"new");
+        assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_place_that_can_not_be_written_is_named() {
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join("file"), "").unwrap();
+        let error = write(&directory.path().join("file/case.pcapng"), b"").unwrap_err();
+        assert!(error.to_string().contains("file/case.pcapng"), "{error}");
+    }
+}

@@ -1,0 +1,110 @@
+use std::{sync::Arc, time::Duration};
+
+use super::{Problem, Totals};
+use crate::{base::CaseId, diag::{Report, Source}, record::Transcript};
+
+/// What happens in a run, in the order in which it is to be told.
+#[derive(Clone, Debug)]
+pub enum RunEvent {
+    /// The run begins.
+    Started {
+        /// Cases that were selected.
+        cases: usize,
+        /// The backends each runs on.
+        backends: Vec<&'static str>,
+        /// How often each runs.
+        repeat: usize,
+    },
+    /// A case's first execution begins.
+    CaseStarted {
+        /// The case.
+        case: CaseId,
+    },
+    /// A case is over, on every backend and with all its repeats.
+    CaseFinished(Box<CaseResult>),
+    /// The run was interrupted; so many executions are being taken down.
+    Interrupted {
+        /// How many.
+        running: usize,
+    },
+    /// The run is over.
+    Finished {
+        /// What it came to.
+        totals: Totals,
+        /// On the wall clock.
+        duration: Duration,
+    },
+}
+
+/// What became of a case.
+#[derive(Clone, Debug)]
+pub struct CaseResult {
+    /// The case.
+    pub case: CaseId,
+    /// Its scenario, which the spans of failures point into.
+    pub source: Arc<Source>,
+    /// The backends it ran on, joined by commas.
+    pub backend: String,
+    /// What it came to; with repeats, the worst.
+    pub status: Status,
+    /// How often it passed and failed.
+    pub runs: Runs,
+    /// The time of all its executions.
+    pub duration: Duration,
+    /// The record that the status is about, where there is one.
+    pub transcript: Option<Arc<Transcript>>,
+    /// What is worth knowing beside the status.
+    pub notes: Vec<String>,
+}
+
+/// What a case came to.
+#[derive(Clone, Debug)]
+pub enum Status {
+    /// It did what it says.
+    Passed,
+    /// It did, and its record is the new snapshot.
+    Accepted,
+    /// A known bug is still there: what is right failed, and the snapshot of what is wrong matched.
+    KnownBug {
+        /// Its name.
+        id: String,
+    },
+    /// It has no snapshot yet; a pending one was written.
+    Pending,
+    /// It can't run here.
+    Skipped {
+        /// Why.
+        reason: String,
+    },
+    /// It did not do what it says.
+    Failed {
+        /// At least one.
+        problems: Vec<Problem>,
+    },
+    /// It can't be run as it is written.
+    Invalid(Box<Report>),
+    /// tapwright itself failed.
+    Internal {
+        /// What the panic said.
+        text: String,
+    },
+    /// The run was interrupted before it was over.
+    Interrupted,
+}
+
+/// How often a case passed and failed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Runs {
+    /// Executions that were as they should be.
+    pub passed: usize,
+    /// Executions that were not.
+    pub failed: usize,
+}
+
+impl Runs {
+    /// Whether it did both.
+    #[must_use]
+    pub const fn flaky(self) -> bool {
+        self.passed > 0 && self.failed > 0
+    }
+}

@@ -1,0 +1,63 @@
+//! Cases for the tests of this part.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{Executed, Planned, plan::Facts};
+use crate::{
+    base::Profile,
+    diag::Source,
+    record::{Accounting, Framing, Port, PortKind, Step, Transcript},
+    scenario::{Case, Expectations, SnapshotRules},
+    snapshot,
+};
+
+/// A case without netdevs, chardevs, objects and steps.
+pub(super) fn case(id: &str) -> Case {
+    Case {
+        id: id.into(),
+        matrix: Vec::new(),
+        source: Arc::new(Source { path: "scenarios/a.yaml".into(), text: String::new() }),
+        description: String::new(),
+        tags: Default::default(),
+        profile: Profile::default(),
+        requires: Default::default(),
+        namespaces: Vec::new(),
+        links: Vec::new(),
+        bridges: Vec::new(),
+        routes: Vec::new(),
+        netdevs: Vec::new(),
+        chardevs: Vec::new(),
+        objects: Vec::new(),
+        ports: Vec::new(),
+        steps: Vec::new(),
+        expect: Expectations::default(),
+        snapshot: SnapshotRules::default(),
+        known_bug: None,
+    }
+}
+
+/// A run of it in which nothing happened.
+pub(super) fn executed(id: &str) -> Executed {
+    let transcript = Transcript {
+        case: id.into(),
+        profile: Profile::default(),
+        backend: "sim",
+        ports: vec![Port { id: "out0".into(), kind: PortKind::Chardev(Framing::Plain) }],
+        steps: vec![Step { title: "set-up".to_owned(), ..Step::default() }],
+        accounting: Accounting::default(),
+        duration: Duration::ZERO,
+    };
+    Executed { transcript, failures: Vec::new() }
+}
+
+/// It alone, to be run.
+pub(super) fn planned(id: &str) -> Planned {
+    let case = case(id);
+    let facts = Facts {
+        number: 0,
+        sections: vec![snapshot::section_name(&case.id).to_owned()],
+        probes: None,
+        profile: case.profile.clone(),
+    };
+    Planned { case: Arc::new(case), facts: Arc::new(facts), consult: true }
+}

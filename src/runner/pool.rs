@@ -1,0 +1,307 @@
+use std::{
+    any::Any,
+    collections::BTreeMap,
+    num::NonZeroUsize,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel},
+    thread,
+    time::{Duration, Instant},
+};
+
+use crate::backend::Deadline;
+
+/// What runs on one fresh thread.
+pub(super) struct Task<T> {
+    /// The thread's name.
+    pub(super) name: String,
+    /// Ends of itself at the deadline, or soon after.
+    pub(super) run: Box<dyn FnOnce(Deadline) -> T + Send>,
+}
+
+/// How a task ended.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum End<T> {
+    /// With this.
+    Done(T),
+    /// With a panic that says this.
+    Panicked(String),
+    /// Not at all: its thread was given up.
+    Hung,
+}
+
+/// What the pool says, in order, on the thread that called it. Tasks are named by their place in
+/// the order in which they were given.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Signal<T> {
+    /// A task begins.
+    Started(usize),
+    /// A task is over.
+    Ended { task: usize, end: End<T>, duration: Duration },
+    /// The run was interrupted while so many tasks ran; no other begins.
+    Interrupted { running: usize },
+}
+
+/// Whether more tasks begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Flow {
+    /// They do.
+    Go,
+    /// Those that run are the last.
+    Stop,
+}
+
+/// How many and how long.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    /// Tasks at once.
+    pub(super) jobs: NonZeroUsize,
+    /// How long a task may run.
+    pub(super) timeout: Duration,
+    /// How long after its deadline, or after an interrupt, a task may take to end of itself.
+    pub(super) grace: Duration,
+}
+
+enum Message<T> {
+    Ended { task: usize, end: End<T> },
+    Interrupt,
+}
+
+/// Runs tasks, each on a thread of its own, and tells one listener in one order.
+pub(super) struct Pool<T> {
+    limits: Limits,
+    outbox: Sender<Message<T>>,
+    inbox: Receiver<Message<T>>,
+    running: BTreeMap<usize, Running>,
+    interrupted: bool,
+}
+
+struct Running {
+    since: Instant,
+    /// When its thread is given up.
+    until: Instant,
+}
+
+impl<T: Send + 'static> Pool<T> {
+    pub(super) fn new(limits: Limits) -> Self {
+        let (outbox, inbox) = channel();
+        Self { limits, outbox, inbox, running: BTreeMap::new(), interrupted: false }
+    }
+
+    /// What interrupts the run, from any thread.
+    pub(super) fn interrupter(&self) -> impl Fn() + Send + 'static {
+        let outbox = self.outbox.clone();
+        // The pool is gone when nobody receives: then there is nothing to interrupt.
+        move || drop(outbox.send(Message::Interrupt))
+    }
+
+    /// Runs the tasks and returns when all are over, or given up.
+    pub(super) fn run(
+        mut self,
+        tasks: impl IntoIterator<Item = Task<T>>,
+        mut listener: impl FnMut(Signal<T>) -> Flow,
+    ) {
+        let mut waiting = tasks.into_iter().enumerate().fuse();
+        let mut flow = Flow::Go;
+        loop {
+            while flow == Flow::Go && self.running.len() < self.limits.jobs.get() {
+                let Some((number, task)) = waiting.next() else { break };
+                flow = flow.and(listener(Signal::Started(number)));
+                self.start(number, task);
+            }
+            let Some(signal) = self.next_signal() else { return };
+            if matches!(signal, Signal::Interrupted { .. }) {
+                flow = Flow::Stop;
+            }
+            flow = flow.and(listener(signal));
+        }
+    }
+
+    fn start(&mut self, number: usize, task: Task<T>) {
+        let since = Instant::now();
+        let deadline = since + self.limits.timeout;
+        self.running.insert(number, Running { since, until: deadline + self.limits.grace });
+        let outbox = self.outbox.clone();
+        let work = move || {
+            let run = AssertUnwindSafe(|| (task.run)(Deadline(Some(deadline))));
+            let end = catch_unwind(run).map_or_else(|panic| End::Panicked(text_of(&*panic)), End::Done);
+            // Nobody receives when this task was given up.
+            drop(outbox.send(Message::Ended { task: number, end }));
+        };
+        if let Err(error) = thread::Builder::new().name(task.name).spawn(work) {
+            let end = End::Panicked(format!("no thread could be started: {error}"));
+            drop(self.outbox.send(Message::Ended { task: number, end }));
+        }
+    }
+
+    /// Waits for the next thing to say; nothing when no task runs.
+    fn next_signal(&mut self) -> Option<Signal<T>> {
+        loop {
+            let (&first, until) = self
+                .running
+                .iter()
+                .map(|(task, running)| (task, running.until))
+                .min_by_key(|(_, until)| *until)?;
+            match self.inbox.recv_timeout(until.saturating_duration_since(Instant::now())) {
+                // A task that was given up may still end; it has been reported.
+                Ok(Message::Ended { task, end }) => {
+                    if let Some(signal) = self.end(task, end) {
+                        return Some(signal);
+                    }
+                }
+                Ok(Message::Interrupt) if self.interrupted => {}
+                Ok(Message::Interrupt) => return Some(self.interrupt()),
+                Err(RecvTimeoutError::Timeout) => return self.end(first, End::Hung),
+                Err(RecvTimeoutError::Disconnected) => unreachable!("the pool holds a sender"),
+            }
+        }
+    }
+
+    fn end(&mut self, task: usize, end: End<T>) -> Option<Signal<T>> {
+        let running = self.running.remove(&task)?;
+        Some(Signal::Ended { task, end, duration: running.since.elapsed() })
+    }
+
+    fn interrupt(&mut self) -> Signal<T> {
+        self.interrupted = true;
+        let last = Instant::now() + self.limits.grace;
+        for running in self.running.values_mut() {
+            running.until = running.until.min(last);
+        }
+        Signal::Interrupted { running: self.running.len() }
+    }
+}
+
+impl Flow {
+    fn and(self, other: Self) -> Self {
+        if self == Self::Go { other } else { Self::Stop }
+    }
+}
+
+/// What a panic says: `panic!` carries a `&str` or a `String`.
+fn text_of(panic: &(dyn Any + Send)) -> String {
+    panic
+        .downcast_ref::<&str>()
+        .map(ToString::to_string)
+        .or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "a panic without a text".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{
+        Arc, Barrier,
+        atomic::{AtomicUsize, Ordering},
+    };
+
+    use super::*;
+
+    fn limits(jobs: usize) -> Limits {
+        Limits {
+            jobs: NonZeroUsize::new(jobs).unwrap(),
+            timeout: Duration::from_secs(600),
+            grace: Duration::ZERO,
+        }
+    }
+
+    fn task<T>(run: impl FnOnce(Deadline) -> T + Send + 'static) -> Task<T> {
+        Task { name: "test".to_owned(), run: Box::new(run) }
+    }
+
+    fn ends<T: Send + 'static>(
+        pool: Pool<T>,
+        tasks: Vec<Task<T>>,
+        flow: Flow,
+    ) -> Vec<(usize, End<T>)> {
+        let mut ends = Vec::new();
+        pool.run(tasks, |signal| {
+            if let Signal::Ended { task, end, .. } = signal {
+                ends.push((task, end));
+                return flow;
+            }
+            Flow::Go
+        });
+        ends
+    }
+
+    #[test]
+    fn one_job_runs_the_tasks_in_order() {
+        let tasks = (0..3).map(|number| task(move |_| number)).collect();
+        let ends = ends(Pool::new(limits(1)), tasks, Flow::Go);
+        assert_eq!(ends, [(0, End::Done(0)), (1, End::Done(1)), (2, End::Done(2))]);
+    }
+
+    #[test]
+    fn as_many_tasks_as_jobs_run_at_once_and_no_more() {
+        let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let together = Arc::new(Barrier::new(3));
+        let tasks = (0..6)
+            .map(|_| {
+                let (now, most, together) = (now.clone(), most.clone(), together.clone());
+                task(move |_| {
+                    most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                    together.wait();
+                    now.fetch_sub(1, Ordering::SeqCst);
+                })
+            })
+            .collect();
+        assert_eq!(ends(Pool::new(limits(3)), tasks, Flow::Go).len(), 6);
+        assert_eq!(most.load(Ordering::SeqCst), 3);
+    }
+
+    #[test]
+    fn a_panic_is_an_end_and_the_next_task_runs() {
+        let tasks = vec![task(|_| panic!("the {} broke", "invariant")), task(|_| 1)];
+        let ends = ends(Pool::new(limits(1)), tasks, Flow::Go);
+        assert_eq!(ends, [(0, End::Panicked("the invariant broke".into())), (1, End::Done(1))]);
+    }
+
+    #[test]
+    fn a_task_that_never_ends_is_given_up_and_its_place_is_free() {
+        let (release, held) = channel::<()>();
+        let tasks = vec![task(move |_| assert!(held.recv().is_err())), task(|_| ())];
+        let limits = Limits { timeout: Duration::from_millis(20), ..limits(1) };
+        let ends = ends(Pool::new(limits), tasks, Flow::Go);
+        assert_eq!(ends.first(), Some(&(0, End::Hung)));
+        assert_eq!(ends.len(), 2);
+        drop(release);
+    }
+
+    #[test]
+    fn nothing_begins_after_a_stop() {
+        let tasks = (0..3).map(|number| task(move |_| number)).collect();
+        assert_eq!(ends(Pool::new(limits(1)), tasks, Flow::Stop), [(0, End::Done(0))]);
+    }
+
+    #[test]
+    fn an_interrupt_is_said_once_and_gives_up_what_does_not_end() {
+        let pool = Pool::new(limits(1));
+        let interrupt = pool.interrupter();
+        let (release, held) = channel::<()>();
+        let tasks = vec![
+            task(move |_| {
+                interrupt();
+                interrupt();
+                assert!(held.recv().is_err());
+            }),
+            task(|_| ()),
+        ];
+        let mut signals = Vec::new();
+        pool.run(tasks, |signal| {
+            signals.push(match signal {
+                Signal::Started(task) => format!("started {task}"),
+                Signal::Ended { task, end, .. } => format!("{task} {end:?}"),
+                Signal::Interrupted { running } => format!("interrupted {running}"),
+            });
+            Flow::Go
+        });
+        assert_eq!(signals, ["started 0", "interrupted 1", "0 Hung"]);
+        drop(release);
+    }
+
+    #[test]
+    fn a_task_is_told_its_deadline() {
+        let tasks = vec![task(|deadline: Deadline| deadline.passed())];
+        let limits = Limits { timeout: Duration::ZERO, grace: Duration::from_secs(600), ..limits(1) };
+        assert_eq!(ends(Pool::new(limits), tasks, Flow::Go), [(0, End::Done(true))]);
+    }
+}

@@ -1,0 +1,259 @@
+use std::{
+    io,
+    os::fd::AsFd,
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+use super::{
+    Failure, FailureKind, Plan, RunEvent, Totals,
+    attempt::Attempt,
+    plan::{Group, groups},
+    pool::{End, Flow, Limits, Pool, Signal, Task},
+    archive::{Archive, Record},
+    judge::Comparison,
+    tally::{Came, Tally},
+};
+use crate::diag::Span;
+
+/// How long after its deadline a case may take to end of itself. Taking a world down is a matter of
+/// milliseconds; a case that takes longer hangs.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// Cases on one backend, once: what one thread does.
+struct Execution {
+    group: Group,
+    lane: usize,
+    repeat: usize,
+}
+
+/// The run in progress, as the dispatcher sees it.
+struct Run<'a> {
+    plan: &'a Plan,
+    executions: Vec<Execution>,
+    tallies: Vec<Tally>,
+    started: Vec<bool>,
+    totals: Totals,
+    archive: Archive,
+    listener: &'a mut dyn FnMut(&RunEvent),
+}
+
+/// Carries the plan out and tells the listener, on this thread and in one order, what happens.
+/// `interrupt` becomes readable when the run is to end early.
+///
+/// # Errors
+/// When the interrupt can't be watched.
+pub fn run(
+    plan: &Plan,
+    interrupt: Option<&(impl AsFd + Send + Sync)>,
+    listener: &mut dyn FnMut(&RunEvent),
+) -> io::Result<Totals> {
+    let began = Instant::now();
+    let limits = Limits { jobs: plan.jobs, timeout: plan.timeout, grace: GRACE };
+    let pool = Pool::new(limits);
+    let interrupter = pool.interrupter();
+    let (over, end) = io::pipe()?;
+    let totals = thread::scope(|scope| {
+        if let Some(interrupt) = interrupt {
+            scope.spawn(move || {
+                if readable_before(interrupt, &over) {
+                    interrupter();
+                }
+            });
+        }
+        let mut run = Run::new(plan, listener);
+        run.tell(RunEvent::Started {
+            cases: plan.cases.len(),
+            backends: plan.lanes.iter().map(|lane| lane.backend.name()).collect(),
+            repeat: plan.repeat.get(),
+        });
+        let tasks = run.tasks();
+        pool.run(tasks, |signal| run.hear(signal));
+        drop(end);
+        run.finish()
+    });
+    listener(&RunEvent::Finished { totals, duration: began.elapsed() });
+    Ok(totals)
+}
+
+/// Waits until `interrupt` is readable, or until the writer of `over` is gone.
+fn readable_before(interrupt: &impl AsFd, over: &impl AsFd) -> bool {
+    let mut polled = [
+        PollFd::new(interrupt.as_fd(), PollFlags::POLLIN),
+        PollFd::new(over.as_fd(), PollFlags::POLLIN),
+    ];
+    loop {
+        match poll(&mut polled, PollTimeout::NONE) {
+            Err(nix::errno::Errno::EINTR) => {}
+            Err(_) => return false,
+            Ok(_) => return polled[0].any() == Some(true),
+        }
+    }
+}
+
+impl<'a> Run<'a> {
+    fn new(plan: &'a Plan, listener: &'a mut dyn FnMut(&RunEvent)) -> Self {
+        let lanes: Vec<_> = plan.lanes.iter().map(|lane| lane.backend.name()).collect();
+        let tally =
+            |planned: &super::Planned| Tally::new(planned.clone(), lanes.clone(), plan.repeat.get());
+        Self {
+            plan,
+            executions: executions(plan),
+            tallies: plan.cases.iter().map(tally).collect(),
+            started: vec![false; plan.cases.len()],
+            totals: Totals { selected: plan.cases.len(), ..Totals::default() },
+            archive: Archive::new(plan.mode, plan.out.clone()),
+            listener,
+        }
+    }
+
+    fn tasks(&self) -> Vec<Task<Vec<Attempt>>> {
+        self.executions.iter().map(|execution| task(self.plan, execution)).collect()
+    }
+
+    fn tell(&mut self, event: RunEvent) {
+        (self.listener)(&event);
+    }
+
+    fn hear(&mut self, signal: Signal<Vec<Attempt>>) -> Flow {
+        match signal {
+            Signal::Started(task) => {
+                for place in self.executions[task].group.clone() {
+                    if !std::mem::replace(&mut self.started[place], true) {
+                        let case = self.plan.cases[place].case.id.clone();
+                        self.tell(RunEvent::CaseStarted { case });
+                    }
+                }
+                Flow::Go
+            }
+            Signal::Interrupted { running } => {
+                self.totals.interrupted = true;
+                self.tell(RunEvent::Interrupted { running });
+                Flow::Stop
+            }
+            Signal::Ended { task, end, duration } => self.count(task, end, duration),
+        }
+    }
+
+    fn count(&mut self, task: usize, end: End<Vec<Attempt>>, duration: Duration) -> Flow {
+        let Execution { ref group, lane, repeat } = self.executions[task];
+        let group = group.clone();
+        let share = duration / u32::try_from(group.len()).unwrap_or(u32::MAX).max(1);
+        let attempts = self.attempts(end, group.len());
+        let comparisons = self.comparisons(&group, lane, &attempts);
+        let mut flow = Flow::Go;
+        for ((place, attempt), comparison) in group.into_iter().zip(attempts).zip(comparisons) {
+            let duration = match &attempt {
+                Attempt::Executed(executed) => executed.transcript.duration,
+                _ => share,
+            };
+            let tally = &mut self.tallies[place];
+            let failed_before = tally.has_failed();
+            let came = Came { attempt, comparison, duration };
+            let keep = &mut |transcript: &_, variant: Option<&_>| {
+                self.archive.keep(transcript, variant).map_err(|error| error.to_string())
+            };
+            let result = tally.add(repeat, lane, came, keep);
+            if self.plan.fail_fast && !failed_before && tally.has_failed() {
+                flow = Flow::Stop;
+            }
+            if let Some(result) = result {
+                self.totals.add(&result);
+                self.tell(RunEvent::CaseFinished(Box::new(result)));
+            }
+        }
+        flow
+    }
+
+    /// What the snapshot says of each attempt, where there is a record of the first backend.
+    fn comparisons(&mut self, group: &Group, lane: usize, attempts: &[Attempt]) -> Vec<Comparison> {
+        let mut comparisons = vec![Comparison::NotConsulted; attempts.len()];
+        if lane > 0 {
+            return comparisons;
+        }
+        let records: Vec<(usize, Record<'_>)> = group
+            .iter()
+            .zip(attempts)
+            .enumerate()
+            .filter_map(|(at, (place, attempt))| match attempt {
+                Attempt::Executed(executed) => {
+                    Some((at, Record { planned: &self.plan.cases[*place], executed }))
+                }
+                _ => None,
+            })
+            .collect();
+        let batch: Vec<_> = records.iter().map(|(_, record)| *record).collect();
+        for ((at, _), comparison) in records.iter().zip(self.archive.compare(&batch)) {
+            comparisons[*at] = comparison;
+        }
+        comparisons
+    }
+
+    /// One attempt for each of `cases` cases.
+    fn attempts(&self, end: End<Vec<Attempt>>, cases: usize) -> Vec<Attempt> {
+        let each = |attempt: &dyn Fn() -> Attempt| (0..cases).map(|_| attempt()).collect();
+        match end {
+            End::Done(attempts) if attempts.len() == cases => {
+                attempts.into_iter().map(|attempt| self.unless_interrupted(attempt)).collect()
+            }
+            End::Done(attempts) => {
+                let text = format!("{} records came of {cases} cases", attempts.len());
+                each(&|| Attempt::Panicked(text.clone()))
+            }
+            End::Panicked(text) => each(&|| Attempt::Panicked(text.clone())),
+            End::Hung => each(&|| self.unless_interrupted(late())),
+        }
+    }
+
+    /// After an interrupt, lateness is not the case's fault.
+    fn unless_interrupted(&self, attempt: Attempt) -> Attempt {
+        let cut_short = |failure: &Failure| matches!(failure.kind, FailureKind::Late);
+        let interrupted = self.totals.interrupted
+            && match &attempt {
+                Attempt::Executed(executed) => executed.failures.iter().any(cut_short),
+                Attempt::Failed(failure) => cut_short(failure),
+                _ => false,
+            };
+        if interrupted { Attempt::Interrupted } else { attempt }
+    }
+
+    /// Tells what is known of cases that were cut short.
+    fn finish(mut self) -> Totals {
+        for mut tally in std::mem::take(&mut self.tallies) {
+            if let Some(result) = tally.finish() {
+                self.totals.add(&result);
+                self.tell(RunEvent::CaseFinished(Box::new(result)));
+            }
+        }
+        self.totals
+    }
+}
+
+fn late() -> Attempt {
+    Attempt::Failed(Failure { step: 0, span: Span::default(), kind: FailureKind::Late })
+}
+
+/// In the order in which they begin: all cases once before any is repeated, a case's backends side
+/// by side.
+fn executions(plan: &Plan) -> Vec<Execution> {
+    let groups = groups(&plan.cases);
+    let lanes = plan.lanes.len();
+    (0..plan.repeat.get())
+        .flat_map(|repeat| groups.iter().map(move |group| (repeat, group)))
+        .flat_map(|(repeat, group)| {
+            (0..lanes).map(move |lane| Execution { group: group.clone(), lane, repeat })
+        })
+        .collect()
+}
+
+fn task(plan: &Plan, execution: &Execution) -> Task<Vec<Attempt>> {
+    let cases: Vec<_> =
+        execution.group.iter().map(|place| Arc::clone(&plan.cases[*place].case)).collect();
+    let probes = execution.group.iter().any(|place| plan.cases[*place].facts.probes.is_some());
+    let lane = plan.lanes[execution.lane].clone();
+    let name = cases.first().map_or_else(String::new, |case| case.id.to_string());
+    Task { name, run: Box::new(move |deadline| lane.attempt(&cases, probes, deadline)) }
+}

@@ -1,0 +1,198 @@
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ffi::OsStr,
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use super::RunnerError;
+
+/// The directory that holds a project's suite, by convention.
+const SUITE_DIRECTORY: &str = "scenarios";
+
+/// A scenario file and the directory that its name is counted from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScenarioFile {
+    /// The file, as far as possible as the user wrote it.
+    pub path: PathBuf,
+    /// The suite's root; always a prefix of `path`.
+    pub root: PathBuf,
+}
+
+impl ScenarioFile {
+    /// The path below the root without its extension.
+    fn name(&self) -> PathBuf {
+        self.path.strip_prefix(&self.root).unwrap_or(&self.path).with_extension("")
+    }
+}
+
+/// Finds the scenario files below `paths`, each a file or a directory, in the order of their paths.
+///
+/// A scenario's root is the innermost directory named `scenarios` above it, so that a case has one
+/// name however it is reached; without one it is the directory that was given, or the parent of the
+/// file that was given. Hidden directories are passed over, links to directories are not followed.
+///
+/// # Errors
+/// Every path that does not exist, can't be read or is no YAML file, and every two files of one
+/// name, together.
+pub fn find(paths: &[PathBuf]) -> Result<Vec<ScenarioFile>, Vec<RunnerError>> {
+    let mut found = BTreeMap::new();
+    let mut errors = Vec::new();
+    for path in paths {
+        if let Err(error) = find_below(path, &mut found) {
+            errors.push(error);
+        }
+    }
+    let files: Vec<ScenarioFile> = found.into_values().collect();
+    errors.extend(same_names(&files));
+    if errors.is_empty() { Ok(files) } else { Err(errors) }
+}
+
+/// Keyed by absolute path, so that overlapping arguments give each file once.
+type Found = BTreeMap<PathBuf, ScenarioFile>;
+
+fn find_below(path: &Path, found: &mut Found) -> Result<(), RunnerError> {
+    let metadata = fs::metadata(path).map_err(|source| match source.kind() {
+        io::ErrorKind::NotFound => RunnerError::NoSuchPath { path: path.to_owned() },
+        _ => RunnerError::Unreadable { path: path.to_owned(), source },
+    })?;
+    if metadata.is_dir() {
+        return walk(path, path, found);
+    }
+    if !is_yaml(path) {
+        return Err(RunnerError::NotYaml { path: path.to_owned() });
+    }
+    add(path, path.parent().unwrap_or(Path::new("")), found)
+}
+
+fn walk(directory: &Path, given: &Path, found: &mut Found) -> Result<(), RunnerError> {
+    let unreadable = |source| RunnerError::Unreadable { path: directory.to_owned(), source };
+    let entries: BTreeSet<PathBuf> = fs::read_dir(directory)
+        .and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect())
+        .map_err(unreadable)?;
+    for path in entries {
+        let hidden =
+            path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+        let linked = fs::symlink_metadata(&path).map_err(unreadable)?.is_symlink();
+        if path.is_dir() {
+            if !hidden && !linked {
+                walk(&path, given, found)?;
+            }
+        } else if !hidden && is_yaml(&path) {
+            add(&path, given, found)?;
+        }
+    }
+    Ok(())
+}
+
+fn is_yaml(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml")
+}
+
+fn add(path: &Path, given: &Path, found: &mut Found) -> Result<(), RunnerError> {
+    let absolute = std::path::absolute(path)
+        .map_err(|source| RunnerError::Unreadable { path: path.to_owned(), source })?;
+    let file = match (suite_above(path), suite_above(&absolute)) {
+        (Some(root), _) => ScenarioFile { path: path.to_owned(), root },
+        (None, Some(root)) => ScenarioFile { path: absolute.clone(), root },
+        (None, None) => ScenarioFile { path: path.to_owned(), root: given.to_owned() },
+    };
+    found.insert(absolute, file);
+    Ok(())
+}
+
+fn suite_above(path: &Path) -> Option<PathBuf> {
+    let named = |directory: &&Path| directory.file_name() == Some(OsStr::new(SUITE_DIRECTORY));
+    path.ancestors().skip(1).find(named).map(Path::to_owned)
+}
+
+/// Files whose cases would have the same names: two suites at once, or `a.yaml` beside `a.yml`.
+fn same_names(files: &[ScenarioFile]) -> Vec<RunnerError> {
+    let mut names: BTreeMap<PathBuf, &ScenarioFile> = BTreeMap::new();
+    let mut errors = Vec::new();
+    for file in files {
+        if let Some(first) = names.get(&file.name()) {
+            errors.push(RunnerError::SameName {
+                name: file.name().display().to_string(),
+                first: first.path.clone(),
+                second: file.path.clone(),
+            });
+        } else {
+            names.insert(file.name(), file);
+        }
+    }
+    errors
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tree(files: &[&str]) -> tempfile::TempDir {
+        let directory = tempfile::tempdir().unwrap();
+        for file in files {
+            let path = directory.path().join(file);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "").unwrap();
+        }
+        directory
+    }
+
+    fn names(files: &[ScenarioFile]) -> Vec<String> {
+        files.iter().map(|file| file.name().display().to_string()).collect()
+    }
+
+    #[test]
+    fn a_directory_gives_its_yaml_files_in_order() {
+        let tree = tree(&["b/z.yaml", "b/a.yml", "a.yaml", "a.snap", ".git/c.yaml", ".d.yaml"]);
+        let files = find(&[tree.path().to_owned()]).unwrap();
+        assert_eq!(names(&files), ["a", "b/a", "b/z"]);
+    }
+
+    #[test]
+    fn a_case_has_one_name_however_its_file_is_reached() {
+        let tree = tree(&["scenarios/redirector/tx.yaml"]);
+        for given in
+            ["", "scenarios", "scenarios/redirector", "scenarios/redirector/tx.yaml"]
+        {
+            let files = find(&[tree.path().join(given)]).unwrap();
+            assert_eq!(names(&files), ["redirector/tx"], "{given}");
+        }
+    }
+
+    #[test]
+    fn a_lone_file_is_named_after_itself() {
+        let tree = tree(&["deep/er/one.yaml"]);
+        let files = find(&[tree.path().join("deep/er/one.yaml")]).unwrap();
+        assert_eq!(names(&files), ["one"]);
+    }
+
+    #[test]
+    fn overlapping_arguments_give_a_file_once() {
+        let tree = tree(&["a.yaml", "b.yaml"]);
+        let files = find(&[tree.path().join("a.yaml"), tree.path().to_owned()]).unwrap();
+        assert_eq!(names(&files), ["a", "b"]);
+    }
+
+    #[test]
+    fn every_bad_path_is_reported() {
+        let tree = tree(&["notes.txt", "a.yaml", "a.yml"]);
+        let errors = find(&[
+            tree.path().join("gone"),
+            tree.path().join("notes.txt"),
+            tree.path().to_owned(),
+        ])
+        .unwrap_err();
+        assert!(
+            matches!(
+                errors.as_slice(),
+                [
+                    RunnerError::NoSuchPath { .. },
+                    RunnerError::NotYaml { .. },
+                    RunnerError::SameName { .. }
+                ]
+            ),
+            "{errors:?}"
+        );
+    }
+}

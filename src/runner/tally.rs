@@ -1,0 +1,432 @@
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use super::{
+    CaseResult, Executed, Planned, Problem, Runs, Status,
+    attempt::Attempt,
+    judge::{Comparison, judge},
+};
+use crate::{
+    record::Transcript,
+    snapshot::{self, Mismatch, Rules},
+};
+
+/// Keeps the capture of an execution, of one backend where there are several; says what went wrong.
+pub(super) type Keep<'a> = dyn FnMut(&Transcript, Option<&str>) -> Result<(), String> + 'a;
+
+/// One execution and what the snapshot says of it.
+pub(super) struct Came {
+    pub(super) attempt: Attempt,
+    /// For the first backend; none is consulted for the others, which are held against the first.
+    pub(super) comparison: Comparison,
+    pub(super) duration: Duration,
+}
+
+/// The executions of one case, until all are in.
+pub(super) struct Tally {
+    planned: Planned,
+    /// The backends' names.
+    lanes: Vec<&'static str>,
+    repeat: usize,
+    /// What has come of each repeat, by backend.
+    open: BTreeMap<usize, Vec<Option<Came>>>,
+    runs: Runs,
+    judged: usize,
+    duration: Duration,
+    /// The worst so far, and its record.
+    worst: Option<(Status, Option<Arc<Transcript>>)>,
+    /// The record of the repeat that was judged first, which the others must repeat.
+    first: Option<Arc<Transcript>>,
+    notes: Vec<String>,
+}
+
+impl Tally {
+    pub(super) fn new(planned: Planned, lanes: Vec<&'static str>, repeat: usize) -> Self {
+        Self {
+            planned,
+            lanes,
+            repeat,
+            open: BTreeMap::new(),
+            runs: Runs::default(),
+            judged: 0,
+            duration: Duration::ZERO,
+            worst: None,
+            first: None,
+            notes: Vec::new(),
+        }
+    }
+
+    /// Adds one execution; the result when it was the last.
+    pub(super) fn add(
+        &mut self,
+        repeat: usize,
+        lane: usize,
+        came: Came,
+        keep: &mut Keep<'_>,
+    ) -> Option<CaseResult> {
+        self.duration += came.duration;
+        let lanes = self.lanes.len();
+        let all = self.open.entry(repeat).or_insert_with(|| (0..lanes).map(|_| None).collect());
+        all[lane] = Some(came);
+        if all.iter().any(Option::is_none) {
+            return None;
+        }
+        let all = self.open.remove(&repeat).into_iter().flatten().flatten().collect();
+        let (status, transcript) = self.judge(all, keep);
+        self.count(status, transcript);
+        if self.judged == self.repeat { self.finish() } else { None }
+    }
+
+    /// Whether an execution failed.
+    pub(super) const fn has_failed(&self) -> bool {
+        self.runs.failed > 0
+    }
+
+    /// The result, when it has not been given yet and is known: all executions are in, or one
+    /// failed.
+    pub(super) fn finish(&mut self) -> Option<CaseResult> {
+        let (status, transcript) = self.worst.take()?;
+        if self.judged < self.repeat && rank(&status) < FAILED {
+            return None;
+        }
+        Some(CaseResult {
+            case: self.planned.case.id.clone(),
+            source: Arc::clone(&self.planned.case.source),
+            backend: self.lanes.join(","),
+            status,
+            runs: self.runs,
+            duration: self.duration,
+            transcript,
+            notes: std::mem::take(&mut self.notes),
+        })
+    }
+
+    fn count(&mut self, status: Status, transcript: Option<Arc<Transcript>>) {
+        self.judged += 1;
+        match rank(&status) {
+            0..SKIPPED => self.runs.passed += 1,
+            FAILED.. => self.runs.failed += 1,
+            _ => {}
+        }
+        if self.worst.as_ref().is_none_or(|(worst, _)| rank(&status) > rank(worst)) {
+            self.worst = Some((status, transcript));
+        }
+    }
+
+    fn judge(
+        &mut self,
+        all: Vec<Came>,
+        keep: &mut Keep<'_>,
+    ) -> (Status, Option<Arc<Transcript>>) {
+        let mut ran = Vec::new();
+        let mut skipped = Vec::new();
+        let mut failed = None;
+        for (lane, came) in all.into_iter().enumerate() {
+            let status = match came.attempt {
+                Attempt::Executed(executed) => {
+                    ran.push((self.lanes[lane], executed, came.comparison));
+                    continue;
+                }
+                Attempt::Skipped(reason) => {
+                    skipped.push((self.lanes[lane], reason));
+                    continue;
+                }
+                Attempt::Invalid(report) => Status::Invalid(report),
+                Attempt::Failed(failure) => {
+                    Status::Failed { problems: vec![Problem::Expectation(failure)] }
+                }
+                Attempt::Panicked(text) => Status::Internal { text },
+                Attempt::Interrupted => Status::Interrupted,
+            };
+            failed = worse(failed, status);
+        }
+        let (status, transcript) = self.judge_records(ran, keep);
+        if let Some(reason) = self.not_run(skipped) {
+            failed = worse(failed, Status::Skipped { reason });
+        }
+        (status.into_iter().fold(failed, worse).unwrap_or(Status::Passed), transcript)
+    }
+
+    /// Why some backends did not run the case. With several it was not compared, and so did not
+    /// pass, however it went on the others.
+    fn not_run(&self, skipped: Vec<(&'static str, String)>) -> Option<String> {
+        let compared = self.lanes.len() > 1;
+        let reasons: Vec<String> = skipped
+            .into_iter()
+            .map(|(lane, reason)| {
+                if compared { format!("not compared: {lane}: {reason}") } else { reason }
+            })
+            .collect();
+        if reasons.is_empty() { None } else { Some(reasons.join("; ")) }
+    }
+
+    /// Judges each record by itself, then the others' against the first one's.
+    fn judge_records(
+        &mut self,
+        ran: Vec<(&'static str, Executed, Comparison)>,
+        keep: &mut Keep<'_>,
+    ) -> (Option<Status>, Option<Arc<Transcript>>) {
+        let mut status = None;
+        let mut reference: Option<(&'static str, Arc<Transcript>)> = None;
+        for (lane, executed, comparison) in ran {
+            let Executed { transcript, failures } = executed;
+            let transcript = Arc::new(transcript);
+            let judged = judge(&self.planned.case, failures, comparison);
+            self.keep(&transcript, lane, rank(&judged) >= FAILED, keep);
+            let judged = match &reference {
+                None => self.compare_repeats(judged, &transcript),
+                Some((first, other)) => {
+                    let difference = self.difference(other, &transcript);
+                    with_disagreement(judged, (*first).to_owned(), lane.to_owned(), difference)
+                }
+            };
+            status = worse(status, judged);
+            reference.get_or_insert((lane, transcript));
+        }
+        (status, reference.map(|(_, transcript)| transcript))
+    }
+
+    /// A repeat must observe what the first one did, whether or not there is a snapshot to say so.
+    fn compare_repeats(&mut self, status: Status, transcript: &Arc<Transcript>) -> Status {
+        let Some(first) = &self.first else {
+            self.first = Some(Arc::clone(transcript));
+            return status;
+        };
+        if rank(&status) >= FAILED {
+            return status;
+        }
+        with_disagreement(
+            status,
+            "the first execution".to_owned(),
+            format!("execution {}", self.judged + 1),
+            self.difference(first, transcript),
+        )
+    }
+
+    /// How two records of the case differ in what could be observed, but for what the scenario
+    /// masks.
+    fn difference(&self, one: &Transcript, other: &Transcript) -> Option<Mismatch> {
+        let masks = &self.planned.case.snapshot;
+        if masks.masks.is_empty() && masks.without.is_empty() {
+            return snapshot::disagreement(one, other);
+        }
+        let rules = Rules { masks: &masks.masks, without: &masks.without };
+        snapshot::compare(&snapshot::text(one), other, rules)
+            .map(|mismatch| Mismatch { expected: one.backend.to_owned(), ..mismatch })
+    }
+
+    /// Of several captures the first is kept, until one fails.
+    fn keep(&mut self, transcript: &Transcript, lane: &str, fails: bool, keep: &mut Keep<'_>) {
+        if self.judged > 0 && (!fails || self.runs.failed > 0) {
+            return;
+        }
+        let variant = (self.lanes.len() > 1).then_some(lane);
+        if let Err(note) = keep(transcript, variant) {
+            self.notes.push(note);
+        }
+    }
+}
+
+fn with_disagreement(
+    status: Status,
+    first: String,
+    second: String,
+    difference: Option<Mismatch>,
+) -> Status {
+    let Some(mismatch) = difference else { return status };
+    let mut problems = match status {
+        Status::Failed { problems } => problems,
+        _ => Vec::new(),
+    };
+    problems.push(Problem::Disagreement { first, second, mismatch });
+    Status::Failed { problems }
+}
+
+/// The worse of two; the problems of both where both have some.
+fn worse(a: Option<Status>, b: Status) -> Option<Status> {
+    Some(match (a, b) {
+        (None, b) => b,
+        (Some(Status::Failed { mut problems }), Status::Failed { problems: more }) => {
+            let said: Vec<String> = problems.iter().map(Problem::to_string).collect();
+            problems.extend(more.into_iter().filter(|problem| !said.contains(&problem.to_string())));
+            Status::Failed { problems }
+        }
+        (Some(a), b) => {
+            if rank(&b) > rank(&a) { b } else { a }
+        }
+    })
+}
+
+const SKIPPED: u8 = 4;
+/// From here on a status is a failure.
+const FAILED: u8 = 6;
+
+/// How bad a status is, of several executions of a case.
+fn rank(status: &Status) -> u8 {
+    match status {
+        Status::Passed => 0,
+        Status::KnownBug { .. } => 1,
+        Status::Accepted => 2,
+        Status::Pending => 3,
+        Status::Skipped { .. } => SKIPPED,
+        Status::Interrupted => 5,
+        Status::Failed { .. } => FAILED,
+        Status::Invalid(_) => 7,
+        Status::Internal { .. } => 8,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        record::{Arrival, Item},
+        runner::{Failure, FailureKind, fixture},
+    };
+
+    /// With so many end-of-files at its port.
+    fn executed(arrivals: usize) -> Attempt {
+        let mut executed = fixture::executed("a");
+        let port = executed.transcript.ports[0].id.clone();
+        let eof = Arrival { port, item: Item::Eof, tag: None, at: Default::default() };
+        executed.transcript.steps[0].arrivals = vec![eof; arrivals];
+        Attempt::Executed(executed)
+    }
+
+    fn failing() -> Attempt {
+        let mut executed = fixture::executed("a");
+        let kind = FailureKind::Count { port: "out0".into(), expected: 1, got: 0 };
+        executed.failures.push(Failure { step: 1, span: Default::default(), kind });
+        Attempt::Executed(executed)
+    }
+
+    fn skipped() -> Attempt {
+        Attempt::Skipped("no TAPs".to_owned())
+    }
+
+    fn came(attempt: Attempt, lane: usize, comparison: &Comparison) -> Came {
+        let comparison = if lane == 0 { comparison.clone() } else { Comparison::NotConsulted };
+        Came { attempt, comparison, duration: Duration::ZERO }
+    }
+
+    /// The result of the attempts of each repeat, by lane, and the captures that were kept.
+    fn result_with(
+        lanes: &[&'static str],
+        repeats: Vec<Vec<Attempt>>,
+        comparison: Comparison,
+    ) -> (CaseResult, Vec<String>) {
+        let mut tally = Tally::new(fixture::planned("a"), lanes.to_vec(), repeats.len());
+        let (mut results, mut kept) = (Vec::new(), Vec::new());
+        for (repeat, attempts) in repeats.into_iter().enumerate() {
+            for (lane, attempt) in attempts.into_iter().enumerate() {
+                results.extend(tally.add(repeat, lane, came(attempt, lane, &comparison), &mut |_, variant| {
+                    kept.push(variant.unwrap_or("-").to_owned());
+                    Ok(())
+                }));
+            }
+        }
+        assert_eq!(results.len(), 1);
+        (results.remove(0), kept)
+    }
+
+    fn result(lanes: &[&'static str], repeats: Vec<Vec<Attempt>>) -> CaseResult {
+        result_with(lanes, repeats, Comparison::Matches).0
+    }
+
+    fn short(status: &Status) -> String {
+        match status {
+            Status::Failed { problems } => {
+                problems.iter().map(Problem::to_string).collect::<Vec<_>>().join("; ")
+            }
+            other => format!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn backends_that_agree_pass() {
+        let repeats = vec![vec![executed(1), executed(1)]];
+        let (result, kept) = result_with(&["sim", "netns"], repeats, Comparison::Matches);
+        assert_eq!(short(&result.status), "Passed");
+        assert_eq!(result.backend, "sim,netns");
+        assert_eq!(kept, ["sim", "netns"]);
+    }
+
+    #[test]
+    fn backends_that_disagree_fail() {
+        let result = result(&["sim", "netns"], vec![vec![executed(1), executed(2)]]);
+        assert_eq!(short(&result.status), "sim and netns disagree");
+    }
+
+    #[test]
+    fn one_failure_on_two_backends_is_said_once() {
+        let result = result(&["sim", "netns"], vec![vec![failing(), failing()]]);
+        assert_eq!(short(&result.status), "out0: expected 1 frame(s), got 0");
+    }
+
+    #[test]
+    fn a_case_that_one_backend_skips_is_not_compared() {
+        let result = result(&["sim", "netns"], vec![vec![executed(1), skipped()]]);
+        assert_eq!(
+            short(&result.status),
+            r#"Skipped { reason: "not compared: netns: no TAPs" }"#
+        );
+    }
+
+    #[test]
+    fn a_case_that_fails_on_the_other_backend_fails() {
+        let result = result(&["sim", "netns"], vec![vec![failing(), skipped()]]);
+        assert_eq!(short(&result.status), "out0: expected 1 frame(s), got 0");
+    }
+
+    #[test]
+    fn a_skip_is_no_pass() {
+        let result = result(&["sim"], vec![vec![skipped()]]);
+        assert_eq!(short(&result.status), r#"Skipped { reason: "no TAPs" }"#);
+        assert_eq!(result.runs, Runs::default());
+    }
+
+    #[test]
+    fn a_case_that_passes_and_fails_is_flaky_and_keeps_its_first_failing_record() {
+        let repeats = vec![vec![executed(0)], vec![failing()], vec![executed(0)], vec![failing()]];
+        let (result, kept) = result_with(&["sim"], repeats, Comparison::Matches);
+        assert_eq!(result.runs, Runs { passed: 2, failed: 2 });
+        assert!(result.runs.flaky());
+        assert_eq!(short(&result.status), "out0: expected 1 frame(s), got 0");
+        assert_eq!(kept.len(), 2);
+    }
+
+    #[test]
+    fn without_a_snapshot_the_repeats_must_agree_with_each_other() {
+        let pending = |repeats| short(&result_with(&["sim"], repeats, Comparison::Pending).0.status);
+        assert_eq!(pending(vec![vec![executed(1)], vec![executed(1)]]), "Pending");
+        assert_eq!(
+            pending(vec![vec![executed(1)], vec![executed(2)]]),
+            "the first execution and execution 2 disagree"
+        );
+    }
+
+    #[test]
+    fn what_is_cut_short_is_a_result_only_when_it_failed() {
+        for (attempt, known) in [(executed(1), false), (failing(), true)] {
+            let mut tally = Tally::new(fixture::planned("a"), vec!["sim"], 2);
+            let came = came(attempt, 0, &Comparison::Matches);
+            assert!(tally.add(0, 0, came, &mut |_, _| Ok(())).is_none());
+            assert_eq!(tally.finish().is_some(), known);
+        }
+    }
+
+    #[test]
+    fn a_panic_is_worse_than_a_failure() {
+        let attempts = vec![vec![failing(), Attempt::Panicked("index".to_owned())]];
+        let result = result(&["sim", "netns"], attempts);
+        assert_eq!(short(&result.status), r#"Internal { text: "index" }"#);
+    }
+
+    #[test]
+    fn a_capture_that_can_not_be_kept_is_a_note() {
+        let mut tally = Tally::new(fixture::planned("a"), vec!["sim"], 1);
+        let came = came(executed(1), 0, &Comparison::Matches);
+        let result = tally.add(0, 0, came, &mut |_, _| Err("disk full".to_owned())).unwrap();
+        assert_eq!(short(&result.status), "Passed");
+        assert_eq!(result.notes, ["disk full"]);
+    }
+}
