@@ -32,7 +32,11 @@ fn a_killed_run_leaves_nothing_behind() {
         let group = Pid::from_raw(i32::try_from(run.id()).expect("a process id"));
         kill(group, Signal::SIGKILL).expect("the run is ours");
         run.wait().expect("the run was started by us");
-        assert_eq!(kill(group_of(group), None), Err(Errno::ESRCH), "a process outlived the run");
+        assert_eq!(
+            kill(group_of(group), None),
+            Err(Errno::ESRCH),
+            "a process outlived the run"
+        );
         assert_eq!(World::look(folder.path()), before, "after {lines} lines");
     }
 }
@@ -108,7 +112,9 @@ impl World {
 }
 
 fn names(folder: &Path) -> BTreeSet<String> {
-    let Ok(entries) = fs::read_dir(folder) else { return BTreeSet::new() };
+    let Ok(entries) = fs::read_dir(folder) else {
+        return BTreeSet::new();
+    };
     entries
         .filter_map(Result::ok)
         .map(|entry| entry.file_name().to_string_lossy().into_owned())
@@ -117,7 +123,9 @@ fn names(folder: &Path) -> BTreeSet<String> {
 
 /// The network namespaces that processes hold, by inode.
 fn namespaces() -> BTreeSet<u64> {
-    let processes = fs::read_dir("/proc").expect("procfs").filter_map(Result::ok);
+    let processes = fs::read_dir("/proc")
+        .expect("procfs")
+        .filter_map(Result::ok);
     processes
         .filter_map(|entry| fs::metadata(entry.path().join("ns/net")).ok())
         .map(|metadata| metadata.ino())

@@ -15,7 +15,6 @@ mod node;
 mod value;
 mod yaml;
 
-
 pub use case::{
     Bridge, BridgePort, Burst, Case, Chardev, ChardevFar, ExpectError, Expectation, Expectations,
     ExpectedFrames, KnownBug, Link, LinkEnd, LinkSet, Netdev, NetdevType, Nic, Object, ObjectForm,

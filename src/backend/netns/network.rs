@@ -101,7 +101,8 @@ impl Network {
             .map_err(failed)?;
         let entered = runtime.enter();
         let (connection, handle, notifications) =
-            new_multicast_connection(&[MulticastGroup::Link, MulticastGroup::Ipv6Ifaddr]).map_err(failed)?;
+            new_multicast_connection(&[MulticastGroup::Link, MulticastGroup::Ipv6Ifaddr])
+                .map_err(failed)?;
         drop(entered);
         runtime.spawn(connection);
         Ok(Self {
@@ -238,7 +239,11 @@ impl Network {
             let request = handle.address().get().set_link_index_filter(index);
             let addresses: Vec<AddressMessage> = request.execute().try_collect().await?;
             let tentative = addresses.iter().any(is_tentative);
-            Ok(if tentative { vec![what.clone()] } else { Vec::new() })
+            Ok(if tentative {
+                vec![what.clone()]
+            } else {
+                Vec::new()
+            })
         })
     }
 
@@ -284,7 +289,9 @@ impl Network {
     /// ENODEV when it is gone.
     pub fn transmit_drops(&self, index: u32) -> Result<u64, NetworkError> {
         let request = self.handle.link().get().match_index(index).execute();
-        let found = self.runtime.block_on(async { std::pin::pin!(request).try_next().await });
+        let found = self
+            .runtime
+            .block_on(async { std::pin::pin!(request).try_next().await });
         let link = found.map_err(|error| failed(format!("interface {index}"), error))?;
         let attributes = link.into_iter().flat_map(|link| link.attributes);
         let mut drops = attributes.filter_map(|attribute| match attribute {
@@ -326,7 +333,11 @@ impl Network {
         &mut self,
         look: impl AsyncFn(Handle) -> Result<Vec<String>, rtnetlink::Error>,
     ) -> Result<(), NetworkError> {
-        let Self { handle, notifications, runtime } = self;
+        let Self {
+            handle,
+            notifications,
+            runtime,
+        } = self;
         runtime.block_on(async {
             let deadline = tokio::time::Instant::now() + SETTLE;
             loop {
@@ -376,7 +387,10 @@ fn is_tentative(address: &AddressMessage) -> bool {
 }
 
 fn not_ready(waiting: &[String], kind: io::ErrorKind) -> NetworkError {
-    NetworkError { what: format!("not ready: {}", waiting.join(", ")), source: kind.into() }
+    NetworkError {
+        what: format!("not ready: {}", waiting.join(", ")),
+        source: kind.into(),
+    }
 }
 
 #[cfg(test)]

@@ -39,19 +39,32 @@ impl Places {
             .iter()
             .map(|name| Namespace::create(isolated, name).map_err(no_namespace))
             .collect::<Result<_, _>>()?;
-        let mut places = Self { own: Some(own), extra };
+        let mut places = Self {
+            own: Some(own),
+            extra,
+        };
         for at in 0..places.extra.len() {
-            places.network(Place::Extra(at), |network| network.set_up(LOOPBACK_INDEX, true))?;
+            places.network(Place::Extra(at), |network| {
+                network.set_up(LOOPBACK_INDEX, true)
+            })?;
         }
         Ok(places)
     }
 
     /// The place of this name; none for the case's own.
     pub(super) fn of(&self, name: Option<&str>) -> Result<Place, BackendError> {
-        let Some(name) = name else { return Ok(Place::Own) };
-        let at = self.extra.iter().position(|namespace| namespace.name() == name);
+        let Some(name) = name else {
+            return Ok(Place::Own);
+        };
+        let at = self
+            .extra
+            .iter()
+            .position(|namespace| namespace.name() == name);
         at.map(Place::Extra).ok_or_else(|| {
-            bad_environment("TW-N007", format!("there is no namespace '{name}' in `namespaces`"))
+            bad_environment(
+                "TW-N007",
+                format!("there is no namespace '{name}' in `namespaces`"),
+            )
         })
     }
 
@@ -92,7 +105,9 @@ impl Places {
         name: &InterfaceName,
         place: Place,
     ) -> Result<(), BackendError> {
-        let Place::Extra(at) = place else { return Ok(()) };
+        let Place::Extra(at) = place else {
+            return Ok(());
+        };
         let namespace = self.extra.get(at).ok_or_else(|| closed("a namespace"))?;
         let network = self.own.as_ref().ok_or_else(|| closed("netlink"))?;
         network.move_to(network.index(name)?, namespace.as_fd())?;
@@ -103,12 +118,17 @@ impl Places {
     pub(super) fn leave(&mut self) -> Vec<String> {
         self.own = None;
         let removed = self.extra.drain(..).map(Namespace::remove);
-        removed.filter_map(|removed| removed.err().map(|error| error.to_string())).collect()
+        removed
+            .filter_map(|removed| removed.err().map(|error| error.to_string()))
+            .collect()
     }
 }
 
 fn no_namespace(error: NamespaceError) -> BackendError {
-    BackendError::System { what: "namespaces".to_owned(), source: io::Error::other(error) }
+    BackendError::System {
+        what: "namespaces".to_owned(),
+        source: io::Error::other(error),
+    }
 }
 
 fn closed(what: &str) -> BackendError {

@@ -1,10 +1,6 @@
 use std::{fs::File, io, thread};
 
-use super::{
-    NAME,
-    network::Network,
-    topology::no_tap,
-};
+use super::{NAME, network::Network, topology::no_tap};
 use crate::{
     backend::{BackendError, Capabilities},
     sys::{
@@ -52,7 +48,12 @@ fn try_all(isolated: &Isolated) -> Result<Capabilities, BackendError> {
     if network.add_bridge(&named("br0")?).is_ok() {
         has.push("bridge");
     }
-    if File::options().read(true).write(true).open("/dev/vhost-net").is_ok() {
+    if File::options()
+        .read(true)
+        .write(true)
+        .open("/dev/vhost-net")
+        .is_ok()
+    {
         has.push("vhost");
     }
     Ok(Capabilities { has })
