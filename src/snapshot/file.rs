@@ -93,7 +93,8 @@ fn unfinished_path(path: &Path) -> PathBuf {
     static WRITES: AtomicU64 = AtomicU64::new(0);
     let write = WRITES.fetch_add(1, Ordering::Relaxed);
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    path.with_file_name(format!(".{name}.{}.{UNFINISHED}", std::process::id()))
+    let process = std::process::id();
+    path.with_file_name(format!(".{name}.{process}-{write}.{UNFINISHED}"))
 }
 
 /// A file that vanishes unless it was renamed.

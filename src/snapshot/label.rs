@@ -16,6 +16,9 @@ const PADDED: usize = 64;
 /// Most frames of a flow that a changed frame is held against, the oldest unmatched first.
 const CANDIDATES: usize = 64;
 
+/// Most of those that are taken apart into fields: the ones with the fewest differing bytes.
+const DISSECTED: usize = 8;
+
 /// How an arrived frame is called.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Label {
@@ -117,17 +120,28 @@ impl Known {
             .map(|(index, ..)| (index, Some(data.len()), Vec::new()))
     }
 
-    /// The fewest changed fields win, then the oldest; only the winner is put to the proof.
+    /// The fewest changed fields win, then the fewest bytes, then the oldest; only the winner is put to the proof.
     fn changed(&self, data: &[u8], matched: &[bool]) -> Option<Match> {
         let flow = self.by_flow.get(&frame::flow(data)?)?;
         let unmatched = flow.iter().filter(|index| !matched[**index]);
         let seen = flow.iter().rev().filter(|index| matched[**index]);
         let candidates = unmatched.chain(seen).take(CANDIDATES);
-        let mut matches: Vec<_> = candidates
-            .filter_map(|&index| {
-                let (base, padded) = padded_base(&self.frames[index].1, data.len());
-                // A frame of another length is another frame, and clearer when written in full.
-                let changes = frame::changes(&base, data).filter(|_| base.len() == data.len())?;
+        // A frame of another length is another frame, and clearer when it is written in full.
+        let mut bases: Vec<_> = candidates
+            .map(|&index| (index, padded_base(&self.frames[index].1, data.len())))
+            .filter(|(_, (base, _))| base.len() == data.len())
+            .collect();
+        bases.sort_by_cached_key(|(_, (base, _))| {
+            base.iter()
+                .zip(data)
+                .filter(|(before, after)| before != after)
+                .count()
+        });
+        bases.truncate(DISSECTED);
+        let mut matches: Vec<_> = bases
+            .into_iter()
+            .filter_map(|(index, (base, padded))| {
+                let changes = frame::changes(&base, data)?;
                 Some((base, (index, padded, changes)))
             })
             .collect();
