@@ -4,19 +4,18 @@ use bytes::Bytes;
 
 use super::{
     SectionError,
-    align::{self, ALIKE, Pair, UNLIKE},
+    align::{self, Pair, UNLIKE},
     label::number_of,
     lexis,
-    mismatch::{Difference, FieldDifference, Mismatch, What},
+    mismatch::{Difference, Mismatch, What},
     parse::{Resolve, parse},
+    port::{PortComparison, beside},
     probe::{ProbeTable, compare_probes},
-    trace,
     view::{Entry, StepView, View},
 };
 use crate::{
-    base::{Frame, PortId, Profile, Tag, VnetHdr},
-    frame,
-    record::{Answer, Outcome, SentFrame, Transcript},
+    base::{PortId, Profile},
+    record::{Answer, Outcome, SentFrame, SourceFrame, Transcript},
 };
 
 /// What a comparison leaves out.
@@ -32,10 +31,19 @@ pub struct Rules<'a> {
 /// files are taken from what the run sent.
 #[must_use]
 pub fn compare(section: &str, actual: &Transcript, rules: Rules<'_>) -> Option<Mismatch> {
-    let resolve = |source: &crate::record::SourceFrame| -> Option<Bytes> {
-        let mut sent = actual.steps.iter().flat_map(|step| &step.sent);
-        let sent = sent.find(|sent| sent.source.as_ref() == Some(source))?;
-        Some(sent.frame.data.clone())
+    let frames: BTreeMap<_, _> = actual
+        .steps
+        .iter()
+        .flat_map(|step| &step.sent)
+        .filter_map(|sent| {
+            let source = sent.source.as_ref()?;
+            Some(((source.file.as_path(), source.number), &sent.frame.data))
+        })
+        .collect();
+    let resolve = |source: &SourceFrame| -> Option<Bytes> {
+        frames
+            .get(&(source.file.as_path(), source.number))
+            .map(|data| (*data).clone())
     };
     let differences = match parse(
         section,
@@ -115,20 +123,10 @@ pub(super) fn outcome_text(outcome: Option<&Outcome>) -> String {
     }
 }
 
-/// What makes two entries of a port equal: masked bytes, and what stands beside them.
-#[derive(PartialEq, Eq, Hash)]
-enum Key {
-    Frame(Vec<u8>, VnetHdr, Option<usize>),
-    Begun(usize),
-    Raw(Bytes),
-    Eof,
-}
-
 struct Comparison<'t> {
     expected: View<'t>,
     actual: View<'t>,
-    transcript: &'t Transcript,
-    masks: Vec<&'t str>,
+    port: PortComparison<'t>,
     ports: Vec<PortId>,
     differences: Vec<Difference>,
 }
@@ -146,8 +144,7 @@ impl<'t> Comparison<'t> {
         Self {
             expected,
             actual,
-            transcript,
-            masks,
+            port: PortComparison { transcript, masks },
             ports,
             differences: Vec::new(),
         }
@@ -213,7 +210,9 @@ impl<'t> Comparison<'t> {
         for port in self.ports.clone() {
             let left = entries_at(&self.expected, expected, &port);
             let right = entries_at(&self.actual, actual, &port);
-            self.port(actual, &port, left, right);
+            for what in self.port.differences(left, right) {
+                self.push(actual, Some(&port), what);
+            }
         }
     }
 
@@ -222,7 +221,7 @@ impl<'t> Comparison<'t> {
         let count = |sent: &[SentFrame]| sent.len().to_string();
         self.value(actual, "sent frames", &count(left), &count(right));
         for (a, b) in left.iter().zip(right) {
-            let mut fields = self.fields(&a.frame, &b.frame);
+            let mut fields = self.port.fields(&a.frame, &b.frame);
             if a.port != b.port {
                 fields.push(beside("port", a.port.as_str(), b.port.as_str()));
             }
@@ -254,211 +253,6 @@ impl<'t> Comparison<'t> {
             }
         }
     }
-
-    fn port(&mut self, step: &StepView<'_>, port: &PortId, left: &[Entry], right: &[Entry]) {
-        let keys = |entries: &[Entry]| entries.iter().map(|entry| self.key(entry)).collect();
-        let (left_keys, right_keys): (Vec<Key>, Vec<Key>) = (keys(left), keys(right));
-        if left_keys == right_keys {
-            return;
-        }
-        let pairs = align::align(&left_keys, &right_keys, |a, b| {
-            self.cost(&left[a], &right[b])
-        });
-        let place = Places::of(left, right);
-        let moved = moved(&pairs, &left_keys, &right_keys);
-        for pair in pairs {
-            let what = match pair {
-                (Some(a), Some(b)) if left_keys[a] == right_keys[b] => continue,
-                (Some(a), Some(b)) => self.changed(&left[a], &right[b], place.expected(a)),
-                (Some(a), None) => match moved.get(&a) {
-                    Some(b) => place.moved(a, *b, &left[a]),
-                    None => self.missing(&left[a], place.expected(a)),
-                },
-                (None, Some(b)) if moved.values().any(|came| *came == b) => continue,
-                (None, Some(b)) => extra(&right[b], place.actual(b)),
-                (None, None) => continue,
-            };
-            self.push(step, Some(port), what);
-        }
-    }
-
-    fn key(&self, entry: &Entry) -> Key {
-        match entry {
-            Entry::Frame {
-                frame, vnet_len, ..
-            } => Key::Frame(frame::mask(&frame.data, &self.masks), frame.vnet, *vnet_len),
-            Entry::Begun(size) => Key::Begun(*size),
-            Entry::Raw(bytes) => Key::Raw(bytes.clone()),
-            Entry::Eof => Key::Eof,
-        }
-    }
-
-    /// Few fields that differ make a pair, and so does a common flow.
-    fn cost(&self, expected: &Entry, actual: &Entry) -> usize {
-        match (expected, actual) {
-            (Entry::Frame { frame: a, .. }, Entry::Frame { frame: b, .. }) => {
-                let fields = self.fields(a, b).len();
-                let flow = frame::flow(&a.data);
-                match 1 + fields {
-                    few if few <= ALIKE => few,
-                    _ if flow.is_some() && flow == frame::flow(&b.data) => ALIKE,
-                    _ => UNLIKE,
-                }
-            }
-            (Entry::Raw(_), Entry::Raw(_)) | (Entry::Begun(_), Entry::Begun(_)) => 1,
-            _ => UNLIKE,
-        }
-    }
-
-    fn fields(&self, expected: &Frame, actual: &Frame) -> Vec<FieldDifference> {
-        let (a, b) = (
-            frame::mask(&expected.data, &self.masks),
-            frame::mask(&actual.data, &self.masks),
-        );
-        let mut fields = vnet_fields(expected.vnet, actual.vnet);
-        if a == b {
-            return fields;
-        }
-        let before = fields.len();
-        fields.extend(
-            frame::diff(&a, &b)
-                .into_iter()
-                .map(|field| FieldDifference {
-                    name: field.name.to_string(),
-                    expected: field.expected,
-                    actual: field.actual,
-                    bytes: Some((field.range.start, field.range.end)),
-                }),
-        );
-        if fields.len() == before {
-            fields.push(FieldDifference {
-                name: "bytes".to_owned(),
-                expected: lexis::raw_hex(&a),
-                actual: lexis::raw_hex(&b),
-                bytes: Some((0, b.len())),
-            });
-        }
-        fields
-    }
-
-    fn changed(&self, expected: &Entry, actual: &Entry, (frame, of): (usize, usize)) -> What {
-        let (
-            Entry::Frame {
-                frame: a,
-                vnet_len: a_len,
-                ..
-            },
-            Entry::Frame {
-                frame: b,
-                vnet_len: b_len,
-                tag,
-                ..
-            },
-        ) = (expected, actual)
-        else {
-            let name = "bytes".to_owned();
-            return What::Value {
-                name,
-                expected: shown(expected),
-                actual: shown(actual),
-            };
-        };
-        let mut fields = self.fields(a, b);
-        if a_len != b_len {
-            let text = |len: &Option<usize>| len.map_or("none".to_owned(), |len| len.to_string());
-            fields.push(beside("vnet_len", &text(a_len), &text(b_len)));
-        }
-        let trace = tag.and_then(|tag| self.trace(tag, a, &fields));
-        What::Frame {
-            frame,
-            of,
-            fields,
-            trace,
-        }
-    }
-
-    fn trace(
-        &self,
-        tag: Tag,
-        expected: &Frame,
-        fields: &[FieldDifference],
-    ) -> Option<super::Trace> {
-        let wrong: Vec<_> = fields
-            .iter()
-            .filter(|field| field.bytes.is_some())
-            .map(|field| field.name.as_str())
-            .collect();
-        if wrong.is_empty() {
-            return None;
-        }
-        trace::trace(self.transcript, tag, &expected.data, &wrong, &self.masks)
-    }
-
-    fn missing(&self, entry: &Entry, (frame, of): (usize, usize)) -> What {
-        let Entry::Frame {
-            frame: expected, ..
-        } = entry
-        else {
-            return gone(shown(entry), "nothing".to_owned());
-        };
-        let tag = trace::sent_as(self.transcript, &expected.data);
-        let fate = tag.and_then(|tag| trace::fate(self.transcript, tag));
-        What::Missing {
-            frame,
-            of,
-            summary: frame::summary(&expected.data),
-            fate,
-        }
-    }
-}
-
-fn extra(entry: &Entry, (frame, of): (usize, usize)) -> What {
-    match entry {
-        Entry::Frame { frame: actual, .. } => What::Extra {
-            frame,
-            of,
-            summary: frame::summary(&actual.data),
-        },
-        other => gone("nothing".to_owned(), shown(other)),
-    }
-}
-
-fn gone(expected: String, actual: String) -> What {
-    What::Value {
-        name: "bytes".to_owned(),
-        expected,
-        actual,
-    }
-}
-
-fn shown(entry: &Entry) -> String {
-    match entry {
-        Entry::Frame { frame, .. } => frame::summary(&frame.data),
-        Entry::Begun(size) => format!("the first {size} B of the next frame"),
-        Entry::Raw(bytes) => lexis::raw_hex(bytes),
-        Entry::Eof => "eof".to_owned(),
-    }
-}
-
-fn beside(name: &str, expected: &str, actual: &str) -> FieldDifference {
-    let (name, expected, actual) = (name.to_owned(), expected.to_owned(), actual.to_owned());
-    FieldDifference {
-        name,
-        expected,
-        actual,
-        bytes: None,
-    }
-}
-
-/// The header's fields by name; `VnetHdr` prints them all, in one order.
-fn vnet_fields(expected: VnetHdr, actual: VnetHdr) -> Vec<FieldDifference> {
-    let (a, b) = (expected.to_string(), actual.to_string());
-    let pairs = a.split(' ').zip(b.split(' ')).filter(|(a, b)| a != b);
-    let fields = pairs.filter_map(|(a, b)| {
-        let ((name, a), (_, b)) = (a.split_once('=')?, b.split_once('=')?);
-        Some(beside(&format!("vnet.{name}"), a, b))
-    });
-    fields.collect()
 }
 
 fn crashes(step: &StepView<'_>) -> String {
@@ -510,74 +304,4 @@ fn step_pairs(expected: &[&StepView<'_>], actual: &[&StepView<'_>]) -> Vec<Pair>
 fn entries_at<'v>(view: &View<'_>, step: &'v StepView<'_>, port: &PortId) -> &'v [Entry] {
     let position = view.ports.iter().position(|declared| declared.id == *port);
     position.map_or(&[], |position| step.entries[position].as_slice())
-}
-
-/// Missing entries that came in another place: the same key among the extra ones.
-fn moved(pairs: &[Pair], left: &[Key], right: &[Key]) -> BTreeMap<usize, usize> {
-    let mut moved = BTreeMap::new();
-    let mut extra: Vec<_> = pairs
-        .iter()
-        .filter(|pair| pair.0.is_none())
-        .filter_map(|pair| pair.1)
-        .collect();
-    for missing in pairs
-        .iter()
-        .filter(|pair| pair.1.is_none())
-        .filter_map(|pair| pair.0)
-    {
-        let frame = matches!(left[missing], Key::Frame(..));
-        if let Some(at) = extra
-            .iter()
-            .position(|b| frame && right[*b] == left[missing])
-        {
-            moved.insert(missing, extra.remove(at));
-        }
-    }
-    moved
-}
-
-/// Turns the place of an entry into the number of its frame.
-struct Places {
-    expected: Vec<usize>,
-    actual: Vec<usize>,
-}
-
-impl Places {
-    fn of(left: &[Entry], right: &[Entry]) -> Self {
-        Self {
-            expected: frame_numbers(left),
-            actual: frame_numbers(right),
-        }
-    }
-
-    fn expected(&self, index: usize) -> (usize, usize) {
-        (
-            self.expected[index],
-            self.expected.last().copied().unwrap_or(0),
-        )
-    }
-
-    fn actual(&self, index: usize) -> (usize, usize) {
-        (self.actual[index], self.actual.last().copied().unwrap_or(0))
-    }
-
-    fn moved(&self, from: usize, to: usize, entry: &Entry) -> What {
-        let (frame, of) = self.expected(from);
-        What::Moved {
-            frame,
-            of,
-            came: self.actual[to],
-            summary: shown(entry),
-        }
-    }
-}
-
-/// For each entry, how many frames there are up to it.
-fn frame_numbers(entries: &[Entry]) -> Vec<usize> {
-    let mut count = 0;
-    let counted = entries.iter().map(|entry| {
-        count += usize::from(matches!(entry, Entry::Frame { .. }));
-        count
-    });
-    counted.collect()
 }

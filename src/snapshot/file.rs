@@ -2,6 +2,7 @@ use std::{
     fs,
     io::{self, Write},
     path::{Path, PathBuf},
+    sync::atomic::{AtomicU64, Ordering},
 };
 
 use super::{SnapFile, SnapshotError};
@@ -68,15 +69,32 @@ pub(super) fn remove(path: &Path) -> Result<(), SnapshotError> {
     }
 }
 
+/// Holds off other writers of a directory's snapshots, of this process and of others, until it is
+/// dropped: what is pending is read, changed and written back. The lock is the directory's own
+/// (flock(2)), so nothing is left when a writer dies. Where a file system knows no locks there is
+/// none; a file is whole even so, but a proposal that another run makes in the same moment may be
+/// lost.
+#[must_use]
+pub(super) fn lock(file: &Path) -> Option<fs::File> {
+    let directory = file.parent().filter(|path| !path.as_os_str().is_empty());
+    let directory = fs::File::open(directory.unwrap_or(Path::new("."))).ok()?;
+    directory.lock().ok()?;
+    Some(directory)
+}
+
 /// Whether a file was left by a writer that was killed.
 pub(super) fn is_unfinished(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     name.starts_with('.') && name.contains(".snap") && name.ends_with(UNFINISHED)
 }
 
+/// A name that no other writer has, in this process or another.
 fn unfinished_path(path: &Path) -> PathBuf {
+    static WRITES: AtomicU64 = AtomicU64::new(0);
+    let write = WRITES.fetch_add(1, Ordering::Relaxed);
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    path.with_file_name(format!(".{name}.{}.{UNFINISHED}", std::process::id()))
+    let process = std::process::id();
+    path.with_file_name(format!(".{name}.{process}-{write}.{UNFINISHED}"))
 }
 
 /// A file that vanishes unless it was renamed.

@@ -55,6 +55,7 @@ impl PendingSection {
     /// # Errors
     /// When a file can't be read or written.
     pub fn accept(&self) -> Result<(), SnapshotError> {
+        let _held = file::lock(&self.snapshot);
         let pending = read(&pending_path(&self.snapshot))?;
         let Some(pending) = pending else {
             return Ok(());
@@ -85,6 +86,7 @@ impl PendingSection {
     /// # Errors
     /// When a file can't be read or written.
     pub fn reject(&self) -> Result<(), SnapshotError> {
+        let _held = file::lock(&self.snapshot);
         let pending = read(&pending_path(&self.snapshot))?;
         let Some(pending) = pending else {
             return Ok(());
@@ -107,6 +109,7 @@ impl Unreferenced {
         match self {
             Self::File(path) | Self::Unfinished(path) => file::remove(path),
             Self::Section { snapshot, section } => {
+                let _held = file::lock(snapshot);
                 let Some(mut file) = read(snapshot)? else {
                     return Ok(());
                 };

@@ -2,7 +2,7 @@ use std::path::{Path, PathBuf};
 
 use super::{
     Mismatch, ProbeTable, Rules, Section, SnapFile, SnapshotError, compare, compare_probes,
-    file::{pending_path, read, remove, snapshot_path, write},
+    file::{lock, pending_path, read, remove, snapshot_path, write},
     mismatch::{Difference, What},
     text,
 };
@@ -95,6 +95,10 @@ pub fn check(
 ) -> Result<Checked, SnapshotError> {
     let path = snapshot_path(scenario);
     let new_path = pending_path(&path);
+    let _held = match mode {
+        Mode::Check => None,
+        Mode::Pending | Mode::Accept => lock(&path),
+    };
     let reviewed = read(&path)?;
     let verdicts: Vec<_> = recorded
         .iter()

@@ -290,3 +290,44 @@ fn a_capture_file_that_changed_is_a_mismatch() {
     actual.steps[0].sent[0].frame = Frame::plain(tcp(1, 2));
     insta::assert_snapshot!(render(&differs(&expected, &actual)), @"the snapshot can't be used: line 3 of the section, '#1 a.pcap[3] sha=60d7d8101fed3bfc IPv4 10.0.0.1:4000 > 10.0.': frame 3 of a.pcap is not the reviewed one: its sha is 5330917610576fd8, not 60d7d8101fed3bfc");
 }
+
+#[test]
+fn the_fate_of_a_missing_frame_is_that_of_the_one_that_was_lost() {
+    let mut expected = receiving(&[tcp(1, 1), tcp(1, 1)]);
+    let again = sent(2, "hn0.guest", &tcp(1, 1));
+    expected.steps[0].sent.push(again);
+    let mut actual = expected.clone();
+    actual.steps[0].arrivals.pop();
+    let fate = |events: Vec<Event>| {
+        let mut actual = actual.clone();
+        actual.steps[0].events = events;
+        match differs(&expected, &actual).differences.remove(0).what {
+            What::Missing { fate, .. } => fate,
+            other => panic!("{other:?}"),
+        }
+    };
+    let seen = || EventKind::Seen {
+        direction: None,
+        data: tcp(1, 1).into(),
+    };
+    let dropped = || EventKind::Dropped(DropReason::Off);
+    assert_eq!(
+        fate(vec![
+            event(Some(1), "f0", seen()),
+            event(Some(2), "f1", dropped())
+        ]),
+        Some("dropped at f1 in step 5: off".into())
+    );
+    assert_eq!(
+        fate(vec![
+            event(Some(1), "f0", seen()),
+            event(Some(1), "c0", EventKind::Consumed)
+        ]),
+        Some("consumed by c0 in step 5".into())
+    );
+    assert_eq!(
+        fate(vec![event(Some(1), "f0", seen())]),
+        Some("last seen at f0 in step 5".into())
+    );
+    assert_eq!(fate(vec![]), None);
+}

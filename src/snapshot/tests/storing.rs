@@ -148,6 +148,24 @@ fn a_partial_run_touches_only_its_own_sections() {
 }
 
 #[test]
+fn cases_that_end_at_once_lose_nothing() {
+    let directory = TempDir::new().unwrap();
+    let names: Vec<_> = (0..8).map(|n| format!("n={n}")).collect();
+    let scenario = directory.path().join("queue.yaml");
+    std::thread::scope(|scope| {
+        for name in &names {
+            scope.spawn(|| {
+                let record = titled("note");
+                check(&scenario, &[recorded(name, &record)], &names, Mode::Pending).unwrap();
+            });
+        }
+    });
+    let waiting = pending(&[directory.path().to_owned()]).unwrap();
+    let sections: Vec<_> = waiting.iter().map(|section| section.section()).collect();
+    assert_eq!(sections, names);
+}
+
+#[test]
 fn a_match_keeps_the_reviewed_letters() {
     let directory = TempDir::new().unwrap();
     let mut record = titled("note");
