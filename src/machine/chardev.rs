@@ -211,6 +211,8 @@ impl Core {
                 match byte[0] {
                     ESCAPE => chardev.inbox.push_back((byte, tag)),
                     b'x' => {
+                        // What came before is with the filter already.
+                        while self.chardev_turn(key) {}
                         self.bytes_out(id, Bytes::from_static(b"QEMU: Terminated\n\r"), None);
                         return self.crash("QEMU: Terminated");
                     }
