@@ -50,6 +50,8 @@ pub(crate) struct Context<'a> {
     found: RefCell<Vec<Found>>,
     noted: Cell<usize>,
     captures: RefCell<BTreeMap<PathBuf, Packets>>,
+    /// A limit was passed and reported.
+    spent: Cell<bool>,
     frames: Cell<usize>,
     bytes: Cell<usize>,
 }
@@ -62,6 +64,7 @@ impl<'a> Context<'a> {
             found: RefCell::default(),
             noted: Cell::new(0),
             captures: RefCell::default(),
+            spent: Cell::new(false),
             frames: Cell::new(MAX_FRAMES),
             bytes: Cell::new(MAX_BYTES),
         }
@@ -118,15 +121,17 @@ impl<'a> Context<'a> {
 
     /// Takes frames and bytes from what the file may hold; says so once when there is no more.
     pub(crate) fn spend(&self, span: Span, frames: usize, bytes: usize) -> bool {
+        if self.spent.get() {
+            return false;
+        }
         let take = |left: &Cell<usize>, wanted: usize| {
             let rest = left.get().checked_sub(wanted);
             left.set(rest.unwrap_or(left.get()));
             rest.is_some()
         };
         if !take(&self.frames, frames) {
-            self.fault(
-                span,
-                Fault::TooMuch {
+            self.spent.set(true);
+            self.fault(span, Fault::TooMuch {
                     what: "the frames of all cases",
                     most: MAX_FRAMES,
                 },
@@ -134,9 +139,8 @@ impl<'a> Context<'a> {
             return false;
         }
         if !take(&self.bytes, bytes) {
-            self.fault(
-                span,
-                Fault::TooMuch {
+            self.spent.set(true);
+            self.fault(span, Fault::TooMuch {
                     what: "the bytes of all cases",
                     most: MAX_BYTES,
                 },

@@ -37,10 +37,7 @@ pub(crate) fn read(context: &Context<'_>, root: &Node) -> Vec<Axis> {
         return Vec::new();
     };
     let Some(entries) = entry.value.map().filter(|entries| !entries.is_empty()) else {
-        let reason = format!(
-            "expected a map from names to lists, found {}",
-            entry.value.shown()
-        );
+        let reason = format!("it is {}, not a map from names to lists", entry.value.shown());
         context.fault(
             entry.value.span,
             Fault::Matrix {

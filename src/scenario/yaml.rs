@@ -37,7 +37,6 @@ pub(crate) fn read(context: &Context<'_>) -> Option<Node> {
 fn options() -> serde_yaml::Options {
     serde_yaml::options! {
         budget: serde_yaml::budget! {
-            max_documents: 1,
             max_nodes: MAX_NODES,
             max_depth: MAX_DEPTH,
             max_total_scalar_bytes: MAX_BYTES,
@@ -115,17 +114,21 @@ fn syntax_fault(source: &Source, error: &serde_yaml::Error) -> Fault {
         | Yaml::AliasReplayLimitExceeded { .. }
         | Yaml::AliasExpansionLimitExceeded { .. }
         | Yaml::AliasReplayStackDepthExceeded { .. }
-        | Yaml::RecursiveReferencesRequireWeakTypes { .. } => Fault::Budget {
-            nodes: MAX_NODES,
-            depth: MAX_DEPTH,
-            reason: text,
-        },
+        | Yaml::RecursiveReferencesRequireWeakTypes { .. } => budget_fault(text),
+        // What happens inside an alias comes wrapped.
+        Yaml::AliasError { .. } if text.contains("limit") || text.contains("budget") => {
+            budget_fault(text)
+        }
         _ if text.contains("tag") => Fault::Tag { reason: text },
         _ => Fault::Syntax {
             help: syntax_help(line, &text),
             reason: text,
         },
     }
+}
+
+fn budget_fault(reason: String) -> Fault {
+    Fault::Budget { nodes: MAX_NODES, depth: MAX_DEPTH, reason }
 }
 
 /// What usually lies behind a syntax error.
