@@ -37,7 +37,7 @@ impl Files for Disk {
 /// Most frames that all cases of a file may send or expect together.
 const MAX_FRAMES: usize = 1_000_000;
 /// Most bytes of these frames and of everything written.
-const MAX_BYTES: usize = 256 << 20;
+const MAX_BYTES: usize = 64 << 20;
 /// Most different faults that are reported; the rest is usually an echo of the first.
 const MAX_FAULTS: usize = 100;
 
@@ -131,7 +131,9 @@ impl<'a> Context<'a> {
         };
         if !take(&self.frames, frames) {
             self.spent.set(true);
-            self.fault(span, Fault::TooMuch {
+            self.fault(
+                span,
+                Fault::TooMuch {
                     what: "the frames of all cases",
                     most: MAX_FRAMES,
                 },
@@ -140,7 +142,9 @@ impl<'a> Context<'a> {
         }
         if !take(&self.bytes, bytes) {
             self.spent.set(true);
-            self.fault(span, Fault::TooMuch {
+            self.fault(
+                span,
+                Fault::TooMuch {
                     what: "the bytes of all cases",
                     most: MAX_BYTES,
                 },

@@ -71,7 +71,8 @@ impl<'a> Fields<'a> {
             .filter_map(|entry| nearest(&entry.key, keys.names()))
             .collect();
         for key in keys.keys {
-            let is_there = fields.entry(key.name).is_some() || meant.iter().any(|name| name == key.name);
+            let is_there =
+                fields.entry(key.name).is_some() || meant.iter().any(|name| name == key.name);
             if key.required && !is_there {
                 context.fault(
                     node.span,
@@ -184,7 +185,9 @@ impl<'a> Fields<'a> {
     pub(crate) fn mac(&self, name: &str) -> Option<MacAddr> {
         let text = value::text(self.context, self.node(name)?)?;
         let reason = || format!("\"{}\" is not a MAC address", short(text));
-        text.parse().map_err(|_| self.bad(name, &reason(), MAC_HELP, code::BAD_MAC)).ok()
+        text.parse()
+            .map_err(|_| self.bad(name, &reason(), MAC_HELP, code::BAD_MAC))
+            .ok()
     }
 
     pub(crate) fn ipv4(&self, name: &str) -> Option<Ipv4Addr> {
@@ -256,7 +259,12 @@ pub(crate) fn nearest<'n>(
     let wanted = name.to_lowercase();
     let near = names
         .clone()
-        .map(|known| (strsim::damerau_levenshtein(&wanted, &known.to_lowercase()), known))
+        .map(|known| {
+            (
+                strsim::damerau_levenshtein(&wanted, &known.to_lowercase()),
+                known,
+            )
+        })
         .filter(|(distance, known)| *distance <= known.len().max(wanted.len()) / 3 + 1)
         .filter(|(distance, known)| *distance < known.chars().count())
         .min_by_key(|(distance, known)| (*distance, !known.starts_with(&wanted)))

@@ -15,7 +15,6 @@ mod node;
 mod value;
 mod yaml;
 
-
 #[cfg(test)]
 mod tests;
 

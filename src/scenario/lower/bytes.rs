@@ -10,9 +10,14 @@ use crate::scenario::{
 
 /// Text, `{hex}`, `{fill, len}`, `{u16}`, `{u32}`, or a list of these, one after the other.
 pub(super) fn lower(context: &Context<'_>, node: &Node) -> Option<Vec<u8>> {
-    let Some(nodes) = node.list() else { return piece(context, node) };
+    let Some(nodes) = node.list() else {
+        return piece(context, node);
+    };
     let pieces: Vec<Option<Vec<u8>>> = nodes.iter().map(|node| piece(context, node)).collect();
-    pieces.into_iter().collect::<Option<Vec<_>>>().map(|pieces| pieces.concat())
+    pieces
+        .into_iter()
+        .collect::<Option<Vec<_>>>()
+        .map(|pieces| pieces.concat())
 }
 
 fn piece(context: &Context<'_>, node: &Node) -> Option<Vec<u8>> {

@@ -337,7 +337,12 @@ fn check_pair(fields: &Fields<'_>, half: &Half, other: &Half, third: bool) {
         )
     };
     let fault = Fault::Join { reason, help };
-    fields.context().fault_with(half.chardev.span, fault, other.chardev.span, "the first one");
+    fields.context().fault_with(
+        half.chardev.span,
+        fault,
+        other.chardev.span,
+        "the first one",
+    );
 }
 
 fn no_far_end(fields: &Fields<'_>, half: &Half) {

@@ -36,7 +36,11 @@ pub(super) fn lower(context: &Context<'_>, node: &Node) -> Option<Spec> {
             ..Spec::default()
         });
     }
-    if !LAYERS.into_iter().chain(["payload"]).any(|key| map.has(key)) {
+    if !LAYERS
+        .into_iter()
+        .chain(["payload"])
+        .any(|key| map.has(key))
+    {
         if map.entries().iter().any(|entry| entry.key != "vnet_hdr") {
             return None;
         }
