@@ -15,6 +15,9 @@ mod node;
 mod value;
 mod yaml;
 
+#[cfg(test)]
+mod tests;
+
 pub use case::{
     Bridge, BridgePort, Burst, Case, Chardev, ChardevFar, ExpectError, Expectation, Expectations,
     ExpectedFrames, KnownBug, Link, LinkEnd, LinkSet, Netdev, NetdevType, Nic, Object, ObjectForm,
