@@ -24,7 +24,7 @@ pub(crate) fn empty() -> Case {
         text: String::new(),
     };
     Case {
-        id: "kernel".into_case(),
+        id: "kernel".into(),
         matrix: Vec::new(),
         source: Arc::new(source),
         description: String::new(),
@@ -43,16 +43,6 @@ pub(crate) fn empty() -> Case {
         expect: Expectations::default(),
         snapshot: SnapshotRules::default(),
         known_bug: None,
-    }
-}
-
-trait IntoCase {
-    fn into_case(self) -> tapwright::base::CaseId;
-}
-
-impl IntoCase for &str {
-    fn into_case(self) -> tapwright::base::CaseId {
-        self.into()
     }
 }
 
@@ -116,47 +106,39 @@ pub(crate) struct Seen {
 impl Seen {
     /// Frames for a TAP's guest.
     pub(crate) fn to_guest(&self, id: &str) -> Vec<&Frame> {
-        let pick = |carried| match carried {
-            &Carried::ToGuest {
-                ref netdev,
-                ref frame,
-            } if netdev.as_str() == id => Some(frame),
+        self.pick(|carried| match carried {
+            Carried::ToGuest { netdev, frame } if netdev.as_str() == id => Some(frame),
             _ => None,
-        };
-        self.carried.iter().filter_map(pick).collect()
+        })
     }
 
     /// Frames at a host port or link end.
     pub(crate) fn at(&self, name: &str) -> Vec<&Frame> {
-        let pick = |carried| match carried {
-            &Carried::ToHost {
-                ref port,
-                ref frame,
-            } if port.as_str() == name => Some(frame),
+        self.pick(|carried| match carried {
+            Carried::ToHost { port, frame } if port.as_str() == name => Some(frame),
             _ => None,
-        };
-        self.carried.iter().filter_map(pick).collect()
+        })
     }
 
     /// Frames at the machine's socket.
     pub(crate) fn captured(&self, wanted: Direction) -> Vec<&Frame> {
-        let pick = |carried| match carried {
-            &Carried::Captured {
-                direction,
-                ref frame,
-                ..
-            } if direction == wanted => Some(frame),
+        self.pick(|carried| match carried {
+            Carried::Captured {
+                direction, frame, ..
+            } if *direction == wanted => Some(frame),
             _ => None,
-        };
-        self.carried.iter().filter_map(pick).collect()
+        })
     }
 
     /// What was said.
     pub(crate) fn said(&self) -> Vec<&Event> {
-        let pick = |carried| match carried {
-            &Carried::Said(ref event) => Some(event),
+        self.pick(|carried| match carried {
+            Carried::Said(event) => Some(event),
             _ => None,
-        };
+        })
+    }
+
+    fn pick<'a, T>(&'a self, pick: impl Fn(&'a Carried) -> Option<&'a T>) -> Vec<&'a T> {
         self.carried.iter().filter_map(pick).collect()
     }
 

@@ -327,3 +327,34 @@ fn is_multicast_report(carried: &Carried) -> bool {
         && at(54..56) == Some(&[58, 0])
         && matches!(at(62..63), Some([131 | 132]))
 }
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::is_multicast_report;
+    use crate::{backend::builtin::Carried, base::Frame};
+
+    /// As captured on Linux 6.18, up to the ICMPv6 header.
+    fn report(kind: u8, next: u8) -> Vec<u8> {
+        let ethernet = [0x33, 0x33, 0xff, 0, 0, 1, 0x02, 0, 0, 0, 0, 1, 0x86, 0xdd];
+        let ip = [0x60, 0, 0, 0, 0, 32, next, 1];
+        let hop_by_hop = [58, 0, 5, 2, 0, 0, 1, 0];
+        [&ethernet[..], &ip, &[0; 32], &hop_by_hop, &[kind, 0]].concat()
+    }
+
+    #[rstest]
+    #[case::report(report(131, 0), true)]
+    #[case::done(report(132, 0), true)]
+    #[case::query(report(130, 0), false)]
+    #[case::no_hop_by_hop(report(131, 58), false)]
+    #[case::cut_off(report(131, 0)[..62].to_vec(), false)]
+    #[case::empty(Vec::new(), false)]
+    fn reports(#[case] data: Vec<u8>, #[case] expected: bool) {
+        let carried = Carried::ToGuest {
+            netdev: "hn0".into(),
+            frame: Frame::plain(data),
+        };
+        assert_eq!(is_multicast_report(&carried), expected);
+    }
+}

@@ -6,6 +6,7 @@
 //! nothing, and packet sockets are closed on threads of their own.
 
 mod carrier;
+mod cidr;
 mod expected;
 mod network;
 mod place;
@@ -15,7 +16,8 @@ mod source;
 mod topology;
 
 pub use carrier::NetnsCarrier;
-pub use network::{Cidr, Network, NetworkError};
+pub use cidr::Cidr;
+pub use network::{Network, NetworkError, VethEnd};
 pub use probe::{probe, unavailable};
 
 use super::{Backend, BackendError, Capabilities, World, builtin::BuiltinWorld};

@@ -11,10 +11,11 @@ use rtnetlink::{
     RouteMessageBuilder, new_multicast_connection,
     packet_route::{
         address::{AddressAttribute, AddressFlags, AddressMessage},
-        link::{BridgeStpState, LinkAttribute, LinkMessage},
+        link::{BridgeStpState, InfoData, InfoVeth, LinkAttribute, LinkMessage},
     },
 };
 
+use super::cidr::Cidr;
 use crate::{backend::BackendError, base::MacAddr, sys::InterfaceName};
 
 /// What the kernel was asked to do with an interface, and refused.
@@ -39,28 +40,8 @@ impl From<NetworkError> for io::Error {
     }
 }
 
-/// An address with the length of its network's prefix: `10.0.0.1/24`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Cidr {
-    /// The address.
-    pub address: IpAddr,
-    /// Bits of the network.
-    pub prefix: u8,
-}
-
-impl Cidr {
-    /// Reads `ADDRESS/BITS`; an address alone is a network of its own.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        let (address, prefix) = text
-            .split_once('/')
-            .map_or((text, None), |(a, p)| (a, Some(p)));
-        let address: IpAddr = address.parse().ok()?;
-        let longest = if address.is_ipv4() { 32 } else { 128 };
-        let prefix = prefix.map_or(Some(longest), |text| text.parse().ok())?;
-        (prefix <= longest).then_some(Self { address, prefix })
-    }
-}
+/// The name of one end of a pair, and the namespace it is born in; none for the connection's own.
+pub type VethEnd<'a> = (&'a InterfaceName, Option<BorrowedFd<'a>>);
 
 /// How long the kernel may take to carry a change of links out. Its rate limit for such changes is
 /// one second (Linux 6.18 `net/core/link_watch.c`).
@@ -133,12 +114,17 @@ impl Network {
         Ok(message.header.index)
     }
 
-    /// Makes a pair of joined interfaces, both down.
+    /// Makes a pair of joined interfaces, both down, each in its namespace; none for this one. Born
+    /// there, since a move waits for all processors.
     ///
     /// # Errors
     /// EEXIST when a name is taken.
-    pub fn add_veth(&self, a: &InterfaceName, b: &InterfaceName) -> Result<(), NetworkError> {
-        let message = LinkVeth::new(a.as_str(), b.as_str()).down().build();
+    pub fn add_veth(&self, ends: [VethEnd<'_>; 2]) -> Result<(), NetworkError> {
+        let [(a, a_namespace), (b, b_namespace)] = ends;
+        let peer = born_in(LinkUnspec::new_with_name(b.as_str()), b_namespace).build();
+        let message = born_in(LinkVeth::new(a.as_str(), b.as_str()), a_namespace)
+            .set_info_data(InfoData::Veth(InfoVeth::Peer(peer)))
+            .build();
         self.run(
             format!("veth {a} and {b}"),
             self.handle.link().add(message).execute(),
@@ -171,17 +157,6 @@ impl Network {
             "bridge port",
             LinkUnspec::new_with_index(index).controller(bridge).build(),
         )
-    }
-
-    /// Moves an interface, down, to another namespace.
-    ///
-    /// # Errors
-    /// EEXIST when its name is taken there.
-    pub fn move_to(&self, index: u32, namespace: BorrowedFd<'_>) -> Result<(), NetworkError> {
-        let message = LinkUnspec::new_with_index(index)
-            .setns_by_fd(namespace.as_raw_fd())
-            .build();
-        self.set("move to another namespace", message)
     }
 
     /// Sets what an interface has from birth: its address, the longest payload in bytes, and how
@@ -380,6 +355,16 @@ fn failed(what: String, error: rtnetlink::Error) -> NetworkError {
     NetworkError { what, source }
 }
 
+fn born_in<T>(
+    message: LinkMessageBuilder<T>,
+    namespace: Option<BorrowedFd<'_>>,
+) -> LinkMessageBuilder<T> {
+    match namespace {
+        Some(namespace) => message.setns_by_fd(namespace.as_raw_fd()),
+        None => message,
+    }
+}
+
 fn is_tentative(address: &AddressMessage) -> bool {
     address.attributes.iter().any(|attribute| {
         matches!(attribute, AddressAttribute::Flags(flags) if flags.contains(AddressFlags::Tentative))
@@ -390,36 +375,5 @@ fn not_ready(waiting: &[String], kind: io::ErrorKind) -> NetworkError {
     NetworkError {
         what: format!("not ready: {}", waiting.join(", ")),
         source: kind.into(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use rstest::rstest;
-
-    use super::Cidr;
-
-    #[rstest]
-    #[case("10.0.0.1/24", "10.0.0.1", 24)]
-    #[case("10.0.0.1", "10.0.0.1", 32)]
-    #[case("fd00::1/64", "fd00::1", 64)]
-    #[case("fd00::1", "fd00::1", 128)]
-    fn reads(#[case] text: &str, #[case] address: &str, #[case] prefix: u8) {
-        assert_eq!(
-            Cidr::parse(text),
-            Some(Cidr {
-                address: address.parse().unwrap(),
-                prefix
-            })
-        );
-    }
-
-    #[rstest]
-    #[case("10.0.0.1/33")]
-    #[case("fd00::1/129")]
-    #[case("10.0.0/24")]
-    #[case("10.0.0.1/")]
-    fn refuses(#[case] text: &str) {
-        assert_eq!(Cidr::parse(text), None);
     }
 }

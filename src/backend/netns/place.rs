@@ -1,4 +1,7 @@
-use std::{io, os::fd::AsFd};
+use std::{
+    io,
+    os::fd::{AsFd, BorrowedFd},
+};
 
 use super::{
     network::{Network, NetworkError},
@@ -99,19 +102,20 @@ impl Places {
         }
     }
 
-    /// Moves an interface from the own namespace.
-    pub(super) fn move_to(
-        &mut self,
-        name: &InterfaceName,
-        place: Place,
+    /// Makes a pair of joined interfaces, each in its place.
+    pub(super) fn add_veth(
+        &self,
+        [(a, a_place), (b, b_place)]: [(&InterfaceName, Place); 2],
     ) -> Result<(), BackendError> {
-        let Place::Extra(at) = place else {
-            return Ok(());
-        };
-        let namespace = self.extra.get(at).ok_or_else(|| closed("a namespace"))?;
         let network = self.own.as_ref().ok_or_else(|| closed("netlink"))?;
-        network.move_to(network.index(name)?, namespace.as_fd())?;
-        Ok(())
+        Ok(network.add_veth([(a, self.descriptor(a_place)), (b, self.descriptor(b_place))])?)
+    }
+
+    fn descriptor(&self, place: Place) -> Option<BorrowedFd<'_>> {
+        match place {
+            Place::Own => None,
+            Place::Extra(at) => self.extra.get(at).map(Namespace::as_fd),
+        }
     }
 
     /// Ends the connection, then removes the names of the extra namespaces.

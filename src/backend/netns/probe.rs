@@ -42,7 +42,10 @@ fn try_all(isolated: &Isolated) -> Result<Capabilities, BackendError> {
         .and_then(|index| PacketSocket::open(isolated, index, PacketOptions::default()))
         .map_err(|error| refused(&error, "CAP_NET_RAW is needed; run as root"))?;
     has.push("af-packet");
-    if network.add_veth(&named("veth0")?, &named("veth1")?).is_ok() {
+    if network
+        .add_veth([(&named("veth0")?, None), (&named("veth1")?, None)])
+        .is_ok()
+    {
         has.push("veth");
     }
     if network.add_bridge(&named("br0")?).is_ok() {

@@ -226,11 +226,11 @@ impl TapPort {
 
     pub(super) fn take_errors(&mut self, said: &mut Vec<Carried>) -> io::Result<()> {
         self.recorder.take_error()?;
-        if let Some(machine) = &self.machine {
-            if let Some(error) = machine.take_error()? {
-                said.push(socket_error(Place::Tap(self.netdev.clone()), &error));
-            }
-        }
+        let waiting = self
+            .machine
+            .as_ref()
+            .map_or(Ok(None), PacketSocket::take_error)?;
+        said.extend(waiting.map(|error| socket_error(Place::Tap(self.netdev.clone()), &error)));
         Ok(())
     }
 

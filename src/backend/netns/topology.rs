@@ -1,8 +1,9 @@
 use std::{collections::BTreeMap, io, net::IpAddr};
 
 use super::{
+    cidr::Cidr,
     expected::Expected,
-    network::{Cidr, NetworkError},
+    network::NetworkError,
     place::{Place, Places},
 };
 use crate::{
@@ -237,13 +238,16 @@ impl Topology {
     fn build_link(&mut self, number: usize, link: &Link) -> Result<[InterfaceId; 2], BackendError> {
         let [a, b] = &link.ends;
         let names = [link_end_name(number, 0, a)?, link_end_name(number, 1, b)?];
+        let places = [
+            self.places.of(a.netns.as_deref())?,
+            self.places.of(b.netns.as_deref())?,
+        ];
         self.places
-            .network(Place::Own, |network| network.add_veth(&names[0], &names[1]))?;
+            .add_veth([(&names[0], places[0]), (&names[1], places[1])])?;
         let first = self.interfaces.len();
         let ids = [InterfaceId(first), InterfaceId(first + 1)];
-        for ((end, name), peer) in link.ends.iter().zip(names).zip([ids[1], ids[0]]) {
-            let place = self.places.of(end.netns.as_deref())?;
-            self.places.move_to(&name, place)?;
+        let ends = link.ends.iter().zip(names).zip(places);
+        for (((end, name), place), peer) in ends.zip([ids[1], ids[0]]) {
             let shape = Some((end.mac, end.mtu));
             let id = self.add(name, place, Kind::Veth { peer }, shape)?;
             self.by_port.insert(end.port.clone(), id);
