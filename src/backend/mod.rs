@@ -12,5 +12,6 @@ pub use api::{
     Action, Backend, BackendError, Capabilities, Deadline, Missing, Observations, Residue, Settled,
     World,
 };
+pub use netns::Netns;
 pub use sim::Sim;
 pub use title::{Title, object_title, qmp_title};

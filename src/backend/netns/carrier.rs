@@ -233,9 +233,9 @@ impl Carrier for NetnsCarrier {
         self.read_sockets(arrived)
     }
 
-    fn wait(&mut self, until: Instant) -> io::Result<()> {
+    fn wait(&mut self, until: Instant) -> io::Result<bool> {
         if !self.early.is_empty() {
-            return Ok(());
+            return Ok(true);
         }
         let mut waiting: Vec<PollFd<'_>> =
             self.descriptors().map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
@@ -243,7 +243,7 @@ impl Carrier for NetnsCarrier {
         let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
         match poll(&mut waiting, timeout) {
             // A signal is something that may have arrived.
-            Ok(_) | Err(Errno::EINTR) => Ok(()),
+            Ok(_) | Err(Errno::EINTR) => Ok(true),
             Err(errno) => Err(errno.into()),
         }
     }

@@ -5,6 +5,7 @@
 //! the kernel in the background: TAPs are persistent, so that closing their descriptors waits for
 //! nothing, and packet sockets are closed on threads of their own.
 
+mod backend;
 mod carrier;
 mod expected;
 mod network;
@@ -14,6 +15,7 @@ mod reason;
 mod source;
 mod topology;
 
+pub use backend::Netns;
 pub use carrier::NetnsCarrier;
 pub use network::{Cidr, Network, NetworkError};
 pub use probe::{probe, unavailable};
