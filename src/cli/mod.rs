@@ -1,3 +1,101 @@
 //! The command line: one file for each command. Nothing imports it.
 
+mod check;
+mod ci;
+mod error;
+mod explain;
+mod lanes;
+mod list;
+mod output;
 pub mod review;
+mod run;
+mod suite;
+
+use std::ffi::OsString;
+
+use clap::{ColorChoice, Parser, Subcommand};
+
+use crate::{diag::Report, runner::Exit};
+
+pub use error::{CliError, EXPLANATIONS};
+
+/// Declarative tests for QEMU-style packet redirectors.
+#[derive(Debug, Parser)]
+#[command(name = "tapwright", version, about)]
+struct Cli {
+    /// When to use colours
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    color: ColorChoice,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run scenarios and compare what comes out with their snapshots
+    Run(run::RunArgs),
+    /// Check scenarios without running them: the language, and what QEMU would refuse
+    Check(check::CheckArgs),
+    /// List cases
+    List(list::ListArgs),
+    /// Say what a code of a diagnostic means
+    Explain(explain::ExplainArgs),
+    /// Review pending snapshots
+    Review(review::ReviewArgs),
+}
+
+/// Why a command ended early: what is wrong, and the exit that goes with it.
+#[derive(Debug)]
+struct Stop {
+    exit: Exit,
+    reports: Vec<Report>,
+}
+
+impl Stop {
+    fn invalid(reports: Vec<Report>) -> Self {
+        Self { exit: Exit::Invalid, reports }
+    }
+}
+
+/// Carries out a command line, its first word the program's name. To be called before any thread is
+/// started: a command may have to move the process into namespaces of its own.
+#[must_use]
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Where standard error is closed nobody can be told.
+            drop(error.print());
+            return if error.use_stderr() { Exit::Invalid } else { Exit::Success };
+        }
+    };
+    output::color(cli.color);
+    let done = match &cli.command {
+        Command::Run(args) => run::run(args),
+        Command::Check(args) => check::run(args),
+        Command::List(args) => list::run(args),
+        Command::Explain(args) => explain::run(args),
+        Command::Review(args) => output::review(args),
+    };
+    done.unwrap_or_else(|stop| {
+        output::reports(&stop.reports);
+        stop.exit
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::Cli;
+
+    #[test]
+    fn the_arguments_are_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_help_names_every_command() {
+        insta::assert_snapshot!(Cli::command().term_width(100).render_help());
+    }
+}

@@ -2,7 +2,7 @@ use std::{io, path::PathBuf};
 
 use crate::{
     capture::WriteError,
-    diag::{Code, Diagnose, Report},
+    diag::{Code, Diagnose, Explanation, Report},
 };
 
 /// Why a run can't begin, or what it could not leave behind.
@@ -59,6 +59,42 @@ pub enum RunnerError {
         source: WriteError,
     },
 }
+
+/// What the codes of this part mean.
+pub const EXPLANATIONS: &[Explanation] = &[
+    Explanation {
+        code: Code("TW-E011"),
+        title: "no such path",
+        text: "A path on the command line names no file and no directory. Paths are relative to \
+               the working directory; without any, `scenarios` is taken, or else the working \
+               directory.",
+    },
+    Explanation {
+        code: Code("TW-E012"),
+        title: "a path can't be read",
+        text: "A file or directory is there and the system refuses to read it. Nothing is run, \
+               because a suite with a hole in it would pass.",
+    },
+    Explanation {
+        code: Code("TW-E013"),
+        title: "not a scenario file",
+        text: "A file that is named on the command line must end in .yaml or .yml. Directories are \
+               searched for such files; everything else in them is passed over.",
+    },
+    Explanation {
+        code: Code("TW-E014"),
+        title: "two scenarios of one name",
+        text: "A scenario is named by its path below the suite's root, without its extension: so \
+               `a.yaml` beside `a.yml`, or files of one name from two suites, can't be told apart \
+               in reports, shards and captures.",
+    },
+    Explanation {
+        code: Code("TW-E015"),
+        title: "a capture can't be written",
+        text: "Each run leaves a pcapng of its case below --out. It is written beside its place \
+               and renamed, so an earlier one is still whole. The case itself is not affected.",
+    },
+];
 
 impl Diagnose for RunnerError {
     fn report(&self) -> Report {

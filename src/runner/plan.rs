@@ -53,14 +53,9 @@ pub struct Facts {
 
 impl Facts {
     fn of(number: usize, scenario: &Scenario) -> Self {
-        let section = |case: &Case| snapshot::section_name(&case.id).to_owned();
         Self {
             number,
-            sections: if scenario.probes {
-                vec![snapshot::PROBES.to_owned()]
-            } else {
-                scenario.cases.iter().map(section).collect()
-            },
+            sections: sections(scenario),
             probes: scenario.probes.then_some(scenario.cases.len()),
             profile: scenario
                 .cases
@@ -69,6 +64,15 @@ impl Facts {
                 .unwrap_or_default(),
         }
     }
+}
+
+/// Every section that a scenario's snapshot file has, in order.
+#[must_use]
+pub fn sections(scenario: &Scenario) -> Vec<String> {
+    if scenario.probes {
+        return vec![snapshot::PROBES.to_owned()];
+    }
+    scenario.cases.iter().map(|case| snapshot::section_name(&case.id).to_owned()).collect()
 }
 
 /// The cases of the scenarios that are selected, in order, under another profile where one is given.

@@ -5,6 +5,7 @@
 //! the kernel in the background: TAPs are persistent, so that closing their descriptors waits for
 //! nothing, and packet sockets are closed on threads of their own.
 
+mod backend;
 mod carrier;
 mod cidr;
 mod expected;
@@ -15,6 +16,7 @@ mod reason;
 mod source;
 mod topology;
 
+pub use backend::Netns;
 pub use carrier::NetnsCarrier;
 pub use cidr::Cidr;
 pub use network::{Network, NetworkError, VethEnd};

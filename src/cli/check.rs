@@ -1,0 +1,151 @@
+use serde_json::json;
+
+use super::{
+    Stop,
+    output::{self, Format},
+    suite::SuiteArgs,
+};
+use crate::{
+    backend::{Action, Backend, BackendError, Sim},
+    diag::{Code, Report},
+    record::{Answer, CommandError, Outcome},
+    report,
+    runner::{self, Exit},
+    scenario::{Case, ExpectError, Object},
+};
+
+/// Checks scenarios without running them.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct CheckArgs {
+    #[command(flatten)]
+    suite: SuiteArgs,
+    /// How to print
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    format: Format,
+}
+
+pub(super) fn run(args: &CheckArgs) -> Result<Exit, Stop> {
+    let scenarios = match args.suite.load() {
+        Ok(scenarios) => scenarios,
+        Err(stop) if args.format == Format::Json => return told(&stop.reports, args.format),
+        Err(stop) => return Err(stop),
+    };
+    let cases = runner::select(&scenarios, &args.suite.selection(), None);
+    if cases.is_empty() {
+        return Ok(Exit::NothingSelected);
+    }
+    let mut reports = Vec::new();
+    let mut unchecked = Vec::new();
+    for planned in &cases {
+        match dry_run(&planned.case) {
+            Ok(found) => merge(&mut reports, found),
+            Err(BackendError::Case(report)) => merge(&mut reports, vec![*report]),
+            Err(error) => unchecked.push((planned.case.id.clone(), error.to_string())),
+        }
+    }
+    if !reports.is_empty() {
+        return told(&reports, args.format);
+    }
+    let text: String = match args.format {
+        Format::Human => unchecked
+            .iter()
+            .map(|(case, reason)| format!("{case}: its objects were not tried: {reason}\n"))
+            .chain([format!("{} checked\n", counted(cases.len(), "case"))])
+            .collect(),
+        Format::Json => unchecked
+            .iter()
+            .map(|(case, reason)| {
+                json!({ "type": "not-tried", "case": case.as_str(), "reason": reason })
+            })
+            .chain([json!({ "type": "checked", "cases": cases.len() })])
+            .map(|line| format!("{line}\n"))
+            .collect(),
+    };
+    output::print(&text)?;
+    Ok(Exit::Success)
+}
+
+fn counted(number: usize, word: &str) -> String {
+    format!("{number} {word}{}", if number == 1 { "" } else { "s" })
+}
+
+/// Reports on standard output as JSON, else where diagnostics go.
+fn told(reports: &[Report], format: Format) -> Result<Exit, Stop> {
+    if format == Format::Human {
+        return Err(Stop::invalid(reports.to_vec()));
+    }
+    let line = |one| format!("{}\n", report::diagnostic(one));
+    output::print(&reports.iter().map(line).collect::<String>())?;
+    Ok(Exit::Invalid)
+}
+
+/// The cases of a matrix usually have their faults in common.
+fn merge(reports: &mut Vec<Report>, found: Vec<Report>) {
+    for report in found {
+        if !reports.contains(&report) {
+            reports.push(report);
+        }
+    }
+}
+
+/// Creates the case's objects in memory and reports what comes otherwise than the scenario says.
+/// Probes, and what a known bug is about, are data: any answer is right.
+fn dry_run(case: &Case) -> Result<Vec<Report>, BackendError> {
+    let mut world = Sim.open(case)?;
+    let mut reports = Vec::new();
+    for object in &case.objects {
+        let answer = world.act(Action::ObjectAdd(object))?;
+        world.settle(crate::backend::Deadline(None))?;
+        let expected = object.id.as_ref().and_then(|id| {
+            let errors = &case.expect.errors;
+            errors.iter().find(|(expected, _)| expected == id).map(|(_, error)| error)
+        });
+        let free = case.known_bug.is_some() || (case.steps.is_empty() && expected.is_none());
+        if let Some(answer) = answer
+            && !free
+        {
+            reports.extend(judge(case, object, &answer, expected));
+        }
+    }
+    Ok(reports)
+}
+
+fn judge(
+    case: &Case,
+    object: &Object,
+    answer: &Answer,
+    expected: Option<&ExpectError>,
+) -> Option<Report> {
+    let refusal = match &answer.outcome {
+        Outcome::Refused(error) => Some(error.clone()),
+        Outcome::Aborts(abort) => {
+            Some(CommandError { class: "CRASH".to_owned(), desc: abort.assertion.clone() })
+        }
+        Outcome::Done(_) | Outcome::Unanswered => None,
+    };
+    let profile = &case.profile;
+    match (expected, refusal) {
+        (None, None) => None,
+        (None, Some(error)) => Some(
+            Report::error(Code("TW-R001"), error.desc)
+                .at(&case.source, object.span, format!("{profile} refuses this object"))
+                .with_help("where this is meant, say so: expect: {error: {ID: text}}"),
+        ),
+        // A later step may be what is refused.
+        (Some(_), None) if !case.steps.is_empty() => None,
+        (Some(expected), None) => Some(
+            Report::error(Code("TW-R002"), "the object is not refused")
+                .at(&case.source, expected.span, format!("{profile} was to say this"))
+                .at(&case.source, object.span, "and creates the object"),
+        ),
+        (Some(expected), Some(error)) => {
+            let fits = expected.desc == error.desc
+                && expected.class.as_ref().is_none_or(|class| *class == error.class);
+            (!fits).then(|| {
+                Report::error(Code("TW-R002"), "the object is refused with another text")
+                    .at(&case.source, expected.span, "expected")
+                    .at(&case.source, object.span, format!("{profile} says: {error}"))
+            })
+        }
+    }
+}

@@ -1,0 +1,112 @@
+use std::io;
+
+use crate::{
+    diag::{Code, Diagnose, Explanation, Report},
+    sys::IsolationError,
+};
+
+/// What a command can't do, beside what its parts say themselves.
+#[derive(Debug, thiserror::Error)]
+pub enum CliError {
+    /// The process can't be isolated, so nothing that touches interfaces can run.
+    #[error("the netns backend can't run here: {0}")]
+    Isolation(#[from] IsolationError),
+    /// A backend can do nothing here.
+    #[error("{reason}")]
+    Unavailable {
+        /// Which, and why.
+        reason: String,
+        /// How to repair it.
+        remedy: Option<String>,
+    },
+    /// The system refused something that every run needs.
+    #[error("{what}: {source}")]
+    System {
+        /// What was tried.
+        what: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Snapshots would be written in CI.
+    #[error("--accept writes snapshots, and CI never does")]
+    AcceptInCi,
+    /// A backend would be compared with itself.
+    #[error("--agree compares backends: it needs two different ones")]
+    AgreeWithItself,
+    /// No code of this name.
+    #[error("there is no code '{0}'")]
+    NoSuchCode(String),
+}
+
+/// What the codes of this part mean.
+pub const EXPLANATIONS: &[Explanation] = &[
+    Explanation {
+        code: Code("TW-E001"),
+        title: "this machine can't run the backend",
+        text: "The netns backend builds real TAPs in private namespaces. It needs root, or user \
+               namespaces together with a /dev/net/tun that you may open. The message says what \
+               was refused; the help says how to allow it. `--backend sim` needs no privileges \
+               and runs the same objects in memory.",
+    },
+    Explanation {
+        code: Code("TW-E002"),
+        title: "the system refused something that every run needs",
+        text: "A pipe, a signal handler or the terminal was refused. Most often the process has \
+               too few file descriptors left: raise `ulimit -n`, or lower --jobs.",
+    },
+    Explanation {
+        code: Code("TW-E003"),
+        title: "--accept in CI",
+        text: "A snapshot says what a person reviewed, so CI never writes one: where the \
+               environment variable CI is set, --accept is refused. Accept on your own machine \
+               and commit the file, or unset CI for this one command.",
+    },
+    Explanation {
+        code: Code("TW-E004"),
+        title: "no such code",
+        text: "A code is `TW-`, a letter and three digits, as the diagnostics print it: S for \
+               scenarios, R for redirectors and other objects, N for the network, P for packets \
+               and snapshots, E for the environment.",
+    },
+    Explanation {
+        code: Code("TW-E005"),
+        title: "--agree with fewer than two backends",
+        text: "`--agree sim,netns` runs every case on each backend and compares what can be \
+               observed. One backend agrees with itself always; to look for cases that pass only \
+               sometimes, use --repeat.",
+    },
+    Explanation {
+        code: Code("TW-R001"),
+        title: "an object is refused",
+        text: "This QEMU refuses the object as it is written, with the text that is shown. If \
+               that is what the scenario wants to show, say so: `expect: {error: {ID: text}}`. \
+               Otherwise change the object; another `profile` may allow it.",
+    },
+    Explanation {
+        code: Code("TW-R002"),
+        title: "an object is not refused as expected",
+        text: "The scenario expects an error when this object is created, and this QEMU creates \
+               it, or refuses it with another text. The texts are compared letter for letter; \
+               they differ between versions of QEMU.",
+    },
+];
+
+impl Diagnose for CliError {
+    fn report(&self) -> Report {
+        let (code, help) = match self {
+            Self::Isolation(error) => ("TW-E001", Some(error.remedy())),
+            Self::Unavailable { remedy, .. } => ("TW-E001", remedy.as_deref()),
+            Self::System { .. } => ("TW-E002", Some("look at the limits of the process: ulimit -a")),
+            Self::AcceptInCi => {
+                ("TW-E003", Some("accept where you review, or unset CI for this command"))
+            }
+            Self::AgreeWithItself => ("TW-E005", Some("name two: --agree sim,netns")),
+            Self::NoSuchCode(_) => ("TW-E004", Some("copy the code from a diagnostic: TW-S001")),
+        };
+        let report = Report::error(Code(code), self.to_string());
+        match help {
+            Some(help) => report.with_help(help),
+            None => report,
+        }
+    }
+}

@@ -1,0 +1,73 @@
+use super::{CliError, Stop, output};
+use crate::{
+    diag::{Diagnose, Explanation},
+    runner::{self, Exit},
+    scenario, snapshot,
+};
+
+/// Says what a code means.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct ExplainArgs {
+    /// As a diagnostic prints it: TW-S001
+    code: String,
+}
+
+/// Columns of an explanation.
+const WIDTH: usize = 80;
+
+pub(super) fn run(args: &ExplainArgs) -> Result<Exit, Stop> {
+    let code = args.code.to_uppercase();
+    let tables = [scenario::EXPLANATIONS, runner::EXPLANATIONS, super::EXPLANATIONS];
+    let text = match Explanation::find(&tables, &code) {
+        Some(row) => Some(format!("{}: {}\n\n{}", row.code, row.title, wrapped(row.text))),
+        None => snapshot::EXPLANATIONS
+            .iter()
+            .find(|(known, _)| *known == code)
+            .map(|(known, text)| format!("{known}\n\n{}", wrapped(text))),
+    };
+    match text {
+        Some(text) => output::print(&text).map(|()| Exit::Success),
+        None => Err(Stop::invalid(vec![CliError::NoSuchCode(args.code.clone()).report()])),
+    }
+}
+
+/// The paragraph in lines of at most [`WIDTH`] columns, where its words allow it.
+fn wrapped(text: &str) -> String {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= WIDTH => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines.iter().map(|line| format!("{line}\n")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_line_is_too_wide_and_no_word_is_lost() {
+        let text = "word ".repeat(100);
+        let lines = wrapped(&text);
+        assert!(lines.lines().all(|line| line.len() <= WIDTH));
+        assert_eq!(lines.split_whitespace().count(), 100);
+    }
+
+    #[test]
+    fn no_code_is_explained_twice() {
+        let mut codes: Vec<&str> = [scenario::EXPLANATIONS, runner::EXPLANATIONS, super::super::EXPLANATIONS]
+            .iter()
+            .flat_map(|table| table.iter().map(|row| row.code.0))
+            .chain(snapshot::EXPLANATIONS.iter().map(|(code, _)| *code))
+            .collect();
+        let count = codes.len();
+        codes.sort_unstable();
+        codes.dedup();
+        assert_eq!(codes.len(), count);
+    }
+}

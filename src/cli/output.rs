@@ -1,0 +1,89 @@
+use std::{
+    io::{self, IsTerminal, Write},
+    path::Path,
+};
+
+use anstream::AutoStream;
+use clap::ColorChoice;
+
+use super::{Stop, review};
+use crate::{
+    diag::{self, Diagnose, Report, Style},
+    runner::{self, Exit},
+    scenario::{self, Disk},
+};
+
+/// How a command prints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum Format {
+    /// For people
+    Human,
+    /// An object on each line
+    Json,
+}
+
+/// Settles when colours are used, for the whole process.
+pub(super) fn color(choice: ColorChoice) {
+    let choice = match choice {
+        ColorChoice::Auto => anstream::ColorChoice::Auto,
+        ColorChoice::Always => anstream::ColorChoice::Always,
+        ColorChoice::Never => anstream::ColorChoice::Never,
+    };
+    choice.write_global();
+}
+
+/// Standard output, without styles where they are not wanted.
+pub(super) fn stdout() -> impl Write {
+    AutoStream::auto(io::stdout())
+}
+
+/// Draws reports on standard error. Where that is closed nobody can be told.
+pub(super) fn reports(reports: &[Report]) {
+    let stream = io::stderr();
+    let style = match AutoStream::choice(&stream) {
+        anstream::ColorChoice::Never => Style::Plain,
+        _ => Style::Fancy,
+    };
+    let text = diag::render(reports, style);
+    drop(AutoStream::auto(stream).write_all(text.as_bytes()));
+}
+
+/// Writes to standard output. A reader that went away wants no more, and that is no failure.
+///
+/// # Errors
+/// When it can't be written.
+pub(super) fn print(text: &str) -> Result<(), Stop> {
+    let mut out = stdout();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(unwritable(error)),
+        _ => Ok(()),
+    }
+}
+
+/// What to say when standard output can't be written.
+pub(super) fn unwritable(source: io::Error) -> Stop {
+    let error = super::CliError::System { what: "writing to standard output", source };
+    Stop { exit: Exit::Internal, reports: vec![error.report()] }
+}
+
+/// Reviews at the terminal, where there is one.
+pub(super) fn review(args: &review::ReviewArgs) -> Result<Exit, Stop> {
+    let interactive = io::stdin().is_terminal() && io::stdout().is_terminal();
+    let mut keys = io::stdin().lock();
+    let desk = review::Desk {
+        out: &mut stdout(),
+        keys: if interactive { Some(&mut keys) } else { None },
+        sections: &sections,
+    };
+    match review::run(args, desk) {
+        Ok(()) => Ok(Exit::Success),
+        Err(error) => Err(Stop::invalid(vec![error.report()])),
+    }
+}
+
+/// The sections of a scenario's snapshot file; none where the scenario can't be read.
+fn sections(path: &Path) -> Option<Vec<String>> {
+    let root = path.parent().unwrap_or(Path::new(""));
+    let scenario = scenario::load(path, root, &Disk).ok()?;
+    Some(runner::sections(&scenario))
+}

@@ -1,0 +1,168 @@
+use std::{
+    io,
+    num::{NonZeroU64, NonZeroUsize},
+    path::PathBuf,
+    thread,
+    time::Duration,
+};
+
+use super::{
+    CliError, Stop, ci,
+    lanes::{self, BackendName},
+    list,
+    output::{self, Format},
+    suite::SuiteArgs,
+};
+use crate::{
+    base::Profile,
+    diag::Diagnose,
+    report::{self, Events, Human, Json, Progress, Reporter},
+    runner::{self, Exit, Plan},
+    snapshot::Mode,
+    sys::Interrupt,
+};
+
+/// Runs scenarios.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct RunArgs {
+    #[command(flatten)]
+    suite: SuiteArgs,
+    /// Only list the cases that would run
+    #[arg(long)]
+    list: bool,
+    /// What carries the cases out
+    #[arg(long, value_enum, default_value = "netns")]
+    backend: BackendName,
+    /// Run each case on each of these, and compare what can be observed
+    #[arg(long, value_enum, value_name = "BACKENDS", value_delimiter = ',')]
+    #[arg(conflicts_with = "backend")]
+    agree: Vec<BackendName>,
+    /// Run under this profile instead of the scenarios' own; snapshots of others are left aside
+    #[arg(long, value_name = "NAME", value_parser = Profile::parse)]
+    profile: Option<Profile>,
+    /// Cases at once [default: as many as there are processors]
+    #[arg(short = 'j', long, value_name = "N")]
+    jobs: Option<NonZeroUsize>,
+    /// How long a case may take
+    #[arg(long, value_name = "SECONDS", default_value = "60")]
+    timeout: NonZeroU64,
+    /// Begin no case after the first that fails
+    #[arg(long)]
+    fail_fast: bool,
+    /// Run each case so often, to find those that pass only sometimes
+    #[arg(long, value_name = "N", default_value = "1")]
+    repeat: NonZeroUsize,
+    /// Take what comes out as the new snapshots
+    #[arg(long, conflicts_with = "ci")]
+    accept: bool,
+    /// Write no snapshot, and fail where one is missing; as where the variable CI is set
+    #[arg(long)]
+    ci: bool,
+    /// How to print
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    format: Format,
+    /// In JSON: what explains the record of every case, not of failures only
+    #[arg(long)]
+    events: bool,
+    /// Where the captures go
+    #[arg(long, value_name = "DIRECTORY", default_value = "target/tapwright")]
+    out: PathBuf,
+}
+
+pub(super) fn run(args: &RunArgs) -> Result<Exit, Stop> {
+    let mode = args.mode(ci::is_ci())?;
+    args.check_agree()?;
+    let scenarios = match args.suite.load() {
+        Err(stop) if args.format == Format::Json => return diagnosed(&stop),
+        loaded => loaded?,
+    };
+    let cases = runner::select(&scenarios, &args.suite.selection(), args.profile.as_ref());
+    if args.list {
+        return list::list(&cases, args.format);
+    }
+    // No thread may run before: see `sys::isolate`.
+    let lanes = match lanes::open(if cases.is_empty() { &[] } else { args.backends() }) {
+        Err(stop) if args.format == Format::Json => return diagnosed(&stop),
+        lanes => lanes?,
+    };
+    let interrupt = Interrupt::install().map_err(refused("catching signals"))?;
+    let plan = Plan {
+        cases,
+        lanes,
+        mode,
+        repeat: args.repeat,
+        jobs: args.jobs(),
+        timeout: Duration::from_secs(args.timeout.get()),
+        fail_fast: args.fail_fast,
+        out: args.out.clone(),
+    };
+    told(&plan, interrupt, args.reporter())
+}
+
+impl RunArgs {
+    fn mode(&self, in_ci: bool) -> Result<Mode, Stop> {
+        match (self.accept, self.ci || in_ci) {
+            (true, true) => Err(Stop::invalid(vec![CliError::AcceptInCi.report()])),
+            (true, false) => Ok(Mode::Accept),
+            (false, true) => Ok(Mode::Check),
+            (false, false) => Ok(Mode::Pending),
+        }
+    }
+
+    fn check_agree(&self) -> Result<(), Stop> {
+        match self.agree.as_slice() {
+            [] => Ok(()),
+            [first, others @ ..] if others.iter().any(|other| other != first) => Ok(()),
+            _ => Err(Stop::invalid(vec![CliError::AgreeWithItself.report()])),
+        }
+    }
+
+    fn backends(&self) -> &[BackendName] {
+        if self.agree.is_empty() { std::slice::from_ref(&self.backend) } else { &self.agree }
+    }
+
+    fn jobs(&self) -> NonZeroUsize {
+        self.jobs
+            .or_else(|| thread::available_parallelism().ok())
+            .unwrap_or(NonZeroUsize::MIN)
+    }
+
+    fn reporter(&self) -> Box<dyn Reporter> {
+        let out = output::stdout();
+        let events = if self.events { Events::OfAll } else { Events::OfFailures };
+        match self.format {
+            Format::Human => Box::new(Progress::new(Human::new(out))),
+            Format::Json => Box::new(Json::new(out, events)),
+        }
+    }
+}
+
+/// Runs and tells. A reader that goes away wants to know no more: the run goes on to its end, and
+/// its exit says how it went.
+fn told(plan: &Plan, interrupt: Interrupt, mut reporter: Box<dyn Reporter>) -> Result<Exit, Stop> {
+    let mut written = Ok(());
+    let totals = runner::run(plan, Some(&interrupt), &mut |event| {
+        if written.is_ok() {
+            written = reporter.event(event);
+        }
+    })
+    .map_err(refused("watching for signals"))?;
+    match written {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(output::unwritable(error)),
+        _ => Ok(totals.exit()),
+    }
+}
+
+/// What is wrong, on standard output, as whoever asked for JSON reads it.
+fn diagnosed(stop: &Stop) -> Result<Exit, Stop> {
+    let line = |one| format!("{}\n", report::diagnostic(one));
+    output::print(&stop.reports.iter().map(line).collect::<String>())?;
+    Ok(stop.exit)
+}
+
+fn refused(what: &'static str) -> impl Fn(io::Error) -> Stop {
+    move |source| Stop {
+        exit: Exit::Internal,
+        reports: vec![CliError::System { what, source }.report()],
+    }
+}

@@ -1,0 +1,58 @@
+use std::path::{Path, PathBuf};
+
+use super::Stop;
+use crate::{
+    diag::Diagnose,
+    runner::{self, Partition, Pattern, RunnerError, Selection, TagRule},
+    scenario::{self, Disk, Scenario},
+};
+
+/// Which cases.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct SuiteArgs {
+    /// Scenario files, or directories of them [default: scenarios, or else .]
+    paths: Vec<PathBuf>,
+    /// Only cases whose name contains this, or matches it where it has * or ?; any of several
+    #[arg(short = 'k', long = "name", value_name = "PATTERN")]
+    names: Vec<String>,
+    /// Only cases with this tag, or without it: !TAG; one of several: A,B; each that is given
+    #[arg(long = "tag", value_name = "TAG")]
+    tags: Vec<TagRule>,
+    /// Only this shard of the cases: hash:K/N
+    #[arg(long, value_name = "SHARD")]
+    partition: Option<Partition>,
+}
+
+impl SuiteArgs {
+    /// Which of the scenarios' cases are meant.
+    pub(super) fn selection(&self) -> Selection {
+        Selection {
+            names: self.names.iter().map(|name| Pattern::from(name.as_str())).collect(),
+            tags: self.tags.clone(),
+            partition: self.partition,
+        }
+    }
+
+    /// Reads every scenario; what is wrong with any of them is reported together, and nothing runs.
+    pub(super) fn load(&self) -> Result<Vec<Scenario>, Stop> {
+        let found = runner::find(&self.paths()).map_err(|errors| {
+            Stop::invalid(errors.iter().map(RunnerError::report).collect())
+        })?;
+        let (mut scenarios, mut reports) = (Vec::new(), Vec::new());
+        for file in found {
+            match scenario::load(&file.path, &file.root, &Disk) {
+                Ok(scenario) => scenarios.push(scenario),
+                Err(faults) => reports.extend(faults),
+            }
+        }
+        if reports.is_empty() { Ok(scenarios) } else { Err(Stop::invalid(reports)) }
+    }
+
+    fn paths(&self) -> Vec<PathBuf> {
+        if !self.paths.is_empty() {
+            return self.paths.clone();
+        }
+        let suite = Path::new("scenarios");
+        vec![if suite.is_dir() { suite.to_owned() } else { PathBuf::from(".") }]
+    }
+}
