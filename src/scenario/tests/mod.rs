@@ -283,8 +283,8 @@ fn repetitions_count_from_one_and_escapes_survive() {
     };
     let payload = |at: usize| frames[at].frame.data[42..].to_vec();
     assert_eq!(frames.len(), 3);
-    assert_eq!(payload(0), b"packet 1 of ${i}");
-    assert_eq!(payload(2), b"packet 3 of ${i}");
+    assert_eq!(payload(0), b"packet 1 of ${i}1");
+    assert_eq!(payload(2), b"packet 3 of ${i}3");
     assert_eq!(frames[2].frame.data[34..36], 4003u16.to_be_bytes());
 }
 
