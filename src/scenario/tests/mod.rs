@@ -314,7 +314,7 @@ fn a_reference_keeps_its_place_in_the_file() {
             .expect_err("9 is too small");
     assert_eq!(
         render(&reports, Style::OneLine),
-        "suite/x.yaml:5:10: TW-S013: `mtu` is 9; it must be from 68 to 65521\n"
+        "suite/x.yaml:5:10: TW-S013: `mtu` is 9; it must be from 68 to 65521 (with q=9)\n"
     );
 }
 
