@@ -17,6 +17,20 @@ pub enum Style {
     OneLine,
 }
 
+impl Style {
+    /// The style for people: colours and lines only on a terminal, and not where `NO_COLOR` is set
+    /// to anything but the empty text (<https://no-color.org>).
+    #[must_use]
+    pub fn for_people(is_terminal: bool, no_color: Option<&str>) -> Self {
+        let colours = no_color.is_none_or(str::is_empty);
+        if is_terminal && colours {
+            Self::Fancy
+        } else {
+            Self::Plain
+        }
+    }
+}
+
 /// Columns of a drawn report. Fixed, so that a log doesn't depend on who looked.
 const WIDTH: usize = 100;
 
@@ -166,6 +180,14 @@ mod tests {
             text.contains('\u{1b}') && text.contains("suite/a.yaml:2:1"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn colours_need_a_terminal_that_wants_them() {
+        assert_eq!(Style::for_people(true, None), Style::Fancy);
+        assert_eq!(Style::for_people(true, Some("")), Style::Fancy);
+        assert_eq!(Style::for_people(true, Some("1")), Style::Plain);
+        assert_eq!(Style::for_people(false, None), Style::Plain);
     }
 
     #[test]

@@ -9,7 +9,10 @@ use std::{
     sync::Arc,
 };
 
-use super::fault::{Fault, Found};
+use super::{
+    fault::{Fault, Found},
+    node::short,
+};
 use crate::{
     capture::{self, Packet},
     diag::{Report, Source, Span},
@@ -44,10 +47,23 @@ const MAX_FAULTS: usize = 100;
 /// The packets of a capture, or why there are none.
 pub(crate) type Packets = Result<Rc<Vec<Packet>>, Fault>;
 
+/// A fault, and the cases that have it.
+struct Noted {
+    found: Found,
+    /// The values of the first case that has it.
+    first: String,
+    /// The number of the last case that has it; 0 before the first case.
+    last: usize,
+    /// How many cases have it.
+    seen: usize,
+}
+
 pub(crate) struct Context<'a> {
     source: Arc<Source>,
     files: &'a dyn Files,
-    found: RefCell<Vec<Found>>,
+    found: RefCell<Vec<Noted>>,
+    cases: Cell<usize>,
+    case: RefCell<String>,
     noted: Cell<usize>,
     captures: RefCell<BTreeMap<PathBuf, Packets>>,
     /// A limit was passed and reported.
@@ -62,6 +78,8 @@ impl<'a> Context<'a> {
             source,
             files,
             found: RefCell::default(),
+            cases: Cell::new(0),
+            case: RefCell::default(),
             noted: Cell::new(0),
             captures: RefCell::default(),
             spent: Cell::new(false),
@@ -94,9 +112,34 @@ impl<'a> Context<'a> {
     fn note(&self, found: Found) {
         self.noted.set(self.noted.get() + 1);
         let mut all = self.found.borrow_mut();
-        if all.len() < MAX_FAULTS && !all.contains(&found) {
-            all.push(found);
+        let last = self.cases.get();
+        let is_full = all.len() >= MAX_FAULTS;
+        match all.iter_mut().find(|noted| noted.found == found) {
+            Some(noted) if noted.last != last => {
+                noted.last = last;
+                noted.seen += 1;
+            }
+            Some(_) => {}
+            None if !is_full => {
+                all.push(Noted {
+                    found,
+                    first: self.case.borrow().clone(),
+                    last,
+                    seen: 1,
+                });
+            }
+            None => {}
         }
+    }
+
+    /// Begins a case with these values of the matrix.
+    pub(crate) fn begin_case(&self, values: &[(String, String)]) {
+        self.cases.set(self.cases.get() + 1);
+        let pairs: Vec<String> = values
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
+        *self.case.borrow_mut() = pairs.join(",");
     }
 
     pub(crate) fn is_clean(&self) -> bool {
@@ -114,9 +157,19 @@ impl<'a> Context<'a> {
 
     /// Everything that was found, in the order of the file.
     pub(crate) fn reports(&self) -> Vec<Report> {
-        let mut all = self.found.borrow().clone();
-        all.sort_by_key(|found| found.span);
-        all.iter().map(|found| found.report(&self.source)).collect()
+        let all = self.found.borrow();
+        let mut all: Vec<&Noted> = all.iter().collect();
+        all.sort_by_key(|noted| noted.found.span);
+        all.iter().map(|noted| self.report(noted)).collect()
+    }
+
+    /// The report of a fault; one that not every case has says which.
+    fn report(&self, noted: &Noted) -> Report {
+        let mut report = noted.found.report(&self.source);
+        if noted.last > 0 && noted.seen < self.cases.get() && !noted.first.is_empty() {
+            report.message += &format!(" (with {})", short(&noted.first));
+        }
+        report
     }
 
     /// Takes frames and bytes from what the file may hold; says so once when there is no more.

@@ -114,6 +114,7 @@ fn read(context: &Context<'_>, name: &str) -> Option<Scenario> {
     let mut names = BTreeSet::new();
     let mut cases = Vec::new();
     for values in matrix::combinations(&axes) {
+        context.begin_case(&values.pairs());
         let mut tree = matrix::substitute(context, &root, values);
         let id = case_id(name, values);
         if !names.insert(id.clone()) {

@@ -24,6 +24,8 @@ pub(crate) enum Tree {
 pub(crate) struct Scalar {
     pub(crate) text: String,
     pub(crate) kind: ScalarKind,
+    /// It is the value of a whole `${name}`: a number is then text too, where text is wanted.
+    pub(crate) substituted: bool,
 }
 
 /// What YAML 1.2's core schema takes a scalar for; quoted ones are text.
@@ -49,6 +51,7 @@ impl Scalar {
         Self {
             text: text.into(),
             kind: ScalarKind::Text,
+            substituted: false,
         }
     }
 

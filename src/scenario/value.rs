@@ -16,6 +16,12 @@ pub(crate) fn text<'a>(context: &Context<'_>, node: &'a Node) -> Option<&'a str>
     if let Some(text) = node.text() {
         return Some(text);
     }
+    if let Some(scalar) = node
+        .scalar()
+        .filter(|scalar| scalar.substituted && !scalar.is_null())
+    {
+        return Some(&scalar.text);
+    }
     let help = node
         .scalar()
         .filter(|scalar| !scalar.is_null())
@@ -172,7 +178,7 @@ fn parse_duration(text: &str) -> Option<Duration> {
 pub(crate) fn texts(context: &Context<'_>, node: &Node) -> Vec<(String, Span)> {
     let nodes = match node.list() {
         Some(nodes) => nodes,
-        None if node.text().is_some() => std::slice::from_ref(node),
+        None if node.scalar().is_some_and(|scalar| !scalar.is_null()) => std::slice::from_ref(node),
         None => {
             mismatch(context, node, "a text or a list of texts", None);
             return Vec::new();
@@ -207,7 +213,11 @@ pub(crate) fn is_network(context: &Context<'_>, text: &str, span: Span) -> bool 
 /// Pairs of hexadecimal digits; blanks are free.
 pub(crate) fn hex(context: &Context<'_>, node: &Node) -> Option<Vec<u8>> {
     const HELP: &str = "write pairs of hexadecimal digits in quotes: \"ffffffffffff 0806 00\"";
-    let text = match node.scalar().map(|scalar| scalar.kind) {
+    let text = match node
+        .scalar()
+        .filter(|scalar| !scalar.substituted)
+        .map(|scalar| scalar.kind)
+    {
         Some(ScalarKind::Integer(_) | ScalarKind::Float(_)) => {
             let reason = format!("{} is a number to YAML", node.shown());
             context.fault(

@@ -270,7 +270,11 @@ fn to_scalar(kind: ScalarKind, text: Option<String>, span: Span, source: &Source
             .trim()
             .to_owned(),
     });
-    Scalar { text, kind }
+    Scalar {
+        text,
+        kind,
+        substituted: false,
+    }
 }
 
 /// The parser gives a container only its first byte; a label reads better on its first line.

@@ -59,7 +59,7 @@ pub(super) fn lower(fields: &Fields<'_>, host: &Host) -> Vec<Netdev> {
     netdevs
 }
 
-fn kind(map: &Fields<'_>, entry: &Entry, host: &Host, taps: &mut u8) -> NetdevType {
+fn kind(map: &Fields<'_>, entry: &Entry, host: &Host, taps: &mut usize) -> NetdevType {
     let kind = map.choice("type").unwrap_or("tap");
     for entry in map.entries() {
         let belongs = match entry.key.as_str() {
@@ -101,13 +101,15 @@ fn kind(map: &Fields<'_>, entry: &Entry, host: &Host, taps: &mut u8) -> NetdevTy
         "user" => NetdevType::User,
         _ => {
             let number = *taps;
-            *taps = taps.wrapping_add(1);
+            *taps += 1;
             tap(map, host, number)
         }
     }
 }
 
-fn tap(map: &Fields<'_>, host: &Host, number: u8) -> NetdevType {
+fn tap(map: &Fields<'_>, host: &Host, number: usize) -> NetdevType {
+    // Addresses repeat after 256 TAPs, because only the last octet counts.
+    let [nth, ..] = number.to_le_bytes();
     let ifname = map.text("ifname");
     if let (Some(name), Some(node)) = (&ifname, map.node("ifname")) {
         host::check_interface_name(map, name, node.span);
@@ -115,10 +117,10 @@ fn tap(map: &Fields<'_>, host: &Host, number: u8) -> NetdevType {
     NetdevType::Tap {
         ifname: ifname.unwrap_or_else(|| format!("tap{number}")),
         netns: host::netns(map, host),
-        mac: map.mac("mac").unwrap_or_else(|| FIRST_MAC.nth(number)),
+        mac: map.mac("mac").unwrap_or_else(|| FIRST_MAC.nth(nth)),
         host_mac: map
             .mac("host_mac")
-            .unwrap_or_else(|| FIRST_HOST_MAC.nth(number)),
+            .unwrap_or_else(|| FIRST_HOST_MAC.nth(nth)),
         addresses: map.addresses("address"),
         mtu: map.integer("mtu").unwrap_or(1500),
         vhost: map.boolean("vhost").unwrap_or(false),

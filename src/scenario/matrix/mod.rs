@@ -184,6 +184,7 @@ impl<'a> Values<'a> {
             return self.counter.map(|counter| Scalar {
                 text: counter.to_string(),
                 kind: super::node::ScalarKind::Integer(i128::try_from(counter).unwrap_or(0)),
+                substituted: true,
             });
         }
         let at = self.axes.iter().position(|axis| axis.name == name)?;

@@ -141,7 +141,10 @@ fn substitute_scalar(
     if let Some(value) = whole(&scalar.text).and_then(|name| values.get(name))
         && !(place.prose && value.is_null())
     {
-        return (!value.is_null()).then_some(value);
+        return (!value.is_null()).then_some(Scalar {
+            substituted: true,
+            ..value
+        });
     }
     let text = without_null_elements(&scalar.text, values);
     let mut result = String::with_capacity(text.len());
@@ -210,6 +213,7 @@ mod tests {
         let null = Scalar {
             text: String::new(),
             kind: ScalarKind::Null,
+            substituted: false,
         };
         let axis = |name: &str, values: Vec<Scalar>| Axis {
             name: name.to_owned(),

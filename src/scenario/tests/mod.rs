@@ -283,8 +283,8 @@ fn repetitions_count_from_one_and_escapes_survive() {
     };
     let payload = |at: usize| frames[at].frame.data[42..].to_vec();
     assert_eq!(frames.len(), 3);
-    assert_eq!(payload(0), b"packet 1 of ${i}");
-    assert_eq!(payload(2), b"packet 3 of ${i}");
+    assert_eq!(payload(0), b"packet 1 of ${i}1");
+    assert_eq!(payload(2), b"packet 3 of ${i}3");
     assert_eq!(frames[2].frame.data[34..36], 4003u16.to_be_bytes());
 }
 
@@ -314,7 +314,7 @@ fn a_reference_keeps_its_place_in_the_file() {
             .expect_err("9 is too small");
     assert_eq!(
         render(&reports, Style::OneLine),
-        "suite/x.yaml:5:10: TW-S013: `mtu` is 9; it must be from 68 to 65521\n"
+        "suite/x.yaml:5:10: TW-S013: `mtu` is 9; it must be from 68 to 65521 (with q=9)\n"
     );
 }
 
