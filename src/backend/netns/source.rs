@@ -344,19 +344,18 @@ fn read_socket(
     arrived: &mut Vec<Carried>,
     carried: impl Fn(PacketType, Frame) -> Carried,
 ) -> io::Result<()> {
+    let mut read = false;
     loop {
         match socket.recv() {
             Ok(Some(received)) => {
-                if received.status.losing() {
-                    say_overflow(socket, place, arrived)?;
-                }
+                read = true;
                 if received.truncated {
                     arrived.push(dropped(place.clone(), DropReason::Truncated));
                 } else {
                     arrived.push(carried(received.packet_type, frame_of(received)));
                 }
             }
-            Ok(None) => return Ok(()),
+            Ok(None) => break,
             Err(error @ FrameError::Down) => {
                 if matches!(place, Place::Tap(_)) {
                     arrived.push(socket_error(place.clone(), &error));
@@ -364,6 +363,12 @@ fn read_socket(
             }
             Err(error) => return Err(io::Error::other(error)),
         }
+    }
+    // Where nothing waits, nothing was lost for want of room.
+    if read {
+        say_overflow(socket, place, arrived)
+    } else {
+        Ok(())
     }
 }
 
