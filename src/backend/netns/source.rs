@@ -111,26 +111,20 @@ impl TapPort {
         self.queued > SURELY_QUEUED
     }
 
-    /// Drops of the queue since they were last told.
-    pub(super) fn new_drops(&mut self, topology: &mut Topology) -> io::Result<u64> {
-        let drops = topology.transmit_drops(self.interface)?;
-        let new = drops.saturating_sub(self.drops);
-        self.drops = self.drops.max(drops);
-        Ok(new)
-    }
-
-    /// Says the drops of frames that came from elsewhere than this carrier's sockets: the host's
-    /// stack, a bridge.
+    /// Says how many frames the queue dropped since that was last said.
     pub(super) fn say_drops(
         &mut self,
         arrived: &mut Vec<Carried>,
         topology: &mut Topology,
-    ) -> io::Result<()> {
+    ) -> io::Result<u64> {
+        let drops = topology.transmit_drops(self.interface)?;
+        let new = drops.saturating_sub(self.drops);
+        self.drops = self.drops.max(drops);
         let place = Place::Tap(self.netdev.clone());
-        for _ in 0..self.new_drops(topology)? {
+        for _ in 0..new {
             arrived.push(dropped(place.clone(), DropReason::TxQueueFull));
         }
-        Ok(())
+        Ok(new)
     }
 
     pub(super) fn capture(
