@@ -85,7 +85,8 @@ pub struct VlanTag {
     pub tci: u16,
 }
 
-/// `tp_status` of the auxiliary data (Linux 6.18 `include/uapi/linux/if_packet.h`).
+/// `tp_status` of the auxiliary data (Linux 6.18 `include/uapi/linux/if_packet.h`). Losses are not in
+/// it, unlike in that of a ring: see [`PacketSocket::statistics`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Status(pub u32);
 
@@ -100,12 +101,6 @@ impl Status {
     #[must_use]
     pub const fn checksum_valid(self) -> bool {
         self.0 & libc::TP_STATUS_CSUM_VALID != 0
-    }
-
-    /// Frames were lost before this one: the receive buffer was full.
-    #[must_use]
-    pub const fn losing(self) -> bool {
-        self.0 & libc::TP_STATUS_LOSING != 0
     }
 }
 

@@ -1,11 +1,32 @@
 //! Bursts: what waits where, and what is lost.
 
-use tapwright::{base::Direction, record::DropReason, scenario::Nic, sys::Isolated};
+use tapwright::{
+    backend::netns::Network,
+    base::Direction,
+    record::{DropReason, EventKind},
+    scenario::Nic,
+    sys::{
+        InterfaceIndex, Isolated, PacketOptions, PacketSocket, PacketStatistics, Tap, TapHeader,
+        enter_fresh,
+    },
+};
 
-use crate::{Try, frame::broadcast, world::World};
+use crate::{
+    Try,
+    frame::broadcast,
+    world::{World, bridge, empty, tap},
+};
 
 pub(crate) const TRIALS: &[(&str, Try)] = &[
     ("a_tap_holds_a_thousand", a_tap_holds_a_thousand),
+    (
+        "what_a_bridge_overflows_is_said",
+        what_a_bridge_overflows_is_said,
+    ),
+    (
+        "a_small_buffer_tells_its_losses",
+        a_small_buffer_tells_its_losses,
+    ),
     ("small_frames_from_the_guest", |isolated| {
         from_the_guest(isolated, 60, 1500)
     }),
@@ -51,6 +72,60 @@ fn a_tap_holds_a_thousand(isolated: &Isolated) {
         read += room;
     }
     world.finish();
+}
+
+/// What comes over a bridge can't be told by the send.
+fn what_a_bridge_overflows_is_said(isolated: &Isolated) {
+    let mut case = empty();
+    case.netdevs
+        .extend((0..2).map(|number| tap(number, Nic::Plain, &[])));
+    case.bridges.push(bridge(&["hn0", "hn1"], &[]));
+    let mut world = World::open(isolated, &case);
+    for _ in 0..1500 {
+        assert_eq!(world.guest_sends("hn0", &broadcast(60)), Ok(()));
+    }
+    let seen = world.look();
+    assert_eq!(seen.at("hn0.host").len(), 1500);
+    assert_eq!(seen.to_guest("hn1").len(), 1000);
+    let full = EventKind::Dropped(DropReason::TxQueueFull);
+    assert_eq!(seen.said().len(), 500);
+    assert!(seen.said().iter().all(|event| event.kind == full));
+    world.finish();
+}
+
+/// PACKET_STATISTICS counts the lost frames among all, and anew after each look.
+fn a_small_buffer_tells_its_losses(isolated: &Isolated) {
+    enter_fresh(isolated).unwrap();
+    let network = Network::open(isolated).unwrap();
+    let tap = Tap::create(isolated, &"tap0".parse().unwrap(), TapHeader::None, true).unwrap();
+    network
+        .set_up(network.index(tap.name()).unwrap(), true)
+        .unwrap();
+    let index = InterfaceIndex::of(tap.name()).unwrap();
+    let options = PacketOptions {
+        receive_buffer: 20_000,
+        ..PacketOptions::default()
+    };
+    let mut socket = PacketSocket::open(isolated, index, options).unwrap();
+    assert_eq!(
+        socket.receive_buffer().unwrap(),
+        40_000,
+        "the kernel doubles it"
+    );
+    for _ in 0..500 {
+        tap.write(&[], &broadcast(60)).unwrap();
+    }
+    let mut delivered = 0;
+    while socket.recv().unwrap().is_some() {
+        delivered += 1;
+    }
+    assert!((1..500).contains(&delivered), "{delivered} delivered");
+    let expected = PacketStatistics {
+        packets: 500,
+        drops: 500 - delivered,
+    };
+    assert_eq!(socket.statistics().unwrap(), expected);
+    assert_eq!(socket.statistics().unwrap(), PacketStatistics::default());
 }
 
 /// No burst overflows a recorder, whatever the system allows as a receive buffer.

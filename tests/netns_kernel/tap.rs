@@ -2,7 +2,7 @@
 
 use tapwright::{
     base::{Direction, VnetHdr},
-    record::DropReason,
+    record::{DropReason, EventKind},
     scenario::Nic,
     sys::Isolated,
 };
@@ -14,6 +14,7 @@ use crate::{
 };
 
 pub(crate) const TRIALS: &[(&str, Try)] = &[
+    ("too_long_to_be_recorded", too_long_to_be_recorded),
     ("lengths", |isolated| lengths(isolated, Nic::Plain)),
     ("lengths_behind_a_header", |isolated| {
         lengths(isolated, Nic::Virtio { vnet_hdr_len: 12 })
@@ -182,6 +183,24 @@ fn vnet_headers(isolated: &Isolated) {
         header,
         "offsets count the tag"
     );
+    world.finish();
+}
+
+/// A frame that does not fit into what a recorder can hold is never passed on cut off.
+fn too_long_to_be_recorded(isolated: &Isolated) {
+    let mut world = World::with_tap(isolated, Nic::Plain, &[]);
+    assert_eq!(world.guest_sends("hn0", &broadcast(131_072)), Ok(()));
+    assert_eq!(world.look().at("hn0.host")[0].data.len(), 131_072);
+    assert_eq!(world.guest_sends("hn0", &broadcast(131_073)), Ok(()));
+    let seen = world.look();
+    let truncated = EventKind::Dropped(DropReason::Truncated);
+    assert_eq!(
+        seen.said().len(),
+        2,
+        "the machine's socket and the recorder"
+    );
+    assert!(seen.said().iter().all(|event| event.kind == truncated));
+    assert!(seen.at("hn0.host").is_empty() && seen.captured(Direction::Rx).is_empty());
     world.finish();
 }
 

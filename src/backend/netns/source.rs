@@ -4,16 +4,14 @@ use std::{
 };
 
 use bytes::Bytes;
+use nix::errno::Errno;
 
 use super::topology::{BuiltTap, InterfaceId, Topology};
 use crate::{
     backend::{BackendError, builtin::Carried},
     base::{Direction, Frame, NetdevId, PortId, VnetHdr},
     record::{DropReason, Event, EventKind, Place},
-    sys::{
-        FrameError, InterfaceIndex, Isolated, PacketOptions, PacketSocket, PacketType, Received,
-        Tap,
-    },
+    sys::{FrameError, InterfaceIndex, PacketOptions, PacketSocket, PacketType, Received, Tap},
 };
 
 /// Receive buffer that packet sockets ask for, in bytes; the kernel doubles it.
@@ -45,7 +43,6 @@ pub(super) struct TapPort {
 
 impl TapPort {
     pub(super) fn open(
-        isolated: &Isolated,
         topology: &Topology,
         BuiltTap {
             netdev,
@@ -53,7 +50,7 @@ impl TapPort {
             interface,
         }: BuiltTap,
     ) -> Result<Self, BackendError> {
-        let recorder = open_socket(isolated, topology, interface, true)?;
+        let recorder = open_socket(topology, interface, true)?;
         Ok(Self {
             host_port: PortId::from(format!("{netdev}.host")),
             netdev,
@@ -114,32 +111,25 @@ impl TapPort {
         self.queued > SURELY_QUEUED
     }
 
-    /// Drops of the queue since they were last told.
-    pub(super) fn new_drops(&mut self, topology: &mut Topology) -> io::Result<u64> {
-        let drops = topology.transmit_drops(self.interface)?;
-        let new = drops.saturating_sub(self.drops);
-        self.drops = self.drops.max(drops);
-        Ok(new)
-    }
-
-    /// Says the drops of frames that came from elsewhere than this carrier's sockets: the host's
-    /// stack, a bridge.
+    /// Says how many frames the queue dropped since that was last said.
     pub(super) fn say_drops(
         &mut self,
         arrived: &mut Vec<Carried>,
         topology: &mut Topology,
-    ) -> io::Result<()> {
+    ) -> io::Result<u64> {
+        let drops = topology.transmit_drops(self.interface)?;
+        let new = drops.saturating_sub(self.drops);
+        self.drops = self.drops.max(drops);
         let place = Place::Tap(self.netdev.clone());
-        for _ in 0..self.new_drops(topology)? {
+        for _ in 0..new {
             arrived.push(dropped(place.clone(), DropReason::TxQueueFull));
         }
-        Ok(())
+        Ok(new)
     }
 
     pub(super) fn capture(
         &mut self,
         on: bool,
-        isolated: &Isolated,
         topology: &Topology,
         arrived: &mut Vec<Carried>,
     ) -> io::Result<()> {
@@ -148,11 +138,14 @@ impl TapPort {
                 say_overflow(&machine, &Place::Tap(self.netdev.clone()), arrived)?;
             }
         } else if self.machine.is_none() {
-            let machine = open_socket(isolated, topology, self.interface, false);
-            self.machine = Some(machine.map_err(|error| match error {
-                BackendError::System { source, .. } => source,
-                other => io::Error::other(other),
-            })?);
+            match open_socket(topology, self.interface, false) {
+                Ok(machine) => self.machine = Some(machine),
+                Err(error) if is_gone(&error) => arrived.push(notice(
+                    Place::Tap(self.netdev.clone()),
+                    "packet socket: the interface is gone (ENODEV)",
+                )),
+                Err(error) => return Err(io::Error::other(error)),
+            }
         }
         Ok(())
     }
@@ -252,18 +245,14 @@ pub(super) struct LinkPort {
 }
 
 impl LinkPort {
-    pub(super) fn open(
-        isolated: &Isolated,
-        topology: &Topology,
-        port: &PortId,
-    ) -> Result<Self, BackendError> {
+    pub(super) fn open(topology: &Topology, port: &PortId) -> Result<Self, BackendError> {
         let interface = topology
             .of_port(port)
             .map_err(|source| BackendError::System {
                 what: "a link's end".to_owned(),
                 source,
             })?;
-        let socket = open_socket(isolated, topology, interface, true)?;
+        let socket = open_socket(topology, interface, true)?;
         Ok(Self {
             port: port.clone(),
             interface,
@@ -318,7 +307,6 @@ impl AsFd for LinkPort {
 /// A socket in the interface's namespace. The machine's sees both directions; a recorder only what
 /// the interface receives.
 fn open_socket(
-    isolated: &Isolated,
     topology: &Topology,
     interface: InterfaceId,
     recorder: bool,
@@ -328,7 +316,7 @@ fn open_socket(
         ignore_outgoing: recorder,
         receive_buffer: BUFFER,
     };
-    let opened = topology.inside(interface, |name| {
+    let opened = topology.inside(interface, |isolated, name| {
         InterfaceIndex::of(name).and_then(|index| PacketSocket::open(isolated, index, options))
     })?;
     opened.map_err(|source| BackendError::System {
@@ -350,19 +338,18 @@ fn read_socket(
     arrived: &mut Vec<Carried>,
     carried: impl Fn(PacketType, Frame) -> Carried,
 ) -> io::Result<()> {
+    let mut read = false;
     loop {
         match socket.recv() {
             Ok(Some(received)) => {
-                if received.status.losing() {
-                    say_overflow(socket, place, arrived)?;
-                }
+                read = true;
                 if received.truncated {
                     arrived.push(dropped(place.clone(), DropReason::Truncated));
                 } else {
                     arrived.push(carried(received.packet_type, frame_of(received)));
                 }
             }
-            Ok(None) => return Ok(()),
+            Ok(None) => break,
             Err(error @ FrameError::Down) => {
                 if matches!(place, Place::Tap(_)) {
                     arrived.push(socket_error(place.clone(), &error));
@@ -370,6 +357,12 @@ fn read_socket(
             }
             Err(error) => return Err(io::Error::other(error)),
         }
+    }
+    // Where nothing waits, nothing was lost for want of room.
+    if read {
+        say_overflow(socket, place, arrived)
+    } else {
+        Ok(())
     }
 }
 
@@ -414,12 +407,26 @@ fn dropped(place: Place, reason: DropReason) -> Carried {
 }
 
 fn socket_error(place: Place, error: &FrameError) -> Carried {
-    let kind = EventKind::Notice(format!("packet socket: {error} (ENETDOWN)"));
+    notice(place, format!("packet socket: {error} (ENETDOWN)"))
+}
+
+fn notice(place: Place, text: impl Into<String>) -> Carried {
     Carried::Said(Event {
         tag: None,
         place,
-        kind,
+        kind: EventKind::Notice(text.into()),
     })
+}
+
+/// Whether there was no interface to open a socket on.
+fn is_gone(error: &BackendError) -> bool {
+    let BackendError::System { source, .. } = error else {
+        return false;
+    };
+    matches!(
+        source.raw_os_error().map(Errno::from_raw),
+        Some(Errno::ENODEV | Errno::ENXIO)
+    )
 }
 
 /// What nobody will ask for any more: losses that no later frame told.
