@@ -13,7 +13,7 @@ use super::{
     Command,
     core::Core,
     filter::CreateError,
-    property::{Default, Effect, Kind, Property, Source, visit_members},
+    property::{Default, Effect, Kind, NOT_BUILT, Property, Source, visit_members},
 };
 use crate::record::{CommandError, Outcome};
 
@@ -125,6 +125,11 @@ static COMMANDS: &[Row] = &[
         run: chardev::ringbuf_read,
     },
     Row {
+        name: "query-status",
+        args: &[],
+        run: |core, _| Ok(netdev::status(core)),
+    },
+    Row {
         name: "stop",
         args: &[],
         run: netdev::stop,
@@ -134,6 +139,33 @@ static COMMANDS: &[Row] = &[
         args: &[],
         run: netdev::cont,
     },
+];
+
+/// Commands around networks that QEMU has and the machine has not: QMP would not say that there is
+/// no such command.
+static NOT_MODELLED: &[&str] = &[
+    "announce-self",
+    "chardev-send-break",
+    "device_add",
+    "device_del",
+    "getfd",
+    "human-monitor-command",
+    "migrate",
+    "migrate-set-capabilities",
+    "migrate-set-parameters",
+    "qom-list-properties",
+    "query-chardev-backends",
+    "query-colo-status",
+    "query-commands",
+    "query-iothreads",
+    "query-qmp-schema",
+    "query-rx-filter",
+    "query-version",
+    "quit",
+    "ringbuf-write",
+    "system_reset",
+    "x-colo-lost-heartbeat",
+    "xen-colo-do-checkpoint",
 ];
 
 impl Core {
@@ -164,6 +196,12 @@ impl Core {
             "object-add" => return object::add(self, map),
             "netdev_add" => return Ok(netdev::add(self, map)?),
             _ => {}
+        }
+        if let Some(known) = NOT_MODELLED.iter().find(|known| **known == name) {
+            return Err(CreateError::Refused(CommandError {
+                class: NOT_BUILT.to_owned(),
+                desc: format!("tapwright does not carry out {known}"),
+            }));
         }
         let Some(row) = COMMANDS.iter().find(|row| row.name == name) else {
             return Err(CreateError::Refused(CommandError {

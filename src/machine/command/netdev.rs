@@ -1,9 +1,10 @@
 //! `set_link`, `netdev_add`, `netdev_del`, `stop`, `cont` (QEMU 10.2.2 `net/net.c`).
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::{Args, arg, done, text};
 use crate::{
+    base::QemuVersion,
     machine::{
         NetdevConfig, NetdevKind,
         core::{ClientKey, Core, generic, not_found},
@@ -151,6 +152,16 @@ pub(super) fn cont(core: &mut Core, _: &Args) -> Result<Value, CommandError> {
         }
     }
     Ok(done())
+}
+
+/// Whether the VM runs; 7.2 says of TCG's single steps too (QEMU `qapi/run-state.json`).
+pub(super) fn status(core: &Core) -> Value {
+    let status = if core.running { "running" } else { "paused" };
+    let mut answer = json!({"status": status, "running": core.running});
+    if core.profile.version() == QemuVersion::Qemu72 {
+        answer["singlestep"] = false.into();
+    }
+    answer
 }
 
 fn clients(core: &Core) -> Vec<ClientKey> {

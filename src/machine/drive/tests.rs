@@ -499,5 +499,6 @@ fn the_fifth_user_of_a_multiplexer(#[case] version: QemuVersion, #[case] free_ag
     assert_eq!(matches!(removed, Outcome::Done(_)), free_again);
 }
 
+mod any;
 mod frozen;
 mod rfc;

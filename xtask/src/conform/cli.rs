@@ -1,7 +1,7 @@
 //! Command lines: what QEMU prints on standard error, and whether it goes on.
 
 use tapwright::{
-    machine::{Command, NetdevConfig, NetdevKind, ObjectOption},
+    machine::{ChardevConfig, Command, NetdevConfig, NetdevKind, ObjectOption},
     record::Outcome,
 };
 
@@ -25,7 +25,12 @@ struct Run {
 }
 
 pub(super) fn replay(record: &CliRecord) -> Result<Verdict, RecordError> {
-    let (netdevs, chardevs, objects) = split(&record.args)?;
+    let Parts {
+        netdevs,
+        mut chardevs,
+        objects,
+    } = split(&record.args)?;
+    chardevs.push(monitor());
     let config = tapwright::machine::Config {
         profile: profile(&record.qemu)?,
         netdevs: netdevs.clone(),
@@ -119,27 +124,31 @@ impl Run {
     }
 }
 
-type Parts = (
-    Vec<NetdevConfig>,
-    Vec<tapwright::machine::ChardevConfig>,
-    Vec<String>,
-);
+/// What a command line makes.
+#[derive(Debug, Default)]
+pub(super) struct Parts {
+    pub(super) netdevs: Vec<NetdevConfig>,
+    pub(super) chardevs: Vec<ChardevConfig>,
+    /// The texts of `-object`.
+    pub(super) objects: Vec<String>,
+}
 
-fn split(args: &[String]) -> Result<Parts, RecordError> {
-    let (mut netdevs, mut chardevs, mut objects) = (Vec::new(), vec![monitor()], Vec::new());
+/// Reads `-netdev`, `-chardev` and `-object`.
+pub(super) fn split(args: &[String]) -> Result<Parts, RecordError> {
+    let mut parts = Parts::default();
     let mut args = args.iter();
     while let Some(option) = args.next() {
         let value = args
             .next()
             .ok_or_else(|| RecordError::Option(option.clone()))?;
         match option.as_str() {
-            "-netdev" => netdevs.push(parse_netdev(value)?),
-            "-chardev" => chardevs.push(parse_chardev(value)?.0),
-            "-object" => objects.push(value.clone()),
+            "-netdev" => parts.netdevs.push(parse_netdev(value)?),
+            "-chardev" => parts.chardevs.push(parse_chardev(value)?.0),
+            "-object" => parts.objects.push(value.clone()),
             _ => return Err(RecordError::Option(option.clone())),
         }
     }
-    Ok((netdevs, chardevs, objects))
+    Ok(parts)
 }
 
 fn parse_netdev(text: &str) -> Result<NetdevConfig, RecordError> {

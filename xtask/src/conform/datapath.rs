@@ -10,13 +10,14 @@ use serde_json::Value;
 use tapwright::{
     base::ChardevId,
     machine::{
-        CharBackend, ChardevConfig, ChardevState, Config, Input, NetdevKind, Output, framing,
+        CharBackend, ChardevConfig, ChardevState, Command, Config, Input, NetdevKind, Output,
+        framing,
     },
     record::{EventKind, Outcome},
 };
 
 use super::{
-    Verdict,
+    Verdict, cli,
     error::{compare_return, mask_crash, not_built, show, verdict},
     hex,
     record::{DatapathRecord, RecordError, StepRecord, profile},
@@ -50,10 +51,15 @@ struct World {
 }
 
 pub(super) fn replay(record: &DatapathRecord) -> Result<Verdict, RecordError> {
-    if let Some(option) = record.extra.first() {
-        return Err(RecordError::Option(option.clone()));
+    let extra = cli::split(&record.extra)?;
+    let objects = extra.objects.clone();
+    let mut world = World::new(record, extra)?;
+    for object in objects {
+        let outcome = world.bench.command(Command::ObjectOption(object));
+        if let Some(what) = not_built(&outcome) {
+            return Ok(Verdict::NotBuilt(what));
+        }
     }
-    let mut world = World::new(record)?;
     let mut refused = Vec::new();
     for filter in &record.filters {
         let outcome = world.bench.qmp("object-add", filter);
@@ -70,10 +76,17 @@ pub(super) fn replay(record: &DatapathRecord) -> Result<Verdict, RecordError> {
     world.settle();
     let mut alive = true;
     for (at, step) in record.steps.iter().enumerate() {
-        let (seen, answer) = match world.step(step)? {
+        let (mut seen, answer) = match world.step(step)? {
             Done::Seen(seen, answer) => (seen, answer),
             Done::NotBuilt(what) => return Ok(Verdict::NotBuilt(what)),
         };
+        if let Some(Outcome::Aborts(abort)) = &answer {
+            seen.crash = Some(abort.assertion.clone());
+        }
+        if step.op == "close" {
+            // Who has closed sees no end of file.
+            seen.eof.remove(&step.ep);
+        }
         alive &= seen.crash.is_none();
         let found = compare(step, seen, answer, &world)?;
         let title = format!("step {} {} {}", at + 1, step.op, step.ep);
@@ -91,9 +104,9 @@ enum Done {
 }
 
 impl World {
-    fn new(record: &DatapathRecord) -> Result<Self, RecordError> {
+    fn new(record: &DatapathRecord, extra: cli::Parts) -> Result<Self, RecordError> {
         let n0 = netdev("n0", NetdevKind::Socket, None);
-        let netdevs = match record.topology.as_str() {
+        let mut netdevs = match record.topology.as_str() {
             NO_PEER => vec![n0],
             WITH_GUEST => vec![
                 n0,
@@ -103,7 +116,8 @@ impl World {
             ],
             other => return Err(RecordError::Topology(other.to_owned())),
         };
-        let mut chardevs: Vec<ChardevConfig> = Vec::new();
+        netdevs.extend(extra.netdevs);
+        let mut chardevs: Vec<ChardevConfig> = extra.chardevs;
         let mut paths: BTreeMap<String, ChardevId> = BTreeMap::new();
         let (mut joined, mut files) = (BTreeMap::new(), BTreeMap::new());
         for text in record.chardevs.values() {
@@ -397,9 +411,18 @@ fn compare(
             "standard error: QEMU {expected:?}, machine {printed:?}"
         ));
     }
-    let expected = step.crash.as_ref().map(text_of);
-    let masked = |text: &Option<String>| text.as_deref().map(mask_crash);
-    if masked(&expected) != masked(&seen.crash) {
+    let expected = step
+        .crash
+        .as_ref()
+        .filter(|crash| **crash != Value::Bool(false))
+        .map(text_of);
+    // A record may say only that QEMU died.
+    let unsaid = expected.as_deref() == Some("true");
+    let same = match (&expected, &seen.crash) {
+        (Some(expected), Some(crash)) => unsaid || mask_crash(expected) == mask_crash(crash),
+        (expected, crash) => expected.is_none() && crash.is_none(),
+    };
+    if !same {
         differences.push(format!(
             "crash: QEMU {expected:?}, machine {:?}",
             seen.crash
@@ -419,27 +442,28 @@ fn compare(
     Ok(differences)
 }
 
+/// A refusal stands under `error` or where the return would; its text is somewhere in there.
 fn compare_answer(step: &StepRecord, answer: &Outcome) -> Vec<String> {
-    match (answer, &step.returned, &step.error) {
-        (Outcome::Done(value), Some(expected), _) => compare_return(&step.ep, value, expected),
-        (Outcome::Refused(error), None, Some(expected))
-            if Some(&error.class) == expected.class.as_ref()
-                && Some(&error.desc) == expected.desc.as_ref() =>
-        {
-            Vec::new()
+    let agrees = match (answer, &step.returned, &step.error) {
+        (Outcome::Done(value), Some(expected), None) => {
+            return compare_return(&step.ep, value, expected);
         }
-        (Outcome::Done(_), None, None) => Vec::new(),
-        // A refusal that was recorded where a return would stand.
-        (Outcome::Refused(error), Some(expected), None)
-            if text_of(expected).contains(error.desc.as_str()) =>
-        {
-            Vec::new()
+        (Outcome::Done(_), None, None) => true,
+        (Outcome::Refused(error), _, Some(expected))
+        | (Outcome::Refused(error), Some(expected), None) => {
+            text_of(expected).contains(error.desc.as_str())
         }
-        (answer, returned, error) => vec![format!(
-            "answer: QEMU {returned:?} {error:?}, machine {}",
-            show(answer)
-        )],
+        (Outcome::Aborts(_), _, _) => step.crash.is_some(),
+        _ => false,
+    };
+    if agrees {
+        return Vec::new();
     }
+    let (returned, error) = (&step.returned, &step.error);
+    vec![format!(
+        "answer: QEMU {returned:?} {error:?}, machine {}",
+        show(answer)
+    )]
 }
 
 /// Standard error without the program's name in front of its lines.

@@ -128,7 +128,7 @@ pub(crate) struct StepRecord {
     #[serde(default, rename = "return")]
     pub(crate) returned: Option<Value>,
     #[serde(default)]
-    pub(crate) error: Option<Refusal>,
+    pub(crate) error: Option<Value>,
     #[serde(default)]
     pub(crate) eof: Vec<String>,
     #[serde(default)]
