@@ -12,7 +12,10 @@ use crate::{
 
 fn source() -> Arc<Source> {
     let text = "description: x\nsteps:\n  - send: hn0.guest\n  - expect: { out0: 2 }\n".to_owned();
-    Arc::new(Source { path: "scenarios/colo/ack-rewrite.yaml".into(), text })
+    Arc::new(Source {
+        path: "scenarios/colo/ack-rewrite.yaml".into(),
+        text,
+    })
 }
 
 fn transcript() -> Arc<Transcript> {
@@ -34,7 +37,12 @@ fn transcript() -> Arc<Transcript> {
         backend: "netns",
         ports: Vec::new(),
         steps: vec![step],
-        accounting: Accounting { sent: 1, arrivals: 0, dropped: 1, unexplained: 0 },
+        accounting: Accounting {
+            sent: 1,
+            arrivals: 0,
+            dropped: 1,
+            unexplained: 0,
+        },
         duration: Duration::from_millis(3),
     })
 }
@@ -46,7 +54,10 @@ fn finished(case: &str, status: Status) -> RunEvent {
         source: source(),
         backend: "netns".to_owned(),
         status,
-        runs: Runs { passed: 1 - failed, failed },
+        runs: Runs {
+            passed: 1 - failed,
+            failed,
+        },
         duration: Duration::from_millis(3),
         transcript: Some(transcript()),
         notes: Vec::new(),
@@ -63,11 +74,20 @@ fn totals(results: &[RunEvent], totals: Totals) -> Totals {
 }
 
 fn around(cases: Vec<RunEvent>, sum: Totals) -> Vec<RunEvent> {
-    let started =
-        RunEvent::Started { cases: sum.selected, backends: vec!["netns"], repeat: 1 };
+    let started = RunEvent::Started {
+        cases: sum.selected,
+        backends: vec!["netns"],
+        repeat: 1,
+    };
     let totals = totals(&cases, sum);
-    let finished = RunEvent::Finished { totals, duration: Duration::from_millis(412) };
-    std::iter::once(started).chain(cases).chain([finished]).collect()
+    let finished = RunEvent::Finished {
+        totals,
+        duration: Duration::from_millis(412),
+    };
+    std::iter::once(started)
+        .chain(cases)
+        .chain([finished])
+        .collect()
 }
 
 /// One case of each kind.
@@ -75,7 +95,11 @@ pub(super) fn run() -> Vec<RunEvent> {
     let count = Failure {
         step: 2,
         span: Span { start: 47, end: 66 },
-        kind: FailureKind::Count { port: "out0".into(), expected: 2, got: 1 },
+        kind: FailureKind::Count {
+            port: "out0".into(),
+            expected: 2,
+            got: 1,
+        },
     };
     let ack = FieldDifference {
         name: "tcp.ack".to_owned(),
@@ -96,39 +120,92 @@ pub(super) fn run() -> Vec<RunEvent> {
             title: "send hn0.guest".to_owned(),
             line: 3,
             port: Some("secondary/hn0.guest".to_owned()),
-            what: What::Frame { frame: 3, of: 7, fields: vec![ack], trace: Some(trace) },
+            what: What::Frame {
+                frame: 3,
+                of: 7,
+                fields: vec![ack],
+                trace: Some(trace),
+            },
         }],
     });
-    let mut flaky =
-        finished("colo/flaky", Status::Failed { problems: vec![Problem::Expectation(count.clone())] });
+    let mut flaky = finished(
+        "colo/flaky",
+        Status::Failed {
+            problems: vec![Problem::Expectation(count.clone())],
+        },
+    );
     if let RunEvent::CaseFinished(result) = &mut flaky {
-        result.runs = Runs { passed: 7, failed: 3 };
-        result.notes.push("'target/x.pcapng' can't be written: no space".to_owned());
+        result.runs = Runs {
+            passed: 7,
+            failed: 3,
+        };
+        result
+            .notes
+            .push("'target/x.pcapng' can't be written: no space".to_owned());
     }
-    let late = Failure { step: 0, span: Span::default(), kind: FailureKind::Late };
+    let late = Failure {
+        step: 0,
+        span: Span::default(),
+        kind: FailureKind::Late,
+    };
     let cases = vec![
-        RunEvent::CaseStarted { case: "redirector/tx-outdev".into() },
+        RunEvent::CaseStarted {
+            case: "redirector/tx-outdev".into(),
+        },
         finished("redirector/tx-outdev", Status::Passed),
         finished("redirector/new", Status::Pending),
         finished("redirector/taken", Status::Accepted),
-        finished("redirector/deaf", Status::KnownBug { id: "indev-deaf-after-close".into() }),
-        finished("host/ping", Status::Skipped { reason: "sim has no host stack".into() }),
+        finished(
+            "redirector/deaf",
+            Status::KnownBug {
+                id: "indev-deaf-after-close".into(),
+            },
+        ),
+        finished(
+            "host/ping",
+            Status::Skipped {
+                reason: "sim has no host stack".into(),
+            },
+        ),
         flaky,
         finished(
             "colo/ack-rewrite",
-            Status::Failed { problems: vec![mismatch, Problem::Expectation(count)] },
+            Status::Failed {
+                problems: vec![mismatch, Problem::Expectation(count)],
+            },
         ),
-        finished("colo/late", Status::Failed { problems: vec![Problem::Expectation(late)] }),
-        finished("colo/gone", Status::Failed { problems: vec![Problem::BugGone { id: "b".into() }] }),
+        finished(
+            "colo/late",
+            Status::Failed {
+                problems: vec![Problem::Expectation(late)],
+            },
+        ),
+        finished(
+            "colo/gone",
+            Status::Failed {
+                problems: vec![Problem::BugGone { id: "b".into() }],
+            },
+        ),
         finished(
             "colo/invalid",
             Status::Invalid(Box::new(
                 Report::error(Code("TW-N999"), "two TAPs are named tap0").with_help("rename one"),
             )),
         ),
-        finished("colo/broken", Status::Internal { text: "index out of bounds".to_owned() }),
+        finished(
+            "colo/broken",
+            Status::Internal {
+                text: "index out of bounds".to_owned(),
+            },
+        ),
     ];
-    around(cases, Totals { selected: 11, ..Totals::default() })
+    around(
+        cases,
+        Totals {
+            selected: 11,
+            ..Totals::default()
+        },
+    )
 }
 
 /// A run that was interrupted after its first case.
@@ -138,5 +215,12 @@ pub(super) fn interrupted() -> Vec<RunEvent> {
         RunEvent::Interrupted { running: 1 },
         finished("b", Status::Interrupted),
     ];
-    around(cases, Totals { selected: 3, interrupted: true, ..Totals::default() })
+    around(
+        cases,
+        Totals {
+            selected: 3,
+            interrupted: true,
+            ..Totals::default()
+        },
+    )
 }

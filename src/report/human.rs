@@ -30,7 +30,10 @@ pub struct Human<W> {
 impl<W: Write> Human<W> {
     /// Writes to `out`.
     pub const fn new(out: W) -> Self {
-        Self { out, failures: Vec::new() }
+        Self {
+            out,
+            failures: Vec::new(),
+        }
     }
 
     fn case(&mut self, result: &CaseResult) -> io::Result<()> {
@@ -40,7 +43,11 @@ impl<W: Write> Human<W> {
             _ => clock::column(result.duration),
         };
         let remark = remark(result);
-        writeln!(self.out, "{style}{word:>12}{style:#} {time} {}{remark}", result.case)?;
+        writeln!(
+            self.out,
+            "{style}{word:>12}{style:#} {time} {}{remark}",
+            result.case
+        )?;
         for note in &result.notes {
             writeln!(self.out, "{:NAME_COLUMN$}note: {note}", "")?;
         }
@@ -61,7 +68,11 @@ impl<W: Write> Human<W> {
             writeln!(self.out)?;
             failure(&mut self.out, result)?;
         }
-        if self.failures.is_empty() { Ok(()) } else { writeln!(self.out) }
+        if self.failures.is_empty() {
+            Ok(())
+        } else {
+            writeln!(self.out)
+        }
     }
 }
 
@@ -79,9 +90,18 @@ impl<W: Write> Reporter for Human<W> {
                 self.failures()?;
                 let style = if totals.exit().code() == 0 { GOOD } else { BAD };
                 let time = clock::column(*duration);
-                writeln!(self.out, "{style}{:>12}{style:#} {time} {}", "Summary", sum(totals))?;
+                writeln!(
+                    self.out,
+                    "{style}{:>12}{style:#} {time} {}",
+                    "Summary",
+                    sum(totals)
+                )?;
                 if totals.pending > 0 {
-                    writeln!(self.out, "{:NAME_COLUMN$}see what is pending: tapwright review", "")?;
+                    writeln!(
+                        self.out,
+                        "{:NAME_COLUMN$}see what is pending: tapwright review",
+                        ""
+                    )?;
                 }
                 self.out.flush()
             }
@@ -110,7 +130,11 @@ fn remark(result: &CaseResult) -> String {
         Status::Skipped { reason } => format!(" ({reason})"),
         Status::Failed { .. } if result.runs.flaky() => {
             let runs = result.runs;
-            format!(" (failed {} of {} times)", runs.failed, runs.failed + runs.passed)
+            format!(
+                " (failed {} of {} times)",
+                runs.failed,
+                runs.failed + runs.passed
+            )
         }
         _ => String::new(),
     }
@@ -120,7 +144,11 @@ fn failure(out: &mut impl Write, result: &CaseResult) -> io::Result<()> {
     let (style, word) = word(result);
     let title = format!("  {}  [{}]", result.case, result.backend);
     let columns = PLACE_COLUMN.saturating_sub(word.len());
-    writeln!(out, "{style}{word}{style:#}{title:columns$} {}", place(result))?;
+    writeln!(
+        out,
+        "{style}{word}{style:#}{title:columns$} {}",
+        place(result)
+    )?;
     match &result.status {
         Status::Failed { problems } => {
             for problem in problems {
@@ -134,7 +162,10 @@ fn failure(out: &mut impl Write, result: &CaseResult) -> io::Result<()> {
         }
         Status::Internal { text } => {
             indented(out, "  ", text)?;
-            writeln!(out, "  this is a bug of tapwright; the case is not to blame")
+            writeln!(
+                out,
+                "  this is a bug of tapwright; the case is not to blame"
+            )
         }
         _ => Ok(()),
     }
@@ -143,9 +174,9 @@ fn failure(out: &mut impl Write, result: &CaseResult) -> io::Result<()> {
 fn place(result: &CaseResult) -> String {
     let path = result.source.path.display();
     let line = match &result.status {
-        Status::Failed { problems } => {
-            problems.iter().find_map(|problem| problem.line(&result.source))
-        }
+        Status::Failed { problems } => problems
+            .iter()
+            .find_map(|problem| problem.line(&result.source)),
         _ => None,
     };
     line.map_or_else(|| path.to_string(), |line| format!("{path}:{line}"))
@@ -172,16 +203,29 @@ fn problem(out: &mut impl Write, result: &CaseResult, problem: &Problem) -> io::
 
 /// Every line after `indent`; the further ones keep their own indentation.
 fn indented(out: &mut impl Write, indent: &str, text: &str) -> io::Result<()> {
-    text.lines().try_for_each(|line| writeln!(out, "{}", format!("{indent}{line}").trim_end()))
+    text.lines()
+        .try_for_each(|line| writeln!(out, "{}", format!("{indent}{line}").trim_end()))
 }
 
 /// `63 cases run: 62 passed (2 known bugs), 1 failed, 2 skipped, 0 pending`.
 fn sum(totals: &Totals) -> String {
     let due = totals.selected.saturating_sub(totals.skipped);
-    let run = if totals.run() == due { due.to_string() } else { format!("{}/{due}", totals.run()) };
-    let mut text = format!("{run} {} run: {} passed", plural(due, "case"), totals.passed);
+    let run = if totals.run() == due {
+        due.to_string()
+    } else {
+        format!("{}/{due}", totals.run())
+    };
+    let mut text = format!(
+        "{run} {} run: {} passed",
+        plural(due, "case"),
+        totals.passed
+    );
     if totals.known_bugs > 0 {
-        text += &format!(" ({} {})", totals.known_bugs, plural(totals.known_bugs, "known bug"));
+        text += &format!(
+            " ({} {})",
+            totals.known_bugs,
+            plural(totals.known_bugs, "known bug")
+        );
     }
     text += &format!(", {} failed", totals.failed);
     if totals.flaky > 0 {
@@ -196,7 +240,11 @@ fn sum(totals: &Totals) -> String {
 }
 
 fn plural(number: usize, word: &str) -> String {
-    if number == 1 { word.to_owned() } else { format!("{word}s") }
+    if number == 1 {
+        word.to_owned()
+    } else {
+        format!("{word}s")
+    }
 }
 
 #[cfg(test)]

@@ -49,7 +49,10 @@ impl<W: Write> Json<W> {
         if !result.notes.is_empty() {
             line["notes"] = json!(result.notes);
         }
-        let failed = matches!(result.status, Status::Failed { .. } | Status::Internal { .. });
+        let failed = matches!(
+            result.status,
+            Status::Failed { .. } | Status::Internal { .. }
+        );
         if let Some(transcript) = &result.transcript {
             line["profile"] = json!(transcript.profile.to_string());
             line["accounting"] = accounting(transcript);
@@ -64,7 +67,11 @@ impl<W: Write> Json<W> {
 impl<W: Write> Reporter for Json<W> {
     fn event(&mut self, event: &RunEvent) -> io::Result<()> {
         let line = match event {
-            RunEvent::Started { cases, backends, repeat } => json!({
+            RunEvent::Started {
+                cases,
+                backends,
+                repeat,
+            } => json!({
                 "type": "run-started",
                 "format": JSON_FORMAT,
                 "tapwright": env!("CARGO_PKG_VERSION"),
@@ -123,7 +130,10 @@ pub fn diagnostic(report: &Report) -> Value {
             .labels
             .iter()
             .map(|label| {
-                let (from, to) = (position(source, label.span.start), position(source, label.span.end));
+                let (from, to) = (
+                    position(source, label.span.start),
+                    position(source, label.span.end),
+                );
                 json!({ "start": from, "end": to, "text": label.text })
             })
             .collect();
@@ -156,7 +166,10 @@ fn detail(line: &mut Value, result: &CaseResult) {
         Status::KnownBug { id } => line["known_bug"] = json!(id),
         Status::Skipped { reason } => line["reason"] = json!(reason),
         Status::Failed { problems } => {
-            line["problems"] = problems.iter().map(|one| problem(one, &result.source)).collect();
+            line["problems"] = problems
+                .iter()
+                .map(|one| problem(one, &result.source))
+                .collect();
         }
         Status::Invalid(report) => line["diagnostic"] = diagnostic(report),
         Status::Internal { text } => line["panic"] = json!(text),
@@ -189,7 +202,9 @@ fn accounting(transcript: &Transcript) -> Value {
 }
 
 fn events_of(step: &Step) -> impl Iterator<Item = Value> + '_ {
-    step.events.iter().map(|event| explaining(step.index, event))
+    step.events
+        .iter()
+        .map(|event| explaining(step.index, event))
 }
 
 fn explaining(step: usize, event: &Event) -> Value {
@@ -242,7 +257,9 @@ mod tests {
     #[test]
     fn each_event_is_an_object_on_a_line() {
         let version = format!(r#""tapwright":"{}""#, env!("CARGO_PKG_VERSION"));
-        insta::assert_snapshot!(lines(Events::OfFailures).replace(&version, r#""tapwright":"VERSION""#));
+        insta::assert_snapshot!(
+            lines(Events::OfFailures).replace(&version, r#""tapwright":"VERSION""#)
+        );
     }
 
     #[test]
@@ -257,7 +274,10 @@ mod tests {
     fn explaining_events_come_with_failures_or_on_request() {
         let with_events = |events| {
             let lines = lines(events);
-            lines.lines().filter(|line| line.contains(r#""events":["#)).count()
+            lines
+                .lines()
+                .filter(|line| line.contains(r#""events":["#))
+                .count()
         };
         assert_eq!(with_events(Events::OfFailures), 5);
         assert_eq!(with_events(Events::OfAll), 11);

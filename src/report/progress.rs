@@ -20,7 +20,8 @@ impl<R: Reporter> Progress<R> {
     fn on(below: R, target: ProgressDrawTarget) -> Self {
         let bar = ProgressBar::with_draw_target(Some(0), target);
         // A template that is refused would leave indicatif's own style, which is as good.
-        if let Ok(style) = ProgressStyle::with_template("{prefix:>12} [{bar:30}] {pos}/{len} {msg}") {
+        if let Ok(style) = ProgressStyle::with_template("{prefix:>12} [{bar:30}] {pos}/{len} {msg}")
+        {
             bar.set_style(style.progress_chars("=> "));
         }
         bar.set_prefix("Running");
@@ -63,7 +64,10 @@ mod tests {
             progress.event(event).unwrap();
         }
         assert_eq!(progress.below.0, events.len());
-        assert_eq!((progress.bar.position(), progress.bar.length()), (11, Some(11)));
+        assert_eq!(
+            (progress.bar.position(), progress.bar.length()),
+            (11, Some(11))
+        );
         assert!(progress.bar.is_finished());
     }
 }

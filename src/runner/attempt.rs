@@ -38,7 +38,10 @@ impl Lane {
     #[must_use]
     pub fn probe(backend: Arc<dyn Backend>) -> Self {
         let capabilities = backend.probe().map_err(|error| error.to_string());
-        Self { backend, capabilities }
+        Self {
+            backend,
+            capabilities,
+        }
     }
 
     /// Executes cases that share a world, one after the other in it; one attempt for each.
@@ -51,7 +54,9 @@ impl Lane {
         let all = |attempt: fn(String) -> Attempt, text: &str| {
             cases.iter().map(|_| attempt(text.to_owned())).collect()
         };
-        let [first, ..] = cases else { return Vec::new() };
+        let [first, ..] = cases else {
+            return Vec::new();
+        };
         if let Some(reason) = self.lacks(&first.requires) {
             return all(Attempt::Skipped, &reason);
         }
@@ -61,9 +66,10 @@ impl Lane {
             Err(error @ BackendError::Unavailable { .. }) => {
                 all(Attempt::Skipped, &error.to_string())
             }
-            Err(BackendError::Case(report)) => {
-                cases.iter().map(|_| Attempt::Invalid(report.clone())).collect()
-            }
+            Err(BackendError::Case(report)) => cases
+                .iter()
+                .map(|_| Attempt::Invalid(report.clone()))
+                .collect(),
             Err(error @ BackendError::System { .. }) => all(unbuilt, &error.to_string()),
         }
     }
@@ -75,7 +81,10 @@ impl Lane {
             Err(reason) => return Some(reason.clone()),
         };
         let lacking = requires.iter().find(|name| !has.contains(&name.as_str()))?;
-        Some(format!("requires {lacking}, which {} has not here", self.backend.name()))
+        Some(format!(
+            "requires {lacking}, which {} has not here",
+            self.backend.name()
+        ))
     }
 }
 
@@ -98,5 +107,9 @@ fn execute(
 
 fn unbuilt(text: String) -> Attempt {
     let kind = FailureKind::Backend(text);
-    Attempt::Failed(Failure { step: 0, span: Span::default(), kind })
+    Attempt::Failed(Failure {
+        step: 0,
+        span: Span::default(),
+        kind,
+    })
 }

@@ -1,7 +1,11 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{Problem, Totals};
-use crate::{base::CaseId, diag::{Report, Source}, record::Transcript};
+use crate::{
+    base::CaseId,
+    diag::{Report, Source},
+    record::Transcript,
+};
 
 /// What happens in a run, in the order in which it is to be told.
 #[derive(Clone, Debug)]

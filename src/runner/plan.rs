@@ -57,7 +57,11 @@ impl Facts {
             number,
             sections: sections(scenario),
             probes: scenario.probes.then_some(scenario.cases.len()),
-            profile: scenario.cases.first().map(|case| case.profile.clone()).unwrap_or_default(),
+            profile: scenario
+                .cases
+                .first()
+                .map(|case| case.profile.clone())
+                .unwrap_or_default(),
         }
     }
 }
@@ -68,7 +72,11 @@ pub fn sections(scenario: &Scenario) -> Vec<String> {
     if scenario.probes {
         return vec![snapshot::PROBES.to_owned()];
     }
-    scenario.cases.iter().map(|case| snapshot::section_name(&case.id).to_owned()).collect()
+    scenario
+        .cases
+        .iter()
+        .map(|case| snapshot::section_name(&case.id).to_owned())
+        .collect()
 }
 
 /// The cases of the scenarios that are selected, in order, under another profile where one is given.
@@ -86,7 +94,11 @@ pub fn select(
             let consult = profile.is_none_or(|profile| *profile == case.profile);
             let mut case = case.clone();
             case.profile = profile.cloned().unwrap_or(case.profile);
-            planned.push(Planned { case: Arc::new(case), facts: Arc::clone(&facts), consult });
+            planned.push(Planned {
+                case: Arc::new(case),
+                facts: Arc::clone(&facts),
+                consult,
+            });
         }
     }
     planned
@@ -106,7 +118,11 @@ pub(super) fn groups(cases: &[Planned]) -> Vec<Group> {
                 && first.case.requires == planned.case.requires
                 && share_world(&first.case, &planned.case)
         };
-        match groups.iter_mut().find(shares).filter(|_| planned.facts.probes.is_some()) {
+        match groups
+            .iter_mut()
+            .find(shares)
+            .filter(|_| planned.facts.probes.is_some())
+        {
             Some(group) => group.push(place),
             None => groups.push(vec![place]),
         }
@@ -126,7 +142,12 @@ mod tests {
             case
         };
         let cases: Vec<Case> = profiles.iter().enumerate().map(case).collect();
-        Scenario { name: name.to_owned(), source: cases[0].source.clone(), cases, probes }
+        Scenario {
+            name: name.to_owned(),
+            source: cases[0].source.clone(),
+            cases,
+            probes,
+        }
     }
 
     #[test]
@@ -138,15 +159,25 @@ mod tests {
             scenario("c", true, &[Rfc]),
         ];
         let cases = select(&scenarios, &Selection::default(), None);
-        assert_eq!(groups(&cases), [vec![0, 2], vec![1], vec![3], vec![4], vec![5]]);
+        assert_eq!(
+            groups(&cases),
+            [vec![0, 2], vec![1], vec![3], vec![4], vec![5]]
+        );
     }
 
     #[test]
     fn another_profile_leaves_the_snapshot_aside() {
-        let scenarios = [scenario("a", false, &[QemuVersion::Rfc, QemuVersion::Qemu72])];
+        let scenarios = [scenario(
+            "a",
+            false,
+            &[QemuVersion::Rfc, QemuVersion::Qemu72],
+        )];
         let rfc = Profile::new(QemuVersion::Rfc);
         let cases = select(&scenarios, &Selection::default(), Some(&rfc));
         assert!(cases.iter().all(|planned| planned.case.profile == rfc));
-        assert_eq!(cases.iter().map(|case| case.consult).collect::<Vec<_>>(), [true, false]);
+        assert_eq!(
+            cases.iter().map(|case| case.consult).collect::<Vec<_>>(),
+            [true, false]
+        );
     }
 }

@@ -36,7 +36,11 @@ pub(super) enum Signal<T> {
     /// A task begins.
     Started(usize),
     /// A task is over.
-    Ended { task: usize, end: End<T>, duration: Duration },
+    Ended {
+        task: usize,
+        end: End<T>,
+        duration: Duration,
+    },
     /// The run was interrupted while so many tasks ran; no other begins.
     Interrupted { running: usize },
 }
@@ -84,7 +88,13 @@ struct Running {
 impl<T: Send + 'static> Pool<T> {
     pub(super) fn new(limits: Limits) -> Self {
         let (outbox, inbox) = channel();
-        Self { limits, outbox, inbox, running: BTreeMap::new(), interrupted: false }
+        Self {
+            limits,
+            outbox,
+            inbox,
+            running: BTreeMap::new(),
+            interrupted: false,
+        }
     }
 
     /// What interrupts the run, from any thread.
@@ -104,11 +114,15 @@ impl<T: Send + 'static> Pool<T> {
         let mut flow = Flow::Go;
         loop {
             while flow == Flow::Go && self.running.len() < self.limits.jobs.get() {
-                let Some((number, task)) = waiting.next() else { break };
+                let Some((number, task)) = waiting.next() else {
+                    break;
+                };
                 flow = flow.and(listener(Signal::Started(number)));
                 self.start(number, task);
             }
-            let Some(signal) = self.next_signal() else { return };
+            let Some(signal) = self.next_signal() else {
+                return;
+            };
             if matches!(signal, Signal::Interrupted { .. }) {
                 flow = Flow::Stop;
             }
@@ -119,11 +133,18 @@ impl<T: Send + 'static> Pool<T> {
     fn start(&mut self, number: usize, task: Task<T>) {
         let since = Instant::now();
         let deadline = since + self.limits.timeout;
-        self.running.insert(number, Running { since, until: deadline + self.limits.grace });
+        self.running.insert(
+            number,
+            Running {
+                since,
+                until: deadline + self.limits.grace,
+            },
+        );
         let outbox = self.outbox.clone();
         let work = move || {
             let run = AssertUnwindSafe(|| (task.run)(Deadline(Some(deadline))));
-            let end = catch_unwind(run).map_or_else(|panic| End::Panicked(text_of(&*panic)), End::Done);
+            let end =
+                catch_unwind(run).map_or_else(|panic| End::Panicked(text_of(&*panic)), End::Done);
             // Nobody receives when this task was given up.
             drop(outbox.send(Message::Ended { task: number, end }));
         };
@@ -141,7 +162,10 @@ impl<T: Send + 'static> Pool<T> {
                 .iter()
                 .map(|(task, running)| (task, running.until))
                 .min_by_key(|(_, until)| *until)?;
-            match self.inbox.recv_timeout(until.saturating_duration_since(Instant::now())) {
+            match self
+                .inbox
+                .recv_timeout(until.saturating_duration_since(Instant::now()))
+            {
                 // A task that was given up may still end; it has been reported.
                 Ok(Message::Ended { task, end }) => {
                     if let Some(signal) = self.end(task, end) {
@@ -158,7 +182,11 @@ impl<T: Send + 'static> Pool<T> {
 
     fn end(&mut self, task: usize, end: End<T>) -> Option<Signal<T>> {
         let running = self.running.remove(&task)?;
-        Some(Signal::Ended { task, end, duration: running.since.elapsed() })
+        Some(Signal::Ended {
+            task,
+            end,
+            duration: running.since.elapsed(),
+        })
     }
 
     fn interrupt(&mut self) -> Signal<T> {
@@ -167,7 +195,9 @@ impl<T: Send + 'static> Pool<T> {
         for running in self.running.values_mut() {
             running.until = running.until.min(last);
         }
-        Signal::Interrupted { running: self.running.len() }
+        Signal::Interrupted {
+            running: self.running.len(),
+        }
     }
 }
 
@@ -204,7 +234,10 @@ mod tests {
     }
 
     fn task<T>(run: impl FnOnce(Deadline) -> T + Send + 'static) -> Task<T> {
-        Task { name: "test".to_owned(), run: Box::new(run) }
+        Task {
+            name: "test".to_owned(),
+            run: Box::new(run),
+        }
     }
 
     fn ends<T: Send + 'static>(
@@ -227,7 +260,10 @@ mod tests {
     fn one_job_runs_the_tasks_in_order() {
         let tasks = (0..3).map(|number| task(move |_| number)).collect();
         let ends = ends(Pool::new(limits(1)), tasks, Flow::Go);
-        assert_eq!(ends, [(0, End::Done(0)), (1, End::Done(1)), (2, End::Done(2))]);
+        assert_eq!(
+            ends,
+            [(0, End::Done(0)), (1, End::Done(1)), (2, End::Done(2))]
+        );
     }
 
     #[test]
@@ -252,14 +288,23 @@ mod tests {
     fn a_panic_is_an_end_and_the_next_task_runs() {
         let tasks = vec![task(|_| panic!("the {} broke", "invariant")), task(|_| 1)];
         let ends = ends(Pool::new(limits(1)), tasks, Flow::Go);
-        assert_eq!(ends, [(0, End::Panicked("the invariant broke".into())), (1, End::Done(1))]);
+        assert_eq!(
+            ends,
+            [
+                (0, End::Panicked("the invariant broke".into())),
+                (1, End::Done(1))
+            ]
+        );
     }
 
     #[test]
     fn a_task_that_never_ends_is_given_up_and_its_place_is_free() {
         let (release, held) = channel::<()>();
         let tasks = vec![task(move |_| assert!(held.recv().is_err())), task(|_| ())];
-        let limits = Limits { timeout: Duration::from_millis(20), ..limits(1) };
+        let limits = Limits {
+            timeout: Duration::from_millis(20),
+            ..limits(1)
+        };
         let ends = ends(Pool::new(limits), tasks, Flow::Go);
         assert_eq!(ends.first(), Some(&(0, End::Hung)));
         assert_eq!(ends.len(), 2);
@@ -269,7 +314,10 @@ mod tests {
     #[test]
     fn nothing_begins_after_a_stop() {
         let tasks = (0..3).map(|number| task(move |_| number)).collect();
-        assert_eq!(ends(Pool::new(limits(1)), tasks, Flow::Stop), [(0, End::Done(0))]);
+        assert_eq!(
+            ends(Pool::new(limits(1)), tasks, Flow::Stop),
+            [(0, End::Done(0))]
+        );
     }
 
     #[test]
@@ -301,7 +349,14 @@ mod tests {
     #[test]
     fn a_task_is_told_its_deadline() {
         let tasks = vec![task(|deadline: Deadline| deadline.passed())];
-        let limits = Limits { timeout: Duration::ZERO, grace: Duration::from_secs(600), ..limits(1) };
-        assert_eq!(ends(Pool::new(limits), tasks, Flow::Go), [(0, End::Done(true))]);
+        let limits = Limits {
+            timeout: Duration::ZERO,
+            grace: Duration::from_secs(600),
+            ..limits(1)
+        };
+        assert_eq!(
+            ends(Pool::new(limits), tasks, Flow::Go),
+            [(0, End::Done(true))]
+        );
     }
 }

@@ -47,7 +47,9 @@ pub enum Problem {
         id: String,
     },
     /// A known bug shows itself in another way.
-    #[error("the known bug '{id}' is still there, but shows itself otherwise than its snapshot says")]
+    #[error(
+        "the known bug '{id}' is still there, but shows itself otherwise than its snapshot says"
+    )]
     BugChanged {
         /// Its name.
         id: String,
@@ -98,5 +100,9 @@ impl Problem {
 
 /// The line of the first step that differs and that the scenario has.
 fn first_line(mismatch: &Mismatch) -> Option<usize> {
-    mismatch.differences.iter().map(|difference| difference.line).find(|line| *line > 0)
+    mismatch
+        .differences
+        .iter()
+        .map(|difference| difference.line)
+        .find(|line| *line > 0)
 }

@@ -10,11 +10,11 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::{
     Failure, FailureKind, Plan, RunEvent, Totals,
+    archive::{Archive, Record},
     attempt::Attempt,
+    judge::Comparison,
     plan::{Group, groups},
     pool::{End, Flow, Limits, Pool, Signal, Task},
-    archive::{Archive, Record},
-    judge::Comparison,
     tally::{Came, Tally},
 };
 use crate::diag::Span;
@@ -52,7 +52,11 @@ pub fn run(
     listener: &mut dyn FnMut(&RunEvent),
 ) -> io::Result<Totals> {
     let began = Instant::now();
-    let limits = Limits { jobs: plan.jobs, timeout: plan.timeout, grace: GRACE };
+    let limits = Limits {
+        jobs: plan.jobs,
+        timeout: plan.timeout,
+        grace: GRACE,
+    };
     let pool = Pool::new(limits);
     let interrupter = pool.interrupter();
     let (over, end) = io::pipe()?;
@@ -75,7 +79,10 @@ pub fn run(
         drop(end);
         run.finish()
     });
-    listener(&RunEvent::Finished { totals, duration: began.elapsed() });
+    listener(&RunEvent::Finished {
+        totals,
+        duration: began.elapsed(),
+    });
     Ok(totals)
 }
 
@@ -97,21 +104,28 @@ fn readable_before(interrupt: &impl AsFd, over: &impl AsFd) -> bool {
 impl<'a> Run<'a> {
     fn new(plan: &'a Plan, listener: &'a mut dyn FnMut(&RunEvent)) -> Self {
         let lanes: Vec<_> = plan.lanes.iter().map(|lane| lane.backend.name()).collect();
-        let tally =
-            |planned: &super::Planned| Tally::new(planned.clone(), lanes.clone(), plan.repeat.get());
+        let tally = |planned: &super::Planned| {
+            Tally::new(planned.clone(), lanes.clone(), plan.repeat.get())
+        };
         Self {
             plan,
             executions: executions(plan),
             tallies: plan.cases.iter().map(tally).collect(),
             started: vec![false; plan.cases.len()],
-            totals: Totals { selected: plan.cases.len(), ..Totals::default() },
+            totals: Totals {
+                selected: plan.cases.len(),
+                ..Totals::default()
+            },
             archive: Archive::new(plan.mode, plan.out.clone()),
             listener,
         }
     }
 
     fn tasks(&self) -> Vec<Task<Vec<Attempt>>> {
-        self.executions.iter().map(|execution| task(self.plan, execution)).collect()
+        self.executions
+            .iter()
+            .map(|execution| task(self.plan, execution))
+            .collect()
     }
 
     fn tell(&mut self, event: RunEvent) {
@@ -134,12 +148,20 @@ impl<'a> Run<'a> {
                 self.tell(RunEvent::Interrupted { running });
                 Flow::Stop
             }
-            Signal::Ended { task, end, duration } => self.count(task, end, duration),
+            Signal::Ended {
+                task,
+                end,
+                duration,
+            } => self.count(task, end, duration),
         }
     }
 
     fn count(&mut self, task: usize, end: End<Vec<Attempt>>, duration: Duration) -> Flow {
-        let Execution { ref group, lane, repeat } = self.executions[task];
+        let Execution {
+            ref group,
+            lane,
+            repeat,
+        } = self.executions[task];
         let group = group.clone();
         let share = duration / u32::try_from(group.len()).unwrap_or(u32::MAX).max(1);
         let attempts = self.attempts(end, group.len());
@@ -152,9 +174,15 @@ impl<'a> Run<'a> {
             };
             let tally = &mut self.tallies[place];
             let failed_before = tally.has_failed();
-            let came = Came { attempt, comparison, duration };
+            let came = Came {
+                attempt,
+                comparison,
+                duration,
+            };
             let keep = &mut |transcript: &_, variant: Option<&_>| {
-                self.archive.keep(transcript, variant).map_err(|error| error.to_string())
+                self.archive
+                    .keep(transcript, variant)
+                    .map_err(|error| error.to_string())
             };
             let result = tally.add(repeat, lane, came, keep);
             if self.plan.fail_fast && !failed_before && tally.has_failed() {
@@ -179,9 +207,13 @@ impl<'a> Run<'a> {
             .zip(attempts)
             .enumerate()
             .filter_map(|(at, (place, attempt))| match attempt {
-                Attempt::Executed(executed) => {
-                    Some((at, Record { planned: &self.plan.cases[*place], executed }))
-                }
+                Attempt::Executed(executed) => Some((
+                    at,
+                    Record {
+                        planned: &self.plan.cases[*place],
+                        executed,
+                    },
+                )),
                 _ => None,
             })
             .collect();
@@ -196,9 +228,10 @@ impl<'a> Run<'a> {
     fn attempts(&self, end: End<Vec<Attempt>>, cases: usize) -> Vec<Attempt> {
         let each = |attempt: &dyn Fn() -> Attempt| (0..cases).map(|_| attempt()).collect();
         match end {
-            End::Done(attempts) if attempts.len() == cases => {
-                attempts.into_iter().map(|attempt| self.unless_interrupted(attempt)).collect()
-            }
+            End::Done(attempts) if attempts.len() == cases => attempts
+                .into_iter()
+                .map(|attempt| self.unless_interrupted(attempt))
+                .collect(),
             End::Done(attempts) => {
                 let text = format!("{} records came of {cases} cases", attempts.len());
                 each(&|| Attempt::Panicked(text.clone()))
@@ -217,7 +250,11 @@ impl<'a> Run<'a> {
                 Attempt::Failed(failure) => cut_short(failure),
                 _ => false,
             };
-        if interrupted { Attempt::Interrupted } else { attempt }
+        if interrupted {
+            Attempt::Interrupted
+        } else {
+            attempt
+        }
     }
 
     /// Tells what is known of cases that were cut short.
@@ -233,7 +270,11 @@ impl<'a> Run<'a> {
 }
 
 fn late() -> Attempt {
-    Attempt::Failed(Failure { step: 0, span: Span::default(), kind: FailureKind::Late })
+    Attempt::Failed(Failure {
+        step: 0,
+        span: Span::default(),
+        kind: FailureKind::Late,
+    })
 }
 
 /// In the order in which they begin: all cases once before any is repeated, a case's backends side
@@ -244,16 +285,175 @@ fn executions(plan: &Plan) -> Vec<Execution> {
     (0..plan.repeat.get())
         .flat_map(|repeat| groups.iter().map(move |group| (repeat, group)))
         .flat_map(|(repeat, group)| {
-            (0..lanes).map(move |lane| Execution { group: group.clone(), lane, repeat })
+            (0..lanes).map(move |lane| Execution {
+                group: group.clone(),
+                lane,
+                repeat,
+            })
         })
         .collect()
 }
 
 fn task(plan: &Plan, execution: &Execution) -> Task<Vec<Attempt>> {
-    let cases: Vec<_> =
-        execution.group.iter().map(|place| Arc::clone(&plan.cases[*place].case)).collect();
-    let probes = execution.group.iter().any(|place| plan.cases[*place].facts.probes.is_some());
+    let cases: Vec<_> = execution
+        .group
+        .iter()
+        .map(|place| Arc::clone(&plan.cases[*place].case))
+        .collect();
+    let probes = execution
+        .group
+        .iter()
+        .any(|place| plan.cases[*place].facts.probes.is_some());
     let lane = plan.lanes[execution.lane].clone();
-    let name = cases.first().map_or_else(String::new, |case| case.id.to_string());
-    Task { name, run: Box::new(move |deadline| lane.attempt(&cases, probes, deadline)) }
+    let name = cases
+        .first()
+        .map_or_else(String::new, |case| case.id.to_string());
+    Task {
+        name,
+        run: Box::new(move |deadline| lane.attempt(&cases, probes, deadline)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{num::NonZeroUsize, sync::Mutex};
+
+    use super::*;
+    use crate::{
+        backend::{Backend, BackendError, Capabilities, Missing, World},
+        diag::{Code, Report},
+        runner::{Lane, Status, fixture},
+        scenario::Case,
+        snapshot::Mode,
+    };
+
+    /// Opens no world; how it fails is said by the case's name.
+    struct Fake {
+        /// What a case that hangs waits for.
+        held: Mutex<io::PipeReader>,
+    }
+
+    impl Backend for Fake {
+        fn name(&self) -> &'static str {
+            "fake"
+        }
+
+        fn probe(&self) -> Result<Capabilities, BackendError> {
+            Ok(Capabilities { has: vec!["tap"] })
+        }
+
+        fn open(&self, case: &Case) -> Result<Box<dyn World>, BackendError> {
+            match case.id.as_str() {
+                "panics" => panic!("an invariant broke"),
+                "hangs" => {
+                    io::Read::read(&mut *self.held.lock().unwrap(), &mut [0]).unwrap();
+                    Err(BackendError::Missing(Missing("nothing".to_owned())))
+                }
+                "invalid" => Err(BackendError::Case(Box::new(Report::error(
+                    Code("TW-N999"),
+                    "twice",
+                )))),
+                "refused" => Err(BackendError::System {
+                    what: "making tap0".to_owned(),
+                    source: io::Error::other("no"),
+                }),
+                _ => Err(BackendError::Missing(Missing("no TAPs".to_owned()))),
+            }
+        }
+    }
+
+    /// What is told of these cases, one after the other, and what the run came to. The case that
+    /// hangs does so until the run is over.
+    fn told(cases: &[&str], change: impl FnOnce(&mut Plan)) -> (Vec<String>, Totals) {
+        told_until(cases, change, None::<&io::PipeReader>)
+    }
+
+    fn told_until(
+        cases: &[&str],
+        change: impl FnOnce(&mut Plan),
+        interrupt: Option<&(impl AsFd + Send + Sync)>,
+    ) -> (Vec<String>, Totals) {
+        let (held, _release) = io::pipe().unwrap();
+        let out = tempfile::tempdir().unwrap();
+        let mut plan = Plan {
+            cases: cases.iter().map(|id| fixture::planned(id)).collect(),
+            lanes: vec![Lane::probe(Arc::new(Fake {
+                held: Mutex::new(held),
+            }))],
+            mode: Mode::Check,
+            repeat: NonZeroUsize::MIN,
+            jobs: NonZeroUsize::MIN,
+            timeout: Duration::from_secs(600),
+            fail_fast: false,
+            out: out.path().to_owned(),
+        };
+        change(&mut plan);
+        let mut lines = Vec::new();
+        let totals = run(&plan, interrupt, &mut |event| match event {
+            RunEvent::CaseFinished(result) => lines.push(format!("{} {}", result.case, {
+                match &result.status {
+                    Status::Failed { problems } => problems[0].to_string(),
+                    Status::Internal { text } => format!("internal: {text}"),
+                    Status::Invalid(report) => format!("invalid: {}", report.message),
+                    Status::Skipped { reason } => format!("skipped: {reason}"),
+                    other => format!("{other:?}"),
+                }
+            })),
+            RunEvent::Interrupted { running } => lines.push(format!("interrupted {running}")),
+            _ => {}
+        })
+        .unwrap();
+        (lines, totals)
+    }
+
+    #[test]
+    fn whatever_a_case_does_the_next_one_runs() {
+        let (lines, totals) = told(&["panics", "invalid", "refused", "missing"], |_| {});
+        assert_eq!(
+            lines,
+            [
+                "panics internal: an invariant broke",
+                "invalid invalid: twice",
+                "refused making tap0: no",
+                "missing skipped: no TAPs",
+            ]
+        );
+        let counted = (
+            totals.internal,
+            totals.invalid,
+            totals.failed,
+            totals.skipped,
+        );
+        assert_eq!((counted, totals.exit().code()), ((1, 1, 1, 1), 70));
+    }
+
+    #[test]
+    fn nothing_begins_after_a_failure_when_that_is_wished() {
+        let (lines, totals) = told(&["refused", "missing"], |plan| plan.fail_fast = true);
+        assert_eq!(lines, ["refused making tap0: no"]);
+        assert_eq!((totals.selected, totals.run()), (2, 1));
+    }
+
+    #[test]
+    fn what_a_case_requires_and_the_backend_has_not_is_said() {
+        let (lines, totals) = told(&["missing"], |plan| {
+            let mut case = (*plan.cases[0].case).clone();
+            case.requires.insert("vhost".to_owned());
+            plan.cases[0].case = Arc::new(case);
+        });
+        assert_eq!(
+            lines,
+            ["missing skipped: requires vhost, which fake has not here"]
+        );
+        assert_eq!(totals.exit().code(), 3);
+    }
+
+    #[test]
+    fn a_case_that_hangs_is_given_up_after_an_interrupt() {
+        let (interrupt, writer) = io::pipe().unwrap();
+        io::Write::write_all(&mut &writer, b"!").unwrap();
+        let (lines, totals) = told_until(&["hangs", "missing"], |_| {}, Some(&interrupt));
+        assert_eq!(lines, ["interrupted 1", "hangs Interrupted"]);
+        assert_eq!(totals.exit().code(), 130);
+    }
 }

@@ -20,8 +20,13 @@ impl Selection {
     #[must_use]
     pub fn selects(&self, case: &Case) -> bool {
         (self.names.is_empty() || self.names.iter().any(|name| name.matches(&case.id)))
-            && self.tags.iter().all(|rule| rule.holds(|tag| case.tags.contains(tag)))
-            && self.partition.is_none_or(|partition| partition.holds(&case.id))
+            && self
+                .tags
+                .iter()
+                .all(|rule| rule.holds(|tag| case.tags.contains(tag)))
+            && self
+                .partition
+                .is_none_or(|partition| partition.holds(&case.id))
     }
 }
 
@@ -50,7 +55,8 @@ impl Pattern {
 /// Matches the whole text. Where a `*` took too little, the last one takes a character more, so the
 /// time is at most the product of the lengths.
 fn glob(pattern: &str, text: &str) -> bool {
-    let (pattern, text): (Vec<char>, Vec<char>) = (pattern.chars().collect(), text.chars().collect());
+    let (pattern, text): (Vec<char>, Vec<char>) =
+        (pattern.chars().collect(), text.chars().collect());
     let (mut p, mut t) = (0, 0);
     let mut star = None;
     while t < text.len() {
@@ -89,8 +95,14 @@ impl FromStr for TagRule {
 
     fn from_str(text: &str) -> Result<Self, ParseTagError> {
         let alternative = |part: &str| {
-            let (wanted, tag) = part.strip_prefix('!').map_or((true, part), |tag| (false, tag));
-            if tag.is_empty() { None } else { Some((wanted, tag.to_owned())) }
+            let (wanted, tag) = part
+                .strip_prefix('!')
+                .map_or((true, part), |tag| (false, tag));
+            if tag.is_empty() {
+                None
+            } else {
+                Some((wanted, tag.to_owned()))
+            }
         };
         text.split(',')
             .map(|part| alternative(part.trim()))
@@ -127,7 +139,10 @@ impl FromStr for Partition {
     fn from_str(text: &str) -> Result<Self, ParsePartitionError> {
         let parse = || {
             let (index, of) = text.strip_prefix("hash:")?.split_once('/')?;
-            Some(Self { index: index.parse().ok()?, of: of.parse().ok()? })
+            Some(Self {
+                index: index.parse().ok()?,
+                of: of.parse().ok()?,
+            })
         };
         parse()
             .filter(|partition| (1..=partition.of).contains(&partition.index))
@@ -147,7 +162,10 @@ impl Partition {
     #[must_use]
     pub fn holds(self, case: &CaseId) -> bool {
         let digest = Sha256::digest(case.as_str());
-        let hash = digest.iter().take(8).fold(0, |hash, byte| hash << 8 | u64::from(*byte));
+        let hash = digest
+            .iter()
+            .take(8)
+            .fold(0, |hash, byte| hash << 8 | u64::from(*byte));
         hash % self.of == self.index - 1
     }
 }
@@ -202,18 +220,21 @@ mod tests {
     #[case("hash:1")]
     #[case("hash:-1/4")]
     fn a_partition_is_one_of_its_number(#[case] text: &str) {
-        assert_eq!(text.parse::<Partition>(), Err(ParsePartitionError(text.to_owned())));
+        assert_eq!(
+            text.parse::<Partition>(),
+            Err(ParsePartitionError(text.to_owned()))
+        );
     }
 
     #[test]
     fn every_case_is_in_exactly_one_shard_and_no_shard_is_empty() {
-        let shards: Vec<Partition> =
-            (1..=4).map(|index| format!("hash:{index}/4").parse().unwrap()).collect();
+        let shards: Vec<Partition> = (1..=4)
+            .map(|index| format!("hash:{index}/4").parse().unwrap())
+            .collect();
         let mut sizes = [0; 4];
         for number in 0..200 {
             let case = CaseId::from(format!("redirector/case@n={number}"));
-            let holding: Vec<usize> =
-                (0..4).filter(|shard| shards[*shard].holds(&case)).collect();
+            let holding: Vec<usize> = (0..4).filter(|shard| shards[*shard].holds(&case)).collect();
             assert_eq!(holding.len(), 1, "{case}");
             sizes[holding[0]] += 1;
         }
@@ -223,8 +244,10 @@ mod tests {
     #[test]
     fn a_shard_does_not_depend_on_the_build() {
         let shard: Partition = "hash:1/2".parse().unwrap();
-        let held: Vec<bool> =
-            ["a", "b", "c", "d"].iter().map(|name| shard.holds(&(*name).into())).collect();
+        let held: Vec<bool> = ["a", "b", "c", "d"]
+            .iter()
+            .map(|name| shard.holds(&(*name).into()))
+            .collect();
         assert_eq!(held, [true, true, true, false]);
     }
 }

@@ -65,15 +65,28 @@ impl Tally {
     ) -> Option<CaseResult> {
         self.duration += came.duration;
         let lanes = self.lanes.len();
-        let all = self.open.entry(repeat).or_insert_with(|| (0..lanes).map(|_| None).collect());
+        let all = self
+            .open
+            .entry(repeat)
+            .or_insert_with(|| (0..lanes).map(|_| None).collect());
         all[lane] = Some(came);
         if all.iter().any(Option::is_none) {
             return None;
         }
-        let all = self.open.remove(&repeat).into_iter().flatten().flatten().collect();
+        let all = self
+            .open
+            .remove(&repeat)
+            .into_iter()
+            .flatten()
+            .flatten()
+            .collect();
         let (status, transcript) = self.judge(all, keep);
         self.count(status, transcript);
-        if self.judged == self.repeat { self.finish() } else { None }
+        if self.judged == self.repeat {
+            self.finish()
+        } else {
+            None
+        }
     }
 
     /// Whether an execution failed.
@@ -107,16 +120,16 @@ impl Tally {
             FAILED.. => self.runs.failed += 1,
             _ => {}
         }
-        if self.worst.as_ref().is_none_or(|(worst, _)| rank(&status) > rank(worst)) {
+        if self
+            .worst
+            .as_ref()
+            .is_none_or(|(worst, _)| rank(&status) > rank(worst))
+        {
             self.worst = Some((status, transcript));
         }
     }
 
-    fn judge(
-        &mut self,
-        all: Vec<Came>,
-        keep: &mut Keep<'_>,
-    ) -> (Status, Option<Arc<Transcript>>) {
+    fn judge(&mut self, all: Vec<Came>, keep: &mut Keep<'_>) -> (Status, Option<Arc<Transcript>>) {
         let mut ran = Vec::new();
         let mut skipped = Vec::new();
         let mut failed = None;
@@ -131,9 +144,9 @@ impl Tally {
                     continue;
                 }
                 Attempt::Invalid(report) => Status::Invalid(report),
-                Attempt::Failed(failure) => {
-                    Status::Failed { problems: vec![Problem::Expectation(failure)] }
-                }
+                Attempt::Failed(failure) => Status::Failed {
+                    problems: vec![Problem::Expectation(failure)],
+                },
                 Attempt::Panicked(text) => Status::Internal { text },
                 Attempt::Interrupted => Status::Interrupted,
             };
@@ -143,7 +156,13 @@ impl Tally {
         if let Some(reason) = self.not_run(skipped) {
             failed = worse(failed, Status::Skipped { reason });
         }
-        (status.into_iter().fold(failed, worse).unwrap_or(Status::Passed), transcript)
+        (
+            status
+                .into_iter()
+                .fold(failed, worse)
+                .unwrap_or(Status::Passed),
+            transcript,
+        )
     }
 
     /// Why some backends did not run the case. With several it was not compared, and so did not
@@ -153,10 +172,18 @@ impl Tally {
         let reasons: Vec<String> = skipped
             .into_iter()
             .map(|(lane, reason)| {
-                if compared { format!("not compared: {lane}: {reason}") } else { reason }
+                if compared {
+                    format!("not compared: {lane}: {reason}")
+                } else {
+                    reason
+                }
             })
             .collect();
-        if reasons.is_empty() { None } else { Some(reasons.join("; ")) }
+        if reasons.is_empty() {
+            None
+        } else {
+            Some(reasons.join("; "))
+        }
     }
 
     /// Judges each record by itself, then the others' against the first one's.
@@ -168,7 +195,10 @@ impl Tally {
         let mut status = None;
         let mut reference: Option<(&'static str, Arc<Transcript>)> = None;
         for (lane, executed, comparison) in ran {
-            let Executed { transcript, failures } = executed;
+            let Executed {
+                transcript,
+                failures,
+            } = executed;
             let transcript = Arc::new(transcript);
             let judged = judge(&self.planned.case, failures, comparison);
             self.keep(&transcript, lane, rank(&judged) >= FAILED, keep);
@@ -209,9 +239,14 @@ impl Tally {
         if masks.masks.is_empty() && masks.without.is_empty() {
             return snapshot::disagreement(one, other);
         }
-        let rules = Rules { masks: &masks.masks, without: &masks.without };
-        snapshot::compare(&snapshot::text(one), other, rules)
-            .map(|mismatch| Mismatch { expected: one.backend.to_owned(), ..mismatch })
+        let rules = Rules {
+            masks: &masks.masks,
+            without: &masks.without,
+        };
+        snapshot::compare(&snapshot::text(one), other, rules).map(|mismatch| Mismatch {
+            expected: one.backend.to_owned(),
+            ..mismatch
+        })
     }
 
     /// Of several captures the first is kept, until one fails.
@@ -232,12 +267,18 @@ fn with_disagreement(
     second: String,
     difference: Option<Mismatch>,
 ) -> Status {
-    let Some(mismatch) = difference else { return status };
+    let Some(mismatch) = difference else {
+        return status;
+    };
     let mut problems = match status {
         Status::Failed { problems } => problems,
         _ => Vec::new(),
     };
-    problems.push(Problem::Disagreement { first, second, mismatch });
+    problems.push(Problem::Disagreement {
+        first,
+        second,
+        mismatch,
+    });
     Status::Failed { problems }
 }
 
@@ -247,11 +288,18 @@ fn worse(a: Option<Status>, b: Status) -> Option<Status> {
         (None, b) => b,
         (Some(Status::Failed { mut problems }), Status::Failed { problems: more }) => {
             let said: Vec<String> = problems.iter().map(Problem::to_string).collect();
-            problems.extend(more.into_iter().filter(|problem| !said.contains(&problem.to_string())));
+            problems.extend(
+                more.into_iter()
+                    .filter(|problem| !said.contains(&problem.to_string())),
+            );
             Status::Failed { problems }
         }
         (Some(a), b) => {
-            if rank(&b) > rank(&a) { b } else { a }
+            if rank(&b) > rank(&a) {
+                b
+            } else {
+                a
+            }
         }
     })
 }
@@ -287,15 +335,28 @@ mod tests {
     fn executed(arrivals: usize) -> Attempt {
         let mut executed = fixture::executed("a");
         let port = executed.transcript.ports[0].id.clone();
-        let eof = Arrival { port, item: Item::Eof, tag: None, at: Default::default() };
+        let eof = Arrival {
+            port,
+            item: Item::Eof,
+            tag: None,
+            at: Default::default(),
+        };
         executed.transcript.steps[0].arrivals = vec![eof; arrivals];
         Attempt::Executed(executed)
     }
 
     fn failing() -> Attempt {
         let mut executed = fixture::executed("a");
-        let kind = FailureKind::Count { port: "out0".into(), expected: 1, got: 0 };
-        executed.failures.push(Failure { step: 1, span: Default::default(), kind });
+        let kind = FailureKind::Count {
+            port: "out0".into(),
+            expected: 1,
+            got: 0,
+        };
+        executed.failures.push(Failure {
+            step: 1,
+            span: Default::default(),
+            kind,
+        });
         Attempt::Executed(executed)
     }
 
@@ -304,8 +365,16 @@ mod tests {
     }
 
     fn came(attempt: Attempt, lane: usize, comparison: &Comparison) -> Came {
-        let comparison = if lane == 0 { comparison.clone() } else { Comparison::NotConsulted };
-        Came { attempt, comparison, duration: Duration::ZERO }
+        let comparison = if lane == 0 {
+            comparison.clone()
+        } else {
+            Comparison::NotConsulted
+        };
+        Came {
+            attempt,
+            comparison,
+            duration: Duration::ZERO,
+        }
     }
 
     /// The result of the attempts of each repeat, by lane, and the captures that were kept.
@@ -318,10 +387,15 @@ mod tests {
         let (mut results, mut kept) = (Vec::new(), Vec::new());
         for (repeat, attempts) in repeats.into_iter().enumerate() {
             for (lane, attempt) in attempts.into_iter().enumerate() {
-                results.extend(tally.add(repeat, lane, came(attempt, lane, &comparison), &mut |_, variant| {
-                    kept.push(variant.unwrap_or("-").to_owned());
-                    Ok(())
-                }));
+                results.extend(tally.add(
+                    repeat,
+                    lane,
+                    came(attempt, lane, &comparison),
+                    &mut |_, variant| {
+                        kept.push(variant.unwrap_or("-").to_owned());
+                        Ok(())
+                    },
+                ));
             }
         }
         assert_eq!(results.len(), 1);
@@ -334,9 +408,11 @@ mod tests {
 
     fn short(status: &Status) -> String {
         match status {
-            Status::Failed { problems } => {
-                problems.iter().map(Problem::to_string).collect::<Vec<_>>().join("; ")
-            }
+            Status::Failed { problems } => problems
+                .iter()
+                .map(Problem::to_string)
+                .collect::<Vec<_>>()
+                .join("; "),
             other => format!("{other:?}"),
         }
     }
@@ -386,9 +462,20 @@ mod tests {
 
     #[test]
     fn a_case_that_passes_and_fails_is_flaky_and_keeps_its_first_failing_record() {
-        let repeats = vec![vec![executed(0)], vec![failing()], vec![executed(0)], vec![failing()]];
+        let repeats = vec![
+            vec![executed(0)],
+            vec![failing()],
+            vec![executed(0)],
+            vec![failing()],
+        ];
         let (result, kept) = result_with(&["sim"], repeats, Comparison::Matches);
-        assert_eq!(result.runs, Runs { passed: 2, failed: 2 });
+        assert_eq!(
+            result.runs,
+            Runs {
+                passed: 2,
+                failed: 2
+            }
+        );
         assert!(result.runs.flaky());
         assert_eq!(short(&result.status), "out0: expected 1 frame(s), got 0");
         assert_eq!(kept.len(), 2);
@@ -396,8 +483,12 @@ mod tests {
 
     #[test]
     fn without_a_snapshot_the_repeats_must_agree_with_each_other() {
-        let pending = |repeats| short(&result_with(&["sim"], repeats, Comparison::Pending).0.status);
-        assert_eq!(pending(vec![vec![executed(1)], vec![executed(1)]]), "Pending");
+        let pending =
+            |repeats| short(&result_with(&["sim"], repeats, Comparison::Pending).0.status);
+        assert_eq!(
+            pending(vec![vec![executed(1)], vec![executed(1)]]),
+            "Pending"
+        );
         assert_eq!(
             pending(vec![vec![executed(1)], vec![executed(2)]]),
             "the first execution and execution 2 disagree"
@@ -425,7 +516,9 @@ mod tests {
     fn a_capture_that_can_not_be_kept_is_a_note() {
         let mut tally = Tally::new(fixture::planned("a"), vec!["sim"], 1);
         let came = came(executed(1), 0, &Comparison::Matches);
-        let result = tally.add(0, 0, came, &mut |_, _| Err("disk full".to_owned())).unwrap();
+        let result = tally
+            .add(0, 0, came, &mut |_, _| Err("disk full".to_owned()))
+            .unwrap();
         assert_eq!(short(&result.status), "Passed");
         assert_eq!(result.notes, ["disk full"]);
     }
