@@ -52,7 +52,7 @@ macro_rules! quirks {
 }
 
 const EVERY_QEMU: &[QemuVersion] = &[QemuVersion::Qemu72, QemuVersion::Qemu102, QemuVersion::Rfc];
-const BEFORE_9_0: &[QemuVersion] = &[QemuVersion::Qemu72];
+const ONLY_7_2: &[QemuVersion] = &[QemuVersion::Qemu72];
 const SINCE_10_2: &[QemuVersion] = &[QemuVersion::Qemu102, QemuVersion::Rfc];
 
 quirks! {
@@ -128,11 +128,23 @@ quirks! {
         mended: "it changes both, from the next frame on",
         evidence: "net/filter-mirror.c:270-325; measured: 'X indev vnet hdr_support set by qom-set after creation'",
     }
+    /// The announced virtio-net header length is not looked at.
+    IndevIgnoresVnetLen = "indev-ignores-vnet-len" in EVERY_QEMU {
+        behaviour: "the virtio-net header length that indev receives is read and ignored: the header is injected as part of the frame, whatever the netdev has",
+        mended: "the header is brought to the length of the netdev it is injected into, or taken off",
+        evidence: "net/filter-mirror.c:270-276, net/net.c:2100-2160; P41",
+    }
     /// The end of a burst is lost when its writer closes.
-    HangupLosesTail = "hangup-loses-tail" in BEFORE_9_0 {
+    HangupLosesTail = "hangup-loses-tail" in ONLY_7_2 {
         behaviour: "when a peer writes more than 4096 bytes and closes at once, only the first read's worth is processed",
         mended: "everything that was written is read before the hang-up is honoured",
         evidence: "chardev/char-socket.c before 8bd8b04adc9f; H64, measured: 64 of 200 frames",
+    }
+    /// A multiplexer's slots are never given back.
+    MuxSlotsLeak = "mux-slots-leak" in ONLY_7_2 {
+        behaviour: "a multiplexed chardev counts the users it ever had: the fifth is refused though others have gone, and chardev-remove is always refused",
+        mended: "a slot is free again when its user has gone",
+        evidence: "chardev/char-fe.c, chardev/char.c qemu_chr_is_busy of 7.2; a bit set in 10.2.2",
     }
 }
 

@@ -1,10 +1,15 @@
 //! pcap and pcapng: reading captures that a scenario sends, writing those that a run leaves behind.
 
 mod classic;
+mod diagnose;
 mod pcapng;
 mod read;
 
+#[cfg(test)]
+mod tests;
+
 pub use classic::ClassicWriter;
+pub use diagnose::EXPLANATIONS;
 pub use pcapng::Writer;
 pub use read::{Packet, ReadError, read};
 

@@ -69,7 +69,11 @@ pub struct Desk<'a> {
 /// # Errors
 /// When a file can't be read or written, or nothing pending has a given id.
 pub fn run(args: &ReviewArgs, desk: Desk<'_>) -> Result<(), SnapshotError> {
-    let Desk { out, keys, sections } = desk;
+    let Desk {
+        out,
+        keys,
+        sections,
+    } = desk;
     if args.unreferenced {
         return unused(args, out, sections);
     }
@@ -79,7 +83,11 @@ pub fn run(args: &ReviewArgs, desk: Desk<'_>) -> Result<(), SnapshotError> {
     }
     if let Some(id) = &args.diff {
         return selected(&waiting, id)?.into_iter().try_for_each(|section| {
-            let text = if args.json { line(&entry(section)) } else { drawn(section) };
+            let text = if args.json {
+                line(&entry(section))
+            } else {
+                drawn(section)
+            };
             print(out, &text)
         });
     }
@@ -92,8 +100,13 @@ pub fn run(args: &ReviewArgs, desk: Desk<'_>) -> Result<(), SnapshotError> {
 
 /// Writes to the terminal or pipe.
 fn print(out: &mut dyn Write, text: &str) -> Result<(), SnapshotError> {
-    let failed = |source| SnapshotError::Write { path: "standard output".into(), source };
-    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(failed)
+    let failed = |source| SnapshotError::Write {
+        path: "standard output".into(),
+        source,
+    };
+    out.write_all(text.as_bytes())
+        .and_then(|()| out.flush())
+        .map_err(failed)
 }
 
 fn line(value: &Value) -> String {
@@ -117,8 +130,10 @@ fn decide(
         if all {
             return Ok(waiting.iter().collect());
         }
-        let found: Vec<_> =
-            ids.iter().map(|id| selected(waiting, id)).collect::<Result<_, SnapshotError>>()?;
+        let found: Vec<_> = ids
+            .iter()
+            .map(|id| selected(waiting, id))
+            .collect::<Result<_, SnapshotError>>()?;
         Ok(found.concat())
     };
     let accepted = named(&args.accept, args.accept_all)?;
@@ -127,7 +142,10 @@ fn decide(
         section.accept()?;
         print(out, &format!("accepted {}\n", section.id))?;
     }
-    for section in rejected.iter().filter(|section| !accepted.contains(section)) {
+    for section in rejected
+        .iter()
+        .filter(|section| !accepted.contains(section))
+    {
         section.reject()?;
         print(out, &format!("rejected {}\n", section.id))?;
     }
@@ -141,20 +159,34 @@ fn selected<'w>(
     id: &str,
 ) -> Result<Vec<&'w PendingSection>, SnapshotError> {
     let means = |whole: &str| {
-        whole == id || whole.strip_suffix(id).is_some_and(|before| before.ends_with('/'))
+        whole == id
+            || whole
+                .strip_suffix(id)
+                .is_some_and(|before| before.ends_with('/'))
     };
     let by = |key: fn(&PendingSection) -> &str| -> Vec<&'w PendingSection> {
-        waiting.iter().filter(|section| means(key(section))).collect()
+        waiting
+            .iter()
+            .filter(|section| means(key(section)))
+            .collect()
     };
     let exact = by(|section| &section.id);
     let found = if exact.is_empty() {
-        by(|section| section.id.split_once('@').map_or(section.id.as_str(), |(file, _)| file))
+        by(|section| {
+            section
+                .id
+                .split_once('@')
+                .map_or(section.id.as_str(), |(file, _)| file)
+        })
     } else {
         exact
     };
     if found.is_empty() {
         let pending = waiting.iter().map(|section| section.id.clone()).collect();
-        return Err(SnapshotError::NotPending { id: id.to_owned(), pending });
+        return Err(SnapshotError::NotPending {
+            id: id.to_owned(),
+            pending,
+        });
     }
     Ok(found)
 }
@@ -170,7 +202,15 @@ fn ask(
     }
     for (index, section) in waiting.iter().enumerate() {
         let place = format!("[{}/{}]", index + 1, waiting.len());
-        print(out, &format!("{place} {} {}\n{}", change(section), section.id, drawn(section)))?;
+        print(
+            out,
+            &format!(
+                "{place} {} {}\n{}",
+                change(section),
+                section.id,
+                drawn(section)
+            ),
+        )?;
         loop {
             print(out, "(a)ccept, (r)eject, (s)kip, (q)uit? ")?;
             let mut key = String::new();
@@ -218,18 +258,26 @@ fn drawn(section: &PendingSection) -> String {
 }
 
 fn is_readable(mismatch: &Mismatch) -> bool {
-    !mismatch.differences.iter().any(|one| matches!(one.what, What::Unreadable { .. }))
+    !mismatch
+        .differences
+        .iter()
+        .any(|one| matches!(one.what, What::Unreadable { .. }))
 }
 
 fn text_diff(reviewed: &str, proposed: &str) -> String {
     let diff = TextDiff::from_lines(reviewed, proposed);
-    diff.unified_diff().context_radius(3).header("reviewed", "proposed").to_string()
+    diff.unified_diff()
+        .context_radius(3)
+        .header("reviewed", "proposed")
+        .to_string()
 }
 
 fn mismatch(section: &PendingSection) -> Option<Mismatch> {
     let (reviewed, proposed) = (section.reviewed.as_ref()?, section.proposed.as_ref()?);
     let captures = Captures::of(&section.snapshot);
-    compare_sections(&reviewed.body, &proposed.body, &|source| captures.frame(source))
+    compare_sections(&reviewed.body, &proposed.body, &|source| {
+        captures.frame(source)
+    })
 }
 
 fn entry(section: &PendingSection) -> Value {
@@ -251,7 +299,10 @@ struct Captures {
 impl Captures {
     fn of(snapshot: &Path) -> Self {
         let directory = snapshot.parent().unwrap_or(Path::new("")).to_owned();
-        Self { directory, read: std::cell::RefCell::default() }
+        Self {
+            directory,
+            read: std::cell::RefCell::default(),
+        }
     }
 
     /// A frame's bytes; none when the file is gone or unreadable: the review then shows text.
@@ -260,7 +311,9 @@ impl Captures {
         let packets = files.entry(source.file.clone()).or_insert_with(|| {
             let packets = std::fs::read(self.directory.join(&source.file))
                 .and_then(|file| capture::read(&file).map_err(io::Error::other));
-            packets.map_or(Vec::new(), |packets| packets.into_iter().map(|p| p.data).collect())
+            packets.map_or(Vec::new(), |packets| {
+                packets.into_iter().map(|p| p.data).collect()
+            })
         });
         packets.get(source.number.checked_sub(1)?).cloned()
     }
@@ -276,9 +329,16 @@ fn unused(
         found.iter().try_for_each(Unreferenced::delete)?;
     }
     if args.json {
-        return print(out, &line(&Value::from_iter(found.iter().map(unused_entry))));
+        return print(
+            out,
+            &line(&Value::from_iter(found.iter().map(unused_entry))),
+        );
     }
-    let verb = if args.delete { "deleted" } else { "unreferenced" };
+    let verb = if args.delete {
+        "deleted"
+    } else {
+        "unreferenced"
+    };
     for one in &found {
         let text = match one {
             Unreferenced::File(path) => path.display().to_string(),

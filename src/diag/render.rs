@@ -54,8 +54,19 @@ pub fn render(reports: &[Report], style: Style) -> String {
 
 fn named_source(report: &Report) -> Option<NamedSource<String>> {
     report.source.as_ref().map(|source| {
-        // A carriage return would be drawn as a control character; as a blank it keeps positions.
-        let text = source.text.replace('\r', " ");
+        // A terminal must not obey what stands in a file. The stand-ins have as many bytes, so that
+        // positions stay.
+        let text = source
+            .text
+            .chars()
+            .map(|c| match c {
+                '\n' | '\t' => c,
+                '\r' => ' ',
+                _ if c.is_control() && c.len_utf8() == 1 => '?',
+                _ if c.is_control() => '\u{b7}',
+                _ => c,
+            })
+            .collect::<String>();
         NamedSource::new(source.path.display().to_string(), text)
     })
 }

@@ -358,10 +358,35 @@ mod tests {
             }
         }
 
+        /// Whatever a hand has written behind a field's true value, it is a value or it is refused.
         #[test]
-        fn patching_never_panics(base in frames(), text in "[a-z]{2,4}\\.[a-z]{2,4}(\\[[0-9.]{1,5}\\])? [0-9a-f]{1,4} -> [0-9a-f]{1,4}") {
-            let parsed = parse_changes(&text).unwrap();
-            prop_assert!(patch(&base, &parsed).is_err());
+        fn any_new_value_is_taken_or_refused(
+            base in frames(),
+            at in any::<prop::sample::Index>(),
+            to in "[0-9a-fx:.,*()-]{1,12}",
+        ) {
+            let dissection = Dissection::of(&base);
+            let fields: Vec<_> = occurrences(&dissection).collect();
+            let (key, field) = fields[at.index(fields.len())];
+            let change = FieldChange { name: key_text(key), from: field.value(), to };
+            match patch(&base, std::slice::from_ref(&change)) {
+                Ok(patched) => {
+                    let before = field.range.start;
+                    prop_assert_eq!(&patched[..before], &base[..before]);
+                    let after = base.len() - field.range.end;
+                    prop_assert!(patched.ends_with(&base[base.len() - after..]));
+                }
+                Err(error) => {
+                    prop_assert_eq!(error, PatchError::Value { name: change.name, value: change.to });
+                }
+            }
+        }
+
+        #[test]
+        fn any_text_is_changes_or_an_error(text in ".{0,30}") {
+            if let Ok(changes) = parse_changes(&text) {
+                prop_assert_eq!(render_changes(&changes), text);
+            }
         }
     }
 }

@@ -11,6 +11,7 @@
 mod build;
 mod change;
 mod checksum;
+mod diagnose;
 mod diff;
 mod flow;
 mod hex;
@@ -22,6 +23,7 @@ mod wire;
 pub use build::{BuildError, Defaults, build};
 pub use change::{FieldChange, PatchError, changes, parse_changes, patch, render_changes};
 pub use checksum::complete_checksum;
+pub use diagnose::EXPLANATIONS;
 pub use diff::{FieldDiff, diff};
 pub use flow::{FlowKey, NetKey, flow};
 pub use hex::{HexError, hex_groups, hex_runs, parse_hex};

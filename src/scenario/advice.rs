@@ -101,13 +101,39 @@ impl Fault {
             | Self::CaptureSelection { .. }
             | Self::CaptureCut { .. } => "asked for here".to_owned(),
             Self::Empty { .. } => "this is all there is".to_owned(),
-            _ => "here".to_owned(),
+            Self::Unreadable { .. } | Self::TooLong { .. } => "this file".to_owned(),
+            Self::NotUtf8 { .. } => "not UTF-8".to_owned(),
+            Self::Budget { .. } | Self::TooMuch { .. } => "the limit is passed here".to_owned(),
+            Self::Tag { .. } => "a tag".to_owned(),
+            Self::KeyNotText => "not text".to_owned(),
+            Self::Choice { .. } => "not one of the words".to_owned(),
+            Self::Needs { .. } => "has no effect".to_owned(),
+            Self::BadId { .. } => "not a possible name".to_owned(),
+            Self::Matrix { .. } => "gives no cases".to_owned(),
+            Self::BadReference { .. } => "not a reference".to_owned(),
+            Self::TooManyCases { .. } => "multiplies to too many".to_owned(),
+            Self::NullInText { .. } => "null in one case".to_owned(),
+            Self::DuplicateCase { .. } => "the same name again".to_owned(),
+            Self::Format { .. } => "not of this form".to_owned(),
+            Self::OptionString { .. } => "not an option string".to_owned(),
+            Self::UnknownProfile { .. } => "no such profile".to_owned(),
+            Self::UnknownQuirk { .. } => "no such quirk".to_owned(),
+            Self::QuirkNotThere { .. } => "not in this profile".to_owned(),
+            Self::Join { .. } => "this one".to_owned(),
+            Self::StepShape { .. } => "not a step".to_owned(),
+            Self::UnknownVerb { .. } => "no such verb".to_owned(),
+            Self::Nothing { .. } => "to no effect".to_owned(),
+            Self::Layers { .. } => "doesn't fit".to_owned(),
+            Self::Build { .. } => "this frame".to_owned(),
+            Self::VnetLost { .. } => "nothing carries it".to_owned(),
+            Self::UnknownField { .. } => "no such field".to_owned(),
+            Self::BugWithoutExpect => "without an `expect`".to_owned(),
         }
     }
 
     /// What to do.
-    pub(crate) fn help(&self) -> Option<String> {
-        Some(match self {
+    pub(crate) fn help(&self) -> String {
+        match self {
             Self::Unreadable { .. } => {
                 "name a scenario file that exists and that you may read".to_owned()
             }
@@ -132,7 +158,9 @@ impl Fault {
             }
             Self::UnknownKey { known, .. } => format!("its keys are {known}"),
             Self::MissingKey { key, doc, .. } => format!("add `{key}: ...`: {doc}"),
-            Self::Type { help, .. } => return help.clone(),
+            Self::Type { expected, help, .. } => {
+                help.clone().unwrap_or_else(|| format!("write {expected}"))
+            }
             Self::Range { least, most, .. } => format!("write a number from {least} to {most}"),
             Self::Choice { known, .. } => format!("it is one of {known}"),
             Self::Conflict { help, .. }
@@ -143,7 +171,10 @@ impl Fault {
             | Self::Nothing { help, .. }
             | Self::Layers { help, .. }
             | Self::VnetLost { help, .. } => (*help).to_owned(),
-            Self::Needs { key, needs } => format!("add {needs}, or leave `{key}` out"),
+            Self::Needs { key, needs } if needs.starts_with('`') => {
+                format!("add {needs}, or leave `{key}` out")
+            }
+            Self::Needs { key, needs } => format!("leave `{key}` out, or name {needs}"),
             Self::BadId { rule, .. } => (*rule).to_owned(),
             Self::DuplicateId { .. } => "give each an id of its own".to_owned(),
             Self::UnknownVariable { help, .. } => help.clone(),
@@ -184,9 +215,9 @@ impl Fault {
                 "take it out of `without`: there is nothing to switch off".to_owned()
             }
             Self::UnknownName { what, known, .. } if known.is_empty() => {
-                format!("this scenario has no {what} at all: declare one")
+                format!("this scenario declares no {what}: add one, or take the name out")
             }
-            Self::UnknownName { known, .. } => format!("there is {known}"),
+            Self::UnknownName { known, .. } => format!("declared here: {known}"),
             Self::WrongPort { help, .. } => help.clone(),
             Self::StepShape { .. } => {
                 "a step is a map with one verb: `- send: hn0.guest`, `- advance: 3s`".to_owned()
@@ -215,6 +246,6 @@ impl Fault {
                 "add `expect:` with the right behaviour; the snapshot shows the wrong one"
                     .to_owned()
             }
-        })
+        }
     }
 }

@@ -37,7 +37,7 @@ impl Files for Disk {
 /// Most frames that all cases of a file may send or expect together.
 const MAX_FRAMES: usize = 1_000_000;
 /// Most bytes of these frames and of everything written.
-const MAX_BYTES: usize = 256 << 20;
+const MAX_BYTES: usize = 64 << 20;
 /// Most different faults that are reported; the rest is usually an echo of the first.
 const MAX_FAULTS: usize = 100;
 
@@ -50,6 +50,8 @@ pub(crate) struct Context<'a> {
     found: RefCell<Vec<Found>>,
     noted: Cell<usize>,
     captures: RefCell<BTreeMap<PathBuf, Packets>>,
+    /// A limit was passed and reported.
+    spent: Cell<bool>,
     frames: Cell<usize>,
     bytes: Cell<usize>,
 }
@@ -62,6 +64,7 @@ impl<'a> Context<'a> {
             found: RefCell::default(),
             noted: Cell::new(0),
             captures: RefCell::default(),
+            spent: Cell::new(false),
             frames: Cell::new(MAX_FRAMES),
             bytes: Cell::new(MAX_BYTES),
         }
@@ -118,12 +121,16 @@ impl<'a> Context<'a> {
 
     /// Takes frames and bytes from what the file may hold; says so once when there is no more.
     pub(crate) fn spend(&self, span: Span, frames: usize, bytes: usize) -> bool {
+        if self.spent.get() {
+            return false;
+        }
         let take = |left: &Cell<usize>, wanted: usize| {
             let rest = left.get().checked_sub(wanted);
             left.set(rest.unwrap_or(left.get()));
             rest.is_some()
         };
         if !take(&self.frames, frames) {
+            self.spent.set(true);
             self.fault(
                 span,
                 Fault::TooMuch {
@@ -134,6 +141,7 @@ impl<'a> Context<'a> {
             return false;
         }
         if !take(&self.bytes, bytes) {
+            self.spent.set(true);
             self.fault(
                 span,
                 Fault::TooMuch {

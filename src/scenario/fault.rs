@@ -157,7 +157,7 @@ pub enum Fault {
         help: &'static str,
     },
     /// Not a possible id.
-    #[error("\"{id}\" can't be the id of {what}")]
+    #[error("\"{id}\" can't name {what}")]
     BadId {
         /// As written.
         id: String,
@@ -414,7 +414,7 @@ impl Found {
     /// The fault as a report on the source.
     pub(crate) fn report(&self, source: &std::sync::Arc<crate::diag::Source>) -> Report {
         let mut report = Report::error(self.fault.code(), self.fault.to_string());
-        report.help = self.fault.help();
+        report.help = Some(self.fault.help());
         if let Some(span) = self.span {
             report = report.at(source, span, self.fault.label());
         } else {

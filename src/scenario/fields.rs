@@ -64,8 +64,16 @@ impl<'a> Fields<'a> {
             entries,
             span: node.span,
         };
+        // A misspelt key is not missing too.
+        let meant: Vec<String> = entries
+            .iter()
+            .filter(|entry| keys.key(&entry.key).is_none())
+            .filter_map(|entry| nearest(&entry.key, keys.names()))
+            .collect();
         for key in keys.keys {
-            if key.required && fields.entry(key.name).is_none() {
+            let is_there =
+                fields.entry(key.name).is_some() || meant.iter().any(|name| name == key.name);
+            if key.required && !is_there {
                 context.fault(
                     node.span,
                     Fault::MissingKey {
@@ -134,7 +142,7 @@ impl<'a> Fields<'a> {
                 help,
             },
             one.key_span,
-            "and the other here",
+            "excludes the other",
         );
         true
     }
@@ -176,8 +184,9 @@ impl<'a> Fields<'a> {
 
     pub(crate) fn mac(&self, name: &str) -> Option<MacAddr> {
         let text = value::text(self.context, self.node(name)?)?;
+        let reason = || format!("\"{}\" is not a MAC address", short(text));
         text.parse()
-            .map_err(|error| self.bad(name, &error, MAC_HELP, code::BAD_MAC))
+            .map_err(|_| self.bad(name, &reason(), MAC_HELP, code::BAD_MAC))
             .ok()
     }
 
@@ -239,13 +248,17 @@ const IPV4_HELP: &str = "write four numbers up to 255: 10.0.0.1";
 const IPV6_HELP: &str = "write an address such as fe80::1";
 
 /// The nearest of some names, when it is near enough to be meant.
-pub(crate) fn nearest<'n>(name: &str, names: impl Iterator<Item = &'n str>) -> Option<String> {
+pub(crate) fn nearest<'n>(
+    name: &str,
+    names: impl Iterator<Item = &'n str> + Clone,
+) -> Option<String> {
     // The cost is quadratic in the length, and a name this long was not meant to be a key.
     if name.len() > 64 {
         return None;
     }
     let wanted = name.to_lowercase();
-    names
+    let near = names
+        .clone()
         .map(|known| {
             (
                 strsim::damerau_levenshtein(&wanted, &known.to_lowercase()),
@@ -254,8 +267,15 @@ pub(crate) fn nearest<'n>(name: &str, names: impl Iterator<Item = &'n str>) -> O
         })
         .filter(|(distance, known)| *distance <= known.len().max(wanted.len()) / 3 + 1)
         .filter(|(distance, known)| *distance < known.chars().count())
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, known)| known.to_owned())
+        .min_by_key(|(distance, known)| (*distance, !known.starts_with(&wanted)))
+        .map(|(_, known)| known);
+    // One that only ends otherwise: `ipv4.identification` for `ipv4.id`.
+    let begun = || {
+        names
+            .filter(|known| known.len() >= 3 && wanted.len() >= 3)
+            .find(|known| known.starts_with(&wanted) || wanted.starts_with(known))
+    };
+    near.or_else(begun).map(str::to_owned)
 }
 
 /// Names as a list in a message.

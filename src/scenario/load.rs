@@ -84,7 +84,7 @@ pub fn parse(source: Arc<Source>, name: &str, files: &dyn Files) -> Result<Scena
 }
 
 fn read(context: &Context<'_>, name: &str) -> Option<Scenario> {
-    let root = yaml::read(context)?;
+    let mut root = yaml::read(context)?;
     if root.is_null() {
         context.fault(
             root.span,
@@ -103,20 +103,25 @@ fn read(context: &Context<'_>, name: &str) -> Option<Scenario> {
         );
         return None;
     }
-    yaml::report_duplicates(&root, context);
+    yaml::drop_duplicates(&mut root, context);
+    let before = context.noted();
     let axes = matrix::read(context, &root);
+    // Without its values every reference would be wrong again in its own way.
+    if context.noted() > before {
+        return None;
+    }
     matrix::check(context, &root, &axes);
     let mut names = BTreeSet::new();
     let mut cases = Vec::new();
     for values in matrix::combinations(&axes) {
-        let tree = matrix::substitute(context, &root, values);
+        let mut tree = matrix::substitute(context, &root, values);
         let id = case_id(name, values);
         if !names.insert(id.clone()) {
             let span = root.get("matrix").map_or(root.span, |entry| entry.key_span);
             context.fault(span, Fault::DuplicateCase { id: id.to_string() });
         }
         if !axes.is_empty() {
-            yaml::report_duplicates(&tree, context);
+            yaml::drop_duplicates(&mut tree, context);
         }
         if let Some(case) = lower::case(context, &tree, id, values.pairs()) {
             cases.push(case);

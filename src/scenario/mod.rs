@@ -15,6 +15,8 @@ mod node;
 mod value;
 mod yaml;
 
+#[cfg(test)]
+mod tests;
 
 pub use case::{
     Bridge, BridgePort, Burst, Case, Chardev, ChardevFar, ExpectError, Expectation, Expectations,

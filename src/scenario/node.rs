@@ -101,13 +101,12 @@ impl Node {
 
     /// The node in a message: `the number 5`, `a list`.
     pub(crate) fn shown(&self) -> String {
-        let Some(scalar) = self.scalar() else {
-            return if self.list().is_some() {
-                "a list"
-            } else {
-                "a map"
-            }
-            .to_owned();
+        let scalar = match &self.tree {
+            Tree::Scalar(scalar) => scalar,
+            Tree::List(nodes) if nodes.is_empty() => return "an empty list".to_owned(),
+            Tree::List(nodes) => return format!("a list of {}", nodes.len()),
+            Tree::Map(entries) if entries.is_empty() => return "an empty map".to_owned(),
+            Tree::Map(_) => return "a map".to_owned(),
         };
         match scalar.kind {
             ScalarKind::Null => "nothing".to_owned(),

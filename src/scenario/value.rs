@@ -161,7 +161,7 @@ fn parse_duration(text: &str) -> Option<Duration> {
     }
     let scale = 10u128.pow(u32::try_from(fraction.len()).ok()?);
     let part = fraction.parse::<u128>().ok()? * nanos;
-    if part % scale != 0 {
+    if !part.is_multiple_of(scale) {
         return None;
     }
     let total = whole.parse::<u128>().ok()? * nanos + part / scale;

@@ -1,6 +1,6 @@
 //! YAML text to a tree of nodes, by one visitor.
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_yaml::{
@@ -11,7 +11,7 @@ use serde_yaml::{
 use super::{
     context::Context,
     fault::Fault,
-    node::{Entry, Node, Scalar, ScalarKind, Tree},
+    node::{Entry, Node, Scalar, ScalarKind, Tree, short},
 };
 use crate::diag::{Source, Span};
 
@@ -37,7 +37,6 @@ pub(crate) fn read(context: &Context<'_>) -> Option<Node> {
 fn options() -> serde_yaml::Options {
     serde_yaml::options! {
         budget: serde_yaml::budget! {
-            max_documents: 1,
             max_nodes: MAX_NODES,
             max_depth: MAX_DEPTH,
             max_total_scalar_bytes: MAX_BYTES,
@@ -114,17 +113,35 @@ fn syntax_fault(source: &Source, error: &serde_yaml::Error) -> Fault {
         Yaml::Budget { .. }
         | Yaml::AliasReplayLimitExceeded { .. }
         | Yaml::AliasExpansionLimitExceeded { .. }
-        | Yaml::AliasReplayStackDepthExceeded { .. }
-        | Yaml::RecursiveReferencesRequireWeakTypes { .. } => Fault::Budget {
-            nodes: MAX_NODES,
-            depth: MAX_DEPTH,
-            reason: text,
+        | Yaml::AliasReplayStackDepthExceeded { .. } => budget_fault(&text),
+        Yaml::RecursiveReferencesRequireWeakTypes { .. } => Fault::Syntax {
+            reason: "an alias stands inside the node that it names".to_owned(),
+            help: "write the value out instead of `*name`".to_owned(),
         },
+        // What happens inside an alias comes wrapped.
+        Yaml::AliasError { .. } if text.contains("limit") || text.contains("budget") => {
+            budget_fault(&text)
+        }
         _ if text.contains("tag") => Fault::Tag { reason: text },
         _ => Fault::Syntax {
             help: syntax_help(line, &text),
             reason: text,
         },
+    }
+}
+
+fn budget_fault(text: &str) -> Fault {
+    let reason = match text {
+        _ if text.contains("Depth") || text.contains("depth") => "it is nested too deep",
+        _ if text.contains("Nodes") => "it has too many nodes",
+        _ if text.contains("alias") || text.contains("Alias") => "aliases repeat too much of it",
+        _ => text,
+    };
+    let reason = reason.to_owned();
+    Fault::Budget {
+        nodes: MAX_NODES,
+        depth: MAX_DEPTH,
+        reason,
     }
 }
 
@@ -137,6 +154,8 @@ fn syntax_help(line: &str, reason: &str) -> String {
             .to_owned()
     } else if reason.contains("unclosed bracket") {
         "close the bracket, or quote the text if the bracket is part of it".to_owned()
+    } else if reason.contains("illegal placement of ':'") {
+        "a bracket or brace that was opened above is probably not closed".to_owned()
     } else if reason.contains("unclosed quote") {
         "close the quote; inside '...' a quote is written twice".to_owned()
     } else if reason.contains("escape") {
@@ -284,31 +303,29 @@ fn to_entry(key: Spanned<Raw>, value: Spanned<Raw>, context: &Context<'_>) -> Op
     }
 }
 
-/// Reports keys that stand twice in a map, anywhere in the tree.
-pub(crate) fn report_duplicates(node: &Node, context: &Context<'_>) {
-    match &node.tree {
+/// Reports keys that stand twice in a map, anywhere in the tree, and keeps the first of each.
+pub(crate) fn drop_duplicates(node: &mut Node, context: &Context<'_>) {
+    match &mut node.tree {
         Tree::Scalar(_) => {}
         Tree::List(nodes) => nodes
-            .iter()
-            .for_each(|node| report_duplicates(node, context)),
+            .iter_mut()
+            .for_each(|node| drop_duplicates(node, context)),
         Tree::Map(entries) => {
-            let mut first = std::collections::BTreeMap::new();
-            for entry in entries {
-                match first.entry(entry.key.as_str()) {
-                    std::collections::btree_map::Entry::Vacant(place) => {
-                        place.insert(entry.key_span);
-                    }
-                    std::collections::btree_map::Entry::Occupied(place) => context.fault_with(
-                        entry.key_span,
-                        Fault::DuplicateKey {
-                            key: entry.key.clone(),
-                        },
-                        *place.get(),
-                        "the first stands here",
-                    ),
-                }
-                report_duplicates(&entry.value, context);
-            }
+            let mut first: BTreeMap<String, Span> = BTreeMap::new();
+            entries.retain(|entry| {
+                let Some(at) = first.get(&entry.key) else {
+                    first.insert(entry.key.clone(), entry.key_span);
+                    return true;
+                };
+                let fault = Fault::DuplicateKey {
+                    key: short(&entry.key),
+                };
+                context.fault_with(entry.key_span, fault, *at, "the first stands here");
+                false
+            });
+            entries
+                .iter_mut()
+                .for_each(|entry| drop_duplicates(&mut entry.value, context));
         }
     }
 }

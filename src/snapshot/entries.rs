@@ -42,7 +42,10 @@ impl Arrived {
     ) -> Result<(), Reason> {
         let framing = match kind {
             PortKind::Guest | PortKind::Host | PortKind::LinkEnd => {
-                self.items.entry((step, port)).or_default().push(Piece::Frame(frame));
+                self.items
+                    .entry((step, port))
+                    .or_default()
+                    .push(Piece::Frame(frame));
                 return Ok(());
             }
             PortKind::Chardev(Framing::Raw) => return Err("a raw chardev has no frames".into()),
@@ -102,7 +105,12 @@ impl Arrived {
                     Piece::Bytes(bytes) => Item::Bytes(bytes.freeze()),
                     Piece::Eof => Item::Eof,
                 };
-                Arrival { port: ports[port].id.clone(), item, tag: None, at }
+                Arrival {
+                    port: ports[port].id.clone(),
+                    item,
+                    tag: None,
+                    at,
+                }
             }));
         }
         Ok(())

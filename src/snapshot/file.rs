@@ -2,6 +2,7 @@ use std::{
     fs,
     io::{self, Write},
     path::{Path, PathBuf},
+    sync::atomic::{AtomicU64, Ordering},
 };
 
 use super::{SnapFile, SnapshotError};
@@ -29,7 +30,10 @@ pub(super) fn read(path: &Path) -> Result<Option<SnapFile>, SnapshotError> {
     match fs::read_to_string(path) {
         Ok(text) => SnapFile::parse(path, &text).map(Some),
         Err(source) if source.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(SnapshotError::Read { path: path.to_owned(), source }),
+        Err(source) => Err(SnapshotError::Read {
+            path: path.to_owned(),
+            source,
+        }),
     }
 }
 
@@ -39,10 +43,15 @@ pub(super) fn read(path: &Path) -> Result<Option<SnapFile>, SnapshotError> {
 /// # Errors
 /// When the system refuses; then the old file is untouched and nothing else is left.
 pub(super) fn write(path: &Path, text: &str) -> Result<(), SnapshotError> {
-    let failed = |source| SnapshotError::Write { path: path.to_owned(), source };
+    let failed = |source| SnapshotError::Write {
+        path: path.to_owned(),
+        source,
+    };
     let unfinished = Unfinished(unfinished_path(path));
     let mut file = fs::File::create(&unfinished.0).map_err(failed)?;
-    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)?;
+    file.write_all(text.as_bytes())
+        .and_then(|()| file.sync_all())
+        .map_err(failed)?;
     fs::rename(&unfinished.0, path).map_err(failed)
 }
 
@@ -52,11 +61,25 @@ pub(super) fn write(path: &Path, text: &str) -> Result<(), SnapshotError> {
 /// When it is there and can't be removed.
 pub(super) fn remove(path: &Path) -> Result<(), SnapshotError> {
     match fs::remove_file(path) {
-        Err(source) if source.kind() != io::ErrorKind::NotFound => {
-            Err(SnapshotError::Write { path: path.to_owned(), source })
-        }
+        Err(source) if source.kind() != io::ErrorKind::NotFound => Err(SnapshotError::Write {
+            path: path.to_owned(),
+            source,
+        }),
         _ => Ok(()),
     }
+}
+
+/// Holds off other writers of a directory's snapshots, of this process and of others, until it is
+/// dropped: what is pending is read, changed and written back. The lock is the directory's own
+/// (flock(2)), so nothing is left when a writer dies. Where a file system knows no locks there is
+/// none; a file is whole even so, but a proposal that another run makes in the same moment may be
+/// lost.
+#[must_use]
+pub(super) fn lock(file: &Path) -> Option<fs::File> {
+    let directory = file.parent().filter(|path| !path.as_os_str().is_empty());
+    let directory = fs::File::open(directory.unwrap_or(Path::new("."))).ok()?;
+    directory.lock().ok()?;
+    Some(directory)
 }
 
 /// Whether a file was left by a writer that was killed.
@@ -65,9 +88,13 @@ pub(super) fn is_unfinished(path: &Path) -> bool {
     name.starts_with('.') && name.contains(".snap") && name.ends_with(UNFINISHED)
 }
 
+/// A name that no other writer has, in this process or another.
 fn unfinished_path(path: &Path) -> PathBuf {
+    static WRITES: AtomicU64 = AtomicU64::new(0);
+    let write = WRITES.fetch_add(1, Ordering::Relaxed);
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    path.with_file_name(format!(".{name}.{}.{UNFINISHED}", std::process::id()))
+    let process = std::process::id();
+    path.with_file_name(format!(".{name}.{process}-{write}.{UNFINISHED}"))
 }
 
 /// A file that vanishes unless it was renamed.

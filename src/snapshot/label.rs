@@ -16,9 +16,12 @@ const PADDED: usize = 64;
 /// Most frames of a flow that a changed frame is held against, the oldest unmatched first.
 const CANDIDATES: usize = 64;
 
+/// Most of those that are taken apart into fields: the ones with the fewest differing bytes.
+const DISSECTED: usize = 8;
+
 /// How an arrived frame is called.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Label {
+pub(super) enum Label {
     /// A frame that was sent, perhaps padded, perhaps with changed fields.
     Sent {
         /// `#n`.
@@ -87,9 +90,15 @@ impl Known {
             .equal(data, matched)
             .or_else(|| self.padded(data, matched))
             .or_else(|| self.changed(data, matched));
-        let Some((index, padded, changes)) = found else { return Label::New };
+        let Some((index, padded, changes)) = found else {
+            return Label::New;
+        };
         matched[index] = true;
-        Label::Sent { number: self.frames[index].0, padded, changes }
+        Label::Sent {
+            number: self.frames[index].0,
+            padded,
+            changes,
+        }
     }
 
     fn equal(&self, data: &[u8], matched: &[bool]) -> Option<Match> {
@@ -102,22 +111,45 @@ impl Known {
             return None;
         }
         let zeros = data.iter().rev().take_while(|byte| **byte == 0).count();
-        let lengths = (data.len() - zeros..data.len()).rev().filter(|length| *length > 0);
+        let lengths = (data.len() - zeros..data.len())
+            .rev()
+            .filter(|length| *length > 0);
         let mut shorter = lengths.filter_map(|length| self.equal(&data[..length], matched));
-        shorter.next().map(|(index, ..)| (index, Some(data.len()), Vec::new()))
+        shorter
+            .next()
+            .map(|(index, ..)| (index, Some(data.len()), Vec::new()))
     }
 
+    /// The fewest changed fields win, then the fewest bytes, then the oldest; only the winner is put to the proof.
     fn changed(&self, data: &[u8], matched: &[bool]) -> Option<Match> {
         let flow = self.by_flow.get(&frame::flow(data)?)?;
         let unmatched = flow.iter().filter(|index| !matched[**index]);
         let seen = flow.iter().rev().filter(|index| matched[**index]);
         let candidates = unmatched.chain(seen).take(CANDIDATES);
-        let matches = candidates.filter_map(|&index| {
-            let (base, padded) = padded_base(&self.frames[index].1, data.len());
-            let changes = changes_between(&base, data)?;
-            Some((index, padded, changes))
+        // A frame of another length is another frame, and clearer when it is written in full.
+        let mut bases: Vec<_> = candidates
+            .map(|&index| (index, padded_base(&self.frames[index].1, data.len())))
+            .filter(|(_, (base, _))| base.len() == data.len())
+            .collect();
+        bases.sort_by_cached_key(|(_, (base, _))| {
+            base.iter()
+                .zip(data)
+                .filter(|(before, after)| before != after)
+                .count()
         });
-        matches.min_by_key(|(_, _, changes)| changes.len())
+        bases.truncate(DISSECTED);
+        let mut matches: Vec<_> = bases
+            .into_iter()
+            .filter_map(|(index, (base, padded))| {
+                let changes = frame::changes(&base, data)?;
+                Some((base, (index, padded, changes)))
+            })
+            .collect();
+        matches.sort_by_key(|(_, (_, _, changes))| changes.len());
+        let mut proven = matches.into_iter().filter(|(base, (_, _, changes))| {
+            !changes.is_empty() && reproduces(base, changes, data)
+        });
+        proven.next().map(|(_, found)| found)
     }
 }
 
@@ -125,15 +157,18 @@ impl Known {
 type Match = (usize, Option<usize>, Vec<FieldChange>);
 
 fn oldest_unmatched(indices: &[usize], matched: &[bool]) -> Option<usize> {
-    indices.iter().find(|index| !matched[**index]).or(indices.last()).copied()
+    indices
+        .iter()
+        .find(|index| !matched[**index])
+        .or(indices.last())
+        .copied()
 }
 
-/// The changes that turn `base` into `data`, when they still do so after their text was read back.
-fn changes_between(base: &[u8], data: &[u8]) -> Option<Vec<FieldChange>> {
-    let changes = frame::changes(base, data)?;
-    let readable = frame::parse_changes(&frame::render_changes(&changes)).ok()?;
-    let applied = frame::patch(base, &readable).ok()?;
-    (!changes.is_empty() && applied == data).then_some(changes)
+/// Whether the changes still turn `base` into `data` after their text was read back.
+fn reproduces(base: &[u8], changes: &[FieldChange], data: &[u8]) -> bool {
+    frame::parse_changes(&frame::render_changes(changes))
+        .and_then(|readable| frame::patch(base, &readable))
+        .is_ok_and(|applied| applied == data)
 }
 
 /// The sent frame with zeros up to `length`, as far as padding goes.

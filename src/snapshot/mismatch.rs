@@ -136,20 +136,30 @@ pub struct Trace {
 #[must_use]
 pub fn render(mismatch: &Mismatch) -> String {
     let differences = &mismatch.differences;
-    let several = differences.iter().any(|other| other.step != differences[0].step);
-    let widest = differences.iter().filter_map(|difference| difference.port.as_ref());
+    let several = differences
+        .iter()
+        .any(|other| other.step != differences[0].step);
+    let widest = differences
+        .iter()
+        .filter_map(|difference| difference.port.as_ref());
     let width = widest.map(|port| port.chars().count()).max().unwrap_or(0);
     let mut out = String::new();
     let mut heading = None;
     for difference in differences.iter().take(DRAWN) {
         if several && heading != Some(difference.step) {
             heading = Some(difference.step);
-            line(&mut out, format_args!("  step {}: {}", difference.step, difference.title));
+            line(
+                &mut out,
+                format_args!("  step {}: {}", difference.step, difference.title),
+            );
         }
         draw(&mut out, mismatch, difference, width);
     }
     if differences.len() > DRAWN {
-        line(&mut out, format_args!("  and {} more differences", differences.len() - DRAWN));
+        line(
+            &mut out,
+            format_args!("  and {} more differences", differences.len() - DRAWN),
+        );
     }
     out
 }
@@ -163,46 +173,96 @@ fn line(out: &mut String, arguments: std::fmt::Arguments<'_>) {
 
 fn draw(out: &mut String, mismatch: &Mismatch, difference: &Difference, width: usize) {
     let port = difference.port.as_deref().unwrap_or_default();
-    let subject = if port.is_empty() { String::new() } else { format!("{port:<width$}   ") };
+    let subject = if port.is_empty() {
+        String::new()
+    } else {
+        format!("{port:<width$}   ")
+    };
     match &difference.what {
-        What::Frame { frame, of, fields, trace } => {
+        What::Frame {
+            frame,
+            of,
+            fields,
+            trace,
+        } => {
             line(out, format_args!("  {subject}frame {frame} of {of}"));
             draw_fields(out, fields);
             if let Some(trace) = trace {
                 draw_trace(out, trace);
             }
         }
-        What::Missing { frame, of, summary, fate } => {
-            line(out, format_args!("  {subject}frame {frame} of {of} is missing: {summary}"));
+        What::Missing {
+            frame,
+            of,
+            summary,
+            fate,
+        } => {
+            line(
+                out,
+                format_args!("  {subject}frame {frame} of {of} is missing: {summary}"),
+            );
             if let Some(fate) = fate {
                 line(out, format_args!("    {fate}"));
             }
         }
         What::Extra { frame, of, summary } => {
-            line(out, format_args!("  {subject}frame {frame} of {of} was not expected: {summary}"));
+            line(
+                out,
+                format_args!("  {subject}frame {frame} of {of} was not expected: {summary}"),
+            );
         }
-        What::Moved { frame, of, came, summary } => {
-            line(out, format_args!("  {subject}frame {frame} of {of} came as frame {came}: {summary}"));
+        What::Moved {
+            frame,
+            of,
+            came,
+            summary,
+        } => {
+            line(
+                out,
+                format_args!("  {subject}frame {frame} of {of} came as frame {came}: {summary}"),
+            );
         }
         What::Sent { number, fields } => {
-            line(out, format_args!("  {subject}#{number} was sent differently"));
+            line(
+                out,
+                format_args!("  {subject}#{number} was sent differently"),
+            );
             draw_fields(out, fields);
         }
-        What::Value { name, expected, actual } => {
+        What::Value {
+            name,
+            expected,
+            actual,
+        } => {
             line(out, format_args!("  {subject}{name}"));
             let (left, right) = (&mismatch.expected, &mismatch.actual);
             let width = left.len().max(right.len());
-            line(out, format_args!("    {left:<width$}   {}", shortened(expected)));
-            line(out, format_args!("    {right:<width$}   {}", shortened(actual)));
+            line(
+                out,
+                format_args!("    {left:<width$}   {}", shortened(expected)),
+            );
+            line(
+                out,
+                format_args!("    {right:<width$}   {}", shortened(actual)),
+            );
         }
         What::StepGone => {
-            line(out, format_args!("  {subject}the step is only in: {}", mismatch.expected));
+            line(
+                out,
+                format_args!("  {subject}the step is only in: {}", mismatch.expected),
+            );
         }
         What::StepNew => {
-            line(out, format_args!("  {subject}the step is only in: {}", mismatch.actual));
+            line(
+                out,
+                format_args!("  {subject}the step is only in: {}", mismatch.actual),
+            );
         }
         What::Unreadable { reason } => {
-            line(out, format_args!("  {subject}the snapshot can't be read: {reason}"));
+            line(
+                out,
+                format_args!("  {subject}the snapshot can't be used: {reason}"),
+            );
         }
     }
 }
@@ -210,10 +270,24 @@ fn draw(out: &mut String, mismatch: &Mismatch, difference: &Difference, width: u
 fn draw_fields(out: &mut String, fields: &[FieldDifference]) {
     let changes: Vec<_> = fields
         .iter()
-        .map(|field| format!("{} -> {}", shortened(&field.expected), shortened(&field.actual)))
+        .map(|field| {
+            format!(
+                "{} -> {}",
+                shortened(&field.expected),
+                shortened(&field.actual)
+            )
+        })
         .collect();
-    let name_width = fields.iter().map(|field| field.name.chars().count()).max().unwrap_or(0);
-    let change_width = changes.iter().map(|change| change.chars().count()).max().unwrap_or(0);
+    let name_width = fields
+        .iter()
+        .map(|field| field.name.chars().count())
+        .max()
+        .unwrap_or(0);
+    let change_width = changes
+        .iter()
+        .map(|change| change.chars().count())
+        .max()
+        .unwrap_or(0);
     for (field, change) in fields.iter().zip(&changes) {
         let name = &field.name;
         match field.bytes {
@@ -229,13 +303,20 @@ fn draw_fields(out: &mut String, fields: &[FieldDifference]) {
 }
 
 fn draw_trace(out: &mut String, trace: &Trace) {
-    let Trace { last_right, step, changed_in } = trace;
+    let Trace {
+        last_right,
+        step,
+        changed_in,
+    } = trace;
     match changed_in {
         Some(place) => line(
             out,
             format_args!("    last right at {last_right} in step {step}, changed in {place}"),
         ),
-        None => line(out, format_args!("    last right at {last_right} in step {step}")),
+        None => line(
+            out,
+            format_args!("    last right at {last_right} in step {step}"),
+        ),
     }
 }
 

@@ -1,10 +1,10 @@
 //! Labels, text and comparison of transcripts as pure functions, and the store of snapshot files.
 //!
-//! - [`text`] and [`parse`]: a transcript as text for review, and its observed half back.
+//! - [`text()`] and [`parse()`]: a transcript as text for review, and its observed half back.
 //! - [`ProbeTable`]: the probes of a scenario as one table.
-//! - [`compare`], [`disagreement`] and [`render`]: where two records differ, and that for people.
+//! - [`compare()`], [`disagreement`] and [`render`]: where two records differ, and that for people.
 //! - [`check`]: compares what a run recorded with the scenario's snapshot file, and proposes what
-//!   is new; [`pending`] and [`unreferenced`]: what waits for a review, and what nobody uses.
+//!   is new; [`pending()`] and [`unreferenced`]: what waits for a review, and what nobody uses.
 //! - [`write_pcapng`]: a transcript for Wireshark.
 
 mod align;
@@ -19,21 +19,22 @@ mod mismatch;
 mod parse;
 mod pcapng;
 mod pending;
+mod port;
 mod probe;
 mod section;
 mod store;
 mod text;
 mod trace;
 mod view;
+mod words;
 
 #[cfg(test)]
 mod tests;
 
 pub use compare::{Rules, compare, compare_sections, disagreement};
 pub use error::{EXPLANATIONS, SectionError, SnapshotError};
-pub use label::Label;
-pub use mismatch::{Difference, FieldDifference, Mismatch, Trace, What, render};
 pub use file::{pending_path, snapshot_path};
+pub use mismatch::{Difference, FieldDifference, Mismatch, Trace, What, render};
 pub use parse::{Resolve, parse};
 pub use pcapng::write_pcapng;
 pub use pending::{PendingSection, Unreferenced, pending, unreferenced};

@@ -1,22 +1,25 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use bytes::Bytes;
-use serde_json::Value;
 
 use super::{
     SectionError,
     entries::Arrived,
     label::{self, number_of},
     lexis::{self, take_bracketed, take_word, unquote},
-    text::{ABORTS, UNANSWERED, framing_name, sends_at, sha},
+    text::{framing_name, sends_at, sha},
     view::kind_of_name,
+    words::{
+        parse_accounting, parse_described, parse_refusal, parse_return, parse_seconds, parse_size,
+        parse_source, parse_vnet,
+    },
 };
 use crate::{
     base::{CaseId, Frame, PortId, Profile, Tag, VirtualTime, VnetHdr},
     frame,
     record::{
-        Abort, Accounting, Answer, CommandError, Event, EventKind, Framing, Outcome, Place, Port,
-        PortKind, SentFrame, SourceFrame, Step, Transcript,
+        Accounting, Answer, Event, EventKind, Framing, Outcome, Place, Port, PortKind, SentFrame,
+        SourceFrame, Step, Transcript,
     },
 };
 
@@ -60,8 +63,12 @@ pub fn parse(
         parser.line(line).map_err(at)?;
     }
     let last = text.lines().count();
-    parser.end_hex().map_err(|reason| SectionError::at(last, "", reason))?;
-    parser.finish().map_err(|reason| SectionError::at(last, "", reason))
+    parser
+        .end_hex()
+        .map_err(|reason| SectionError::at(last, "", reason))?;
+    parser
+        .finish()
+        .map_err(|reason| SectionError::at(last, "", reason))
 }
 
 /// What is wrong with a line.
@@ -75,10 +82,19 @@ struct Hex {
 }
 
 enum Target {
-    Sent { tag: Tag, port: PortId, vnet: VnetHdr },
+    Sent {
+        tag: Tag,
+        port: PortId,
+        vnet: VnetHdr,
+    },
     Written,
-    New { port: usize, vnet: VnetHdr },
-    Raw { port: usize },
+    New {
+        port: usize,
+        vnet: VnetHdr,
+    },
+    Raw {
+        port: usize,
+    },
 }
 
 struct Parser<'a> {
@@ -101,7 +117,9 @@ impl Parser<'_> {
         let words = line.trim_start();
         let indent = line.len() - words.len();
         if let Some(hex) = words.strip_prefix('|') {
-            let Some(open) = &mut self.hex else { return wrong("no bytes belong here") };
+            let Some(open) = &mut self.hex else {
+                return wrong("no bytes belong here");
+            };
             open.text.push_str(hex);
             return Ok(());
         }
@@ -119,7 +137,10 @@ impl Parser<'_> {
     }
 
     fn step(&mut self) -> Result<&mut Step, Reason> {
-        self.transcript.steps.last_mut().ok_or_else(|| "no step has begun".to_owned())
+        self.transcript
+            .steps
+            .last_mut()
+            .ok_or_else(|| "no step has begun".to_owned())
     }
 
     fn heading(&mut self, line: &str) -> Result<(), Reason> {
@@ -131,12 +152,23 @@ impl Parser<'_> {
             self.transcript.accounting = parse_accounting(sums).ok_or("not a sum of frames")?;
             return Ok(());
         }
-        let step = line.strip_prefix('[').and_then(|rest| rest.split_once("] "));
+        let step = line
+            .strip_prefix('[')
+            .and_then(|rest| rest.split_once("] "));
         let (index, title) = step.ok_or("neither a step nor a sum")?;
         let index = index.parse().map_err(|_| "not a step's number")?;
         let title = unquote(title).ok_or("not a step's title")?;
-        let clock = self.transcript.steps.last().map_or(VirtualTime::ZERO, |step| step.clock);
-        self.transcript.steps.push(Step { index, title, clock, ..Step::default() });
+        let clock = self
+            .transcript
+            .steps
+            .last()
+            .map_or(VirtualTime::ZERO, |step| step.clock);
+        self.transcript.steps.push(Step {
+            index,
+            title,
+            clock,
+            ..Step::default()
+        });
         Ok(())
     }
 
@@ -157,20 +189,34 @@ impl Parser<'_> {
             self.transcript.ports.push(Port { id, kind });
             words = rest;
         }
-        if words.is_empty() { Ok(()) } else { wrong("not a port") }
+        if words.is_empty() {
+            Ok(())
+        } else {
+            wrong("not a port")
+        }
     }
 
     fn sent(&mut self, words: &str) -> Result<(), Reason> {
         let (number, rest) = words.split_once(' ').ok_or("a sent frame without a size")?;
         let tag = Tag::sent(
-            number.strip_prefix('#').and_then(|n| n.parse().ok()).ok_or("not a frame's number")?,
+            number
+                .strip_prefix('#')
+                .and_then(|n| n.parse().ok())
+                .ok_or("not a frame's number")?,
         );
         let (port, rest) = match rest.strip_prefix("at ") {
             Some(rest) => {
                 let (port, rest) = take_word(rest, &[]).ok_or("not a port")?;
-                (PortId::from(port), rest.strip_prefix(' ').ok_or("a sent frame without a size")?)
+                (
+                    PortId::from(port),
+                    rest.strip_prefix(' ')
+                        .ok_or("a sent frame without a size")?,
+                )
             }
-            None => (sends_at(&self.step()?.title).ok_or("this step sends nowhere")?, rest),
+            None => (
+                sends_at(&self.step()?.title).ok_or("this step sends nowhere")?,
+                rest,
+            ),
         };
         let source = parse_source(rest);
         let rest = source.as_ref().map_or(rest, |(_, _, rest)| rest);
@@ -179,7 +225,11 @@ impl Parser<'_> {
             return self.open_hex(Target::Sent { tag, port, vnet }, size);
         };
         let data = (self.resolve)(&source).ok_or_else(|| {
-            format!("frame {} of {} can't be found", source.number, source.file.display())
+            format!(
+                "frame {} of {} can't be found",
+                source.number,
+                source.file.display()
+            )
         })?;
         let found = sha(&data);
         if found != expected || data.len() != size {
@@ -189,7 +239,12 @@ impl Parser<'_> {
                 source.file.display()
             ));
         }
-        self.push_sent(SentFrame { tag, port, frame: Frame { vnet, data }, source: Some(source) })
+        self.push_sent(SentFrame {
+            tag,
+            port,
+            frame: Frame { vnet, data },
+            source: Some(source),
+        })
     }
 
     fn push_sent(&mut self, sent: SentFrame) -> Result<(), Reason> {
@@ -205,12 +260,18 @@ impl Parser<'_> {
 
     fn open_hex(&mut self, target: Target, size: usize) -> Result<(), Reason> {
         self.step()?;
-        self.hex = Some(Hex { target, size, text: String::new() });
+        self.hex = Some(Hex {
+            target,
+            size,
+            text: String::new(),
+        });
         Ok(())
     }
 
     fn end_hex(&mut self) -> Result<(), Reason> {
-        let Some(Hex { target, size, text }) = self.hex.take() else { return Ok(()) };
+        let Some(Hex { target, size, text }) = self.hex.take() else {
+            return Ok(());
+        };
         let data = lexis::parse_hex(text.trim()).ok_or("the bytes above are not hexadecimal")?;
         if data.len() != size {
             return wrong(format!("{size} B were announced, {} follow", data.len()));
@@ -219,7 +280,12 @@ impl Parser<'_> {
         match target {
             Target::Sent { tag, port, vnet } => {
                 let frame = Frame { vnet, data };
-                self.push_sent(SentFrame { tag, port, frame, source: None })
+                self.push_sent(SentFrame {
+                    tag,
+                    port,
+                    frame,
+                    source: None,
+                })
             }
             Target::Written => {
                 self.step()?.written = Some(data);
@@ -240,28 +306,42 @@ impl Parser<'_> {
             Some(rest) => take_bracketed(rest).ok_or("not a command")?,
             None => (step.title.clone(), words),
         };
-        step.answers.push(Answer { command, subject: None, outcome: outcome(rest)? });
+        step.answers.push(Answer {
+            command,
+            subject: None,
+            outcome: outcome(rest)?,
+        });
         Ok(())
     }
 
     fn crash(&mut self, assertion: &str) -> Result<(), Reason> {
         let assertion = unquote(assertion).ok_or("not an assertion")?;
         let kind = EventKind::Crash(assertion);
-        self.step()?.events.push(Event { tag: None, place: Place::Machine, kind });
+        self.step()?.events.push(Event {
+            tag: None,
+            place: Place::Machine,
+            kind,
+        });
         Ok(())
     }
 
     fn explained(&mut self, words: &str) -> Result<(), Reason> {
-        if let Some(nanos) = words.strip_prefix("clock ").and_then(|rest| rest.strip_suffix(" ns"))
-        {
-            let nanos = nanos.parse().map_err(|_| "not a time")?;
-            self.step()?.clock = VirtualTime::ZERO + Duration::from_nanos(nanos);
+        if let Some(time) = words.strip_prefix("clock ") {
+            let time = time
+                .strip_suffix(" s")
+                .and_then(parse_seconds)
+                .ok_or("not a time")?;
+            self.step()?.clock = VirtualTime::ZERO + time;
         }
         Ok(())
     }
 
     fn index(&self) -> Result<usize, Reason> {
-        self.transcript.steps.len().checked_sub(1).ok_or_else(|| "no step has begun".to_owned())
+        self.transcript
+            .steps
+            .len()
+            .checked_sub(1)
+            .ok_or_else(|| "no step has begun".to_owned())
     }
 
     /// A port's list, or its continuation.
@@ -270,9 +350,15 @@ impl Parser<'_> {
             words
         } else {
             let (name, rest) = take_word(words, &[]).ok_or("not a port")?;
-            let words = rest.trim_start().strip_prefix("<- ").ok_or("not a line of a step")?;
-            let position =
-                self.transcript.ports.iter().position(|port| port.id.as_str() == name);
+            let words = rest
+                .trim_start()
+                .strip_prefix("<- ")
+                .ok_or("not a line of a step")?;
+            let position = self
+                .transcript
+                .ports
+                .iter()
+                .position(|port| port.id.as_str() == name);
             self.port = Some(position.ok_or_else(|| format!("no port is called {name}"))?);
             words
         };
@@ -313,7 +399,9 @@ impl Parser<'_> {
             }
             return Ok(());
         }
-        let number = first.strip_prefix('#').and_then(|number| number.parse().ok());
+        let number = first
+            .strip_prefix('#')
+            .and_then(|number| number.parse().ok());
         let sent = self.sent_data(number.ok_or("not a frame's number")?)?;
         let (rest, changes) = rest.split_once("with ").unwrap_or((rest, ""));
         let mut rest = rest.trim_end();
@@ -332,99 +420,31 @@ impl Parser<'_> {
             let changes = frame::parse_changes(changes).map_err(|error| error.to_string())?;
             data = frame::patch(&data, &changes).map_err(|error| error.to_string())?;
         }
-        self.arrive(port, Frame { vnet, data: data.into() })
+        self.arrive(
+            port,
+            Frame {
+                vnet,
+                data: data.into(),
+            },
+        )
     }
 
     fn sent_data(&self, number: u32) -> Result<Bytes, Reason> {
-        self.sent.get(&number).cloned().ok_or_else(|| format!("no frame #{number} was sent"))
+        self.sent
+            .get(&number)
+            .cloned()
+            .ok_or_else(|| format!("no frame #{number} was sent"))
     }
 
     fn arrive(&mut self, port: usize, frame: Frame) -> Result<(), Reason> {
         let step = self.index()?;
-        self.arrived.frame(step, port, self.transcript.ports[port].kind, frame)
+        self.arrived
+            .frame(step, port, self.transcript.ports[port].kind, frame)
     }
 
     fn finish(mut self) -> Result<Transcript, Reason> {
-        self.arrived.into_steps(&self.transcript.ports, &mut self.transcript.steps)?;
+        self.arrived
+            .into_steps(&self.transcript.ports, &mut self.transcript.steps)?;
         Ok(self.transcript)
     }
-}
-
-fn parse_accounting(sums: &str) -> Option<Accounting> {
-    let mut numbers = ["sent", "arrivals", "dropped", "unexplained"].into_iter();
-    let mut sums = sums.split(", ").map(|sum| {
-        let (number, name) = sum.split_once(' ')?;
-        (Some(name) == numbers.next()).then(|| number.parse::<usize>().ok())?
-    });
-    let mut next = || sums.next().flatten();
-    Some(Accounting {
-        sent: next()?,
-        arrivals: next()?,
-        dropped: next()?,
-        unexplained: next()?,
-    })
-}
-
-/// `N B`.
-fn parse_size(words: &str) -> Option<usize> {
-    words.strip_suffix(" B")?.parse().ok()
-}
-
-/// The header and the size of what `described` wrote; the summary is for people.
-fn parse_described(words: &str) -> Result<(VnetHdr, usize), Reason> {
-    let size = words.rsplit(", ").next().and_then(parse_size);
-    let vnet = match words.split_once(", ") {
-        Some((vnet, _)) if vnet.starts_with("vnet ") => {
-            parse_vnet(vnet).ok_or("not a vnet header")?
-        }
-        _ => VnetHdr::default(),
-    };
-    Ok((vnet, size.ok_or("a frame without a size")?))
-}
-
-/// `vnet flags=1 csum_start=34`.
-fn parse_vnet(words: &str) -> Option<VnetHdr> {
-    let mut vnet = VnetHdr::default();
-    for word in words.strip_prefix("vnet ")?.split(' ') {
-        let (name, value) = word.split_once('=')?;
-        match name {
-            "flags" => vnet.flags = value.parse().ok()?,
-            "gso_type" => vnet.gso_type = value.parse().ok()?,
-            "hdr_len" => vnet.hdr_len = value.parse().ok()?,
-            "gso_size" => vnet.gso_size = value.parse().ok()?,
-            "csum_start" => vnet.csum_start = value.parse().ok()?,
-            "csum_offset" => vnet.csum_offset = value.parse().ok()?,
-            "num_buffers" => vnet.num_buffers = value.parse().ok()?,
-            _ => return None,
-        }
-    }
-    Some(vnet)
-}
-
-/// `http.pcap[12] sha=0123456789abcdef `, and what follows.
-fn parse_source(words: &str) -> Option<(SourceFrame, String, &str)> {
-    let (file, rest) = take_word(words, &['['])?;
-    let (number, rest) = rest.strip_prefix('[')?.split_once("] sha=")?;
-    let (sha, rest) = rest.split_once(' ')?;
-    let source = SourceFrame { file: file.into(), number: number.parse().ok()? };
-    Some((source, sha.to_owned(), rest))
-}
-
-fn parse_return(words: &str) -> Result<Outcome, Reason> {
-    let value: Value = serde_json::from_str(words).map_err(|error| error.to_string())?;
-    Ok(Outcome::Done(value))
-}
-
-fn parse_refusal(words: &str) -> Result<Outcome, Reason> {
-    if words == UNANSWERED {
-        return Ok(Outcome::Unanswered);
-    }
-    if let Some(abort) = words.strip_prefix("aborts: ") {
-        let assertion = abort.strip_suffix(ABORTS).and_then(unquote);
-        let assertion = assertion.ok_or("not an assertion")?;
-        return Ok(Outcome::Aborts(Abort { assertion, survivor: None }));
-    }
-    let (class, rest) = take_word(words, &[':']).ok_or("not an error's class")?;
-    let desc = rest.strip_prefix(": ").and_then(unquote).ok_or("not an error's text")?;
-    Ok(Outcome::Refused(CommandError { class, desc }))
 }

@@ -55,15 +55,27 @@ impl PendingSection {
     /// # Errors
     /// When a file can't be read or written.
     pub fn accept(&self) -> Result<(), SnapshotError> {
+        let _held = file::lock(&self.snapshot);
         let pending = read(&pending_path(&self.snapshot))?;
-        let Some(pending) = pending else { return Ok(()) };
-        let empty = || SnapFile { header: pending.header.clone(), sections: Vec::new() };
+        let Some(pending) = pending else {
+            return Ok(());
+        };
+        let empty = || SnapFile {
+            header: pending.header.clone(),
+            sections: Vec::new(),
+        };
         let mut file = read(&self.snapshot)?.unwrap_or_else(empty);
         match &self.proposed {
             Some(section) => file.put(section.clone()),
-            None => file.sections.retain(|section| section.name != self.section()),
+            None => file
+                .sections
+                .retain(|section| section.name != self.section()),
         }
-        let order: Vec<_> = pending.sections.iter().map(|section| section.name.clone()).collect();
+        let order: Vec<_> = pending
+            .sections
+            .iter()
+            .map(|section| section.name.clone())
+            .collect();
         file.sort_by(&order);
         write(&self.snapshot, &file.text())?;
         settle_pending(&self.snapshot, &file, |name| name == self.section())
@@ -74,9 +86,15 @@ impl PendingSection {
     /// # Errors
     /// When a file can't be read or written.
     pub fn reject(&self) -> Result<(), SnapshotError> {
+        let _held = file::lock(&self.snapshot);
         let pending = read(&pending_path(&self.snapshot))?;
-        let Some(pending) = pending else { return Ok(()) };
-        let empty = SnapFile { header: pending.header, sections: Vec::new() };
+        let Some(pending) = pending else {
+            return Ok(());
+        };
+        let empty = SnapFile {
+            header: pending.header,
+            sections: Vec::new(),
+        };
         let file = read(&self.snapshot)?.unwrap_or(empty);
         settle_pending(&self.snapshot, &file, |name| name == self.section())
     }
@@ -91,7 +109,10 @@ impl Unreferenced {
         match self {
             Self::File(path) | Self::Unfinished(path) => file::remove(path),
             Self::Section { snapshot, section } => {
-                let Some(mut file) = read(snapshot)? else { return Ok(()) };
+                let _held = file::lock(snapshot);
+                let Some(mut file) = read(snapshot)? else {
+                    return Ok(());
+                };
                 file.sections.retain(|other| other.name != *section);
                 if file.sections.is_empty() {
                     return file::remove(snapshot);
@@ -110,7 +131,9 @@ impl Unreferenced {
 pub fn pending(paths: &[PathBuf]) -> Result<Vec<PendingSection>, SnapshotError> {
     let mut found = Vec::new();
     for path in files(paths, &|name| name.ends_with(".snap.new"))? {
-        let Some(proposed) = read_ours(&path)? else { continue };
+        let Some(proposed) = read_ours(&path)? else {
+            continue;
+        };
         let snapshot = path.with_extension("");
         let reviewed = read(&snapshot)?;
         let reviewed = reviewed.map_or(Vec::new(), |file| file.sections);
@@ -119,7 +142,12 @@ pub fn pending(paths: &[PathBuf]) -> Result<Vec<PendingSection>, SnapshotError> 
             if reviewed != proposed {
                 let (reviewed, proposed) = (reviewed.cloned(), proposed.cloned());
                 let (id, snapshot) = (id(&stem, name), snapshot.clone());
-                found.push(PendingSection { id, snapshot, reviewed, proposed });
+                found.push(PendingSection {
+                    id,
+                    snapshot,
+                    reviewed,
+                    proposed,
+                });
             }
         };
         for section in &proposed.sections {
@@ -153,16 +181,27 @@ pub fn unreferenced(
             found.push(Unreferenced::Unfinished(path));
             continue;
         }
-        let Some(file) = read_ours(&path)? else { continue };
+        let Some(file) = read_ours(&path)? else {
+            continue;
+        };
         let pending = path.extension().is_some_and(|extension| extension == "new");
-        let snapshot = if pending { path.with_extension("") } else { path.clone() };
+        let snapshot = if pending {
+            path.with_extension("")
+        } else {
+            path.clone()
+        };
         let candidates = SCENARIO.map(|extension| snapshot.with_extension(extension));
         let Some(scenario) = candidates.into_iter().find(|scenario| scenario.exists()) else {
             found.push(Unreferenced::File(path));
             continue;
         };
-        let Some(names) = sections(&scenario).filter(|_| !pending) else { continue };
-        let gone = file.sections.into_iter().filter(|section| !names.contains(&section.name));
+        let Some(names) = sections(&scenario).filter(|_| !pending) else {
+            continue;
+        };
+        let gone = file
+            .sections
+            .into_iter()
+            .filter(|section| !names.contains(&section.name));
         found.extend(gone.map(|section| Unreferenced::Section {
             snapshot: snapshot.clone(),
             section: section.name,
@@ -172,14 +211,14 @@ pub fn unreferenced(
 }
 
 /// Files whose name is wanted, sorted; hidden directories and `target` are passed over.
-fn files(
-    paths: &[PathBuf],
-    wanted: &dyn Fn(&str) -> bool,
-) -> Result<Vec<PathBuf>, SnapshotError> {
+fn files(paths: &[PathBuf], wanted: &dyn Fn(&str) -> bool) -> Result<Vec<PathBuf>, SnapshotError> {
     let mut found = Vec::new();
     let mut open: Vec<PathBuf> = paths.to_vec();
     while let Some(path) = open.pop() {
-        let failed = |source: io::Error| SnapshotError::Read { path: path.clone(), source };
+        let failed = |source: io::Error| SnapshotError::Read {
+            path: path.clone(),
+            source,
+        };
         if !fs::metadata(&path).map_err(failed)?.is_dir() {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
             if wanted(&name) {
@@ -188,7 +227,10 @@ fn files(
                 let snapshot = file::snapshot_path(&path);
                 let both = [pending_path(&snapshot), snapshot];
                 found.extend(both.into_iter().filter(|path| {
-                    path.exists() && path.file_name().is_some_and(|n| wanted(&n.to_string_lossy()))
+                    path.exists()
+                        && path
+                            .file_name()
+                            .is_some_and(|n| wanted(&n.to_string_lossy()))
                 }));
             }
             continue;
@@ -199,7 +241,11 @@ fn files(
             let name = name.to_string_lossy();
             let directory = entry.file_type().map_err(failed)?.is_dir();
             let passed_over = name.starts_with('.') || name == "target";
-            if if directory { !passed_over } else { wanted(&name) } {
+            if if directory {
+                !passed_over
+            } else {
+                wanted(&name)
+            } {
                 open.push(entry.path());
             }
         }
@@ -216,7 +262,9 @@ fn read_ours(path: &Path) -> Result<Option<SnapFile>, SnapshotError> {
         Ok(file) => Ok(file.filter(|file| !file.sections.is_empty())),
         Err(error @ SnapshotError::Form { .. }) => {
             let text = fs::read_to_string(path).unwrap_or_default();
-            let ours = text.lines().any(|line| line.starts_with(super::section::HEADING));
+            let ours = text
+                .lines()
+                .any(|line| line.starts_with(super::section::HEADING));
             if ours { Err(error) } else { Ok(None) }
         }
         Err(error) => Err(error),
@@ -225,5 +273,9 @@ fn read_ours(path: &Path) -> Result<Option<SnapFile>, SnapshotError> {
 
 fn id(stem: &Path, section: &str) -> String {
     let stem = stem.display();
-    if section == super::section::ONLY { stem.to_string() } else { format!("{stem}@{section}") }
+    if section == super::section::ONLY {
+        stem.to_string()
+    } else {
+        format!("{stem}@{section}")
+    }
 }

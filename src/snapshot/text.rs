@@ -30,7 +30,11 @@ const SENT_INDENT: usize = 6;
 pub fn text(transcript: &Transcript) -> String {
     let view = View::of(transcript);
     let labels = label::labels(&view);
-    let widest = view.ports.iter().map(|port| port.id.as_str().chars().count()).max();
+    let widest = view
+        .ports
+        .iter()
+        .map(|port| port.id.as_str().chars().count())
+        .max();
     let mut writer = Writer {
         out: ports_line(&view.ports),
         width: widest.unwrap_or(0).max(PORT_WIDTH),
@@ -70,7 +74,12 @@ pub(super) const fn framing_name(framing: Framing) -> &'static str {
 }
 
 fn accounting_line(accounting: Accounting) -> String {
-    let Accounting { sent, arrivals, dropped, unexplained } = accounting;
+    let Accounting {
+        sent,
+        arrivals,
+        dropped,
+        unexplained,
+    } = accounting;
     format!(
         "accounted: {sent} sent, {arrivals} arrivals, {dropped} dropped, {unexplained} \
          unexplained\n"
@@ -80,14 +89,22 @@ fn accounting_line(accounting: Accounting) -> String {
 /// The first 16 hexadecimal digits of the SHA-256 of a frame: names it where its bytes live in a
 /// capture file.
 pub(super) fn sha(data: &[u8]) -> String {
-    Sha256::digest(data).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    Sha256::digest(data)
+        .iter()
+        .take(8)
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 /// The header's fields that are not zero: `vnet flags=1 csum_start=34`.
 pub(super) fn vnet_words(vnet: VnetHdr) -> String {
     let all = vnet.to_string();
     let set = all.split(' ').filter(|word| !word.ends_with("=0"));
-    ["vnet"].into_iter().chain(set).collect::<Vec<_>>().join(" ")
+    ["vnet"]
+        .into_iter()
+        .chain(set)
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 /// `vnet ..., SUMMARY, N B`: what is said of bytes that stand in the line below.
@@ -146,10 +163,16 @@ impl Writer {
             format!("at {} ", quote_word(sent.port.as_str(), &[]))
         };
         let data = &sent.frame.data;
-        let source = sent.source.as_ref().map(|source| source_words(source, data));
+        let source = sent
+            .source
+            .as_ref()
+            .map(|source| source_words(source, data));
         let words = described(sent.frame.vnet, data);
         let source_text = source.as_deref().unwrap_or_default();
-        self.line(&format!("{:SENT_INDENT$}#{number} {at}{source_text}{words}", ""));
+        self.line(&format!(
+            "{:SENT_INDENT$}#{number} {at}{source_text}{words}",
+            ""
+        ));
         if source.is_none() {
             hex_lines(&mut self.out, SENT_INDENT + 3, &frame::hex_groups(data));
         }
@@ -179,11 +202,17 @@ impl Writer {
         let name = quote_word(port.as_str(), &[]);
         let first = format!("    {name:<width$} <-", width = self.width);
         let next = format!("{:width$} <-", "", width = self.width + 4);
-        let mut list = List { first, next, numbers: Vec::new() };
+        let mut list = List {
+            first,
+            next,
+            numbers: Vec::new(),
+        };
         let mut labels = labels.iter();
         for entry in entries {
             match entry {
-                Entry::Frame { frame, vnet_len, .. } => {
+                Entry::Frame {
+                    frame, vnet_len, ..
+                } => {
                     if let Some(len) = vnet_len.filter(|len| *len != self.vnet_len[index]) {
                         self.vnet_len[index] = len;
                         list.line(&mut self.out, &format!("vnet_len={len}"));
@@ -211,7 +240,7 @@ impl Writer {
     fn explained(&mut self, step: &Step) {
         if step.clock != self.clock {
             self.clock = step.clock;
-            self.line(&format!("    ~ clock {} ns", step.clock.as_nanos()));
+            self.line(&format!("    ~ clock {} s", seconds(step.clock)));
         }
         let mut fates: BTreeMap<_, Vec<Option<Tag>>> = BTreeMap::new();
         let mut said = Vec::new();
@@ -245,6 +274,13 @@ impl Writer {
     }
 }
 
+/// Seconds to the nanosecond, without zeros at the end.
+fn seconds(time: VirtualTime) -> String {
+    let elapsed = time.elapsed();
+    let all = format!("{}.{:09}", elapsed.as_secs(), elapsed.subsec_nanos());
+    all.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
 /// What follows an assertion that QEMU would have died of.
 pub(super) const ABORTS: &str = " (this QEMU aborts here; refused)";
 
@@ -253,12 +289,21 @@ pub(super) const UNANSWERED: &str = "no answer: the main loop is frozen";
 
 /// The port that a step's title names, when it sends.
 pub(super) fn sends_at(title: &str) -> Option<PortId> {
-    title.strip_prefix("send ")?.split(' ').next().map(PortId::from)
+    title
+        .strip_prefix("send ")?
+        .split(' ')
+        .next()
+        .map(PortId::from)
 }
 
 fn source_words(source: &SourceFrame, data: &[u8]) -> String {
     let file = source.file.to_string_lossy();
-    format!("{}[{}] sha={} ", quote_word(&file, &['[']), source.number, sha(data))
+    format!(
+        "{}[{}] sha={} ",
+        quote_word(&file, &['[']),
+        source.number,
+        sha(data)
+    )
 }
 
 /// `#1 #3-#9 host 1`, and how many have no known origin.
@@ -271,7 +316,10 @@ fn tag_words(tags: &[Option<Tag>]) -> String {
         })
         .collect();
     let mut words = lexis::numbers(&sent);
-    let others = tags.iter().flatten().filter(|tag| !matches!(tag.0, Origin::Sent(_)));
+    let others = tags
+        .iter()
+        .flatten()
+        .filter(|tag| !matches!(tag.0, Origin::Sent(_)));
     words.extend(others.map(ToString::to_string));
     match tags.iter().filter(|tag| tag.is_none()).count() {
         0 => {}
@@ -290,7 +338,12 @@ struct List {
 
 impl List {
     fn frame(&mut self, out: &mut String, label: &Label, vnet: VnetHdr, data: &[u8]) {
-        let Label::Sent { number, padded, changes } = label else {
+        let Label::Sent {
+            number,
+            padded,
+            changes,
+        } = label
+        else {
             let column = self.next.len() + 1;
             self.line(out, &format!("new {}", described(vnet, data)));
             hex_lines(out, column, &frame::hex_groups(data));

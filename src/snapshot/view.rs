@@ -76,24 +76,38 @@ impl<'t> View<'t> {
             }
         }
         let steps = transcript.steps.iter().zip(entries).map(StepView::of);
-        Self { ports, steps: steps.filter(StepView::says_something).collect() }
+        Self {
+            ports,
+            steps: steps.filter(StepView::says_something).collect(),
+        }
     }
 }
 
 impl<'t> StepView<'t> {
     fn of((step, entries): (&'t Step, Vec<Vec<Entry>>)) -> Self {
-        let answers = step.answers.iter().filter(|answer| !is_empty_return(&answer.outcome));
+        let answers = step
+            .answers
+            .iter()
+            .filter(|answer| !is_empty_return(&answer.outcome));
         let crashes = step.events.iter().filter_map(|event| match &event.kind {
             EventKind::Crash(assertion) => Some(assertion.as_str()),
             _ => None,
         });
-        Self { step, answers: answers.collect(), crashes: crashes.collect(), entries }
+        Self {
+            step,
+            answers: answers.collect(),
+            crashes: crashes.collect(),
+            entries,
+        }
     }
 
     /// The set-up is left out where nothing came of it.
     fn says_something(&self) -> bool {
         let explained = |kind: &EventKind| {
-            !matches!(kind, EventKind::Seen { .. } | EventKind::Queued | EventKind::Crash(_))
+            !matches!(
+                kind,
+                EventKind::Seen { .. } | EventKind::Queued | EventKind::Crash(_)
+            )
         };
         self.step.index > 0
             || !self.step.sent.is_empty()
@@ -127,7 +141,10 @@ fn all_ports(transcript: &Transcript) -> Vec<Port> {
                 Item::Frame(_) => kind_of_name(&arrival.port),
                 Item::Bytes(_) | Item::Eof => PortKind::Chardev(Framing::Raw),
             };
-            ports.push(Port { id: arrival.port.clone(), kind });
+            ports.push(Port {
+                id: arrival.port.clone(),
+                kind,
+            });
         }
     }
     ports
@@ -151,17 +168,31 @@ fn port_entries(transcript: &Transcript, port: &Port) -> Vec<Vec<Entry>> {
     let mut entries = vec![Vec::new(); transcript.steps.len()];
     let mut stream = Stream::default();
     for (index, step) in transcript.steps.iter().enumerate() {
-        for arrival in step.arrivals.iter().filter(|arrival| arrival.port == port.id) {
+        for arrival in step
+            .arrivals
+            .iter()
+            .filter(|arrival| arrival.port == port.id)
+        {
             match &arrival.item {
                 Item::Bytes(bytes) => {
                     stream.bytes.extend_from_slice(bytes);
                     let (size, tag, at) = (bytes.len(), arrival.tag, arrival.at);
-                    stream.chunks.push(Chunk { step: index, size, tag, at });
+                    stream.chunks.push(Chunk {
+                        step: index,
+                        size,
+                        tag,
+                        at,
+                    });
                 }
                 Item::Frame(frame) => {
                     std::mem::take(&mut stream).flush(framing, &mut entries);
                     let (frame, tag, at) = (frame.clone(), arrival.tag, arrival.at);
-                    entries[index].push(Entry::Frame { frame, vnet_len: None, tag, at });
+                    entries[index].push(Entry::Frame {
+                        frame,
+                        vnet_len: None,
+                        tag,
+                        at,
+                    });
                 }
                 Item::Eof => {
                     std::mem::take(&mut stream).flush(framing, &mut entries);
@@ -178,11 +209,18 @@ impl Stream {
     /// Reads the stream as frames, each in the step in which its last byte came.
     fn flush(self, framing: Framing, entries: &mut [Vec<Entry>]) {
         let stream = self.bytes.freeze();
-        let mut chunks = self.chunks.into_iter().filter(|chunk| chunk.size > 0).peekable();
+        let mut chunks = self
+            .chunks
+            .into_iter()
+            .filter(|chunk| chunk.size > 0)
+            .peekable();
         let mut at = 0;
         for cut in framing::cut(framing, &stream) {
             let shares = take_shares(&mut chunks, cut.size());
-            let Cut::Frame { frame, vnet_len, .. } = cut else {
+            let Cut::Frame {
+                frame, vnet_len, ..
+            } = cut
+            else {
                 for Chunk { step, size, .. } in shares {
                     push_raw(&mut entries[step], stream.slice(at..at + size));
                     at += size;
@@ -198,7 +236,12 @@ impl Stream {
                     }
                 }
                 let (tag, at) = (last.tag, last.at);
-                entries[last.step].push(Entry::Frame { frame, vnet_len, tag, at });
+                entries[last.step].push(Entry::Frame {
+                    frame,
+                    vnet_len,
+                    tag,
+                    at,
+                });
             }
         }
     }
@@ -211,9 +254,14 @@ fn take_shares(
 ) -> Vec<Chunk> {
     let mut shares = Vec::new();
     while size > 0 {
-        let Some(chunk) = chunks.peek_mut() else { break };
+        let Some(chunk) = chunks.peek_mut() else {
+            break;
+        };
         let taken = chunk.size.min(size);
-        shares.push(Chunk { size: taken, ..*chunk });
+        shares.push(Chunk {
+            size: taken,
+            ..*chunk
+        });
         chunk.size -= taken;
         size -= taken;
         if chunk.size == 0 {

@@ -96,3 +96,32 @@ extern "C" fn on_signal(signal: libc::c_int) {
         *libc::__errno_location() = errno;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsFd;
+
+    use nix::{
+        poll::{PollFd, PollFlags, PollTimeout, poll},
+        sys::signal::{Signal, raise},
+    };
+
+    use super::Interrupt;
+
+    fn readable(interrupt: Interrupt) -> bool {
+        let mut waiting = [PollFd::new(interrupt.as_fd(), PollFlags::POLLIN)];
+        poll(&mut waiting, PollTimeout::ZERO).unwrap() == 1
+    }
+
+    #[test]
+    fn a_signal_is_seen_by_every_poller() {
+        let first = Interrupt::install().unwrap();
+        let second = Interrupt::install().unwrap();
+        assert!(!first.is_raised() && !readable(first));
+        raise(Signal::SIGHUP).unwrap();
+        for interrupt in [first, second] {
+            assert_eq!(interrupt.signal(), Some(Signal::SIGHUP as i32));
+            assert!(readable(interrupt));
+        }
+    }
+}

@@ -199,3 +199,20 @@ fn mount_tmpfs() -> Result<PathBuf, IsolationError> {
     }
     Err(IsolationError::Directory(refusal.into()))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::mpsc, thread};
+
+    use super::{IsolationError, isolate};
+
+    #[test]
+    fn a_process_with_threads_is_left_alone() {
+        let (done, waits) = mpsc::channel::<()>();
+        let other = thread::spawn(move || waits.recv());
+        let refused = isolate().unwrap_err();
+        drop(done);
+        assert!(other.join().unwrap().is_err());
+        assert!(matches!(refused, IsolationError::Threads { threads } if threads >= 2));
+    }
+}

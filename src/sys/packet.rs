@@ -282,8 +282,13 @@ impl PacketSocket {
         header.msg_controllen = size_of::<Control>();
         // SAFETY: the header describes an address, two parts and a control buffer, which are
         // distinct, outlive the call, and are not read by anybody else meanwhile.
-        let received =
-            unsafe { libc::recvmsg(self.fd.as_fd().as_raw_fd(), &raw mut header, libc::MSG_TRUNC) };
+        let received = unsafe {
+            libc::recvmsg(
+                self.fd.as_fd().as_raw_fd(),
+                &raw mut header,
+                libc::MSG_TRUNC,
+            )
+        };
         let received = usize::try_from(Errno::result(received)?).unwrap_or(0);
         // SAFETY: recvmsg filled the header in, and the control buffer it points to is alive.
         let auxiliary = unsafe { auxiliary_data(&header) };

@@ -33,7 +33,10 @@ const QUIET: &[(&str, &str)] = &[
     // that joins the group returns, and again after a random part of this time, in milliseconds: 24
     // days (Linux 6.18 net/ipv6/mcast.c, igmp6_join_group).
     ("ipv6/conf/default/force_mld_version", "1"),
-    ("ipv6/conf/default/mldv1_unsolicited_report_interval", "2147483647"),
+    (
+        "ipv6/conf/default/mldv1_unsolicited_report_interval",
+        "2147483647",
+    ),
     ("ipv4/conf/default/arp_notify", "0"),
     // An unanswered ARP request is not repeated, and an answered one never verified.
     ("ipv4/neigh/default/mcast_solicit", "1"),

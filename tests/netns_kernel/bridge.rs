@@ -9,10 +9,19 @@ use crate::{
 };
 
 pub(crate) const TRIALS: &[(&str, Try)] = &[
-    ("a_link_carries_its_first_frame", a_link_carries_its_first_frame),
-    ("a_link_into_another_namespace", a_link_into_another_namespace),
+    (
+        "a_link_carries_its_first_frame",
+        a_link_carries_its_first_frame,
+    ),
+    (
+        "a_link_into_another_namespace",
+        a_link_into_another_namespace,
+    ),
     ("a_bridge_floods_and_learns", a_bridge_floods_and_learns),
-    ("a_bridge_between_a_tap_and_a_link", a_bridge_between_a_tap_and_a_link),
+    (
+        "a_bridge_between_a_tap_and_a_link",
+        a_bridge_between_a_tap_and_a_link,
+    ),
     ("a_bridge_port_that_is_down", a_bridge_port_that_is_down),
     ("a_tap_in_another_namespace", a_tap_in_another_namespace),
 ];
@@ -59,7 +68,8 @@ fn a_link_into_another_namespace(isolated: &Isolated) {
 /// To a stranger and to all: everywhere else. To somebody who has spoken: there.
 fn a_bridge_floods_and_learns(isolated: &Isolated) {
     let mut case = empty();
-    case.netdevs.extend((0..3).map(|number| tap(number, Nic::Plain, &[])));
+    case.netdevs
+        .extend((0..3).map(|number| tap(number, Nic::Plain, &[])));
     case.bridges.push(bridge(&["hn0", "hn1", "hn2"], &[]));
     let mut world = World::open(isolated, &case);
     let counts = |world: &mut World| {
@@ -68,17 +78,47 @@ fn a_bridge_floods_and_learns(isolated: &Isolated) {
     };
     assert_eq!(world.guest_sends("hn0", &broadcast(60)), Ok(()));
     assert_eq!(counts(&mut world), [0, 1, 1], "to all");
-    assert_eq!(world.guest_sends("hn0", &sized(SECOND, GUEST, &TYPE, 60)), Ok(()));
+    assert_eq!(
+        world.guest_sends("hn0", &sized(SECOND, GUEST, &TYPE, 60)),
+        Ok(())
+    );
     assert_eq!(counts(&mut world), [0, 1, 1], "to a stranger");
-    assert_eq!(world.guest_sends("hn1", &sized(GUEST, SECOND, &TYPE, 60)), Ok(()));
-    assert_eq!(counts(&mut world), [1, 0, 0], "to the first, who has spoken");
-    assert_eq!(world.guest_sends("hn0", &sized(SECOND, GUEST, &TYPE, 60)), Ok(()));
-    assert_eq!(counts(&mut world), [0, 1, 0], "to the second, who has spoken");
-    assert_eq!(world.guest_sends("hn2", &sized(SECOND, GUEST, &TYPE, 60)), Ok(()));
-    assert_eq!(counts(&mut world), [0, 1, 0], "and the first seems to have moved");
-    assert_eq!(world.guest_sends("hn1", &sized(GUEST, SECOND, &TYPE, 60)), Ok(()));
+    assert_eq!(
+        world.guest_sends("hn1", &sized(GUEST, SECOND, &TYPE, 60)),
+        Ok(())
+    );
+    assert_eq!(
+        counts(&mut world),
+        [1, 0, 0],
+        "to the first, who has spoken"
+    );
+    assert_eq!(
+        world.guest_sends("hn0", &sized(SECOND, GUEST, &TYPE, 60)),
+        Ok(())
+    );
+    assert_eq!(
+        counts(&mut world),
+        [0, 1, 0],
+        "to the second, who has spoken"
+    );
+    assert_eq!(
+        world.guest_sends("hn2", &sized(SECOND, GUEST, &TYPE, 60)),
+        Ok(())
+    );
+    assert_eq!(
+        counts(&mut world),
+        [0, 1, 0],
+        "and the first seems to have moved"
+    );
+    assert_eq!(
+        world.guest_sends("hn1", &sized(GUEST, SECOND, &TYPE, 60)),
+        Ok(())
+    );
     assert_eq!(counts(&mut world), [0, 0, 1], "so it is found there");
-    assert_eq!(world.guest_sends("hn2", &sized(GUEST, GUEST, &TYPE, 60)), Ok(()));
+    assert_eq!(
+        world.guest_sends("hn2", &sized(GUEST, GUEST, &TYPE, 60)),
+        Ok(())
+    );
     assert_eq!(counts(&mut world), [0, 0, 0], "not back where it came from");
     world.finish();
 }
@@ -97,7 +137,10 @@ fn a_bridge_between_a_tap_and_a_link(isolated: &Isolated) {
         let seen = world.look();
         assert_eq!(seen.at("hn0.host")[0].data, frame);
         assert_eq!(seen.at("l0.b")[0].data, frame);
-        assert!(seen.at("l0.a").is_empty(), "l0.a sends it, and receives nothing");
+        assert!(
+            seen.at("l0.a").is_empty(),
+            "l0.a sends it, and receives nothing"
+        );
 
         assert_eq!(world.host_sends("l0.b", &frame), Ok(()));
         let seen = world.look();
@@ -108,16 +151,22 @@ fn a_bridge_between_a_tap_and_a_link(isolated: &Isolated) {
     }
     // A TAP takes more than the MTU from the guest; a bridge forwards up to MTU + 18, and does not
     // count a tag that the kernel has taken out.
-    for (frame, forwarded) in
-        [(broadcast(1518), 1), (broadcast(1519), 0), (tagged(1522), 1), (tagged(1523), 0)]
-    {
+    for (frame, forwarded) in [
+        (broadcast(1518), 1),
+        (broadcast(1519), 0),
+        (tagged(1522), 1),
+        (tagged(1523), 0),
+    ] {
         assert_eq!(world.guest_sends("hn0", &frame), Ok(()));
         let seen = world.look();
         assert_eq!(seen.at("hn0.host").len(), 1, "{} bytes", frame.len());
         assert_eq!(seen.at("l0.b").len(), forwarded, "{} bytes", frame.len());
     }
 
-    assert_eq!(world.host_sends("hn0.host", &sized(ALL, SECOND, &TYPE, 60)), Ok(()));
+    assert_eq!(
+        world.host_sends("hn0.host", &sized(ALL, SECOND, &TYPE, 60)),
+        Ok(())
+    );
     let seen = world.look();
     assert_eq!((seen.to_guest("hn0").len(), seen.at("l0.b").len()), (1, 0));
     world.finish();
@@ -125,7 +174,8 @@ fn a_bridge_between_a_tap_and_a_link(isolated: &Isolated) {
 
 fn a_bridge_port_that_is_down(isolated: &Isolated) {
     let mut case = empty();
-    case.netdevs.extend((0..2).map(|number| tap(number, Nic::Plain, &[])));
+    case.netdevs
+        .extend((0..2).map(|number| tap(number, Nic::Plain, &[])));
     case.bridges.push(bridge(&["hn0", "hn1"], &[]));
     let mut world = World::open(isolated, &case);
     world.set_up("hn1.host", false);
@@ -150,7 +200,10 @@ fn a_tap_in_another_namespace(isolated: &Isolated) {
     assert_eq!(world.guest_sends("hn0", &broadcast(60)), Ok(()));
     assert_eq!(world.host_sends("hn0.host", &broadcast(61)), Ok(()));
     let seen = world.look();
-    assert_eq!((seen.at("hn0.host").len(), seen.to_guest("hn0").len()), (1, 1));
+    assert_eq!(
+        (seen.at("hn0.host").len(), seen.to_guest("hn0").len()),
+        (1, 1)
+    );
     assert_eq!(seen.captured(Direction::Rx).len(), 1);
     world.finish();
 }

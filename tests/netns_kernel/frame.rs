@@ -26,7 +26,12 @@ pub(crate) fn tagged(len: usize) -> Vec<u8> {
 
 /// The same with an outer tag of 802.1ad.
 pub(crate) fn double_tagged(len: usize) -> Vec<u8> {
-    sized(ALL, GUEST, &[0x88, 0xa8, 0x20, 0x64, 0x81, 0x00, 0x00, 0x07, 0x88, 0xb5], len)
+    sized(
+        ALL,
+        GUEST,
+        &[0x88, 0xa8, 0x20, 0x64, 0x81, 0x00, 0x00, 0x07, 0x88, 0xb5],
+        len,
+    )
 }
 
 /// An ARP request of the guest.
@@ -47,8 +52,14 @@ pub(crate) fn echo_request(source: [u8; 4], destination: [u8; 4]) -> Vec<u8> {
     let sum = checksum(&icmp);
     icmp[2..4].copy_from_slice(&sum);
     let length = u16::try_from(20 + icmp.len()).unwrap().to_be_bytes();
-    let mut ip =
-        [&[0x45, 0][..], &length, &[0, 1, 0, 0, 64, 1, 0, 0], &source, &destination].concat();
+    let mut ip = [
+        &[0x45, 0][..],
+        &length,
+        &[0, 1, 0, 0, 64, 1, 0, 0],
+        &source,
+        &destination,
+    ]
+    .concat();
     let sum = checksum(&ip);
     ip[10..12].copy_from_slice(&sum);
     [&HOST[..], &GUEST, &[0x08, 0x00], &ip, &icmp].concat()
@@ -56,9 +67,9 @@ pub(crate) fn echo_request(source: [u8; 4], destination: [u8; 4]) -> Vec<u8> {
 
 /// RFC 1071.
 fn checksum(bytes: &[u8]) -> [u8; 2] {
-    let words = bytes.chunks(2).map(|pair| {
-        u32::from(pair[0]) << 8 | u32::from(pair.get(1).copied().unwrap_or(0))
-    });
+    let words = bytes
+        .chunks(2)
+        .map(|pair| u32::from(pair[0]) << 8 | u32::from(pair.get(1).copied().unwrap_or(0)));
     let mut sum: u32 = words.sum();
     while sum > 0xffff {
         sum = (sum & 0xffff) + (sum >> 16);

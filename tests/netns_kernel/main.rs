@@ -26,9 +26,13 @@ type Try = fn(&Isolated);
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
-    let isolated = isolate().map_err(|error| unavailable(&error).to_string()).and_then(|isolated| {
-        probe(&isolated).map(|_| isolated).map_err(|error| error.to_string())
-    });
+    let isolated = isolate()
+        .map_err(|error| unavailable(&error).to_string())
+        .and_then(|isolated| {
+            probe(&isolated)
+                .map(|_| isolated)
+                .map_err(|error| error.to_string())
+        });
     let groups: [(&str, &[(&str, Try)]); 6] = [
         ("tap", tap::TRIALS),
         ("packet", packet::TRIALS),
@@ -38,9 +42,13 @@ fn main() -> ExitCode {
         ("host", host::TRIALS),
     ];
     let trials = groups.into_iter().flat_map(|(group, trials)| {
-        trials.iter().map(move |(name, run)| (format!("{group}::{name}"), *run))
+        trials
+            .iter()
+            .map(move |(name, run)| (format!("{group}::{name}"), *run))
     });
-    let trials = trials.map(|(name, run)| trial(name, run, isolated.clone())).collect();
+    let trials = trials
+        .map(|(name, run)| trial(name, run, isolated.clone()))
+        .collect();
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 

@@ -6,10 +6,18 @@ use crate::{Try, frame::broadcast, world::World};
 
 pub(crate) const TRIALS: &[(&str, Try)] = &[
     ("a_tap_holds_a_thousand", a_tap_holds_a_thousand),
-    ("small_frames_from_the_guest", |isolated| from_the_guest(isolated, 60, 1500)),
-    ("large_frames_from_the_guest", |isolated| from_the_guest(isolated, 1514, 1500)),
-    ("jumbo_frames_from_the_guest", |isolated| from_the_guest(isolated, 9000, 1000)),
-    ("super_frames_from_the_guest", |isolated| from_the_guest(isolated, 65_000, 300)),
+    ("small_frames_from_the_guest", |isolated| {
+        from_the_guest(isolated, 60, 1500)
+    }),
+    ("large_frames_from_the_guest", |isolated| {
+        from_the_guest(isolated, 1514, 1500)
+    }),
+    ("jumbo_frames_from_the_guest", |isolated| {
+        from_the_guest(isolated, 9000, 1000)
+    }),
+    ("super_frames_from_the_guest", |isolated| {
+        from_the_guest(isolated, 65_000, 300)
+    }),
 ];
 
 /// The queue's ring of 1,000 gives its places back in steps of 16 reads, and at its end (Linux 6.18
@@ -23,14 +31,22 @@ fn a_tap_holds_a_thousand(isolated: &Isolated) {
         }
         read += world.look().to_guest("hn0").len();
         let room = 1000 - (read % 1000) % 16;
-        let sent: Vec<_> =
-            (0..1500).map(|_| world.host_sends("hn0.host", &broadcast(60))).collect();
+        let sent: Vec<_> = (0..1500)
+            .map(|_| world.host_sends("hn0.host", &broadcast(60)))
+            .collect();
         assert!(sent[..room].iter().all(Result::is_ok), "after {read} reads");
         let refused = Err(DropReason::TxQueueFull);
-        assert!(sent[room..].iter().all(|sent| *sent == refused), "after {read} reads");
+        assert!(
+            sent[room..].iter().all(|sent| *sent == refused),
+            "after {read} reads"
+        );
         let seen = world.look();
         assert_eq!(seen.to_guest("hn0").len(), room, "after {read} reads");
-        assert_eq!(seen.captured(Direction::Tx).len(), 1500, "packet sockets see them all");
+        assert_eq!(
+            seen.captured(Direction::Tx).len(),
+            1500,
+            "packet sockets see them all"
+        );
         assert!(seen.said().is_empty(), "told by the sends already");
         read += room;
     }

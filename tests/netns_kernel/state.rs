@@ -23,7 +23,10 @@ pub(crate) const TRIALS: &[(&str, Try)] = &[
 ];
 
 fn notices(seen: &Seen) -> usize {
-    seen.said().iter().filter(|event| matches!(event.kind, EventKind::Notice(_))).count()
+    seen.said()
+        .iter()
+        .filter(|event| matches!(event.kind, EventKind::Notice(_)))
+        .count()
 }
 
 /// EIO and ENETDOWN while down, one ENETDOWN at the machine's socket, and nothing to be mended
@@ -34,13 +37,27 @@ fn down_and_up(isolated: &Isolated) {
     assert_eq!(notices(&world.look()), 1, "one ENETDOWN");
     let down = Err(DropReason::InterfaceDown);
     for length in [14, 60, 9000] {
-        assert_eq!(world.guest_sends("hn0", &broadcast(length)), down, "{length} bytes");
-        assert_eq!(world.host_sends("hn0.host", &broadcast(length)), down, "{length} bytes");
+        assert_eq!(
+            world.guest_sends("hn0", &broadcast(length)),
+            down,
+            "{length} bytes"
+        );
+        assert_eq!(
+            world.host_sends("hn0.host", &broadcast(length)),
+            down,
+            "{length} bytes"
+        );
         assert_eq!(world.injects(&broadcast(length)), down, "{length} bytes");
     }
     // A write looks at the length first, a send at the interface.
-    assert_eq!(world.guest_sends("hn0", &broadcast(13)), Err(DropReason::TooShort));
-    assert_eq!(world.host_sends("hn0.host", &broadcast(13)), Err(DropReason::InterfaceDown));
+    assert_eq!(
+        world.guest_sends("hn0", &broadcast(13)),
+        Err(DropReason::TooShort)
+    );
+    assert_eq!(
+        world.host_sends("hn0.host", &broadcast(13)),
+        Err(DropReason::InterfaceDown)
+    );
     assert!(world.look().is_empty(), "refused sends leave nothing");
 
     world.set_up("hn0.host", true);
@@ -49,7 +66,10 @@ fn down_and_up(isolated: &Isolated) {
     assert_eq!(world.injects(&broadcast(60)), Ok(()));
     assert_eq!(world.guest_sends("hn0", &broadcast(60)), Ok(()));
     let seen = world.look();
-    assert_eq!((seen.to_guest("hn0").len(), seen.at("hn0.host").len()), (2, 1));
+    assert_eq!(
+        (seen.to_guest("hn0").len(), seen.at("hn0.host").len()),
+        (2, 1)
+    );
     world.finish();
 }
 
@@ -80,8 +100,16 @@ fn deleted(isolated: &Isolated) {
     assert_eq!(seen.captured(Direction::Rx).len(), 1);
     for length in [13, 60, 9000] {
         let gone = Err(DropReason::InterfaceGone);
-        assert_eq!(world.guest_sends("hn0", &broadcast(length)), gone, "{length} bytes");
-        assert_eq!(world.host_sends("hn0.host", &broadcast(length)), gone, "{length} bytes");
+        assert_eq!(
+            world.guest_sends("hn0", &broadcast(length)),
+            gone,
+            "{length} bytes"
+        );
+        assert_eq!(
+            world.host_sends("hn0.host", &broadcast(length)),
+            gone,
+            "{length} bytes"
+        );
         assert_eq!(world.injects(&broadcast(length)), gone, "{length} bytes");
     }
     assert!(world.look().is_empty());
@@ -95,17 +123,37 @@ fn mtu(isolated: &Isolated) {
         world.set_mtu("hn0.host", mtu).unwrap();
         assert!(world.look().is_empty(), "a change of the MTU is silent");
         let longest = usize::try_from(mtu).unwrap() + 14;
-        assert_eq!(world.host_sends("hn0.host", &broadcast(longest)), Ok(()), "MTU {mtu}");
+        assert_eq!(
+            world.host_sends("hn0.host", &broadcast(longest)),
+            Ok(()),
+            "MTU {mtu}"
+        );
         let longer = broadcast(longest + 1);
-        assert_eq!(world.host_sends("hn0.host", &longer), Err(DropReason::TooLong), "MTU {mtu}");
+        assert_eq!(
+            world.host_sends("hn0.host", &longer),
+            Err(DropReason::TooLong),
+            "MTU {mtu}"
+        );
         assert_eq!(world.guest_sends("hn0", &longer), Ok(()), "MTU {mtu}");
-        assert_eq!(world.look().to_guest("hn0")[0].data.len(), longest, "MTU {mtu}");
+        assert_eq!(
+            world.look().to_guest("hn0")[0].data.len(),
+            longest,
+            "MTU {mtu}"
+        );
     }
     for mtu in [67, 65_522, 65_535] {
         let refused = world.set_mtu("hn0.host", mtu).unwrap_err();
-        assert_eq!(refused.kind(), std::io::ErrorKind::InvalidInput, "MTU {mtu}");
+        assert_eq!(
+            refused.kind(),
+            std::io::ErrorKind::InvalidInput,
+            "MTU {mtu}"
+        );
     }
-    assert_eq!(world.host_sends("hn0.host", &broadcast(1514)), Ok(()), "the MTU is as it was");
+    assert_eq!(
+        world.host_sends("hn0.host", &broadcast(1514)),
+        Ok(()),
+        "the MTU is as it was"
+    );
     world.finish();
 }
 
@@ -116,8 +164,14 @@ fn a_link_follows_its_other_end(isolated: &Isolated) {
     let mut world = World::open(isolated, &case);
     world.set_up("l0.b", false);
     assert!(world.look().is_empty());
-    assert_eq!(world.host_sends("l0.b", &broadcast(60)), Err(DropReason::InterfaceDown));
-    assert_eq!(world.host_sends("l0.a", &broadcast(60)), Err(DropReason::InterfaceDown));
+    assert_eq!(
+        world.host_sends("l0.b", &broadcast(60)),
+        Err(DropReason::InterfaceDown)
+    );
+    assert_eq!(
+        world.host_sends("l0.a", &broadcast(60)),
+        Err(DropReason::InterfaceDown)
+    );
     assert!(world.look().is_empty());
     world.set_up("l0.b", true);
     for (from, to) in [("l0.a", "l0.b"), ("l0.b", "l0.a")] {
@@ -134,7 +188,10 @@ fn a_link_goes_with_one_end(isolated: &Isolated) {
     world.delete("l0.a");
     assert!(world.look().is_empty());
     for port in ["l0.a", "l0.b"] {
-        assert_eq!(world.host_sends(port, &broadcast(60)), Err(DropReason::InterfaceGone));
+        assert_eq!(
+            world.host_sends(port, &broadcast(60)),
+            Err(DropReason::InterfaceGone)
+        );
     }
     world.finish();
 }

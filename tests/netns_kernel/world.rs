@@ -19,9 +19,12 @@ use tapwright::{
 
 /// A case without anything.
 pub(crate) fn empty() -> Case {
-    let source = Source { path: PathBuf::from("kernel.yaml"), text: String::new() };
+    let source = Source {
+        path: PathBuf::from("kernel.yaml"),
+        text: String::new(),
+    };
     Case {
-        id: "kernel".into_case(),
+        id: "kernel".into(),
         matrix: Vec::new(),
         source: Arc::new(source),
         description: String::new(),
@@ -40,16 +43,6 @@ pub(crate) fn empty() -> Case {
         expect: Expectations::default(),
         snapshot: SnapshotRules::default(),
         known_bug: None,
-    }
-}
-
-trait IntoCase {
-    fn into_case(self) -> tapwright::base::CaseId;
-}
-
-impl IntoCase for &str {
-    fn into_case(self) -> tapwright::base::CaseId {
-        self.into()
     }
 }
 
@@ -82,13 +75,20 @@ pub(crate) fn link(netns: Option<&str>, addresses: &[&str]) -> Link {
         addresses: addresses.iter().map(|text| (*text).to_owned()).collect(),
         mtu: 1500,
     };
-    Link { id: "l0".to_owned(), ends: [end("a", 1, None, &[]), end("b", 2, netns, addresses)] }
+    Link {
+        id: "l0".to_owned(),
+        ends: [end("a", 1, None, &[]), end("b", 2, netns, addresses)],
+    }
 }
 
 /// The bridge `br0` around TAPs and link ends.
 pub(crate) fn bridge(netdevs: &[&str], links: &[&str]) -> Bridge {
-    let netdevs = netdevs.iter().map(|id| BridgePort::Netdev(NetdevId::from(*id)));
-    let links = links.iter().map(|port| BridgePort::Link(PortId::from(*port)));
+    let netdevs = netdevs
+        .iter()
+        .map(|id| BridgePort::Netdev(NetdevId::from(*id)));
+    let links = links
+        .iter()
+        .map(|port| BridgePort::Link(PortId::from(*port)));
     Bridge {
         id: "br0".to_owned(),
         netns: None,
@@ -106,37 +106,39 @@ pub(crate) struct Seen {
 impl Seen {
     /// Frames for a TAP's guest.
     pub(crate) fn to_guest(&self, id: &str) -> Vec<&Frame> {
-        let pick = |carried| match carried {
-            &Carried::ToGuest { ref netdev, ref frame } if netdev.as_str() == id => Some(frame),
+        self.pick(|carried| match carried {
+            Carried::ToGuest { netdev, frame } if netdev.as_str() == id => Some(frame),
             _ => None,
-        };
-        self.carried.iter().filter_map(pick).collect()
+        })
     }
 
     /// Frames at a host port or link end.
     pub(crate) fn at(&self, name: &str) -> Vec<&Frame> {
-        let pick = |carried| match carried {
-            &Carried::ToHost { ref port, ref frame } if port.as_str() == name => Some(frame),
+        self.pick(|carried| match carried {
+            Carried::ToHost { port, frame } if port.as_str() == name => Some(frame),
             _ => None,
-        };
-        self.carried.iter().filter_map(pick).collect()
+        })
     }
 
     /// Frames at the machine's socket.
     pub(crate) fn captured(&self, wanted: Direction) -> Vec<&Frame> {
-        let pick = |carried| match carried {
-            &Carried::Captured { direction, ref frame, .. } if direction == wanted => Some(frame),
+        self.pick(|carried| match carried {
+            Carried::Captured {
+                direction, frame, ..
+            } if *direction == wanted => Some(frame),
             _ => None,
-        };
-        self.carried.iter().filter_map(pick).collect()
+        })
     }
 
     /// What was said.
     pub(crate) fn said(&self) -> Vec<&Event> {
-        let pick = |carried| match carried {
-            &Carried::Said(ref event) => Some(event),
+        self.pick(|carried| match carried {
+            Carried::Said(event) => Some(event),
             _ => None,
-        };
+        })
+    }
+
+    fn pick<'a, T>(&'a self, pick: impl Fn(&'a Carried) -> Option<&'a T>) -> Vec<&'a T> {
         self.carried.iter().filter_map(pick).collect()
     }
 
@@ -153,7 +155,9 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn open(isolated: &Isolated, case: &Case) -> Self {
-        let mut world = Self { carrier: NetnsCarrier::open(isolated, case).unwrap() };
+        let mut world = Self {
+            carrier: NetnsCarrier::open(isolated, case).unwrap(),
+        };
         assert!(world.look().is_empty(), "a world begins quiet");
         world
     }
@@ -178,29 +182,44 @@ impl World {
     }
 
     pub(crate) fn guest_sends(&mut self, netdev: &str, data: &[u8]) -> Result<(), DropReason> {
-        self.carrier.send_from_guest(&netdev.into(), &Frame::plain(data.to_vec()))
+        self.carrier
+            .send_from_guest(&netdev.into(), &Frame::plain(data.to_vec()))
     }
 
-    pub(crate) fn guest_sends_with(&mut self, vnet: VnetHdr, data: &[u8]) -> Result<(), DropReason> {
-        let frame = Frame { vnet, data: data.to_vec().into() };
+    pub(crate) fn guest_sends_with(
+        &mut self,
+        vnet: VnetHdr,
+        data: &[u8],
+    ) -> Result<(), DropReason> {
+        let frame = Frame {
+            vnet,
+            data: data.to_vec().into(),
+        };
         self.carrier.send_from_guest(&"hn0".into(), &frame)
     }
 
     pub(crate) fn host_sends(&mut self, port: &str, data: &[u8]) -> Result<(), DropReason> {
-        self.carrier.send_from_host(&port.into(), &Frame::plain(data.to_vec()))
+        self.carrier
+            .send_from_host(&port.into(), &Frame::plain(data.to_vec()))
     }
 
     pub(crate) fn host_sends_with(&mut self, vnet: VnetHdr, data: &[u8]) -> Result<(), DropReason> {
-        let frame = Frame { vnet, data: data.to_vec().into() };
+        let frame = Frame {
+            vnet,
+            data: data.to_vec().into(),
+        };
         self.carrier.send_from_host(&"hn0.host".into(), &frame)
     }
 
     pub(crate) fn injects(&mut self, data: &[u8]) -> Result<(), DropReason> {
-        self.carrier.inject(&"hn0".into(), &Frame::plain(data.to_vec()))
+        self.carrier
+            .inject(&"hn0".into(), &Frame::plain(data.to_vec()))
     }
 
     pub(crate) fn set_up(&mut self, port: &str, up: bool) {
-        self.carrier.link_set(&change(port, Some(up), None)).unwrap();
+        self.carrier
+            .link_set(&change(port, Some(up), None))
+            .unwrap();
     }
 
     pub(crate) fn set_mtu(&mut self, port: &str, mtu: u32) -> std::io::Result<()> {
@@ -221,5 +240,10 @@ impl World {
 }
 
 fn change(port: &str, up: Option<bool>, mtu: Option<u32>) -> LinkSet {
-    LinkSet { port: port.into(), up, mtu, address: None }
+    LinkSet {
+        port: port.into(),
+        up,
+        mtu,
+        address: None,
+    }
 }

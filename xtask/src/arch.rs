@@ -12,9 +12,17 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("record", &["base"]),
     ("scenario", &["base", "capture", "diag", "frame", "record"]),
     ("machine", &["base", "record"]),
-    ("backend", &["base", "diag", "machine", "record", "scenario", "sys"]),
+    (
+        "backend",
+        &["base", "diag", "machine", "record", "scenario", "sys"],
+    ),
     ("snapshot", &["base", "capture", "frame", "record"]),
-    ("runner", &["backend", "base", "diag", "frame", "record", "scenario", "snapshot"]),
+    (
+        "runner",
+        &[
+            "backend", "base", "diag", "frame", "record", "scenario", "snapshot",
+        ],
+    ),
     ("report", &["base", "diag", "record", "runner", "snapshot"]),
     (
         "cli",
@@ -26,8 +34,14 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
 ];
 
 /// The machine does no I/O and has no clock: these words may not stand there.
-const MACHINE_MUST_NOT_SAY: &[&str] =
-    &["std::fs", "std::net", "std::process", "std::thread", "std::time::Instant", "SystemTime"];
+const MACHINE_MUST_NOT_SAY: &[&str] = &[
+    "std::fs",
+    "std::net",
+    "std::process",
+    "std::thread",
+    "std::time::Instant",
+    "SystemTime",
+];
 
 /// Checks every `use crate::...` and `crate::...` path under `src/` against the table.
 pub(crate) fn run() -> Result<(), ChoreError> {
@@ -36,10 +50,14 @@ pub(crate) fn run() -> Result<(), ChoreError> {
     collect(&src, &mut files)?;
     let mut wrong = 0;
     for file in &files {
-        let text = fs::read_to_string(file)
-            .map_err(|source| ChoreError::Unreadable { path: file.clone(), source })?;
+        let text = fs::read_to_string(file).map_err(|source| ChoreError::Unreadable {
+            path: file.clone(),
+            source,
+        })?;
         let relative = file.strip_prefix(&src).unwrap_or(file);
-        let Some(part) = part_of(relative) else { continue };
+        let Some(part) = part_of(relative) else {
+            continue;
+        };
         for (line, message) in violations(&part, &text) {
             wrong += 1;
             anstream::eprintln!("src/{}:{line}: {message}", relative.display());
@@ -73,7 +91,10 @@ fn violations(part: &str, text: &str) -> Vec<(usize, String)> {
             }
         }
         if part == "machine" {
-            for word in MACHINE_MUST_NOT_SAY.iter().filter(|word| code.contains(**word)) {
+            for word in MACHINE_MUST_NOT_SAY
+                .iter()
+                .filter(|word| code.contains(**word))
+            {
                 found.push((line, format!("`machine` does no I/O: {word}")));
             }
         }
@@ -136,11 +157,16 @@ fn top_level_names(group: &str) -> Vec<String> {
 }
 
 fn name(text: &str) -> String {
-    text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()
+    text.chars()
+        .take_while(|c| c.is_alphanumeric() || *c == '_')
+        .collect()
 }
 
 fn collect(directory: &std::path::Path, files: &mut Vec<PathBuf>) -> Result<(), ChoreError> {
-    let unreadable = |source| ChoreError::Unreadable { path: directory.to_owned(), source };
+    let unreadable = |source| ChoreError::Unreadable {
+        path: directory.to_owned(),
+        source,
+    };
     let mut entries: Vec<_> = fs::read_dir(directory)
         .and_then(Iterator::collect::<Result<_, _>>)
         .map_err(unreadable)?;
@@ -181,7 +207,10 @@ mod tests {
 
     #[test]
     fn the_machine_does_no_io_and_only_sys_is_unsafe() {
-        assert_eq!(violations("machine", "let f = std::fs::read(path);").len(), 1);
+        assert_eq!(
+            violations("machine", "let f = std::fs::read(path);").len(),
+            1
+        );
         assert_eq!(violations("frame", "unsafe { go() }").len(), 1);
         assert!(violations("sys", "unsafe { go() }").is_empty());
     }
@@ -191,7 +220,10 @@ mod tests {
         for (at, (part, allowed)) in MAY_IMPORT.iter().enumerate() {
             for imported in *allowed {
                 let place = MAY_IMPORT.iter().position(|(name, _)| name == imported);
-                assert!(place.is_some_and(|place| place < at), "{part} imports {imported}");
+                assert!(
+                    place.is_some_and(|place| place < at),
+                    "{part} imports {imported}"
+                );
             }
         }
     }

@@ -8,7 +8,10 @@ use std::{
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ChoreError {
     #[error("`{command}` failed: {status}")]
-    Failed { command: String, status: std::process::ExitStatus },
+    Failed {
+        command: String,
+        status: std::process::ExitStatus,
+    },
     #[error("`{command}` could not be started: {source}")]
     NotStarted { command: String, source: io::Error },
     #[error("{path}: {source}")]
@@ -19,16 +22,31 @@ pub(crate) enum ChoreError {
 
 /// The repository's root.
 pub(crate) fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."))
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .unwrap_or(Path::new("."))
 }
 
 /// Everything that CI runs; the test runner's closing line comes last.
 pub(crate) fn ci() -> Result<(), ChoreError> {
     cargo(&["fmt", "--all", "--check"], &[])?;
-    cargo(&["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"], &[])?;
+    cargo(
+        &[
+            "clippy",
+            "--workspace",
+            "--all-targets",
+            "--",
+            "--deny",
+            "warnings",
+        ],
+        &[],
+    )?;
     crate::arch::run()?;
     deny()?;
-    cargo(&["doc", "--workspace", "--no-deps"], &[("RUSTDOCFLAGS", "--deny warnings")])?;
+    cargo(
+        &["doc", "--workspace", "--no-deps"],
+        &[("RUSTDOCFLAGS", "--deny warnings")],
+    )?;
     test(&[])
 }
 
@@ -68,6 +86,13 @@ fn cargo(args: &[&str], environment: &[(&str, &str)]) -> Result<(), ChoreError> 
         .envs(environment.iter().copied())
         .current_dir(root())
         .status()
-        .map_err(|source| ChoreError::NotStarted { command: command.clone(), source })?;
-    if status.success() { Ok(()) } else { Err(ChoreError::Failed { command, status }) }
+        .map_err(|source| ChoreError::NotStarted {
+            command: command.clone(),
+            source,
+        })?;
+    if status.success() {
+        Ok(())
+    } else {
+        Err(ChoreError::Failed { command, status })
+    }
 }

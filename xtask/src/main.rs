@@ -2,8 +2,10 @@
 
 mod arch;
 mod chore;
+mod conform;
+mod fixtures;
 
-use std::process::ExitCode;
+use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
@@ -26,14 +28,27 @@ enum Chore {
     },
     /// The import table: which part may know which.
     Arch,
+    /// Replays what real QEMU answered against the machine.
+    Conform {
+        /// Files of measured records.
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
+    /// Remakes the captures in fixtures/pcaps.
+    Fixtures,
 }
 
 fn main() -> ExitCode {
-    let done = match Arguments::parse().chore {
-        Chore::Ci => chore::ci(),
-        Chore::Test { filter } => chore::test(&filter),
-        Chore::Arch => arch::run(),
-    };
+    match Arguments::parse().chore {
+        Chore::Ci => exit(chore::ci()),
+        Chore::Test { filter } => exit(chore::test(&filter)),
+        Chore::Arch => exit(arch::run()),
+        Chore::Conform { files } => conform::run(&files),
+        Chore::Fixtures => exit(fixtures::run(chore::root())),
+    }
+}
+
+fn exit<E: std::error::Error>(done: Result<(), E>) -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

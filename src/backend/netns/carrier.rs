@@ -91,7 +91,10 @@ impl NetnsCarrier {
         for end in case.links.iter().flat_map(|link| &link.ends) {
             links.push(LinkPort::open(isolated, &topology, &end.port)?);
         }
-        let granted = taps.iter().map(TapPort::buffer).chain(links.iter().map(LinkPort::buffer));
+        let granted = taps
+            .iter()
+            .map(TapPort::buffer)
+            .chain(links.iter().map(LinkPort::buffer));
         let buffer = granted.min().unwrap_or(usize::MAX);
         let mut carrier = Self {
             taps,
@@ -104,7 +107,10 @@ impl NetnsCarrier {
         };
         // IPv6 addresses have been announced to multicast routers, and were so before the kernel
         // said that the addresses are there.
-        let failed = |source| BackendError::System { what: "the first look".to_owned(), source };
+        let failed = |source| BackendError::System {
+            what: "the first look".to_owned(),
+            source,
+        };
         carrier.drain(&mut Vec::new()).map_err(failed)?;
         Ok(carrier)
     }
@@ -142,7 +148,11 @@ impl NetnsCarrier {
 
     fn odd(&mut self, error: &dyn std::error::Error) -> DropReason {
         let kind = EventKind::Notice(format!("the kernel failed: {error}"));
-        self.early.push(Carried::Said(Event { tag: None, place: Place::Machine, kind }));
+        self.early.push(Carried::Said(Event {
+            tag: None,
+            place: Place::Machine,
+            kind,
+        }));
         DropReason::InterfaceGone
     }
 
@@ -154,7 +164,9 @@ impl NetnsCarrier {
         length: usize,
     ) -> Result<(), DropReason> {
         self.make_room(length)?;
-        let Some(tap) = self.taps.get_mut(at) else { return Err(DropReason::InterfaceGone) };
+        let Some(tap) = self.taps.get_mut(at) else {
+            return Err(DropReason::InterfaceGone);
+        };
         if let Err(error) = send(tap) {
             return Err(self.reason(&error, length));
         }
@@ -195,7 +207,9 @@ impl Carrier for NetnsCarrier {
         let length = frame.data.len();
         self.make_room(length)?;
         let at = self.tap(netdev).ok_or(DropReason::InterfaceGone)?;
-        self.taps[at].write(frame).map_err(|error| self.reason(&error, length))
+        self.taps[at]
+            .write(frame)
+            .map_err(|error| self.reason(&error, length))
     }
 
     fn send_from_host(&mut self, port: &PortId, frame: &Frame) -> Result<(), DropReason> {
@@ -207,9 +221,14 @@ impl Carrier for NetnsCarrier {
         let at = self.links.iter().position(|link| link.port() == port);
         let link = &self.links[at.ok_or(DropReason::InterfaceGone)?];
         let id = link.interface();
-        link.send(frame).map_err(|error| self.reason(&error, length))?;
+        link.send(frame)
+            .map_err(|error| self.reason(&error, length))?;
         // The kernel takes what it then drops when the other end is down.
-        if self.topology.carries(id) { Ok(()) } else { Err(DropReason::InterfaceDown) }
+        if self.topology.carries(id) {
+            Ok(())
+        } else {
+            Err(DropReason::InterfaceDown)
+        }
     }
 
     fn inject(&mut self, netdev: &NetdevId, frame: &Frame) -> Result<(), DropReason> {
@@ -219,7 +238,10 @@ impl Carrier for NetnsCarrier {
 
     fn capture(&mut self, netdev: &NetdevId, on: bool) -> io::Result<()> {
         let Some(at) = self.tap(netdev) else {
-            return Err(io::Error::new(io::ErrorKind::NotFound, format!("no TAP {netdev}")));
+            return Err(io::Error::new(
+                io::ErrorKind::NotFound,
+                format!("no TAP {netdev}"),
+            ));
         };
         self.taps[at].capture(on, &self.isolated, &self.topology, &mut self.early)
     }
@@ -237,8 +259,10 @@ impl Carrier for NetnsCarrier {
         if !self.early.is_empty() {
             return Ok(true);
         }
-        let mut waiting: Vec<PollFd<'_>> =
-            self.descriptors().map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
+        let mut waiting: Vec<PollFd<'_>> = self
+            .descriptors()
+            .map(|fd| PollFd::new(fd, PollFlags::POLLIN))
+            .collect();
         let left = until.saturating_duration_since(Instant::now());
         let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
         match poll(&mut waiting, timeout) {
@@ -257,7 +281,11 @@ impl Carrier for NetnsCarrier {
         self.take_errors(id)?;
         let mut caused = Vec::new();
         self.drain(&mut caused)?;
-        early.extend(caused.into_iter().filter(|carried| !is_multicast_report(carried)));
+        early.extend(
+            caused
+                .into_iter()
+                .filter(|carried| !is_multicast_report(carried)),
+        );
         self.early = early;
         changed
     }
@@ -298,4 +326,35 @@ fn is_multicast_report(carried: &Carried) -> bool {
         && at(20..21) == Some(&[0])
         && at(54..56) == Some(&[58, 0])
         && matches!(at(62..63), Some([131 | 132]))
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::is_multicast_report;
+    use crate::{backend::builtin::Carried, base::Frame};
+
+    /// As captured on Linux 6.18, up to the ICMPv6 header.
+    fn report(kind: u8, next: u8) -> Vec<u8> {
+        let ethernet = [0x33, 0x33, 0xff, 0, 0, 1, 0x02, 0, 0, 0, 0, 1, 0x86, 0xdd];
+        let ip = [0x60, 0, 0, 0, 0, 32, next, 1];
+        let hop_by_hop = [58, 0, 5, 2, 0, 0, 1, 0];
+        [&ethernet[..], &ip, &[0; 32], &hop_by_hop, &[kind, 0]].concat()
+    }
+
+    #[rstest]
+    #[case::report(report(131, 0), true)]
+    #[case::done(report(132, 0), true)]
+    #[case::query(report(130, 0), false)]
+    #[case::no_hop_by_hop(report(131, 58), false)]
+    #[case::cut_off(report(131, 0)[..62].to_vec(), false)]
+    #[case::empty(Vec::new(), false)]
+    fn reports(#[case] data: Vec<u8>, #[case] expected: bool) {
+        let carried = Carried::ToGuest {
+            netdev: "hn0".into(),
+            frame: Frame::plain(data),
+        };
+        assert_eq!(is_multicast_report(&carried), expected);
+    }
 }

@@ -11,10 +11,11 @@ use rtnetlink::{
     RouteMessageBuilder, new_multicast_connection,
     packet_route::{
         address::{AddressAttribute, AddressFlags, AddressMessage},
-        link::{BridgeStpState, LinkAttribute, LinkMessage},
+        link::{BridgeStpState, InfoData, InfoVeth, LinkAttribute, LinkMessage},
     },
 };
 
+use super::cidr::Cidr;
 use crate::{backend::BackendError, base::MacAddr, sys::InterfaceName};
 
 /// What the kernel was asked to do with an interface, and refused.
@@ -39,28 +40,8 @@ impl From<NetworkError> for io::Error {
     }
 }
 
-/// An address with the length of its network's prefix: `10.0.0.1/24`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Cidr {
-    /// The address.
-    pub address: IpAddr,
-    /// Bits of the network.
-    pub prefix: u8,
-}
-
-impl Cidr {
-    /// Reads `ADDRESS/BITS`; an address alone is a network of its own.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        let (address, prefix) = text
-            .split_once('/')
-            .map_or((text, None), |(a, p)| (a, Some(p)));
-        let address: IpAddr = address.parse().ok()?;
-        let longest = if address.is_ipv4() { 32 } else { 128 };
-        let prefix = prefix.map_or(Some(longest), |text| text.parse().ok())?;
-        (prefix <= longest).then_some(Self { address, prefix })
-    }
-}
+/// The name of one end of a pair, and the namespace it is born in; none for the connection's own.
+pub type VethEnd<'a> = (&'a InterfaceName, Option<BorrowedFd<'a>>);
 
 /// How long the kernel may take to carry a change of links out. Its rate limit for such changes is
 /// one second (Linux 6.18 `net/core/link_watch.c`).
@@ -101,7 +82,8 @@ impl Network {
             .map_err(failed)?;
         let entered = runtime.enter();
         let (connection, handle, notifications) =
-            new_multicast_connection(&[MulticastGroup::Link, MulticastGroup::Ipv6Ifaddr]).map_err(failed)?;
+            new_multicast_connection(&[MulticastGroup::Link, MulticastGroup::Ipv6Ifaddr])
+                .map_err(failed)?;
         drop(entered);
         runtime.spawn(connection);
         Ok(Self {
@@ -132,12 +114,17 @@ impl Network {
         Ok(message.header.index)
     }
 
-    /// Makes a pair of joined interfaces, both down.
+    /// Makes a pair of joined interfaces, both down, each in its namespace; none for this one. Born
+    /// there, since a move waits for all processors.
     ///
     /// # Errors
     /// EEXIST when a name is taken.
-    pub fn add_veth(&self, a: &InterfaceName, b: &InterfaceName) -> Result<(), NetworkError> {
-        let message = LinkVeth::new(a.as_str(), b.as_str()).down().build();
+    pub fn add_veth(&self, ends: [VethEnd<'_>; 2]) -> Result<(), NetworkError> {
+        let [(a, a_namespace), (b, b_namespace)] = ends;
+        let peer = born_in(LinkUnspec::new_with_name(b.as_str()), b_namespace).build();
+        let message = born_in(LinkVeth::new(a.as_str(), b.as_str()), a_namespace)
+            .set_info_data(InfoData::Veth(InfoVeth::Peer(peer)))
+            .build();
         self.run(
             format!("veth {a} and {b}"),
             self.handle.link().add(message).execute(),
@@ -170,17 +157,6 @@ impl Network {
             "bridge port",
             LinkUnspec::new_with_index(index).controller(bridge).build(),
         )
-    }
-
-    /// Moves an interface, down, to another namespace.
-    ///
-    /// # Errors
-    /// EEXIST when its name is taken there.
-    pub fn move_to(&self, index: u32, namespace: BorrowedFd<'_>) -> Result<(), NetworkError> {
-        let message = LinkUnspec::new_with_index(index)
-            .setns_by_fd(namespace.as_raw_fd())
-            .build();
-        self.set("move to another namespace", message)
     }
 
     /// Sets what an interface has from birth: its address, the longest payload in bytes, and how
@@ -238,7 +214,11 @@ impl Network {
             let request = handle.address().get().set_link_index_filter(index);
             let addresses: Vec<AddressMessage> = request.execute().try_collect().await?;
             let tentative = addresses.iter().any(is_tentative);
-            Ok(if tentative { vec![what.clone()] } else { Vec::new() })
+            Ok(if tentative {
+                vec![what.clone()]
+            } else {
+                Vec::new()
+            })
         })
     }
 
@@ -284,7 +264,9 @@ impl Network {
     /// ENODEV when it is gone.
     pub fn transmit_drops(&self, index: u32) -> Result<u64, NetworkError> {
         let request = self.handle.link().get().match_index(index).execute();
-        let found = self.runtime.block_on(async { std::pin::pin!(request).try_next().await });
+        let found = self
+            .runtime
+            .block_on(async { std::pin::pin!(request).try_next().await });
         let link = found.map_err(|error| failed(format!("interface {index}"), error))?;
         let attributes = link.into_iter().flat_map(|link| link.attributes);
         let mut drops = attributes.filter_map(|attribute| match attribute {
@@ -326,7 +308,11 @@ impl Network {
         &mut self,
         look: impl AsyncFn(Handle) -> Result<Vec<String>, rtnetlink::Error>,
     ) -> Result<(), NetworkError> {
-        let Self { handle, notifications, runtime } = self;
+        let Self {
+            handle,
+            notifications,
+            runtime,
+        } = self;
         runtime.block_on(async {
             let deadline = tokio::time::Instant::now() + SETTLE;
             loop {
@@ -369,6 +355,16 @@ fn failed(what: String, error: rtnetlink::Error) -> NetworkError {
     NetworkError { what, source }
 }
 
+fn born_in<T>(
+    message: LinkMessageBuilder<T>,
+    namespace: Option<BorrowedFd<'_>>,
+) -> LinkMessageBuilder<T> {
+    match namespace {
+        Some(namespace) => message.setns_by_fd(namespace.as_raw_fd()),
+        None => message,
+    }
+}
+
 fn is_tentative(address: &AddressMessage) -> bool {
     address.attributes.iter().any(|attribute| {
         matches!(attribute, AddressAttribute::Flags(flags) if flags.contains(AddressFlags::Tentative))
@@ -376,36 +372,8 @@ fn is_tentative(address: &AddressMessage) -> bool {
 }
 
 fn not_ready(waiting: &[String], kind: io::ErrorKind) -> NetworkError {
-    NetworkError { what: format!("not ready: {}", waiting.join(", ")), source: kind.into() }
-}
-
-#[cfg(test)]
-mod tests {
-    use rstest::rstest;
-
-    use super::Cidr;
-
-    #[rstest]
-    #[case("10.0.0.1/24", "10.0.0.1", 24)]
-    #[case("10.0.0.1", "10.0.0.1", 32)]
-    #[case("fd00::1/64", "fd00::1", 64)]
-    #[case("fd00::1", "fd00::1", 128)]
-    fn reads(#[case] text: &str, #[case] address: &str, #[case] prefix: u8) {
-        assert_eq!(
-            Cidr::parse(text),
-            Some(Cidr {
-                address: address.parse().unwrap(),
-                prefix
-            })
-        );
-    }
-
-    #[rstest]
-    #[case("10.0.0.1/33")]
-    #[case("fd00::1/129")]
-    #[case("10.0.0/24")]
-    #[case("10.0.0.1/")]
-    fn refuses(#[case] text: &str) {
-        assert_eq!(Cidr::parse(text), None);
+    NetworkError {
+        what: format!("not ready: {}", waiting.join(", ")),
+        source: kind.into(),
     }
 }

@@ -1,4 +1,7 @@
-use std::{io, os::fd::AsFd};
+use std::{
+    io,
+    os::fd::{AsFd, BorrowedFd},
+};
 
 use super::{
     network::{Network, NetworkError},
@@ -39,19 +42,32 @@ impl Places {
             .iter()
             .map(|name| Namespace::create(isolated, name).map_err(no_namespace))
             .collect::<Result<_, _>>()?;
-        let mut places = Self { own: Some(own), extra };
+        let mut places = Self {
+            own: Some(own),
+            extra,
+        };
         for at in 0..places.extra.len() {
-            places.network(Place::Extra(at), |network| network.set_up(LOOPBACK_INDEX, true))?;
+            places.network(Place::Extra(at), |network| {
+                network.set_up(LOOPBACK_INDEX, true)
+            })?;
         }
         Ok(places)
     }
 
     /// The place of this name; none for the case's own.
     pub(super) fn of(&self, name: Option<&str>) -> Result<Place, BackendError> {
-        let Some(name) = name else { return Ok(Place::Own) };
-        let at = self.extra.iter().position(|namespace| namespace.name() == name);
+        let Some(name) = name else {
+            return Ok(Place::Own);
+        };
+        let at = self
+            .extra
+            .iter()
+            .position(|namespace| namespace.name() == name);
         at.map(Place::Extra).ok_or_else(|| {
-            bad_environment("TW-N007", format!("there is no namespace '{name}' in `namespaces`"))
+            bad_environment(
+                "TW-N007",
+                format!("there is no namespace '{name}' in `namespaces`"),
+            )
         })
     }
 
@@ -86,29 +102,37 @@ impl Places {
         }
     }
 
-    /// Moves an interface from the own namespace.
-    pub(super) fn move_to(
-        &mut self,
-        name: &InterfaceName,
-        place: Place,
+    /// Makes a pair of joined interfaces, each in its place.
+    pub(super) fn add_veth(
+        &self,
+        [(a, a_place), (b, b_place)]: [(&InterfaceName, Place); 2],
     ) -> Result<(), BackendError> {
-        let Place::Extra(at) = place else { return Ok(()) };
-        let namespace = self.extra.get(at).ok_or_else(|| closed("a namespace"))?;
         let network = self.own.as_ref().ok_or_else(|| closed("netlink"))?;
-        network.move_to(network.index(name)?, namespace.as_fd())?;
-        Ok(())
+        Ok(network.add_veth([(a, self.descriptor(a_place)), (b, self.descriptor(b_place))])?)
+    }
+
+    fn descriptor(&self, place: Place) -> Option<BorrowedFd<'_>> {
+        match place {
+            Place::Own => None,
+            Place::Extra(at) => self.extra.get(at).map(Namespace::as_fd),
+        }
     }
 
     /// Ends the connection, then removes the names of the extra namespaces.
     pub(super) fn leave(&mut self) -> Vec<String> {
         self.own = None;
         let removed = self.extra.drain(..).map(Namespace::remove);
-        removed.filter_map(|removed| removed.err().map(|error| error.to_string())).collect()
+        removed
+            .filter_map(|removed| removed.err().map(|error| error.to_string()))
+            .collect()
     }
 }
 
 fn no_namespace(error: NamespaceError) -> BackendError {
-    BackendError::System { what: "namespaces".to_owned(), source: io::Error::other(error) }
+    BackendError::System {
+        what: "namespaces".to_owned(),
+        source: io::Error::other(error),
+    }
 }
 
 fn closed(what: &str) -> BackendError {

@@ -1,10 +1,6 @@
 use std::{fs::File, io, thread};
 
-use super::{
-    NAME,
-    network::Network,
-    topology::no_tap,
-};
+use super::{NAME, network::Network, topology::no_tap};
 use crate::{
     backend::{BackendError, Capabilities},
     sys::{
@@ -46,13 +42,21 @@ fn try_all(isolated: &Isolated) -> Result<Capabilities, BackendError> {
         .and_then(|index| PacketSocket::open(isolated, index, PacketOptions::default()))
         .map_err(|error| refused(&error, "CAP_NET_RAW is needed; run as root"))?;
     has.push("af-packet");
-    if network.add_veth(&named("veth0")?, &named("veth1")?).is_ok() {
+    if network
+        .add_veth([(&named("veth0")?, None), (&named("veth1")?, None)])
+        .is_ok()
+    {
         has.push("veth");
     }
     if network.add_bridge(&named("br0")?).is_ok() {
         has.push("bridge");
     }
-    if File::options().read(true).write(true).open("/dev/vhost-net").is_ok() {
+    if File::options()
+        .read(true)
+        .write(true)
+        .open("/dev/vhost-net")
+        .is_ok()
+    {
         has.push("vhost");
     }
     Ok(Capabilities { has })

@@ -47,7 +47,11 @@ impl TapPort {
     pub(super) fn open(
         isolated: &Isolated,
         topology: &Topology,
-        BuiltTap { netdev, tap, interface }: BuiltTap,
+        BuiltTap {
+            netdev,
+            tap,
+            interface,
+        }: BuiltTap,
     ) -> Result<Self, BackendError> {
         let recorder = open_socket(isolated, topology, interface, true)?;
         Ok(Self {
@@ -84,11 +88,14 @@ impl TapPort {
     pub(super) fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
         let tap = (!self.deleted).then(|| self.tap.as_fd());
         let machine = self.machine.as_ref().map(AsFd::as_fd);
-        [tap, machine, Some(self.recorder.as_fd())].into_iter().flatten()
+        [tap, machine, Some(self.recorder.as_fd())]
+            .into_iter()
+            .flatten()
     }
 
     pub(super) fn write(&self, frame: &Frame) -> Result<(), FrameError> {
-        self.tap.write(&frame.vnet.to_bytes(self.tap.header().len()), &frame.data)
+        self.tap
+            .write(&frame.vnet.to_bytes(self.tap.header().len()), &frame.data)
     }
 
     pub(super) fn send_as_host(&mut self, frame: &Frame) -> Result<(), FrameError> {
@@ -96,7 +103,9 @@ impl TapPort {
     }
 
     pub(super) fn inject(&mut self, frame: &Frame) -> Result<(), FrameError> {
-        self.machine.as_ref().map_or(Err(FrameError::Gone), |machine| send(machine, frame))
+        self.machine
+            .as_ref()
+            .map_or(Err(FrameError::Gone), |machine| send(machine, frame))
     }
 
     /// Whether the queue may be full with one more.
@@ -161,8 +170,14 @@ impl TapPort {
             match self.tap.read(header, &mut self.scratch) {
                 Ok(Some(length)) => {
                     let data = Bytes::copy_from_slice(&self.scratch[..length]);
-                    let frame = Frame { vnet: VnetHdr::from_bytes(header), data };
-                    arrived.push(Carried::ToGuest { netdev: self.netdev.clone(), frame });
+                    let frame = Frame {
+                        vnet: VnetHdr::from_bytes(header),
+                        data,
+                    };
+                    arrived.push(Carried::ToGuest {
+                        netdev: self.netdev.clone(),
+                        frame,
+                    });
                     read += 1;
                 }
                 Ok(None) => break,
@@ -179,13 +194,27 @@ impl TapPort {
 
     /// Takes what the machine's socket captured and what the host's stack received.
     pub(super) fn read_sockets(&mut self, arrived: &mut Vec<Carried>) -> io::Result<()> {
-        let Self { netdev, host_port, machine, recorder, .. } = self;
+        let Self {
+            netdev,
+            host_port,
+            machine,
+            recorder,
+            ..
+        } = self;
         if let Some(machine) = machine {
             let place = Place::Tap(netdev.clone());
             read_socket(machine, &place, arrived, |received, frame| {
                 let outgoing = received == PacketType::Outgoing;
-                let direction = if outgoing { Direction::Tx } else { Direction::Rx };
-                Carried::Captured { netdev: netdev.clone(), direction, frame }
+                let direction = if outgoing {
+                    Direction::Tx
+                } else {
+                    Direction::Rx
+                };
+                Carried::Captured {
+                    netdev: netdev.clone(),
+                    direction,
+                    frame,
+                }
             })?;
         }
         let place = Place::Port(host_port.clone());
@@ -197,17 +226,19 @@ impl TapPort {
 
     pub(super) fn take_errors(&mut self, said: &mut Vec<Carried>) -> io::Result<()> {
         self.recorder.take_error()?;
-        if let Some(machine) = &self.machine {
-            if let Some(error) = machine.take_error()? {
-                said.push(socket_error(Place::Tap(self.netdev.clone()), &error));
-            }
-        }
+        let waiting = self
+            .machine
+            .as_ref()
+            .map_or(Ok(None), PacketSocket::take_error)?;
+        said.extend(waiting.map(|error| socket_error(Place::Tap(self.netdev.clone()), &error)));
         Ok(())
     }
 
     pub(super) fn close(self) -> impl Iterator<Item = String> {
         let recorder = lost(&self.recorder, self.host_port.as_str());
-        let machine = self.machine.and_then(|socket| lost(&socket, self.netdev.as_str()));
+        let machine = self
+            .machine
+            .and_then(|socket| lost(&socket, self.netdev.as_str()));
         recorder.into_iter().chain(machine)
     }
 }
@@ -228,9 +259,16 @@ impl LinkPort {
     ) -> Result<Self, BackendError> {
         let interface = topology
             .of_port(port)
-            .map_err(|source| BackendError::System { what: "a link's end".to_owned(), source })?;
+            .map_err(|source| BackendError::System {
+                what: "a link's end".to_owned(),
+                source,
+            })?;
         let socket = open_socket(isolated, topology, interface, true)?;
-        Ok(Self { port: port.clone(), interface, socket })
+        Ok(Self {
+            port: port.clone(),
+            interface,
+            socket,
+        })
     }
 
     pub(super) fn port(&self) -> &PortId {
@@ -251,9 +289,15 @@ impl LinkPort {
 
     pub(super) fn read(&mut self, arrived: &mut Vec<Carried>) -> io::Result<()> {
         let port = &self.port;
-        read_socket(&mut self.socket, &Place::Port(port.clone()), arrived, |_, frame| {
-            Carried::ToHost { port: port.clone(), frame }
-        })
+        read_socket(
+            &mut self.socket,
+            &Place::Port(port.clone()),
+            arrived,
+            |_, frame| Carried::ToHost {
+                port: port.clone(),
+                frame,
+            },
+        )
     }
 
     pub(super) fn take_error(&self) -> io::Result<()> {
@@ -279,12 +323,18 @@ fn open_socket(
     interface: InterfaceId,
     recorder: bool,
 ) -> Result<PacketSocket, BackendError> {
-    let options =
-        PacketOptions { vnet_hdr: true, ignore_outgoing: recorder, receive_buffer: BUFFER };
+    let options = PacketOptions {
+        vnet_hdr: true,
+        ignore_outgoing: recorder,
+        receive_buffer: BUFFER,
+    };
     let opened = topology.inside(interface, |name| {
         InterfaceIndex::of(name).and_then(|index| PacketSocket::open(isolated, index, options))
     })?;
-    opened.map_err(|source| BackendError::System { what: "a packet socket".to_owned(), source })
+    opened.map_err(|source| BackendError::System {
+        what: "a packet socket".to_owned(),
+        source,
+    })
 }
 
 fn send(socket: &PacketSocket, frame: &Frame) -> Result<(), FrameError> {
@@ -326,7 +376,9 @@ fn read_socket(
 /// The frame as it was on the wire. The kernel's offsets are those of the frame without the tag
 /// that has been put back.
 fn frame_of(received: Received) -> Frame {
-    let mut vnet = received.vnet.map_or_else(VnetHdr::default, |bytes| VnetHdr::from_bytes(&bytes));
+    let mut vnet = received
+        .vnet
+        .map_or_else(VnetHdr::default, |bytes| VnetHdr::from_bytes(&bytes));
     if received.vlan.is_some() {
         const NEEDS_CSUM: u8 = 1;
         if vnet.flags & NEEDS_CSUM != 0 {
@@ -336,7 +388,10 @@ fn frame_of(received: Received) -> Frame {
             vnet.hdr_len += 4;
         }
     }
-    Frame { vnet, data: received.data.into() }
+    Frame {
+        vnet,
+        data: received.data.into(),
+    }
 }
 
 fn say_overflow(
@@ -351,21 +406,32 @@ fn say_overflow(
 }
 
 fn dropped(place: Place, reason: DropReason) -> Carried {
-    Carried::Said(Event { tag: None, place, kind: EventKind::Dropped(reason) })
+    Carried::Said(Event {
+        tag: None,
+        place,
+        kind: EventKind::Dropped(reason),
+    })
 }
 
 fn socket_error(place: Place, error: &FrameError) -> Carried {
     let kind = EventKind::Notice(format!("packet socket: {error} (ENETDOWN)"));
-    Carried::Said(Event { tag: None, place, kind })
+    Carried::Said(Event {
+        tag: None,
+        place,
+        kind,
+    })
 }
 
 /// What nobody will ask for any more: losses that no later frame told.
 fn lost(socket: &PacketSocket, name: &str) -> Option<String> {
     match socket.statistics() {
         Ok(counters) if counters.drops == 0 => None,
-        Ok(counters) => {
-            Some(format!("{name}: the packet socket's buffer overflowed by {} frames", counters.drops))
-        }
-        Err(error) => Some(format!("{name}: the packet socket's counters can't be read: {error}")),
+        Ok(counters) => Some(format!(
+            "{name}: the packet socket's buffer overflowed by {} frames",
+            counters.drops
+        )),
+        Err(error) => Some(format!(
+            "{name}: the packet socket's counters can't be read: {error}"
+        )),
     }
 }

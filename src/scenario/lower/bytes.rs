@@ -13,11 +13,11 @@ pub(super) fn lower(context: &Context<'_>, node: &Node) -> Option<Vec<u8>> {
     let Some(nodes) = node.list() else {
         return piece(context, node);
     };
-    let mut bytes = Vec::new();
-    for node in nodes {
-        bytes.extend(piece(context, node)?);
-    }
-    Some(bytes)
+    let pieces: Vec<Option<Vec<u8>>> = nodes.iter().map(|node| piece(context, node)).collect();
+    pieces
+        .into_iter()
+        .collect::<Option<Vec<_>>>()
+        .map(|pieces| pieces.concat())
 }
 
 fn piece(context: &Context<'_>, node: &Node) -> Option<Vec<u8>> {

@@ -288,32 +288,12 @@ fn far_end(fields: &Fields<'_>, halves: &[Half], at: usize, wiring: &[Use]) -> C
         no_far_end(fields, half);
         return ChardevFar::Nobody;
     }
-    let mut others = halves
-        .iter()
-        .enumerate()
-        .filter(|(other, _)| *other != at)
-        .map(|(_, other)| other)
-        .filter(|other| half.address.is_some() && other.address == half.address);
-    if let Some(other) = others.next() {
-        let address = half.address.clone().unwrap_or_default();
-        if half.chardev.server == other.chardev.server {
-            let (what, help) = if half.chardev.server {
-                (
-                    "servers",
-                    "let one of them be the client: leave `server` out there",
-                )
-            } else {
-                ("clients", "let one of them listen: `server: on`")
-            };
-            let reason = format!("two {what} share the address {}", short(&address));
-            fields.fault(span, Fault::Join { reason, help });
-        } else if others.next().is_some() {
-            let reason = format!(
-                "more than two chardevs share the address {}",
-                short(&address)
-            );
-            let help = "a server has one client at a time: give each pair its own address";
-            fields.fault(span, Fault::Join { reason, help });
+    let shares = |other: &&Half| half.address.is_some() && other.address == half.address;
+    let earlier: Vec<&Half> = halves[..at].iter().filter(shares).collect();
+    let later = halves[at + 1..].iter().find(shares);
+    if let Some(other) = earlier.first().copied().or(later) {
+        if let Some(first) = earlier.first() {
+            check_pair(fields, half, first, earlier.len() > 1);
         }
         if half.connected.is_some() || half.framing.is_some() {
             let reason = format!("{} is joined to {}", half.chardev.id, other.chardev.id);
@@ -333,6 +313,36 @@ fn far_end(fields: &Fields<'_>, halves: &[Half], at: usize, wiring: &[Use]) -> C
             .or(used.map(|used| used.framing))
             .unwrap_or_default(),
     }
+}
+
+/// Two chardevs at one address, reported at the later one.
+fn check_pair(fields: &Fields<'_>, half: &Half, other: &Half, third: bool) {
+    let address = short(half.address.as_deref().unwrap_or_default());
+    let (reason, help) = if third {
+        (
+            format!("more than two chardevs share the address {address}"),
+            "a server has one client at a time: give each pair its own address",
+        )
+    } else if half.chardev.server != other.chardev.server {
+        return;
+    } else if half.chardev.server {
+        (
+            format!("two servers share the address {address}"),
+            "let one of them be the client: leave `server` out there",
+        )
+    } else {
+        (
+            format!("two clients share the address {address}"),
+            "let one of them listen: `server: on`",
+        )
+    };
+    let fault = Fault::Join { reason, help };
+    fields.context().fault_with(
+        half.chardev.span,
+        fault,
+        other.chardev.span,
+        "the first one",
+    );
 }
 
 fn no_far_end(fields: &Fields<'_>, half: &Half) {

@@ -41,6 +41,9 @@ pub(super) fn lower(context: &Context<'_>, node: &Node) -> Option<Spec> {
         .chain(["payload"])
         .any(|key| map.has(key))
     {
+        if map.entries().iter().any(|entry| entry.key != "vnet_hdr") {
+            return None;
+        }
         let what = "the frame has no layer";
         let help = "write for example `arp: {...}`, `ipv4: {...}` or `hex: \"...\"`";
         map.fault(node.span, Fault::Nothing { what, help });

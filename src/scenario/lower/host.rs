@@ -225,7 +225,7 @@ pub(super) fn join_bridges(fields: &Fields<'_>, host: &mut Host, netdevs: &[Netd
                 span,
                 Fault::DuplicateId {
                     id,
-                    what: "in a bridge, the interface",
+                    what: "as the port of a bridge,",
                 },
             );
         }
@@ -244,7 +244,7 @@ pub(super) fn check_interfaces(fields: &Fields<'_>, host: &Host, netdevs: &[Netd
         if let Some(first) = seen.insert((netns, name.clone()), span) {
             let fault = Fault::DuplicateId {
                 id: name,
-                what: "in this namespace, the interface",
+                what: "the interface",
             };
             fields
                 .context()

@@ -231,7 +231,12 @@ impl Ports {
                 is,
                 verb,
                 needs: "a port",
-                help: format!("the ports are {}", crate::scenario::fields::list(names())),
+                help: if self.places.is_empty() {
+                    "this scenario has no ports: declare a TAP, or a chardev that is not joined"
+                        .to_owned()
+                } else {
+                    format!("the ports are {}", crate::scenario::fields::list(names()))
+                },
             }
         } else if self.get(&sides[0]).is_some() {
             Fault::WrongPort {

@@ -1,0 +1,110 @@
+use super::{ReadError, WriteError};
+use crate::diag::{Code, Diagnose, Report};
+
+/// Neither pcap nor pcapng.
+const NOT_A_CAPTURE: Code = Code("TW-P004");
+
+/// A capture that ends too early.
+const TRUNCATED: Code = Code("TW-P005");
+
+/// A capture that contradicts itself.
+const MALFORMED: Code = Code("TW-P006");
+
+/// A capture of something else than Ethernet.
+const LINK_TYPE: Code = Code("TW-P007");
+
+/// A capture that can't be written.
+const WRITE: Code = Code("TW-P008");
+
+/// What this part's codes mean: the code, a title and a paragraph.
+pub const EXPLANATIONS: &[(Code, &str, &str)] = &[
+    (
+        NOT_A_CAPTURE,
+        "not a capture",
+        "The file begins like neither pcap (microseconds or nanoseconds, either byte order) nor \
+         pcapng. Compressed captures must be unpacked first.",
+    ),
+    (
+        TRUNCATED,
+        "a capture that ends too early",
+        "The file ends inside a packet: it was copied while it was written, its writer was killed, \
+         or a length in it is wrong. Nothing of it is used, so that a scenario never sends a part \
+         of what it means to send. 'editcap FILE NEW' writes what is whole.",
+    ),
+    (
+        MALFORMED,
+        "a capture that contradicts itself",
+        "A packet is longer than it was on the wire or than the file allows, a time is impossible, \
+         or a block's two lengths differ. The message names the packet and its place in the file.",
+    ),
+    (
+        LINK_TYPE,
+        "a capture of something else than Ethernet",
+        "tapwright sends Ethernet frames. Captures of the interface 'any', of Wi-Fi monitors and of \
+         tunnels begin with other headers, which no TAP takes.",
+    ),
+    (
+        WRITE,
+        "a capture that can't be written",
+        "The disk is full or the place is not writable, or a packet is longer or later than the \
+         format can say.",
+    ),
+];
+
+impl Diagnose for ReadError {
+    fn report(&self) -> Report {
+        let (code, help) = match self {
+            Self::NotACapture { .. } => (NOT_A_CAPTURE, "give a file of tcpdump or Wireshark"),
+            Self::Truncated { .. } => (
+                TRUNCATED,
+                "the capture was still being written, or was cut off when it was copied; \
+                 'editcap FILE NEW' keeps what is whole",
+            ),
+            Self::Malformed { .. } => (
+                MALFORMED,
+                "the file is damaged; see what 'capinfos FILE' says of it",
+            ),
+            Self::LinkType { .. } => (
+                LINK_TYPE,
+                "capture on an Ethernet interface: 'tcpdump -i any' and tunnels have other headers",
+            ),
+        };
+        Report::error(code, self.to_string()).with_help(help)
+    }
+}
+
+impl Diagnose for WriteError {
+    fn report(&self) -> Report {
+        Report::error(WRITE, self.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::capture::{Writer, read};
+
+    #[test]
+    fn each_kind_of_error_has_its_code() {
+        // A pcap header of link type 0, then the same of Ethernet with a packet of one byte that
+        // had none on the wire.
+        let mut header = vec![0; 24];
+        header[..4].copy_from_slice(&[0xa1, 0xb2, 0xc3, 0xd4]);
+        let mut lying = header.clone();
+        (lying[19], lying[23]) = (9, 1);
+        lying.extend([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0xaa]);
+        let mut codes: Vec<_> = [&b"text"[..], &header[..9], &lying, &header]
+            .into_iter()
+            .map(|file| read(file).unwrap_err().report().code)
+            .collect();
+        let mut writer = Writer::new(Vec::new(), &[]).unwrap();
+        let error = writer
+            .packet(0, std::time::Duration::ZERO, &[], None)
+            .unwrap_err();
+        codes.push(error.report().code);
+        assert_eq!(
+            codes,
+            EXPLANATIONS.iter().map(|row| row.0).collect::<Vec<_>>()
+        );
+    }
+}

@@ -1,0 +1,226 @@
+//! `chardev-add`, `chardev-change`, `chardev-remove`, `query-chardev`, `ringbuf-read` (QEMU 10.2.2
+//! `chardev/char.c`, `chardev/char-ringbuf.c`).
+
+use serde_json::{Value, json};
+
+use super::{Args, arg, done, text};
+use crate::{
+    base::Quirk,
+    machine::{
+        CharBackend, ChardevConfig, Output,
+        chardev::ring_read,
+        core::{ChardevKey, Core, generic},
+        property::{Kind, NOT_BUILT, Property, Source, visit_members},
+    },
+    record::CommandError,
+};
+
+/// Every value of `ChardevBackendKind` on Linux (QEMU 10.2.2 `qapi/char.json`).
+const TYPES: &[&str] = &[
+    "file",
+    "serial",
+    "parallel",
+    "pipe",
+    "socket",
+    "udp",
+    "pty",
+    "null",
+    "mux",
+    "hub",
+    "msmouse",
+    "wctablet",
+    "braille",
+    "testdev",
+    "stdio",
+    "spicevmc",
+    "spiceport",
+    "qemu-vdagent",
+    "dbus",
+    "vc",
+    "ringbuf",
+    "memory",
+];
+
+static BACKEND: &[Property] = &[
+    arg("type", Kind::Enum(TYPES), true),
+    arg("data", Kind::Struct, true),
+];
+
+pub(super) fn add(core: &mut Core, args: &Args) -> Result<Value, CommandError> {
+    let backend = backend(args)?;
+    let id = text(args, "id");
+    if core.chardev_of(id).is_some() {
+        return Err(generic(format!("Chardev with id '{id}' already exists")));
+    }
+    let backend = backend?;
+    if let CharBackend::Ringbuf { size } = backend
+        && !size.is_power_of_two()
+    {
+        return Err(generic(format!(
+            "Failed to add chardev '{id}': size of ringbuf chardev must be power of two"
+        )));
+    }
+    let config = ChardevConfig {
+        id: id.into(),
+        backend,
+        connected: false,
+    };
+    core.chardev_add(&config);
+    core.emit(Output::ChardevExists {
+        chardev: config.id,
+        exists: true,
+    });
+    Ok(done())
+}
+
+pub(super) fn change(core: &mut Core, args: &Args) -> Result<Value, CommandError> {
+    let backend = backend(args)?;
+    let id = text(args, "id");
+    let key = core.chardev_of(id);
+    let key = key.ok_or_else(|| generic(format!("Chardev '{id}' does not exist")))?;
+    let Some(chardev) = core.chardevs.get(&key) else {
+        return Ok(done());
+    };
+    if chardev.backend == CharBackend::Mux {
+        return Err(generic("Mux device hotswap not supported yet"));
+    }
+    if !chardev.users.is_empty() {
+        return Err(generic("Chardev user does not support chardev hotswap"));
+    }
+    backend?;
+    take_away(core, key);
+    add(core, args)
+}
+
+pub(super) fn remove(core: &mut Core, args: &Args) -> Result<Value, CommandError> {
+    let id = text(args, "id");
+    let key = core.chardev_of(id);
+    let key = key.ok_or_else(|| generic(format!("Chardev '{id}' not found")))?;
+    let never_idle = core.has(Quirk::MuxSlotsLeak);
+    if core
+        .chardevs
+        .get(&key)
+        .is_some_and(|chardev| chardev.is_busy(never_idle))
+    {
+        return Err(generic(format!("Chardev '{id}' is busy")));
+    }
+    take_away(core, key);
+    Ok(done())
+}
+
+fn take_away(core: &mut Core, key: ChardevKey) {
+    let place = core.chardev_place(key);
+    for (tag, reason) in core.chardev_residue(key) {
+        core.drop_frame(place.clone(), Some(tag), reason);
+    }
+    core.hang_up(key);
+    if let Some(chardev) = core.chardevs.remove(&key) {
+        core.emit(Output::ChardevExists {
+            chardev: chardev.id,
+            exists: false,
+        });
+    }
+}
+
+/// The machine has no addresses: a socket is shown with its id for a path.
+pub(super) fn query(core: &Core) -> Value {
+    let entries = core.chardevs.values().map(|chardev| {
+        let id = chardev.id.as_str();
+        let (monitor, open) = match chardev.backend {
+            CharBackend::Socket { monitor, .. } => (monitor, chardev.connected),
+            _ => (false, true),
+        };
+        let filename = match chardev.backend {
+            CharBackend::Socket { monitor: true, .. } => "unix:".to_owned(),
+            CharBackend::Socket { server: true, .. } => format!("unix:{id},server=on"),
+            CharBackend::Socket { server: false, .. } if open => "unix:".to_owned(),
+            CharBackend::Socket { server: false, .. } => format!("unix:{id}"),
+            CharBackend::Pty => format!("pty:{id}"),
+            _ => chardev.type_name().to_owned(),
+        };
+        let prefix = if open { "" } else { "disconnected:" };
+        json!({
+            "frontend-open": monitor || chardev.reader.is_some(),
+            "filename": format!("{prefix}{filename}"),
+            "label": id,
+        })
+    });
+    entries.collect()
+}
+
+pub(super) fn ringbuf_read(core: &mut Core, args: &Args) -> Result<Value, CommandError> {
+    let id = text(args, "device");
+    let key = core.chardev_of(id);
+    let key = key.ok_or_else(|| generic(format!("Device '{id}' not found")))?;
+    let chardev = core.chardevs.get_mut(&key);
+    let chardev = chardev.filter(|chardev| matches!(chardev.backend, CharBackend::Ringbuf { .. }));
+    let Some(chardev) = chardev else {
+        return Err(generic(format!("{id} is not a ringbuf device")));
+    };
+    let size = args.get("size").and_then(Value::as_i64).unwrap_or_default();
+    let Some(size) = usize::try_from(size).ok().filter(|size| *size > 0) else {
+        return Err(generic("size must be greater than zero"));
+    };
+    let bytes = ring_read(&mut chardev.ring, size);
+    Ok(match text(args, "format") {
+        "base64" => base64(&bytes),
+        _ => String::from_utf8_lossy(&bytes).into_owned(),
+    }
+    .into())
+}
+
+/// The types that the machine has; the inner error is for those it has not.
+fn backend(args: &Args) -> Result<Result<CharBackend, CommandError>, CommandError> {
+    let empty = serde_json::Map::new();
+    let given = args
+        .get("backend")
+        .and_then(Value::as_object)
+        .unwrap_or(&empty);
+    let head = visit_members(Source::Json(given), &mut BACKEND.iter(), "backend.")?;
+    let data = head.get("data").unwrap_or(&Value::Null);
+    let flag = |name: &str| data.get(name).and_then(Value::as_bool);
+    let kind = text(&head, "type");
+    Ok(Ok(match kind {
+        "socket" => CharBackend::Socket {
+            server: flag("server").unwrap_or(true),
+            reconnect: data.get("reconnect-ms").or(data.get("reconnect")).is_some(),
+            monitor: false,
+        },
+        "null" => CharBackend::Null,
+        "file" => CharBackend::File,
+        "udp" => CharBackend::Udp,
+        "pty" => CharBackend::Pty,
+        "ringbuf" | "memory" => CharBackend::Ringbuf {
+            size: data
+                .get("size")
+                .and_then(Value::as_u64)
+                .and_then(|size| usize::try_from(size).ok())
+                .unwrap_or(65536),
+        },
+        _ => {
+            return Ok(Err(CommandError {
+                class: NOT_BUILT.to_owned(),
+                desc: format!("tapwright has no chardev of type {kind}"),
+            }));
+        }
+    }))
+}
+
+fn base64(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for group in bytes.chunks(3) {
+        let octet = |at: usize| u32::from(group.get(at).copied().unwrap_or(0));
+        let bits = octet(0) << 16 | octet(1) << 8 | octet(2);
+        for digit in 0..4 {
+            let shown = digit <= group.len();
+            let value = (bits >> (18 - 6 * digit)) & 63;
+            text.push(if shown {
+                DIGITS[value as usize] as char
+            } else {
+                '='
+            });
+        }
+    }
+    text
+}

@@ -1,0 +1,189 @@
+//! Commands: QMP's names, arguments and texts, and `-object`.
+
+mod chardev;
+mod netdev;
+mod object;
+mod qom;
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+use super::{
+    Command,
+    core::Core,
+    filter::CreateError,
+    property::{Default, Effect, Kind, Property, Source, visit_members},
+};
+use crate::record::{CommandError, Outcome};
+
+/// A command's arguments, types checked.
+type Args = BTreeMap<&'static str, Value>;
+
+type Run = fn(&mut Core, &Args) -> Result<Value, CommandError>;
+
+/// A QMP command.
+struct Row {
+    name: &'static str,
+    args: &'static [Property],
+    run: Run,
+}
+
+const fn arg(name: &'static str, kind: Kind, required: bool) -> Property {
+    Property {
+        name,
+        kind,
+        required,
+        exists: |_| true,
+        default: Default::Str(""),
+        effect: Effect::Live,
+        qom_type: "",
+        setter: None,
+    }
+}
+
+/// In the order of the manual; `object-add` and `netdev_add` read their own arguments.
+static COMMANDS: &[Row] = &[
+    Row {
+        name: "object-del",
+        args: &[arg("id", Kind::Str, true)],
+        run: object::del,
+    },
+    Row {
+        name: "qom-list",
+        args: &[arg("path", Kind::Str, true)],
+        run: |core, args| qom::list(core, args),
+    },
+    Row {
+        name: "qom-get",
+        args: &[
+            arg("path", Kind::Str, true),
+            arg("property", Kind::Str, true),
+        ],
+        run: |core, args| qom::get(core, args),
+    },
+    Row {
+        name: "qom-set",
+        args: &[
+            arg("path", Kind::Str, true),
+            arg("property", Kind::Str, true),
+            arg("value", Kind::Any, true),
+        ],
+        run: qom::set,
+    },
+    Row {
+        name: "qom-list-types",
+        args: &[
+            arg("implements", Kind::Str, false),
+            arg("abstract", Kind::Bool, false),
+        ],
+        run: |core, args| qom::list_types(core, args),
+    },
+    Row {
+        name: "set_link",
+        args: &[arg("name", Kind::Str, true), arg("up", Kind::Bool, true)],
+        run: netdev::set_link,
+    },
+    Row {
+        name: "netdev_del",
+        args: &[arg("id", Kind::Str, true)],
+        run: netdev::del,
+    },
+    Row {
+        name: "chardev-add",
+        args: &[
+            arg("id", Kind::Str, true),
+            arg("backend", Kind::Struct, true),
+        ],
+        run: chardev::add,
+    },
+    Row {
+        name: "chardev-change",
+        args: &[
+            arg("id", Kind::Str, true),
+            arg("backend", Kind::Struct, true),
+        ],
+        run: chardev::change,
+    },
+    Row {
+        name: "chardev-remove",
+        args: &[arg("id", Kind::Str, true)],
+        run: chardev::remove,
+    },
+    Row {
+        name: "query-chardev",
+        args: &[],
+        run: |core, _| Ok(chardev::query(core)),
+    },
+    Row {
+        name: "ringbuf-read",
+        args: &[
+            arg("device", Kind::Str, true),
+            arg("size", Kind::Int, true),
+            arg("format", Kind::Enum(&["utf8", "base64"]), false),
+        ],
+        run: chardev::ringbuf_read,
+    },
+    Row {
+        name: "stop",
+        args: &[],
+        run: netdev::stop,
+    },
+    Row {
+        name: "cont",
+        args: &[],
+        run: netdev::cont,
+    },
+];
+
+impl Core {
+    /// Carries a command out.
+    pub(super) fn command(&mut self, command: &Command) -> Outcome {
+        match self.run(command) {
+            Ok(value) => Outcome::Done(value),
+            Err(error) => error.into(),
+        }
+    }
+
+    fn run(&mut self, command: &Command) -> Result<Value, CreateError> {
+        let (name, args) = match command {
+            Command::ObjectOption(text) => return object::add_option(self, text),
+            Command::Qmp { name, args } => (name.as_str(), args),
+        };
+        let none = Map::new();
+        let map = match args {
+            Value::Object(map) => map,
+            Value::Null => &none,
+            _ => {
+                return Err(
+                    super::core::generic("QMP input member 'arguments' must be an object").into(),
+                );
+            }
+        };
+        match name {
+            "object-add" => return object::add(self, map),
+            "netdev_add" => return Ok(netdev::add(self, map)?),
+            _ => {}
+        }
+        let Some(row) = COMMANDS.iter().find(|row| row.name == name) else {
+            return Err(CreateError::Refused(CommandError {
+                class: "CommandNotFound".to_owned(),
+                desc: format!("The command {name} has not been found"),
+            }));
+        };
+        let args = visit_members(Source::Json(map), &mut row.args.iter(), "")?;
+        Ok((row.run)(self, &args)?)
+    }
+}
+
+/// QMP's empty return.
+fn done() -> Value {
+    Value::Object(Map::new())
+}
+
+fn text<'a>(args: &'a Args, name: &str) -> &'a str {
+    args.get(name).and_then(Value::as_str).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,158 @@
+//! `set_link`, `netdev_add`, `netdev_del`, `stop`, `cont` (QEMU 10.2.2 `net/net.c`).
+
+use serde_json::{Map, Value};
+
+use super::{Args, arg, done, text};
+use crate::{
+    machine::{
+        NetdevConfig, NetdevKind,
+        core::{ClientKey, Core, generic, not_found},
+        property::{Kind, NOT_BUILT, Property, Source, id_wellformed, visit_members},
+    },
+    record::CommandError,
+};
+
+pub(super) fn set_link(core: &mut Core, args: &Args) -> Result<Value, CommandError> {
+    let name = text(args, "name");
+    let down = args.get("up").and_then(Value::as_bool) == Some(false);
+    let key = core.client_of(name);
+    let key = key.ok_or_else(|| not_found(format!("Device '{name}' not found")))?;
+    let peer = core.clients.get_mut(&key).and_then(|client| {
+        client.link_down = down;
+        client.peer
+    });
+    // Of peers only a NIC learns of it (QEMU 10.2.2 net/net.c, qmp_set_link).
+    let peer = peer.and_then(|peer| core.clients.get_mut(&peer));
+    if let Some(peer) = peer.filter(|peer| matches!(peer.kind, NetdevKind::Nic { .. })) {
+        peer.link_down = down;
+    }
+    Ok(done())
+}
+
+/// Every value of `NetClientDriver` (QEMU 10.2.2 `qapi/net.json`).
+const TYPES: &[&str] = &[
+    "none",
+    "nic",
+    "user",
+    "tap",
+    "l2tpv3",
+    "socket",
+    "stream",
+    "dgram",
+    "vde",
+    "bridge",
+    "hubport",
+    "netmap",
+    "vhost-user",
+    "vhost-vdpa",
+    "passt",
+    "af-xdp",
+];
+
+static HEAD: &[Property] = &[
+    arg("id", Kind::Str, true),
+    arg("type", Kind::Enum(TYPES), true),
+];
+
+static HUBPORT: &[Property] = &[
+    arg("hubid", Kind::Int, true),
+    arg("netdev", Kind::Str, false),
+];
+
+pub(super) fn add(core: &mut Core, args: &Map<String, Value>) -> Result<Value, CommandError> {
+    let hubport = args.get("type").and_then(Value::as_str) == Some("hubport");
+    let values = if hubport {
+        visit_members(Source::Json(args), &mut HEAD.iter().chain(HUBPORT), "")?
+    } else {
+        let head = args
+            .iter()
+            .filter(|(name, _)| matches!(name.as_str(), "id" | "type"));
+        let head = head
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect();
+        visit_members(Source::Json(&head), &mut HEAD.iter(), "")?
+    };
+    let id = text(&values, "id");
+    if !id_wellformed(id) {
+        return Err(generic("Parameter 'id' expects an identifier"));
+    }
+    if core.client_of(id).is_some() {
+        return Err(generic(format!("Duplicate ID '{id}'")));
+    }
+    if !hubport {
+        return Err(CommandError {
+            class: NOT_BUILT.to_owned(),
+            desc: format!(
+                "tapwright adds no netdev of type {} at run time",
+                text(&values, "type")
+            ),
+        });
+    }
+    let peer = match values.get("netdev").and_then(Value::as_str) {
+        Some(netdev) => Some(free_netdev(core, netdev)?),
+        None => None,
+    };
+    let hub = values
+        .get("hubid")
+        .and_then(Value::as_i64)
+        .unwrap_or_default();
+    core.client_add(&NetdevConfig {
+        id: id.into(),
+        kind: NetdevKind::Hubport { hub: hub as u32 },
+        peer,
+    });
+    Ok(done())
+}
+
+fn free_netdev(core: &Core, netdev: &str) -> Result<crate::base::NetdevId, CommandError> {
+    let client = core
+        .client_of(netdev)
+        .and_then(|key| core.clients.get(&key));
+    let client = client.ok_or_else(|| generic(format!("netdev '{netdev}' not found")))?;
+    if client.peer.is_some() {
+        return Err(generic(format!("netdev '{netdev}' is already in use")));
+    }
+    Ok(client.id.clone())
+}
+
+pub(super) fn del(core: &mut Core, args: &Args) -> Result<Value, CommandError> {
+    let id = text(args, "id");
+    let key = core.client_of(id);
+    let key = key.ok_or_else(|| not_found(format!("Device '{id}' not found")))?;
+    let nic = core
+        .clients
+        .get(&key)
+        .is_some_and(|client| matches!(client.kind, NetdevKind::Nic { .. }));
+    if nic {
+        return Err(not_found(format!("Device '{id}' not found")));
+    }
+    core.client_remove(key);
+    Ok(done())
+}
+
+/// The queues are flushed, and what can't be delivered is thrown away
+/// (`net_vm_change_state_handler`).
+pub(super) fn stop(core: &mut Core, _: &Args) -> Result<Value, CommandError> {
+    if std::mem::take(&mut core.running) {
+        for key in clients(core) {
+            core.flush_queued(key, true);
+        }
+    }
+    Ok(done())
+}
+
+pub(super) fn cont(core: &mut Core, _: &Args) -> Result<Value, CommandError> {
+    if !std::mem::replace(&mut core.running, true) {
+        for key in clients(core) {
+            let peer = core.clients.get(&key).and_then(|client| client.peer);
+            if let Some(peer) = peer.filter(|_| core.can_send(key)) {
+                core.flush_queued(peer, false);
+            }
+        }
+    }
+    Ok(done())
+}
+
+fn clients(core: &Core) -> Vec<ClientKey> {
+    core.clients.keys().copied().collect()
+}

@@ -1,0 +1,219 @@
+//! `qom-list`, `qom-get`, `qom-set`, `qom-list-types` (QEMU 10.2.2 `qom/qom-qmp-cmds.c`).
+
+use serde_json::{Value, json};
+
+use super::{Args, done, text};
+use crate::{
+    base::{Queue, Quirk},
+    machine::{
+        core::{ChardevKey, Core, Object, ObjectKey, generic, not_found},
+        property::{Effect, NOT_BUILT, OBJECT_TYPES, filter_types, value_of},
+    },
+    record::CommandError,
+};
+
+/// What a path leads to.
+enum Node {
+    Objects,
+    Chardevs,
+    Object(ObjectKey),
+    Chardev(ChardevKey),
+}
+
+/// An absolute path below `/objects` and `/chardevs`, or the end of one, when only one thing has
+/// that end (`object_resolve_path`).
+fn resolve(core: &Core, args: &Args) -> Result<Node, CommandError> {
+    let path = text(args, "path");
+    let missing = || not_found(format!("Device '{path}' not found"));
+    let relative = path.trim_start_matches('/');
+    let absolute = path.starts_with('/');
+    let object = |id| core.object_of(id).map(Node::Object);
+    let chardev = |id| core.chardev_of(id).map(Node::Chardev);
+    match relative.split_once('/') {
+        Some(("objects", id)) => object(id),
+        Some(("chardevs", id)) => chardev(id),
+        None if relative == "objects" => Some(Node::Objects),
+        None if relative == "chardevs" => Some(Node::Chardevs),
+        None if !absolute => match (object(relative), chardev(relative)) {
+            (found, None) => found,
+            (None, found) => found,
+            (Some(_), Some(_)) => None,
+        },
+        _ => None,
+    }
+    .ok_or_else(missing)
+}
+
+pub(super) fn list(core: &Core, args: &Args) -> Result<Value, CommandError> {
+    let entry = |name: &str, kind: &str| json!({"name": name, "type": kind});
+    let mut entries = vec![entry("type", "string")];
+    match resolve(core, args)? {
+        Node::Objects => entries.extend(
+            core.objects
+                .values()
+                .map(|object| entry(object.id.as_str(), &format!("child<{}>", object.kind.name))),
+        ),
+        Node::Chardevs => entries.extend(core.chardevs.values().map(|chardev| {
+            entry(
+                chardev.id.as_str(),
+                &format!("child<chardev-{}>", chardev.type_name()),
+            )
+        })),
+        Node::Object(key) => {
+            let version = core.profile.version();
+            let members = core
+                .objects
+                .get(&key)
+                .map(|object| object.kind.members(version));
+            let members = members.into_iter().flatten();
+            entries.extend(members.map(|member| entry(member.name, member.qom_type)));
+        }
+        Node::Chardev(key) => {
+            let stream = core
+                .chardevs
+                .get(&key)
+                .is_some_and(|chardev| chardev.is_stream());
+            entries.extend(stream.then(|| entry("connected", "bool")));
+        }
+    }
+    Ok(entries.into())
+}
+
+pub(super) fn get(core: &Core, args: &Args) -> Result<Value, CommandError> {
+    let property = text(args, "property");
+    let missing = |kind: &str| Err(generic(format!("Property '{kind}.{property}' not found")));
+    match resolve(core, args)? {
+        Node::Objects | Node::Chardevs if property == "type" => Ok("container".into()),
+        Node::Objects | Node::Chardevs => missing("container"),
+        Node::Object(key) => {
+            let Some(object) = core.objects.get(&key) else {
+                return missing("object");
+            };
+            if property == "type" {
+                return Ok(object.kind.name.into());
+            }
+            let mut members = object.kind.members(core.profile.version());
+            match members.find(|member| member.name == property) {
+                Some(member) => {
+                    let shown = object.values.get(member.name).cloned();
+                    Ok(shown.unwrap_or_else(|| member.default.value()))
+                }
+                None => missing(object.kind.name),
+            }
+        }
+        Node::Chardev(key) => {
+            let Some(chardev) = core.chardevs.get(&key) else {
+                return missing("chardev");
+            };
+            let kind = format!("chardev-{}", chardev.type_name());
+            match property {
+                "type" => Ok(kind.into()),
+                "connected" if chardev.is_stream() => Ok(chardev.connected.into()),
+                _ => missing(&kind),
+            }
+        }
+    }
+}
+
+pub(super) fn set(core: &mut Core, args: &Args) -> Result<Value, CommandError> {
+    let property = text(args, "property");
+    let node = resolve(core, args)?;
+    let kind = kind_name(core, &node);
+    if property == "type" {
+        return Err(generic(format!("Property '{kind}.type' is not writable")));
+    }
+    let missing = || generic(format!("Property '{kind}.{property}' not found"));
+    let key = match node {
+        Node::Object(key) => key,
+        Node::Chardev(_) if property == "connected" => {
+            return Err(generic(format!(
+                "Property '{kind}.connected' is not writable"
+            )));
+        }
+        _ => return Err(missing()),
+    };
+    let version = core.profile.version();
+    let mended = !core.has(Quirk::QomSetWithoutEffect);
+    let object = core.objects.get_mut(&key).ok_or_else(missing)?;
+    let member = object
+        .kind
+        .members(version)
+        .find(|member| member.name == property);
+    let member = member.ok_or_else(missing)?;
+    let given = args.get("value").unwrap_or(&Value::Null);
+    let value = value_of(member, given)?;
+    if let Some(setter) = &member.setter
+        && !(setter.accepts)(&value)
+    {
+        return Err(generic(setter.text));
+    }
+    if member.effect == Effect::Shown && object.filter.is_some() && mended {
+        return Err(generic(format!(
+            "Property '{kind}.{property}' can only be set when the object is created"
+        )));
+    }
+    object.values.insert(member.name, value.clone());
+    apply(object, member.name, &value);
+    if let Some(changed) = core.filter(key).map(|filter| filter.class.changed) {
+        changed(core, key);
+    }
+    Ok(done())
+}
+
+/// What the filter base itself goes by.
+fn apply(object: &mut Object, property: &str, value: &Value) {
+    let Some(filter) = &mut object.filter else {
+        return;
+    };
+    match (property, value) {
+        ("queue", Value::String(queue)) => {
+            filter.queue = Queue::parse(queue).unwrap_or(filter.queue);
+        }
+        ("status", Value::String(status)) => filter.on = status == "on",
+        ("vnet_hdr_support", Value::Bool(support)) => filter.vnet_hdr_support = *support,
+        _ => {}
+    }
+}
+
+pub(super) fn list_types(core: &Core, args: &Args) -> Result<Value, CommandError> {
+    let version = core.profile.version();
+    let with_abstract = args.get("abstract").and_then(Value::as_bool) == Some(true);
+    let implements = text(args, "implements");
+    let entry = |name: &str, parent: &str| json!({"name": name, "parent": parent});
+    let types = if implements == "netfilter" {
+        let base = json!({"name": "netfilter", "abstract": true, "parent": "object"});
+        let filters = filter_types(version).map(|name| entry(name, "netfilter"));
+        with_abstract
+            .then_some(base)
+            .into_iter()
+            .chain(filters)
+            .collect()
+    } else if let Some(kind) = OBJECT_TYPES
+        .iter()
+        .find(|kind| kind.name == implements && (kind.exists)(version))
+    {
+        vec![entry(kind.name, kind.parent)]
+    } else {
+        return Err(CommandError {
+            class: NOT_BUILT.to_owned(),
+            desc: format!("tapwright knows no types that implement '{implements}'"),
+        });
+    };
+    Ok(Value::Array(types))
+}
+
+fn kind_name(core: &Core, node: &Node) -> String {
+    match node {
+        Node::Objects | Node::Chardevs => "container".to_owned(),
+        Node::Object(key) => core
+            .objects
+            .get(key)
+            .map(|object| object.kind.name)
+            .unwrap_or_default()
+            .to_owned(),
+        Node::Chardev(key) => {
+            let kind = core.chardevs.get(key).map(|chardev| chardev.type_name());
+            format!("chardev-{}", kind.unwrap_or_default())
+        }
+    }
+}

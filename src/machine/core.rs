@@ -1,0 +1,192 @@
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+
+use super::{Output, chardev::Chardev, client::Client, filter::Filter, property::ObjectType};
+use crate::{
+    base::{ChardevId, NetdevId, ObjectId, Profile, Quirk, Tag, VirtualTime},
+    record::{CommandError, DropReason, Event, EventKind, Place},
+};
+
+/// Declares a key of one of the machine's tables: a number that is never used again, so that
+/// iteration is in order of creation and a stale key finds nothing.
+macro_rules! key_type {
+    ($name:ident) => {
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        pub(super) struct $name(pub(super) u32);
+    };
+}
+
+key_type!(ClientKey);
+key_type!(ChardevKey);
+key_type!(ObjectKey);
+
+/// A child of `/objects`.
+#[derive(Debug)]
+pub(super) struct Object {
+    pub(super) id: ObjectId,
+    pub(super) kind: &'static ObjectType,
+    /// What the getters show.
+    pub(super) values: BTreeMap<&'static str, serde_json::Value>,
+    /// Made by an option string, whose list of ids refuses a duplicate on its own.
+    pub(super) by_option: bool,
+    /// What a filter works with; none while it is being completed and in objects that hold nothing.
+    pub(super) filter: Option<Filter>,
+}
+
+/// A write that waits for a chardev's reader, and what the machine did after it.
+#[derive(Debug)]
+pub(super) struct Freeze {
+    pub(super) chardev: ChardevKey,
+    /// The filter that writes.
+    pub(super) writer: ObjectKey,
+    /// Outputs from the blocked write on, in order.
+    pub(super) held: Vec<Output>,
+}
+
+/// Everything that the machine is made of.
+#[derive(Debug)]
+pub(super) struct Core {
+    pub(super) profile: Profile,
+    pub(super) now: VirtualTime,
+    /// Whether the VM runs (`stop`, `cont`).
+    pub(super) running: bool,
+    pub(super) clients: BTreeMap<ClientKey, Client>,
+    pub(super) chardevs: BTreeMap<ChardevKey, Chardev>,
+    pub(super) objects: BTreeMap<ObjectKey, Object>,
+    pub(super) freeze: Option<Freeze>,
+    /// QEMU died.
+    pub(super) dead: bool,
+    pub(super) out: Vec<Output>,
+    next_key: u32,
+}
+
+impl Core {
+    pub(super) fn new(profile: Profile) -> Self {
+        Self {
+            profile,
+            now: VirtualTime::ZERO,
+            running: true,
+            clients: BTreeMap::new(),
+            chardevs: BTreeMap::new(),
+            objects: BTreeMap::new(),
+            freeze: None,
+            dead: false,
+            out: Vec::new(),
+            next_key: 0,
+        }
+    }
+
+    pub(super) fn next_key(&mut self) -> u32 {
+        self.next_key += 1;
+        self.next_key
+    }
+
+    pub(super) fn has(&self, quirk: Quirk) -> bool {
+        self.profile.has(quirk)
+    }
+
+    pub(super) fn client_of(&self, id: &str) -> Option<ClientKey> {
+        self.clients
+            .iter()
+            .find(|(_, client)| client.id.as_str() == id)
+            .map(|(key, _)| *key)
+    }
+
+    pub(super) fn chardev_of(&self, id: &str) -> Option<ChardevKey> {
+        self.chardevs
+            .iter()
+            .find(|(_, chardev)| chardev.id.as_str() == id)
+            .map(|(key, _)| *key)
+    }
+
+    pub(super) fn object_of(&self, id: &str) -> Option<ObjectKey> {
+        self.objects
+            .iter()
+            .find(|(_, object)| object.id.as_str() == id)
+            .map(|(key, _)| *key)
+    }
+
+    /// The filter of an object, when it is one and is in place.
+    pub(super) fn filter(&self, key: ObjectKey) -> Option<&Filter> {
+        self.objects.get(&key)?.filter.as_ref()
+    }
+
+    pub(super) fn filter_mut(&mut self, key: ObjectKey) -> Option<&mut Filter> {
+        self.objects.get_mut(&key)?.filter.as_mut()
+    }
+
+    /// Puts an output where it belongs: behind the blocked write while the machine is frozen.
+    pub(super) fn emit(&mut self, output: Output) {
+        match &mut self.freeze {
+            Some(freeze) => freeze.held.push(output),
+            None => self.out.push(output),
+        }
+    }
+
+    pub(super) fn event(&mut self, place: Place, tag: Option<Tag>, kind: EventKind) {
+        self.emit(Output::Event(Event { tag, place, kind }));
+    }
+
+    /// A frame ends here. What carries no tag and is empty is no frame of anybody's.
+    pub(super) fn drop_frame(&mut self, place: Place, tag: Option<Tag>, reason: DropReason) {
+        self.event(place, tag, EventKind::Dropped(reason));
+    }
+
+    /// A line on QEMU's standard error.
+    pub(super) fn log(&mut self, place: Place, tag: Option<Tag>, line: impl Into<String>) {
+        self.event(place, tag, EventKind::Log(line.into()));
+    }
+
+    pub(super) fn netdev_place(&self, key: ClientKey) -> Place {
+        self.clients
+            .get(&key)
+            .map_or(Place::Machine, |client| Place::Netdev(client.id.clone()))
+    }
+
+    pub(super) fn chardev_place(&self, key: ChardevKey) -> Place {
+        self.chardevs
+            .get(&key)
+            .map_or(Place::Machine, |chardev| Place::Chardev(chardev.id.clone()))
+    }
+
+    pub(super) fn object_place(&self, key: ObjectKey) -> Place {
+        self.objects
+            .get(&key)
+            .map_or(Place::Machine, |object| Place::Object(object.id.clone()))
+    }
+
+    pub(super) fn frame_out(&mut self, netdev: NetdevId, data: Bytes, tag: Option<Tag>) {
+        self.emit(Output::NetdevFrame { netdev, data, tag });
+    }
+
+    pub(super) fn bytes_out(&mut self, chardev: ChardevId, data: Bytes, tag: Option<Tag>) {
+        self.emit(Output::ChardevBytes { chardev, data, tag });
+    }
+
+    /// QEMU dies: its descriptors close, and nothing is done any more.
+    pub(super) fn crash(&mut self, assertion: &str) {
+        self.event(Place::Machine, None, EventKind::Crash(assertion.to_owned()));
+        let chardevs: Vec<ChardevKey> = self.chardevs.keys().copied().collect();
+        chardevs.into_iter().for_each(|key| self.hang_up(key));
+        let clients: Vec<ClientKey> = self.clients.keys().copied().collect();
+        clients.into_iter().for_each(|key| self.close_stream(key));
+        self.dead = true;
+    }
+}
+
+/// QMP's `GenericError`.
+pub(super) fn generic(desc: impl Into<String>) -> CommandError {
+    CommandError {
+        class: "GenericError".to_owned(),
+        desc: desc.into(),
+    }
+}
+
+/// QMP's `DeviceNotFound`.
+pub(super) fn not_found(desc: impl Into<String>) -> CommandError {
+    CommandError {
+        class: "DeviceNotFound".to_owned(),
+        desc: desc.into(),
+    }
+}

@@ -1,0 +1,379 @@
+//! The base of all filters: a netdev's chain, the walk along it, injection from the middle, and the
+//! table of filter classes (QEMU 10.2.2 `net/filter.c`).
+
+use bytes::Bytes;
+
+use super::{
+    Input, NetdevKind,
+    core::{ChardevKey, ClientKey, Core, ObjectKey, generic},
+    mirror::{self, Mirror},
+    netqueue::Packet,
+    property::Spec,
+    redirector::{self, Redirector},
+};
+use crate::{
+    base::{Direction, Queue, Quirk, Tag, VirtualTime},
+    record::{Abort, CommandError, DropReason, EventKind, Outcome, Place},
+};
+
+/// A filter in place.
+#[derive(Debug)]
+pub(super) struct Filter {
+    pub(super) class: &'static FilterClass,
+    /// The netdev whose chain it is in.
+    pub(super) netdev: ClientKey,
+    pub(super) queue: Queue,
+    pub(super) on: bool,
+    pub(super) vnet_hdr_support: bool,
+    pub(super) state: FilterState,
+}
+
+/// What each class of filter keeps.
+#[derive(Debug)]
+pub(super) enum FilterState {
+    /// Setup has not come that far.
+    Unset,
+    Mirror(Mirror),
+    Redirector(Box<Redirector>),
+}
+
+/// What makes a filter its class; a new filter is one file and one row in [`CLASSES`].
+#[derive(Debug)]
+pub(super) struct FilterClass {
+    /// Its QOM type.
+    pub(super) name: &'static str,
+    /// Checks and takes hold of what it needs; the object is in place but in no chain.
+    pub(super) setup: fn(&mut Core, ObjectKey, &Spec) -> Result<(), CommandError>,
+    /// A packet reached it: 0 passes it on, anything else ends the walk.
+    pub(super) receive: fn(&mut Core, ObjectKey, &Packet) -> isize,
+    /// Bytes from the chardev it reads; `false` discards the rest of the read.
+    pub(super) read: fn(&mut Core, ObjectKey, Bytes, Option<Tag>) -> bool,
+    /// The chardev it reads was closed.
+    pub(super) closed: fn(&mut Core, ObjectKey),
+    /// A live property changed.
+    pub(super) changed: fn(&mut Core, ObjectKey),
+    /// When it wants to be woken.
+    pub(super) deadline: fn(&Core, ObjectKey) -> Option<VirtualTime>,
+    /// The time that it wanted has come.
+    pub(super) due: fn(&mut Core, ObjectKey),
+    /// Frames that it holds when the run ends.
+    pub(super) unfinished: fn(&mut Core, ObjectKey) -> Vec<Tag>,
+    /// Lets go of everything.
+    pub(super) cleanup: fn(&mut Core, ObjectKey),
+}
+
+/// The filters that are built.
+pub(super) static CLASSES: &[&FilterClass] = &[&mirror::CLASS, &redirector::CLASS];
+
+/// How an object's creation can fail.
+#[derive(Debug)]
+pub(super) enum CreateError {
+    Refused(CommandError),
+    Aborts(Abort),
+}
+
+impl From<CommandError> for CreateError {
+    fn from(error: CommandError) -> Self {
+        Self::Refused(error)
+    }
+}
+
+impl From<CreateError> for Outcome {
+    fn from(error: CreateError) -> Self {
+        match error {
+            CreateError::Refused(error) => Self::Refused(error),
+            CreateError::Aborts(abort) => Self::Aborts(abort),
+        }
+    }
+}
+
+/// Where in a chain a filter goes.
+enum Position {
+    Head,
+    Tail,
+    Beside { filter: ObjectKey, behind: bool },
+}
+
+impl Core {
+    /// Completes a filter that is already a child of `/objects`: the base's checks, the class's
+    /// setup, the insertion, in QEMU's order (QEMU 10.2.2 net/filter.c:217-303).
+    pub(super) fn filter_complete(
+        &mut self,
+        object: ObjectKey,
+        class: Option<&'static FilterClass>,
+        spec: &Spec,
+    ) -> Result<(), CreateError> {
+        let netdev = self.filter_netdev(spec)?;
+        let position = self.filter_position(object, netdev, spec)?;
+        let Some(class) = class else {
+            return Err(spec.not_built().into());
+        };
+        let filter = Filter {
+            class,
+            netdev,
+            queue: spec
+                .text("queue")
+                .and_then(Queue::parse)
+                .unwrap_or_default(),
+            on: spec.text("status") != Some("off"),
+            vnet_hdr_support: spec.flag("vnet_hdr_support"),
+            state: FilterState::Unset,
+        };
+        if let Some(object) = self.objects.get_mut(&object) {
+            object.filter = Some(filter);
+        }
+        (class.setup)(self, object, spec)?;
+        let Some(client) = self.clients.get_mut(&netdev) else {
+            return Ok(());
+        };
+        let chain = &mut client.chain;
+        let at = match position {
+            Position::Head => 0,
+            Position::Tail => chain.len(),
+            Position::Beside { filter, behind } => chain
+                .iter()
+                .position(|other| *other == filter)
+                .map_or(chain.len(), |at| at + usize::from(behind)),
+        };
+        chain.insert(at, object);
+        Ok(())
+    }
+
+    /// Removes an object: a filter leaves its chain and lets go of its chardevs.
+    pub(super) fn object_remove(&mut self, key: ObjectKey) {
+        if let Some(filter) = self.filter(key) {
+            let (netdev, cleanup) = (filter.netdev, filter.class.cleanup);
+            if let Some(client) = self.clients.get_mut(&netdev) {
+                client.chain.retain(|other| *other != key);
+            }
+            cleanup(self, key);
+        }
+        self.objects.remove(&key);
+    }
+
+    /// Hands a packet to the filters of one netdev: from the head for tx, from the tail for rx.
+    /// The first result that is not 0 ends the walk (QEMU 10.2.2 net/net.c:657-673).
+    pub(super) fn walk(
+        &mut self,
+        netdev: ClientKey,
+        direction: Direction,
+        packet: &Packet,
+    ) -> isize {
+        let length = self.chain_length(netdev);
+        match direction {
+            Direction::Tx => self.walk_steps(netdev, 0..length, direction, packet),
+            Direction::Rx => self.walk_steps(netdev, (0..length).rev(), direction, packet),
+        }
+    }
+
+    /// Injects a packet behind a filter: the filters after it in `direction`, then the receiver
+    /// (`qemu_netfilter_pass_to_next`). The packet's sender is the netdev for tx and its peer for
+    /// rx. A captured packet needs no receiver to walk.
+    pub(super) fn pass_to_next(&mut self, filter: ObjectKey, direction: Direction, packet: Packet) {
+        let Some(netdev) = self.filter(filter).map(|filter| filter.netdev) else {
+            return;
+        };
+        let sender = self.clients.get(&packet.sender);
+        let joined = sender.is_some_and(|sender| sender.peer.is_some());
+        if !joined && packet.captured.is_none() {
+            return self.drop_frame(self.object_place(filter), packet.tag, DropReason::NoPeer);
+        }
+        let chain = self
+            .clients
+            .get(&netdev)
+            .map(|client| client.chain.as_slice());
+        let here = chain.and_then(|chain| chain.iter().position(|other| *other == filter));
+        let Some(here) = here else { return };
+        let verdict = match direction {
+            Direction::Tx => {
+                let length = self.chain_length(netdev);
+                self.walk_steps(netdev, here + 1..length, direction, &packet)
+            }
+            Direction::Rx => self.walk_steps(netdev, (0..here).rev(), direction, &packet),
+        };
+        if verdict != 0 {
+            return;
+        }
+        if packet.captured == Some(netdev) {
+            let place = self.netdev_place(netdev);
+            return self.drop_frame(place, packet.tag, DropReason::AlreadyDelivered);
+        }
+        match self
+            .clients
+            .get(&packet.sender)
+            .and_then(|sender| sender.peer)
+        {
+            Some(receiver) => {
+                self.queue_send(receiver, packet);
+            }
+            None => self.drop_frame(self.netdev_place(netdev), packet.tag, DropReason::NoPeer),
+        }
+    }
+
+    /// Bytes for a filter from the chardev it reads; `false` discards the rest of the read.
+    pub(super) fn filter_read(&mut self, key: ObjectKey, data: Bytes, tag: Option<Tag>) -> bool {
+        self.filter(key)
+            .map(|filter| filter.class.read)
+            .is_none_or(|read| read(self, key, data, tag))
+    }
+
+    /// Tells a filter that the chardev it reads was closed.
+    pub(super) fn filter_closed(&mut self, key: ObjectKey) {
+        if let Some(closed) = self.filter(key).map(|filter| filter.class.closed) {
+            closed(self, key);
+        }
+    }
+
+    /// Wakes the filters whose time has come, in order of creation.
+    pub(super) fn wake_filters(&mut self) {
+        let keys: Vec<ObjectKey> = self.objects.keys().copied().collect();
+        for key in keys {
+            let Some(class) = self.filter(key).map(|filter| filter.class) else {
+                continue;
+            };
+            if (class.deadline)(self, key).is_some_and(|deadline| deadline <= self.now) {
+                (class.due)(self, key);
+            }
+        }
+    }
+
+    /// Whether a filter reads this chardev by its properties and yet never will again.
+    pub(super) fn is_deaf(&self, key: ObjectKey, chardev: ChardevKey) -> bool {
+        self.filter(key).is_some_and(|filter| match &filter.state {
+            FilterState::Redirector(redirector) => redirector.is_deaf(chardev),
+            FilterState::Mirror(_) | FilterState::Unset => false,
+        })
+    }
+
+    /// A copy from the machine's packet socket on a TAP, or the failure of an injection.
+    pub(super) fn packet_socket_input(&mut self, input: Input) {
+        match input {
+            Input::Captured {
+                netdev,
+                direction,
+                frame,
+                tag,
+            } => {
+                redirector::captured(self, &netdev, direction, &frame, tag);
+            }
+            Input::InjectFailed {
+                object,
+                reason,
+                tag,
+                ..
+            } => {
+                self.drop_frame(Place::Object(object), tag, reason);
+            }
+            _ => {}
+        }
+    }
+
+    /// Records that a filter sees a frame.
+    pub(super) fn seen(
+        &mut self,
+        filter: ObjectKey,
+        direction: Option<Direction>,
+        data: Bytes,
+        tag: Option<Tag>,
+    ) {
+        let place = self.object_place(filter);
+        self.event(place, tag, EventKind::Seen { direction, data });
+    }
+
+    fn walk_steps(
+        &mut self,
+        netdev: ClientKey,
+        steps: impl Iterator<Item = usize>,
+        direction: Direction,
+        packet: &Packet,
+    ) -> isize {
+        for at in steps {
+            let chain = self.clients.get(&netdev).map(|client| &client.chain);
+            let Some(key) = chain.and_then(|chain| chain.get(at)).copied() else {
+                continue;
+            };
+            let Some(filter) = self.filter(key) else {
+                continue;
+            };
+            if !filter.on || !filter.queue.handles(direction) {
+                continue;
+            }
+            let receive = filter.class.receive;
+            self.seen(key, Some(direction), packet.data.clone(), packet.tag);
+            let verdict = receive(self, key, packet);
+            if verdict != 0 {
+                return verdict;
+            }
+        }
+        0
+    }
+
+    fn chain_length(&self, netdev: ClientKey) -> usize {
+        self.clients
+            .get(&netdev)
+            .map_or(0, |client| client.chain.len())
+    }
+
+    /// The base's checks of `netdev`, in QEMU's order.
+    fn filter_netdev(&self, spec: &Spec) -> Result<ClientKey, CommandError> {
+        let id = spec.text("netdev").unwrap_or_default();
+        // A NIC is no network backend (QEMU 10.2.2 net/filter.c:231-237).
+        let client = self
+            .clients
+            .iter()
+            .find(|(_, client)| {
+                client.id.as_str() == id && !matches!(client.kind, NetdevKind::Nic { .. })
+            })
+            .ok_or_else(|| generic("Parameter 'netdev' expects a network backend id"))?;
+        match client.1.kind {
+            NetdevKind::Tap { queues, .. } if queues > 1 => {
+                Err(generic("multiqueue is not supported"))
+            }
+            NetdevKind::Tap { vhost: true, .. } | NetdevKind::VhostUser
+                if !redirector::bypasses_chain(spec) =>
+            {
+                Err(generic("Vhost is not supported"))
+            }
+            _ => Ok(*client.0),
+        }
+    }
+
+    fn filter_position(
+        &self,
+        object: ObjectKey,
+        netdev: ClientKey,
+        spec: &Spec,
+    ) -> Result<Position, CreateError> {
+        let id = match spec.text("position").unwrap_or("tail") {
+            "head" => return Ok(Position::Head),
+            "tail" => return Ok(Position::Tail),
+            other => other.strip_prefix("id=").ok_or_else(|| {
+                generic("Parameter 'position' expects 'head', 'tail' or 'id=<id>'")
+            })?,
+        };
+        let Some(key) = self.object_of(id) else {
+            return Err(generic(format!("filter '{id}' not found")).into());
+        };
+        let elsewhere = generic(format!("filter '{id}' belongs to a different netdev"));
+        let is_filter = self
+            .objects
+            .get(&key)
+            .is_some_and(|object| object.kind.is_filter());
+        if !is_filter && self.has(Quirk::PositionCastAborts) {
+            return Err(CreateError::Aborts(Abort {
+                assertion: "include/net/filter.h:18:NETFILTER: Object is not an instance of type \
+                            netfilter"
+                    .to_owned(),
+                survivor: Some(elsewhere),
+            }));
+        }
+        // The object itself is found too; it has no netdev yet.
+        match self.filter(key) {
+            Some(filter) if filter.netdev == netdev && key != object => Ok(Position::Beside {
+                filter: key,
+                behind: spec.text("insert") != Some("before"),
+            }),
+            _ => Err(elsewhere.into()),
+        }
+    }
+}

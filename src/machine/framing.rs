@@ -1,0 +1,370 @@
+//! The framing of chardev streams and of `-netdev socket`: `[u32 length][frame]`, or with a
+//! virtio-net header length `[u32 length][u32 vnet length][frame]`, all big endian (QEMU 10.2.2
+//! `net/net.c` `net_fill_rstate`, `net/filter-mirror.c` `filter_send`).
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use crate::base::{NET_BUFSIZE, Tag};
+
+/// The words in front of a frame's bytes, each as QEMU writes it: one write a word. A length beyond
+/// `u32` is cut, as QEMU's conversion to `uint32_t` does.
+pub fn words(length: usize, vnet_len: Option<u32>) -> impl Iterator<Item = Bytes> {
+    let mut both = BytesMut::with_capacity(8);
+    both.put_u32(length as u32);
+    if let Some(vnet_len) = vnet_len {
+        both.put_u32(vnet_len);
+    }
+    let mut both = both.freeze();
+    std::iter::from_fn(move || (!both.is_empty()).then(|| both.split_to(4)))
+}
+
+/// A whole framed unit in one buffer, for whoever writes to a chardev's far end.
+#[must_use]
+pub fn encode(frame: &[u8], vnet_len: Option<u32>) -> Bytes {
+    let mut bytes = BytesMut::with_capacity(8 + frame.len());
+    words(frame.len(), vnet_len).for_each(|word| bytes.put(word));
+    bytes.put(frame);
+    bytes.freeze()
+}
+
+/// How faithful a [`Reassembler`] is to QEMU's weak points.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Strictness {
+    /// An empty frame ends only when a further byte is processed; else it is refused at once.
+    pub empty_waits: bool,
+    /// A length over [`NET_BUFSIZE`] is found out only when that many bytes have come; else when
+    /// its word is complete.
+    pub oversize_late: bool,
+}
+
+/// What a [`Reassembler`] found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unit {
+    /// A complete frame, possibly empty.
+    Frame {
+        /// Its bytes.
+        data: Bytes,
+        /// The virtio-net header length that the stream announced; 0 without that word.
+        vnet_len: u32,
+        /// The tag of the bytes that its length word began with.
+        tag: Option<Tag>,
+    },
+    /// An empty frame, where those are refused.
+    Empty {
+        /// Its tag.
+        tag: Option<Tag>,
+    },
+    /// The stream is broken: the frame is longer than [`NET_BUFSIZE`]. The rest of the input was
+    /// discarded.
+    Oversize {
+        /// The length that was announced.
+        length: u32,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Expect {
+    Length,
+    VnetLength,
+    Data,
+}
+
+/// Cuts frames out of a byte stream, given in slices of any size. A frame that lies within one
+/// slice is shared, not copied.
+#[derive(Debug)]
+pub struct Reassembler {
+    vnet: bool,
+    strictness: Strictness,
+    expect: Expect,
+    /// Bytes of the current word, big endian, and how many there are.
+    word: u32,
+    word_bytes: usize,
+    length: u32,
+    vnet_len: u32,
+    partial: BytesMut,
+    /// Whether a byte of the current unit has come, and the tag of the first one.
+    begun: bool,
+    owner: Option<Tag>,
+    /// Tags of other bytes of the current unit.
+    mixed: Vec<Tag>,
+    /// Tags whose bytes ended inside a unit that belongs to another tag.
+    lost: Vec<Tag>,
+}
+
+impl Reassembler {
+    /// A reassembler at the start of a stream; `vnet` says whether the second word is expected.
+    #[must_use]
+    pub fn new(vnet: bool, strictness: Strictness) -> Self {
+        Self {
+            vnet,
+            strictness,
+            expect: Expect::Length,
+            word: 0,
+            word_bytes: 0,
+            length: 0,
+            vnet_len: 0,
+            partial: BytesMut::new(),
+            begun: false,
+            owner: None,
+            mixed: Vec::new(),
+            lost: Vec::new(),
+        }
+    }
+
+    /// Whether the second word is expected from the next unit on.
+    pub fn set_vnet(&mut self, vnet: bool) {
+        self.vnet = vnet;
+    }
+
+    /// Takes bytes off the front of `input` until a unit is complete; `None` when `input` is used
+    /// up. All of `input` carries `tag`.
+    pub fn next(&mut self, input: &mut Bytes, tag: Option<Tag>) -> Option<Unit> {
+        // QEMU's loop runs only while input remains, so an empty frame at its end stays pending.
+        while !input.is_empty() {
+            self.note(tag);
+            match self.expect {
+                Expect::Length => {
+                    let Some(length) = self.gather_word(input) else {
+                        continue;
+                    };
+                    self.length = length;
+                    self.vnet_len = 0;
+                    self.expect = if self.vnet {
+                        Expect::VnetLength
+                    } else {
+                        Expect::Data
+                    };
+                    if length as usize > NET_BUFSIZE && !self.strictness.oversize_late {
+                        return Some(self.oversize(input, tag));
+                    }
+                }
+                Expect::VnetLength => {
+                    let Some(vnet_len) = self.gather_word(input) else {
+                        continue;
+                    };
+                    self.vnet_len = vnet_len;
+                    self.expect = Expect::Data;
+                }
+                Expect::Data => {
+                    let missing = self.length as usize - self.partial.len();
+                    let take = missing.min(input.len());
+                    if self.partial.len() + take > NET_BUFSIZE {
+                        return Some(self.oversize(input, tag));
+                    }
+                    if let Some(unit) = self.gather_data(input, take, tag) {
+                        return Some(unit);
+                    }
+                }
+            }
+            if self.expect == Expect::Data && self.length == 0 && !self.strictness.empty_waits {
+                let tag = self.finish(input, tag);
+                return Some(Unit::Empty { tag });
+            }
+        }
+        None
+    }
+
+    /// Tags whose bytes were swallowed by a frame of another tag, since the last call.
+    pub fn take_lost(&mut self) -> Vec<Tag> {
+        std::mem::take(&mut self.lost)
+    }
+
+    /// Forgets an unfinished unit and returns the tags of its bytes.
+    pub fn reset(&mut self) -> Vec<Tag> {
+        let tags = self
+            .owner
+            .take()
+            .into_iter()
+            .chain(self.mixed.drain(..))
+            .collect();
+        self.begun = false;
+        self.expect = Expect::Length;
+        self.word_bytes = 0;
+        self.partial.clear();
+        tags
+    }
+
+    fn note(&mut self, tag: Option<Tag>) {
+        if !self.begun {
+            self.begun = true;
+            self.owner = tag;
+        } else if tag != self.owner
+            && let Some(tag) = tag
+            && !self.mixed.contains(&tag)
+        {
+            self.mixed.push(tag);
+        }
+    }
+
+    fn gather_word(&mut self, input: &mut Bytes) -> Option<u32> {
+        let take = (4 - self.word_bytes).min(input.len());
+        for byte in input.split_to(take) {
+            self.word = self.word << 8 | u32::from(byte);
+        }
+        self.word_bytes += take;
+        (self.word_bytes == 4).then(|| {
+            self.word_bytes = 0;
+            self.word
+        })
+    }
+
+    fn gather_data(&mut self, input: &mut Bytes, take: usize, tag: Option<Tag>) -> Option<Unit> {
+        let whole = take == self.length as usize;
+        let piece = input.split_to(take);
+        if !whole {
+            if self.partial.is_empty() {
+                self.partial
+                    .reserve((self.length as usize).min(NET_BUFSIZE));
+            }
+            self.partial.put(piece);
+            if self.partial.len() < self.length as usize {
+                return None;
+            }
+            let data = self.partial.split().freeze();
+            return Some(self.frame(data, input, tag));
+        }
+        Some(self.frame(piece, input, tag))
+    }
+
+    fn frame(&mut self, data: Bytes, input: &Bytes, tag: Option<Tag>) -> Unit {
+        let vnet_len = self.vnet_len;
+        let tag = self.finish(input, tag);
+        Unit::Frame {
+            data,
+            vnet_len,
+            tag,
+        }
+    }
+
+    /// Ends the unit and returns its owner; `tag`'s bytes go on when `input` has more.
+    fn finish(&mut self, input: &Bytes, tag: Option<Tag>) -> Option<Tag> {
+        self.expect = Expect::Length;
+        self.begun = false;
+        let goes_on = if input.is_empty() { None } else { tag };
+        self.lost
+            .extend(self.mixed.drain(..).filter(|mixed| Some(*mixed) != goes_on));
+        self.owner.take()
+    }
+
+    fn oversize(&mut self, input: &mut Bytes, tag: Option<Tag>) -> Unit {
+        self.note(tag);
+        input.clear();
+        let length = self.length;
+        let tags = self.reset();
+        self.lost.extend(tags);
+        Unit::Oversize { length }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const QEMU: Strictness = Strictness {
+        empty_waits: true,
+        oversize_late: true,
+    };
+    const MENDED: Strictness = Strictness {
+        empty_waits: false,
+        oversize_late: false,
+    };
+
+    fn feed(reassembler: &mut Reassembler, bytes: &[u8], tag: u32) -> Vec<Unit> {
+        let mut input = Bytes::copy_from_slice(bytes);
+        std::iter::from_fn(|| reassembler.next(&mut input, Some(Tag::sent(tag)))).collect()
+    }
+
+    fn frame(data: &'static [u8], vnet_len: u32, tag: u32) -> Unit {
+        Unit::Frame {
+            data: Bytes::from_static(data),
+            vnet_len,
+            tag: Some(Tag::sent(tag)),
+        }
+    }
+
+    #[test]
+    fn words_are_big_endian_and_separate() {
+        let parts: Vec<Bytes> = words(0x0102, Some(12)).collect();
+        assert_eq!(parts, [&[0, 0, 1, 2][..], &[0, 0, 0, 12]]);
+        assert_eq!(words(1, None).count(), 1);
+        assert_eq!(encode(b"xy", None), &[0, 0, 0, 2, b'x', b'y'][..]);
+    }
+
+    #[test]
+    fn one_byte_at_a_time_is_the_same_as_all_at_once() {
+        let stream = [encode(b"abc", Some(9999)), encode(b"d", Some(0))].concat();
+        let mut whole = Reassembler::new(true, QEMU);
+        let expected = [frame(b"abc", 9999, 1), frame(b"d", 0, 1)];
+        assert_eq!(feed(&mut whole, &stream, 1), expected);
+        let mut split = Reassembler::new(true, QEMU);
+        let units: Vec<Unit> = stream
+            .iter()
+            .flat_map(|byte| feed(&mut split, &[*byte], 1))
+            .collect();
+        assert_eq!(units, expected);
+    }
+
+    #[test]
+    fn a_frame_within_one_slice_is_shared() {
+        let mut input = encode(b"shared", None);
+        let inside = input[4..].as_ptr();
+        let mut reassembler = Reassembler::new(false, QEMU);
+        let Some(Unit::Frame { data, .. }) = reassembler.next(&mut input, None) else {
+            panic!("no frame")
+        };
+        assert_eq!(data.as_ptr(), inside);
+    }
+
+    #[test]
+    fn an_empty_frame_waits_for_the_next_byte() {
+        let mut reassembler = Reassembler::new(false, QEMU);
+        assert_eq!(feed(&mut reassembler, &[0; 4], 1), []);
+        assert_eq!(feed(&mut reassembler, &[0], 2), [frame(b"", 0, 1)]);
+        let mut mended = Reassembler::new(false, MENDED);
+        assert_eq!(
+            feed(&mut mended, &[0; 4], 1),
+            [Unit::Empty {
+                tag: Some(Tag::sent(1))
+            }]
+        );
+    }
+
+    #[test]
+    fn the_longest_frame_has_69632_bytes() {
+        let mut reassembler = Reassembler::new(false, QEMU);
+        let longest = encode(&vec![0x5a; NET_BUFSIZE], None);
+        assert_eq!(feed(&mut reassembler, &longest, 1).len(), 1);
+        let mut over = encode(&vec![0x5a; NET_BUFSIZE + 1], None).to_vec();
+        let last = over.split_off(over.len() - 1);
+        assert_eq!(feed(&mut reassembler, &over, 1), []);
+        let length = NET_BUFSIZE as u32 + 1;
+        assert_eq!(
+            feed(&mut reassembler, &last, 2),
+            [Unit::Oversize { length }]
+        );
+        assert_eq!(reassembler.take_lost(), [Tag::sent(1), Tag::sent(2)]);
+    }
+
+    #[test]
+    fn a_mended_reassembler_refuses_the_length_at_once() {
+        let mut reassembler = Reassembler::new(true, MENDED);
+        let units = feed(&mut reassembler, &[0xff; 4], 1);
+        assert_eq!(units, [Unit::Oversize { length: u32::MAX }]);
+        assert_eq!(
+            feed(&mut reassembler, &[0, 0, 0, 1, 0, 0, 0, 0, 7], 1).len(),
+            1
+        );
+    }
+
+    #[test]
+    fn a_swallowed_tag_is_lost_and_a_split_one_is_not() {
+        let mut reassembler = Reassembler::new(false, QEMU);
+        assert_eq!(feed(&mut reassembler, &[0, 0, 0, 4, 1], 1), []);
+        assert_eq!(feed(&mut reassembler, &[2, 3], 2), []);
+        let units = feed(&mut reassembler, &[4, 0, 0, 0, 1, 9], 3);
+        assert_eq!(units, [frame(&[1, 2, 3, 4], 0, 1), frame(&[9], 0, 3)]);
+        assert_eq!(reassembler.take_lost(), [Tag::sent(2)]);
+        assert_eq!(feed(&mut reassembler, &[0, 0], 4), []);
+        assert_eq!(reassembler.reset(), [Tag::sent(4)]);
+    }
+}

@@ -1,0 +1,209 @@
+//! Properties as data: which types of object there are, which properties each has, in which order
+//! they are checked, and with which texts (QEMU `qapi/qom.json`, `qom/object_interfaces.c`).
+
+mod option;
+mod table;
+mod visit;
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+pub(super) use option::{BAD_ID, spec};
+pub use option::{ObjectOption, OptionError};
+pub(super) use table::{OBJECT_TYPES, filter_types};
+pub(super) use visit::{Source, visit_members};
+
+use super::filter::{CLASSES, FilterClass};
+use crate::{base::QemuVersion, record::CommandError};
+
+/// The class of tapwright's own refusals: QEMU would have done more here.
+pub const NOT_BUILT: &str = "NotBuilt";
+
+/// What a value must be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Str,
+    Bool,
+    /// One of these words.
+    Enum(&'static [&'static str]),
+    U32,
+    U64,
+    /// A whole number of either sign.
+    Int,
+    /// Anything.
+    Any,
+    /// A nested object.
+    Struct,
+}
+
+/// What a `qom-set` of a property does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Effect {
+    /// The object goes by the new value.
+    Live,
+    /// The value is shown, and nothing else changes.
+    Shown,
+}
+
+/// A value's check in the QOM setter, beyond its type.
+#[derive(Debug)]
+pub(super) struct Setter {
+    /// The bucket of its name in the dictionary that the setters are run from: their order.
+    pub(super) bucket: u16,
+    pub(super) accepts: fn(&Value) -> bool,
+    pub(super) text: &'static str,
+}
+
+/// A property, or an argument of a command.
+#[derive(Debug)]
+pub(super) struct Property {
+    pub(super) name: &'static str,
+    pub(super) kind: Kind,
+    pub(super) required: bool,
+    /// The versions that have it.
+    pub(super) exists: fn(QemuVersion) -> bool,
+    /// What `qom-get` shows when it was not given.
+    pub(super) default: Default,
+    pub(super) effect: Effect,
+    /// Its type in `qom-list`.
+    pub(super) qom_type: &'static str,
+    pub(super) setter: Option<Setter>,
+}
+
+/// A default value.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Default {
+    Str(&'static str),
+    Bool(bool),
+    Number(u64),
+}
+
+impl Default {
+    pub(super) fn value(self) -> Value {
+        match self {
+            Self::Str(text) => text.into(),
+            Self::Bool(flag) => flag.into(),
+            Self::Number(number) => number.into(),
+        }
+    }
+}
+
+/// A user-creatable type.
+#[derive(Debug)]
+pub(super) struct ObjectType {
+    pub(super) name: &'static str,
+    pub(super) parent: &'static str,
+    /// In the order of the schema, the base's first.
+    pub(super) properties: &'static [&'static [Property]],
+    pub(super) creation: Creation,
+    pub(super) exists: fn(QemuVersion) -> bool,
+}
+
+/// What creating an object of a type does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Creation {
+    /// The filter base's checks, then those of the class, where it is built.
+    Filter,
+    /// Nothing: the object only exists.
+    Inert,
+    /// Not built.
+    NotBuilt,
+}
+
+impl ObjectType {
+    pub(super) fn is_filter(&self) -> bool {
+        self.creation == Creation::Filter
+    }
+
+    pub(super) fn members(&self, version: QemuVersion) -> impl Iterator<Item = &'static Property> {
+        let all = self.properties.iter().flat_map(|rows| rows.iter());
+        all.filter(move |property| (property.exists)(version))
+    }
+
+    pub(super) fn class(&self) -> Option<&'static FilterClass> {
+        CLASSES
+            .iter()
+            .copied()
+            .find(|class| class.name == self.name)
+    }
+}
+
+/// The type of this name, in this version.
+pub(super) fn object_type(name: &str, version: QemuVersion) -> Option<&'static ObjectType> {
+    OBJECT_TYPES
+        .iter()
+        .find(|kind| kind.name == name && (kind.exists)(version))
+}
+
+/// An object to be made, after phase 0: every member has its type and nothing is unknown.
+#[derive(Debug)]
+pub(super) struct Spec {
+    pub(super) kind: &'static ObjectType,
+    pub(super) id: String,
+    /// What was given, by name.
+    pub(super) values: BTreeMap<&'static str, Value>,
+    pub(super) by_option: bool,
+}
+
+impl Spec {
+    /// A string that was given.
+    pub(super) fn text(&self, name: &str) -> Option<&str> {
+        self.values.get(name)?.as_str()
+    }
+
+    /// A boolean; absent is false.
+    pub(super) fn flag(&self, name: &str) -> bool {
+        self.values
+            .get(name)
+            .and_then(Value::as_bool)
+            .unwrap_or_default()
+    }
+
+    /// Runs the setters in QEMU's order: by the hash buckets of the names, not as they were given.
+    pub(super) fn run_setters(&self, version: QemuVersion) -> Result<(), CommandError> {
+        let mut given: Vec<_> = self
+            .kind
+            .members(version)
+            .filter_map(|member| Some((member.setter.as_ref()?, self.values.get(member.name)?)))
+            .collect();
+        given.sort_by_key(|(setter, _)| setter.bucket);
+        let refused = given
+            .into_iter()
+            .find(|(setter, value)| !(setter.accepts)(value));
+        refused.map_or(Ok(()), |(setter, _)| Err(super::core::generic(setter.text)))
+    }
+
+    /// The refusal of an object whose class is not built.
+    pub(super) fn not_built(&self) -> CommandError {
+        CommandError {
+            class: NOT_BUILT.to_owned(),
+            desc: format!(
+                "tapwright has no {} yet; QEMU got past its own checks here",
+                self.kind.name
+            ),
+        }
+    }
+}
+
+/// Checks the value of a `qom-set`.
+pub(super) fn value_of(member: &Property, given: &Value) -> Result<Value, CommandError> {
+    // The QOM setter of `insert` takes any string and checks it itself (QEMU 10.2.2
+    // net/filter.c:184-203).
+    match (member.kind, &member.setter) {
+        (Kind::Enum(_), Some(_)) => visit::json(Kind::Str, given, member.name),
+        (kind, _) => visit::json(kind, given, member.name),
+    }
+}
+
+/// Whether QEMU takes a text as an id (`id_wellformed`, QEMU 10.2.2 `util/id.c`).
+pub(super) fn id_wellformed(id: &str) -> bool {
+    let mut chars = id.chars();
+    chars
+        .next()
+        .is_some_and(|first| first.is_ascii_alphabetic())
+        && chars.all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_'))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,294 @@
+//! The tables: types, their properties, and what `qom-list-types` shows.
+
+use serde_json::Value;
+
+use super::{Creation, Default, Effect, Kind, ObjectType, Property, Setter};
+use crate::base::QemuVersion;
+
+const fn always(_: QemuVersion) -> bool {
+    true
+}
+
+const fn af_packet(version: QemuVersion) -> bool {
+    version.has_af_packet()
+}
+
+const fn after_7_2(version: QemuVersion) -> bool {
+    !matches!(version, QemuVersion::Qemu72)
+}
+
+const fn only_7_2(version: QemuVersion) -> bool {
+    matches!(version, QemuVersion::Qemu72)
+}
+
+/// A mandatory property that is shown and has no effect when it is set later.
+const fn required(name: &'static str, kind: Kind) -> Property {
+    Property {
+        required: true,
+        ..optional(name, kind, Default::Str(""))
+    }
+}
+
+const fn optional(name: &'static str, kind: Kind, default: Default) -> Property {
+    let qom_type = match kind {
+        Kind::Bool => "bool",
+        Kind::U32 => "uint32",
+        Kind::U64 => "uint64",
+        Kind::Int => "int",
+        _ => "string",
+    };
+    Property {
+        name,
+        kind,
+        required: false,
+        exists: always,
+        default,
+        effect: Effect::Shown,
+        qom_type,
+        setter: None,
+    }
+}
+
+const fn live(property: Property) -> Property {
+    Property {
+        effect: Effect::Live,
+        ..property
+    }
+}
+
+const fn checked(
+    property: Property,
+    bucket: u16,
+    accepts: fn(&Value) -> bool,
+    text: &'static str,
+) -> Property {
+    Property {
+        setter: Some(Setter {
+            bucket,
+            accepts,
+            text,
+        }),
+        ..property
+    }
+}
+
+fn on_or_off(value: &Value) -> bool {
+    matches!(value.as_str(), Some("on" | "off"))
+}
+
+fn before_or_behind(value: &Value) -> bool {
+    matches!(value.as_str(), Some("before" | "behind"))
+}
+
+fn positive(value: &Value) -> bool {
+    value.as_u64() != Some(0)
+}
+
+/// What every object begins with; the type is read before its members are known.
+pub(in crate::machine) const HEAD_QOM_TYPE: Property = required("qom-type", Kind::Str);
+pub(in crate::machine) const HEAD_ID: Property = required("id", Kind::Str);
+
+const VNET_HDR_SUPPORT: Property = live(optional(
+    "vnet_hdr_support",
+    Kind::Bool,
+    Default::Bool(false),
+));
+
+/// The base of all filters (QEMU 10.2.2 qapi/qom.json:388-422, net/filter.c:341-351).
+pub(in crate::machine) static NETFILTER: &[Property] = &[
+    required("netdev", Kind::Str),
+    Property {
+        qom_type: "NetFilterDirection",
+        ..live(optional(
+            "queue",
+            Kind::Enum(&["all", "rx", "tx"]),
+            Default::Str("all"),
+        ))
+    },
+    checked(
+        live(optional("status", Kind::Str, Default::Str("on"))),
+        202,
+        on_or_off,
+        "Invalid value for netfilter status, should be 'on' or 'off'",
+    ),
+    optional("position", Kind::Str, Default::Str("tail")),
+    checked(
+        optional(
+            "insert",
+            Kind::Enum(&["before", "behind"]),
+            Default::Str("behind"),
+        ),
+        306,
+        before_or_behind,
+        "Invalid value for netfilter insert, should be 'before' or 'behind'",
+    ),
+];
+
+static MIRROR: &[Property] = &[required("outdev", Kind::Str), VNET_HDR_SUPPORT];
+
+static REDIRECTOR: &[Property] = &[
+    optional("indev", Kind::Str, Default::Str("")),
+    optional("outdev", Kind::Str, Default::Str("")),
+    VNET_HDR_SUPPORT,
+    Property {
+        exists: af_packet,
+        ..optional("in_netdev", Kind::Str, Default::Str(""))
+    },
+    Property {
+        exists: af_packet,
+        ..optional("out_netdev", Kind::Str, Default::Str(""))
+    },
+];
+
+static REWRITER: &[Property] = &[VNET_HDR_SUPPORT];
+
+static BUFFER: &[Property] = &[checked(
+    live(Property {
+        default: Default::Number(0),
+        ..required("interval", Kind::U32)
+    }),
+    488,
+    positive,
+    "Property 'filter-buffer.interval' requires a positive value",
+)];
+
+static DUMP: &[Property] = &[
+    required("file", Kind::Str),
+    checked(
+        live(optional("maxlen", Kind::U32, Default::Number(65536))),
+        506,
+        positive,
+        "Property 'filter-dump.maxlen' requires a positive value",
+    ),
+];
+
+/// QEMU 10.2.2 qapi/qom.json:313-322.
+static COMPARE: &[Property] = &[
+    required("primary_in", Kind::Str),
+    required("secondary_in", Kind::Str),
+    required("outdev", Kind::Str),
+    required("iothread", Kind::Str),
+    optional("notify_dev", Kind::Str, Default::Str("")),
+    optional("compare_timeout", Kind::U64, Default::Number(3000)),
+    optional("expired_scan_cycle", Kind::U32, Default::Number(1000)),
+    optional("max_queue_size", Kind::U32, Default::Number(1024)),
+    VNET_HDR_SUPPORT,
+];
+
+static IOTHREAD: &[Property] = &[
+    live(optional("aio-max-batch", Kind::Int, Default::Number(0))),
+    live(optional("thread-pool-min", Kind::Int, Default::Number(0))),
+    live(optional("thread-pool-max", Kind::Int, Default::Number(64))),
+    live(optional("poll-max-ns", Kind::Int, Default::Number(32768))),
+    live(optional("poll-grow", Kind::Int, Default::Number(0))),
+    live(optional("poll-shrink", Kind::Int, Default::Number(0))),
+];
+
+const fn filter(name: &'static str, properties: &'static [&'static [Property]]) -> ObjectType {
+    ObjectType {
+        name,
+        parent: "netfilter",
+        properties,
+        creation: Creation::Filter,
+        exists: always,
+    }
+}
+
+const fn other(name: &'static str) -> ObjectType {
+    ObjectType {
+        name,
+        parent: "object",
+        properties: &[],
+        creation: Creation::NotBuilt,
+        exists: always,
+    }
+}
+
+const fn since(kind: ObjectType, exists: fn(QemuVersion) -> bool) -> ObjectType {
+    ObjectType { exists, ..kind }
+}
+
+/// Every value of `ObjectType` in `qapi/qom.json` of the x86 builds that were measured.
+pub(in crate::machine) static OBJECT_TYPES: &[ObjectType] = &[
+    filter("filter-mirror", &[NETFILTER, MIRROR]),
+    filter("filter-redirector", &[NETFILTER, REDIRECTOR]),
+    filter("filter-rewriter", &[NETFILTER, REWRITER]),
+    filter("filter-buffer", &[NETFILTER, BUFFER]),
+    filter("filter-dump", &[NETFILTER, DUMP]),
+    filter("filter-replay", &[NETFILTER]),
+    ObjectType {
+        properties: &[COMPARE],
+        ..other("colo-compare")
+    },
+    ObjectType {
+        properties: &[IOTHREAD],
+        creation: Creation::Inert,
+        ..other("iothread")
+    },
+    since(other("acpi-generic-initiator"), after_7_2),
+    since(other("acpi-generic-port"), after_7_2),
+    other("authz-list"),
+    other("authz-listfile"),
+    other("authz-pam"),
+    other("authz-simple"),
+    other("can-bus"),
+    other("can-host-socketcan"),
+    other("cryptodev-backend"),
+    other("cryptodev-backend-builtin"),
+    other("cryptodev-backend-lkcf"),
+    other("cryptodev-vhost-user"),
+    other("dbus-vmstate"),
+    since(other("igvm-cfg"), after_7_2),
+    other("input-barrier"),
+    other("input-linux"),
+    since(other("iommufd"), after_7_2),
+    other("main-loop"),
+    other("memory-backend-epc"),
+    other("memory-backend-file"),
+    other("memory-backend-memfd"),
+    other("memory-backend-ram"),
+    since(other("memory-backend-shm"), after_7_2),
+    other("pef-guest"),
+    other("pr-manager-helper"),
+    other("qtest"),
+    other("rng-builtin"),
+    other("rng-egd"),
+    other("rng-random"),
+    other("s390-pv-guest"),
+    other("secret"),
+    other("secret_keyring"),
+    other("sev-guest"),
+    since(other("sev-snp-guest"), after_7_2),
+    since(other("tdx-guest"), after_7_2),
+    other("thread-context"),
+    other("throttle-group"),
+    other("tls-cipher-suites"),
+    other("tls-creds-anon"),
+    other("tls-creds-psk"),
+    other("tls-creds-x509"),
+    other("x-remote-object"),
+    other("x-vfio-user-server"),
+];
+
+/// What `qom-list-types implements=netfilter` shows, in the order of each version's hash table.
+pub(in crate::machine) const fn filter_types(version: QemuVersion) -> [&'static str; 6] {
+    if only_7_2(version) {
+        [
+            "filter-buffer",
+            "filter-rewriter",
+            "filter-redirector",
+            "filter-replay",
+            "filter-mirror",
+            "filter-dump",
+        ]
+    } else {
+        [
+            "filter-mirror",
+            "filter-rewriter",
+            "filter-buffer",
+            "filter-dump",
+            "filter-replay",
+            "filter-redirector",
+        ]
+    }
+}

@@ -1,0 +1,195 @@
+//! Phase 0: members are read from a front end in the order of the schema; the first that is
+//! missing or has the wrong type is reported, then what is left over (QEMU 10.2.2
+//! `qapi/qobject-input-visitor.c`, `qapi/opts-visitor.c`).
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+use super::{Kind, Property};
+use crate::{machine::core::generic, record::CommandError};
+
+/// A front end and what it holds.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::machine) enum Source<'a> {
+    /// QMP, or `-object '{json}'`.
+    Json(&'a Map<String, Value>),
+    /// `-object k=v,...`: the last of several of a name counts.
+    Options(&'a [(String, String)]),
+}
+
+/// Reads `members` and refuses everything else. `prefix` is the path of a nested object with its
+/// dot, for the texts.
+pub(in crate::machine) fn visit_members(
+    source: Source<'_>,
+    members: &mut dyn Iterator<Item = &'static Property>,
+    prefix: &str,
+) -> Result<BTreeMap<&'static str, Value>, CommandError> {
+    let mut values = BTreeMap::new();
+    for member in members {
+        let path = format!("{prefix}{}", member.name);
+        match source.get(member, &path)? {
+            Some(value) => {
+                values.insert(member.name, value);
+            }
+            None if member.required => {
+                return Err(generic(format!("Parameter '{path}' is missing")));
+            }
+            None => {}
+        }
+    }
+    source.refuse_left_over(&values, prefix)?;
+    Ok(values)
+}
+
+impl Source<'_> {
+    fn get(self, member: &Property, path: &str) -> Result<Option<Value>, CommandError> {
+        match self {
+            Self::Json(map) => map
+                .get(member.name)
+                .map(|value| json(member.kind, value, path))
+                .transpose(),
+            Self::Options(options) => options
+                .iter()
+                .rev()
+                .find(|(name, _)| name == member.name)
+                .map(|(_, text)| option(member.kind, text, path))
+                .transpose(),
+        }
+    }
+
+    fn refuse_left_over(
+        self,
+        known: &BTreeMap<&'static str, Value>,
+        prefix: &str,
+    ) -> Result<(), CommandError> {
+        match self {
+            Self::Json(map) => {
+                let left = map.keys().filter(|name| !known.contains_key(name.as_str()));
+                // QEMU names the first in the order of GLib's hash table.
+                match left.min_by_key(|name| glib_slot(name, map.len())) {
+                    Some(name) => Err(generic(format!("Parameter '{prefix}{name}' is unexpected"))),
+                    None => Ok(()),
+                }
+            }
+            Self::Options(options) => {
+                match options
+                    .iter()
+                    .find(|(name, _)| !known.contains_key(name.as_str()))
+                {
+                    Some((name, _)) => Err(generic(format!("Invalid parameter '{name}'"))),
+                    None => Ok(()),
+                }
+            }
+        }
+    }
+}
+
+/// The slot of a name in a GLib hash table that was filled with `count` names and never shrank
+/// (GLib 2.74 `ghash.c`): `g_str_hash`, times 11, modulo a prime by size.
+fn glib_slot(name: &str, count: usize) -> u32 {
+    let hash = name.bytes().fold(5381_u32, |hash, byte| {
+        hash.wrapping_mul(33)
+            .wrapping_add(i32::from(byte as i8) as u32)
+    });
+    let prime = match count {
+        0..=7 => 7,
+        8..=15 => 13,
+        16..=30 => 31,
+        _ => 61,
+    };
+    hash.wrapping_mul(11) % prime
+}
+
+fn wrong_type(path: &str, expected: &str) -> CommandError {
+    generic(format!(
+        "Invalid parameter type for '{path}', expected: {expected}"
+    ))
+}
+
+/// Checks a JSON value; numbers come back as unsigned.
+pub(in crate::machine) fn json(
+    kind: Kind,
+    value: &Value,
+    path: &str,
+) -> Result<Value, CommandError> {
+    match kind {
+        Kind::Any => Ok(value.clone()),
+        Kind::Struct if value.is_object() => Ok(value.clone()),
+        Kind::Struct => Err(wrong_type(path, "object")),
+        Kind::Str if value.is_string() => Ok(value.clone()),
+        Kind::Str => Err(wrong_type(path, "string")),
+        Kind::Bool if value.is_boolean() => Ok(value.clone()),
+        Kind::Bool => Err(wrong_type(path, "boolean")),
+        Kind::Enum(words) => match value.as_str() {
+            Some(text) => word(words, text, path),
+            None => Err(wrong_type(path, "string")),
+        },
+        Kind::Int if value.is_i64() => Ok(value.clone()),
+        Kind::Int => Err(wrong_type(path, "integer")),
+        // A negative number counts as two's complement (QEMU 10.2.2
+        // qapi/qobject-input-visitor.c:437-463).
+        Kind::U32 | Kind::U64 => {
+            match value
+                .as_u64()
+                .or_else(|| value.as_i64().map(|number| number as u64))
+            {
+                Some(number) => in_range(kind, number, path),
+                None => Err(generic(format!("Parameter '{path}' expects uint64"))),
+            }
+        }
+    }
+}
+
+fn option(kind: Kind, text: &str, path: &str) -> Result<Value, CommandError> {
+    match kind {
+        Kind::Str | Kind::Any | Kind::Struct => Ok(text.into()),
+        Kind::Enum(words) => word(words, text, path),
+        Kind::Bool => match text {
+            "on" | "yes" | "true" | "y" => Ok(true.into()),
+            "off" | "no" | "false" | "n" => Ok(false.into()),
+            _ => Err(generic(format!("Parameter '{path}' expects 'on' or 'off'"))),
+        },
+        Kind::Int => match text.parse::<i64>() {
+            Ok(number) => Ok(number.into()),
+            Err(_) => Err(generic(format!(
+                "Parameter '{path}' expects an int64 value"
+            ))),
+        },
+        Kind::U32 | Kind::U64 => match number(text) {
+            Some(number) => in_range(kind, number, path),
+            None => Err(generic(format!(
+                "Parameter '{path}' expects a uint64 value"
+            ))),
+        },
+    }
+}
+
+fn word(words: &[&str], text: &str, path: &str) -> Result<Value, CommandError> {
+    if words.contains(&text) {
+        Ok(text.into())
+    } else {
+        Err(generic(format!(
+            "Parameter '{path}' does not accept value '{text}'"
+        )))
+    }
+}
+
+fn in_range(kind: Kind, number: u64, path: &str) -> Result<Value, CommandError> {
+    if kind == Kind::U32 && number > u64::from(u32::MAX) {
+        return Err(generic(format!("Parameter '{path}' expects uint32_t")));
+    }
+    Ok(number.into())
+}
+
+/// `strtoull` with base 0, without a sign.
+fn number(text: &str) -> Option<u64> {
+    let text = text.trim_start();
+    let lower = text.to_ascii_lowercase();
+    match lower.strip_prefix("0x") {
+        Some(hex) => u64::from_str_radix(hex, 16).ok(),
+        None if lower.len() > 1 && lower.starts_with('0') => u64::from_str_radix(&lower, 8).ok(),
+        None if lower.starts_with('+') => None,
+        None => lower.parse().ok(),
+    }
+}

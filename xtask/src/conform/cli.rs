@@ -1,0 +1,190 @@
+//! Command lines: what QEMU prints on standard error, and whether it goes on.
+
+use tapwright::{
+    machine::{Command, NetdevConfig, NetdevKind, ObjectOption},
+    record::Outcome,
+};
+
+use super::{
+    Verdict,
+    error::{mask_crash, not_built, verdict},
+    record::{CliRecord, RecordError, profile},
+    setup::{Bench, hubport, monitor, netdev, parse_chardev},
+};
+
+const PROGRAM: &str = "qemu-system-x86_64";
+
+/// The hint that follows a bad id where a person reads it (QEMU 10.2.2 `qapi/error.c`).
+const ID_HINT: &str =
+    "Identifiers consist of letters, digits, '-', '.', '_', starting with a letter.\n";
+
+/// What a run of QEMU printed, and its exit code when it ended.
+struct Run {
+    stderr: String,
+    rc: Option<i64>,
+}
+
+pub(super) fn replay(record: &CliRecord) -> Result<Verdict, RecordError> {
+    let (netdevs, chardevs, objects) = split(&record.args)?;
+    let config = tapwright::machine::Config {
+        profile: profile(&record.qemu)?,
+        netdevs: netdevs.clone(),
+        chardevs,
+        iothreads: Vec::new(),
+    };
+    let version = config.profile.version();
+    let mut bench = Bench::new(config)?;
+    let mut run = Run {
+        stderr: String::new(),
+        rc: None,
+    };
+    // Every -object is parsed before any is made (QEMU 10.2.2 system/vl.c:1852-1884).
+    let mut ids: Vec<String> = Vec::new();
+    for object in &objects {
+        let id = ObjectOption::id_of(object);
+        let warnings = match ObjectOption::check(object, version) {
+            _ if id.as_ref().is_some_and(|id| ids.contains(id)) => {
+                let id = id.unwrap_or_default();
+                let text = format!("Duplicate ID '{id}' for object");
+                run.refuse(Some(object), &text);
+                break;
+            }
+            Ok(option) => option.warnings,
+            Err(refused) => {
+                run.warn(object, &refused.warnings);
+                run.refuse(Some(object), &refused.error.desc);
+                break;
+            }
+        };
+        run.warn(object, &warnings);
+        ids.extend(id);
+    }
+    for object in &objects {
+        if run.rc.is_some() {
+            break;
+        }
+        let outcome = bench.command(Command::ObjectOption(object.clone()));
+        if let Some(what) = not_built(&outcome) {
+            return Ok(Verdict::NotBuilt(what));
+        }
+        match outcome {
+            Outcome::Refused(error) => run.refuse(None, &error.desc),
+            Outcome::Aborts(abort) => {
+                run.stderr.push_str(&abort.assertion);
+                run.rc = Some(-6);
+            }
+            Outcome::Done(_) | Outcome::Unanswered => {}
+        }
+    }
+    if run.rc.is_none() {
+        run.stderr.push_str(&peer_warnings(&netdevs));
+    }
+    let mut differences = Vec::new();
+    if run.rc != record.rc {
+        differences.push(format!(
+            "exit code: QEMU {:?}, machine {:?}",
+            record.rc, run.rc
+        ));
+    }
+    let same = match run.rc {
+        Some(-6) => mask_crash(&run.stderr) == mask_crash(&record.stderr),
+        _ => run.stderr == record.stderr,
+    };
+    if !same {
+        differences.push(format!("QEMU printed:    {:?}", record.stderr));
+        differences.push(format!("machine printed: {:?}", run.stderr));
+    }
+    Ok(verdict(differences))
+}
+
+impl Run {
+    fn warn(&mut self, object: &str, warnings: &[String]) {
+        for warning in warnings {
+            self.stderr.push_str(&format!(
+                "{PROGRAM}: -object {object}: warning: {warning}\n"
+            ));
+        }
+    }
+
+    fn refuse(&mut self, object: Option<&String>, text: &str) {
+        let option = object
+            .map(|object| format!("-object {object}: "))
+            .unwrap_or_default();
+        self.stderr
+            .push_str(&format!("{PROGRAM}: {option}{text}\n"));
+        if text == "Parameter 'id' expects an identifier" {
+            self.stderr.push_str(ID_HINT);
+        }
+        self.rc = Some(1);
+    }
+}
+
+type Parts = (
+    Vec<NetdevConfig>,
+    Vec<tapwright::machine::ChardevConfig>,
+    Vec<String>,
+);
+
+fn split(args: &[String]) -> Result<Parts, RecordError> {
+    let (mut netdevs, mut chardevs, mut objects) = (Vec::new(), vec![monitor()], Vec::new());
+    let mut args = args.iter();
+    while let Some(option) = args.next() {
+        let value = args
+            .next()
+            .ok_or_else(|| RecordError::Option(option.clone()))?;
+        match option.as_str() {
+            "-netdev" => netdevs.push(parse_netdev(value)?),
+            "-chardev" => chardevs.push(parse_chardev(value)?.0),
+            "-object" => objects.push(value.clone()),
+            _ => return Err(RecordError::Option(option.clone())),
+        }
+    }
+    Ok((netdevs, chardevs, objects))
+}
+
+fn parse_netdev(text: &str) -> Result<NetdevConfig, RecordError> {
+    let unknown = || RecordError::Option(format!("-netdev {text}"));
+    let options: Vec<(&str, &str)> = text
+        .split(',')
+        .filter_map(|item| item.split_once('='))
+        .collect();
+    let get = |name: &str| {
+        options
+            .iter()
+            .find(|(key, _)| *key == name)
+            .map(|(_, value)| *value)
+    };
+    let id = get("id").ok_or_else(unknown)?;
+    match text.split(',').next() {
+        Some("hubport") => {
+            let hub = get("hubid")
+                .and_then(|hub| hub.parse().ok())
+                .ok_or_else(unknown)?;
+            Ok(hubport(id, hub, get("netdev")))
+        }
+        Some("user") => Ok(netdev(id, NetdevKind::User, None)),
+        Some("socket") => Ok(netdev(id, NetdevKind::Socket, None)),
+        _ => Err(unknown()),
+    }
+}
+
+/// What QEMU says of netdevs that nobody uses: of hub ports the newest first, then of all in order
+/// (QEMU 10.2.2 `net/net.c` `net_check_clients`, `net/hub.c` `net_hub_check_clients`).
+fn peer_warnings(netdevs: &[NetdevConfig]) -> String {
+    let joined = |netdev: &NetdevConfig| {
+        netdev.peer.is_some()
+            || netdevs
+                .iter()
+                .any(|other| other.peer.as_ref() == Some(&netdev.id))
+    };
+    let lonely = netdevs.iter().filter(|netdev| !joined(netdev));
+    let ports = lonely
+        .clone()
+        .filter(|netdev| matches!(netdev.kind, NetdevKind::Hubport { .. }));
+    let ports = ports
+        .rev()
+        .map(|port| format!("{PROGRAM}: warning: hub port {} has no peer\n", port.id));
+    let all =
+        lonely.map(|netdev| format!("{PROGRAM}: warning: netdev {} has no peer\n", netdev.id));
+    ports.chain(all).collect()
+}

@@ -1,0 +1,452 @@
+//! Topologies and steps: the bytes that each endpoint receives, who is closed, what QEMU prints.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use serde_json::Value;
+use tapwright::{
+    base::ChardevId,
+    machine::{
+        CharBackend, ChardevConfig, ChardevState, Config, Input, NetdevKind, Output, framing,
+    },
+    record::{EventKind, Outcome},
+};
+
+use super::{
+    Verdict,
+    error::{compare_return, mask_crash, not_built, show, verdict},
+    hex,
+    record::{DatapathRecord, RecordError, StepRecord, profile},
+    setup::{Bench, hubport, monitor, netdev, parse_chardev},
+};
+
+const WITH_GUEST: &str = "A<->n0(socket)=h0 hub0 h9=n9(socket)<->P";
+const NO_PEER: &str = "A<->n0(socket), no peer";
+
+/// More inputs than any record causes: chardevs joined in a ring never come to rest.
+const MOST_INPUTS: usize = 100_000;
+
+/// What a step brought to light.
+#[derive(Debug, Default)]
+struct Seen {
+    out: BTreeMap<String, Vec<Bytes>>,
+    eof: BTreeSet<String>,
+    stderr: Vec<String>,
+    crash: Option<String>,
+}
+
+/// The machine and what surrounds it: endpoints, joined chardevs, files.
+struct World {
+    bench: Bench,
+    chardevs: BTreeSet<String>,
+    /// Chardevs whose far end is another chardev of the machine, both ways.
+    joined: BTreeMap<ChardevId, ChardevId>,
+    /// What was written to chardevs that are files, by the name of the file.
+    files: BTreeMap<ChardevId, String>,
+    contents: BTreeMap<String, Vec<u8>>,
+}
+
+pub(super) fn replay(record: &DatapathRecord) -> Result<Verdict, RecordError> {
+    if let Some(option) = record.extra.first() {
+        return Err(RecordError::Option(option.clone()));
+    }
+    let mut world = World::new(record)?;
+    let mut refused = Vec::new();
+    for filter in &record.filters {
+        let outcome = world.bench.qmp("object-add", filter);
+        if let Some(what) = not_built(&outcome) {
+            return Ok(Verdict::NotBuilt(what));
+        }
+        match outcome {
+            Outcome::Done(_) => {}
+            Outcome::Refused(error) => refused.push(error.desc),
+            other => refused.push(show(&other)),
+        }
+    }
+    let mut differences = add_errors(&record.add_errors, &refused);
+    world.settle();
+    let mut alive = true;
+    for (at, step) in record.steps.iter().enumerate() {
+        let (seen, answer) = match world.step(step)? {
+            Done::Seen(seen, answer) => (seen, answer),
+            Done::NotBuilt(what) => return Ok(Verdict::NotBuilt(what)),
+        };
+        alive &= seen.crash.is_none();
+        let found = compare(step, seen, answer, &world)?;
+        let title = format!("step {} {} {}", at + 1, step.op, step.ep);
+        differences.extend(found.into_iter().map(|text| format!("{title}: {text}")));
+    }
+    if record.alive.is_some_and(|expected| expected != alive) {
+        differences.push(format!("alive at the end: machine {alive}"));
+    }
+    Ok(verdict(differences))
+}
+
+enum Done {
+    Seen(Seen, Option<Outcome>),
+    NotBuilt(String),
+}
+
+impl World {
+    fn new(record: &DatapathRecord) -> Result<Self, RecordError> {
+        let n0 = netdev("n0", NetdevKind::Socket, None);
+        let netdevs = match record.topology.as_str() {
+            NO_PEER => vec![n0],
+            WITH_GUEST => vec![
+                n0,
+                hubport("h0", 0, Some("n0")),
+                netdev("n9", NetdevKind::Socket, None),
+                hubport("h9", 0, Some("n9")),
+            ],
+            other => return Err(RecordError::Topology(other.to_owned())),
+        };
+        let mut chardevs: Vec<ChardevConfig> = Vec::new();
+        let mut paths: BTreeMap<String, ChardevId> = BTreeMap::new();
+        let (mut joined, mut files) = (BTreeMap::new(), BTreeMap::new());
+        for text in record.chardevs.values() {
+            let text = text
+                .as_str()
+                .ok_or_else(|| RecordError::Chardev(text.to_string()))?;
+            let (mut config, path) = parse_chardev(text)?;
+            let id = config.id.clone();
+            config.connected = record
+                .connected
+                .iter()
+                .any(|name| name.as_str() == id.as_str());
+            match (&config.backend, path) {
+                (CharBackend::File, Some(path)) => {
+                    let name = path.rsplit('/').next().unwrap_or_default();
+                    files.insert(id, name.to_owned());
+                }
+                (CharBackend::Socket { server: true, .. }, Some(path)) => {
+                    paths.insert(path, id);
+                }
+                (CharBackend::Socket { .. }, Some(path)) => {
+                    if let Some(server) = paths.get(&path) {
+                        config.connected = true;
+                        joined.insert(id.clone(), server.clone());
+                        joined.insert(server.clone(), id);
+                    }
+                }
+                _ => {}
+            }
+            chardevs.push(config);
+        }
+        for chardev in &mut chardevs {
+            chardev.connected |= joined.contains_key(&chardev.id);
+        }
+        chardevs.push(monitor());
+        let bench = Bench::new(Config {
+            profile: profile(&record.qemu)?,
+            netdevs,
+            chardevs,
+            iothreads: if record.iothread {
+                vec!["io0".into()]
+            } else {
+                Vec::new()
+            },
+        })?;
+        let chardevs = record.chardevs.keys().cloned().collect();
+        Ok(Self {
+            bench,
+            chardevs,
+            joined,
+            files,
+            contents: BTreeMap::new(),
+        })
+    }
+
+    fn step(&mut self, step: &StepRecord) -> Result<Done, RecordError> {
+        let mut answer = None;
+        match step.op.as_str() {
+            "send" => self.write(&step.ep, hex::decode(&step.data)?.into())?,
+            "bytes" => {
+                for byte in hex::decode(&step.data)? {
+                    self.write(&step.ep, Bytes::copy_from_slice(&[byte]))?;
+                }
+            }
+            "close" => self.close(&step.ep, ChardevState::Closed)?,
+            "shutwr" => self.close(&step.ep, ChardevState::HalfClosed)?,
+            "conn" => {
+                self.check(&step.ep)?;
+                self.chardev(&step.ep, ChardevState::Opened);
+            }
+            "qmp" => {
+                let outcome = self.bench.qmp(&step.ep, &step.args);
+                if let Some(what) = not_built(&outcome) {
+                    return Ok(Done::NotBuilt(what));
+                }
+                answer = Some(outcome);
+            }
+            "wait" => self.wait(step.seconds),
+            "file" => {}
+            other => return Err(RecordError::Operation(other.to_owned())),
+        }
+        Ok(Done::Seen(self.settle(), answer))
+    }
+
+    fn write(&mut self, endpoint: &str, data: Bytes) -> Result<(), RecordError> {
+        self.check(endpoint)?;
+        let input = match stream(endpoint) {
+            Some(netdev) => Input::StreamBytes {
+                netdev: netdev.into(),
+                data,
+                tag: None,
+            },
+            None => Input::ChardevBytes {
+                chardev: endpoint.into(),
+                data,
+                tag: None,
+            },
+        };
+        self.bench.input(input);
+        Ok(())
+    }
+
+    fn close(&mut self, endpoint: &str, state: ChardevState) -> Result<(), RecordError> {
+        self.check(endpoint)?;
+        match stream(endpoint) {
+            Some(netdev) => self.bench.input(Input::StreamClosed {
+                netdev: netdev.into(),
+            }),
+            None => self.chardev(endpoint, state),
+        }
+        Ok(())
+    }
+
+    fn check(&self, endpoint: &str) -> Result<(), RecordError> {
+        if stream(endpoint).is_some() || self.chardevs.contains(endpoint) {
+            return Ok(());
+        }
+        Err(RecordError::Endpoint(endpoint.to_owned()))
+    }
+
+    fn chardev(&mut self, endpoint: &str, state: ChardevState) {
+        self.bench.input(Input::Chardev {
+            chardev: endpoint.into(),
+            state,
+        });
+    }
+
+    fn wait(&mut self, seconds: f64) {
+        let until = self.bench.now + Duration::from_secs_f64(seconds.clamp(0.0, 1e6));
+        while let Some(due) = self.bench.deadline().filter(|due| *due <= until) {
+            self.bench.now = due.max(self.bench.now);
+            self.bench.input(Input::Tick);
+        }
+        self.bench.now = until;
+        self.bench.input(Input::Tick);
+    }
+
+    /// Carries bytes between joined chardevs until nothing moves, and collects the rest.
+    fn settle(&mut self) -> Seen {
+        let mut seen = Seen::default();
+        let mut outputs = VecDeque::from(std::mem::take(&mut self.bench.out));
+        let mut inputs = 0;
+        while let Some(output) = outputs.pop_front() {
+            let Some(input) = self.carry(output, &mut seen) else {
+                continue;
+            };
+            inputs += 1;
+            if inputs > MOST_INPUTS {
+                seen.crash = Some("the chardevs never come to rest".to_owned());
+                break;
+            }
+            self.bench.input(input);
+            outputs.extend(std::mem::take(&mut self.bench.out));
+        }
+        seen
+    }
+
+    fn carry(&mut self, output: Output, seen: &mut Seen) -> Option<Input> {
+        match output {
+            Output::NetdevFrame { netdev, data, .. } => {
+                let endpoint = endpoint(netdev.as_str())?;
+                let out = seen.out.entry(endpoint.to_owned()).or_default();
+                out.extend(framing::words(data.len(), None));
+                out.push(data);
+            }
+            Output::StreamClosed { netdev } => {
+                seen.eof.insert(endpoint(netdev.as_str())?.to_owned());
+            }
+            Output::ChardevBytes { chardev, data, tag } => {
+                if let Some(peer) = self.joined.get(&chardev) {
+                    return Some(Input::ChardevBytes {
+                        chardev: peer.clone(),
+                        data,
+                        tag,
+                    });
+                }
+                if let Some(file) = self.files.get(&chardev) {
+                    self.contents
+                        .entry(file.clone())
+                        .or_default()
+                        .extend_from_slice(&data);
+                } else {
+                    seen.out
+                        .entry(chardev.as_str().to_owned())
+                        .or_default()
+                        .push(data);
+                }
+            }
+            Output::ChardevClosed { chardev } => {
+                if let Some(peer) = self.joined.get(&chardev) {
+                    let state = ChardevState::Closed;
+                    return Some(Input::Chardev {
+                        chardev: peer.clone(),
+                        state,
+                    });
+                }
+                seen.eof.insert(chardev.as_str().to_owned());
+            }
+            Output::Event(event) => match event.kind {
+                EventKind::Log(line) => seen.stderr.push(line),
+                EventKind::Crash(assertion) => seen.crash = Some(assertion),
+                _ => {}
+            },
+            _ => {}
+        }
+        None
+    }
+}
+
+/// The netdev of an endpoint that speaks to one.
+fn stream(endpoint: &str) -> Option<&'static str> {
+    match endpoint {
+        "A" => Some("n0"),
+        "P" => Some("n9"),
+        _ => None,
+    }
+}
+
+fn endpoint(netdev: &str) -> Option<&'static str> {
+    match netdev {
+        "n0" => Some("A"),
+        "n9" => Some("P"),
+        _ => None,
+    }
+}
+
+/// The refused filters, in order. Each entry of the record names a text somewhere in it.
+fn add_errors(expected: &Value, refused: &[String]) -> Vec<String> {
+    let entries: Vec<String> = match expected {
+        Value::Null => Vec::new(),
+        Value::Array(entries) => entries.iter().map(text_of).collect(),
+        Value::Object(entries) => entries.values().map(text_of).collect(),
+        other => vec![text_of(other)],
+    };
+    let same = entries.len() == refused.len()
+        && entries
+            .iter()
+            .zip(refused)
+            .all(|(entry, refused)| entry.contains(refused.as_str()));
+    if same {
+        return Vec::new();
+    }
+    vec![format!(
+        "filters refused: QEMU {entries:?}, machine {refused:?}"
+    )]
+}
+
+fn text_of(entry: &Value) -> String {
+    match entry {
+        Value::String(text) => text.clone(),
+        Value::Array(items) => items.iter().map(text_of).collect::<Vec<_>>().join(" "),
+        Value::Object(items) => items.values().map(text_of).collect::<Vec<_>>().join(" "),
+        other => other.to_string(),
+    }
+}
+
+fn compare(
+    step: &StepRecord,
+    seen: Seen,
+    answer: Option<Outcome>,
+    world: &World,
+) -> Result<Vec<String>, RecordError> {
+    let mut differences = Vec::new();
+    let endpoints: BTreeSet<&String> = step.out.keys().chain(seen.out.keys()).collect();
+    for endpoint in endpoints {
+        let expected = match step.out.get(endpoint) {
+            Some(text) => hex::decode(text)?,
+            None => Vec::new(),
+        };
+        let got = seen
+            .out
+            .get(endpoint)
+            .map(|parts| parts.concat())
+            .unwrap_or_default();
+        if got != expected {
+            differences.push(format!("{endpoint}: QEMU    {}", hex::show(&expected)));
+            differences.push(format!("{endpoint}: machine {}", hex::show(&got)));
+        }
+    }
+    let expected: BTreeSet<String> = step.eof.iter().cloned().collect();
+    if expected != seen.eof {
+        differences.push(format!(
+            "end of file: QEMU {expected:?}, machine {:?}",
+            seen.eof
+        ));
+    }
+    let printed = seen.stderr.join("\n");
+    let expected = plain_stderr(&step.stderr);
+    if printed != expected {
+        differences.push(format!(
+            "standard error: QEMU {expected:?}, machine {printed:?}"
+        ));
+    }
+    let expected = step.crash.as_ref().map(text_of);
+    let masked = |text: &Option<String>| text.as_deref().map(mask_crash);
+    if masked(&expected) != masked(&seen.crash) {
+        differences.push(format!(
+            "crash: QEMU {expected:?}, machine {:?}",
+            seen.crash
+        ));
+    }
+    if let Some(content) = &step.content {
+        let got = world.contents.get(&step.ep).cloned().unwrap_or_default();
+        if got != hex::decode(content)? {
+            differences.push(format!("file: QEMU {content}, machine {}", hex::show(&got)));
+        }
+    }
+    differences.extend(
+        answer
+            .map(|answer| compare_answer(step, &answer))
+            .unwrap_or_default(),
+    );
+    Ok(differences)
+}
+
+fn compare_answer(step: &StepRecord, answer: &Outcome) -> Vec<String> {
+    match (answer, &step.returned, &step.error) {
+        (Outcome::Done(value), Some(expected), _) => compare_return(&step.ep, value, expected),
+        (Outcome::Refused(error), None, Some(expected))
+            if Some(&error.class) == expected.class.as_ref()
+                && Some(&error.desc) == expected.desc.as_ref() =>
+        {
+            Vec::new()
+        }
+        (Outcome::Done(_), None, None) => Vec::new(),
+        // A refusal that was recorded where a return would stand.
+        (Outcome::Refused(error), Some(expected), None)
+            if text_of(expected).contains(error.desc.as_str()) =>
+        {
+            Vec::new()
+        }
+        (answer, returned, error) => vec![format!(
+            "answer: QEMU {returned:?} {error:?}, machine {}",
+            show(answer)
+        )],
+    }
+}
+
+/// Standard error without the program's name in front of its lines.
+fn plain_stderr(text: &str) -> String {
+    let lines = text.lines().map(|line| {
+        let line = line.strip_prefix("qemu-system-x86_64: ").unwrap_or(line);
+        line.strip_prefix("qemu: ").unwrap_or(line)
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}

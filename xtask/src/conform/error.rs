@@ -1,0 +1,171 @@
+//! Answers to commands: class, text, return.
+
+use serde_json::Value;
+use tapwright::{
+    machine::NOT_BUILT,
+    record::{CommandError, Outcome},
+};
+
+use super::{
+    Verdict,
+    record::{ErrorRecord, RecordError, Refusal, profile},
+    setup::{self, Bench},
+};
+
+pub(super) fn replay(record: &ErrorRecord) -> Result<Verdict, RecordError> {
+    let config = setup::machine(&record.setup, profile(&record.qemu)?)?;
+    let mut bench = Bench::new(config)?;
+    for pre in &record.pre {
+        let outcome = bench.qmp(&pre.cmd, &pre.args);
+        if let Some(what) = not_built(&outcome) {
+            return Ok(Verdict::NotBuilt(what));
+        }
+        let differences = compare(&outcome, pre.class.as_deref(), pre.desc.as_deref(), None);
+        if !differences.is_empty() {
+            let before = differences
+                .into_iter()
+                .map(|text| format!("before, {}: {text}", pre.cmd));
+            return Ok(Verdict::Disagree(before.collect()));
+        }
+    }
+    let outcome = bench.qmp(&record.cmd, &record.args);
+    if let Some(what) = not_built(&outcome) {
+        return Ok(Verdict::NotBuilt(what));
+    }
+    let mut differences = compare(
+        &outcome,
+        record.class.as_deref(),
+        record.desc.as_deref(),
+        record.intended.as_ref(),
+    );
+    if let (Some(expected), Outcome::Done(returned)) = (&record.returned, &outcome) {
+        differences.extend(compare_return(&record.cmd, returned, expected));
+    }
+    Ok(verdict(differences))
+}
+
+pub(super) fn verdict(differences: Vec<String>) -> Verdict {
+    if differences.is_empty() {
+        Verdict::Agree
+    } else {
+        Verdict::Disagree(differences)
+    }
+}
+
+/// What the machine says it has not, when that is its answer.
+pub(super) fn not_built(outcome: &Outcome) -> Option<String> {
+    match outcome {
+        Outcome::Refused(error) if error.class == NOT_BUILT => Some(error.desc.clone()),
+        _ => None,
+    }
+}
+
+/// Compares an outcome with a measured class and text.
+pub(super) fn compare(
+    outcome: &Outcome,
+    class: Option<&str>,
+    desc: Option<&str>,
+    intended: Option<&Refusal>,
+) -> Vec<String> {
+    let desc = desc.unwrap_or_default();
+    let refused = |error: &CommandError, class: Option<&str>, desc: &str| {
+        Some(error.class.as_str()) == class && error.desc == desc
+    };
+    let agrees = match (class, outcome) {
+        (None, Outcome::Done(_)) => true,
+        (Some("CRASH"), Outcome::Aborts(abort)) => {
+            let survives = intended.is_none_or(|intended| {
+                let desc = intended.desc.as_deref().unwrap_or_default();
+                let survivor = abort.survivor.as_ref();
+                survivor.is_some_and(|error| refused(error, intended.class.as_deref(), desc))
+            });
+            mask_crash(&abort.assertion) == mask_crash(desc) && survives
+        }
+        (class, Outcome::Refused(error)) => refused(error, class, desc),
+        _ => false,
+    };
+    if agrees {
+        return Vec::new();
+    }
+    let expected = match class {
+        None => "done".to_owned(),
+        Some(class) => format!("{class}: {desc}"),
+    };
+    vec![
+        format!("QEMU:    {expected}"),
+        format!("machine: {}", show(outcome)),
+    ]
+}
+
+/// Compares what a command returned. Lists whose order is a hash table's are compared as sets, and
+/// paths of sockets are not compared.
+pub(super) fn compare_return(command: &str, returned: &Value, expected: &Value) -> Vec<String> {
+    let (returned, expected) = (settle(command, returned), settle(command, expected));
+    if returned == expected {
+        return Vec::new();
+    }
+    vec![
+        format!("QEMU returned:    {expected}"),
+        format!("machine returned: {returned}"),
+    ]
+}
+
+fn settle(command: &str, value: &Value) -> Value {
+    let Value::Array(items) = value else {
+        return value.clone();
+    };
+    let mut items = items.clone();
+    match command {
+        "query-chardev" => {
+            for item in &mut items {
+                if let Some(filename) = item.get_mut("filename") {
+                    *filename = mask_address(filename.as_str().unwrap_or_default()).into();
+                }
+            }
+            items.sort_by_key(|item| item["label"].to_string());
+        }
+        "qom-list" => items.sort_by_key(|item| item["name"].to_string()),
+        _ => {}
+    }
+    Value::Array(items)
+}
+
+/// `disconnected:unix:/some/path,server=on` without its address.
+fn mask_address(filename: &str) -> String {
+    let (prefix, rest) = match filename.strip_prefix("disconnected:") {
+        Some(rest) => ("disconnected:", rest),
+        None => ("", filename),
+    };
+    let scheme = rest.split(':').next().unwrap_or_default();
+    // TCP and unix sockets are one kind of chardev.
+    format!("{prefix}{}", if scheme == "tcp" { "unix" } else { scheme })
+}
+
+/// A crash's text without what differs from build to build and run to run: the exit code, the
+/// program, addresses, source paths and lines.
+pub(super) fn mask_crash(text: &str) -> String {
+    let words = text.split_whitespace().filter(|word| {
+        let address = word.starts_with("0x");
+        let exit = word.starts_with("rc=");
+        let program = word.starts_with("qemu") && word.ends_with(':');
+        !(address || exit || program)
+    });
+    let words = words.map(|word| match word.find(".c:").or_else(|| word.find(".h:")) {
+        Some(dot) => {
+            let start = word[..dot].rfind('/').map_or(0, |slash| slash + 1);
+            let tail = word[dot + 3..].trim_start_matches(|c: char| c.is_ascii_digit());
+            format!("{}{tail}", &word[start..dot + 2])
+        }
+        None => word.to_owned(),
+    });
+    words.collect::<Vec<_>>().join(" ")
+}
+
+pub(super) fn show(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Done(_) => "done".to_owned(),
+        Outcome::Refused(error) => error.to_string(),
+        Outcome::Aborts(abort) => format!("aborts: {}", abort.assertion),
+        Outcome::Unanswered => "no answer".to_owned(),
+    }
+}
