@@ -1,6 +1,6 @@
 use std::{fs, io, path::PathBuf};
 
-use super::InterfaceName;
+use super::{InterfaceName, Isolated};
 
 /// A setting of the calling thread's network namespace could not be changed.
 #[derive(Debug, thiserror::Error)]
@@ -62,7 +62,7 @@ pub(super) fn quieten() -> Result<(), SysctlError> {
 ///
 /// # Errors
 /// When the setting can't be written.
-pub fn allow_ipv6(interface: &InterfaceName) -> Result<(), SysctlError> {
+pub fn allow_ipv6(_: &Isolated, interface: &InterfaceName) -> Result<(), SysctlError> {
     write(
         ["ipv6/conf", interface.as_str(), "disable_ipv6"]
             .iter()

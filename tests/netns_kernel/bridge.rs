@@ -1,6 +1,10 @@
 //! Links, bridges and extra namespaces.
 
-use tapwright::{base::Direction, scenario::Nic, sys::Isolated};
+use tapwright::{
+    base::{Direction, VnetHdr},
+    scenario::Nic,
+    sys::Isolated,
+};
 
 use crate::{
     Try,
@@ -22,6 +26,8 @@ pub(crate) const TRIALS: &[(&str, Try)] = &[
         "a_bridge_between_a_tap_and_a_link",
         a_bridge_between_a_tap_and_a_link,
     ),
+    ("a_bridge_drops_what_it_must", a_bridge_drops_what_it_must),
+    ("vnet_headers_beyond_a_bridge", vnet_headers_beyond_a_bridge),
     ("a_bridge_port_that_is_down", a_bridge_port_that_is_down),
     ("a_tap_in_another_namespace", a_tap_in_another_namespace),
 ];
@@ -169,6 +175,66 @@ fn a_bridge_between_a_tap_and_a_link(isolated: &Isolated) {
     );
     let seen = world.look();
     assert_eq!((seen.to_guest("hn0").len(), seen.at("l0.b").len()), (1, 0));
+    world.finish();
+}
+
+/// IEEE 802.1D reserved addresses, but for the first where there is no spanning tree, and sources
+/// that can't be one (Linux 6.18 `net/bridge/br_input.c`, `br_handle_frame`).
+fn a_bridge_drops_what_it_must(isolated: &Isolated) {
+    let mut case = empty();
+    case.netdevs
+        .extend((0..2).map(|number| tap(number, Nic::Plain, &[])));
+    case.bridges.push(bridge(&["hn0", "hn1"], &[]));
+    let mut world = World::open(isolated, &case);
+    let reserved = |last| [0x01, 0x80, 0xc2, 0x00, 0x00, last];
+    for (to, from, forwarded) in [
+        (reserved(0x00), GUEST, 1),
+        (reserved(0x01), GUEST, 0),
+        (reserved(0x02), GUEST, 0),
+        (reserved(0x0e), GUEST, 0),
+        (reserved(0x0f), GUEST, 0),
+        (reserved(0x10), GUEST, 1),
+        (SECOND, [0; 6], 0),
+        (SECOND, ALL, 0),
+        (SECOND, reserved(0x10), 0),
+    ] {
+        let frame = sized(to, from, &TYPE, 60);
+        assert_eq!(world.guest_sends("hn0", &frame), Ok(()));
+        let seen = world.look();
+        assert_eq!(seen.at("hn0.host").len(), 1, "{to:x?} from {from:x?}");
+        assert_eq!(
+            seen.to_guest("hn1").len(),
+            forwarded,
+            "{to:x?} from {from:x?}"
+        );
+    }
+    world.finish();
+}
+
+/// A link carries an unfinished checksum and a super-frame on; towards a guest without offloads
+/// they are finished.
+fn vnet_headers_beyond_a_bridge(isolated: &Isolated) {
+    let mut case = empty();
+    case.netdevs
+        .push(tap(0, Nic::Virtio { vnet_hdr_len: 12 }, &[]));
+    case.netdevs
+        .push(tap(1, Nic::Virtio { vnet_hdr_len: 12 }, &[]));
+    case.links.push(link(None, &[]));
+    case.bridges.push(bridge(&["hn0", "hn1"], &["l0.a"]));
+    let mut world = World::open(isolated, &case);
+    let header = VnetHdr {
+        flags: 1,
+        csum_start: 34,
+        csum_offset: 16,
+        ..VnetHdr::default()
+    };
+    assert_eq!(world.guest_sends_with(header, &broadcast(60)), Ok(()));
+    let seen = world.look();
+    assert_eq!(seen.at("l0.b")[0].vnet, header);
+    assert_eq!(seen.at("l0.b")[0].data, broadcast(60));
+    let finished = seen.to_guest("hn1")[0];
+    assert!(finished.vnet.is_zero());
+    assert_ne!(finished.data[50..52], broadcast(60)[50..52]);
     world.finish();
 }
 

@@ -113,6 +113,9 @@ fn deleted(isolated: &Isolated) {
         assert_eq!(world.injects(&broadcast(length)), gone, "{length} bytes");
     }
     assert!(world.look().is_empty());
+    world.capture(false);
+    world.capture(true);
+    assert_eq!(notices(&world.look()), 1, "there is nothing to capture on");
     world.finish();
 }
 

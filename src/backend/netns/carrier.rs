@@ -52,20 +52,20 @@ use crate::{
 /// - *A link's end* takes what a TAP's packet socket takes. While the other end is down the kernel
 ///   takes it and drops it, which is told as [`DropReason::InterfaceDown`] here.
 /// - *A bridge* floods to all and to strangers, learns by the source address at once, never sends a
-///   frame back, and forwards what has at most MTU + 18 bytes, a tag not counted. What a packet
-///   socket sends on a port goes out of that port and not through the bridge.
+///   frame back, and forwards what has at most MTU + 18 bytes, a tag not counted; it drops frames
+///   whose source is a group or zero, and keeps those to 01:80:c2:00:00:01 and up to :0f for itself.
+///   What a packet socket sends on a port goes out of that port and not through the bridge.
 /// - *virtio-net headers*, from the guest to packet sockets: NEEDS_CSUM and the `csum_*` fields come
 ///   through; `gso_*` do when the frame is longer than `gso_size` and its headers, and `hdr_len` is
 ///   then the whole length below 4,032 bytes, else what the guest gave;
-///   all else comes out as zero. Towards the guest everything is done in software and the header is
-///   zero.
+///   all else comes out as zero. Over a bridge and a link it travels on unchanged. Towards a guest
+///   everything is done in software and the header is zero.
 #[derive(Debug)]
 pub struct NetnsCarrier {
     /// Declared first, so that the descriptors go before the namespaces.
     taps: Vec<TapPort>,
     links: Vec<LinkPort>,
     topology: Topology,
-    isolated: Isolated,
     /// What has been read before it was asked for, and what is to be said.
     early: Vec<Carried>,
     /// An estimate of the buffer that unread frames take in a packet socket.
@@ -85,11 +85,11 @@ impl NetnsCarrier {
         let (topology, built) = Topology::build(isolated, case)?;
         let mut taps = Vec::new();
         for tap in built {
-            taps.push(TapPort::open(isolated, &topology, tap)?);
+            taps.push(TapPort::open(&topology, tap)?);
         }
         let mut links = Vec::new();
         for end in case.links.iter().flat_map(|link| &link.ends) {
-            links.push(LinkPort::open(isolated, &topology, &end.port)?);
+            links.push(LinkPort::open(&topology, &end.port)?);
         }
         let granted = taps
             .iter()
@@ -100,7 +100,6 @@ impl NetnsCarrier {
             taps,
             links,
             topology,
-            isolated: isolated.clone(),
             early: Vec::new(),
             in_flight: 0,
             buffer,
@@ -243,7 +242,7 @@ impl Carrier for NetnsCarrier {
                 format!("no TAP {netdev}"),
             ));
         };
-        self.taps[at].capture(on, &self.isolated, &self.topology, &mut self.early)
+        self.taps[at].capture(on, &self.topology, &mut self.early)
     }
 
     fn drain(&mut self, arrived: &mut Vec<Carried>) -> io::Result<()> {

@@ -16,7 +16,11 @@ use rtnetlink::{
 };
 
 use super::cidr::Cidr;
-use crate::{backend::BackendError, base::MacAddr, sys::InterfaceName};
+use crate::{
+    backend::BackendError,
+    base::MacAddr,
+    sys::{InterfaceName, Isolated},
+};
 
 /// What the kernel was asked to do with an interface, and refused.
 #[derive(Debug, thiserror::Error)]
@@ -70,7 +74,7 @@ impl Network {
     ///
     /// # Errors
     /// When there is no socket to be had.
-    pub fn open() -> Result<Self, NetworkError> {
+    pub fn open(_: &Isolated) -> Result<Self, NetworkError> {
         let failed = |source| NetworkError {
             what: "netlink can't be reached".to_owned(),
             source,

@@ -27,6 +27,7 @@ pub(super) struct Places {
     /// Dropped before the namespaces: a connection keeps the one it was opened in.
     own: Option<Network>,
     extra: Vec<Namespace>,
+    isolated: Isolated,
 }
 
 /// Linux 6.18 `include/net/net_namespace.h`: `lo` is always the first.
@@ -36,7 +37,7 @@ impl Places {
     /// Moves the calling thread to a fresh namespace and makes the extra ones; each has its `lo` up.
     pub(super) fn enter(isolated: &Isolated, names: &[String]) -> Result<Self, BackendError> {
         enter_fresh(isolated).map_err(no_namespace)?;
-        let own = Network::open()?;
+        let own = Network::open(isolated)?;
         own.set_up(LOOPBACK_INDEX, true)?;
         let extra: Vec<Namespace> = names
             .iter()
@@ -45,6 +46,7 @@ impl Places {
         let mut places = Self {
             own: Some(own),
             extra,
+            isolated: isolated.clone(),
         };
         for at in 0..places.extra.len() {
             places.network(Place::Extra(at), |network| {
@@ -52,6 +54,11 @@ impl Places {
             })?;
         }
         Ok(places)
+    }
+
+    /// The proof that all of this is private.
+    pub(super) fn isolated(&self) -> &Isolated {
+        &self.isolated
     }
 
     /// The place of this name; none for the case's own.
@@ -83,7 +90,10 @@ impl Places {
                 let network = self.own.as_mut().ok_or_else(|| closed("netlink"))?;
                 work(network)?
             }
-            Place::Extra(_) => self.inside(place, || work(&mut Network::open()?))??,
+            Place::Extra(_) => {
+                let isolated = self.isolated.clone();
+                self.inside(place, || work(&mut Network::open(&isolated)?))??
+            }
         })
     }
 

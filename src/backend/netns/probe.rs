@@ -33,7 +33,7 @@ pub fn unavailable(error: &IsolationError) -> BackendError {
 
 fn try_all(isolated: &Isolated) -> Result<Capabilities, BackendError> {
     enter_fresh(isolated).map_err(|error| refused(&error, "run as root"))?;
-    let network = Network::open()?;
+    let network = Network::open(isolated)?;
     let mut has = vec!["host-stack"];
     let name = named("tap0")?;
     let _tap = Tap::create(isolated, &name, TapHeader::Long, true).map_err(no_tap)?;

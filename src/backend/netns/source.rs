@@ -4,16 +4,14 @@ use std::{
 };
 
 use bytes::Bytes;
+use nix::errno::Errno;
 
 use super::topology::{BuiltTap, InterfaceId, Topology};
 use crate::{
     backend::{BackendError, builtin::Carried},
     base::{Direction, Frame, NetdevId, PortId, VnetHdr},
     record::{DropReason, Event, EventKind, Place},
-    sys::{
-        FrameError, InterfaceIndex, Isolated, PacketOptions, PacketSocket, PacketType, Received,
-        Tap,
-    },
+    sys::{FrameError, InterfaceIndex, PacketOptions, PacketSocket, PacketType, Received, Tap},
 };
 
 /// Receive buffer that packet sockets ask for, in bytes; the kernel doubles it.
@@ -45,7 +43,6 @@ pub(super) struct TapPort {
 
 impl TapPort {
     pub(super) fn open(
-        isolated: &Isolated,
         topology: &Topology,
         BuiltTap {
             netdev,
@@ -53,7 +50,7 @@ impl TapPort {
             interface,
         }: BuiltTap,
     ) -> Result<Self, BackendError> {
-        let recorder = open_socket(isolated, topology, interface, true)?;
+        let recorder = open_socket(topology, interface, true)?;
         Ok(Self {
             host_port: PortId::from(format!("{netdev}.host")),
             netdev,
@@ -139,7 +136,6 @@ impl TapPort {
     pub(super) fn capture(
         &mut self,
         on: bool,
-        isolated: &Isolated,
         topology: &Topology,
         arrived: &mut Vec<Carried>,
     ) -> io::Result<()> {
@@ -148,11 +144,14 @@ impl TapPort {
                 say_overflow(&machine, &Place::Tap(self.netdev.clone()), arrived)?;
             }
         } else if self.machine.is_none() {
-            let machine = open_socket(isolated, topology, self.interface, false);
-            self.machine = Some(machine.map_err(|error| match error {
-                BackendError::System { source, .. } => source,
-                other => io::Error::other(other),
-            })?);
+            match open_socket(topology, self.interface, false) {
+                Ok(machine) => self.machine = Some(machine),
+                Err(error) if is_gone(&error) => arrived.push(notice(
+                    Place::Tap(self.netdev.clone()),
+                    "packet socket: the interface is gone (ENODEV)",
+                )),
+                Err(error) => return Err(io::Error::other(error)),
+            }
         }
         Ok(())
     }
@@ -252,18 +251,14 @@ pub(super) struct LinkPort {
 }
 
 impl LinkPort {
-    pub(super) fn open(
-        isolated: &Isolated,
-        topology: &Topology,
-        port: &PortId,
-    ) -> Result<Self, BackendError> {
+    pub(super) fn open(topology: &Topology, port: &PortId) -> Result<Self, BackendError> {
         let interface = topology
             .of_port(port)
             .map_err(|source| BackendError::System {
                 what: "a link's end".to_owned(),
                 source,
             })?;
-        let socket = open_socket(isolated, topology, interface, true)?;
+        let socket = open_socket(topology, interface, true)?;
         Ok(Self {
             port: port.clone(),
             interface,
@@ -318,7 +313,6 @@ impl AsFd for LinkPort {
 /// A socket in the interface's namespace. The machine's sees both directions; a recorder only what
 /// the interface receives.
 fn open_socket(
-    isolated: &Isolated,
     topology: &Topology,
     interface: InterfaceId,
     recorder: bool,
@@ -328,7 +322,7 @@ fn open_socket(
         ignore_outgoing: recorder,
         receive_buffer: BUFFER,
     };
-    let opened = topology.inside(interface, |name| {
+    let opened = topology.inside(interface, |isolated, name| {
         InterfaceIndex::of(name).and_then(|index| PacketSocket::open(isolated, index, options))
     })?;
     opened.map_err(|source| BackendError::System {
@@ -414,12 +408,26 @@ fn dropped(place: Place, reason: DropReason) -> Carried {
 }
 
 fn socket_error(place: Place, error: &FrameError) -> Carried {
-    let kind = EventKind::Notice(format!("packet socket: {error} (ENETDOWN)"));
+    notice(place, format!("packet socket: {error} (ENETDOWN)"))
+}
+
+fn notice(place: Place, text: impl Into<String>) -> Carried {
     Carried::Said(Event {
         tag: None,
         place,
-        kind,
+        kind: EventKind::Notice(text.into()),
     })
+}
+
+/// Whether there was no interface to open a socket on.
+fn is_gone(error: &BackendError) -> bool {
+    let BackendError::System { source, .. } = error else {
+        return false;
+    };
+    matches!(
+        source.raw_os_error().map(Errno::from_raw),
+        Some(Errno::ENODEV | Errno::ENXIO)
+    )
 }
 
 /// What nobody will ask for any more: losses that no later frame told.

@@ -134,11 +134,12 @@ impl Topology {
     pub(super) fn inside<T: Send>(
         &self,
         id: InterfaceId,
-        work: impl FnOnce(&InterfaceName) -> T + Send,
+        work: impl FnOnce(&Isolated, &InterfaceName) -> T + Send,
     ) -> Result<T, BackendError> {
         let interface = self.interface(id);
+        let isolated = self.places.isolated();
         self.places
-            .inside(interface.place, || work(&interface.name))
+            .inside(interface.place, || work(isolated, &interface.name))
     }
 
     /// Changes an interface, and waits until every interface shows it.
