@@ -22,37 +22,5 @@ pub use cidr::Cidr;
 pub use network::{Network, NetworkError, VethEnd};
 pub use probe::{probe, unavailable};
 
-use super::{Backend, BackendError, Capabilities, World, builtin::BuiltinWorld};
-use crate::{scenario::Case, sys::Isolated};
-
 /// The backend's name.
 pub const NAME: &str = "netns";
-
-/// The backend `netns`, in a process that is isolated.
-#[derive(Debug)]
-pub struct Netns {
-    isolated: Isolated,
-}
-
-impl Netns {
-    /// The backend of this process.
-    #[must_use]
-    pub const fn new(isolated: Isolated) -> Self {
-        Self { isolated }
-    }
-}
-
-impl Backend for Netns {
-    fn name(&self) -> &'static str {
-        NAME
-    }
-
-    fn probe(&self) -> Result<Capabilities, BackendError> {
-        probe(&self.isolated)
-    }
-
-    fn open(&self, case: &Case) -> Result<Box<dyn World>, BackendError> {
-        let carrier = NetnsCarrier::open(&self.isolated, case)?;
-        Ok(Box::new(BuiltinWorld::new(case, carrier)?))
-    }
-}
