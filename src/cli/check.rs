@@ -98,7 +98,10 @@ fn dry_run(case: &Case) -> Result<Vec<Report>, BackendError> {
         world.settle(crate::backend::Deadline(None))?;
         let expected = object.id.as_ref().and_then(|id| {
             let errors = &case.expect.errors;
-            errors.iter().find(|(expected, _)| expected == id).map(|(_, error)| error)
+            errors
+                .iter()
+                .find(|(expected, _)| expected == id)
+                .map(|(_, error)| error)
         });
         let free = case.known_bug.is_some() || (case.steps.is_empty() && expected.is_none());
         if let Some(answer) = answer
@@ -118,9 +121,10 @@ fn judge(
 ) -> Option<Report> {
     let refusal = match &answer.outcome {
         Outcome::Refused(error) => Some(error.clone()),
-        Outcome::Aborts(abort) => {
-            Some(CommandError { class: "CRASH".to_owned(), desc: abort.assertion.clone() })
-        }
+        Outcome::Aborts(abort) => Some(CommandError {
+            class: "CRASH".to_owned(),
+            desc: abort.assertion.clone(),
+        }),
         Outcome::Done(_) | Outcome::Unanswered => None,
     };
     let profile = &case.profile;
@@ -128,23 +132,38 @@ fn judge(
         (None, None) => None,
         (None, Some(error)) => Some(
             Report::error(Code("TW-R001"), error.desc)
-                .at(&case.source, object.span, format!("{profile} refuses this object"))
+                .at(
+                    &case.source,
+                    object.span,
+                    format!("{profile} refuses this object"),
+                )
                 .with_help("where this is meant, say so: expect: {error: {ID: text}}"),
         ),
         // A later step may be what is refused.
         (Some(_), None) if !case.steps.is_empty() => None,
         (Some(expected), None) => Some(
             Report::error(Code("TW-R002"), "the object is not refused")
-                .at(&case.source, expected.span, format!("{profile} was to say this"))
+                .at(
+                    &case.source,
+                    expected.span,
+                    format!("{profile} was to say this"),
+                )
                 .at(&case.source, object.span, "and creates the object"),
         ),
         (Some(expected), Some(error)) => {
             let fits = expected.desc == error.desc
-                && expected.class.as_ref().is_none_or(|class| *class == error.class);
+                && expected
+                    .class
+                    .as_ref()
+                    .is_none_or(|class| *class == error.class);
             (!fits).then(|| {
                 Report::error(Code("TW-R002"), "the object is refused with another text")
                     .at(&case.source, expected.span, "expected")
-                    .at(&case.source, object.span, format!("{profile} says: {error}"))
+                    .at(
+                        &case.source,
+                        object.span,
+                        format!("{profile} says: {error}"),
+                    )
             })
         }
     }

@@ -96,10 +96,14 @@ impl Diagnose for CliError {
         let (code, help) = match self {
             Self::Isolation(error) => ("TW-E001", Some(error.remedy())),
             Self::Unavailable { remedy, .. } => ("TW-E001", remedy.as_deref()),
-            Self::System { .. } => ("TW-E002", Some("look at the limits of the process: ulimit -a")),
-            Self::AcceptInCi => {
-                ("TW-E003", Some("accept where you review, or unset CI for this command"))
-            }
+            Self::System { .. } => (
+                "TW-E002",
+                Some("look at the limits of the process: ulimit -a"),
+            ),
+            Self::AcceptInCi => (
+                "TW-E003",
+                Some("accept where you review, or unset CI for this command"),
+            ),
             Self::AgreeWithItself => ("TW-E005", Some("name two: --agree sim,netns")),
             Self::NoSuchCode(_) => ("TW-E004", Some("copy the code from a diagnostic: TW-S001")),
         };

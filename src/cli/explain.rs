@@ -17,9 +17,18 @@ const WIDTH: usize = 80;
 
 pub(super) fn run(args: &ExplainArgs) -> Result<Exit, Stop> {
     let code = args.code.to_uppercase();
-    let tables = [scenario::EXPLANATIONS, runner::EXPLANATIONS, super::EXPLANATIONS];
+    let tables = [
+        scenario::EXPLANATIONS,
+        runner::EXPLANATIONS,
+        super::EXPLANATIONS,
+    ];
     let text = match Explanation::find(&tables, &code) {
-        Some(row) => Some(format!("{}: {}\n\n{}", row.code, row.title, wrapped(row.text))),
+        Some(row) => Some(format!(
+            "{}: {}\n\n{}",
+            row.code,
+            row.title,
+            wrapped(row.text)
+        )),
         None => snapshot::EXPLANATIONS
             .iter()
             .find(|(known, _)| *known == code)
@@ -27,7 +36,9 @@ pub(super) fn run(args: &ExplainArgs) -> Result<Exit, Stop> {
     };
     match text {
         Some(text) => output::print(&text).map(|()| Exit::Success),
-        None => Err(Stop::invalid(vec![CliError::NoSuchCode(args.code.clone()).report()])),
+        None => Err(Stop::invalid(vec![
+            CliError::NoSuchCode(args.code.clone()).report(),
+        ])),
     }
 }
 
@@ -60,11 +71,15 @@ mod tests {
 
     #[test]
     fn no_code_is_explained_twice() {
-        let mut codes: Vec<&str> = [scenario::EXPLANATIONS, runner::EXPLANATIONS, super::super::EXPLANATIONS]
-            .iter()
-            .flat_map(|table| table.iter().map(|row| row.code.0))
-            .chain(snapshot::EXPLANATIONS.iter().map(|(code, _)| *code))
-            .collect();
+        let mut codes: Vec<&str> = [
+            scenario::EXPLANATIONS,
+            runner::EXPLANATIONS,
+            super::super::EXPLANATIONS,
+        ]
+        .iter()
+        .flat_map(|table| table.iter().map(|row| row.code.0))
+        .chain(snapshot::EXPLANATIONS.iter().map(|(code, _)| *code))
+        .collect();
         let count = codes.len();
         codes.sort_unstable();
         codes.dedup();

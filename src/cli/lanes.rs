@@ -30,10 +30,16 @@ pub(super) fn open(names: &[BackendName]) -> Result<Vec<Lane>, Stop> {
         match backend(*name) {
             Ok(backend) => match backend.probe() {
                 Ok(capabilities) => {
-                    lanes.push(Lane { backend, capabilities: Ok(capabilities) });
+                    lanes.push(Lane {
+                        backend,
+                        capabilities: Ok(capabilities),
+                    });
                 }
                 Err(error) => {
-                    lanes.push(Lane { backend, capabilities: Err(error.to_string()) });
+                    lanes.push(Lane {
+                        backend,
+                        capabilities: Err(error.to_string()),
+                    });
                     errors.push(unavailable(error));
                 }
             },
@@ -43,7 +49,10 @@ pub(super) fn open(names: &[BackendName]) -> Result<Vec<Lane>, Stop> {
     if errors.is_empty() || (lanes.len() == names.len() && errors.len() < names.len()) {
         return Ok(lanes);
     }
-    Err(Stop { exit: Exit::Unavailable, reports: errors.iter().map(CliError::report).collect() })
+    Err(Stop {
+        exit: Exit::Unavailable,
+        reports: errors.iter().map(CliError::report).collect(),
+    })
 }
 
 fn backend(name: BackendName) -> Result<Arc<dyn Backend>, CliError> {

@@ -53,7 +53,10 @@ struct Stop {
 
 impl Stop {
     fn invalid(reports: Vec<Report>) -> Self {
-        Self { exit: Exit::Invalid, reports }
+        Self {
+            exit: Exit::Invalid,
+            reports,
+        }
     }
 }
 
@@ -66,7 +69,11 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         Err(error) => {
             // Where standard error is closed nobody can be told.
             drop(error.print());
-            return if error.use_stderr() { Exit::Invalid } else { Exit::Success };
+            return if error.use_stderr() {
+                Exit::Invalid
+            } else {
+                Exit::Success
+            };
         }
     };
     output::color(cli.color);

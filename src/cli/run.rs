@@ -81,7 +81,11 @@ pub(super) fn run(args: &RunArgs) -> Result<Exit, Stop> {
         return list::list(&cases, args.format);
     }
     // No thread may run before: see `sys::isolate`.
-    let lanes = match lanes::open(if cases.is_empty() { &[] } else { args.backends() }) {
+    let lanes = match lanes::open(if cases.is_empty() {
+        &[]
+    } else {
+        args.backends()
+    }) {
         Err(stop) if args.format == Format::Json => return diagnosed(&stop),
         lanes => lanes?,
     };
@@ -118,7 +122,11 @@ impl RunArgs {
     }
 
     fn backends(&self) -> &[BackendName] {
-        if self.agree.is_empty() { std::slice::from_ref(&self.backend) } else { &self.agree }
+        if self.agree.is_empty() {
+            std::slice::from_ref(&self.backend)
+        } else {
+            &self.agree
+        }
     }
 
     fn jobs(&self) -> NonZeroUsize {
@@ -129,7 +137,11 @@ impl RunArgs {
 
     fn reporter(&self) -> Box<dyn Reporter> {
         let out = output::stdout();
-        let events = if self.events { Events::OfAll } else { Events::OfFailures };
+        let events = if self.events {
+            Events::OfAll
+        } else {
+            Events::OfFailures
+        };
         match self.format {
             Format::Human => Box::new(Progress::new(Human::new(out))),
             Format::Json => Box::new(Json::new(out, events)),

@@ -27,7 +27,11 @@ impl SuiteArgs {
     /// Which of the scenarios' cases are meant.
     pub(super) fn selection(&self) -> Selection {
         Selection {
-            names: self.names.iter().map(|name| Pattern::from(name.as_str())).collect(),
+            names: self
+                .names
+                .iter()
+                .map(|name| Pattern::from(name.as_str()))
+                .collect(),
             tags: self.tags.clone(),
             partition: self.partition,
         }
@@ -35,9 +39,8 @@ impl SuiteArgs {
 
     /// Reads every scenario; what is wrong with any of them is reported together, and nothing runs.
     pub(super) fn load(&self) -> Result<Vec<Scenario>, Stop> {
-        let found = runner::find(&self.paths()).map_err(|errors| {
-            Stop::invalid(errors.iter().map(RunnerError::report).collect())
-        })?;
+        let found = runner::find(&self.paths())
+            .map_err(|errors| Stop::invalid(errors.iter().map(RunnerError::report).collect()))?;
         let (mut scenarios, mut reports) = (Vec::new(), Vec::new());
         for file in found {
             match scenario::load(&file.path, &file.root, &Disk) {
@@ -45,7 +48,11 @@ impl SuiteArgs {
                 Err(faults) => reports.extend(faults),
             }
         }
-        if reports.is_empty() { Ok(scenarios) } else { Err(Stop::invalid(reports)) }
+        if reports.is_empty() {
+            Ok(scenarios)
+        } else {
+            Err(Stop::invalid(reports))
+        }
     }
 
     fn paths(&self) -> Vec<PathBuf> {
@@ -53,6 +60,10 @@ impl SuiteArgs {
             return self.paths.clone();
         }
         let suite = Path::new("scenarios");
-        vec![if suite.is_dir() { suite.to_owned() } else { PathBuf::from(".") }]
+        vec![if suite.is_dir() {
+            suite.to_owned()
+        } else {
+            PathBuf::from(".")
+        }]
     }
 }

@@ -72,7 +72,11 @@ pub fn sections(scenario: &Scenario) -> Vec<String> {
     if scenario.probes {
         return vec![snapshot::PROBES.to_owned()];
     }
-    scenario.cases.iter().map(|case| snapshot::section_name(&case.id).to_owned()).collect()
+    scenario
+        .cases
+        .iter()
+        .map(|case| snapshot::section_name(&case.id).to_owned())
+        .collect()
 }
 
 /// The cases of the scenarios that are selected, in order, under another profile where one is given.

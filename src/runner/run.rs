@@ -313,3 +313,147 @@ fn task(plan: &Plan, execution: &Execution) -> Task<Vec<Attempt>> {
         run: Box::new(move |deadline| lane.attempt(&cases, probes, deadline)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{num::NonZeroUsize, sync::Mutex};
+
+    use super::*;
+    use crate::{
+        backend::{Backend, BackendError, Capabilities, Missing, World},
+        diag::{Code, Report},
+        runner::{Lane, Status, fixture},
+        scenario::Case,
+        snapshot::Mode,
+    };
+
+    /// Opens no world; how it fails is said by the case's name.
+    struct Fake {
+        /// What a case that hangs waits for.
+        held: Mutex<io::PipeReader>,
+    }
+
+    impl Backend for Fake {
+        fn name(&self) -> &'static str {
+            "fake"
+        }
+
+        fn probe(&self) -> Result<Capabilities, BackendError> {
+            Ok(Capabilities { has: vec!["tap"] })
+        }
+
+        fn open(&self, case: &Case) -> Result<Box<dyn World>, BackendError> {
+            match case.id.as_str() {
+                "panics" => panic!("an invariant broke"),
+                "hangs" => {
+                    io::Read::read(&mut *self.held.lock().unwrap(), &mut [0]).unwrap();
+                    Err(BackendError::Missing(Missing("nothing".to_owned())))
+                }
+                "invalid" => Err(BackendError::Case(Box::new(Report::error(
+                    Code("TW-N999"),
+                    "twice",
+                )))),
+                "refused" => Err(BackendError::System {
+                    what: "making tap0".to_owned(),
+                    source: io::Error::other("no"),
+                }),
+                _ => Err(BackendError::Missing(Missing("no TAPs".to_owned()))),
+            }
+        }
+    }
+
+    /// What is told of these cases, one after the other, and what the run came to. The case that
+    /// hangs does so until the run is over.
+    fn told(cases: &[&str], change: impl FnOnce(&mut Plan)) -> (Vec<String>, Totals) {
+        told_until(cases, change, None::<&io::PipeReader>)
+    }
+
+    fn told_until(
+        cases: &[&str],
+        change: impl FnOnce(&mut Plan),
+        interrupt: Option<&(impl AsFd + Send + Sync)>,
+    ) -> (Vec<String>, Totals) {
+        let (held, _release) = io::pipe().unwrap();
+        let out = tempfile::tempdir().unwrap();
+        let mut plan = Plan {
+            cases: cases.iter().map(|id| fixture::planned(id)).collect(),
+            lanes: vec![Lane::probe(Arc::new(Fake {
+                held: Mutex::new(held),
+            }))],
+            mode: Mode::Check,
+            repeat: NonZeroUsize::MIN,
+            jobs: NonZeroUsize::MIN,
+            timeout: Duration::from_secs(600),
+            fail_fast: false,
+            out: out.path().to_owned(),
+        };
+        change(&mut plan);
+        let mut lines = Vec::new();
+        let totals = run(&plan, interrupt, &mut |event| match event {
+            RunEvent::CaseFinished(result) => lines.push(format!("{} {}", result.case, {
+                match &result.status {
+                    Status::Failed { problems } => problems[0].to_string(),
+                    Status::Internal { text } => format!("internal: {text}"),
+                    Status::Invalid(report) => format!("invalid: {}", report.message),
+                    Status::Skipped { reason } => format!("skipped: {reason}"),
+                    other => format!("{other:?}"),
+                }
+            })),
+            RunEvent::Interrupted { running } => lines.push(format!("interrupted {running}")),
+            _ => {}
+        })
+        .unwrap();
+        (lines, totals)
+    }
+
+    #[test]
+    fn whatever_a_case_does_the_next_one_runs() {
+        let (lines, totals) = told(&["panics", "invalid", "refused", "missing"], |_| {});
+        assert_eq!(
+            lines,
+            [
+                "panics internal: an invariant broke",
+                "invalid invalid: twice",
+                "refused making tap0: no",
+                "missing skipped: no TAPs",
+            ]
+        );
+        let counted = (
+            totals.internal,
+            totals.invalid,
+            totals.failed,
+            totals.skipped,
+        );
+        assert_eq!((counted, totals.exit().code()), ((1, 1, 1, 1), 70));
+    }
+
+    #[test]
+    fn nothing_begins_after_a_failure_when_that_is_wished() {
+        let (lines, totals) = told(&["refused", "missing"], |plan| plan.fail_fast = true);
+        assert_eq!(lines, ["refused making tap0: no"]);
+        assert_eq!((totals.selected, totals.run()), (2, 1));
+    }
+
+    #[test]
+    fn what_a_case_requires_and_the_backend_has_not_is_said() {
+        let (lines, totals) = told(&["missing"], |plan| {
+            let mut case = (*plan.cases[0].case).clone();
+            case.requires.insert("vhost".to_owned());
+            plan.cases[0].case = Arc::new(case);
+        });
+        assert_eq!(
+            lines,
+            ["missing skipped: requires vhost, which fake has not here"]
+        );
+        assert_eq!(totals.exit().code(), 3);
+    }
+
+    #[test]
+    fn a_case_that_hangs_is_given_up_after_an_interrupt() {
+        let (interrupt, writer) = io::pipe().unwrap();
+        io::Write::write_all(&mut &writer, b"!").unwrap();
+        let (lines, totals) = told_until(&["hangs", "missing"], |_| {}, Some(&interrupt));
+        assert_eq!(lines, ["interrupted 1", "hangs Interrupted"]);
+        assert_eq!(totals.exit().code(), 130);
+    }
+}

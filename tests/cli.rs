@@ -1,0 +1,320 @@
+//! Drives the real binary in temporary directories: exit codes, what is printed, what is written.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::Path,
+    process::{Command, Output},
+};
+
+use rstest::rstest;
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// A scenario in which nothing happens; its snapshot has no frame.
+const PASSES: &str = "description: Nothing happens.\ntags: [quick]\nsteps:\n  - note: nothing\n";
+/// A scenario that expects what can't come.
+const FAILS: &str = "description: Something is expected.\nchardevs:\n  out0: {}\nsteps:\n  \
+                     - note: nothing\n  - expect: { out0: 1 }\n";
+/// A scenario that `sim` can't run: the host answers.
+const NEEDS_HOST: &str = "description: The host answers.\nnetdevs:\n  hn0: { type: tap, address: \
+                          [10.0.0.1/24] }\nsteps:\n  - note: nothing\n";
+/// A scenario of many cases.
+const MANY: &str = "description: Many.\nmatrix:\n  n: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]\n\
+                    steps:\n  - note: number ${n}\n";
+/// A scenario with two faults.
+const INVALID: &str = "description: Two faults.\nnetdevz: {}\nsteps:\n  - sent: hn0.guest\n";
+/// A scenario whose expectation fails, as it is known to.
+const KNOWN_BUG: &str = "description: A known bug.\nprofile: qemu-10.2\nchardevs:\n  out0: {}\n\
+                         steps:\n  - note: nothing\n  - expect: { out0: 1 }\nknown_bug:\n  \
+                         id: bug-1\n  profiles: [qemu-10.2]\n  reason: It is lost.\n";
+
+struct Project(TempDir);
+
+impl Project {
+    fn new(files: &[(&str, &str)]) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            let path = directory.path().join("scenarios").join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+        Self(directory)
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tapwright"));
+        command
+            .current_dir(self.path())
+            .args(arguments)
+            .env_remove("CI")
+            .env("NO_COLOR", "1");
+        command
+    }
+
+    fn tapwright(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().unwrap()
+    }
+
+    fn exit(&self, arguments: &[&str]) -> i32 {
+        self.tapwright(arguments).status.code().unwrap()
+    }
+
+    fn stdout(&self, arguments: &[&str]) -> String {
+        String::from_utf8(self.tapwright(arguments).stdout).unwrap()
+    }
+
+    fn lines(&self, arguments: &[&str]) -> Vec<Value> {
+        let text = self.stdout(arguments);
+        text.lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
+    }
+
+    /// Every file below the suite but the scenarios themselves.
+    fn written(&self) -> BTreeSet<String> {
+        fs::read_dir(self.path().join("scenarios"))
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .filter(|name| !name.ends_with(".yaml"))
+            .collect()
+    }
+}
+
+fn sim<'a>(more: &[&'a str]) -> Vec<&'a str> {
+    [&["run", "--backend", "sim"], more].concat()
+}
+
+#[test]
+fn a_new_case_is_pending_then_accepted_then_passes() {
+    let project = Project::new(&[("a.yaml", PASSES)]);
+    assert_eq!(project.exit(&sim(&[])), 5);
+    assert_eq!(project.written(), BTreeSet::from(["a.snap.new".to_owned()]));
+    assert_eq!(project.exit(&sim(&["--accept"])), 0);
+    assert_eq!(project.written(), BTreeSet::from(["a.snap".to_owned()]));
+    assert_eq!(project.exit(&sim(&[])), 0);
+    assert_eq!(project.written(), BTreeSet::from(["a.snap".to_owned()]));
+}
+
+#[rstest]
+#[case(&[("a.yaml", FAILS)], &[], 1)]
+#[case(&[("a.yaml", FAILS), ("b.yaml", PASSES)], &[], 1)]
+#[case(&[("a.yaml", PASSES)], &["--ci"], 1)]
+#[case(&[("a.yaml", INVALID), ("b.yaml", FAILS)], &[], 2)]
+#[case(&[("a.yaml", PASSES)], &["nowhere"], 2)]
+#[case(&[("a.yaml", PASSES)], &["--no-such-option"], 2)]
+#[case(&[("a.yaml", PASSES)], &["--partition", "hash:3/2"], 2)]
+#[case(&[("a.yaml", PASSES)], &["--profile", "qemu-1.0"], 2)]
+#[case(&[("a.yaml", PASSES)], &["--ci", "--accept"], 2)]
+#[case(&[("a.yaml", NEEDS_HOST)], &[], 3)]
+#[case(&[("a.yaml", NEEDS_HOST), ("b.yaml", PASSES)], &[], 5)]
+#[case(&[("a.yaml", PASSES)], &["-k", "other"], 4)]
+#[case(&[("a.yaml", PASSES)], &["--tag", "!quick"], 4)]
+#[case(&[("notes.txt", "")], &[], 4)]
+#[case(&[("a.yaml", PASSES)], &["--list"], 0)]
+#[case(&[("a.yaml", PASSES)], &["--tag", "quick", "--accept"], 0)]
+fn a_run_exits_with_the_code_that_says_how_it_went(
+    #[case] files: &[(&str, &str)],
+    #[case] arguments: &[&str],
+    #[case] code: i32,
+) {
+    assert_eq!(Project::new(files).exit(&sim(arguments)), code);
+}
+
+#[rstest]
+#[case(&["--agree", "sim"])]
+#[case(&["--agree", "sim,sim"])]
+fn a_backend_is_not_compared_with_itself(#[case] arguments: &[&str]) {
+    let project = Project::new(&[("a.yaml", PASSES)]);
+    assert_eq!(project.exit(&[&["run"], arguments].concat()), 2);
+}
+
+#[test]
+fn ci_never_writes_a_snapshot() {
+    let project = Project::new(&[("a.yaml", PASSES), ("b.yaml", FAILS)]);
+    let run = |arguments: &[&str]| {
+        let output = project
+            .command(arguments)
+            .env("CI", "true")
+            .output()
+            .unwrap();
+        output.status.code()
+    };
+    assert_eq!(run(&sim(&[])), Some(1));
+    assert_eq!(run(&sim(&["--accept"])), Some(2));
+    assert_eq!(project.written(), BTreeSet::new());
+}
+
+#[test]
+fn what_fails_its_own_expectations_is_never_proposed() {
+    let project = Project::new(&[("a.yaml", FAILS)]);
+    assert_eq!(project.exit(&sim(&["--accept"])), 1);
+    assert_eq!(project.written(), BTreeSet::new());
+}
+
+#[test]
+fn a_changed_record_fails_and_is_proposed() {
+    let project = Project::new(&[("a.yaml", PASSES)]);
+    project.exit(&sim(&["--accept"]));
+    let scenario = project.path().join("scenarios/a.yaml");
+    fs::write(scenario, PASSES.replace("note: nothing", "note: something")).unwrap();
+    assert_eq!(project.exit(&sim(&["--ci"])), 1);
+    assert_eq!(project.written(), BTreeSet::from(["a.snap".to_owned()]));
+    assert_eq!(project.exit(&sim(&[])), 1);
+    assert_eq!(
+        project.written(),
+        BTreeSet::from(["a.snap".to_owned(), "a.snap.new".to_owned()])
+    );
+}
+
+#[test]
+fn a_known_bug_passes_until_it_is_gone() {
+    let project = Project::new(&[("a.yaml", KNOWN_BUG)]);
+    assert_eq!(project.exit(&sim(&["--accept"])), 0);
+    let output = project.stdout(&sim(&[]));
+    assert!(
+        output.contains("KNOWN BUG") && output.contains("1 passed (1 known bug)"),
+        "{output}"
+    );
+    let mended = KNOWN_BUG.replace("out0: 1", "out0: 0");
+    fs::write(project.path().join("scenarios/a.yaml"), mended).unwrap();
+    let output = project.stdout(&sim(&[]));
+    assert!(output.contains("the known bug 'bug-1' is gone"), "{output}");
+}
+
+#[test]
+fn another_profile_leaves_the_snapshot_aside() {
+    let project = Project::new(&[("a.yaml", PASSES)]);
+    assert_eq!(project.exit(&sim(&["--profile", "qemu-7.2"])), 0);
+    assert_eq!(project.written(), BTreeSet::new());
+}
+
+#[test]
+fn repeats_are_one_case() {
+    let project = Project::new(&[("a.yaml", PASSES)]);
+    let lines = project.lines(&sim(&["--accept", "--repeat", "20", "--format", "json"]));
+    let finished: Vec<&Value> = lines
+        .iter()
+        .filter(|line| line["type"] == "case-finished")
+        .collect();
+    assert_eq!(finished.len(), 1);
+    assert_eq!(finished[0]["runs"]["passed"], 20);
+}
+
+#[test]
+fn shards_cover_every_case_exactly_once() {
+    let project = Project::new(&[("many.yaml", MANY), ("a.yaml", PASSES)]);
+    let all: Vec<String> = project
+        .stdout(&["list"])
+        .lines()
+        .map(str::to_owned)
+        .collect();
+    assert_eq!(all.len(), 13);
+    let mut shards: Vec<String> = ["hash:1/3", "hash:2/3", "hash:3/3"]
+        .iter()
+        .flat_map(|shard| {
+            let text = project.stdout(&["list", "--partition", shard]);
+            text.lines().map(str::to_owned).collect::<Vec<_>>()
+        })
+        .collect();
+    shards.sort();
+    let mut sorted = all;
+    sorted.sort();
+    assert_eq!(shards, sorted);
+}
+
+#[test]
+fn every_execution_leaves_its_capture() {
+    let project = Project::new(&[("many.yaml", MANY), ("deep/a.yaml", PASSES)]);
+    project.exit(&sim(&["--out", "captures"]));
+    let captures = project.path().join("captures");
+    // The section header block of pcapng begins every file (draft-ietf-opsawg-pcapng, 4.1).
+    let begin = fs::read(captures.join("deep/a/case.pcapng")).unwrap()[..4].to_vec();
+    assert_eq!(begin, [0x0a, 0x0d, 0x0d, 0x0a]);
+    assert_eq!(fs::read_dir(captures.join("many")).unwrap().count(), 12);
+}
+
+#[test]
+fn json_lines_tell_the_run() {
+    let project = Project::new(&[
+        ("a.yaml", FAILS),
+        ("b.yaml", NEEDS_HOST),
+        ("c.yaml", PASSES),
+    ]);
+    let lines = project.lines(&sim(&["--jobs", "1", "--format", "json"]));
+    let told: Vec<String> = lines
+        .iter()
+        .map(|line| {
+            let word = |key: &str| line[key].as_str().unwrap_or("-").to_owned();
+            format!("{} {} {}", word("type"), word("case"), word("status"))
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            "run-started - -",
+            "case-started a -",
+            "case-finished a failed",
+            "case-started b -",
+            "case-finished b skipped",
+            "case-started c -",
+            "case-finished c pending",
+            "run-finished - -",
+        ]
+    );
+    assert_eq!(lines[0]["format"], 1);
+    assert_eq!(lines[2]["problems"][0]["line"], 6);
+    assert_eq!(
+        lines[2]["problems"][0]["message"],
+        "out0: expected 1 frame(s), got 0"
+    );
+    assert_eq!(lines[7]["exit_code"], 1);
+}
+
+#[test]
+fn faults_are_told_together_and_where_they_stand() {
+    let project = Project::new(&[("a.yaml", INVALID), ("b.yaml", INVALID)]);
+    let output = project.tapwright(&["check"]);
+    assert_eq!(output.status.code(), Some(2));
+    let text = String::from_utf8(output.stderr).unwrap();
+    for place in ["a.yaml:2:1", "a.yaml:4:5", "b.yaml:2:1", "b.yaml:4:5"] {
+        assert!(text.contains(place), "{place}\n{text}");
+    }
+    let lines = project.lines(&["check", "--format", "json"]);
+    assert!(
+        lines.iter().all(|line| line["type"] == "diagnostic"),
+        "{lines:?}"
+    );
+    assert_eq!(lines[0]["labels"][0]["start"]["line"], 2);
+}
+
+#[test]
+fn a_code_that_is_printed_is_explained() {
+    let project = Project::new(&[]);
+    let output = project.tapwright(&["check", "nowhere"]);
+    let text = String::from_utf8(output.stderr).unwrap();
+    let code = text
+        .split_whitespace()
+        .find(|word| word.starts_with("TW-"))
+        .unwrap();
+    let explained = project.tapwright(&["explain", code]);
+    assert_eq!(explained.status.code(), Some(0));
+    assert!(
+        String::from_utf8(explained.stdout)
+            .unwrap()
+            .starts_with(code)
+    );
+    assert_eq!(project.exit(&["explain", "TW-Z999"]), 2);
+}
+
+#[test]
+fn a_case_is_named_alike_from_everywhere() {
+    let project = Project::new(&[("deep/a.yaml", PASSES)]);
+    for path in ["scenarios", "scenarios/deep", "scenarios/deep/a.yaml", "."] {
+        assert_eq!(project.stdout(&["list", path]), "deep/a\n", "{path}");
+    }
+}
