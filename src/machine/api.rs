@@ -91,9 +91,9 @@ pub enum CharBackend {
     },
     /// `null`: what is written is gone.
     Null,
-    /// `file`: what is written is kept.
+    /// `file`: what is written comes out as [`Output::ChardevBytes`] and is never refused.
     File,
-    /// `ringbuf`, with its size in bytes.
+    /// `ringbuf`, with its size in bytes; only `ringbuf-read` gets at what is written.
     Ringbuf {
         /// A power of two.
         size: usize,
@@ -109,14 +109,15 @@ pub enum CharBackend {
 /// A far end's state as the machine sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ChardevState {
-    /// A client connected.
+    /// A client connected. While another is connected it waits until that one has gone.
     Opened,
     /// The far end closed: both directions are shut. Bytes given before are read first, except
     /// where the quirk `hangup-loses-tail` says otherwise.
     Closed,
     /// The far end shut its sending direction.
     HalfClosed,
-    /// The far end no longer reads: what is written from now on fills the socket's buffer.
+    /// The far end no longer reads: what is written from now on fills the socket's buffer, which
+    /// takes [`SOCKET_BUFFER`](super::SOCKET_BUFFER) bytes.
     Stalled,
     /// The far end reads again.
     Resumed,

@@ -20,9 +20,6 @@ pub const SOCKET_BUFFER: usize = 212_992;
 /// `MAX_MUX` (QEMU 10.2.2 `include/chardev/char.h`).
 const MUX_USERS: usize = 4;
 
-/// What a multiplexer takes for itself: Ctrl-A.
-const ESCAPE: u8 = 1;
-
 /// A chardev.
 #[derive(Debug)]
 pub(super) struct Chardev {
@@ -35,9 +32,9 @@ pub(super) struct Chardev {
     mux_slots: usize,
     /// The frontend that reads it.
     pub(super) reader: Option<ObjectKey>,
-    inbox: VecDeque<(Bytes, Option<Tag>)>,
+    pub(super) inbox: VecDeque<(Bytes, Option<Tag>)>,
     /// A multiplexer has read Ctrl-A.
-    escaped: bool,
+    pub(super) escaped: bool,
     /// The far end closed its sending direction, behind what `inbox` holds.
     ended: bool,
     /// The far end closed both directions.
@@ -192,41 +189,6 @@ impl Core {
         }
         if !data.is_empty() {
             chardev.inbox.push_back((data, tag));
-        }
-    }
-
-    /// A multiplexer takes Ctrl-A and the next byte out of its input: Ctrl-A twice is a Ctrl-A, `x`
-    /// ends QEMU, and what else there is says nothing to a filter (QEMU 10.2.2
-    /// chardev/char-mux.c, mux_proc_byte).
-    fn mux_input(&mut self, id: ChardevId, mut data: Bytes, tag: Option<Tag>) {
-        let Some(key) = self.chardev_of(id.as_str()) else {
-            return;
-        };
-        while !data.is_empty() {
-            let Some(chardev) = self.chardevs.get_mut(&key) else {
-                return;
-            };
-            if std::mem::take(&mut chardev.escaped) {
-                let byte = data.split_to(1);
-                match byte[0] {
-                    ESCAPE => chardev.inbox.push_back((byte, tag)),
-                    b'x' => {
-                        // What came before is with the filter already.
-                        while self.chardev_turn(key) {}
-                        self.bytes_out(id, Bytes::from_static(b"QEMU: Terminated\n\r"), None);
-                        return self.crash("QEMU: Terminated");
-                    }
-                    _ => {}
-                }
-                continue;
-            }
-            let plain = data.iter().position(|byte| *byte == ESCAPE);
-            let piece = data.split_to(plain.unwrap_or(data.len()));
-            if !piece.is_empty() {
-                chardev.inbox.push_back((piece, tag));
-            }
-            chardev.escaped = !data.is_empty();
-            data = data.slice(usize::from(chardev.escaped)..);
         }
     }
 

@@ -16,6 +16,7 @@ mod filter;
 pub mod framing;
 mod hub;
 mod mirror;
+mod mux;
 mod netqueue;
 mod property;
 mod redirector;

@@ -5,6 +5,7 @@ mod cli;
 mod datapath;
 mod error;
 mod hex;
+mod observation;
 mod record;
 mod setup;
 mod tap;

@@ -6,7 +6,6 @@ use std::{
 };
 
 use bytes::Bytes;
-use serde_json::Value;
 use tapwright::{
     base::ChardevId,
     machine::{
@@ -18,8 +17,9 @@ use tapwright::{
 
 use super::{
     Verdict, cli,
-    error::{compare_return, mask_crash, not_built, show, verdict},
+    error::{not_built, show, verdict},
     hex,
+    observation::{Seen, add_errors, compare},
     record::{DatapathRecord, RecordError, StepRecord, profile},
     setup::{Bench, hubport, monitor, netdev, parse_chardev},
 };
@@ -29,15 +29,6 @@ const NO_PEER: &str = "A<->n0(socket), no peer";
 
 /// More inputs than any record causes: chardevs joined in a ring never come to rest.
 const MOST_INPUTS: usize = 100_000;
-
-/// What a step brought to light.
-#[derive(Debug, Default)]
-struct Seen {
-    out: BTreeMap<String, Vec<Bytes>>,
-    eof: BTreeSet<String>,
-    stderr: Vec<String>,
-    crash: Option<String>,
-}
 
 /// The machine and what surrounds it: endpoints, joined chardevs, files.
 struct World {
@@ -88,7 +79,7 @@ pub(super) fn replay(record: &DatapathRecord) -> Result<Verdict, RecordError> {
             seen.eof.remove(&step.ep);
         }
         alive &= seen.crash.is_none();
-        let found = compare(step, seen, answer, &world)?;
+        let found = compare(step, seen, answer, &world.contents)?;
         let title = format!("step {} {} {}", at + 1, step.op, step.ep);
         differences.extend(found.into_iter().map(|text| format!("{title}: {text}")));
     }
@@ -342,135 +333,4 @@ fn endpoint(netdev: &str) -> Option<&'static str> {
         "n9" => Some("P"),
         _ => None,
     }
-}
-
-/// The refused filters, in order. Each entry of the record names a text somewhere in it.
-fn add_errors(expected: &Value, refused: &[String]) -> Vec<String> {
-    let entries: Vec<String> = match expected {
-        Value::Null => Vec::new(),
-        Value::Array(entries) => entries.iter().map(text_of).collect(),
-        Value::Object(entries) => entries.values().map(text_of).collect(),
-        other => vec![text_of(other)],
-    };
-    let same = entries.len() == refused.len()
-        && entries
-            .iter()
-            .zip(refused)
-            .all(|(entry, refused)| entry.contains(refused.as_str()));
-    if same {
-        return Vec::new();
-    }
-    vec![format!(
-        "filters refused: QEMU {entries:?}, machine {refused:?}"
-    )]
-}
-
-fn text_of(entry: &Value) -> String {
-    match entry {
-        Value::String(text) => text.clone(),
-        Value::Array(items) => items.iter().map(text_of).collect::<Vec<_>>().join(" "),
-        Value::Object(items) => items.values().map(text_of).collect::<Vec<_>>().join(" "),
-        other => other.to_string(),
-    }
-}
-
-fn compare(
-    step: &StepRecord,
-    seen: Seen,
-    answer: Option<Outcome>,
-    world: &World,
-) -> Result<Vec<String>, RecordError> {
-    let mut differences = Vec::new();
-    let endpoints: BTreeSet<&String> = step.out.keys().chain(seen.out.keys()).collect();
-    for endpoint in endpoints {
-        let expected = match step.out.get(endpoint) {
-            Some(text) => hex::decode(text)?,
-            None => Vec::new(),
-        };
-        let got = seen
-            .out
-            .get(endpoint)
-            .map(|parts| parts.concat())
-            .unwrap_or_default();
-        if got != expected {
-            differences.push(format!("{endpoint}: QEMU    {}", hex::show(&expected)));
-            differences.push(format!("{endpoint}: machine {}", hex::show(&got)));
-        }
-    }
-    let expected: BTreeSet<String> = step.eof.iter().cloned().collect();
-    if expected != seen.eof {
-        differences.push(format!(
-            "end of file: QEMU {expected:?}, machine {:?}",
-            seen.eof
-        ));
-    }
-    let printed = seen.stderr.join("\n");
-    let expected = plain_stderr(&step.stderr);
-    if printed != expected {
-        differences.push(format!(
-            "standard error: QEMU {expected:?}, machine {printed:?}"
-        ));
-    }
-    let expected = step
-        .crash
-        .as_ref()
-        .filter(|crash| **crash != Value::Bool(false))
-        .map(text_of);
-    // A record may say only that QEMU died.
-    let unsaid = expected.as_deref() == Some("true");
-    let same = match (&expected, &seen.crash) {
-        (Some(expected), Some(crash)) => unsaid || mask_crash(expected) == mask_crash(crash),
-        (expected, crash) => expected.is_none() && crash.is_none(),
-    };
-    if !same {
-        differences.push(format!(
-            "crash: QEMU {expected:?}, machine {:?}",
-            seen.crash
-        ));
-    }
-    if let Some(content) = &step.content {
-        let got = world.contents.get(&step.ep).cloned().unwrap_or_default();
-        if got != hex::decode(content)? {
-            differences.push(format!("file: QEMU {content}, machine {}", hex::show(&got)));
-        }
-    }
-    differences.extend(
-        answer
-            .map(|answer| compare_answer(step, &answer))
-            .unwrap_or_default(),
-    );
-    Ok(differences)
-}
-
-/// A refusal stands under `error` or where the return would; its text is somewhere in there.
-fn compare_answer(step: &StepRecord, answer: &Outcome) -> Vec<String> {
-    let agrees = match (answer, &step.returned, &step.error) {
-        (Outcome::Done(value), Some(expected), None) => {
-            return compare_return(&step.ep, value, expected);
-        }
-        (Outcome::Done(_), None, None) => true,
-        (Outcome::Refused(error), _, Some(expected))
-        | (Outcome::Refused(error), Some(expected), None) => {
-            text_of(expected).contains(error.desc.as_str())
-        }
-        (Outcome::Aborts(_), _, _) => step.crash.is_some(),
-        _ => false,
-    };
-    if agrees {
-        return Vec::new();
-    }
-    let (returned, error) = (&step.returned, &step.error);
-    vec![format!(
-        "answer: QEMU {returned:?} {error:?}, machine {}",
-        show(answer)
-    )]
-}
-
-/// Standard error without the program's name in front of its lines.
-fn plain_stderr(text: &str) -> String {
-    let lines = text.lines().map(|line| {
-        let line = line.strip_prefix("qemu-system-x86_64: ").unwrap_or(line);
-        line.strip_prefix("qemu: ").unwrap_or(line)
-    });
-    lines.collect::<Vec<_>>().join("\n")
 }

@@ -77,7 +77,7 @@ fn tag_of(output: &Output) -> Option<Tag> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
     fn every_tag_ends_somewhere(
         version in prop::sample::select(QemuVersion::ALL.to_vec()),

@@ -1,0 +1,153 @@
+//! What a step brought to light, compared with what was measured.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+use serde_json::Value;
+use tapwright::record::Outcome;
+
+use super::{
+    error::{compare_return, mask_crash, show},
+    hex,
+    record::{RecordError, StepRecord},
+};
+
+/// What a step brought to light.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    pub(super) out: BTreeMap<String, Vec<Bytes>>,
+    pub(super) eof: BTreeSet<String>,
+    pub(super) stderr: Vec<String>,
+    pub(super) crash: Option<String>,
+}
+
+/// The refused filters, in order. Each entry of the record names a text somewhere in it.
+pub(super) fn add_errors(expected: &Value, refused: &[String]) -> Vec<String> {
+    let entries: Vec<String> = match expected {
+        Value::Null => Vec::new(),
+        Value::Array(entries) => entries.iter().map(text_of).collect(),
+        Value::Object(entries) => entries.values().map(text_of).collect(),
+        other => vec![text_of(other)],
+    };
+    let same = entries.len() == refused.len()
+        && entries
+            .iter()
+            .zip(refused)
+            .all(|(entry, refused)| entry.contains(refused.as_str()));
+    if same {
+        return Vec::new();
+    }
+    vec![format!(
+        "filters refused: QEMU {entries:?}, machine {refused:?}"
+    )]
+}
+
+fn text_of(entry: &Value) -> String {
+    match entry {
+        Value::String(text) => text.clone(),
+        Value::Array(items) => items.iter().map(text_of).collect::<Vec<_>>().join(" "),
+        Value::Object(items) => items.values().map(text_of).collect::<Vec<_>>().join(" "),
+        other => other.to_string(),
+    }
+}
+
+pub(super) fn compare(
+    step: &StepRecord,
+    seen: Seen,
+    answer: Option<Outcome>,
+    contents: &BTreeMap<String, Vec<u8>>,
+) -> Result<Vec<String>, RecordError> {
+    let mut differences = Vec::new();
+    let endpoints: BTreeSet<&String> = step.out.keys().chain(seen.out.keys()).collect();
+    for endpoint in endpoints {
+        let expected = match step.out.get(endpoint) {
+            Some(text) => hex::decode(text)?,
+            None => Vec::new(),
+        };
+        let got = seen
+            .out
+            .get(endpoint)
+            .map(|parts| parts.concat())
+            .unwrap_or_default();
+        if got != expected {
+            differences.push(format!("{endpoint}: QEMU    {}", hex::show(&expected)));
+            differences.push(format!("{endpoint}: machine {}", hex::show(&got)));
+        }
+    }
+    let expected: BTreeSet<String> = step.eof.iter().cloned().collect();
+    if expected != seen.eof {
+        differences.push(format!(
+            "end of file: QEMU {expected:?}, machine {:?}",
+            seen.eof
+        ));
+    }
+    let printed = seen.stderr.join("\n");
+    let expected = plain_stderr(&step.stderr);
+    if printed != expected {
+        differences.push(format!(
+            "standard error: QEMU {expected:?}, machine {printed:?}"
+        ));
+    }
+    let expected = step
+        .crash
+        .as_ref()
+        .filter(|crash| **crash != Value::Bool(false))
+        .map(text_of);
+    // A record may say only that QEMU died.
+    let unsaid = expected.as_deref() == Some("true");
+    let same = match (&expected, &seen.crash) {
+        (Some(expected), Some(crash)) => unsaid || mask_crash(expected) == mask_crash(crash),
+        (expected, crash) => expected.is_none() && crash.is_none(),
+    };
+    if !same {
+        differences.push(format!(
+            "crash: QEMU {expected:?}, machine {:?}",
+            seen.crash
+        ));
+    }
+    if let Some(content) = &step.content {
+        let got = contents.get(&step.ep).cloned().unwrap_or_default();
+        if got != hex::decode(content)? {
+            differences.push(format!("file: QEMU {content}, machine {}", hex::show(&got)));
+        }
+    }
+    differences.extend(
+        answer
+            .map(|answer| compare_answer(step, &answer))
+            .unwrap_or_default(),
+    );
+    Ok(differences)
+}
+
+/// A refusal stands under `error` or where the return would; its text is somewhere in there.
+fn compare_answer(step: &StepRecord, answer: &Outcome) -> Vec<String> {
+    let agrees = match (answer, &step.returned, &step.error) {
+        (Outcome::Done(value), Some(expected), None) => {
+            return compare_return(&step.ep, value, expected);
+        }
+        (Outcome::Done(_), None, None) => true,
+        (Outcome::Refused(error), _, Some(expected))
+        | (Outcome::Refused(error), Some(expected), None) => {
+            text_of(expected).contains(error.desc.as_str())
+        }
+        (Outcome::Aborts(_), _, _) => step.crash.is_some(),
+        _ => false,
+    };
+    if agrees {
+        return Vec::new();
+    }
+    let (returned, error) = (&step.returned, &step.error);
+    vec![format!(
+        "answer: QEMU {returned:?} {error:?}, machine {}",
+        show(answer)
+    )]
+}
+
+/// Standard error without the program's name in front of its lines.
+fn plain_stderr(text: &str) -> String {
+    let lines = text.lines().map(|line| {
+        let line = line.strip_prefix("qemu-system-x86_64: ").unwrap_or(line);
+        line.strip_prefix("qemu: ").unwrap_or(line)
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
