@@ -61,8 +61,8 @@ static HUBPORT: &[Property] = &[
 ];
 
 pub(super) fn add(core: &mut Core, args: &Map<String, Value>) -> Result<Value, CommandError> {
-    let hubport = args.get("type").and_then(Value::as_str) == Some("hubport");
-    let values = if hubport {
+    let of_type = args.get("type").and_then(Value::as_str);
+    let values = if of_type == Some("hubport") {
         visit_members(Source::Json(args), &mut HEAD.iter().chain(HUBPORT), "")?
     } else {
         let head = args
@@ -80,28 +80,28 @@ pub(super) fn add(core: &mut Core, args: &Map<String, Value>) -> Result<Value, C
     if core.client_of(id).is_some() {
         return Err(generic(format!("Duplicate ID '{id}'")));
     }
-    if !hubport {
-        return Err(CommandError {
-            class: NOT_BUILT.to_owned(),
-            desc: format!(
-                "tapwright adds no netdev of type {} at run time",
-                text(&values, "type")
-            ),
-        });
-    }
-    let peer = match values.get("netdev").and_then(Value::as_str) {
-        Some(netdev) => Some(free_netdev(core, netdev)?),
-        None => None,
+    let (kind, peer) = match text(&values, "type") {
+        "hubport" => {
+            let hub = values
+                .get("hubid")
+                .and_then(Value::as_i64)
+                .unwrap_or_default();
+            let netdev = values.get("netdev").and_then(Value::as_str);
+            let peer = netdev.map(|netdev| free_netdev(core, netdev)).transpose()?;
+            (NetdevKind::Hubport { hub: hub as u32 }, peer)
+        }
+        "user" if args.len() == HEAD.len() => (NetdevKind::User, None),
+        other => {
+            return Err(CommandError {
+                class: NOT_BUILT.to_owned(),
+                desc: format!(
+                    "tapwright adds netdevs of type hubport, and of type user without options, \
+                     at run time; not this one of type {other}"
+                ),
+            });
+        }
     };
-    let hub = values
-        .get("hubid")
-        .and_then(Value::as_i64)
-        .unwrap_or_default();
-    core.client_add(&NetdevConfig {
-        id: id.into(),
-        kind: NetdevKind::Hubport { hub: hub as u32 },
-        peer,
-    });
+    core.client_add(&NetdevConfig { id: id.into(), kind, peer });
     Ok(done())
 }
 
