@@ -115,12 +115,15 @@ impl Archive {
         }
     }
 
-    /// Writes the capture of a record.
+    /// Writes the capture of a record. A probe has no steps and so no packets to keep.
     pub(super) fn keep(
         &self,
         transcript: &Transcript,
         variant: Option<&str>,
     ) -> Result<(), RunnerError> {
+        if matches!(transcript.steps.as_slice(), [set_up] if set_up.arrivals.is_empty()) {
+            return Ok(());
+        }
         let path = capture::path(&self.out, &transcript.case, variant);
         let bytes = snapshot::write_pcapng(transcript, Vec::new()).map_err(|source| {
             RunnerError::Capture {
