@@ -1,5 +1,5 @@
 use std::{
-    fs,
+    fs, io,
     path::{Path, PathBuf},
 };
 
@@ -46,7 +46,9 @@ fn safe(name: &str) -> String {
     format!("{}-{hash}", kept.trim_start_matches('.'))
 }
 
-/// Writes a file so that a reader sees the old one or the new one, whole.
+/// Writes a file so that a reader sees the old one, none, or the new one, whole. The old one is
+/// removed first: a rename over it makes ext4 write the data out at once (`auto_da_alloc`), which
+/// takes longer than most cases.
 pub(super) fn write(path: &Path, content: &[u8]) -> Result<(), RunnerError> {
     let unwritable = |source| RunnerError::Unwritable {
         path: path.to_owned(),
@@ -58,7 +60,10 @@ pub(super) fn write(path: &Path, content: &[u8]) -> Result<(), RunnerError> {
         fs::create_dir_all(directory).map_err(unwritable)?;
     }
     fs::write(&beside, content)
-        .and_then(|()| fs::rename(&beside, path))
+        .and_then(|()| match fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => fs::rename(&beside, path),
+        })
         .map_err(|source| {
             // The error that matters is the one that is reported; what is left is only in the way.
             drop(fs::remove_file(&beside));
