@@ -1,4 +1,4 @@
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, ops::RangeInclusive, time::Duration};
 
 use bytes::Bytes;
 
@@ -75,6 +75,9 @@ pub fn parse(
 pub(super) type Reason = String;
 
 /// Bytes in hexadecimal that the lines below announce.
+/// The language sends no more frames than this in a run.
+const MOST_ALIKE: u32 = 1_000_000;
+
 struct Hex {
     target: Target,
     size: usize,
@@ -83,7 +86,7 @@ struct Hex {
 
 enum Target {
     Sent {
-        tag: Tag,
+        tags: RangeInclusive<u32>,
         port: PortId,
         vnet: VnetHdr,
     },
@@ -198,12 +201,7 @@ impl Parser<'_> {
 
     fn sent(&mut self, words: &str) -> Result<(), Reason> {
         let (number, rest) = words.split_once(' ').ok_or("a sent frame without a size")?;
-        let tag = Tag::sent(
-            number
-                .strip_prefix('#')
-                .and_then(|n| n.parse().ok())
-                .ok_or("not a frame's number")?,
-        );
+        let tags = sent_numbers(number).ok_or("not a frame's number")?;
         let (port, rest) = match rest.strip_prefix("at ") {
             Some(rest) => {
                 let (port, rest) = take_word(rest, &[]).ok_or("not a port")?;
@@ -222,7 +220,7 @@ impl Parser<'_> {
         let rest = source.as_ref().map_or(rest, |(_, _, rest)| rest);
         let (vnet, size) = parse_described(rest)?;
         let Some((source, expected, _)) = source else {
-            return self.open_hex(Target::Sent { tag, port, vnet }, size);
+            return self.open_hex(Target::Sent { tags, port, vnet }, size);
         };
         let data = (self.resolve)(&source).ok_or_else(|| {
             format!(
@@ -240,7 +238,7 @@ impl Parser<'_> {
             ));
         }
         self.push_sent(SentFrame {
-            tag,
+            tag: Tag::sent(*tags.start()),
             port,
             frame: Frame { vnet, data },
             source: Some(source),
@@ -278,13 +276,15 @@ impl Parser<'_> {
         }
         let data = Bytes::from(data);
         match target {
-            Target::Sent { tag, port, vnet } => {
+            Target::Sent { tags, port, vnet } => {
                 let frame = Frame { vnet, data };
-                self.push_sent(SentFrame {
-                    tag,
-                    port,
-                    frame,
-                    source: None,
+                tags.into_iter().try_for_each(|number| {
+                    self.push_sent(SentFrame {
+                        tag: Tag::sent(number),
+                        port: port.clone(),
+                        frame: frame.clone(),
+                        source: None,
+                    })
                 })
             }
             Target::Written => {
@@ -447,4 +447,14 @@ impl Parser<'_> {
             .into_steps(&self.transcript.ports, &mut self.transcript.steps)?;
         Ok(self.transcript)
     }
+}
+
+/// `#3`, or `#3-#9` of frames that are the same.
+fn sent_numbers(word: &str) -> Option<RangeInclusive<u32>> {
+    let number = |word: &str| word.strip_prefix('#')?.parse::<u32>().ok();
+    let (first, last) = match word.split_once('-') {
+        Some((first, last)) => (number(first)?, number(last)?),
+        None => (number(word)?, number(word)?),
+    };
+    (first <= last && last - first < MOST_ALIKE).then_some(first..=last)
 }

@@ -134,8 +134,8 @@ impl Writer {
     fn step(&mut self, ports: &[Port], step: &StepView<'_>, labels: &[Vec<Label>]) {
         let record = step.step;
         self.line(&format!("[{}] {}", record.index, quote(&record.title)));
-        for sent in &record.sent {
-            self.sent(record, sent);
+        for alike in record.sent.chunk_by(sent_again) {
+            self.sent(record, alike);
         }
         if let Some(bytes) = &record.written {
             self.line(&format!("{:SENT_INDENT$}wrote {} B", "", bytes.len()));
@@ -155,8 +155,14 @@ impl Writer {
         self.explained(record);
     }
 
-    fn sent(&mut self, step: &Step, sent: &SentFrame) {
-        let number = label::number_of(sent);
+    /// Frames that were sent one after the other and are the same stand once.
+    fn sent(&mut self, step: &Step, alike: &[SentFrame]) {
+        let [sent, ..] = alike else { return };
+        let first = label::number_of(sent);
+        let number = match alike.last().map(label::number_of) {
+            Some(last) if last > first => format!("{first}-#{last}"),
+            _ => first.to_string(),
+        };
         let at = if sends_at(&step.title).as_ref() == Some(&sent.port) {
             String::new()
         } else {
@@ -291,9 +297,18 @@ pub(super) const UNANSWERED: &str = "no answer: the main loop is frozen";
 pub(super) fn sends_at(title: &str) -> Option<PortId> {
     title
         .strip_prefix("send ")?
-        .split(' ')
+        .split([' ', ','])
         .next()
         .map(PortId::from)
+}
+
+/// Whether a frame is the one before it, sent once more.
+fn sent_again(one: &SentFrame, next: &SentFrame) -> bool {
+    label::number_of(one).checked_add(1) == Some(label::number_of(next))
+        && one.source.is_none()
+        && next.source.is_none()
+        && one.port == next.port
+        && one.frame == next.frame
 }
 
 fn source_words(source: &SourceFrame, data: &[u8]) -> String {

@@ -6,7 +6,7 @@ use super::*;
 use crate::{
     base::VnetHdr,
     record::{Abort, Answer, CommandError, DropReason, Outcome, SourceFrame},
-    snapshot::text,
+    snapshot::{parse, text},
 };
 
 fn answer(command: &str, outcome: Outcome) -> Answer {
@@ -252,4 +252,20 @@ fn answers_and_what_explains() {
         ~ clock 0 s
     accounted: 3 sent, 5 arrivals, 0 dropped, 0 unexplained
     "#);
+}
+
+#[test]
+fn frames_that_are_sent_again_stand_once() {
+    let data = ethernet(b"again");
+    let mut send = step(1, "send hn0.guest, burst");
+    send.sent = (1..=3)
+        .map(|number| sent(number, "hn0.guest", &data))
+        .chain([sent(4, "hn0.guest", &ethernet(b"other"))])
+        .collect();
+    let record = transcript(vec![send]);
+    let text = text(&record);
+    assert_eq!(text.matches("0x88b5").count(), 2, "{text}");
+    assert!(text.contains("      #1-#3 0x88b5, 19 B\n"), "{text}");
+    let back = parse(&text, record.case.clone(), record.profile.clone(), &|_| None).unwrap();
+    assert_eq!(back.steps[0].sent, record.steps[0].sent);
 }
