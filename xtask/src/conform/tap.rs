@@ -173,9 +173,5 @@ fn close(current: Option<(TapRecord, Current)>) -> Result<(), RecordError> {
 }
 
 fn same_machine(a: &TapRecord, b: &TapRecord) -> bool {
-    a.case == b.case
-        && a.qemu == b.qemu
-        && a.filters == b.filters
-        && a.nic == b.nic
-        && a.vm == b.vm
+    a.case == b.case && a.qemu == b.qemu && a.filters == b.filters && a.nic == b.nic && a.vm == b.vm
 }
