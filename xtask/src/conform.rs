@@ -13,6 +13,7 @@ mod tap;
 use std::{fs, io::Write, path::PathBuf, process::ExitCode};
 
 use record::{Record, RecordError};
+use tap::Taps;
 
 /// What replaying one record came to.
 #[derive(Debug, PartialEq, Eq)]
@@ -47,6 +48,8 @@ pub(crate) enum ConformError {
         line: usize,
         source: RecordError,
     },
+    #[error("{}: {source}", file.display())]
+    TearDown { file: PathBuf, source: RecordError },
     #[error("can't print: {0}")]
     Print(#[from] std::io::Error),
 }
@@ -68,12 +71,18 @@ pub(crate) fn run(files: &[PathBuf]) -> ExitCode {
 /// Replays the files into `out`.
 pub(crate) fn replay(files: &[PathBuf], out: &mut dyn Write) -> Result<Tally, ConformError> {
     let mut tally = Tally::default();
-    let mut tap_noted = false;
-    for file in files {
-        let text = fs::read_to_string(file).map_err(|source| ConformError::Read {
-            file: file.clone(),
-            source,
-        })?;
+    let mut taps = Taps::default();
+    // Isolation may hide a directory, so the files are read before the first TAP needs it.
+    let texts = files
+        .iter()
+        .map(|file| {
+            fs::read_to_string(file).map_err(|source| ConformError::Read {
+                file: file.clone(),
+                source,
+            })
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    for (file, text) in files.iter().zip(texts) {
         for (at, line) in text
             .lines()
             .enumerate()
@@ -85,10 +94,11 @@ pub(crate) fn replay(files: &[PathBuf], out: &mut dyn Write) -> Result<Tally, Co
                 source,
             };
             let record = Record::parse(line).map_err(wrong)?;
-            if record.needs_tap() && !std::mem::replace(&mut tap_noted, true) {
-                writeln!(out, "note: records of real TAPs are not replayed here")?;
+            let verdict = record.replay(&mut taps).map_err(wrong)?;
+            if let Some(note) = taps.take_note() {
+                writeln!(out, "note: {note}")?;
             }
-            match record.replay().map_err(wrong)? {
+            match verdict {
                 Verdict::Agree => tally.agree += 1,
                 Verdict::NotBuilt(_) => tally.not_built += 1,
                 Verdict::Disagree(differences) => {
@@ -101,6 +111,10 @@ pub(crate) fn replay(files: &[PathBuf], out: &mut dyn Write) -> Result<Tally, Co
                 }
             }
         }
+        taps.close().map_err(|source| ConformError::TearDown {
+            file: file.clone(),
+            source,
+        })?;
     }
     let Tally {
         agree,

@@ -253,6 +253,24 @@ impl Network {
         self.run(what, self.handle.route().add(message.build()).execute())
     }
 
+    /// Says for good which Ethernet address stands behind an IP address, so that nobody is asked.
+    ///
+    /// # Errors
+    /// EEXIST when that is said already.
+    pub fn add_neighbour(
+        &self,
+        index: u32,
+        address: IpAddr,
+        mac: MacAddr,
+    ) -> Result<(), NetworkError> {
+        let request = self
+            .handle
+            .neighbours()
+            .add(index, address)
+            .link_layer_address(&mac.0);
+        self.run(format!("neighbour {address} at {mac}"), request.execute())
+    }
+
     /// Deletes an interface; of a pair, both ends.
     ///
     /// # Errors

@@ -144,7 +144,7 @@ fn compare_answer(step: &StepRecord, answer: &Outcome) -> Vec<String> {
 }
 
 /// Standard error without the program's name in front of its lines.
-fn plain_stderr(text: &str) -> String {
+pub(super) fn plain_stderr(text: &str) -> String {
     let lines = text.lines().map(|line| {
         let line = line.strip_prefix("qemu-system-x86_64: ").unwrap_or(line);
         line.strip_prefix("qemu: ").unwrap_or(line)

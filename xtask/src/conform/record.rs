@@ -1,10 +1,10 @@
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
-use tapwright::base::Profile;
+use tapwright::{backend::BackendError, base::Profile};
 
-use super::{Verdict, cli, datapath, error, tap};
+use super::{Verdict, cli, datapath, error, tap::Taps};
 
 /// Why a line is no record, or one that nobody knows how to replay.
 #[derive(Debug, thiserror::Error)]
@@ -23,12 +23,24 @@ pub(crate) enum RecordError {
     Endpoint(String),
     #[error("unknown chardev '{0}'")]
     Chardev(String),
+    #[error("unknown step '{0}'")]
+    Step(String),
+    #[error("unknown nic '{0}'")]
+    Nic(String),
+    #[error("unknown state of the VM '{0}'")]
+    Vm(String),
+    #[error("the step has no data")]
+    NoData,
     #[error("unknown command line option '{0}'")]
     Option(String),
     #[error("not hex: '{0}'")]
     Hex(String),
     #[error("the set-up contradicts itself: {0}")]
     Config(#[from] tapwright::machine::ConfigError),
+    #[error("{0}")]
+    Backend(#[from] BackendError),
+    #[error("the interfaces can't be taken down: {0}")]
+    Residue(String),
 }
 
 /// A measured record; what kind it is shows in its keys.
@@ -139,11 +151,34 @@ pub(crate) struct StepRecord {
     pub(crate) content: Option<String>,
 }
 
-/// Measured on a real TAP.
-#[derive(Debug, Deserialize)]
+/// One step on a real TAP. What a record does not name was not measured.
+#[derive(Clone, Debug, Deserialize)]
 pub(crate) struct TapRecord {
     pub(crate) case: String,
     pub(crate) qemu: String,
+    pub(crate) filters: Vec<Value>,
+    pub(crate) nic: String,
+    pub(crate) vm: String,
+    pub(crate) step: String,
+    #[serde(default)]
+    pub(crate) data: Option<String>,
+    #[serde(default)]
+    pub(crate) chardevs: BTreeMap<String, String>,
+    #[serde(default)]
+    pub(crate) peer: Option<String>,
+    #[serde(default)]
+    pub(crate) tap_rx: Option<Vec<String>>,
+    #[serde(default, deserialize_with = "present")]
+    pub(crate) udp_socket: Option<Option<String>>,
+    #[serde(default)]
+    pub(crate) text: String,
+    #[serde(default)]
+    pub(crate) info: String,
+}
+
+/// Tells a null, which is a measurement, from a key that is not there.
+fn present<'de, D: Deserializer<'de>>(value: D) -> Result<Option<Option<String>>, D::Error> {
+    Option::deserialize(value).map(Some)
 }
 
 impl Record {
@@ -153,7 +188,7 @@ impl Record {
         Ok(if has("topology") {
             Self::Datapath(Box::new(serde_json::from_value(value)?))
         } else if has("step") {
-            Self::Tap(serde_json::from_value(value)?)
+            Self::Tap(Box::new(serde_json::from_value(value)?))
         } else if value.get("setup").and_then(Value::as_str) == Some("cli") {
             Self::Cli(Box::new(serde_json::from_value(value)?))
         } else {
@@ -170,16 +205,12 @@ impl Record {
         }
     }
 
-    pub(crate) fn needs_tap(&self) -> bool {
-        matches!(self, Self::Tap(_))
-    }
-
-    pub(crate) fn replay(&self) -> Result<Verdict, RecordError> {
+    pub(crate) fn replay(&self, taps: &mut Taps) -> Result<Verdict, RecordError> {
         match self {
             Self::Error(record) => error::replay(record),
             Self::Cli(record) => cli::replay(record),
             Self::Datapath(record) => datapath::replay(record),
-            Self::Tap(record) => tap::replay(record),
+            Self::Tap(record) => taps.replay(record),
         }
     }
 }

@@ -73,7 +73,7 @@ pub(super) fn hubport(id: &str, hub: u32, peer: Option<&str>) -> NetdevConfig {
     netdev(id, NetdevKind::Hubport { hub }, peer)
 }
 
-fn chardev(id: &str, backend: CharBackend, connected: bool) -> ChardevConfig {
+pub(super) fn chardev(id: &str, backend: CharBackend, connected: bool) -> ChardevConfig {
     ChardevConfig {
         id: id.into(),
         backend,
@@ -81,7 +81,7 @@ fn chardev(id: &str, backend: CharBackend, connected: bool) -> ChardevConfig {
     }
 }
 
-fn socket(server: bool, reconnect: bool, monitor: bool) -> CharBackend {
+pub(super) fn socket(server: bool, reconnect: bool, monitor: bool) -> CharBackend {
     CharBackend::Socket {
         server,
         reconnect,

@@ -112,6 +112,37 @@ fn what_nobody_can_replay_is_an_error_with_its_place() {
 }
 
 #[test]
+fn what_nobody_knows_of_a_tap_is_an_error_with_its_place() {
+    let record = r#"{"case": "made up", "qemu": "7.2.0", "filters": [], "nic": "hub", "vm": "none",
+        "step": "frame written to hub peer P", "data": "00"}"#;
+    for (from, to, text) in [
+        ("7.2.0", "9.1.0", "QEMU version '9.1.0' has no profile"),
+        ("\"hub\"", "\"ne2k\"", "unknown nic 'ne2k'"),
+        ("\"none\"", "\"paused\"", "unknown state of the VM 'paused'"),
+        (
+            "peer P",
+            "peer Q",
+            "unknown step 'frame written to hub peer Q'",
+        ),
+        (
+            "\"hub\"",
+            "\"e1000\"",
+            "unknown step 'frame written to hub peer P'",
+        ),
+        ("hub peer P", "chardev c1", "unknown chardev 'c1'"),
+        ("\"00\"", "\"0g\"", "not hex: '0g'"),
+        (", \"data\": \"00\"", "", "the step has no data"),
+    ] {
+        let record = record.replace('\n', "").replace(from, to);
+        let error = lines(&["", &record]).unwrap_err().to_string();
+        assert!(
+            error.ends_with(&format!("records.jsonl:2: {text}")),
+            "{error}"
+        );
+    }
+}
+
+#[test]
 fn crashes_are_compared_without_addresses_and_paths() {
     let built = "rc=-6 qemu-system-x86_64: ../src-10.2/util/thread.c:81: f: Assertion `x' failed.";
     let other = "rc=-6 qemu-system-x86_64: ../../util/thread.c:76: f: Assertion `x' failed.";
