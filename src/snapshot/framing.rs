@@ -43,6 +43,17 @@ pub(super) fn cut(framing: Framing, stream: &Bytes) -> Vec<Cut> {
     cuts
 }
 
+/// The whole frames of a stream, in order.
+#[must_use]
+pub fn frames_of(framing: Framing, stream: &Bytes) -> Vec<Frame> {
+    let cuts = cut(framing, stream).into_iter();
+    cuts.filter_map(|cut| match cut {
+        Cut::Frame { frame, .. } => Some(frame),
+        Cut::Raw(_) => None,
+    })
+    .collect()
+}
+
 /// A frame as it stands on the stream; the inverse of [`cut`].
 pub(super) fn encode(framing: Framing, frame: &Frame, vnet_len: Option<usize>) -> Vec<u8> {
     let header = match framing {

@@ -34,6 +34,7 @@ mod tests;
 pub use compare::{Rules, compare, compare_sections, disagreement};
 pub use error::{EXPLANATIONS, SectionError, SnapshotError};
 pub use file::{pending_path, snapshot_path};
+pub use framing::frames_of;
 pub use mismatch::{Difference, FieldDifference, Mismatch, Trace, What, render};
 pub use parse::{Resolve, parse};
 pub use pcapng::write_pcapng;

@@ -7,28 +7,39 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("sys", &[]),
     ("diag", &[]),
     ("base", &[]),
-    ("frame", &["base"]),
-    ("capture", &["base"]),
+    ("frame", &["base", "diag"]),
+    ("capture", &["base", "diag", "frame"]),
     ("record", &["base"]),
-    ("scenario", &["base", "capture", "diag", "frame", "record"]),
+    (
+        "scenario",
+        &["base", "capture", "diag", "frame", "record"],
+    ),
     ("machine", &["base", "record"]),
     (
         "backend",
-        &["base", "diag", "machine", "record", "scenario", "sys"],
+        &[
+            "base", "diag", "frame", "machine", "record", "scenario", "sys",
+        ],
     ),
-    ("snapshot", &["base", "capture", "frame", "record"]),
+    (
+        "snapshot",
+        &["base", "capture", "diag", "frame", "record"],
+    ),
     (
         "runner",
         &[
-            "backend", "base", "diag", "frame", "record", "scenario", "snapshot",
+            "backend", "base", "capture", "diag", "frame", "record", "scenario", "snapshot",
         ],
     ),
-    ("report", &["base", "diag", "record", "runner", "snapshot"]),
+    (
+        "report",
+        &["base", "diag", "record", "runner", "snapshot"],
+    ),
     (
         "cli",
         &[
-            "backend", "base", "capture", "diag", "frame", "machine", "record", "report", "runner",
-            "scenario", "snapshot", "sys",
+            "backend", "base", "capture", "diag", "frame", "machine", "record", "report",
+            "runner", "scenario", "snapshot", "sys",
         ],
     ),
 ];

@@ -2,6 +2,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use crate::{
     base::{ChardevId, Frame, PortId},
+    machine::framing::words,
     record::Framing,
 };
 
@@ -22,20 +23,18 @@ pub(super) enum FarEnd {
     Nobody,
 }
 
-/// A frame as the bytes of a chardev: `[u32 length][u32 vnet header length, with framing vnet]
-/// [vnet header][frame]`, integers big endian, the length counting the vnet header too (QEMU 10.2.2,
-/// `net/filter-mirror.c`, `filter_send`).
+/// A frame as the bytes of a chardev. Its virtio-net header stands in front of it and is counted in
+/// the length, with either framing (QEMU 10.2.2, `net/filter-mirror.c`, `filter_send`).
 pub(super) fn encode(frame: &Frame, framing: Framing, vnet_hdr_len: usize) -> Bytes {
+    let vnet_len = match framing {
+        Framing::Raw => return frame.data.clone(),
+        Framing::Plain => None,
+        // The header has at most 12 bytes.
+        Framing::Vnet => Some(vnet_hdr_len as u32),
+    };
     let length = vnet_hdr_len + frame.data.len();
     let mut bytes = BytesMut::with_capacity(8 + length);
-    match framing {
-        Framing::Raw => return frame.data.clone(),
-        Framing::Plain => bytes.put_u32(word(length)),
-        Framing::Vnet => {
-            bytes.put_u32(word(length));
-            bytes.put_u32(word(vnet_hdr_len));
-        }
-    }
+    words(length, vnet_len).for_each(|word| bytes.put(word));
     if vnet_hdr_len > 0 {
         bytes.put_slice(&frame.vnet.to_bytes(vnet_hdr_len));
     }
@@ -50,12 +49,6 @@ pub(super) fn chunks(bytes: &Bytes, chunk: Option<usize>) -> impl Iterator<Item 
     (0..bytes.len())
         .step_by(size)
         .map(move |from| bytes.slice(from..bytes.len().min(from + size)))
-}
-
-/// A frame's length as its length word. A scenario's frames are far below 4 GiB: the language
-/// limits a whole file to less.
-fn word(length: usize) -> u32 {
-    u32::try_from(length).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]

@@ -240,14 +240,14 @@ impl<C: Carrier> BuiltinWorld<C> {
             self.arrive(port, Item::Frame(frame), tag);
         } else if let Some(tap) = self.taps.get(netdev) {
             let frame = split(data, lower::vnet_hdr_len(tap.nic));
-            self.to_host(netdev, &frame, tag);
+            self.leave_guest(netdev, &frame, tag);
         } else {
             self.drop_frame(tag, Place::Netdev(netdev.clone()), DropReason::HostConsumed);
         }
     }
 
     /// A frame goes through a TAP to the host.
-    fn to_host(&mut self, netdev: &NetdevId, frame: &Frame, tag: Option<Tag>) {
+    fn leave_guest(&mut self, netdev: &NetdevId, frame: &Frame, tag: Option<Tag>) {
         self.flights.depart(&frame.data, tag, None);
         if let Err(reason) = self.carrier.send_from_guest(netdev, frame) {
             self.flights.refuse(&frame.data, tag, None);
@@ -361,7 +361,7 @@ impl<C: Carrier> BuiltinWorld<C> {
             return self.drop_frame(Some(tag), Place::Machine, DropReason::MachineDead);
         }
         if tap.vhost {
-            return self.to_host(netdev, frame, Some(tag));
+            return self.leave_guest(netdev, frame, Some(tag));
         }
         let (guest, tag) = (tap.guest.clone(), Some(tag));
         let input = match lower::vnet_hdr_len(tap.nic) {
