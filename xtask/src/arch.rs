@@ -10,10 +10,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("frame", &["base", "diag"]),
     ("capture", &["base", "diag", "frame"]),
     ("record", &["base"]),
-    (
-        "scenario",
-        &["base", "capture", "diag", "frame", "record"],
-    ),
+    ("scenario", &["base", "capture", "diag", "frame", "record"]),
     ("machine", &["base", "record"]),
     (
         "backend",
@@ -21,25 +18,19 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "base", "diag", "frame", "machine", "record", "scenario", "sys",
         ],
     ),
-    (
-        "snapshot",
-        &["base", "capture", "diag", "frame", "record"],
-    ),
+    ("snapshot", &["base", "capture", "diag", "frame", "record"]),
     (
         "runner",
         &[
             "backend", "base", "capture", "diag", "frame", "record", "scenario", "snapshot",
         ],
     ),
-    (
-        "report",
-        &["base", "diag", "record", "runner", "snapshot"],
-    ),
+    ("report", &["base", "diag", "record", "runner", "snapshot"]),
     (
         "cli",
         &[
-            "backend", "base", "capture", "diag", "frame", "machine", "record", "report",
-            "runner", "scenario", "snapshot", "sys",
+            "backend", "base", "capture", "diag", "frame", "machine", "record", "report", "runner",
+            "scenario", "snapshot", "sys",
         ],
     ),
 ];

@@ -101,7 +101,11 @@ pub(super) fn add(core: &mut Core, args: &Map<String, Value>) -> Result<Value, C
             });
         }
     };
-    core.client_add(&NetdevConfig { id: id.into(), kind, peer });
+    core.client_add(&NetdevConfig {
+        id: id.into(),
+        kind,
+        peer,
+    });
     Ok(done())
 }
 

@@ -266,6 +266,9 @@ fn frames_that_are_sent_again_stand_once() {
     let text = text(&record);
     assert_eq!(text.matches("0x88b5").count(), 2, "{text}");
     assert!(text.contains("      #1-#3 0x88b5, 19 B\n"), "{text}");
-    let back = parse(&text, record.case.clone(), record.profile.clone(), &|_| None).unwrap();
+    let back = parse(&text, record.case.clone(), record.profile.clone(), &|_| {
+        None
+    })
+    .unwrap();
     assert_eq!(back.steps[0].sent, record.steps[0].sent);
 }
