@@ -3,6 +3,7 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    process::Command,
 };
 
 use tapwright::{
@@ -89,4 +90,35 @@ fn every_code_has_a_bad_input() {
         .filter(|code| !seen.contains(code))
         .collect();
     assert!(missing.is_empty(), "{missing:?}");
+}
+
+#[test]
+fn the_command_exits_with_2_and_never_panics() {
+    for input in inputs() {
+        for command in ["check", "run"] {
+            let backend = if command == "run" {
+                &["--backend", "sim", "--ci"][..]
+            } else {
+                &[]
+            };
+            let output = Command::new(env!("CARGO_BIN_EXE_tapwright"))
+                .arg(command)
+                .arg(&input)
+                .args(backend)
+                .output()
+                .expect("the binary starts");
+            let stderr = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(
+                output.status.code(),
+                Some(2),
+                "{command} {}: {stderr}",
+                input.display()
+            );
+            assert!(
+                stderr.contains("TW-"),
+                "{command} {}: {stderr}",
+                input.display()
+            );
+        }
+    }
 }

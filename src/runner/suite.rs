@@ -58,6 +58,8 @@ pub fn find(paths: &[PathBuf]) -> Result<Vec<ScenarioFile>, Vec<RunnerError>> {
 /// Keyed by absolute path, so that overlapping arguments give each file once.
 type Found = BTreeMap<PathBuf, ScenarioFile>;
 
+/// A directory that is named like a scenario is taken for one, so that it is refused and not
+/// passed over as empty.
 fn find_below(path: &Path, found: &mut Found) -> Result<(), RunnerError> {
     let metadata = fs::metadata(path).map_err(|source| match source.kind() {
         io::ErrorKind::NotFound => RunnerError::NoSuchPath {
@@ -68,7 +70,7 @@ fn find_below(path: &Path, found: &mut Found) -> Result<(), RunnerError> {
             source,
         },
     })?;
-    if metadata.is_dir() {
+    if metadata.is_dir() && !is_yaml(path) {
         return walk(path, path, found);
     }
     if !is_yaml(path) {
