@@ -1,5 +1,5 @@
 use super::{ReadError, WriteError};
-use crate::diag::{Code, Diagnose, Report};
+use crate::diag::{Code, Diagnose, Explanation, Report};
 
 /// Neither pcap nor pcapng.
 const NOT_A_CAPTURE: Code = Code("TW-P004");
@@ -16,39 +16,39 @@ const LINK_TYPE: Code = Code("TW-P007");
 /// A capture that can't be written.
 const WRITE: Code = Code("TW-P008");
 
-/// What this part's codes mean: the code, a title and a paragraph.
-pub const EXPLANATIONS: &[(Code, &str, &str)] = &[
-    (
-        NOT_A_CAPTURE,
-        "not a capture",
-        "The file begins like neither pcap (microseconds or nanoseconds, either byte order) nor \
+/// What this part's codes mean.
+pub const EXPLANATIONS: &[Explanation] = &[
+    Explanation {
+        code: NOT_A_CAPTURE,
+        title: "not a capture",
+        text: "The file begins like neither pcap (microseconds or nanoseconds, either byte order) nor \
          pcapng. Compressed captures must be unpacked first.",
-    ),
-    (
-        TRUNCATED,
-        "a capture that ends too early",
-        "The file ends inside a packet: it was copied while it was written, its writer was killed, \
+    },
+    Explanation {
+        code: TRUNCATED,
+        title: "a capture that ends too early",
+        text: "The file ends inside a packet: it was copied while it was written, its writer was killed, \
          or a length in it is wrong. Nothing of it is used, so that a scenario never sends a part \
          of what it means to send. 'editcap FILE NEW' writes what is whole.",
-    ),
-    (
-        MALFORMED,
-        "a capture that contradicts itself",
-        "A packet is longer than it was on the wire or than the file allows, a time is impossible, \
+    },
+    Explanation {
+        code: MALFORMED,
+        title: "a capture that contradicts itself",
+        text: "A packet is longer than it was on the wire or than the file allows, a time is impossible, \
          or a block's two lengths differ. The message names the packet and its place in the file.",
-    ),
-    (
-        LINK_TYPE,
-        "a capture of something else than Ethernet",
-        "tapwright sends Ethernet frames. Captures of the interface 'any', of Wi-Fi monitors and of \
+    },
+    Explanation {
+        code: LINK_TYPE,
+        title: "a capture of something else than Ethernet",
+        text: "tapwright sends Ethernet frames. Captures of the interface 'any', of Wi-Fi monitors and of \
          tunnels begin with other headers, which no TAP takes.",
-    ),
-    (
-        WRITE,
-        "a capture that can't be written",
-        "The disk is full or the place is not writable, or a packet is longer or later than the \
+    },
+    Explanation {
+        code: WRITE,
+        title: "a capture that can't be written",
+        text: "The disk is full or the place is not writable, or a packet is longer or later than the \
          format can say.",
-    ),
+    },
 ];
 
 impl Diagnose for ReadError {
@@ -104,7 +104,7 @@ mod tests {
         codes.push(error.report().code);
         assert_eq!(
             codes,
-            EXPLANATIONS.iter().map(|row| row.0).collect::<Vec<_>>()
+            EXPLANATIONS.iter().map(|row| row.code).collect::<Vec<_>>()
         );
     }
 }

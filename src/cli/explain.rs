@@ -1,6 +1,8 @@
 use super::{CliError, Stop, output};
 use crate::{
+    backend, capture,
     diag::{Diagnose, Explanation},
+    frame,
     runner::{self, Exit},
     scenario, snapshot,
 };
@@ -15,25 +17,21 @@ pub(super) struct ExplainArgs {
 /// Columns of an explanation.
 const WIDTH: usize = 80;
 
+/// The tables of all parts.
+const TABLES: &[&[Explanation]] = &[
+    scenario::EXPLANATIONS,
+    frame::EXPLANATIONS,
+    capture::EXPLANATIONS,
+    snapshot::EXPLANATIONS,
+    backend::netns::EXPLANATIONS,
+    runner::EXPLANATIONS,
+    super::EXPLANATIONS,
+];
+
 pub(super) fn run(args: &ExplainArgs) -> Result<Exit, Stop> {
     let code = args.code.to_uppercase();
-    let tables = [
-        scenario::EXPLANATIONS,
-        runner::EXPLANATIONS,
-        super::EXPLANATIONS,
-    ];
-    let text = match Explanation::find(&tables, &code) {
-        Some(row) => Some(format!(
-            "{}: {}\n\n{}",
-            row.code,
-            row.title,
-            wrapped(row.text)
-        )),
-        None => snapshot::EXPLANATIONS
-            .iter()
-            .find(|(known, _)| *known == code)
-            .map(|(known, text)| format!("{known}\n\n{}", wrapped(text))),
-    };
+    let text = Explanation::find(TABLES, &code)
+        .map(|row| format!("{}: {}\n\n{}", row.code, row.title, wrapped(row.text)));
     match text {
         Some(text) => output::print(&text).map(|()| Exit::Success),
         None => Err(Stop::invalid(vec![
@@ -71,15 +69,10 @@ mod tests {
 
     #[test]
     fn no_code_is_explained_twice() {
-        let mut codes: Vec<&str> = [
-            scenario::EXPLANATIONS,
-            runner::EXPLANATIONS,
-            super::super::EXPLANATIONS,
-        ]
-        .iter()
-        .flat_map(|table| table.iter().map(|row| row.code.0))
-        .chain(snapshot::EXPLANATIONS.iter().map(|(code, _)| *code))
-        .collect();
+        let mut codes: Vec<&str> = TABLES
+            .iter()
+            .flat_map(|table| table.iter().map(|row| row.code.0))
+            .collect();
         let count = codes.len();
         codes.sort_unstable();
         codes.dedup();

@@ -1,5 +1,5 @@
 use super::{BuildError, HexError, PatchError};
-use crate::diag::{Code, Diagnose, Report};
+use crate::diag::{Code, Diagnose, Explanation, Report};
 
 /// A frame that can't be built.
 const BUILD: Code = Code("TW-P001");
@@ -10,30 +10,30 @@ const HEX: Code = Code("TW-P002");
 /// Changes that don't fit their frame.
 const PATCH: Code = Code("TW-P003");
 
-/// What this part's codes mean: the code, a title and a paragraph.
-pub const EXPLANATIONS: &[(Code, &str, &str)] = &[
-    (
-        BUILD,
-        "a frame that can't be built",
-        "The parts of a frame exclude each other, or a number doesn't fit its field. hex is a whole \
+/// What this part's codes mean.
+pub const EXPLANATIONS: &[Explanation] = &[
+    Explanation {
+        code: BUILD,
+        title: "a frame that can't be built",
+        text: "The parts of a frame exclude each other, or a number doesn't fit its field. hex is a whole \
          frame and stands alone; udp, tcp and icmp need ipv4 or ipv6, icmpv6 needs ipv6; arp \
          carries nothing. Lengths and checksums are worked out unless they are given, and a given \
          one is used though it is wrong: so broken packets are made. What no field can say, hex can.",
-    ),
-    (
-        HEX,
-        "not hexadecimal",
-        "Bytes are written as two digits each. White space may stand between bytes but not within \
+    },
+    Explanation {
+        code: HEX,
+        title: "not hexadecimal",
+        text: "Bytes are written as two digits each. White space may stand between bytes but not within \
          one, and (5a*16) is 16 times the byte 5a.",
-    ),
-    (
-        PATCH,
-        "changes that don't fit their frame",
-        "A snapshot writes a frame that differs from a sent one in a few fields as that frame with \
+    },
+    Explanation {
+        code: PATCH,
+        title: "changes that don't fit their frame",
+        text: "A snapshot writes a frame that differs from a sent one in a few fields as that frame with \
          its changes: tcp.ack 4001 -> 5001. The field must be there and must have the value before \
          the arrow. When it has another, the snapshot was edited by hand or the sent frame is no \
          longer the same: run the scenario and review what it gives.",
-    ),
+    },
 ];
 
 impl Diagnose for BuildError {
@@ -91,7 +91,7 @@ mod tests {
             reports
                 .iter()
                 .map(|report| report.code)
-                .eq(EXPLANATIONS.iter().map(|row| row.0))
+                .eq(EXPLANATIONS.iter().map(|row| row.code))
         );
     }
 }

@@ -87,6 +87,8 @@ pub struct Reassembler {
     owner: Option<Tag>,
     /// Tags of other bytes of the current unit.
     mixed: Vec<Tag>,
+    /// A tag whose last byte so far was swallowed by another's unit; more of its bytes may come.
+    held: Option<Tag>,
     /// Tags whose bytes ended inside a unit that belongs to another tag.
     lost: Vec<Tag>,
 }
@@ -107,6 +109,7 @@ impl Reassembler {
             begun: false,
             owner: None,
             mixed: Vec::new(),
+            held: None,
             lost: Vec::new(),
         }
     }
@@ -176,6 +179,7 @@ impl Reassembler {
             .take()
             .into_iter()
             .chain(self.mixed.drain(..))
+            .chain(self.held.take())
             .collect();
         self.begun = false;
         self.expect = Expect::Length;
@@ -185,6 +189,11 @@ impl Reassembler {
     }
 
     fn note(&mut self, tag: Option<Tag>) {
+        if let Some(held) = self.held.take()
+            && Some(held) != tag
+        {
+            self.lost.push(held);
+        }
         if !self.begun {
             self.begun = true;
             self.owner = tag;
@@ -236,13 +245,18 @@ impl Reassembler {
         }
     }
 
-    /// Ends the unit and returns its owner; `tag`'s bytes go on when `input` has more.
+    /// Ends the unit and returns its owner. What else had bytes in it is lost, but for `tag`, which
+    /// the input that ends the unit carries: it may go on.
     fn finish(&mut self, input: &Bytes, tag: Option<Tag>) -> Option<Tag> {
         self.expect = Expect::Length;
         self.begun = false;
-        let goes_on = if input.is_empty() { None } else { tag };
-        self.lost
-            .extend(self.mixed.drain(..).filter(|mixed| Some(*mixed) != goes_on));
+        for mixed in self.mixed.drain(..) {
+            if Some(mixed) != tag {
+                self.lost.push(mixed);
+            } else if input.is_empty() {
+                self.held = Some(mixed);
+            }
+        }
         self.owner.take()
     }
 

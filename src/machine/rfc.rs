@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     base::{Direction, Frame, NetdevId, Tag, VnetHdr},
-    record::{CommandError, DropReason, EventKind},
+    record::{CommandError, DropReason},
 };
 
 /// A combination of properties that is refused.
@@ -274,7 +274,6 @@ fn inject(core: &mut Core, key: ObjectKey, mut data: Bytes, header: usize, tag: 
     if core.client_of(netdev.as_str()).is_none() {
         return core.drop_frame(place, tag, DropReason::InterfaceGone);
     }
-    core.event(place, tag, EventKind::Consumed);
     core.emit(Output::Inject {
         netdev,
         object,

@@ -1,6 +1,6 @@
 use std::{io, path::PathBuf};
 
-use crate::diag::{Code, Diagnose, Report};
+use crate::diag::{Code, Diagnose, Explanation, Report};
 
 /// A section of a snapshot can't be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -64,37 +64,42 @@ pub enum SnapshotError {
 }
 
 /// What `explain` says of this part's codes.
-pub const EXPLANATIONS: &[(&str, &str)] = &[
-    (
-        "TW-P010",
-        "A snapshot file is there but can't be read: it is no text, or the permissions forbid it. \
+pub const EXPLANATIONS: &[Explanation] = &[
+    Explanation {
+        code: Code("TW-P010"),
+        title: "a snapshot that can't be read",
+        text: "A snapshot file is there but can't be read: it is no text, or the permissions forbid it. \
          tapwright does not go on as if there were none, because accepting a new one would then \
          overwrite what was reviewed. Repair the file or its permissions, or delete it.",
-    ),
-    (
-        "TW-P011",
-        "A snapshot file can't be written. A file is written beside its target and renamed, so \
+    },
+    Explanation {
+        code: Code("TW-P011"),
+        title: "a snapshot that can't be written",
+        text: "A snapshot file can't be written. A file is written beside its target and renamed, so \
          what was there before is untouched. Make the scenario's directory writable, or run with \
-         CI set (or --snapshots=check), where nothing is written.",
-    ),
-    (
-        "TW-P012",
-        "A snapshot file has not the form of one: a header between two lines '---', then a section \
+         CI set, or with --ci, where nothing is written.",
+    },
+    Explanation {
+        code: Code("TW-P012"),
+        title: "a snapshot file that is none",
+        text: "A snapshot file has not the form of one: a header between two lines '---', then a section \
          for each case, each with a heading '== NAME [PROFILE]'. Most often a merge conflict was \
          left in it. Repair it, or delete it and accept what the next run proposes.",
-    ),
-    (
-        "TW-P013",
-        "The id names no pending snapshot. `tapwright review --list` shows the ids: the path of \
+    },
+    Explanation {
+        code: Code("TW-P013"),
+        title: "no such pending snapshot",
+        text: "The id names no pending snapshot. `tapwright review --list` shows the ids: the path of \
          the scenario without its extension, then '@' and the section where there is a matrix.",
-    ),
-    (
-        "TW-P014",
-        "A section of a snapshot is no transcript: a line was edited so that it can't be read back, \
+    },
+    Explanation {
+        code: Code("TW-P014"),
+        title: "a section that is no transcript",
+        text: "A section of a snapshot is no transcript: a line was edited so that it can't be read back, \
          or a frame of a capture file is not the one that was reviewed because the file changed. \
          Look at the line that is named; when the change is meant, review the new transcript with \
          `tapwright review`.",
-    ),
+    },
 ];
 
 impl Diagnose for SnapshotError {

@@ -43,6 +43,7 @@ pub(super) fn labels(view: &View<'_>) -> Vec<Vec<Vec<Label>>> {
     let mut matched = vec![Vec::new(); view.ports.len()];
     let mut labels = Vec::new();
     for step in &view.steps {
+        known.of_this_step = known.frames.len();
         for sent in &step.step.sent {
             known.add(sent);
         }
@@ -72,6 +73,8 @@ struct Known {
     frames: Vec<(u32, Bytes)>,
     by_bytes: HashMap<Bytes, Vec<usize>>,
     by_flow: HashMap<frame::FlowKey, Vec<usize>>,
+    /// The first frame of the step that is being labelled.
+    of_this_step: usize,
 }
 
 impl Known {
@@ -102,8 +105,19 @@ impl Known {
     }
 
     fn equal(&self, data: &[u8], matched: &[bool]) -> Option<Match> {
-        let index = oldest_unmatched(self.by_bytes.get(data)?, matched)?;
+        let index = self.first_unmatched(self.by_bytes.get(data)?, matched)?;
         Some((index, None, Vec::new()))
+    }
+
+    /// Of frames that are the same, the oldest of this step that the port has not had yet, then the
+    /// oldest of any step: what is sent again is not taken for what was lost before.
+    fn first_unmatched(&self, indices: &[usize], matched: &[bool]) -> Option<usize> {
+        let unmatched = || indices.iter().filter(|index| !matched[**index]);
+        unmatched()
+            .find(|index| **index >= self.of_this_step)
+            .or_else(|| unmatched().next())
+            .or(indices.last())
+            .copied()
     }
 
     fn padded(&self, data: &[u8], matched: &[bool]) -> Option<Match> {
@@ -155,14 +169,6 @@ impl Known {
 
 /// The index of a sent frame, the length it was padded to, and what changed.
 type Match = (usize, Option<usize>, Vec<FieldChange>);
-
-fn oldest_unmatched(indices: &[usize], matched: &[bool]) -> Option<usize> {
-    indices
-        .iter()
-        .find(|index| !matched[**index])
-        .or(indices.last())
-        .copied()
-}
 
 /// Whether the changes still turn `base` into `data` after their text was read back.
 fn reproduces(base: &[u8], changes: &[FieldChange], data: &[u8]) -> bool {

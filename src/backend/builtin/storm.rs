@@ -1,6 +1,9 @@
 use std::collections::VecDeque;
 
-use crate::machine::Input;
+use crate::{
+    machine::{Input, Output},
+    record::{Event, EventKind, Place},
+};
 
 /// Machine inputs of one action beyond which it is a storm.
 const LIMIT: usize = 100_000;
@@ -25,9 +28,31 @@ impl Storm {
     /// Counts an input. The names are only kept when the limit is near.
     pub(super) fn count(&mut self, input: &Input) {
         self.inputs += 1;
-        if self.inputs + TRAIL > LIMIT && self.trail.len() < TRAIL {
+        if self.is_near() {
             self.trail.push_back(name(input));
         }
+    }
+
+    /// Notes by whose doing a frame leaves the machine.
+    pub(super) fn follow(&mut self, output: &Output) {
+        if !self.is_near() {
+            return;
+        }
+        match output {
+            Output::Inject { netdev, object, .. } => {
+                self.trail.push_back(format!("{object} injects on {netdev}"));
+            }
+            Output::Event(Event {
+                place: Place::Object(object),
+                kind: EventKind::Consumed,
+                ..
+            }) => self.trail.push_back(format!("{object} takes it")),
+            _ => {}
+        }
+    }
+
+    fn is_near(&self) -> bool {
+        self.inputs + TRAIL > LIMIT && self.trail.len() < TRAIL
     }
 
     /// The cycle, when the limit is passed.

@@ -165,6 +165,7 @@ impl<C: Carrier> BuiltinWorld<C> {
     }
 
     fn carry_out(&mut self, output: Output) -> Result<(), BackendError> {
+        self.storm.follow(&output);
         match output {
             Output::NetdevFrame { netdev, data, tag } => self.frame_out(&netdev, data, tag),
             Output::Inject {

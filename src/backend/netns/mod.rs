@@ -9,6 +9,7 @@ mod backend;
 mod carrier;
 mod cidr;
 mod expected;
+mod explanation;
 mod network;
 mod place;
 mod probe;
@@ -19,6 +20,7 @@ mod topology;
 pub use backend::Netns;
 pub use carrier::NetnsCarrier;
 pub use cidr::Cidr;
+pub use explanation::EXPLANATIONS;
 pub use network::{Network, NetworkError, VethEnd};
 pub use probe::{probe, unavailable};
 
