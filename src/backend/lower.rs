@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use crate::{
     base::{ChardevId, NetdevId, PortId},
     machine::{CharBackend, ChardevConfig, Command, Config, NetdevConfig, NetdevKind},
+    record::Framing,
     scenario::{Case, Chardev, ChardevFar, NetdevType, Nic, Object, ObjectForm},
 };
 
@@ -59,7 +60,7 @@ pub(crate) fn lower(case: &Case) -> Lowered {
             NetdevType::Tap {
                 vhost, nic, queues, ..
             } => {
-                let guest = NetdevId::from(format!("#{id}.guest"));
+                let guest = NetdevId::from(format!("@{id}.guest"));
                 let tap = NetdevKind::Tap {
                     queues: *queues,
                     vhost: *vhost,
@@ -69,7 +70,7 @@ pub(crate) fn lower(case: &Case) -> Lowered {
                 match nic {
                     Nic::Plain => {
                         let hub = FIRST_GUEST_HUB + index;
-                        let port = |name: &str| NetdevId::from(format!("#{id}.{name}"));
+                        let port = |name: &str| NetdevId::from(format!("@{id}.{name}"));
                         netdevs.push(client(&port("hub"), NetdevKind::Hubport { hub }, Some(id)));
                         netdevs.push(client(&guest, NetdevKind::Socket, None));
                         netdevs.push(client(
@@ -135,6 +136,18 @@ pub(crate) fn command(object: &Object) -> Command {
             name: "object-add".to_owned(),
             args: Value::Object(args.clone()),
         },
+    }
+}
+
+/// The wiring of a chardev that a command made: its far end is a port, and nobody is there yet.
+pub(crate) fn added_chardev() -> ChardevWiring {
+    let framing = Framing::Plain;
+    ChardevWiring {
+        far: ChardevFar::Port {
+            connected: false,
+            framing,
+        },
+        vnet_hdr_len: 0,
     }
 }
 

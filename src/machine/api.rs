@@ -23,7 +23,7 @@ pub struct Config {
 /// A net client: a netdev, a hub port or a guest's NIC.
 #[derive(Clone, Debug)]
 pub struct NetdevConfig {
-    /// Its id; ids that a scenario can't write begin with `#`.
+    /// Its id; ids that a scenario can't write begin with `@`.
     pub id: NetdevId,
     /// What it is.
     pub kind: NetdevKind,

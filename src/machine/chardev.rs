@@ -362,7 +362,8 @@ impl Core {
         chardev.connected = chardev.waiting > 0;
         chardev.waiting = chardev.waiting.saturating_sub(1);
         let reader = chardev.reader;
-        let unread: Vec<_> = chardev.inbox.drain(..).filter_map(|(_, tag)| tag).collect();
+        let mut unread: Vec<_> = chardev.inbox.drain(..).filter_map(|(_, tag)| tag).collect();
+        unread.dedup();
         for tag in unread {
             self.drop_frame(place.clone(), Some(tag), reason);
         }

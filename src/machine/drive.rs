@@ -129,13 +129,11 @@ impl Machine {
             .unwrap_or_default();
         let mut tags: Vec<(Place, Tag)> = held.iter().filter_map(held_frame).collect();
         tags.dedup();
-        for (place, tag) in tags {
-            dropped(place, tag, DropReason::Purged);
-        }
-        for input in self.backlog.drain(..) {
-            if let Some((place, tag)) = frame_of(&input) {
-                dropped(place, tag, DropReason::Purged);
-            }
+        let behind = self.backlog.iter().filter_map(frame_of);
+        let mut waiting: Vec<(Place, Tag)> = tags.into_iter().chain(behind).collect();
+        waiting.dedup();
+        for (place, tag) in waiting {
+            dropped(place, tag, DropReason::Frozen);
         }
         let clients: Vec<ClientKey> = self.core.clients.keys().copied().collect();
         for key in clients {

@@ -4,7 +4,7 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use crate::base::{NET_BUFSIZE, Tag};
+use crate::base::{NET_BUFSIZE, Origin, Tag};
 
 /// The words in front of a frame's bytes, each as QEMU writes it: one write a word. A length beyond
 /// `u32` is cut, as QEMU's conversion to `uint32_t` does.
@@ -245,12 +245,16 @@ impl Reassembler {
         }
     }
 
-    /// Ends the unit and returns its owner. What else had bytes in it is lost, but for `tag`, which
-    /// the input that ends the unit carries: it may go on.
+    /// Ends the unit and returns its owner. Frames that also had bytes in it are lost, but for `tag`,
+    /// which the input that ends the unit carries: it may go on. Of raw bytes nothing is lost: the
+    /// unit used them.
     fn finish(&mut self, input: &Bytes, tag: Option<Tag>) -> Option<Tag> {
         self.expect = Expect::Length;
         self.begun = false;
         for mixed in self.mixed.drain(..) {
+            if matches!(mixed.0, Origin::Written(_)) {
+                continue;
+            }
             if Some(mixed) != tag {
                 self.lost.push(mixed);
             } else if input.is_empty() {

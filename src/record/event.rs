@@ -65,6 +65,8 @@ pub enum DropReason {
     ChardevClosed,
     /// Nobody reads this chardev.
     NoReader,
+    /// It still waited behind a frozen main loop when the run ended.
+    Frozen,
     /// The machine was removed, stopped for good, or its object was deleted while it waited.
     Purged,
     /// The machine is dead.
@@ -114,6 +116,7 @@ impl DropReason {
             Self::Deaf => "deaf",
             Self::ChardevClosed => "chardev-closed",
             Self::NoReader => "no-reader",
+            Self::Frozen => "frozen",
             Self::Purged => "purged",
             Self::MachineDead => "machine-dead",
             Self::InterfaceDown => "interface-down",

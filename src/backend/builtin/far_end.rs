@@ -1,26 +1,98 @@
 use bytes::{BufMut, Bytes, BytesMut};
 
 use crate::{
-    base::{ChardevId, Frame, PortId},
+    backend::lower::ChardevWiring,
+    base::{ChardevId, Frame, PortId, Tag},
     machine::framing::words,
     record::Framing,
+    scenario::ChardevFar,
 };
 
 /// The far end of a chardev, as the world keeps it.
 #[derive(Debug)]
 pub(super) enum FarEnd {
     /// A port: bytes are recorded there, and a scenario sends from there.
-    Port {
-        port: PortId,
-        framing: Framing,
-        /// Bytes of the virtio-net header in front of each frame.
-        vnet_hdr_len: usize,
-        connected: bool,
-    },
+    Port(PortEnd),
     /// Another chardev: what one writes the other reads.
     Joined(ChardevId),
     /// Nobody: what is written stays in the backend.
     Nobody,
+}
+
+/// A far end that is a port.
+#[derive(Debug)]
+pub(super) struct PortEnd {
+    pub(super) port: PortId,
+    pub(super) framing: Framing,
+    /// Bytes of the virtio-net header in front of each frame.
+    pub(super) vnet_hdr_len: usize,
+    pub(super) connected: bool,
+    /// Clients that connected while another was there: one at a time is served (QEMU 10.2.2,
+    /// `chardev/char-socket.c`, a backlog of one behind an unwatched listener).
+    waiting: usize,
+    stalled: bool,
+    /// What came while nobody read.
+    unread: Vec<(Bytes, Option<Tag>)>,
+}
+
+impl PortEnd {
+    pub(super) fn new(port: PortId, wiring: &ChardevWiring) -> Self {
+        let (framing, connected) = match wiring.far {
+            ChardevFar::Port { connected, framing } => (framing, connected),
+            ChardevFar::Joined(_) | ChardevFar::Nobody => (Framing::Plain, false),
+        };
+        Self {
+            port,
+            framing,
+            vnet_hdr_len: wiring.vnet_hdr_len,
+            connected,
+            waiting: 0,
+            stalled: false,
+            unread: Vec::new(),
+        }
+    }
+
+    /// Takes what the machine wrote; it is given back when somebody reads it.
+    pub(super) fn take(&mut self, data: Bytes, tag: Option<Tag>) -> Option<Bytes> {
+        if self.stalled {
+            self.unread.push((data, tag));
+            return None;
+        }
+        Some(data)
+    }
+
+    pub(super) fn open(&mut self) {
+        if self.connected {
+            self.waiting += 1;
+        }
+        self.connected = true;
+    }
+
+    /// The connection ended; the next client that waits has its turn. Returns the frames of which
+    /// bytes were never read.
+    pub(super) fn close(&mut self) -> Vec<Tag> {
+        self.connected = self.waiting > 0;
+        self.waiting = self.waiting.saturating_sub(1);
+        self.stalled = false;
+        self.never_read()
+    }
+
+    pub(super) fn stall(&mut self) {
+        self.stalled = self.connected;
+    }
+
+    /// Reads again, and first what came meanwhile.
+    pub(super) fn resume(&mut self) -> Vec<(Bytes, Option<Tag>)> {
+        self.stalled = false;
+        std::mem::take(&mut self.unread)
+    }
+
+    /// The frames of which bytes were never read.
+    pub(super) fn never_read(&mut self) -> Vec<Tag> {
+        let mut tags: Vec<Tag> = self.unread.drain(..).filter_map(|(_, tag)| tag).collect();
+        tags.dedup();
+        tags
+    }
 }
 
 /// A frame as the bytes of a chardev. Its virtio-net header stands in front of it and is counted in

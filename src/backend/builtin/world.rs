@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use super::{
     Carried, Carrier,
-    far_end::{self, FarEnd},
+    far_end::{self, FarEnd, PortEnd},
     flight::{Destination, Flights},
     storm::Storm,
 };
@@ -95,18 +95,13 @@ impl<C: Carrier> BuiltinWorld<C> {
         }
         let mut far_ends = BTreeMap::new();
         for (id, wiring) in chardevs {
-            let far_end = match wiring.far {
-                ChardevFar::Port { connected, framing } => {
+            let far_end = match &wiring.far {
+                ChardevFar::Port { .. } => {
                     let port = PortId::from(id.as_str());
                     ports.insert(port.clone(), Target::Chardev(id.clone()));
-                    FarEnd::Port {
-                        port,
-                        framing,
-                        vnet_hdr_len: wiring.vnet_hdr_len,
-                        connected,
-                    }
+                    FarEnd::Port(PortEnd::new(port, &wiring))
                 }
-                ChardevFar::Joined(other) => FarEnd::Joined(other),
+                ChardevFar::Joined(other) => FarEnd::Joined(other.clone()),
                 ChardevFar::Nobody => FarEnd::Nobody,
             };
             far_ends.insert(id, far_end);
@@ -257,10 +252,12 @@ impl<C: Carrier> BuiltinWorld<C> {
     }
 
     fn bytes_out(&mut self, chardev: &ChardevId, data: Bytes, tag: Option<Tag>) {
-        match self.far_ends.get(chardev) {
-            Some(FarEnd::Port { port, .. }) => {
-                let port = port.clone();
-                self.arrive(port, Item::Bytes(data), tag);
+        match self.far_ends.get_mut(chardev) {
+            Some(FarEnd::Port(end)) => {
+                if let Some(data) = end.take(data, tag) {
+                    let port = end.port.clone();
+                    self.arrive(port, Item::Bytes(data), tag);
+                }
             }
             Some(FarEnd::Joined(other)) => {
                 let chardev = other.clone();
@@ -271,13 +268,15 @@ impl<C: Carrier> BuiltinWorld<C> {
         }
     }
 
+    /// The machine closed its end. What had been written before is read to its end first.
     fn chardev_closed(&mut self, chardev: &ChardevId) {
         match self.far_ends.get_mut(chardev) {
-            Some(FarEnd::Port {
-                port, connected, ..
-            }) if *connected => {
-                *connected = false;
-                let port = port.clone();
+            Some(FarEnd::Port(end)) if end.connected => {
+                let (port, unread) = (end.port.clone(), end.resume());
+                end.close();
+                for (data, tag) in unread {
+                    self.arrive(port.clone(), Item::Bytes(data), tag);
+                }
                 self.arrive(port, Item::Eof, None);
             }
             Some(FarEnd::Joined(other)) => {
@@ -290,20 +289,17 @@ impl<C: Carrier> BuiltinWorld<C> {
 
     /// A chardev that a command made has a port of its own name.
     fn chardev_exists(&mut self, chardev: ChardevId, exists: bool) {
-        if exists {
-            let port = PortId::from(chardev.as_str());
-            self.ports
-                .insert(port.clone(), Target::Chardev(chardev.clone()));
-            self.far_ends.entry(chardev).or_insert(FarEnd::Port {
-                port,
-                framing: Framing::Plain,
-                vnet_hdr_len: 0,
-                connected: false,
-            });
-        } else {
-            self.chardev_closed(&chardev);
+        if !exists {
             self.far_ends.remove(&chardev);
+            return;
         }
+        let port = PortId::from(chardev.as_str());
+        self.ports
+            .insert(port.clone(), Target::Chardev(chardev.clone()));
+        let end = PortEnd::new(port, &lower::added_chardev());
+        self.far_ends
+            .entry(chardev)
+            .or_insert(FarEnd::Port(end));
     }
 
     fn arrive(&mut self, port: PortId, item: Item, tag: Option<Tag>) {
@@ -335,17 +331,11 @@ impl<C: Carrier> BuiltinWorld<C> {
                 }
             }
             Some(Target::Chardev(chardev)) => {
-                let Some(FarEnd::Port {
-                    framing,
-                    vnet_hdr_len,
-                    connected: true,
-                    ..
-                }) = self.far_ends.get(&chardev)
-                else {
+                let Some(end) = self.connected_end(&chardev) else {
                     let place = Place::Port(port.clone());
                     return self.drop_frame(Some(tag), place, DropReason::ChardevClosed);
                 };
-                let bytes = far_end::encode(frame, *framing, *vnet_hdr_len);
+                let bytes = far_end::encode(frame, end.framing, end.vnet_hdr_len);
                 self.write(&chardev, &bytes, Some(tag), chunk);
             }
             None => {
@@ -399,22 +389,42 @@ impl<C: Carrier> BuiltinWorld<C> {
         );
     }
 
-    /// A chardev's far end changes; `connected` is what it is afterwards, if that changes.
-    fn far_end_changes(&mut self, port: &PortId, state: ChardevState, connects: Option<bool>) {
-        let Some(Target::Chardev(chardev)) = self.ports.get(port) else {
+    /// The far end of a chardev, when it is a port with a client.
+    fn connected_end(&self, chardev: &ChardevId) -> Option<&PortEnd> {
+        match self.far_ends.get(chardev)? {
+            FarEnd::Port(end) if end.connected => Some(end),
+            _ => None,
+        }
+    }
+
+    /// A scenario changes a chardev's far end.
+    fn far_end_changes(&mut self, port: &PortId, state: ChardevState) {
+        let Some(Target::Chardev(chardev)) = self.ports.get(port).cloned() else {
             return;
         };
-        let Some(FarEnd::Port { connected, .. }) = self.far_ends.get_mut(chardev) else {
+        let Some(FarEnd::Port(end)) = self.far_ends.get_mut(&chardev) else {
             return;
         };
-        if connects == Some(*connected) {
+        if !end.connected && state != ChardevState::Opened {
             return;
         }
-        *connected = connects.unwrap_or(*connected);
-        self.queue.push_back(Input::Chardev {
-            chardev: chardev.clone(),
-            state,
-        });
+        let mut read = Vec::new();
+        let mut never_read = Vec::new();
+        match state {
+            ChardevState::Opened => end.open(),
+            ChardevState::Closed => never_read = end.close(),
+            ChardevState::HalfClosed => {}
+            ChardevState::Stalled => end.stall(),
+            ChardevState::Resumed => read = end.resume(),
+        }
+        for (data, tag) in read {
+            self.arrive(port.clone(), Item::Bytes(data), tag);
+        }
+        for tag in never_read {
+            let place = Place::Port(port.clone());
+            self.drop_frame(Some(tag), place, DropReason::NoReader);
+        }
+        self.queue.push_back(Input::Chardev { chardev, state });
     }
 
     /// A frame that the carrier brought.
@@ -542,18 +552,9 @@ impl<C: Carrier> World for BuiltinWorld<C> {
             Action::Write { port, data, chunk } => {
                 self.write_count += 1;
                 let tag = Tag(Origin::Written(self.write_count));
-                let connected = |far: &FarEnd| {
-                    matches!(
-                        far,
-                        FarEnd::Port {
-                            connected: true,
-                            ..
-                        }
-                    )
-                };
                 match self.ports.get(port).cloned() {
                     Some(Target::Chardev(chardev))
-                        if self.far_ends.get(&chardev).is_some_and(connected) =>
+                        if self.connected_end(&chardev).is_some() =>
                     {
                         self.write(&chardev, data, Some(tag), chunk);
                     }
@@ -564,19 +565,19 @@ impl<C: Carrier> World for BuiltinWorld<C> {
                 }
             }
             Action::ChardevOpen(port) => {
-                self.far_end_changes(port, ChardevState::Opened, Some(true));
+                self.far_end_changes(port, ChardevState::Opened);
             }
             Action::ChardevClose { port, half: false } => {
-                self.far_end_changes(port, ChardevState::Closed, Some(false));
+                self.far_end_changes(port, ChardevState::Closed);
             }
             Action::ChardevClose { port, half: true } => {
-                self.far_end_changes(port, ChardevState::HalfClosed, None);
+                self.far_end_changes(port, ChardevState::HalfClosed);
             }
             Action::ChardevStall(port) => {
-                self.far_end_changes(port, ChardevState::Stalled, None);
+                self.far_end_changes(port, ChardevState::Stalled);
             }
             Action::ChardevResume(port) => {
-                self.far_end_changes(port, ChardevState::Resumed, None);
+                self.far_end_changes(port, ChardevState::Resumed);
             }
             Action::LinkSet(change) => self.link_set(change)?,
             Action::LinkDel(port) => {
@@ -638,11 +639,20 @@ impl<C: Carrier> World for BuiltinWorld<C> {
     }
 
     fn finish(mut self: Box<Self>) -> Residue {
-        let errors = self.carrier.finish();
-        Residue {
-            events: self.machine.residue(),
-            errors,
+        for end in self.far_ends.values_mut() {
+            if let FarEnd::Port(end) = end {
+                let place = Place::Port(end.port.clone());
+                self.seen.events.extend(end.never_read().into_iter().map(|tag| Event {
+                    tag: Some(tag),
+                    place: place.clone(),
+                    kind: EventKind::Dropped(DropReason::NoReader),
+                }));
+            }
         }
+        let mut events = self.seen.events;
+        events.extend(self.machine.residue());
+        let errors = self.carrier.finish();
+        Residue { events, errors }
     }
 }
 

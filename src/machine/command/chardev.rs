@@ -113,7 +113,15 @@ fn take_away(core: &mut Core, key: ChardevKey) {
     for (tag, reason) in core.chardev_residue(key) {
         core.drop_frame(place.clone(), Some(tag), reason);
     }
-    core.hang_up(key);
+    // A multiplexer does not delete the chardev below it, whose connection lives on (QEMU 10.2.2
+    // chardev/char-mux.c, char_mux_finalize).
+    if core
+        .chardevs
+        .get(&key)
+        .is_some_and(|chardev| !matches!(chardev.backend, CharBackend::Mux))
+    {
+        core.hang_up(key);
+    }
     if let Some(chardev) = core.chardevs.remove(&key) {
         core.emit(Output::ChardevExists {
             chardev: chardev.id,
