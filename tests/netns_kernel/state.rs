@@ -240,8 +240,7 @@ fn a_link_follows_its_other_end(lab: &Lab) {
     world.finish();
 }
 
-/// What the other end would not take is lost without a word from the kernel, but not from the
-/// carrier.
+/// What the other end would not take is told, a tag that it can't take out too.
 fn a_link_is_as_wide_as_its_other_end(lab: &Lab) {
     let mut case = empty();
     case.links.push(link(None, &[]));

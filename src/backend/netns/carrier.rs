@@ -51,8 +51,8 @@ use crate::{
 ///   socket has one ENETDOWN, keeps what it had, and sends ENXIO for good.
 /// - *MTU*: 68 to 65,521 for a TAP.
 /// - *A link's end* takes what a TAP's packet socket takes. While the other end is down the kernel
-///   takes it and drops it, which is told as [`DropReason::InterfaceDown`] here; so it does with what
-///   is longer than the other end's MTU + 18 bytes, told as [`DropReason::TooLong`].
+///   takes it and drops it, which is told as [`DropReason::InterfaceDown`] here; what is
+///   longer than the other end's MTU + 18 bytes is ENOBUFS, told as [`DropReason::TooLong`].
 /// - *A bridge* floods to all and to strangers, learns by the source address at once, never sends a
 ///   frame back, and forwards what has at most MTU + 18 bytes, a tag not counted; it drops frames
 ///   whose source is a group or zero, and keeps those to 01:80:c2:00:00:01 and up to :0f for itself.
@@ -240,13 +240,16 @@ impl Carrier for NetnsCarrier {
         let at = self.links.iter().position(|link| link.port() == port);
         let link = &self.links[at.ok_or(DropReason::InterfaceGone)?];
         let id = link.interface();
-        link.send(frame)
-            .map_err(|error| self.reason(&error, length))?;
+        if let Err(error) = link.send(frame) {
+            let too_long = length > self.topology.longest_at_peer(id);
+            return Err(match error {
+                FrameError::QueueFull if too_long => DropReason::TooLong,
+                error => self.reason(&error, length),
+            });
+        }
         // The kernel takes what it then drops when the other end is down.
         if !self.topology.carries(id) {
             Err(DropReason::InterfaceDown)
-        } else if frame.vnet.gso_type == 0 && length > self.topology.longest_at_peer(id) {
-            Err(DropReason::TooLong)
         } else if super::reason::vanishes(&frame.data) {
             Err(DropReason::TooShort)
         } else {

@@ -20,8 +20,8 @@ use crate::{
 /// The interfaces of a case in memory: what [`NetnsCarrier`] says of the kernel, without a host's
 /// stack above them. Addresses and routes are not looked at.
 ///
-/// A super-frame that would have to be cut and is not TCP's is beyond it: the next
-/// [`Carrier::drain`] fails then.
+/// A super-frame that would have to be cut and is not TCP's is beyond it: from then
+/// on [`Carrier::drain`] fails.
 ///
 /// [`NetnsCarrier`]: crate::backend::netns::NetnsCarrier
 #[derive(Debug)]
@@ -181,7 +181,7 @@ impl Carrier for SimCarrier {
     }
 
     fn drain(&mut self, arrived: &mut Vec<Carried>) -> io::Result<()> {
-        if let Some(what) = self.fabric.unknown.take() {
+        if let Some(what) = self.fabric.unknown {
             let text = format!("sim does not know what the kernel makes of {what}");
             return Err(io::Error::new(io::ErrorKind::Unsupported, text));
         }

@@ -242,6 +242,12 @@ impl Fabric {
             }
         }
         if let Some(bridge) = interface.bridge {
+            // Behind the tag that was taken out there may be one that is not whole (measured).
+            let inner = &frame.data[VLAN_HLEN.min(frame.data.len())..];
+            let is_cut = inner.len() < ETH_HLEN + VLAN_HLEN && offload::is_tagged(inner);
+            if is_cut && offload::is_tagged(&frame.data) {
+                return;
+            }
             for port in self.bridges[bridge].forward(id, &frame.data) {
                 if self.is_active(port) && self.fits(port, frame) {
                     let lost = self.transmit(port, frame, Sender::Host);

@@ -63,10 +63,11 @@ pub(super) fn from_guest(frame: &Frame, vnet_hdr_len: usize) -> Result<Frame, Dr
     if header_len > length + unread || (1..ETH_HLEN).contains(&header_len) {
         return Err(DropReason::BadVnetHdr);
     }
-    let linear = if TAP_HEADROOM + length < PAGE || header_len == 0 {
-        length
-    } else {
-        header_len.min(PAGE - TAP_HEADROOM - SHARED_INFO)
+    let most = PAGE - TAP_HEADROOM - SHARED_INFO;
+    let linear = match header_len {
+        _ if TAP_HEADROOM + length < PAGE => length,
+        0 => most,
+        _ => header_len.min(most),
     };
     accept(frame, linear, false)
 }
@@ -113,6 +114,10 @@ fn accept(frame: &Frame, linear: usize, reads_headers: bool) -> Result<Frame, Dr
         shown.csum_start = vnet.csum_start;
         shown.csum_offset = vnet.csum_offset;
     } else if super_frame && reads_headers {
+        // The kernel looks for another tag behind the one it has skipped.
+        if is_tagged(&frame.data) {
+            return Err(BAD);
+        }
         let protocol = if transport == 20 { TCP } else { IP_UDP };
         headers = transport_offset(&frame.data, protocol).ok_or(BAD)? + transport;
     } else if super_frame {
