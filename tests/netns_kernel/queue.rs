@@ -25,6 +25,10 @@ pub(crate) const TRIALS: &[(&str, Try)] = &[
         what_a_bridge_overflows_is_said,
     ),
     ("a_host_tells_its_own_losses", a_host_tells_its_own_losses),
+    (
+        "a_burst_before_a_socket_closes",
+        a_burst_before_a_socket_closes,
+    ),
     ("small_frames_from_the_guest", |lab| {
         from_the_guest(lab, 60, 1500)
     }),
@@ -38,6 +42,19 @@ pub(crate) const TRIALS: &[(&str, Try)] = &[
         from_the_guest(lab, 65_000, 300)
     }),
 ];
+
+/// However much it was: a closed socket's frames are lost.
+fn a_burst_before_a_socket_closes(lab: &Lab) {
+    let mut world = World::with_tap(lab, Nic::Plain, &[]);
+    for _ in 0..1500 {
+        assert_eq!(world.guest_sends("hn0", &broadcast(1514)), Ok(()));
+    }
+    world.capture(false);
+    let seen = world.look();
+    assert_eq!(seen.at("hn0.host").len(), 1500);
+    assert!(seen.captured(Direction::Rx).is_empty());
+    world.finish();
+}
 
 pub(crate) const KERNEL_TRIALS: &[(&str, KernelTry)] = &[(
     "a_small_buffer_tells_its_losses",

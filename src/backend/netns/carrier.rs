@@ -269,6 +269,11 @@ impl Carrier for NetnsCarrier {
                 format!("no TAP {netdev}"),
             ));
         };
+        if !on {
+            // Whether they had been read early depends on the buffers that this system grants.
+            let place = Place::Tap(netdev.clone());
+            self.early.retain(|carried| !is_capture(carried, &place));
+        }
         self.taps[at].capture(on, &self.topology, &mut self.early)
     }
 
@@ -335,6 +340,17 @@ impl Carrier for NetnsCarrier {
         errors.extend(self.links.drain(..).flat_map(LinkPort::close));
         errors.extend(self.topology.finish());
         errors
+    }
+}
+
+/// Whether this is what the machine's socket on a TAP read.
+fn is_capture(carried: &Carried, at: &Place) -> bool {
+    match carried {
+        Carried::Captured { netdev, .. } => *at == Place::Tap(netdev.clone()),
+        Carried::Said(event) => {
+            event.place == *at && event.kind == EventKind::Dropped(DropReason::Truncated)
+        }
+        Carried::ToGuest { .. } | Carried::ToHost { .. } => false,
     }
 }
 

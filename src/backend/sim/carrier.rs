@@ -160,6 +160,14 @@ impl Carrier for SimCarrier {
             .ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))?;
         if !on {
             tap.socket = None;
+            let place = Place::Tap(netdev.clone());
+            self.early.retain(|carried| match carried {
+                Carried::Captured { netdev: at, .. } => at != netdev,
+                Carried::Said(Event {
+                    place: at, kind, ..
+                }) => *at != place || *kind != EventKind::Dropped(DropReason::Truncated),
+                Carried::ToGuest { .. } | Carried::ToHost { .. } => true,
+            });
             return Ok(());
         }
         if tap.socket.is_some() {
