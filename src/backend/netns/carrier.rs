@@ -124,8 +124,11 @@ impl NetnsCarrier {
     fn make_room(&mut self, frame: &Frame) -> Result<(), DropReason> {
         let length = frame.data.len();
         // Over a bridge each frame may come to each queue, a super-frame as its segments.
-        self.queued += 1 + length / usize::from(frame.vnet.gso_size).max(1)
-            * usize::from(frame.vnet.gso_type.min(1));
+        let segments = match frame.vnet.gso_type {
+            0 => 1,
+            _ => 1 + length / usize::from(frame.vnet.gso_size.max(1)),
+        };
+        self.queued = self.queued.saturating_add(segments);
         // A frame of 60 bytes takes 703 bytes of the buffer, one of 1,514 takes 2,173, one of 9,000
         // takes 12,529 (measured on Linux 6.18); a TAP rounds what the guest sends up.
         self.in_flight = self.in_flight.saturating_add(1024 + length * 2);
