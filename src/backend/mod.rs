@@ -5,7 +5,7 @@ mod api;
 pub mod builtin;
 mod lower;
 pub mod netns;
-mod sim;
+pub mod sim;
 mod title;
 
 pub use api::{

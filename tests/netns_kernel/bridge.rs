@@ -3,12 +3,12 @@
 use tapwright::{
     base::{Direction, VnetHdr},
     scenario::Nic,
-    sys::Isolated,
 };
 
 use crate::{
     Try,
     frame::{ALL, GUEST, broadcast, sized, tagged},
+    lab::Lab,
     world::{World, bridge, empty, link, tap},
 };
 
@@ -36,11 +36,11 @@ const TYPE: [u8; 2] = [0x88, 0xb5];
 const SECOND: [u8; 6] = [0x52, 0x54, 0x00, 0x12, 0x34, 0x57];
 
 /// Not so when only IFF_RUNNING is waited for.
-fn a_link_carries_its_first_frame(isolated: &Isolated) {
+fn a_link_carries_its_first_frame(lab: &Lab) {
     for _ in 0..20 {
         let mut case = empty();
         case.links.push(link(None, &[]));
-        let mut world = World::open(isolated, &case);
+        let mut world = World::open(lab, &case);
         for (from, to) in [("l0.a", "l0.b"), ("l0.b", "l0.a")] {
             for frame in [broadcast(60), tagged(64), broadcast(1514)] {
                 assert_eq!(world.host_sends(from, &frame), Ok(()));
@@ -55,11 +55,11 @@ fn a_link_carries_its_first_frame(isolated: &Isolated) {
     }
 }
 
-fn a_link_into_another_namespace(isolated: &Isolated) {
+fn a_link_into_another_namespace(lab: &Lab) {
     let mut case = empty();
     case.namespaces.push("client".to_owned());
     case.links.push(link(Some("client"), &[]));
-    let mut world = World::open(isolated, &case);
+    let mut world = World::open(lab, &case);
     for (from, to) in [("l0.a", "l0.b"), ("l0.b", "l0.a")] {
         assert_eq!(world.host_sends(from, &broadcast(60)), Ok(()));
         assert_eq!(world.look().at(to).len(), 1, "{from} to {to}");
@@ -72,12 +72,12 @@ fn a_link_into_another_namespace(isolated: &Isolated) {
 }
 
 /// To a stranger and to all: everywhere else. To somebody who has spoken: there.
-fn a_bridge_floods_and_learns(isolated: &Isolated) {
+fn a_bridge_floods_and_learns(lab: &Lab) {
     let mut case = empty();
     case.netdevs
         .extend((0..3).map(|number| tap(number, Nic::Plain, &[])));
     case.bridges.push(bridge(&["hn0", "hn1", "hn2"], &[]));
-    let mut world = World::open(isolated, &case);
+    let mut world = World::open(lab, &case);
     let counts = |world: &mut World| {
         let seen = world.look();
         ["hn0", "hn1", "hn2"].map(|netdev| seen.to_guest(netdev).len())
@@ -131,12 +131,12 @@ fn a_bridge_floods_and_learns(isolated: &Isolated) {
 
 /// A bridge forwards what an interface receives, unpadded and with its tag; what a packet socket
 /// sends on a port goes out of that port only.
-fn a_bridge_between_a_tap_and_a_link(isolated: &Isolated) {
+fn a_bridge_between_a_tap_and_a_link(lab: &Lab) {
     let mut case = empty();
     case.netdevs.push(tap(0, Nic::Plain, &[]));
     case.links.push(link(None, &[]));
     case.bridges.push(bridge(&["hn0"], &["l0.a"]));
-    let mut world = World::open(isolated, &case);
+    let mut world = World::open(lab, &case);
     world.capture(true);
     for frame in [broadcast(14), tagged(64), broadcast(1514)] {
         assert_eq!(world.guest_sends("hn0", &frame), Ok(()));
@@ -180,12 +180,12 @@ fn a_bridge_between_a_tap_and_a_link(isolated: &Isolated) {
 
 /// IEEE 802.1D reserved addresses, but for the first where there is no spanning tree, and sources
 /// that can't be one (Linux 6.18 `net/bridge/br_input.c`, `br_handle_frame`).
-fn a_bridge_drops_what_it_must(isolated: &Isolated) {
+fn a_bridge_drops_what_it_must(lab: &Lab) {
     let mut case = empty();
     case.netdevs
         .extend((0..2).map(|number| tap(number, Nic::Plain, &[])));
     case.bridges.push(bridge(&["hn0", "hn1"], &[]));
-    let mut world = World::open(isolated, &case);
+    let mut world = World::open(lab, &case);
     let reserved = |last| [0x01, 0x80, 0xc2, 0x00, 0x00, last];
     for (to, from, forwarded) in [
         (reserved(0x00), GUEST, 1),
@@ -213,7 +213,7 @@ fn a_bridge_drops_what_it_must(isolated: &Isolated) {
 
 /// A link carries an unfinished checksum and a super-frame on; towards a guest without offloads
 /// they are finished.
-fn vnet_headers_beyond_a_bridge(isolated: &Isolated) {
+fn vnet_headers_beyond_a_bridge(lab: &Lab) {
     let mut case = empty();
     case.netdevs
         .push(tap(0, Nic::Virtio { vnet_hdr_len: 12 }, &[]));
@@ -221,7 +221,7 @@ fn vnet_headers_beyond_a_bridge(isolated: &Isolated) {
         .push(tap(1, Nic::Virtio { vnet_hdr_len: 12 }, &[]));
     case.links.push(link(None, &[]));
     case.bridges.push(bridge(&["hn0", "hn1"], &["l0.a"]));
-    let mut world = World::open(isolated, &case);
+    let mut world = World::open(lab, &case);
     let header = VnetHdr {
         flags: 1,
         csum_start: 34,
@@ -238,12 +238,12 @@ fn vnet_headers_beyond_a_bridge(isolated: &Isolated) {
     world.finish();
 }
 
-fn a_bridge_port_that_is_down(isolated: &Isolated) {
+fn a_bridge_port_that_is_down(lab: &Lab) {
     let mut case = empty();
     case.netdevs
         .extend((0..2).map(|number| tap(number, Nic::Plain, &[])));
     case.bridges.push(bridge(&["hn0", "hn1"], &[]));
-    let mut world = World::open(isolated, &case);
+    let mut world = World::open(lab, &case);
     world.set_up("hn1.host", false);
     assert_eq!(world.guest_sends("hn0", &broadcast(60)), Ok(()));
     assert!(world.look().to_guest("hn1").is_empty());
@@ -253,7 +253,7 @@ fn a_bridge_port_that_is_down(isolated: &Isolated) {
     world.finish();
 }
 
-fn a_tap_in_another_namespace(isolated: &Isolated) {
+fn a_tap_in_another_namespace(lab: &Lab) {
     let mut case = empty();
     case.namespaces.push("other".to_owned());
     let mut netdev = tap(0, Nic::Plain, &[]);
@@ -261,7 +261,7 @@ fn a_tap_in_another_namespace(isolated: &Isolated) {
         *netns = Some("other".to_owned());
     }
     case.netdevs.push(netdev);
-    let mut world = World::open(isolated, &case);
+    let mut world = World::open(lab, &case);
     world.capture(true);
     assert_eq!(world.guest_sends("hn0", &broadcast(60)), Ok(()));
     assert_eq!(world.host_sends("hn0.host", &broadcast(61)), Ok(()));

@@ -10,12 +10,13 @@ use tapwright::{
 };
 
 use crate::{
-    Try,
+    KernelTry,
     frame::{GUEST, HOST, arp_reply, arp_request, broadcast, echo_request},
+    lab::Lab,
     world::{World, empty, link, tap},
 };
 
-pub(crate) const TRIALS: &[(&str, Try)] = &[
+pub(crate) const TRIALS: &[(&str, KernelTry)] = &[
     ("silent_without_an_address", silent_without_an_address),
     ("answers_at_once", answers_at_once),
     ("an_address_later", an_address_later),
@@ -30,7 +31,7 @@ const US: [u8; 4] = [10, 0, 0, 1];
 const THEM: [u8; 4] = [10, 0, 0, 2];
 
 fn silent_without_an_address(isolated: &Isolated) {
-    let mut world = World::with_tap(isolated, Nic::Plain, &[]);
+    let mut world = World::with_tap(&Lab::Netns(isolated.clone()), Nic::Plain, &[]);
     for frame in [arp_request(THEM, US), echo_request(THEM, US)] {
         assert_eq!(world.guest_sends("hn0", &frame), Ok(()));
         let seen = world.look();
@@ -43,7 +44,7 @@ fn silent_without_an_address(isolated: &Isolated) {
 /// ARP and ICMP answers are there when the guest's write returns; packet sockets see them as
 /// outgoing.
 fn answers_at_once(isolated: &Isolated) {
-    let mut world = World::with_tap(isolated, Nic::Plain, &["10.0.0.1/24"]);
+    let mut world = World::with_tap(&Lab::Netns(isolated.clone()), Nic::Plain, &["10.0.0.1/24"]);
     assert_eq!(world.guest_sends("hn0", &arp_request(THEM, US)), Ok(()));
     let seen = world.look();
     assert_eq!(seen.to_guest("hn0")[0].data, arp_reply(US, THEM));
@@ -64,7 +65,7 @@ fn answers_at_once(isolated: &Isolated) {
 }
 
 fn an_address_later(isolated: &Isolated) {
-    let mut world = World::with_tap(isolated, Nic::Plain, &[]);
+    let mut world = World::with_tap(&Lab::Netns(isolated.clone()), Nic::Plain, &[]);
     for address in ["10.0.0.1/24", "fd00::1/64"] {
         let change = LinkSet {
             port: "hn0.host".into(),
@@ -83,7 +84,7 @@ fn an_address_later(isolated: &Isolated) {
 /// An IPv6 address counts at once and nothing announces it: no duplicate detection, no router
 /// solicitation, no report about a multicast group.
 fn ipv6_is_quiet(isolated: &Isolated) {
-    let mut world = World::with_tap(isolated, Nic::Plain, &["fd00::1/64"]);
+    let mut world = World::with_tap(&Lab::Netns(isolated.clone()), Nic::Plain, &["fd00::1/64"]);
     let target = "fd00::1".parse::<std::net::Ipv6Addr>().unwrap().octets();
     let source = "fd00::2".parse::<std::net::Ipv6Addr>().unwrap().octets();
     assert_eq!(
@@ -134,7 +135,7 @@ fn routes(isolated: &Isolated) {
         to: "default".to_owned(),
         via: "10.0.0.2".to_owned(),
     });
-    let mut world = World::open(isolated, &case);
+    let mut world = World::open(&Lab::Netns(isolated.clone()), &case);
     assert_eq!(
         world.guest_sends("hn0", &echo_request([192, 0, 2, 1], US)),
         Ok(())
@@ -158,7 +159,7 @@ fn quiet_while_it_waits(isolated: &Isolated) {
     let mut bridge = crate::world::bridge(&["hn0"], &["l0.a"]);
     bridge.addresses = vec!["10.0.0.1/24".to_owned(), "fd00::1/64".to_owned()];
     case.bridges.push(bridge);
-    let mut world = World::open(isolated, &case);
+    let mut world = World::open(&Lab::Netns(isolated.clone()), &case);
     world.capture(true);
     quiet(&mut world);
     assert_eq!(
@@ -182,7 +183,7 @@ fn quiet(world: &mut World) {
 }
 
 fn waits_for_what_has_come(isolated: &Isolated) {
-    let mut world = World::with_tap(isolated, Nic::Plain, &[]);
+    let mut world = World::with_tap(&Lab::Netns(isolated.clone()), Nic::Plain, &[]);
     assert_eq!(world.guest_sends("hn0", &broadcast(60)), Ok(()));
     // An hour that nobody waits for.
     world

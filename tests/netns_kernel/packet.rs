@@ -4,19 +4,19 @@ use tapwright::{
     base::{Direction, VnetHdr},
     record::DropReason,
     scenario::Nic,
-    sys::Isolated,
 };
 
 use crate::{
     Try,
     frame::{broadcast, double_tagged, tagged},
+    lab::Lab,
     world::World,
 };
 
 pub(crate) const TRIALS: &[(&str, Try)] = &[
-    ("lengths", |isolated| lengths(isolated, Nic::Plain)),
-    ("lengths_behind_a_header", |isolated| {
-        lengths(isolated, Nic::Virtio { vnet_hdr_len: 10 })
+    ("lengths", |lab| lengths(lab, Nic::Plain)),
+    ("lengths_behind_a_header", |lab| {
+        lengths(lab, Nic::Virtio { vnet_hdr_len: 10 })
     }),
     ("tags_go_inline", tags_go_inline),
     ("vnet_headers_are_carried_out", vnet_headers_are_carried_out),
@@ -28,8 +28,8 @@ pub(crate) const TRIALS: &[(&str, Try)] = &[
 ];
 
 /// From 14 bytes to MTU + 14.
-fn lengths(isolated: &Isolated, nic: Nic) {
-    let mut world = World::with_tap(isolated, nic, &[]);
+fn lengths(lab: &Lab, nic: Nic) {
+    let mut world = World::with_tap(lab, nic, &[]);
     for (length, reason) in [
         (0, DropReason::TooShort),
         (13, DropReason::TooShort),
@@ -64,8 +64,8 @@ fn lengths(isolated: &Isolated, nic: Nic) {
 }
 
 /// A tag travels in the frame, and makes room for itself when it is the usual one.
-fn tags_go_inline(isolated: &Isolated) {
-    let mut world = World::with_tap(isolated, Nic::Plain, &[]);
+fn tags_go_inline(lab: &Lab) {
+    let mut world = World::with_tap(lab, Nic::Plain, &[]);
     for frame in [
         tagged(18),
         tagged(64),
@@ -90,8 +90,8 @@ fn tags_go_inline(isolated: &Isolated) {
 
 /// Towards a guest without offloads, checksums are filled in and super-frames cut before any packet
 /// socket sees them.
-fn vnet_headers_are_carried_out(isolated: &Isolated) {
-    let mut world = World::with_tap(isolated, Nic::Virtio { vnet_hdr_len: 12 }, &[]);
+fn vnet_headers_are_carried_out(lab: &Lab) {
+    let mut world = World::with_tap(lab, Nic::Virtio { vnet_hdr_len: 12 }, &[]);
     let checksum = VnetHdr {
         flags: 1,
         csum_start: 34,
@@ -122,8 +122,8 @@ fn vnet_headers_are_carried_out(isolated: &Isolated) {
 }
 
 /// The sender never sees its own frame; the other sockets do; the host's stack never does.
-fn who_sees_what(isolated: &Isolated) {
-    let mut world = World::with_tap(isolated, Nic::Plain, &[]);
+fn who_sees_what(lab: &Lab) {
+    let mut world = World::with_tap(lab, Nic::Plain, &[]);
     assert_eq!(world.injects(&broadcast(60)), Ok(()));
     let seen = world.look();
     assert_eq!(seen.to_guest("hn0").len(), 1);
@@ -148,8 +148,8 @@ fn who_sees_what(isolated: &Isolated) {
     world.finish();
 }
 
-fn a_closed_socket_captures_nothing(isolated: &Isolated) {
-    let mut world = World::with_tap(isolated, Nic::Plain, &[]);
+fn a_closed_socket_captures_nothing(lab: &Lab) {
+    let mut world = World::with_tap(lab, Nic::Plain, &[]);
     assert_eq!(world.guest_sends("hn0", &broadcast(60)), Ok(()));
     world.capture(false);
     world.capture(true);

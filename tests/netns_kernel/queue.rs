@@ -12,8 +12,9 @@ use tapwright::{
 };
 
 use crate::{
-    Try,
+    KernelTry, Try,
     frame::broadcast,
+    lab::Lab,
     world::{World, bridge, empty, tap},
 };
 
@@ -23,28 +24,47 @@ pub(crate) const TRIALS: &[(&str, Try)] = &[
         "what_a_bridge_overflows_is_said",
         what_a_bridge_overflows_is_said,
     ),
+    ("a_host_tells_its_own_losses", a_host_tells_its_own_losses),
     (
-        "a_small_buffer_tells_its_losses",
-        a_small_buffer_tells_its_losses,
+        "a_burst_before_a_socket_closes",
+        a_burst_before_a_socket_closes,
     ),
-    ("small_frames_from_the_guest", |isolated| {
-        from_the_guest(isolated, 60, 1500)
+    ("small_frames_from_the_guest", |lab| {
+        from_the_guest(lab, 60, 1500)
     }),
-    ("large_frames_from_the_guest", |isolated| {
-        from_the_guest(isolated, 1514, 1500)
+    ("large_frames_from_the_guest", |lab| {
+        from_the_guest(lab, 1514, 1500)
     }),
-    ("jumbo_frames_from_the_guest", |isolated| {
-        from_the_guest(isolated, 9000, 1000)
+    ("jumbo_frames_from_the_guest", |lab| {
+        from_the_guest(lab, 9000, 1000)
     }),
-    ("super_frames_from_the_guest", |isolated| {
-        from_the_guest(isolated, 65_000, 300)
+    ("super_frames_from_the_guest", |lab| {
+        from_the_guest(lab, 65_000, 300)
     }),
 ];
 
+/// However much it was: a closed socket's frames are lost.
+fn a_burst_before_a_socket_closes(lab: &Lab) {
+    let mut world = World::with_tap(lab, Nic::Plain, &[]);
+    for _ in 0..1500 {
+        assert_eq!(world.guest_sends("hn0", &broadcast(1514)), Ok(()));
+    }
+    world.capture(false);
+    let seen = world.look();
+    assert_eq!(seen.at("hn0.host").len(), 1500);
+    assert!(seen.captured(Direction::Rx).is_empty());
+    world.finish();
+}
+
+pub(crate) const KERNEL_TRIALS: &[(&str, KernelTry)] = &[(
+    "a_small_buffer_tells_its_losses",
+    a_small_buffer_tells_its_losses,
+)];
+
 /// The queue's ring of 1,000 gives its places back in steps of 16 reads, and at its end (Linux 6.18
 /// `include/linux/ptr_ring.h`, `__ptr_ring_discard_one`).
-fn a_tap_holds_a_thousand(isolated: &Isolated) {
-    let mut world = World::with_tap(isolated, Nic::Plain, &[]);
+fn a_tap_holds_a_thousand(lab: &Lab) {
+    let mut world = World::with_tap(lab, Nic::Plain, &[]);
     let mut read = 0;
     for before in [0, 5, 15, 16, 17, 500] {
         for _ in 0..before {
@@ -75,12 +95,12 @@ fn a_tap_holds_a_thousand(isolated: &Isolated) {
 }
 
 /// What comes over a bridge can't be told by the send.
-fn what_a_bridge_overflows_is_said(isolated: &Isolated) {
+fn what_a_bridge_overflows_is_said(lab: &Lab) {
     let mut case = empty();
     case.netdevs
         .extend((0..2).map(|number| tap(number, Nic::Plain, &[])));
     case.bridges.push(bridge(&["hn0", "hn1"], &[]));
-    let mut world = World::open(isolated, &case);
+    let mut world = World::open(lab, &case);
     for _ in 0..1500 {
         assert_eq!(world.guest_sends("hn0", &broadcast(60)), Ok(()));
     }
@@ -90,6 +110,26 @@ fn what_a_bridge_overflows_is_said(isolated: &Isolated) {
     let full = EventKind::Dropped(DropReason::TxQueueFull);
     assert_eq!(seen.said().len(), 500);
     assert!(seen.said().iter().all(|event| event.kind == full));
+    world.finish();
+}
+
+/// Also when it was a bridge that filled the queue.
+fn a_host_tells_its_own_losses(lab: &Lab) {
+    let mut case = empty();
+    case.netdevs
+        .extend((0..2).map(|number| tap(number, Nic::Plain, &[])));
+    case.bridges.push(bridge(&["hn0", "hn1"], &[]));
+    let mut world = World::open(lab, &case);
+    for _ in 0..999 {
+        assert_eq!(world.guest_sends("hn0", &broadcast(60)), Ok(()));
+    }
+    assert_eq!(world.host_sends("hn1.host", &broadcast(60)), Ok(()));
+    assert_eq!(world.guest_sends("hn0", &broadcast(60)), Ok(()));
+    let full = Err(DropReason::TxQueueFull);
+    assert_eq!(world.host_sends("hn1.host", &broadcast(60)), full);
+    let seen = world.look();
+    assert_eq!(seen.to_guest("hn1").len(), 1000);
+    assert_eq!(seen.said().len(), 1, "the one that came over the bridge");
     world.finish();
 }
 
@@ -129,8 +169,8 @@ fn a_small_buffer_tells_its_losses(isolated: &Isolated) {
 }
 
 /// No burst overflows a recorder, whatever the system allows as a receive buffer.
-fn from_the_guest(isolated: &Isolated, length: usize, count: usize) {
-    let mut world = World::with_tap(isolated, Nic::Plain, &[]);
+fn from_the_guest(lab: &Lab, length: usize, count: usize) {
+    let mut world = World::with_tap(lab, Nic::Plain, &[]);
     for _ in 0..count {
         assert_eq!(world.guest_sends("hn0", &broadcast(length)), Ok(()));
     }

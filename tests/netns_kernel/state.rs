@@ -4,12 +4,12 @@ use tapwright::{
     base::Direction,
     record::{DropReason, EventKind},
     scenario::Nic,
-    sys::Isolated,
 };
 
 use crate::{
     Try,
-    frame::broadcast,
+    frame::{broadcast, tagged},
+    lab::Lab,
     world::{Seen, World, empty, link},
 };
 
@@ -17,8 +17,15 @@ pub(crate) const TRIALS: &[(&str, Try)] = &[
     ("down_and_up", down_and_up),
     ("what_waits_survives_down", what_waits_survives_down),
     ("deleted", deleted),
+    ("capture_while_down", capture_while_down),
+    ("deleted_while_down", deleted_while_down),
+    ("gone_for_every_length", gone_for_every_length),
     ("mtu", mtu),
     ("a_link_follows_its_other_end", a_link_follows_its_other_end),
+    (
+        "a_link_is_as_wide_as_its_other_end",
+        a_link_is_as_wide_as_its_other_end,
+    ),
     ("a_link_goes_with_one_end", a_link_goes_with_one_end),
 ];
 
@@ -31,8 +38,8 @@ fn notices(seen: &Seen) -> usize {
 
 /// EIO and ENETDOWN while down, one ENETDOWN at the machine's socket, and nothing to be mended
 /// afterwards.
-fn down_and_up(isolated: &Isolated) {
-    let mut world = World::with_tap(isolated, Nic::Plain, &[]);
+fn down_and_up(lab: &Lab) {
+    let mut world = World::with_tap(lab, Nic::Plain, &[]);
     world.set_up("hn0.host", false);
     assert_eq!(notices(&world.look()), 1, "one ENETDOWN");
     let down = Err(DropReason::InterfaceDown);
@@ -73,8 +80,8 @@ fn down_and_up(isolated: &Isolated) {
     world.finish();
 }
 
-fn what_waits_survives_down(isolated: &Isolated) {
-    let mut world = World::with_tap(isolated, Nic::Plain, &[]);
+fn what_waits_survives_down(lab: &Lab) {
+    let mut world = World::with_tap(lab, Nic::Plain, &[]);
     assert_eq!(world.host_sends("hn0.host", &broadcast(60)), Ok(()));
     assert_eq!(world.guest_sends("hn0", &broadcast(61)), Ok(()));
     world.set_up("hn0.host", false);
@@ -87,8 +94,8 @@ fn what_waits_survives_down(isolated: &Isolated) {
 }
 
 /// The TAP's queue is lost, the packet sockets keep what they had.
-fn deleted(isolated: &Isolated) {
-    let mut world = World::with_tap(isolated, Nic::Plain, &[]);
+fn deleted(lab: &Lab) {
+    let mut world = World::with_tap(lab, Nic::Plain, &[]);
     assert_eq!(world.host_sends("hn0.host", &broadcast(60)), Ok(()));
     assert_eq!(world.guest_sends("hn0", &broadcast(61)), Ok(()));
     world.delete("hn0.host");
@@ -119,9 +126,58 @@ fn deleted(isolated: &Isolated) {
     world.finish();
 }
 
+/// A packet socket that is opened on an interface that is down says so once, and works when it is up.
+fn capture_while_down(lab: &Lab) {
+    let mut world = World::with_tap(lab, Nic::Plain, &[]);
+    world.capture(false);
+    world.set_up("hn0.host", false);
+    assert!(world.look().is_empty(), "nobody listens");
+    world.capture(true);
+    assert_eq!(notices(&world.look()), 1);
+    assert_eq!(
+        world.injects(&broadcast(60)),
+        Err(DropReason::InterfaceDown)
+    );
+    assert!(world.look().is_empty());
+    world.set_up("hn0.host", true);
+    assert_eq!(world.injects(&broadcast(60)), Ok(()));
+    assert_eq!(world.guest_sends("hn0", &broadcast(60)), Ok(()));
+    assert_eq!(world.look().captured(Direction::Rx).len(), 1);
+    world.finish();
+}
+
+/// What is down can't go down again.
+fn deleted_while_down(lab: &Lab) {
+    let mut world = World::with_tap(lab, Nic::Plain, &[]);
+    world.set_up("hn0.host", false);
+    world.set_up("hn0.host", false);
+    assert_eq!(notices(&world.look()), 1);
+    world.delete("hn0.host");
+    assert!(world.look().is_empty());
+    world.finish();
+}
+
+/// But for a write of nothing, which never reaches the driver.
+fn gone_for_every_length(lab: &Lab) {
+    for (nic, nothing) in [
+        (Nic::Plain, DropReason::TooShort),
+        (Nic::Virtio { vnet_hdr_len: 12 }, DropReason::InterfaceGone),
+    ] {
+        let mut world = World::with_tap(lab, nic, &[]);
+        world.delete("hn0.host");
+        assert_eq!(world.guest_sends("hn0", &[]), Err(nothing), "{nic:?}");
+        let gone = Err(DropReason::InterfaceGone);
+        assert_eq!(world.guest_sends("hn0", &[0]), gone, "{nic:?}");
+        assert_eq!(world.host_sends("hn0.host", &[]), gone, "{nic:?}");
+        assert!(world.set_mtu("hn0.host", 1500).is_err());
+        assert!(world.carrier().link_del(&"hn0.host".into()).is_err());
+        world.finish();
+    }
+}
+
 /// The MTU bounds what is sent to the guest, and is itself between 68 and 65,521.
-fn mtu(isolated: &Isolated) {
-    let mut world = World::with_tap(isolated, Nic::Plain, &[]);
+fn mtu(lab: &Lab) {
+    let mut world = World::with_tap(lab, Nic::Plain, &[]);
     for mtu in [600, 68, 9000, 65_521, 1500] {
         world.set_mtu("hn0.host", mtu).unwrap();
         assert!(world.look().is_empty(), "a change of the MTU is silent");
@@ -161,10 +217,10 @@ fn mtu(isolated: &Isolated) {
 }
 
 /// An end whose other end is down has no carrier: what it takes goes nowhere.
-fn a_link_follows_its_other_end(isolated: &Isolated) {
+fn a_link_follows_its_other_end(lab: &Lab) {
     let mut case = empty();
     case.links.push(link(None, &[]));
-    let mut world = World::open(isolated, &case);
+    let mut world = World::open(lab, &case);
     world.set_up("l0.b", false);
     assert!(world.look().is_empty());
     assert_eq!(
@@ -184,10 +240,31 @@ fn a_link_follows_its_other_end(isolated: &Isolated) {
     world.finish();
 }
 
-fn a_link_goes_with_one_end(isolated: &Isolated) {
+/// What the other end would not take is told, a tag that it can't take out too.
+fn a_link_is_as_wide_as_its_other_end(lab: &Lab) {
     let mut case = empty();
     case.links.push(link(None, &[]));
-    let mut world = World::open(isolated, &case);
+    let mut world = World::open(lab, &case);
+    world.set_mtu("l0.a", 9000).unwrap();
+    assert!(world.set_mtu("l0.a", 65_536).is_err());
+    for (frame, told, arrive) in [
+        (broadcast(1518), Ok(()), 1),
+        (broadcast(1519), Err(DropReason::TooLong), 0),
+        (tagged(1518), Ok(()), 1),
+        (tagged(1519), Err(DropReason::TooLong), 0),
+        (tagged(20), Ok(()), 1),
+        (tagged(19), Err(DropReason::TooShort), 0),
+    ] {
+        assert_eq!(world.host_sends("l0.a", &frame), told, "{} B", frame.len());
+        assert_eq!(world.look().at("l0.b").len(), arrive, "{} B", frame.len());
+    }
+    world.finish();
+}
+
+fn a_link_goes_with_one_end(lab: &Lab) {
+    let mut case = empty();
+    case.links.push(link(None, &[]));
+    let mut world = World::open(lab, &case);
     world.delete("l0.a");
     assert!(world.look().is_empty());
     for port in ["l0.a", "l0.b"] {

@@ -4,23 +4,23 @@ use tapwright::{
     base::{Direction, VnetHdr},
     record::{DropReason, EventKind},
     scenario::Nic,
-    sys::Isolated,
 };
 
 use crate::{
     Try,
     frame::{broadcast, double_tagged, tagged},
+    lab::Lab,
     world::World,
 };
 
 pub(crate) const TRIALS: &[(&str, Try)] = &[
     ("too_long_to_be_recorded", too_long_to_be_recorded),
-    ("lengths", |isolated| lengths(isolated, Nic::Plain)),
-    ("lengths_behind_a_header", |isolated| {
-        lengths(isolated, Nic::Virtio { vnet_hdr_len: 12 })
+    ("lengths", |lab| lengths(lab, Nic::Plain)),
+    ("lengths_behind_a_header", |lab| {
+        lengths(lab, Nic::Virtio { vnet_hdr_len: 12 })
     }),
     ("tags_are_put_back", tags_are_put_back),
-    ("short_tagged_frames_vanish", short_tagged_frames_vanish),
+    ("short_tagged_frames_are_told", short_tagged_frames_are_told),
     ("vnet_headers", vnet_headers),
     (
         "nothing_is_padded_to_the_guest",
@@ -29,8 +29,8 @@ pub(crate) const TRIALS: &[(&str, Try)] = &[
 ];
 
 /// Below 14 bytes EINVAL; above, anything goes, whatever the MTU, unpadded and uncut.
-fn lengths(isolated: &Isolated, nic: Nic) {
-    let mut world = World::with_tap(isolated, nic, &[]);
+fn lengths(lab: &Lab, nic: Nic) {
+    let mut world = World::with_tap(lab, nic, &[]);
     for length in [0, 1, 13] {
         let sent = world.guest_sends("hn0", &broadcast(length));
         assert_eq!(sent, Err(DropReason::TooShort), "{length} bytes");
@@ -53,8 +53,8 @@ fn lengths(isolated: &Isolated, nic: Nic) {
     world.finish();
 }
 
-fn tags_are_put_back(isolated: &Isolated) {
-    let mut world = World::with_tap(isolated, Nic::Plain, &[]);
+fn tags_are_put_back(lab: &Lab) {
+    let mut world = World::with_tap(lab, Nic::Plain, &[]);
     for frame in [
         tagged(20),
         tagged(64),
@@ -71,21 +71,25 @@ fn tags_are_put_back(isolated: &Isolated) {
 }
 
 /// The kernel takes the tag out only when the inner type and 2 bytes more are there, and drops the
-/// frame else (Linux 6.18 `net/core/skbuff.c`, `skb_vlan_untag`).
-fn short_tagged_frames_vanish(isolated: &Isolated) {
-    let mut world = World::with_tap(isolated, Nic::Plain, &[]);
+/// frame else without a word (Linux 6.18 `net/core/skbuff.c`, `skb_vlan_untag`); the carrier has one.
+fn short_tagged_frames_are_told(lab: &Lab) {
+    let mut world = World::with_tap(lab, Nic::Plain, &[]);
     for length in 14..20 {
         for frame in [tagged(length), double_tagged(length)] {
-            assert_eq!(world.guest_sends("hn0", &frame), Ok(()), "{length} bytes");
+            let sent = world.guest_sends("hn0", &frame);
+            assert_eq!(sent, Err(DropReason::TooShort), "{length} bytes");
             assert!(world.look().is_empty(), "{length} bytes");
         }
     }
+    world.set_up("hn0.host", false);
+    let sent = world.guest_sends("hn0", &tagged(19));
+    assert_eq!(sent, Err(DropReason::InterfaceDown));
     world.finish();
 }
 
 /// What of a guest's virtio-net header packet sockets show.
-fn vnet_headers(isolated: &Isolated) {
-    let mut world = World::with_tap(isolated, Nic::Virtio { vnet_hdr_len: 12 }, &[]);
+fn vnet_headers(lab: &Lab) {
+    let mut world = World::with_tap(lab, Nic::Virtio { vnet_hdr_len: 12 }, &[]);
     let checksum = VnetHdr {
         flags: 1,
         csum_start: 34,
@@ -187,8 +191,8 @@ fn vnet_headers(isolated: &Isolated) {
 }
 
 /// A frame that does not fit into what a recorder can hold is never passed on cut off.
-fn too_long_to_be_recorded(isolated: &Isolated) {
-    let mut world = World::with_tap(isolated, Nic::Plain, &[]);
+fn too_long_to_be_recorded(lab: &Lab) {
+    let mut world = World::with_tap(lab, Nic::Plain, &[]);
     assert_eq!(world.guest_sends("hn0", &broadcast(131_072)), Ok(()));
     assert_eq!(world.look().at("hn0.host")[0].data.len(), 131_072);
     assert_eq!(world.guest_sends("hn0", &broadcast(131_073)), Ok(()));
@@ -205,8 +209,8 @@ fn too_long_to_be_recorded(isolated: &Isolated) {
 }
 
 /// A reader of the TAP gets what was sent; it is QEMU that pads (QEMU 10.2.2 `net/tap.c`).
-fn nothing_is_padded_to_the_guest(isolated: &Isolated) {
-    let mut world = World::with_tap(isolated, Nic::Plain, &[]);
+fn nothing_is_padded_to_the_guest(lab: &Lab) {
+    let mut world = World::with_tap(lab, Nic::Plain, &[]);
     assert_eq!(world.host_sends("hn0.host", &broadcast(14)), Ok(()));
     assert_eq!(world.look().to_guest("hn0")[0].data, broadcast(14));
     world.finish();

@@ -3,10 +3,7 @@
 use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
 
 use tapwright::{
-    backend::{
-        builtin::{Carried, Carrier},
-        netns::NetnsCarrier,
-    },
+    backend::builtin::{Carried, Carrier},
     base::{Direction, Frame, MacAddr, NetdevId, PortId, Profile, VnetHdr},
     diag::{Source, Span},
     record::{DropReason, Event},
@@ -14,8 +11,9 @@ use tapwright::{
         Bridge, BridgePort, Case, Expectations, Link, LinkEnd, LinkSet, Netdev, NetdevType, Nic,
         SnapshotRules,
     },
-    sys::Isolated,
 };
+
+use crate::lab::Lab;
 
 /// A case without anything.
 pub(crate) fn empty() -> Case {
@@ -150,23 +148,23 @@ impl Seen {
 
 /// A carrier under trial.
 pub(crate) struct World {
-    carrier: NetnsCarrier,
+    carrier: Box<dyn Carrier>,
 }
 
 impl World {
-    pub(crate) fn open(isolated: &Isolated, case: &Case) -> Self {
+    pub(crate) fn open(lab: &Lab, case: &Case) -> Self {
         let mut world = Self {
-            carrier: NetnsCarrier::open(isolated, case).unwrap(),
+            carrier: lab.open(case),
         };
         assert!(world.look().is_empty(), "a world begins quiet");
         world
     }
 
     /// One TAP, `hn0`, captured by the machine.
-    pub(crate) fn with_tap(isolated: &Isolated, nic: Nic, addresses: &[&str]) -> Self {
+    pub(crate) fn with_tap(lab: &Lab, nic: Nic, addresses: &[&str]) -> Self {
         let mut case = empty();
         case.netdevs.push(tap(0, nic, addresses));
-        let mut world = Self::open(isolated, &case);
+        let mut world = Self::open(lab, &case);
         world.capture(true);
         world
     }
@@ -216,6 +214,14 @@ impl World {
             .inject(&"hn0".into(), &Frame::plain(data.to_vec()))
     }
 
+    pub(crate) fn injects_with(&mut self, vnet: VnetHdr, data: &[u8]) -> Result<(), DropReason> {
+        let frame = Frame {
+            vnet,
+            data: data.to_vec().into(),
+        };
+        self.carrier.inject(&"hn0".into(), &frame)
+    }
+
     pub(crate) fn set_up(&mut self, port: &str, up: bool) {
         self.carrier
             .link_set(&change(port, Some(up), None))
@@ -230,8 +236,8 @@ impl World {
         self.carrier.link_del(&port.into()).unwrap();
     }
 
-    pub(crate) fn carrier(&mut self) -> &mut NetnsCarrier {
-        &mut self.carrier
+    pub(crate) fn carrier(&mut self) -> &mut dyn Carrier {
+        self.carrier.as_mut()
     }
 
     pub(crate) fn finish(mut self) {

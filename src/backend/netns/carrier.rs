@@ -34,7 +34,8 @@ use crate::{
 ///
 /// - *From the guest*: 14 bytes or more of any length (131,072 tried), whatever the MTU. Below 14:
 ///   EINVAL, even when the interface is down. A frame whose type is 0x8100 or 0x88a8 vanishes
-///   without a word when it is shorter than 20 bytes. Nothing is padded. The host's stack answers
+///   without a word when it is shorter than 20 bytes, at a link's other end too; this is told as
+///   [`DropReason::TooShort`] here. Nothing is padded. The host's stack answers
 ///   only for its own addresses, before the write returns.
 /// - *To the guest*, by a packet socket: at most MTU + 14 bytes, + 4 when the *outer* type is
 ///   0x8100 (not for 0x88a8), else EMSGSIZE; below 14 EINVAL; nothing is padded. While the interface
@@ -50,7 +51,8 @@ use crate::{
 ///   socket has one ENETDOWN, keeps what it had, and sends ENXIO for good.
 /// - *MTU*: 68 to 65,521 for a TAP.
 /// - *A link's end* takes what a TAP's packet socket takes. While the other end is down the kernel
-///   takes it and drops it, which is told as [`DropReason::InterfaceDown`] here.
+///   takes it and drops it, which is told as [`DropReason::InterfaceDown`] here; what is
+///   longer than the other end's MTU + 18 bytes is ENOBUFS, told as [`DropReason::TooLong`].
 /// - *A bridge* floods to all and to strangers, learns by the source address at once, never sends a
 ///   frame back, and forwards what has at most MTU + 18 bytes, a tag not counted; it drops frames
 ///   whose source is a group or zero, and keeps those to 01:80:c2:00:00:01 and up to :0f for itself.
@@ -68,6 +70,8 @@ pub struct NetnsCarrier {
     topology: Topology,
     /// What has been read before it was asked for, and what is to be said.
     early: Vec<Carried>,
+    /// Frames that may have come to each TAP's queue since the queues were last read.
+    queued: usize,
     /// An estimate of the buffer that unread frames take in a packet socket.
     in_flight: usize,
     /// Bytes of receive buffer that every packet socket has.
@@ -101,6 +105,7 @@ impl NetnsCarrier {
             links,
             topology,
             early: Vec::new(),
+            queued: 0,
             in_flight: 0,
             buffer,
         };
@@ -116,7 +121,14 @@ impl NetnsCarrier {
 
     /// Before a frame is sent: empties the packet sockets when they might overflow. Without
     /// privileges on the host their buffers can't be made large enough for a burst.
-    fn make_room(&mut self, length: usize) -> Result<(), DropReason> {
+    fn make_room(&mut self, frame: &Frame) -> Result<(), DropReason> {
+        let length = frame.data.len();
+        // Over a bridge each frame may come to each queue, a super-frame as its segments.
+        let segments = match frame.vnet.gso_type {
+            0 => 1,
+            _ => 1 + length / usize::from(frame.vnet.gso_size.max(1)),
+        };
+        self.queued = self.queued.saturating_add(segments);
         // A frame of 60 bytes takes 703 bytes of the buffer, one of 1,514 takes 2,173, one of 9,000
         // takes 12,529 (measured on Linux 6.18); a TAP rounds what the guest sends up.
         self.in_flight = self.in_flight.saturating_add(1024 + length * 2);
@@ -160,19 +172,20 @@ impl NetnsCarrier {
         &mut self,
         at: usize,
         send: impl FnOnce(&mut TapPort) -> Result<(), FrameError>,
-        length: usize,
+        frame: &Frame,
     ) -> Result<(), DropReason> {
-        self.make_room(length)?;
+        self.make_room(frame)?;
+        let (length, queued) = (frame.data.len(), self.queued);
         let Some(tap) = self.taps.get_mut(at) else {
             return Err(DropReason::InterfaceGone);
         };
         if let Err(error) = send(tap) {
             return Err(self.reason(&error, length));
         }
-        if !tap.count_send() {
+        if TapPort::surely_takes(queued) {
             return Ok(());
         }
-        // Several when others sent to the queue as well; all but this frame are told with the next
+        // Several when a bridge sent to the queue as well; all but this frame are told with the next
         // look.
         let told = tap.say_drops(&mut self.early, &mut self.topology);
         match told {
@@ -210,35 +223,46 @@ impl NetnsCarrier {
 impl Carrier for NetnsCarrier {
     fn send_from_guest(&mut self, netdev: &NetdevId, frame: &Frame) -> Result<(), DropReason> {
         let length = frame.data.len();
-        self.make_room(length)?;
+        self.make_room(frame)?;
         let at = self.tap(netdev).ok_or(DropReason::InterfaceGone)?;
         self.taps[at]
             .write(frame)
-            .map_err(|error| self.reason(&error, length))
+            .map_err(|error| self.reason(&error, length))?;
+        if super::reason::vanishes(&frame.data) {
+            return Err(DropReason::TooShort);
+        }
+        Ok(())
     }
 
     fn send_from_host(&mut self, port: &PortId, frame: &Frame) -> Result<(), DropReason> {
         let length = frame.data.len();
         if let Some(at) = self.taps.iter().position(|tap| tap.host_port() == port) {
-            return self.send_to_guest(at, |tap| tap.send_as_host(frame), length);
+            return self.send_to_guest(at, |tap| tap.send_as_host(frame), frame);
         }
-        self.make_room(length)?;
+        self.make_room(frame)?;
         let at = self.links.iter().position(|link| link.port() == port);
         let link = &self.links[at.ok_or(DropReason::InterfaceGone)?];
         let id = link.interface();
-        link.send(frame)
-            .map_err(|error| self.reason(&error, length))?;
+        if let Err(error) = link.send(frame) {
+            let too_long = length > self.topology.longest_at_peer(id);
+            return Err(match error {
+                FrameError::QueueFull if too_long => DropReason::TooLong,
+                error => self.reason(&error, length),
+            });
+        }
         // The kernel takes what it then drops when the other end is down.
-        if self.topology.carries(id) {
-            Ok(())
-        } else {
+        if !self.topology.carries(id) {
             Err(DropReason::InterfaceDown)
+        } else if super::reason::vanishes(&frame.data) {
+            Err(DropReason::TooShort)
+        } else {
+            Ok(())
         }
     }
 
     fn inject(&mut self, netdev: &NetdevId, frame: &Frame) -> Result<(), DropReason> {
         let at = self.tap(netdev).ok_or(DropReason::InterfaceGone)?;
-        self.send_to_guest(at, |tap| tap.inject(frame), frame.data.len())
+        self.send_to_guest(at, |tap| tap.inject(frame), frame)
     }
 
     fn capture(&mut self, netdev: &NetdevId, on: bool) -> io::Result<()> {
@@ -248,12 +272,18 @@ impl Carrier for NetnsCarrier {
                 format!("no TAP {netdev}"),
             ));
         };
+        if !on {
+            // Whether they had been read early depends on the buffers that this system grants.
+            let place = Place::Tap(netdev.clone());
+            self.early.retain(|carried| !is_capture(carried, &place));
+        }
         self.taps[at].capture(on, &self.topology, &mut self.early)
     }
 
     fn drain(&mut self, arrived: &mut Vec<Carried>) -> io::Result<()> {
         arrived.append(&mut self.early);
         self.in_flight = 0;
+        self.queued = 0;
         for tap in &mut self.taps {
             tap.read_queue(arrived, &mut self.topology)?;
         }
@@ -313,6 +343,17 @@ impl Carrier for NetnsCarrier {
         errors.extend(self.links.drain(..).flat_map(LinkPort::close));
         errors.extend(self.topology.finish());
         errors
+    }
+}
+
+/// Whether this is what the machine's socket on a TAP read.
+fn is_capture(carried: &Carried, at: &Place) -> bool {
+    match carried {
+        Carried::Captured { netdev, .. } => *at == Place::Tap(netdev.clone()),
+        Carried::Said(event) => {
+            event.place == *at && event.kind == EventKind::Dropped(DropReason::Truncated)
+        }
+        Carried::ToGuest { .. } | Carried::ToHost { .. } => false,
     }
 }
 

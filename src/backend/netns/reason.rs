@@ -17,6 +17,14 @@ pub(super) fn drop_reason(error: &FrameError, length: usize) -> Option<DropReaso
     })
 }
 
+/// Whether the kernel drops a frame that it has taken at the interface that receives it: it takes an
+/// outer tag out only when the inner type and 2 bytes more are there, and can't go on else (Linux
+/// 6.18 `net/core/skbuff.c`, `skb_vlan_untag`).
+pub(super) fn vanishes(frame: &[u8]) -> bool {
+    const LEAST: usize = ETH_HLEN + 4 + 2;
+    frame.len() < LEAST && matches!(frame.get(12..14), Some([0x81, 0x00] | [0x88, 0xa8]))
+}
+
 #[cfg(test)]
 mod tests {
     use std::io;

@@ -33,8 +33,6 @@ pub(super) struct TapPort {
     recorder: PacketSocket,
     machine: Option<PacketSocket>,
     buffer: usize,
-    /// Sent to the guest since its queue was last read.
-    queued: usize,
     /// Drops of the queue that have been told.
     drops: u64,
     deleted: bool,
@@ -59,7 +57,6 @@ impl TapPort {
             buffer: recorder.receive_buffer().unwrap_or(0),
             recorder,
             machine: None,
-            queued: 0,
             drops: 0,
             deleted: false,
             scratch: vec![0; LARGEST],
@@ -105,10 +102,9 @@ impl TapPort {
             .map_or(Err(FrameError::Gone), |machine| send(machine, frame))
     }
 
-    /// Whether the queue may be full with one more.
-    pub(super) fn count_send(&mut self) -> bool {
-        self.queued += 1;
-        self.queued > SURELY_QUEUED
+    /// Whether a queue has room for so many frames since it was last read.
+    pub(super) const fn surely_takes(queued: usize) -> bool {
+        queued <= SURELY_QUEUED
     }
 
     /// Says how many frames the queue dropped since that was last said.
@@ -139,7 +135,13 @@ impl TapPort {
             }
         } else if self.machine.is_none() {
             match open_socket(topology, self.interface, false) {
-                Ok(machine) => self.machine = Some(machine),
+                Ok(machine) => {
+                    // An interface that is down says so at once.
+                    let waiting = machine.take_error()?;
+                    let place = Place::Tap(self.netdev.clone());
+                    arrived.extend(waiting.map(|error| socket_error(place, &error)));
+                    self.machine = Some(machine);
+                }
                 Err(error) if is_gone(&error) => arrived.push(notice(
                     Place::Tap(self.netdev.clone()),
                     "packet socket: the interface is gone (ENODEV)",
@@ -178,7 +180,6 @@ impl TapPort {
                 Err(error) => return Err(io::Error::other(error)),
             }
         }
-        self.queued = 0;
         if read >= SURELY_QUEUED {
             self.say_drops(arrived, topology)?;
         }

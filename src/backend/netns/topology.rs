@@ -37,6 +37,8 @@ struct Interface {
     place: Place,
     index: u32,
     kind: Kind,
+    /// Bytes; of no meaning for a bridge, which follows its ports.
+    mtu: u32,
     up: bool,
     gone: bool,
     bridge: Option<InterfaceId>,
@@ -149,6 +151,7 @@ impl Topology {
             self.places
                 .network(place, |network| network.set_mtu(index, mtu))
                 .map_err(to_io)?;
+            self.interface_mut(id).mtu = mtu;
         }
         if let Some(up) = change.up {
             self.set_up(id, up).map_err(to_io)?;
@@ -180,6 +183,14 @@ impl Topology {
     /// Whether what is sent on an interface can get anywhere: it is up, and has a carrier.
     pub(super) fn carries(&self, id: InterfaceId) -> bool {
         self.is_active(id)
+    }
+
+    /// Bytes of the longest frame that the other end of a link takes (Linux 6.18 `net/core/dev.c`, `____dev_forward_skb`).
+    pub(super) fn longest_at_peer(&self, id: InterfaceId) -> usize {
+        match self.interface(id).kind {
+            Kind::Veth { peer } => self.interface(peer).mtu as usize + 14 + 4,
+            Kind::Tap | Kind::Bridge => usize::MAX,
+        }
     }
 
     /// Frames that the interface dropped since it was made because its queue was full.
@@ -306,6 +317,7 @@ impl Topology {
             place,
             index,
             kind,
+            mtu: shape.map_or(0, |(_, mtu)| mtu),
             up: false,
             gone: false,
             bridge: None,

@@ -7,18 +7,19 @@ use crate::base::MacAddr;
 /// `br_forward.c`).
 #[derive(Debug, Default)]
 pub(super) struct Bridge {
-    ports: Vec<InterfaceId>,
+    /// With their own addresses.
+    ports: Vec<(InterfaceId, MacAddr)>,
     learned: BTreeMap<MacAddr, InterfaceId>,
 }
 
 impl Bridge {
-    pub(super) fn add(&mut self, port: InterfaceId) {
-        self.ports.push(port);
+    pub(super) fn add(&mut self, port: InterfaceId, own: MacAddr) {
+        self.ports.push((port, own));
     }
 
     pub(super) fn remove(&mut self, port: InterfaceId) {
-        self.ports.retain(|held| *held != port);
-        self.learned.retain(|_, at| *at != port);
+        self.ports.retain(|(held, _)| *held != port);
+        self.forget(port);
     }
 
     /// Forgets what was learned at a port that went down.
@@ -30,25 +31,35 @@ impl Bridge {
     /// first, as the kernel floods.
     pub(super) fn forward(&mut self, from: InterfaceId, frame: &[u8]) -> Vec<InterfaceId> {
         let (destination, source) = (address(frame, 0), address(frame, 6));
-        if !is_group(source) {
+        if is_group(source) || source == NOBODY || destination == PAUSE {
+            return Vec::new();
+        }
+        if !self.is_own(source) {
             self.learned.insert(source, from);
         }
-        if is_link_local(destination) {
+        if is_kept(destination) || self.is_own(destination) {
             return Vec::new();
         }
         match self.learned.get(&destination) {
             Some(to) if *to == from => Vec::new(),
             Some(to) => vec![*to],
-            None => self
-                .ports
-                .iter()
-                .rev()
-                .copied()
-                .filter(|port| *port != from)
-                .collect(),
+            None => {
+                let others = self.ports.iter().rev().map(|(port, _)| *port);
+                others.filter(|port| *port != from).collect()
+            }
         }
     }
+
+    /// Whether an address is that of one of its ports: what is sent there is the host's.
+    fn is_own(&self, address: MacAddr) -> bool {
+        self.ports.iter().any(|(_, own)| *own == address)
+    }
 }
+
+const NOBODY: MacAddr = MacAddr([0; 6]);
+
+/// Dropped before anything is learned (IEEE 802.3 annex 31B).
+const PAUSE: MacAddr = MacAddr([0x01, 0x80, 0xc2, 0, 0, 1]);
 
 fn address(frame: &[u8], at: usize) -> MacAddr {
     let mut octets = [0; 6];
@@ -60,9 +71,10 @@ fn is_group(address: MacAddr) -> bool {
     address.0[0] & 1 == 1
 }
 
-/// 01:80:c2:00:00:0x is never forwarded (IEEE 802.1D-2004, table 7-10).
-fn is_link_local(address: MacAddr) -> bool {
-    matches!(address.0, [0x01, 0x80, 0xc2, 0, 0, last] if last < 0x10)
+/// The reserved addresses of IEEE 802.1D-2004, table 7-10, but for the first: without spanning tree
+/// it is forwarded.
+fn is_kept(address: MacAddr) -> bool {
+    matches!(address.0, [0x01, 0x80, 0xc2, 0, 0, 1..=0x0f])
 }
 
 #[cfg(test)]
@@ -75,8 +87,8 @@ mod tests {
 
     fn bridge() -> Bridge {
         let mut bridge = Bridge::default();
-        for port in [A, B, C] {
-            bridge.add(port);
+        for (port, last) in [(A, 1), (B, 2), (C, 3)] {
+            bridge.add(port, MacAddr([2, 0, 0, 0, 1, last]));
         }
         bridge
     }
@@ -108,5 +120,14 @@ mod tests {
                 .is_empty()
         );
         assert_eq!(bridge.forward(A, &frame([0xff; 6], one)), [C, B]);
+    }
+
+    #[test]
+    fn what_is_for_the_host_stays_there_and_nobody_moves_its_addresses() {
+        let mut bridge = bridge();
+        let (one, own) = ([2, 0, 0, 0, 0, 1], [2, 0, 0, 0, 1, 2]);
+        assert!(bridge.forward(A, &frame(own, one)).is_empty());
+        assert_eq!(bridge.forward(A, &frame([0xff; 6], own)), [C, B]);
+        assert!(bridge.forward(C, &frame(own, one)).is_empty());
     }
 }

@@ -1,10 +1,12 @@
-use std::{
-    collections::{BTreeMap, VecDeque},
-    io,
-    time::Instant,
-};
+use std::{collections::BTreeMap, io, time::Instant};
 
-use super::fabric::{Fabric, InterfaceId, Kind, Sender};
+use nix::libc;
+
+use super::{
+    bridge::Bridge,
+    fabric::{Fabric, InterfaceId, Kind, Sender},
+    tap::Tap,
+};
 use crate::{
     backend::{
         builtin::{Carried, Carrier},
@@ -15,30 +17,39 @@ use crate::{
     scenario::{BridgePort, Case, LinkSet, NetdevType},
 };
 
-/// Interfaces in memory.
+/// The interfaces of a case in memory: what [`NetnsCarrier`] says of the kernel, without a host's
+/// stack above them. Addresses and routes are not looked at.
+///
+/// A super-frame that would have to be cut and is not TCP's is beyond it: from then
+/// on [`Carrier::drain`] fails.
+///
+/// [`NetnsCarrier`]: crate::backend::netns::NetnsCarrier
 #[derive(Debug)]
-pub(super) struct SimCarrier {
+pub struct SimCarrier {
     fabric: Fabric,
     taps: BTreeMap<NetdevId, InterfaceId>,
     ports: BTreeMap<PortId, InterfaceId>,
-    said: Vec<Event>,
+    /// What was read before it was asked for.
+    early: Vec<Carried>,
 }
 
 impl SimCarrier {
-    pub(super) fn new(case: &Case) -> Self {
+    /// Everything up, nothing on its way.
+    #[must_use]
+    pub fn new(case: &Case) -> Self {
         let mut fabric = Fabric::default();
         let mut taps = BTreeMap::new();
         let mut ports = BTreeMap::new();
+        let mut own = BTreeMap::new();
         for netdev in &case.netdevs {
-            if let NetdevType::Tap { mtu, nic, .. } = &netdev.kind {
+            if let NetdevType::Tap {
+                mtu, nic, host_mac, ..
+            } = &netdev.kind
+            {
                 let port = PortId::from(format!("{}.host", netdev.id));
-                let kind = Kind::Tap {
-                    netdev: netdev.id.clone(),
-                    queue: VecDeque::new(),
-                    socket: None,
-                    vnet: lower::vnet_hdr_len(*nic) > 0,
-                };
-                let id = fabric.add(port.clone(), kind, *mtu);
+                let tap = Tap::new(netdev.id.clone(), lower::vnet_hdr_len(*nic));
+                let id = fabric.add(port.clone(), Kind::Tap(tap), *mtu);
+                own.insert(id, *host_mac);
                 taps.insert(netdev.id.clone(), id);
                 ports.insert(port, id);
             }
@@ -48,120 +59,152 @@ impl SimCarrier {
             let peers = [InterfaceId(first.0 + 1), first];
             for (end, peer) in link.ends.iter().zip(peers) {
                 let id = fabric.add(end.port.clone(), Kind::LinkEnd { peer }, end.mtu);
+                own.insert(id, end.mac);
                 ports.insert(end.port.clone(), id);
             }
         }
         for (index, bridge) in case.bridges.iter().enumerate() {
-            fabric.bridges.push(super::bridge::Bridge::default());
+            let mut held = Bridge::default();
             for port in &bridge.ports {
                 let id = match port {
                     BridgePort::Netdev(netdev) => taps.get(netdev),
                     BridgePort::Link(port) => ports.get(port),
                 };
                 if let Some(id) = id {
-                    fabric.enslave(index, *id);
+                    held.add(*id, own[id]);
+                    fabric.get(*id).bridge = Some(index);
                 }
             }
+            fabric.bridges.push(held);
         }
         Self {
             fabric,
             taps,
             ports,
-            said: Vec::new(),
+            early: Vec::new(),
         }
     }
 
-    fn tap(&self, netdev: &NetdevId) -> Result<InterfaceId, DropReason> {
-        self.taps
-            .get(netdev)
-            .copied()
-            .ok_or(DropReason::InterfaceGone)
-    }
-
-    fn port(&self, port: &PortId) -> Result<InterfaceId, DropReason> {
-        self.ports
-            .get(port)
-            .copied()
-            .ok_or(DropReason::InterfaceGone)
-    }
-
-    fn host_interface(&self, port: &PortId) -> io::Result<InterfaceId> {
-        self.port(port)
-            .map_err(|_| io::Error::from(io::ErrorKind::NotFound))
-    }
-
-    /// A packet socket reports ENETDOWN once when its interface goes down (packet(7)).
-    fn say_down(&mut self, id: InterfaceId) {
-        if let Kind::Tap {
-            netdev,
-            socket: Some(_),
-            ..
-        } = &self.fabric.get(id).kind
-        {
-            let place = Place::Tap(netdev.clone());
-            let kind = EventKind::Notice("ENETDOWN".to_owned());
-            self.said.push(Event {
-                tag: None,
-                place,
-                kind,
-            });
+    fn tap(&mut self, netdev: &NetdevId) -> Option<(InterfaceId, &mut Tap)> {
+        let id = *self.taps.get(netdev)?;
+        match &mut self.fabric.get(id).kind {
+            Kind::Tap(tap) => Some((id, tap)),
+            Kind::LinkEnd { .. } => None,
         }
+    }
+
+    fn port(&self, port: &PortId) -> Option<InterfaceId> {
+        self.ports.get(port).copied()
+    }
+
+    /// An interface that can be changed.
+    fn present(&mut self, port: &PortId) -> io::Result<InterfaceId> {
+        let id = self
+            .port(port)
+            .ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))?;
+        if self.fabric.get(id).gone {
+            return Err(io::Error::from_raw_os_error(libc::ENODEV));
+        }
+        Ok(id)
+    }
+
+    /// The machine's socket says that it has nothing to listen at.
+    fn say(&mut self, netdev: &NetdevId, text: &str) {
+        self.fabric.said.push(Event {
+            tag: None,
+            place: Place::Tap(netdev.clone()),
+            kind: EventKind::Notice(format!("packet socket: {text}")),
+        });
+    }
+
+    /// An interface is switched off, or on; a packet socket reports ENETDOWN once (packet(7)).
+    fn set_up(&mut self, id: InterfaceId, up: bool) {
+        let interface = self.fabric.get(id);
+        let goes_down = std::mem::replace(&mut interface.up, up) && !up;
+        let listening = match &interface.kind {
+            Kind::Tap(tap) => tap.socket.is_some().then(|| tap.netdev.clone()),
+            Kind::LinkEnd { .. } => None,
+        };
+        if goes_down && let Some(netdev) = listening {
+            self.say(&netdev, DOWN);
+        }
+        self.fabric.forget_inactive();
     }
 }
 
+const DOWN: &str = "the interface is down (ENETDOWN)";
+const GONE: &str = "the interface is gone (ENODEV)";
+
 impl Carrier for SimCarrier {
     fn send_from_guest(&mut self, netdev: &NetdevId, frame: &Frame) -> Result<(), DropReason> {
-        let id = self.tap(netdev)?;
+        let (id, _) = self.tap(netdev).ok_or(DropReason::InterfaceGone)?;
         self.fabric.write(id, frame)
     }
 
     fn send_from_host(&mut self, port: &PortId, frame: &Frame) -> Result<(), DropReason> {
-        let id = self.port(port)?;
+        let id = self.port(port).ok_or(DropReason::InterfaceGone)?;
         self.fabric.send(id, frame, Sender::Host)
     }
 
     fn inject(&mut self, netdev: &NetdevId, frame: &Frame) -> Result<(), DropReason> {
-        let id = self.tap(netdev)?;
+        let (id, tap) = self.tap(netdev).ok_or(DropReason::InterfaceGone)?;
+        if tap.socket.is_none() {
+            return Err(DropReason::InterfaceGone);
+        }
         self.fabric.send(id, frame, Sender::Machine)
     }
 
     fn capture(&mut self, netdev: &NetdevId, on: bool) -> io::Result<()> {
-        let id = self
+        let (id, tap) = self
             .tap(netdev)
-            .map_err(|_| io::Error::from(io::ErrorKind::NotFound))?;
-        if let Kind::Tap { socket, .. } = &mut self.fabric.get(id).kind {
-            *socket = on.then(|| socket.take().unwrap_or_default());
+            .ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))?;
+        if !on {
+            tap.socket = None;
+            let place = Place::Tap(netdev.clone());
+            self.early.retain(|carried| match carried {
+                Carried::Captured { netdev: at, .. } => at != netdev,
+                Carried::Said(Event {
+                    place: at, kind, ..
+                }) => *at != place || *kind != EventKind::Dropped(DropReason::Truncated),
+                Carried::ToGuest { .. } | Carried::ToHost { .. } => true,
+            });
+            return Ok(());
+        }
+        if tap.socket.is_some() {
+            return Ok(());
+        }
+        let interface = self.fabric.get(id);
+        let (gone, up) = (interface.gone, interface.up);
+        if gone {
+            self.say(netdev, GONE);
+        } else {
+            if let Some((_, tap)) = self.tap(netdev) {
+                tap.socket = Some(Vec::new());
+            }
+            if !up {
+                self.say(netdev, DOWN);
+            }
         }
         Ok(())
     }
 
     fn drain(&mut self, arrived: &mut Vec<Carried>) -> io::Result<()> {
-        arrived.extend(self.said.drain(..).map(Carried::Said));
+        if let Some(what) = self.fabric.unknown {
+            let text = format!("sim does not know what the kernel makes of {what}");
+            return Err(io::Error::new(io::ErrorKind::Unsupported, text));
+        }
+        arrived.append(&mut self.early);
+        arrived.extend(self.fabric.said.drain(..).map(Carried::Said));
         for interface in &mut self.fabric.interfaces {
-            let port = &interface.port;
-            arrived.extend(interface.received.drain(..).map(|frame| Carried::ToHost {
-                port: port.clone(),
-                frame,
-            }));
-            if let Kind::Tap {
-                netdev,
-                queue,
-                socket,
-                ..
-            } = &mut interface.kind
-            {
-                arrived.extend(queue.drain(..).map(|frame| Carried::ToGuest {
+            if let Kind::Tap(tap) = &mut interface.kind {
+                let netdev = &tap.netdev;
+                arrived.extend(tap.queue.take().map(|frame| Carried::ToGuest {
                     netdev: netdev.clone(),
                     frame,
                 }));
-                arrived.extend(socket.iter_mut().flat_map(|socket| socket.drain(..)).map(
-                    |(direction, frame)| Carried::Captured {
-                        netdev: netdev.clone(),
-                        direction,
-                        frame,
-                    },
-                ));
+                arrived.extend(tap.socket.iter_mut().flat_map(|socket| socket.drain(..)));
             }
+            arrived.append(&mut interface.received);
         }
         Ok(())
     }
@@ -172,38 +215,38 @@ impl Carrier for SimCarrier {
     }
 
     fn link_set(&mut self, change: &LinkSet) -> io::Result<()> {
-        let id = self.host_interface(&change.port)?;
+        // What came before the change is read before it, as on the kernel; else a guest's queue
+        // would give its places back later.
+        let mut early = Vec::new();
+        self.drain(&mut early)?;
+        self.early = early;
+        let id = self.present(&change.port)?;
         let interface = self.fabric.get(id);
-        if interface.gone {
-            return Err(io::Error::from_raw_os_error(nix::libc::ENODEV));
-        }
         if let Some(mtu) = change.mtu {
+            if !interface.mtus().contains(&mtu) {
+                return Err(io::Error::from_raw_os_error(libc::EINVAL));
+            }
             interface.mtu = mtu;
         }
-        let was_up = interface.up;
         if let Some(up) = change.up {
-            interface.up = up;
-            if !up && let Some(bridge) = interface.bridge {
-                self.fabric.bridges[bridge].forget(id);
-            }
-            if was_up && !up {
-                self.say_down(id);
-            }
+            self.set_up(id, up);
         }
         Ok(())
     }
 
     fn link_del(&mut self, port: &PortId) -> io::Result<()> {
-        let id = self.host_interface(port)?;
+        let id = self.present(port)?;
         let mut gone = vec![id];
         if let Kind::LinkEnd { peer } = self.fabric.get(id).kind {
             gone.push(peer);
         }
         for id in gone {
-            self.say_down(id);
+            self.set_up(id, false);
             let interface = self.fabric.get(id);
             interface.gone = true;
-            interface.up = false;
+            if let Kind::Tap(tap) = &mut interface.kind {
+                tap.queue.clear();
+            }
             if let Some(bridge) = interface.bridge.take() {
                 self.fabric.bridges[bridge].remove(id);
             }

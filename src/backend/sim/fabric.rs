@@ -1,37 +1,31 @@
-use std::collections::VecDeque;
+use std::ops::RangeInclusive;
 
-use super::bridge::Bridge;
+use super::{
+    bridge::Bridge,
+    offload::{self, ETH_HLEN},
+    tap::Tap,
+};
 use crate::{
-    base::{Direction, Frame, NetdevId, PortId},
-    record::DropReason,
+    backend::builtin::Carried,
+    base::{Direction, Frame, PortId},
+    record::{DropReason, Event, EventKind, Place},
 };
 
 /// An interface of the fabric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct InterfaceId(pub(super) usize);
 
-/// Frames that a TAP keeps for its reader: `txqueuelen`, `TUN_READQ_SIZE` (Linux 6.18,
-/// `drivers/net/tun.c`).
-const TAP_QUEUE: usize = 1000;
+/// The longest frame that a socket of the netns carrier takes whole, a tag that the kernel takes out
+/// not counted.
+const RECORDED: usize = 128 * 1024;
 
-/// Shortest frame that an Ethernet interface takes: its header.
-const ETH_HLEN: usize = 14;
+const VLAN_HLEN: usize = 4;
 
 /// What an interface is.
 #[derive(Debug)]
 pub(super) enum Kind {
-    Tap {
-        netdev: NetdevId,
-        /// Frames wait here for the guest.
-        queue: VecDeque<Frame>,
-        /// The machine's packet socket and what it has not read yet.
-        socket: Option<VecDeque<(Direction, Frame)>>,
-        /// The TAP carries virtio-net headers.
-        vnet: bool,
-    },
-    LinkEnd {
-        peer: InterfaceId,
-    },
+    Tap(Tap),
+    LinkEnd { peer: InterfaceId },
 }
 
 /// An interface.
@@ -46,7 +40,17 @@ pub(super) struct Interface {
     /// The bridge that holds it.
     pub(super) bridge: Option<usize>,
     /// What the recorder has not been asked for yet.
-    pub(super) received: VecDeque<Frame>,
+    pub(super) received: Vec<Carried>,
+}
+
+impl Interface {
+    /// The MTUs that it takes (Linux 6.18 `drivers/net/tun.c` and `veth.c`, `max_mtu`).
+    pub(super) fn mtus(&self) -> RangeInclusive<u32> {
+        match self.kind {
+            Kind::Tap(_) => 68..=65_521,
+            Kind::LinkEnd { .. } => 68..=65_535,
+        }
+    }
 }
 
 /// Interfaces and the bridges that join them.
@@ -54,6 +58,10 @@ pub(super) struct Interface {
 pub(super) struct Fabric {
     pub(super) interfaces: Vec<Interface>,
     pub(super) bridges: Vec<Bridge>,
+    /// Events that no source keeps.
+    pub(super) said: Vec<Event>,
+    /// Something was asked for whose outcome on the kernel is not known here.
+    pub(super) unknown: Option<&'static str>,
 }
 
 /// Who puts a frame on an interface from the host's side.
@@ -74,7 +82,7 @@ impl Fabric {
             gone: false,
             mtu,
             bridge: None,
-            received: VecDeque::new(),
+            received: Vec::new(),
         });
         InterfaceId(self.interfaces.len() - 1)
     }
@@ -83,12 +91,29 @@ impl Fabric {
         &mut self.interfaces[id.0]
     }
 
-    pub(super) fn enslave(&mut self, bridge: usize, port: InterfaceId) {
-        self.bridges[bridge].add(port);
-        self.get(port).bridge = Some(bridge);
+    /// Whether an interface is up and has a carrier.
+    pub(super) fn is_active(&self, InterfaceId(at): InterfaceId) -> bool {
+        let interface = &self.interfaces[at];
+        let carrier = match interface.kind {
+            Kind::Tap(_) => true,
+            Kind::LinkEnd { peer } => self.interfaces[peer.0].up,
+        };
+        interface.up && carrier
     }
 
-    /// A packet socket sends (Linux 6.18, `net/packet/af_packet.c`, `packet_snd`).
+    /// Interfaces that have lost their carrier, or were switched off, are forgotten by their
+    /// bridges (Linux 6.18 `net/bridge/br_stp_if.c`, `br_stp_disable_port`).
+    pub(super) fn forget_inactive(&mut self) {
+        for at in 0..self.interfaces.len() {
+            if let Some(bridge) = self.interfaces[at].bridge
+                && !self.is_active(InterfaceId(at))
+            {
+                self.bridges[bridge].forget(InterfaceId(at));
+            }
+        }
+    }
+
+    /// A packet socket sends (Linux 6.18 `net/packet/af_packet.c`, `packet_snd`).
     pub(super) fn send(
         &mut self,
         id: InterfaceId,
@@ -106,61 +131,91 @@ impl Fabric {
         if length < ETH_HLEN {
             return Err(DropReason::TooShort);
         }
-        let tagged = frame.data[12..14] == [0x81, 0x00];
-        let limit = interface.mtu as usize + ETH_HLEN + if tagged { 4 } else { 0 };
-        if frame.vnet.gso_type == 0 && length > limit {
+        if usize::from(offload::header_len(&frame.vnet)) > length {
+            return Err(DropReason::BadVnetHdr);
+        }
+        let tag = if frame.data[12..14] == [0x81, 0x00] {
+            VLAN_HLEN
+        } else {
+            0
+        };
+        if frame.vnet.gso_type == 0 && length > interface.mtu as usize + ETH_HLEN + tag {
             return Err(DropReason::TooLong);
         }
-        self.transmit(id, frame, sender);
-        Ok(())
+        let frame = offload::from_socket(frame)?;
+        if let Kind::LinkEnd { peer } = interface.kind {
+            if !self.is_active(id) {
+                return Err(DropReason::InterfaceDown);
+            }
+            if frame.vnet.gso_type == 0 && length > self.longest(peer) {
+                return Err(DropReason::TooLong);
+            }
+            if vanishes(&frame.data) {
+                return Err(DropReason::TooShort);
+            }
+        }
+        match self.transmit(id, &frame, sender) {
+            0 => Ok(()),
+            lost => {
+                self.say_lost(id, lost - 1);
+                Err(DropReason::TxQueueFull)
+            }
+        }
     }
 
-    /// A guest writes to its TAP (Linux 6.18, `drivers/net/tun.c`, `tun_get_user`).
+    /// A guest writes to its TAP (Linux 6.18 `drivers/net/tun.c`, `tun_get_user`).
     pub(super) fn write(&mut self, id: InterfaceId, frame: &Frame) -> Result<(), DropReason> {
         let interface = self.get(id);
-        if interface.gone {
+        let Kind::Tap(tap) = &interface.kind else {
             return Err(DropReason::InterfaceGone);
-        }
-        if !interface.up {
-            return Err(DropReason::InterfaceDown);
+        };
+        // A write of nothing never reaches the driver.
+        let nothing = frame.data.is_empty() && tap.vnet_hdr_len == 0;
+        if interface.gone && !nothing {
+            return Err(DropReason::InterfaceGone);
         }
         if frame.data.len() < ETH_HLEN {
             return Err(DropReason::TooShort);
         }
-        self.receive(id, frame);
+        let frame = offload::from_guest(frame, tap.vnet_hdr_len)?;
+        if !interface.up {
+            return Err(DropReason::InterfaceDown);
+        }
+        if vanishes(&frame.data) {
+            return Err(DropReason::TooShort);
+        }
+        self.receive(id, &frame);
         Ok(())
     }
 
-    /// A frame leaves through an interface.
-    fn transmit(&mut self, id: InterfaceId, frame: &Frame, sender: Sender) {
+    /// A frame leaves through an interface; gives how many found no room in a TAP's queue.
+    fn transmit(&mut self, id: InterfaceId, frame: &Frame, sender: Sender) -> usize {
         let interface = self.get(id);
-        if !interface.up || interface.gone {
-            return;
-        }
         match &mut interface.kind {
-            Kind::Tap {
-                queue,
-                socket,
-                vnet,
-                ..
-            } => {
-                if sender == Sender::Host
-                    && let Some(socket) = socket
-                {
-                    socket.push_back((Direction::Tx, frame.clone()));
+            Kind::Tap(tap) => {
+                let Some(frames) = offload::to_guest(frame) else {
+                    self.unknown = Some("a super-frame other than TCP's towards a guest");
+                    return 0;
+                };
+                let mut lost = 0;
+                let last = frames.len() - 1;
+                for (number, frame) in frames.into_iter().enumerate() {
+                    // Of a super-frame's segments only the last remembers its sender (Linux 6.18
+                    // `net/core/skbuff.c`, `skb_segment`).
+                    if sender == Sender::Host || number < last {
+                        tap.capture(Direction::Tx, &frame);
+                    }
+                    lost += usize::from(!tap.queue.push(frame));
                 }
-                if queue.len() < TAP_QUEUE {
-                    let frame = if *vnet {
-                        frame.clone()
-                    } else {
-                        Frame::plain(frame.data.clone())
-                    };
-                    queue.push_back(frame);
-                }
+                lost
             }
             Kind::LinkEnd { peer } => {
                 let peer = *peer;
-                self.receive(peer, frame);
+                match offload::to_link(frame) {
+                    Some(frame) => self.receive(peer, &frame),
+                    None => self.unknown = Some("a super-frame other than TCP's on a link"),
+                }
+                0
             }
         }
     }
@@ -168,31 +223,91 @@ impl Fabric {
     /// A frame comes in at an interface: packet sockets see it first, then the bridge that holds
     /// the interface.
     fn receive(&mut self, id: InterfaceId, frame: &Frame) {
+        let whole = untagged_len(&frame.data) <= RECORDED;
         let interface = self.get(id);
-        if !interface.up || interface.gone {
-            return;
+        let port = interface.port.clone();
+        interface.received.push(if whole {
+            Carried::ToHost {
+                port,
+                frame: frame.clone(),
+            }
+        } else {
+            truncated(Place::Port(port))
+        });
+        if let Kind::Tap(tap) = &mut interface.kind {
+            if whole {
+                tap.capture(Direction::Rx, frame);
+            } else if let Some(socket) = &mut tap.socket {
+                socket.push(truncated(Place::Tap(tap.netdev.clone())));
+            }
         }
-        if let Kind::Tap {
-            socket: Some(socket),
-            ..
-        } = &mut interface.kind
-        {
-            socket.push_back((Direction::Rx, frame.clone()));
-        }
-        interface.received.push_back(frame.clone());
         if let Some(bridge) = interface.bridge {
+            // Behind the tag that was taken out there may be one that is not whole (measured).
+            let inner = &frame.data[VLAN_HLEN.min(frame.data.len())..];
+            let is_cut = inner.len() < ETH_HLEN + VLAN_HLEN && offload::is_tagged(inner);
+            if is_cut && offload::is_tagged(&frame.data) {
+                return;
+            }
             for port in self.bridges[bridge].forward(id, &frame.data) {
-                if self.fits(port, frame) {
-                    self.transmit(port, frame, Sender::Host);
+                if self.is_active(port) && self.fits(port, frame) {
+                    let lost = self.transmit(port, frame, Sender::Host);
+                    self.say_lost(port, lost);
                 }
             }
         }
     }
 
-    /// A bridge drops what is too long for a port (Linux 6.18, `net/bridge/br_forward.c`,
-    /// `is_skb_forwardable`).
-    fn fits(&mut self, id: InterfaceId, frame: &Frame) -> bool {
-        const VLAN_HLEN: usize = 4;
-        frame.data.len() <= self.get(id).mtu as usize + ETH_HLEN + VLAN_HLEN
+    /// A bridge drops what is too long for a port, and so does a link for its other end; but not
+    /// what can be cut.
+    fn fits(&self, id: InterfaceId, frame: &Frame) -> bool {
+        let fits = |id| untagged_len(&frame.data) <= self.longest(id);
+        let peer_fits = match self.interfaces[id.0].kind {
+            Kind::Tap(_) => true,
+            Kind::LinkEnd { peer } => fits(peer),
+        };
+        frame.vnet.gso_type != 0 || (fits(id) && peer_fits)
     }
+
+    /// What is forwarded to an interface at most, a tag that the kernel has taken out not counted
+    /// (Linux 6.18 `include/linux/netdevice.h`, `__is_skb_forwardable`).
+    fn longest(&self, id: InterfaceId) -> usize {
+        self.interfaces[id.0].mtu as usize + ETH_HLEN + VLAN_HLEN
+    }
+
+    /// Frames found no room in a TAP's queue.
+    fn say_lost(&mut self, id: InterfaceId, lost: usize) {
+        if let Kind::Tap(tap) = &self.interfaces[id.0].kind {
+            let event = Event {
+                tag: None,
+                place: Place::Tap(tap.netdev.clone()),
+                kind: EventKind::Dropped(DropReason::TxQueueFull),
+            };
+            self.said.extend(std::iter::repeat_n(event, lost));
+        }
+    }
+}
+
+/// Whether an interface that receives the frame drops it: the kernel takes an outer tag out only
+/// when the inner type and 2 bytes more are there (Linux 6.18 `net/core/skbuff.c`,
+/// `skb_vlan_untag`).
+fn vanishes(frame: &[u8]) -> bool {
+    frame.len() < ETH_HLEN + VLAN_HLEN + 2 && offload::is_tagged(frame)
+}
+
+/// Bytes of the frame without the outer tag, which the kernel takes out of what it receives.
+fn untagged_len(frame: &[u8]) -> usize {
+    frame.len()
+        - if offload::is_tagged(frame) {
+            VLAN_HLEN
+        } else {
+            0
+        }
+}
+
+fn truncated(place: Place) -> Carried {
+    Carried::Said(Event {
+        tag: None,
+        place,
+        kind: EventKind::Dropped(DropReason::Truncated),
+    })
 }

@@ -4,8 +4,11 @@
 mod bridge;
 mod carrier;
 mod fabric;
+mod offload;
+mod segment;
+mod tap;
 
-use carrier::SimCarrier;
+pub use carrier::SimCarrier;
 
 use super::{Backend, BackendError, Capabilities, Missing, World, builtin::BuiltinWorld};
 use crate::scenario::{Case, NetdevType};
