@@ -21,20 +21,25 @@ pub(super) fn whole_frames<'a>(
         })
 }
 
-/// The complete frames in the bytes that arrived at a chardev's port; each end of file ends the
-/// stream, and a new one begins.
+/// The complete frames in the bytes that arrived at a chardev's port; where a connection ends, the
+/// stream ends, and a new one begins.
 pub(super) fn frames(port: &PortId, framing: Framing, steps: &[Step]) -> Vec<Frame> {
     let mut frames = Vec::new();
     let mut stream = BytesMut::new();
     let mut end = |stream: &mut BytesMut| {
         frames.extend(snapshot::frames_of(framing, &stream.split().freeze()));
     };
-    let arrivals = steps.iter().flat_map(|step| &step.arrivals);
-    for arrival in arrivals.filter(|arrival| arrival.port == *port) {
-        match &arrival.item {
-            Item::Bytes(bytes) => stream.extend_from_slice(bytes),
-            Item::Frame(_) => {}
-            Item::Eof => end(&mut stream),
+    for step in steps {
+        if snapshot::closes(step).as_ref() == Some(port) {
+            end(&mut stream);
+        }
+        let arrivals = step.arrivals.iter();
+        for arrival in arrivals.filter(|arrival| arrival.port == *port) {
+            match &arrival.item {
+                Item::Bytes(bytes) => stream.extend_from_slice(bytes),
+                Item::Frame(_) => {}
+                Item::Eof => end(&mut stream),
+            }
         }
     }
     end(&mut stream);

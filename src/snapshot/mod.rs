@@ -43,3 +43,4 @@ pub use probe::{ProbeRow, ProbeTable, compare_probes};
 pub use section::{PROBES, Section, SnapFile, section_name};
 pub use store::{Checked, Content, Mode, Recorded, State, Verdict, check, reviewed_profile};
 pub use text::text;
+pub use view::closes;

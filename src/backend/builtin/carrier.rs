@@ -25,8 +25,8 @@ pub trait Carrier {
     /// The reason when the frame went nowhere.
     fn send_from_host(&mut self, port: &PortId, frame: &Frame) -> Result<(), DropReason>;
 
-    /// The machine's packet socket on a TAP sends. `vnet` says whether the frame's virtio-net
-    /// header is handed to the kernel (`PACKET_VNET_HDR`) or must be all zero.
+    /// The machine's packet socket on a TAP sends, with the frame's virtio-net header
+    /// (`PACKET_VNET_HDR`).
     ///
     /// # Errors
     /// The reason when the frame went nowhere.

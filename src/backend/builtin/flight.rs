@@ -20,8 +20,6 @@ pub(super) enum Destination {
 #[derive(Debug, Default)]
 pub(super) struct Flights {
     sent: HashMap<Bytes, Flight>,
-    /// Departures towards a guest, whose only way is its TAP's queue.
-    towards_guests: Vec<(NetdevId, Bytes)>,
     host_frames: u32,
 }
 
@@ -32,25 +30,19 @@ struct Flight {
 }
 
 impl Flights {
-    /// A frame was given to the carrier; `guest` when it was put on that guest's TAP.
-    pub(super) fn depart(&mut self, data: &Bytes, tag: Option<Tag>, guest: Option<&NetdevId>) {
-        let Some(tag) = tag else { return };
-        self.sent.entry(data.clone()).or_default().tags.push(tag);
-        if let Some(netdev) = guest {
-            self.towards_guests.push((netdev.clone(), data.clone()));
+    /// A frame was given to the carrier.
+    pub(super) fn depart(&mut self, data: &Bytes, tag: Option<Tag>) {
+        if let Some(tag) = tag {
+            self.sent.entry(data.clone()).or_default().tags.push(tag);
         }
     }
 
     /// The carrier refused the frame that was given last.
-    pub(super) fn refuse(&mut self, data: &Bytes, tag: Option<Tag>, guest: Option<&NetdevId>) {
-        if tag.is_none() {
-            return;
-        }
-        if let Some(flight) = self.sent.get_mut(data) {
+    pub(super) fn refuse(&mut self, data: &Bytes, tag: Option<Tag>) {
+        if tag.is_some()
+            && let Some(flight) = self.sent.get_mut(data)
+        {
             flight.tags.pop();
-        }
-        if guest.is_some() {
-            self.towards_guests.pop();
         }
     }
 
@@ -68,27 +60,9 @@ impl Flights {
         tag
     }
 
-    /// Nothing is on its way any more. What was put on a TAP and never came out of it was dropped
-    /// at the end of its queue.
-    pub(super) fn land(&mut self) -> Vec<(Tag, NetdevId)> {
-        let mut lost = Vec::new();
-        let mut seen: HashMap<(&NetdevId, &Bytes), usize> = HashMap::new();
-        for (netdev, data) in &self.towards_guests {
-            let Some(flight) = self.sent.get(data) else {
-                continue;
-            };
-            let nth = seen.entry((netdev, data)).or_default();
-            let arrived = flight.arrived.get(&Destination::Guest(netdev.clone()));
-            if *nth >= arrived.copied().unwrap_or(0)
-                && let Some(tag) = flight.tags.get(*nth)
-            {
-                lost.push((*tag, netdev.clone()));
-            }
-            *nth += 1;
-        }
+    /// Nothing is on its way any more.
+    pub(super) fn land(&mut self) {
         self.sent.clear();
-        self.towards_guests.clear();
-        lost
     }
 }
 
@@ -100,8 +74,8 @@ mod tests {
     fn equal_frames_keep_their_order_at_each_destination() {
         let mut flights = Flights::default();
         let data = Bytes::from_static(b"same");
-        flights.depart(&data, Some(Tag::sent(1)), None);
-        flights.depart(&data, Some(Tag::sent(2)), None);
+        flights.depart(&data, Some(Tag::sent(1)));
+        flights.depart(&data, Some(Tag::sent(2)));
         let host = Destination::Host("hn0.host".into());
         let socket = Destination::Socket("hn0".into());
         assert_eq!(flights.arrive(&data, host.clone()), Tag::sent(1));
@@ -120,24 +94,11 @@ mod tests {
     }
 
     #[test]
-    fn what_a_tap_did_not_give_back_was_at_the_end_of_its_queue() {
-        let mut flights = Flights::default();
-        let guest = NetdevId::from("hn0");
-        for (number, data) in [(1, "a"), (2, "b"), (3, "a")] {
-            flights.depart(&Bytes::from(data), Some(Tag::sent(number)), Some(&guest));
-        }
-        flights.arrive(&Bytes::from("a"), Destination::Guest(guest.clone()));
-        flights.arrive(&Bytes::from("b"), Destination::Guest(guest.clone()));
-        assert_eq!(flights.land(), [(Tag::sent(3), guest)]);
-        assert_eq!(flights.land(), []);
-    }
-
-    #[test]
     fn a_refused_frame_is_not_expected() {
         let mut flights = Flights::default();
         let data = Bytes::from_static(b"too long");
-        flights.depart(&data, Some(Tag::sent(1)), None);
-        flights.refuse(&data, Some(Tag::sent(1)), None);
+        flights.depart(&data, Some(Tag::sent(1)));
+        flights.refuse(&data, Some(Tag::sent(1)));
         let tag = flights.arrive(&data, Destination::Host("hn0.host".into()));
         assert_eq!(tag, Tag(Origin::Host(1)));
     }

@@ -40,7 +40,8 @@ impl Storm {
         }
         match output {
             Output::Inject { netdev, object, .. } => {
-                self.trail.push_back(format!("{object} injects on {netdev}"));
+                self.trail
+                    .push_back(format!("{object} injects on {netdev}"));
             }
             Output::Event(Event {
                 place: Place::Object(object),

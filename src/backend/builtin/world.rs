@@ -56,8 +56,7 @@ pub(crate) struct BuiltinWorld<C> {
 #[derive(Clone, Debug)]
 enum Target {
     Guest(NetdevId),
-    /// The host's side; of this TAP, or a link's end.
-    Host(Option<NetdevId>),
+    Host,
     Chardev(ChardevId),
 }
 
@@ -82,15 +81,8 @@ impl<C: Carrier> BuiltinWorld<C> {
             ports.insert(tap.guest_port.clone(), Target::Guest(id.clone()));
         }
         for port in &case.ports {
-            match port.kind {
-                PortKind::Host => {
-                    let tap = port.id.as_str().strip_suffix(".host").map(NetdevId::from);
-                    ports.insert(port.id.clone(), Target::Host(tap));
-                }
-                PortKind::LinkEnd => {
-                    ports.insert(port.id.clone(), Target::Host(None));
-                }
-                PortKind::Guest | PortKind::Chardev(_) => {}
+            if matches!(port.kind, PortKind::Host | PortKind::LinkEnd) {
+                ports.insert(port.id.clone(), Target::Host);
             }
         }
         let mut far_ends = BTreeMap::new();
@@ -169,9 +161,9 @@ impl<C: Carrier> BuiltinWorld<C> {
                 frame,
                 tag,
             } => {
-                self.flights.depart(&frame.data, tag, Some(&netdev));
+                self.flights.depart(&frame.data, tag);
                 if let Err(reason) = self.carrier.inject(&netdev, &frame) {
-                    self.flights.refuse(&frame.data, tag, Some(&netdev));
+                    self.flights.refuse(&frame.data, tag);
                     self.queue.push_back(Input::InjectFailed {
                         netdev,
                         object,
@@ -244,9 +236,9 @@ impl<C: Carrier> BuiltinWorld<C> {
 
     /// A frame goes through a TAP to the host.
     fn leave_guest(&mut self, netdev: &NetdevId, frame: &Frame, tag: Option<Tag>) {
-        self.flights.depart(&frame.data, tag, None);
+        self.flights.depart(&frame.data, tag);
         if let Err(reason) = self.carrier.send_from_guest(netdev, frame) {
-            self.flights.refuse(&frame.data, tag, None);
+            self.flights.refuse(&frame.data, tag);
             self.drop_frame(tag, Place::Tap(netdev.clone()), reason);
         }
     }
@@ -297,9 +289,7 @@ impl<C: Carrier> BuiltinWorld<C> {
         self.ports
             .insert(port.clone(), Target::Chardev(chardev.clone()));
         let end = PortEnd::new(port, &lower::added_chardev());
-        self.far_ends
-            .entry(chardev)
-            .or_insert(FarEnd::Port(end));
+        self.far_ends.entry(chardev).or_insert(FarEnd::Port(end));
     }
 
     fn arrive(&mut self, port: PortId, item: Item, tag: Option<Tag>) {
@@ -323,10 +313,10 @@ impl<C: Carrier> BuiltinWorld<C> {
     fn send(&mut self, port: &PortId, frame: &Frame, tag: Tag, chunk: Option<usize>) {
         match self.ports.get(port).cloned() {
             Some(Target::Guest(netdev)) => self.send_from_guest(&netdev, frame, tag),
-            Some(Target::Host(tap)) => {
-                self.flights.depart(&frame.data, Some(tag), tap.as_ref());
+            Some(Target::Host) => {
+                self.flights.depart(&frame.data, Some(tag));
                 if let Err(reason) = self.carrier.send_from_host(port, frame) {
-                    self.flights.refuse(&frame.data, Some(tag), tap.as_ref());
+                    self.flights.refuse(&frame.data, Some(tag));
                     self.drop_frame(Some(tag), Place::Port(port.clone()), reason);
                 }
             }
@@ -553,9 +543,7 @@ impl<C: Carrier> World for BuiltinWorld<C> {
                 self.write_count += 1;
                 let tag = Tag(Origin::Written(self.write_count));
                 match self.ports.get(port).cloned() {
-                    Some(Target::Chardev(chardev))
-                        if self.connected_end(&chardev).is_some() =>
-                    {
+                    Some(Target::Chardev(chardev)) if self.connected_end(&chardev).is_some() => {
                         self.write(&chardev, data, Some(tag), chunk);
                     }
                     _ => {
@@ -601,9 +589,7 @@ impl<C: Carrier> World for BuiltinWorld<C> {
                 return Ok(Settled::Storm(cycle));
             }
             if !moved {
-                for (tag, netdev) in self.flights.land() {
-                    self.drop_frame(Some(tag), Place::Tap(netdev), DropReason::TxQueueFull);
-                }
+                self.flights.land();
                 return Ok(Settled::Idle);
             }
             if deadline.passed() {
@@ -642,11 +628,13 @@ impl<C: Carrier> World for BuiltinWorld<C> {
         for end in self.far_ends.values_mut() {
             if let FarEnd::Port(end) = end {
                 let place = Place::Port(end.port.clone());
-                self.seen.events.extend(end.never_read().into_iter().map(|tag| Event {
-                    tag: Some(tag),
-                    place: place.clone(),
-                    kind: EventKind::Dropped(DropReason::NoReader),
-                }));
+                self.seen
+                    .events
+                    .extend(end.never_read().into_iter().map(|tag| Event {
+                        tag: Some(tag),
+                        place: place.clone(),
+                        kind: EventKind::Dropped(DropReason::NoReader),
+                    }));
             }
         }
         let mut events = self.seen.events;

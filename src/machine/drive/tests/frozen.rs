@@ -96,12 +96,12 @@ fn two_readers_that_are_away_are_waited_for_in_turn() {
 }
 
 #[test]
-fn what_a_frozen_machine_holds_is_purged() {
+fn what_a_frozen_machine_holds_still_waits() {
     let mut rig = frozen(None);
     rig.send("n0", b"late", 5);
     let residue = rig.residue();
-    assert!(residue.contains(&(4, DropReason::Purged)), "{residue:?}");
-    assert!(residue.contains(&(5, DropReason::Purged)), "{residue:?}");
+    assert!(residue.contains(&(4, DropReason::Frozen)), "{residue:?}");
+    assert!(residue.contains(&(5, DropReason::Frozen)), "{residue:?}");
 }
 
 #[test]
