@@ -101,6 +101,10 @@ fn refusal(outcome: Outcome) -> String {
     "netdev_add", json!({"id": "n1", "type": "hubport"}),
     "GenericError: Parameter 'hubid' is missing"
 )]
+#[case(
+    "netdev_add", json!({"id": "n1", "type": "hubport", "hubid": 4_294_967_296_u64}),
+    "GenericError: Parameter 'hubid' expects int32_t"
+)]
 #[case("chardev-remove", json!({"id": "c0"}), "GenericError: Chardev 'c0' is busy")]
 #[case("chardev-remove", json!({"id": "qmp0"}), "GenericError: Chardev 'qmp0' is busy")]
 #[case("chardev-remove", json!({"id": "zz"}), "GenericError: Chardev 'zz' not found")]
