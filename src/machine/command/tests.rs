@@ -63,6 +63,11 @@ fn refusal(outcome: Outcome) -> String {
     mirror(),
     "GenericError: attempt to add duplicate property 'f0' to object (type 'container')"
 )]
+#[case(
+    "object-add",
+    json!({"qom-type": "filter-mirror", "id": "f0", "netdev": "n0", "outdev": "c0", "status": "z"}),
+    "GenericError: Invalid value for netfilter status, should be 'on' or 'off'"
+)]
 #[case("object-del", json!({"id": "nope"}), "GenericError: object 'nope' not found")]
 #[case("object-del", json!({}), "GenericError: Parameter 'id' is missing")]
 #[case(
