@@ -84,7 +84,7 @@ quirks! {
     OutdevStallFreezes = "outdev-stall-freezes" in EVERY_QEMU {
         behaviour: "a connected outdev that nobody reads freezes the main loop, QMP included, once its socket is full",
         mended: "frames for a stalled outdev queue without limit and the rest of the machine goes on",
-        evidence: "net/filter-mirror.c:127-134; H59",
+        evidence: "net/filter-mirror.c:127-134, chardev/char.c qemu_chr_write_buffer with write_all",
     }
     /// Every failed write is reported as EPERM.
     SendErrorSaysEperm = "send-error-says-eperm" in EVERY_QEMU {
@@ -132,13 +132,13 @@ quirks! {
     IndevIgnoresVnetLen = "indev-ignores-vnet-len" in EVERY_QEMU {
         behaviour: "the virtio-net header length that indev receives is read and ignored: the header is injected as part of the frame, whatever the netdev has",
         mended: "the header is brought to the length of the netdev it is injected into, or taken off",
-        evidence: "net/filter-mirror.c:270-276, net/net.c:2100-2160; P41",
+        evidence: "net/filter-mirror.c:270-276, net/net.c:2100-2160",
     }
     /// The end of a burst is lost when its writer closes.
     HangupLosesTail = "hangup-loses-tail" in ONLY_7_2 {
         behaviour: "when a peer writes more than 4096 bytes and closes at once, only the first read's worth is processed",
         mended: "everything that was written is read before the hang-up is honoured",
-        evidence: "chardev/char-socket.c before 8bd8b04adc9f; H64, measured: 64 of 200 frames",
+        evidence: "chardev/char-socket.c before QEMU commit 8bd8b04adc9f; measured: 64 of 200 frames arrived",
     }
     /// A multiplexer's slots are never given back.
     MuxSlotsLeak = "mux-slots-leak" in ONLY_7_2 {

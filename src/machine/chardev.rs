@@ -1,21 +1,22 @@
 //! Character devices, as far as filters can tell one from another (QEMU 10.2.2 `chardev/`).
 
+mod write;
+
 use std::collections::VecDeque;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
+
+pub use write::SOCKET_BUFFER;
+pub(super) use write::{WriteError, ring_read};
 
 use super::{
     CharBackend, ChardevConfig, ChardevState, Output,
-    core::{ChardevKey, Core, Freeze, ObjectKey, generic},
+    core::{ChardevKey, Core, ObjectKey, generic},
 };
 use crate::{
     base::{CHR_READ_BUF_LEN, ChardevId, QemuVersion, Quirk, Tag},
-    record::{CommandError, DropReason, EventKind, Place},
+    record::{CommandError, DropReason, Place},
 };
-
-/// Bytes that a connected socket takes before a reader that is away makes its writer wait: Linux'
-/// `net.core.wmem_default`.
-pub const SOCKET_BUFFER: usize = 212_992;
 
 /// `MAX_MUX` (QEMU 10.2.2 `include/chardev/char.h`).
 const MUX_USERS: usize = 4;
@@ -46,31 +47,6 @@ pub(super) struct Chardev {
     buffered: usize,
     /// What a ring buffer holds.
     pub(super) ring: VecDeque<u8>,
-}
-
-/// Why a write failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum WriteError {
-    /// Nobody is connected: EIO.
-    NotConnected,
-    /// The far end is gone: EPIPE.
-    Broken,
-}
-
-impl WriteError {
-    pub(super) const fn strerror(self) -> &'static str {
-        match self {
-            Self::NotConnected => "Input/output error",
-            Self::Broken => "Broken pipe",
-        }
-    }
-
-    pub(super) const fn reason(self) -> DropReason {
-        match self {
-            Self::NotConnected => DropReason::OutdevClosed,
-            Self::Broken => DropReason::OutdevBroke,
-        }
-    }
 }
 
 impl Chardev {
@@ -264,46 +240,6 @@ impl Core {
         }
     }
 
-    /// Writes all of `data` (`qemu_chr_fe_write_all`). Whether it reached a far end: else the
-    /// chardev itself swallowed it.
-    pub(super) fn chardev_write(
-        &mut self,
-        key: ChardevKey,
-        writer: ObjectKey,
-        data: Bytes,
-        tag: Option<Tag>,
-    ) -> Result<bool, WriteError> {
-        let Some(chardev) = self.chardevs.get_mut(&key) else {
-            return Err(WriteError::NotConnected);
-        };
-        let id = chardev.id.clone();
-        match chardev.backend {
-            CharBackend::Null => return Ok(false),
-            // A pty that nobody opened swallows what is written (QEMU 10.2.2
-            // chardev/char-pty.c, char_pty_chr_write).
-            CharBackend::Pty if !chardev.connected => return Ok(false),
-            CharBackend::Ringbuf { size } => {
-                chardev.ring.extend(data.iter());
-                let over = chardev.ring.len().saturating_sub(size);
-                chardev.ring.drain(..over);
-                return Ok(false);
-            }
-            CharBackend::File | CharBackend::Udp | CharBackend::Pty => {
-                self.bytes_out(id, data, tag);
-            }
-            CharBackend::Socket { .. } | CharBackend::Mux => {
-                if !chardev.connected {
-                    return Err(WriteError::NotConnected);
-                }
-                if chardev.hung_up {
-                    return Err(WriteError::Broken);
-                }
-                self.stream_write(key, writer, data, tag);
-            }
-        }
-        Ok(true)
-    }
-
     /// What still waits unread before a chardev's frontend.
     pub(super) fn chardev_residue(&mut self, key: ChardevKey) -> Vec<(Tag, DropReason)> {
         let deaf = self
@@ -371,43 +307,4 @@ impl Core {
             self.filter_closed(reader);
         }
     }
-
-    fn stream_write(&mut self, key: ChardevKey, writer: ObjectKey, data: Bytes, tag: Option<Tag>) {
-        let freezes = self.has(Quirk::OutdevStallFreezes) && self.freeze.is_none();
-        let Some(chardev) = self.chardevs.get_mut(&key) else {
-            return;
-        };
-        let id = chardev.id.clone();
-        let room = SOCKET_BUFFER - chardev.buffered;
-        if !(chardev.stalled && freezes) {
-            return self.bytes_out(id, data, tag);
-        }
-        if data.len() <= room {
-            chardev.buffered += data.len();
-            return self.bytes_out(id, data, tag);
-        }
-        chardev.buffered = SOCKET_BUFFER;
-        let mut rest = data;
-        let fits = rest.split_to(room);
-        if !fits.is_empty() {
-            self.bytes_out(id.clone(), fits, tag);
-        }
-        self.event(Place::Chardev(id.clone()), tag, EventKind::Frozen);
-        let rest = Output::ChardevBytes {
-            chardev: id,
-            data: rest,
-            tag,
-        };
-        self.freeze = Some(Freeze {
-            chardev: key,
-            writer,
-            held: vec![rest],
-        });
-    }
-}
-
-/// Takes at most `size` of the oldest bytes out of a ring buffer.
-pub(super) fn ring_read(ring: &mut VecDeque<u8>, size: usize) -> Bytes {
-    let taken = size.min(ring.len());
-    ring.drain(..taken).collect::<BytesMut>().freeze()
 }

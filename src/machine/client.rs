@@ -1,17 +1,21 @@
 //! Net clients: what sends into the net layer and what it delivers to.
 
+mod stream;
+
 use std::collections::VecDeque;
 
 use bytes::{Bytes, BytesMut};
 
+pub(super) use stream::OVERSIZE_LOG;
+
 use super::{
     NetdevConfig, NetdevKind, Output,
     core::{ClientKey, Core, ObjectKey},
-    framing::{Reassembler, Strictness, Unit},
+    framing::{Reassembler, Strictness},
     netqueue::{NetQueue, Packet},
 };
 use crate::{
-    base::{NET_BUFSIZE, NetdevId, Quirk, Tag},
+    base::{NetdevId, Quirk, Tag},
     record::{DropReason, EventKind, Place},
 };
 
@@ -93,10 +97,10 @@ impl Core {
             None => DropReason::InterfaceGone,
             Some(client) => match client.kind {
                 NetdevKind::Socket if !client.open || client.eof => DropReason::LinkDown,
-                NetdevKind::Tap { vhost: true, .. } | NetdevKind::Hubport { .. } => {
-                    DropReason::NoReader
-                }
-                NetdevKind::Stream | NetdevKind::VhostUser => DropReason::NoReader,
+                NetdevKind::Tap { vhost: true, .. }
+                | NetdevKind::Hubport { .. }
+                | NetdevKind::Stream
+                | NetdevKind::VhostUser => DropReason::NoReader,
                 NetdevKind::Tap { .. } if client.inbox.len() >= TAP_QUEUE_LEN => {
                     DropReason::TxQueueFull
                 }
@@ -105,14 +109,6 @@ impl Core {
             },
         };
         self.drop_frame(Place::Netdev(netdev.clone()), tag, reason);
-    }
-
-    /// The far end of a socket netdev closed.
-    pub(super) fn client_eof(&mut self, netdev: &NetdevId) {
-        let key = self.client_of(netdev.as_str());
-        if let Some(client) = key.and_then(|key| self.clients.get_mut(&key)) {
-            client.eof = client.open;
-        }
     }
 
     /// Reads a client's descriptor once, when it is watched and ready. Whether it was.
@@ -228,29 +224,6 @@ impl Core {
         self.emit(Output::NetdevGone { netdev: client.id });
     }
 
-    /// Closes a socket netdev's stream: its link is down from now on.
-    pub(super) fn close_stream(&mut self, key: ClientKey) {
-        let Some(client) = self.clients.get_mut(&key) else {
-            return;
-        };
-        if !std::mem::take(&mut client.open) {
-            return;
-        }
-        client.link_down = true;
-        client.eof = false;
-        let netdev = client.id.clone();
-        let mut tags = client.reassembler.reset();
-        tags.extend(client.inbox.drain(..).filter_map(|(_, tag)| tag));
-        for tag in tags {
-            self.drop_frame(
-                Place::Netdev(netdev.clone()),
-                Some(tag),
-                DropReason::Incomplete,
-            );
-        }
-        self.emit(Output::StreamClosed { netdev });
-    }
-
     /// What still waits in and before a client.
     pub(super) fn client_residue(&mut self, key: ClientKey) -> Vec<(Tag, DropReason)> {
         let running = self.running;
@@ -278,6 +251,17 @@ impl Core {
         let cut = client.reassembler.reset().into_iter();
         residue.extend(cut.map(|tag| (tag, DropReason::Incomplete)));
         residue
+    }
+
+    /// Bytes of the virtio-net header in front of a client's frames: its own, where a TAP or NIC
+    /// has one.
+    pub(super) fn vnet_hdr_len(&self, key: ClientKey) -> usize {
+        match self.clients.get(&key).map(|client| &client.kind) {
+            Some(NetdevKind::Tap { vnet_hdr_len, .. } | NetdevKind::Nic { vnet_hdr_len }) => {
+                *vnet_hdr_len
+            }
+            _ => 0,
+        }
     }
 
     fn set_reading(&mut self, key: ClientKey, reading: bool) {
@@ -313,71 +297,6 @@ impl Core {
         padded.freeze()
     }
 
-    /// One `recv` of a socket netdev: at most [`NET_BUFSIZE`] bytes of what has come, whatever
-    /// pieces it came in (QEMU 10.2.2 net/socket.c:155-193).
-    fn stream_read(&mut self, key: ClientKey) -> bool {
-        let mut budget = NET_BUFSIZE;
-        let mut read = false;
-        while budget > 0 {
-            let Some(client) = self.clients.get_mut(&key) else {
-                return true;
-            };
-            let Some((mut slice, tag)) = client.inbox.pop_front() else {
-                break;
-            };
-            if slice.len() > budget {
-                client.inbox.push_front((slice.split_off(budget), tag));
-            }
-            budget -= slice.len();
-            read = true;
-            if !self.stream_slice(key, slice, tag) {
-                self.close_stream(key);
-                return true;
-            }
-        }
-        let ended = self.clients.get(&key).is_some_and(|client| client.eof);
-        if !read && ended {
-            self.close_stream(key);
-            return true;
-        }
-        read
-    }
-
-    /// Feeds one slice; `false` when the stream is broken.
-    fn stream_slice(&mut self, key: ClientKey, mut slice: Bytes, tag: Option<Tag>) -> bool {
-        loop {
-            let Some(client) = self.clients.get_mut(&key) else {
-                return true;
-            };
-            let unit = client.reassembler.next(&mut slice, tag);
-            let lost = client.reassembler.take_lost();
-            let broken = matches!(unit, Some(Unit::Oversize { .. }));
-            let reason = if broken {
-                DropReason::Oversize
-            } else {
-                DropReason::Incomplete
-            };
-            for tag in lost {
-                self.drop_frame(self.netdev_place(key), Some(tag), reason);
-            }
-            match unit {
-                None => return true,
-                Some(Unit::Frame { data, tag, .. }) => {
-                    if self.send_from(key, data, tag) == 0 {
-                        self.set_reading(key, false);
-                    }
-                }
-                Some(Unit::Empty { tag }) => {
-                    self.drop_frame(self.netdev_place(key), tag, DropReason::Empty);
-                }
-                Some(Unit::Oversize { .. }) => {
-                    self.log(self.netdev_place(key), None, OVERSIZE_LOG);
-                    return false;
-                }
-            }
-        }
-    }
-
     fn receive(&mut self, to: ClientKey, packet: &Packet) -> isize {
         let Some(client) = self.clients.get(&to) else {
             return 1;
@@ -407,23 +326,6 @@ impl Core {
                 self.event(self.netdev_place(to), packet.tag, EventKind::Consumed);
                 size.max(1)
             }
-        }
-    }
-}
-
-/// What a broken stream leaves on standard error (QEMU 10.2.2 `net/net.c:2155`).
-pub(super) const OVERSIZE_LOG: &str =
-    "serious error: oversized packet received,connection terminated.";
-
-impl Core {
-    /// Bytes of the virtio-net header in front of a client's frames: its own, where a TAP or NIC
-    /// has one.
-    pub(super) fn vnet_hdr_len(&self, key: ClientKey) -> usize {
-        match self.clients.get(&key).map(|client| &client.kind) {
-            Some(NetdevKind::Tap { vnet_hdr_len, .. } | NetdevKind::Nic { vnet_hdr_len }) => {
-                *vnet_hdr_len
-            }
-            _ => 0,
         }
     }
 }

@@ -58,6 +58,8 @@ pub(super) struct Core {
     /// QEMU died.
     pub(super) dead: bool,
     pub(super) out: Vec<Output>,
+    /// Packets that hubs have sent on since the last input.
+    pub(super) hub_sends: u32,
     next_key: u32,
 }
 
@@ -73,6 +75,7 @@ impl Core {
             freeze: None,
             dead: false,
             out: Vec::new(),
+            hub_sends: 0,
             next_key: 0,
         }
     }
@@ -128,7 +131,7 @@ impl Core {
         self.emit(Output::Event(Event { tag, place, kind }));
     }
 
-    /// A frame ends here. What carries no tag and is empty is no frame of anybody's.
+    /// A frame ends here.
     pub(super) fn drop_frame(&mut self, place: Place, tag: Option<Tag>, reason: DropReason) {
         self.event(place, tag, EventKind::Dropped(reason));
     }

@@ -1,52 +1,17 @@
+//! The main loop: an input is brought to its descriptor, every descriptor that is ready is read, and
+//! a write that waits for its reader stops all of it.
+
 use std::collections::VecDeque;
 
 use super::{
-    CharBackend, ChardevConfig, ChardevState, Config, Input, NetdevConfig, Output,
-    core::{ChardevKey, ClientKey, Core, Object, ObjectKey},
-    property,
+    ChardevState, Config, ConfigError, Input, Output, config,
+    core::{ChardevKey, ClientKey, Core, ObjectKey},
+    redirector,
 };
 use crate::{
-    base::{ChardevId, NetdevId, ObjectId, Tag, VirtualTime},
+    base::{Tag, VirtualTime},
     record::{DropReason, Event, EventKind, Outcome, Place},
 };
-
-/// A configuration that no QEMU command line could have brought about.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ConfigError {
-    /// Two clients have the same id.
-    #[error("two netdevs have the id '{0}'")]
-    DuplicateNetdev(NetdevId),
-    /// Two chardevs have the same id.
-    #[error("two chardevs have the id '{0}'")]
-    DuplicateChardev(ChardevId),
-    /// Two objects have the same id.
-    #[error("two objects have the id '{0}'")]
-    DuplicateObject(ObjectId),
-    /// A client is to be joined to one that does not exist before it.
-    #[error("'{netdev}' is joined to '{peer}', which is not among the netdevs before it")]
-    UnknownPeer {
-        /// The client.
-        netdev: NetdevId,
-        /// What it names.
-        peer: NetdevId,
-    },
-    /// A client is to be joined to one that is joined already.
-    #[error("'{netdev}' is joined to '{peer}', which is joined to another already")]
-    PeerTaken {
-        /// The client.
-        netdev: NetdevId,
-        /// What it names.
-        peer: NetdevId,
-    },
-    /// QEMU refuses such a ring buffer.
-    #[error("the ring buffer of '{chardev}' has {size} bytes; it must be a power of two")]
-    RingbufSize {
-        /// The chardev.
-        chardev: ChardevId,
-        /// Its size in bytes.
-        size: usize,
-    },
-}
 
 /// One QEMU: net clients, chardevs and objects.
 ///
@@ -65,16 +30,7 @@ impl Machine {
     /// # Errors
     /// When the configuration contradicts itself.
     pub fn new(config: Config) -> Result<Self, ConfigError> {
-        let mut core = Core::new(config.profile);
-        for netdev in &config.netdevs {
-            add_netdev(&mut core, netdev)?;
-        }
-        for chardev in &config.chardevs {
-            add_chardev(&mut core, chardev)?;
-        }
-        for id in config.iothreads {
-            add_iothread(&mut core, id)?;
-        }
+        let core = config::build(config)?;
         Ok(Self {
             core,
             backlog: VecDeque::new(),
@@ -87,6 +43,7 @@ impl Machine {
     /// machine drops frames and answers nothing.
     pub fn handle(&mut self, now: VirtualTime, input: Input, out: &mut Vec<Output>) {
         self.core.now = self.core.now.max(now);
+        self.core.hub_sends = 0;
         // Outputs go straight into the caller's buffer.
         std::mem::swap(&mut self.core.out, out);
         if self.core.dead {
@@ -127,6 +84,7 @@ impl Machine {
             .take()
             .map(|freeze| freeze.held)
             .unwrap_or_default();
+        let (ends, held): (Vec<Output>, Vec<Output>) = held.into_iter().partition(is_drop);
         let mut tags: Vec<(Place, Tag)> = held.iter().filter_map(held_frame).collect();
         tags.dedup();
         let behind = self.backlog.iter().filter_map(frame_of);
@@ -157,6 +115,11 @@ impl Machine {
                 dropped(self.core.object_place(key), tag, DropReason::Incomplete);
             }
         }
+        // What was dropped behind the blocked write keeps its reason.
+        events.extend(ends.into_iter().filter_map(|output| match output {
+            Output::Event(event) => Some(event),
+            _ => None,
+        }));
         events
     }
 
@@ -168,7 +131,18 @@ impl Machine {
                 core.client_input(&netdev, data, tag);
             }
             Input::StreamClosed { netdev } => core.client_eof(&netdev),
-            Input::Captured { .. } | Input::InjectFailed { .. } => core.packet_socket_input(input),
+            Input::Captured {
+                netdev,
+                direction,
+                frame,
+                tag,
+            } => redirector::captured(core, &netdev, direction, &frame, tag),
+            Input::InjectFailed {
+                object,
+                reason,
+                tag,
+                ..
+            } => core.drop_frame(Place::Object(object), tag, reason),
             Input::ChardevBytes { chardev, data, tag } => core.chardev_input(&chardev, data, tag),
             Input::Chardev { chardev, state } => core.chardev_state(&chardev, state),
             Input::Command { id, command } => {
@@ -303,7 +277,11 @@ impl Machine {
         }
     }
 
+    /// An input of a dead machine. An injection that failed did so in the kernel, after the machine.
     fn refuse(&mut self, input: Input) {
+        if matches!(input, Input::InjectFailed { .. }) {
+            return self.take(input);
+        }
         if let Some((place, tag)) = frame_of(&input) {
             self.core
                 .drop_frame(place, Some(tag), DropReason::MachineDead);
@@ -321,73 +299,6 @@ fn after<K: Copy>(key: K) -> (std::ops::Bound<K>, std::ops::Bound<K>) {
     (std::ops::Bound::Excluded(key), std::ops::Bound::Unbounded)
 }
 
-fn add_netdev(core: &mut Core, netdev: &NetdevConfig) -> Result<(), ConfigError> {
-    let id = netdev.id.clone();
-    if core.client_of(id.as_str()).is_some() {
-        return Err(ConfigError::DuplicateNetdev(id));
-    }
-    if let Some(peer) = &netdev.peer {
-        let client = core
-            .client_of(peer.as_str())
-            .and_then(|key| core.clients.get(&key));
-        match client {
-            None => {
-                return Err(ConfigError::UnknownPeer {
-                    netdev: id,
-                    peer: peer.clone(),
-                });
-            }
-            Some(client) if client.peer.is_some() => {
-                return Err(ConfigError::PeerTaken {
-                    netdev: id,
-                    peer: peer.clone(),
-                });
-            }
-            Some(_) => {}
-        }
-    }
-    core.client_add(netdev);
-    Ok(())
-}
-
-fn add_chardev(core: &mut Core, chardev: &ChardevConfig) -> Result<(), ConfigError> {
-    let id = chardev.id.clone();
-    if core.chardev_of(id.as_str()).is_some() {
-        return Err(ConfigError::DuplicateChardev(id));
-    }
-    match chardev.backend {
-        CharBackend::Ringbuf { size } if !size.is_power_of_two() => {
-            Err(ConfigError::RingbufSize { chardev: id, size })
-        }
-        _ => {
-            core.chardev_add(chardev);
-            Ok(())
-        }
-    }
-}
-
-fn add_iothread(core: &mut Core, id: ObjectId) -> Result<(), ConfigError> {
-    if core.object_of(id.as_str()).is_some() {
-        return Err(ConfigError::DuplicateObject(id));
-    }
-    let Some(kind) = property::object_type("iothread", core.profile.version()) else {
-        return Ok(());
-    };
-    let key = ObjectKey(core.next_key());
-    let values = std::collections::BTreeMap::new();
-    core.objects.insert(
-        key,
-        Object {
-            id,
-            kind,
-            values,
-            by_option: false,
-            filter: None,
-        },
-    );
-    Ok(())
-}
-
 /// The frame that an input carries and where it was going.
 fn frame_of(input: &Input) -> Option<(Place, Tag)> {
     match input {
@@ -397,8 +308,13 @@ fn frame_of(input: &Input) -> Option<(Place, Tag)> {
         Input::ChardevBytes { chardev, tag, .. } => {
             Some((Place::Chardev(chardev.clone()), (*tag)?))
         }
+        Input::InjectFailed { object, tag, .. } => Some((Place::Object(object.clone()), (*tag)?)),
         _ => None,
     }
+}
+
+fn is_drop(output: &Output) -> bool {
+    matches!(output, Output::Event(event) if matches!(event.kind, EventKind::Dropped(_)))
 }
 
 /// The frame that an output which never came out carries.

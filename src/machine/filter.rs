@@ -4,7 +4,7 @@
 use bytes::Bytes;
 
 use super::{
-    Input, NetdevKind,
+    NetdevKind,
     core::{ChardevKey, ClientKey, Core, ObjectKey, generic},
     mirror::{self, Mirror},
     netqueue::Packet,
@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     base::{Direction, Queue, Quirk, Tag, VirtualTime},
-    record::{Abort, CommandError, DropReason, EventKind, Outcome, Place},
+    record::{Abort, CommandError, DropReason, EventKind, Outcome},
 };
 
 /// A filter in place.
@@ -37,7 +37,7 @@ pub(super) enum FilterState {
     Redirector(Box<Redirector>),
 }
 
-/// What makes a filter its class; a new filter is one file and one row in [`CLASSES`].
+/// What makes a filter its class. How to add one: the map in [`super`].
 #[derive(Debug)]
 pub(super) struct FilterClass {
     /// Its QOM type.
@@ -243,29 +243,6 @@ impl Core {
             FilterState::Redirector(redirector) => redirector.is_deaf(chardev),
             FilterState::Mirror(_) | FilterState::Unset => false,
         })
-    }
-
-    /// A copy from the machine's packet socket on a TAP, or the failure of an injection.
-    pub(super) fn packet_socket_input(&mut self, input: Input) {
-        match input {
-            Input::Captured {
-                netdev,
-                direction,
-                frame,
-                tag,
-            } => {
-                redirector::captured(self, &netdev, direction, &frame, tag);
-            }
-            Input::InjectFailed {
-                object,
-                reason,
-                tag,
-                ..
-            } => {
-                self.drop_frame(Place::Object(object), tag, reason);
-            }
-            _ => {}
-        }
     }
 
     /// Records that a filter sees a frame.

@@ -385,4 +385,24 @@ mod tests {
         assert_eq!(feed(&mut reassembler, &[0, 0], 4), []);
         assert_eq!(reassembler.reset(), [Tag::sent(4)]);
     }
+
+    #[test]
+    fn a_mended_reassembler_takes_the_longest_frame() {
+        let mut reassembler = Reassembler::new(false, MENDED);
+        let longest = encode(&vec![0x5a; NET_BUFSIZE], None);
+        let units = feed(&mut reassembler, &longest, 1);
+        assert!(matches!(units[..], [Unit::Frame { .. }]));
+    }
+
+    #[test]
+    fn nothing_of_a_unit_reaches_the_next() {
+        let mut reassembler = Reassembler::new(true, QEMU);
+        assert_eq!(feed(&mut reassembler, &[9, 9], 1), []);
+        reassembler.reset();
+        let first = encode(b"a", Some(7));
+        assert_eq!(feed(&mut reassembler, &first, 1), [frame(b"a", 7, 1)]);
+        reassembler.set_vnet(false);
+        let second = encode(b"b", None);
+        assert_eq!(feed(&mut reassembler, &second, 1), [frame(b"b", 0, 1)]);
+    }
 }

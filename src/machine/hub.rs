@@ -5,6 +5,11 @@ use super::{
     core::{ClientKey, Core},
     netqueue::Packet,
 };
+use crate::record::DropReason;
+
+/// Packets that hubs send on because of one input. Hubs joined by three links or more double a
+/// packet on each round, and QEMU would never return from there.
+const SENDS_LIMIT: u32 = 100_000;
 
 impl Core {
     /// The other ports of a hub, the newest first, as QEMU lists them.
@@ -25,6 +30,11 @@ impl Core {
     pub(super) fn hub_receive(&mut self, port: ClientKey, hub: u32, packet: &Packet) -> isize {
         let others: Vec<ClientKey> = self.hub_others(port, hub).collect();
         for sender in others {
+            if self.hub_sends >= SENDS_LIMIT {
+                self.drop_frame(self.netdev_place(sender), packet.tag, DropReason::Purged);
+                break;
+            }
+            self.hub_sends += 1;
             self.send(Packet {
                 sender,
                 resume: None,

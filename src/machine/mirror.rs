@@ -53,7 +53,7 @@ fn receive(core: &mut Core, key: ObjectKey, packet: &Packet) -> isize {
         _ => return 0,
     };
     if let Err(error) = write_frame(core, key, outdev, &packet.data, packet.tag) {
-        log_failure(core, key, "mirror", error, packet.tag);
+        log_failure(core, key, error, packet.tag);
     }
     0
 }
@@ -102,13 +102,11 @@ pub(super) fn write_framed(
 }
 
 /// The line that a failed write leaves: QEMU prints its -1 as an errno.
-pub(super) fn log_failure(
-    core: &mut Core,
-    key: ObjectKey,
-    filter: &str,
-    error: WriteError,
-    tag: Option<Tag>,
-) {
+pub(super) fn log_failure(core: &mut Core, key: ObjectKey, error: WriteError, tag: Option<Tag>) {
+    let Some(class) = core.filter(key).map(|filter| filter.class.name) else {
+        return;
+    };
+    let filter = class.trim_start_matches("filter-");
     let reason = if core.has(Quirk::SendErrorSaysEperm) {
         "Operation not permitted"
     } else {
@@ -121,11 +119,7 @@ pub(super) fn log_failure(
 impl Core {
     /// A write that had waited for its reader failed.
     pub(super) fn write_failed(&mut self, writer: ObjectKey, tag: Option<Tag>) {
-        let filter = match self.filter(writer).map(|filter| filter.class.name) {
-            Some("filter-mirror") => "mirror",
-            _ => "redirector",
-        };
-        log_failure(self, writer, filter, WriteError::Broken, tag);
+        log_failure(self, writer, WriteError::Broken, tag);
         let place = self.object_place(writer);
         self.drop_frame(place, tag, WriteError::Broken.reason());
     }

@@ -155,7 +155,7 @@ pub(super) fn take(
             data.len() as isize
         }
         Err(error) => {
-            mirror::log_failure(core, key, "redirector", error, tag);
+            mirror::log_failure(core, key, error, tag);
             core.drop_frame(place, tag, error.reason());
             -1
         }

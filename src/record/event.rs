@@ -85,16 +85,12 @@ pub enum DropReason {
     TxQueueFull,
     /// The packet socket's receive buffer was full.
     SocketOverflow,
-    /// A bridge had no port to forward it to.
-    NotForwarded,
     /// The interface at the far end is the host's and nothing records there.
     HostConsumed,
     /// Cut off: MSG_TRUNC.
     Truncated,
     /// Status was off while it was captured.
     CapturedWhileOff,
-    /// A frame that reached a filter's end of the world: the filter was removed.
-    FilterGone,
 }
 
 impl DropReason {
@@ -126,11 +122,9 @@ impl DropReason {
             Self::BadVnetHdr => "bad-vnet-hdr",
             Self::TxQueueFull => "tx-queue-full",
             Self::SocketOverflow => "socket-overflow",
-            Self::NotForwarded => "not-forwarded",
             Self::HostConsumed => "host",
             Self::Truncated => "truncated",
             Self::CapturedWhileOff => "captured-while-off",
-            Self::FilterGone => "filter-gone",
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::{
     machine::{
         NetdevConfig, NetdevKind,
         core::{ClientKey, Core, generic, not_found},
-        property::{Kind, NOT_BUILT, Property, Source, id_wellformed, visit_members},
+        property::{BAD_ID, Kind, NOT_BUILT, Property, Source, id_wellformed, visit_members},
     },
     record::CommandError,
 };
@@ -75,7 +75,7 @@ pub(super) fn add(core: &mut Core, args: &Map<String, Value>) -> Result<Value, C
     };
     let id = text(&values, "id");
     if !id_wellformed(id) {
-        return Err(generic("Parameter 'id' expects an identifier"));
+        return Err(generic(BAD_ID));
     }
     if core.client_of(id).is_some() {
         return Err(generic(format!("Duplicate ID '{id}'")));
@@ -86,9 +86,13 @@ pub(super) fn add(core: &mut Core, args: &Map<String, Value>) -> Result<Value, C
                 .get("hubid")
                 .and_then(Value::as_i64)
                 .unwrap_or_default();
+            // `hubid` is an int32 (QEMU 10.2.2 qapi/net.json, qapi/qapi-visit-core.c).
+            let hub = i32::try_from(hub)
+                .map_err(|_| generic("Parameter 'hubid' expects int32_t"))?
+                .cast_unsigned();
             let netdev = values.get("netdev").and_then(Value::as_str);
             let peer = netdev.map(|netdev| free_netdev(core, netdev)).transpose()?;
-            (NetdevKind::Hubport { hub: hub as u32 }, peer)
+            (NetdevKind::Hubport { hub }, peer)
         }
         "user" if args.len() == HEAD.len() => (NetdevKind::User, None),
         other => {

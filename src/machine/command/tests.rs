@@ -63,6 +63,11 @@ fn refusal(outcome: Outcome) -> String {
     mirror(),
     "GenericError: attempt to add duplicate property 'f0' to object (type 'container')"
 )]
+#[case(
+    "object-add",
+    json!({"qom-type": "filter-mirror", "id": "f0", "netdev": "n0", "outdev": "c0", "status": "z"}),
+    "GenericError: Invalid value for netfilter status, should be 'on' or 'off'"
+)]
 #[case("object-del", json!({"id": "nope"}), "GenericError: object 'nope' not found")]
 #[case("object-del", json!({}), "GenericError: Parameter 'id' is missing")]
 #[case(
@@ -100,6 +105,10 @@ fn refusal(outcome: Outcome) -> String {
 #[case(
     "netdev_add", json!({"id": "n1", "type": "hubport"}),
     "GenericError: Parameter 'hubid' is missing"
+)]
+#[case(
+    "netdev_add", json!({"id": "n1", "type": "hubport", "hubid": 4_294_967_296_u64}),
+    "GenericError: Parameter 'hubid' expects int32_t"
 )]
 #[case("chardev-remove", json!({"id": "c0"}), "GenericError: Chardev 'c0' is busy")]
 #[case("chardev-remove", json!({"id": "qmp0"}), "GenericError: Chardev 'qmp0' is busy")]

@@ -43,6 +43,10 @@ fn qmp(args: &Value) -> Result<Spec, CommandError> {
 )]
 #[case("filter-buffer,id=b,netdev=n,interval=0x10", "ok")]
 #[case(
+    "filter-buffer,id=b,netdev=n,interval=0x+5",
+    "Parameter 'interval' expects a uint64 value"
+)]
+#[case(
     r#"{"qom-type":"filter-mirror","id":5}"#,
     "Invalid parameter type for 'id', expected: string"
 )]

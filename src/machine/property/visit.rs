@@ -90,7 +90,7 @@ impl Source<'_> {
 fn glib_slot(name: &str, count: usize) -> u32 {
     let hash = name.bytes().fold(5381_u32, |hash, byte| {
         hash.wrapping_mul(33)
-            .wrapping_add(i32::from(byte as i8) as u32)
+            .wrapping_add(i32::from(byte.cast_signed()).cast_unsigned())
     });
     let prime = match count {
         0..=7 => 7,
@@ -132,7 +132,7 @@ pub(in crate::machine) fn json(
         Kind::U32 | Kind::U64 => {
             match value
                 .as_u64()
-                .or_else(|| value.as_i64().map(|number| number as u64))
+                .or_else(|| value.as_i64().map(i64::cast_unsigned))
             {
                 Some(number) => in_range(kind, number, path),
                 None => Err(generic(format!("Parameter '{path}' expects uint64"))),
@@ -187,6 +187,8 @@ fn number(text: &str) -> Option<u64> {
     let text = text.trim_start();
     let lower = text.to_ascii_lowercase();
     match lower.strip_prefix("0x") {
+        // Rust's parser takes a sign after the prefix; strtoull does not.
+        Some(hex) if hex.starts_with('+') => None,
         Some(hex) => u64::from_str_radix(hex, 16).ok(),
         None if lower.len() > 1 && lower.starts_with('0') => u64::from_str_radix(&lower, 8).ok(),
         None if lower.starts_with('+') => None,

@@ -234,3 +234,55 @@ fn a_contradictory_configuration(#[case] netdevs: Vec<NetdevConfig>, #[case] tex
     .unwrap_err();
     assert_eq!(error.to_string(), text);
 }
+
+#[test]
+fn hubs_joined_by_three_links_come_to_rest() {
+    let mut netdevs = vec![
+        netdev("n0", NetdevKind::Socket, None),
+        netdev("in", NetdevKind::Hubport { hub: 0 }, Some("n0")),
+    ];
+    for link in ["x", "y", "z"] {
+        let (near, far) = (format!("{link}0"), format!("{link}1"));
+        netdevs.push(netdev(&near, NetdevKind::Hubport { hub: 0 }, None));
+        netdevs.push(netdev(&far, NetdevKind::Hubport { hub: 1 }, Some(&near)));
+    }
+    let mut rig = Rig::with(qemu(None), netdevs);
+    rig.send("n0", b"round", 1);
+    let purged = rig.drops().contains(&(1, DropReason::Purged));
+    assert!(purged);
+}
+
+#[test]
+fn what_was_dropped_behind_a_blocked_write_keeps_its_reason() {
+    let mut rig = Rig::new(qemu(None));
+    rig.add("filter-mirror,id=m0,netdev=n0,queue=tx,outdev=c0")
+        .add("filter-redirector,id=r0,netdev=n0,queue=tx,outdev=away");
+    rig.state("c0", ChardevState::Stalled);
+    for tag in 1..=4 {
+        rig.send("n0", &[7; FRAME], tag);
+    }
+    let expected = [(4, DropReason::Frozen), (4, DropReason::OutdevClosed)];
+    assert_eq!(rig.residue(), expected);
+}
+
+/// An injection that the kernel refused is accounted for whatever has become of the machine.
+#[test]
+fn a_failed_injection_is_accounted_for() {
+    let failed = |tag| Input::InjectFailed {
+        netdev: "n0".into(),
+        object: "m0".into(),
+        reason: DropReason::InterfaceDown,
+        tag: Some(Tag::sent(tag)),
+    };
+    let mut rig = frozen(None);
+    rig.input(failed(9));
+    let waits = rig.residue().contains(&(9, DropReason::Frozen));
+    assert!(waits);
+    let mut rig = Rig::new(qemu(None));
+    rig.add("filter-redirector,id=f0,netdev=n0,queue=tx,indev=mux");
+    rig.state("mux", ChardevState::Opened);
+    rig.write("mux", Bytes::from_static(&[1, b'x']), 1);
+    rig.out.clear();
+    rig.input(failed(9));
+    assert_eq!(rig.drops(), [(9, DropReason::InterfaceDown)]);
+}

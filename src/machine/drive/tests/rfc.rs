@@ -209,3 +209,15 @@ fn out_netdev_takes_from_the_chain_and_from_indev() {
     rig.write("c0", encode(b"off", None), 2);
     assert_eq!(rig.drops(), [(2, DropReason::Off)]);
 }
+
+#[test]
+fn the_packet_socket_closes_with_its_last_user() {
+    let mut rig = rig(QemuVersion::Rfc);
+    rig.add("filter-redirector,id=f0,netdev=t0,in_netdev=t0,outdev=c0");
+    rig.add("filter-redirector,id=f1,netdev=t0,in_netdev=t0,outdev=c1");
+    for (id, closes) in [("f0", false), ("f1", true)] {
+        rig.qmp("object-del", json!({"id": id}));
+        let closed = |output: &Output| matches!(output, Output::Capture { on: false, .. });
+        assert_eq!(rig.out.iter().any(closed), closes, "{id}");
+    }
+}

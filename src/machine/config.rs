@@ -1,0 +1,130 @@
+//! What a machine is made of before its first command, checked.
+
+use std::collections::BTreeMap;
+
+use super::{
+    CharBackend, ChardevConfig, Config, NetdevConfig,
+    core::{Core, Object, ObjectKey},
+    property,
+};
+use crate::base::{ChardevId, NetdevId, ObjectId};
+
+/// A configuration that no QEMU command line could have brought about.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    /// Two clients have the same id.
+    #[error("two netdevs have the id '{0}'")]
+    DuplicateNetdev(NetdevId),
+    /// Two chardevs have the same id.
+    #[error("two chardevs have the id '{0}'")]
+    DuplicateChardev(ChardevId),
+    /// Two objects have the same id.
+    #[error("two objects have the id '{0}'")]
+    DuplicateObject(ObjectId),
+    /// A client is to be joined to one that does not exist before it.
+    #[error("'{netdev}' is joined to '{peer}', which is not among the netdevs before it")]
+    UnknownPeer {
+        /// The client.
+        netdev: NetdevId,
+        /// What it names.
+        peer: NetdevId,
+    },
+    /// A client is to be joined to one that is joined already.
+    #[error("'{netdev}' is joined to '{peer}', which is joined to another already")]
+    PeerTaken {
+        /// The client.
+        netdev: NetdevId,
+        /// What it names.
+        peer: NetdevId,
+    },
+    /// QEMU refuses such a ring buffer.
+    #[error("the ring buffer of '{chardev}' has {size} bytes; it must be a power of two")]
+    RingbufSize {
+        /// The chardev.
+        chardev: ChardevId,
+        /// Its size in bytes.
+        size: usize,
+    },
+}
+
+/// The net clients, chardevs and iothreads of a configuration, in its order.
+pub(super) fn build(config: Config) -> Result<Core, ConfigError> {
+    let mut core = Core::new(config.profile);
+    for netdev in &config.netdevs {
+        add_netdev(&mut core, netdev)?;
+    }
+    for chardev in &config.chardevs {
+        add_chardev(&mut core, chardev)?;
+    }
+    for id in config.iothreads {
+        add_iothread(&mut core, id)?;
+    }
+    Ok(core)
+}
+
+fn add_netdev(core: &mut Core, netdev: &NetdevConfig) -> Result<(), ConfigError> {
+    let id = netdev.id.clone();
+    if core.client_of(id.as_str()).is_some() {
+        return Err(ConfigError::DuplicateNetdev(id));
+    }
+    if let Some(peer) = &netdev.peer {
+        let client = core
+            .client_of(peer.as_str())
+            .and_then(|key| core.clients.get(&key));
+        match client {
+            None => {
+                return Err(ConfigError::UnknownPeer {
+                    netdev: id,
+                    peer: peer.clone(),
+                });
+            }
+            Some(client) if client.peer.is_some() => {
+                return Err(ConfigError::PeerTaken {
+                    netdev: id,
+                    peer: peer.clone(),
+                });
+            }
+            Some(_) => {}
+        }
+    }
+    core.client_add(netdev);
+    Ok(())
+}
+
+fn add_chardev(core: &mut Core, chardev: &ChardevConfig) -> Result<(), ConfigError> {
+    let id = chardev.id.clone();
+    if core.chardev_of(id.as_str()).is_some() {
+        return Err(ConfigError::DuplicateChardev(id));
+    }
+    match chardev.backend {
+        CharBackend::Ringbuf { size } if !size.is_power_of_two() => {
+            Err(ConfigError::RingbufSize { chardev: id, size })
+        }
+        _ => {
+            core.chardev_add(chardev);
+            Ok(())
+        }
+    }
+}
+
+fn add_iothread(core: &mut Core, id: ObjectId) -> Result<(), ConfigError> {
+    if core.object_of(id.as_str()).is_some() {
+        return Err(ConfigError::DuplicateObject(id));
+    }
+    let Some(kind) = property::object_type("iothread", core.profile.version()) else {
+        return Ok(());
+    };
+    let key = ObjectKey(core.next_key());
+    let values = BTreeMap::new();
+    core.objects.insert(
+        key,
+        Object {
+            id,
+            kind,
+            values,
+            by_option: false,
+            filter: None,
+        },
+    );
+    Ok(())
+}
