@@ -45,7 +45,7 @@ struct Run<'a> {
 /// `interrupt` becomes readable when the run is to end early.
 ///
 /// # Errors
-/// When the interrupt can't be watched.
+/// When there is no descriptor left to tell of an interrupt.
 pub fn run(
     plan: &Plan,
     interrupt: Option<&(impl AsFd + Send + Sync)>,
@@ -57,7 +57,7 @@ pub fn run(
         timeout: plan.timeout,
         grace: GRACE,
     };
-    let pool = Pool::new(limits);
+    let pool = Pool::new(limits)?;
     let interrupter = pool.interrupter();
     let (over, end) = io::pipe()?;
     let totals = thread::scope(|scope| {
