@@ -194,6 +194,30 @@ fn another_profile_leaves_the_snapshot_aside() {
 }
 
 #[test]
+fn what_no_scenario_uses_is_told_at_the_end_of_a_run() {
+    let project = Project::new(&[("a.yaml", PASSES), ("many.yaml", MANY)]);
+    project.exit(&sim(&["--accept"]));
+    let unreferenced = |arguments: &[&str]| {
+        let lines = project.lines(&sim(&[arguments, &["--format", "json"]].concat()));
+        lines.last().unwrap()["unreferenced"].clone()
+    };
+    assert_eq!(unreferenced(&[]), 0);
+    assert_eq!(unreferenced(&["-k", "n=1"]), 0);
+    let scenario = project.path().join("scenarios/many.yaml");
+    fs::write(scenario, MANY.replace(", 12", "")).unwrap();
+    assert_eq!(unreferenced(&[]), 1);
+    assert_eq!(unreferenced(&["scenarios/many.yaml"]), 1);
+    assert_eq!(unreferenced(&["scenarios/a.yaml"]), 0);
+    assert_eq!(project.exit(&sim(&[])), 0);
+    fs::remove_file(project.path().join("scenarios/a.yaml")).unwrap();
+    let text = project.stdout(&sim(&[]));
+    assert!(
+        text.contains("2 snapshots or sections have no scenario: tapwright review --unreferenced"),
+        "{text}"
+    );
+}
+
+#[test]
 fn repeats_are_one_case() {
     let project = Project::new(&[("a.yaml", PASSES)]);
     let lines = project.lines(&sim(&["--accept", "--repeat", "20", "--format", "json"]));

@@ -114,6 +114,7 @@ impl<'a> Run<'a> {
             started: vec![false; plan.cases.len()],
             totals: Totals {
                 selected: plan.cases.len(),
+                unreferenced: plan.unreferenced,
                 ..Totals::default()
             },
             archive: Archive::new(plan.mode, plan.out.clone()),
@@ -386,6 +387,7 @@ mod tests {
             timeout: Duration::from_secs(600),
             fail_fast: false,
             out: out.path().to_owned(),
+            unreferenced: 0,
         };
         change(&mut plan);
         let mut lines = Vec::new();
