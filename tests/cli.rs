@@ -126,6 +126,18 @@ fn a_run_exits_with_the_code_that_says_how_it_went(
 }
 
 #[rstest]
+#[case("run")]
+#[case("check")]
+#[case("list")]
+fn where_no_case_is_selected_that_is_said(#[case] command: &str) {
+    let project = Project::new(&[("a.yaml", PASSES)]);
+    let output = project.tapwright(&[command, "--tag", "quik"]);
+    assert_eq!(output.status.code(), Some(4));
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(text.contains("no case is selected"), "{text}");
+}
+
+#[rstest]
 #[case(&["--agree", "sim"])]
 #[case(&["--agree", "sim,sim"])]
 fn a_backend_is_not_compared_with_itself(#[case] arguments: &[&str]) {

@@ -153,7 +153,7 @@ impl Fault {
             Self::KeyNotText => "write `key: value`".to_owned(),
             Self::DuplicateKey { .. } => "keep one of the two".to_owned(),
             Self::Empty { .. } => {
-                "declare `netdevs`, `objects` and `steps`; `tapwright new` writes an example"
+                "declare `netdevs`, `objects` and `steps`; the files below `scenarios/` are examples"
                     .to_owned()
             }
             Self::UnknownKey { known, .. } => format!("its keys are {known}"),
