@@ -126,6 +126,18 @@ fn a_run_exits_with_the_code_that_says_how_it_went(
 }
 
 #[rstest]
+#[case("run")]
+#[case("check")]
+#[case("list")]
+fn where_no_case_is_selected_that_is_said(#[case] command: &str) {
+    let project = Project::new(&[("a.yaml", PASSES)]);
+    let output = project.tapwright(&[command, "--tag", "quik"]);
+    assert_eq!(output.status.code(), Some(4));
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(text.contains("no case is selected"), "{text}");
+}
+
+#[rstest]
 #[case(&["--agree", "sim"])]
 #[case(&["--agree", "sim,sim"])]
 fn a_backend_is_not_compared_with_itself(#[case] arguments: &[&str]) {
@@ -191,6 +203,30 @@ fn another_profile_leaves_the_snapshot_aside() {
     let project = Project::new(&[("a.yaml", PASSES)]);
     assert_eq!(project.exit(&sim(&["--profile", "qemu-7.2"])), 0);
     assert_eq!(project.written(), BTreeSet::new());
+}
+
+#[test]
+fn what_no_scenario_uses_is_told_at_the_end_of_a_run() {
+    let project = Project::new(&[("a.yaml", PASSES), ("many.yaml", MANY)]);
+    project.exit(&sim(&["--accept"]));
+    let unreferenced = |arguments: &[&str]| {
+        let lines = project.lines(&sim(&[arguments, &["--format", "json"]].concat()));
+        lines.last().unwrap()["unreferenced"].clone()
+    };
+    assert_eq!(unreferenced(&[]), 0);
+    assert_eq!(unreferenced(&["-k", "n=1"]), 0);
+    let scenario = project.path().join("scenarios/many.yaml");
+    fs::write(scenario, MANY.replace(", 12", "")).unwrap();
+    assert_eq!(unreferenced(&[]), 1);
+    assert_eq!(unreferenced(&["scenarios/many.yaml"]), 1);
+    assert_eq!(unreferenced(&["scenarios/a.yaml"]), 0);
+    assert_eq!(project.exit(&sim(&[])), 0);
+    fs::remove_file(project.path().join("scenarios/a.yaml")).unwrap();
+    let text = project.stdout(&sim(&[]));
+    assert!(
+        text.contains("2 snapshots or sections have no scenario: tapwright review --unreferenced"),
+        "{text}"
+    );
 }
 
 #[test]

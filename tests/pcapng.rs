@@ -66,7 +66,7 @@ fn transcripts() -> Vec<Transcript> {
             let scenario = load(file, &root, &Disk).expect("the suite is valid");
             let case = scenario.cases.first().filter(|_| !scenario.probes)?;
             let world = Sim.open(case).ok()?;
-            Some(exec(case, world, "sim", Deadline(None)).transcript)
+            Some(exec(case, world, "sim", &Deadline::NEVER).transcript)
         })
         .filter(|transcript| transcript.accounting.sent > 0)
         .collect()

@@ -1,7 +1,8 @@
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::Deadline;
 use crate::{
     base::{Frame, PortId, Tag, VirtualTime},
     diag::Report,
@@ -79,11 +80,11 @@ pub trait World {
     fn act(&mut self, action: Action<'_>) -> Result<Option<Answer>, BackendError>;
 
     /// Carries everything as far as it goes: until one pass over all sources brings no input and
-    /// no timer is due.
+    /// no timer is due, or the deadline has passed.
     ///
     /// # Errors
     /// When the world itself failed.
-    fn settle(&mut self, deadline: Deadline) -> Result<Settled, BackendError>;
+    fn settle(&mut self, deadline: &Deadline) -> Result<Settled, BackendError>;
 
     /// What came out and what happened since the last call.
     fn observe(&mut self) -> Observations;
@@ -91,12 +92,12 @@ pub trait World {
     /// The machine's clock.
     fn now(&self) -> VirtualTime;
 
-    /// Waits until something arrives from the kernel's own timers, or `until`; then settles. None
-    /// when nothing can arrive by itself.
+    /// Waits until something arrives from the kernel's own timers, or the deadline; then settles.
+    /// None when nothing can arrive by itself.
     ///
     /// # Errors
     /// When the world itself failed.
-    fn wait(&mut self, until: Instant) -> Result<Option<Settled>, BackendError>;
+    fn wait(&mut self, deadline: &Deadline) -> Result<Option<Settled>, BackendError>;
 
     /// Takes the world down and says what was still on its way.
     fn finish(self: Box<Self>) -> Residue;
@@ -153,18 +154,6 @@ pub enum Action<'a> {
     LinkDel(&'a PortId),
     /// The machine's clock moves; timers fire in order on the way.
     Advance(Duration),
-}
-
-/// When a run must be over, on the wall clock.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Deadline(pub Option<Instant>);
-
-impl Deadline {
-    /// Whether it is over.
-    #[must_use]
-    pub fn passed(self) -> bool {
-        self.0.is_some_and(|at| Instant::now() >= at)
-    }
 }
 
 /// How [`World::settle`] ended.

@@ -3,15 +3,16 @@
 
 mod api;
 pub mod builtin;
+mod deadline;
 mod lower;
 pub mod netns;
 pub mod sim;
 mod title;
 
 pub use api::{
-    Action, Backend, BackendError, Capabilities, Deadline, Missing, Observations, Residue, Settled,
-    World,
+    Action, Backend, BackendError, Capabilities, Missing, Observations, Residue, Settled, World,
 };
+pub use deadline::{Alarm, Deadline};
 pub use netns::Netns;
 pub use sim::Sim;
 pub use title::{Title, object_title, qmp_title};

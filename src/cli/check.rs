@@ -6,7 +6,7 @@ use super::{
     suite::SuiteArgs,
 };
 use crate::{
-    backend::{Action, Backend, BackendError, Sim},
+    backend::{Action, Backend, BackendError, Deadline, Sim},
     diag::{Code, Report},
     record::{Answer, CommandError, Outcome},
     report,
@@ -95,7 +95,7 @@ fn dry_run(case: &Case) -> Result<Vec<Report>, BackendError> {
     let mut reports = Vec::new();
     for object in &case.objects {
         let answer = world.act(Action::ObjectAdd(object))?;
-        world.settle(crate::backend::Deadline(None))?;
+        world.settle(&Deadline::NEVER)?;
         let expected = object.id.as_ref().and_then(|id| {
             let errors = &case.expect.errors;
             errors

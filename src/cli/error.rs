@@ -33,6 +33,9 @@ pub enum CliError {
     /// A backend would be compared with itself.
     #[error("--agree compares backends: it needs two different ones")]
     AgreeWithItself,
+    /// There is no case, or the arguments leave none.
+    #[error("no case is selected")]
+    NothingSelected,
     /// No code of this name.
     #[error("there is no code '{0}'")]
     NoSuchCode(String),
@@ -76,6 +79,14 @@ pub const EXPLANATIONS: &[Explanation] = &[
                sometimes, use --repeat.",
     },
     Explanation {
+        code: Code("TW-E006"),
+        title: "no case is selected",
+        text: "The paths hold no scenario, or no case has a name that --name matches, the tags that \
+               --tag asks for, and a place in the shard of --partition. The exit code is 4, so \
+               that a misspelt tag is not taken for a suite that passed. `tapwright list` without \
+               these options shows every case; with `--format json` its tags as well.",
+    },
+    Explanation {
         code: Code("TW-R001"),
         title: "an object is refused",
         text: "This QEMU refuses the object as it is written, with the text that is shown. If \
@@ -105,6 +116,10 @@ impl Diagnose for CliError {
                 Some("accept where you review, or unset CI for this command"),
             ),
             Self::AgreeWithItself => ("TW-E005", Some("name two: --agree sim,netns")),
+            Self::NothingSelected => (
+                "TW-E006",
+                Some("look at the paths, --name, --tag and --partition: tapwright list"),
+            ),
             Self::NoSuchCode(_) => ("TW-E004", Some("copy the code from a diagnostic: TW-S001")),
         };
         let report = Report::error(Code(code), self.to_string());

@@ -15,7 +15,10 @@ use std::ffi::OsString;
 
 use clap::{ColorChoice, Parser, Subcommand};
 
-use crate::{diag::Report, runner::Exit};
+use crate::{
+    diag::{Diagnose, Report},
+    runner::Exit,
+};
 
 pub use error::{CliError, EXPLANATIONS};
 
@@ -84,10 +87,17 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         Command::Explain(args) => explain::run(args),
         Command::Review(args) => output::review(args),
     };
-    done.unwrap_or_else(|stop| {
-        output::reports(&stop.reports);
-        stop.exit
-    })
+    match done {
+        Ok(Exit::NothingSelected) => {
+            output::reports(&[CliError::NothingSelected.report()]);
+            Exit::NothingSelected
+        }
+        Ok(exit) => exit,
+        Err(stop) => {
+            output::reports(&stop.reports);
+            stop.exit
+        }
+    }
 }
 
 #[cfg(test)]

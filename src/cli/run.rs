@@ -99,6 +99,7 @@ pub(super) fn run(args: &RunArgs) -> Result<Exit, Stop> {
         timeout: Duration::from_secs(args.timeout.get()),
         fail_fast: args.fail_fast,
         out: args.out.clone(),
+        unreferenced: args.suite.unreferenced(&scenarios),
     };
     told(&plan, interrupt, args.reporter())
 }

@@ -1,10 +1,14 @@
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use super::Stop;
 use crate::{
     diag::Diagnose,
     runner::{self, Partition, Pattern, RunnerError, Selection, TagRule},
     scenario::{self, Disk, Scenario},
+    snapshot,
 };
 
 /// Which cases.
@@ -53,6 +57,18 @@ impl SuiteArgs {
         } else {
             Err(Stop::invalid(reports))
         }
+    }
+
+    /// How many snapshots, and sections of them, no scenario uses. One that can't be read is told
+    /// by its own case.
+    pub(super) fn unreferenced(&self, scenarios: &[Scenario]) -> usize {
+        let absolute = |path: &Path| std::path::absolute(path).ok();
+        let sections: BTreeMap<_, _> = scenarios
+            .iter()
+            .map(|scenario| (absolute(&scenario.source.path), runner::sections(scenario)))
+            .collect();
+        let of = |path: &Path| sections.get(&absolute(path)).cloned();
+        snapshot::unreferenced(&self.paths(), &of).map_or(0, |found| found.len())
     }
 
     fn paths(&self) -> Vec<PathBuf> {

@@ -203,6 +203,7 @@ pub(super) fn run() -> Vec<RunEvent> {
         cases,
         Totals {
             selected: 11,
+            unreferenced: 2,
             ..Totals::default()
         },
     )
@@ -219,6 +220,7 @@ pub(super) fn interrupted() -> Vec<RunEvent> {
         cases,
         Totals {
             selected: 3,
+            unreferenced: 1,
             interrupted: true,
             ..Totals::default()
         },

@@ -103,6 +103,19 @@ impl<W: Write> Reporter for Human<W> {
                         ""
                     )?;
                 }
+                if totals.unreferenced > 0 {
+                    writeln!(
+                        self.out,
+                        "{:NAME_COLUMN$}{} {} no scenario: tapwright review --unreferenced",
+                        "",
+                        totals.unreferenced,
+                        if totals.unreferenced == 1 {
+                            "snapshot or section has"
+                        } else {
+                            "snapshots or sections have"
+                        },
+                    )?;
+                }
                 self.out.flush()
             }
         }

@@ -98,6 +98,7 @@ impl<W: Write> Reporter for Json<W> {
                 "pending": totals.pending,
                 "invalid": totals.invalid,
                 "internal": totals.internal,
+                "unreferenced": totals.unreferenced,
                 "interrupted": totals.interrupted,
                 "exit_code": totals.exit().code(),
             }),

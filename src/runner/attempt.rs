@@ -49,7 +49,7 @@ impl Lane {
         &self,
         cases: &[Arc<Case>],
         probes: bool,
-        deadline: Deadline,
+        deadline: &Deadline,
     ) -> Vec<Attempt> {
         let all = |attempt: fn(String) -> Attempt, text: &str| {
             cases.iter().map(|_| attempt(text.to_owned())).collect()
@@ -93,7 +93,7 @@ fn execute(
     probes: bool,
     world: Box<dyn World>,
     backend: &'static str,
-    deadline: Deadline,
+    deadline: &Deadline,
 ) -> Vec<Attempt> {
     let executed = match cases {
         [case] if !probes => vec![exec(case, world, backend, deadline)],

@@ -6,7 +6,7 @@ use crate::{
     base::Tag,
     diag::Span,
     record::{Accounting, Answer, Outcome, SentFrame, Step, Transcript},
-    scenario::{Burst, Case, ExpectError, Outgoing, Verb},
+    scenario::{Burst, Case, ExpectError, Expectations, Outgoing, Verb},
 };
 
 /// Runs a case in a world and returns its record and what was wrong, apart from the snapshot. The
@@ -16,7 +16,7 @@ pub fn exec(
     case: &Case,
     mut world: Box<dyn World>,
     backend: &'static str,
-    deadline: Deadline,
+    deadline: &Deadline,
 ) -> Executed {
     let mut run = Run::new(case, world.as_mut(), backend, deadline);
     if run.set_up(Refusals::Fail).is_continue() {
@@ -64,7 +64,7 @@ pub fn exec_probes(
     cases: &[&Case],
     mut world: Box<dyn World>,
     backend: &'static str,
-    deadline: Deadline,
+    deadline: &Deadline,
 ) -> Vec<Executed> {
     let mut executed: Vec<_> = cases
         .iter()
@@ -122,7 +122,7 @@ enum Refusals {
 struct Run<'a> {
     case: &'a Case,
     world: &'a mut dyn World,
-    deadline: Deadline,
+    deadline: &'a Deadline,
     started: Instant,
     sent: u32,
     failures: Vec<Failure>,
@@ -135,7 +135,7 @@ impl<'a> Run<'a> {
         case: &'a Case,
         world: &'a mut dyn World,
         backend: &'static str,
-        deadline: Deadline,
+        deadline: &'a Deadline,
     ) -> Self {
         let transcript = Transcript {
             case: case.id.clone(),
@@ -161,6 +161,7 @@ impl<'a> Run<'a> {
     /// Creates the objects. A refusal does not stop the next one.
     fn set_up(&mut self, refusals: Refusals) -> ControlFlow<()> {
         self.begin(0, "set-up".to_owned(), Span::default());
+        self.in_time(Span::default())?;
         self.settle(Span::default())?;
         for object in &self.case.objects {
             let answer = self.act(Action::ObjectAdd(object), object.span)?;
@@ -210,6 +211,7 @@ impl<'a> Run<'a> {
     fn step(&mut self, index: usize, step: &crate::scenario::Step) -> ControlFlow<()> {
         self.begin(index, title::of(&step.verb), step.span);
         let span = step.span;
+        self.in_time(span)?;
         match &step.verb {
             Verb::Send {
                 port,
@@ -254,18 +256,7 @@ impl<'a> Run<'a> {
                 self.answered(answer, step.error.as_ref(), span);
             }
             Verb::Expect(expected) => {
-                let within = expected.within.map(|span| Instant::now() + span);
-                while let Some(until) = within
-                    && !self.ledger.satisfied(expected, &self.transcript.steps)
-                    && Instant::now() < until
-                    && !self.deadline.passed()
-                {
-                    let waited = self.world.wait(until);
-                    self.collect();
-                    if self.check(waited, span)?.is_none() {
-                        break;
-                    }
-                }
+                self.wait_for(expected, span)?;
                 let kinds = self.ledger.judge(expected, &self.transcript.steps);
                 self.failures
                     .extend(kinds.into_iter().map(|(span, kind)| Failure {
@@ -282,6 +273,35 @@ impl<'a> Run<'a> {
             }
         }
         self.settle(span)
+    }
+
+    /// Waits for what is expected, as long as the expectation allows.
+    fn wait_for(&mut self, expected: &Expectations, span: Span) -> ControlFlow<()> {
+        let Some(within) = expected.within else {
+            return ControlFlow::Continue(());
+        };
+        let until = self.deadline.or_at(Instant::now() + within);
+        while !self.ledger.satisfied(expected, &self.transcript.steps) {
+            self.in_time(span)?;
+            if until.passed() {
+                break;
+            }
+            let waited = self.world.wait(&until);
+            self.collect();
+            if self.check(waited, span)?.is_none() {
+                break;
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// Ends the run when its own time is up.
+    fn in_time(&mut self, span: Span) -> ControlFlow<()> {
+        if self.deadline.passed() {
+            self.fail(span, FailureKind::Late);
+            return ControlFlow::Break(());
+        }
+        ControlFlow::Continue(())
     }
 
     /// Numbers a frame and writes it down as sent.

@@ -25,6 +25,8 @@ pub struct Plan {
     pub fail_fast: bool,
     /// Where captures go.
     pub out: PathBuf,
+    /// Snapshots and sections of them that no scenario uses: told at the end.
+    pub unreferenced: usize,
 }
 
 /// A selected case.

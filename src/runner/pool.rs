@@ -1,21 +1,25 @@
 use std::{
     any::Any,
     collections::BTreeMap,
+    io,
     num::NonZeroUsize,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel},
+    sync::{
+        Arc,
+        mpsc::{Receiver, RecvTimeoutError, Sender, channel},
+    },
     thread,
     time::{Duration, Instant},
 };
 
-use crate::backend::Deadline;
+use crate::backend::{Alarm, Deadline};
 
 /// What runs on one fresh thread.
 pub(super) struct Task<T> {
     /// The thread's name.
     pub(super) name: String,
-    /// Ends of itself at the deadline, or soon after.
-    pub(super) run: Box<dyn FnOnce(Deadline) -> T + Send>,
+    /// Ends of itself at the deadline, which an interrupt makes pass, or soon after.
+    pub(super) run: Box<dyn FnOnce(&Deadline) -> T + Send>,
 }
 
 /// How a task ended.
@@ -77,6 +81,8 @@ pub(super) struct Pool<T> {
     inbox: Receiver<Message<T>>,
     running: BTreeMap<usize, Running>,
     interrupted: bool,
+    /// Raised by an interrupt: every task's deadline has it.
+    alarm: Arc<Alarm>,
 }
 
 struct Running {
@@ -86,15 +92,18 @@ struct Running {
 }
 
 impl<T: Send + 'static> Pool<T> {
-    pub(super) fn new(limits: Limits) -> Self {
+    /// # Errors
+    /// When there is no descriptor left.
+    pub(super) fn new(limits: Limits) -> io::Result<Self> {
         let (outbox, inbox) = channel();
-        Self {
+        Ok(Self {
             limits,
             outbox,
             inbox,
             running: BTreeMap::new(),
             interrupted: false,
-        }
+            alarm: Arc::new(Alarm::new()?),
+        })
     }
 
     /// What interrupts the run, from any thread.
@@ -141,8 +150,9 @@ impl<T: Send + 'static> Pool<T> {
             },
         );
         let outbox = self.outbox.clone();
+        let deadline = Deadline::at(deadline).or_alarm(&self.alarm);
         let work = move || {
-            let run = AssertUnwindSafe(|| (task.run)(Deadline(Some(deadline))));
+            let run = AssertUnwindSafe(|| (task.run)(&deadline));
             let end =
                 catch_unwind(run).map_or_else(|panic| End::Panicked(text_of(&*panic)), End::Done);
             // Nobody receives when this task was given up.
@@ -191,6 +201,7 @@ impl<T: Send + 'static> Pool<T> {
 
     fn interrupt(&mut self) -> Signal<T> {
         self.interrupted = true;
+        self.alarm.raise();
         let last = Instant::now() + self.limits.grace;
         for running in self.running.values_mut() {
             running.until = running.until.min(last);
@@ -219,9 +230,11 @@ fn text_of(panic: &(dyn Any + Send)) -> String {
 #[cfg(test)]
 mod tests {
     use std::sync::{
-        Arc, Barrier,
+        Barrier,
         atomic::{AtomicUsize, Ordering},
     };
+
+    use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
     use super::*;
 
@@ -233,7 +246,7 @@ mod tests {
         }
     }
 
-    fn task<T>(run: impl FnOnce(Deadline) -> T + Send + 'static) -> Task<T> {
+    fn task<T>(run: impl FnOnce(&Deadline) -> T + Send + 'static) -> Task<T> {
         Task {
             name: "test".to_owned(),
             run: Box::new(run),
@@ -259,7 +272,7 @@ mod tests {
     #[test]
     fn one_job_runs_the_tasks_in_order() {
         let tasks = (0..3).map(|number| task(move |_| number)).collect();
-        let ends = ends(Pool::new(limits(1)), tasks, Flow::Go);
+        let ends = ends(Pool::new(limits(1)).unwrap(), tasks, Flow::Go);
         assert_eq!(
             ends,
             [(0, End::Done(0)), (1, End::Done(1)), (2, End::Done(2))]
@@ -280,14 +293,17 @@ mod tests {
                 })
             })
             .collect();
-        assert_eq!(ends(Pool::new(limits(3)), tasks, Flow::Go).len(), 6);
+        assert_eq!(
+            ends(Pool::new(limits(3)).unwrap(), tasks, Flow::Go).len(),
+            6
+        );
         assert_eq!(most.load(Ordering::SeqCst), 3);
     }
 
     #[test]
     fn a_panic_is_an_end_and_the_next_task_runs() {
         let tasks = vec![task(|_| panic!("the {} broke", "invariant")), task(|_| 1)];
-        let ends = ends(Pool::new(limits(1)), tasks, Flow::Go);
+        let ends = ends(Pool::new(limits(1)).unwrap(), tasks, Flow::Go);
         assert_eq!(
             ends,
             [
@@ -305,7 +321,7 @@ mod tests {
             timeout: Duration::from_millis(20),
             ..limits(1)
         };
-        let ends = ends(Pool::new(limits), tasks, Flow::Go);
+        let ends = ends(Pool::new(limits).unwrap(), tasks, Flow::Go);
         assert_eq!(ends.first(), Some(&(0, End::Hung)));
         assert_eq!(ends.len(), 2);
         drop(release);
@@ -315,14 +331,14 @@ mod tests {
     fn nothing_begins_after_a_stop() {
         let tasks = (0..3).map(|number| task(move |_| number)).collect();
         assert_eq!(
-            ends(Pool::new(limits(1)), tasks, Flow::Stop),
+            ends(Pool::new(limits(1)).unwrap(), tasks, Flow::Stop),
             [(0, End::Done(0))]
         );
     }
 
     #[test]
     fn an_interrupt_is_said_once_and_gives_up_what_does_not_end() {
-        let pool = Pool::new(limits(1));
+        let pool = Pool::new(limits(1)).unwrap();
         let interrupt = pool.interrupter();
         let (release, held) = channel::<()>();
         let tasks = vec![
@@ -347,15 +363,33 @@ mod tests {
     }
 
     #[test]
+    fn an_interrupt_makes_every_deadline_pass() {
+        let pool = Pool::new(Limits {
+            grace: Duration::from_secs(600),
+            ..limits(1)
+        })
+        .unwrap();
+        let interrupt = pool.interrupter();
+        let tasks = vec![task(move |deadline: &Deadline| {
+            let before = deadline.passed();
+            interrupt();
+            let mut waiting = [PollFd::new(deadline.alarm().unwrap(), PollFlags::POLLIN)];
+            poll(&mut waiting, PollTimeout::NONE).unwrap();
+            (before, deadline.passed())
+        })];
+        assert_eq!(ends(pool, tasks, Flow::Go), [(0, End::Done((false, true)))]);
+    }
+
+    #[test]
     fn a_task_is_told_its_deadline() {
-        let tasks = vec![task(|deadline: Deadline| deadline.passed())];
+        let tasks = vec![task(|deadline: &Deadline| deadline.passed())];
         let limits = Limits {
             timeout: Duration::ZERO,
             grace: Duration::from_secs(600),
             ..limits(1)
         };
         assert_eq!(
-            ends(Pool::new(limits), tasks, Flow::Go),
+            ends(Pool::new(limits).unwrap(), tasks, Flow::Go),
             [(0, End::Done(true))]
         );
     }

@@ -45,7 +45,7 @@ struct Run<'a> {
 /// `interrupt` becomes readable when the run is to end early.
 ///
 /// # Errors
-/// When the interrupt can't be watched.
+/// When there is no descriptor left to tell of an interrupt.
 pub fn run(
     plan: &Plan,
     interrupt: Option<&(impl AsFd + Send + Sync)>,
@@ -57,7 +57,7 @@ pub fn run(
         timeout: plan.timeout,
         grace: GRACE,
     };
-    let pool = Pool::new(limits);
+    let pool = Pool::new(limits)?;
     let interrupter = pool.interrupter();
     let (over, end) = io::pipe()?;
     let totals = thread::scope(|scope| {
@@ -114,6 +114,7 @@ impl<'a> Run<'a> {
             started: vec![false; plan.cases.len()],
             totals: Totals {
                 selected: plan.cases.len(),
+                unreferenced: plan.unreferenced,
                 ..Totals::default()
             },
             archive: Archive::new(plan.mode, plan.out.clone()),
@@ -386,6 +387,7 @@ mod tests {
             timeout: Duration::from_secs(600),
             fail_fast: false,
             out: out.path().to_owned(),
+            unreferenced: 0,
         };
         change(&mut plan);
         let mut lines = Vec::new();

@@ -21,6 +21,8 @@ pub struct Totals {
     pub invalid: usize,
     /// Cases in which tapwright itself failed.
     pub internal: usize,
+    /// Snapshots and sections of them that no scenario uses.
+    pub unreferenced: usize,
     /// Whether the run was interrupted.
     pub interrupted: bool,
 }
@@ -129,6 +131,7 @@ mod tests {
         pending: 0,
         invalid: 0,
         internal: 0,
+        unreferenced: 0,
         interrupted: false,
     };
     const ALL: Totals = Totals {
@@ -141,6 +144,7 @@ mod tests {
         pending: 1,
         invalid: 1,
         internal: 1,
+        unreferenced: 1,
         interrupted: true,
     };
 

@@ -152,10 +152,7 @@ impl Fault {
             Self::Tag { .. } => "leave the tag (`!name`) out, or quote the text".to_owned(),
             Self::KeyNotText => "write `key: value`".to_owned(),
             Self::DuplicateKey { .. } => "keep one of the two".to_owned(),
-            Self::Empty { .. } => {
-                "declare `netdevs`, `objects` and `steps`; `tapwright new` writes an example"
-                    .to_owned()
-            }
+            Self::Empty { .. } => "declare `netdevs`, `objects` and `steps`".to_owned(),
             Self::UnknownKey { known, .. } => format!("its keys are {known}"),
             Self::MissingKey { key, doc, .. } => format!("add `{key}: ...`: {doc}"),
             Self::Type { expected, help, .. } => {

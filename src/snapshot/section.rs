@@ -1,4 +1,7 @@
-use std::path::Path;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 
 use super::{SnapshotError, lexis};
 use crate::base::CaseId;
@@ -82,11 +85,12 @@ impl SnapFile {
             return Err(wrong(1, "the header is not closed by a line '---'"));
         }
         let mut sections: Vec<Section> = Vec::new();
+        let mut names = BTreeSet::new();
         for (index, line) in lines {
             if let Some(heading) = line.strip_prefix(HEADING) {
                 let (name, profile) = parse_heading(heading)
                     .ok_or_else(|| wrong(index + 1, "a heading is '== NAME [PROFILE]'"))?;
-                if sections.iter().any(|section| section.name == name) {
+                if !names.insert(name.clone()) {
                     return Err(wrong(index + 1, "there is a section of this name already"));
                 }
                 sections.push(Section {
@@ -146,10 +150,11 @@ impl SnapFile {
 
     /// Sorts sections into this order; those that it does not name stay behind, in theirs.
     pub fn sort_by(&mut self, order: &[String]) {
-        self.sections.sort_by_key(|section| {
-            order
-                .iter()
-                .position(|name| *name == section.name)
+        let places: BTreeMap<&str, usize> = order.iter().map(String::as_str).zip(0..).collect();
+        self.sections.sort_by_cached_key(|section| {
+            places
+                .get(section.name.as_str())
+                .copied()
                 .unwrap_or(order.len())
         });
     }

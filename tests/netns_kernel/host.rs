@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use tapwright::{
-    backend::{builtin::Carrier, netns::NetnsCarrier},
+    backend::{Deadline, builtin::Carrier, netns::NetnsCarrier},
     base::Direction,
     scenario::{LinkSet, Nic, Route},
     sys::Isolated,
@@ -177,7 +177,7 @@ fn quiet_while_it_waits(isolated: &Isolated) {
 /// Waits for longer than the kernel's own first reports and probes take, and sees nothing.
 fn quiet(world: &mut World) {
     let until = Instant::now() + Duration::from_millis(1500);
-    world.carrier().wait(until).unwrap();
+    world.carrier().wait(&Deadline::at(until)).unwrap();
     let seen = world.look();
     assert!(seen.is_empty(), "{seen:?}");
 }
@@ -188,7 +188,7 @@ fn waits_for_what_has_come(isolated: &Isolated) {
     // An hour that nobody waits for.
     world
         .carrier()
-        .wait(Instant::now() + Duration::from_secs(3600))
+        .wait(&Deadline::at(Instant::now() + Duration::from_secs(3600)))
         .unwrap();
     assert_eq!(world.look().at("hn0.host").len(), 1);
     world.finish();

@@ -1,6 +1,7 @@
-use std::{io, time::Instant};
+use std::io;
 
 use crate::{
+    backend::Deadline,
     base::{Direction, Frame, NetdevId, PortId},
     record::{DropReason, Event},
     scenario::LinkSet,
@@ -44,11 +45,11 @@ pub trait Carrier {
     /// When a source failed in a way that is no event of the network.
     fn drain(&mut self, arrived: &mut Vec<Carried>) -> io::Result<()>;
 
-    /// Waits until something has arrived, or `until`; whether anything still can.
+    /// Waits until something has arrived, or the deadline; whether anything still can.
     ///
     /// # Errors
     /// When there is no waiting.
-    fn wait(&mut self, until: Instant) -> io::Result<bool>;
+    fn wait(&mut self, deadline: &Deadline) -> io::Result<bool>;
 
     /// Changes an interface, and waits until the kernel has carried the change out.
     ///

@@ -1,7 +1,7 @@
 use std::{
     collections::{BTreeMap, VecDeque},
     io,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use bytes::{BufMut, Bytes, BytesMut};
@@ -581,7 +581,7 @@ impl<C: Carrier> World for BuiltinWorld<C> {
         Ok(None)
     }
 
-    fn settle(&mut self, deadline: Deadline) -> Result<Settled, BackendError> {
+    fn settle(&mut self, deadline: &Deadline) -> Result<Settled, BackendError> {
         loop {
             let moved = self.pass()?;
             if let Some(cycle) = self.storm.cycle() {
@@ -609,16 +609,16 @@ impl<C: Carrier> World for BuiltinWorld<C> {
         self.clock
     }
 
-    fn wait(&mut self, until: Instant) -> Result<Option<Settled>, BackendError> {
+    fn wait(&mut self, deadline: &Deadline) -> Result<Option<Settled>, BackendError> {
         let may_come = self
             .carrier
-            .wait(until)
+            .wait(deadline)
             .map_err(|source| BackendError::System {
                 what: "waiting for the kernel".to_owned(),
                 source,
             })?;
         if may_come {
-            self.settle(Deadline(Some(until))).map(Some)
+            self.settle(deadline).map(Some)
         } else {
             Ok(None)
         }

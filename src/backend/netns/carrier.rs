@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     backend::{
-        BackendError,
+        BackendError, Deadline,
         builtin::{Carried, Carrier},
     },
     base::{Frame, NetdevId, PortId},
@@ -290,16 +290,19 @@ impl Carrier for NetnsCarrier {
         self.read_sockets(arrived)
     }
 
-    fn wait(&mut self, until: Instant) -> io::Result<bool> {
+    fn wait(&mut self, deadline: &Deadline) -> io::Result<bool> {
         if !self.early.is_empty() {
             return Ok(true);
         }
         let mut waiting: Vec<PollFd<'_>> = self
             .descriptors()
+            .chain(deadline.alarm())
             .map(|fd| PollFd::new(fd, PollFlags::POLLIN))
             .collect();
-        let left = until.saturating_duration_since(Instant::now());
-        let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
+        let timeout = deadline.time().map_or(PollTimeout::NONE, |until| {
+            let left = until.saturating_duration_since(Instant::now());
+            PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)
+        });
         match poll(&mut waiting, timeout) {
             // A signal is something that may have arrived.
             Ok(_) | Err(Errno::EINTR) => Ok(true),

@@ -1,4 +1,4 @@
-use std::{collections::BTreeMap, io, time::Instant};
+use std::{collections::BTreeMap, io};
 
 use nix::libc;
 
@@ -9,6 +9,7 @@ use super::{
 };
 use crate::{
     backend::{
+        Deadline,
         builtin::{Carried, Carrier},
         lower,
     },
@@ -210,7 +211,7 @@ impl Carrier for SimCarrier {
     }
 
     /// There are no timers below the machine's own.
-    fn wait(&mut self, _until: Instant) -> io::Result<bool> {
+    fn wait(&mut self, _: &Deadline) -> io::Result<bool> {
         Ok(false)
     }
 
