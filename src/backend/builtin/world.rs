@@ -246,19 +246,19 @@ impl<C: Carrier> World for BuiltinWorld<C> {
                 }
             }
             Action::ChardevOpen(port) => {
-                self.far_end_changes(port, ChardevState::Opened);
+                self.far_end_changes(port, ChardevState::Opened)?;
             }
             Action::ChardevClose { port, half: false } => {
-                self.far_end_changes(port, ChardevState::Closed);
+                self.far_end_changes(port, ChardevState::Closed)?;
             }
             Action::ChardevClose { port, half: true } => {
-                self.far_end_changes(port, ChardevState::HalfClosed);
+                self.far_end_changes(port, ChardevState::HalfClosed)?;
             }
             Action::ChardevStall(port) => {
-                self.far_end_changes(port, ChardevState::Stalled);
+                self.far_end_changes(port, ChardevState::Stalled)?;
             }
             Action::ChardevResume(port) => {
-                self.far_end_changes(port, ChardevState::Resumed);
+                self.far_end_changes(port, ChardevState::Resumed)?;
             }
             Action::LinkSet(change) => self.link_set(change)?,
             Action::LinkDel(port) => {

@@ -11,10 +11,10 @@ use super::{
     BuiltinWorld, Target,
 };
 use crate::{
-    backend::lower,
+    backend::{BackendError, lower},
     base::{ChardevId, Frame, NetdevId, PortId, Tag},
     machine::{ChardevState, Input},
-    record::{DropReason, Framing, Item, Place},
+    record::{DropReason, EventKind, Framing, Item, Place},
 };
 
 impl<C: Carrier> BuiltinWorld<C> {
@@ -97,15 +97,19 @@ impl<C: Carrier> BuiltinWorld<C> {
     }
 
     /// A scenario changes a chardev's far end.
-    pub(super) fn far_end_changes(&mut self, port: &PortId, state: ChardevState) {
+    pub(super) fn far_end_changes(
+        &mut self,
+        port: &PortId,
+        state: ChardevState,
+    ) -> Result<(), BackendError> {
         let Some(Target::Chardev(chardev)) = self.ports.get(port).cloned() else {
-            return;
+            return Ok(());
         };
         let Some(FarEnd::Port(end)) = self.far_ends.get_mut(&chardev) else {
-            return;
+            return Ok(());
         };
         if !end.connected && state != ChardevState::Opened {
-            return;
+            return Ok(());
         }
         let mut read = Vec::new();
         let mut never_read = Vec::new();
@@ -119,11 +123,21 @@ impl<C: Carrier> BuiltinWorld<C> {
         for (data, tag) in read {
             self.arrive(port.clone(), Item::Bytes(data), tag);
         }
+        let before = self.seen.events.len();
+        self.feed(Input::Chardev { chardev, state })?;
+        // Of a frame whose write broke half way the machine itself has told.
+        let broke = EventKind::Dropped(DropReason::OutdevBroke);
+        let told = &self.seen.events[before..];
+        never_read.retain(|tag| {
+            !told
+                .iter()
+                .any(|event| event.tag == Some(*tag) && event.kind == broke)
+        });
         for tag in never_read {
             let place = Place::Port(port.clone());
             self.drop_frame(Some(tag), place, DropReason::NoReader);
         }
-        self.queue.push_back(Input::Chardev { chardev, state });
+        Ok(())
     }
 
     /// A frame that the carrier brought.

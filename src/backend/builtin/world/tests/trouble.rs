@@ -142,3 +142,23 @@ fn a_frozen_machine_s_frames_are_the_residue() {
         assert!(dropped.contains(&expected), "{expected:?} in {dropped:?}");
     }
 }
+
+#[test]
+fn a_frame_cut_by_a_close_is_dropped_once() {
+    let mut rig = Rig::new(FROZEN);
+    freeze(&mut rig);
+    rig.act(Action::ChardevClose {
+        port: &out0(),
+        half: false,
+    });
+    let mut dropped = rig.look().drops();
+    dropped.sort();
+    let mut expected = [1, 2, 3]
+        .map(|number| (Tag::sent(number), DropReason::NoReader))
+        .to_vec();
+    expected.push((Tag::sent(4), DropReason::OutdevBroke));
+    assert_eq!(dropped, expected);
+    rig.act(Action::ChardevOpen(&out0()));
+    rig.send("hn0.host", LONG);
+    assert_eq!(rig.look().bytes("out0"), framed(LONG));
+}
