@@ -133,6 +133,8 @@ fn a_second_client_waits_its_turn() {
     let seen = rig.look();
     assert!(seen.arrivals.is_empty());
     assert_eq!(seen.drops(), [(Tag::sent(3), DropReason::OutdevClosed)]);
+    rig.send("out0", LONG[0]);
+    assert_eq!(rig.look().events[0].place, Place::Port(out0()));
 }
 
 #[test]
