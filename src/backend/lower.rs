@@ -248,3 +248,129 @@ fn property(object: &Object, key: &str) -> Option<String> {
         ObjectForm::Qmp(args) => args.get(key).and_then(Value::as_str).map(str::to_owned),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+    use crate::backend::builtin::case;
+
+    /// Id, kind and peer of each client, in order.
+    fn clients(text: &str) -> Vec<(String, NetdevKind, Option<String>)> {
+        let netdevs = lower(&case(text)).config.netdevs;
+        netdevs
+            .into_iter()
+            .map(|one| {
+                let peer = one.peer.map(|peer| peer.to_string());
+                (one.id.to_string(), one.kind, peer)
+            })
+            .collect()
+    }
+
+    fn tap(vhost: bool, vnet_hdr_len: usize) -> NetdevKind {
+        NetdevKind::Tap {
+            queues: 1,
+            vhost,
+            vnet_hdr_len,
+        }
+    }
+
+    #[test]
+    fn a_plain_guest_is_a_hub_and_a_socket_of_its_own() {
+        let hubs = |hub| {
+            (
+                NetdevKind::Hubport {
+                    hub: FIRST_GUEST_HUB + hub,
+                },
+                NetdevKind::Socket,
+            )
+        };
+        let of = |id: &str, number| {
+            let (hub, socket) = hubs(number);
+            [
+                (id.to_owned(), tap(false, 0), None),
+                (format!("@{id}.hub"), hub.clone(), Some(id.to_owned())),
+                (format!("@{id}.guest"), socket, None),
+                (format!("@{id}.wire"), hub, Some(format!("@{id}.guest"))),
+            ]
+        };
+        let expected = [of("hn0", 0), of("hn1", 1)].concat();
+        assert_eq!(
+            clients("netdevs: {hn0: {type: tap}, hn1: {type: tap}}"),
+            expected
+        );
+    }
+
+    #[test]
+    fn a_virtio_nic_is_the_tap_s_peer() {
+        let nic = NetdevKind::Nic { vnet_hdr_len: 10 };
+        assert_eq!(
+            clients("netdevs: {hn0: {type: tap, vhost: true, nic: virtio, vnet_hdr_len: 10}}"),
+            [
+                ("hn0".to_owned(), tap(true, 10), None),
+                ("@hn0.guest".to_owned(), nic, Some("hn0".to_owned())),
+            ]
+        );
+    }
+
+    #[test]
+    fn guests_are_known_by_their_client_and_by_their_tap() {
+        let lowered = lower(&case("netdevs: {hn0: {type: tap}}"));
+        let tap = &lowered.taps[&NetdevId::from("hn0")];
+        assert_eq!(tap.guest_port, PortId::from("hn0.guest"));
+        assert_eq!(lowered.guests[&tap.guest], NetdevId::from("hn0"));
+    }
+
+    #[rstest]
+    #[case::outdev_as_an_option("filter-mirror,id=f0,netdev=hn0,outdev=c0", 10)]
+    #[case::the_last_of_two_counts("filter-mirror,id=f0,netdev=hn1,outdev=c0,netdev=hn0", 10)]
+    #[case::indev_as_a_map(
+        "{qom-type: filter-redirector, id: f0, netdev: hn0, queue: rx, indev: c0}",
+        10
+    )]
+    #[case::of_a_plain_guest("filter-mirror,id=f0,netdev=hn1,outdev=c0", 0)]
+    #[case::another_chardev_s("filter-mirror,id=f0,netdev=hn0,outdev=c1", 0)]
+    fn a_chardev_carries_the_header_of_its_holder_s_netdev(
+        #[case] object: &str,
+        #[case] expected: usize,
+    ) {
+        let object = if object.starts_with('{') {
+            object.to_owned()
+        } else {
+            format!("\"{object}\"")
+        };
+        let lowered = lower(&case(&format!(
+            "netdevs: {{hn0: {{type: tap, nic: virtio, vnet_hdr_len: 10}}, hn1: {{type: tap}}}}
+chardevs: {{c0: {{}}, c1: {{}}}}
+objects: [{object}]"
+        )));
+        let wiring = &lowered.chardevs[&ChardevId::from("c0")];
+        assert_eq!(wiring.vnet_hdr_len, expected);
+    }
+
+    #[test]
+    fn chardevs_are_connected_where_somebody_is_there() {
+        let lowered = lower(&case(
+            "netdevs: {hn0: {type: tap}}
+chardevs:
+  here: {}
+  later: {connected: false}
+  a: {server: on, path: wire}
+  b: {path: wire}",
+        ));
+        let connected: Vec<_> = lowered
+            .config
+            .chardevs
+            .iter()
+            .map(|chardev| (chardev.id.as_str(), chardev.connected))
+            .collect();
+        assert_eq!(
+            connected,
+            [("here", true), ("later", false), ("a", true), ("b", true)]
+        );
+        let far = |id: &str| lowered.chardevs[&ChardevId::from(id)].far.clone();
+        assert_eq!(far("a"), ChardevFar::Joined("b".into()));
+        assert_eq!(far("b"), ChardevFar::Joined("a".into()));
+    }
+}

@@ -85,12 +85,15 @@ impl AsFd for Interrupt {
 }
 
 extern "C" fn on_signal(signal: libc::c_int) {
-    let _ = RAISED.compare_exchange(0, signal, Ordering::AcqRel, Ordering::Acquire);
+    let first = RAISED.compare_exchange(0, signal, Ordering::AcqRel, Ordering::Acquire);
+    if first.is_err() {
+        return;
+    }
     // SAFETY: errno is the thread's own and always readable and writable; the code that was
     // interrupted must find it as it was.
     let errno = unsafe { *libc::__errno_location() };
-    // SAFETY: one byte of a static is written to a descriptor that lives as long as the process. At
-    // most three bytes are ever written, so the pipe never blocks.
+    // SAFETY: one byte of a static is written to a descriptor that lives as long as the process.
+    // Only the first signal comes here, so the empty pipe never blocks.
     unsafe {
         libc::write(WAKE.load(Ordering::Acquire), b"!".as_ptr().cast(), 1);
         *libc::__errno_location() = errno;

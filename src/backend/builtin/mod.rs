@@ -2,10 +2,14 @@
 //! [`Carrier`] of which there are two.
 
 mod carrier;
+mod ethernet;
 mod far_end;
 mod flight;
 mod storm;
 mod world;
 
 pub use carrier::{Carried, Carrier};
+pub(crate) use ethernet::{ETH_HLEN, VLAN_HLEN, is_tagged, vanishes};
 pub(crate) use world::BuiltinWorld;
+#[cfg(test)]
+pub(crate) use world::case;

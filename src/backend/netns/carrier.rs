@@ -10,13 +10,14 @@ use nix::{
 };
 
 use super::{
+    reason::drop_reason,
     source::{LinkPort, TapPort},
     topology::{InterfaceId, Topology},
 };
 use crate::{
     backend::{
         BackendError, Deadline,
-        builtin::{Carried, Carrier},
+        builtin::{Carried, Carrier, vanishes},
     },
     base::{Frame, NetdevId, PortId},
     record::{DropReason, Event, EventKind, Place},
@@ -154,7 +155,7 @@ impl NetnsCarrier {
 
     /// The reason of a refused frame; what is no event of the network is said besides.
     fn reason(&mut self, error: &FrameError, length: usize) -> DropReason {
-        super::reason::drop_reason(error, length).unwrap_or_else(|| self.odd(error))
+        drop_reason(error, length).unwrap_or_else(|| self.odd(error))
     }
 
     fn odd(&mut self, error: &dyn std::error::Error) -> DropReason {
@@ -228,7 +229,7 @@ impl Carrier for NetnsCarrier {
         self.taps[at]
             .write(frame)
             .map_err(|error| self.reason(&error, length))?;
-        if super::reason::vanishes(&frame.data) {
+        if vanishes(&frame.data) {
             return Err(DropReason::TooShort);
         }
         Ok(())
@@ -253,7 +254,7 @@ impl Carrier for NetnsCarrier {
         // The kernel takes what it then drops when the other end is down.
         if !self.topology.carries(id) {
             Err(DropReason::InterfaceDown)
-        } else if super::reason::vanishes(&frame.data) {
+        } else if vanishes(&frame.data) {
             Err(DropReason::TooShort)
         } else {
             Ok(())

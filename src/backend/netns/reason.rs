@@ -1,7 +1,4 @@
-use crate::{record::DropReason, sys::FrameError};
-
-/// Bytes of an Ethernet header, the least that the kernel takes.
-const ETH_HLEN: usize = 14;
+use crate::{backend::builtin::ETH_HLEN, record::DropReason, sys::FrameError};
 
 /// Why a frame of `length` bytes that the kernel refused was dropped; none for an error that is no
 /// event of the network.
@@ -15,14 +12,6 @@ pub(super) fn drop_reason(error: &FrameError, length: usize) -> Option<DropReaso
         FrameError::QueueFull => DropReason::TxQueueFull,
         FrameError::Other(_) => return None,
     })
-}
-
-/// Whether the kernel drops a frame that it has taken at the interface that receives it: it takes an
-/// outer tag out only when the inner type and 2 bytes more are there, and can't go on else (Linux
-/// 6.18 `net/core/skbuff.c`, `skb_vlan_untag`).
-pub(super) fn vanishes(frame: &[u8]) -> bool {
-    const LEAST: usize = ETH_HLEN + 4 + 2;
-    frame.len() < LEAST && matches!(frame.get(12..14), Some([0x81, 0x00] | [0x88, 0xa8]))
 }
 
 #[cfg(test)]

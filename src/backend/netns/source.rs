@@ -375,11 +375,13 @@ fn frame_of(received: Received) -> Frame {
         .map_or_else(VnetHdr::default, |bytes| VnetHdr::from_bytes(&bytes));
     if received.vlan.is_some() {
         const NEEDS_CSUM: u8 = 1;
+        const TAG: u16 = 4;
         if vnet.flags & NEEDS_CSUM != 0 {
-            vnet.csum_start += 4;
+            vnet.csum_start = vnet.csum_start.wrapping_add(TAG);
         }
+        // The kernel's own field wraps for what is longer than 64 KiB.
         if vnet.gso_type != 0 {
-            vnet.hdr_len += 4;
+            vnet.hdr_len = vnet.hdr_len.wrapping_add(TAG);
         }
     }
     Frame {
@@ -441,5 +443,68 @@ fn lost(socket: &PacketSocket, name: &str) -> Option<String> {
         Err(error) => Some(format!(
             "{name}: the packet socket's counters can't be read: {error}"
         )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::frame_of;
+    use crate::{
+        base::VnetHdr,
+        sys::{PacketSocket, PacketType, Received, Status, VlanTag},
+    };
+
+    const TAG: VlanTag = VlanTag {
+        tpid: 0x8100,
+        tci: 100,
+    };
+
+    /// The header that the frame has for one that the kernel wrote.
+    fn shown(kernel: VnetHdr, vlan: Option<VlanTag>) -> VnetHdr {
+        let bytes = kernel.to_bytes(PacketSocket::VNET_HDR_LEN);
+        let received = Received {
+            data: vec![0; 64],
+            vnet: Some(bytes.try_into().expect("ten bytes")),
+            packet_type: PacketType::OtherHost,
+            vlan,
+            status: Status::default(),
+            truncated: false,
+        };
+        frame_of(received).vnet
+    }
+
+    #[rstest]
+    #[case::nothing_asked(0, 0, Some(TAG), 34, 54)]
+    #[case::untagged(1, 1, None, 34, 54)]
+    #[case::checksum(1, 0, Some(TAG), 38, 54)]
+    #[case::super_frame(1, 1, Some(TAG), 38, 58)]
+    fn offsets_count_the_tag_that_was_put_back(
+        #[case] flags: u8,
+        #[case] gso_type: u8,
+        #[case] vlan: Option<VlanTag>,
+        #[case] csum_start: u16,
+        #[case] hdr_len: u16,
+    ) {
+        let kernel = VnetHdr {
+            flags,
+            gso_type,
+            csum_start: 34,
+            hdr_len: 54,
+            ..VnetHdr::default()
+        };
+        let frame = shown(kernel, vlan);
+        assert_eq!((frame.csum_start, frame.hdr_len), (csum_start, hdr_len));
+    }
+
+    #[test]
+    fn a_length_that_wraps_in_the_kernel_s_field_wraps_here() {
+        let kernel = VnetHdr {
+            gso_type: 1,
+            hdr_len: 0xfffe,
+            ..VnetHdr::default()
+        };
+        assert_eq!(shown(kernel, Some(TAG)).hdr_len, 2);
     }
 }

@@ -10,7 +10,7 @@ use crate::{
     backend::BackendError,
     base::{MacAddr, NetdevId, PortId},
     diag::{Code, Report},
-    scenario::{Bridge, BridgePort, Case, Link, LinkEnd, LinkSet, NetdevType},
+    scenario::{Bridge, BridgePort, Case, Link, LinkEnd, LinkSet, NetdevType, Nic},
     sys::{InterfaceName, Isolated, Tap, TapError, TapHeader, allow_ipv6},
 };
 
@@ -412,10 +412,10 @@ impl Topology {
     }
 }
 
-fn tap_header(nic: crate::scenario::Nic) -> Option<TapHeader> {
+fn tap_header(nic: Nic) -> Option<TapHeader> {
     match nic {
-        crate::scenario::Nic::Plain => Some(TapHeader::None),
-        crate::scenario::Nic::Virtio { vnet_hdr_len } => TapHeader::of_len(vnet_hdr_len),
+        Nic::Plain => Some(TapHeader::None),
+        Nic::Virtio { vnet_hdr_len } => TapHeader::of_len(vnet_hdr_len),
     }
 }
 

@@ -1,12 +1,8 @@
 use std::ops::RangeInclusive;
 
-use super::{
-    bridge::Bridge,
-    offload::{self, ETH_HLEN},
-    tap::Tap,
-};
+use super::{bridge::Bridge, offload, tap::Tap};
 use crate::{
-    backend::builtin::Carried,
+    backend::builtin::{Carried, ETH_HLEN, VLAN_HLEN, is_tagged, vanishes},
     base::{Direction, Frame, PortId},
     record::{DropReason, Event, EventKind, Place},
 };
@@ -18,8 +14,6 @@ pub(super) struct InterfaceId(pub(super) usize);
 /// The longest frame that a socket of the netns carrier takes whole, a tag that the kernel takes out
 /// not counted.
 const RECORDED: usize = 128 * 1024;
-
-const VLAN_HLEN: usize = 4;
 
 /// What an interface is.
 #[derive(Debug)]
@@ -244,8 +238,8 @@ impl Fabric {
         if let Some(bridge) = interface.bridge {
             // Behind the tag that was taken out there may be one that is not whole (measured).
             let inner = &frame.data[VLAN_HLEN.min(frame.data.len())..];
-            let is_cut = inner.len() < ETH_HLEN + VLAN_HLEN && offload::is_tagged(inner);
-            if is_cut && offload::is_tagged(&frame.data) {
+            let is_cut = inner.len() < ETH_HLEN + VLAN_HLEN && is_tagged(inner);
+            if is_cut && is_tagged(&frame.data) {
                 return;
             }
             for port in self.bridges[bridge].forward(id, &frame.data) {
@@ -287,21 +281,9 @@ impl Fabric {
     }
 }
 
-/// Whether an interface that receives the frame drops it: the kernel takes an outer tag out only
-/// when the inner type and 2 bytes more are there (Linux 6.18 `net/core/skbuff.c`,
-/// `skb_vlan_untag`).
-fn vanishes(frame: &[u8]) -> bool {
-    frame.len() < ETH_HLEN + VLAN_HLEN + 2 && offload::is_tagged(frame)
-}
-
 /// Bytes of the frame without the outer tag, which the kernel takes out of what it receives.
 fn untagged_len(frame: &[u8]) -> usize {
-    frame.len()
-        - if offload::is_tagged(frame) {
-            VLAN_HLEN
-        } else {
-            0
-        }
+    frame.len() - if is_tagged(frame) { VLAN_HLEN } else { 0 }
 }
 
 fn truncated(place: Place) -> Carried {

@@ -11,7 +11,7 @@ mod tap;
 pub use carrier::SimCarrier;
 
 use super::{Backend, BackendError, Capabilities, Missing, World, builtin::BuiltinWorld};
-use crate::scenario::{Case, NetdevType};
+use crate::scenario::{Case, LinkSet, NetdevType, Verb};
 
 /// The backend `sim`.
 #[derive(Clone, Copy, Debug, Default)]
@@ -54,9 +54,15 @@ fn needs_host_stack(case: &Case) -> Result<(), Missing> {
             return Err(at(format!("bridge {}", bridge.id)));
         }
     }
-    let sets_address = |step: &&crate::scenario::Step| matches!(&step.verb, crate::scenario::Verb::LinkSet(set) if set.address.is_some());
-    if case.steps.iter().any(|step| sets_address(&step)) {
-        return Err(at("an interface".to_owned()));
+    for step in &case.steps {
+        if let Verb::LinkSet(LinkSet {
+            port,
+            address: Some(_),
+            ..
+        }) = &step.verb
+        {
+            return Err(at(port.to_string()));
+        }
     }
     Ok(())
 }

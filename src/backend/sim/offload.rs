@@ -3,13 +3,11 @@
 
 use super::segment::{SuperFrame, TCP, transport_offset};
 use crate::{
+    backend::builtin::{ETH_HLEN, is_tagged},
     base::{Frame, VnetHdr},
     frame::complete_checksum,
     record::DropReason,
 };
-
-/// Bytes of an Ethernet header.
-pub(super) const ETH_HLEN: usize = 14;
 
 pub(super) const NEEDS_CSUM: u8 = 1;
 const ECN: u8 = 0x80;
@@ -33,11 +31,6 @@ const TAP_HEADROOM: usize = 64;
 const SHARED_INFO: usize = 320;
 /// Room in front of a frame that a packet socket sends, `LL_RESERVED_SPACE`.
 const SOCKET_HEADROOM: usize = 16;
-
-/// Whether the outer type is one of VLAN's.
-pub(super) fn is_tagged(frame: &[u8]) -> bool {
-    matches!(frame.get(12..14), Some([0x81, 0x00] | [0x88, 0xa8]))
-}
 
 /// `hdr_len`, which covers at least the checksum's field.
 pub(super) fn header_len(vnet: &VnetHdr) -> u16 {

@@ -1,5 +1,6 @@
-use super::offload::{ETH_HLEN, NEEDS_CSUM, TCP_CHECKSUM, TCPV4, TCPV6, is_tagged, short};
+use super::offload::{NEEDS_CSUM, TCP_CHECKSUM, TCPV4, TCPV6, short};
 use crate::{
+    backend::builtin::{ETH_HLEN, is_tagged},
     base::{Frame, VnetHdr},
     frame::complete_checksum,
 };

@@ -1,0 +1,189 @@
+//! What a machine does, carried out.
+
+use bytes::Bytes;
+
+use super::{
+    super::{
+        Carrier,
+        far_end::{FarEnd, PortEnd},
+    },
+    BuiltinWorld, Target,
+};
+use crate::{
+    backend::{BackendError, lower},
+    base::{ChardevId, Frame, NetdevId, PortId, Tag, VnetHdr},
+    machine::{ChardevState, Input, Output},
+    record::{Answer, Arrival, DropReason, Event, EventKind, Item, Place},
+};
+
+impl<C: Carrier> BuiltinWorld<C> {
+    pub(super) fn carry_out(&mut self, output: Output) -> Result<(), BackendError> {
+        self.storm.follow(&output);
+        match output {
+            Output::NetdevFrame { netdev, data, tag } => self.frame_out(&netdev, data, tag),
+            Output::Inject {
+                netdev,
+                object,
+                frame,
+                tag,
+            } => {
+                self.flights.depart(&frame.data, tag);
+                if let Err(reason) = self.carrier.inject(&netdev, &frame) {
+                    self.flights.refuse(&frame.data, tag);
+                    self.queue.push_back(Input::InjectFailed {
+                        netdev,
+                        object,
+                        reason,
+                        tag,
+                    });
+                }
+            }
+            Output::Capture { netdev, on } => {
+                self.carrier
+                    .capture(&netdev, on)
+                    .map_err(|source| BackendError::System {
+                        what: format!("opening a packet socket on the TAP of {netdev}"),
+                        source,
+                    })?;
+            }
+            Output::ChardevBytes { chardev, data, tag } => self.bytes_out(&chardev, data, tag),
+            Output::ChardevClosed { chardev } => self.chardev_closed(&chardev),
+            Output::ChardevExists { chardev, exists } => self.chardev_exists(chardev, exists),
+            Output::StreamClosed { netdev } => {
+                if let Some(tap) = self.guests.get(&netdev) {
+                    let port = self.taps[tap].guest_port.clone();
+                    self.arrive(port, Item::Eof, None);
+                }
+            }
+            Output::NetdevGone { netdev } => {
+                if let Some(tap) = self.taps.get(&netdev) {
+                    let port = tap.guest_port.clone();
+                    self.arrive(port, Item::Eof, None);
+                }
+            }
+            Output::Answer { id, outcome } => {
+                if let Some(title) = self.commands.remove(&id) {
+                    let answer = Answer {
+                        command: title.text,
+                        subject: title.subject,
+                        outcome,
+                    };
+                    if let Some((_, late)) = self.answered.replace((id, answer)) {
+                        self.seen.answers.push(late);
+                    }
+                }
+            }
+            Output::Event(event) => {
+                if let EventKind::Crash(_) = event.kind {
+                    self.dead = true;
+                }
+                self.seen.events.push(event);
+            }
+        }
+        Ok(())
+    }
+
+    /// A frame leaves the machine: to a guest, or through a TAP to the host.
+    fn frame_out(&mut self, netdev: &NetdevId, data: Bytes, tag: Option<Tag>) {
+        if let Some(tap) = self.guests.get(netdev) {
+            let tap = &self.taps[tap];
+            let (port, frame) = (
+                tap.guest_port.clone(),
+                split(data, lower::vnet_hdr_len(tap.nic)),
+            );
+            self.arrive(port, Item::Frame(frame), tag);
+        } else if let Some(tap) = self.taps.get(netdev) {
+            let frame = split(data, lower::vnet_hdr_len(tap.nic));
+            self.leave_guest(netdev, &frame, tag);
+        } else {
+            self.drop_frame(tag, Place::Netdev(netdev.clone()), DropReason::HostConsumed);
+        }
+    }
+
+    /// A frame goes through a TAP to the host.
+    pub(super) fn leave_guest(&mut self, netdev: &NetdevId, frame: &Frame, tag: Option<Tag>) {
+        self.flights.depart(&frame.data, tag);
+        if let Err(reason) = self.carrier.send_from_guest(netdev, frame) {
+            self.flights.refuse(&frame.data, tag);
+            self.drop_frame(tag, Place::Tap(netdev.clone()), reason);
+        }
+    }
+
+    fn bytes_out(&mut self, chardev: &ChardevId, data: Bytes, tag: Option<Tag>) {
+        match self.far_ends.get_mut(chardev) {
+            Some(FarEnd::Port(end)) => {
+                if let Some(data) = end.take(data, tag) {
+                    let port = end.port.clone();
+                    self.arrive(port, Item::Bytes(data), tag);
+                }
+            }
+            Some(FarEnd::Joined(other)) => {
+                let chardev = other.clone();
+                self.queue
+                    .push_back(Input::ChardevBytes { chardev, data, tag });
+            }
+            Some(FarEnd::Nobody) | None => {}
+        }
+    }
+
+    /// The machine closed its end. What had been written before is read to its end first.
+    fn chardev_closed(&mut self, chardev: &ChardevId) {
+        match self.far_ends.get_mut(chardev) {
+            Some(FarEnd::Port(end)) if end.connected => {
+                let (port, unread) = (end.port.clone(), end.resume());
+                end.close();
+                for (data, tag) in unread {
+                    self.arrive(port.clone(), Item::Bytes(data), tag);
+                }
+                self.arrive(port, Item::Eof, None);
+            }
+            Some(FarEnd::Joined(other)) => {
+                let (chardev, state) = (other.clone(), ChardevState::Closed);
+                self.queue.push_back(Input::Chardev { chardev, state });
+            }
+            _ => {}
+        }
+    }
+
+    /// A chardev that a command made has a port of its own name, unless an interface has it.
+    fn chardev_exists(&mut self, chardev: ChardevId, exists: bool) {
+        if !exists {
+            self.far_ends.remove(&chardev);
+            return;
+        }
+        let port = PortId::from(chardev.as_str());
+        let target = Target::Chardev(chardev.clone());
+        let far_end = if *self.ports.entry(port.clone()).or_insert(target.clone()) == target {
+            FarEnd::Port(PortEnd::new(port, &lower::added_chardev()))
+        } else {
+            FarEnd::Nobody
+        };
+        self.far_ends.entry(chardev).or_insert(far_end);
+    }
+
+    pub(super) fn arrive(&mut self, port: PortId, item: Item, tag: Option<Tag>) {
+        self.seen.arrivals.push(Arrival {
+            port,
+            item,
+            tag,
+            at: self.clock,
+        });
+    }
+
+    pub(super) fn drop_frame(&mut self, tag: Option<Tag>, place: Place, reason: DropReason) {
+        self.seen.events.push(Event {
+            tag,
+            place,
+            kind: EventKind::Dropped(reason),
+        });
+    }
+}
+
+/// Cuts the virtio-net header off the front of a frame.
+fn split(mut data: Bytes, vnet_hdr_len: usize) -> Frame {
+    let header = data.split_to(vnet_hdr_len.min(data.len()));
+    Frame {
+        vnet: VnetHdr::from_bytes(&header),
+        data,
+    }
+}
