@@ -82,7 +82,7 @@ impl Rig {
 
     fn settle(&mut self) -> Settled {
         self.world
-            .settle(Deadline(None))
+            .settle(&Deadline::NEVER)
             .expect("a world that works")
     }
 
