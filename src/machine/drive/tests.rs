@@ -6,8 +6,7 @@ use super::*;
 use crate::{
     base::{CHR_READ_BUF_LEN, Direction, Frame, NetdevId, Profile, QemuVersion, Quirk, VnetHdr},
     machine::{
-        CharBackend, ChardevConfig, Command, CommandId, NetdevConfig, NetdevKind, SOCKET_BUFFER,
-        framing::encode,
+        CharBackend, ChardevConfig, Command, CommandId, NetdevConfig, NetdevKind, framing::encode,
     },
     record::CommandError,
 };
