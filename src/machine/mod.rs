@@ -36,6 +36,7 @@
 mod api;
 mod chardev;
 mod client;
+mod colo;
 mod command;
 mod config;
 mod core;
