@@ -5,6 +5,7 @@ mod api;
 pub mod builtin;
 mod lower;
 pub mod netns;
+pub mod qemu;
 pub mod sim;
 mod title;
 
@@ -13,5 +14,6 @@ pub use api::{
     World,
 };
 pub use netns::Netns;
+pub use qemu::Qemu;
 pub use sim::Sim;
 pub use title::{Title, object_title, qmp_title};

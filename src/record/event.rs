@@ -93,6 +93,8 @@ pub enum DropReason {
     Truncated,
     /// Status was off while it was captured.
     CapturedWhileOff,
+    /// It went into a machine that does not tell what becomes of it, and came out nowhere.
+    NotSeenAgain,
     /// A frame that reached a filter's end of the world: the filter was removed.
     FilterGone,
 }
@@ -130,6 +132,7 @@ impl DropReason {
             Self::HostConsumed => "host",
             Self::Truncated => "truncated",
             Self::CapturedWhileOff => "captured-while-off",
+            Self::NotSeenAgain => "not-seen-again",
             Self::FilterGone => "filter-gone",
         }
     }

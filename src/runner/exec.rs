@@ -359,6 +359,7 @@ impl<'a> Run<'a> {
             Settled::Idle => return ControlFlow::Continue(()),
             Settled::Storm(cycle) => FailureKind::Storm { cycle },
             Settled::Late => FailureKind::Late,
+            Settled::Died(how) => FailureKind::Died(how),
         };
         self.fail(span, kind);
         ControlFlow::Break(())

@@ -104,6 +104,31 @@ pub fn select(
     planned
 }
 
+/// The cases with which backends are compared with a QEMU: all run under its profile. Of a matrix
+/// that has this profile the cases of others are left out, and no snapshot is consulted.
+#[must_use]
+pub fn select_for(
+    scenarios: &[Scenario],
+    selection: &Selection,
+    profile: &Profile,
+) -> Vec<Planned> {
+    let own: Vec<Scenario> = scenarios
+        .iter()
+        .map(|scenario| {
+            let mut own = scenario.clone();
+            if own.cases.iter().any(|case| case.profile == *profile) {
+                own.cases.retain(|case| case.profile == *profile);
+            }
+            own
+        })
+        .collect();
+    let mut planned = select(&own, selection, Some(profile));
+    for planned in &mut planned {
+        planned.consult = false;
+    }
+    planned
+}
+
 /// Cases that run on one thread, in one world: places in the plan's list.
 pub(super) type Group = Vec<usize>;
 
