@@ -81,6 +81,8 @@ pub(super) struct QemuWorld {
     answers: BTreeMap<u64, Outcome>,
     ping: Option<u64>,
     frozen: bool,
+    /// Nothing was read or closed since QEMU was found frozen, so that it still is.
+    surely_frozen: bool,
     dead: Option<Death>,
     /// What is unread where, as last seen.
     unread: Vec<usize>,
@@ -267,6 +269,9 @@ impl QemuWorld {
         if self.ping.is_none() {
             self.ping = Some(self.qmp.send("query-status", None));
         }
+        if self.surely_frozen {
+            return Ok(Round::Frozen);
+        }
         let mut silent_since = Instant::now();
         loop {
             if self.pump()? {
@@ -292,6 +297,7 @@ impl QemuWorld {
     }
 
     fn freeze(&mut self, frozen: bool) {
+        self.surely_frozen = frozen;
         if self.frozen != frozen {
             self.frozen = frozen;
             let kind = if frozen {
@@ -709,6 +715,7 @@ impl World for QemuWorld {
             }
             Action::ChardevOpen(port) => self.chardev_open(port)?,
             Action::ChardevClose { port, half } => {
+                self.surely_frozen = false;
                 if let Some(end) = self.end(port) {
                     match end.stream() {
                         Some(stream) if half => stream.half_close(),
@@ -722,6 +729,7 @@ impl World for QemuWorld {
                 }
             }
             Action::ChardevResume(port) => {
+                self.surely_frozen = false;
                 if let Some(end) = self.end(port) {
                     end.stalled = false;
                 }

@@ -72,6 +72,7 @@ impl QemuWorld {
             answers: BTreeMap::new(),
             ping: None,
             frozen: false,
+            surely_frozen: false,
             dead: None,
             unread: Vec::new(),
         };
@@ -119,10 +120,14 @@ impl QemuWorld {
         let socket = if is_mux { base.as_str() } else { id };
         let failed = |error| system(&format!("chardev {id}"), error);
         if is_mux || chardev.backend == "socket" {
-            // A multiplexer's port is QEMU's client or server as it is declared.
-            let mut args = command::socket(socket, &path, chardev.server);
+            // A client that may be connected late or again is a server here, unless QEMU itself
+            // keeps trying: its far end sees no difference.
+            let listens = chardev.server
+                || (!matches!(chardev.far, ChardevFar::Joined(_))
+                    && !command::reconnects(&chardev.options));
+            let mut args = command::socket(socket, &path, listens);
             command::add_reconnect(&mut args, &chardev.options, version);
-            let side = if chardev.server {
+            let side = if listens {
                 Side::Server
             } else {
                 Side::Client
