@@ -14,6 +14,6 @@ pub use api::{
     World,
 };
 pub use netns::Netns;
-pub use qemu::Qemu;
+pub use qemu::{Qemu, uses_af_packet};
 pub use sim::Sim;
 pub use title::{Title, object_title, qmp_title};

@@ -59,8 +59,8 @@ pub(super) fn open(
                 .get()
                 .map(|isolated| Arc::new(Netns::new(isolated)) as _),
             BackendName::Qemu => isolated.get().and_then(|isolated| {
-                let qemu = Qemu::new(isolated, qemu.qemu.clone(), any_profile)
-                    .map_err(unavailable)?;
+                let qemu =
+                    Qemu::new(isolated, qemu.qemu.clone(), any_profile).map_err(unavailable)?;
                 profile = Some(qemu.probed().profile.clone());
                 Ok(Arc::new(qemu) as _)
             }),

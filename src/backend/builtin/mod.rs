@@ -8,6 +8,6 @@ mod storm;
 mod world;
 
 pub use carrier::{Carried, Carrier};
+pub(crate) use far_end::{chunks, encode};
 pub(crate) use flight::{Destination, Flights};
 pub(crate) use world::BuiltinWorld;
-pub(crate) use far_end::{chunks, encode};

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use super::backend::Probed;
 use crate::{
     backend::Missing,
-    scenario::{Case, Chardev, NetdevType, Nic, ObjectForm, Verb},
+    scenario::{Case, Chardev, NetdevType, Nic, Object, ObjectForm, Verb},
 };
 
 /// The longest that a case may let the machine's clock run: here it is the wall clock.
@@ -18,7 +18,10 @@ const CHARDEVS: [&str; 5] = ["socket", "null", "file", "ringbuf", "mux"];
 pub(super) fn check(case: &Case, probed: &Probed, any_profile: bool) -> Result<(), Missing> {
     let missing = |reason: String| Err(Missing(reason));
     if !any_profile && case.profile != probed.profile {
-        return missing(format!("models {}, this is {}", case.profile, probed.version));
+        return missing(format!(
+            "models {}, this is {}",
+            case.profile, probed.version
+        ));
     }
     let carries = !case.steps.is_empty();
     for netdev in &case.netdevs {
@@ -31,7 +34,9 @@ pub(super) fn check(case: &Case, probed: &Probed, any_profile: bool) -> Result<(
                 return missing(format!("netdev {id}: there is no /dev/vhost-net"));
             }
             if *vhost && carries {
-                return missing(format!("netdev {id}: vhost runs only with a guest's driver"));
+                return missing(format!(
+                    "netdev {id}: vhost runs only with a guest's driver"
+                ));
             }
             if matches!(nic, Nic::Virtio { .. }) && carries {
                 return missing(format!("netdev {id}: a virtio NIC needs a guest's driver"));
@@ -59,7 +64,7 @@ pub(super) fn check(case: &Case, probed: &Probed, any_profile: bool) -> Result<(
             "advances {advance:?}, and QEMU's clock is the wall's: at most {LONGEST_ADVANCE:?}"
         ));
     }
-    if carries && !probed.has_in_netdev && uses_af_packet(case) {
+    if carries && !probed.has_in_netdev && needs_af_packet(case) {
         return missing(format!(
             "the filter-redirector of QEMU {} has no in_netdev and no out_netdev",
             probed.version
@@ -73,27 +78,35 @@ fn unfit(chardev: &Chardev) -> Option<String> {
     (!CHARDEVS.contains(&backend)).then(|| format!("the backend {backend} can't be carried"))
 }
 
-/// Whether an object of the case, created by it or in a step, has properties that only the RFC has
-/// and is not expected to be refused for that.
-pub(crate) fn uses_af_packet(case: &Case) -> bool {
-    let refused = |id: &str| {
+/// Whether the case speaks of properties that only the RFC has.
+#[must_use]
+pub fn uses_af_packet(case: &Case) -> bool {
+    case.objects.iter().any(|object| form_uses(&object.form))
+        || case.steps.iter().any(|step| verb_uses(&step.verb))
+}
+
+/// Whether it does, and not to see that refused.
+fn needs_af_packet(case: &Case) -> bool {
+    let refused = |object: &Object| {
         let errors = &case.expect.errors;
-        errors.iter().any(|(object, _)| object.as_str() == id)
+        errors.iter().any(|(id, _)| Some(id) == object.id.as_ref())
     };
-    let objects = case.objects.iter().any(|object| {
-        let id = object.id.as_ref().map_or("", |id| id.as_str());
-        form_uses(&object.form) && !refused(id)
-    });
+    let objects = &case.objects;
     objects
+        .iter()
+        .any(|object| form_uses(&object.form) && !refused(object))
         || case
             .steps
             .iter()
-            .filter(|step| step.error.is_none())
-            .any(|step| match &step.verb {
-                Verb::Qmp { args, .. } => map_uses(args),
-                Verb::ObjectOption(object) => form_uses(&object.form),
-                _ => false,
-            })
+            .any(|step| step.error.is_none() && verb_uses(&step.verb))
+}
+
+fn verb_uses(verb: &Verb) -> bool {
+    match verb {
+        Verb::Qmp { args, .. } => map_uses(args),
+        Verb::ObjectOption(object) => form_uses(&object.form),
+        _ => false,
+    }
 }
 
 fn form_uses(form: &ObjectForm) -> bool {

@@ -38,6 +38,7 @@ mod version;
 mod world;
 
 pub use backend::{Probed, Qemu};
+pub use fit::uses_af_packet;
 pub use version::Version;
 
 /// The backend's name.

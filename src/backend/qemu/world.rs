@@ -213,7 +213,11 @@ impl QemuWorld {
             tap.cutter.cut(&mut whole);
             for bytes in whole {
                 let data = Bytes::from(bytes).slice(4..);
-                arrived.push((tap.port.clone(), Item::Frame(Frame::plain(data.clone())), data));
+                arrived.push((
+                    tap.port.clone(),
+                    Item::Frame(Frame::plain(data.clone())),
+                    data,
+                ));
             }
         }
         for end in self.ends.values_mut() {
@@ -511,8 +515,8 @@ impl QemuWorld {
 
     /// Something comes out; `data` is the frame in it.
     fn arrive(&mut self, port: PortId, item: Item, data: &Bytes) {
-        let tag = (item != Item::Eof)
-            .then(|| self.flights.arrive(data, Destination::Host(port.clone())));
+        let tag =
+            (item != Item::Eof).then(|| self.flights.arrive(data, Destination::Host(port.clone())));
         if let Some(tag) = tag {
             self.inside.remove(&tag);
         }
@@ -554,10 +558,13 @@ impl QemuWorld {
             }
             Some(Target::Host) => {
                 self.depart(frame, tag);
-                self.carrier.send_from_host(port, frame).err().map(|reason| {
-                    self.flights.refuse(&frame.data, Some(tag));
-                    (Place::Port(port.clone()), reason)
-                })
+                self.carrier
+                    .send_from_host(port, frame)
+                    .err()
+                    .map(|reason| {
+                        self.flights.refuse(&frame.data, Some(tag));
+                        (Place::Port(port.clone()), reason)
+                    })
             }
             Some(Target::Chardev(chardev)) => match self.ends.get(&chardev) {
                 Some(end) if end.served().is_some() => {

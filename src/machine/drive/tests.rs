@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::{
     base::{CHR_READ_BUF_LEN, Direction, Frame, Profile, QemuVersion, Quirk, VnetHdr},
-    machine::{Command, CommandId, NetdevKind, SOCKET_BUFFER, framing::encode},
+    machine::{Command, CommandId, NetdevKind, framing::encode},
     record::CommandError,
 };
 
@@ -292,6 +292,32 @@ fn an_empty_frame_wedges_its_direction() {
     let residue = rig.residue();
     assert!(residue.contains(&(2, DropReason::Wedged)), "{residue:?}");
     assert!(residue.contains(&(3, DropReason::Wedged)), "{residue:?}");
+}
+
+/// As QEMU 7.2.22 does: writev(2) of nothing returns 0.
+#[test]
+fn an_empty_frame_wedges_the_way_to_a_tap() {
+    let tap = NetdevKind::Tap {
+        queues: 1,
+        vhost: false,
+        vnet_hdr_len: 0,
+    };
+    let hub = NetdevKind::Hubport { hub: 0 };
+    let mut rig = Rig::with(
+        qemu(None),
+        vec![
+            netdev("t0", tap, None),
+            netdev("h0", hub.clone(), Some("t0")),
+            netdev("n9", NetdevKind::Socket, None),
+            netdev("h9", hub, Some("n9")),
+        ],
+    );
+    rig.add("filter-redirector,id=f0,netdev=t0,queue=rx,indev=c0");
+    rig.write("c0", encode(b"", None), 1);
+    rig.write("c0", encode(b"a", None), 2).send("n9", b"b", 3);
+    assert_eq!(rig.frames("t0"), [] as [Bytes; 0]);
+    let residue = rig.residue();
+    assert!(residue.contains(&(2, DropReason::Wedged)), "{residue:?}");
 }
 
 #[test]

@@ -127,11 +127,7 @@ impl QemuWorld {
                     && !command::reconnects(&chardev.options));
             let mut args = command::socket(socket, &path, listens);
             command::add_reconnect(&mut args, &chardev.options, version);
-            let side = if listens {
-                Side::Server
-            } else {
-                Side::Client
-            };
+            let side = if listens { Side::Server } else { Side::Client };
             let far = match chardev.far {
                 ChardevFar::Port { connected, framing } => Some((connected, framing)),
                 ChardevFar::Joined(_) | ChardevFar::Nobody => None,
@@ -174,14 +170,8 @@ impl QemuWorld {
             Ok(Outcome::Refused(error)) => {
                 Err(system(command, std::io::Error::other(error.to_string())))
             }
-            Ok(other) => Err(system(
-                command,
-                std::io::Error::other(format!("{other:?}")),
-            )),
-            Err(text) => Err(system(
-                "QEMU can't be started",
-                std::io::Error::other(text),
-            )),
+            Ok(other) => Err(system(command, std::io::Error::other(format!("{other:?}")))),
+            Err(text) => Err(system("QEMU can't be started", std::io::Error::other(text))),
         }
     }
 }
