@@ -78,12 +78,12 @@ const WAITS: &str = "description: waits in its second step\n\
     requires: [tap]\n\
     profile: PROFILE\n\
     netdevs: {hn0: {type: tap}}\n\
-    chardevs: {out0: {}}\n\
-    objects: [\"filter-mirror,id=m0,netdev=hn0,queue=tx,outdev=out0\"]\n\
+    chardevs: {sink: {backend: file, path: sink}}\n\
+    objects: [\"filter-mirror,id=m0,netdev=hn0,queue=tx,outdev=sink\"]\n\
     steps:\n\
     \x20 - send: hn0.host\n\
     \x20   frames: [{payload: first}]\n\
-    \x20 - expect: {out0: 2, within: 50s}\n";
+    \x20 - expect: {hn0.guest: 2, within: 50s}\n";
 
 /// Starts such a run; its QEMU, once it has one.
 fn waiting(folder: &Path) -> Option<(Child, Pid)> {
@@ -115,7 +115,7 @@ fn waiting(folder: &Path) -> Option<(Child, Pid)> {
     run.stdout = Some(stdout.into_inner());
     let parent = Pid::from_raw(i32::try_from(run.id()).expect("a process id"));
     loop {
-        if let Some(qemu) = children(parent).into_iter().find(|pid| has_tap(*pid)) {
+        if let Some(qemu) = children(parent).into_iter().find(|pid| has_written(*pid)) {
             return Some((run, qemu));
         }
         assert!(run.try_wait().expect("our child").is_none(), "it ended");
@@ -123,10 +123,16 @@ fn waiting(folder: &Path) -> Option<(Child, Pid)> {
     }
 }
 
-/// QEMU itself, and not what becomes it: it has opened the descriptor of its TAP.
-fn has_tap(pid: Pid) -> bool {
-    let words = fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-    words.contains("tap,id=hn0")
+/// Whether this is QEMU, and the frame of the first step is in the file that it mirrors to.
+fn has_written(pid: Pid) -> bool {
+    let Ok(descriptors) = fs::read_dir(format!("/proc/{pid}/fd")) else {
+        return false;
+    };
+    descriptors.flatten().any(|entry| {
+        let path = fs::read_link(entry.path()).unwrap_or_default();
+        let is_file = path.to_string_lossy().ends_with("-q");
+        is_file && fs::metadata(entry.path()).is_ok_and(|file| file.len() > 0)
+    })
 }
 
 fn children(parent: Pid) -> BTreeSet<Pid> {
@@ -158,6 +164,10 @@ fn the_death_of_qemu_is_reported_with_its_step() {
     let text = String::from_utf8_lossy(&output.stdout);
     assert_eq!(output.status.code(), Some(1), "{text}");
     assert!(text.contains("QEMU died: signal 9, SIGKILL"), "{text}");
+    assert!(
+        text.contains(r#""step":1"#) || text.contains(r#""step":2"#),
+        "{text}"
+    );
 }
 
 #[test]

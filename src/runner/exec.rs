@@ -262,8 +262,13 @@ impl<'a> Run<'a> {
                 {
                     let waited = self.world.wait(until);
                     self.collect();
-                    if self.check(waited, span)?.is_none() {
-                        break;
+                    match self.check(waited, span)? {
+                        None => break,
+                        Some(Settled::Died(how)) => {
+                            self.fail(span, FailureKind::Died(how));
+                            return ControlFlow::Break(());
+                        }
+                        Some(_) => {}
                     }
                 }
                 let kinds = self.ledger.judge(expected, &self.transcript.steps);

@@ -143,7 +143,10 @@ impl Process {
         let whole: Vec<u8> = self.partial.drain(..end).collect();
         for line in String::from_utf8_lossy(&whole).lines() {
             lines.push(line.to_owned());
-            self.last_words.push(line.to_owned());
+            // QEMU does not die of what it warns of, such as a hub without a NIC.
+            if !line.contains("warning: ") {
+                self.last_words.push(line.to_owned());
+            }
         }
         let surplus = self.last_words.len().saturating_sub(LAST_WORDS);
         self.last_words.drain(..surplus);
