@@ -4,10 +4,10 @@ use bytes::Bytes;
 
 use super::Deadline;
 use crate::{
-    base::{Frame, PortId, Tag, VirtualTime},
+    base::{Frame, MachineId, PortId, Tag, VirtualTime},
     diag::Report,
     record::{Answer, Arrival, Event},
-    scenario::{Case, LinkSet, Object},
+    scenario::{Case, ColoEvent, LinkSet, Object},
 };
 
 /// A way to carry scenarios out.
@@ -110,6 +110,8 @@ pub enum Action<'a> {
     ObjectAdd(&'a Object),
     /// A QMP command.
     Qmp {
+        /// The machine whose monitor it is given to.
+        machine: &'a MachineId,
         /// Its name.
         command: &'a str,
         /// Its arguments.
@@ -152,6 +154,13 @@ pub enum Action<'a> {
     LinkSet(&'a LinkSet),
     /// The host's interface is deleted.
     LinkDel(&'a PortId),
+    /// COLO's frame tells the machines something.
+    Colo {
+        /// What.
+        event: ColoEvent,
+        /// Whom alone; none for everybody whom it concerns.
+        machine: Option<&'a MachineId>,
+    },
     /// The machine's clock is to move so far; [`World::settle`] moves it from timer to timer.
     Advance(Duration),
 }

@@ -2,7 +2,7 @@ use std::fmt;
 
 use bytes::Bytes;
 
-use crate::base::{ChardevId, Direction, NetdevId, ObjectId, PortId, Tag};
+use crate::base::{ChardevId, Direction, MachineId, NetdevId, ObjectId, PortId, Tag};
 
 /// Where in the topology something happened.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -19,6 +19,24 @@ pub enum Place {
     Tap(NetdevId),
     /// The whole machine.
     Machine,
+    /// One of several machines, as a whole.
+    Named(MachineId),
+}
+
+impl Place {
+    /// The machine it is in, where there are several.
+    #[must_use]
+    pub fn machine(&self) -> Option<&str> {
+        let id = match self {
+            Self::Named(machine) => return Some(machine.as_str()),
+            Self::Machine => return None,
+            Self::Object(id) => id.as_str(),
+            Self::Netdev(id) | Self::Tap(id) => id.as_str(),
+            Self::Chardev(id) => id.as_str(),
+            Self::Port(id) => id.as_str(),
+        };
+        id.split_once('/').map(|(machine, _)| machine)
+    }
 }
 
 impl fmt::Display for Place {
@@ -30,6 +48,7 @@ impl fmt::Display for Place {
             Self::Port(id) => write!(f, "port {id}"),
             Self::Tap(id) => write!(f, "tap {id}"),
             Self::Machine => f.write_str("machine"),
+            Self::Named(id) => write!(f, "machine {id}"),
         }
     }
 }

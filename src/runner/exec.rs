@@ -3,7 +3,7 @@ use std::{ops::ControlFlow, time::Instant};
 use super::{Executed, Failure, FailureKind, account::account, expect::Ledger, title};
 use crate::{
     backend::{Action, BackendError, Deadline, Settled, World},
-    base::Tag,
+    base::{MachineId, Tag},
     diag::Span,
     record::{Accounting, Answer, Outcome, SentFrame, Step, Transcript},
     scenario::{Burst, Case, ExpectError, Expectations, Outgoing, Verb},
@@ -101,6 +101,7 @@ pub fn share_world(one: &Case, other: &Case) -> bool {
                 &case.links,
                 &case.bridges,
                 &case.routes,
+                &case.machines,
                 &case.netdevs,
                 &case.chardevs,
             )
@@ -182,17 +183,19 @@ impl<'a> Run<'a> {
 
     /// Deletes the objects that were created, the last one first.
     fn remove_objects(&mut self) {
-        let created: Vec<String> = self
+        let case = self.case;
+        let created: Vec<(MachineId, String)> = self
             .current()
             .answers
             .iter()
             .filter(|answer| matches!(answer.outcome, Outcome::Done(_)))
-            .filter_map(|answer| answer.subject.clone())
+            .filter_map(|answer| case.owner(answer.subject.as_deref()?))
             .collect();
-        for id in created.into_iter().rev() {
+        for (machine, id) in created.into_iter().rev() {
             let mut args = serde_json::Map::new();
             args.insert("id".to_owned(), id.into());
             let delete = Action::Qmp {
+                machine: &machine,
                 command: "object-del",
                 args: &args,
             };
@@ -247,8 +250,17 @@ impl<'a> Run<'a> {
                     span,
                 )?;
             }
-            Verb::Qmp { command, args } => {
-                let answer = self.act(Action::Qmp { command, args }, span)?;
+            Verb::Qmp {
+                machine,
+                command,
+                args,
+            } => {
+                let action = Action::Qmp {
+                    machine,
+                    command,
+                    args,
+                };
+                let answer = self.act(action, span)?;
                 self.answered(answer, step.error.as_ref(), span);
             }
             Verb::ObjectOption(object) => {
@@ -460,6 +472,10 @@ fn plain_action(verb: &Verb) -> Option<Action<'_>> {
         Verb::ChardevResume(port) => Action::ChardevResume(port),
         Verb::LinkSet(change) => Action::LinkSet(change),
         Verb::LinkDel(port) => Action::LinkDel(port),
+        Verb::Colo { event, machine } => Action::Colo {
+            event: *event,
+            machine: machine.as_ref(),
+        },
         Verb::Advance(span) => Action::Advance(*span),
         _ => return None,
     })

@@ -6,7 +6,11 @@ use crate::{
 /// A step as the transcript prints it.
 pub(super) fn of(verb: &Verb) -> String {
     match verb {
-        Verb::Qmp { command, args } => qmp_title(command, args).text,
+        Verb::Qmp {
+            machine,
+            command,
+            args,
+        } => qmp_title(machine, command, args).text,
         Verb::ObjectOption(object) => object_title(object).text,
         Verb::Send {
             port, burst, chunk, ..
@@ -34,6 +38,10 @@ pub(super) fn of(verb: &Verb) -> String {
         Verb::ChardevResume(port) => format!("chardev-resume {port}"),
         Verb::LinkSet(change) => link_set(change),
         Verb::LinkDel(port) => format!("link-del {port}"),
+        Verb::Colo { event, machine } => match machine {
+            Some(machine) => format!("colo {} {machine}", event.name()),
+            None => format!("colo {}", event.name()),
+        },
         Verb::Advance(span) => format!("advance {span:?}"),
         Verb::Expect(_) => "expect".to_owned(),
         Verb::Note(text) => format!("note {text}"),

@@ -91,7 +91,7 @@ codes! {
     WRONG_PORT = "TW-S051", "the wrong kind of port",
         "The name exists, but the step can't be done there: frames are sent at guest ports, host ports, link ends and framed chardev ports; bytes are written to chardev ports; interfaces of the host are host ports and link ends. A netdev that is not a TAP has no ports, nor has a chardev whose far end another chardev holds.";
     JOIN = "TW-S052", "chardevs that can't be joined",
-        "Two socket chardevs with one address are joined when one is the server and the other the client. Two servers can't listen there, and a server has one client at a time.";
+        "Two socket chardevs with one address are joined when one is the server and the other the client. Two servers can't listen there, and a server has one client at a time. A path is known to all machines; a host and port is looked for among the servers of all machines, 127.0.0.1 in the client's own.";
     STEP_SHAPE = "TW-S060", "a step without exactly one verb",
         "A step is a map with one verb and that verb's own keys beside it. Two verbs are two steps.";
     UNKNOWN_VERB = "TW-S061", "unknown verb",
@@ -100,6 +100,8 @@ codes! {
         "The step sends, writes, changes or expects nothing as it stands.";
     TOO_MUCH = "TW-S063", "too many frames or bytes",
         "All cases of a file together may hold so many frames and so many bytes. `repeat` and `fill` grow quickly, and a transcript of that size helps nobody.";
+    WHICH_MACHINE = "TW-S064", "a command without its machine",
+        "Each machine has a monitor of its own. Where a scenario has several machines, a command is given to one of them: `machine: NAME` stands beside it, and its arguments are QMP's as ever.";
     LAYERS = "TW-S070", "layers that don't fit together",
         "A frame has at most one network and one transport layer, UDP and TCP stand on ipv4 or ipv6, icmp on ipv4, icmpv6 on ipv6, and `hex` is a whole frame that takes no layers beside it.";
     BUILD = "TW-S071", "a frame can't be built",

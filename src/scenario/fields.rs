@@ -17,6 +17,7 @@ use crate::{base::MacAddr, diag::Span};
 
 /// A map whose keys are all known. Getters take the type from the table; a value of another type is
 /// reported and read as if it weren't there.
+#[derive(Clone, Copy)]
 pub(crate) struct Fields<'a> {
     context: &'a Context<'a>,
     keys: &'static KeyMap,

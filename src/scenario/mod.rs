@@ -1,6 +1,7 @@
 //! The language: YAML to a tree that knows where everything stands, the table of keys, and the
 //! checked [`Case`].
 
+mod address;
 mod advice;
 mod case;
 mod code;
@@ -18,10 +19,11 @@ mod yaml;
 #[cfg(test)]
 mod tests;
 
+pub use address::{Address, Reach};
 pub use case::{
-    Bridge, BridgePort, Burst, Case, Chardev, ChardevFar, ExpectError, Expectation, Expectations,
-    ExpectedFrames, KnownBug, Link, LinkEnd, LinkSet, Netdev, NetdevType, Nic, Object, ObjectForm,
-    Outgoing, Route, Scenario, SnapshotRules, Step, Verb,
+    Bridge, BridgePort, Burst, Case, Chardev, ChardevFar, ColoEvent, ExpectError, Expectation,
+    Expectations, ExpectedFrames, KnownBug, Link, LinkEnd, LinkSet, Machine, Netdev, NetdevType,
+    Nic, Object, ObjectForm, Outgoing, Route, Scenario, SnapshotRules, Step, Verb,
 };
 pub use code::EXPLANATIONS;
 pub use context::{Disk, Files};

@@ -149,8 +149,9 @@ impl Writer {
                 self.port(index, &ports[index].id, entries, &labels[index]);
             }
         }
-        for assertion in &step.crashes {
-            self.line(&format!("    crash: {}", quote(assertion)));
+        for (machine, assertion) in &step.crashes {
+            let of = of_machine(*machine);
+            self.line(&format!("    crash{of}: {}", quote(assertion)));
         }
         self.explained(record);
     }
@@ -261,7 +262,10 @@ impl Writer {
                     let fate = ("consumed", format!(" by {place}"));
                     fates.entry(fate).or_default().push(event.tag);
                 }
-                EventKind::Log(text) => said.push(format!("log: {}", quote(text))),
+                EventKind::Log(text) => {
+                    let of = of_machine(place.machine());
+                    said.push(format!("log{of}: {}", quote(text)));
+                }
                 EventKind::Notice(text) => {
                     said.push(format!("notice at {place}: {}", quote(text)));
                 }
@@ -278,6 +282,11 @@ impl Writer {
             self.line(&format!("    ~ {line}"));
         }
     }
+}
+
+/// Which machine, where there are several.
+fn of_machine(name: Option<&str>) -> String {
+    name.map_or_else(String::new, |name| format!(" {name}"))
 }
 
 /// Seconds to the nanosecond, without zeros at the end.

@@ -5,6 +5,8 @@ mod carrier;
 mod ethernet;
 mod far_end;
 mod flight;
+mod process;
+mod socket;
 mod storm;
 mod world;
 

@@ -12,10 +12,10 @@ pub(crate) use frame::{
     ARP, BYTES, ETH, FRAME, ICMP, ICMPV6, IPV4, IPV6, TCP, TCP_OPTION, TIMESTAMPS, UDP, VLAN,
     VNET_HDR,
 };
-pub(crate) use step::{EXPECT, EXPECT_ERROR, EXPECT_PORT};
+pub(crate) use step::{COLO, EXPECT, EXPECT_ERROR, EXPECT_PORT};
 pub(crate) use topology::{
-    BRIDGE, CHARDEV, KNOWN_BUG, LINK, LINK_END, NETDEV, OWN_CHARDEV_KEYS, PROFILE, ROOT, ROUTE,
-    SNAPSHOT,
+    BRIDGE, CHARDEV, KNOWN_BUG, LINK, LINK_END, MACHINE, NETDEV, OWN_CHARDEV_KEYS, PROFILE, ROOT,
+    ROUTE, SNAPSHOT,
 };
 
 /// The type of a key's value.
@@ -125,10 +125,12 @@ pub fn key_table() -> Vec<&'static KeyMap> {
         &LINK_END,
         &BRIDGE,
         &ROUTE,
+        &MACHINE,
         &NETDEV,
         &CHARDEV,
         &SNAPSHOT,
         &KNOWN_BUG,
+        &COLO,
         &EXPECT,
         &EXPECT_ERROR,
         &EXPECT_PORT,

@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 
 use super::{host, port::Ports, send};
 use crate::{
-    base::ObjectId,
+    base::{MachineId, ObjectId},
     scenario::{
         case::{ExpectError, Expectation, Expectations, ExpectedFrames},
         context::Context,
@@ -16,6 +16,7 @@ use crate::{
 
 /// The names that steps and expectations may use.
 pub(super) struct Known<'a> {
+    pub(super) machines: &'a [MachineId],
     pub(super) ports: &'a Ports,
     /// Ids that an expected error may be about.
     pub(super) ids: BTreeSet<String>,

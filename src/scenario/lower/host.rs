@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    base::{MacAddr, NetdevId, PortId},
+    base::{MacAddr, MachineId, NetdevId, PortId},
     diag::Span,
     scenario::{
         case::{Bridge, BridgePort, Link, LinkEnd, Netdev, NetdevType, Route},
@@ -30,8 +30,12 @@ pub(super) struct Host {
     wanted: Vec<(usize, String, Span)>,
 }
 
-pub(super) fn lower(fields: &Fields<'_>) -> Host {
+pub(super) fn lower(fields: &Fields<'_>, machines: &[MachineId]) -> Host {
     let mut host = Host::default();
+    // Each of several machines is a host of its own.
+    let machines = machines.iter().filter(|machine| machine.is_named());
+    host.namespaces
+        .extend(machines.map(|machine| (machine.to_string(), fields.span)));
     namespaces(fields, &mut host);
     bridges(fields, &mut host);
     links(fields, &mut host);

@@ -2,9 +2,12 @@
 
 mod bytes;
 mod chardev;
+mod declared;
 mod expect;
 mod frame;
 mod host;
+mod join;
+mod machine;
 mod netdev;
 mod object;
 mod option;
