@@ -91,6 +91,8 @@ pub enum DropReason {
     Truncated,
     /// Status was off while it was captured.
     CapturedWhileOff,
+    /// It went into a machine that does not tell what becomes of it, and came out nowhere.
+    NotSeenAgain,
 }
 
 impl DropReason {
@@ -125,6 +127,7 @@ impl DropReason {
             Self::HostConsumed => "host",
             Self::Truncated => "truncated",
             Self::CapturedWhileOff => "captured-while-off",
+            Self::NotSeenAgain => "not-seen-again",
         }
     }
 }
