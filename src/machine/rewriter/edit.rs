@@ -212,3 +212,206 @@ pub(super) fn is_no_segment(data: &[u8], headers: &Headers) -> bool {
     let offset = u16::from_be_bytes([packet[6], packet[7]]) & 0x1fff;
     packet[0] >> 4 != 4 || offset != 0 || packet[0] & 0x0f < 5
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use rstest::rstest;
+
+    use super::*;
+    use crate::{base::QemuVersion, machine::colo::sample::Sample};
+
+    const SHIFT: u32 = 0xffff_f060;
+
+    /// The segment with its numbers shifted, and what was told.
+    fn shifted(profile: &Profile, data: &[u8], vnet: usize) -> (Vec<u8>, Vec<Change>) {
+        let headers = Headers::read(data, vnet, true).unwrap();
+        let mut edit = Edit::new(data, &headers, profile);
+        let mut changes = Vec::new();
+        edit.shift_ack(SHIFT, &mut |change| changes.push(change));
+        (edit.finish().to_vec(), changes)
+    }
+
+    fn qemu(without: &[Quirk]) -> Profile {
+        Profile::new(QemuVersion::Qemu102).without(without.iter().copied())
+    }
+
+    fn sample() -> Sample {
+        Sample::client(flag::ACK, 2000, 5001).payload(b"odd")
+    }
+
+    /// What the client would have sent to the secondary.
+    fn translated(sample: &Sample) -> Vec<u8> {
+        Sample {
+            ack: sample.ack.wrapping_add(SHIFT),
+            ..sample.clone()
+        }
+        .bytes()
+    }
+
+    #[rstest]
+    #[case::anew(qemu(&[]))]
+    #[case::updated(qemu(&[Quirk::RewriterLaundersCorruption]))]
+    fn the_checksum_fits(#[case] profile: Profile) {
+        let padded = [sample().bytes(), vec![0xff; 6]].concat();
+        let expected = [translated(&sample()), vec![0xff; 6]].concat();
+        let (bytes, changes) = shifted(&profile, &padded, 0);
+        assert_eq!(bytes, expected);
+        assert_eq!(changes, [("tcp.ack", 5001, 5001_u32.wrapping_add(SHIFT))]);
+    }
+
+    #[rstest]
+    #[case::quirk(&[], false)]
+    #[case::mended(&[Quirk::RewriterIpOptions], true)]
+    #[case::updated(&[Quirk::RewriterLaundersCorruption], true)]
+    fn ip_options(#[case] without: &[Quirk], #[case] right: bool) {
+        let sample = Sample {
+            ip_options: vec![1, 1, 1, 0],
+            ..sample()
+        };
+        let (bytes, _) = shifted(&qemu(without), &sample.bytes(), 0);
+        assert_eq!(bytes == translated(&sample), right);
+        // QEMU's lands on the header length and the flags, as measured ('W IP options').
+        assert_eq!(bytes[14 + 24 + 12..][..2] != [0x50, 0x10], !right);
+    }
+
+    #[rstest]
+    #[case::laundered(&[], true)]
+    #[case::mended(&[Quirk::RewriterLaundersCorruption], false)]
+    fn a_damaged_segment(#[case] without: &[Quirk], #[case] right: bool) {
+        let mut damaged = sample().bytes();
+        *damaged.last_mut().unwrap() ^= 0x40;
+        let mut expected = translated(&sample());
+        *expected.last_mut().unwrap() ^= 0x40;
+        let (bytes, _) = shifted(&qemu(without), &damaged, 0);
+        // Mended, the damage is as it was: the checksum is that of the segment before it.
+        assert_eq!(bytes == expected, !right);
+    }
+
+    #[rstest]
+    #[case::fragment(0x2000, None)]
+    #[case::version_6(0, Some((14, 0x65)))]
+    #[case::longer_than_the_frame(0, Some((17, 0xff)))]
+    #[case::too_short_for_tcp(0, Some((17, 39)))]
+    #[case::shorter_than_its_header(0, Some((17, 10)))]
+    fn without_a_checksum_the_numbers_change_all_the_same(
+        #[case] fragment: u16,
+        #[case] damage: Option<(usize, u8)>,
+    ) {
+        let sample = Sample {
+            fragment,
+            ..sample()
+        };
+        let mut data = sample.bytes();
+        if let Some((at, byte)) = damage {
+            data[at] = byte;
+        }
+        let (bytes, _) = shifted(&qemu(&[]), &data, 0);
+        assert_eq!(bytes[42..46], 5001_u32.wrapping_add(SHIFT).to_be_bytes());
+        assert_eq!(bytes[50..52], data[50..52]);
+    }
+
+    #[rstest]
+    #[case::quirk(&[], 1, false)]
+    #[case::mended(&[Quirk::RewriterPartialChecksum], 1, true)]
+    #[case::whole(&[], 0, false)]
+    #[case::whole_mended(&[Quirk::RewriterPartialChecksum], 0, false)]
+    fn a_checksum_that_the_device_completes(
+        #[case] without: &[Quirk],
+        #[case] flags: u8,
+        #[case] left_alone: bool,
+    ) {
+        let sample = Sample {
+            vnet: [vec![flags], vec![0; 11]].concat(),
+            ..sample()
+        };
+        let data = sample.bytes();
+        let (bytes, _) = shifted(&qemu(without), &data, 12);
+        assert_eq!(bytes[62..64] == data[62..64], left_alone);
+        assert_eq!(bytes[0], flags);
+    }
+
+    fn sack(edges: &[u32]) -> Vec<u8> {
+        let edges: Vec<u8> = edges.iter().flat_map(|edge| edge.to_be_bytes()).collect();
+        [&[5, 2 + edges.len() as u8][..], &edges].concat()
+    }
+
+    #[rstest]
+    #[case::aligned(&[1, 1], &[])]
+    #[case::odd(&[1], &[1])]
+    #[case::behind_a_timestamp(&[8, 10, 0, 0, 0, 0, 0, 0, 0, 0], &[0, 0])]
+    fn selective_acknowledgements(#[case] before: &[u8], #[case] after: &[u8]) {
+        let edges = [5011, 5021, 6000, 6001];
+        let moved = edges.map(|edge: u32| edge.wrapping_add(SHIFT));
+        let with = |edges: &[u32]| Sample {
+            options: [before, &sack(edges), after].concat(),
+            ..sample()
+        };
+        let mended = [
+            Quirk::RewriterSackUntranslated,
+            Quirk::RewriterLaundersCorruption,
+        ];
+        for without in [&mended[..1], &mended] {
+            let (bytes, changes) = shifted(&qemu(without), &with(&edges).bytes(), 0);
+            assert_eq!(bytes, translated(&with(&moved)));
+            assert_eq!(changes[1], ("tcp.sack", edges[0], moved[0]));
+            assert_eq!(changes.len(), 5);
+        }
+        let (bytes, changes) = shifted(&qemu(&[]), &with(&edges).bytes(), 0);
+        assert_eq!(bytes, translated(&with(&edges)));
+        assert_eq!(changes.len(), 1);
+    }
+
+    #[rstest]
+    #[case::ends_early(&[0, 5, 10, 0, 0, 0, 0, 0])]
+    #[case::too_long(&[5, 40, 0, 0, 0, 0, 0, 0])]
+    #[case::length_of_1(&[5, 1, 0, 0, 0, 0, 0, 0])]
+    #[case::half_an_edge(&[5, 5, 0, 0, 0, 0, 0, 0])]
+    #[case::kind_at_the_end(&[1, 1, 1, 5])]
+    fn options_that_are_none(#[case] options: &[u8]) {
+        let sample = Sample {
+            options: options.to_vec(),
+            ..sample()
+        };
+        let profile = Profile::new(QemuVersion::Ideal);
+        let (bytes, changes) = shifted(&profile, &sample.bytes(), 0);
+        assert_eq!(bytes, translated(&sample));
+        assert_eq!(changes.len(), 1);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        /// Whatever the headers say, only the header changes, and back again is as before.
+        #[test]
+        fn there_and_back(
+            body in proptest::collection::vec(any::<u8>(), 20..80),
+            ip in any::<[u8; 8]>(),
+            shift: u32,
+            ideal: bool,
+        ) {
+            let mut data = Sample::client(0, 0, 0).bytes();
+            data.truncate(34);
+            data[16..24].copy_from_slice(&ip);
+            data.extend(&body);
+            let version = if ideal { QemuVersion::Ideal } else { QemuVersion::Qemu102 };
+            let profile = Profile::new(version);
+            let headers = Headers::read(&data, 0, true).unwrap();
+            let change = |data: &[u8], shift| {
+                let mut edit = Edit::new(data, &headers, &profile);
+                edit.shift_ack(shift, &mut |_| {});
+                edit.shift_seq(shift, &mut |_| {});
+                edit.finish()
+            };
+            let there = change(&data, shift);
+            prop_assert_eq!(there.len(), data.len());
+            prop_assert_eq!(&there[..34], &data[..34]);
+            let back = change(&there, shift.wrapping_neg());
+            prop_assert_eq!(&back[34..50], &data[34..50]);
+            prop_assert_eq!(&back[52..], &data[52..]);
+            // Two checksums mean the same: 0 and 0xffff.
+            let as_before = back[50..52] == data[50..52] || data[50..52] == [0xff, 0xff];
+            prop_assert!(!ideal || as_before);
+        }
+    }
+}
