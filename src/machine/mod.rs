@@ -15,6 +15,8 @@
 //! | `part` | what an object that works is made of, and what reaches it beside a chain: bytes, time, properties, COLO |
 //! | `filter` | one kind of part, the filter base: a netdev's chain, the walk along it, the table of classes |
 //! | `mirror`, `redirector`, `rfc` | one file a filter; `rfc` is the redirector's `in_netdev` and `out_netdev` |
+//! | `colo` | connections: what the rewriter and the comparer share |
+//! | `rewriter` | filter-rewriter: a connection's state, the bytes of a segment |
 //! | `property` | which types of object there are, which properties, in which order they are checked |
 //! | `command` | QMP's commands and `-object` |
 //!
@@ -50,6 +52,7 @@ mod netqueue;
 mod part;
 mod property;
 mod redirector;
+mod rewriter;
 mod rfc;
 
 pub use api::{

@@ -171,6 +171,15 @@ pub enum EventKind {
     Consumed,
     /// The frame waits in a queue.
     Queued,
+    /// The object changed a number in the frame.
+    Rewritten {
+        /// The field, by the name that labels use: `tcp.ack`.
+        field: &'static str,
+        /// What it was.
+        old: u32,
+        /// What it is.
+        new: u32,
+    },
     /// The frame ends here.
     Dropped(DropReason),
     /// A line that QEMU writes on standard error.

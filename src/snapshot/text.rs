@@ -242,14 +242,15 @@ impl Writer {
         hex_lines(&mut self.out, indent, &lexis::raw_hex(bytes));
     }
 
-    /// The explained half, in an order that no backend's scheduling can change: the fates of
-    /// frames by place, then what was said, as it was said.
+    /// The explained half, in an order that no backend's scheduling can change: what was changed in
+    /// frames, their fates by place, then what was said, as it was said.
     fn explained(&mut self, step: &Step) {
         if step.clock != self.clock {
             self.clock = step.clock;
             self.line(&format!("    ~ clock {} s", seconds(step.clock)));
         }
         let mut fates: BTreeMap<_, Vec<Option<Tag>>> = BTreeMap::new();
+        let mut rewritten: BTreeMap<_, Vec<String>> = BTreeMap::new();
         let mut said = Vec::new();
         for event in &step.events {
             let place = &event.place;
@@ -262,6 +263,10 @@ impl Writer {
                     let fate = ("consumed", format!(" by {place}"));
                     fates.entry(fate).or_default().push(event.tag);
                 }
+                EventKind::Rewritten { field, old, new } => {
+                    let changes = rewritten.entry((event.tag, place.to_string())).or_default();
+                    changes.push(format!("{field} {old} -> {new}"));
+                }
                 EventKind::Log(text) => {
                     let of = of_machine(place.machine());
                     said.push(format!("log{of}: {}", quote(text)));
@@ -273,6 +278,10 @@ impl Writer {
                 EventKind::Thawed => said.push(format!("thawed: {place}")),
                 EventKind::Seen { .. } | EventKind::Queued | EventKind::Crash(_) => {}
             }
+        }
+        for ((tag, place), changes) in rewritten {
+            let changes = changes.join(", ");
+            self.line(&format!("    ~ {} {changes} by {place}", tag_words(&[tag])));
         }
         for ((verb, fate), mut tags) in fates {
             tags.sort_unstable();
