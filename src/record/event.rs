@@ -2,6 +2,7 @@ use std::fmt;
 
 use bytes::Bytes;
 
+use super::{CheckpointRequest, Fate};
 use crate::base::{ChardevId, Direction, NetdevId, ObjectId, PortId, Tag};
 
 /// Where in the topology something happened.
@@ -91,6 +92,14 @@ pub enum DropReason {
     Truncated,
     /// Status was off while it was captured.
     CapturedWhileOff,
+    /// The comparer's queue of that connection's primary frames is full.
+    PrimaryQueueFull,
+    /// The comparer's queue of that connection's secondary frames is full.
+    SecondaryQueueFull,
+    /// The comparer forgot its connections, and what it held of them: there were too many.
+    TooManyConnections,
+    /// A comparer still held it when the run ended.
+    Held,
 }
 
 impl DropReason {
@@ -125,6 +134,10 @@ impl DropReason {
             Self::HostConsumed => "host",
             Self::Truncated => "truncated",
             Self::CapturedWhileOff => "captured-while-off",
+            Self::PrimaryQueueFull => "primary-queue-full",
+            Self::SecondaryQueueFull => "secondary-queue-full",
+            Self::TooManyConnections => "too-many-connections",
+            Self::Held => "held",
         }
     }
 }
@@ -147,6 +160,22 @@ pub enum EventKind {
     },
     /// The object took the frame out of the chain.
     Consumed,
+    /// A comparer let a frame of the primary go on to its outdev.
+    Released {
+        /// Why.
+        fate: Fate,
+        /// The secondary's frame that decided it.
+        with: Option<Tag>,
+    },
+    /// A comparer is done with a frame of the secondary; those go nowhere.
+    Spent {
+        /// Why.
+        fate: Fate,
+        /// The primary's frame that it was used for.
+        with: Option<Tag>,
+    },
+    /// A comparer asks for a checkpoint.
+    Checkpoint(Box<CheckpointRequest>),
     /// The frame waits in a queue.
     Queued,
     /// The frame ends here.

@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 use super::{Args, done, text};
 use crate::{
     machine::{
+        compare,
         core::{Core, Object, ObjectKey, generic},
         filter::CreateError,
         property::{BAD_ID, Creation, ObjectOption, Source, Spec, id_wellformed, spec},
@@ -49,14 +50,27 @@ pub(super) fn del(core: &mut Core, args: &Args) -> Result<Value, CommandError> {
 
 /// Phase 1 and on: the id, the setters, the child, the completion.
 fn create(core: &mut Core, spec: &Spec) -> Result<Value, CreateError> {
-    let version = core.profile.version();
     if !id_wellformed(&spec.id) {
         return Err(generic(BAD_ID).into());
     }
     if spec.kind.creation == Creation::NotBuilt {
         return Err(spec.not_built().into());
     }
-    spec.run_setters(version)?;
+    let created = build(core, spec);
+    match created {
+        Err(CreateError::Refused(error)) if spec.kind.creation == Creation::Compare => {
+            Err(compare::refusal(core, error))
+        }
+        created => created,
+    }
+}
+
+/// From the setters on there is an instance, which a refusal destroys.
+fn build(core: &mut Core, spec: &Spec) -> Result<Value, CreateError> {
+    if spec.kind.creation == Creation::Compare {
+        compare::share_queue_size(core, spec.values.get("max_queue_size"));
+    }
+    spec.run_setters(core)?;
     if core.object_of(&spec.id).is_some() {
         let id = &spec.id;
         return Err(generic(format!(
@@ -73,9 +87,12 @@ fn create(core: &mut Core, spec: &Spec) -> Result<Value, CreateError> {
         part: None,
     };
     core.objects.insert(key, object);
-    if spec.kind.is_filter()
-        && let Err(error) = core.filter_complete(key, spec.kind.class(), spec)
-    {
+    let completed = match spec.kind.creation {
+        Creation::Filter => core.filter_complete(key, spec.kind.class(), spec),
+        Creation::Compare => compare::create(core, key, spec),
+        Creation::Inert | Creation::NotBuilt => Ok(()),
+    };
+    if let Err(error) = completed {
         core.object_remove(key);
         return Err(error);
     }
