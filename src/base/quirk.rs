@@ -230,6 +230,12 @@ quirks! {
         mended: "each comparer has its own",
         evidence: "net/colo-compare.c:63,1123-1147; P37",
     }
+    /// `qom-set` of `max_queue_size` keeps 32 bits.
+    MaxQueueSizeCut = "max-queue-size-cut" in EVERY_QEMU {
+        behaviour: "qom-set of max_queue_size takes 64 bits and keeps 32: 4294967296 is 0, and a queue holds one packet",
+        mended: "refused: Parameter 'max_queue_size' expects uint32_t",
+        evidence: "net/colo-compare.c:1123-1147; P37, seen on 7.2.22",
+    }
     /// `notify_dev` is read with the virtio-net word and written without it.
     CompareNotifyVnetAsymmetry = "compare-notify-vnet-asymmetry" in EVERY_QEMU {
         behaviour: "with vnet_hdr_support messages on notify_dev need the virtio-net length word to be understood; what is written there never has it",

@@ -1,9 +1,12 @@
 //! `object-add`, `object-del` and `-object` (QEMU 10.2.2 `qom/object_interfaces.c`).
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value};
 
 use super::{Args, done, text};
 use crate::{
+    base::QemuVersion,
     machine::{
         compare,
         core::{Core, Object, ObjectKey, generic},
@@ -68,7 +71,8 @@ fn create(core: &mut Core, spec: &Spec) -> Result<Value, CreateError> {
 /// From the setters on there is an instance, which a refusal destroys.
 fn build(core: &mut Core, spec: &Spec) -> Result<Value, CreateError> {
     if spec.kind.creation == Creation::Compare {
-        compare::share_queue_size(core, spec.values.get("max_queue_size"));
+        let size = spec.values.get("max_queue_size");
+        compare::share_queue_size(core, size.filter(|size| size.as_u64() != Some(0)));
     }
     spec.run_setters(core)?;
     if core.object_of(&spec.id).is_some() {
@@ -82,7 +86,7 @@ fn build(core: &mut Core, spec: &Spec) -> Result<Value, CreateError> {
     let object = Object {
         id: spec.id.as_str().into(),
         kind: spec.kind,
-        values: spec.values.clone(),
+        values: shown(spec, core.profile.version()),
         by_option: spec.by_option,
         part: None,
     };
@@ -97,4 +101,15 @@ fn build(core: &mut Core, spec: &Spec) -> Result<Value, CreateError> {
         return Err(error);
     }
     Ok(done())
+}
+
+/// What the getters show of the values that were given.
+fn shown(spec: &Spec, version: QemuVersion) -> BTreeMap<&'static str, Value> {
+    let mut values = spec.values.clone();
+    for member in spec.kind.members(version) {
+        if let (Some(setter), Some(value)) = (&member.setter, values.get_mut(member.name)) {
+            *value = setter.shown(std::mem::take(value));
+        }
+    }
+    values
 }

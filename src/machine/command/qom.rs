@@ -142,9 +142,10 @@ pub(super) fn set(core: &mut Core, args: &Args) -> Result<Value, CommandError> {
         .find(|member| member.name == property);
     let member = member.ok_or_else(missing)?;
     let given = args.get("value").unwrap_or(&Value::Null);
-    let value = value_of(member, given)?;
+    let mut value = value_of(member, given, core.has(Quirk::MaxQueueSizeCut))?;
     if let Some(setter) = &member.setter {
         setter.check(member.name, &value, core)?;
+        value = setter.shown(value);
     }
     if member.effect == Effect::Shown && object.part.is_some() && mended {
         return Err(generic(format!(

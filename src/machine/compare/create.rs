@@ -159,8 +159,7 @@ pub(super) fn changed(core: &mut Core, key: ObjectKey) {
 
 /// `max_queue_size` of one comparer is that of all, as soon as its setter has run.
 pub(in crate::machine) fn share_queue_size(core: &mut Core, value: Option<&Value>) {
-    let size = value.and_then(Value::as_u64).filter(|size| *size > 0);
-    if let Some(size) = size {
+    if let Some(size) = value.and_then(Value::as_u64) {
         core.compare_queue_size = size as u32;
         show_queue_size(core);
     }

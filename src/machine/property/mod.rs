@@ -67,6 +67,8 @@ pub(super) enum Rule {
     },
     /// A positive number of 32 bits, else the text, though the schema lets more pass.
     Positive32 { text: &'static str },
+    /// A positive number, else the text; QEMU keeps 32 bits of it, whatever the setter is given.
+    Cut32 { text: &'static str },
     /// The id or the path of an object of this type, or nothing.
     Link { to: &'static str },
 }
@@ -80,9 +82,23 @@ impl Setter {
                 visit::json(Kind::U32, value, name)?;
                 (value.as_u64() != Some(0)).then_some(()).ok_or(*text)
             }
+            Rule::Cut32 { text } => (value.as_u64() != Some(0)).then_some(()).ok_or(*text),
             Rule::Link { to } => return self.check_link(name, value, core, to),
         };
         fits.map_err(generic)
+    }
+
+    /// What the getter shows of a value that was taken.
+    pub(super) fn shown(&self, value: Value) -> Value {
+        match &self.rule {
+            Rule::Cut32 { .. } => value.as_u64().map_or(value, |wide| (wide as u32).into()),
+            Rule::Link { .. } => match value.as_str() {
+                None | Some("") => value,
+                Some(path) if path.starts_with('/') => value,
+                Some(id) => format!("/objects/{id}").into(),
+            },
+            Rule::Holds { .. } | Rule::Positive32 { .. } => value,
+        }
     }
 
     /// A link's target has to be there (QEMU 10.2.2 qom/object.c:1907-1977).
@@ -242,8 +258,19 @@ impl Spec {
     }
 }
 
-/// Checks the value of a `qom-set`.
-pub(super) fn value_of(member: &Property, given: &Value) -> Result<Value, CommandError> {
+/// Checks the value of a `qom-set`. `cuts` says whether a setter of QEMU's that keeps 32 bits takes
+/// more of them.
+pub(super) fn value_of(
+    member: &Property,
+    given: &Value,
+    cuts: bool,
+) -> Result<Value, CommandError> {
+    let cut = Some(&member.setter)
+        .filter(|_| cuts)
+        .and_then(Option::as_ref);
+    if cut.is_some_and(|setter| matches!(setter.rule, Rule::Cut32 { .. })) {
+        return visit::json(Kind::U64, given, member.name);
+    }
     // The QOM setter of `insert` takes any string and checks it itself (QEMU 10.2.2
     // net/filter.c:184-203).
     match (member.kind, &member.setter) {

@@ -197,11 +197,12 @@ static COMPARE: &[Property] = &[
         positive,
         "Property 'colo-compare.expired_scan_cycle' requires a positive value",
     ),
-    checked(
+    ruled(
         live(optional("max_queue_size", Kind::U32, Default::Number(1024))),
         128,
-        positive,
-        "Property 'colo-compare.max_queue_size' requires a positive value",
+        Rule::Cut32 {
+            text: "Property 'colo-compare.max_queue_size' requires a positive value",
+        },
     ),
     VNET_HDR_SUPPORT,
 ];
