@@ -2,6 +2,7 @@ use std::fmt;
 
 use bytes::Bytes;
 
+use super::{CheckpointRequest, Fate};
 use crate::base::{ChardevId, Direction, MachineId, NetdevId, ObjectId, PortId, Tag};
 
 /// Where in the topology something happened.
@@ -112,6 +113,14 @@ pub enum DropReason {
     CapturedWhileOff,
     /// It went into a machine that does not tell what becomes of it, and came out nowhere.
     NotSeenAgain,
+    /// The comparer's queue of that connection's primary frames is full.
+    PrimaryQueueFull,
+    /// The comparer's queue of that connection's secondary frames is full.
+    SecondaryQueueFull,
+    /// The comparer forgot its connections, and what it held of them: there were too many.
+    TooManyConnections,
+    /// A comparer still held it when the run ended.
+    Held,
 }
 
 impl DropReason {
@@ -147,6 +156,10 @@ impl DropReason {
             Self::Truncated => "truncated",
             Self::CapturedWhileOff => "captured-while-off",
             Self::NotSeenAgain => "not-seen-again",
+            Self::PrimaryQueueFull => "primary-queue-full",
+            Self::SecondaryQueueFull => "secondary-queue-full",
+            Self::TooManyConnections => "too-many-connections",
+            Self::Held => "held",
         }
     }
 }
@@ -169,6 +182,22 @@ pub enum EventKind {
     },
     /// The object took the frame out of the chain.
     Consumed,
+    /// A comparer let a frame of the primary go on to its outdev.
+    Released {
+        /// Why.
+        fate: Fate,
+        /// The secondary's frame that decided it.
+        with: Option<Tag>,
+    },
+    /// A comparer is done with a frame of the secondary; those go nowhere.
+    Spent {
+        /// Why.
+        fate: Fate,
+        /// The primary's frame that it was used for.
+        with: Option<Tag>,
+    },
+    /// A comparer asks for a checkpoint.
+    Checkpoint(Box<CheckpointRequest>),
     /// The frame waits in a queue.
     Queued,
     /// The object changed a number in the frame.
