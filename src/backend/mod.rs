@@ -15,4 +15,4 @@ pub use api::{
 pub use deadline::{Alarm, Deadline};
 pub use netns::Netns;
 pub use sim::Sim;
-pub use title::{Title, object_title, qmp_title};
+pub use title::{Title, client_title, object_title, qmp_title};

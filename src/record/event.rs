@@ -91,6 +91,8 @@ pub enum DropReason {
     Truncated,
     /// Status was off while it was captured.
     CapturedWhileOff,
+    /// An impairment of the scenario lost it.
+    ImpairedLoss,
 }
 
 impl DropReason {
@@ -125,6 +127,7 @@ impl DropReason {
             Self::HostConsumed => "host",
             Self::Truncated => "truncated",
             Self::CapturedWhileOff => "captured-while-off",
+            Self::ImpairedLoss => "impaired: loss",
         }
     }
 }
@@ -132,6 +135,30 @@ impl DropReason {
 impl fmt::Display for DropReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
+    }
+}
+
+/// What an impairment of the scenario did to a frame that it let pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Impaired {
+    /// It goes on twice.
+    Duplicated,
+    /// One bit is flipped: its number from the front, 0 for the highest of the first byte.
+    Corrupted {
+        /// The bit.
+        bit: usize,
+    },
+    /// It was not delayed as the others are.
+    Reordered,
+}
+
+impl fmt::Display for Impaired {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Duplicated => f.write_str("duplicated"),
+            Self::Corrupted { bit } => write!(f, "bit {} of byte {} flipped", bit % 8, bit / 8),
+            Self::Reordered => f.write_str("not delayed"),
+        }
     }
 }
 
@@ -151,6 +178,8 @@ pub enum EventKind {
     Queued,
     /// The frame ends here.
     Dropped(DropReason),
+    /// An impairment of the scenario did this to the frame.
+    Impaired(Impaired),
     /// A line that QEMU writes on standard error.
     Log(String),
     /// QEMU dies here; the machine is dead from now on.

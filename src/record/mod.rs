@@ -6,7 +6,7 @@ mod event;
 mod transcript;
 
 pub use answer::{Abort, Answer, CommandError, Outcome};
-pub use event::{DropReason, Event, EventKind, Place};
+pub use event::{DropReason, Event, EventKind, Impaired, Place};
 pub use transcript::{
     Accounting, Arrival, Framing, Item, Port, PortKind, SentFrame, SourceFrame, Step, Transcript,
 };

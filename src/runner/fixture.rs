@@ -32,6 +32,8 @@ pub(super) fn case(id: &str) -> Case {
         chardevs: Vec::new(),
         objects: Vec::new(),
         ports: Vec::new(),
+        stacks: Vec::new(),
+        impair: Vec::new(),
         steps: Vec::new(),
         expect: Expectations::default(),
         snapshot: SnapshotRules::default(),

@@ -80,6 +80,8 @@ codes! {
         "QEMU's -chardev takes `backend,id=NAME,key=value,...`. A comma inside a value is doubled. A boolean may stand as its bare name.";
     BAD_FILL = "TW-S036", "not bytes to fill with",
         "`{fill, len}` repeats one byte, given as a number from 0 to 255 or as two hexadecimal digits, `len` times.";
+    BAD_IMPAIRMENT = "TW-S037", "not an impairment",
+        "Impairments are written as tc-netem writes them: a share of frames as a percentage, 10% or 0.1%; a rate in bits with its unit, 500kbit, 1mbit or 10gbit; delays as durations.";
     UNKNOWN_PROFILE = "TW-S040", "unknown profile",
         "A profile says which QEMU is modelled: qemu-7.2, qemu-10.2, rfc (10.2 with in_netdev and out_netdev), ideal (rfc with every quirk mended).";
     UNKNOWN_QUIRK = "TW-S041", "unknown quirk",

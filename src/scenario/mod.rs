@@ -7,6 +7,7 @@ mod code;
 mod context;
 mod fault;
 mod fields;
+mod impairment;
 mod key;
 mod load;
 mod lower;
@@ -19,12 +20,13 @@ mod yaml;
 mod tests;
 
 pub use case::{
-    Bridge, BridgePort, Burst, Case, Chardev, ChardevFar, ExpectError, Expectation, Expectations,
+    Bridge, BridgePort, Burst, Case, Chardev, ChardevFar, Client, ExpectError, Expectation, Expectations,
     ExpectedFrames, KnownBug, Link, LinkEnd, LinkSet, Netdev, NetdevType, Nic, Object, ObjectForm,
-    Outgoing, Route, Scenario, SnapshotRules, Step, Verb,
+    Outgoing, PortStack, Route, Scenario, SnapshotRules, Step, Verb,
 };
 pub use code::EXPLANATIONS;
 pub use context::{Disk, Files};
 pub use fault::Fault;
+pub use impairment::{Impair, Impairment, Share, Way};
 pub use key::{Key, KeyMap, KeyType, VERB_NAMES, key_table};
 pub use load::{load, parse};

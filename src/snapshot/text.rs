@@ -261,6 +261,10 @@ impl Writer {
                     let fate = ("consumed", format!(" by {place}"));
                     fates.entry(fate).or_default().push(event.tag);
                 }
+                EventKind::Impaired(done) => {
+                    let fate = ("impaired", format!(" at {place}: {done}"));
+                    fates.entry(fate).or_default().push(event.tag);
+                }
                 EventKind::Log(text) => said.push(format!("log: {}", quote(text))),
                 EventKind::Notice(text) => {
                     said.push(format!("notice at {place}: {}", quote(text)));

@@ -1,5 +1,6 @@
 mod input;
 mod output;
+mod traffic;
 #[cfg(test)]
 mod tests;
 
@@ -19,6 +20,7 @@ use super::{
     far_end::{FarEnd, PortEnd},
     flight::Flights,
     storm::Storm,
+    traffic::Traffic,
 };
 use crate::{
     backend::{
@@ -29,7 +31,7 @@ use crate::{
     base::{ChardevId, NetdevId, Origin, PortId, Tag, VirtualTime},
     machine::{ChardevState, Command, CommandId, Input, Machine, Output},
     record::{Answer, DropReason, Event, EventKind, Outcome, Place, PortKind},
-    scenario::{Case, ChardevFar, LinkSet},
+    scenario::{Case, ChardevFar, Client, LinkSet},
 };
 
 /// A world of a built-in machine: its chardevs are pipes in memory, its interfaces the carrier's.
@@ -55,6 +57,9 @@ pub(crate) struct BuiltinWorld<C> {
     command_count: u64,
     write_count: u32,
     storm: Storm,
+    traffic: Traffic,
+    /// The exchange that the scenario asked for.
+    called: Option<Client>,
 }
 
 /// What a port is the port of.
@@ -122,6 +127,8 @@ impl<C: Carrier> BuiltinWorld<C> {
             command_count: 0,
             write_count: 0,
             storm: Storm::default(),
+            traffic: Traffic::new(case),
+            called: None,
         })
     }
 
@@ -187,9 +194,9 @@ impl<C: Carrier> BuiltinWorld<C> {
     /// The clock moves; timers fire in order on the way.
     fn advance(&mut self, span: Duration) -> Result<(), BackendError> {
         let end = self.clock + span;
-        while let Some(due) = self.machine.deadline().filter(|due| *due <= end) {
+        while let Some(due) = self.next_due().filter(|due| *due <= end) {
             self.clock = self.clock.max(due);
-            while self.pass()? {
+            while self.pass()? || self.stir() {
                 if self.storm.cycle().is_some() {
                     return Ok(());
                 }
@@ -231,7 +238,7 @@ impl<C: Carrier> World for BuiltinWorld<C> {
                 frame,
                 tag,
                 chunk,
-            } => self.send(port, frame, tag, chunk),
+            } => self.emit(port, frame, tag, chunk),
             Action::Write { port, data, chunk } => {
                 self.write_count += 1;
                 let tag = Tag(Origin::Written(self.write_count));
@@ -270,19 +277,21 @@ impl<C: Carrier> World for BuiltinWorld<C> {
                     })?;
             }
             Action::Advance(span) => self.advance(span)?,
+            Action::Impair(changes) => changes.iter().for_each(|one| self.traffic.impair(one)),
+            Action::Client(client) => self.client(client),
+            Action::ClientAnswer => return Ok(self.client_answer()),
         }
         Ok(None)
     }
 
     fn settle(&mut self, deadline: &Deadline) -> Result<Settled, BackendError> {
         loop {
-            let moved = self.pass()?;
+            let moved = self.pass()? || self.stir() || self.moves_clock();
             if let Some(cycle) = self.storm.cycle() {
                 self.queue.clear();
                 return Ok(Settled::Storm(cycle));
             }
             if !moved {
-                self.flights.land();
                 return Ok(Settled::Idle);
             }
             if deadline.passed() {

@@ -1,4 +1,4 @@
-use super::{FRAME, Key, KeyMap, KeyType::*, key, need};
+use super::{CALL, FRAME, Key, KeyMap, KeyType::*, key, need};
 
 /// Every verb, QMP's first.
 pub const VERB_NAMES: &[&str] = &[
@@ -22,6 +22,8 @@ pub const VERB_NAMES: &[&str] = &[
     "link-set",
     "link-del",
     "advance",
+    "client",
+    "impair",
     "expect",
     "note",
 ];
@@ -113,6 +115,9 @@ verbs! {
     ];
     "link-del": "a `link-del` step" [need("link-del", Name, "the host port or link end")];
     "advance": "an `advance` step" [need("advance", Duration, "how far the machine's clock moves")];
+    "client": "a `client` step" [need("client", Map(&CALL), "an exchange over TCP"), ERROR];
+    "impair": "an `impair` step" [
+        need("impair", Any, "port to {in, out}: what changes; the rest stays")];
     "expect": "an `expect` step" [
         need("expect", Map(&EXPECT), "what must have come since the last `expect`")];
     "note": "a `note` step" [need("note", Text, "a remark in the transcript")];

@@ -1,4 +1,4 @@
-use super::{EXPECT, KeyMap, KeyType::*, U16, key, need};
+use super::{CLIENT, EXPECT, GUEST, IMPAIR, KeyMap, KeyType::*, U16, key, need};
 
 /// The least MTU of IPv4 (RFC 791) and the greatest that a TAP takes: 65535 less the Ethernet
 /// header (Linux `drivers/net/tun.c`, `MAX_MTU`).
@@ -51,6 +51,16 @@ pub(crate) static ROOT: KeyMap = KeyMap {
             "objects",
             Any,
             "QEMU's objects, in order: option strings or maps",
+        ),
+        key(
+            "clients",
+            Named(&CLIENT),
+            "port to the TCP/IP stack of the client that is there",
+        ),
+        key(
+            "impair",
+            Named(&IMPAIR),
+            "port to the stretches of bad network in front of it, from the start",
         ),
         key("machines", Any, "several machines; not yet"),
         key(
@@ -189,6 +199,11 @@ pub(crate) static NETDEV: KeyMap = KeyMap {
             "vnet_hdr_len",
             Integer(10, 12),
             "with nic: virtio, 10 or 12 (the default)",
+        ),
+        key(
+            "guest",
+            Map(&GUEST),
+            "a TCP/IP stack behind the guest port, which answers by itself",
         ),
         key("queues", Integer(1, 256), "queues=; by default 1"),
         key(

@@ -1,8 +1,13 @@
-use std::{collections::BTreeSet, sync::Arc};
+use std::{cell::RefCell, collections::BTreeSet, sync::Arc};
 
-use super::{chardev, expect, host, netdev, object, port::Ports, step};
+use super::{
+    chardev, expect, host, netdev, object,
+    port::Ports,
+    stack::{self, Interfaces},
+    step, traffic,
+};
 use crate::{
-    base::{CaseId, Profile, QemuVersion, Quirk},
+    base::{CaseId, PortId, Profile, QemuVersion, Quirk},
     diag::Span,
     frame,
     scenario::{
@@ -52,9 +57,23 @@ pub(in crate::scenario) fn case(
     let wiring = object::wiring(&fields, &objects);
     let chardevs = chardev::lower(&fields, &wiring);
     let ports = Ports::new(&fields, &netdevs, &chardevs, &host.links, &wiring);
+    let interfaces = Interfaces {
+        netdevs: &netdevs,
+        links: &host.links,
+        bridged: host::bridged(&host),
+    };
+    let guest_port = |id: &str| PortId::from(format!("{id}.guest"));
+    let mut stacks = stack::guests(&fields, &netdevs, guest_port);
+    stack::clients(&fields, &ports, &interfaces, &mut stacks);
+    let impair = fields
+        .node("impair")
+        .map(|node| traffic::impairs(context, node, &ports, &interfaces))
+        .unwrap_or_default();
     let known = expect::Known {
         ports: &ports,
         ids: object::known_ids(&fields, &objects),
+        interfaces,
+        stacks: RefCell::new(stacks),
     };
     let steps = step::lower(&fields, &known);
     let expect = fields
@@ -62,6 +81,7 @@ pub(in crate::scenario) fn case(
         .map(|node| expect::lower(context, node, &known))
         .unwrap_or_default();
     let known_bug = known_bug(&fields, &steps);
+    let stacks = known.stacks.into_inner();
     Some(Case {
         id,
         matrix,
@@ -79,6 +99,8 @@ pub(in crate::scenario) fn case(
         netdevs,
         chardevs,
         objects,
+        stacks,
+        impair,
         steps,
         expect,
         known_bug,
