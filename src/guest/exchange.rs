@@ -125,10 +125,6 @@ impl Exchange {
         }
     }
 
-    pub(super) const fn to(&self) -> SocketAddrV4 {
-        self.call.to
-    }
-
     /// Reads and writes as far as the connection allows; whether it did anything.
     pub(super) fn go_on(&mut self, socket: &mut tcp::Socket<'_>) -> bool {
         if self.outcome.is_some() {
@@ -165,7 +161,10 @@ impl Exchange {
             "answer".to_owned()
         } else if self.written < self.call.send.len() || socket.send_queue() > 0 {
             let taken = self.written.saturating_sub(socket.send_queue());
-            format!("acknowledge more than {taken} of {} B", self.call.send.len())
+            format!(
+                "acknowledge more than {taken} of {} B",
+                self.call.send.len()
+            )
         } else if self.lacks() > 0 {
             let (received, expected) = (self.received.len(), self.expected());
             format!("send more than {received} of {expected} B")

@@ -1,4 +1,4 @@
-use std::{collections::BTreeMap, net::SocketAddrV4};
+use std::net::SocketAddrV4;
 
 use bytes::Bytes;
 use smoltcp::{
@@ -33,8 +33,8 @@ pub struct Stack {
     listening: Vec<(SocketHandle, Service)>,
     /// Connections that services serve, in the order in which they came.
     conversations: Vec<(SocketHandle, Conversation)>,
-    /// Connections that were opened here, by whom they lead to.
-    opened: BTreeMap<SocketAddrV4, SocketHandle>,
+    /// Connections that were opened here and whom they lead to, the newest last.
+    opened: Vec<(SocketAddrV4, SocketHandle)>,
     opened_count: u16,
     exchange: Option<Exchange>,
     /// Something came in or was asked for since the last poll.
@@ -69,7 +69,7 @@ impl Stack {
             sockets: SocketSet::new(Vec::new()),
             listening: Vec::new(),
             conversations: Vec::new(),
-            opened: BTreeMap::new(),
+            opened: Vec::new(),
             opened_count: 0,
             exchange: None,
             stirred: false,
@@ -91,7 +91,9 @@ impl Stack {
     /// Begins an exchange, over the connection that is open to the same address, else over a new
     /// one. One exchange is on its way at a time; a second takes the place of the first.
     pub fn call(&mut self, call: Call) {
-        let open = self.opened.get(&call.to).copied().filter(|handle| {
+        let to_the_same = |(to, _): &&(SocketAddrV4, _)| *to == call.to;
+        let newest = self.opened.iter().rev().find(to_the_same);
+        let open = newest.map(|(_, handle)| *handle).filter(|handle| {
             self.sockets.get::<tcp::Socket<'_>>(*handle).state() == tcp::State::Established
         });
         let handle = open.unwrap_or_else(|| self.connect(call.to));
@@ -112,9 +114,6 @@ impl Stack {
         let mut exchange = self.exchange.take()?;
         let socket = self.sockets.get_mut(exchange.handle);
         let outcome = exchange.give_up(socket, within);
-        if outcome.is_err() {
-            self.opened.remove(&exchange.to());
-        }
         self.stirred = true;
         Some(outcome)
     }
@@ -137,9 +136,7 @@ impl Stack {
     pub fn poll(&mut self, now: VirtualTime) -> Vec<Bytes> {
         let time = stack_time(now);
         loop {
-            let polled = self
-                .interface
-                .poll(time, &mut self.card, &mut self.sockets);
+            let polled = self.interface.poll(time, &mut self.card, &mut self.sockets);
             let moved = self.serve();
             if polled == PollResult::None && !moved {
                 break;
@@ -197,7 +194,7 @@ impl Stack {
         let local = (self.config.address, port);
         let _ = socket.connect(self.interface.context(), remote, local);
         let handle = self.sockets.add(socket);
-        self.opened.insert(to, handle);
+        self.opened.push((to, handle));
         handle
     }
 
@@ -209,20 +206,19 @@ impl Stack {
         socket
     }
 
-    /// Takes the sockets away that are closed for good.
+    /// Takes the sockets away that are closed for good. One in TIME-WAIT still acknowledges.
     fn forget_closed(&mut self) {
         let sockets = &mut self.sockets;
         let used = self.exchange.as_ref().map(|exchange| exchange.handle);
         let mut is_closed = |handle: SocketHandle| {
             let socket: &tcp::Socket<'_> = sockets.get(handle);
-            let closed = !socket.is_open() && Some(handle) != used;
+            let closed = socket.state() == tcp::State::Closed && Some(handle) != used;
             if closed {
                 sockets.remove(handle);
             }
             closed
         };
         self.conversations.retain(|(handle, _)| !is_closed(*handle));
-        self.opened.retain(|_, handle| !is_closed(*handle));
+        self.opened.retain(|(_, handle)| !is_closed(*handle));
     }
 }
-

@@ -32,7 +32,8 @@ impl Share {
         if !plain(whole, 3) || !plain(fraction, 4) {
             return None;
         }
-        let ppm = whole.parse::<u32>().ok()? * 10_000 + format!("{fraction:0<4}").parse::<u32>().ok()?;
+        let ppm =
+            whole.parse::<u32>().ok()? * 10_000 + format!("{fraction:0<4}").parse::<u32>().ok()?;
         (ppm <= Self::ALL.0).then_some(Self(ppm))
     }
 }
@@ -123,8 +124,13 @@ pub(super) const RATE_UNITS: [(&str, u64); 4] = [
 
 /// Bits in a second in the largest unit that fits.
 fn rate(bits: u64) -> String {
-    let unit = RATE_UNITS.iter().find(|(_, unit)| bits.is_multiple_of(*unit));
-    unit.map_or_else(|| format!("{bits}bit"), |(name, unit)| format!("{}{name}", bits / unit))
+    let unit = RATE_UNITS
+        .iter()
+        .find(|(_, unit)| bits.is_multiple_of(*unit));
+    unit.map_or_else(
+        || format!("{bits}bit"),
+        |(name, unit)| format!("{}{name}", bits / unit),
+    )
 }
 
 /// Reads `1mbit`; zero is no rate.
@@ -134,7 +140,11 @@ pub(super) fn parse_rate(text: &str) -> Option<u64> {
     if number.len() > 9 {
         return None;
     }
-    number.parse::<u64>().ok().filter(|number| *number > 0)?.checked_mul(*unit)
+    number
+        .parse::<u64>()
+        .ok()
+        .filter(|number| *number > 0)?
+        .checked_mul(*unit)
 }
 
 /// The impairment of one direction of a port, in place of the one before.

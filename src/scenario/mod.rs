@@ -20,9 +20,9 @@ mod yaml;
 mod tests;
 
 pub use case::{
-    Bridge, BridgePort, Burst, Case, Chardev, ChardevFar, Client, ExpectError, Expectation, Expectations,
-    ExpectedFrames, KnownBug, Link, LinkEnd, LinkSet, Netdev, NetdevType, Nic, Object, ObjectForm,
-    Outgoing, PortStack, Route, Scenario, SnapshotRules, Step, Verb,
+    Bridge, BridgePort, Burst, Case, Chardev, ChardevFar, Client, ExpectError, Expectation,
+    Expectations, ExpectedFrames, KnownBug, Link, LinkEnd, LinkSet, Netdev, NetdevType, Nic,
+    Object, ObjectForm, Outgoing, PortStack, Route, Scenario, SnapshotRules, Step, Verb,
 };
 pub use code::EXPLANATIONS;
 pub use context::{Disk, Files};

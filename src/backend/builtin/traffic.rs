@@ -167,7 +167,13 @@ impl Traffic {
     }
 
     /// A client begins an exchange that may move the clock up to a time.
-    pub(super) fn call(&mut self, port: &PortId, call: &Call, now: VirtualTime, until: VirtualTime) {
+    pub(super) fn call(
+        &mut self,
+        port: &PortId,
+        call: &Call,
+        now: VirtualTime,
+        until: VirtualTime,
+    ) {
         if let Some((_, stack)) = self.stacks.iter_mut().find(|(at, _)| at == port) {
             stack.call(call.clone());
             self.exchange = Some(Exchange {

@@ -1,8 +1,8 @@
 mod input;
 mod output;
-mod traffic;
 #[cfg(test)]
 mod tests;
+mod traffic;
 
 #[cfg(test)]
 pub(crate) use tests::case;

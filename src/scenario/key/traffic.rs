@@ -36,7 +36,7 @@ pub(crate) static GUEST: KeyMap = KeyMap {
         key(
             "isn_seed",
             ANY_U64,
-            "where its initial sequence numbers come from; by default 0",
+            "where its initial sequence numbers come from; by default 1",
         ),
         key("ack_delay", Duration, ACK_DELAY),
         key(
@@ -97,7 +97,7 @@ pub(crate) static CLIENT: KeyMap = KeyMap {
         key(
             "isn_seed",
             ANY_U64,
-            "where its initial sequence numbers come from; by default 0",
+            "where its initial sequence numbers come from; by default 2",
         ),
         key("ack_delay", Duration, ACK_DELAY),
     ],
@@ -164,11 +164,7 @@ pub(crate) static IMPAIRMENT: KeyMap = KeyMap {
             Text,
             "the share of frames of which one bit is flipped",
         ),
-        key(
-            "rate",
-            Text,
-            "bits in a second: 500kbit, 1mbit, 10gbit",
-        ),
+        key("rate", Text, "bits in a second: 500kbit, 1mbit, 10gbit"),
         key(
             "seed",
             ANY_U64,

@@ -31,11 +31,16 @@ const WINDOW: usize = 65_535;
 const ACK_DELAY: Duration = Duration::from_millis(10);
 const CLIENT_ADDRESS: (Ipv4Addr, u8) = (Ipv4Addr::new(10, 0, 0, 1), 24);
 
+/// Another than a client's, so that both sides' numbers can be told apart.
+const GUEST_SEED: u64 = 1;
+const CLIENT_SEED: u64 = 2;
+
 /// What the stack of a port has by default.
 struct Defaults {
     mac: MacAddr,
     mtu: u32,
     address: Option<(Ipv4Addr, u8)>,
+    isn_seed: u64,
 }
 
 /// The guests of netdevs; `port` gives a netdev's guest port.
@@ -62,6 +67,7 @@ pub(super) fn guests(
             mac: *mac,
             mtu: *mtu,
             address: None,
+            isn_seed: GUEST_SEED,
         };
         if let Some(mut config) = config(&map, &defaults, guest.key_span) {
             config.services = services(&map);
@@ -123,17 +129,17 @@ pub(super) fn client_at(
     if !takes_client(context, place, host, span) {
         return false;
     }
-    let Defaults { mac, mtu, address } = host.defaults(place);
-    let (address, prefix) = address.unwrap_or(CLIENT_ADDRESS);
+    let defaults = host.defaults(place);
+    let (address, prefix) = CLIENT_ADDRESS;
     stacks.push(PortStack {
         port: place.port.id.clone(),
         config: Config {
-            mac,
+            mac: defaults.mac,
             address,
             prefix,
-            mss: mss(mtu),
+            mss: mss(defaults.mtu),
             window: WINDOW,
-            isn_seed: 0,
+            isn_seed: defaults.isn_seed,
             ack_delay: ACK_DELAY,
             services: Vec::new(),
         },
@@ -141,12 +147,7 @@ pub(super) fn client_at(
     true
 }
 
-fn takes_client(
-    context: &Context<'_>,
-    place: &Place,
-    host: &Interfaces<'_>,
-    span: Span,
-) -> bool {
+fn takes_client(context: &Context<'_>, place: &Place, host: &Interfaces<'_>, span: Span) -> bool {
     let is = match place.port.kind {
         PortKind::Host | PortKind::LinkEnd => match host.taken(&place.port.id) {
             Some(Taken::Address) => "has an address of the host, whose own stack would answer too",
@@ -197,7 +198,7 @@ fn config(map: &Fields<'_>, defaults: &Defaults, span: Span) -> Option<Config> {
         prefix,
         mss: map.integer("mss").unwrap_or_else(|| mss(defaults.mtu)),
         window: map.integer("window").unwrap_or(WINDOW),
-        isn_seed: map.integer("isn_seed").unwrap_or(0),
+        isn_seed: map.integer("isn_seed").unwrap_or(defaults.isn_seed),
         ack_delay: map.duration("ack_delay").unwrap_or(ACK_DELAY),
         services: Vec::new(),
     })
@@ -222,7 +223,10 @@ fn address(map: &Fields<'_>) -> Option<(Ipv4Addr, u8)> {
         map.fault(
             span,
             Fault::Format {
-                reason: format!("\"{}\" is not the IPv4 address of a host with its prefix", short(&text)),
+                reason: format!(
+                    "\"{}\" is not the IPv4 address of a host with its prefix",
+                    short(&text)
+                ),
                 help: "write the address and the bits of its network: 10.0.0.2/24",
                 code: code::BAD_ADDRESS,
             },
@@ -348,6 +352,7 @@ impl Interfaces<'_> {
             mac: place.sending().src,
             mtu: self.of(&place.port.id).map_or(1500, |(mtu, _)| mtu),
             address: Some(CLIENT_ADDRESS),
+            isn_seed: CLIENT_SEED,
         }
     }
 

@@ -144,8 +144,14 @@ fn verb(map: &Fields<'_>, entry: &Entry, known: &Known<'_>) -> Option<Verb> {
         "note" => map.text("note").map(Verb::Note),
         "client" => {
             let stacks = &mut known.stacks.borrow_mut();
-            traffic::client(context, &entry.value, known.ports, &known.interfaces, stacks)
-                .map(Verb::Client)
+            traffic::client(
+                context,
+                &entry.value,
+                known.ports,
+                &known.interfaces,
+                stacks,
+            )
+            .map(Verb::Client)
         }
         "impair" => {
             let all = traffic::impairs(context, &entry.value, known.ports, &known.interfaces);

@@ -175,16 +175,11 @@ pub(super) fn client(
         .as_deref()
         .and_then(|name| ports.find(context, name, span, "`client`"))
         .filter(|place| stack::client_at(context, place, host, stacks, span));
-    let to = map.text("to").and_then(|text| whom(&map, &text, map.span_of("to")?));
+    let to = map
+        .text("to")
+        .and_then(|text| whom(&map, &text, map.span_of("to")?));
     let bytes = |key: &str| map.node(key).map(|node| bytes::lower(context, node));
     let (send, expect) = (bytes("send"), bytes("expect"));
-    let size = |bytes: &Option<Option<Vec<u8>>>| {
-        let bytes = bytes.as_ref().and_then(Option::as_ref);
-        bytes.map_or(0, Vec::len)
-    };
-    context
-        .spend(map.span, 0, size(&send) + size(&expect))
-        .then_some(())?;
     let call = Call {
         to: to?,
         send: send.unwrap_or(Some(Vec::new()))?.into(),

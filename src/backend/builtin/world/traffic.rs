@@ -12,7 +12,8 @@ use crate::{
     base::{Frame, Origin, PortId, Tag, VirtualTime},
     guest::Done,
     record::{
-        Answer, Arrival, CommandError, DropReason, Event, EventKind, Item, Outcome, Place, SentFrame,
+        Answer, Arrival, CommandError, DropReason, Event, EventKind, Item, Outcome, Place,
+        SentFrame,
     },
     scenario::{Client, Way},
 };
@@ -73,7 +74,8 @@ impl<C: Carrier> BuiltinWorld<C> {
         // Nothing is inside the carrier.
         self.flights.land();
         if let Some((port, frame, tag)) = self.traffic.sends() {
-            self.storm.note(|| format!("frame from the stack at {port}"));
+            self.storm
+                .note(|| format!("frame from the stack at {port}"));
             self.seen.sent.push(SentFrame {
                 tag,
                 port: port.clone(),
