@@ -80,9 +80,9 @@ pub trait World {
     fn act(&mut self, action: Action<'_>) -> Result<Option<Answer>, BackendError>;
 
     /// Carries everything as far as it goes: until one pass over all sources brings no input, no
-    /// guest has anything to send, no timer is due and no frame is inside an impairment, or the
-    /// deadline has passed. The clock moves on to when an impaired frame comes out, and timers fire
-    /// in order on the way.
+    /// guest has anything to send, no timer is due, no frame is inside an impairment and the clock
+    /// is where it is to be, or the deadline has passed. The clock moves on to when an impaired
+    /// frame comes out, and timers fire in order on the way.
     ///
     /// # Errors
     /// When the world itself failed.
@@ -154,7 +154,7 @@ pub enum Action<'a> {
     LinkSet(&'a LinkSet),
     /// The host's interface is deleted.
     LinkDel(&'a PortId),
-    /// The machine's clock moves; timers fire in order on the way.
+    /// The machine's clock is to move so far; [`World::settle`] moves it from timer to timer.
     Advance(Duration),
     /// Stretches of bad network change.
     Impair(&'a [Impair]),
@@ -174,6 +174,8 @@ pub enum Settled {
     Storm(Vec<String>),
     /// The deadline passed, or the run was interrupted.
     Late,
+    /// A process that carries the world died, and no command asked for it: how.
+    Died(String),
 }
 
 /// What came out of a world.

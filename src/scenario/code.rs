@@ -69,7 +69,7 @@ codes! {
     BAD_MAC = "TW-S030", "not a MAC address",
         "A MAC address is six two-digit hexadecimal octets with colons: 52:54:00:12:34:56. Quote it where YAML might take it for a number.";
     BAD_ADDRESS = "TW-S031", "not an IP address",
-        "The value is not an address of the family that the key takes, or, where an address on an interface is meant, lacks its prefix: 10.0.0.1/24.";
+        "The value is not an address of the family that the key takes, or, where an address on an interface is meant, lacks its prefix: 10.0.0.1/24. A client asks an address and a port: 10.0.0.2:80.";
     BAD_HEX = "TW-S032", "not hexadecimal bytes",
         "Bytes are pairs of hexadecimal digits; blanks between them are free. An odd digit at the end is usually a slip, so it is not padded. Quote digits: YAML takes 0012 for a number.";
     BAD_DURATION = "TW-S033", "not a duration",

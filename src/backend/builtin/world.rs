@@ -10,7 +10,6 @@ pub(crate) use tests::case;
 use std::{
     collections::{BTreeMap, VecDeque},
     io,
-    time::Duration,
 };
 
 use serde_json::{Map, Value};
@@ -40,6 +39,8 @@ pub(crate) struct BuiltinWorld<C> {
     machine: Machine,
     dead: bool,
     clock: VirtualTime,
+    /// Where an `advance` that is under way takes the clock.
+    until: Option<VirtualTime>,
     taps: BTreeMap<NetdevId, TapWiring>,
     /// The machine's client that stands for a guest, and the TAP it is the guest of.
     guests: BTreeMap<NetdevId, NetdevId>,
@@ -113,6 +114,7 @@ impl<C: Carrier> BuiltinWorld<C> {
             machine,
             dead: false,
             clock: VirtualTime::ZERO,
+            until: None,
             taps,
             guests,
             ports,
@@ -191,19 +193,21 @@ impl<C: Carrier> BuiltinWorld<C> {
         Ok(moved)
     }
 
-    /// The clock moves; timers fire in order on the way.
-    fn advance(&mut self, span: Duration) -> Result<(), BackendError> {
-        let end = self.clock + span;
-        while let Some(due) = self.next_due().filter(|due| *due <= end) {
+    /// The clock moves on to the next timer, or to the end of an `advance` that is under way, each
+    /// moment of which has a storm limit of its own; else for the sake of impaired frames or of an
+    /// exchange. Whether it moved.
+    fn tick(&mut self) -> bool {
+        let Some(end) = self.until else {
+            return self.moves_clock();
+        };
+        self.storm.calm();
+        if let Some(due) = self.next_due().filter(|due| *due <= end) {
             self.clock = self.clock.max(due);
-            while self.pass()? || self.stir() {
-                if self.storm.cycle().is_some() {
-                    return Ok(());
-                }
-            }
+        } else {
+            self.clock = end;
+            self.until = None;
         }
-        self.clock = end;
-        Ok(())
+        true
     }
 
     fn link_set(&mut self, change: &LinkSet) -> Result<(), BackendError> {
@@ -276,7 +280,9 @@ impl<C: Carrier> World for BuiltinWorld<C> {
                         source,
                     })?;
             }
-            Action::Advance(span) => self.advance(span)?,
+            Action::Advance(span) => {
+                self.until = Some(self.until.unwrap_or(self.clock) + span);
+            }
             Action::Impair(changes) => changes.iter().for_each(|one| self.traffic.impair(one)),
             Action::Client(client) => self.client(client),
             Action::ClientAnswer => return Ok(self.client_answer()),
@@ -286,13 +292,16 @@ impl<C: Carrier> World for BuiltinWorld<C> {
 
     fn settle(&mut self, deadline: &Deadline) -> Result<Settled, BackendError> {
         loop {
-            let moved = self.pass()? || self.stir() || self.moves_clock();
+            let moved = self.pass()? || self.stir();
             if let Some(cycle) = self.storm.cycle() {
                 self.queue.clear();
+                self.until = None;
                 return Ok(Settled::Storm(cycle));
             }
             if !moved {
-                return Ok(Settled::Idle);
+                if !self.tick() {
+                    return Ok(Settled::Idle);
+                }
             }
             if deadline.passed() {
                 return Ok(Settled::Late);

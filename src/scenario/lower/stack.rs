@@ -100,6 +100,11 @@ pub(super) fn clients(
         let Some(place) = ports.find(context, &entry.key, span, "`clients`") else {
             continue;
         };
+        if stacks.iter().any(|stack| stack.port == place.port.id) {
+            let (id, what) = (entry.key.clone(), "the stack of");
+            fields.fault(span, Fault::DuplicateId { id, what });
+            continue;
+        }
         if !takes_client(context, place, host, span) {
             continue;
         }
@@ -163,8 +168,10 @@ fn takes_client(context: &Context<'_>, place: &Place, host: &Interfaces<'_>, spa
             name: place.port.id.to_string(),
             is,
             verb: "`client`",
-            needs: "a host port or link end without an address and outside bridges, or a guest",
-            help: "name another port, or give the netdev a `guest`".to_owned(),
+            needs: "an interface that the host leaves alone, or a guest",
+            help: "name a host port or link end without an address and outside bridges, or give \
+                   the netdev a `guest`"
+                .to_owned(),
         },
     );
     false
@@ -258,16 +265,16 @@ fn services(map: &Fields<'_>) -> Vec<Service> {
 
 fn port(context: &Context<'_>, entry: &Entry) -> Option<u16> {
     let plain = entry.key.bytes().all(|byte| byte.is_ascii_digit());
-    let port = entry.key.parse().ok().filter(|port| plain && *port > 0);
+    let plain = plain && !entry.key.starts_with('0');
+    let port = entry.key.parse().ok().filter(|_| plain);
     if port.is_none() {
-        context.fault(
-            entry.key_span,
-            Fault::Format {
-                reason: format!("\"{}\" is not a TCP port", short(&entry.key)),
-                help: "write a number from 1 to 65535: `services: {80: {respond: \"...\"}}`",
-                code: code::BAD_ADDRESS,
-            },
-        );
+        let fault = Fault::Range {
+            key: "port".to_owned(),
+            found: short(&entry.key),
+            least: 1,
+            most: 65_535,
+        };
+        context.fault(entry.key_span, fault);
     }
     port
 }

@@ -68,8 +68,9 @@ fn of_port(
             name: place.port.id.to_string(),
             is,
             verb: "`impair`",
-            needs: "a guest port, or a host port or link end without an address and a bridge",
-            help: "impair the guest port, or the far end of the link".to_owned(),
+            needs: "a guest port, or an interface that the host leaves alone",
+            help: "impair the guest port, or an interface without an address and outside bridges"
+                .to_owned(),
         };
         context.fault(span, fault);
         return None;
@@ -124,40 +125,39 @@ fn impairment(context: &Context<'_>, node: &Node) -> Option<Impairment> {
 }
 
 fn share(map: &Fields<'_>, key: &'static str) -> Share {
-    let Some(text) = map.node(key).and_then(|_| map.text(key)) else {
-        return Share::default();
-    };
-    let share = Share::parse(&text);
-    if share.is_none() {
-        map.fault(
-            map.span_of(key).unwrap_or(map.span),
-            Fault::Format {
-                reason: format!("\"{}\" is not a share of frames", short(&text)),
-                help: "write a percentage from 0% to 100%, with at most four digits behind the \
-                       point: 10%, 0.1%",
-                code: code::BAD_IMPAIRMENT,
-            },
-        );
-    }
-    share.unwrap_or_default()
+    let help = "write a percentage from 0% to 100%, with at most four digits behind the point: \
+                10%, 0.1%";
+    read(map, key, Share::parse, "a share of frames", help).unwrap_or_default()
 }
 
 fn rate(map: &Fields<'_>) -> u64 {
-    let Some(text) = map.node("rate").and_then(|_| map.text("rate")) else {
-        return 0;
-    };
-    let rate = parse_rate(&text);
-    if rate.is_none() {
+    let help = "write bits in a second with their unit: 500kbit, 1mbit, 10gbit";
+    read(map, "rate", parse_rate, "a rate", help).unwrap_or(0)
+}
+
+/// A value with a unit, which a bare number has not.
+fn read<T>(
+    map: &Fields<'_>,
+    key: &str,
+    parse: fn(&str) -> Option<T>,
+    what: &str,
+    help: &'static str,
+) -> Option<T> {
+    let node = map.node(key)?;
+    let text = node.scalar().map(|scalar| scalar.shown().to_owned());
+    let value = text.as_deref().and_then(parse);
+    if value.is_none() {
+        let found = text.map_or_else(|| node.shown(), |text| format!("\"{}\"", short(&text)));
         map.fault(
-            map.span_of("rate").unwrap_or(map.span),
+            node.span,
             Fault::Format {
-                reason: format!("\"{}\" is not a rate", short(&text)),
-                help: "write bits in a second with their unit: 500kbit, 1mbit, 10gbit",
+                reason: format!("{found} is not {what}"),
+                help,
                 code: code::BAD_IMPAIRMENT,
             },
         );
     }
-    rate.unwrap_or(0)
+    value
 }
 
 /// What a client does.

@@ -14,6 +14,7 @@ use crate::{
 
 mod chardev;
 mod port;
+mod traffic;
 mod trouble;
 
 /// The only case of a scenario.
