@@ -1,6 +1,9 @@
 use serde_json::{Map, Value};
 
-use crate::{base::MachineId, scenario::Object};
+use crate::{
+    base::MachineId,
+    scenario::{Client, Object},
+};
 
 /// A command as the transcript prints it, and the object, netdev or chardev it is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,6 +54,26 @@ pub fn object_title(object: &Object) -> Title {
         .as_ref()
         .map_or_else(|| "object-add".to_owned(), |id| format!("object-add {id}"));
     Title { text, subject }
+}
+
+/// The title of a client's exchange.
+#[must_use]
+pub fn client_title(client: &Client) -> Title {
+    let Client { from, call, within } = client;
+    let mut text = format!("client {from} to {}", call.to);
+    if !call.send.is_empty() {
+        text.push_str(&format!(", {} B", call.send.len()));
+    }
+    if !call.close {
+        text.push_str(", stays open");
+    }
+    if let Some(within) = within {
+        text.push_str(&format!(", within {within:?}"));
+    }
+    Title {
+        text,
+        subject: Some(from.to_string()),
+    }
 }
 
 fn value(value: Option<&Value>) -> String {

@@ -111,6 +111,8 @@ pub enum DropReason {
     Truncated,
     /// Status was off while it was captured.
     CapturedWhileOff,
+    /// An impairment of the scenario lost it.
+    ImpairedLoss,
     /// It went into a machine that does not tell what becomes of it, and came out nowhere.
     NotSeenAgain,
     /// The comparer's queue of that connection's primary frames is full.
@@ -155,6 +157,7 @@ impl DropReason {
             Self::HostConsumed => "host",
             Self::Truncated => "truncated",
             Self::CapturedWhileOff => "captured-while-off",
+            Self::ImpairedLoss => "impaired: loss",
             Self::NotSeenAgain => "not-seen-again",
             Self::PrimaryQueueFull => "primary-queue-full",
             Self::SecondaryQueueFull => "secondary-queue-full",
@@ -167,6 +170,30 @@ impl DropReason {
 impl fmt::Display for DropReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
+    }
+}
+
+/// What an impairment of the scenario did to a frame that it let pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Impaired {
+    /// It goes on twice.
+    Duplicated,
+    /// One bit is flipped: its number from the front, 0 for the highest of the first byte.
+    Corrupted {
+        /// The bit.
+        bit: usize,
+    },
+    /// It was not delayed as the others are.
+    Reordered,
+}
+
+impl fmt::Display for Impaired {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Duplicated => f.write_str("duplicated"),
+            Self::Corrupted { bit } => write!(f, "bit {} of byte {} flipped", bit % 8, bit / 8),
+            Self::Reordered => f.write_str("not delayed"),
+        }
     }
 }
 
@@ -211,6 +238,8 @@ pub enum EventKind {
     },
     /// The frame ends here.
     Dropped(DropReason),
+    /// An impairment of the scenario did this to the frame.
+    Impaired(Impaired),
     /// A line that QEMU writes on standard error.
     Log(String),
     /// QEMU dies here; the machine is dead from now on.

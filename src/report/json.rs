@@ -244,6 +244,7 @@ fn explaining(step: usize, event: &Event) -> Value {
             ("rewritten", None)
         }
         EventKind::Dropped(reason) => ("dropped", Some(("reason", reason.to_string()))),
+        EventKind::Impaired(done) => ("impaired", Some(("what", done.to_string()))),
         EventKind::Log(text) => ("log", Some(("text", text.clone()))),
         EventKind::Crash(text) => ("crash", Some(("text", text.clone()))),
         EventKind::Frozen => ("frozen", None),

@@ -104,6 +104,7 @@ pub fn share_world(one: &Case, other: &Case) -> bool {
                 &case.machines,
                 &case.netdevs,
                 &case.chardevs,
+                (&case.stacks, &case.impair),
             )
         )
     };
@@ -277,6 +278,12 @@ impl<'a> Run<'a> {
                         kind,
                     }));
             }
+            Verb::Client(client) => {
+                self.act(Action::Client(client), span)?;
+                self.settle(span)?;
+                let answer = self.act(Action::ClientAnswer, span)?;
+                self.answered(answer, step.error.as_ref(), span);
+            }
             Verb::Note(_) => {}
             verb => {
                 if let Some(action) = plain_action(verb) {
@@ -417,7 +424,11 @@ impl<'a> Run<'a> {
     fn collect(&mut self) {
         let observed = self.world.observe();
         let clock = self.world.now();
+        // What guests and clients sent by themselves is numbered behind the scenario's frames.
+        let count = u32::try_from(observed.sent.len()).unwrap_or(u32::MAX);
+        self.sent = self.sent.saturating_add(count);
         let step = self.current();
+        step.sent.extend(observed.sent);
         step.arrivals.extend(observed.arrivals);
         step.events.extend(observed.events);
         step.answers.extend(observed.answers);
@@ -477,6 +488,7 @@ fn plain_action(verb: &Verb) -> Option<Action<'_>> {
             machine: machine.as_ref(),
         },
         Verb::Advance(span) => Action::Advance(*span),
+        Verb::Impair(changes) => Action::Impair(changes),
         _ => return None,
     })
 }

@@ -34,6 +34,8 @@ pub(super) fn case(id: &str) -> Case {
         joined: Default::default(),
         objects: Vec::new(),
         ports: Vec::new(),
+        stacks: Vec::new(),
+        impair: Vec::new(),
         steps: Vec::new(),
         expect: Expectations::default(),
         snapshot: SnapshotRules::default(),

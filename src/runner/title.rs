@@ -1,5 +1,5 @@
 use crate::{
-    backend::{object_title, qmp_title},
+    backend::{client_title, object_title, qmp_title},
     scenario::{Burst, LinkSet, Verb},
 };
 
@@ -43,6 +43,11 @@ pub(super) fn of(verb: &Verb) -> String {
             None => format!("colo {}", event.name()),
         },
         Verb::Advance(span) => format!("advance {span:?}"),
+        Verb::Client(client) => client_title(client).text,
+        Verb::Impair(changes) => {
+            let changes: Vec<_> = changes.iter().map(ToString::to_string).collect();
+            format!("impair {}", changes.join(", "))
+        }
         Verb::Expect(_) => "expect".to_owned(),
         Verb::Note(text) => format!("note {text}"),
     }

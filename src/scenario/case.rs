@@ -3,10 +3,11 @@ use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
-use super::address::Address;
+use super::{address::Address, impairment::Impair};
 use crate::{
     base::{CaseId, ChardevId, Frame, MacAddr, MachineId, NetdevId, ObjectId, PortId, Profile},
     diag::{Source, Span},
+    guest,
     record::{Framing, Port, SourceFrame},
 };
 
@@ -62,6 +63,10 @@ pub struct Case {
     /// Every port in the order of declaration: of each machine `ID.guest` and `ID.host` of each
     /// TAP, then the far end of each chardev that no other chardev holds; then the ends of links.
     pub ports: Vec<Port>,
+    /// The TCP/IP stacks: those of guests, then those of clients.
+    pub stacks: Vec<PortStack>,
+    /// What is impaired from the start.
+    pub impair: Vec<Impair>,
     /// In order.
     pub steps: Vec<Step>,
     /// On the whole run.
@@ -328,6 +333,10 @@ pub enum Verb {
     },
     /// The machines' clock moves.
     Advance(Duration),
+    /// A client has an exchange.
+    Client(Client),
+    /// Stretches of bad network change.
+    Impair(Vec<Impair>),
     /// What must have come since the last `expect`.
     Expect(Expectations),
     /// A remark in the transcript.
@@ -352,6 +361,26 @@ impl ColoEvent {
             Self::Failover => "failover",
         }
     }
+}
+
+/// The TCP/IP stack of a port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PortStack {
+    /// A guest port, or where a client is.
+    pub port: PortId,
+    /// The stack.
+    pub config: guest::Config,
+}
+
+/// An exchange over TCP.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Client {
+    /// The port at which the client's stack is.
+    pub from: PortId,
+    /// What it does.
+    pub call: guest::Call,
+    /// How far the machine's clock may move until it is done.
+    pub within: Option<Duration>,
 }
 
 /// How a step's frames are sent.

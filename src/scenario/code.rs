@@ -69,7 +69,7 @@ codes! {
     BAD_MAC = "TW-S030", "not a MAC address",
         "A MAC address is six two-digit hexadecimal octets with colons: 52:54:00:12:34:56. Quote it where YAML might take it for a number.";
     BAD_ADDRESS = "TW-S031", "not an IP address",
-        "The value is not an address of the family that the key takes, or, where an address on an interface is meant, lacks its prefix: 10.0.0.1/24.";
+        "The value is not an address of the family that the key takes, or, where an address on an interface is meant, lacks its prefix: 10.0.0.1/24. A client asks an address and a port: 10.0.0.2:80.";
     BAD_HEX = "TW-S032", "not hexadecimal bytes",
         "Bytes are pairs of hexadecimal digits; blanks between them are free. An odd digit at the end is usually a slip, so it is not padded. Quote digits: YAML takes 0012 for a number.";
     BAD_DURATION = "TW-S033", "not a duration",
@@ -80,6 +80,8 @@ codes! {
         "QEMU's -chardev takes `backend,id=NAME,key=value,...`. A comma inside a value is doubled. A boolean may stand as its bare name.";
     BAD_FILL = "TW-S036", "not bytes to fill with",
         "`{fill, len}` repeats one byte, given as a number from 0 to 255 or as two hexadecimal digits, `len` times.";
+    BAD_IMPAIRMENT = "TW-S037", "not an impairment",
+        "Impairments are written as tc-netem writes them: a share of frames as a percentage, 10% or 0.1%; a rate in bits with its unit, 500kbit, 1mbit or 10gbit; delays as durations.";
     UNKNOWN_PROFILE = "TW-S040", "unknown profile",
         "A profile says which QEMU is modelled: qemu-7.2, qemu-10.2, rfc (10.2 with in_netdev and out_netdev), ideal (rfc with every quirk mended).";
     UNKNOWN_QUIRK = "TW-S041", "unknown quirk",

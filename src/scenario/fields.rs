@@ -126,6 +126,19 @@ impl<'a> Fields<'a> {
         self.entry(name).is_some()
     }
 
+    /// Where a key's value stands.
+    pub(crate) fn span_of(&self, name: &str) -> Option<Span> {
+        self.entries
+            .iter()
+            .find(|entry| entry.key == name)
+            .map(|entry| entry.value.span)
+    }
+
+    /// Whether this kind of map can have a key.
+    pub(crate) fn knows(&self, name: &str) -> bool {
+        self.keys.key(name).is_some()
+    }
+
     pub(crate) fn fault(&self, span: Span, fault: Fault) {
         self.context.fault(span, fault);
     }

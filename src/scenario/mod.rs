@@ -8,6 +8,7 @@ mod code;
 mod context;
 mod fault;
 mod fields;
+mod impairment;
 mod key;
 mod load;
 mod lower;
@@ -21,12 +22,14 @@ mod tests;
 
 pub use address::{Address, Reach};
 pub use case::{
-    Bridge, BridgePort, Burst, Case, Chardev, ChardevFar, ColoEvent, ExpectError, Expectation,
-    Expectations, ExpectedFrames, KnownBug, Link, LinkEnd, LinkSet, Machine, Netdev, NetdevType,
-    Nic, Object, ObjectForm, Outgoing, Route, Scenario, SnapshotRules, Step, Verb,
+    Bridge, BridgePort, Burst, Case, Chardev, ChardevFar, Client, ColoEvent, ExpectError,
+    Expectation, Expectations, ExpectedFrames, KnownBug, Link, LinkEnd, LinkSet, Machine, Netdev,
+    NetdevType, Nic, Object, ObjectForm, Outgoing, PortStack, Route, Scenario, SnapshotRules, Step,
+    Verb,
 };
 pub use code::EXPLANATIONS;
 pub use context::{Disk, Files};
 pub use fault::Fault;
+pub use impairment::{Impair, Impairment, Share, Way};
 pub use key::{Key, KeyMap, KeyType, VERB_NAMES, key_table};
 pub use load::{load, parse};

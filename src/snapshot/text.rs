@@ -286,6 +286,10 @@ impl Writer<'_> {
                     let asked = self.requests.describe(request);
                     said.push(format!("checkpoint asked by {place}: {asked}"));
                 }
+                EventKind::Impaired(done) => {
+                    let fate = ("impaired", format!(" at {place}: {done}"));
+                    fates.entry(fate).or_default().push(event.tag);
+                }
                 EventKind::Notice(text) => {
                     said.push(format!("notice at {place}: {}", quote(text)));
                 }

@@ -4,6 +4,7 @@ mod output;
 mod socket;
 #[cfg(test)]
 mod tests;
+mod traffic;
 
 #[cfg(test)]
 pub(crate) use tests::case;
@@ -22,6 +23,7 @@ use super::{
     process::{Process, machine_of},
     socket::SocketEnd,
     storm::Storm,
+    traffic::Traffic,
 };
 use crate::{
     backend::{
@@ -32,7 +34,7 @@ use crate::{
     base::{ChardevId, MachineId, NetdevId, Origin, PortId, Tag, VirtualTime},
     machine::{ChardevState, Command, CommandId, Input, Output},
     record::{Answer, DropReason, Event, EventKind, Outcome, Place, PortKind},
-    scenario::{Case, ChardevFar, LinkSet},
+    scenario::{Case, ChardevFar, Client, LinkSet},
 };
 
 /// A world of built-in machines: their chardevs are pipes in memory, their interfaces the
@@ -65,6 +67,9 @@ pub(crate) struct BuiltinWorld<C> {
     command_count: u64,
     write_count: u32,
     storm: Storm,
+    traffic: Traffic,
+    /// The exchange that the scenario asked for.
+    called: Option<Client>,
 }
 
 /// What a port is the port of.
@@ -140,6 +145,8 @@ impl<C: Carrier> BuiltinWorld<C> {
             command_count: 0,
             write_count: 0,
             storm: Storm::default(),
+            traffic: Traffic::new(case),
+            called: None,
         })
     }
 
@@ -235,14 +242,15 @@ impl<C: Carrier> BuiltinWorld<C> {
         Ok(moved | self.retry())
     }
 
-    /// The clock moves on to the next timer, or to the end of an `advance` that is under way;
-    /// whether it moved. Each moment has a storm limit of its own.
+    /// The clock moves on to the next timer, or to the end of an `advance` that is under way, each
+    /// moment of which has a storm limit of its own; else for the sake of impaired frames or of an
+    /// exchange. Whether it moved.
     fn tick(&mut self) -> bool {
         let Some(end) = self.until else {
-            return false;
+            return self.moves_clock();
         };
         self.storm.calm();
-        if let Some(due) = self.next_deadline().filter(|due| *due <= end) {
+        if let Some(due) = self.next_due().filter(|due| *due <= end) {
             self.clock = self.clock.max(due);
         } else {
             self.clock = end;
@@ -304,7 +312,7 @@ impl<C: Carrier> World for BuiltinWorld<C> {
                 frame,
                 tag,
                 chunk,
-            } => self.send(port, frame, tag, chunk),
+            } => self.emit(port, frame, tag, chunk),
             Action::Write { port, data, chunk } => {
                 self.write_count += 1;
                 let tag = Tag(Origin::Written(self.write_count));
@@ -345,20 +353,22 @@ impl<C: Carrier> World for BuiltinWorld<C> {
             Action::Advance(span) => {
                 self.until = Some(self.until.unwrap_or(self.clock) + span);
             }
+            Action::Impair(changes) => changes.iter().for_each(|one| self.traffic.impair(one)),
+            Action::Client(client) => self.client(client),
+            Action::ClientAnswer => return Ok(self.client_answer()),
         }
         Ok(None)
     }
 
     fn settle(&mut self, deadline: &Deadline) -> Result<Settled, BackendError> {
         loop {
-            let moved = self.pass()?;
+            let moved = self.pass()? || self.stir();
             if let Some(cycle) = self.storm.cycle() {
                 self.queue.clear();
                 self.until = None;
                 return Ok(Settled::Storm(cycle));
             }
             if !moved {
-                self.flights.land();
                 if !self.tick() {
                     return Ok(Settled::Idle);
                 }

@@ -33,6 +33,16 @@ pub(super) fn check(case: &Case, probed: &Probed, any_profile: bool) -> Result<(
     if case.steps.iter().any(tells_colo) {
         return missing("no QMP command tells the net layer alone of COLO".to_owned());
     }
+    if let Some(stack) = case.stacks.first() {
+        return missing(format!(
+            "the TCP/IP stack at {} runs on the machine's clock, and QEMU's is the wall's",
+            stack.port
+        ));
+    }
+    let impairs = |step: &Step| matches!(step.verb, Verb::Impair(_));
+    if !case.impair.is_empty() || case.steps.iter().any(impairs) {
+        return missing("impairments run on the machine's clock, and QEMU's is the wall's".into());
+    }
     let carries = !case.steps.is_empty();
     for netdev in &case.netdevs {
         if let NetdevType::Tap {

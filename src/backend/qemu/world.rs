@@ -206,8 +206,14 @@ impl World for QemuWorld {
                 .carrier
                 .link_del(port)
                 .map_err(|error| system(&format!("link-del {port}"), error))?,
-            // No QMP command tells the net layer alone; a case with such a step is not opened.
-            Action::Colo { .. } => {}
+            // No case with these is opened here.
+            Action::Colo { .. } | Action::Impair(_) | Action::Client(_) | Action::ClientAnswer => {
+                let kind = io::ErrorKind::Unsupported;
+                return Err(system(
+                    "an event of COLO, a guest, a client or an impairment",
+                    kind,
+                ));
+            }
             Action::Advance(span) => {
                 self.clock = self.clock + span;
                 self.advancing = Some(Instant::now() + span);

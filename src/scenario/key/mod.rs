@@ -4,6 +4,7 @@
 mod frame;
 mod step;
 mod topology;
+mod traffic;
 
 pub use step::VERB_NAMES;
 pub(crate) use step::{QMP_VERBS, verb_keys};
@@ -17,6 +18,7 @@ pub(crate) use topology::{
     BRIDGE, CHARDEV, KNOWN_BUG, LINK, LINK_END, MACHINE, NETDEV, OWN_CHARDEV_KEYS, PROFILE, ROOT,
     ROUTE, SNAPSHOT,
 };
+pub(crate) use traffic::{CALL, CLIENT, GUEST, IMPAIR, IMPAIRMENT, SERVICE};
 
 /// The type of a key's value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -128,6 +130,12 @@ pub fn key_table() -> Vec<&'static KeyMap> {
         &MACHINE,
         &NETDEV,
         &CHARDEV,
+        &GUEST,
+        &SERVICE,
+        &CLIENT,
+        &CALL,
+        &IMPAIR,
+        &IMPAIRMENT,
         &SNAPSHOT,
         &KNOWN_BUG,
         &COLO,

@@ -1,4 +1,4 @@
-use super::{FRAME, Key, KeyMap, KeyType::*, key, need};
+use super::{CALL, FRAME, Key, KeyMap, KeyType::*, key, need};
 
 /// Every verb, QMP's first.
 pub const VERB_NAMES: &[&str] = &[
@@ -23,6 +23,8 @@ pub const VERB_NAMES: &[&str] = &[
     "link-del",
     "colo",
     "advance",
+    "client",
+    "impair",
     "expect",
     "note",
 ];
@@ -121,6 +123,9 @@ verbs! {
     "colo": "a `colo` step" [
         need("colo", Any, "checkpoint or failover, or {event, machine}")];
     "advance": "an `advance` step" [need("advance", Duration, "how far the machine's clock moves")];
+    "client": "a `client` step" [need("client", Map(&CALL), "an exchange over TCP"), ERROR];
+    "impair": "an `impair` step" [
+        need("impair", Any, "port to {in, out}: what changes; the rest stays")];
     "expect": "an `expect` step" [
         need("expect", Map(&EXPECT), "what must have come since the last `expect`")];
     "note": "a `note` step" [need("note", Text, "a remark in the transcript")];

@@ -1,4 +1,4 @@
-use super::{EXPECT, Key, KeyMap, KeyType::*, U16, key, need};
+use super::{CLIENT, EXPECT, GUEST, IMPAIR, Key, KeyMap, KeyType::*, U16, key, need};
 
 /// The least MTU of IPv4 (RFC 791) and the greatest that a TAP takes: 65535 less the Ethernet
 /// header (Linux `drivers/net/tun.c`, `MAX_MTU`).
@@ -64,6 +64,16 @@ pub(crate) static ROOT: KeyMap = KeyMap {
             "machines",
             Named(&MACHINE),
             "several machines instead of one: name to its netdevs, chardevs and objects",
+        ),
+        key(
+            "clients",
+            Named(&CLIENT),
+            "port to the TCP/IP stack of the client that is there",
+        ),
+        key(
+            "impair",
+            Named(&IMPAIR),
+            "port to the stretches of bad network in front of it, from the start",
         ),
         key(
             "steps",
@@ -216,6 +226,11 @@ pub(crate) static NETDEV: KeyMap = KeyMap {
             "vnet_hdr_len",
             Integer(10, 12),
             "with nic: virtio, 10 or 12 (the default)",
+        ),
+        key(
+            "guest",
+            Map(&GUEST),
+            "a TCP/IP stack behind the guest port, which answers by itself",
         ),
         key("queues", Integer(1, 256), "queues=; by default 1"),
         key(

@@ -257,6 +257,16 @@ pub(super) fn check_interfaces(fields: &Fields<'_>, host: &Host, netdevs: &[Netd
     }
 }
 
+/// The host ports and link ends that bridges hold.
+pub(super) fn bridged(host: &Host) -> Vec<PortId> {
+    let ports = host.bridges.iter().flat_map(|bridge| &bridge.ports);
+    let ports = ports.map(|port| match port {
+        BridgePort::Netdev(id) => PortId::from(format!("{id}.host")),
+        BridgePort::Link(port) => port.clone(),
+    });
+    ports.collect()
+}
+
 /// The namespace that a `netns` key names.
 pub(super) fn netns(fields: &Fields<'_>, host: &Host) -> Option<String> {
     let name = fields.text("netns")?;

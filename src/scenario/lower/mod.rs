@@ -14,7 +14,9 @@ mod option;
 mod port;
 mod root;
 mod send;
+mod stack;
 mod step;
+mod traffic;
 mod transport;
 
 pub(super) use root::case;

@@ -1,9 +1,10 @@
-use std::{collections::BTreeSet, sync::Arc};
+use std::{cell::RefCell, collections::BTreeSet, sync::Arc};
 
 use super::{
     chardev, expect, host, join, machine, netdev, object,
     port::{Devices, Ports},
-    step,
+    stack::{self, Interfaces},
+    step, traffic,
 };
 use crate::{
     base::{CaseId, MachineId, Profile, QemuVersion, Quirk},
@@ -61,10 +62,26 @@ pub(in crate::scenario) fn case(
         wiring: &wiring,
     };
     let ports = Ports::new(&fields, &names, &devices, &host.links);
+    let interfaces = Interfaces {
+        netdevs: &netdevs,
+        links: &host.links,
+        bridged: host::bridged(&host),
+    };
+    let mut stacks: Vec<_> = parts
+        .iter()
+        .flat_map(|part| stack::guests(part, &netdevs))
+        .collect();
+    stack::clients(&fields, &ports, &interfaces, &mut stacks);
+    let impair = fields
+        .node("impair")
+        .map(|node| traffic::impairs(context, node, &ports, &interfaces))
+        .unwrap_or_default();
     let known = expect::Known {
         machines: &names,
         ports: &ports,
         ids: object::known_ids(&fields, &objects),
+        interfaces,
+        stacks: RefCell::new(stacks),
     };
     let steps = step::lower(&fields, &known);
     let expect = fields
@@ -72,6 +89,7 @@ pub(in crate::scenario) fn case(
         .map(|node| expect::lower(context, node, &known))
         .unwrap_or_default();
     let known_bug = known_bug(&fields, &steps);
+    let stacks = known.stacks.into_inner();
     Some(Case {
         id,
         matrix,
@@ -91,6 +109,8 @@ pub(in crate::scenario) fn case(
         chardevs,
         joined,
         objects,
+        stacks,
+        impair,
         steps,
         expect,
         known_bug,

@@ -6,7 +6,7 @@ use super::{
     expect::{self, Known},
     machine, object,
     port::Place,
-    send,
+    send, traffic,
 };
 use crate::{
     base::MachineId,
@@ -119,7 +119,7 @@ fn verb_entry<'a>(context: &Context<'_>, node: &'a Node) -> Option<&'a Entry> {
 
 fn unknown_verb(word: &str) -> Fault {
     let help = match word {
-        "client" | "exec" => "send the program's packets with `send`, from a pcap if need be",
+        "exec" => "use `client` for an exchange over TCP, else `send` the program's packets",
         _ => {
             let near = nearest(word, VERB_NAMES.iter().copied());
             return Fault::UnknownVerb {
@@ -146,6 +146,21 @@ fn verb(map: &Fields<'_>, entry: &Entry, known: &Known<'_>) -> Option<Verb> {
         "advance" => map.duration("advance").map(Verb::Advance),
         "expect" => Some(Verb::Expect(expect::lower(context, &entry.value, known))),
         "note" => map.text("note").map(Verb::Note),
+        "client" => {
+            let stacks = &mut known.stacks.borrow_mut();
+            traffic::client(
+                context,
+                &entry.value,
+                known.ports,
+                &known.interfaces,
+                stacks,
+            )
+            .map(Verb::Client)
+        }
+        "impair" => {
+            let all = traffic::impairs(context, &entry.value, known.ports, &known.interfaces);
+            Some(Verb::Impair(all))
+        }
         _ => {
             let target = value::text(context, &entry.value)?;
             let verb = key::VERB_NAMES.iter().copied().find(|verb| *verb == name)?;

@@ -13,7 +13,7 @@ use crate::{
     backend::{BackendError, lower},
     base::{ChardevId, Frame, NetdevId, PortId, Tag, VnetHdr},
     machine::{Input, Output},
-    record::{Answer, Arrival, DropReason, Event, EventKind, Item, Place},
+    record::{Answer, DropReason, Event, EventKind, Item, Place},
 };
 
 impl<C: Carrier> BuiltinWorld<C> {
@@ -166,15 +166,6 @@ impl<C: Carrier> BuiltinWorld<C> {
             FarEnd::Nobody
         };
         self.far_ends.entry(chardev).or_insert(far_end);
-    }
-
-    pub(super) fn arrive(&mut self, port: PortId, item: Item, tag: Option<Tag>) {
-        self.seen.arrivals.push(Arrival {
-            port,
-            item,
-            tag,
-            at: self.clock,
-        });
     }
 
     pub(super) fn drop_frame(&mut self, tag: Option<Tag>, place: Place, reason: DropReason) {

@@ -15,6 +15,7 @@ use crate::{
 mod chardev;
 mod machines;
 mod port;
+mod traffic;
 mod trouble;
 
 /// The only case of a scenario.
