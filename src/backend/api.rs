@@ -165,6 +165,8 @@ pub enum Settled {
     Storm(Vec<String>),
     /// The deadline passed, or the run was interrupted.
     Late,
+    /// A process that carries the world died, and no command asked for it: how.
+    Died(String),
 }
 
 /// What came out of a world.

@@ -100,6 +100,8 @@ pub enum DropReason {
     TooManyConnections,
     /// A comparer still held it when the run ended.
     Held,
+    /// It went into a machine that does not tell what becomes of it, and came out nowhere.
+    NotSeenAgain,
 }
 
 impl DropReason {
@@ -138,6 +140,7 @@ impl DropReason {
             Self::SecondaryQueueFull => "secondary-queue-full",
             Self::TooManyConnections => "too-many-connections",
             Self::Held => "held",
+            Self::NotSeenAgain => "not-seen-again",
         }
     }
 }
