@@ -12,6 +12,7 @@ pub(super) use write::{WriteError, ring_read};
 use super::{
     CharBackend, ChardevConfig, ChardevState, Output,
     core::{ChardevKey, Core, ObjectKey, generic},
+    dump::DescriptorZero,
 };
 use crate::{
     base::{CHR_READ_BUF_LEN, ChardevId, QemuVersion, Quirk, Tag},
@@ -183,6 +184,7 @@ impl Core {
                 chardev.connected = true;
                 chardev.ended = false;
                 chardev.hung_up = false;
+                self.descriptor_opened(DescriptorZero::Chardev(key));
             }
             ChardevState::Closed => chardev.hung_up = chardev.connected,
             ChardevState::HalfClosed if chardev.is_stream() => chardev.ended = chardev.connected,
@@ -300,6 +302,11 @@ impl Core {
         let reader = chardev.reader;
         let mut unread: Vec<_> = chardev.inbox.drain(..).filter_map(|(_, tag)| tag).collect();
         unread.dedup();
+        let next_came_in = chardev.connected;
+        self.connection_closed(key);
+        if next_came_in {
+            self.descriptor_opened(DescriptorZero::Chardev(key));
+        }
         for tag in unread {
             self.drop_frame(place.clone(), Some(tag), reason);
         }

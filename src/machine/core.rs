@@ -2,7 +2,10 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
-use super::{Output, chardev::Chardev, client::Client, filter::Filter, property::ObjectType};
+use super::{
+    Output, chardev::Chardev, client::Client, clock::VmClock, dump::DescriptorZero, filter::Filter,
+    property::ObjectType,
+};
 use crate::{
     base::{ChardevId, NetdevId, ObjectId, Profile, Quirk, Tag, VirtualTime},
     record::{CommandError, DropReason, Event, EventKind, Place},
@@ -51,10 +54,14 @@ pub(super) struct Core {
     pub(super) now: VirtualTime,
     /// Whether the VM runs (`stop`, `cont`).
     pub(super) running: bool,
+    /// The VM's own clock.
+    pub(super) vm_clock: VmClock,
     pub(super) clients: BTreeMap<ClientKey, Client>,
     pub(super) chardevs: BTreeMap<ChardevKey, Chardev>,
     pub(super) objects: BTreeMap<ObjectKey, Object>,
     pub(super) freeze: Option<Freeze>,
+    /// What QEMU's descriptor 0 is.
+    pub(super) descriptor_zero: DescriptorZero,
     /// QEMU died.
     pub(super) dead: bool,
     pub(super) out: Vec<Output>,
@@ -69,10 +76,12 @@ impl Core {
             profile,
             now: VirtualTime::ZERO,
             running: true,
+            vm_clock: VmClock::default(),
             clients: BTreeMap::new(),
             chardevs: BTreeMap::new(),
             objects: BTreeMap::new(),
             freeze: None,
+            descriptor_zero: DescriptorZero::default(),
             dead: false,
             out: Vec::new(),
             hub_sends: 0,
@@ -161,6 +170,10 @@ impl Core {
 
     pub(super) fn frame_out(&mut self, netdev: NetdevId, data: Bytes, tag: Option<Tag>) {
         self.emit(Output::NetdevFrame { netdev, data, tag });
+    }
+
+    pub(super) fn file_out(&mut self, file: String, data: Bytes, tag: Option<Tag>) {
+        self.emit(Output::FileBytes { file, data, tag });
     }
 
     pub(super) fn bytes_out(&mut self, chardev: ChardevId, data: Bytes, tag: Option<Tag>) {

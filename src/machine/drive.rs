@@ -57,9 +57,13 @@ impl Machine {
         std::mem::swap(&mut self.core.out, out);
     }
 
-    /// When [`Input::Tick`] is due; none while no filter waits for a time.
+    /// When [`Input::Tick`] is due; none while no filter waits for a time, or the main loop can't
+    /// look at any: it is frozen, or dead.
     #[must_use]
     pub fn deadline(&self) -> Option<VirtualTime> {
+        if self.core.dead || self.core.freeze.is_some() {
+            return None;
+        }
         let wanted = self.core.objects.keys().filter_map(|key| {
             let filter = self.core.filter(*key)?;
             (filter.class.deadline)(&self.core, *key)
@@ -111,8 +115,8 @@ impl Machine {
             let tags = unfinished
                 .map(|tags| tags(&mut self.core, key))
                 .unwrap_or_default();
-            for tag in tags {
-                dropped(self.core.object_place(key), tag, DropReason::Incomplete);
+            for (tag, reason) in tags {
+                dropped(self.core.object_place(key), tag, reason);
             }
         }
         // What was dropped behind the blocked write keeps its reason.

@@ -5,11 +5,14 @@ use bytes::Bytes;
 
 use super::{
     NetdevKind,
+    buffer::{self, Buffer},
     core::{ChardevKey, ClientKey, Core, ObjectKey, generic},
+    dump::{self, Dump},
     mirror::{self, Mirror},
     netqueue::Packet,
     property::Spec,
     redirector::{self, Redirector},
+    replay,
 };
 use crate::{
     base::{Direction, Queue, Quirk, Tag, VirtualTime},
@@ -31,8 +34,10 @@ pub(super) struct Filter {
 /// What each class of filter keeps.
 #[derive(Debug)]
 pub(super) enum FilterState {
-    /// Setup has not come that far.
+    /// Setup has not come that far, or there is nothing to keep.
     Unset,
+    Buffer(Buffer),
+    Dump(Dump),
     Mirror(Mirror),
     Redirector(Box<Redirector>),
 }
@@ -56,14 +61,23 @@ pub(super) struct FilterClass {
     pub(super) deadline: fn(&Core, ObjectKey) -> Option<VirtualTime>,
     /// The time that it wanted has come.
     pub(super) due: fn(&mut Core, ObjectKey),
-    /// Frames that it holds when the run ends.
-    pub(super) unfinished: fn(&mut Core, ObjectKey) -> Vec<Tag>,
-    /// Lets go of everything.
+    /// Frames that it holds when the run ends, and why they went no further.
+    pub(super) unfinished: fn(&mut Core, ObjectKey) -> Vec<(Tag, DropReason)>,
+    /// Lets go of everything; it is still in its chain.
     pub(super) cleanup: fn(&mut Core, ObjectKey),
+    /// Its creation was refused after QEMU had made the object; what setup had taken hold of is
+    /// cleaned up already.
+    pub(super) refused: fn(&mut Core),
 }
 
 /// The filters that are built.
-pub(super) static CLASSES: &[&FilterClass] = &[&mirror::CLASS, &redirector::CLASS];
+pub(super) static CLASSES: &[&FilterClass] = &[
+    &buffer::CLASS,
+    &dump::CLASS,
+    &mirror::CLASS,
+    &redirector::CLASS,
+    &replay::CLASS,
+];
 
 /// How an object's creation can fail.
 #[derive(Debug)]
@@ -139,14 +153,15 @@ impl Core {
         Ok(())
     }
 
-    /// Removes an object: a filter leaves its chain and lets go of its chardevs.
+    /// Removes an object: a filter lets go of what it has and leaves its chain (QEMU 10.2.2
+    /// net/filter.c:306-321).
     pub(super) fn object_remove(&mut self, key: ObjectKey) {
         if let Some(filter) = self.filter(key) {
             let (netdev, cleanup) = (filter.netdev, filter.class.cleanup);
+            cleanup(self, key);
             if let Some(client) = self.clients.get_mut(&netdev) {
                 client.chain.retain(|other| *other != key);
             }
-            cleanup(self, key);
         }
         self.objects.remove(&key);
     }
@@ -168,22 +183,32 @@ impl Core {
 
     /// Injects a packet behind a filter: the filters after it in `direction`, then the receiver
     /// (`qemu_netfilter_pass_to_next`). The packet's sender is the netdev for tx and its peer for
-    /// rx. A captured packet needs no receiver to walk.
-    pub(super) fn pass_to_next(&mut self, filter: ObjectKey, direction: Direction, packet: Packet) {
+    /// rx. A captured packet needs no receiver to walk. Gives the result of the filter that ended the
+    /// walk, else the packet's length, whatever became of it.
+    pub(super) fn pass_to_next(
+        &mut self,
+        filter: ObjectKey,
+        direction: Direction,
+        packet: Packet,
+    ) -> isize {
+        let size = packet.data.len() as isize;
         let Some(netdev) = self.filter(filter).map(|filter| filter.netdev) else {
-            return;
+            return size;
         };
         let sender = self.clients.get(&packet.sender);
         let joined = sender.is_some_and(|sender| sender.peer.is_some());
         if !joined && packet.captured.is_none() {
-            return self.drop_frame(self.object_place(filter), packet.tag, DropReason::NoPeer);
+            self.drop_frame(self.object_place(filter), packet.tag, DropReason::NoPeer);
+            return size;
         }
         let chain = self
             .clients
             .get(&netdev)
             .map(|client| client.chain.as_slice());
         let here = chain.and_then(|chain| chain.iter().position(|other| *other == filter));
-        let Some(here) = here else { return };
+        let Some(here) = here else {
+            return size;
+        };
         let verdict = match direction {
             Direction::Tx => {
                 let length = self.chain_length(netdev);
@@ -192,11 +217,12 @@ impl Core {
             Direction::Rx => self.walk_steps(netdev, (0..here).rev(), direction, &packet),
         };
         if verdict != 0 {
-            return;
+            return verdict;
         }
         if packet.captured == Some(netdev) {
             let place = self.netdev_place(netdev);
-            return self.drop_frame(place, packet.tag, DropReason::AlreadyDelivered);
+            self.drop_frame(place, packet.tag, DropReason::AlreadyDelivered);
+            return size;
         }
         match self
             .clients
@@ -208,6 +234,7 @@ impl Core {
             }
             None => self.drop_frame(self.netdev_place(netdev), packet.tag, DropReason::NoPeer),
         }
+        size
     }
 
     /// Bytes for a filter from the chardev it reads; `false` discards the rest of the read.
@@ -241,7 +268,7 @@ impl Core {
     pub(super) fn is_deaf(&self, key: ObjectKey, chardev: ChardevKey) -> bool {
         self.filter(key).is_some_and(|filter| match &filter.state {
             FilterState::Redirector(redirector) => redirector.is_deaf(chardev),
-            FilterState::Mirror(_) | FilterState::Unset => false,
+            _ => false,
         })
     }
 

@@ -27,6 +27,7 @@ pub(super) static CLASS: FilterClass = FilterClass {
     due: |_, _| {},
     unfinished: |_, _| Vec::new(),
     cleanup,
+    refused: |_| {},
 };
 
 /// What a mirror keeps.

@@ -14,6 +14,8 @@
 //! | `chardev`, `mux`, [`framing`] | byte streams, and frames in them |
 //! | `filter` | the filter base: a netdev's chain, the walk along it, the table of classes |
 //! | `mirror`, `redirector`, `rfc` | one file a filter; `rfc` is the redirector's `in_netdev` and `out_netdev` |
+//! | `buffer`, `dump`, `replay` | the filters that hold, write down, and only let pass |
+//! | `clock` | the VM's clock, which `stop` stops |
 //! | `property` | which types of object there are, which properties, in which order they are checked |
 //! | `command` | QMP's commands and `-object` |
 //!
@@ -32,12 +34,15 @@
 //!    fixtures/qemu/*.jsonl`.
 
 mod api;
+mod buffer;
 mod chardev;
 mod client;
+mod clock;
 mod command;
 mod config;
 mod core;
 mod drive;
+mod dump;
 mod filter;
 pub mod framing;
 mod hub;
@@ -46,6 +51,7 @@ mod mux;
 mod netqueue;
 mod property;
 mod redirector;
+mod replay;
 mod rfc;
 
 pub use api::{

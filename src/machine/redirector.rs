@@ -31,6 +31,7 @@ pub(super) static CLASS: FilterClass = FilterClass {
     due: |_, _| {},
     unfinished,
     cleanup,
+    refused: |_| {},
 };
 
 /// What a redirector keeps.
@@ -109,7 +110,7 @@ fn setup(core: &mut Core, key: ObjectKey, spec: &Spec) -> Result<(), CommandErro
 pub(super) fn state(core: &mut Core, key: ObjectKey) -> Option<&mut Redirector> {
     match &mut core.filter_mut(key)?.state {
         FilterState::Redirector(redirector) => Some(redirector),
-        FilterState::Mirror(_) | FilterState::Unset => None,
+        _ => None,
     }
 }
 
@@ -345,8 +346,8 @@ fn cleanup(core: &mut Core, key: ObjectKey) {
 }
 
 /// Tags of a frame that its indev has not completed.
-fn unfinished(core: &mut Core, key: ObjectKey) -> Vec<Tag> {
-    state(core, key)
-        .map(|redirector| redirector.reassembler.reset())
-        .unwrap_or_default()
+fn unfinished(core: &mut Core, key: ObjectKey) -> Vec<(Tag, DropReason)> {
+    let tags = state(core, key).map(|redirector| redirector.reassembler.reset());
+    let incomplete = |tag| (tag, DropReason::Incomplete);
+    tags.into_iter().flatten().map(incomplete).collect()
 }

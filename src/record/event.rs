@@ -91,6 +91,8 @@ pub enum DropReason {
     Truncated,
     /// Status was off while it was captured.
     CapturedWhileOff,
+    /// A filter-buffer still held it when the run ended.
+    Buffered,
 }
 
 impl DropReason {
@@ -125,6 +127,7 @@ impl DropReason {
             Self::HostConsumed => "host",
             Self::Truncated => "truncated",
             Self::CapturedWhileOff => "captured-while-off",
+            Self::Buffered => "buffered",
         }
     }
 }

@@ -49,14 +49,24 @@ pub(super) fn del(core: &mut Core, args: &Args) -> Result<Value, CommandError> {
 
 /// Phase 1 and on: the id, the setters, the child, the completion.
 fn create(core: &mut Core, spec: &Spec) -> Result<Value, CreateError> {
-    let version = core.profile.version();
     if !id_wellformed(&spec.id) {
         return Err(generic(BAD_ID).into());
     }
     if spec.kind.creation == Creation::NotBuilt {
         return Err(spec.not_built().into());
     }
-    spec.run_setters(version)?;
+    let created = create_child(core, spec);
+    if created.is_err()
+        && let Some(class) = spec.kind.class()
+    {
+        (class.refused)(core);
+    }
+    created
+}
+
+/// What is done with an object that QEMU has made, until it is in its place.
+fn create_child(core: &mut Core, spec: &Spec) -> Result<Value, CreateError> {
+    spec.run_setters(core.profile.version())?;
     if core.object_of(&spec.id).is_some() {
         let id = &spec.id;
         return Err(generic(format!(

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::option;
 use crate::{
-    base::ObjectId,
+    base::{ObjectId, file_name},
     record::Framing,
     scenario::{
         case::{Object, ObjectForm},
@@ -138,6 +138,31 @@ fn uses(form: &ObjectForm) -> Vec<Use> {
         })
     })
     .collect()
+}
+
+/// The files that filter-dumps write, also those that steps add, and the netdev of each.
+pub(super) fn files(fields: &Fields<'_>, objects: &[Object]) -> Vec<(String, Option<String>)> {
+    let added = added_objects(fields);
+    let mut files: Vec<(String, Option<String>)> = Vec::new();
+    for object in objects.iter().chain(&added) {
+        let properties = properties(&object.form);
+        let get = |name: &str| {
+            let mut given = properties.iter().rev();
+            given
+                .find(|(key, _)| key == name)
+                .map(|(_, value)| value.as_str())
+        };
+        if get("qom-type") != Some("filter-dump") {
+            continue;
+        }
+        // A path that leads to no file is refused when the object is made.
+        if let Some(Ok(file)) = get("file").map(file_name)
+            && files.iter().all(|(known, _)| known != file)
+        {
+            files.push((file.to_owned(), get("netdev").map(str::to_owned)));
+        }
+    }
+    files
 }
 
 fn added_objects(fields: &Fields<'_>) -> Vec<Object> {

@@ -40,7 +40,7 @@ impl Place {
     /// either case.
     pub(super) fn arriving(&self) -> Defaults {
         match self.port.kind {
-            PortKind::Chardev(_) => self.sending(),
+            PortKind::Chardev(_) | PortKind::File => self.sending(),
             PortKind::Guest | PortKind::Host | PortKind::LinkEnd => Defaults {
                 src: self.dst,
                 dst: self.src,
@@ -67,6 +67,7 @@ impl Ports {
         chardevs: &[Chardev],
         links: &[Link],
         wiring: &[Use],
+        files: &[(String, Option<String>)],
     ) -> Self {
         let mut ports = Self {
             places: Vec::new(),
@@ -98,8 +99,17 @@ impl Ports {
                 ports.add(end.port.as_str(), kind, end.mac, peer.mac, true);
             }
         }
+        for (file, netdev) in files {
+            ports.add_file(file, netdev.as_deref(), netdevs);
+        }
         ports.report_duplicates(fields);
         ports
+    }
+
+    /// The file of a filter-dump; what it holds are frames of its netdev.
+    fn add_file(&mut self, file: &str, netdev: Option<&str>, netdevs: &[Netdev]) {
+        let (guest, host) = addresses(netdev, netdevs);
+        self.add(file, PortKind::File, guest, host, false);
     }
 
     fn add(&mut self, id: &str, kind: PortKind, src: MacAddr, dst: MacAddr, carries_vnet: bool) {
@@ -166,16 +176,7 @@ impl Ports {
         netdevs: &[Netdev],
         used: Option<&Use>,
     ) {
-        let addresses = |netdev: &Netdev| match &netdev.kind {
-            NetdevType::Tap { mac, host_mac, .. } => Some((*mac, *host_mac)),
-            NetdevType::Hubport { .. } | NetdevType::User => None,
-        };
-        let (guest, host) = used
-            .and_then(|used| used.netdev.as_deref())
-            .and_then(|id| netdevs.iter().find(|netdev| netdev.id.as_str() == id))
-            .and_then(addresses)
-            .or_else(|| netdevs.iter().find_map(addresses))
-            .unwrap_or((FIRST_MAC, FIRST_HOST_MAC));
+        let (guest, host) = addresses(used.and_then(|used| used.netdev.as_deref()), netdevs);
         let (src, dst) = if used.is_some_and(|used| used.towards_guest) {
             (host, guest)
         } else {
@@ -252,4 +253,17 @@ impl Ports {
         context.fault(span, fault);
         None
     }
+}
+
+/// The addresses of a netdev's guest and of its host; the first netdev's where it has none.
+fn addresses(netdev: Option<&str>, netdevs: &[Netdev]) -> (MacAddr, MacAddr) {
+    let of = |netdev: &Netdev| match &netdev.kind {
+        NetdevType::Tap { mac, host_mac, .. } => Some((*mac, *host_mac)),
+        NetdevType::Hubport { .. } | NetdevType::User => None,
+    };
+    netdev
+        .and_then(|id| netdevs.iter().find(|netdev| netdev.id.as_str() == id))
+        .and_then(of)
+        .or_else(|| netdevs.iter().find_map(of))
+        .unwrap_or((FIRST_MAC, FIRST_HOST_MAC))
 }

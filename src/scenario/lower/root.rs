@@ -51,7 +51,8 @@ pub(in crate::scenario) fn case(
     let objects = object::lower(&fields);
     let wiring = object::wiring(&fields, &objects);
     let chardevs = chardev::lower(&fields, &wiring);
-    let ports = Ports::new(&fields, &netdevs, &chardevs, &host.links, &wiring);
+    let files = object::files(&fields, &objects);
+    let ports = Ports::new(&fields, &netdevs, &chardevs, &host.links, &wiring, &files);
     let known = expect::Known {
         ports: &ports,
         ids: object::known_ids(&fields, &objects),
