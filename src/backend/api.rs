@@ -152,7 +152,8 @@ pub enum Action<'a> {
     LinkSet(&'a LinkSet),
     /// The host's interface is deleted.
     LinkDel(&'a PortId),
-    /// The machine's clock moves; timers fire in order on the way.
+    /// The machine's clock is to move so far; [`World::settle`] moves it, and timers fire in order on
+    /// the way.
     Advance(Duration),
 }
 

@@ -9,7 +9,6 @@ pub(crate) use tests::case;
 use std::{
     collections::{BTreeMap, VecDeque},
     io,
-    time::Duration,
 };
 
 use serde_json::{Map, Value};
@@ -38,6 +37,8 @@ pub(crate) struct BuiltinWorld<C> {
     machine: Machine,
     dead: bool,
     clock: VirtualTime,
+    /// Where the scenario moves the clock to.
+    until: Option<VirtualTime>,
     taps: BTreeMap<NetdevId, TapWiring>,
     /// The machine's client that stands for a guest, and the TAP it is the guest of.
     guests: BTreeMap<NetdevId, NetdevId>,
@@ -108,6 +109,7 @@ impl<C: Carrier> BuiltinWorld<C> {
             machine,
             dead: false,
             clock: VirtualTime::ZERO,
+            until: None,
             taps,
             guests,
             ports,
@@ -184,19 +186,18 @@ impl<C: Carrier> BuiltinWorld<C> {
         Ok(moved)
     }
 
-    /// The clock moves; timers fire in order on the way.
-    fn advance(&mut self, span: Duration) -> Result<(), BackendError> {
-        let end = self.clock + span;
-        while let Some(due) = self.machine.deadline().filter(|due| *due <= end) {
-            self.clock = self.clock.max(due);
-            while self.pass()? {
-                if self.storm.cycle().is_some() {
-                    return Ok(());
-                }
-            }
+    /// Moves the clock to the next timer on the way to where the scenario wants it, or there.
+    /// Whether a timer is due now.
+    fn step_clock(&mut self) -> bool {
+        let Some(end) = self.until else {
+            return false;
+        };
+        let due = self.machine.deadline().filter(|due| *due <= end);
+        self.clock = self.clock.max(due.unwrap_or(end));
+        if due.is_none() {
+            self.until = None;
         }
-        self.clock = end;
-        Ok(())
+        due.is_some()
     }
 
     fn link_set(&mut self, change: &LinkSet) -> Result<(), BackendError> {
@@ -269,7 +270,7 @@ impl<C: Carrier> World for BuiltinWorld<C> {
                         source,
                     })?;
             }
-            Action::Advance(span) => self.advance(span)?,
+            Action::Advance(span) => self.until = Some(self.clock + span),
         }
         Ok(None)
     }
@@ -279,9 +280,10 @@ impl<C: Carrier> World for BuiltinWorld<C> {
             let moved = self.pass()?;
             if let Some(cycle) = self.storm.cycle() {
                 self.queue.clear();
+                self.until = None;
                 return Ok(Settled::Storm(cycle));
             }
-            if !moved {
+            if !moved && !self.step_clock() {
                 self.flights.land();
                 return Ok(Settled::Idle);
             }
