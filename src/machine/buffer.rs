@@ -103,8 +103,9 @@ fn receive(core: &mut Core, key: ObjectKey, packet: &Packet) -> isize {
     packet.data.len() as isize
 }
 
-/// Passes what is held to the next filter, the oldest first, until one is not taken: that one stays,
-/// and what the netdev sent after it is thrown away. Only an empty packet is not taken.
+/// Passes what is held to the next filter, the oldest first, until one is not taken, which only an
+/// empty packet is not: what the netdev sent is thrown away then, that one with it, and what its
+/// peer sent stays (QEMU 10.2.2 net/filter-buffer.c:31-44).
 fn flush(core: &mut Core, key: ObjectKey) {
     let Some(netdev) = core.filter(key).map(|filter| filter.netdev) else {
         return;

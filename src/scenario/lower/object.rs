@@ -140,10 +140,27 @@ fn uses(form: &ObjectForm) -> Vec<Use> {
     .collect()
 }
 
-/// The files that filter-dumps write, also those that steps add, and the netdev of each.
-pub(super) fn files(fields: &Fields<'_>, objects: &[Object]) -> Vec<(String, Option<String>)> {
+/// The file of a filter-dump.
+#[derive(Clone, Debug)]
+pub(super) struct DumpFile {
+    pub(super) name: String,
+    /// The netdev whose frames it has.
+    netdev: Option<String>,
+    /// `queue=tx`.
+    towards_guest: bool,
+}
+
+impl DumpFile {
+    /// The netdev, and whether its frames go to the guest.
+    pub(super) fn way(&self) -> (Option<&str>, bool) {
+        (self.netdev.as_deref(), self.towards_guest)
+    }
+}
+
+/// The files of all filter-dumps, also of those that steps add.
+pub(super) fn files(fields: &Fields<'_>, objects: &[Object]) -> Vec<DumpFile> {
     let added = added_objects(fields);
-    let mut files: Vec<(String, Option<String>)> = Vec::new();
+    let mut files: Vec<DumpFile> = Vec::new();
     for object in objects.iter().chain(&added) {
         let properties = properties(&object.form);
         let get = |name: &str| {
@@ -157,9 +174,13 @@ pub(super) fn files(fields: &Fields<'_>, objects: &[Object]) -> Vec<(String, Opt
         }
         // A path that leads to no file is refused when the object is made.
         if let Some(Ok(file)) = get("file").map(file_name)
-            && files.iter().all(|(known, _)| known != file)
+            && files.iter().all(|known| known.name != file)
         {
-            files.push((file.to_owned(), get("netdev").map(str::to_owned)));
+            files.push(DumpFile {
+                name: file.to_owned(),
+                netdev: get("netdev").map(str::to_owned),
+                towards_guest: get("queue") == Some("tx"),
+            });
         }
     }
     files

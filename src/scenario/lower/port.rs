@@ -1,7 +1,7 @@
 use super::{
     host,
     netdev::{FIRST_HOST_MAC, FIRST_MAC},
-    object::{self, Use},
+    object::{self, DumpFile, Use},
 };
 use crate::{
     base::{MacAddr, PortId},
@@ -67,7 +67,7 @@ impl Ports {
         chardevs: &[Chardev],
         links: &[Link],
         wiring: &[Use],
-        files: &[(String, Option<String>)],
+        files: &[DumpFile],
     ) -> Self {
         let mut ports = Self {
             places: Vec::new(),
@@ -99,17 +99,18 @@ impl Ports {
                 ports.add(end.port.as_str(), kind, end.mac, peer.mac, true);
             }
         }
-        for (file, netdev) in files {
-            ports.add_file(file, netdev.as_deref(), netdevs);
+        for file in files {
+            ports.add_file(file, netdevs);
         }
         ports.report_duplicates(fields);
         ports
     }
 
     /// The file of a filter-dump; what it holds are frames of its netdev.
-    fn add_file(&mut self, file: &str, netdev: Option<&str>, netdevs: &[Netdev]) {
-        let (guest, host) = addresses(netdev, netdevs);
-        self.add(file, PortKind::File, guest, host, false);
+    fn add_file(&mut self, file: &DumpFile, netdevs: &[Netdev]) {
+        let (netdev, towards_guest) = file.way();
+        let (src, dst) = addresses(netdev, towards_guest, netdevs);
+        self.add(&file.name, PortKind::File, src, dst, false);
     }
 
     fn add(&mut self, id: &str, kind: PortKind, src: MacAddr, dst: MacAddr, carries_vnet: bool) {
@@ -176,12 +177,9 @@ impl Ports {
         netdevs: &[Netdev],
         used: Option<&Use>,
     ) {
-        let (guest, host) = addresses(used.and_then(|used| used.netdev.as_deref()), netdevs);
-        let (src, dst) = if used.is_some_and(|used| used.towards_guest) {
-            (host, guest)
-        } else {
-            (guest, host)
-        };
+        let netdev = used.and_then(|used| used.netdev.as_deref());
+        let towards_guest = used.is_some_and(|used| used.towards_guest);
+        let (src, dst) = addresses(netdev, towards_guest, netdevs);
         let vnet = framing == Framing::Vnet;
         self.add(id, PortKind::Chardev(framing), src, dst, vnet);
     }
@@ -255,15 +253,21 @@ impl Ports {
     }
 }
 
-/// The addresses of a netdev's guest and of its host; the first netdev's where it has none.
-fn addresses(netdev: Option<&str>, netdevs: &[Netdev]) -> (MacAddr, MacAddr) {
+/// Source and destination of a frame of a netdev, on its way to its guest or to its host; the first
+/// netdev's where it has none.
+fn addresses(netdev: Option<&str>, towards_guest: bool, netdevs: &[Netdev]) -> (MacAddr, MacAddr) {
     let of = |netdev: &Netdev| match &netdev.kind {
         NetdevType::Tap { mac, host_mac, .. } => Some((*mac, *host_mac)),
         NetdevType::Hubport { .. } | NetdevType::User => None,
     };
-    netdev
+    let (guest, host) = netdev
         .and_then(|id| netdevs.iter().find(|netdev| netdev.id.as_str() == id))
         .and_then(of)
         .or_else(|| netdevs.iter().find_map(of))
-        .unwrap_or((FIRST_MAC, FIRST_HOST_MAC))
+        .unwrap_or((FIRST_MAC, FIRST_HOST_MAC));
+    if towards_guest {
+        (host, guest)
+    } else {
+        (guest, host)
+    }
 }

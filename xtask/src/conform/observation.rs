@@ -64,12 +64,7 @@ fn without_times(mut file: Vec<u8>) -> Vec<u8> {
     let mut at = HEADER;
     while is_pcap(&file) && at + RECORD <= file.len() {
         file[at..at + 8].fill(0);
-        let kept = u32::from_ne_bytes([
-            file[at + 8],
-            file[at + 9],
-            file[at + 10],
-            file[at + 11],
-        ]);
+        let kept = u32::from_ne_bytes([file[at + 8], file[at + 9], file[at + 10], file[at + 11]]);
         at = at.saturating_add(RECORD).saturating_add(kept as usize);
     }
     file

@@ -143,8 +143,8 @@ fn a_full_buffer_loses_what_comes_after() {
     }
 }
 
-/// An empty packet is held and passed on; it is never taken from the buffer, and what the netdev
-/// sends behind it is thrown away each time (measured on 7.2.22).
+/// An empty packet is held and passed on; the release ends there, and what the netdev sent after it
+/// is thrown away (measured on 7.2.22).
 #[test]
 fn an_empty_packet_ends_the_release() {
     let mut rig = rig(HOLD);
