@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// Hubs of guests are numbered from here, out of the way of a scenario's own `hubid`s.
-const FIRST_GUEST_HUB: u32 = 0x4000_0000;
+pub(crate) const FIRST_GUEST_HUB: u32 = 0x4000_0000;
 
 /// A machine's configuration, and how its clients and chardevs meet the world around it.
 #[derive(Debug)]

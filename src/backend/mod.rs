@@ -6,6 +6,7 @@ pub mod builtin;
 mod deadline;
 mod lower;
 pub mod netns;
+pub mod qemu;
 pub mod sim;
 mod title;
 
@@ -14,5 +15,6 @@ pub use api::{
 };
 pub use deadline::{Alarm, Deadline};
 pub use netns::Netns;
+pub use qemu::{Qemu, uses_af_packet};
 pub use sim::Sim;
 pub use title::{Title, object_title, qmp_title};

@@ -1,11 +1,12 @@
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 use super::{CliError, Stop};
 use crate::{
-    backend::{Backend, BackendError, Netns, Sim},
+    backend::{Backend, BackendError, Netns, Qemu, Sim},
+    base::Profile,
     diag::Diagnose,
     runner::{Exit, Lane},
-    sys,
+    sys::{self, Isolated},
 };
 
 /// The backends of the command line.
@@ -15,6 +16,25 @@ pub(super) enum BackendName {
     Netns,
     /// In memory, without privileges
     Sim,
+    /// Real interfaces, and a real QEMU that holds the objects
+    Qemu,
+}
+
+/// Which QEMU is run.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct QemuArgs {
+    /// The QEMU of the backend qemu
+    #[arg(long, value_name = "PATH", env = "TAPWRIGHT_QEMU")]
+    #[arg(default_value = "qemu-system-x86_64")]
+    pub(super) qemu: PathBuf,
+}
+
+/// What was opened.
+pub(super) struct Opened {
+    /// One for each backend.
+    pub(super) lanes: Vec<Lane>,
+    /// The profile of the QEMU among them.
+    pub(super) profile: Option<Profile>,
 }
 
 /// Opens the backends. The process is isolated first where one of them touches interfaces; a
@@ -23,11 +43,29 @@ pub(super) enum BackendName {
 ///
 /// # Errors
 /// When none of them can run anything here: what to do about each.
-pub(super) fn open(names: &[BackendName]) -> Result<Vec<Lane>, Stop> {
+pub(super) fn open(
+    names: &[BackendName],
+    qemu: &QemuArgs,
+    any_profile: bool,
+) -> Result<Opened, Stop> {
     let mut errors = Vec::new();
     let mut lanes = Vec::new();
+    let mut profile = None;
+    let mut isolated = Isolation::default();
     for name in names {
-        match backend(*name) {
+        let backend: Result<Arc<dyn Backend>, CliError> = match name {
+            BackendName::Sim => Ok(Arc::new(Sim)),
+            BackendName::Netns => isolated
+                .get()
+                .map(|isolated| Arc::new(Netns::new(isolated)) as _),
+            BackendName::Qemu => isolated.get().and_then(|isolated| {
+                let qemu =
+                    Qemu::new(isolated, qemu.qemu.clone(), any_profile).map_err(unavailable)?;
+                profile = Some(qemu.probed().profile.clone());
+                Ok(Arc::new(qemu) as _)
+            }),
+        };
+        match backend {
             Ok(backend) => match backend.probe() {
                 Ok(capabilities) => {
                     lanes.push(Lane {
@@ -47,7 +85,7 @@ pub(super) fn open(names: &[BackendName]) -> Result<Vec<Lane>, Stop> {
         }
     }
     if errors.is_empty() || (lanes.len() == names.len() && errors.len() < names.len()) {
-        return Ok(lanes);
+        return Ok(Opened { lanes, profile });
     }
     Err(Stop {
         exit: Exit::Unavailable,
@@ -55,11 +93,17 @@ pub(super) fn open(names: &[BackendName]) -> Result<Vec<Lane>, Stop> {
     })
 }
 
-fn backend(name: BackendName) -> Result<Arc<dyn Backend>, CliError> {
-    Ok(match name {
-        BackendName::Sim => Arc::new(Sim),
-        BackendName::Netns => Arc::new(Netns::new(sys::isolate()?)),
-    })
+/// The process is isolated once, and only when that is needed.
+#[derive(Default)]
+struct Isolation(Option<Isolated>);
+
+impl Isolation {
+    fn get(&mut self) -> Result<Isolated, CliError> {
+        Ok(match &self.0 {
+            Some(isolated) => isolated.clone(),
+            None => self.0.insert(sys::isolate()?).clone(),
+        })
+    }
 }
 
 fn unavailable(error: BackendError) -> CliError {

@@ -8,7 +8,7 @@ use std::{
 
 use super::{
     CliError, Stop, ci,
-    lanes::{self, BackendName},
+    lanes::{self, BackendName, Opened, QemuArgs},
     list,
     output::{self, Format},
     suite::SuiteArgs,
@@ -37,6 +37,8 @@ pub(super) struct RunArgs {
     #[arg(long, value_enum, value_name = "BACKENDS", value_delimiter = ',')]
     #[arg(conflicts_with = "backend")]
     agree: Vec<BackendName>,
+    #[command(flatten)]
+    qemu: QemuArgs,
     /// Run under this profile instead of the scenarios' own; snapshots of others are left aside
     #[arg(long, value_name = "NAME", value_parser = Profile::parse)]
     profile: Option<Profile>,
@@ -81,13 +83,23 @@ pub(super) fn run(args: &RunArgs) -> Result<Exit, Stop> {
         return list::list(&cases, args.format);
     }
     // No thread may run before: see `sys::isolate`.
-    let lanes = match lanes::open(if cases.is_empty() {
+    let names = if cases.is_empty() {
         &[]
     } else {
         args.backends()
-    }) {
+    };
+    // Where several backends are compared, all of them model the QEMU among them.
+    let any_profile = args.profile.is_some() || !args.agree.is_empty();
+    let Opened { lanes, profile } = match lanes::open(names, &args.qemu, any_profile) {
         Err(stop) if args.format == Format::Json => return diagnosed(&stop),
-        lanes => lanes?,
+        opened => opened?,
+    };
+    let cases = match profile {
+        Some(profile) if !args.agree.is_empty() => {
+            let profile = args.profile.as_ref().unwrap_or(&profile);
+            runner::select_for(&scenarios, &args.suite.selection(), profile)
+        }
+        _ => cases,
     };
     let interrupt = Interrupt::install().map_err(refused("catching signals"))?;
     let plan = Plan {

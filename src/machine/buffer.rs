@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{
     core::{ClientKey, Core, ObjectKey},
-    filter::{FilterClass, FilterState},
+    filter::{self, FilterClass, FilterState},
     netqueue::{Packet, QUEUE_LIMIT},
     property::Spec,
 };
@@ -25,6 +25,7 @@ pub(super) static CLASS: FilterClass = FilterClass {
     changed,
     deadline,
     due,
+    colo: filter::colo,
     unfinished,
     cleanup,
     refused: |_| {},

@@ -178,13 +178,13 @@ impl Core {
         let Some(chardev) = self.chardevs.get_mut(&key) else {
             return;
         };
+        let comes_in = state == ChardevState::Opened && !chardev.connected;
         match state {
             ChardevState::Opened if chardev.connected => chardev.waiting += 1,
             ChardevState::Opened => {
                 chardev.connected = true;
                 chardev.ended = false;
                 chardev.hung_up = false;
-                self.descriptor_opened(DescriptorZero::Chardev(key));
             }
             ChardevState::Closed => chardev.hung_up = chardev.connected,
             ChardevState::HalfClosed if chardev.is_stream() => chardev.ended = chardev.connected,
@@ -194,6 +194,12 @@ impl Core {
                 chardev.stalled = false;
                 chardev.buffered = 0;
             }
+        }
+        if chardev.hung_up || state == ChardevState::Resumed {
+            self.parts_writable(key);
+        }
+        if comes_in {
+            self.descriptor_opened(DescriptorZero::Chardev(key));
         }
     }
 
@@ -277,7 +283,9 @@ impl Core {
             }
             budget -= piece.len();
             match chardev.reader {
-                Some(reader) if !discard => discard = !self.filter_read(reader, piece, tag),
+                Some(reader) if !discard => {
+                    discard = !self.part_read(reader, key, piece, tag);
+                }
                 _ if tag.is_some() => {
                     self.drop_frame(self.chardev_place(key), tag, DropReason::Oversize);
                 }
@@ -311,7 +319,8 @@ impl Core {
             self.drop_frame(place.clone(), Some(tag), reason);
         }
         if let Some(reader) = reader {
-            self.filter_closed(reader);
+            self.part_closed(reader, key);
         }
+        self.parts_writable(key);
     }
 }

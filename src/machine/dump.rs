@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{
     core::{ChardevKey, Core, ObjectKey, generic},
-    filter::{FilterClass, FilterState},
+    filter::{self, FilterClass, FilterState},
     netqueue::Packet,
     property::Spec,
 };
@@ -24,6 +24,7 @@ pub(super) static CLASS: FilterClass = FilterClass {
     changed: |_, _| {},
     deadline: |_, _| None,
     due: |_, _| {},
+    colo: filter::colo,
     unfinished: |_, _| Vec::new(),
     cleanup,
     refused,

@@ -93,6 +93,8 @@ pub enum DropReason {
     CapturedWhileOff,
     /// A filter-buffer still held it when the run ended.
     Buffered,
+    /// It went into a machine that does not tell what becomes of it, and came out nowhere.
+    NotSeenAgain,
 }
 
 impl DropReason {
@@ -128,6 +130,7 @@ impl DropReason {
             Self::Truncated => "truncated",
             Self::CapturedWhileOff => "captured-while-off",
             Self::Buffered => "buffered",
+            Self::NotSeenAgain => "not-seen-again",
         }
     }
 }

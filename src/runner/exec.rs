@@ -291,8 +291,13 @@ impl<'a> Run<'a> {
             }
             let waited = self.world.wait(&until);
             self.collect();
-            if self.check(waited, span)?.is_none() {
-                break;
+            match self.check(waited, span)? {
+                None => break,
+                Some(Settled::Died(how)) => {
+                    self.fail(span, FailureKind::Died(how));
+                    return ControlFlow::Break(());
+                }
+                Some(_) => {}
             }
         }
         ControlFlow::Continue(())
@@ -382,6 +387,7 @@ impl<'a> Run<'a> {
             Settled::Idle => return ControlFlow::Continue(()),
             Settled::Storm(cycle) => FailureKind::Storm { cycle },
             Settled::Late => FailureKind::Late,
+            Settled::Died(how) => FailureKind::Died(how),
         };
         self.fail(span, kind);
         ControlFlow::Break(())

@@ -28,7 +28,7 @@ pub use error::{EXPLANATIONS, RunnerError};
 pub use event::{CaseResult, RunEvent, Runs, Status};
 pub use exec::{exec, exec_probes, share_world};
 pub use outcome::{Executed, Failure, FailureKind};
-pub use plan::{Facts, Plan, Planned, sections, select};
+pub use plan::{Facts, Plan, Planned, sections, select, select_for};
 pub use problem::Problem;
 pub use run::run;
 pub use select::{ParsePartitionError, ParseTagError, Partition, Pattern, Selection, TagRule};

@@ -76,6 +76,9 @@ pub enum FailureKind {
     /// The deadline passed, or the run was interrupted.
     #[error("the deadline passed")]
     Late,
+    /// The process that holds the objects died.
+    #[error("QEMU died: {0}")]
+    Died(String),
     /// Frames of which nothing is known.
     #[error("{count} frame(s) unexplained")]
     Unexplained {
@@ -94,7 +97,10 @@ impl FailureKind {
     /// Whether the run could not go on after it.
     #[must_use]
     pub const fn ends_the_run(&self) -> bool {
-        matches!(self, Self::Storm { .. } | Self::Late | Self::Backend(_))
+        matches!(
+            self,
+            Self::Storm { .. } | Self::Late | Self::Died(_) | Self::Backend(_)
+        )
     }
 }
 

@@ -2,6 +2,7 @@ use std::{num::NonZeroUsize, path::PathBuf, sync::Arc, time::Duration};
 
 use super::{Lane, Selection, share_world};
 use crate::{
+    backend::uses_af_packet,
     base::Profile,
     scenario::{Case, Scenario},
     snapshot::{self, Mode},
@@ -106,6 +107,49 @@ pub fn select(
     planned
 }
 
+/// The cases with which backends are compared with a QEMU: all run under its profile, and no
+/// snapshot is consulted. Where a scenario has cases of this profile the others are left out. A case
+/// that can't be asked of this QEMU, because it is about another version or about properties of the
+/// RFC, requires that of its backends, so that all of them skip it and say why.
+#[must_use]
+pub fn select_for(
+    scenarios: &[Scenario],
+    selection: &Selection,
+    profile: &Profile,
+) -> Vec<Planned> {
+    let own: Vec<Scenario> = scenarios
+        .iter()
+        .map(|scenario| {
+            let mut own = scenario.clone();
+            if own.cases.iter().any(|case| case.profile == *profile) {
+                own.cases.retain(|case| case.profile == *profile);
+            }
+            for case in &mut own.cases {
+                case.requires.extend(asks_for_more(case, profile));
+            }
+            own
+        })
+        .collect();
+    let mut planned = select(&own, selection, Some(profile));
+    for planned in &mut planned {
+        planned.consult = false;
+    }
+    planned
+}
+
+/// What a case needs of a QEMU and one of this profile has not.
+fn asks_for_more(case: &Case, profile: &Profile) -> Option<String> {
+    if case.profile == *profile {
+        return None;
+    }
+    let is_default = case.profile == Profile::default();
+    if !is_default || case.matrix.iter().any(|(name, _)| name == "profile") {
+        return Some(format!("profile {}", case.profile));
+    }
+    let needs_rfc = !profile.version().has_af_packet() && uses_af_packet(case);
+    needs_rfc.then(|| "in_netdev".to_owned())
+}
+
 /// Cases that run on one thread, in one world: places in the plan's list.
 pub(super) type Group = Vec<usize>;
 
@@ -164,6 +208,30 @@ mod tests {
         assert_eq!(
             groups(&cases),
             [vec![0, 2], vec![1], vec![3], vec![4], vec![5]]
+        );
+    }
+
+    #[test]
+    fn a_comparison_with_a_qemu_asks_it_what_it_can_be_asked() {
+        use QemuVersion::{Qemu72, Qemu102, Rfc};
+        let scenarios = [
+            scenario("a", false, &[Qemu72, Qemu102, Rfc]),
+            scenario("b", false, &[Rfc]),
+            scenario("c", false, &[Qemu102]),
+        ];
+        let qemu = Profile::new(Qemu72);
+        let cases = select_for(&scenarios, &Selection::default(), &qemu);
+        let told: Vec<_> = cases
+            .iter()
+            .map(|planned| {
+                assert!(!planned.consult && planned.case.profile == qemu);
+                let requires: Vec<_> = planned.case.requires.iter().collect();
+                format!("{} {requires:?}", planned.case.id)
+            })
+            .collect();
+        assert_eq!(
+            told,
+            ["a@n=0 []", "b@n=0 []", "c@n=0 [\"profile qemu-10.2\"]"]
         );
     }
 

@@ -46,7 +46,8 @@ impl Isolated {
     }
 
     /// A file name in [`Isolated::directory`] that nothing else has.
-    pub(super) fn unique(&self, name: &str) -> String {
+    #[must_use]
+    pub fn unique(&self, name: &str) -> String {
         format!(
             "{}-{name}",
             self.inner.names.fetch_add(1, Ordering::Relaxed)

@@ -1,10 +1,11 @@
-//! The only unsafe code: TAPs, packet sockets, namespaces, signals. Descriptors own themselves and
+//! The only unsafe code: TAPs, packet sockets, namespaces, signals, children. Descriptors own themselves and
 //! close on drop.
 //!
 //! Everything that touches an interface asks for an [`Isolated`], which only [`isolate`] makes: so
 //! no code of this crate can reach an interface of the host.
 #![allow(unsafe_code)]
 
+mod child;
 mod closing;
 mod error;
 mod interface;
@@ -13,9 +14,11 @@ mod isolation;
 mod namespace;
 mod option;
 mod packet;
+mod queue;
 mod sysctl;
 mod tun;
 
+pub use child::spawn_bound;
 pub use error::FrameError;
 pub use interface::{InterfaceIndex, InterfaceName, InterfaceNameError};
 pub use interrupt::Interrupt;
@@ -24,5 +27,6 @@ pub use namespace::{Namespace, NamespaceError, enter_fresh};
 pub use packet::{
     PacketOptions, PacketSocket, PacketStatistics, PacketType, Received, Status, VlanTag,
 };
+pub use queue::{unread_by_peer, unread_here};
 pub use sysctl::{SysctlError, allow_ipv6};
 pub use tun::{Tap, TapError, TapHeader};

@@ -97,7 +97,7 @@ impl PortEnd {
 
 /// A frame as the bytes of a chardev. Its virtio-net header stands in front of it and is counted in
 /// the length, with either framing (QEMU 10.2.2, `net/filter-mirror.c`, `filter_send`).
-pub(super) fn encode(frame: &Frame, framing: Framing, vnet_hdr_len: usize) -> Bytes {
+pub(crate) fn encode(frame: &Frame, framing: Framing, vnet_hdr_len: usize) -> Bytes {
     let vnet_len = match framing {
         Framing::Raw | Framing::Pcap => return frame.data.clone(),
         Framing::Plain => None,
@@ -115,7 +115,7 @@ pub(super) fn encode(frame: &Frame, framing: Framing, vnet_hdr_len: usize) -> By
 }
 
 /// The pieces in which a far end writes: all at once, or at most `chunk` bytes at a time.
-pub(super) fn chunks(bytes: &Bytes, chunk: Option<usize>) -> impl Iterator<Item = Bytes> {
+pub(crate) fn chunks(bytes: &Bytes, chunk: Option<usize>) -> impl Iterator<Item = Bytes> {
     let size = chunk.unwrap_or(bytes.len()).max(1);
     let bytes = bytes.clone();
     (0..bytes.len())

@@ -6,7 +6,7 @@ use crate::base::{NetdevId, Origin, PortId, Tag};
 
 /// Where a carrier can bring a frame.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Destination {
+pub(crate) enum Destination {
     Guest(NetdevId),
     Host(PortId),
     Socket(NetdevId),
@@ -18,7 +18,7 @@ pub(super) enum Destination {
 /// each destination the first arrival of these bytes is the first that was sent, and so on. A frame
 /// that nobody sent was made by the host's stack.
 #[derive(Debug, Default)]
-pub(super) struct Flights {
+pub(crate) struct Flights {
     sent: HashMap<Bytes, Flight>,
     host_frames: u32,
 }
@@ -31,14 +31,14 @@ struct Flight {
 
 impl Flights {
     /// A frame was given to the carrier.
-    pub(super) fn depart(&mut self, data: &Bytes, tag: Option<Tag>) {
+    pub(crate) fn depart(&mut self, data: &Bytes, tag: Option<Tag>) {
         if let Some(tag) = tag {
             self.sent.entry(data.clone()).or_default().tags.push(tag);
         }
     }
 
     /// The carrier refused the frame that was given last.
-    pub(super) fn refuse(&mut self, data: &Bytes, tag: Option<Tag>) {
+    pub(crate) fn refuse(&mut self, data: &Bytes, tag: Option<Tag>) {
         if tag.is_some()
             && let Some(flight) = self.sent.get_mut(data)
         {
@@ -47,7 +47,7 @@ impl Flights {
     }
 
     /// The number of a frame that arrived.
-    pub(super) fn arrive(&mut self, data: &Bytes, at: Destination) -> Tag {
+    pub(crate) fn arrive(&mut self, data: &Bytes, at: Destination) -> Tag {
         let flight = self.sent.entry(data.clone()).or_default();
         let next = flight.arrived.entry(at).or_default();
         let tag = flight.tags.get(*next).copied().unwrap_or_else(|| {
@@ -61,7 +61,7 @@ impl Flights {
     }
 
     /// Nothing is on its way any more.
-    pub(super) fn land(&mut self) {
+    pub(crate) fn land(&mut self) {
         self.sent.clear();
     }
 }

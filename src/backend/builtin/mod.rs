@@ -10,6 +10,8 @@ mod world;
 
 pub use carrier::{Carried, Carrier};
 pub(crate) use ethernet::{ETH_HLEN, VLAN_HLEN, is_tagged, vanishes};
+pub(crate) use far_end::{chunks, encode};
+pub(crate) use flight::{Destination, Flights};
 pub(crate) use world::BuiltinWorld;
 #[cfg(test)]
 pub(crate) use world::case;

@@ -37,7 +37,7 @@ pub(crate) struct BuiltinWorld<C> {
     machine: Machine,
     dead: bool,
     clock: VirtualTime,
-    /// Where the scenario moves the clock to.
+    /// Where an `advance` that is under way takes the clock.
     until: Option<VirtualTime>,
     taps: BTreeMap<NetdevId, TapWiring>,
     /// The machine's client that stands for a guest, and the TAP it is the guest of.
@@ -186,18 +186,20 @@ impl<C: Carrier> BuiltinWorld<C> {
         Ok(moved)
     }
 
-    /// Moves the clock to the next timer on the way to where the scenario wants it, or there.
-    /// Whether a timer is due now.
-    fn step_clock(&mut self) -> bool {
+    /// The clock moves on to the next timer, or to the end of an `advance` that is under way;
+    /// whether it moved. Each moment has a storm limit of its own.
+    fn tick(&mut self) -> bool {
         let Some(end) = self.until else {
             return false;
         };
-        let due = self.machine.deadline().filter(|due| *due <= end);
-        self.clock = self.clock.max(due.unwrap_or(end));
-        if due.is_none() {
+        self.storm.calm();
+        if let Some(due) = self.machine.deadline().filter(|due| *due <= end) {
+            self.clock = self.clock.max(due);
+        } else {
+            self.clock = end;
             self.until = None;
         }
-        due.is_some()
+        true
     }
 
     fn link_set(&mut self, change: &LinkSet) -> Result<(), BackendError> {
@@ -270,7 +272,9 @@ impl<C: Carrier> World for BuiltinWorld<C> {
                         source,
                     })?;
             }
-            Action::Advance(span) => self.until = Some(self.clock + span),
+            Action::Advance(span) => {
+                self.until = Some(self.until.unwrap_or(self.clock) + span);
+            }
         }
         Ok(None)
     }
@@ -283,9 +287,11 @@ impl<C: Carrier> World for BuiltinWorld<C> {
                 self.until = None;
                 return Ok(Settled::Storm(cycle));
             }
-            if !moved && !self.step_clock() {
+            if !moved {
                 self.flights.land();
-                return Ok(Settled::Idle);
+                if !self.tick() {
+                    return Ok(Settled::Idle);
+                }
             }
             if deadline.passed() {
                 return Ok(Settled::Late);

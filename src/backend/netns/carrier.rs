@@ -1,6 +1,6 @@
 use std::{
     io,
-    os::fd::{AsFd, BorrowedFd},
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
     time::Instant,
 };
 
@@ -215,7 +215,36 @@ impl NetnsCarrier {
         Ok(())
     }
 
-    fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+    /// Gives a descriptor of a TAP to another process, which reads what is for the guest and writes
+    /// what comes from it; this carrier no longer reads it.
+    ///
+    /// # Errors
+    /// When there is no such TAP, or no descriptor left.
+    pub fn hand_over(&mut self, netdev: &NetdevId) -> io::Result<OwnedFd> {
+        match self.tap(netdev) {
+            Some(at) => self.taps[at].hand_over(),
+            None => Err(io::ErrorKind::NotFound.into()),
+        }
+    }
+
+    /// The other process has let go of the TAP: what is for the guest is read here again.
+    pub fn take_back(&mut self, netdev: &NetdevId) {
+        if let Some(at) = self.tap(netdev) {
+            self.taps[at].take_back();
+        }
+    }
+
+    /// Whether a TAP that was handed over holds frames that its reader has not taken.
+    ///
+    /// # Errors
+    /// When it can't be polled.
+    pub fn is_unread(&self, netdev: &NetdevId) -> io::Result<bool> {
+        self.tap(netdev)
+            .map_or(Ok(false), |at| self.taps[at].is_unread())
+    }
+
+    /// What can be polled for frames that arrive.
+    pub fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
         let taps = self.taps.iter().flat_map(TapPort::descriptors);
         taps.chain(self.links.iter().map(AsFd::as_fd))
     }

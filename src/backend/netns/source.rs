@@ -1,10 +1,13 @@
 use std::{
     io,
-    os::fd::{AsFd, BorrowedFd},
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
 };
 
 use bytes::Bytes;
-use nix::errno::Errno;
+use nix::{
+    errno::Errno,
+    poll::{PollFd, PollFlags, PollTimeout, poll},
+};
 
 use super::topology::{BuiltTap, InterfaceId, Topology};
 use crate::{
@@ -36,6 +39,8 @@ pub(super) struct TapPort {
     /// Drops of the queue that have been told.
     drops: u64,
     deleted: bool,
+    /// Another process reads the descriptor.
+    handed_over: bool,
     scratch: Vec<u8>,
 }
 
@@ -59,6 +64,7 @@ impl TapPort {
             machine: None,
             drops: 0,
             deleted: false,
+            handed_over: false,
             scratch: vec![0; LARGEST],
         })
     }
@@ -80,11 +86,34 @@ impl TapPort {
     }
 
     pub(super) fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        let tap = (!self.deleted).then(|| self.tap.as_fd());
+        let tap = (!self.deleted && !self.handed_over).then(|| self.tap.as_fd());
         let machine = self.machine.as_ref().map(AsFd::as_fd);
         [tap, machine, Some(self.recorder.as_fd())]
             .into_iter()
             .flatten()
+    }
+
+    /// A second descriptor of the TAP, for a reader that is not this one.
+    pub(super) fn hand_over(&mut self) -> io::Result<OwnedFd> {
+        let fd = self.tap.as_fd().try_clone_to_owned()?;
+        self.handed_over = true;
+        Ok(fd)
+    }
+
+    pub(super) fn take_back(&mut self) {
+        self.handed_over = false;
+    }
+
+    /// Whether frames wait that the other reader has not taken.
+    pub(super) fn is_unread(&self) -> io::Result<bool> {
+        if !self.handed_over {
+            return Ok(false);
+        }
+        let mut polled = [PollFd::new(self.tap.as_fd(), PollFlags::POLLIN)];
+        poll(&mut polled, PollTimeout::ZERO)?;
+        Ok(polled[0]
+            .revents()
+            .is_some_and(|events| events.contains(PollFlags::POLLIN)))
     }
 
     pub(super) fn write(&self, frame: &Frame) -> Result<(), FrameError> {
@@ -161,7 +190,7 @@ impl TapPort {
         let mut header = [0; VnetHdr::LONG];
         let header = &mut header[..self.tap.header().len()];
         let mut read = 0;
-        while !self.deleted {
+        while !self.deleted && !self.handed_over {
             match self.tap.read(header, &mut self.scratch) {
                 Ok(Some(length)) => {
                     let data = Bytes::copy_from_slice(&self.scratch[..length]);

@@ -80,7 +80,7 @@ fn create_child(core: &mut Core, spec: &Spec) -> Result<Value, CreateError> {
         kind: spec.kind,
         values: spec.values.clone(),
         by_option: spec.by_option,
-        filter: None,
+        part: None,
     };
     core.objects.insert(key, object);
     if spec.kind.is_filter()

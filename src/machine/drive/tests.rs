@@ -232,6 +232,7 @@ fn set(property: &str, value: impl Into<Value>) -> Value {
 mod any;
 mod buffer;
 mod chain;
+mod colo;
 mod dump;
 mod frozen;
 mod quirk;

@@ -46,6 +46,24 @@ impl ObjectOption {
         }
     }
 
+    /// What QMP's `object-add` would take for the same object: the text's members with the types of
+    /// the schema.
+    ///
+    /// # Errors
+    /// QEMU's refusal, without the option's text in front.
+    pub fn members(text: &str, version: QemuVersion) -> Result<Map<String, Value>, OptionError> {
+        let (spec, _) = Self::read(text, version)?;
+        let mut members = Map::new();
+        members.insert("qom-type".to_owned(), spec.kind.name.into());
+        members.insert("id".to_owned(), spec.id.into());
+        members.extend(
+            spec.values
+                .into_iter()
+                .map(|(name, value)| (name.to_owned(), value)),
+        );
+        Ok(members)
+    }
+
     fn parse(text: &str) -> Result<Self, OptionError> {
         let refuse = |desc: &str| OptionError {
             error: generic(desc),

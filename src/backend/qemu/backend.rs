@@ -1,0 +1,116 @@
+use std::path::PathBuf;
+
+use serde_json::{Map, Value};
+
+use super::{
+    NAME, fit,
+    process::{Arguments, Process},
+    version::Version,
+    world::QemuWorld,
+};
+use crate::{
+    backend::{Backend, BackendError, Capabilities, World, netns},
+    base::Profile,
+    record::Outcome,
+    scenario::Case,
+    sys::Isolated,
+};
+
+/// What a QEMU is.
+#[derive(Clone, Debug)]
+pub struct Probed {
+    /// Its version.
+    pub version: Version,
+    /// The profile that models it.
+    pub profile: Profile,
+    /// Whether filter-redirector has `in_netdev` and `out_netdev`.
+    pub has_in_netdev: bool,
+}
+
+/// The backend `qemu`.
+#[derive(Clone, Debug)]
+pub struct Qemu {
+    isolated: Isolated,
+    program: PathBuf,
+    probed: Probed,
+    any_profile: bool,
+}
+
+impl Qemu {
+    /// Asks a QEMU what it is, in a process that is isolated. With `any_profile` it runs cases of
+    /// every profile, else those of its own only.
+    ///
+    /// # Errors
+    /// [`BackendError::Unavailable`] when there is no QEMU or it does not speak QMP.
+    pub fn new(
+        isolated: Isolated,
+        program: PathBuf,
+        any_profile: bool,
+    ) -> Result<Self, BackendError> {
+        let unavailable = |reason: String| BackendError::Unavailable {
+            backend: NAME,
+            reason: format!("{}: {reason}", program.display()),
+            remedy: "install QEMU (Debian: qemu-system-x86), or name another with --qemu or \
+                     TAPWRIGHT_QEMU"
+                .to_owned(),
+        };
+        let probed = probe(&program).map_err(unavailable)?;
+        Ok(Self {
+            isolated,
+            program,
+            probed,
+            any_profile,
+        })
+    }
+
+    /// What it is.
+    #[must_use]
+    pub const fn probed(&self) -> &Probed {
+        &self.probed
+    }
+}
+
+impl Backend for Qemu {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn probe(&self) -> Result<Capabilities, BackendError> {
+        netns::probe(&self.isolated)
+    }
+
+    fn open(&self, case: &Case) -> Result<Box<dyn World>, BackendError> {
+        fit::check(case, &self.probed, self.any_profile)?;
+        let world = QemuWorld::open(&self.isolated, &self.program, self.probed.version, case)?;
+        Ok(Box::new(world))
+    }
+}
+
+fn probe(program: &std::path::Path) -> Result<Probed, String> {
+    let (mut process, mut qmp) =
+        Process::start(program, Arguments::default()).map_err(|error| error.to_string())?;
+    let mut ask = |command: &str, args: Option<&Map<String, Value>>| {
+        let number = qmp.send(command, args);
+        super::world::answer_of(&mut process, &mut qmp, number)
+    };
+    ask("qmp_capabilities", None)?;
+    let version = match ask("query-version", None)? {
+        Outcome::Done(value) => Version::read(&value).ok_or_else(|| format!("no version: {value}")),
+        other => Err(format!("query-version: {other:?}")),
+    }?;
+    let mut of = Map::new();
+    of.insert("typename".to_owned(), "filter-redirector".into());
+    let listed = ask("qom-list-properties", Some(&of))?;
+    let has_in_netdev = match listed {
+        Outcome::Done(Value::Array(properties)) => properties.iter().any(|property| {
+            let name = property.get("name").and_then(Value::as_str);
+            name == Some(fit::PROPERTIES[0])
+        }),
+        other => return Err(format!("filter-redirector: {other:?}")),
+    };
+    Ok(Probed {
+        version,
+        profile: version.profile(has_in_netdev),
+        has_in_netdev,
+    })
+}

@@ -1,0 +1,227 @@
+use std::{
+    collections::VecDeque,
+    io,
+    os::{
+        fd::AsFd,
+        unix::net::{UnixListener, UnixStream},
+    },
+    path::PathBuf,
+    time::Duration,
+};
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+use super::stream::Stream;
+use crate::{base::PortId, record::Framing};
+
+/// How long a client chardev may take to come back. QEMU's `reconnect` counts in seconds.
+const RECONNECT: Duration = Duration::from_secs(10);
+
+/// Who listens.
+#[derive(Debug)]
+pub(super) enum Side {
+    /// QEMU does, and we are its clients.
+    Server,
+    /// We do, only while a connection is awaited.
+    Client,
+}
+
+/// The far end of a chardev that is a port.
+#[derive(Debug)]
+pub(super) struct FarEnd {
+    pub(super) port: PortId,
+    pub(super) framing: Framing,
+    /// Bytes of the virtio-net header in front of each frame.
+    pub(super) vnet_hdr_len: usize,
+    side: Side,
+    path: PathBuf,
+    /// The first is served; the others wait for their turn in QEMU's backlog.
+    streams: VecDeque<Stream>,
+    pub(super) stalled: bool,
+    cutter: Cutter,
+}
+
+impl FarEnd {
+    pub(super) fn new(
+        port: PortId,
+        framing: Framing,
+        vnet_hdr_len: usize,
+        side: Side,
+        path: PathBuf,
+    ) -> Self {
+        Self {
+            port,
+            framing,
+            vnet_hdr_len,
+            side,
+            path,
+            streams: VecDeque::new(),
+            stalled: false,
+            cutter: Cutter::new(framing),
+        }
+    }
+
+    /// The listener that a client chardev finds.
+    pub(super) fn listen(&self) -> io::Result<Option<UnixListener>> {
+        match self.side {
+            Side::Server => Ok(None),
+            Side::Client => UnixListener::bind(&self.path).map(Some),
+        }
+    }
+
+    /// Takes the connection of a client chardev. Nobody listens afterwards: QEMU comes again only
+    /// when the scenario says so.
+    pub(super) fn accept(&mut self, listener: &UnixListener) -> io::Result<()> {
+        let mut polled = [PollFd::new(listener.as_fd(), PollFlags::POLLIN)];
+        let within = PollTimeout::try_from(RECONNECT).unwrap_or(PollTimeout::MAX);
+        let ready = poll(&mut polled, within)?;
+        std::fs::remove_file(&self.path)?;
+        if ready == 0 {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        self.streams.push_back(Stream::new(listener.accept()?.0)?);
+        Ok(())
+    }
+
+    pub(super) fn open(&mut self) -> io::Result<()> {
+        match self.listen()? {
+            Some(listener) => self.accept(&listener),
+            None => {
+                let socket = UnixStream::connect(&self.path)?;
+                self.streams.push_back(Stream::new(socket)?);
+                Ok(())
+            }
+        }
+    }
+
+    /// We close; what was not read is lost with the connection.
+    pub(super) fn close(&mut self) {
+        self.streams.pop_front();
+        self.stalled = false;
+        self.cutter = Cutter::new(self.framing);
+    }
+
+    /// The connection that is served.
+    pub(super) fn stream(&mut self) -> Option<&mut Stream> {
+        self.streams.front_mut()
+    }
+
+    pub(super) fn served(&self) -> Option<&Stream> {
+        self.streams.front()
+    }
+
+    /// Takes what has come, cut into frames where it can be; whether QEMU closed.
+    pub(super) fn read(&mut self, whole: &mut Vec<Vec<u8>>) -> bool {
+        if self.stalled {
+            return false;
+        }
+        let Some(stream) = self.streams.front_mut() else {
+            return false;
+        };
+        stream.flush();
+        let closed = stream.read(&mut self.cutter.bytes);
+        self.cutter.cut(whole);
+        if closed {
+            whole.extend(self.rest());
+            self.close();
+        }
+        closed
+    }
+
+    /// The beginning of a frame of which no more comes for now.
+    pub(super) fn rest(&mut self) -> Option<Vec<u8>> {
+        self.cutter.rest()
+    }
+}
+
+/// Cuts a byte stream into frames, so that each can be told apart; the bytes are not changed.
+#[derive(Debug)]
+pub(super) struct Cutter {
+    pub(super) bytes: Vec<u8>,
+    header: usize,
+    /// Bytes of the current frame that are still to come and are passed on as they come.
+    owed: usize,
+}
+
+impl Cutter {
+    pub(super) fn new(framing: Framing) -> Self {
+        Self {
+            bytes: Vec::new(),
+            header: match framing {
+                Framing::Plain => 4,
+                Framing::Vnet => 8,
+                Framing::Raw | Framing::Pcap => 0,
+            },
+            owed: 0,
+        }
+    }
+
+    pub(super) fn cut(&mut self, whole: &mut Vec<Vec<u8>>) {
+        if self.header == 0 {
+            if !self.bytes.is_empty() {
+                whole.push(std::mem::take(&mut self.bytes));
+            }
+            return;
+        }
+        if self.owed > 0 {
+            let length = self.owed.min(self.bytes.len());
+            self.owed -= length;
+            if length > 0 {
+                whole.push(self.bytes.drain(..length).collect());
+            }
+        }
+        while let Some(word) = self.bytes.first_chunk::<4>() {
+            let length = self.header + u32::from_be_bytes(*word) as usize;
+            if self.bytes.len() < length {
+                return;
+            }
+            whole.push(self.bytes.drain(..length).collect());
+        }
+    }
+
+    fn rest(&mut self) -> Option<Vec<u8>> {
+        if self.bytes.is_empty() {
+            return None;
+        }
+        // Where the length itself is cut through, what follows is not told apart any more.
+        match self.bytes.first_chunk::<4>() {
+            Some(word) => {
+                let length = self.header + u32::from_be_bytes(*word) as usize;
+                self.owed = length.saturating_sub(self.bytes.len());
+            }
+            None => self.header = 0,
+        }
+        Some(std::mem::take(&mut self.bytes))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stream_is_cut_into_frames_wherever_it_was_torn() {
+        let stream = b"\0\0\0\x02ab\0\0\0\0\0\0\0\x03abc";
+        for at in 0..stream.len() {
+            let mut cutter = Cutter::new(Framing::Plain);
+            let mut whole = Vec::new();
+            cutter.bytes.extend_from_slice(&stream[..at]);
+            cutter.cut(&mut whole);
+            cutter.bytes.extend_from_slice(&stream[at..]);
+            cutter.cut(&mut whole);
+            assert_eq!(whole, [&stream[..6], &stream[6..10], &stream[10..]]);
+        }
+    }
+
+    #[test]
+    fn what_is_left_over_is_not_counted_twice() {
+        let mut cutter = Cutter::new(Framing::Plain);
+        let mut whole = Vec::new();
+        cutter.bytes.extend_from_slice(b"\0\0\0\x04ab");
+        cutter.cut(&mut whole);
+        assert_eq!(cutter.rest().unwrap(), b"\0\0\0\x04ab");
+        cutter.bytes.extend_from_slice(b"cd\0\0\0\x01x");
+        cutter.cut(&mut whole);
+        assert_eq!(whole, [&b"cd"[..], b"\0\0\0\x01x"]);
+    }
+}

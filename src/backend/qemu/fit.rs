@@ -1,0 +1,127 @@
+use std::{path::Path, time::Duration};
+
+use serde_json::{Map, Value};
+
+use super::backend::Probed;
+use crate::{
+    backend::Missing,
+    scenario::{Case, Chardev, NetdevType, Nic, Object, ObjectForm, Verb},
+};
+
+/// The longest that a case may let the machine's clock run: here it is the wall clock.
+const LONGEST_ADVANCE: Duration = Duration::from_secs(2);
+
+/// Chardevs that can be made without a network or a terminal.
+const CHARDEVS: [&str; 5] = ["socket", "null", "file", "ringbuf", "mux"];
+
+/// Whether a case can be carried out by this QEMU without a guest.
+pub(super) fn check(case: &Case, probed: &Probed, any_profile: bool) -> Result<(), Missing> {
+    let missing = |reason: String| Err(Missing(reason));
+    if !any_profile && case.profile != probed.profile {
+        return missing(format!(
+            "models {}, this is {}",
+            case.profile, probed.version
+        ));
+    }
+    let carries = !case.steps.is_empty();
+    for netdev in &case.netdevs {
+        if let NetdevType::Tap {
+            vhost, nic, queues, ..
+        } = &netdev.kind
+        {
+            let id = &netdev.id;
+            if *vhost && !Path::new("/dev/vhost-net").exists() {
+                return missing(format!("netdev {id}: there is no /dev/vhost-net"));
+            }
+            if *vhost && carries {
+                return missing(format!(
+                    "netdev {id}: vhost runs only with a guest's driver"
+                ));
+            }
+            if matches!(nic, Nic::Virtio { .. }) && carries {
+                return missing(format!("netdev {id}: a virtio NIC needs a guest's driver"));
+            }
+            if *queues > 1 && carries {
+                return missing(format!("netdev {id}: only one queue has a guest here"));
+            }
+        }
+    }
+    for chardev in &case.chardevs {
+        if let Some(reason) = unfit(chardev) {
+            return missing(format!("chardev {}: {reason}", chardev.id));
+        }
+    }
+    let advance: Duration = case
+        .steps
+        .iter()
+        .filter_map(|step| match step.verb {
+            Verb::Advance(span) => Some(span),
+            _ => None,
+        })
+        .sum();
+    if advance > LONGEST_ADVANCE {
+        return missing(format!(
+            "advances {advance:?}, and QEMU's clock is the wall's: at most {LONGEST_ADVANCE:?}"
+        ));
+    }
+    if carries && !probed.has_in_netdev && needs_af_packet(case) {
+        return missing(format!(
+            "the filter-redirector of QEMU {} has no in_netdev and no out_netdev",
+            probed.version
+        ));
+    }
+    Ok(())
+}
+
+fn unfit(chardev: &Chardev) -> Option<String> {
+    let backend = chardev.backend.as_str();
+    (!CHARDEVS.contains(&backend)).then(|| format!("the backend {backend} can't be carried"))
+}
+
+/// Whether the case speaks of properties that only the RFC has.
+#[must_use]
+pub fn uses_af_packet(case: &Case) -> bool {
+    case.objects.iter().any(|object| form_uses(&object.form))
+        || case.steps.iter().any(|step| verb_uses(&step.verb))
+}
+
+/// Whether it does, and not to see that refused.
+fn needs_af_packet(case: &Case) -> bool {
+    let refused = |object: &Object| {
+        let errors = &case.expect.errors;
+        errors.iter().any(|(id, _)| Some(id) == object.id.as_ref())
+    };
+    let objects = &case.objects;
+    objects
+        .iter()
+        .any(|object| form_uses(&object.form) && !refused(object))
+        || case
+            .steps
+            .iter()
+            .any(|step| step.error.is_none() && verb_uses(&step.verb))
+}
+
+fn verb_uses(verb: &Verb) -> bool {
+    match verb {
+        Verb::Qmp { args, .. } => map_uses(args),
+        Verb::ObjectOption(object) => form_uses(&object.form),
+        _ => false,
+    }
+}
+
+fn form_uses(form: &ObjectForm) -> bool {
+    match form {
+        ObjectForm::Option(text) => PROPERTIES.iter().any(|name| text.contains(name)),
+        ObjectForm::Qmp(args) => map_uses(args),
+    }
+}
+
+/// The properties of the RFC.
+pub(super) const PROPERTIES: [&str; 2] = ["in_netdev", "out_netdev"];
+
+fn map_uses(args: &Map<String, Value>) -> bool {
+    let property = args.get("property").and_then(Value::as_str);
+    PROPERTIES
+        .iter()
+        .any(|name| args.contains_key(*name) || property == Some(name))
+}

@@ -1,0 +1,219 @@
+use std::{
+    ffi::OsString,
+    fs::File,
+    io::{self, Read},
+    os::{
+        fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
+        unix::{net::UnixStream, process::ExitStatusExt},
+    },
+    path::Path,
+    process::{Child, Command, ExitStatus, Stdio},
+};
+
+use nix::{
+    fcntl::{FcntlArg, OFlag, fcntl},
+    sys::signal::Signal,
+};
+
+use super::qmp::Qmp;
+use crate::sys;
+
+/// What every QEMU here has: no machine, nothing of the user's.
+const BARE: [&str; 6] = [
+    "-nodefaults",
+    "-no-user-config",
+    "-display",
+    "none",
+    "-machine",
+    "none",
+];
+
+/// Lines of standard error that the text of a death holds.
+const LAST_WORDS: usize = 4;
+
+/// Command line arguments, and the descriptors that they speak of by number.
+#[derive(Debug, Default)]
+pub(super) struct Arguments {
+    words: Vec<OsString>,
+    inherited: Vec<OwnedFd>,
+}
+
+impl Arguments {
+    pub(super) fn push(&mut self, option: &str, value: &str) {
+        self.words.push(option.into());
+        self.words.push(value.into());
+    }
+
+    /// Hands a descriptor over; gives the number it has in QEMU.
+    pub(super) fn inherit(&mut self, fd: OwnedFd) -> i32 {
+        let number = fd.as_raw_fd();
+        self.inherited.push(fd);
+        number
+    }
+}
+
+/// A QEMU process. It dies with this value, and with the thread that started it.
+#[derive(Debug)]
+pub(super) struct Process {
+    child: Child,
+    stderr: Option<File>,
+    partial: Vec<u8>,
+    last_words: Vec<String>,
+}
+
+impl Process {
+    /// Starts QEMU with a QMP monitor.
+    pub(super) fn start(program: &Path, mut arguments: Arguments) -> io::Result<(Self, Qmp)> {
+        let (ours, theirs) = UnixStream::pair()?;
+        let fd = arguments.inherit(theirs.into());
+        let monitor = format!("{}-qmp", super::OWN);
+        arguments.push("-chardev", &format!("socket,id={monitor},fd={fd}"));
+        arguments.push("-mon", &format!("chardev={monitor},mode=control"));
+        let mut command = Command::new(program);
+        command
+            .args(BARE)
+            .args(&arguments.words)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped());
+        let inherited: Vec<BorrowedFd<'_>> = arguments.inherited.iter().map(AsFd::as_fd).collect();
+        let mut child = sys::spawn_bound(&mut command, &inherited)?;
+        let stderr = child.stderr.take().map(OwnedFd::from);
+        let process = Self {
+            child,
+            stderr: stderr.map(File::from),
+            partial: Vec::new(),
+            last_words: Vec::new(),
+        };
+        if let Some(stderr) = &process.stderr {
+            fcntl(stderr, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+        }
+        Ok((process, Qmp::new(ours)?))
+    }
+
+    /// The refusal of an `-object` text while options are read, before anything else exists. The
+    /// text is given as often as it was there before, and once more. None when it got past that.
+    pub(super) fn option_refusal(
+        program: &Path,
+        earlier: &[&str],
+        text: &str,
+    ) -> io::Result<Option<String>> {
+        let mut command = Command::new(program);
+        command.args(BARE);
+        for text in earlier.iter().chain([&text]) {
+            command.args(["-object", text]);
+        }
+        // Never accepted, so that this QEMU ends in any case.
+        command.args(["-object", super::OWN]);
+        command.stdin(Stdio::null()).stdout(Stdio::null());
+        let child = sys::spawn_bound(command.stderr(Stdio::piped()), &[])?;
+        let said = child.wait_with_output()?.stderr;
+        let said = String::from_utf8_lossy(&said);
+        let prefix = format!(": -object {text}: ");
+        let line = said
+            .lines()
+            .filter_map(|line| line.split_once(prefix.as_str()))
+            .map(|(_, refusal)| refusal)
+            .find(|refusal| !refusal.starts_with("warning: "));
+        Ok(line.map(str::to_owned))
+    }
+
+    /// The whole lines that QEMU wrote on standard error.
+    pub(super) fn read_lines(&mut self) -> Vec<String> {
+        let Some(stderr) = &mut self.stderr else {
+            return Vec::new();
+        };
+        let mut buffer = [0; 4096];
+        let over = loop {
+            match stderr.read(&mut buffer) {
+                Ok(0) => break true,
+                Ok(length) => self.partial.extend_from_slice(&buffer[..length]),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => break error.kind() != io::ErrorKind::WouldBlock,
+            }
+        };
+        let mut lines = Vec::new();
+        let end = if over {
+            self.stderr = None;
+            self.partial.len()
+        } else {
+            let end = self.partial.iter().rposition(|byte| *byte == b'\n');
+            end.map_or(0, |at| at + 1)
+        };
+        let whole: Vec<u8> = self.partial.drain(..end).collect();
+        for line in String::from_utf8_lossy(&whole).lines() {
+            lines.push(line.to_owned());
+            // QEMU does not die of what it warns of, such as a hub without a NIC.
+            if !line.contains("warning: ") {
+                self.last_words.push(line.to_owned());
+            }
+        }
+        let surplus = self.last_words.len().saturating_sub(LAST_WORDS);
+        self.last_words.drain(..surplus);
+        lines
+    }
+
+    /// How QEMU ended, with its last words. To be called once it has closed QMP; a QEMU that lives
+    /// on without it is ended.
+    pub(super) fn end(&mut self) -> io::Result<String> {
+        let status = match self.child.try_wait()? {
+            Some(status) => status,
+            None => self.child.wait()?,
+        };
+        self.read_lines();
+        let words = self.last_words.join("; ");
+        let how = status_text(status);
+        Ok(if words.is_empty() {
+            how
+        } else {
+            format!("{words} ({how})")
+        })
+    }
+
+    /// The last line on standard error that names a failed assertion.
+    pub(super) fn assertion(&self) -> Option<&str> {
+        self.last_words
+            .iter()
+            .rev()
+            .map(String::as_str)
+            .find(|line| line.contains("ssert"))
+    }
+
+    /// Ends QEMU; what failed is said.
+    pub(super) fn kill(&mut self) -> Option<String> {
+        let killed = self.child.kill().and_then(|()| self.child.wait());
+        killed.err().map(|error| format!("QEMU: {error}"))
+    }
+
+    pub(super) fn stderr(&self) -> Option<BorrowedFd<'_>> {
+        self.stderr.as_ref().map(AsFd::as_fd)
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // Whoever wants to know how it went has called `kill`.
+        let _ = self.kill();
+    }
+}
+
+fn status_text(status: ExitStatus) -> String {
+    match status.signal() {
+        Some(number) => match Signal::try_from(number) {
+            Ok(signal) => format!("signal {number}, {signal}"),
+            Err(_) => format!("signal {number}"),
+        },
+        None => format!("exit status {}", status.code().unwrap_or_default()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_end_is_told_in_words() {
+        assert_eq!(status_text(ExitStatus::from_raw(9)), "signal 9, SIGKILL");
+        assert_eq!(status_text(ExitStatus::from_raw(1 << 8)), "exit status 1");
+    }
+}

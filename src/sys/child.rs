@@ -1,0 +1,69 @@
+use std::{
+    io,
+    os::{
+        fd::{AsRawFd, BorrowedFd, RawFd},
+        unix::process::CommandExt,
+    },
+    process::{Child, Command},
+};
+
+use nix::{
+    errno::Errno,
+    fcntl::{FcntlArg, FdFlag, fcntl},
+    sys::{prctl, signal::Signal},
+    unistd::{Pid, getpid, getppid},
+};
+
+/// Starts a child that is killed when the *thread* that calls this ends, however it ends
+/// (prctl(2), `PR_SET_PDEATHSIG`), and that inherits these descriptors under their own numbers.
+///
+/// # Errors
+/// When the program can't be started.
+pub fn spawn_bound(command: &mut Command, inherit: &[BorrowedFd<'_>]) -> io::Result<Child> {
+    let numbers: Vec<RawFd> = inherit.iter().map(AsRawFd::as_raw_fd).collect();
+    let parent = getpid();
+    // SAFETY: between fork and exec the closure makes system calls only; it neither allocates nor
+    // takes a lock.
+    unsafe { command.pre_exec(move || prepare(&numbers, parent)) };
+    command.spawn()
+}
+
+fn prepare(numbers: &[RawFd], parent: Pid) -> io::Result<()> {
+    prctl::set_pdeathsig(Signal::SIGKILL)?;
+    // The parent may have ended before the signal was asked for.
+    if getppid() != parent {
+        return Err(Errno::ESRCH.into());
+    }
+    for number in numbers {
+        // SAFETY: the caller of `spawn_bound` holds the descriptors open until the child runs.
+        let fd = unsafe { BorrowedFd::borrow_raw(*number) };
+        fcntl(fd, FcntlArg::F_SETFD(FdFlag::empty()))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::{PipeReader, Read, pipe},
+        os::{fd::AsFd, unix::process::ExitStatusExt},
+        process::Command,
+        thread,
+    };
+
+    use super::spawn_bound;
+
+    #[test]
+    fn a_child_dies_with_the_thread_that_started_it() {
+        let (mut reader, writer): (PipeReader, _) = pipe().unwrap();
+        let started = thread::spawn(move || {
+            let mut command = Command::new("cat");
+            command.stdin(std::process::Stdio::piped());
+            spawn_bound(&mut command, &[writer.as_fd()]).unwrap()
+        });
+        let mut child = started.join().unwrap();
+        // The child had the only other writer: the end of the pipe is its end.
+        assert_eq!(reader.read(&mut [0]).unwrap(), 0);
+        assert_eq!(child.wait().unwrap().signal(), Some(9));
+    }
+}
