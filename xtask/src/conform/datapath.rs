@@ -19,7 +19,7 @@ use super::{
     Verdict, cli,
     error::{not_built, show, verdict},
     hex,
-    observation::{Seen, add_errors, compare},
+    observation::{Seen, add_errors, compare, is_pcap},
     record::{DatapathRecord, RecordError, StepRecord, profile},
     setup::{Bench, hubport, monitor, netdev, parse_chardev},
 };
@@ -304,6 +304,13 @@ impl World {
                         .or_default()
                         .push(data);
                 }
+            }
+            Output::FileBytes { file, data, .. } => {
+                let content = self.contents.entry(file).or_default();
+                if is_pcap(&data) {
+                    content.clear();
+                }
+                content.extend_from_slice(&data);
             }
             Output::ChardevClosed { chardev } => {
                 if let Some(peer) = self.joined.get(&chardev) {

@@ -78,11 +78,11 @@ impl Step {
     }
 }
 
-/// The state of the VM, as far as it can be replayed: a guest that runs has a driver of its own.
-fn runs(vm: &str) -> Result<bool, RecordError> {
+/// Only a stopped VM differs in what is measured: nobody looks at what a guest that runs gets, and
+/// without a system it sends nothing.
+fn check_vm(vm: &str) -> Result<(), RecordError> {
     match vm {
-        "none" | "stopped" => Ok(false),
-        "running" => Ok(true),
+        "none" | "stopped" | "running" => Ok(()),
         other => Err(RecordError::Vm(other.to_owned())),
     }
 }
@@ -110,9 +110,7 @@ impl Taps {
         let profile = profile(&record.qemu)?;
         let peer = Peer::parse(&record.nic)?;
         let step = Step::parse(record, peer)?;
-        if runs(&record.vm)? {
-            return Ok(Verdict::NotBuilt("a running guest".to_owned()));
-        }
+        check_vm(&record.vm)?;
         let isolated = match self.isolated() {
             Ok(isolated) => isolated,
             Err(reason) => return Ok(Verdict::NotBuilt(reason)),
