@@ -61,8 +61,8 @@ pub(super) struct FilterClass {
     pub(super) due: fn(&mut Core, ObjectKey),
     /// COLO tells it something.
     pub(super) colo: fn(&mut Core, ObjectKey, ColoEvent),
-    /// Frames that it holds when the run ends.
-    pub(super) unfinished: fn(&mut Core, ObjectKey) -> Vec<Tag>,
+    /// Frames that it holds when the run ends, and why they went no further.
+    pub(super) unfinished: fn(&mut Core, ObjectKey) -> Vec<(Tag, DropReason)>,
     /// Lets go of everything; it is still in its chain.
     pub(super) cleanup: fn(&mut Core, ObjectKey),
 }
@@ -97,9 +97,7 @@ static PART: PartClass = PartClass {
     due: |core, key| tell(core, key, |class| class.due),
     unfinished: |core, key| {
         let unfinished = core.filter(key).map(|filter| filter.class.unfinished);
-        let tags = unfinished.map(|tags| tags(core, key)).unwrap_or_default();
-        let incomplete = |tag| (tag, DropReason::Incomplete);
-        tags.into_iter().map(incomplete).collect()
+        unfinished.map(|held| held(core, key)).unwrap_or_default()
     },
     cleanup: |core, key| {
         let netdev = core.filter(key).map(|filter| filter.netdev);

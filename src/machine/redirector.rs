@@ -351,9 +351,9 @@ fn cleanup(core: &mut Core, key: ObjectKey) {
     rfc::close(core, key);
 }
 
-/// Tags of a frame that its indev has not completed.
-fn unfinished(core: &mut Core, key: ObjectKey) -> Vec<Tag> {
-    state(core, key)
-        .map(|redirector| redirector.reassembler.reset())
-        .unwrap_or_default()
+/// A frame that its indev has not completed.
+fn unfinished(core: &mut Core, key: ObjectKey) -> Vec<(Tag, DropReason)> {
+    let tags = state(core, key).map(|redirector| redirector.reassembler.reset());
+    let incomplete = |tag| (tag, DropReason::Incomplete);
+    tags.into_iter().flatten().map(incomplete).collect()
 }

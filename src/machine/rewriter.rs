@@ -309,13 +309,14 @@ fn drop_all(core: &mut Core, key: ObjectKey, packets: Vec<Packet>) {
     }
 }
 
-fn unfinished(core: &mut Core, key: ObjectKey) -> Vec<Tag> {
+fn unfinished(core: &mut Core, key: ObjectKey) -> Vec<(Tag, DropReason)> {
     let Some(rewriter) = state(core, key) else {
         return Vec::new();
     };
     let held = rewriter.connections.values().flat_map(|known| &known.held);
     let packets = rewriter.waiting.iter().chain(held);
-    packets.filter_map(|packet| packet.tag).collect()
+    let held = |packet: &Packet| Some((packet.tag?, DropReason::Held));
+    packets.filter_map(held).collect()
 }
 
 /// What waits is sent on after all; what was held for an answer goes nowhere.
