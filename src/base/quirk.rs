@@ -248,6 +248,120 @@ quirks! {
         mended: "it passes",
         evidence: "net/colo.c:51; measured on 7.2.22: 'W empty frame'",
     }
+    /// A refused `colo-compare` kills QEMU.
+    CompareErrorCrashes = "compare-error-crashes" in EVERY_QEMU {
+        behaviour: "a colo-compare that is refused after its schema was checked kills QEMU: the destructor of what was never completed destroys a mutex that was never made",
+        mended: "it is refused with the text that QEMU has for it",
+        evidence: "net/colo-compare.c:1407-1445, util/qemu-thread-posix.c:81; measured: 'CC unknown primary_in'; P08",
+    }
+    /// An empty frame kills colo-compare.
+    CompareEmptyFrameAborts = "compare-empty-frame-aborts" in EVERY_QEMU {
+        behaviour: "an empty frame on primary_in or secondary_in aborts QEMU",
+        mended: "empty frames are dropped at once",
+        evidence: "net/colo.c:51,169, net/colo-compare.c:251-261; P03",
+    }
+    /// A slow reader of outdev gets the newest packet first.
+    CompareBacklogNewestFirst = "compare-backlog-newest-first" in EVERY_QEMU {
+        behaviour: "what waits for a slow reader of outdev is written newest first",
+        mended: "it is written in the order in which it was released",
+        evidence: "net/colo-compare.c:731,819; QEMU commit a5f038e2c5e2; P01",
+    }
+    /// Of what is not TCP, the newest packet is compared and flushed first.
+    CompareNontcpNewestFirst = "compare-nontcp-newest-first" in EVERY_QEMU {
+        behaviour: "of a connection that is not TCP the primary's newest packet is compared first, and a checkpoint releases the newest first: equal traffic asks for checkpoints and is reordered",
+        mended: "the oldest first",
+        evidence: "net/colo-compare.c:233,673,1340; QEMU commit a5f038e2c5e2; P02",
+    }
+    /// TCP is compared pair by pair, wherever the two packets begin.
+    CompareSegmentsPairwise = "compare-segments-pairwise" in EVERY_QEMU {
+        behaviour: "the two TCP packets with the lowest sequence numbers are compared wherever they begin: an overlapping or reordered segment asks for a checkpoint though the bytes are equal, and a packet without payload goes on with any packet of the secondary",
+        mended: "a packet goes on, in the order of arrival, when the secondary has sent the same bytes at the same place of the stream and acknowledged as much",
+        evidence: "net/colo-compare.c:351-500; P30, P46, P53",
+    }
+    /// The last acknowledgement counts as the highest.
+    CompareLastAck = "compare-last-ack" in EVERY_QEMU {
+        behaviour: "of what a guest acknowledged the last number counts, not the highest, and numbers are compared as if they did not wrap",
+        mended: "the highest counts, as TCP counts sequence numbers",
+        evidence: "net/colo-compare.c:211, 399-420; P32",
+    }
+    /// A comparison up to sequence number 0 is forgotten.
+    CompareSeqZeroUnset = "compare-seq-zero-unset" in EVERY_QEMU {
+        behaviour: "a pair that ends exactly at sequence number 0 counts as not compared: its retransmission is compared with what follows",
+        mended: "0 is a number like any other",
+        evidence: "net/colo-compare.c:431-445; P33",
+    }
+    /// Ethernet's padding is compared.
+    ComparePaddingIsPayload = "compare-padding-is-payload" in EVERY_QEMU {
+        behaviour: "what pads a short frame counts as payload: a padded frame and an unpadded one with the same packet differ",
+        mended: "a packet ends where its IPv4 header says",
+        evidence: "net/colo-compare.c:201-217, 507-560; P34",
+    }
+    /// Payload lengths are counted in 16 bits.
+    CompareLengthsWrap = "compare-lengths-wrap" in EVERY_QEMU {
+        behaviour: "the length of what is compared is kept in 16 bits: of 65536 bytes and more only the rest is compared",
+        mended: "every byte is compared",
+        evidence: "net/colo.h:37-58, net/colo-compare.c:201-217, 320-349",
+    }
+    /// Protocols that are not known are compared with all their headers.
+    CompareOthersWhole = "compare-others-whole" in EVERY_QEMU {
+        behaviour: "of protocols other than TCP, UDP and ICMP the whole frame is compared: addresses of Ethernet, IP id and time to live differ where nothing is wrong",
+        mended: "what follows the IPv4 header is compared",
+        evidence: "net/colo-compare.c:570-598; P35",
+    }
+    /// The primary's header lengths are used on the secondary's packet.
+    CompareVnetOfPrimary = "compare-vnet-of-primary" in EVERY_QEMU {
+        behaviour: "the virtio-net and IPv4 header lengths of the primary's packet are taken for the secondary's too, and sizes are compared with them: the same packet behind another header differs",
+        mended: "each packet is compared from where its own headers end",
+        evidence: "net/colo-compare.c:507-560; P40",
+    }
+    /// A full queue loses the primary's packets.
+    CompareQueueFullDrops = "compare-queue-full-drops" in EVERY_QEMU {
+        behaviour: "when max_queue_size packets and one more are held, the next is discarded in silence, the primary's too",
+        mended: "it is held all the same, and a checkpoint is asked for",
+        evidence: "net/colo-compare.c:219-242, 276-293; P37, H48",
+    }
+    /// Too many connections destroy what is held of all of them.
+    CompareTableClearDestroys = "compare-table-clear-destroys" in EVERY_QEMU {
+        behaviour: "when more than 16384 connections are tracked, the next one makes colo-compare forget all of them, and what it held of them is lost",
+        mended: "connections are tracked without a limit",
+        evidence: "net/colo.c:220-252; QEMU commit a18d436954c5; P29",
+    }
+    /// `max_queue_size` is one for all comparers.
+    MaxQueueSizeGlobal = "max-queue-size-global" in EVERY_QEMU {
+        behaviour: "max_queue_size of the comparer that was set last is that of all comparers, even if that one was refused or deleted",
+        mended: "each comparer has its own",
+        evidence: "net/colo-compare.c:63,1123-1147; P37",
+    }
+    /// `qom-set` of `max_queue_size` keeps 32 bits.
+    MaxQueueSizeCut = "max-queue-size-cut" in EVERY_QEMU {
+        behaviour: "qom-set of max_queue_size takes 64 bits and keeps 32: 4294967296 is 0, and a queue holds one packet",
+        mended: "refused: Parameter 'max_queue_size' expects uint32_t",
+        evidence: "net/colo-compare.c:1123-1147; P37, seen on 7.2.22",
+    }
+    /// `notify_dev` is read with the virtio-net word and written without it.
+    CompareNotifyVnetAsymmetry = "compare-notify-vnet-asymmetry" in EVERY_QEMU {
+        behaviour: "with vnet_hdr_support messages on notify_dev need the virtio-net length word to be understood; what is written there never has it",
+        mended: "messages never have it, either way",
+        evidence: "net/colo-compare.c:742,1296-1297; P39",
+    }
+    /// Half a frame that a disconnect cut is completed by the next client's bytes.
+    CompareKeepsHalfFrame = "compare-keeps-half-frame" in EVERY_QEMU {
+        behaviour: "what a disconnect cut on an input of colo-compare is completed with the next client's bytes: a mixed frame, and a stream that is read out of step",
+        mended: "the cut frame is discarded, and the next client begins anew",
+        evidence: "net/colo-compare.c:969-989; P06",
+    }
+    /// What a comparer holds is lost when it is deleted.
+    CompareDeleteLosesHeld = "compare-delete-loses-held" in EVERY_QEMU {
+        behaviour: "object-del of colo-compare lets go of outdev first: what it held, and what waited for a slow reader, is lost",
+        mended: "it is released before",
+        evidence: "net/colo-compare.c:1426-1445; P19",
+    }
+    /// Deleting a comparer waits for the reader of its outdev.
+    CompareDeleteWaits = "compare-delete-waits" in EVERY_QEMU {
+        behaviour: "object-del of colo-compare freezes the main loop until a write that waits for a slow reader of outdev has ended",
+        mended: "object-del answers at once",
+        evidence: "net/colo-compare.c:1426-1445; P18",
+    }
 }
 
 impl Quirk {

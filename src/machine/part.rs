@@ -5,6 +5,7 @@ use bytes::Bytes;
 
 use super::{
     ColoEvent,
+    compare::Compare,
     core::{ChardevKey, Core, ObjectKey},
     filter::Filter,
 };
@@ -24,6 +25,7 @@ pub(super) struct Part {
 #[derive(Debug)]
 pub(super) enum PartState {
     Filter(Filter),
+    Compare(Box<Compare>),
 }
 
 /// What any part can be asked and told.
