@@ -316,8 +316,8 @@ fn unfinished(core: &mut Core, key: ObjectKey) -> Vec<(Tag, DropReason)> {
     };
     let held = rewriter.connections.values().flat_map(|known| &known.held);
     let packets = rewriter.waiting.iter().chain(held);
-    let incomplete = |packet: &Packet| Some((packet.tag?, DropReason::Incomplete));
-    packets.filter_map(incomplete).collect()
+    let held = |packet: &Packet| Some((packet.tag?, DropReason::Held));
+    packets.filter_map(held).collect()
 }
 
 /// What waits is sent on after all; what was held for an answer goes nowhere.

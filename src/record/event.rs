@@ -87,6 +87,8 @@ pub enum DropReason {
     NoReader,
     /// It still waited behind a frozen main loop when the run ended.
     Frozen,
+    /// A filter still held it when the run ended.
+    Held,
     /// The machine was removed, stopped for good, or its object was deleted while it waited.
     Purged,
     /// The machine is dead.
@@ -147,6 +149,7 @@ impl DropReason {
             Self::ChardevClosed => "chardev-closed",
             Self::NoReader => "no-reader",
             Self::Frozen => "frozen",
+            Self::Held => "held",
             Self::Purged => "purged",
             Self::MachineDead => "machine-dead",
             Self::InterfaceDown => "interface-down",
