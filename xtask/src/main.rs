@@ -1,6 +1,8 @@
-//! The project's own chores: `cargo xtask ci`, `test`, `arch`, `conform`, `fixtures`.
+//! The project's own chores: `cargo xtask ci`, `test`, `arch`, `conform`, `fixtures`,
+//! `bench`.
 
 mod arch;
+mod bench;
 mod chore;
 mod conform;
 mod fixtures;
@@ -46,6 +48,8 @@ enum Chore {
     },
     /// Remakes the captures in fixtures/pcaps.
     Fixtures,
+    /// What things cost, as ratios; fails only when the work goes wrong, never because it is slow.
+    Bench(bench::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -65,6 +69,7 @@ fn main() -> ExitCode {
             ..
         } => conform::ask::run(&qemu, &questions, &files),
         Chore::Fixtures => exit(fixtures::run(chore::root())),
+        Chore::Bench(arguments) => exit(bench::run(&arguments)),
     }
 }
 
