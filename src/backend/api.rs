@@ -79,8 +79,8 @@ pub trait World {
     /// When the world itself failed, not when the action was refused.
     fn act(&mut self, action: Action<'_>) -> Result<Option<Answer>, BackendError>;
 
-    /// Carries everything as far as it goes: until one pass over all sources brings no input and
-    /// no timer is due, or the deadline has passed.
+    /// Carries everything as far as it goes: until one pass over all sources brings no input, no
+    /// timer is due and the clock is where it is to be, or the deadline has passed.
     ///
     /// # Errors
     /// When the world itself failed.
@@ -152,7 +152,7 @@ pub enum Action<'a> {
     LinkSet(&'a LinkSet),
     /// The host's interface is deleted.
     LinkDel(&'a PortId),
-    /// The machine's clock moves; timers fire in order on the way.
+    /// The machine's clock is to move so far; [`World::settle`] moves it from timer to timer.
     Advance(Duration),
 }
 

@@ -193,6 +193,9 @@ impl Core {
                 chardev.buffered = 0;
             }
         }
+        if chardev.hung_up || state == ChardevState::Resumed {
+            self.parts_writable(key);
+        }
     }
 
     /// One turn of the main loop for a chardev: one read, or the hang-up. Whether there was work.
@@ -275,7 +278,9 @@ impl Core {
             }
             budget -= piece.len();
             match chardev.reader {
-                Some(reader) if !discard => discard = !self.filter_read(reader, piece, tag),
+                Some(reader) if !discard => {
+                    discard = !self.part_read(reader, key, piece, tag);
+                }
                 _ if tag.is_some() => {
                     self.drop_frame(self.chardev_place(key), tag, DropReason::Oversize);
                 }
@@ -304,7 +309,8 @@ impl Core {
             self.drop_frame(place.clone(), Some(tag), reason);
         }
         if let Some(reader) = reader {
-            self.filter_closed(reader);
+            self.part_closed(reader, key);
         }
+        self.parts_writable(key);
     }
 }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use super::{
     client::OVERSIZE_LOG,
     core::{ChardevKey, ClientKey, Core, ObjectKey, generic, not_found},
-    filter::{FilterClass, FilterState},
+    filter::{self, FilterClass, FilterState},
     framing::{Reassembler, Unit},
     mirror,
     netqueue::Packet,
@@ -29,6 +29,7 @@ pub(super) static CLASS: FilterClass = FilterClass {
     changed,
     deadline: |_, _| None,
     due: |_, _| {},
+    colo: filter::colo,
     unfinished,
     cleanup,
 };

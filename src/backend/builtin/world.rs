@@ -9,7 +9,6 @@ pub(crate) use tests::case;
 use std::{
     collections::{BTreeMap, VecDeque},
     io,
-    time::Duration,
 };
 
 use serde_json::{Map, Value};
@@ -38,6 +37,8 @@ pub(crate) struct BuiltinWorld<C> {
     machine: Machine,
     dead: bool,
     clock: VirtualTime,
+    /// Where an `advance` that is under way takes the clock.
+    until: Option<VirtualTime>,
     taps: BTreeMap<NetdevId, TapWiring>,
     /// The machine's client that stands for a guest, and the TAP it is the guest of.
     guests: BTreeMap<NetdevId, NetdevId>,
@@ -108,6 +109,7 @@ impl<C: Carrier> BuiltinWorld<C> {
             machine,
             dead: false,
             clock: VirtualTime::ZERO,
+            until: None,
             taps,
             guests,
             ports,
@@ -184,19 +186,20 @@ impl<C: Carrier> BuiltinWorld<C> {
         Ok(moved)
     }
 
-    /// The clock moves; timers fire in order on the way.
-    fn advance(&mut self, span: Duration) -> Result<(), BackendError> {
-        let end = self.clock + span;
-        while let Some(due) = self.machine.deadline().filter(|due| *due <= end) {
+    /// The clock moves on to the next timer, or to the end of an `advance` that is under way;
+    /// whether it moved. Each moment has a storm limit of its own.
+    fn tick(&mut self) -> bool {
+        let Some(end) = self.until else {
+            return false;
+        };
+        self.storm.calm();
+        if let Some(due) = self.machine.deadline().filter(|due| *due <= end) {
             self.clock = self.clock.max(due);
-            while self.pass()? {
-                if self.storm.cycle().is_some() {
-                    return Ok(());
-                }
-            }
+        } else {
+            self.clock = end;
+            self.until = None;
         }
-        self.clock = end;
-        Ok(())
+        true
     }
 
     fn link_set(&mut self, change: &LinkSet) -> Result<(), BackendError> {
@@ -269,7 +272,9 @@ impl<C: Carrier> World for BuiltinWorld<C> {
                         source,
                     })?;
             }
-            Action::Advance(span) => self.advance(span)?,
+            Action::Advance(span) => {
+                self.until = Some(self.until.unwrap_or(self.clock) + span);
+            }
         }
         Ok(None)
     }
@@ -279,11 +284,14 @@ impl<C: Carrier> World for BuiltinWorld<C> {
             let moved = self.pass()?;
             if let Some(cycle) = self.storm.cycle() {
                 self.queue.clear();
+                self.until = None;
                 return Ok(Settled::Storm(cycle));
             }
             if !moved {
                 self.flights.land();
-                return Ok(Settled::Idle);
+                if !self.tick() {
+                    return Ok(Settled::Idle);
+                }
             }
             if deadline.passed() {
                 return Ok(Settled::Late);

@@ -180,6 +180,10 @@ impl Core {
     fn run(&mut self, command: &Command) -> Result<Value, CreateError> {
         let (name, args) = match command {
             Command::ObjectOption(text) => return object::add_option(self, text),
+            Command::Colo(event) => {
+                self.colo(*event);
+                return Ok(done());
+            }
             Command::Qmp { name, args } => (name.as_str(), args),
         };
         let none = Map::new();

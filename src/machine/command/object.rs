@@ -70,7 +70,7 @@ fn create(core: &mut Core, spec: &Spec) -> Result<Value, CreateError> {
         kind: spec.kind,
         values: spec.values.clone(),
         by_option: spec.by_option,
-        filter: None,
+        part: None,
     };
     core.objects.insert(key, object);
     if spec.kind.is_filter()
