@@ -32,6 +32,7 @@ use report::{Measured, Report};
 const ROWS: &[(&str, Build)] = &[
     ("machine, 64 B", |_| machine::machine(64)),
     ("machine, 1500 B", |_| machine::machine(1500)),
+    ("captured, 64 B", |_| machine::captured(64)),
     ("sim, 64 B", |_| machine::sim(64)),
     ("sim, 1500 B", |_| machine::sim(1500)),
     ("transcript", |_| transcript::row()),

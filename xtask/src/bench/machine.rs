@@ -4,10 +4,10 @@
 use std::hint::black_box;
 
 use bytes::Bytes;
-use serde_json::json;
+use serde_json::{Value, json};
 use tapwright::{
     backend::{Action, Backend, Deadline, Sim, World},
-    base::{Frame, PortId, Profile, Tag, VirtualTime},
+    base::{Direction, Frame, PortId, Profile, Tag, VirtualTime},
     machine::{
         CharBackend, ChardevConfig, Command, CommandId, Config, Input, Machine, NetdevConfig,
         NetdevKind, Output,
@@ -44,27 +44,58 @@ pub(super) fn frame(length: usize) -> Bytes {
 pub(super) fn machine(length: usize) -> Result<Row, BenchError> {
     let frame = frame(length);
     let copied = frame.clone();
-    let mut machine = chain()?;
+    let machine = chain(
+        false,
+        &[
+            json!({"qom-type": "filter-mirror", "id": "f0", "netdev": "hn0", "queue": "tx",
+                "outdev": "m0"}),
+            json!({"qom-type": "filter-redirector", "id": "f1", "netdev": "hn0", "queue": "tx",
+                "outdev": "r0"}),
+        ],
+    )?;
+    let input = move || Input::NetdevFrame {
+        netdev: "hn0".into(),
+        data: frame.clone(),
+        tag: None,
+    };
+    let subject = handling(machine, input, 4);
+    Ok(row("mirror and redirector", subject, copied))
+}
+
+/// A frame that AF_PACKET captured, with its virtio-net header.
+pub(super) fn captured(length: usize) -> Result<Row, BenchError> {
+    let frame = Frame::plain(frame(length));
+    let copied = frame.data.clone();
+    let machine = chain(
+        true,
+        &[
+            json!({"qom-type": "filter-redirector", "id": "f0", "netdev": "hn0", "queue": "rx",
+                "in_netdev": "hn0", "outdev": "r0", "vnet_hdr_support": true}),
+        ],
+    )?;
+    let input = move || Input::Captured {
+        netdev: "hn0".into(),
+        direction: Direction::Rx,
+        frame: frame.clone(),
+        tag: None,
+    };
+    let subject = handling(machine, input, 3);
+    Ok(row("a redirector that captures", subject, copied))
+}
+
+/// Gives a machine its frames; each must leave as so many writes to chardevs.
+fn handling(mut machine: Machine, input: impl Fn() -> Input + 'static, writes: usize) -> Lap {
     let mut out = Vec::new();
-    let subject = move || {
+    Box::new(move || {
         timed(|| {
             for _ in 0..FRAMES {
-                machine.handle(
-                    VirtualTime::ZERO,
-                    Input::NetdevFrame {
-                        netdev: "hn0".into(),
-                        data: frame.clone(),
-                        tag: None,
-                    },
-                    &mut out,
-                );
-                taken(&out, 4)?;
+                machine.handle(VirtualTime::ZERO, input(), &mut out);
+                taken(&out, writes)?;
                 out.clear();
             }
             Ok(())
         })
-    };
-    Ok(row("mirror and redirector", Box::new(subject), copied))
+    })
 }
 
 pub(super) fn sim(length: usize) -> Result<Row, BenchError> {
@@ -124,8 +155,8 @@ fn row(what: &'static str, subject: Lap, copied: Bytes) -> Row {
     }
 }
 
-/// A TAP with a hub port as its peer, and the two filters.
-fn chain() -> Result<Machine, BenchError> {
+/// A TAP with a hub port as its peer, and filters.
+fn chain(vhost: bool, filters: &[Value]) -> Result<Machine, BenchError> {
     let netdev = |id: &str, kind, peer: Option<&str>| NetdevConfig {
         id: id.into(),
         kind,
@@ -142,7 +173,7 @@ fn chain() -> Result<Machine, BenchError> {
     };
     let tap = NetdevKind::Tap {
         queues: 1,
-        vhost: false,
+        vhost,
         vnet_hdr_len: 0,
     };
     let mut machine = Machine::new(Config {
@@ -154,18 +185,13 @@ fn chain() -> Result<Machine, BenchError> {
         chardevs: vec![chardev("m0"), chardev("r0")],
         iothreads: Vec::new(),
     })?;
-    for args in [
-        json!({"qom-type": "filter-mirror", "id": "f0", "netdev": "hn0", "queue": "tx",
-            "outdev": "m0"}),
-        json!({"qom-type": "filter-redirector", "id": "f1", "netdev": "hn0", "queue": "tx",
-            "outdev": "r0"}),
-    ] {
+    for args in filters {
         let mut out = Vec::new();
         let input = Input::Command {
             id: CommandId(0),
             command: Command::Qmp {
                 name: "object-add".to_owned(),
-                args,
+                args: args.clone(),
             },
         };
         machine.handle(VirtualTime::ZERO, input, &mut out);
