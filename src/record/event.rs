@@ -87,8 +87,6 @@ pub enum DropReason {
     NoReader,
     /// It still waited behind a frozen main loop when the run ended.
     Frozen,
-    /// A filter still held it when the run ended.
-    Held,
     /// The machine was removed, stopped for good, or its object was deleted while it waited.
     Purged,
     /// The machine is dead.
@@ -125,7 +123,7 @@ pub enum DropReason {
     SecondaryQueueFull,
     /// The comparer forgot its connections, and what it held of them: there were too many.
     TooManyConnections,
-    /// A comparer still held it when the run ended.
+    /// An object still held it when the run ended.
     Held,
 }
 
@@ -149,7 +147,6 @@ impl DropReason {
             Self::ChardevClosed => "chardev-closed",
             Self::NoReader => "no-reader",
             Self::Frozen => "frozen",
-            Self::Held => "held",
             Self::Purged => "purged",
             Self::MachineDead => "machine-dead",
             Self::InterfaceDown => "interface-down",

@@ -24,8 +24,8 @@ use super::{
     setup::{Bench, hubport, monitor, netdev, parse_chardev},
 };
 
-const WITH_GUEST: &str = "A<->n0(socket)=h0 hub0 h9=n9(socket)<->P";
-const NO_PEER: &str = "A<->n0(socket), no peer";
+pub(super) const WITH_GUEST: &str = "A<->n0(socket)=h0 hub0 h9=n9(socket)<->P";
+pub(super) const NO_PEER: &str = "A<->n0(socket), no peer";
 
 /// How long the recorder listened after each step that is not itself a wait (fixtures/qemu/README.md).
 const LISTENED: Duration = Duration::from_millis(200);
