@@ -39,6 +39,8 @@ pub(crate) fn empty() -> Case {
         joined: BTreeSet::new(),
         objects: Vec::new(),
         ports: Vec::new(),
+        stacks: Vec::new(),
+        impair: Vec::new(),
         steps: Vec::new(),
         expect: Expectations::default(),
         snapshot: SnapshotRules::default(),
