@@ -151,7 +151,12 @@ fn an_empty_frame_aborts() {
     });
     let crash = |output: &Output| matches!(output, Output::Event(Event { kind: EventKind::Crash(text), .. }) if text.ends_with("parse_packet_early: Assertion `data' failed."));
     assert!(rig.out.iter().any(crash));
-    assert_eq!(rig.frames("n9"), [] as [Bytes; 0]);
+    let dead = DropReason::MachineDead;
+    assert_eq!(
+        rig.drops(),
+        [(1, dead), (1, dead)],
+        "the empty frame, and what follows it"
+    );
 }
 
 #[test]
@@ -314,6 +319,31 @@ fn a_virtio_net_header(#[case] option: &str, #[case] ack: u32) {
     }
     let expected = with_header(Sample::client(ACK, 2000, ack));
     assert_eq!(rig.frames("g").last(), Some(&expected.bytes().into()));
+}
+
+/// What stands where a TCP header would is changed or not.
+#[rstest]
+#[case::later_fragment(0x2003, 0x45)]
+#[case::version_6(0, 0x65)]
+fn what_has_no_tcp_header(
+    #[case] fragment: u16,
+    #[case] version: u8,
+    #[values(None, Some(Quirk::RewriterManglesFragments))] without: Option<Quirk>,
+) {
+    let mut rig = Rig::rewriter(qemu(without));
+    rig.handshake(5000, 9000);
+    let sample = Sample {
+        fragment,
+        ..Sample::client(ACK, 2000, 5001)
+    };
+    let mut sent = sample.bytes();
+    sent[14] = version;
+    let passed = rig.pass_bytes(false, &sent);
+    let mut expected = sent;
+    if without.is_none() {
+        expected[42..46].copy_from_slice(&9001_u32.to_be_bytes());
+    }
+    assert_eq!(passed, [expected]);
 }
 
 #[rstest]
