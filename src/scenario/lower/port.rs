@@ -268,18 +268,7 @@ impl Ports {
                 help: format!("write {} or {}", sides[0], sides[1]),
             }
         } else {
-            // A port of several machines, named as if there were one.
-            let of_machines =
-                || names().filter(|port| port.rsplit_once('/').is_some_and(|(_, own)| own == name));
-            match of_machines().next() {
-                Some(first) => Fault::UnknownName {
-                    what: "port",
-                    name: short(name),
-                    near: Some(first.to_owned()),
-                    known: crate::scenario::fields::list(of_machines()),
-                },
-                None => host::unknown("port", name, names()),
-            }
+            host::unknown("port", name, names())
         };
         context.fault(span, fault);
         None

@@ -3,6 +3,7 @@
 use super::{
     super::{
         Carrier,
+        process::Process,
         traffic::{Held, Passed},
     },
     BuiltinWorld,
@@ -100,7 +101,13 @@ impl<C: Carrier> BuiltinWorld<C> {
             }
             return true;
         }
-        self.traffic.poll(self.clock)
+        let machines = self.running_guests();
+        self.traffic.poll(self.clock, &machines)
+    }
+
+    /// Whose guests run, by machine.
+    fn running_guests(&self) -> Vec<bool> {
+        self.processes.iter().map(Process::runs_guest).collect()
     }
 
     /// When something happens by itself: a timer of a machine or of a stack, or a frame that
@@ -108,7 +115,7 @@ impl<C: Carrier> BuiltinWorld<C> {
     pub(super) fn next_due(&self) -> Option<VirtualTime> {
         let times = [
             self.next_deadline(),
-            self.traffic.deadline(),
+            self.traffic.deadline(&self.running_guests()),
             self.traffic.next_release(),
         ];
         times.into_iter().flatten().min()
