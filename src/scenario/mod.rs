@@ -12,7 +12,9 @@ mod load;
 mod lower;
 mod matrix;
 mod node;
+pub mod tree;
 mod value;
+mod write;
 mod yaml;
 
 #[cfg(test)]
@@ -28,3 +30,4 @@ pub use context::{Disk, Files};
 pub use fault::Fault;
 pub use key::{Key, KeyMap, KeyType, VERB_NAMES, key_table};
 pub use load::{load, parse};
+pub use write::write;
