@@ -15,7 +15,7 @@ use super::{
     system,
 };
 use crate::conform::{
-    datapath::{NO_PEER, WITH_GUEST},
+    datapath::{LISTENED, NO_PEER, WITH_GUEST},
     hex,
     record::{DatapathRecord, RecordError, StepRecord},
     setup::parse_chardev,
@@ -23,10 +23,6 @@ use crate::conform::{
 
 /// Most looks at a chardev whose client has connected; each is a round of QEMU's main loop.
 const MAX_LOOKS: usize = 1000;
-
-/// How long a step lasts that has no time of its own, where objects have timers: what came of one in
-/// between depends on it.
-const STEP: Duration = Duration::from_millis(200);
 
 /// QEMU's timers go off late, each a little more than the one before, since they are set again when
 /// they go off. A wait that ends with one's time includes it.
@@ -57,6 +53,8 @@ pub(super) fn ask(
     qemu.take_said();
     qemu.ends.take();
     let mut steps = Vec::new();
+    // What comes of a timer between two steps depends on how long they last.
+    let timed = has_timers(record);
     for (at, step) in record.steps.iter().enumerate() {
         let mut answers = question.line["steps"][at]
             .as_object()
@@ -67,7 +65,7 @@ pub(super) fn ask(
         ] {
             answers.shift_remove(key);
         }
-        let until = has_timers(record).then(|| Instant::now() + STEP);
+        let until = timed.then(|| Instant::now() + LISTENED);
         take_step(&mut qemu, &paths, step, until, &mut answers)?;
         steps.push(Value::Object(answers));
     }
