@@ -10,7 +10,7 @@ use std::{
 use serde_json::{Map, Value, json};
 
 use super::{
-    AskError, Lab, Place, Question,
+    AskError, Lab, MONITOR, Place, Question,
     process::{Answer, Asked, Line, refusal},
     system,
 };
@@ -208,7 +208,11 @@ fn take_step(
     if let Some(until) = until {
         qemu.wait(until)?;
     }
-    let (out, eof) = qemu.ends.take();
+    let (out, mut eof) = qemu.ends.take();
+    if lived && qemu.code().is_some() {
+        // Its monitor's connection ends with it.
+        eof.insert(MONITOR.to_owned());
+    }
     let out: Map<String, Value> = out
         .into_iter()
         .map(|(name, bytes)| (name, hex::encode(&bytes).into()))
