@@ -28,7 +28,7 @@ pub(super) const WITH_GUEST: &str = "A<->n0(socket)=h0 hub0 h9=n9(socket)<->P";
 pub(super) const NO_PEER: &str = "A<->n0(socket), no peer";
 
 /// How long the recorder listened after each step that is not itself a wait (fixtures/qemu/README.md).
-const LISTENED: Duration = Duration::from_millis(200);
+pub(super) const LISTENED: Duration = Duration::from_millis(200);
 
 /// More inputs than any record causes: chardevs joined in a ring never come to rest.
 const MOST_INPUTS: usize = 100_000;

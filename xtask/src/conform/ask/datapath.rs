@@ -10,12 +10,12 @@ use std::{
 use serde_json::{Map, Value, json};
 
 use super::{
-    AskError, Lab, Place, Question,
+    AskError, Lab, MONITOR, Place, Question,
     process::{Answer, Asked, Line, refusal},
     system,
 };
 use crate::conform::{
-    datapath::{NO_PEER, WITH_GUEST},
+    datapath::{LISTENED, NO_PEER, WITH_GUEST},
     hex,
     record::{DatapathRecord, RecordError, StepRecord},
     setup::parse_chardev,
@@ -23,10 +23,6 @@ use crate::conform::{
 
 /// Most looks at a chardev whose client has connected; each is a round of QEMU's main loop.
 const MAX_LOOKS: usize = 1000;
-
-/// How long a step lasts that has no time of its own, where objects have timers: what came of one in
-/// between depends on it.
-const STEP: Duration = Duration::from_millis(200);
 
 /// QEMU's timers go off late, each a little more than the one before, since they are set again when
 /// they go off. A wait that ends with one's time includes it.
@@ -57,6 +53,8 @@ pub(super) fn ask(
     qemu.take_said();
     qemu.ends.take();
     let mut steps = Vec::new();
+    // What comes of a timer between two steps depends on how long they last.
+    let timed = has_timers(record);
     for (at, step) in record.steps.iter().enumerate() {
         let mut answers = question.line["steps"][at]
             .as_object()
@@ -67,7 +65,7 @@ pub(super) fn ask(
         ] {
             answers.shift_remove(key);
         }
-        let until = has_timers(record).then(|| Instant::now() + STEP);
+        let until = timed.then(|| Instant::now() + LISTENED);
         take_step(&mut qemu, &paths, step, until, &mut answers)?;
         steps.push(Value::Object(answers));
     }
@@ -210,7 +208,11 @@ fn take_step(
     if let Some(until) = until {
         qemu.wait(until)?;
     }
-    let (out, eof) = qemu.ends.take();
+    let (out, mut eof) = qemu.ends.take();
+    if lived && qemu.code().is_some() {
+        // Its monitor's connection ends with it.
+        eof.insert(MONITOR.to_owned());
+    }
     let out: Map<String, Value> = out
         .into_iter()
         .map(|(name, bytes)| (name, hex::encode(&bytes).into()))
