@@ -87,7 +87,7 @@ pub enum DropReason {
     NoReader,
     /// It still waited behind a frozen main loop when the run ended.
     Frozen,
-    /// A filter still held it when the run ended.
+    /// A filter or a comparer still held it when the run ended.
     Held,
     /// The machine was removed, stopped for good, or its object was deleted while it waited.
     Purged,
@@ -123,8 +123,6 @@ pub enum DropReason {
     SecondaryQueueFull,
     /// The comparer forgot its connections, and what it held of them: there were too many.
     TooManyConnections,
-    /// A comparer still held it when the run ended.
-    Held,
 }
 
 impl DropReason {
@@ -165,7 +163,6 @@ impl DropReason {
             Self::PrimaryQueueFull => "primary-queue-full",
             Self::SecondaryQueueFull => "secondary-queue-full",
             Self::TooManyConnections => "too-many-connections",
-            Self::Held => "held",
         }
     }
 }
