@@ -32,6 +32,7 @@ pub(super) static CLASS: FilterClass = FilterClass {
     colo: filter::colo,
     unfinished,
     cleanup,
+    refused: |_| {},
 };
 
 /// What a redirector keeps.
@@ -351,7 +352,7 @@ fn cleanup(core: &mut Core, key: ObjectKey) {
     rfc::close(core, key);
 }
 
-/// A frame that its indev has not completed.
+/// Tags of a frame that its indev has not completed.
 fn unfinished(core: &mut Core, key: ObjectKey) -> Vec<(Tag, DropReason)> {
     let tags = state(core, key).map(|redirector| redirector.reassembler.reset());
     let incomplete = |tag| (tag, DropReason::Incomplete);

@@ -34,6 +34,7 @@ pub(super) static CLASS: FilterClass = FilterClass {
     colo,
     unfinished,
     cleanup,
+    refused: |_| {},
 };
 
 /// What an empty packet runs into (QEMU 7.2.22 and 10.2.2; measured).

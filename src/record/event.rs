@@ -87,8 +87,6 @@ pub enum DropReason {
     NoReader,
     /// It still waited behind a frozen main loop when the run ended.
     Frozen,
-    /// A filter or a comparer still held it when the run ended.
-    Held,
     /// The machine was removed, stopped for good, or its object was deleted while it waited.
     Purged,
     /// The machine is dead.
@@ -115,6 +113,8 @@ pub enum DropReason {
     CapturedWhileOff,
     /// An impairment of the scenario lost it.
     ImpairedLoss,
+    /// A filter-buffer still held it when the run ended.
+    Buffered,
     /// It went into a machine that does not tell what becomes of it, and came out nowhere.
     NotSeenAgain,
     /// The comparer's queue of that connection's primary frames is full.
@@ -123,6 +123,8 @@ pub enum DropReason {
     SecondaryQueueFull,
     /// The comparer forgot its connections, and what it held of them: there were too many.
     TooManyConnections,
+    /// An object still held it when the run ended.
+    Held,
 }
 
 impl DropReason {
@@ -145,7 +147,6 @@ impl DropReason {
             Self::ChardevClosed => "chardev-closed",
             Self::NoReader => "no-reader",
             Self::Frozen => "frozen",
-            Self::Held => "held",
             Self::Purged => "purged",
             Self::MachineDead => "machine-dead",
             Self::InterfaceDown => "interface-down",
@@ -159,10 +160,12 @@ impl DropReason {
             Self::Truncated => "truncated",
             Self::CapturedWhileOff => "captured-while-off",
             Self::ImpairedLoss => "impaired: loss",
+            Self::Buffered => "buffered",
             Self::NotSeenAgain => "not-seen-again",
             Self::PrimaryQueueFull => "primary-queue-full",
             Self::SecondaryQueueFull => "secondary-queue-full",
             Self::TooManyConnections => "too-many-connections",
+            Self::Held => "held",
         }
     }
 }

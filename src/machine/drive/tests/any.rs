@@ -14,6 +14,7 @@ enum Any {
     State(&'static str, ChardevState),
     Qmp(&'static str, Value),
     Add(String),
+    Advance(u64),
 }
 
 fn bytes() -> impl Strategy<Value = Vec<u8>> {
@@ -67,9 +68,23 @@ fn input() -> impl Strategy<Value = Any> {
     let filter = filter.prop_map(|(n, indev, outdev, queue)| {
         format!("filter-redirector,id=f{n},netdev=n0,queue={queue},indev={indev},outdev={outdev}")
     });
+    let passive = (
+        0..3,
+        prop::sample::select(vec!["rx", "tx", "all"]),
+        prop::sample::select(vec![
+            "filter-buffer,interval=5000",
+            "filter-dump,file=x.pcap",
+            "filter-dump,file=no/x.pcap",
+            "filter-replay",
+        ]),
+    );
+    let passive =
+        passive.prop_map(|(n, queue, class)| format!("{class},id=f{n},netdev=n0,queue={queue}"));
     let rewriter = (0..3, prop::sample::select(vec!["rx", "tx", "all"]))
         .prop_map(|(n, queue)| format!("filter-rewriter,id=f{n},netdev=n0,queue={queue}"));
     prop_oneof![
+        1 => passive.prop_map(Any::Add),
+        1 => (1_u64..20).prop_map(Any::Advance),
         1 => rewriter.prop_map(Any::Add),
         4 => segment(),
         4 => (any::<bool>(), bytes()).prop_map(|(guest, data)| Any::Stream(guest, data)),
@@ -125,6 +140,9 @@ proptest! {
                 }
                 Any::Add(option) => {
                     rig.command(Command::ObjectOption(option));
+                }
+                Any::Advance(millis) => {
+                    rig.advance(millis);
                 }
             }
         }
