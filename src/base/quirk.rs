@@ -255,19 +255,19 @@ quirks! {
         evidence: "net/filter-rewriter.c:345-352; measured on 7.2.22: 'W checkpoint in the handshake'",
     }
     /// Too many connections, and all are forgotten.
-    ConnectionsForgotten = "connections-forgotten" in EVERY_QEMU {
+    RewriterForgetsAll = "rewriter-forgets-all" in EVERY_QEMU {
         behaviour: "a new connection when 16385 are tracked makes filter-rewriter forget all of them: those that live are not translated any more",
         mended: "the table grows",
         evidence: "net/colo.c:225-252; measured on 7.2.22: one connection of a SYN flood more or less",
     }
     /// TCP in an 802.1Q frame is left alone.
-    ColoIgnoresVlan = "colo-ignores-vlan" in EVERY_QEMU {
+    RewriterIgnoresVlan = "rewriter-ignores-vlan" in EVERY_QEMU {
         behaviour: "802.1Q frames are not looked into, though 802.1ad ones are, and VLANs do not tell connections apart",
         mended: "up to two tags of either kind are looked behind, and are part of the connection",
         evidence: "net/colo.c:68-90; measured on 7.2.22: 'W 802.1Q', 'W 802.1ad', 'W VLANs are not part of the key'",
     }
     /// An empty frame kills QEMU.
-    ColoEmptyFrameAborts = "colo-empty-frame-aborts" in EVERY_QEMU {
+    RewriterEmptyFrameAborts = "rewriter-empty-frame-aborts" in EVERY_QEMU {
         behaviour: "an empty frame aborts QEMU when it reaches filter-rewriter; one missing vnet_hdr_support on the way makes such frames of others",
         mended: "it passes",
         evidence: "net/colo.c:51; measured on 7.2.22: 'W empty frame'",

@@ -58,7 +58,7 @@ pub(super) struct Rewriter {
 fn setup(core: &mut Core, key: ObjectKey, _: &Spec) -> Result<(), CommandError> {
     let profile = core.profile.clone();
     let limit = profile
-        .has(Quirk::ConnectionsForgotten)
+        .has(Quirk::RewriterForgetsAll)
         .then_some(colo::LIMIT);
     let rewriter = Rewriter {
         profile,
@@ -84,7 +84,7 @@ fn state(core: &mut Core, key: ObjectKey) -> Option<&mut Rewriter> {
 /// (QEMU 10.2.2 net/filter-rewriter.c:252-327).
 fn receive(core: &mut Core, key: ObjectKey, packet: &Packet) -> isize {
     if packet.data.is_empty() {
-        if core.has(Quirk::ColoEmptyFrameAborts) {
+        if core.has(Quirk::RewriterEmptyFrameAborts) {
             core.crash(EMPTY_ASSERTION);
             core.drop_frame(core.object_place(key), packet.tag, DropReason::MachineDead);
             return 1;
@@ -100,7 +100,7 @@ fn receive(core: &mut Core, key: ObjectKey, packet: &Packet) -> isize {
     } else {
         0
     };
-    let tags = !core.has(Quirk::ColoIgnoresVlan);
+    let tags = !core.has(Quirk::RewriterIgnoresVlan);
     let Some(headers) = Headers::read(&packet.data, vnet, tags).filter(Headers::is_tcp) else {
         return 0;
     };

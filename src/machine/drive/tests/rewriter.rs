@@ -186,7 +186,7 @@ fn an_empty_frame_aborts() {
 
 #[test]
 fn a_mended_rewriter_lets_an_empty_frame_pass() {
-    let mut rig = Rig::rewriter(qemu(Some(Quirk::ColoEmptyFrameAborts)));
+    let mut rig = Rig::rewriter(qemu(Some(Quirk::RewriterEmptyFrameAborts)));
     rig.send("n0", b"", 1).send("n0", b"", 2);
     assert_eq!(rig.frames("n9"), [""]);
 }
@@ -195,7 +195,7 @@ fn a_mended_rewriter_lets_an_empty_frame_pass() {
 #[rstest]
 #[case::room_for_one_more(None, 16_384, 9001)]
 #[case::quirk(None, 16_385, 5001)]
-#[case::mended(Some(Quirk::ConnectionsForgotten), 16_385, 9001)]
+#[case::mended(Some(Quirk::RewriterForgetsAll), 16_385, 9001)]
 fn many_connections(#[case] without: Option<Quirk>, #[case] others: u16, #[case] ack: u32) {
     let mut rig = Rig::rewriter(qemu(without));
     rig.handshake(5000, 9000);
@@ -373,7 +373,7 @@ fn what_has_no_tcp_header(
 
 #[rstest]
 #[case::quirk(None, 5001)]
-#[case::mended(Some(Quirk::ColoIgnoresVlan), 9001)]
+#[case::mended(Some(Quirk::RewriterIgnoresVlan), 9001)]
 fn an_802_1q_connection(#[case] without: Option<Quirk>, #[case] ack: u32) {
     let mut rig = Rig::rewriter(qemu(without));
     let tagged = |sample: Sample, vlan: u8| Sample {
