@@ -32,6 +32,7 @@ pub(super) static CLASS: FilterClass = FilterClass {
     colo: filter::colo,
     unfinished,
     cleanup,
+    refused: |_| {},
 };
 
 /// What a redirector keeps.
@@ -352,8 +353,8 @@ fn cleanup(core: &mut Core, key: ObjectKey) {
 }
 
 /// Tags of a frame that its indev has not completed.
-fn unfinished(core: &mut Core, key: ObjectKey) -> Vec<Tag> {
-    state(core, key)
-        .map(|redirector| redirector.reassembler.reset())
-        .unwrap_or_default()
+fn unfinished(core: &mut Core, key: ObjectKey) -> Vec<(Tag, DropReason)> {
+    let tags = state(core, key).map(|redirector| redirector.reassembler.reset());
+    let incomplete = |tag| (tag, DropReason::Incomplete);
+    tags.into_iter().flatten().map(incomplete).collect()
 }

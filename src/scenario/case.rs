@@ -3,11 +3,14 @@ use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
-use super::{address::Address, impairment::Impair};
+use super::{
+    address::Address,
+    impairment::Impair,
+    stack::{Client, PortStack},
+};
 use crate::{
     base::{CaseId, ChardevId, Frame, MacAddr, MachineId, NetdevId, ObjectId, PortId, Profile},
     diag::{Source, Span},
-    guest,
     record::{Framing, Port, SourceFrame},
 };
 
@@ -361,26 +364,6 @@ impl ColoEvent {
             Self::Failover => "failover",
         }
     }
-}
-
-/// The TCP/IP stack of a port.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PortStack {
-    /// A guest port, or where a client is.
-    pub port: PortId,
-    /// The stack.
-    pub config: guest::Config,
-}
-
-/// An exchange over TCP.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Client {
-    /// The port at which the client's stack is.
-    pub from: PortId,
-    /// What it does.
-    pub call: guest::Call,
-    /// How far the machine's clock may move until it is done.
-    pub within: Option<Duration>,
 }
 
 /// How a step's frames are sent.
