@@ -8,7 +8,9 @@ use crate::{
     base::{ChardevId, NetdevId, PortId},
     machine::{CharBackend, ChardevConfig, Command, Config, NetdevConfig, NetdevKind},
     record::Framing,
-    scenario::{Address, Case, Chardev, ChardevFar, Machine, NetdevType, Nic, Object, ObjectForm},
+    scenario::{
+        self, Address, Case, Chardev, ChardevFar, Machine, NetdevType, Nic, Object, ObjectForm,
+    },
 };
 
 /// Hubs of guests are numbered from here, out of the way of a scenario's own `hubid`s.
@@ -202,7 +204,7 @@ fn char_backend(chardev: &Chardev) -> CharBackend {
         "mux" => CharBackend::Mux,
         _ => CharBackend::Socket {
             server: chardev.server,
-            reconnect: retry(&chardev.options).is_some(),
+            reconnect: scenario::retry(&chardev.options).is_some(),
             monitor: false,
         },
     }
@@ -221,7 +223,7 @@ fn socket(chardev: &Chardev) -> Option<Socket> {
     Some(Socket {
         address: chardev.address.clone()?,
         server: chardev.server,
-        retry: retry(&chardev.options).filter(|_| !chardev.server),
+        retry: scenario::retry(&chardev.options).filter(|_| !chardev.server),
     })
 }
 
@@ -232,7 +234,7 @@ pub(crate) fn added_socket(args: &Map<String, Value>) -> Option<Socket> {
     Some(Socket {
         address,
         server,
-        retry: retry(data).filter(|_| !server),
+        retry: scenario::retry(data).filter(|_| !server),
     })
 }
 
@@ -241,13 +243,6 @@ fn ringbuf_size(options: &Map<String, Value>) -> usize {
     number(options.get("size"))
         .and_then(|size| usize::try_from(size).ok())
         .unwrap_or(65536)
-}
-
-/// How long a client waits before it connects again: `reconnect` in seconds, or `reconnect-ms`.
-fn retry(options: &Map<String, Value>) -> Option<Duration> {
-    let seconds = number(options.get("reconnect")).map(Duration::from_secs);
-    let retry = seconds.or_else(|| number(options.get("reconnect-ms")).map(Duration::from_millis));
-    retry.filter(|retry| !retry.is_zero())
 }
 
 /// A number as a map or a command-line string has it.

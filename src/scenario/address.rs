@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use serde_json::{Map, Value};
 
 use crate::base::MachineId;
@@ -100,6 +102,20 @@ impl Address {
             _ => false,
         }
     }
+}
+
+/// How long a client waits before it connects again: `reconnect` in seconds, or `reconnect-ms`, as a
+/// map or a command-line string has it.
+#[must_use]
+pub fn retry(options: &Map<String, Value>) -> Option<Duration> {
+    let number = |key: &str| match options.get(key)? {
+        Value::Number(number) => number.as_u64(),
+        Value::String(text) => text.parse().ok(),
+        _ => None,
+    };
+    let seconds = number("reconnect").map(Duration::from_secs);
+    let retry = seconds.or_else(|| number("reconnect-ms").map(Duration::from_millis));
+    retry.filter(|retry| !retry.is_zero())
 }
 
 impl std::fmt::Display for Address {

@@ -21,7 +21,7 @@ mod yaml;
 #[cfg(test)]
 mod tests;
 
-pub use address::{Address, Reach};
+pub use address::{Address, Reach, retry};
 pub use case::{
     Bridge, BridgePort, Burst, Case, Chardev, ChardevFar, ColoEvent, ExpectError, Expectation,
     Expectations, ExpectedFrames, KnownBug, Link, LinkEnd, LinkSet, Machine, Netdev, NetdevType,

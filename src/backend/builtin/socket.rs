@@ -38,10 +38,8 @@ impl SocketEnd {
             address: socket.map(|socket| socket.address.clone()),
             server: socket.is_some_and(|socket| socket.server),
             retry,
-            // Who is there from the start has tried at the start.
-            due: retry
-                .filter(|_| peer.is_none())
-                .map(|retry| VirtualTime::ZERO + retry),
+            // Its first try is QEMU's start.
+            due: retry.filter(|_| peer.is_none()).map(|_| VirtualTime::ZERO),
             peer,
             waits: false,
             told: false,

@@ -10,7 +10,7 @@ use crate::{
     base::{ChardevId, MachineId},
     diag::Span,
     scenario::{
-        address::{Address, Reach},
+        address::{Address, Reach, retry},
         case::{Chardev, ChardevFar},
         fault::Fault,
         fields::Fields,
@@ -181,6 +181,11 @@ fn server_of(root: &Fields<'_>, sockets: &[Socket<'_>], client: &Socket<'_>) -> 
 
 /// Reports clients that can't be served.
 fn clients(root: &Fields<'_>, sockets: &[Socket<'_>], servers: &[Option<usize>], halves: &[Half]) {
+    let comes_back = |id: &ChardevId| {
+        let mut clients = halves.iter().map(|half| &half.chardev);
+        let client = clients.find(|chardev| chardev.id == *id);
+        client.is_some_and(|chardev| retry(&chardev.options).is_some())
+    };
     for (at, client) in sockets.iter().enumerate() {
         let Some(span) = client.declared.filter(|_| !client.server) else {
             continue;
@@ -212,6 +217,18 @@ fn clients(root: &Fields<'_>, sockets: &[Socket<'_>], servers: &[Option<usize>],
                     }
                 });
                 fault(root, span, reason, help, first);
+            }
+            (Some(server), None)
+                if sockets[server].declared.is_none() && !comes_back(client.id) =>
+            {
+                let reason = format!(
+                    "{} listens at {} only once a step has added it",
+                    sockets[server].id,
+                    shown(client)
+                );
+                let help = "QEMU would not start: give the client `reconnect-ms`, or let a step \
+                            add it too";
+                root.fault(span, Fault::Join { reason, help });
             }
             (None, Some(other)) if !client.machine.is_named() => {
                 let reason = format!("two clients share the address {}", shown(client));
