@@ -21,6 +21,12 @@ impl VirtualTime {
     pub const fn elapsed(self) -> Duration {
         Duration::from_nanos(self.0)
     }
+
+    /// Time that has passed since `earlier`; none when that is later.
+    #[must_use]
+    pub const fn since(self, earlier: Self) -> Duration {
+        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+    }
 }
 
 impl Add<Duration> for VirtualTime {

@@ -462,8 +462,12 @@ pub struct KnownBug {
 impl Case {
     /// The QEMU that a machine models.
     #[must_use]
-    pub fn profile_of(&self, machine: &Machine) -> Profile {
-        machine.profile.as_ref().unwrap_or(&self.profile).clone()
+    pub fn profile_of(&self, machine: &MachineId) -> &Profile {
+        let mut machines = self.machines.iter();
+        let found = machines.find(|one| one.id == *machine);
+        found
+            .and_then(|machine| machine.profile.as_ref())
+            .unwrap_or(&self.profile)
     }
 
     /// The machine that an id belongs to, and the id there.

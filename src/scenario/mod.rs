@@ -15,7 +15,9 @@ mod lower;
 mod matrix;
 mod node;
 mod stack;
+pub mod tree;
 mod value;
+mod write;
 mod yaml;
 
 #[cfg(test)]
@@ -34,3 +36,4 @@ pub use impairment::{Impair, Impairment, Share, Way};
 pub use key::{Key, KeyMap, KeyType, VERB_NAMES, key_table};
 pub use load::{load, parse};
 pub use stack::{Client, PortStack};
+pub use write::write;

@@ -193,6 +193,11 @@ impl Process {
                 data,
                 tag,
             },
+            Output::FileBytes { file, data, tag } => Output::FileBytes {
+                file: self.id.outer(&file),
+                data,
+                tag,
+            },
             Output::ChardevClosed { chardev: id } => Output::ChardevClosed {
                 chardev: chardev(id),
             },

@@ -53,6 +53,8 @@ pub(crate) struct BuiltinWorld<C> {
     far_ends: BTreeMap<ChardevId, FarEnd>,
     /// The chardevs whose far end is a chardev, those that steps add too.
     joined: BTreeSet<ChardevId>,
+    /// The sockets that have an address.
+    sockets: BTreeMap<ChardevId, Socket>,
     /// Sockets that commands are about to make.
     added: BTreeMap<ChardevId, Socket>,
     flights: Flights,
@@ -134,6 +136,10 @@ impl<C: Carrier> BuiltinWorld<C> {
             ports,
             far_ends,
             joined: case.joined.clone(),
+            sockets: chardevs
+                .into_iter()
+                .filter_map(|(id, wiring)| Some((id, wiring.socket?)))
+                .collect(),
             added: BTreeMap::new(),
             flights: Flights::default(),
             queue: VecDeque::new(),

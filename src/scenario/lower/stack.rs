@@ -161,6 +161,7 @@ fn takes_client(context: &Context<'_>, place: &Place, host: &Interfaces<'_>, spa
         },
         PortKind::Guest => "has no `guest`",
         PortKind::Chardev(_) => "is the port of a chardev",
+        PortKind::File => "is a file",
     };
     context.fault(
         span,
