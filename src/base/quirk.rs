@@ -146,6 +146,108 @@ quirks! {
         mended: "a slot is free again when its user has gone",
         evidence: "chardev/char-fe.c, chardev/char.c qemu_chr_is_busy of 7.2; a bit set in 10.2.2",
     }
+    /// A connection that the client closes first is never forgotten.
+    RewriterPassiveClose = "rewriter-passive-close" in EVERY_QEMU {
+        behaviour: "the number of the guest's FIN is kept as the client counts and compared with an acknowledgement as the guest counts, and the FIN's own data is not counted: unless both guests chose the same number and the FIN is bare, a connection that the client closes first is never forgotten, and what comes later on its ports is translated with its offset",
+        mended: "the connection is forgotten when both FINs are acknowledged",
+        evidence: "net/filter-rewriter.c:123-127,226-230; measured on 7.2.22: 'W passive close, other ISN, stray ACK'",
+    }
+    /// A connection that the guest closes first is never forgotten.
+    RewriterActiveClose = "rewriter-active-close" in EVERY_QEMU {
+        behaviour: "the guest's FIN is noticed only in a segment without ACK, which no TCP sends: a connection that the guest closes first is never forgotten; and if it is, the guest's last acknowledgement goes out untranslated",
+        mended: "the connection is forgotten when both FINs are acknowledged",
+        evidence: "net/filter-rewriter.c:164-172,236-240; measured on 7.2.22: 'W active close with ACK, stray ACK', 'W active close without ACK'",
+    }
+    /// Before the handshake is over, the guest's numbers are shifted by a whole number.
+    RewriterHalfOpenShift = "rewriter-half-open-shift" in EVERY_QEMU {
+        behaviour: "between the guest's SYN,ACK and the client's ACK the guest's whole initial number counts as the offset: a segment that the guest sends then gets a number near 0",
+        mended: "nothing is translated before the offset is known",
+        evidence: "net/filter-rewriter.c:190-221; measured on 7.2.22: 'W guest segment between SYN,ACK and ACK'",
+    }
+    /// The client's ACK before the guest's SYN,ACK spoils the connection.
+    RewriterEarlyAck = "rewriter-early-ack" in EVERY_QEMU {
+        behaviour: "when the client's ACK, which answers the primary, overtakes the secondary's SYN,ACK, the offset lacks the secondary's number for as long as the connection lives: the ACK arrives as 1, and what the secondary sends is shifted the wrong way",
+        mended: "the ACK waits for the secondary's SYN,ACK",
+        evidence: "net/filter-rewriter.c:95-112; measured on 7.2.22: 'W ACK before the SYN,ACK'",
+    }
+    /// A repeated SYN shifts a connection twice.
+    RewriterSynAgain = "rewriter-syn-again" in EVERY_QEMU {
+        behaviour: "a SYN that the client repeats after the handshake begins the handshake anew but keeps the offset: the next ACK is subtracted from it a second time",
+        mended: "a SYN with the same number changes nothing, one with another number begins a connection",
+        evidence: "net/filter-rewriter.c:88-112; measured on 7.2.22: 'W SYN again after the handshake'",
+    }
+    /// A connection that the guest opens is not translated.
+    RewriterGuestOpens = "rewriter-guest-opens" in EVERY_QEMU {
+        behaviour: "a connection that the guest opens is never translated: the client acknowledges the primary's number, which the secondary refuses",
+        mended: "the client's SYN,ACK tells the offset; it is translated, and so is all that follows",
+        evidence: "net/filter-rewriter.c:76-88,200-206; measured on 7.2.22: 'W guest opens'",
+    }
+    /// RST means nothing.
+    RewriterIgnoresRst = "rewriter-ignores-rst" in EVERY_QEMU {
+        behaviour: "RST ends no connection: what comes later on its ports is translated with its offset; and the number of a guest's RST without ACK is not translated",
+        mended: "it is translated, and ends the connection",
+        evidence: "net/filter-rewriter.c:71-250; measured on 7.2.22: 'W RST from the client, stray ACK', 'W RST from the guest'",
+    }
+    /// Selective acknowledgements are not translated.
+    RewriterSackUntranslated = "rewriter-sack-untranslated" in EVERY_QEMU {
+        behaviour: "selective acknowledgements keep the primary's numbers while the acknowledgement beside them is translated",
+        mended: "they are translated too",
+        evidence: "net/filter-rewriter.c:102-118; measured on 7.2.22: 'W SACK'",
+    }
+    /// A wrong checksum becomes right.
+    RewriterLaundersCorruption = "rewriter-launders-corruption" in EVERY_QEMU {
+        behaviour: "the checksum of a translated segment is made anew: a segment that was damaged on its way arrives with a right one",
+        mended: "the checksum is updated by what changed (RFC 1624): a wrong one stays wrong",
+        evidence: "net/filter-rewriter.c:112-118, net/checksum.c:60-183; measured on 7.2.22: 'W bad checksum, translated'",
+    }
+    /// With IP options the checksum lands in the middle of the header.
+    RewriterIpOptions = "rewriter-ip-options" in EVERY_QEMU {
+        behaviour: "the checksum is made as if the IPv4 header had 20 bytes: with IP options it is written over TCP's flags or acknowledgement",
+        mended: "the header's own length counts",
+        evidence: "net/checksum.c:60-183; measured on 7.2.22: 'W IP options'",
+    }
+    /// Fragments are taken for segments.
+    RewriterManglesFragments = "rewriter-mangles-fragments" in EVERY_QEMU {
+        behaviour: "the payload of a later fragment is taken for a TCP header and rewritten; so is a packet of another IP version",
+        mended: "only what has a TCP header is translated",
+        evidence: "net/colo.c:43-98; measured on 7.2.22: 'W later fragment', 'W IP version 6 in an IPv4 header'",
+    }
+    /// A checksum that the device shall complete is completed twice.
+    RewriterPartialChecksum = "rewriter-partial-checksum" in EVERY_QEMU {
+        behaviour: "a translated segment whose virtio-net header says NEEDS_CSUM gets a whole checksum and keeps the flag: whoever completes it makes it wrong",
+        mended: "the sum of the pseudo-header does not depend on the numbers and is left alone",
+        evidence: "net/filter-rewriter.c:112-118, net/checksum.c:60-183; read, not measured: it takes a virtio NIC",
+    }
+    /// Segments that had to wait go on only behind a later one.
+    RewriterStrandsQueue = "rewriter-strands-queue" in EVERY_QEMU {
+        behaviour: "segments that come while the VM is stopped wait in the rewriter until it sends a later segment, or is deleted; then they come out behind that one",
+        mended: "they go on at once and wait for the receiver like any other packet",
+        evidence: "net/filter-rewriter.c:46-54,366-377, net/queue.c:196-244; measured on 7.2.22: 'W stop, packets wait, cont'",
+    }
+    /// A checkpoint in the middle of a handshake spoils the connection.
+    RewriterCheckpointInHandshake = "rewriter-checkpoint-in-handshake" in EVERY_QEMU {
+        behaviour: "a checkpoint between SYN,ACK and ACK forgets the secondary's number but not that the handshake is open: the ACK arrives as 1, and the connection stays shifted by the whole number",
+        mended: "a handshake that is open at a checkpoint is the primary's, and needs no translation",
+        evidence: "net/filter-rewriter.c:345-352; measured on 7.2.22: 'W checkpoint in the handshake'",
+    }
+    /// Too many connections, and all are forgotten.
+    ConnectionsForgotten = "connections-forgotten" in EVERY_QEMU {
+        behaviour: "a new connection when 16385 are tracked makes filter-rewriter forget all of them: those that live are not translated any more",
+        mended: "the table grows",
+        evidence: "net/colo.c:225-252; measured on 7.2.22: one connection of a SYN flood more or less",
+    }
+    /// TCP in an 802.1Q frame is left alone.
+    ColoIgnoresVlan = "colo-ignores-vlan" in EVERY_QEMU {
+        behaviour: "802.1Q frames are not looked into, though 802.1ad ones are, and VLANs do not tell connections apart",
+        mended: "up to two tags of either kind are looked behind, and are part of the connection",
+        evidence: "net/colo.c:68-90; measured on 7.2.22: 'W 802.1Q', 'W 802.1ad', 'W VLANs are not part of the key'",
+    }
+    /// An empty frame kills QEMU.
+    ColoEmptyFrameAborts = "colo-empty-frame-aborts" in EVERY_QEMU {
+        behaviour: "an empty frame aborts QEMU when it reaches filter-rewriter; one missing vnet_hdr_support on the way makes such frames of others",
+        mended: "it passes",
+        evidence: "net/colo.c:51; measured on 7.2.22: 'W empty frame'",
+    }
     /// A refused `colo-compare` kills QEMU.
     CompareErrorCrashes = "compare-error-crashes" in EVERY_QEMU {
         behaviour: "a colo-compare that is refused after its schema was checked kills QEMU: the destructor of what was never completed destroys a mutex that was never made",

@@ -11,6 +11,7 @@ use super::{
     part::{Part, PartClass, PartState},
     property::Spec,
     redirector::{self, Redirector},
+    rewriter::{self, Rewriter},
 };
 use crate::{
     base::{Direction, Queue, Quirk, Tag, VirtualTime},
@@ -36,6 +37,7 @@ pub(super) enum FilterState {
     Unset,
     Mirror(Mirror),
     Redirector(Box<Redirector>),
+    Rewriter(Box<Rewriter>),
 }
 
 /// What makes a filter its class. How to add one: the map in [`super`].
@@ -61,12 +63,13 @@ pub(super) struct FilterClass {
     pub(super) colo: fn(&mut Core, ObjectKey, ColoEvent),
     /// Frames that it holds when the run ends.
     pub(super) unfinished: fn(&mut Core, ObjectKey) -> Vec<Tag>,
-    /// Lets go of everything.
+    /// Lets go of everything; it is still in its chain.
     pub(super) cleanup: fn(&mut Core, ObjectKey),
 }
 
 /// The filters that are built.
-pub(super) static CLASSES: &[&FilterClass] = &[&mirror::CLASS, &redirector::CLASS];
+pub(super) static CLASSES: &[&FilterClass] =
+    &[&mirror::CLASS, &redirector::CLASS, &rewriter::CLASS];
 
 /// How a filter is reached other than through its chain: by its class.
 static PART: PartClass = PartClass {
@@ -81,7 +84,7 @@ static PART: PartClass = PartClass {
     is_deaf: |core, key, chardev| {
         core.filter(key).is_some_and(|filter| match &filter.state {
             FilterState::Redirector(redirector) => redirector.is_deaf(chardev),
-            FilterState::Mirror(_) | FilterState::Unset => false,
+            _ => false,
         })
     },
     changed: |core, key| tell(core, key, |class| class.changed),
@@ -100,10 +103,11 @@ static PART: PartClass = PartClass {
     },
     cleanup: |core, key| {
         let netdev = core.filter(key).map(|filter| filter.netdev);
+        // What it still passes on goes to its neighbours (QEMU 10.2.2 net/filter.c:306-321).
+        tell(core, key, |class| class.cleanup);
         if let Some(client) = netdev.and_then(|netdev| core.clients.get_mut(&netdev)) {
             client.chain.retain(|other| *other != key);
         }
-        tell(core, key, |class| class.cleanup);
     },
 };
 

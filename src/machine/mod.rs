@@ -17,6 +17,8 @@
 //! | `compare` | another kind of part, colo-compare; its map is in its own folder |
 //! | `colo` | packets and connections, as the rewriter and the comparer see them |
 //! | `mirror`, `redirector`, `rfc` | one file a filter; `rfc` is the redirector's `in_netdev` and `out_netdev` |
+//! | `colo` | connections: what the rewriter and the comparer share |
+//! | `rewriter` | filter-rewriter: a connection's state, the bytes of a segment |
 //! | `property` | which types of object there are, which properties, in which order they are checked |
 //! | `command` | QMP's commands and `-object` |
 //!
@@ -53,6 +55,7 @@ mod netqueue;
 mod part;
 mod property;
 mod redirector;
+mod rewriter;
 mod rfc;
 
 pub use api::{

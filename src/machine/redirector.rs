@@ -110,7 +110,7 @@ fn setup(core: &mut Core, key: ObjectKey, spec: &Spec) -> Result<(), CommandErro
 pub(super) fn state(core: &mut Core, key: ObjectKey) -> Option<&mut Redirector> {
     match &mut core.filter_mut(key)?.state {
         FilterState::Redirector(redirector) => Some(redirector),
-        FilterState::Mirror(_) | FilterState::Unset => None,
+        _ => None,
     }
 }
 

@@ -8,7 +8,7 @@ mod transcript;
 
 pub use answer::{Abort, Answer, CommandError, Outcome};
 pub use checkpoint::{CheckpointCause, CheckpointRequest, Connection, Fate, Side};
-pub use event::{DropReason, Event, EventKind, Place};
+pub use event::{DropReason, Event, EventKind, Impaired, Place};
 pub use transcript::{
     Accounting, Arrival, Framing, Item, Port, PortKind, SentFrame, SourceFrame, Step, Transcript,
 };

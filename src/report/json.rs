@@ -237,7 +237,14 @@ fn explaining(step: usize, event: &Event) -> Value {
             ("checkpoint", None)
         }
         EventKind::Queued => ("queued", None),
+        EventKind::Rewritten { field, old, new } => {
+            object.insert("field".to_owned(), json!(field));
+            object.insert("old".to_owned(), json!(old));
+            object.insert("new".to_owned(), json!(new));
+            ("rewritten", None)
+        }
         EventKind::Dropped(reason) => ("dropped", Some(("reason", reason.to_string()))),
+        EventKind::Impaired(done) => ("impaired", Some(("what", done.to_string()))),
         EventKind::Log(text) => ("log", Some(("text", text.clone()))),
         EventKind::Crash(text) => ("crash", Some(("text", text.clone()))),
         EventKind::Frozen => ("frozen", None),

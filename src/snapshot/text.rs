@@ -152,8 +152,9 @@ impl Writer<'_> {
                 self.port(index, &ports[index].id, entries, &labels[index]);
             }
         }
-        for assertion in &step.crashes {
-            self.line(&format!("    crash: {}", quote(assertion)));
+        for (machine, assertion) in &step.crashes {
+            let of = of_machine(*machine);
+            self.line(&format!("    crash{of}: {}", quote(assertion)));
         }
         self.explained(record);
     }
@@ -244,14 +245,15 @@ impl Writer<'_> {
         hex_lines(&mut self.out, indent, &lexis::raw_hex(bytes));
     }
 
-    /// The explained half, in an order that no backend's scheduling can change: the fates of
-    /// frames by place, then what was said, as it was said.
+    /// The explained half, in an order that no backend's scheduling can change: what was changed in
+    /// frames, their fates by place, then what was said, as it was said.
     fn explained(&mut self, step: &Step) {
         if step.clock != self.clock {
             self.clock = step.clock;
             self.line(&format!("    ~ clock {} s", seconds(step.clock)));
         }
         let mut fates: BTreeMap<_, Vec<Option<Tag>>> = BTreeMap::new();
+        let mut rewritten: BTreeMap<_, Vec<String>> = BTreeMap::new();
         let mut said = Vec::new();
         for event in &step.events {
             let place = &event.place;
@@ -263,6 +265,14 @@ impl Writer<'_> {
                 EventKind::Consumed => {
                     let fate = ("consumed", format!(" by {place}"));
                     fates.entry(fate).or_default().push(event.tag);
+                }
+                EventKind::Rewritten { field, old, new } => {
+                    let changes = rewritten.entry((event.tag, place.to_string())).or_default();
+                    changes.push(format!("{field} {old} -> {new}"));
+                }
+                EventKind::Log(text) => {
+                    let of = of_machine(place.machine());
+                    said.push(format!("log{of}: {}", quote(text)));
                 }
                 EventKind::Released { fate, .. } => {
                     let fate = ("released", format!(" by {place}: {fate}"));
@@ -276,7 +286,10 @@ impl Writer<'_> {
                     let asked = self.requests.describe(request);
                     said.push(format!("checkpoint asked by {place}: {asked}"));
                 }
-                EventKind::Log(text) => said.push(format!("log: {}", quote(text))),
+                EventKind::Impaired(done) => {
+                    let fate = ("impaired", format!(" at {place}: {done}"));
+                    fates.entry(fate).or_default().push(event.tag);
+                }
                 EventKind::Notice(text) => {
                     said.push(format!("notice at {place}: {}", quote(text)));
                 }
@@ -284,6 +297,10 @@ impl Writer<'_> {
                 EventKind::Thawed => said.push(format!("thawed: {place}")),
                 EventKind::Seen { .. } | EventKind::Queued | EventKind::Crash(_) => {}
             }
+        }
+        for ((tag, place), changes) in rewritten {
+            let changes = changes.join(", ");
+            self.line(&format!("    ~ {} {changes} by {place}", tag_words(&[tag])));
         }
         for ((verb, fate), mut tags) in fates {
             tags.sort_unstable();
@@ -293,6 +310,11 @@ impl Writer<'_> {
             self.line(&format!("    ~ {line}"));
         }
     }
+}
+
+/// Which machine, where there are several.
+fn of_machine(name: Option<&str>) -> String {
+    name.map_or_else(String::new, |name| format!(" {name}"))
 }
 
 /// Seconds to the nanosecond, without zeros at the end.

@@ -219,4 +219,5 @@ mod chain;
 mod colo;
 mod frozen;
 mod quirk;
+mod rewriter;
 mod rfc;
