@@ -145,7 +145,7 @@ fn search(connection: &Connection, primary: &Packet, segment: &Segment) -> Found
         let run_p = primary.data().get(p_at..p_at + count).unwrap_or_default();
         let run_s = secondary.data().get(s_at..s_at + count).unwrap_or_default();
         if run_p != run_s {
-            let cause = difference((primary, run_p), (secondary, run_s), (p_at, s_at));
+            let cause = difference((primary, run_p), (secondary, run_s), (p_at, s_at), 0..0);
             return Found::Different(index, cause);
         }
         (at, fate, with) = (end, Fate::Matched, secondary.tag());
