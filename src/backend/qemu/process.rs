@@ -6,7 +6,7 @@ use std::{
         fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
         unix::{net::UnixStream, process::ExitStatusExt},
     },
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
 };
 
@@ -36,12 +36,18 @@ const LAST_WORDS: usize = 4;
 pub(super) struct Arguments {
     words: Vec<OsString>,
     inherited: Vec<OwnedFd>,
+    /// Where it runs: paths without a root lead there.
+    folder: Option<PathBuf>,
 }
 
 impl Arguments {
     pub(super) fn push(&mut self, option: &str, value: &str) {
         self.words.push(option.into());
         self.words.push(value.into());
+    }
+
+    pub(super) fn run_in(&mut self, folder: &Path) {
+        self.folder = Some(folder.to_owned());
     }
 
     /// Hands a descriptor over; gives the number it has in QEMU.
@@ -69,7 +75,15 @@ impl Process {
         let monitor = format!("{}-qmp", super::OWN);
         arguments.push("-chardev", &format!("socket,id={monitor},fd={fd}"));
         arguments.push("-mon", &format!("chardev={monitor},mode=control"));
+        // A path is taken from where QEMU runs, a name is looked up.
+        let program = match program.components().count() {
+            1 => program.to_owned(),
+            _ => std::path::absolute(program)?,
+        };
         let mut command = Command::new(program);
+        if let Some(folder) = &arguments.folder {
+            command.current_dir(folder);
+        }
         command
             .args(BARE)
             .args(&arguments.words)
