@@ -61,10 +61,10 @@ netdevs: {hn0: {type: tap}}
 objects: [\"filter-dump,id=d0,netdev=hn0,file=x.pcap,maxlen=60\"]
 steps:
   - send: hn0.host
-    frames: [{ hex: \"525400123456 020000000001 88b5\", payload: { fill: 0x5a, len: 50 } }]
+    frames: [{ payload: { fill: 0x5a, len: 50 } }]
   - advance: 1250ms
   - send: hn0.guest
-    frames: [{ hex: \"020000000001 525400123456 88b5\", payload: { fill: 0x5b, len: 20 } }]
+    frames: [{ payload: { fill: 0x5b, len: 20 } }]
 ";
     let source = Source {
         path: "dump.yaml".into(),
