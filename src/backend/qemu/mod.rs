@@ -30,6 +30,7 @@
 mod backend;
 mod chardev;
 mod command;
+mod file;
 mod fit;
 mod process;
 mod qmp;

@@ -6,7 +6,7 @@ use std::{
         fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
         unix::{net::UnixStream, process::ExitStatusExt},
     },
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
 };
 
@@ -36,6 +36,8 @@ const LAST_WORDS: usize = 4;
 pub struct Arguments {
     words: Vec<OsString>,
     inherited: Vec<OwnedFd>,
+    /// Where it runs: paths without a root lead there.
+    folder: Option<PathBuf>,
 }
 
 impl Arguments {
@@ -48,6 +50,10 @@ impl Arguments {
     /// A word that stands alone.
     pub fn word(&mut self, word: &str) {
         self.words.push(word.into());
+    }
+
+    pub(super) fn run_in(&mut self, folder: &Path) {
+        self.folder = Some(folder.to_owned());
     }
 
     /// Hands a descriptor over; gives the number it has in QEMU.
@@ -85,6 +91,7 @@ impl Process {
         let mut all = Arguments {
             words: BARE.iter().map(OsString::from).collect(),
             inherited: arguments.inherited,
+            folder: arguments.folder,
         };
         all.words.extend(arguments.words);
         let qmp = all.monitor(&format!("{}-qmp", super::OWN))?;
@@ -96,7 +103,15 @@ impl Process {
     /// # Errors
     /// When the program can't be started.
     pub fn spawn(program: &Path, arguments: &Arguments) -> io::Result<Self> {
+        // A path is taken from where QEMU runs, a name is looked up.
+        let program = match program.components().count() {
+            1 => program.to_owned(),
+            _ => std::path::absolute(program)?,
+        };
         let mut command = Command::new(program);
+        if let Some(folder) = &arguments.folder {
+            command.current_dir(folder);
+        }
         command
             .args(&arguments.words)
             .stdin(Stdio::null())

@@ -13,6 +13,7 @@ use nix::{
 
 use super::{
     chardev::{Cutter, FarEnd},
+    file::DumpFile,
     process::Process,
     qmp::Qmp,
     stream::Stream,
@@ -59,6 +60,9 @@ pub(super) struct QemuWorld {
     ends: BTreeMap<ChardevId, FarEnd>,
     ports: BTreeMap<PortId, Target>,
     files: Vec<PathBuf>,
+    dumps: Vec<DumpFile>,
+    /// Where QEMU runs and its dumps are.
+    folder: PathBuf,
     joins: usize,
     /// Objects that a text made, and the text.
     by_option: BTreeMap<String, String>,
@@ -297,6 +301,9 @@ impl World for QemuWorld {
         self.ends.clear();
         errors.extend(self.carrier.finish());
         errors.extend(self.files.iter().filter_map(|file| remove(file)));
+        if let Err(error) = std::fs::remove_dir_all(&self.folder) {
+            errors.push(format!("{}: {error}", self.folder.display()));
+        }
         Residue { events, errors }
     }
 }

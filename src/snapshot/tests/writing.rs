@@ -44,7 +44,7 @@ fn frames_that_arrive_as_they_were_sent() {
     let middle = step(2, "qom-set f0.status = off");
     let record = transcript(vec![step(0, "set-up"), first, middle, third]);
     insta::assert_snapshot!(text(&record), @"
-    ports: hn0.guest hn0.host out0=plain vnet0=vnet raw0=raw
+    ports: hn0.guest hn0.host out0=plain vnet0=vnet raw0=raw x.pcap=pcap
     [1] send hn0.guest
           #1 ARP who-has 10.0.0.2 tell 10.0.0.1, 42 B
              | ffffffffffff525400123456 0806 0001080006040001525400123456 0a000001 000000000000 0a000002
@@ -108,7 +108,7 @@ fn frames_that_arrive_otherwise() {
         arrival("raw0", Item::Eof),
     ];
     insta::assert_snapshot!(text(&transcript(vec![first])), @"
-    ports: hn0.guest hn0.host out0=plain vnet0=vnet raw0=raw
+    ports: hn0.guest hn0.host out0=plain vnet0=vnet raw0=raw x.pcap=pcap
     [1] send hn0.guest
           #1 0x88b5, 17 B
              | ffffffffffff525400123456 88b5 616263
@@ -174,7 +174,7 @@ fn a_frame_that_is_cut_by_a_step() {
         arrival("out0", Item::Eof),
     ];
     insta::assert_snapshot!(text(&transcript(vec![first, second])), @"
-    ports: hn0.guest hn0.host out0=plain vnet0=vnet raw0=raw
+    ports: hn0.guest hn0.host out0=plain vnet0=vnet raw0=raw x.pcap=pcap
     [1] send hn0.guest
           #1 0x88b5, 17 B
              | ffffffffffff525400123456 88b5 6f6e65
@@ -259,7 +259,7 @@ fn answers_and_what_explains() {
     let mut third = step(3, "write out0");
     third.written = Some(vec![0, 0, 0, 9].into());
     insta::assert_snapshot!(text(&transcript(vec![setup, first, second, third])), @r#"
-    ports: hn0.guest hn0.host out0=plain vnet0=vnet raw0=raw
+    ports: hn0.guest hn0.host out0=plain vnet0=vnet raw0=raw x.pcap=pcap
     [0] set-up
         !! [object-add f1] GenericError: "Parameter 'netdev' is missing\nTry help"
     [1] qom-get f0.status
