@@ -107,7 +107,7 @@ fn unfit(chardev: &Chardev) -> Option<String> {
 /// Whether an object of the case, also one that a step adds, is such a one.
 fn case_has(case: &Case, is: impl Fn(&ObjectForm) -> bool) -> bool {
     let added = case.steps.iter().any(|step| match &step.verb {
-        Verb::Qmp { command, args } if command == "object-add" => {
+        Verb::Qmp { command, args, .. } if command == "object-add" => {
             is(&ObjectForm::Qmp(args.clone()))
         }
         Verb::ObjectOption(object) => is(&object.form),
