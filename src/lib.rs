@@ -6,11 +6,13 @@
 //!
 //! - [`cli`]: one file for each command.
 //! - [`report`]: consumers of run events: terminal, JSON lines.
+//! - [`fuzz`]: random scenarios, and making those that fail small.
 //! - [`runner`]: selection, scheduling, deadlines, and the one executor for all backends.
 //! - [`snapshot`]: labels, text and comparison of transcripts; the store of snapshot files.
 //! - [`backend`]: what carries a scenario out: real namespaces and TAPs, or memory.
 //! - [`machine`]: QEMU's net layer as a pure state machine.
 //! - [`scenario`]: the language, from YAML to a checked case.
+//! - [`guest`]: a TCP/IP stack at a port: guests that answer, clients that ask.
 //! - [`record`]: transcripts, as data.
 //! - [`capture`]: pcap and pcapng.
 //! - [`frame`]: building, reading, masking, comparing and printing packets.
@@ -24,6 +26,8 @@ pub mod capture;
 pub mod cli;
 pub mod diag;
 pub mod frame;
+pub mod fuzz;
+pub mod guest;
 pub mod machine;
 pub mod record;
 pub mod report;

@@ -132,7 +132,8 @@ pub struct CommandId(pub u64);
 pub enum Command {
     /// QMP: `object-add`, `object-del`, `qom-set`, `qom-get`, `qom-list`, `qom-list-types`,
     /// `set_link`, `netdev_add`, `netdev_del`, `chardev-add`, `chardev-remove`, `chardev-change`,
-    /// `query-chardev`, `ringbuf-read`, `stop`, `cont`.
+    /// `query-chardev`, `ringbuf-read`, `stop`, `cont`,
+    /// `xen-colo-do-checkpoint`.
     Qmp {
         /// The command's name.
         name: String,

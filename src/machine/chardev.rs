@@ -56,6 +56,11 @@ impl Chardev {
         matches!(self.backend, CharBackend::Socket { .. } | CharBackend::Mux)
     }
 
+    /// Whether a frontend reads it. A multiplexer reads for those that come later.
+    pub(super) fn is_read(&self) -> bool {
+        self.reader.is_some() || self.backend == CharBackend::Mux
+    }
+
     /// Its QOM type without `chardev-`.
     pub(super) const fn type_name(&self) -> &'static str {
         match self.backend {

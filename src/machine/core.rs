@@ -70,6 +70,8 @@ pub(super) struct Core {
     pub(super) descriptor_zero: DescriptorZero,
     /// What is done now is done in an iothread.
     pub(super) beside_main_loop: bool,
+    /// `max_queue_size`, where all comparers share it; 0 until one asks.
+    pub(super) compare_queue_size: u32,
     /// QEMU died.
     pub(super) dead: bool,
     pub(super) out: Vec<Output>,
@@ -91,6 +93,7 @@ impl Core {
             freeze: None,
             descriptor_zero: DescriptorZero::default(),
             beside_main_loop: false,
+            compare_queue_size: 0,
             dead: false,
             out: Vec::new(),
             hub_sends: 0,
@@ -132,12 +135,14 @@ impl Core {
     pub(super) fn filter(&self, key: ObjectKey) -> Option<&Filter> {
         match &self.objects.get(&key)?.part.as_ref()?.state {
             PartState::Filter(filter) => Some(filter),
+            PartState::Compare(_) => None,
         }
     }
 
     pub(super) fn filter_mut(&mut self, key: ObjectKey) -> Option<&mut Filter> {
         match &mut self.objects.get_mut(&key)?.part.as_mut()?.state {
             PartState::Filter(filter) => Some(filter),
+            PartState::Compare(_) => None,
         }
     }
 

@@ -64,6 +64,41 @@ impl Machine {
         self.core.next_deadline()
     }
 
+    /// Whether bytes that came for a chardev would be read, now or when the main loop goes on.
+    #[must_use]
+    pub fn reads(&self, chardev: &str) -> bool {
+        let chardev = self.core.chardev_of(chardev);
+        chardev
+            .and_then(|key| self.core.chardevs.get(&key))
+            .is_some_and(|chardev| !chardev.is_stream() || chardev.is_read())
+    }
+
+    /// Whether a chardev is not read because the main loop waits for another's reader.
+    #[must_use]
+    pub fn waits(&self, chardev: &str) -> bool {
+        let key = self.core.chardev_of(chardev);
+        self.is_frozen() && !key.is_some_and(|key| self.core.is_beside_main_loop(key))
+    }
+
+    /// Whether the main loop waits for a reader.
+    #[must_use]
+    pub fn is_frozen(&self) -> bool {
+        self.core.freeze.is_some()
+    }
+
+    /// Whether the guest runs: `stop` halts it, `cont` lets it go on.
+    #[must_use]
+    pub const fn is_running(&self) -> bool {
+        self.core.running
+    }
+
+    /// Whether there is an object of this QOM type.
+    #[must_use]
+    pub fn has_object(&self, qom_type: &str) -> bool {
+        let mut objects = self.core.objects.values();
+        objects.any(|object| object.kind.name == qom_type)
+    }
+
     /// Ends the machine and says what became of the frames that were still on their way in it.
     #[must_use]
     pub fn residue(mut self) -> Vec<Event> {

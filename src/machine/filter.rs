@@ -14,6 +14,7 @@ use super::{
     property::Spec,
     redirector::{self, Redirector},
     replay,
+    rewriter::{self, Rewriter},
 };
 use crate::{
     base::{Direction, Queue, Quirk, Tag, VirtualTime},
@@ -41,6 +42,7 @@ pub(super) enum FilterState {
     Dump(Dump),
     Mirror(Mirror),
     Redirector(Box<Redirector>),
+    Rewriter(Box<Rewriter>),
 }
 
 /// What makes a filter its class. How to add one: the map in [`super`].
@@ -80,6 +82,7 @@ pub(super) static CLASSES: &[&FilterClass] = &[
     &mirror::CLASS,
     &redirector::CLASS,
     &replay::CLASS,
+    &rewriter::CLASS,
 ];
 
 /// How a filter is reached other than through its chain: by its class.

@@ -14,8 +14,11 @@
 //! | `chardev`, `mux`, [`framing`] | byte streams, and frames in them |
 //! | `part` | what an object that works is made of, and what reaches it beside a chain: bytes, time, properties, COLO |
 //! | `filter` | one kind of part, the filter base: a netdev's chain, the walk along it, the table of classes |
+//! | `compare` | another kind of part, colo-compare; its map is in its own folder |
+//! | `colo` | packets and connections, as the rewriter and the comparer see them |
 //! | `mirror`, `redirector`, `rfc` | one file a filter; `rfc` is the redirector's `in_netdev` and `out_netdev` |
 //! | `buffer`, `dump`, `replay` | the filters that hold, write down, and only let pass |
+//! | `rewriter` | filter-rewriter: a connection's state, the bytes of a segment |
 //! | `clock` | the VM's clock, which `stop` stops |
 //! | `property` | which types of object there are, which properties, in which order they are checked |
 //! | `command` | QMP's commands and `-object` |
@@ -42,6 +45,7 @@ mod client;
 mod clock;
 mod colo;
 mod command;
+mod compare;
 mod config;
 mod core;
 mod drive;
@@ -56,6 +60,7 @@ mod part;
 mod property;
 mod redirector;
 mod replay;
+mod rewriter;
 mod rfc;
 
 pub use api::{

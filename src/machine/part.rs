@@ -5,6 +5,7 @@ use bytes::Bytes;
 
 use super::{
     ColoEvent,
+    compare::Compare,
     core::{ChardevKey, Core, ObjectKey},
     filter::Filter,
 };
@@ -24,6 +25,7 @@ pub(super) struct Part {
 #[derive(Debug)]
 pub(super) enum PartState {
     Filter(Filter),
+    Compare(Box<Compare>),
 }
 
 /// What any part can be asked and told.
@@ -143,9 +145,16 @@ impl Core {
     pub(super) fn colo(&mut self, event: ColoEvent) {
         let beside = self.objects.keys().copied();
         let beside = beside.filter(|key| self.filter(*key).is_none());
+        for key in beside.collect::<Vec<ObjectKey>>() {
+            self.in_thread_of(key, |core, class| (class.colo)(core, key, event));
+        }
+        self.colo_filters(event);
+    }
+
+    /// Tells the filters alone, as Xen's COLO does on the secondary.
+    pub(super) fn colo_filters(&mut self, event: ColoEvent) {
         let chains = self.clients.values().flat_map(|client| &client.chain);
-        let keys: Vec<ObjectKey> = beside.chain(chains.copied()).collect();
-        for key in keys {
+        for key in chains.copied().collect::<Vec<ObjectKey>>() {
             self.in_thread_of(key, |core, class| (class.colo)(core, key, event));
         }
     }

@@ -166,6 +166,12 @@ pub(super) fn take(
 
 fn read(core: &mut Core, key: ObjectKey, mut data: Bytes, tag: Option<Tag>) -> bool {
     loop {
+        if core.dead {
+            if !data.is_empty() {
+                core.drop_frame(core.object_place(key), tag, DropReason::MachineDead);
+            }
+            return false;
+        }
         let Some(redirector) = state(core, key) else {
             return false;
         };

@@ -7,6 +7,8 @@
 
 mod key;
 mod packet;
+#[cfg(test)]
+pub(super) mod sample;
 mod table;
 
 pub(super) use key::Key;

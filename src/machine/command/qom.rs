@@ -135,25 +135,26 @@ pub(super) fn set(core: &mut Core, args: &Args) -> Result<Value, CommandError> {
     };
     let version = core.profile.version();
     let mended = !core.has(Quirk::QomSetWithoutEffect);
-    let object = core.objects.get_mut(&key).ok_or_else(missing)?;
+    let object = core.objects.get(&key).ok_or_else(missing)?;
     let member = object
         .kind
         .members(version)
         .find(|member| member.name == property);
     let member = member.ok_or_else(missing)?;
     let given = args.get("value").unwrap_or(&Value::Null);
-    let value = value_of(member, given)?;
-    if let Some(setter) = &member.setter
-        && !(setter.accepts)(&value)
-    {
-        return Err(generic(setter.text));
+    let mut value = value_of(member, given, core.has(Quirk::MaxQueueSizeCut))?;
+    if let Some(setter) = &member.setter {
+        setter.check(member.name, &value, core)?;
+        value = setter.shown(value);
     }
     if member.effect == Effect::Shown && object.part.is_some() && mended {
         return Err(generic(format!(
             "Property '{kind}.{property}' can only be set when the object is created"
         )));
     }
-    object.values.insert(member.name, value.clone());
+    if let Some(object) = core.objects.get_mut(&key) {
+        object.values.insert(member.name, value.clone());
+    }
     if let Some(filter) = core.filter_mut(key) {
         apply(filter, member.name, &value);
     }

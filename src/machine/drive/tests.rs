@@ -236,4 +236,5 @@ mod colo;
 mod dump;
 mod frozen;
 mod quirk;
+mod rewriter;
 mod rfc;

@@ -46,6 +46,11 @@ fn datapath_of_10_2_agrees() {
 }
 
 #[test]
+fn rewriter_7_2() {
+    agrees("rewriter-7.2.jsonl");
+}
+
+#[test]
 fn buffers_dumps_and_replays_of_7_2_agree() {
     agrees("buffer-7.2.jsonl");
 }

@@ -33,16 +33,16 @@ use crate::conform::{
 };
 
 /// The chardev that every machine has, with a client.
-pub(super) const CHARDEV: &str = "c0";
+pub(in crate::conform) const CHARDEV: &str = "c0";
 
-const HOST: Ipv4Addr = Ipv4Addr::new(10, 9, 0, 1);
-const GUEST: Ipv4Addr = Ipv4Addr::new(10, 9, 0, 2);
+pub(in crate::conform) const HOST: Ipv4Addr = Ipv4Addr::new(10, 9, 0, 1);
+pub(in crate::conform) const GUEST: Ipv4Addr = Ipv4Addr::new(10, 9, 0, 2);
 const GUEST_MAC: MacAddr = MacAddr([0x52, 0x54, 0, 0, 0, 2]);
 const HOST_PORT: u16 = 7000;
-const GUEST_PORT: u16 = 7001;
+pub(in crate::conform) const GUEST_PORT: u16 = 7001;
 
 /// What the host's socket sends.
-const DATAGRAM: &[u8] = b"udp-from-host";
+pub(in crate::conform) const DATAGRAM: &[u8] = b"udp-from-host";
 
 /// What the packet socket sends: from tap0 to the guest, of a type that nobody knows.
 const RAW: &str = "525400000002525400aa000188b5";
@@ -125,10 +125,8 @@ impl World {
                     .map_err(|source| failed("sending a datagram", source))?;
             }
             Step::PacketSocket => {
-                let mut frame = hex::decode(RAW)?;
-                frame.extend(RAW_PAYLOAD.repeat(RAW_REPEATS));
                 self.carrier
-                    .send_from_host(&PortId::from("t0.host"), &Frame::plain(frame))
+                    .send_from_host(&PortId::from("t0.host"), &Frame::plain(raw_frame()?))
                     .map_err(|reason| {
                         failed("a packet socket", io::Error::other(reason.as_str()))
                     })?;
@@ -343,7 +341,7 @@ fn case(vnet_hdr_len: usize) -> Case {
 }
 
 /// The host's UDP socket, in the namespace that this thread was moved to, and who is behind tap0.
-fn host(isolated: &Isolated) -> Result<UdpSocket, RecordError> {
+pub(in crate::conform) fn host(isolated: &Isolated) -> Result<UdpSocket, RecordError> {
     let name: InterfaceName = "tap0".parse().expect("a name of four letters");
     let network = Network::open(isolated).map_err(BackendError::from)?;
     let index = network.index(&name).map_err(BackendError::from)?;
@@ -356,11 +354,18 @@ fn host(isolated: &Isolated) -> Result<UdpSocket, RecordError> {
 }
 
 /// Whether the chardev's filters give and take the length of a virtio-net header.
-fn has_vnet_word(record: &TapRecord) -> bool {
+pub(in crate::conform) fn has_vnet_word(record: &TapRecord) -> bool {
     record.filters.iter().any(|filter| {
         let holds = |key| filter.get(key).and_then(|value| value.as_str()) == Some(CHARDEV);
         (holds("indev") || holds("outdev")) && filter.get("vnet_hdr_support") == Some(&json!(true))
     })
+}
+
+/// What the packet socket sends.
+pub(in crate::conform) fn raw_frame() -> Result<Vec<u8>, RecordError> {
+    let mut frame = hex::decode(RAW)?;
+    frame.extend(RAW_PAYLOAD.repeat(RAW_REPEATS));
+    Ok(frame)
 }
 
 fn failed(what: &str, source: io::Error) -> RecordError {
