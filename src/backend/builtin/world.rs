@@ -368,10 +368,8 @@ impl<C: Carrier> World for BuiltinWorld<C> {
                 self.until = None;
                 return Ok(Settled::Storm(cycle));
             }
-            if !moved {
-                if !self.tick() {
-                    return Ok(Settled::Idle);
-                }
+            if !moved && !self.tick() {
+                return Ok(Settled::Idle);
             }
             if deadline.passed() {
                 return Ok(Settled::Late);
