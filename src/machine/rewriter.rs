@@ -34,6 +34,7 @@ pub(super) static CLASS: FilterClass = FilterClass {
     colo,
     unfinished,
     cleanup,
+    refused: |_| {},
 };
 
 /// What an empty packet runs into (QEMU 7.2.22 and 10.2.2; measured).
@@ -309,13 +310,14 @@ fn drop_all(core: &mut Core, key: ObjectKey, packets: Vec<Packet>) {
     }
 }
 
-fn unfinished(core: &mut Core, key: ObjectKey) -> Vec<Tag> {
+fn unfinished(core: &mut Core, key: ObjectKey) -> Vec<(Tag, DropReason)> {
     let Some(rewriter) = state(core, key) else {
         return Vec::new();
     };
     let held = rewriter.connections.values().flat_map(|known| &known.held);
     let packets = rewriter.waiting.iter().chain(held);
-    packets.filter_map(|packet| packet.tag).collect()
+    let held = |packet: &Packet| Some((packet.tag?, DropReason::Held));
+    packets.filter_map(held).collect()
 }
 
 /// What waits is sent on after all; what was held for an answer goes nowhere.

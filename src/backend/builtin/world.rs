@@ -242,23 +242,6 @@ impl<C: Carrier> BuiltinWorld<C> {
         Ok(moved | self.retry())
     }
 
-    /// The clock moves on to the next timer, or to the end of an `advance` that is under way, each
-    /// moment of which has a storm limit of its own; else for the sake of impaired frames or of an
-    /// exchange. Whether it moved.
-    fn tick(&mut self) -> bool {
-        let Some(end) = self.until else {
-            return self.moves_clock();
-        };
-        self.storm.calm();
-        if let Some(due) = self.next_due().filter(|due| *due <= end) {
-            self.clock = self.clock.max(due);
-        } else {
-            self.clock = end;
-            self.until = None;
-        }
-        true
-    }
-
     /// The first timer of all machines.
     fn next_deadline(&self) -> Option<VirtualTime> {
         let machines = self.processes.iter().filter_map(Process::deadline);

@@ -224,6 +224,33 @@ fn answers_and_what_explains() {
         event(Some(4), "c0", EventKind::Consumed),
         event(Some(4), "c0", EventKind::Queued),
         event(
+            Some(3),
+            "rew0",
+            EventKind::Rewritten {
+                field: "tcp.ack",
+                old: 1001,
+                new: 5001,
+            },
+        ),
+        event(
+            Some(3),
+            "rew0",
+            EventKind::Rewritten {
+                field: "tcp.sack",
+                old: 1011,
+                new: 5011,
+            },
+        ),
+        event(
+            Some(2),
+            "rew0",
+            EventKind::Rewritten {
+                field: "tcp.seq",
+                old: 9001,
+                new: 1,
+            },
+        ),
+        event(
             None,
             "c0",
             EventKind::Crash("qemu: assertion `x' failed".into()),
@@ -242,6 +269,8 @@ fn answers_and_what_explains() {
         !! [object-add c0] aborts: s->x != NULL (this QEMU aborts here; refused)
         crash: qemu: assertion `x' failed
         ~ clock 3 s
+        ~ #2 tcp.seq 9001 -> 1 by rew0
+        ~ #3 tcp.ack 1001 -> 5001, tcp.sack 1011 -> 5011 by rew0
         ~ consumed #4 by c0
         ~ drop a frame at f0: off
         ~ drop #1-#3 at f0: outdev-closed

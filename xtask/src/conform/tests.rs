@@ -56,6 +56,11 @@ fn rewriter_7_2() {
 }
 
 #[test]
+fn buffers_dumps_and_replays_of_7_2_agree() {
+    agrees("buffer-7.2.jsonl");
+}
+
+#[test]
 fn taps_are_counted_and_noted_once() {
     let mut out = Vec::new();
     let files = [fixture("tap-7.2.jsonl"), fixture("tap-10.2.jsonl")];

@@ -47,6 +47,9 @@ impl<C: Carrier> BuiltinWorld<C> {
                     })?;
             }
             Output::ChardevBytes { chardev, data, tag } => self.bytes_out(&chardev, data, tag),
+            Output::FileBytes { file, data, tag } => {
+                self.arrive(PortId::from(file), Item::Bytes(data), tag);
+            }
             Output::ChardevClosed { chardev } => self.chardev_closed(&chardev),
             Output::ChardevExists { chardev, exists } => self.chardev_exists(chardev, exists),
             Output::StreamClosed { netdev } => {

@@ -165,7 +165,7 @@ fn of_chardev(end: &FarEnd, bytes: Vec<u8>) -> (PortId, Item, Bytes) {
         + match end.framing {
             Framing::Plain => 4,
             Framing::Vnet => 8,
-            Framing::Raw => 0,
+            Framing::Raw | Framing::Pcap => 0,
         };
     let data = bytes.slice(header.min(bytes.len())..);
     (end.port.clone(), Item::Bytes(bytes), data)
