@@ -12,6 +12,7 @@ pub(super) use write::{WriteError, ring_read};
 use super::{
     CharBackend, ChardevConfig, ChardevState, Output,
     core::{ChardevKey, Core, ObjectKey, generic},
+    dump::DescriptorZero,
 };
 use crate::{
     base::{CHR_READ_BUF_LEN, ChardevId, QemuVersion, Quirk, Tag},
@@ -53,6 +54,11 @@ impl Chardev {
     /// Whether bytes pass between it and a far end that comes and goes.
     pub(super) const fn is_stream(&self) -> bool {
         matches!(self.backend, CharBackend::Socket { .. } | CharBackend::Mux)
+    }
+
+    /// Whether a frontend reads it. A multiplexer reads for those that come later.
+    pub(super) fn is_read(&self) -> bool {
+        self.reader.is_some() || self.backend == CharBackend::Mux
     }
 
     /// Its QOM type without `chardev-`.
@@ -177,6 +183,7 @@ impl Core {
         let Some(chardev) = self.chardevs.get_mut(&key) else {
             return;
         };
+        let comes_in = state == ChardevState::Opened && !chardev.connected;
         match state {
             ChardevState::Opened if chardev.connected => chardev.waiting += 1,
             ChardevState::Opened => {
@@ -192,6 +199,12 @@ impl Core {
                 chardev.stalled = false;
                 chardev.buffered = 0;
             }
+        }
+        if chardev.hung_up || state == ChardevState::Resumed {
+            self.parts_writable(key);
+        }
+        if comes_in {
+            self.descriptor_opened(DescriptorZero::Chardev(key));
         }
     }
 
@@ -275,7 +288,9 @@ impl Core {
             }
             budget -= piece.len();
             match chardev.reader {
-                Some(reader) if !discard => discard = !self.filter_read(reader, piece, tag),
+                Some(reader) if !discard => {
+                    discard = !self.part_read(reader, key, piece, tag);
+                }
                 _ if tag.is_some() => {
                     self.drop_frame(self.chardev_place(key), tag, DropReason::Oversize);
                 }
@@ -300,11 +315,17 @@ impl Core {
         let reader = chardev.reader;
         let mut unread: Vec<_> = chardev.inbox.drain(..).filter_map(|(_, tag)| tag).collect();
         unread.dedup();
+        let next_came_in = chardev.connected;
+        self.connection_closed(key);
+        if next_came_in {
+            self.descriptor_opened(DescriptorZero::Chardev(key));
+        }
         for tag in unread {
             self.drop_frame(place.clone(), Some(tag), reason);
         }
         if let Some(reader) = reader {
-            self.filter_closed(reader);
+            self.part_closed(reader, key);
         }
+        self.parts_writable(key);
     }
 }

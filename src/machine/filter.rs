@@ -4,12 +4,17 @@
 use bytes::Bytes;
 
 use super::{
-    NetdevKind,
-    core::{ChardevKey, ClientKey, Core, ObjectKey, generic},
+    ColoEvent, NetdevKind,
+    buffer::{self, Buffer},
+    core::{ClientKey, Core, ObjectKey, generic},
+    dump::{self, Dump},
     mirror::{self, Mirror},
     netqueue::Packet,
+    part::{Part, PartClass, PartState},
     property::Spec,
     redirector::{self, Redirector},
+    replay,
+    rewriter::{self, Rewriter},
 };
 use crate::{
     base::{Direction, Queue, Quirk, Tag, VirtualTime},
@@ -31,10 +36,13 @@ pub(super) struct Filter {
 /// What each class of filter keeps.
 #[derive(Debug)]
 pub(super) enum FilterState {
-    /// Setup has not come that far.
+    /// Setup has not come that far, or there is nothing to keep.
     Unset,
+    Buffer(Buffer),
+    Dump(Dump),
     Mirror(Mirror),
     Redirector(Box<Redirector>),
+    Rewriter(Box<Rewriter>),
 }
 
 /// What makes a filter its class. How to add one: the map in [`super`].
@@ -56,14 +64,88 @@ pub(super) struct FilterClass {
     pub(super) deadline: fn(&Core, ObjectKey) -> Option<VirtualTime>,
     /// The time that it wanted has come.
     pub(super) due: fn(&mut Core, ObjectKey),
-    /// Frames that it holds when the run ends.
-    pub(super) unfinished: fn(&mut Core, ObjectKey) -> Vec<Tag>,
-    /// Lets go of everything.
+    /// COLO tells it something.
+    pub(super) colo: fn(&mut Core, ObjectKey, ColoEvent),
+    /// Frames that it holds when the run ends, and why they went no further.
+    pub(super) unfinished: fn(&mut Core, ObjectKey) -> Vec<(Tag, DropReason)>,
+    /// Lets go of everything; it is still in its chain.
     pub(super) cleanup: fn(&mut Core, ObjectKey),
+    /// Its creation was refused after QEMU had made the object; what setup had taken hold of is
+    /// cleaned up already.
+    pub(super) refused: fn(&mut Core),
 }
 
 /// The filters that are built.
-pub(super) static CLASSES: &[&FilterClass] = &[&mirror::CLASS, &redirector::CLASS];
+pub(super) static CLASSES: &[&FilterClass] = &[
+    &buffer::CLASS,
+    &dump::CLASS,
+    &mirror::CLASS,
+    &redirector::CLASS,
+    &replay::CLASS,
+    &rewriter::CLASS,
+];
+
+/// How a filter is reached other than through its chain: by its class.
+static PART: PartClass = PartClass {
+    own_thread: false,
+    read: |core, key, _, data, tag| {
+        let read = core.filter(key).map(|filter| filter.class.read);
+        read.is_none_or(|read| read(core, key, data, tag))
+    },
+    closed: |core, key, _| tell(core, key, |class| class.closed),
+    // Who writes for a filter waits in the write itself.
+    writable: |_, _, _| {},
+    is_deaf: |core, key, chardev| {
+        core.filter(key).is_some_and(|filter| match &filter.state {
+            FilterState::Redirector(redirector) => redirector.is_deaf(chardev),
+            _ => false,
+        })
+    },
+    changed: |core, key| tell(core, key, |class| class.changed),
+    colo: |core, key, event| {
+        if let Some(colo) = core.filter(key).map(|filter| filter.class.colo) {
+            colo(core, key, event);
+        }
+    },
+    deadline: |core, key| (core.filter(key)?.class.deadline)(core, key),
+    due: |core, key| tell(core, key, |class| class.due),
+    unfinished: |core, key| {
+        let unfinished = core.filter(key).map(|filter| filter.class.unfinished);
+        unfinished.map(|held| held(core, key)).unwrap_or_default()
+    },
+    // A filter cleans up while it is in its chain (QEMU 10.2.2 net/filter.c:306-321).
+    cleanup: |core, key| {
+        let netdev = core.filter(key).map(|filter| filter.netdev);
+        tell(core, key, |class| class.cleanup);
+        if let Some(client) = netdev.and_then(|netdev| core.clients.get_mut(&netdev)) {
+            client.chain.retain(|other| *other != key);
+        }
+    },
+};
+
+/// Calls a function of a filter's class.
+fn tell(core: &mut Core, key: ObjectKey, what: fn(&FilterClass) -> fn(&mut Core, ObjectKey)) {
+    if let Some(act) = core.filter(key).map(|filter| what(filter.class)) {
+        act(core, key);
+    }
+}
+
+/// What a filter does about COLO unless its class knows better: a failover switches it off, as
+/// `qom-set status` does (QEMU 10.2.2 net/filter.c:323-334).
+pub(super) fn colo(core: &mut Core, key: ObjectKey, event: ColoEvent) {
+    if event != ColoEvent::Failover {
+        return;
+    }
+    if let Some(object) = core.objects.get_mut(&key) {
+        object.values.insert("status", "off".into());
+    }
+    let was_on = core
+        .filter_mut(key)
+        .is_some_and(|filter| std::mem::replace(&mut filter.on, false));
+    if was_on {
+        tell(core, key, |class| class.changed);
+    }
+}
 
 /// How an object's creation can fail.
 #[derive(Debug)]
@@ -120,7 +202,10 @@ impl Core {
             state: FilterState::Unset,
         };
         if let Some(object) = self.objects.get_mut(&object) {
-            object.filter = Some(filter);
+            object.part = Some(Part {
+                class: &PART,
+                state: PartState::Filter(filter),
+            });
         }
         (class.setup)(self, object, spec)?;
         let Some(client) = self.clients.get_mut(&netdev) else {
@@ -137,18 +222,6 @@ impl Core {
         };
         chain.insert(at, object);
         Ok(())
-    }
-
-    /// Removes an object: a filter leaves its chain and lets go of its chardevs.
-    pub(super) fn object_remove(&mut self, key: ObjectKey) {
-        if let Some(filter) = self.filter(key) {
-            let (netdev, cleanup) = (filter.netdev, filter.class.cleanup);
-            if let Some(client) = self.clients.get_mut(&netdev) {
-                client.chain.retain(|other| *other != key);
-            }
-            cleanup(self, key);
-        }
-        self.objects.remove(&key);
     }
 
     /// Hands a packet to the filters of one netdev: from the head for tx, from the tail for rx.
@@ -168,22 +241,32 @@ impl Core {
 
     /// Injects a packet behind a filter: the filters after it in `direction`, then the receiver
     /// (`qemu_netfilter_pass_to_next`). The packet's sender is the netdev for tx and its peer for
-    /// rx. A captured packet needs no receiver to walk.
-    pub(super) fn pass_to_next(&mut self, filter: ObjectKey, direction: Direction, packet: Packet) {
+    /// rx. A captured packet needs no receiver to walk. Gives the result of the filter that ended the
+    /// walk, else the packet's length, whatever became of it.
+    pub(super) fn pass_to_next(
+        &mut self,
+        filter: ObjectKey,
+        direction: Direction,
+        packet: Packet,
+    ) -> isize {
+        let size = packet.data.len() as isize;
         let Some(netdev) = self.filter(filter).map(|filter| filter.netdev) else {
-            return;
+            return size;
         };
         let sender = self.clients.get(&packet.sender);
         let joined = sender.is_some_and(|sender| sender.peer.is_some());
         if !joined && packet.captured.is_none() {
-            return self.drop_frame(self.object_place(filter), packet.tag, DropReason::NoPeer);
+            self.drop_frame(self.object_place(filter), packet.tag, DropReason::NoPeer);
+            return size;
         }
         let chain = self
             .clients
             .get(&netdev)
             .map(|client| client.chain.as_slice());
         let here = chain.and_then(|chain| chain.iter().position(|other| *other == filter));
-        let Some(here) = here else { return };
+        let Some(here) = here else {
+            return size;
+        };
         let verdict = match direction {
             Direction::Tx => {
                 let length = self.chain_length(netdev);
@@ -192,11 +275,12 @@ impl Core {
             Direction::Rx => self.walk_steps(netdev, (0..here).rev(), direction, &packet),
         };
         if verdict != 0 {
-            return;
+            return verdict;
         }
         if packet.captured == Some(netdev) {
             let place = self.netdev_place(netdev);
-            return self.drop_frame(place, packet.tag, DropReason::AlreadyDelivered);
+            self.drop_frame(place, packet.tag, DropReason::AlreadyDelivered);
+            return size;
         }
         match self
             .clients
@@ -208,41 +292,7 @@ impl Core {
             }
             None => self.drop_frame(self.netdev_place(netdev), packet.tag, DropReason::NoPeer),
         }
-    }
-
-    /// Bytes for a filter from the chardev it reads; `false` discards the rest of the read.
-    pub(super) fn filter_read(&mut self, key: ObjectKey, data: Bytes, tag: Option<Tag>) -> bool {
-        self.filter(key)
-            .map(|filter| filter.class.read)
-            .is_none_or(|read| read(self, key, data, tag))
-    }
-
-    /// Tells a filter that the chardev it reads was closed.
-    pub(super) fn filter_closed(&mut self, key: ObjectKey) {
-        if let Some(closed) = self.filter(key).map(|filter| filter.class.closed) {
-            closed(self, key);
-        }
-    }
-
-    /// Wakes the filters whose time has come, in order of creation.
-    pub(super) fn wake_filters(&mut self) {
-        let keys: Vec<ObjectKey> = self.objects.keys().copied().collect();
-        for key in keys {
-            let Some(class) = self.filter(key).map(|filter| filter.class) else {
-                continue;
-            };
-            if (class.deadline)(self, key).is_some_and(|deadline| deadline <= self.now) {
-                (class.due)(self, key);
-            }
-        }
-    }
-
-    /// Whether a filter reads this chardev by its properties and yet never will again.
-    pub(super) fn is_deaf(&self, key: ObjectKey, chardev: ChardevKey) -> bool {
-        self.filter(key).is_some_and(|filter| match &filter.state {
-            FilterState::Redirector(redirector) => redirector.is_deaf(chardev),
-            FilterState::Mirror(_) | FilterState::Unset => false,
-        })
+        size
     }
 
     /// Records that a filter sees a frame.

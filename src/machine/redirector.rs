@@ -6,7 +6,7 @@ use bytes::Bytes;
 use super::{
     client::OVERSIZE_LOG,
     core::{ChardevKey, ClientKey, Core, ObjectKey, generic, not_found},
-    filter::{FilterClass, FilterState},
+    filter::{self, FilterClass, FilterState},
     framing::{Reassembler, Unit},
     mirror,
     netqueue::Packet,
@@ -29,8 +29,10 @@ pub(super) static CLASS: FilterClass = FilterClass {
     changed,
     deadline: |_, _| None,
     due: |_, _| {},
+    colo: filter::colo,
     unfinished,
     cleanup,
+    refused: |_| {},
 };
 
 /// What a redirector keeps.
@@ -109,7 +111,7 @@ fn setup(core: &mut Core, key: ObjectKey, spec: &Spec) -> Result<(), CommandErro
 pub(super) fn state(core: &mut Core, key: ObjectKey) -> Option<&mut Redirector> {
     match &mut core.filter_mut(key)?.state {
         FilterState::Redirector(redirector) => Some(redirector),
-        FilterState::Mirror(_) | FilterState::Unset => None,
+        _ => None,
     }
 }
 
@@ -164,6 +166,12 @@ pub(super) fn take(
 
 fn read(core: &mut Core, key: ObjectKey, mut data: Bytes, tag: Option<Tag>) -> bool {
     loop {
+        if core.dead {
+            if !data.is_empty() {
+                core.drop_frame(core.object_place(key), tag, DropReason::MachineDead);
+            }
+            return false;
+        }
         let Some(redirector) = state(core, key) else {
             return false;
         };
@@ -345,8 +353,8 @@ fn cleanup(core: &mut Core, key: ObjectKey) {
 }
 
 /// Tags of a frame that its indev has not completed.
-fn unfinished(core: &mut Core, key: ObjectKey) -> Vec<Tag> {
-    state(core, key)
-        .map(|redirector| redirector.reassembler.reset())
-        .unwrap_or_default()
+fn unfinished(core: &mut Core, key: ObjectKey) -> Vec<(Tag, DropReason)> {
+    let tags = state(core, key).map(|redirector| redirector.reassembler.reset());
+    let incomplete = |tag| (tag, DropReason::Incomplete);
+    tags.into_iter().flatten().map(incomplete).collect()
 }

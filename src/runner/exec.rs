@@ -3,7 +3,7 @@ use std::{ops::ControlFlow, time::Instant};
 use super::{Executed, Failure, FailureKind, account::account, expect::Ledger, title};
 use crate::{
     backend::{Action, BackendError, Deadline, Settled, World},
-    base::Tag,
+    base::{MachineId, Tag},
     diag::Span,
     record::{Accounting, Answer, Outcome, SentFrame, Step, Transcript},
     scenario::{Burst, Case, ExpectError, Expectations, Outgoing, Verb},
@@ -77,6 +77,9 @@ pub fn exec_probes(
             run.close()
         })
         .collect();
+    for one in &mut executed {
+        one.transcript.accounting = account(&one.transcript);
+    }
     let residue = world.finish();
     if let Some(last) = executed.last_mut() {
         last.failures
@@ -101,8 +104,10 @@ pub fn share_world(one: &Case, other: &Case) -> bool {
                 &case.links,
                 &case.bridges,
                 &case.routes,
+                &case.machines,
                 &case.netdevs,
                 &case.chardevs,
+                (&case.stacks, &case.impair),
             )
         )
     };
@@ -182,17 +187,19 @@ impl<'a> Run<'a> {
 
     /// Deletes the objects that were created, the last one first.
     fn remove_objects(&mut self) {
-        let created: Vec<String> = self
+        let case = self.case;
+        let created: Vec<(MachineId, String)> = self
             .current()
             .answers
             .iter()
             .filter(|answer| matches!(answer.outcome, Outcome::Done(_)))
-            .filter_map(|answer| answer.subject.clone())
+            .filter_map(|answer| case.owner(answer.subject.as_deref()?))
             .collect();
-        for id in created.into_iter().rev() {
+        for (machine, id) in created.into_iter().rev() {
             let mut args = serde_json::Map::new();
             args.insert("id".to_owned(), id.into());
             let delete = Action::Qmp {
+                machine: &machine,
                 command: "object-del",
                 args: &args,
             };
@@ -247,8 +254,17 @@ impl<'a> Run<'a> {
                     span,
                 )?;
             }
-            Verb::Qmp { command, args } => {
-                let answer = self.act(Action::Qmp { command, args }, span)?;
+            Verb::Qmp {
+                machine,
+                command,
+                args,
+            } => {
+                let action = Action::Qmp {
+                    machine,
+                    command,
+                    args,
+                };
+                let answer = self.act(action, span)?;
                 self.answered(answer, step.error.as_ref(), span);
             }
             Verb::ObjectOption(object) => {
@@ -264,6 +280,12 @@ impl<'a> Run<'a> {
                         span,
                         kind,
                     }));
+            }
+            Verb::Client(client) => {
+                self.act(Action::Client(client), span)?;
+                self.settle(span)?;
+                let answer = self.act(Action::ClientAnswer, span)?;
+                self.answered(answer, step.error.as_ref(), span);
             }
             Verb::Note(_) => {}
             verb => {
@@ -405,7 +427,11 @@ impl<'a> Run<'a> {
     fn collect(&mut self) {
         let observed = self.world.observe();
         let clock = self.world.now();
+        // What guests and clients sent by themselves is numbered behind the scenario's frames.
+        let count = u32::try_from(observed.sent.len()).unwrap_or(u32::MAX);
+        self.sent = self.sent.saturating_add(count);
         let step = self.current();
+        step.sent.extend(observed.sent);
         step.arrivals.extend(observed.arrivals);
         step.events.extend(observed.events);
         step.answers.extend(observed.answers);
@@ -441,9 +467,10 @@ impl<'a> Run<'a> {
         }
     }
 
+    /// The record as far as it goes: what is still on its way, and so the accounting, is known only
+    /// when the world has been taken down.
     fn close(mut self) -> Executed {
         self.transcript.duration = self.started.elapsed();
-        self.transcript.accounting = account(&self.transcript);
         Executed {
             transcript: self.transcript,
             failures: self.failures,
@@ -460,7 +487,12 @@ fn plain_action(verb: &Verb) -> Option<Action<'_>> {
         Verb::ChardevResume(port) => Action::ChardevResume(port),
         Verb::LinkSet(change) => Action::LinkSet(change),
         Verb::LinkDel(port) => Action::LinkDel(port),
+        Verb::Colo { event, machine } => Action::Colo {
+            event: *event,
+            machine: machine.as_ref(),
+        },
         Verb::Advance(span) => Action::Advance(*span),
+        Verb::Impair(changes) => Action::Impair(changes),
         _ => return None,
     })
 }

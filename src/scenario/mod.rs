@@ -1,17 +1,20 @@
 //! The language: YAML to a tree that knows where everything stands, the table of keys, and the
 //! checked [`Case`].
 
+mod address;
 mod advice;
 mod case;
 mod code;
 mod context;
 mod fault;
 mod fields;
+mod impairment;
 mod key;
 mod load;
 mod lower;
 mod matrix;
 mod node;
+mod stack;
 pub mod tree;
 mod value;
 mod write;
@@ -20,14 +23,17 @@ mod yaml;
 #[cfg(test)]
 mod tests;
 
+pub use address::{Address, Reach, retry};
 pub use case::{
-    Bridge, BridgePort, Burst, Case, Chardev, ChardevFar, ExpectError, Expectation, Expectations,
-    ExpectedFrames, KnownBug, Link, LinkEnd, LinkSet, Netdev, NetdevType, Nic, Object, ObjectForm,
-    Outgoing, Route, Scenario, SnapshotRules, Step, Verb,
+    Bridge, BridgePort, Burst, Case, Chardev, ChardevFar, ColoEvent, ExpectError, Expectation,
+    Expectations, ExpectedFrames, KnownBug, Link, LinkEnd, LinkSet, Machine, Netdev, NetdevType,
+    Nic, Object, ObjectForm, Outgoing, Route, Scenario, SnapshotRules, Step, Verb,
 };
 pub use code::EXPLANATIONS;
 pub use context::{Disk, Files};
 pub use fault::Fault;
+pub use impairment::{Impair, Impairment, Share, Way};
 pub use key::{Key, KeyMap, KeyType, VERB_NAMES, key_table};
 pub use load::{load, parse};
+pub use stack::{Client, PortStack};
 pub use write::write;

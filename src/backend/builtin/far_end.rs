@@ -1,8 +1,9 @@
 use bytes::{BufMut, Bytes, BytesMut};
 
+use super::socket::SocketEnd;
 use crate::{
     backend::lower::ChardevWiring,
-    base::{ChardevId, Frame, PortId, Tag},
+    base::{Frame, PortId, Tag},
     machine::framing::words,
     record::Framing,
     scenario::ChardevFar,
@@ -14,7 +15,7 @@ pub(super) enum FarEnd {
     /// A port: bytes are recorded there, and a scenario sends from there.
     Port(PortEnd),
     /// Another chardev: what one writes the other reads.
-    Joined(ChardevId),
+    Joined(SocketEnd),
     /// Nobody: what is written stays in the backend.
     Nobody,
 }
@@ -99,7 +100,7 @@ impl PortEnd {
 /// the length, with either framing (QEMU 10.2.2, `net/filter-mirror.c`, `filter_send`).
 pub(crate) fn encode(frame: &Frame, framing: Framing, vnet_hdr_len: usize) -> Bytes {
     let vnet_len = match framing {
-        Framing::Raw => return frame.data.clone(),
+        Framing::Raw | Framing::Pcap => return frame.data.clone(),
         Framing::Plain => None,
         // The header has at most 12 bytes.
         Framing::Vnet => Some(vnet_hdr_len as u32),

@@ -150,7 +150,7 @@ impl Cutter {
             header: match framing {
                 Framing::Plain => 4,
                 Framing::Vnet => 8,
-                Framing::Raw => 0,
+                Framing::Raw | Framing::Pcap => 0,
             },
             owed: 0,
         }

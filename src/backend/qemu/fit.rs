@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use super::backend::Probed;
 use crate::{
     backend::Missing,
-    scenario::{Case, Chardev, NetdevType, Nic, Object, ObjectForm, Verb},
+    scenario::{Case, Chardev, NetdevType, Nic, Object, ObjectForm, Step, Verb},
 };
 
 /// The longest that a case may let the machine's clock run: here it is the wall clock.
@@ -22,6 +22,26 @@ pub(super) fn check(case: &Case, probed: &Probed, any_profile: bool) -> Result<(
             "models {}, this is {}",
             case.profile, probed.version
         ));
+    }
+    if let [_, _, ..] = case.machines.as_slice() {
+        return missing("has several machines, this is one QEMU".to_owned());
+    }
+    if let Some(machine) = case.machines.iter().find(|machine| machine.id.is_named()) {
+        return missing(format!("the machine {} has a name", machine.id));
+    }
+    let tells_colo = |step: &Step| matches!(step.verb, Verb::Colo { .. });
+    if case.steps.iter().any(tells_colo) {
+        return missing("no QMP command tells the net layer alone of COLO".to_owned());
+    }
+    if let Some(stack) = case.stacks.first() {
+        return missing(format!(
+            "the TCP/IP stack at {} runs on the machine's clock, and QEMU's is the wall's",
+            stack.port
+        ));
+    }
+    let impairs = |step: &Step| matches!(step.verb, Verb::Impair(_));
+    if !case.impair.is_empty() || case.steps.iter().any(impairs) {
+        return missing("impairments run on the machine's clock, and QEMU's is the wall's".into());
     }
     let carries = !case.steps.is_empty();
     for netdev in &case.netdevs {
@@ -64,6 +84,12 @@ pub(super) fn check(case: &Case, probed: &Probed, any_profile: bool) -> Result<(
             "advances {advance:?}, and QEMU's clock is the wall's: at most {LONGEST_ADVANCE:?}"
         ));
     }
+    if !advance.is_zero() && case_has(case, |form| is_of(form, "filter-buffer")) {
+        return missing("a filter-buffer's periods are of the wall's clock here".to_owned());
+    }
+    if case_has(case, writes_anywhere) {
+        return missing("a filter-dump names a file of the host".to_owned());
+    }
     if carries && !probed.has_in_netdev && needs_af_packet(case) {
         return missing(format!(
             "the filter-redirector of QEMU {} has no in_netdev and no out_netdev",
@@ -76,6 +102,37 @@ pub(super) fn check(case: &Case, probed: &Probed, any_profile: bool) -> Result<(
 fn unfit(chardev: &Chardev) -> Option<String> {
     let backend = chardev.backend.as_str();
     (!CHARDEVS.contains(&backend)).then(|| format!("the backend {backend} can't be carried"))
+}
+
+/// Whether an object of the case, also one that a step adds, is such a one.
+fn case_has(case: &Case, is: impl Fn(&ObjectForm) -> bool) -> bool {
+    let added = case.steps.iter().any(|step| match &step.verb {
+        Verb::Qmp { command, args, .. } if command == "object-add" => {
+            is(&ObjectForm::Qmp(args.clone()))
+        }
+        Verb::ObjectOption(object) => is(&object.form),
+        _ => false,
+    });
+    added || case.objects.iter().any(|object| is(&object.form))
+}
+
+fn is_of(form: &ObjectForm, kind: &str) -> bool {
+    match form {
+        ObjectForm::Option(text) => text.contains(kind),
+        ObjectForm::Qmp(args) => args.get("qom-type").and_then(Value::as_str) == Some(kind),
+    }
+}
+
+/// A dump whose file has a path from the root: QEMU would write it there.
+fn writes_anywhere(form: &ObjectForm) -> bool {
+    is_of(form, "filter-dump")
+        && match form {
+            ObjectForm::Option(text) => text.contains("file=/") || text.contains("\"file\": \"/"),
+            ObjectForm::Qmp(args) => args
+                .get("file")
+                .and_then(Value::as_str)
+                .is_some_and(|file| file.starts_with('/')),
+        }
 }
 
 /// Whether the case speaks of properties that only the RFC has.

@@ -30,6 +30,7 @@
 mod backend;
 mod chardev;
 mod command;
+mod file;
 mod fit;
 mod process;
 mod qmp;
@@ -39,7 +40,9 @@ mod world;
 
 pub use backend::{Probed, Qemu};
 pub use fit::uses_af_packet;
+pub use process::{Arguments, Process};
 pub use qmp::{Qmp, QmpError};
+pub use stream::Stream;
 pub use version::Version;
 
 /// The backend's name.

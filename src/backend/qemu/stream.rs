@@ -11,7 +11,7 @@ use crate::sys;
 
 /// A connection to QEMU that never blocks: what it does not take at once is kept and sent later.
 #[derive(Debug)]
-pub(super) struct Stream {
+pub struct Stream {
     socket: UnixStream,
     unsent: Vec<u8>,
     /// The sending direction is to be closed once all is sent.
@@ -19,7 +19,11 @@ pub(super) struct Stream {
 }
 
 impl Stream {
-    pub(super) fn new(socket: UnixStream) -> io::Result<Self> {
+    /// Over a connected socket.
+    ///
+    /// # Errors
+    /// When it can't be made non-blocking.
+    pub fn new(socket: UnixStream) -> io::Result<Self> {
         socket.set_nonblocking(true)?;
         Ok(Self {
             socket,
@@ -28,18 +32,20 @@ impl Stream {
         })
     }
 
-    pub(super) fn write(&mut self, data: &[u8]) {
+    /// Sends these bytes, the rest of them when there is room again.
+    pub fn write(&mut self, data: &[u8]) {
         self.unsent.extend_from_slice(data);
         self.flush();
     }
 
-    pub(super) fn half_close(&mut self) {
+    /// Closes the sending direction once all is sent.
+    pub fn half_close(&mut self) {
         self.half_closes = true;
         self.flush();
     }
 
     /// Sends what can be sent. What the peer has closed to us is told by reading.
-    pub(super) fn flush(&mut self) {
+    pub fn flush(&mut self) {
         while !self.unsent.is_empty() {
             match self.socket.write(&self.unsent) {
                 Ok(sent) => drop(self.unsent.drain(..sent)),
@@ -55,7 +61,7 @@ impl Stream {
     }
 
     /// Takes everything that has come; whether the peer closed.
-    pub(super) fn read(&mut self, into: &mut Vec<u8>) -> bool {
+    pub fn read(&mut self, into: &mut Vec<u8>) -> bool {
         let mut buffer = [0; 65536];
         loop {
             match self.socket.read(&mut buffer) {
@@ -68,7 +74,8 @@ impl Stream {
     }
 
     /// What the peer has not read; 0 only when it has read all.
-    pub(super) fn unread_by_peer(&self) -> usize {
+    #[must_use]
+    pub fn unread_by_peer(&self) -> usize {
         self.unsent.len() + sys::unread_by_peer(&self.socket).unwrap_or_default()
     }
 
@@ -78,7 +85,8 @@ impl Stream {
     }
 
     /// Whether something still waits for room.
-    pub(super) fn is_blocked(&self) -> bool {
+    #[must_use]
+    pub fn is_blocked(&self) -> bool {
         !self.unsent.is_empty()
     }
 }

@@ -13,6 +13,7 @@ use nix::{
 
 use super::{
     chardev::{Cutter, FarEnd},
+    file::DumpFile,
     process::Process,
     qmp::Qmp,
     stream::Stream,
@@ -59,6 +60,9 @@ pub(super) struct QemuWorld {
     ends: BTreeMap<ChardevId, FarEnd>,
     ports: BTreeMap<PortId, Target>,
     files: Vec<PathBuf>,
+    dumps: Vec<DumpFile>,
+    /// Where QEMU runs and its dumps are.
+    folder: PathBuf,
     joins: usize,
     /// Objects that a text made, and the text.
     by_option: BTreeMap<String, String>,
@@ -151,7 +155,11 @@ impl World for QemuWorld {
     fn act(&mut self, action: Action<'_>) -> Result<Option<Answer>, BackendError> {
         match action {
             Action::ObjectAdd(object) => return self.object_add(object).map(Some),
-            Action::Qmp { command, args } => return self.command(command, args).map(Some),
+            Action::Qmp {
+                machine,
+                command,
+                args,
+            } => return self.command(machine, command, args).map(Some),
             Action::Send {
                 port,
                 frame,
@@ -202,6 +210,14 @@ impl World for QemuWorld {
                 .carrier
                 .link_del(port)
                 .map_err(|error| system(&format!("link-del {port}"), error))?,
+            // No case with these is opened here.
+            Action::Colo { .. } | Action::Impair(_) | Action::Client(_) | Action::ClientAnswer => {
+                let kind = io::ErrorKind::Unsupported;
+                return Err(system(
+                    "an event of COLO, a guest, a client or an impairment",
+                    kind,
+                ));
+            }
             Action::Advance(span) => {
                 self.clock = self.clock + span;
                 self.advancing = Some(Instant::now() + span);
@@ -285,6 +301,9 @@ impl World for QemuWorld {
         self.ends.clear();
         errors.extend(self.carrier.finish());
         errors.extend(self.files.iter().filter_map(|file| remove(file)));
+        if let Err(error) = std::fs::remove_dir_all(&self.folder) {
+            errors.push(format!("{}: {error}", self.folder.display()));
+        }
         Residue { events, errors }
     }
 }

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    base::{MacAddr, NetdevId, PortId},
+    base::{MacAddr, MachineId, NetdevId, PortId},
     diag::Span,
     scenario::{
         case::{Bridge, BridgePort, Link, LinkEnd, Netdev, NetdevType, Route},
@@ -30,8 +30,12 @@ pub(super) struct Host {
     wanted: Vec<(usize, String, Span)>,
 }
 
-pub(super) fn lower(fields: &Fields<'_>) -> Host {
+pub(super) fn lower(fields: &Fields<'_>, machines: &[MachineId]) -> Host {
     let mut host = Host::default();
+    // Each of several machines is a host of its own.
+    let machines = machines.iter().filter(|machine| machine.is_named());
+    host.namespaces
+        .extend(machines.map(|machine| (machine.to_string(), fields.span)));
     namespaces(fields, &mut host);
     bridges(fields, &mut host);
     links(fields, &mut host);
@@ -253,6 +257,16 @@ pub(super) fn check_interfaces(fields: &Fields<'_>, host: &Host, netdevs: &[Netd
     }
 }
 
+/// The host ports and link ends that bridges hold.
+pub(super) fn bridged(host: &Host) -> Vec<PortId> {
+    let ports = host.bridges.iter().flat_map(|bridge| &bridge.ports);
+    let ports = ports.map(|port| match port {
+        BridgePort::Netdev(id) => PortId::from(format!("{id}.host")),
+        BridgePort::Link(port) => port.clone(),
+    });
+    ports.collect()
+}
+
 /// The namespace that a `netns` key names.
 pub(super) fn netns(fields: &Fields<'_>, host: &Host) -> Option<String> {
     let name = fields.text("netns")?;
@@ -264,16 +278,18 @@ pub(super) fn netns(fields: &Fields<'_>, host: &Host) -> Option<String> {
     Some(name)
 }
 
-/// A name that nothing has, with the nearest.
+/// A name that nothing has, with the nearest: first what one of several machines has by that name.
 pub(super) fn unknown<'n>(
     what: &'static str,
     name: &str,
     names: impl Iterator<Item = &'n str> + Clone,
 ) -> Fault {
+    let of_machine = |known: &&str| known.rsplit_once('/').is_some_and(|(_, own)| own == name);
+    let near = names.clone().find(of_machine).map(str::to_owned);
     Fault::UnknownName {
         what,
         name: short(name),
-        near: nearest(name, names.clone()),
+        near: near.or_else(|| nearest(name, names.clone())),
         known: list(names),
     }
 }

@@ -1,10 +1,12 @@
+use std::collections::BTreeSet;
+
 use super::{
     host,
     netdev::{FIRST_HOST_MAC, FIRST_MAC},
-    object::{self, Use},
+    object::{Added, DumpFile, Use},
 };
 use crate::{
-    base::{MacAddr, PortId},
+    base::{ChardevId, MacAddr, MachineId, NetdevId, PortId},
     diag::Span,
     frame::Defaults,
     record::{Framing, Port, PortKind},
@@ -40,7 +42,7 @@ impl Place {
     /// either case.
     pub(super) fn arriving(&self) -> Defaults {
         match self.port.kind {
-            PortKind::Chardev(_) => self.sending(),
+            PortKind::Chardev(_) | PortKind::File => self.sending(),
             PortKind::Guest | PortKind::Host | PortKind::LinkEnd => Defaults {
                 src: self.dst,
                 dst: self.src,
@@ -53,6 +55,19 @@ impl Place {
     }
 }
 
+/// What has ports, of all machines.
+pub(super) struct Devices<'a> {
+    pub(super) netdevs: &'a [Netdev],
+    pub(super) chardevs: &'a [Chardev],
+    /// The chardevs without a port.
+    pub(super) joined: &'a BTreeSet<ChardevId>,
+    pub(super) added: &'a [Added],
+    pub(super) wiring: &'a [Use],
+    pub(super) files: &'a [DumpFile],
+}
+
+const JOINED: &str = "is joined to another chardev and has no port";
+
 /// Every port, and what is known of names that are none.
 pub(super) struct Ports {
     places: Vec<Place>,
@@ -61,35 +76,20 @@ pub(super) struct Ports {
 }
 
 impl Ports {
+    /// Those of each machine, then the ends of links. A chardev that a step adds has a port too,
+    /// unless another chardev is at its far end or it comes back under its old id.
     pub(super) fn new(
         fields: &Fields<'_>,
-        netdevs: &[Netdev],
-        chardevs: &[Chardev],
+        machines: &[MachineId],
+        devices: &Devices<'_>,
         links: &[Link],
-        wiring: &[Use],
     ) -> Self {
         let mut ports = Self {
             places: Vec::new(),
             portless: Vec::new(),
         };
-        for netdev in netdevs {
-            ports.add_netdev(netdev);
-        }
-        for chardev in chardevs {
-            ports.add_chardev(chardev, netdevs, wiring);
-        }
-        // A chardev that a step adds has a port too, unless it comes back under its old id.
-        for id in object::added_chardevs(fields) {
-            let known = chardevs.iter().any(|chardev| chardev.id.as_str() == id)
-                || ports
-                    .places
-                    .iter()
-                    .any(|place| place.port.id.as_str() == id);
-            if !known {
-                let used = wiring.iter().find(|used| used.chardev == id);
-                let framing = used.map_or(Framing::Plain, |used| used.framing);
-                ports.add_chardev_port(&id, framing, netdevs, used);
-            }
+        for machine in machines {
+            ports.add_machine(machine, devices);
         }
         for link in links {
             let [one, other] = &link.ends;
@@ -100,6 +100,44 @@ impl Ports {
         }
         ports.report_duplicates(fields);
         ports
+    }
+
+    fn add_machine(&mut self, machine: &MachineId, devices: &Devices<'_>) {
+        let Devices {
+            netdevs,
+            chardevs,
+            joined,
+            added,
+            wiring,
+            files,
+        } = devices;
+        // A filter's netdev, and the guest that a chardev speaks for, are of its own machine.
+        let netdevs: Vec<&Netdev> = netdevs
+            .iter()
+            .filter(|netdev| netdev.machine == *machine)
+            .collect();
+        for netdev in &netdevs {
+            self.add_netdev(netdev);
+        }
+        for chardev in chardevs.iter().filter(|one| one.machine == *machine) {
+            self.add_chardev(chardev, &netdevs, wiring);
+        }
+        for added in added.iter().filter(|one| one.machine == *machine) {
+            let id = added.id.as_str();
+            let known = chardevs.iter().any(|chardev| chardev.id == added.id)
+                || self.places.iter().any(|place| place.port.id.as_str() == id);
+            if joined.contains(&added.id) {
+                self.portless.push((id.to_owned(), JOINED));
+            } else if !known {
+                let used = wiring.iter().find(|used| used.chardev == added.id);
+                let framing = used.map_or(Framing::Plain, |used| used.framing);
+                self.add_chardev_port(id, framing, &netdevs, used);
+            }
+        }
+        for file in files.iter().filter(|one| one.machine == *machine) {
+            let (src, dst) = addresses(file.netdev.as_ref(), file.towards_guest, &netdevs);
+            self.add(file.port.as_str(), PortKind::File, src, dst, false);
+        }
     }
 
     fn add(&mut self, id: &str, kind: PortKind, src: MacAddr, dst: MacAddr, carries_vnet: bool) {
@@ -140,18 +178,13 @@ impl Ports {
         }
     }
 
-    fn add_chardev(&mut self, chardev: &Chardev, netdevs: &[Netdev], wiring: &[Use]) {
-        let used = wiring
-            .iter()
-            .find(|used| used.chardev == chardev.id.as_str());
+    fn add_chardev(&mut self, chardev: &Chardev, netdevs: &[&Netdev], wiring: &[Use]) {
+        let used = wiring.iter().find(|used| used.chardev == chardev.id);
         match &chardev.far {
             ChardevFar::Port { framing, .. } => {
                 self.add_chardev_port(chardev.id.as_str(), *framing, netdevs, used);
             }
-            ChardevFar::Joined(_) => self.portless.push((
-                chardev.id.to_string(),
-                "is joined to another chardev and has no port",
-            )),
+            ChardevFar::Joined(_) => self.portless.push((chardev.id.to_string(), JOINED)),
             ChardevFar::Nobody => self.portless.push((
                 chardev.id.to_string(),
                 "has a backend without a far end, so no port",
@@ -163,24 +196,12 @@ impl Ports {
         &mut self,
         id: &str,
         framing: Framing,
-        netdevs: &[Netdev],
+        netdevs: &[&Netdev],
         used: Option<&Use>,
     ) {
-        let addresses = |netdev: &Netdev| match &netdev.kind {
-            NetdevType::Tap { mac, host_mac, .. } => Some((*mac, *host_mac)),
-            NetdevType::Hubport { .. } | NetdevType::User => None,
-        };
-        let (guest, host) = used
-            .and_then(|used| used.netdev.as_deref())
-            .and_then(|id| netdevs.iter().find(|netdev| netdev.id.as_str() == id))
-            .and_then(addresses)
-            .or_else(|| netdevs.iter().find_map(addresses))
-            .unwrap_or((FIRST_MAC, FIRST_HOST_MAC));
-        let (src, dst) = if used.is_some_and(|used| used.towards_guest) {
-            (host, guest)
-        } else {
-            (guest, host)
-        };
+        let netdev = used.and_then(|used| used.netdev.as_ref());
+        let towards_guest = used.is_some_and(|used| used.towards_guest);
+        let (src, dst) = addresses(netdev, towards_guest, netdevs);
         let vnet = framing == Framing::Vnet;
         self.add(id, PortKind::Chardev(framing), src, dst, vnet);
     }
@@ -251,5 +272,28 @@ impl Ports {
         };
         context.fault(span, fault);
         None
+    }
+}
+
+/// Source and destination of a frame of a netdev, on its way to its guest or to its host; the first
+/// netdev's where it has none.
+fn addresses(
+    netdev: Option<&NetdevId>,
+    towards_guest: bool,
+    netdevs: &[&Netdev],
+) -> (MacAddr, MacAddr) {
+    let of = |netdev: &&Netdev| match &netdev.kind {
+        NetdevType::Tap { mac, host_mac, .. } => Some((*mac, *host_mac)),
+        NetdevType::Hubport { .. } | NetdevType::User => None,
+    };
+    let (guest, host) = netdev
+        .and_then(|id| netdevs.iter().find(|netdev| netdev.id == *id))
+        .and_then(of)
+        .or_else(|| netdevs.iter().find_map(of))
+        .unwrap_or((FIRST_MAC, FIRST_HOST_MAC));
+    if towards_guest {
+        (host, guest)
+    } else {
+        (guest, host)
     }
 }

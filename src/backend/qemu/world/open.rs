@@ -1,5 +1,6 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fs,
     os::unix::net::UnixStream,
     path::{Path, PathBuf},
 };
@@ -17,6 +18,7 @@ use crate::{
             OWN,
             chardev::{Cutter, FarEnd, Side},
             command,
+            file::DumpFile,
             process::{Arguments, Process},
             stream::Stream,
             version::Version,
@@ -39,6 +41,11 @@ impl QemuWorld {
         let mut carrier = NetnsCarrier::open(isolated, case)?;
         let mut arguments = Arguments::default();
         let taps = netdevs(case, &mut carrier, &mut arguments)?;
+        let folder = isolated.directory().join(isolated.unique("files"));
+        fs::create_dir(&folder).map_err(|error| system("a folder for files", error))?;
+        arguments.run_in(&folder);
+        let dumps = case.ports.iter().filter(|port| port.kind == PortKind::File);
+        let dumps = dumps.map(|port| DumpFile::new(port.id.clone(), folder.join(port.id.as_str())));
         let (process, qmp) = Process::start(program, arguments)
             .map_err(|error| system(&program.display().to_string(), error))?;
         let mut ports = BTreeMap::new();
@@ -61,6 +68,8 @@ impl QemuWorld {
             ends: BTreeMap::new(),
             ports,
             files: Vec::new(),
+            dumps: dumps.collect(),
+            folder: folder.clone(),
             joins: 0,
             by_option: BTreeMap::new(),
             clock: VirtualTime::ZERO,
@@ -84,7 +93,8 @@ impl QemuWorld {
 
     /// Makes the chardevs, those that listen first.
     fn chardevs(&mut self, case: &Case, version: Version) -> Result<(), BackendError> {
-        let lowered = lower::lower(case);
+        let machine = case.machines.first().cloned().unwrap_or_default();
+        let lowered = lower::lower(case, &machine);
         let mut paths: BTreeMap<ChardevId, PathBuf> = BTreeMap::new();
         let (servers, clients): (Vec<&Chardev>, Vec<&Chardev>) =
             case.chardevs.iter().partition(|chardev| chardev.server);

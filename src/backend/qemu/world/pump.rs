@@ -16,7 +16,7 @@ use crate::{
         qemu::{chardev::FarEnd, stream::Stream},
     },
     base::{Frame, NetdevId, PortId},
-    record::{EventKind, Framing, Item, Place},
+    record::{Arrival, EventKind, Framing, Item, Place},
 };
 
 impl QemuWorld {
@@ -37,6 +37,7 @@ impl QemuWorld {
         }
         moved |= self.read_stderr();
         moved |= self.read_streams();
+        moved |= self.read_dumps()?;
         let mut carried = Vec::new();
         let drained = self.carrier.drain(&mut carried);
         moved |= !carried.is_empty();
@@ -97,6 +98,26 @@ impl QemuWorld {
             self.arrive(port, item, &data);
         }
         moved
+    }
+
+    /// What dumps have written. It is no frame's end, so no frame is looked for in it.
+    fn read_dumps(&mut self) -> Result<bool, BackendError> {
+        let mut moved = false;
+        for dump in &mut self.dumps {
+            let bytes = dump
+                .read()
+                .map_err(|error| system(dump.port.as_str(), error))?;
+            if !bytes.is_empty() {
+                moved = true;
+                self.seen.arrivals.push(Arrival {
+                    port: dump.port.clone(),
+                    item: Item::Bytes(bytes.into()),
+                    tag: None,
+                    at: self.clock,
+                });
+            }
+        }
+        Ok(moved)
     }
 
     /// What QEMU has not read of what it was sent, and stalled readers of what it sent.
@@ -165,7 +186,7 @@ fn of_chardev(end: &FarEnd, bytes: Vec<u8>) -> (PortId, Item, Bytes) {
         + match end.framing {
             Framing::Plain => 4,
             Framing::Vnet => 8,
-            Framing::Raw => 0,
+            Framing::Raw | Framing::Pcap => 0,
         };
     let data = bytes.slice(header.min(bytes.len())..);
     (end.port.clone(), Item::Bytes(bytes), data)
