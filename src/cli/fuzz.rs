@@ -50,7 +50,7 @@ pub(super) struct FuzzArgs {
     #[arg(short = 'j', long, value_name = "N")]
     jobs: Option<NonZeroUsize>,
     /// How long an execution may take
-    #[arg(long, value_name = "SECONDS", default_value = "10")]
+    #[arg(long, value_name = "SECONDS", default_value = "60")]
     timeout: NonZeroU64,
     /// How many smaller scenarios may be run to make one that fails small
     #[arg(long, value_name = "RUNS", default_value = "2000")]

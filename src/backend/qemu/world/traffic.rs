@@ -92,7 +92,7 @@ impl QemuWorld {
                     .send_from_host(port, frame)
                     .err()
                     .map(|reason| {
-                        self.flights.refuse(&frame.data, Some(tag));
+                        self.flights.refuse(frame, Some(tag));
                         (Place::Port(port.clone()), reason)
                     })
             }
@@ -122,9 +122,9 @@ impl QemuWorld {
         if frame.data.len() < ETH_ZLEN {
             let mut padded = frame.data.to_vec();
             padded.resize(ETH_ZLEN, 0);
-            self.flights.depart(&padded.into(), Some(tag));
+            self.flights.depart(&Frame::plain(padded), Some(tag));
         }
-        self.flights.depart(&frame.data, Some(tag));
+        self.flights.depart(frame, Some(tag));
     }
 
     /// Writes to a chardev. Each of several pieces is read before the next is written.
