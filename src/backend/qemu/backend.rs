@@ -89,10 +89,8 @@ impl Backend for Qemu {
 fn probe(program: &std::path::Path) -> Result<Probed, String> {
     let (mut process, mut qmp) =
         Process::start(program, Arguments::default()).map_err(|error| error.to_string())?;
-    let mut ask = |command: &str, args: Option<&Map<String, Value>>| {
-        let number = qmp.send(command, args);
-        super::world::answer_of(&mut process, &mut qmp, number)
-    };
+    let mut ask =
+        |command: &str, args: Option<&Map<String, Value>>| process.ask(&mut qmp, command, args);
     ask("qmp_capabilities", None)?;
     let version = match ask("query-version", None)? {
         Outcome::Done(value) => Version::read(&value).ok_or_else(|| format!("no version: {value}")),
