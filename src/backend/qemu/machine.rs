@@ -30,6 +30,9 @@ pub(super) struct Machine {
     /// Commands that it was too frozen to answer.
     late: BTreeMap<u64, Title>,
     answers: BTreeMap<u64, Outcome>,
+    /// A command whose answer only shows that the main loop goes round.
+    ping: Option<u64>,
+    rounds: usize,
     frozen: bool,
     death: Option<Death>,
 }
@@ -79,6 +82,8 @@ impl Machine {
             by_option: BTreeMap::new(),
             late: BTreeMap::new(),
             answers: BTreeMap::new(),
+            ping: None,
+            rounds: 0,
             frozen: false,
             death: None,
         })
@@ -91,8 +96,15 @@ impl Machine {
     pub(super) fn pump(&mut self, out: &mut Vec<Out>) -> io::Result<bool> {
         let before = out.len();
         let answers = self.qmp.read().map_err(io::Error::other::<QmpError>)?;
-        let mut moved = !answers.is_empty();
-        self.answers.extend(answers);
+        let mut moved = false;
+        for (number, outcome) in answers {
+            if self.ping.take_if(|ping| *ping == number).is_some() {
+                self.rounds += 1;
+            } else {
+                moved = true;
+                self.answers.insert(number, outcome);
+            }
+        }
         out.extend(
             self.process
                 .read_lines()
@@ -175,6 +187,18 @@ impl Machine {
     /// Gives it a command; the number of its answer.
     pub(super) fn command(&mut self, command: &str, args: &Map<String, Value>) -> u64 {
         self.qmp.send(command, Some(args))
+    }
+
+    /// Asks for a sign that its main loop goes round, unless one is awaited.
+    pub(super) fn ping(&mut self) {
+        if self.ping.is_none() {
+            self.ping = Some(self.qmp.send("query-status", None));
+        }
+    }
+
+    /// How many such signs have come.
+    pub(super) const fn rounds(&self) -> usize {
+        self.rounds
     }
 
     /// The answer to a command, when it has come.

@@ -17,6 +17,9 @@
 //! - timers that QEMU itself has set (a client that comes again) are outside this: `advance` waits
 //!   for them, by the wall's clock.
 //!
+//! A QEMU that never rests, because a descriptor of its main loop is broken (a TAP whose interface was
+//! deleted), is taken to have settled after 32 rounds of that loop that brought nothing.
+//!
 //! No event tells that a thread goes to sleep. Between two looks it waits for whatever may come, 50 µs
 //! at first and 5 ms at last; no verdict depends on how long.
 //!
@@ -47,7 +50,7 @@ mod version;
 mod world;
 
 pub use backend::{Probed, Qemu};
-pub use fit::uses_af_packet;
+pub use fit::{advances, uses_af_packet};
 pub use qmp::{Qmp, QmpError};
 pub use version::Version;
 
