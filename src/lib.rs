@@ -11,6 +11,7 @@
 //! - [`backend`]: what carries a scenario out: real namespaces and TAPs, or memory.
 //! - [`machine`]: QEMU's net layer as a pure state machine.
 //! - [`scenario`]: the language, from YAML to a checked case.
+//! - [`guest`]: a TCP/IP stack at a port: guests that answer, clients that ask.
 //! - [`record`]: transcripts, as data.
 //! - [`capture`]: pcap and pcapng.
 //! - [`frame`]: building, reading, masking, comparing and printing packets.
@@ -24,6 +25,7 @@ pub mod capture;
 pub mod cli;
 pub mod diag;
 pub mod frame;
+pub mod guest;
 pub mod machine;
 pub mod record;
 pub mod report;

@@ -4,10 +4,10 @@ use bytes::Bytes;
 
 use super::Deadline;
 use crate::{
-    base::{Frame, PortId, Tag, VirtualTime},
+    base::{Frame, MachineId, PortId, Tag, VirtualTime},
     diag::Report,
-    record::{Answer, Arrival, Event},
-    scenario::{Case, LinkSet, Object},
+    record::{Answer, Arrival, Event, SentFrame},
+    scenario::{Case, Client, ColoEvent, Impair, LinkSet, Object},
 };
 
 /// A way to carry scenarios out.
@@ -79,8 +79,10 @@ pub trait World {
     /// When the world itself failed, not when the action was refused.
     fn act(&mut self, action: Action<'_>) -> Result<Option<Answer>, BackendError>;
 
-    /// Carries everything as far as it goes: until one pass over all sources brings no input and
-    /// no timer is due, or the deadline has passed.
+    /// Carries everything as far as it goes: until one pass over all sources brings no input, no
+    /// guest has anything to send, no timer is due, no frame is inside an impairment and the clock
+    /// is where it is to be, or the deadline has passed. The clock moves on to when an impaired
+    /// frame comes out, and timers fire in order on the way.
     ///
     /// # Errors
     /// When the world itself failed.
@@ -110,6 +112,8 @@ pub enum Action<'a> {
     ObjectAdd(&'a Object),
     /// A QMP command.
     Qmp {
+        /// The machine whose monitor it is given to.
+        machine: &'a MachineId,
         /// Its name.
         command: &'a str,
         /// Its arguments.
@@ -152,8 +156,22 @@ pub enum Action<'a> {
     LinkSet(&'a LinkSet),
     /// The host's interface is deleted.
     LinkDel(&'a PortId),
-    /// The machine's clock moves; timers fire in order on the way.
+    /// COLO's frame tells the machines something.
+    Colo {
+        /// What.
+        event: ColoEvent,
+        /// Whom alone; none for everybody whom it concerns.
+        machine: Option<&'a MachineId>,
+    },
+    /// The machine's clock is to move so far; [`World::settle`] moves it from timer to timer.
     Advance(Duration),
+    /// Stretches of bad network change.
+    Impair(&'a [Impair]),
+    /// A client begins an exchange; [`World::settle`] carries it out, and moves the clock as far as
+    /// the exchange may wait.
+    Client(&'a Client),
+    /// Asks what the exchange came to, once the world has settled. What is not done is given up.
+    ClientAnswer,
 }
 
 /// How [`World::settle`] ended.
@@ -172,6 +190,8 @@ pub enum Settled {
 /// What came out of a world.
 #[derive(Clone, Debug, Default)]
 pub struct Observations {
+    /// What guests and clients sent by themselves, numbered behind what the scenario had sent.
+    pub sent: Vec<SentFrame>,
     /// In each port's order.
     pub arrivals: Vec<Arrival>,
     /// In order.

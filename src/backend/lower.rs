@@ -1,6 +1,6 @@
 //! From a case to a machine's configuration: the only place that knows both.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use serde_json::{Map, Value};
 
@@ -8,7 +8,9 @@ use crate::{
     base::{ChardevId, NetdevId, PortId},
     machine::{CharBackend, ChardevConfig, Command, Config, NetdevConfig, NetdevKind},
     record::Framing,
-    scenario::{Case, Chardev, ChardevFar, NetdevType, Nic, Object, ObjectForm},
+    scenario::{
+        self, Address, Case, Chardev, ChardevFar, Machine, NetdevType, Nic, Object, ObjectForm,
+    },
 };
 
 /// Hubs of guests are numbered from here, out of the way of a scenario's own `hubid`s.
@@ -17,12 +19,13 @@ pub(crate) const FIRST_GUEST_HUB: u32 = 0x4000_0000;
 /// A machine's configuration, and how its clients and chardevs meet the world around it.
 #[derive(Debug)]
 pub(crate) struct Lowered {
+    /// With the machine's own ids; all others are those of the case.
     pub(crate) config: Config,
-    /// Each TAP of the case.
+    /// Each TAP of the machine.
     pub(crate) taps: BTreeMap<NetdevId, TapWiring>,
     /// Which netdev's guest a client of the machine stands for.
     pub(crate) guests: BTreeMap<NetdevId, NetdevId>,
-    /// Each chardev of the case.
+    /// Each chardev of the machine.
     pub(crate) chardevs: BTreeMap<ChardevId, ChardevWiring>,
 }
 
@@ -40,22 +43,36 @@ pub(crate) struct TapWiring {
 #[derive(Clone, Debug)]
 pub(crate) struct ChardevWiring {
     pub(crate) far: ChardevFar,
+    /// What it is when it is a socket with an address.
+    pub(crate) socket: Option<Socket>,
     /// Bytes of the virtio-net header in frames on this chardev: those of the netdev whose filter
     /// holds it.
     pub(crate) vnet_hdr_len: usize,
 }
 
-/// Lowers a case. The objects are commands of their own: [`command`].
+/// A socket with an address inside the scenario.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Socket {
+    pub(crate) address: Address,
+    pub(crate) server: bool,
+    /// How long a client waits before it tries again; none when it does not.
+    pub(crate) retry: Option<Duration>,
+}
+
+/// Lowers a machine of a case. The objects are commands of their own: [`command`].
 ///
 /// The guest of a plain TAP is modelled as it was measured on QEMU 7.2.22 and 10.2.2: the TAP's
 /// peer is a hub port, and a second port of that hub has a socket netdev as its peer, whose far end
 /// is the guest. A virtio NIC is the TAP's peer itself.
-pub(crate) fn lower(case: &Case) -> Lowered {
+pub(crate) fn lower(case: &Case, machine: &Machine) -> Lowered {
+    let name = &machine.id;
+    let own = |id: &str| name.own(id).unwrap_or(id).to_owned();
     let mut netdevs = Vec::new();
     let mut taps = BTreeMap::new();
     let mut guests = BTreeMap::new();
-    for (index, netdev) in (0..).zip(&case.netdevs) {
-        let id = &netdev.id;
+    let of_machine = case.netdevs.iter().filter(|one| one.machine == *name);
+    for (index, netdev) in (0..).zip(of_machine) {
+        let id = &NetdevId::from(own(netdev.id.as_str()));
         match &netdev.kind {
             NetdevType::Tap {
                 vhost, nic, queues, ..
@@ -86,11 +103,12 @@ pub(crate) fn lower(case: &Case) -> Lowered {
                         netdevs.push(client(&guest, nic, Some(id)));
                     }
                 }
-                guests.insert(guest.clone(), id.clone());
+                let guest: NetdevId = name.outer(guest.as_str());
+                guests.insert(guest.clone(), netdev.id.clone());
                 taps.insert(
-                    id.clone(),
+                    netdev.id.clone(),
                     TapWiring {
-                        guest_port: PortId::from(format!("{id}.guest")),
+                        guest_port: PortId::from(format!("{}.guest", netdev.id)),
                         guest,
                         vhost: *vhost,
                         nic: *nic,
@@ -103,21 +121,27 @@ pub(crate) fn lower(case: &Case) -> Lowered {
             NetdevType::User => netdevs.push(client(id, NetdevKind::User, None)),
         }
     }
-    let chardevs = case
-        .chardevs
-        .iter()
+    let of_machine = || case.chardevs.iter().filter(|one| one.machine == *name);
+    let chardevs = of_machine()
         .map(|chardev| {
             let wiring = ChardevWiring {
                 far: chardev.far.clone(),
+                socket: socket(chardev),
                 vnet_hdr_len: holder_vnet_hdr_len(case, &chardev.id, &taps),
             };
             (chardev.id.clone(), wiring)
         })
         .collect();
     let config = Config {
-        profile: case.profile.clone(),
+        profile: case.profile_of(machine),
         netdevs,
-        chardevs: case.chardevs.iter().map(chardev_config).collect(),
+        chardevs: of_machine()
+            .map(|chardev| ChardevConfig {
+                id: ChardevId::from(own(chardev.id.as_str())),
+                backend: char_backend(chardev),
+                connected: is_connected(case, chardev),
+            })
+            .collect(),
         iothreads: Vec::new(),
     };
     Lowered {
@@ -147,6 +171,7 @@ pub(crate) fn added_chardev() -> ChardevWiring {
             connected: false,
             framing,
         },
+        socket: None,
         vnet_hdr_len: 0,
     }
 }
@@ -167,8 +192,8 @@ fn client(id: &NetdevId, kind: NetdevKind, peer: Option<&NetdevId>) -> NetdevCon
     }
 }
 
-fn chardev_config(chardev: &Chardev) -> ChardevConfig {
-    let backend = match chardev.backend.as_str() {
+fn char_backend(chardev: &Chardev) -> CharBackend {
+    match chardev.backend.as_str() {
         "null" => CharBackend::Null,
         "file" => CharBackend::File,
         "ringbuf" => CharBackend::Ringbuf {
@@ -179,20 +204,38 @@ fn chardev_config(chardev: &Chardev) -> ChardevConfig {
         "mux" => CharBackend::Mux,
         _ => CharBackend::Socket {
             server: chardev.server,
-            reconnect: reconnects(&chardev.options),
+            reconnect: scenario::retry(&chardev.options).is_some(),
             monitor: false,
         },
-    };
-    let connected = match &chardev.far {
-        ChardevFar::Port { connected, .. } => *connected,
-        ChardevFar::Joined(_) => true,
-        ChardevFar::Nobody => false,
-    };
-    ChardevConfig {
-        id: chardev.id.clone(),
-        backend,
-        connected,
     }
+}
+
+/// Whether its far end is there from the start: not where a step only adds that.
+fn is_connected(case: &Case, chardev: &Chardev) -> bool {
+    match &chardev.far {
+        ChardevFar::Port { connected, .. } => *connected,
+        ChardevFar::Joined(other) => case.chardevs.iter().any(|one| one.id == *other),
+        ChardevFar::Nobody => false,
+    }
+}
+
+fn socket(chardev: &Chardev) -> Option<Socket> {
+    Some(Socket {
+        address: chardev.address.clone()?,
+        server: chardev.server,
+        retry: scenario::retry(&chardev.options).filter(|_| !chardev.server),
+    })
+}
+
+/// The socket that `chardev-add` makes with these arguments.
+pub(crate) fn added_socket(args: &Map<String, Value>) -> Option<Socket> {
+    let (address, server) = Address::of_backend(args)?;
+    let data = args.get("backend")?.get("data")?.as_object()?;
+    Some(Socket {
+        address,
+        server,
+        retry: scenario::retry(data).filter(|_| !server),
+    })
 }
 
 /// QEMU's default is 64 KiB (10.2.2, `qapi/char.json`, `ChardevRingbuf`).
@@ -200,12 +243,6 @@ fn ringbuf_size(options: &Map<String, Value>) -> usize {
     number(options.get("size"))
         .and_then(|size| usize::try_from(size).ok())
         .unwrap_or(65536)
-}
-
-fn reconnects(options: &Map<String, Value>) -> bool {
-    ["reconnect", "reconnect-ms"]
-        .iter()
-        .any(|key| number(options.get(*key)).unwrap_or(0) > 0)
 }
 
 /// A number as a map or a command-line string has it.
@@ -229,10 +266,11 @@ fn holder_vnet_hdr_len(
         .find(|object| {
             ["indev", "outdev"]
                 .iter()
-                .any(|key| property(object, key).as_deref() == Some(chardev.as_str()))
+                .filter_map(|key| property(object, key))
+                .any(|value| object.machine.outer::<ChardevId>(&value) == *chardev)
         })
-        .and_then(|object| property(object, "netdev"))
-        .and_then(|netdev| taps.get(&NetdevId::from(netdev)))
+        .and_then(|object| Some(object.machine.outer(&property(object, "netdev")?)))
+        .and_then(|netdev: NetdevId| taps.get(&netdev))
         .map_or(0, |tap| vnet_hdr_len(tap.nic))
 }
 
@@ -256,9 +294,14 @@ mod tests {
     use super::*;
     use crate::backend::builtin::case;
 
+    fn lowered(text: &str) -> Lowered {
+        let case = case(text);
+        lower(&case, &case.machines[0])
+    }
+
     /// Id, kind and peer of each client, in order.
     fn clients(text: &str) -> Vec<(String, NetdevKind, Option<String>)> {
-        let netdevs = lower(&case(text)).config.netdevs;
+        let netdevs = lowered(text).config.netdevs;
         netdevs
             .into_iter()
             .map(|one| {
@@ -316,7 +359,7 @@ mod tests {
 
     #[test]
     fn guests_are_known_by_their_client_and_by_their_tap() {
-        let lowered = lower(&case("netdevs: {hn0: {type: tap}}"));
+        let lowered = lowered("netdevs: {hn0: {type: tap}}");
         let tap = &lowered.taps[&NetdevId::from("hn0")];
         assert_eq!(tap.guest_port, PortId::from("hn0.guest"));
         assert_eq!(lowered.guests[&tap.guest], NetdevId::from("hn0"));
@@ -340,25 +383,25 @@ mod tests {
         } else {
             format!("\"{object}\"")
         };
-        let lowered = lower(&case(&format!(
+        let lowered = lowered(&format!(
             "netdevs: {{hn0: {{type: tap, nic: virtio, vnet_hdr_len: 10}}, hn1: {{type: tap}}}}
 chardevs: {{c0: {{}}, c1: {{}}}}
 objects: [{object}]"
-        )));
+        ));
         let wiring = &lowered.chardevs[&ChardevId::from("c0")];
         assert_eq!(wiring.vnet_hdr_len, expected);
     }
 
     #[test]
     fn chardevs_are_connected_where_somebody_is_there() {
-        let lowered = lower(&case(
+        let lowered = lowered(
             "netdevs: {hn0: {type: tap}}
 chardevs:
   here: {}
   later: {connected: false}
   a: {server: on, path: wire}
   b: {path: wire}",
-        ));
+        );
         let connected: Vec<_> = lowered
             .config
             .chardevs

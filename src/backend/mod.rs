@@ -17,4 +17,4 @@ pub use deadline::{Alarm, Deadline};
 pub use netns::Netns;
 pub use qemu::{Qemu, advances, uses_af_packet};
 pub use sim::Sim;
-pub use title::{Title, object_title, qmp_title};
+pub use title::{Title, client_title, object_title, qmp_title};

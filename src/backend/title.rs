@@ -1,6 +1,9 @@
 use serde_json::{Map, Value};
 
-use crate::scenario::Object;
+use crate::{
+    base::MachineId,
+    scenario::{Client, Object},
+};
 
 /// A command as the transcript prints it, and the object, netdev or chardev it is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,32 +16,32 @@ pub struct Title {
 
 /// The title of a QMP command.
 #[must_use]
-pub fn qmp_title(command: &str, args: &Map<String, Value>) -> Title {
+pub fn qmp_title(machine: &MachineId, command: &str, args: &Map<String, Value>) -> Title {
+    let outer = |own: &str| machine.outer::<String>(own);
     let word = |key: &str| args.get(key).and_then(Value::as_str);
-    let object = || word("path").map(|path| path.strip_prefix("/objects/").unwrap_or(path));
+    let object = || word("path").map(|path| outer(path.strip_prefix("/objects/").unwrap_or(path)));
     match (command, object(), word("property")) {
         ("qom-set", Some(object), Some(property)) => Title {
             text: format!("qom-set {object}.{property} = {}", value(args.get("value"))),
-            subject: Some(object.to_owned()),
+            subject: Some(object),
         },
         ("qom-get", Some(object), Some(property)) => Title {
             text: format!("qom-get {object}.{property}"),
-            subject: Some(object.to_owned()),
+            subject: Some(object),
         },
         _ => {
-            let subject = ["id", "name", "path", "device"].into_iter().find_map(word);
+            let mut ids = ["id", "name", "path", "device"].into_iter();
+            let subject = ids.find_map(word).map(outer);
+            let whole = machine.is_named().then_some(machine.as_str());
             let mut text = command.to_owned();
-            if let Some(subject) = subject {
+            if let Some(about) = subject.as_deref().or(whole) {
                 text.push(' ');
-                text.push_str(subject);
+                text.push_str(about);
             }
             if let ("set_link", Some(Value::Bool(up))) = (command, args.get("up")) {
                 text.push_str(if *up { " up" } else { " down" });
             }
-            Title {
-                text,
-                subject: subject.map(str::to_owned),
-            }
+            Title { text, subject }
         }
     }
 }
@@ -51,6 +54,26 @@ pub fn object_title(object: &Object) -> Title {
         .as_ref()
         .map_or_else(|| "object-add".to_owned(), |id| format!("object-add {id}"));
     Title { text, subject }
+}
+
+/// The title of a client's exchange.
+#[must_use]
+pub fn client_title(client: &Client) -> Title {
+    let Client { from, call, within } = client;
+    let mut text = format!("client {from} to {}", call.to);
+    if !call.send.is_empty() {
+        text.push_str(&format!(", {} B", call.send.len()));
+    }
+    if !call.close {
+        text.push_str(", stays open");
+    }
+    if let Some(within) = within {
+        text.push_str(&format!(", within {within:?}"));
+    }
+    Title {
+        text,
+        subject: Some(from.to_string()),
+    }
 }
 
 fn value(value: Option<&Value>) -> String {
@@ -67,8 +90,25 @@ mod tests {
 
     use super::*;
 
+    fn of(machine: &str, command: &str, args: &Value) -> String {
+        let args = args.as_object().expect("an object");
+        qmp_title(&machine.into(), command, args).text
+    }
+
+    #[test]
+    fn titles_name_the_machine_where_there_are_several() {
+        let status = json!({"path": "/objects/f0", "property": "status", "value": "off"});
+        let id = json!({"id": "f0"});
+        assert_eq!(
+            of("primary", "qom-set", &status),
+            "qom-set primary/f0.status = off"
+        );
+        assert_eq!(of("primary", "object-del", &id), "object-del primary/f0");
+        assert_eq!(of("primary", "stop", &json!({})), "stop primary");
+    }
+
     fn title(command: &str, args: Value) -> String {
-        qmp_title(command, args.as_object().expect("an object")).text
+        of("", command, &args)
     }
 
     #[test]

@@ -53,7 +53,65 @@ name_type! {
     PortId
 }
 name_type! {
+    /// The name of a machine; empty for the one machine of a scenario without `machines`.
+    ///
+    /// Outside a machine, ids of its netdevs, chardevs and objects begin with its name:
+    /// `primary/hn0`. Those of the machine without a name are QEMU's own.
+    #[derive(Default)]
+    MachineId
+}
+name_type! {
     /// One case: the scenario's path below the suite without its extension, then, when there is a
     /// matrix, `@` and the combination: `redirector/queue@queue=tx,vhost=on`.
     CaseId
+}
+
+impl MachineId {
+    /// Whether it is one of several.
+    #[must_use]
+    pub fn is_named(&self) -> bool {
+        !self.0.is_empty()
+    }
+
+    /// An id of this machine, as it is known outside: `primary/f0`.
+    #[must_use]
+    pub fn outer<T: From<String>>(&self, own: &str) -> T {
+        T::from(if self.is_named() {
+            format!("{self}/{own}")
+        } else {
+            own.to_owned()
+        })
+    }
+
+    /// An id as this machine itself knows it; none when it is another's.
+    #[must_use]
+    pub fn own<'a>(&self, outer: &'a str) -> Option<&'a str> {
+        if !self.is_named() {
+            return Some(outer);
+        }
+        outer.strip_prefix(&*self.0)?.strip_prefix('/')
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_of_a_named_machine_begin_with_its_name() {
+        let primary = MachineId::from("primary");
+        let outer: ObjectId = primary.outer("f0");
+        assert_eq!(outer.as_str(), "primary/f0");
+        assert_eq!(primary.own("primary/f0"), Some("f0"));
+        assert_eq!(primary.own("primary2/f0"), None);
+        assert_eq!(primary.own("f0"), None);
+    }
+
+    #[test]
+    fn ids_of_the_only_machine_are_qemus() {
+        let only = MachineId::default();
+        let outer: ObjectId = only.outer("f0");
+        assert_eq!(outer.as_str(), "f0");
+        assert_eq!(only.own("a/b"), Some("a/b"));
+    }
 }

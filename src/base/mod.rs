@@ -11,7 +11,7 @@ mod vnet;
 
 pub use direction::{Direction, Queue};
 pub use frame::{Frame, Origin, Tag};
-pub use id::{CaseId, ChardevId, NetdevId, ObjectId, PortId};
+pub use id::{CaseId, ChardevId, MachineId, NetdevId, ObjectId, PortId};
 pub use mac::{MacAddr, ParseMacError};
 pub use profile::{ParseProfileError, Profile, QemuVersion};
 pub use quirk::{Quirk, QuirkInfo};

@@ -146,6 +146,222 @@ quirks! {
         mended: "a slot is free again when its user has gone",
         evidence: "chardev/char-fe.c, chardev/char.c qemu_chr_is_busy of 7.2; a bit set in 10.2.2",
     }
+    /// A connection that the client closes first is never forgotten.
+    RewriterPassiveClose = "rewriter-passive-close" in EVERY_QEMU {
+        behaviour: "the number of the guest's FIN is kept as the client counts and compared with an acknowledgement as the guest counts, and the FIN's own data is not counted: unless both guests chose the same number and the FIN is bare, a connection that the client closes first is never forgotten, and what comes later on its ports is translated with its offset",
+        mended: "the connection is forgotten when both FINs are acknowledged",
+        evidence: "net/filter-rewriter.c:123-127,226-230; measured on 7.2.22: 'W passive close, other ISN, stray ACK'",
+    }
+    /// A connection that the guest closes first is never forgotten.
+    RewriterActiveClose = "rewriter-active-close" in EVERY_QEMU {
+        behaviour: "the guest's FIN is noticed only in a segment without ACK, which no TCP sends: a connection that the guest closes first is never forgotten; and if it is, the guest's last acknowledgement goes out untranslated",
+        mended: "the connection is forgotten when both FINs are acknowledged",
+        evidence: "net/filter-rewriter.c:164-172,236-240; measured on 7.2.22: 'W active close with ACK, stray ACK', 'W active close without ACK'",
+    }
+    /// Before the handshake is over, the guest's numbers are shifted by a whole number.
+    RewriterHalfOpenShift = "rewriter-half-open-shift" in EVERY_QEMU {
+        behaviour: "between the guest's SYN,ACK and the client's ACK the guest's whole initial number counts as the offset: a segment that the guest sends then gets a number near 0",
+        mended: "nothing is translated before the offset is known",
+        evidence: "net/filter-rewriter.c:190-221; measured on 7.2.22: 'W guest segment between SYN,ACK and ACK'",
+    }
+    /// The client's ACK before the guest's SYN,ACK spoils the connection.
+    RewriterEarlyAck = "rewriter-early-ack" in EVERY_QEMU {
+        behaviour: "when the client's ACK, which answers the primary, overtakes the secondary's SYN,ACK, the offset lacks the secondary's number for as long as the connection lives: the ACK arrives as 1, and what the secondary sends is shifted the wrong way",
+        mended: "the ACK waits for the secondary's SYN,ACK",
+        evidence: "net/filter-rewriter.c:95-112; measured on 7.2.22: 'W ACK before the SYN,ACK'",
+    }
+    /// A repeated SYN shifts a connection twice.
+    RewriterSynAgain = "rewriter-syn-again" in EVERY_QEMU {
+        behaviour: "a SYN that the client repeats after the handshake begins the handshake anew but keeps the offset: the next ACK is subtracted from it a second time",
+        mended: "a SYN with the same number changes nothing, one with another number begins a connection",
+        evidence: "net/filter-rewriter.c:88-112; measured on 7.2.22: 'W SYN again after the handshake'",
+    }
+    /// A connection that the guest opens is not translated.
+    RewriterGuestOpens = "rewriter-guest-opens" in EVERY_QEMU {
+        behaviour: "a connection that the guest opens is never translated: the client acknowledges the primary's number, which the secondary refuses",
+        mended: "the client's SYN,ACK tells the offset; it is translated, and so is all that follows",
+        evidence: "net/filter-rewriter.c:76-88,200-206; measured on 7.2.22: 'W guest opens'",
+    }
+    /// RST means nothing.
+    RewriterIgnoresRst = "rewriter-ignores-rst" in EVERY_QEMU {
+        behaviour: "RST ends no connection: what comes later on its ports is translated with its offset; and the number of a guest's RST without ACK is not translated",
+        mended: "it is translated, and ends the connection",
+        evidence: "net/filter-rewriter.c:71-250; measured on 7.2.22: 'W RST from the client, stray ACK', 'W RST from the guest'",
+    }
+    /// Selective acknowledgements are not translated.
+    RewriterSackUntranslated = "rewriter-sack-untranslated" in EVERY_QEMU {
+        behaviour: "selective acknowledgements keep the primary's numbers while the acknowledgement beside them is translated",
+        mended: "they are translated too",
+        evidence: "net/filter-rewriter.c:102-118; measured on 7.2.22: 'W SACK'",
+    }
+    /// A wrong checksum becomes right.
+    RewriterLaundersCorruption = "rewriter-launders-corruption" in EVERY_QEMU {
+        behaviour: "the checksum of a translated segment is made anew: a segment that was damaged on its way arrives with a right one",
+        mended: "the checksum is updated by what changed (RFC 1624): a wrong one stays wrong",
+        evidence: "net/filter-rewriter.c:112-118, net/checksum.c:60-183; measured on 7.2.22: 'W bad checksum, translated'",
+    }
+    /// With IP options the checksum lands in the middle of the header.
+    RewriterIpOptions = "rewriter-ip-options" in EVERY_QEMU {
+        behaviour: "the checksum is made as if the IPv4 header had 20 bytes: with IP options it is written over TCP's flags or acknowledgement",
+        mended: "the header's own length counts",
+        evidence: "net/checksum.c:60-183; measured on 7.2.22: 'W IP options'",
+    }
+    /// Fragments are taken for segments.
+    RewriterManglesFragments = "rewriter-mangles-fragments" in EVERY_QEMU {
+        behaviour: "the payload of a later fragment is taken for a TCP header and rewritten; so is a packet of another IP version",
+        mended: "only what has a TCP header is translated",
+        evidence: "net/colo.c:43-98; measured on 7.2.22: 'W later fragment', 'W IP version 6 in an IPv4 header'",
+    }
+    /// A checksum that the device shall complete is completed twice.
+    RewriterPartialChecksum = "rewriter-partial-checksum" in EVERY_QEMU {
+        behaviour: "a translated segment whose virtio-net header says NEEDS_CSUM gets a whole checksum and keeps the flag: whoever completes it makes it wrong",
+        mended: "the sum of the pseudo-header does not depend on the numbers and is left alone",
+        evidence: "net/filter-rewriter.c:112-118, net/checksum.c:60-183; read, not measured: it takes a virtio NIC",
+    }
+    /// Segments that had to wait go on only behind a later one.
+    RewriterStrandsQueue = "rewriter-strands-queue" in EVERY_QEMU {
+        behaviour: "segments that come while the VM is stopped wait in the rewriter until it sends a later segment, or is deleted; then they come out behind that one",
+        mended: "they go on at once and wait for the receiver like any other packet",
+        evidence: "net/filter-rewriter.c:46-54,366-377, net/queue.c:196-244; measured on 7.2.22: 'W stop, packets wait, cont'",
+    }
+    /// A checkpoint in the middle of a handshake spoils the connection.
+    RewriterCheckpointInHandshake = "rewriter-checkpoint-in-handshake" in EVERY_QEMU {
+        behaviour: "a checkpoint between SYN,ACK and ACK forgets the secondary's number but not that the handshake is open: the ACK arrives as 1, and the connection stays shifted by the whole number",
+        mended: "a handshake that is open at a checkpoint is the primary's, and needs no translation",
+        evidence: "net/filter-rewriter.c:345-352; measured on 7.2.22: 'W checkpoint in the handshake'",
+    }
+    /// Too many connections, and all are forgotten.
+    ConnectionsForgotten = "connections-forgotten" in EVERY_QEMU {
+        behaviour: "a new connection when 16385 are tracked makes filter-rewriter forget all of them: those that live are not translated any more",
+        mended: "the table grows",
+        evidence: "net/colo.c:225-252; measured on 7.2.22: one connection of a SYN flood more or less",
+    }
+    /// TCP in an 802.1Q frame is left alone.
+    ColoIgnoresVlan = "colo-ignores-vlan" in EVERY_QEMU {
+        behaviour: "802.1Q frames are not looked into, though 802.1ad ones are, and VLANs do not tell connections apart",
+        mended: "up to two tags of either kind are looked behind, and are part of the connection",
+        evidence: "net/colo.c:68-90; measured on 7.2.22: 'W 802.1Q', 'W 802.1ad', 'W VLANs are not part of the key'",
+    }
+    /// An empty frame kills QEMU.
+    ColoEmptyFrameAborts = "colo-empty-frame-aborts" in EVERY_QEMU {
+        behaviour: "an empty frame aborts QEMU when it reaches filter-rewriter; one missing vnet_hdr_support on the way makes such frames of others",
+        mended: "it passes",
+        evidence: "net/colo.c:51; measured on 7.2.22: 'W empty frame'",
+    }
+    /// A refused `colo-compare` kills QEMU.
+    CompareErrorCrashes = "compare-error-crashes" in EVERY_QEMU {
+        behaviour: "a colo-compare that is refused after its schema was checked kills QEMU: the destructor of what was never completed destroys a mutex that was never made",
+        mended: "it is refused with the text that QEMU has for it",
+        evidence: "net/colo-compare.c:1407-1445, util/qemu-thread-posix.c:81; measured: 'CC unknown primary_in'; P08",
+    }
+    /// An empty frame kills colo-compare.
+    CompareEmptyFrameAborts = "compare-empty-frame-aborts" in EVERY_QEMU {
+        behaviour: "an empty frame on primary_in or secondary_in aborts QEMU",
+        mended: "empty frames are dropped at once",
+        evidence: "net/colo.c:51,169, net/colo-compare.c:251-261; P03",
+    }
+    /// A slow reader of outdev gets the newest packet first.
+    CompareBacklogNewestFirst = "compare-backlog-newest-first" in EVERY_QEMU {
+        behaviour: "what waits for a slow reader of outdev is written newest first",
+        mended: "it is written in the order in which it was released",
+        evidence: "net/colo-compare.c:731,819; QEMU commit a5f038e2c5e2; P01",
+    }
+    /// Of what is not TCP, the newest packet is compared and flushed first.
+    CompareNontcpNewestFirst = "compare-nontcp-newest-first" in EVERY_QEMU {
+        behaviour: "of a connection that is not TCP the primary's newest packet is compared first, and a checkpoint releases the newest first: equal traffic asks for checkpoints and is reordered",
+        mended: "the oldest first",
+        evidence: "net/colo-compare.c:233,673,1340; QEMU commit a5f038e2c5e2; P02",
+    }
+    /// TCP is compared pair by pair, wherever the two packets begin.
+    CompareSegmentsPairwise = "compare-segments-pairwise" in EVERY_QEMU {
+        behaviour: "the two TCP packets with the lowest sequence numbers are compared wherever they begin: an overlapping or reordered segment asks for a checkpoint though the bytes are equal, and a packet without payload goes on with any packet of the secondary",
+        mended: "a packet goes on, in the order of arrival, when the secondary has sent the same bytes at the same place of the stream and acknowledged as much",
+        evidence: "net/colo-compare.c:351-500; P30, P46, P53",
+    }
+    /// The last acknowledgement counts as the highest.
+    CompareLastAck = "compare-last-ack" in EVERY_QEMU {
+        behaviour: "of what a guest acknowledged the last number counts, not the highest, and numbers are compared as if they did not wrap",
+        mended: "the highest counts, as TCP counts sequence numbers",
+        evidence: "net/colo-compare.c:211, 399-420; P32",
+    }
+    /// A comparison up to sequence number 0 is forgotten.
+    CompareSeqZeroUnset = "compare-seq-zero-unset" in EVERY_QEMU {
+        behaviour: "a pair that ends exactly at sequence number 0 counts as not compared: its retransmission is compared with what follows",
+        mended: "0 is a number like any other",
+        evidence: "net/colo-compare.c:431-445; P33",
+    }
+    /// Ethernet's padding is compared.
+    ComparePaddingIsPayload = "compare-padding-is-payload" in EVERY_QEMU {
+        behaviour: "what pads a short frame counts as payload: a padded frame and an unpadded one with the same packet differ",
+        mended: "a packet ends where its IPv4 header says",
+        evidence: "net/colo-compare.c:201-217, 507-560; P34",
+    }
+    /// Payload lengths are counted in 16 bits.
+    CompareLengthsWrap = "compare-lengths-wrap" in EVERY_QEMU {
+        behaviour: "the length of what is compared is kept in 16 bits: of 65536 bytes and more only the rest is compared",
+        mended: "every byte is compared",
+        evidence: "net/colo.h:37-58, net/colo-compare.c:201-217, 320-349",
+    }
+    /// Protocols that are not known are compared with all their headers.
+    CompareOthersWhole = "compare-others-whole" in EVERY_QEMU {
+        behaviour: "of protocols other than TCP, UDP and ICMP the whole frame is compared: addresses of Ethernet, IP id and time to live differ where nothing is wrong",
+        mended: "what follows the IPv4 header is compared",
+        evidence: "net/colo-compare.c:570-598; P35",
+    }
+    /// The primary's header lengths are used on the secondary's packet.
+    CompareVnetOfPrimary = "compare-vnet-of-primary" in EVERY_QEMU {
+        behaviour: "the virtio-net and IPv4 header lengths of the primary's packet are taken for the secondary's too, and sizes are compared with them: the same packet behind another header differs",
+        mended: "each packet is compared from where its own headers end",
+        evidence: "net/colo-compare.c:507-560; P40",
+    }
+    /// A full queue loses the primary's packets.
+    CompareQueueFullDrops = "compare-queue-full-drops" in EVERY_QEMU {
+        behaviour: "when max_queue_size packets and one more are held, the next is discarded in silence, the primary's too",
+        mended: "it is held all the same, and a checkpoint is asked for",
+        evidence: "net/colo-compare.c:219-242, 276-293; P37, H48",
+    }
+    /// Too many connections destroy what is held of all of them.
+    CompareTableClearDestroys = "compare-table-clear-destroys" in EVERY_QEMU {
+        behaviour: "when more than 16384 connections are tracked, the next one makes colo-compare forget all of them, and what it held of them is lost",
+        mended: "connections are tracked without a limit",
+        evidence: "net/colo.c:220-252; QEMU commit a18d436954c5; P29",
+    }
+    /// `max_queue_size` is one for all comparers.
+    MaxQueueSizeGlobal = "max-queue-size-global" in EVERY_QEMU {
+        behaviour: "max_queue_size of the comparer that was set last is that of all comparers, even if that one was refused or deleted",
+        mended: "each comparer has its own",
+        evidence: "net/colo-compare.c:63,1123-1147; P37",
+    }
+    /// `qom-set` of `max_queue_size` keeps 32 bits.
+    MaxQueueSizeCut = "max-queue-size-cut" in EVERY_QEMU {
+        behaviour: "qom-set of max_queue_size takes 64 bits and keeps 32: 4294967296 is 0, and a queue holds one packet",
+        mended: "refused: Parameter 'max_queue_size' expects uint32_t",
+        evidence: "net/colo-compare.c:1123-1147; P37, seen on 7.2.22",
+    }
+    /// `notify_dev` is read with the virtio-net word and written without it.
+    CompareNotifyVnetAsymmetry = "compare-notify-vnet-asymmetry" in EVERY_QEMU {
+        behaviour: "with vnet_hdr_support messages on notify_dev need the virtio-net length word to be understood; what is written there never has it",
+        mended: "messages never have it, either way",
+        evidence: "net/colo-compare.c:742,1296-1297; P39",
+    }
+    /// Half a frame that a disconnect cut is completed by the next client's bytes.
+    CompareKeepsHalfFrame = "compare-keeps-half-frame" in EVERY_QEMU {
+        behaviour: "what a disconnect cut on an input of colo-compare is completed with the next client's bytes: a mixed frame, and a stream that is read out of step",
+        mended: "the cut frame is discarded, and the next client begins anew",
+        evidence: "net/colo-compare.c:969-989; P06",
+    }
+    /// What a comparer holds is lost when it is deleted.
+    CompareDeleteLosesHeld = "compare-delete-loses-held" in EVERY_QEMU {
+        behaviour: "object-del of colo-compare lets go of outdev first: what it held, and what waited for a slow reader, is lost",
+        mended: "it is released before",
+        evidence: "net/colo-compare.c:1426-1445; P19",
+    }
+    /// Deleting a comparer waits for the reader of its outdev.
+    CompareDeleteWaits = "compare-delete-waits" in EVERY_QEMU {
+        behaviour: "object-del of colo-compare freezes the main loop until a write that waits for a slow reader of outdev has ended",
+        mended: "object-del answers at once",
+        evidence: "net/colo-compare.c:1426-1445; P18",
+    }
 }
 
 impl Quirk {

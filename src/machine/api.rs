@@ -132,7 +132,8 @@ pub struct CommandId(pub u64);
 pub enum Command {
     /// QMP: `object-add`, `object-del`, `qom-set`, `qom-get`, `qom-list`, `qom-list-types`,
     /// `set_link`, `netdev_add`, `netdev_del`, `chardev-add`, `chardev-remove`, `chardev-change`,
-    /// `query-chardev`, `ringbuf-read`, `stop`, `cont`.
+    /// `query-chardev`, `ringbuf-read`, `stop`, `cont`,
+    /// `xen-colo-do-checkpoint`.
     Qmp {
         /// The command's name.
         name: String,
@@ -141,6 +142,19 @@ pub enum Command {
     },
     /// The rest of `-object`: `filter-mirror,id=m0,...`, with that option's rules and texts.
     ObjectOption(String),
+    /// COLO's frame, which runs outside of the net layer, tells the objects something.
+    Colo(ColoEvent),
+}
+
+/// What COLO's frame tells the net layer (QEMU 10.2.2 `include/migration/colo.h:18-22`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ColoEvent {
+    /// Both guests have the same state again: comparers release what they hold, and filters forget
+    /// how the guests differed.
+    Checkpoint,
+    /// The secondary has become the only one: filters are switched off, unless their class does
+    /// otherwise.
+    Failover,
 }
 
 /// What reaches a machine.

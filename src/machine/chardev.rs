@@ -55,6 +55,11 @@ impl Chardev {
         matches!(self.backend, CharBackend::Socket { .. } | CharBackend::Mux)
     }
 
+    /// Whether a frontend reads it. A multiplexer reads for those that come later.
+    pub(super) fn is_read(&self) -> bool {
+        self.reader.is_some() || self.backend == CharBackend::Mux
+    }
+
     /// Its QOM type without `chardev-`.
     pub(super) const fn type_name(&self) -> &'static str {
         match self.backend {
@@ -193,6 +198,9 @@ impl Core {
                 chardev.buffered = 0;
             }
         }
+        if chardev.hung_up || state == ChardevState::Resumed {
+            self.parts_writable(key);
+        }
     }
 
     /// One turn of the main loop for a chardev: one read, or the hang-up. Whether there was work.
@@ -275,7 +283,9 @@ impl Core {
             }
             budget -= piece.len();
             match chardev.reader {
-                Some(reader) if !discard => discard = !self.filter_read(reader, piece, tag),
+                Some(reader) if !discard => {
+                    discard = !self.part_read(reader, key, piece, tag);
+                }
                 _ if tag.is_some() => {
                     self.drop_frame(self.chardev_place(key), tag, DropReason::Oversize);
                 }
@@ -304,7 +314,8 @@ impl Core {
             self.drop_frame(place.clone(), Some(tag), reason);
         }
         if let Some(reader) = reader {
-            self.filter_closed(reader);
+            self.part_closed(reader, key);
         }
+        self.parts_writable(key);
     }
 }

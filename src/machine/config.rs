@@ -123,7 +123,7 @@ fn add_iothread(core: &mut Core, id: ObjectId) -> Result<(), ConfigError> {
             kind,
             values,
             by_option: false,
-            filter: None,
+            part: None,
         },
     );
     Ok(())

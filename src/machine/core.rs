@@ -2,7 +2,14 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
-use super::{Output, chardev::Chardev, client::Client, filter::Filter, property::ObjectType};
+use super::{
+    Output,
+    chardev::Chardev,
+    client::Client,
+    filter::Filter,
+    part::{Part, PartState},
+    property::ObjectType,
+};
 use crate::{
     base::{ChardevId, NetdevId, ObjectId, Profile, Quirk, Tag, VirtualTime},
     record::{CommandError, DropReason, Event, EventKind, Place},
@@ -30,8 +37,8 @@ pub(super) struct Object {
     pub(super) values: BTreeMap<&'static str, serde_json::Value>,
     /// Made by an option string, whose list of ids refuses a duplicate on its own.
     pub(super) by_option: bool,
-    /// What a filter works with; none while it is being completed and in objects that hold nothing.
-    pub(super) filter: Option<Filter>,
+    /// What it works with; none while it is being completed and in objects that only exist.
+    pub(super) part: Option<Part>,
 }
 
 /// A write that waits for a chardev's reader, and what the machine did after it.
@@ -55,6 +62,10 @@ pub(super) struct Core {
     pub(super) chardevs: BTreeMap<ChardevKey, Chardev>,
     pub(super) objects: BTreeMap<ObjectKey, Object>,
     pub(super) freeze: Option<Freeze>,
+    /// What is done now is done in an iothread.
+    pub(super) beside_main_loop: bool,
+    /// `max_queue_size`, where all comparers share it; 0 until one asks.
+    pub(super) compare_queue_size: u32,
     /// QEMU died.
     pub(super) dead: bool,
     pub(super) out: Vec<Output>,
@@ -73,6 +84,8 @@ impl Core {
             chardevs: BTreeMap::new(),
             objects: BTreeMap::new(),
             freeze: None,
+            beside_main_loop: false,
+            compare_queue_size: 0,
             dead: false,
             out: Vec::new(),
             hub_sends: 0,
@@ -112,18 +125,25 @@ impl Core {
 
     /// The filter of an object, when it is one and is in place.
     pub(super) fn filter(&self, key: ObjectKey) -> Option<&Filter> {
-        self.objects.get(&key)?.filter.as_ref()
+        match &self.objects.get(&key)?.part.as_ref()?.state {
+            PartState::Filter(filter) => Some(filter),
+            PartState::Compare(_) => None,
+        }
     }
 
     pub(super) fn filter_mut(&mut self, key: ObjectKey) -> Option<&mut Filter> {
-        self.objects.get_mut(&key)?.filter.as_mut()
+        match &mut self.objects.get_mut(&key)?.part.as_mut()?.state {
+            PartState::Filter(filter) => Some(filter),
+            PartState::Compare(_) => None,
+        }
     }
 
-    /// Puts an output where it belongs: behind the blocked write while the machine is frozen.
+    /// Puts an output where it belongs: what the main loop does while it is frozen comes behind the
+    /// blocked write.
     pub(super) fn emit(&mut self, output: Output) {
         match &mut self.freeze {
-            Some(freeze) => freeze.held.push(output),
-            None => self.out.push(output),
+            Some(freeze) if !self.beside_main_loop => freeze.held.push(output),
+            _ => self.out.push(output),
         }
     }
 

@@ -57,14 +57,40 @@ impl Machine {
         std::mem::swap(&mut self.core.out, out);
     }
 
-    /// When [`Input::Tick`] is due; none while no filter waits for a time.
+    /// When [`Input::Tick`] is due; none while no object that can act waits for a time. It may lie
+    /// in the past: of what waited for a frozen main loop, when that goes on.
     #[must_use]
     pub fn deadline(&self) -> Option<VirtualTime> {
-        let wanted = self.core.objects.keys().filter_map(|key| {
-            let filter = self.core.filter(*key)?;
-            (filter.class.deadline)(&self.core, *key)
-        });
-        wanted.min()
+        self.core.next_deadline()
+    }
+
+    /// Whether bytes that came for a chardev would be read, now or when the main loop goes on.
+    #[must_use]
+    pub fn reads(&self, chardev: &str) -> bool {
+        let chardev = self.core.chardev_of(chardev);
+        chardev
+            .and_then(|key| self.core.chardevs.get(&key))
+            .is_some_and(|chardev| !chardev.is_stream() || chardev.is_read())
+    }
+
+    /// Whether a chardev is not read because the main loop waits for another's reader.
+    #[must_use]
+    pub fn waits(&self, chardev: &str) -> bool {
+        let key = self.core.chardev_of(chardev);
+        self.is_frozen() && !key.is_some_and(|key| self.core.is_beside_main_loop(key))
+    }
+
+    /// Whether the main loop waits for a reader.
+    #[must_use]
+    pub fn is_frozen(&self) -> bool {
+        self.core.freeze.is_some()
+    }
+
+    /// Whether there is an object of this QOM type.
+    #[must_use]
+    pub fn has_object(&self, qom_type: &str) -> bool {
+        let mut objects = self.core.objects.values();
+        objects.any(|object| object.kind.name == qom_type)
     }
 
     /// Ends the machine and says what became of the frames that were still on their way in it.
@@ -107,12 +133,10 @@ impl Machine {
         }
         let objects: Vec<ObjectKey> = self.core.objects.keys().copied().collect();
         for key in objects {
-            let unfinished = self.core.filter(key).map(|filter| filter.class.unfinished);
-            let tags = unfinished
-                .map(|tags| tags(&mut self.core, key))
-                .unwrap_or_default();
-            for tag in tags {
-                dropped(self.core.object_place(key), tag, DropReason::Incomplete);
+            let unfinished = self.core.part_class(key).map(|class| class.unfinished);
+            let held = unfinished.map(|held| held(&mut self.core, key));
+            for (tag, reason) in held.unwrap_or_default() {
+                dropped(self.core.object_place(key), tag, reason);
             }
         }
         // What was dropped behind the blocked write keeps its reason.
@@ -149,7 +173,7 @@ impl Machine {
                 let outcome = core.command(&command);
                 core.emit(Output::Answer { id, outcome });
             }
-            Input::Tick => core.wake_filters(),
+            Input::Tick => core.wake_parts(),
         }
     }
 
@@ -178,8 +202,21 @@ impl Machine {
         }
     }
 
-    /// An input while a write waits for its chardev's reader.
+    /// An input while a write waits for its chardev's reader. What an iothread serves goes on.
     fn while_frozen(&mut self, input: Input) {
+        let beside = match &input {
+            Input::ChardevBytes { chardev, .. } | Input::Chardev { chardev, .. } => self
+                .core
+                .chardev_of(chardev.as_str())
+                .filter(|key| self.core.is_beside_main_loop(*key)),
+            Input::Tick => return self.core.wake_parts(),
+            _ => None,
+        };
+        if let Some(chardev) = beside {
+            self.take(input);
+            self.core.iothread_turn(chardev);
+            return;
+        }
         let writes_to = self.core.freeze.as_ref().map(|freeze| freeze.chardev);
         let Input::Chardev { chardev, state } = &input else {
             return self.backlog.push_back(input);

@@ -4,12 +4,14 @@
 use bytes::Bytes;
 
 use super::{
-    NetdevKind,
-    core::{ChardevKey, ClientKey, Core, ObjectKey, generic},
+    ColoEvent, NetdevKind,
+    core::{ClientKey, Core, ObjectKey, generic},
     mirror::{self, Mirror},
     netqueue::Packet,
+    part::{Part, PartClass, PartState},
     property::Spec,
     redirector::{self, Redirector},
+    rewriter::{self, Rewriter},
 };
 use crate::{
     base::{Direction, Queue, Quirk, Tag, VirtualTime},
@@ -35,6 +37,7 @@ pub(super) enum FilterState {
     Unset,
     Mirror(Mirror),
     Redirector(Box<Redirector>),
+    Rewriter(Box<Rewriter>),
 }
 
 /// What makes a filter its class. How to add one: the map in [`super`].
@@ -56,14 +59,81 @@ pub(super) struct FilterClass {
     pub(super) deadline: fn(&Core, ObjectKey) -> Option<VirtualTime>,
     /// The time that it wanted has come.
     pub(super) due: fn(&mut Core, ObjectKey),
+    /// COLO tells it something.
+    pub(super) colo: fn(&mut Core, ObjectKey, ColoEvent),
     /// Frames that it holds when the run ends.
     pub(super) unfinished: fn(&mut Core, ObjectKey) -> Vec<Tag>,
-    /// Lets go of everything.
+    /// Lets go of everything; it is still in its chain.
     pub(super) cleanup: fn(&mut Core, ObjectKey),
 }
 
 /// The filters that are built.
-pub(super) static CLASSES: &[&FilterClass] = &[&mirror::CLASS, &redirector::CLASS];
+pub(super) static CLASSES: &[&FilterClass] =
+    &[&mirror::CLASS, &redirector::CLASS, &rewriter::CLASS];
+
+/// How a filter is reached other than through its chain: by its class.
+static PART: PartClass = PartClass {
+    own_thread: false,
+    read: |core, key, _, data, tag| {
+        let read = core.filter(key).map(|filter| filter.class.read);
+        read.is_none_or(|read| read(core, key, data, tag))
+    },
+    closed: |core, key, _| tell(core, key, |class| class.closed),
+    // Who writes for a filter waits in the write itself.
+    writable: |_, _, _| {},
+    is_deaf: |core, key, chardev| {
+        core.filter(key).is_some_and(|filter| match &filter.state {
+            FilterState::Redirector(redirector) => redirector.is_deaf(chardev),
+            _ => false,
+        })
+    },
+    changed: |core, key| tell(core, key, |class| class.changed),
+    colo: |core, key, event| {
+        if let Some(colo) = core.filter(key).map(|filter| filter.class.colo) {
+            colo(core, key, event);
+        }
+    },
+    deadline: |core, key| (core.filter(key)?.class.deadline)(core, key),
+    due: |core, key| tell(core, key, |class| class.due),
+    unfinished: |core, key| {
+        let unfinished = core.filter(key).map(|filter| filter.class.unfinished);
+        let tags = unfinished.map(|tags| tags(core, key)).unwrap_or_default();
+        let incomplete = |tag| (tag, DropReason::Incomplete);
+        tags.into_iter().map(incomplete).collect()
+    },
+    cleanup: |core, key| {
+        let netdev = core.filter(key).map(|filter| filter.netdev);
+        // What it still passes on goes to its neighbours (QEMU 10.2.2 net/filter.c:306-321).
+        tell(core, key, |class| class.cleanup);
+        if let Some(client) = netdev.and_then(|netdev| core.clients.get_mut(&netdev)) {
+            client.chain.retain(|other| *other != key);
+        }
+    },
+};
+
+/// Calls a function of a filter's class.
+fn tell(core: &mut Core, key: ObjectKey, what: fn(&FilterClass) -> fn(&mut Core, ObjectKey)) {
+    if let Some(act) = core.filter(key).map(|filter| what(filter.class)) {
+        act(core, key);
+    }
+}
+
+/// What a filter does about COLO unless its class knows better: a failover switches it off, as
+/// `qom-set status` does (QEMU 10.2.2 net/filter.c:323-334).
+pub(super) fn colo(core: &mut Core, key: ObjectKey, event: ColoEvent) {
+    if event != ColoEvent::Failover {
+        return;
+    }
+    if let Some(object) = core.objects.get_mut(&key) {
+        object.values.insert("status", "off".into());
+    }
+    let was_on = core
+        .filter_mut(key)
+        .is_some_and(|filter| std::mem::replace(&mut filter.on, false));
+    if was_on {
+        tell(core, key, |class| class.changed);
+    }
+}
 
 /// How an object's creation can fail.
 #[derive(Debug)]
@@ -120,7 +190,10 @@ impl Core {
             state: FilterState::Unset,
         };
         if let Some(object) = self.objects.get_mut(&object) {
-            object.filter = Some(filter);
+            object.part = Some(Part {
+                class: &PART,
+                state: PartState::Filter(filter),
+            });
         }
         (class.setup)(self, object, spec)?;
         let Some(client) = self.clients.get_mut(&netdev) else {
@@ -137,18 +210,6 @@ impl Core {
         };
         chain.insert(at, object);
         Ok(())
-    }
-
-    /// Removes an object: a filter leaves its chain and lets go of its chardevs.
-    pub(super) fn object_remove(&mut self, key: ObjectKey) {
-        if let Some(filter) = self.filter(key) {
-            let (netdev, cleanup) = (filter.netdev, filter.class.cleanup);
-            if let Some(client) = self.clients.get_mut(&netdev) {
-                client.chain.retain(|other| *other != key);
-            }
-            cleanup(self, key);
-        }
-        self.objects.remove(&key);
     }
 
     /// Hands a packet to the filters of one netdev: from the head for tx, from the tail for rx.
@@ -208,41 +269,6 @@ impl Core {
             }
             None => self.drop_frame(self.netdev_place(netdev), packet.tag, DropReason::NoPeer),
         }
-    }
-
-    /// Bytes for a filter from the chardev it reads; `false` discards the rest of the read.
-    pub(super) fn filter_read(&mut self, key: ObjectKey, data: Bytes, tag: Option<Tag>) -> bool {
-        self.filter(key)
-            .map(|filter| filter.class.read)
-            .is_none_or(|read| read(self, key, data, tag))
-    }
-
-    /// Tells a filter that the chardev it reads was closed.
-    pub(super) fn filter_closed(&mut self, key: ObjectKey) {
-        if let Some(closed) = self.filter(key).map(|filter| filter.class.closed) {
-            closed(self, key);
-        }
-    }
-
-    /// Wakes the filters whose time has come, in order of creation.
-    pub(super) fn wake_filters(&mut self) {
-        let keys: Vec<ObjectKey> = self.objects.keys().copied().collect();
-        for key in keys {
-            let Some(class) = self.filter(key).map(|filter| filter.class) else {
-                continue;
-            };
-            if (class.deadline)(self, key).is_some_and(|deadline| deadline <= self.now) {
-                (class.due)(self, key);
-            }
-        }
-    }
-
-    /// Whether a filter reads this chardev by its properties and yet never will again.
-    pub(super) fn is_deaf(&self, key: ObjectKey, chardev: ChardevKey) -> bool {
-        self.filter(key).is_some_and(|filter| match &filter.state {
-            FilterState::Redirector(redirector) => redirector.is_deaf(chardev),
-            FilterState::Mirror(_) | FilterState::Unset => false,
-        })
     }
 
     /// Records that a filter sees a frame.

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use super::{
     chardev::WriteError,
     core::{ChardevKey, Core, ObjectKey, not_found},
-    filter::{FilterClass, FilterState},
+    filter::{self, FilterClass, FilterState},
     framing,
     netqueue::Packet,
     property::Spec,
@@ -25,6 +25,7 @@ pub(super) static CLASS: FilterClass = FilterClass {
     changed: |_, _| {},
     deadline: |_, _| None,
     due: |_, _| {},
+    colo: filter::colo,
     unfinished: |_, _| Vec::new(),
     cleanup,
 };

@@ -12,8 +12,13 @@
 //! | `core` | the tables of clients, chardevs and objects that everything else works on |
 //! | `client`, `netqueue`, `hub` | net clients, the queue before each, and hubs |
 //! | `chardev`, `mux`, [`framing`] | byte streams, and frames in them |
-//! | `filter` | the filter base: a netdev's chain, the walk along it, the table of classes |
+//! | `part` | what an object that works is made of, and what reaches it beside a chain: bytes, time, properties, COLO |
+//! | `filter` | one kind of part, the filter base: a netdev's chain, the walk along it, the table of classes |
+//! | `compare` | another kind of part, colo-compare; its map is in its own folder |
+//! | `colo` | packets and connections, as the rewriter and the comparer see them |
 //! | `mirror`, `redirector`, `rfc` | one file a filter; `rfc` is the redirector's `in_netdev` and `out_netdev` |
+//! | `colo` | connections: what the rewriter and the comparer share |
+//! | `rewriter` | filter-rewriter: a connection's state, the bytes of a segment |
 //! | `property` | which types of object there are, which properties, in which order they are checked |
 //! | `command` | QMP's commands and `-object` |
 //!
@@ -22,7 +27,8 @@
 //! 1. `property/table.rs` has a row for every type of QEMU's with its properties, texts and setter
 //!    order. Most filters are there already and answer [`NOT_BUILT`].
 //! 2. Write `machine/NAME.rs`: a struct for what it keeps, and a `CLASS: FilterClass` whose
-//!    functions say what happens on creation, to a packet, to bytes of its chardev, on time.
+//!    functions say what happens on creation, to a packet, to bytes of its chardev, on time, when
+//!    COLO speaks (`filter::colo` is what most do then).
 //!    `mirror.rs` is the shortest example.
 //! 3. In `filter.rs`, add the struct to `FilterState` and the class to `CLASSES`. Nothing else
 //!    knows the classes by name.
@@ -34,7 +40,9 @@
 mod api;
 mod chardev;
 mod client;
+mod colo;
 mod command;
+mod compare;
 mod config;
 mod core;
 mod drive;
@@ -44,13 +52,15 @@ mod hub;
 mod mirror;
 mod mux;
 mod netqueue;
+mod part;
 mod property;
 mod redirector;
+mod rewriter;
 mod rfc;
 
 pub use api::{
-    CharBackend, ChardevConfig, ChardevState, Command, CommandId, Config, Input, NetdevConfig,
-    NetdevKind, Output,
+    CharBackend, ChardevConfig, ChardevState, ColoEvent, Command, CommandId, Config, Input,
+    NetdevConfig, NetdevKind, Output,
 };
 pub use chardev::SOCKET_BUFFER;
 pub use config::ConfigError;

@@ -34,7 +34,7 @@ impl Core {
                     b'x' => {
                         // What came before is with the filter already.
                         while self.chardev_turn(key) {}
-                        self.bytes_out(id, Bytes::from_static(b"QEMU: Terminated\n\r"), None);
+                        self.bytes_out(id, Bytes::from_static(b"QEMU: Terminated\n\r"), tag);
                         self.event(self.chardev_place(key), tag, EventKind::Consumed);
                         return self.crash("QEMU: Terminated");
                     }

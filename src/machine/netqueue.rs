@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// Most packets that wait in a queue when nobody is told of their delivery: `nq_maxlen`.
-const QUEUE_LIMIT: usize = 10_000;
+pub(super) const QUEUE_LIMIT: usize = 10_000;
 
 /// A packet passes at most so many queues. Only hubs that are joined in a ring come near it; QEMU
 /// would never return from there.

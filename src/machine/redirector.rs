@@ -6,7 +6,7 @@ use bytes::Bytes;
 use super::{
     client::OVERSIZE_LOG,
     core::{ChardevKey, ClientKey, Core, ObjectKey, generic, not_found},
-    filter::{FilterClass, FilterState},
+    filter::{self, FilterClass, FilterState},
     framing::{Reassembler, Unit},
     mirror,
     netqueue::Packet,
@@ -29,6 +29,7 @@ pub(super) static CLASS: FilterClass = FilterClass {
     changed,
     deadline: |_, _| None,
     due: |_, _| {},
+    colo: filter::colo,
     unfinished,
     cleanup,
 };
@@ -109,7 +110,7 @@ fn setup(core: &mut Core, key: ObjectKey, spec: &Spec) -> Result<(), CommandErro
 pub(super) fn state(core: &mut Core, key: ObjectKey) -> Option<&mut Redirector> {
     match &mut core.filter_mut(key)?.state {
         FilterState::Redirector(redirector) => Some(redirector),
-        FilterState::Mirror(_) | FilterState::Unset => None,
+        _ => None,
     }
 }
 

@@ -2,7 +2,8 @@ use std::fmt;
 
 use bytes::Bytes;
 
-use crate::base::{ChardevId, Direction, NetdevId, ObjectId, PortId, Tag};
+use super::{CheckpointRequest, Fate};
+use crate::base::{ChardevId, Direction, MachineId, NetdevId, ObjectId, PortId, Tag};
 
 /// Where in the topology something happened.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -19,6 +20,24 @@ pub enum Place {
     Tap(NetdevId),
     /// The whole machine.
     Machine,
+    /// One of several machines, as a whole.
+    Named(MachineId),
+}
+
+impl Place {
+    /// The machine it is in, where there are several.
+    #[must_use]
+    pub fn machine(&self) -> Option<&str> {
+        let id = match self {
+            Self::Named(machine) => return Some(machine.as_str()),
+            Self::Machine => return None,
+            Self::Object(id) => id.as_str(),
+            Self::Netdev(id) | Self::Tap(id) => id.as_str(),
+            Self::Chardev(id) => id.as_str(),
+            Self::Port(id) => id.as_str(),
+        };
+        id.split_once('/').map(|(machine, _)| machine)
+    }
 }
 
 impl fmt::Display for Place {
@@ -30,6 +49,7 @@ impl fmt::Display for Place {
             Self::Port(id) => write!(f, "port {id}"),
             Self::Tap(id) => write!(f, "tap {id}"),
             Self::Machine => f.write_str("machine"),
+            Self::Named(id) => write!(f, "machine {id}"),
         }
     }
 }
@@ -91,8 +111,18 @@ pub enum DropReason {
     Truncated,
     /// Status was off while it was captured.
     CapturedWhileOff,
+    /// An impairment of the scenario lost it.
+    ImpairedLoss,
     /// It went into a machine that does not tell what becomes of it, and came out nowhere.
     NotSeenAgain,
+    /// The comparer's queue of that connection's primary frames is full.
+    PrimaryQueueFull,
+    /// The comparer's queue of that connection's secondary frames is full.
+    SecondaryQueueFull,
+    /// The comparer forgot its connections, and what it held of them: there were too many.
+    TooManyConnections,
+    /// A comparer still held it when the run ended.
+    Held,
 }
 
 impl DropReason {
@@ -127,7 +157,12 @@ impl DropReason {
             Self::HostConsumed => "host",
             Self::Truncated => "truncated",
             Self::CapturedWhileOff => "captured-while-off",
+            Self::ImpairedLoss => "impaired: loss",
             Self::NotSeenAgain => "not-seen-again",
+            Self::PrimaryQueueFull => "primary-queue-full",
+            Self::SecondaryQueueFull => "secondary-queue-full",
+            Self::TooManyConnections => "too-many-connections",
+            Self::Held => "held",
         }
     }
 }
@@ -135,6 +170,30 @@ impl DropReason {
 impl fmt::Display for DropReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
+    }
+}
+
+/// What an impairment of the scenario did to a frame that it let pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Impaired {
+    /// It goes on twice.
+    Duplicated,
+    /// One bit is flipped: its number from the front, 0 for the highest of the first byte.
+    Corrupted {
+        /// The bit.
+        bit: usize,
+    },
+    /// It was not delayed as the others are.
+    Reordered,
+}
+
+impl fmt::Display for Impaired {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Duplicated => f.write_str("duplicated"),
+            Self::Corrupted { bit } => write!(f, "bit {} of byte {} flipped", bit % 8, bit / 8),
+            Self::Reordered => f.write_str("not delayed"),
+        }
     }
 }
 
@@ -150,10 +209,37 @@ pub enum EventKind {
     },
     /// The object took the frame out of the chain.
     Consumed,
+    /// A comparer let a frame of the primary go on to its outdev.
+    Released {
+        /// Why.
+        fate: Fate,
+        /// The secondary's frame that decided it.
+        with: Option<Tag>,
+    },
+    /// A comparer is done with a frame of the secondary; those go nowhere.
+    Spent {
+        /// Why.
+        fate: Fate,
+        /// The primary's frame that it was used for.
+        with: Option<Tag>,
+    },
+    /// A comparer asks for a checkpoint.
+    Checkpoint(Box<CheckpointRequest>),
     /// The frame waits in a queue.
     Queued,
+    /// The object changed a number in the frame.
+    Rewritten {
+        /// The field, by the name that labels use: `tcp.ack`.
+        field: &'static str,
+        /// What it was.
+        old: u32,
+        /// What it is.
+        new: u32,
+    },
     /// The frame ends here.
     Dropped(DropReason),
+    /// An impairment of the scenario did this to the frame.
+    Impaired(Impaired),
     /// A line that QEMU writes on standard error.
     Log(String),
     /// QEMU dies here; the machine is dead from now on.

@@ -2,11 +2,13 @@
 //! backend, runner, snapshot and report; nothing here does anything.
 
 mod answer;
+mod checkpoint;
 mod event;
 mod transcript;
 
 pub use answer::{Abort, Answer, CommandError, Outcome};
-pub use event::{DropReason, Event, EventKind, Place};
+pub use checkpoint::{CheckpointCause, CheckpointRequest, Connection, Fate, Side};
+pub use event::{DropReason, Event, EventKind, Impaired, Place};
 pub use transcript::{
     Accounting, Arrival, Framing, Item, Port, PortKind, SentFrame, SourceFrame, Step, Transcript,
 };

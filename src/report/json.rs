@@ -4,8 +4,9 @@ use serde_json::{Map, Value, json};
 
 use super::Reporter;
 use crate::{
+    base::Tag,
     diag::{Report, Severity, Source},
-    record::{Event, EventKind, Step, Transcript},
+    record::{CheckpointCause, CheckpointRequest, Event, EventKind, Step, Transcript},
     runner::{CaseResult, Failure, Problem, RunEvent, Status},
 };
 
@@ -230,8 +231,27 @@ fn explaining(step: usize, event: &Event) -> Value {
             ("seen", Some(("data", hex(data))))
         }
         EventKind::Consumed => ("consumed", None),
+        EventKind::Released { fate, with } => {
+            insert_tag(&mut object, "with", *with);
+            ("released", Some(("fate", fate.to_string())))
+        }
+        EventKind::Spent { fate, with } => {
+            insert_tag(&mut object, "with", *with);
+            ("spent", Some(("fate", fate.to_string())))
+        }
+        EventKind::Checkpoint(request) => {
+            checkpoint(&mut object, request);
+            ("checkpoint", None)
+        }
         EventKind::Queued => ("queued", None),
+        EventKind::Rewritten { field, old, new } => {
+            object.insert("field".to_owned(), json!(field));
+            object.insert("old".to_owned(), json!(old));
+            object.insert("new".to_owned(), json!(new));
+            ("rewritten", None)
+        }
         EventKind::Dropped(reason) => ("dropped", Some(("reason", reason.to_string()))),
+        EventKind::Impaired(done) => ("impaired", Some(("what", done.to_string()))),
         EventKind::Log(text) => ("log", Some(("text", text.clone()))),
         EventKind::Crash(text) => ("crash", Some(("text", text.clone()))),
         EventKind::Frozen => ("frozen", None),
@@ -243,6 +263,46 @@ fn explaining(step: usize, event: &Event) -> Value {
         object.insert(name.to_owned(), json!(value));
     }
     Value::Object(object)
+}
+
+/// Who asks for a checkpoint, and what for. Offsets count from the Ethernet header, times in
+/// seconds of the machine's clock.
+fn checkpoint(object: &mut Map<String, Value>, request: &CheckpointRequest) {
+    let connection = &request.connection;
+    object.insert(
+        "connection".to_owned(),
+        json!({
+            "protocol": connection.protocol,
+            "source": connection.source.to_string(),
+            "destination": connection.destination.to_string(),
+            "ports": connection.ports.map(|(from, to)| [from, to]),
+        }),
+    );
+    let cause = match &request.cause {
+        CheckpointCause::Bytes { primary, secondary } => {
+            json!({"differs": "bytes", "primary": primary, "secondary": secondary})
+        }
+        CheckpointCause::Lengths { primary, secondary } => {
+            json!({"differs": "lengths", "primary": primary, "secondary": secondary})
+        }
+        CheckpointCause::Acknowledges { primary, both } => {
+            json!({"differs": "ack", "primary": primary, "both": both})
+        }
+        CheckpointCause::TimedOut(side) => json!({"timed_out": side.to_string()}),
+        CheckpointCause::QueueFull(side) => json!({"queue_full": side.to_string()}),
+    };
+    object.insert("cause".to_owned(), cause);
+    insert_tag(object, "primary", request.primary);
+    insert_tag(object, "secondary", request.secondary);
+    let since = request.since.elapsed().as_secs_f64();
+    object.insert("since".to_owned(), json!(since));
+    object.insert("told".to_owned(), json!(request.told));
+}
+
+fn insert_tag(object: &mut Map<String, Value>, name: &str, tag: Option<Tag>) {
+    if let Some(tag) = tag {
+        object.insert(name.to_owned(), json!(tag.to_string()));
+    }
 }
 
 fn hex(data: &[u8]) -> String {

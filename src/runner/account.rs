@@ -34,7 +34,7 @@ pub(super) fn account(transcript: &Transcript) -> Accounting {
                     explained.insert(tag);
                     dropped += usize::from(!matches!(tag.0, Origin::Host(_)));
                 }
-                EventKind::Consumed => {
+                EventKind::Consumed | EventKind::Spent { .. } => {
                     explained.insert(tag);
                 }
                 _ => {}

@@ -3,7 +3,7 @@ use std::{ops::ControlFlow, time::Instant};
 use super::{Executed, Failure, FailureKind, account::account, expect::Ledger, title};
 use crate::{
     backend::{Action, BackendError, Deadline, Settled, World},
-    base::Tag,
+    base::{MachineId, Tag},
     diag::Span,
     frame,
     record::{Accounting, Answer, Item, Outcome, SentFrame, Step, Transcript},
@@ -102,8 +102,10 @@ pub fn share_world(one: &Case, other: &Case) -> bool {
                 &case.links,
                 &case.bridges,
                 &case.routes,
+                &case.machines,
                 &case.netdevs,
                 &case.chardevs,
+                (&case.stacks, &case.impair),
             )
         )
     };
@@ -183,17 +185,19 @@ impl<'a> Run<'a> {
 
     /// Deletes the objects that were created, the last one first.
     fn remove_objects(&mut self) {
-        let created: Vec<String> = self
+        let case = self.case;
+        let created: Vec<(MachineId, String)> = self
             .current()
             .answers
             .iter()
             .filter(|answer| matches!(answer.outcome, Outcome::Done(_)))
-            .filter_map(|answer| answer.subject.clone())
+            .filter_map(|answer| case.owner(answer.subject.as_deref()?))
             .collect();
-        for id in created.into_iter().rev() {
+        for (machine, id) in created.into_iter().rev() {
             let mut args = serde_json::Map::new();
             args.insert("id".to_owned(), id.into());
             let delete = Action::Qmp {
+                machine: &machine,
                 command: "object-del",
                 args: &args,
             };
@@ -248,8 +252,17 @@ impl<'a> Run<'a> {
                     span,
                 )?;
             }
-            Verb::Qmp { command, args } => {
-                let answer = self.act(Action::Qmp { command, args }, span)?;
+            Verb::Qmp {
+                machine,
+                command,
+                args,
+            } => {
+                let action = Action::Qmp {
+                    machine,
+                    command,
+                    args,
+                };
+                let answer = self.act(action, span)?;
                 self.answered(answer, step.error.as_ref(), span);
             }
             Verb::ObjectOption(object) => {
@@ -265,6 +278,12 @@ impl<'a> Run<'a> {
                         span,
                         kind,
                     }));
+            }
+            Verb::Client(client) => {
+                self.act(Action::Client(client), span)?;
+                self.settle(span)?;
+                let answer = self.act(Action::ClientAnswer, span)?;
+                self.answered(answer, step.error.as_ref(), span);
             }
             Verb::Note(_) => {}
             verb => {
@@ -428,7 +447,11 @@ impl<'a> Run<'a> {
     fn collect(&mut self) {
         let observed = self.world.observe();
         let clock = self.world.now();
+        // What guests and clients sent by themselves is numbered behind the scenario's frames.
+        let count = u32::try_from(observed.sent.len()).unwrap_or(u32::MAX);
+        self.sent = self.sent.saturating_add(count);
         let step = self.current();
+        step.sent.extend(observed.sent);
         step.arrivals.extend(observed.arrivals);
         step.events.extend(observed.events);
         step.answers.extend(observed.answers);
@@ -483,7 +506,12 @@ fn plain_action(verb: &Verb) -> Option<Action<'_>> {
         Verb::ChardevResume(port) => Action::ChardevResume(port),
         Verb::LinkSet(change) => Action::LinkSet(change),
         Verb::LinkDel(port) => Action::LinkDel(port),
+        Verb::Colo { event, machine } => Action::Colo {
+            event: *event,
+            machine: machine.as_ref(),
+        },
         Verb::Advance(span) => Action::Advance(*span),
+        Verb::Impair(changes) => Action::Impair(changes),
         _ => return None,
     })
 }

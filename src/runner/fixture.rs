@@ -7,7 +7,7 @@ use crate::{
     base::Profile,
     diag::Source,
     record::{Accounting, Framing, Port, PortKind, Step, Transcript},
-    scenario::{Case, Expectations, SnapshotRules},
+    scenario::{Case, Expectations, Machine, SnapshotRules},
     snapshot,
 };
 
@@ -28,10 +28,14 @@ pub(super) fn case(id: &str) -> Case {
         links: Vec::new(),
         bridges: Vec::new(),
         routes: Vec::new(),
+        machines: vec![Machine::default()],
         netdevs: Vec::new(),
         chardevs: Vec::new(),
+        joined: Default::default(),
         objects: Vec::new(),
         ports: Vec::new(),
+        stacks: Vec::new(),
+        impair: Vec::new(),
         steps: Vec::new(),
         expect: Expectations::default(),
         snapshot: SnapshotRules::default(),

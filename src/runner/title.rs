@@ -1,12 +1,16 @@
 use crate::{
-    backend::{object_title, qmp_title},
+    backend::{client_title, object_title, qmp_title},
     scenario::{Burst, LinkSet, Verb},
 };
 
 /// A step as the transcript prints it.
 pub(super) fn of(verb: &Verb) -> String {
     match verb {
-        Verb::Qmp { command, args } => qmp_title(command, args).text,
+        Verb::Qmp {
+            machine,
+            command,
+            args,
+        } => qmp_title(machine, command, args).text,
         Verb::ObjectOption(object) => object_title(object).text,
         Verb::Send {
             port, burst, chunk, ..
@@ -34,7 +38,16 @@ pub(super) fn of(verb: &Verb) -> String {
         Verb::ChardevResume(port) => format!("chardev-resume {port}"),
         Verb::LinkSet(change) => link_set(change),
         Verb::LinkDel(port) => format!("link-del {port}"),
+        Verb::Colo { event, machine } => match machine {
+            Some(machine) => format!("colo {} {machine}", event.name()),
+            None => format!("colo {}", event.name()),
+        },
         Verb::Advance(span) => format!("advance {span:?}"),
+        Verb::Client(client) => client_title(client).text,
+        Verb::Impair(changes) => {
+            let changes: Vec<_> = changes.iter().map(ToString::to_string).collect();
+            format!("impair {}", changes.join(", "))
+        }
         Verb::Expect(_) => "expect".to_owned(),
         Verb::Note(text) => format!("note {text}"),
     }

@@ -44,6 +44,7 @@ impl Fault {
             Self::Join { .. } => code::JOIN,
             Self::StepShape { .. } => code::STEP_SHAPE,
             Self::UnknownVerb { .. } => code::UNKNOWN_VERB,
+            Self::WhichMachine { .. } => code::WHICH_MACHINE,
             Self::Nothing { .. } => code::NOTHING,
             Self::TooMuch { .. } => code::TOO_MUCH,
             Self::Layers { .. } => code::LAYERS,
@@ -122,6 +123,7 @@ impl Fault {
             Self::Join { .. } => "this one".to_owned(),
             Self::StepShape { .. } => "not a step".to_owned(),
             Self::UnknownVerb { .. } => "no such verb".to_owned(),
+            Self::WhichMachine { .. } => "for which machine?".to_owned(),
             Self::Nothing { .. } => "to no effect".to_owned(),
             Self::Layers { .. } => "doesn't fit".to_owned(),
             Self::Build { .. } => "this frame".to_owned(),
@@ -221,6 +223,9 @@ impl Fault {
             }
             Self::UnknownVerb { .. } => {
                 format!("the verbs are {}", super::key::VERB_NAMES.join(", "))
+            }
+            Self::WhichMachine { known } => {
+                format!("add `machine: NAME` beside the command; the machines are {known}")
             }
             Self::TooMuch { .. } => "send less, or split the scenario".to_owned(),
             Self::Build { .. } => "change the layer, or give the whole frame as `hex`".to_owned(),

@@ -3,9 +3,11 @@ use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
+use super::{address::Address, impairment::Impair};
 use crate::{
-    base::{CaseId, ChardevId, Frame, MacAddr, NetdevId, ObjectId, PortId, Profile},
+    base::{CaseId, ChardevId, Frame, MacAddr, MachineId, NetdevId, ObjectId, PortId, Profile},
     diag::{Source, Span},
+    guest,
     record::{Framing, Port, SourceFrame},
 };
 
@@ -47,15 +49,24 @@ pub struct Case {
     pub bridges: Vec<Bridge>,
     /// Routes on the host side.
     pub routes: Vec<Route>,
-    /// In the order of declaration.
+    /// The machines in the order of declaration: at least one, which has no name where the scenario
+    /// has no `machines`.
+    pub machines: Vec<Machine>,
+    /// In the order of declaration, those of the first machine first.
     pub netdevs: Vec<Netdev>,
     /// In the order of declaration.
     pub chardevs: Vec<Chardev>,
+    /// The chardevs whose far end is another chardev, those that steps add too.
+    pub joined: BTreeSet<ChardevId>,
     /// In the order of creation.
     pub objects: Vec<Object>,
-    /// Every port in the order of declaration: `ID.guest` and `ID.host` of each TAP, then the far
-    /// end of each chardev that no other chardev holds, then the ends of links.
+    /// Every port in the order of declaration: of each machine `ID.guest` and `ID.host` of each
+    /// TAP, then the far end of each chardev that no other chardev holds; then the ends of links.
     pub ports: Vec<Port>,
+    /// The TCP/IP stacks: those of guests, then those of clients.
+    pub stacks: Vec<PortStack>,
+    /// What is impaired from the start.
+    pub impair: Vec<Impair>,
     /// In order.
     pub steps: Vec<Step>,
     /// On the whole run.
@@ -66,10 +77,21 @@ pub struct Case {
     pub known_bug: Option<KnownBug>,
 }
 
+/// One QEMU process.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Machine {
+    /// Its name; empty for the only machine of a scenario without `machines`.
+    pub id: MachineId,
+    /// The QEMU that it models where that is not the case's.
+    pub profile: Option<Profile>,
+}
+
 /// A network backend.
 #[derive(Clone, Debug)]
 pub struct Netdev {
-    /// Its id.
+    /// Its machine.
+    pub machine: MachineId,
+    /// Its id, after its machine's name where that has one.
     pub id: NetdevId,
     /// Where it stands in the file.
     pub span: Span,
@@ -125,7 +147,9 @@ pub enum Nic {
 /// A character device.
 #[derive(Clone, Debug)]
 pub struct Chardev {
-    /// Its id.
+    /// Its machine.
+    pub machine: MachineId,
+    /// Its id, after its machine's name where that has one.
     pub id: ChardevId,
     /// Where it stands in the file.
     pub span: Span,
@@ -133,6 +157,8 @@ pub struct Chardev {
     pub backend: String,
     /// The backend's other options, in QEMU's words (`size`, `reconnect-ms`).
     pub options: Map<String, Value>,
+    /// Where a socket listens or connects to.
+    pub address: Option<Address>,
     /// `server=on`.
     pub server: bool,
     /// Who is at its far end.
@@ -149,7 +175,7 @@ pub enum ChardevFar {
         /// How its bytes are printed.
         framing: Framing,
     },
-    /// Another chardev of this case.
+    /// Another chardev of this case, perhaps one that only a step adds.
     Joined(ChardevId),
     /// Nobody can be: `null`, `file`, `ringbuf`.
     Nobody,
@@ -158,7 +184,9 @@ pub enum ChardevFar {
 /// An object, in the form in which it was written.
 #[derive(Clone, Debug)]
 pub struct Object {
-    /// Its id, as far as it can be read.
+    /// Its machine.
+    pub machine: MachineId,
+    /// Its id, as far as it can be read, after its machine's name where that has one.
     pub id: Option<ObjectId>,
     /// Where it stands in the file.
     pub span: Span,
@@ -250,6 +278,8 @@ pub struct Step {
 pub enum Verb {
     /// A QMP command, by its own name and arguments.
     Qmp {
+        /// Whose monitor it is given to.
+        machine: MachineId,
         /// `object-add`, `qom-set`, `set_link`, `stop`, ...
         command: String,
         /// Its arguments.
@@ -294,12 +324,63 @@ pub enum Verb {
     LinkSet(LinkSet),
     /// The host's interface is deleted.
     LinkDel(PortId),
-    /// The machine's clock moves.
+    /// COLO's frame tells the machines something.
+    Colo {
+        /// What.
+        event: ColoEvent,
+        /// Whom alone; none for everybody whom it concerns.
+        machine: Option<MachineId>,
+    },
+    /// The machines' clock moves.
     Advance(Duration),
+    /// A client has an exchange.
+    Client(Client),
+    /// Stretches of bad network change.
+    Impair(Vec<Impair>),
     /// What must have come since the last `expect`.
     Expect(Expectations),
     /// A remark in the transcript.
     Note(String),
+}
+
+/// What COLO's frame tells machines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ColoEvent {
+    /// Both guests have the same state again.
+    Checkpoint,
+    /// The secondary's guest goes on alone.
+    Failover,
+}
+
+impl ColoEvent {
+    /// As a scenario writes it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Checkpoint => "checkpoint",
+            Self::Failover => "failover",
+        }
+    }
+}
+
+/// The TCP/IP stack of a port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PortStack {
+    /// A guest port, or where a client is.
+    pub port: PortId,
+    /// The stack.
+    pub config: guest::Config,
+}
+
+/// An exchange over TCP.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Client {
+    /// The port at which the client's stack is.
+    pub from: PortId,
+    /// What it does.
+    pub call: guest::Call,
+    /// How far the machine's clock may move until it is done.
+    pub within: Option<Duration>,
 }
 
 /// How a step's frames are sent.
@@ -396,6 +477,19 @@ pub struct KnownBug {
 }
 
 impl Case {
+    /// The QEMU that a machine models.
+    #[must_use]
+    pub fn profile_of(&self, machine: &Machine) -> Profile {
+        machine.profile.as_ref().unwrap_or(&self.profile).clone()
+    }
+
+    /// The machine that an id belongs to, and the id there.
+    #[must_use]
+    pub fn owner(&self, id: &str) -> Option<(MachineId, String)> {
+        let mut machines = self.machines.iter().map(|machine| &machine.id);
+        machines.find_map(|machine| Some((machine.clone(), machine.own(id)?.to_owned())))
+    }
+
     /// The directory that paths in the file are relative to.
     #[must_use]
     pub fn directory(&self) -> PathBuf {

@@ -69,7 +69,7 @@ codes! {
     BAD_MAC = "TW-S030", "not a MAC address",
         "A MAC address is six two-digit hexadecimal octets with colons: 52:54:00:12:34:56. Quote it where YAML might take it for a number.";
     BAD_ADDRESS = "TW-S031", "not an IP address",
-        "The value is not an address of the family that the key takes, or, where an address on an interface is meant, lacks its prefix: 10.0.0.1/24.";
+        "The value is not an address of the family that the key takes, or, where an address on an interface is meant, lacks its prefix: 10.0.0.1/24. A client asks an address and a port: 10.0.0.2:80.";
     BAD_HEX = "TW-S032", "not hexadecimal bytes",
         "Bytes are pairs of hexadecimal digits; blanks between them are free. An odd digit at the end is usually a slip, so it is not padded. Quote digits: YAML takes 0012 for a number.";
     BAD_DURATION = "TW-S033", "not a duration",
@@ -80,6 +80,8 @@ codes! {
         "QEMU's -chardev takes `backend,id=NAME,key=value,...`. A comma inside a value is doubled. A boolean may stand as its bare name.";
     BAD_FILL = "TW-S036", "not bytes to fill with",
         "`{fill, len}` repeats one byte, given as a number from 0 to 255 or as two hexadecimal digits, `len` times.";
+    BAD_IMPAIRMENT = "TW-S037", "not an impairment",
+        "Impairments are written as tc-netem writes them: a share of frames as a percentage, 10% or 0.1%; a rate in bits with its unit, 500kbit, 1mbit or 10gbit; delays as durations.";
     UNKNOWN_PROFILE = "TW-S040", "unknown profile",
         "A profile says which QEMU is modelled: qemu-7.2, qemu-10.2, rfc (10.2 with in_netdev and out_netdev), ideal (rfc with every quirk mended).";
     UNKNOWN_QUIRK = "TW-S041", "unknown quirk",
@@ -91,7 +93,7 @@ codes! {
     WRONG_PORT = "TW-S051", "the wrong kind of port",
         "The name exists, but the step can't be done there: frames are sent at guest ports, host ports, link ends and framed chardev ports; bytes are written to chardev ports; interfaces of the host are host ports and link ends. A netdev that is not a TAP has no ports, nor has a chardev whose far end another chardev holds.";
     JOIN = "TW-S052", "chardevs that can't be joined",
-        "Two socket chardevs with one address are joined when one is the server and the other the client. Two servers can't listen there, and a server has one client at a time.";
+        "Two socket chardevs with one address are joined when one is the server and the other the client. Two servers can't listen there, and a server has one client at a time. A path is known to all machines; a host and port is looked for among the servers of all machines, 127.0.0.1 in the client's own.";
     STEP_SHAPE = "TW-S060", "a step without exactly one verb",
         "A step is a map with one verb and that verb's own keys beside it. Two verbs are two steps.";
     UNKNOWN_VERB = "TW-S061", "unknown verb",
@@ -100,6 +102,8 @@ codes! {
         "The step sends, writes, changes or expects nothing as it stands.";
     TOO_MUCH = "TW-S063", "too many frames or bytes",
         "All cases of a file together may hold so many frames and so many bytes. `repeat` and `fill` grow quickly, and a transcript of that size helps nobody.";
+    WHICH_MACHINE = "TW-S064", "a command without its machine",
+        "Each machine has a monitor of its own. Where a scenario has several machines, a command is given to one of them: `machine: NAME` stands beside it, and its arguments are QMP's as ever.";
     LAYERS = "TW-S070", "layers that don't fit together",
         "A frame has at most one network and one transport layer, UDP and TCP stand on ipv4 or ipv6, icmp on ipv4, icmpv6 on ipv6, and `hex` is a whole frame that takes no layers beside it.";
     BUILD = "TW-S071", "a frame can't be built",

@@ -310,6 +310,12 @@ pub enum Fault {
         /// The nearest.
         near: Option<String>,
     },
+    /// A command for one of several machines.
+    #[error("this command doesn't say which machine it is for")]
+    WhichMachine {
+        /// All of them.
+        known: String,
+    },
     /// Nothing is sent, written or changed.
     #[error("{what}")]
     Nothing {

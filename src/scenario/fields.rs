@@ -17,6 +17,7 @@ use crate::{base::MacAddr, diag::Span};
 
 /// A map whose keys are all known. Getters take the type from the table; a value of another type is
 /// reported and read as if it weren't there.
+#[derive(Clone, Copy)]
 pub(crate) struct Fields<'a> {
     context: &'a Context<'a>,
     keys: &'static KeyMap,
@@ -123,6 +124,19 @@ impl<'a> Fields<'a> {
 
     pub(crate) fn has(&self, name: &str) -> bool {
         self.entry(name).is_some()
+    }
+
+    /// Where a key's value stands.
+    pub(crate) fn span_of(&self, name: &str) -> Option<Span> {
+        self.entries
+            .iter()
+            .find(|entry| entry.key == name)
+            .map(|entry| entry.value.span)
+    }
+
+    /// Whether this kind of map can have a key.
+    pub(crate) fn knows(&self, name: &str) -> bool {
+        self.keys.key(name).is_some()
     }
 
     pub(crate) fn fault(&self, span: Span, fault: Fault) {

@@ -1,12 +1,14 @@
 //! The language: YAML to a tree that knows where everything stands, the table of keys, and the
 //! checked [`Case`].
 
+mod address;
 mod advice;
 mod case;
 mod code;
 mod context;
 mod fault;
 mod fields;
+mod impairment;
 mod key;
 mod load;
 mod lower;
@@ -18,13 +20,16 @@ mod yaml;
 #[cfg(test)]
 mod tests;
 
+pub use address::{Address, Reach, retry};
 pub use case::{
-    Bridge, BridgePort, Burst, Case, Chardev, ChardevFar, ExpectError, Expectation, Expectations,
-    ExpectedFrames, KnownBug, Link, LinkEnd, LinkSet, Netdev, NetdevType, Nic, Object, ObjectForm,
-    Outgoing, Route, Scenario, SnapshotRules, Step, Verb,
+    Bridge, BridgePort, Burst, Case, Chardev, ChardevFar, Client, ColoEvent, ExpectError,
+    Expectation, Expectations, ExpectedFrames, KnownBug, Link, LinkEnd, LinkSet, Machine, Netdev,
+    NetdevType, Nic, Object, ObjectForm, Outgoing, PortStack, Route, Scenario, SnapshotRules, Step,
+    Verb,
 };
 pub use code::EXPLANATIONS;
 pub use context::{Disk, Files};
 pub use fault::Fault;
+pub use impairment::{Impair, Impairment, Share, Way};
 pub use key::{Key, KeyMap, KeyType, VERB_NAMES, key_table};
 pub use load::{load, parse};

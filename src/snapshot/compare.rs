@@ -259,7 +259,14 @@ fn crashes(step: &StepView<'_>) -> String {
     if step.crashes.is_empty() {
         "none".to_owned()
     } else {
-        step.crashes.join("; ")
+        let crashes = step
+            .crashes
+            .iter()
+            .map(|(machine, assertion)| match machine {
+                Some(machine) => format!("{machine}: {assertion}"),
+                None => (*assertion).to_owned(),
+            });
+        crashes.collect::<Vec<_>>().join("; ")
     }
 }
 

@@ -21,6 +21,7 @@ mod pcapng;
 mod pending;
 mod port;
 mod probe;
+mod request;
 mod section;
 mod store;
 mod text;

@@ -134,7 +134,8 @@ impl Parser<'_> {
             4 if words.starts_with("~ ") => self.explained(&words[2..]),
             4 if words.starts_with("-> ") => self.answer(&words[3..], parse_return),
             4 if words.starts_with("!! ") => self.answer(&words[3..], parse_refusal),
-            4 if words.starts_with("crash: ") => self.crash(&words[7..]),
+            4 if words.starts_with("crash: ") => self.crash(Place::Machine, &words[7..]),
+            4 if words.starts_with("crash ") => self.crash_of(&words[6..]),
             _ => self.arrivals(words),
         }
     }
@@ -314,12 +315,18 @@ impl Parser<'_> {
         Ok(())
     }
 
-    fn crash(&mut self, assertion: &str) -> Result<(), Reason> {
+    /// The death of one of several machines.
+    fn crash_of(&mut self, words: &str) -> Result<(), Reason> {
+        let (machine, assertion) = words.split_once(": ").ok_or("not a crash")?;
+        self.crash(Place::Named(machine.into()), assertion)
+    }
+
+    fn crash(&mut self, place: Place, assertion: &str) -> Result<(), Reason> {
         let assertion = unquote(assertion).ok_or("not an assertion")?;
         let kind = EventKind::Crash(assertion);
         self.step()?.events.push(Event {
             tag: None,
-            place: Place::Machine,
+            place,
             kind,
         });
         Ok(())

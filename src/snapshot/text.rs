@@ -6,6 +6,7 @@ use sha2::{Digest, Sha256};
 use super::{
     label::{self, Label},
     lexis::{self, hex_lines, quote, quote_word},
+    request::Requests,
     view::{Entry, StepView, View},
 };
 use crate::{
@@ -40,6 +41,7 @@ pub fn text(transcript: &Transcript) -> String {
         width: widest.unwrap_or(0).max(PORT_WIDTH),
         vnet_len: vec![VnetHdr::LONG; view.ports.len()],
         clock: VirtualTime::ZERO,
+        requests: Requests::of(transcript),
     };
     for (step, labels) in view.steps.iter().zip(labels) {
         writer.step(&view.ports, step, &labels);
@@ -117,15 +119,16 @@ fn described(vnet: VnetHdr, data: &[u8]) -> String {
     }
 }
 
-struct Writer {
+struct Writer<'t> {
     out: String,
     width: usize,
     /// For each port: the vnet length word that goes without saying.
     vnet_len: Vec<usize>,
     clock: VirtualTime,
+    requests: Requests<'t>,
 }
 
-impl Writer {
+impl Writer<'_> {
     fn line(&mut self, line: &str) {
         self.out.push_str(line);
         self.out.push('\n');
@@ -149,8 +152,9 @@ impl Writer {
                 self.port(index, &ports[index].id, entries, &labels[index]);
             }
         }
-        for assertion in &step.crashes {
-            self.line(&format!("    crash: {}", quote(assertion)));
+        for (machine, assertion) in &step.crashes {
+            let of = of_machine(*machine);
+            self.line(&format!("    crash{of}: {}", quote(assertion)));
         }
         self.explained(record);
     }
@@ -241,14 +245,15 @@ impl Writer {
         hex_lines(&mut self.out, indent, &lexis::raw_hex(bytes));
     }
 
-    /// The explained half, in an order that no backend's scheduling can change: the fates of
-    /// frames by place, then what was said, as it was said.
+    /// The explained half, in an order that no backend's scheduling can change: what was changed in
+    /// frames, their fates by place, then what was said, as it was said.
     fn explained(&mut self, step: &Step) {
         if step.clock != self.clock {
             self.clock = step.clock;
             self.line(&format!("    ~ clock {} s", seconds(step.clock)));
         }
         let mut fates: BTreeMap<_, Vec<Option<Tag>>> = BTreeMap::new();
+        let mut rewritten: BTreeMap<_, Vec<String>> = BTreeMap::new();
         let mut said = Vec::new();
         for event in &step.events {
             let place = &event.place;
@@ -261,7 +266,30 @@ impl Writer {
                     let fate = ("consumed", format!(" by {place}"));
                     fates.entry(fate).or_default().push(event.tag);
                 }
-                EventKind::Log(text) => said.push(format!("log: {}", quote(text))),
+                EventKind::Rewritten { field, old, new } => {
+                    let changes = rewritten.entry((event.tag, place.to_string())).or_default();
+                    changes.push(format!("{field} {old} -> {new}"));
+                }
+                EventKind::Log(text) => {
+                    let of = of_machine(place.machine());
+                    said.push(format!("log{of}: {}", quote(text)));
+                }
+                EventKind::Released { fate, .. } => {
+                    let fate = ("released", format!(" by {place}: {fate}"));
+                    fates.entry(fate).or_default().push(event.tag);
+                }
+                EventKind::Spent { fate, .. } => {
+                    let fate = ("spent", format!(" by {place}: {fate}"));
+                    fates.entry(fate).or_default().push(event.tag);
+                }
+                EventKind::Checkpoint(request) => {
+                    let asked = self.requests.describe(request);
+                    said.push(format!("checkpoint asked by {place}: {asked}"));
+                }
+                EventKind::Impaired(done) => {
+                    let fate = ("impaired", format!(" at {place}: {done}"));
+                    fates.entry(fate).or_default().push(event.tag);
+                }
                 EventKind::Notice(text) => {
                     said.push(format!("notice at {place}: {}", quote(text)));
                 }
@@ -269,6 +297,10 @@ impl Writer {
                 EventKind::Thawed => said.push(format!("thawed: {place}")),
                 EventKind::Seen { .. } | EventKind::Queued | EventKind::Crash(_) => {}
             }
+        }
+        for ((tag, place), changes) in rewritten {
+            let changes = changes.join(", ");
+            self.line(&format!("    ~ {} {changes} by {place}", tag_words(&[tag])));
         }
         for ((verb, fate), mut tags) in fates {
             tags.sort_unstable();
@@ -280,8 +312,13 @@ impl Writer {
     }
 }
 
+/// Which machine, where there are several.
+fn of_machine(name: Option<&str>) -> String {
+    name.map_or_else(String::new, |name| format!(" {name}"))
+}
+
 /// Seconds to the nanosecond, without zeros at the end.
-fn seconds(time: VirtualTime) -> String {
+pub(super) fn seconds(time: VirtualTime) -> String {
     let elapsed = time.elapsed();
     let all = format!("{}.{:09}", elapsed.as_secs(), elapsed.subsec_nanos());
     all.trim_end_matches('0').trim_end_matches('.').to_owned()

@@ -76,9 +76,16 @@ pub(super) fn fate(actual: &Transcript, data: &[u8]) -> Option<String> {
             .filter(|(_, event)| event.tag == tags.first().copied())
     };
     let consumed = || {
-        let mut consumed = of_first().filter(|(_, event)| event.kind == EventKind::Consumed);
-        let (step, event) = consumed.next()?;
-        Some(format!("consumed by {} in step {step}", event.place))
+        of_first().find_map(|(step, event)| {
+            let place = &event.place;
+            match event.kind {
+                EventKind::Consumed => Some(format!("consumed by {place} in step {step}")),
+                EventKind::Spent { fate, .. } => {
+                    Some(format!("spent by {place} in step {step}: {fate}"))
+                }
+                _ => None,
+            }
+        })
     };
     let seen = || {
         let mut seen = of_first().filter(|(_, event)| matches!(event.kind, EventKind::Seen { .. }));

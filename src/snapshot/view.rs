@@ -22,8 +22,8 @@ pub(super) struct StepView<'t> {
     pub(super) step: &'t Step,
     /// Answers that say something: an empty return is not kept.
     pub(super) answers: Vec<&'t Answer>,
-    /// Assertions that QEMU died of.
-    pub(super) crashes: Vec<&'t str>,
+    /// Assertions that QEMU died of, and which of several machines it was.
+    pub(super) crashes: Vec<(Option<&'t str>, &'t str)>,
     /// For each port, in its order.
     pub(super) entries: Vec<Vec<Entry>>,
 }
@@ -90,7 +90,7 @@ impl<'t> StepView<'t> {
             .iter()
             .filter(|answer| !is_empty_return(&answer.outcome));
         let crashes = step.events.iter().filter_map(|event| match &event.kind {
-            EventKind::Crash(assertion) => Some(assertion.as_str()),
+            EventKind::Crash(assertion) => Some((event.place.machine(), assertion.as_str())),
             _ => None,
         });
         Self {

@@ -4,12 +4,12 @@ use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
 
 use tapwright::{
     backend::builtin::{Carried, Carrier},
-    base::{Direction, Frame, MacAddr, NetdevId, PortId, Profile, VnetHdr},
+    base::{Direction, Frame, MacAddr, MachineId, NetdevId, PortId, Profile, VnetHdr},
     diag::{Source, Span},
     record::{DropReason, Event},
     scenario::{
-        Bridge, BridgePort, Case, Expectations, Link, LinkEnd, LinkSet, Netdev, NetdevType, Nic,
-        SnapshotRules,
+        Bridge, BridgePort, Case, Expectations, Link, LinkEnd, LinkSet, Machine, Netdev,
+        NetdevType, Nic, SnapshotRules,
     },
 };
 
@@ -33,10 +33,14 @@ pub(crate) fn empty() -> Case {
         links: Vec::new(),
         bridges: Vec::new(),
         routes: Vec::new(),
+        machines: vec![Machine::default()],
         netdevs: Vec::new(),
         chardevs: Vec::new(),
+        joined: BTreeSet::new(),
         objects: Vec::new(),
         ports: Vec::new(),
+        stacks: Vec::new(),
+        impair: Vec::new(),
         steps: Vec::new(),
         expect: Expectations::default(),
         snapshot: SnapshotRules::default(),
@@ -47,6 +51,7 @@ pub(crate) fn empty() -> Case {
 /// The TAP `hn{number}` on `tap{number}`.
 pub(crate) fn tap(number: u8, nic: Nic, addresses: &[&str]) -> Netdev {
     Netdev {
+        machine: MachineId::default(),
         id: NetdevId::from(format!("hn{number}")),
         span: Span::default(),
         kind: NetdevType::Tap {

@@ -1,8 +1,9 @@
 use bytes::{BufMut, Bytes, BytesMut};
 
+use super::socket::SocketEnd;
 use crate::{
     backend::lower::ChardevWiring,
-    base::{ChardevId, Frame, PortId, Tag},
+    base::{Frame, PortId, Tag},
     machine::framing::words,
     record::Framing,
     scenario::ChardevFar,
@@ -14,7 +15,7 @@ pub(super) enum FarEnd {
     /// A port: bytes are recorded there, and a scenario sends from there.
     Port(PortEnd),
     /// Another chardev: what one writes the other reads.
-    Joined(ChardevId),
+    Joined(SocketEnd),
     /// Nobody: what is written stays in the backend.
     Nobody,
 }

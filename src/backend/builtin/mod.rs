@@ -1,11 +1,17 @@
-//! A [`World`](super::World) around a machine: virtual clock, chardev pipes, storm limit, over a
+//! A [`World`](super::World) around a machine: virtual clock, chardev pipes, guests,
+//! impairments, storm limit, over a
 //! [`Carrier`] of which there are two.
 
 mod carrier;
+mod dice;
 mod ethernet;
 mod far_end;
 mod flight;
+mod impair;
+mod process;
+mod socket;
 mod storm;
+mod traffic;
 mod world;
 
 pub use carrier::{Carried, Carrier};

@@ -27,9 +27,14 @@ impl Storm {
 
     /// Counts an input. The names are only kept when the limit is near.
     pub(super) fn count(&mut self, input: &Input) {
+        self.note(|| name(input));
+    }
+
+    /// Counts a frame that did not come from the machine.
+    pub(super) fn note(&mut self, name: impl FnOnce() -> String) {
         self.inputs += 1;
         if self.is_near() {
-            self.trail.push_back(name(input));
+            self.trail.push_back(name());
         }
     }
 

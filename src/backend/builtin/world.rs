@@ -1,15 +1,17 @@
+mod colo;
 mod input;
 mod output;
+mod socket;
 #[cfg(test)]
 mod tests;
+mod traffic;
 
 #[cfg(test)]
 pub(crate) use tests::case;
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     io,
-    time::Duration,
 };
 
 use serde_json::{Map, Value};
@@ -18,33 +20,43 @@ use super::{
     Carried, Carrier,
     far_end::{FarEnd, PortEnd},
     flight::Flights,
+    process::{Process, machine_of},
+    socket::SocketEnd,
     storm::Storm,
+    traffic::Traffic,
 };
 use crate::{
     backend::{
         Action, BackendError, Deadline, Observations, Residue, Settled, World,
-        lower::{self, Lowered, TapWiring},
+        lower::{self, Socket, TapWiring},
         title::{Title, object_title, qmp_title},
     },
-    base::{ChardevId, NetdevId, Origin, PortId, Tag, VirtualTime},
-    machine::{ChardevState, Command, CommandId, Input, Machine, Output},
+    base::{ChardevId, MachineId, NetdevId, Origin, PortId, Tag, VirtualTime},
+    machine::{ChardevState, Command, CommandId, Input, Output},
     record::{Answer, DropReason, Event, EventKind, Outcome, Place, PortKind},
-    scenario::{Case, ChardevFar, LinkSet},
+    scenario::{Case, ChardevFar, Client, LinkSet},
 };
 
-/// A world of a built-in machine: its chardevs are pipes in memory, its interfaces the carrier's.
+/// A world of built-in machines: their chardevs are pipes in memory, their interfaces the
+/// carrier's.
 pub(crate) struct BuiltinWorld<C> {
     carrier: C,
-    machine: Machine,
-    dead: bool,
+    /// In the order of the case.
+    processes: Vec<Process>,
     clock: VirtualTime,
+    /// Where an `advance` that is under way takes the clock.
+    until: Option<VirtualTime>,
     taps: BTreeMap<NetdevId, TapWiring>,
-    /// The machine's client that stands for a guest, and the TAP it is the guest of.
+    /// The client of a machine that stands for a guest, and the TAP it is the guest of.
     guests: BTreeMap<NetdevId, NetdevId>,
     ports: BTreeMap<PortId, Target>,
     far_ends: BTreeMap<ChardevId, FarEnd>,
+    /// The chardevs whose far end is a chardev, those that steps add too.
+    joined: BTreeSet<ChardevId>,
+    /// Sockets that commands are about to make.
+    added: BTreeMap<ChardevId, Socket>,
     flights: Flights,
-    /// What reaches the machine next.
+    /// What reaches the machines next, each by the ids in it.
     queue: VecDeque<Input>,
     outputs: Vec<Output>,
     carried: Vec<Carried>,
@@ -55,6 +67,9 @@ pub(crate) struct BuiltinWorld<C> {
     command_count: u64,
     write_count: u32,
     storm: Storm,
+    traffic: Traffic,
+    /// The exchange that the scenario asked for.
+    called: Option<Client>,
 }
 
 /// What a port is the port of.
@@ -71,16 +86,18 @@ impl<C: Carrier> BuiltinWorld<C> {
     /// # Errors
     /// When no machine can be made of the case.
     pub(crate) fn new(case: &Case, carrier: C) -> Result<Self, BackendError> {
-        let Lowered {
-            config,
-            taps,
-            guests,
-            chardevs,
-        } = lower::lower(case);
-        let machine = Machine::new(config).map_err(|error| BackendError::System {
+        let all = Process::all(case).map_err(|error| BackendError::System {
             what: format!("building the machine of {}", case.id),
             source: io::Error::other(error),
         })?;
+        let (mut processes, mut taps) = (Vec::new(), BTreeMap::new());
+        let (mut guests, mut chardevs) = (BTreeMap::new(), BTreeMap::new());
+        for (process, mut lowered) in all {
+            processes.push(process);
+            taps.append(&mut lowered.taps);
+            guests.append(&mut lowered.guests);
+            chardevs.append(&mut lowered.chardevs);
+        }
         let mut ports = BTreeMap::new();
         for (id, tap) in &taps {
             ports.insert(tap.guest_port.clone(), Target::Guest(id.clone()));
@@ -90,28 +107,34 @@ impl<C: Carrier> BuiltinWorld<C> {
                 ports.insert(port.id.clone(), Target::Host);
             }
         }
+        let is_there = |other: &&ChardevId| chardevs.contains_key(*other);
         let mut far_ends = BTreeMap::new();
-        for (id, wiring) in chardevs {
+        for (id, wiring) in &chardevs {
             let far_end = match &wiring.far {
                 ChardevFar::Port { .. } => {
                     let port = PortId::from(id.as_str());
                     ports.insert(port.clone(), Target::Chardev(id.clone()));
-                    FarEnd::Port(PortEnd::new(port, &wiring))
+                    FarEnd::Port(PortEnd::new(port, wiring))
                 }
-                ChardevFar::Joined(other) => FarEnd::Joined(other.clone()),
+                ChardevFar::Joined(other) => {
+                    let peer = Some(other).filter(is_there).cloned();
+                    FarEnd::Joined(SocketEnd::new(wiring.socket.as_ref(), peer))
+                }
                 ChardevFar::Nobody => FarEnd::Nobody,
             };
-            far_ends.insert(id, far_end);
+            far_ends.insert(id.clone(), far_end);
         }
         Ok(Self {
             carrier,
-            machine,
-            dead: false,
+            processes,
             clock: VirtualTime::ZERO,
+            until: None,
             taps,
             guests,
             ports,
             far_ends,
+            joined: case.joined.clone(),
+            added: BTreeMap::new(),
             flights: Flights::default(),
             queue: VecDeque::new(),
             outputs: Vec::new(),
@@ -122,16 +145,23 @@ impl<C: Carrier> BuiltinWorld<C> {
             command_count: 0,
             write_count: 0,
             storm: Storm::default(),
+            traffic: Traffic::new(case),
+            called: None,
         })
     }
 
-    /// Gives the machine a command and returns its answer, [`Outcome::Unanswered`] while the main
+    /// Gives a machine a command and returns its answer, [`Outcome::Unanswered`] while the main
     /// loop is frozen.
-    fn command(&mut self, title: Title, command: Command) -> Result<Answer, BackendError> {
+    fn command(
+        &mut self,
+        at: usize,
+        title: Title,
+        command: Command,
+    ) -> Result<Answer, BackendError> {
         self.command_count += 1;
         let id = CommandId(self.command_count);
         self.commands.insert(id, title.clone());
-        self.feed(Input::Command { id, command })?;
+        self.feed_to(at, Input::Command { id, command })?;
         Ok(
             match self.answered.take_if(|(answered, _)| *answered == id) {
                 Some((_, answer)) => answer,
@@ -144,16 +174,41 @@ impl<C: Carrier> BuiltinWorld<C> {
         )
     }
 
-    /// Gives the machine one input and carries its outputs out.
+    /// Gives one input to the machine that it is for.
     fn feed(&mut self, input: Input) -> Result<(), BackendError> {
+        let at = machine_of(&input).map_or(0, |name| self.process_named(name));
+        self.feed_to(at, input)
+    }
+
+    /// Gives a machine one input and carries its outputs out.
+    fn feed_to(&mut self, at: usize, input: Input) -> Result<(), BackendError> {
         self.storm.count(&input);
         let mut outputs = std::mem::take(&mut self.outputs);
-        self.machine.handle(self.clock, input, &mut outputs);
+        self.processes[at].handle(self.clock, input, &mut outputs);
         let result = outputs
             .drain(..)
-            .try_for_each(|output| self.carry_out(output));
+            .try_for_each(|output| self.carry_out(at, output));
         self.outputs = outputs;
+        self.tell_readers(at);
         result
+    }
+
+    fn process_of(&self, machine: &MachineId) -> usize {
+        self.process_named(machine.as_str())
+    }
+
+    /// The machine that something belongs to, by its id.
+    fn process_of_id(&self, id: &str) -> usize {
+        id.split_once('/')
+            .map_or(0, |(name, _)| self.process_named(name))
+    }
+
+    fn process_named(&self, name: &str) -> usize {
+        let at = self
+            .processes
+            .iter()
+            .position(|process| process.id().as_str() == name);
+        at.unwrap_or(0)
     }
 
     /// One pass over all sources; whether anything moved.
@@ -177,26 +232,37 @@ impl<C: Carrier> BuiltinWorld<C> {
             what: "reading".to_owned(),
             source,
         })?;
-        if self.machine.deadline().is_some_and(|due| due <= self.clock) {
-            moved = true;
-            self.feed(Input::Tick)?;
-        }
-        Ok(moved)
-    }
-
-    /// The clock moves; timers fire in order on the way.
-    fn advance(&mut self, span: Duration) -> Result<(), BackendError> {
-        let end = self.clock + span;
-        while let Some(due) = self.machine.deadline().filter(|due| *due <= end) {
-            self.clock = self.clock.max(due);
-            while self.pass()? {
-                if self.storm.cycle().is_some() {
-                    return Ok(());
-                }
+        for at in 0..self.processes.len() {
+            let deadline = self.processes[at].deadline();
+            if deadline.is_some_and(|due| due <= self.clock) {
+                moved = true;
+                self.feed_to(at, Input::Tick)?;
             }
         }
-        self.clock = end;
-        Ok(())
+        Ok(moved | self.retry())
+    }
+
+    /// The clock moves on to the next timer, or to the end of an `advance` that is under way, each
+    /// moment of which has a storm limit of its own; else for the sake of impaired frames or of an
+    /// exchange. Whether it moved.
+    fn tick(&mut self) -> bool {
+        let Some(end) = self.until else {
+            return self.moves_clock();
+        };
+        self.storm.calm();
+        if let Some(due) = self.next_due().filter(|due| *due <= end) {
+            self.clock = self.clock.max(due);
+        } else {
+            self.clock = end;
+            self.until = None;
+        }
+        true
+    }
+
+    /// The first timer of all machines.
+    fn next_deadline(&self) -> Option<VirtualTime> {
+        let machines = self.processes.iter().filter_map(Process::deadline);
+        machines.chain(self.next_retry()).min()
     }
 
     fn link_set(&mut self, change: &LinkSet) -> Result<(), BackendError> {
@@ -214,24 +280,39 @@ impl<C: Carrier> World for BuiltinWorld<C> {
         self.storm.calm();
         match action {
             Action::ObjectAdd(object) => {
+                let at = self.process_of(&object.machine);
                 return self
-                    .command(object_title(object), lower::command(object))
+                    .command(at, object_title(object), lower::command(object))
                     .map(Some);
             }
-            Action::Qmp { command, args } => {
+            Action::Qmp {
+                machine,
+                command,
+                args,
+            } => {
+                let title = qmp_title(machine, command, args);
+                if let Some(error) = self.prepare(machine, command, args) {
+                    return Ok(Some(Answer {
+                        command: title.text,
+                        subject: title.subject,
+                        outcome: Outcome::Refused(error),
+                    }));
+                }
                 let name = command.to_owned();
                 let qmp = Command::Qmp {
                     name,
                     args: Value::Object(Map::clone(args)),
                 };
-                return self.command(qmp_title(command, args), qmp).map(Some);
+                let at = self.process_of(machine);
+                return self.command(at, title, qmp).map(Some);
             }
+            Action::Colo { event, machine } => self.colo(event, machine)?,
             Action::Send {
                 port,
                 frame,
                 tag,
                 chunk,
-            } => self.send(port, frame, tag, chunk),
+            } => self.emit(port, frame, tag, chunk),
             Action::Write { port, data, chunk } => {
                 self.write_count += 1;
                 let tag = Tag(Origin::Written(self.write_count));
@@ -269,21 +350,28 @@ impl<C: Carrier> World for BuiltinWorld<C> {
                         source,
                     })?;
             }
-            Action::Advance(span) => self.advance(span)?,
+            Action::Advance(span) => {
+                self.until = Some(self.until.unwrap_or(self.clock) + span);
+            }
+            Action::Impair(changes) => changes.iter().for_each(|one| self.traffic.impair(one)),
+            Action::Client(client) => self.client(client),
+            Action::ClientAnswer => return Ok(self.client_answer()),
         }
         Ok(None)
     }
 
     fn settle(&mut self, deadline: &Deadline) -> Result<Settled, BackendError> {
         loop {
-            let moved = self.pass()?;
+            let moved = self.pass()? || self.stir();
             if let Some(cycle) = self.storm.cycle() {
                 self.queue.clear();
+                self.until = None;
                 return Ok(Settled::Storm(cycle));
             }
             if !moved {
-                self.flights.land();
-                return Ok(Settled::Idle);
+                if !self.tick() {
+                    return Ok(Settled::Idle);
+                }
             }
             if deadline.passed() {
                 return Ok(Settled::Late);
@@ -331,7 +419,9 @@ impl<C: Carrier> World for BuiltinWorld<C> {
             }
         }
         let mut events = self.seen.events;
-        events.extend(self.machine.residue());
+        for process in self.processes {
+            events.extend(process.residue());
+        }
         let errors = self.carrier.finish();
         Residue { events, errors }
     }

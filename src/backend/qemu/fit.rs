@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use super::backend::Probed;
 use crate::{
     backend::Missing,
-    scenario::{Case, Chardev, NetdevType, Nic, Object, ObjectForm, Verb},
+    scenario::{Case, Chardev, NetdevType, Nic, Object, ObjectForm, Step, Verb},
 };
 
 /// The longest that a case may let the machine's clock run, which is the wall's here: half of what a
@@ -18,6 +18,26 @@ const CHARDEVS: [&str; 5] = ["socket", "null", "file", "ringbuf", "mux"];
 /// Whether a case can be carried out by this QEMU without a guest.
 pub(super) fn check(case: &Case, probed: &Probed) -> Result<(), Missing> {
     let missing = |reason: String| Err(Missing(reason));
+    if let [_, _, ..] = case.machines.as_slice() {
+        return missing("has several machines, this is one QEMU".to_owned());
+    }
+    if let Some(machine) = case.machines.iter().find(|machine| machine.id.is_named()) {
+        return missing(format!("the machine {} has a name", machine.id));
+    }
+    let tells_colo = |step: &Step| matches!(step.verb, Verb::Colo { .. });
+    if case.steps.iter().any(tells_colo) {
+        return missing("no QMP command tells the net layer alone of COLO".to_owned());
+    }
+    if let Some(stack) = case.stacks.first() {
+        return missing(format!(
+            "the TCP/IP stack at {} runs on the machine's clock, and QEMU's is the wall's",
+            stack.port
+        ));
+    }
+    let impairs = |step: &Step| matches!(step.verb, Verb::Impair(_));
+    if !case.impair.is_empty() || case.steps.iter().any(impairs) {
+        return missing("impairments run on the machine's clock, and QEMU's is the wall's".into());
+    }
     let carries = !case.steps.is_empty();
     for netdev in &case.netdevs {
         if let NetdevType::Tap {

@@ -67,7 +67,11 @@ impl World for QemuWorld {
     fn act(&mut self, action: Action<'_>) -> Result<Option<Answer>, BackendError> {
         match action {
             Action::ObjectAdd(object) => return self.object_add(object).map(Some),
-            Action::Qmp { command, args } => return self.command(command, args).map(Some),
+            Action::Qmp {
+                machine,
+                command,
+                args,
+            } => return self.command(machine, command, args).map(Some),
             Action::Send {
                 port,
                 frame,
@@ -114,6 +118,14 @@ impl World for QemuWorld {
                 .carrier
                 .link_del(port)
                 .map_err(|error| system(&format!("link-del {port}"), error))?,
+            // No case with these is opened here.
+            Action::Colo { .. } | Action::Impair(_) | Action::Client(_) | Action::ClientAnswer => {
+                let kind = io::ErrorKind::Unsupported;
+                return Err(system(
+                    "an event of COLO, a guest, a client or an impairment",
+                    kind,
+                ));
+            }
             Action::Advance(span) => {
                 self.clock = self.clock + span;
                 self.advancing = Some(Instant::now() + span);

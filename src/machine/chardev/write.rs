@@ -10,7 +10,7 @@ use crate::{
         CharBackend, Output,
         core::{ChardevKey, Core, Freeze, ObjectKey},
     },
-    record::{DropReason, EventKind, Place},
+    record::{DropReason, EventKind},
 };
 
 /// Buffer space that a connected socket has before a reader that is away makes its writer wait:
@@ -91,31 +91,60 @@ impl Core {
         Ok(true)
     }
 
-    fn stream_write(&mut self, key: ChardevKey, writer: ObjectKey, data: Bytes, tag: Option<Tag>) {
-        let freezes = self.has(Quirk::OutdevStallFreezes) && self.freeze.is_none();
-        let Some(chardev) = self.chardevs.get_mut(&key) else {
+    /// Writes as much of `data` as a socket takes now, and leaves the rest: what a writer does that
+    /// does not wait (a coroutine's `qemu_chr_fe_write_all`).
+    pub(in crate::machine) fn chardev_offer(
+        &mut self,
+        key: ChardevKey,
+        data: &mut Bytes,
+        tag: Option<Tag>,
+    ) -> Result<(), WriteError> {
+        let connected = self.chardevs.get(&key).filter(|chardev| chardev.connected);
+        match connected {
+            None => Err(WriteError::NotConnected),
+            Some(chardev) if chardev.hung_up => Err(WriteError::Broken),
+            Some(_) => {
+                self.stream_fill(key, data, tag);
+                Ok(())
+            }
+        }
+    }
+
+    fn stream_write(
+        &mut self,
+        key: ChardevKey,
+        writer: ObjectKey,
+        mut data: Bytes,
+        tag: Option<Tag>,
+    ) {
+        if self.freeze.is_some() {
+            // Comes out when the write before it has ended.
+            let Some(chardev) = self.chardevs.get(&key) else {
+                return;
+            };
+            return self.bytes_out(chardev.id.clone(), data, tag);
+        }
+        self.stream_fill(key, &mut data, tag);
+        if data.is_empty() {
+            return;
+        }
+        self.event(self.chardev_place(key), tag, EventKind::Frozen);
+        self.freeze_behind(key, writer, data, tag);
+    }
+
+    /// The main loop waits until the rest of a write has gone.
+    pub(in crate::machine) fn freeze_behind(
+        &mut self,
+        key: ChardevKey,
+        writer: ObjectKey,
+        rest: Bytes,
+        tag: Option<Tag>,
+    ) {
+        let Some(chardev) = self.chardevs.get(&key) else {
             return;
         };
-        let id = chardev.id.clone();
-        if !(chardev.stalled && freezes) {
-            return self.bytes_out(id, data, tag);
-        }
-        let mut fits = Vec::new();
-        let mut rest = data;
-        while !rest.is_empty() && chardev.buffered < SOCKET_BUFFER {
-            let piece = rest.split_to(rest.len().min(LARGEST_BUFFER));
-            chardev.buffered += buffer_space(piece.len());
-            fits.push(piece);
-        }
-        for piece in fits {
-            self.bytes_out(id.clone(), piece, tag);
-        }
-        if rest.is_empty() {
-            return;
-        }
-        self.event(Place::Chardev(id.clone()), tag, EventKind::Frozen);
         let rest = Output::ChardevBytes {
-            chardev: id,
+            chardev: chardev.id.clone(),
             data: rest,
             tag,
         };
@@ -124,6 +153,28 @@ impl Core {
             writer,
             held: vec![rest],
         });
+    }
+
+    /// Puts bytes into a connected socket until its buffer is full, which it only gets while its
+    /// far end does not read; the rest stays in `data`.
+    fn stream_fill(&mut self, key: ChardevKey, data: &mut Bytes, tag: Option<Tag>) {
+        let limited = self.has(Quirk::OutdevStallFreezes);
+        let Some(chardev) = self.chardevs.get_mut(&key) else {
+            return;
+        };
+        let id = chardev.id.clone();
+        if !(chardev.stalled && limited) {
+            return self.bytes_out(id, std::mem::take(data), tag);
+        }
+        let mut fits = Vec::new();
+        while !data.is_empty() && chardev.buffered < SOCKET_BUFFER {
+            let piece = data.split_to(data.len().min(LARGEST_BUFFER));
+            chardev.buffered += buffer_space(piece.len());
+            fits.push(piece);
+        }
+        for piece in fits {
+            self.bytes_out(id.clone(), piece, tag);
+        }
     }
 }
 

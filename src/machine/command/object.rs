@@ -1,10 +1,14 @@
 //! `object-add`, `object-del` and `-object` (QEMU 10.2.2 `qom/object_interfaces.c`).
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value};
 
 use super::{Args, done, text};
 use crate::{
+    base::QemuVersion,
     machine::{
+        compare,
         core::{Core, Object, ObjectKey, generic},
         filter::CreateError,
         property::{BAD_ID, Creation, ObjectOption, Source, Spec, id_wellformed, spec},
@@ -49,14 +53,28 @@ pub(super) fn del(core: &mut Core, args: &Args) -> Result<Value, CommandError> {
 
 /// Phase 1 and on: the id, the setters, the child, the completion.
 fn create(core: &mut Core, spec: &Spec) -> Result<Value, CreateError> {
-    let version = core.profile.version();
     if !id_wellformed(&spec.id) {
         return Err(generic(BAD_ID).into());
     }
     if spec.kind.creation == Creation::NotBuilt {
         return Err(spec.not_built().into());
     }
-    spec.run_setters(version)?;
+    let created = build(core, spec);
+    match created {
+        Err(CreateError::Refused(error)) if spec.kind.creation == Creation::Compare => {
+            Err(compare::refusal(core, error))
+        }
+        created => created,
+    }
+}
+
+/// From the setters on there is an instance, which a refusal destroys.
+fn build(core: &mut Core, spec: &Spec) -> Result<Value, CreateError> {
+    if spec.kind.creation == Creation::Compare {
+        let size = spec.values.get("max_queue_size");
+        compare::share_queue_size(core, size.filter(|size| size.as_u64() != Some(0)));
+    }
+    spec.run_setters(core)?;
     if core.object_of(&spec.id).is_some() {
         let id = &spec.id;
         return Err(generic(format!(
@@ -68,16 +86,30 @@ fn create(core: &mut Core, spec: &Spec) -> Result<Value, CreateError> {
     let object = Object {
         id: spec.id.as_str().into(),
         kind: spec.kind,
-        values: spec.values.clone(),
+        values: shown(spec, core.profile.version()),
         by_option: spec.by_option,
-        filter: None,
+        part: None,
     };
     core.objects.insert(key, object);
-    if spec.kind.is_filter()
-        && let Err(error) = core.filter_complete(key, spec.kind.class(), spec)
-    {
+    let completed = match spec.kind.creation {
+        Creation::Filter => core.filter_complete(key, spec.kind.class(), spec),
+        Creation::Compare => compare::create(core, key, spec),
+        Creation::Inert | Creation::NotBuilt => Ok(()),
+    };
+    if let Err(error) = completed {
         core.object_remove(key);
         return Err(error);
     }
     Ok(done())
+}
+
+/// What the getters show of the values that were given.
+fn shown(spec: &Spec, version: QemuVersion) -> BTreeMap<&'static str, Value> {
+    let mut values = spec.values.clone();
+    for member in spec.kind.members(version) {
+        if let (Some(setter), Some(value)) = (&member.setter, values.get_mut(member.name)) {
+            *value = setter.shown(std::mem::take(value));
+        }
+    }
+    values
 }

@@ -6,7 +6,8 @@ use super::{Args, done, text};
 use crate::{
     base::{Queue, Quirk},
     machine::{
-        core::{ChardevKey, Core, Object, ObjectKey, generic, not_found},
+        core::{ChardevKey, Core, ObjectKey, generic, not_found},
+        filter::Filter,
         property::{Effect, NOT_BUILT, OBJECT_TYPES, filter_types, value_of},
     },
     record::CommandError,
@@ -134,37 +135,35 @@ pub(super) fn set(core: &mut Core, args: &Args) -> Result<Value, CommandError> {
     };
     let version = core.profile.version();
     let mended = !core.has(Quirk::QomSetWithoutEffect);
-    let object = core.objects.get_mut(&key).ok_or_else(missing)?;
+    let object = core.objects.get(&key).ok_or_else(missing)?;
     let member = object
         .kind
         .members(version)
         .find(|member| member.name == property);
     let member = member.ok_or_else(missing)?;
     let given = args.get("value").unwrap_or(&Value::Null);
-    let value = value_of(member, given)?;
-    if let Some(setter) = &member.setter
-        && !(setter.accepts)(&value)
-    {
-        return Err(generic(setter.text));
+    let mut value = value_of(member, given, core.has(Quirk::MaxQueueSizeCut))?;
+    if let Some(setter) = &member.setter {
+        setter.check(member.name, &value, core)?;
+        value = setter.shown(value);
     }
-    if member.effect == Effect::Shown && object.filter.is_some() && mended {
+    if member.effect == Effect::Shown && object.part.is_some() && mended {
         return Err(generic(format!(
             "Property '{kind}.{property}' can only be set when the object is created"
         )));
     }
-    object.values.insert(member.name, value.clone());
-    apply(object, member.name, &value);
-    if let Some(changed) = core.filter(key).map(|filter| filter.class.changed) {
-        changed(core, key);
+    if let Some(object) = core.objects.get_mut(&key) {
+        object.values.insert(member.name, value.clone());
     }
+    if let Some(filter) = core.filter_mut(key) {
+        apply(filter, member.name, &value);
+    }
+    core.part_changed(key);
     Ok(done())
 }
 
 /// What the filter base itself goes by.
-fn apply(object: &mut Object, property: &str, value: &Value) {
-    let Some(filter) = &mut object.filter else {
-        return;
-    };
+fn apply(filter: &mut Filter, property: &str, value: &Value) {
     match (property, value) {
         ("queue", Value::String(queue)) => {
             filter.queue = Queue::parse(queue).unwrap_or(filter.queue);

@@ -216,6 +216,8 @@ fn set(property: &str, value: impl Into<Value>) -> Value {
 
 mod any;
 mod chain;
+mod colo;
 mod frozen;
 mod quirk;
+mod rewriter;
 mod rfc;

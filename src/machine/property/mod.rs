@@ -14,7 +14,10 @@ pub use option::{ObjectOption, OptionError};
 pub(super) use table::{OBJECT_TYPES, filter_types};
 pub(super) use visit::{Source, visit_members};
 
-use super::filter::{CLASSES, FilterClass};
+use super::{
+    core::{Core, generic, not_found},
+    filter::{CLASSES, FilterClass},
+};
 use crate::{base::QemuVersion, record::CommandError};
 
 /// The class of tapwright's own refusals: QEMU would have done more here.
@@ -51,8 +54,75 @@ pub(super) enum Effect {
 pub(super) struct Setter {
     /// The bucket of its name in the dictionary that the setters are run from: their order.
     pub(super) bucket: u16,
-    pub(super) accepts: fn(&Value) -> bool,
-    pub(super) text: &'static str,
+    pub(super) rule: Rule,
+}
+
+/// What a setter holds a value to.
+#[derive(Debug)]
+pub(super) enum Rule {
+    /// This, else the text.
+    Holds {
+        accepts: fn(&Value) -> bool,
+        text: &'static str,
+    },
+    /// A positive number of 32 bits, else the text, though the schema lets more pass.
+    Positive32 { text: &'static str },
+    /// A positive number, else the text; QEMU keeps 32 bits of it, whatever the setter is given.
+    Cut32 { text: &'static str },
+    /// The id or the path of an object of this type, or nothing.
+    Link { to: &'static str },
+}
+
+impl Setter {
+    /// QEMU's refusal of a value, when it refuses it.
+    pub(super) fn check(&self, name: &str, value: &Value, core: &Core) -> Result<(), CommandError> {
+        let fits = match &self.rule {
+            Rule::Holds { accepts, text } => accepts(value).then_some(()).ok_or(*text),
+            Rule::Positive32 { text } => {
+                visit::json(Kind::U32, value, name)?;
+                (value.as_u64() != Some(0)).then_some(()).ok_or(*text)
+            }
+            Rule::Cut32 { text } => (value.as_u64() != Some(0)).then_some(()).ok_or(*text),
+            Rule::Link { to } => return self.check_link(name, value, core, to),
+        };
+        fits.map_err(generic)
+    }
+
+    /// What the getter shows of a value that was taken.
+    pub(super) fn shown(&self, value: Value) -> Value {
+        match &self.rule {
+            Rule::Cut32 { .. } => value.as_u64().map_or(value, |wide| (wide as u32).into()),
+            Rule::Link { .. } => match value.as_str() {
+                None | Some("") => value,
+                Some(path) if path.starts_with('/') => value,
+                Some(id) => format!("/objects/{id}").into(),
+            },
+            Rule::Holds { .. } | Rule::Positive32 { .. } => value,
+        }
+    }
+
+    /// A link's target has to be there (QEMU 10.2.2 qom/object.c:1907-1977).
+    fn check_link(
+        &self,
+        name: &str,
+        value: &Value,
+        core: &Core,
+        to: &str,
+    ) -> Result<(), CommandError> {
+        let path = value.as_str().unwrap_or_default();
+        if path.is_empty() {
+            return Ok(());
+        }
+        let id = path.strip_prefix("/objects/").unwrap_or(path);
+        let target = core.object_of(id).and_then(|key| core.objects.get(&key));
+        match target {
+            None => Err(not_found(format!("Device '{path}' not found"))),
+            Some(target) if target.kind.name == to => Ok(()),
+            Some(_) => Err(generic(format!(
+                "Invalid parameter type for '{name}', expected: {to}"
+            ))),
+        }
+    }
 }
 
 /// A property, or an argument of a command.
@@ -105,6 +175,8 @@ pub(super) struct ObjectType {
 pub(super) enum Creation {
     /// The filter base's checks, then those of the class, where it is built.
     Filter,
+    /// The checks of colo-compare.
+    Compare,
     /// Nothing: the object only exists.
     Inert,
     /// Not built.
@@ -161,17 +233,17 @@ impl Spec {
     }
 
     /// Runs the setters in QEMU's order: by the hash buckets of the names, not as they were given.
-    pub(super) fn run_setters(&self, version: QemuVersion) -> Result<(), CommandError> {
-        let mut given: Vec<_> = self
-            .kind
-            .members(version)
-            .filter_map(|member| Some((member.setter.as_ref()?, self.values.get(member.name)?)))
-            .collect();
-        given.sort_by_key(|(setter, _)| setter.bucket);
-        let refused = given
+    pub(super) fn run_setters(&self, core: &Core) -> Result<(), CommandError> {
+        let members = self.kind.members(core.profile.version());
+        let given = |member: &'static Property| {
+            let value = self.values.get(member.name)?;
+            Some((member.setter.as_ref()?, member.name, value))
+        };
+        let mut given: Vec<_> = members.filter_map(given).collect();
+        given.sort_by_key(|(setter, ..)| setter.bucket);
+        given
             .into_iter()
-            .find(|(setter, value)| !(setter.accepts)(value));
-        refused.map_or(Ok(()), |(setter, _)| Err(super::core::generic(setter.text)))
+            .try_for_each(|(setter, name, value)| setter.check(name, value, core))
     }
 
     /// The refusal of an object whose class is not built.
@@ -186,8 +258,19 @@ impl Spec {
     }
 }
 
-/// Checks the value of a `qom-set`.
-pub(super) fn value_of(member: &Property, given: &Value) -> Result<Value, CommandError> {
+/// Checks the value of a `qom-set`. `cuts` says whether a setter of QEMU's that keeps 32 bits takes
+/// more of them.
+pub(super) fn value_of(
+    member: &Property,
+    given: &Value,
+    cuts: bool,
+) -> Result<Value, CommandError> {
+    let cut = Some(&member.setter)
+        .filter(|_| cuts)
+        .and_then(Option::as_ref);
+    if cut.is_some_and(|setter| matches!(setter.rule, Rule::Cut32 { .. })) {
+        return visit::json(Kind::U64, given, member.name);
+    }
     // The QOM setter of `insert` takes any string and checks it itself (QEMU 10.2.2
     // net/filter.c:184-203).
     match (member.kind, &member.setter) {

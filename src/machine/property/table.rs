@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Creation, Default, Effect, Kind, ObjectType, Property, Setter};
+use super::{Creation, Default, Effect, Kind, ObjectType, Property, Rule, Setter};
 use crate::base::QemuVersion;
 
 const fn always(_: QemuVersion) -> bool {
@@ -62,12 +62,12 @@ const fn checked(
     accepts: fn(&Value) -> bool,
     text: &'static str,
 ) -> Property {
+    ruled(property, bucket, Rule::Holds { accepts, text })
+}
+
+const fn ruled(property: Property, bucket: u16, rule: Rule) -> Property {
     Property {
-        setter: Some(Setter {
-            bucket,
-            accepts,
-            text,
-        }),
+        setter: Some(Setter { bucket, rule }),
         ..property
     }
 }
@@ -167,11 +167,43 @@ static COMPARE: &[Property] = &[
     required("primary_in", Kind::Str),
     required("secondary_in", Kind::Str),
     required("outdev", Kind::Str),
-    required("iothread", Kind::Str),
+    ruled(
+        Property {
+            qom_type: "link<iothread>",
+            ..required("iothread", Kind::Str)
+        },
+        274,
+        Rule::Link { to: "iothread" },
+    ),
     optional("notify_dev", Kind::Str, Default::Str("")),
-    optional("compare_timeout", Kind::U64, Default::Number(3000)),
-    optional("expired_scan_cycle", Kind::U32, Default::Number(1000)),
-    optional("max_queue_size", Kind::U32, Default::Number(1024)),
+    ruled(
+        live(optional(
+            "compare_timeout",
+            Kind::U64,
+            Default::Number(3000),
+        )),
+        301,
+        Rule::Positive32 {
+            text: "Property 'colo-compare.compare_timeout' requires a positive value",
+        },
+    ),
+    checked(
+        live(optional(
+            "expired_scan_cycle",
+            Kind::U32,
+            Default::Number(1000),
+        )),
+        428,
+        positive,
+        "Property 'colo-compare.expired_scan_cycle' requires a positive value",
+    ),
+    ruled(
+        live(optional("max_queue_size", Kind::U32, Default::Number(1024))),
+        128,
+        Rule::Cut32 {
+            text: "Property 'colo-compare.max_queue_size' requires a positive value",
+        },
+    ),
     VNET_HDR_SUPPORT,
 ];
 
@@ -218,6 +250,7 @@ pub(in crate::machine) static OBJECT_TYPES: &[ObjectType] = &[
     filter("filter-replay", &[NETFILTER]),
     ObjectType {
         properties: &[COMPARE],
+        creation: Creation::Compare,
         ..other("colo-compare")
     },
     ObjectType {

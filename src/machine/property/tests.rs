@@ -101,7 +101,8 @@ fn a_switch_is_deprecated() {
 #[test]
 fn setters_run_in_the_order_of_their_buckets() {
     let args = json!({"qom-type": "filter-buffer", "id": "b", "netdev": "n", "interval": 0});
-    let refused = |spec: &Spec| spec.run_setters(Qemu102).unwrap_err().desc;
+    let core = Core::new(crate::base::Profile::new(Qemu102));
+    let refused = |spec: &Spec| spec.run_setters(&core).unwrap_err().desc;
     let mut spec = qmp(&args).unwrap();
     assert_eq!(
         refused(&spec),

@@ -225,6 +225,11 @@ pub(crate) static BYTES: KeyMap = KeyMap {
             "the byte to repeat: a number, or two hexadecimal digits",
         ),
         key("len", Integer(0, 16 << 20), "with fill, how often"),
+        key(
+            "pattern",
+            Integer(0, 16 << 20),
+            "so many bytes, the n-th of them is n / 256",
+        ),
         key("u16", U16, "a number in two bytes, big endian"),
         key("u32", U32, "a number in four bytes, big endian"),
     ],

@@ -4,6 +4,7 @@
 mod frame;
 mod step;
 mod topology;
+mod traffic;
 
 pub use step::VERB_NAMES;
 pub(crate) use step::{QMP_VERBS, verb_keys};
@@ -12,11 +13,12 @@ pub(crate) use frame::{
     ARP, BYTES, ETH, FRAME, ICMP, ICMPV6, IPV4, IPV6, TCP, TCP_OPTION, TIMESTAMPS, UDP, VLAN,
     VNET_HDR,
 };
-pub(crate) use step::{EXPECT, EXPECT_ERROR, EXPECT_PORT};
+pub(crate) use step::{COLO, EXPECT, EXPECT_ERROR, EXPECT_PORT};
 pub(crate) use topology::{
-    BRIDGE, CHARDEV, KNOWN_BUG, LINK, LINK_END, NETDEV, OWN_CHARDEV_KEYS, PROFILE, ROOT, ROUTE,
-    SNAPSHOT,
+    BRIDGE, CHARDEV, KNOWN_BUG, LINK, LINK_END, MACHINE, NETDEV, OWN_CHARDEV_KEYS, PROFILE, ROOT,
+    ROUTE, SNAPSHOT,
 };
+pub(crate) use traffic::{CALL, CLIENT, GUEST, IMPAIR, IMPAIRMENT, SERVICE};
 
 /// The type of a key's value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -125,10 +127,18 @@ pub fn key_table() -> Vec<&'static KeyMap> {
         &LINK_END,
         &BRIDGE,
         &ROUTE,
+        &MACHINE,
         &NETDEV,
         &CHARDEV,
+        &GUEST,
+        &SERVICE,
+        &CLIENT,
+        &CALL,
+        &IMPAIR,
+        &IMPAIRMENT,
         &SNAPSHOT,
         &KNOWN_BUG,
+        &COLO,
         &EXPECT,
         &EXPECT_ERROR,
         &EXPECT_PORT,

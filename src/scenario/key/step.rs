@@ -1,4 +1,4 @@
-use super::{FRAME, Key, KeyMap, KeyType::*, key, need};
+use super::{CALL, FRAME, Key, KeyMap, KeyType::*, key, need};
 
 /// Every verb, QMP's first.
 pub const VERB_NAMES: &[&str] = &[
@@ -21,7 +21,10 @@ pub const VERB_NAMES: &[&str] = &[
     "chardev-resume",
     "link-set",
     "link-del",
+    "colo",
     "advance",
+    "client",
+    "impair",
     "expect",
     "note",
 ];
@@ -45,6 +48,11 @@ const ERROR: Key = key(
     "error",
     Any,
     "the error it must give: a text, or {class, text}",
+);
+const MACHINE: Key = key(
+    "machine",
+    Name,
+    "the machine whose monitor it is given to, where there are several",
 );
 const CHUNK: Key = key(
     "chunk",
@@ -70,18 +78,18 @@ macro_rules! verbs {
 
 verbs! {
     "object-add": "an `object-add` step" [
-        need("object-add", Any, "an option string, or QMP's arguments"), ERROR];
-    "object-del": "an `object-del` step" [need("object-del", Any, "{id}, or the id"), ERROR];
-    "qom-set": "a `qom-set` step" [need("qom-set", Any, "{path, property, value}"), ERROR];
-    "qom-get": "a `qom-get` step" [need("qom-get", Any, "{path, property}"), ERROR];
-    "set_link": "a `set_link` step" [need("set_link", Any, "{name, up}"), ERROR];
-    "netdev_add": "a `netdev_add` step" [need("netdev_add", Any, "QMP's arguments"), ERROR];
-    "netdev_del": "a `netdev_del` step" [need("netdev_del", Any, "{id}, or the id"), ERROR];
-    "chardev-add": "a `chardev-add` step" [need("chardev-add", Any, "QMP's arguments"), ERROR];
+        need("object-add", Any, "an option string, or QMP's arguments"), MACHINE, ERROR];
+    "object-del": "an `object-del` step" [need("object-del", Any, "{id}, or the id"), MACHINE, ERROR];
+    "qom-set": "a `qom-set` step" [need("qom-set", Any, "{path, property, value}"), MACHINE, ERROR];
+    "qom-get": "a `qom-get` step" [need("qom-get", Any, "{path, property}"), MACHINE, ERROR];
+    "set_link": "a `set_link` step" [need("set_link", Any, "{name, up}"), MACHINE, ERROR];
+    "netdev_add": "a `netdev_add` step" [need("netdev_add", Any, "QMP's arguments"), MACHINE, ERROR];
+    "netdev_del": "a `netdev_del` step" [need("netdev_del", Any, "{id}, or the id"), MACHINE, ERROR];
+    "chardev-add": "a `chardev-add` step" [need("chardev-add", Any, "QMP's arguments"), MACHINE, ERROR];
     "chardev-remove": "a `chardev-remove` step" [
-        need("chardev-remove", Any, "{id}, or the id"), ERROR];
-    "stop": "a `stop` step" [key("stop", Any, "nothing: the guest stops"), ERROR];
-    "cont": "a `cont` step" [key("cont", Any, "nothing: the guest goes on"), ERROR];
+        need("chardev-remove", Any, "{id}, or the id"), MACHINE, ERROR];
+    "stop": "a `stop` step" [key("stop", Any, "nothing: the guest stops"), MACHINE, ERROR];
+    "cont": "a `cont` step" [key("cont", Any, "nothing: the guest goes on"), MACHINE, ERROR];
     "send": "a `send` step" [
         need("send", Name, "the port"),
         key("frames", Maps(&FRAME), "the frames; with `pcap` a selection of packets: 1..5, [1, 3]"),
@@ -112,11 +120,34 @@ verbs! {
         key("address", Text, "an address to add, with its prefix"),
     ];
     "link-del": "a `link-del` step" [need("link-del", Name, "the host port or link end")];
+    "colo": "a `colo` step" [
+        need("colo", Any, "checkpoint or failover, or {event, machine}")];
     "advance": "an `advance` step" [need("advance", Duration, "how far the machine's clock moves")];
+    "client": "a `client` step" [need("client", Map(&CALL), "an exchange over TCP"), ERROR];
+    "impair": "an `impair` step" [
+        need("impair", Any, "port to {in, out}: what changes; the rest stays")];
     "expect": "an `expect` step" [
         need("expect", Map(&EXPECT), "what must have come since the last `expect`")];
     "note": "a `note` step" [need("note", Text, "a remark in the transcript")];
 }
+
+/// An event of COLO for one machine.
+pub(crate) static COLO: KeyMap = KeyMap {
+    name: "`colo`",
+    keys: &[
+        need(
+            "event",
+            Choice(&["checkpoint", "failover"]),
+            "what COLO's frame tells",
+        ),
+        key(
+            "machine",
+            Name,
+            "whom alone; by default a checkpoint goes to all, the comparing one first, and a \
+             failover to those that do not compare",
+        ),
+    ],
+};
 
 /// An expectation; beside these keys it has the names of ports.
 pub(crate) static EXPECT: KeyMap = KeyMap {

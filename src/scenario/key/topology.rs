@@ -1,8 +1,24 @@
-use super::{EXPECT, KeyMap, KeyType::*, U16, key, need};
+use super::{CLIENT, EXPECT, GUEST, IMPAIR, Key, KeyMap, KeyType::*, U16, key, need};
 
 /// The least MTU of IPv4 (RFC 791) and the greatest that a TAP takes: 65535 less the Ethernet
 /// header (Linux `drivers/net/tun.c`, `MAX_MTU`).
 const MTU: super::KeyType = Integer(68, 65_521);
+
+const NETDEVS: Key = key(
+    "netdevs",
+    Named(&NETDEV),
+    "QEMU's network backends: id to map or option string, or a list of option strings",
+);
+const CHARDEVS: Key = key(
+    "chardevs",
+    Any,
+    "QEMU's character devices: id to map or option string, or a list of option strings",
+);
+const OBJECTS: Key = key(
+    "objects",
+    Any,
+    "QEMU's objects, in order: option strings or maps",
+);
 
 /// The file.
 pub(crate) static ROOT: KeyMap = KeyMap {
@@ -41,18 +57,24 @@ pub(crate) static ROOT: KeyMap = KeyMap {
         ),
         key("bridges", Named(&BRIDGE), "bridges on the host side"),
         key("routes", Maps(&ROUTE), "routes on the host side"),
-        key("netdevs", Named(&NETDEV), "QEMU's network backends"),
+        NETDEVS,
+        CHARDEVS,
+        OBJECTS,
         key(
-            "chardevs",
-            Any,
-            "QEMU's character devices: id to map or option string, or a list of option strings",
+            "machines",
+            Named(&MACHINE),
+            "several machines instead of one: name to its netdevs, chardevs and objects",
         ),
         key(
-            "objects",
-            Any,
-            "QEMU's objects, in order: option strings or maps",
+            "clients",
+            Named(&CLIENT),
+            "port to the TCP/IP stack of the client that is there",
         ),
-        key("machines", Any, "several machines; not yet"),
+        key(
+            "impair",
+            Named(&IMPAIR),
+            "port to the stretches of bad network in front of it, from the start",
+        ),
         key(
             "steps",
             Any,
@@ -65,6 +87,21 @@ pub(crate) static ROOT: KeyMap = KeyMap {
             Map(&KNOWN_BUG),
             "a bug that is there and known to be",
         ),
+    ],
+};
+
+/// One of several machines.
+pub(crate) static MACHINE: KeyMap = KeyMap {
+    name: "a machine",
+    keys: &[
+        key(
+            "profile",
+            Any,
+            "the QEMU that this machine models; by default the scenario's",
+        ),
+        NETDEVS,
+        CHARDEVS,
+        OBJECTS,
     ],
 };
 
@@ -161,7 +198,7 @@ pub(crate) static NETDEV: KeyMap = KeyMap {
         key(
             "netns",
             Name,
-            "the TAP's namespace; by default the scenario's own",
+            "the TAP's namespace; by default its machine's, or the scenario's own",
         ),
         key(
             "mac",
@@ -190,12 +227,38 @@ pub(crate) static NETDEV: KeyMap = KeyMap {
             Integer(10, 12),
             "with nic: virtio, 10 or 12 (the default)",
         ),
+        key(
+            "guest",
+            Map(&GUEST),
+            "a TCP/IP stack behind the guest port, which answers by itself",
+        ),
         key("queues", Integer(1, 256), "queues=; by default 1"),
         key(
             "hubid",
             Integer(0, 0x7fff_ffff),
             "with type: hubport, the hub",
         ),
+        key(
+            "br",
+            Text,
+            "QEMU's; no effect, as `bridges` says what holds the TAP",
+        ),
+        key(
+            "helper",
+            Text,
+            "QEMU's; no effect, as no program makes the TAP",
+        ),
+        key(
+            "script",
+            Text,
+            "QEMU's; no effect, as no program configures the TAP",
+        ),
+        key(
+            "downscript",
+            Text,
+            "QEMU's; no effect, as no program configures the TAP",
+        ),
+        key("vhostforce", Bool, "QEMU's; no effect, as `vhost` says it"),
     ],
 };
 
@@ -224,7 +287,11 @@ pub(crate) static CHARDEV: KeyMap = KeyMap {
             Text,
             "a unix socket; two chardevs with one path are joined",
         ),
-        key("host", Text, "a TCP or UDP address"),
+        key(
+            "host",
+            Text,
+            "a TCP or UDP address; a client is joined to the server that it reaches",
+        ),
         key("port", U16, "a TCP or UDP port"),
         key("server", Bool, "listens"),
         key("wait", Bool, "QEMU waits for a client before it starts"),

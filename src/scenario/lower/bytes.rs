@@ -1,14 +1,17 @@
-use crate::scenario::{
-    code,
-    context::Context,
-    fault::Fault,
-    fields::Fields,
-    key,
-    node::{Node, ScalarKind, short},
-    value,
+use crate::{
+    guest,
+    scenario::{
+        code,
+        context::Context,
+        fault::Fault,
+        fields::Fields,
+        key,
+        node::{Node, ScalarKind, short},
+        value,
+    },
 };
 
-/// Text, `{hex}`, `{fill, len}`, `{u16}`, `{u32}`, or a list of these, one after the other.
+/// Text, `{hex}`, `{fill, len}`, `{pattern}`, `{u16}`, `{u32}`, or a list of these, one after the other.
 pub(super) fn lower(context: &Context<'_>, node: &Node) -> Option<Vec<u8>> {
     let Some(nodes) = node.list() else {
         return piece(context, node);
@@ -25,7 +28,7 @@ fn piece(context: &Context<'_>, node: &Node) -> Option<Vec<u8>> {
         return value::text(context, node).map(|text| text.as_bytes().to_vec());
     }
     let map = Fields::open(context, node, &key::BYTES)?;
-    let forms: Vec<&str> = ["text", "hex", "fill", "u16", "u32"]
+    let forms: Vec<&str> = ["text", "hex", "fill", "pattern", "u16", "u32"]
         .into_iter()
         .filter(|form| map.has(form))
         .collect();
@@ -40,7 +43,7 @@ fn piece(context: &Context<'_>, node: &Node) -> Option<Vec<u8>> {
             return None;
         }
         [] => {
-            let what = "a piece of bytes needs `text`, `hex`, `fill`, `u16` or `u32`";
+            let what = "a piece of bytes needs `text`, `hex`, `fill`, `pattern`, `u16` or `u32`";
             let help = "write for example {fill: \"5a\", len: 100}";
             map.fault(node.span, Fault::Nothing { what, help });
             return None;
@@ -59,6 +62,11 @@ fn piece(context: &Context<'_>, node: &Node) -> Option<Vec<u8>> {
         "text" => map.text("text").map(String::into_bytes),
         "hex" => value::hex(context, map.node("hex")?),
         "fill" => fill(context, &map),
+        "pattern" => {
+            let count: usize = map.integer("pattern")?;
+            let affordable = context.spend(map.span, 0, count);
+            affordable.then(|| guest::pattern(0, count))
+        }
         "u16" => map
             .integer::<u16>("u16")
             .map(|number| number.to_be_bytes().to_vec()),

@@ -1,10 +1,10 @@
-use std::collections::BTreeSet;
+use std::{cell::RefCell, collections::BTreeSet};
 
-use super::{host, port::Ports, send};
+use super::{host, port::Ports, send, stack::Interfaces};
 use crate::{
-    base::ObjectId,
+    base::{MachineId, ObjectId},
     scenario::{
-        case::{ExpectError, Expectation, Expectations, ExpectedFrames},
+        case::{ExpectError, Expectation, Expectations, ExpectedFrames, PortStack},
         context::Context,
         fault::Fault,
         fields::Fields,
@@ -16,9 +16,13 @@ use crate::{
 
 /// The names that steps and expectations may use.
 pub(super) struct Known<'a> {
+    pub(super) machines: &'a [MachineId],
     pub(super) ports: &'a Ports,
     /// Ids that an expected error may be about.
     pub(super) ids: BTreeSet<String>,
+    pub(super) interfaces: Interfaces<'a>,
+    /// The stacks so far; a client that is only called has its stack from then on.
+    pub(super) stacks: RefCell<Vec<PortStack>>,
 }
 
 pub(super) fn lower(context: &Context<'_>, node: &Node, known: &Known<'_>) -> Expectations {

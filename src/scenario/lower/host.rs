@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    base::{MacAddr, NetdevId, PortId},
+    base::{MacAddr, MachineId, NetdevId, PortId},
     diag::Span,
     scenario::{
         case::{Bridge, BridgePort, Link, LinkEnd, Netdev, NetdevType, Route},
@@ -30,8 +30,12 @@ pub(super) struct Host {
     wanted: Vec<(usize, String, Span)>,
 }
 
-pub(super) fn lower(fields: &Fields<'_>) -> Host {
+pub(super) fn lower(fields: &Fields<'_>, machines: &[MachineId]) -> Host {
     let mut host = Host::default();
+    // Each of several machines is a host of its own.
+    let machines = machines.iter().filter(|machine| machine.is_named());
+    host.namespaces
+        .extend(machines.map(|machine| (machine.to_string(), fields.span)));
     namespaces(fields, &mut host);
     bridges(fields, &mut host);
     links(fields, &mut host);
@@ -251,6 +255,16 @@ pub(super) fn check_interfaces(fields: &Fields<'_>, host: &Host, netdevs: &[Netd
                 .fault_with(span, fault, first, "the first is declared here");
         }
     }
+}
+
+/// The host ports and link ends that bridges hold.
+pub(super) fn bridged(host: &Host) -> Vec<PortId> {
+    let ports = host.bridges.iter().flat_map(|bridge| &bridge.ports);
+    let ports = ports.map(|port| match port {
+        BridgePort::Netdev(id) => PortId::from(format!("{id}.host")),
+        BridgePort::Link(port) => port.clone(),
+    });
+    ports.collect()
 }
 
 /// The namespace that a `netns` key names.

@@ -2,16 +2,21 @@
 
 mod bytes;
 mod chardev;
+mod declared;
 mod expect;
 mod frame;
 mod host;
+mod join;
+mod machine;
 mod netdev;
 mod object;
 mod option;
 mod port;
 mod root;
 mod send;
+mod stack;
 mod step;
+mod traffic;
 mod transport;
 
 pub(super) use root::case;

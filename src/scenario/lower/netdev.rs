@@ -1,13 +1,16 @@
-use super::host::{self, Host};
+use super::{
+    declared,
+    host::{self, Host},
+    machine::Part,
+};
 use crate::{
-    base::{MacAddr, NetdevId, VnetHdr},
+    base::{MacAddr, VnetHdr},
+    diag::Span,
     scenario::{
         case::{Netdev, NetdevType, Nic},
         fault::Fault,
         fields::Fields,
         key,
-        node::{Entry, Node, Tree},
-        value,
     },
 };
 
@@ -16,42 +19,38 @@ pub(super) const FIRST_MAC: MacAddr = MacAddr([0x52, 0x54, 0x00, 0x12, 0x34, 0x5
 /// The first TAP's own address.
 pub(super) const FIRST_HOST_MAC: MacAddr = MacAddr([0x02, 0, 0, 0, 0, 0x01]);
 
-pub(super) fn lower(fields: &Fields<'_>, host: &Host) -> Vec<Netdev> {
-    let Some(node) = fields.node("netdevs") else {
-        return Vec::new();
-    };
-    let Some(entries) = node.map() else {
-        let help = "write `netdevs: {hn0: {type: tap}}`".to_owned();
-        value::mismatch(
-            fields.context(),
-            node,
-            "a map from ids to netdevs",
-            Some(help),
-        );
-        return Vec::new();
-    };
-    let mut taps = 0;
-    let mut netdevs = Vec::with_capacity(entries.len());
-    for entry in entries {
-        if !host::is_id(&entry.key) {
-            fields.fault(entry.key_span, host::bad_id(&entry.key, "a netdev"));
+const OPTION: declared::Kind = declared::Kind {
+    keys: &key::NETDEV,
+    implied: "type",
+    first: "a type such as `tap`",
+    thing: "the netdev",
+};
+
+/// The netdevs of a machine. `taps` counts the TAPs of all machines, whose addresses differ.
+pub(super) fn lower(part: &Part<'_>, host: &Host, taps: &mut usize) -> Vec<Netdev> {
+    let fields = &part.fields;
+    let help = "write `netdevs: {hn0: {type: tap}}`, or a list of QEMU's -netdev strings";
+    let first = *taps;
+    let mut netdevs = Vec::new();
+    for (id, span, node) in declared::all(fields, "netdevs", &OPTION, help) {
+        if !host::is_id(&id) {
+            fields.fault(span, host::bad_id(&id, "a netdev"));
         }
-        // `hn0:` with nothing after it is a netdev with every default.
-        let empty = Node {
-            span: entry.value.span,
-            tree: Tree::Map(Vec::new()),
-        };
-        let node = if entry.value.is_null() {
-            &empty
-        } else {
-            &entry.value
-        };
-        if let Some(map) = Fields::open(fields.context(), node, &key::NETDEV) {
-            let kind = kind(&map, entry, host, &mut taps);
-            let id = NetdevId::from(entry.key.as_str());
+        if let Some(map) = Fields::open(fields.context(), &node, &key::NETDEV) {
+            let mut kind = kind(&map, span, host, taps);
+            if let NetdevType::Tap { ifname, netns, .. } = &mut kind {
+                if ifname.is_empty() {
+                    *ifname = format!("tap{}", *taps - 1 - first);
+                }
+                // Two machines are two hosts: each has a namespace of its own.
+                if netns.is_none() && part.id().is_named() {
+                    *netns = Some(part.id().to_string());
+                }
+            }
             netdevs.push(Netdev {
-                id,
-                span: entry.key_span,
+                machine: part.id().clone(),
+                id: part.id().outer(&id),
+                span,
                 kind,
             });
         }
@@ -59,7 +58,7 @@ pub(super) fn lower(fields: &Fields<'_>, host: &Host) -> Vec<Netdev> {
     netdevs
 }
 
-fn kind(map: &Fields<'_>, entry: &Entry, host: &Host, taps: &mut usize) -> NetdevType {
+fn kind(map: &Fields<'_>, span: Span, host: &Host, taps: &mut usize) -> NetdevType {
     let kind = map.choice("type").unwrap_or("tap");
     for entry in map.entries() {
         let belongs = match entry.key.as_str() {
@@ -86,7 +85,7 @@ fn kind(map: &Fields<'_>, entry: &Entry, host: &Host, taps: &mut usize) -> Netde
         "hubport" => {
             if !map.has("hubid") {
                 map.fault(
-                    entry.key_span,
+                    span,
                     Fault::MissingKey {
                         key: "hubid",
                         map: "a hubport",
@@ -115,7 +114,7 @@ fn tap(map: &Fields<'_>, host: &Host, number: usize) -> NetdevType {
         host::check_interface_name(map, name, node.span);
     }
     NetdevType::Tap {
-        ifname: ifname.unwrap_or_else(|| format!("tap{number}")),
+        ifname: ifname.unwrap_or_default(),
         netns: host::netns(map, host),
         mac: map.mac("mac").unwrap_or_else(|| FIRST_MAC.nth(nth)),
         host_mac: map

@@ -2,11 +2,15 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::option;
+use super::{
+    machine::{self, Part},
+    option,
+};
 use crate::{
-    base::ObjectId,
+    base::{ChardevId, MachineId, NetdevId},
     record::Framing,
     scenario::{
+        address::Address,
         case::{Object, ObjectForm},
         context::Context,
         fields::Fields,
@@ -15,7 +19,9 @@ use crate::{
     },
 };
 
-pub(super) fn lower(fields: &Fields<'_>) -> Vec<Object> {
+/// The objects of a machine.
+pub(super) fn lower(part: &Part<'_>) -> Vec<Object> {
+    let fields = &part.fields;
     let Some(node) = fields.node("objects") else {
         return Vec::new();
     };
@@ -26,12 +32,12 @@ pub(super) fn lower(fields: &Fields<'_>) -> Vec<Object> {
     };
     nodes
         .iter()
-        .filter_map(|node| object(fields.context(), node))
+        .filter_map(|node| object(fields.context(), part.id(), node))
         .collect()
 }
 
 /// An object, without judging its properties: their rules and texts are QEMU's.
-pub(super) fn object(context: &Context<'_>, node: &Node) -> Option<Object> {
+pub(super) fn object(context: &Context<'_>, machine: &MachineId, node: &Node) -> Option<Object> {
     let form = if let Some(text) = node.text() {
         ObjectForm::Option(text.to_owned())
     } else if let Some(entries) = node.map() {
@@ -44,8 +50,9 @@ pub(super) fn object(context: &Context<'_>, node: &Node) -> Option<Object> {
     let id = properties(&form)
         .into_iter()
         .find(|(key, value)| key == "id" && !value.is_empty())
-        .map(|(_, value)| ObjectId::from(value));
+        .map(|(_, value)| machine.outer(&value));
     Some(Object {
+        machine: machine.clone(),
         id,
         span: node.span,
         form,
@@ -87,10 +94,10 @@ fn properties(form: &ObjectForm) -> Vec<(String, String)> {
 /// Which object uses a chardev, as far as a port's defaults depend on it.
 #[derive(Clone, Debug)]
 pub(super) struct Use {
-    pub(super) chardev: String,
+    pub(super) chardev: ChardevId,
     pub(super) framing: Framing,
     /// The netdev that the object filters.
-    pub(super) netdev: Option<String>,
+    pub(super) netdev: Option<NetdevId>,
     /// `queue=tx`.
     pub(super) towards_guest: bool,
 }
@@ -101,11 +108,11 @@ pub(super) fn wiring(fields: &Fields<'_>, objects: &[Object]) -> Vec<Use> {
     objects
         .iter()
         .chain(&added)
-        .flat_map(|object| uses(&object.form))
+        .flat_map(|object| uses(&object.machine, &object.form))
         .collect()
 }
 
-fn uses(form: &ObjectForm) -> Vec<Use> {
+fn uses(machine: &MachineId, form: &ObjectForm) -> Vec<Use> {
     let properties = properties(form);
     let get = |name: &str| {
         properties
@@ -127,13 +134,13 @@ fn uses(form: &ObjectForm) -> Vec<Use> {
     .into_iter()
     .filter_map(|name| {
         Some(Use {
-            chardev: get(name)?.to_owned(),
+            chardev: machine.outer(get(name)?),
             framing: if vnet && name != "notify_dev" {
                 Framing::Vnet
             } else {
                 Framing::Plain
             },
-            netdev: get("netdev").map(str::to_owned),
+            netdev: get("netdev").map(|netdev| machine.outer(netdev)),
             towards_guest: get("queue") == Some("tx"),
         })
     })
@@ -142,8 +149,8 @@ fn uses(form: &ObjectForm) -> Vec<Use> {
 
 fn added_objects(fields: &Fields<'_>) -> Vec<Object> {
     steps(fields)
-        .filter_map(|step| step.get("object-add"))
-        .filter_map(|entry| {
+        .filter_map(|step| Some((machine::written(step), step.get("object-add")?)))
+        .filter_map(|(machine, entry)| {
             let form = match (entry.value.text(), entry.value.map()) {
                 (Some(text), _) => ObjectForm::Option(text.to_owned()),
                 (None, Some(entries)) => ObjectForm::Qmp(json_map(entries)),
@@ -152,8 +159,9 @@ fn added_objects(fields: &Fields<'_>) -> Vec<Object> {
             let id = properties(&form)
                 .into_iter()
                 .find(|(key, _)| key == "id")
-                .map(|(_, value)| ObjectId::from(value));
+                .map(|(_, value)| machine.outer(&value));
             Some(Object {
+                machine,
                 id,
                 span: entry.value.span,
                 form,
@@ -170,12 +178,26 @@ fn steps<'a>(fields: &Fields<'a>) -> impl Iterator<Item = &'a Node> + use<'a> {
         .iter()
 }
 
+/// A chardev that a step adds.
+pub(super) struct Added {
+    pub(super) machine: MachineId,
+    pub(super) id: ChardevId,
+    /// A socket's address, and whether it listens there.
+    pub(super) socket: Option<(Address, bool)>,
+}
+
 /// The chardevs that steps add.
-pub(super) fn added_chardevs(fields: &Fields<'_>) -> Vec<String> {
-    steps(fields)
-        .filter_map(|step| step.get("chardev-add")?.value.get("id")?.value.text())
-        .map(str::to_owned)
-        .collect()
+pub(super) fn added_chardevs(fields: &Fields<'_>) -> Vec<Added> {
+    let added = steps(fields).filter_map(|step| {
+        let machine = machine::written(step);
+        let args = step.get("chardev-add")?.value.map().map(json_map)?;
+        Some(Added {
+            id: machine.outer(args.get("id")?.as_str()?),
+            socket: Address::of_backend(&args),
+            machine,
+        })
+    });
+    added.collect()
 }
 
 /// Every id that an expected error may be about.
@@ -185,6 +207,10 @@ pub(super) fn known_ids(fields: &Fields<'_>, objects: &[Object]) -> BTreeSet<Str
         .iter()
         .chain(&added)
         .filter_map(|object| object.id.as_ref().map(ToString::to_string))
-        .chain(added_chardevs(fields))
+        .chain(
+            added_chardevs(fields)
+                .iter()
+                .map(|added| added.id.to_string()),
+        )
         .collect()
 }

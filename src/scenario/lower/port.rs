@@ -1,10 +1,12 @@
+use std::collections::BTreeSet;
+
 use super::{
     host,
     netdev::{FIRST_HOST_MAC, FIRST_MAC},
-    object::{self, Use},
+    object::{Added, Use},
 };
 use crate::{
-    base::{MacAddr, PortId},
+    base::{ChardevId, MacAddr, MachineId, PortId},
     diag::Span,
     frame::Defaults,
     record::{Framing, Port, PortKind},
@@ -53,6 +55,18 @@ impl Place {
     }
 }
 
+/// What has ports, of all machines.
+pub(super) struct Devices<'a> {
+    pub(super) netdevs: &'a [Netdev],
+    pub(super) chardevs: &'a [Chardev],
+    /// The chardevs without a port.
+    pub(super) joined: &'a BTreeSet<ChardevId>,
+    pub(super) added: &'a [Added],
+    pub(super) wiring: &'a [Use],
+}
+
+const JOINED: &str = "is joined to another chardev and has no port";
+
 /// Every port, and what is known of names that are none.
 pub(super) struct Ports {
     places: Vec<Place>,
@@ -61,35 +75,20 @@ pub(super) struct Ports {
 }
 
 impl Ports {
+    /// Those of each machine, then the ends of links. A chardev that a step adds has a port too,
+    /// unless another chardev is at its far end or it comes back under its old id.
     pub(super) fn new(
         fields: &Fields<'_>,
-        netdevs: &[Netdev],
-        chardevs: &[Chardev],
+        machines: &[MachineId],
+        devices: &Devices<'_>,
         links: &[Link],
-        wiring: &[Use],
     ) -> Self {
         let mut ports = Self {
             places: Vec::new(),
             portless: Vec::new(),
         };
-        for netdev in netdevs {
-            ports.add_netdev(netdev);
-        }
-        for chardev in chardevs {
-            ports.add_chardev(chardev, netdevs, wiring);
-        }
-        // A chardev that a step adds has a port too, unless it comes back under its old id.
-        for id in object::added_chardevs(fields) {
-            let known = chardevs.iter().any(|chardev| chardev.id.as_str() == id)
-                || ports
-                    .places
-                    .iter()
-                    .any(|place| place.port.id.as_str() == id);
-            if !known {
-                let used = wiring.iter().find(|used| used.chardev == id);
-                let framing = used.map_or(Framing::Plain, |used| used.framing);
-                ports.add_chardev_port(&id, framing, netdevs, used);
-            }
+        for machine in machines {
+            ports.add_machine(machine, devices);
         }
         for link in links {
             let [one, other] = &link.ends;
@@ -100,6 +99,39 @@ impl Ports {
         }
         ports.report_duplicates(fields);
         ports
+    }
+
+    fn add_machine(&mut self, machine: &MachineId, devices: &Devices<'_>) {
+        let Devices {
+            netdevs,
+            chardevs,
+            joined,
+            added,
+            wiring,
+        } = devices;
+        // A filter's netdev, and the guest that a chardev speaks for, are of its own machine.
+        let netdevs: Vec<&Netdev> = netdevs
+            .iter()
+            .filter(|netdev| netdev.machine == *machine)
+            .collect();
+        for netdev in &netdevs {
+            self.add_netdev(netdev);
+        }
+        for chardev in chardevs.iter().filter(|one| one.machine == *machine) {
+            self.add_chardev(chardev, &netdevs, wiring);
+        }
+        for added in added.iter().filter(|one| one.machine == *machine) {
+            let id = added.id.as_str();
+            let known = chardevs.iter().any(|chardev| chardev.id == added.id)
+                || self.places.iter().any(|place| place.port.id.as_str() == id);
+            if joined.contains(&added.id) {
+                self.portless.push((id.to_owned(), JOINED));
+            } else if !known {
+                let used = wiring.iter().find(|used| used.chardev == added.id);
+                let framing = used.map_or(Framing::Plain, |used| used.framing);
+                self.add_chardev_port(id, framing, &netdevs, used);
+            }
+        }
     }
 
     fn add(&mut self, id: &str, kind: PortKind, src: MacAddr, dst: MacAddr, carries_vnet: bool) {
@@ -140,18 +172,13 @@ impl Ports {
         }
     }
 
-    fn add_chardev(&mut self, chardev: &Chardev, netdevs: &[Netdev], wiring: &[Use]) {
-        let used = wiring
-            .iter()
-            .find(|used| used.chardev == chardev.id.as_str());
+    fn add_chardev(&mut self, chardev: &Chardev, netdevs: &[&Netdev], wiring: &[Use]) {
+        let used = wiring.iter().find(|used| used.chardev == chardev.id);
         match &chardev.far {
             ChardevFar::Port { framing, .. } => {
                 self.add_chardev_port(chardev.id.as_str(), *framing, netdevs, used);
             }
-            ChardevFar::Joined(_) => self.portless.push((
-                chardev.id.to_string(),
-                "is joined to another chardev and has no port",
-            )),
+            ChardevFar::Joined(_) => self.portless.push((chardev.id.to_string(), JOINED)),
             ChardevFar::Nobody => self.portless.push((
                 chardev.id.to_string(),
                 "has a backend without a far end, so no port",
@@ -163,16 +190,16 @@ impl Ports {
         &mut self,
         id: &str,
         framing: Framing,
-        netdevs: &[Netdev],
+        netdevs: &[&Netdev],
         used: Option<&Use>,
     ) {
-        let addresses = |netdev: &Netdev| match &netdev.kind {
+        let addresses = |netdev: &&Netdev| match &netdev.kind {
             NetdevType::Tap { mac, host_mac, .. } => Some((*mac, *host_mac)),
             NetdevType::Hubport { .. } | NetdevType::User => None,
         };
         let (guest, host) = used
-            .and_then(|used| used.netdev.as_deref())
-            .and_then(|id| netdevs.iter().find(|netdev| netdev.id.as_str() == id))
+            .and_then(|used| used.netdev.as_ref())
+            .and_then(|id| netdevs.iter().find(|netdev| netdev.id == *id))
             .and_then(addresses)
             .or_else(|| netdevs.iter().find_map(addresses))
             .unwrap_or((FIRST_MAC, FIRST_HOST_MAC));
@@ -247,7 +274,18 @@ impl Ports {
                 help: format!("write {} or {}", sides[0], sides[1]),
             }
         } else {
-            host::unknown("port", name, names())
+            // A port of several machines, named as if there were one.
+            let of_machines =
+                || names().filter(|port| port.rsplit_once('/').is_some_and(|(_, own)| own == name));
+            match of_machines().next() {
+                Some(first) => Fault::UnknownName {
+                    what: "port",
+                    name: short(name),
+                    near: Some(first.to_owned()),
+                    known: crate::scenario::fields::list(of_machines()),
+                },
+                None => host::unknown("port", name, names()),
+            }
         };
         context.fault(span, fault);
         None

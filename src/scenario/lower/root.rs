@@ -1,12 +1,17 @@
-use std::{collections::BTreeSet, sync::Arc};
+use std::{cell::RefCell, collections::BTreeSet, sync::Arc};
 
-use super::{chardev, expect, host, netdev, object, port::Ports, step};
+use super::{
+    chardev, expect, host, join, machine, netdev, object,
+    port::{Devices, Ports},
+    stack::{self, Interfaces},
+    step, traffic,
+};
 use crate::{
-    base::{CaseId, Profile, QemuVersion, Quirk},
+    base::{CaseId, MachineId, Profile, QemuVersion, Quirk},
     diag::Span,
     frame,
     scenario::{
-        case::{Case, KnownBug, SnapshotRules},
+        case::{Case, KnownBug, Netdev, Object, SnapshotRules},
         context::Context,
         fault::Fault,
         fields::{Fields, list, nearest},
@@ -24,16 +29,6 @@ pub(in crate::scenario) fn case(
     matrix: Vec<(String, String)>,
 ) -> Option<Case> {
     let fields = Fields::open(context, root, &key::ROOT)?;
-    if let Some(entry) = fields.entry("machines") {
-        let help = "for now a scenario has one machine: move its keys to the top level";
-        fields.fault(
-            entry.key_span,
-            Fault::NotYet {
-                what: "machines".to_owned(),
-                help,
-            },
-        );
-    }
     let has_content = [
         "netdevs", "chardevs", "objects", "links", "bridges", "steps", "machines",
     ]
@@ -44,17 +39,49 @@ pub(in crate::scenario) fn case(
         fields.fault(first_key(root), Fault::Empty { what });
     }
 
-    let mut host = host::lower(&fields);
-    let netdevs = netdev::lower(&fields, &host);
+    let parts = machine::parts(&fields);
+    let names: Vec<MachineId> = parts.iter().map(|part| part.id().clone()).collect();
+    let mut host = host::lower(&fields, &names);
+    let mut taps = 0;
+    let netdevs: Vec<Netdev> = parts
+        .iter()
+        .flat_map(|part| netdev::lower(part, &host, &mut taps))
+        .collect();
     host::join_bridges(&fields, &mut host, &netdevs);
     host::check_interfaces(&fields, &host, &netdevs);
-    let objects = object::lower(&fields);
+    let objects: Vec<Object> = parts.iter().flat_map(object::lower).collect();
     let wiring = object::wiring(&fields, &objects);
-    let chardevs = chardev::lower(&fields, &wiring);
-    let ports = Ports::new(&fields, &netdevs, &chardevs, &host.links, &wiring);
+    let added = object::added_chardevs(&fields);
+    let halves = parts.iter().flat_map(chardev::lower).collect();
+    let (chardevs, joined) = join::join(&fields, halves, &added, &wiring);
+    let devices = Devices {
+        netdevs: &netdevs,
+        chardevs: &chardevs,
+        joined: &joined,
+        added: &added,
+        wiring: &wiring,
+    };
+    let ports = Ports::new(&fields, &names, &devices, &host.links);
+    let interfaces = Interfaces {
+        netdevs: &netdevs,
+        links: &host.links,
+        bridged: host::bridged(&host),
+    };
+    let mut stacks: Vec<_> = parts
+        .iter()
+        .flat_map(|part| stack::guests(part, &netdevs))
+        .collect();
+    stack::clients(&fields, &ports, &interfaces, &mut stacks);
+    let impair = fields
+        .node("impair")
+        .map(|node| traffic::impairs(context, node, &ports, &interfaces))
+        .unwrap_or_default();
     let known = expect::Known {
+        machines: &names,
         ports: &ports,
         ids: object::known_ids(&fields, &objects),
+        interfaces,
+        stacks: RefCell::new(stacks),
     };
     let steps = step::lower(&fields, &known);
     let expect = fields
@@ -62,6 +89,7 @@ pub(in crate::scenario) fn case(
         .map(|node| expect::lower(context, node, &known))
         .unwrap_or_default();
     let known_bug = known_bug(&fields, &steps);
+    let stacks = known.stacks.into_inner();
     Some(Case {
         id,
         matrix,
@@ -76,9 +104,13 @@ pub(in crate::scenario) fn case(
         routes: host.routes,
         snapshot: snapshot(&fields, &ports),
         ports: ports.declared(),
+        machines: parts.into_iter().map(|part| part.machine).collect(),
         netdevs,
         chardevs,
+        joined,
         objects,
+        stacks,
+        impair,
         steps,
         expect,
         known_bug,
@@ -142,7 +174,8 @@ fn words(fields: &Fields<'_>, key: &str) -> BTreeSet<String> {
     words
 }
 
-fn profile(fields: &Fields<'_>) -> Profile {
+/// The profile of the scenario or of one of its machines.
+pub(super) fn profile(fields: &Fields<'_>) -> Profile {
     let Some(node) = fields.node("profile") else {
         return Profile::default();
     };

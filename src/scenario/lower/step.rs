@@ -4,15 +4,16 @@ use serde_json::{Map, Value};
 use super::{
     bytes,
     expect::{self, Known},
-    object,
+    machine, object,
     port::Place,
-    send,
+    send, traffic,
 };
 use crate::{
+    base::MachineId,
     diag::Span,
     record::PortKind,
     scenario::{
-        case::{Burst, LinkSet, Step, Verb},
+        case::{Burst, ColoEvent, LinkSet, Step, Verb},
         context::Context,
         fault::Fault,
         fields::{Fields, nearest},
@@ -33,14 +34,16 @@ pub(super) fn lower(fields: &Fields<'_>, known: &Known<'_>) -> Vec<Step> {
     };
     nodes
         .iter()
-        .filter_map(|node| step(fields.context(), node, known))
+        .filter_map(|node| step(fields, node, known))
         .collect()
 }
 
-fn step(context: &Context<'_>, node: &Node, known: &Known<'_>) -> Option<Step> {
+fn step(root: &Fields<'_>, node: &Node, known: &Known<'_>) -> Option<Step> {
+    let context = root.context();
     // `- stop` is `- stop:`.
     if let Some(word @ ("stop" | "cont")) = node.text() {
         let verb = Verb::Qmp {
+            machine: machine::only(root, node.span, known.machines)?,
             command: word.to_owned(),
             args: Map::new(),
         };
@@ -116,8 +119,7 @@ fn verb_entry<'a>(context: &Context<'_>, node: &'a Node) -> Option<&'a Entry> {
 
 fn unknown_verb(word: &str) -> Fault {
     let help = match word {
-        "colo" => "send what the checkpoint would cause with `write` to the notify chardev",
-        "client" | "exec" => "send the program's packets with `send`, from a pcap if need be",
+        "exec" => "use `client` for an exchange over TCP, else `send` the program's packets",
         _ => {
             let near = nearest(word, VERB_NAMES.iter().copied());
             return Fault::UnknownVerb {
@@ -136,12 +138,29 @@ fn verb(map: &Fields<'_>, entry: &Entry, known: &Known<'_>) -> Option<Verb> {
     let context = map.context();
     let name = entry.key.as_str();
     if QMP_VERBS.contains(&name) {
-        return qmp(context, entry);
+        let machine = machine::of_step(map, entry.key_span, known.machines)?;
+        return qmp(context, machine, entry);
     }
     match name {
+        "colo" => colo(map, entry, known),
         "advance" => map.duration("advance").map(Verb::Advance),
         "expect" => Some(Verb::Expect(expect::lower(context, &entry.value, known))),
         "note" => map.text("note").map(Verb::Note),
+        "client" => {
+            let stacks = &mut known.stacks.borrow_mut();
+            traffic::client(
+                context,
+                &entry.value,
+                known.ports,
+                &known.interfaces,
+                stacks,
+            )
+            .map(Verb::Client)
+        }
+        "impair" => {
+            let all = traffic::impairs(context, &entry.value, known.ports, &known.interfaces);
+            Some(Verb::Impair(all))
+        }
         _ => {
             let target = value::text(context, &entry.value)?;
             let verb = key::VERB_NAMES.iter().copied().find(|verb| *verb == name)?;
@@ -149,6 +168,27 @@ fn verb(map: &Fields<'_>, entry: &Entry, known: &Known<'_>) -> Option<Verb> {
             at_port(map, verb, place, entry.value.span)
         }
     }
+}
+
+/// `colo: checkpoint`, or `colo: {event: checkpoint, machine: primary}`.
+fn colo(step: &Fields<'_>, entry: &Entry, known: &Known<'_>) -> Option<Verb> {
+    const WORDS: &[&str] = &["checkpoint", "failover"];
+    let (word, machine) = if entry.value.map().is_some() {
+        let map = Fields::open(step.context(), &entry.value, &key::COLO)?;
+        let machine = match map.node("machine") {
+            Some(node) => Some(machine::find(&map, node, known.machines)?),
+            None => None,
+        };
+        (map.choice("event")?, machine)
+    } else {
+        let word = value::choice(step.context(), &entry.value, "colo", WORDS)?;
+        (word, None)
+    };
+    let event = match word {
+        "checkpoint" => ColoEvent::Checkpoint,
+        _ => ColoEvent::Failover,
+    };
+    Some(Verb::Colo { event, machine })
 }
 
 fn at_port(map: &Fields<'_>, verb: &'static str, place: &Place, span: Span) -> Option<Verb> {
@@ -219,7 +259,7 @@ fn need(
     holds.then_some(())
 }
 
-fn qmp(context: &Context<'_>, entry: &Entry) -> Option<Verb> {
+fn qmp(context: &Context<'_>, machine: MachineId, entry: &Entry) -> Option<Verb> {
     let command = entry.key.clone();
     let args = match &entry.value.tree {
         Tree::Map(entries) => json_map(entries),
@@ -227,7 +267,7 @@ fn qmp(context: &Context<'_>, entry: &Entry) -> Option<Verb> {
             Map::new()
         }
         Tree::Scalar(_) if command == "object-add" && entry.value.text().is_some() => {
-            return object::object(context, &entry.value).map(Verb::ObjectOption);
+            return object::object(context, &machine, &entry.value).map(Verb::ObjectOption);
         }
         Tree::Scalar(scalar)
             if matches!(&*command, "object-del" | "netdev_del" | "chardev-remove")
@@ -243,7 +283,11 @@ fn qmp(context: &Context<'_>, entry: &Entry) -> Option<Verb> {
             return None;
         }
     };
-    Some(Verb::Qmp { command, args })
+    Some(Verb::Qmp {
+        machine,
+        command,
+        args,
+    })
 }
 
 fn send_verb(map: &Fields<'_>, place: &Place, span: Span) -> Option<Verb> {

@@ -16,6 +16,7 @@ use crate::{
     record::{Framing, PortKind},
 };
 
+mod machines;
 mod random;
 
 /// The valid scenarios, which together use every key.
@@ -26,6 +27,8 @@ pub(super) const EXAMPLES: &[(&str, &str)] = &[
     ("chardev", include_str!("chardev.yaml")),
     ("frames", include_str!("frames.yaml")),
     ("capture", include_str!("capture.yaml")),
+    ("machines", include_str!("machines.yaml")),
+    ("traffic", include_str!("traffic.yaml")),
 ];
 
 /// Files in memory: the examples and a capture of three frames.
@@ -111,14 +114,58 @@ fn the_examples_use_every_key_and_verb() {
         names(&yaml::read(&context).expect("YAML"), &mut used);
         assert!(context.is_clean());
     }
-    // `stop` stands there as a word; `machines` is refused.
-    used.extend(["stop".to_owned(), "machines".to_owned()]);
+    // Option strings hold the rest.
+    let in_strings = ["br", "helper", "script", "downscript", "vhostforce"];
+    used.extend(in_strings.map(str::to_owned));
     let missing: Vec<_> = key_table()
         .into_iter()
         .flat_map(|map| map.keys.iter().map(move |key| (map.name, key.name)))
         .filter(|(_, key)| !used.contains(*key))
         .collect();
     assert!(missing.is_empty(), "{missing:?}");
+}
+
+#[test]
+fn guests_clients_and_impairments_are_lowered() {
+    let case = only_case("traffic");
+    let stacks: Vec<_> = case
+        .stacks
+        .iter()
+        .map(|stack| {
+            let config = &stack.config;
+            let port = stack.port.as_str();
+            (
+                port,
+                config.address.to_string(),
+                config.mss,
+                config.services.len(),
+            )
+        })
+        .collect();
+    let text = |text: &str| text.to_owned();
+    assert_eq!(
+        stacks,
+        [
+            ("hn0.guest", text("10.0.0.2"), 1000, 4),
+            ("hn1.guest", text("10.0.0.3"), 1460, 0),
+            ("hn0.host", text("10.0.0.9"), 64, 0),
+            // Not declared, but called from.
+            ("hn1.host", text("10.0.0.1"), 1460, 0),
+        ]
+    );
+    let impair: Vec<_> = case.impair.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        impair,
+        [
+            "hn0.guest in delay 5ms jitter 1ms loss 0.5% reorder 25% rate 1500kbit seed 7",
+            "hn0.guest out duplicate 1% corrupt 100%",
+        ]
+    );
+    let Verb::Impair(changes) = &case.steps[2].verb else {
+        panic!("{:?}", case.steps[2]);
+    };
+    let changes: Vec<_> = changes.iter().map(ToString::to_string).collect();
+    assert_eq!(changes, ["hn0.guest in none", "hn1.host out delay 1ms"]);
 }
 
 #[test]
@@ -170,7 +217,7 @@ fn the_scenario_of_the_design_is_lowered() {
         [2, 0, 0, 0, 0, 1, 0x52, 0x54, 0, 0x12, 0x34, 0x56]
     );
     assert!(frames[1].frame.data.ends_with(b"hello"));
-    let Verb::Qmp { command, args } = &case.steps[1].verb else {
+    let Verb::Qmp { command, args, .. } = &case.steps[1].verb else {
         panic!("a command")
     };
     assert_eq!(

@@ -103,12 +103,15 @@ prop_compose! {
         written in prop::option::weighted(0.2, prop::collection::vec(any::<u8>(), 0..40)),
         answers in prop::collection::vec(("[ -~]{0,12}", outcome()), 0..3),
         items in prop::collection::vec(item(), 0..8),
-        crash in prop::option::weighted(0.1, any::<String>()),
+        crash in prop::option::weighted(0.1, (any::<bool>(), any::<String>())),
         dropped in prop::option::weighted(0.2, 1..9_u32),
         nanos in prop_oneof![3 => Just(0_u64), 1 => 0..5_000_000_000_u64],
     ) -> (Step, Vec<(usize, Frame, bool)>, u64) {
         let events = crash
-            .map(|text| Event { tag: None, place: Place::Machine, kind: EventKind::Crash(text) })
+            .map(|(named, text)| {
+                let place = if named { Place::Named("primary".into()) } else { Place::Machine };
+                Event { tag: None, place, kind: EventKind::Crash(text) }
+            })
             .into_iter()
             .chain(dropped.map(|n| event(Some(n), "f0", EventKind::Dropped(DropReason::Off))));
         let answers = answers

@@ -27,6 +27,9 @@ use super::{
 const WITH_GUEST: &str = "A<->n0(socket)=h0 hub0 h9=n9(socket)<->P";
 const NO_PEER: &str = "A<->n0(socket), no peer";
 
+/// How long the recorder listened after each step that is not itself a wait (fixtures/qemu/README.md).
+const LISTENED: Duration = Duration::from_millis(200);
+
 /// More inputs than any record causes: chardevs joined in a ring never come to rest.
 const MOST_INPUTS: usize = 100_000;
 
@@ -186,11 +189,16 @@ impl World {
                 }
                 answer = Some(outcome);
             }
-            "wait" => self.wait(step.seconds),
+            "wait" => self.wait(Duration::from_secs_f64(step.seconds.clamp(0.0, 1e6))),
             "file" => {}
             other => return Err(RecordError::Operation(other.to_owned())),
         }
-        Ok(Done::Seen(self.settle(), answer))
+        let mut seen = self.settle();
+        if step.op != "wait" {
+            self.wait(LISTENED);
+            seen.join(self.settle());
+        }
+        Ok(Done::Seen(seen, answer))
     }
 
     fn write(&mut self, endpoint: &str, data: Bytes) -> Result<(), RecordError> {
@@ -236,8 +244,8 @@ impl World {
         });
     }
 
-    fn wait(&mut self, seconds: f64) {
-        let until = self.bench.now + Duration::from_secs_f64(seconds.clamp(0.0, 1e6));
+    fn wait(&mut self, span: Duration) {
+        let until = self.bench.now + span;
         while let Some(due) = self.bench.deadline().filter(|due| *due <= until) {
             self.bench.now = due.max(self.bench.now);
             self.bench.input(Input::Tick);

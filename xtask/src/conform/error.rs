@@ -36,12 +36,32 @@ pub(super) fn replay(record: &ErrorRecord) -> Result<Verdict, RecordError> {
         &outcome,
         record.class.as_deref(),
         record.desc.as_deref(),
-        record.intended.as_ref(),
+        intended(record).as_ref(),
     );
     if let (Some(expected), Outcome::Done(returned)) = (&record.returned, &outcome) {
         differences.extend(compare_return(&record.cmd, returned, expected));
     }
     Ok(verdict(differences))
+}
+
+/// What a QEMU that survives would have answered. It was measured on a build of 10.2 that does; 7.2
+/// has another text for a chardev that is in use (QEMU 7.2 chardev/char-fe.c).
+fn intended(record: &ErrorRecord) -> Option<Refusal> {
+    let mut intended = record.intended.clone()?;
+    let in_use = |desc: &String| {
+        let desc = desc.strip_prefix("chardev ")?;
+        Some(format!(
+            "Device {}",
+            desc.replace(" already in use", " in use")
+        ))
+    };
+    if record.qemu.starts_with("7.2")
+        && let Some(desc) = intended.desc.as_ref().and_then(in_use)
+        && desc.ends_with(" is in use")
+    {
+        intended.desc = Some(desc);
+    }
+    Some(intended)
 }
 
 pub(super) fn verdict(differences: Vec<String>) -> Verdict {
@@ -142,7 +162,7 @@ fn mask_address(filename: &str) -> String {
 }
 
 /// A crash's text without what differs from build to build and run to run: the exit code, the
-/// program, addresses, source paths and lines.
+/// program, addresses, source paths and lines. Who dies of a bad address says nothing but the code.
 pub(super) fn mask_crash(text: &str) -> String {
     let words = text.split_whitespace().filter(|word| {
         let address = word.starts_with("0x");
@@ -150,6 +170,11 @@ pub(super) fn mask_crash(text: &str) -> String {
         let program = word.starts_with("qemu") && word.ends_with(':');
         !(address || exit || program)
     });
+    let words = text
+        .starts_with("rc=-11")
+        .then_some("SIGSEGV")
+        .into_iter()
+        .chain(words);
     let words = words.map(|word| match word.find(".c:").or_else(|| word.find(".h:")) {
         Some(dot) => {
             let start = word[..dot].rfind('/').map_or(0, |slash| slash + 1);

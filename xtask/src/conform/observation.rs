@@ -21,6 +21,18 @@ pub(super) struct Seen {
     pub(super) crash: Option<String>,
 }
 
+impl Seen {
+    /// Adds what came later.
+    pub(super) fn join(&mut self, later: Self) {
+        for (endpoint, mut bytes) in later.out {
+            self.out.entry(endpoint).or_default().append(&mut bytes);
+        }
+        self.eof.extend(later.eof);
+        self.stderr.extend(later.stderr);
+        self.crash = self.crash.take().or(later.crash);
+    }
+}
+
 /// The refused filters, in order. Each entry of the record names a text somewhere in it.
 pub(super) fn add_errors(expected: &Value, refused: &[String]) -> Vec<String> {
     let entries: Vec<String> = match expected {

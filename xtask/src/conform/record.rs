@@ -84,7 +84,7 @@ pub(crate) struct CommandRecord {
 }
 
 /// Class and text of a refusal.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Refusal {
     pub(crate) class: Option<String>,
     pub(crate) desc: Option<String>,

@@ -46,6 +46,11 @@ fn datapath_of_10_2_agrees() {
 }
 
 #[test]
+fn rewriter_7_2() {
+    agrees("rewriter-7.2.jsonl");
+}
+
+#[test]
 fn taps_are_counted_and_noted_once() {
     let mut out = Vec::new();
     let files = [fixture("tap-7.2.jsonl"), fixture("tap-10.2.jsonl")];

@@ -18,7 +18,7 @@ use crate::{
 };
 
 impl<C: Carrier> BuiltinWorld<C> {
-    /// A scenario sends a frame at a port.
+    /// A frame is sent at a port.
     pub(super) fn send(&mut self, port: &PortId, frame: &Frame, tag: Tag, chunk: Option<usize>) {
         match self.ports.get(port).cloned() {
             Some(Target::Guest(netdev)) => self.send_from_guest(&netdev, frame, tag),
@@ -47,8 +47,9 @@ impl<C: Carrier> BuiltinWorld<C> {
     /// A guest sends: past the machine under vhost, else into it.
     fn send_from_guest(&mut self, netdev: &NetdevId, frame: &Frame, tag: Tag) {
         let tap = &self.taps[netdev];
-        if self.dead {
-            return self.drop_frame(Some(tag), Place::Machine, DropReason::MachineDead);
+        let process = &self.processes[self.process_of_id(netdev.as_str())];
+        if process.dead {
+            return self.drop_frame(Some(tag), process.place(), DropReason::MachineDead);
         }
         if tap.vhost {
             return self.leave_guest(netdev, frame, Some(tag));
@@ -148,8 +149,9 @@ impl<C: Carrier> BuiltinWorld<C> {
                     .flights
                     .arrive(&frame.data, Destination::Guest(netdev.clone()));
                 let tap = &self.taps[&netdev];
-                if self.dead {
-                    self.drop_frame(Some(tag), Place::Machine, DropReason::MachineDead);
+                let process = &self.processes[self.process_of_id(netdev.as_str())];
+                if process.dead {
+                    self.drop_frame(Some(tag), process.place(), DropReason::MachineDead);
                 } else if tap.vhost {
                     let port = tap.guest_port.clone();
                     self.arrive(port, Item::Frame(frame), Some(tag));

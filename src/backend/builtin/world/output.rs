@@ -12,12 +12,12 @@ use super::{
 use crate::{
     backend::{BackendError, lower},
     base::{ChardevId, Frame, NetdevId, PortId, Tag, VnetHdr},
-    machine::{ChardevState, Input, Output},
-    record::{Answer, Arrival, DropReason, Event, EventKind, Item, Place},
+    machine::{Input, Output},
+    record::{Answer, DropReason, Event, EventKind, Item, Place},
 };
 
 impl<C: Carrier> BuiltinWorld<C> {
-    pub(super) fn carry_out(&mut self, output: Output) -> Result<(), BackendError> {
+    pub(super) fn carry_out(&mut self, at: usize, output: Output) -> Result<(), BackendError> {
         self.storm.follow(&output);
         match output {
             Output::NetdevFrame { netdev, data, tag } => self.frame_out(&netdev, data, tag),
@@ -75,7 +75,7 @@ impl<C: Carrier> BuiltinWorld<C> {
             }
             Output::Event(event) => {
                 if let EventKind::Crash(_) = event.kind {
-                    self.dead = true;
+                    self.processes[at].dead = true;
                 }
                 self.seen.events.push(event);
             }
@@ -117,11 +117,17 @@ impl<C: Carrier> BuiltinWorld<C> {
                     self.arrive(port, Item::Bytes(data), tag);
                 }
             }
-            Some(FarEnd::Joined(other)) => {
-                let chardev = other.clone();
-                self.queue
-                    .push_back(Input::ChardevBytes { chardev, data, tag });
-            }
+            Some(FarEnd::Joined(end)) => match end.peer.clone() {
+                Some(chardev) => {
+                    self.queue
+                        .push_back(Input::ChardevBytes { chardev, data, tag });
+                }
+                None if end.lose(tag) => {
+                    let place = Place::Chardev(chardev.clone());
+                    self.drop_frame(tag, place, DropReason::ChardevClosed);
+                }
+                None => {}
+            },
             Some(FarEnd::Nobody) | None => {}
         }
     }
@@ -137,10 +143,7 @@ impl<C: Carrier> BuiltinWorld<C> {
                 }
                 self.arrive(port, Item::Eof, None);
             }
-            Some(FarEnd::Joined(other)) => {
-                let (chardev, state) = (other.clone(), ChardevState::Closed);
-                self.queue.push_back(Input::Chardev { chardev, state });
-            }
+            Some(FarEnd::Joined(_)) => self.socket_closed(chardev),
             _ => {}
         }
     }
@@ -151,6 +154,10 @@ impl<C: Carrier> BuiltinWorld<C> {
             self.far_ends.remove(&chardev);
             return;
         }
+        let socket = self.added.remove(&chardev);
+        if let Some(socket) = socket.filter(|_| self.joined.contains(&chardev)) {
+            return self.socket_added(chardev, &socket);
+        }
         let port = PortId::from(chardev.as_str());
         let target = Target::Chardev(chardev.clone());
         let far_end = if *self.ports.entry(port.clone()).or_insert(target.clone()) == target {
@@ -159,15 +166,6 @@ impl<C: Carrier> BuiltinWorld<C> {
             FarEnd::Nobody
         };
         self.far_ends.entry(chardev).or_insert(far_end);
-    }
-
-    pub(super) fn arrive(&mut self, port: PortId, item: Item, tag: Option<Tag>) {
-        self.seen.arrivals.push(Arrival {
-            port,
-            item,
-            tag,
-            at: self.clock,
-        });
     }
 
     pub(super) fn drop_frame(&mut self, tag: Option<Tag>, place: Place, reason: DropReason) {

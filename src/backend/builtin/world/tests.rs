@@ -6,14 +6,16 @@ use serde_json::Value;
 use super::BuiltinWorld;
 use crate::{
     backend::{Action, Deadline, Observations, Residue, Settled, World, sim::SimCarrier},
-    base::{Frame, Tag},
+    base::{Frame, MachineId, Tag},
     diag::Source,
     record::{Answer, DropReason, Event, EventKind, Item, Outcome},
     scenario::{Case, Disk, parse},
 };
 
 mod chardev;
+mod machines;
 mod port;
+mod traffic;
 mod trouble;
 
 /// The only case of a scenario.
@@ -53,7 +55,12 @@ impl Rig {
 
     fn qmp(&mut self, command: &str, args: &Value) -> Outcome {
         let args = args.as_object().expect("an object");
-        let answer = self.act(Action::Qmp { command, args });
+        let machine = &MachineId::default();
+        let answer = self.act(Action::Qmp {
+            machine,
+            command,
+            args,
+        });
         answer.expect("an answer").outcome
     }
 

@@ -16,7 +16,7 @@ use crate::{
         },
         title::{Title, object_title, qmp_title},
     },
-    base::{ChardevId, NetdevId, PortId},
+    base::{ChardevId, MachineId, NetdevId, PortId},
     machine::ObjectOption,
     record::{Answer, CommandError, Framing, Item, Outcome},
     scenario::{Object, ObjectForm},
@@ -60,10 +60,11 @@ impl QemuWorld {
 
     pub(super) fn command(
         &mut self,
+        machine: &MachineId,
         command: &str,
         args: &Map<String, Value>,
     ) -> Result<Answer, BackendError> {
-        let title = qmp_title(command, args);
+        let title = qmp_title(machine, command, args);
         let id = args.get("id").and_then(Value::as_str).unwrap_or_default();
         if command == "chardev-add"
             && args.get("backend").and_then(|backend| backend.get("type")) == Some(&"socket".into())

@@ -73,7 +73,8 @@ impl QemuWorld {
 
     /// Makes the chardevs, those that listen first.
     fn chardevs(&mut self, case: &Case, version: Version) -> Result<(), BackendError> {
-        let lowered = lower::lower(case);
+        let machine = case.machines.first().cloned().unwrap_or_default();
+        let lowered = lower::lower(case, &machine);
         let mut paths: BTreeMap<ChardevId, PathBuf> = BTreeMap::new();
         let (servers, clients): (Vec<&Chardev>, Vec<&Chardev>) =
             case.chardevs.iter().partition(|chardev| chardev.server);

@@ -143,7 +143,9 @@ fn what_arrives_after_the_clock_moved_bears_its_time() {
     let mut rig = Rig::new(PLAIN);
     let millisecond = std::time::Duration::from_millis(1);
     rig.act(Action::Advance(millisecond));
+    rig.look();
     rig.act(Action::Advance(millisecond / 2));
+    rig.look();
     rig.send("hn0.guest", LONG);
     let now = VirtualTime::ZERO + millisecond * 3 / 2;
     assert_eq!(rig.look().arrivals[0].at, now);

@@ -1,0 +1,71 @@
+use std::time::Duration;
+
+use crate::{
+    backend::lower::Socket,
+    base::{ChardevId, Tag, VirtualTime},
+    scenario::Address,
+};
+
+/// A socket chardev at whose far end is another chardev.
+///
+/// A server has one client at a time. A client that finds it busy waits without a connection,
+/// where a real one would fill a buffer of the kernel's.
+#[derive(Debug)]
+pub(super) struct SocketEnd {
+    pub(super) address: Option<Address>,
+    pub(super) server: bool,
+    /// How long a client waits before it tries again; none when it does not.
+    pub(super) retry: Option<Duration>,
+    /// Who is connected.
+    pub(super) peer: Option<ChardevId>,
+    /// When a client tries again.
+    pub(super) due: Option<VirtualTime>,
+    /// A client whose server has another.
+    pub(super) waits: bool,
+    /// A failure to connect was said, which is done once until there is a connection (QEMU 10.2.2
+    /// `chardev/char-socket.c`, `check_report_connect_error`).
+    pub(super) told: bool,
+    /// The peer knows that what it writes is not read.
+    pub(super) unread: bool,
+    /// The frame that was lost last for want of a peer.
+    lost: Option<Tag>,
+}
+
+impl SocketEnd {
+    pub(super) fn new(socket: Option<&Socket>, peer: Option<ChardevId>) -> Self {
+        let retry = socket.and_then(|socket| socket.retry);
+        Self {
+            address: socket.map(|socket| socket.address.clone()),
+            server: socket.is_some_and(|socket| socket.server),
+            retry,
+            // Its first try is QEMU's start.
+            due: retry.filter(|_| peer.is_none()).map(|_| VirtualTime::ZERO),
+            peer,
+            waits: false,
+            told: false,
+            unread: false,
+            lost: None,
+        }
+    }
+
+    /// A connection to this peer begins.
+    pub(super) fn connect(&mut self, peer: ChardevId) {
+        self.peer = Some(peer);
+        self.due = None;
+        self.waits = false;
+        self.told = false;
+        self.unread = false;
+    }
+
+    /// The connection is over.
+    pub(super) fn disconnect(&mut self, now: VirtualTime) {
+        self.peer = None;
+        self.unread = false;
+        self.due = self.retry.map(|retry| now + retry);
+    }
+
+    /// Bytes of a frame found no peer; whether they are the first of it.
+    pub(super) fn lose(&mut self, tag: Option<Tag>) -> bool {
+        std::mem::replace(&mut self.lost, tag) != tag || tag.is_none()
+    }
+}

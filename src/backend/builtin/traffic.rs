@@ -1,0 +1,205 @@
+use std::collections::{BTreeMap, VecDeque};
+
+use bytes::Bytes;
+
+use super::impair::{Fate, Stretch};
+use crate::{
+    base::{Frame, PortId, Tag, VirtualTime},
+    guest::{Call, Outcome, Stack},
+    record::Impaired,
+    scenario::{Case, Impair, Way},
+};
+
+/// What stands at the ports besides the scenario: stacks that send by themselves, and stretches of
+/// bad network that every frame of a port goes through.
+#[derive(Debug)]
+pub(super) struct Traffic {
+    /// In the order of declaration, which is the order in which they are asked for frames.
+    stacks: Vec<(PortId, Stack)>,
+    stretches: BTreeMap<(PortId, Way), Stretch>,
+    /// Frames inside a stretch, by when they leave it and which came first.
+    held: BTreeMap<(VirtualTime, u64), Held>,
+    held_count: u64,
+    /// What stacks send next.
+    outgoing: VecDeque<(PortId, Bytes)>,
+    /// The greatest number that a frame has.
+    number: u32,
+    exchange: Option<Exchange>,
+}
+
+/// A frame inside a stretch.
+#[derive(Debug)]
+pub(super) struct Held {
+    pub(super) port: PortId,
+    pub(super) way: Way,
+    pub(super) frame: Frame,
+    pub(super) tag: Option<Tag>,
+}
+
+/// A client's exchange that is on its way.
+#[derive(Debug)]
+struct Exchange {
+    port: PortId,
+    began: VirtualTime,
+    until: VirtualTime,
+}
+
+/// What a stretch did to a frame beside letting it pass.
+pub(super) enum Passed {
+    /// Nothing: it goes on at once, as it is.
+    On,
+    /// It ends here.
+    Lost,
+    /// It is held until its time, and this was done to it.
+    Held(Vec<Impaired>),
+}
+
+impl Traffic {
+    pub(super) fn new(case: &Case) -> Self {
+        let stacks = case.stacks.iter();
+        let mut traffic = Self {
+            stacks: stacks
+                .map(|at| (at.port.clone(), Stack::new(at.config.clone())))
+                .collect(),
+            stretches: BTreeMap::new(),
+            held: BTreeMap::new(),
+            held_count: 0,
+            outgoing: VecDeque::new(),
+            number: 0,
+            exchange: None,
+        };
+        case.impair.iter().for_each(|impair| traffic.impair(impair));
+        traffic
+    }
+
+    /// Puts a stretch in the place of the one before, whose frames still come out in their time.
+    pub(super) fn impair(&mut self, impair: &Impair) {
+        let at = (impair.port.clone(), impair.way);
+        self.stretches.insert(at, Stretch::new(impair.impairment));
+    }
+
+    /// A frame goes into the stretch of its port.
+    pub(super) fn pass(
+        &mut self,
+        now: VirtualTime,
+        port: &PortId,
+        way: Way,
+        frame: &Frame,
+        tag: Option<Tag>,
+    ) -> Passed {
+        if self.stretches.is_empty() {
+            return Passed::On;
+        }
+        let Some(stretch) = self.stretches.get_mut(&(port.clone(), way)) else {
+            return Passed::On;
+        };
+        let (frame, at, copies, done) = match stretch.decide(now, frame) {
+            Fate::Lost => return Passed::Lost,
+            Fate::Goes {
+                frame,
+                at,
+                copies,
+                done,
+            } => (frame, at, copies, done),
+        };
+        for _ in 0..copies {
+            self.held_count += 1;
+            let held = Held {
+                port: port.clone(),
+                way,
+                frame: frame.clone(),
+                tag,
+            };
+            self.held.insert((at, self.held_count), held);
+        }
+        Passed::Held(done)
+    }
+
+    /// The next frame whose time has come.
+    pub(super) fn released(&mut self, now: VirtualTime) -> Option<Held> {
+        let first = self.held.first_entry()?;
+        (first.key().0 <= now).then(|| first.remove())
+    }
+
+    /// When the next frame leaves its stretch.
+    pub(super) fn next_release(&self) -> Option<VirtualTime> {
+        self.held.first_key_value().map(|((at, _), _)| *at)
+    }
+
+    /// The scenario sent a frame of this number.
+    pub(super) fn saw(&mut self, number: u32) {
+        self.number = self.number.max(number);
+    }
+
+    /// A frame arrived at a port.
+    pub(super) fn deliver(&mut self, port: &PortId, frame: &Frame) {
+        if let Some((_, stack)) = self.stacks.iter_mut().find(|(at, _)| at == port) {
+            stack.receive(frame.data.clone());
+        }
+    }
+
+    /// The next frame that a stack sends, numbered behind every frame so far. Stacks are asked in
+    /// turn once the frames of all of them are sent.
+    pub(super) fn sends(&mut self) -> Option<(PortId, Frame, Tag)> {
+        let (port, data) = self.outgoing.pop_front()?;
+        self.number += 1;
+        Some((port, Frame::plain(data), Tag::sent(self.number)))
+    }
+
+    /// Asks every stack that has something to do; whether any sends.
+    pub(super) fn poll(&mut self, now: VirtualTime) -> bool {
+        for (port, stack) in &mut self.stacks {
+            if stack.is_due(now) {
+                let frames = stack.poll(now);
+                self.outgoing
+                    .extend(frames.into_iter().map(|frame| (port.clone(), frame)));
+            }
+        }
+        !self.outgoing.is_empty()
+    }
+
+    /// When a stack has something to do by itself.
+    pub(super) fn deadline(&self) -> Option<VirtualTime> {
+        self.stacks
+            .iter()
+            .filter_map(|(_, stack)| stack.deadline())
+            .min()
+    }
+
+    /// A client begins an exchange that may move the clock up to a time.
+    pub(super) fn call(
+        &mut self,
+        port: &PortId,
+        call: &Call,
+        now: VirtualTime,
+        until: VirtualTime,
+    ) {
+        if let Some((_, stack)) = self.stacks.iter_mut().find(|(at, _)| at == port) {
+            stack.call(call.clone());
+            self.exchange = Some(Exchange {
+                port: port.clone(),
+                began: now,
+                until,
+            });
+        }
+    }
+
+    /// Until when the clock may move for the sake of an exchange that is not done.
+    pub(super) fn moves_until(&self) -> Option<VirtualTime> {
+        let exchange = self.exchange.as_ref()?;
+        let (_, stack) = self.stacks.iter().find(|(at, _)| *at == exchange.port)?;
+        stack.outcome().is_none().then_some(exchange.until)
+    }
+
+    /// Ends the exchange: what it came to.
+    pub(super) fn hang_up(&mut self) -> Option<Outcome> {
+        let Exchange { port, began, until } = self.exchange.take()?;
+        let (_, stack) = self.stacks.iter_mut().find(|(at, _)| *at == port)?;
+        let within = until.elapsed().saturating_sub(began.elapsed());
+        stack.hang_up(if within.is_zero() {
+            "while the clock stood still".to_owned()
+        } else {
+            format!("within {within:?}")
+        })
+    }
+}

@@ -1,0 +1,49 @@
+//! What COLO's frame, which runs outside of the net layer, tells the machines.
+
+use super::{super::Carrier, BuiltinWorld};
+use crate::{
+    backend::{BackendError, Title},
+    base::MachineId,
+    machine::{self, Command},
+    scenario::ColoEvent,
+};
+
+impl<C: Carrier> BuiltinWorld<C> {
+    /// A checkpoint reaches the comparing machine first, whose held packets leave before the other
+    /// side has confirmed (QEMU 10.2.2 `migration/colo.c:405-524`), then the others, whose filters
+    /// forget how the guests differed (`migration/colo.c:754-765`). A failover is told to the
+    /// filters of the secondary only (`migration/colo.c:118`): a primary that loses its secondary
+    /// tells its filters nothing. Which machine is the secondary is seen by that it doesn't compare.
+    pub(super) fn colo(
+        &mut self,
+        event: ColoEvent,
+        machine: Option<&MachineId>,
+    ) -> Result<(), BackendError> {
+        let chosen: Vec<usize> = match machine {
+            Some(machine) => vec![self.process_of(machine)],
+            None => {
+                let all = 0..self.processes.len();
+                let (comparing, others): (Vec<usize>, Vec<usize>) =
+                    all.partition(|at| self.processes[*at].compares());
+                match event {
+                    ColoEvent::Checkpoint => [comparing, others].concat(),
+                    // Alone, a machine is the one that is meant.
+                    ColoEvent::Failover if others.is_empty() => comparing,
+                    ColoEvent::Failover => others,
+                }
+            }
+        };
+        for at in chosen {
+            let title = Title {
+                text: format!("colo {}", event.name()),
+                subject: None,
+            };
+            let told = match event {
+                ColoEvent::Checkpoint => machine::ColoEvent::Checkpoint,
+                ColoEvent::Failover => machine::ColoEvent::Failover,
+            };
+            self.command(at, title, Command::Colo(told))?;
+        }
+        Ok(())
+    }
+}

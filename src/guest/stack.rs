@@ -1,0 +1,224 @@
+use std::net::SocketAddrV4;
+
+use bytes::Bytes;
+use smoltcp::{
+    iface::{self, Interface, PollResult, SocketHandle, SocketSet},
+    socket::tcp,
+    wire::{EthernetAddress, IpCidr, Ipv4Cidr},
+};
+
+use super::{
+    Call, Config, Outcome, Service,
+    clock::{StackTime, stack_time, virtual_time},
+    device::Card,
+    exchange::Exchange,
+    service::Conversation,
+};
+use crate::base::VirtualTime;
+
+/// Bytes in front of a TCP segment: Ethernet, IPv4 and TCP headers without options.
+const HEADERS: usize = 14 + 20 + 20;
+
+/// The first local port of a client; the next connection has the next one (RFC 6335, 6: the
+/// dynamic ports).
+const FIRST_PORT: u16 = 49_152;
+
+/// An interface with an address, its services, and the connections that it opened itself.
+pub struct Stack {
+    config: Config,
+    card: Card,
+    interface: Interface,
+    sockets: SocketSet<'static>,
+    /// The socket of each service that waits for the next connection.
+    listening: Vec<(SocketHandle, Service)>,
+    /// Connections that services serve, in the order in which they came.
+    conversations: Vec<(SocketHandle, Conversation)>,
+    /// Connections that were opened here and whom they lead to, the newest last.
+    opened: Vec<(SocketAddrV4, SocketHandle)>,
+    opened_count: u16,
+    exchange: Option<Exchange>,
+    /// Something came in or was asked for since the last poll.
+    stirred: bool,
+    deadline: Option<VirtualTime>,
+}
+
+impl std::fmt::Debug for Stack {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Stack")
+            .field("config", &self.config)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Stack {
+    /// A stack whose services listen. Its addresses must be unicast.
+    #[must_use]
+    pub fn new(config: Config) -> Self {
+        let mut card = Card::new(usize::from(config.mss) + HEADERS);
+        let mut settings = iface::Config::new(EthernetAddress(config.mac.0).into());
+        settings.random_seed = config.isn_seed;
+        let mut interface = Interface::new(settings, &mut card, StackTime::ZERO);
+        interface.update_ip_addrs(|addresses| {
+            let address = Ipv4Cidr::new(config.address, config.prefix.min(32));
+            // There is room for two.
+            let _ = addresses.push(IpCidr::Ipv4(address));
+        });
+        let mut stack = Self {
+            card,
+            interface,
+            sockets: SocketSet::new(Vec::new()),
+            listening: Vec::new(),
+            conversations: Vec::new(),
+            opened: Vec::new(),
+            opened_count: 0,
+            exchange: None,
+            stirred: false,
+            deadline: None,
+            config,
+        };
+        for service in stack.config.services.clone() {
+            stack.listen(service);
+        }
+        stack
+    }
+
+    /// A frame arrived.
+    pub fn receive(&mut self, frame: Bytes) {
+        self.card.received.push_back(frame);
+        self.stirred = true;
+    }
+
+    /// Begins an exchange, over the connection that is open to the same address, else over a new
+    /// one. One exchange is on its way at a time; a second takes the place of the first.
+    pub fn call(&mut self, call: Call) {
+        let to_the_same = |(to, _): &&(SocketAddrV4, _)| *to == call.to;
+        let newest = self.opened.iter().rev().find(to_the_same);
+        let open = newest.map(|(_, handle)| *handle).filter(|handle| {
+            self.sockets.get::<tcp::Socket<'_>>(*handle).state() == tcp::State::Established
+        });
+        let handle = open.unwrap_or_else(|| self.connect(call.to));
+        let state = self.sockets.get::<tcp::Socket<'_>>(handle).state();
+        self.exchange = Some(Exchange::new(handle, call, state));
+        self.stirred = true;
+    }
+
+    /// What the exchange came to, once it has come to something.
+    #[must_use]
+    pub fn outcome(&self) -> Option<&Outcome> {
+        self.exchange.as_ref()?.outcome.as_ref()
+    }
+
+    /// Ends the exchange: what it came to, or that it did not end by itself in a time that is told
+    /// in words, `within 3s`. A connection that failed is given up with a reset.
+    pub fn hang_up(&mut self, within: String) -> Option<Outcome> {
+        let mut exchange = self.exchange.take()?;
+        let socket = self.sockets.get_mut(exchange.handle);
+        let outcome = exchange.give_up(socket, within);
+        self.stirred = true;
+        Some(outcome)
+    }
+
+    /// When it has something to do by itself: an acknowledgement that waits, a segment to be sent
+    /// again. Nothing is due before its time.
+    #[must_use]
+    pub const fn deadline(&self) -> Option<VirtualTime> {
+        self.deadline
+    }
+
+    /// Whether it has something to do now.
+    #[must_use]
+    pub fn is_due(&self, now: VirtualTime) -> bool {
+        self.stirred || self.deadline.is_some_and(|due| due <= now)
+    }
+
+    /// Does everything that is to be done now, and gives the frames that it sends.
+    #[must_use]
+    pub fn poll(&mut self, now: VirtualTime) -> Vec<Bytes> {
+        let time = stack_time(now);
+        loop {
+            let polled = self.interface.poll(time, &mut self.card, &mut self.sockets);
+            let moved = self.serve();
+            if polled == PollResult::None && !moved {
+                break;
+            }
+        }
+        self.stirred = false;
+        self.forget_closed();
+        // What is due now and was not done can't be done: it waits for a frame.
+        self.deadline = self
+            .interface
+            .poll_at(time, &self.sockets)
+            .map(virtual_time)
+            .filter(|due| *due > now);
+        std::mem::take(&mut self.card.sent)
+    }
+
+    /// Lets services and the exchange go on; whether any did.
+    fn serve(&mut self) -> bool {
+        let mut moved = false;
+        let waiting = std::mem::take(&mut self.listening);
+        for (handle, service) in waiting {
+            let socket: &tcp::Socket<'_> = self.sockets.get(handle);
+            if socket.is_active() {
+                let conversation = Conversation::new(service.kind.clone());
+                self.conversations.push((handle, conversation));
+                self.listen(service);
+                moved = true;
+            } else {
+                self.listening.push((handle, service));
+            }
+        }
+        for (handle, conversation) in &mut self.conversations {
+            moved |= conversation.go_on(self.sockets.get_mut(*handle));
+        }
+        if let Some(exchange) = &mut self.exchange {
+            moved |= exchange.go_on(self.sockets.get_mut(exchange.handle));
+        }
+        moved
+    }
+
+    fn listen(&mut self, service: Service) {
+        let mut socket = self.socket();
+        // It is closed and the port is not zero, so it can listen.
+        let _ = socket.listen(service.port);
+        let handle = self.sockets.add(socket);
+        self.listening.push((handle, service));
+    }
+
+    fn connect(&mut self, to: SocketAddrV4) -> SocketHandle {
+        let port = FIRST_PORT + self.opened_count % (u16::MAX - FIRST_PORT);
+        self.opened_count = self.opened_count.wrapping_add(1);
+        let mut socket = self.socket();
+        let remote = (*to.ip(), to.port());
+        // It is closed and both addresses are given, so it can connect.
+        let local = (self.config.address, port);
+        let _ = socket.connect(self.interface.context(), remote, local);
+        let handle = self.sockets.add(socket);
+        self.opened.push((to, handle));
+        handle
+    }
+
+    fn socket(&self) -> tcp::Socket<'static> {
+        let buffer = || tcp::SocketBuffer::new(vec![0; self.config.window]);
+        let mut socket = tcp::Socket::new(buffer(), buffer());
+        let delay = self.config.ack_delay;
+        socket.set_ack_delay((!delay.is_zero()).then(|| delay.into()));
+        socket
+    }
+
+    /// Takes the sockets away that are closed for good. One in TIME-WAIT still acknowledges.
+    fn forget_closed(&mut self) {
+        let sockets = &mut self.sockets;
+        let used = self.exchange.as_ref().map(|exchange| exchange.handle);
+        let mut is_closed = |handle: SocketHandle| {
+            let socket: &tcp::Socket<'_> = sockets.get(handle);
+            let closed = socket.state() == tcp::State::Closed && Some(handle) != used;
+            if closed {
+                sockets.remove(handle);
+            }
+            closed
+        };
+        self.conversations.retain(|(handle, _)| !is_closed(*handle));
+        self.opened.retain(|(_, handle)| !is_closed(*handle));
+    }
+}

@@ -1,0 +1,103 @@
+//! Everything but TCP: a primary's packet is looked for among the secondary's (QEMU 10.2.2
+//! net/colo-compare.c:507-598, 664-695).
+
+use super::{
+    Rules,
+    connection::{Connection, Effect, difference, release, spend},
+    packet::Packet,
+};
+use crate::record::Fate;
+
+const ETHERNET: usize = 14;
+const ICMP: u8 = 1;
+const UDP: u8 = 17;
+
+/// The bytes of a packet that are compared, and where they begin.
+struct Compared<'a> {
+    at: usize,
+    bytes: &'a [u8],
+}
+
+pub(super) fn compare(connection: &mut Connection, rules: &Rules, effects: &mut Vec<Effect>) {
+    while !connection.secondary.is_empty() {
+        let taken = if rules.newest_first {
+            connection.primary.pop_back()
+        } else {
+            connection.primary.pop_front()
+        };
+        let Some(primary) = taken else { return };
+        let equal = |secondary: &Packet| equal(&primary, secondary, rules);
+        if let Some(at) = connection.secondary.iter().position(equal) {
+            if let Some(secondary) = connection.secondary.remove(at) {
+                effects.push(spend(&secondary, Fate::Matched, primary.tag()));
+                effects.push(release(primary, Fate::Matched, secondary.tag()));
+            }
+            continue;
+        }
+        // The one that was to be equal is the secondary's that came first.
+        if let Some(secondary) = connection.secondary.front() {
+            let (one, other) = both(&primary, secondary, rules);
+            let cause = difference(
+                (&primary, one.bytes),
+                (secondary, other.bytes),
+                (one.at, other.at),
+            );
+            effects.push(connection.request(cause, Some(&primary), Some(secondary)));
+        }
+        if rules.newest_first {
+            connection.primary.push_back(primary);
+        } else {
+            connection.primary.push_front(primary);
+        }
+        return;
+    }
+}
+
+fn equal(primary: &Packet, secondary: &Packet, rules: &Rules) -> bool {
+    // QEMU compares the sizes of the frames, virtio-net headers included.
+    if rules.vnet_of_primary
+        && rules.padding_counts
+        && primary.data().len() != secondary.data().len()
+    {
+        return false;
+    }
+    let (one, other) = both(primary, secondary, rules);
+    one.bytes == other.bytes
+}
+
+/// What is compared of each: of UDP and ICMP what follows the IPv4 header, of others in QEMU the
+/// whole frame.
+fn both<'a>(
+    primary: &'a Packet,
+    secondary: &'a Packet,
+    rules: &Rules,
+) -> (Compared<'a>, Compared<'a>) {
+    let whole = rules.others_whole && !matches!(primary.headers.protocol, ICMP | UDP);
+    let begin = |packet: &Packet| {
+        let headers = &packet.headers;
+        match (whole, rules.vnet_of_primary) {
+            (true, _) => headers.ethernet,
+            // QEMU counts 14 bytes of Ethernet header whatever is there.
+            (false, true) => headers.ethernet + ETHERNET + (headers.transport - headers.network),
+            (false, false) => headers.transport,
+        }
+    };
+    let (one, other) = if rules.vnet_of_primary {
+        (begin(primary), begin(primary))
+    } else {
+        (begin(primary), begin(secondary))
+    };
+    (cut(primary, one, rules), cut(secondary, other, rules))
+}
+
+fn cut<'a>(packet: &'a Packet, at: usize, rules: &Rules) -> Compared<'a> {
+    let bytes = packet.data().get(at..packet.end).unwrap_or_default();
+    let length = if rules.lengths_wrap {
+        // QEMU counts what it compares in 16 bits.
+        usize::from(bytes.len() as u16)
+    } else {
+        bytes.len()
+    };
+    let bytes = bytes.get(..length).unwrap_or_default();
+    Compared { at, bytes }
+}

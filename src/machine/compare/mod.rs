@@ -1,0 +1,165 @@
+//! `colo-compare`: holds what the primary guest sends until the secondary guest has sent the same,
+//! and asks for a checkpoint when they have gone apart (QEMU 10.2.2 `net/colo-compare.c`).
+//!
+//! | file | subject |
+//! |---|---|
+//! | `create` | properties at work, completion, deletion |
+//! | `ingest` | bytes of the inputs to packets, packets to connections, and what comes of them |
+//! | `packet`, `connection` | a packet; what is held of a connection |
+//! | `pairwise`, `stream` | TCP as QEMU compares it, and as a mended comparer does |
+//! | `datagram` | everything else |
+//! | `sender` | what is written to outdev and notify_dev, and waits when nobody reads |
+//! | `notify` | requests for a checkpoint, messages on notify_dev, the scan for what is held too long |
+//!
+//! The comparisons know nothing of the machine: they work on a [`Connection`] by its [`Rules`], and
+//! what they lead to is a list of [`connection::Effect`]s.
+
+mod connection;
+mod create;
+mod datagram;
+mod ingest;
+mod notify;
+mod packet;
+mod pairwise;
+mod sender;
+mod stream;
+
+use std::time::Duration;
+
+use connection::Connection;
+pub(super) use create::{create, refusal, share_queue_size};
+use ingest::Input;
+use sender::Sender;
+
+use super::{
+    colo::Table,
+    core::{Core, ObjectKey},
+    part::{PartClass, PartState},
+};
+use crate::{
+    base::{Quirk, Tag, VirtualTime},
+    record::DropReason,
+};
+
+pub(super) static CLASS: PartClass = PartClass {
+    own_thread: true,
+    read: ingest::read,
+    closed: ingest::closed,
+    writable: sender::writable,
+    is_deaf: |core, key, chardev| {
+        compare(core, key).is_some_and(|compare| {
+            let mut inputs = compare.inputs();
+            inputs.any(|input| input.deaf && input.chardev == chardev)
+        })
+    },
+    changed: create::changed,
+    colo: notify::colo,
+    deadline: |core, key| compare(core, key).map(|compare| compare.next_scan),
+    due: notify::scan,
+    unfinished,
+    cleanup: create::cleanup,
+};
+
+/// A comparer in place.
+#[derive(Debug)]
+pub(super) struct Compare {
+    vnet: bool,
+    timeout: Duration,
+    scan_cycle: Duration,
+    queue_limit: u32,
+    next_scan: VirtualTime,
+    primary_in: Input,
+    secondary_in: Input,
+    notify_in: Option<Input>,
+    out: Sender,
+    notify_out: Option<Sender>,
+    connections: Table<Connection>,
+}
+
+impl Compare {
+    fn inputs(&self) -> impl Iterator<Item = &Input> {
+        let both = [&self.primary_in, &self.secondary_in];
+        both.into_iter().chain(&self.notify_in)
+    }
+
+    /// Forgets what its inputs had not completed, and what it held, which ends for this reason.
+    fn end(&mut self, held: DropReason) -> Vec<(Tag, DropReason)> {
+        let mut ends = Vec::new();
+        let inputs = [&mut self.primary_in, &mut self.secondary_in];
+        for input in inputs.into_iter().chain(&mut self.notify_in) {
+            let cut = input.reassembler.reset();
+            ends.extend(cut.into_iter().map(|tag| (tag, DropReason::Incomplete)));
+        }
+        let connections = self.connections.clear();
+        let tags = connections.iter().flat_map(Connection::tags);
+        ends.extend(tags.map(|tag| (tag, held)));
+        ends
+    }
+}
+
+/// How comparisons go: QEMU's ways are switches, and each is a [`Quirk`].
+#[derive(Clone, Copy, Debug)]
+struct Rules {
+    /// A queue takes packets while it is no longer than this.
+    queue_limit: u32,
+    /// A full queue loses packets.
+    full_drops: bool,
+    /// Of what is not TCP the newest packet is compared first.
+    newest_first: bool,
+    /// TCP is compared pair by pair.
+    pairwise: bool,
+    /// The last acknowledgement counts as the highest.
+    last_ack: bool,
+    /// Compared up to 0 is not compared at all.
+    seq_zero_unset: bool,
+    /// Padding behind the IPv4 packet is payload.
+    padding_counts: bool,
+    /// Lengths are counted in 16 bits.
+    lengths_wrap: bool,
+    /// Protocols other than TCP, UDP and ICMP are compared with all their headers.
+    others_whole: bool,
+    /// The primary's header lengths are taken for the secondary's too.
+    vnet_of_primary: bool,
+}
+
+impl Rules {
+    fn of(core: &Core, queue_limit: u32) -> Self {
+        Self {
+            queue_limit,
+            full_drops: core.has(Quirk::CompareQueueFullDrops),
+            newest_first: core.has(Quirk::CompareNontcpNewestFirst),
+            pairwise: core.has(Quirk::CompareSegmentsPairwise),
+            last_ack: core.has(Quirk::CompareLastAck),
+            seq_zero_unset: core.has(Quirk::CompareSeqZeroUnset),
+            padding_counts: core.has(Quirk::ComparePaddingIsPayload),
+            lengths_wrap: core.has(Quirk::CompareLengthsWrap),
+            others_whole: core.has(Quirk::CompareOthersWhole),
+            vnet_of_primary: core.has(Quirk::CompareVnetOfPrimary),
+        }
+    }
+}
+
+fn compare(core: &Core, key: ObjectKey) -> Option<&Compare> {
+    match &core.objects.get(&key)?.part.as_ref()?.state {
+        PartState::Compare(compare) => Some(compare),
+        PartState::Filter(_) => None,
+    }
+}
+
+fn compare_mut(core: &mut Core, key: ObjectKey) -> Option<&mut Compare> {
+    match &mut core.objects.get_mut(&key)?.part.as_mut()?.state {
+        PartState::Compare(compare) => Some(compare),
+        PartState::Filter(_) => None,
+    }
+}
+
+/// What a comparer's inputs had not completed, what it held, and what it could not write yet.
+fn unfinished(core: &mut Core, key: ObjectKey) -> Vec<(Tag, DropReason)> {
+    let Some(compare) = compare_mut(core, key) else {
+        return Vec::new();
+    };
+    let mut ends = compare.end(DropReason::Held);
+    let unread = compare.out.waiting();
+    ends.extend(unread.map(|tag| (tag, DropReason::NoReader)));
+    ends
+}

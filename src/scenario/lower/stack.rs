@@ -1,0 +1,382 @@
+//! The TCP/IP stacks behind guest ports and at host ports.
+
+use std::{net::Ipv4Addr, time::Duration};
+
+use super::{
+    bytes,
+    machine::Part,
+    port::{Place, Ports},
+};
+use crate::{
+    base::{MacAddr, NetdevId, PortId},
+    diag::Span,
+    guest::{Config, Respond, Service, ServiceKind},
+    record::PortKind,
+    scenario::{
+        case::{Link, Netdev, NetdevType, PortStack},
+        code,
+        context::Context,
+        fault::Fault,
+        fields::Fields,
+        key,
+        node::{Entry, Node, short},
+        value,
+    },
+};
+
+/// Bytes of an IPv4 and a TCP header without options.
+const HEADERS: u32 = 40;
+/// The window that needs no scaling (RFC 9293).
+const WINDOW: usize = 65_535;
+/// As most stacks have it, within the half second of RFC 9293.
+const ACK_DELAY: Duration = Duration::from_millis(10);
+const CLIENT_ADDRESS: (Ipv4Addr, u8) = (Ipv4Addr::new(10, 0, 0, 1), 24);
+
+/// Another than a client's, so that both sides' numbers can be told apart.
+const GUEST_SEED: u64 = 1;
+const CLIENT_SEED: u64 = 2;
+
+/// What the stack of a port has by default.
+struct Defaults {
+    mac: MacAddr,
+    mtu: u32,
+    address: Option<(Ipv4Addr, u8)>,
+    isn_seed: u64,
+}
+
+/// The guests of a machine's netdevs.
+pub(super) fn guests(part: &Part<'_>, netdevs: &[Netdev]) -> Vec<PortStack> {
+    let fields = &part.fields;
+    let entries = fields.node("netdevs").and_then(Node::map).unwrap_or(&[]);
+    let mut stacks = Vec::new();
+    for entry in entries {
+        let Some(guest) = entry.value.get("guest") else {
+            continue;
+        };
+        let id: NetdevId = part.id().outer(&entry.key);
+        let netdev = netdevs.iter().find(|one| one.id == id);
+        let Some(NetdevType::Tap { mac, mtu, .. }) = netdev.map(|one| &one.kind) else {
+            continue;
+        };
+        let Some(map) = Fields::open(fields.context(), &guest.value, &key::GUEST) else {
+            continue;
+        };
+        map.choice("stack");
+        let defaults = Defaults {
+            mac: *mac,
+            mtu: *mtu,
+            address: None,
+            isn_seed: GUEST_SEED,
+        };
+        if let Some(mut config) = config(&map, &defaults, guest.key_span) {
+            config.services = services(&map);
+            stacks.push(PortStack {
+                port: PortId::from(format!("{id}.guest")),
+                config,
+            });
+        }
+    }
+    stacks
+}
+
+/// The clients that are declared.
+pub(super) fn clients(
+    fields: &Fields<'_>,
+    ports: &Ports,
+    host: &Interfaces<'_>,
+    stacks: &mut Vec<PortStack>,
+) {
+    let Some(node) = fields.node("clients") else {
+        return;
+    };
+    let Some(entries) = node.map() else {
+        let help = "write `clients: {hn0.host: {address: 10.0.0.1/24}}`".to_owned();
+        value::mismatch(fields.context(), node, "a map from ports", Some(help));
+        return;
+    };
+    for entry in entries {
+        let (context, span) = (fields.context(), entry.key_span);
+        let Some(place) = ports.find(context, &entry.key, span, "`clients`") else {
+            continue;
+        };
+        if stacks.iter().any(|stack| stack.port == place.port.id) {
+            let (id, what) = (entry.key.clone(), "the stack of");
+            fields.fault(span, Fault::DuplicateId { id, what });
+            continue;
+        }
+        if !takes_client(context, place, host, span) {
+            continue;
+        }
+        if let Some(map) = Fields::open(context, &entry.value, &key::CLIENT) {
+            let defaults = host.defaults(place);
+            if let Some(config) = config(&map, &defaults, span) {
+                stacks.push(PortStack {
+                    port: place.port.id.clone(),
+                    config,
+                });
+            }
+        }
+    }
+}
+
+/// Makes sure that there is a stack where a client calls from.
+pub(super) fn client_at(
+    context: &Context<'_>,
+    place: &Place,
+    host: &Interfaces<'_>,
+    stacks: &mut Vec<PortStack>,
+    span: Span,
+) -> bool {
+    if stacks.iter().any(|stack| stack.port == place.port.id) {
+        return true;
+    }
+    if !takes_client(context, place, host, span) {
+        return false;
+    }
+    let defaults = host.defaults(place);
+    let (address, prefix) = CLIENT_ADDRESS;
+    stacks.push(PortStack {
+        port: place.port.id.clone(),
+        config: Config {
+            mac: defaults.mac,
+            address,
+            prefix,
+            mss: mss(defaults.mtu),
+            window: WINDOW,
+            isn_seed: defaults.isn_seed,
+            ack_delay: ACK_DELAY,
+            services: Vec::new(),
+        },
+    });
+    true
+}
+
+fn takes_client(context: &Context<'_>, place: &Place, host: &Interfaces<'_>, span: Span) -> bool {
+    let is = match place.port.kind {
+        PortKind::Host | PortKind::LinkEnd => match host.taken(&place.port.id) {
+            Some(Taken::Address) => "has an address of the host, whose own stack would answer too",
+            Some(Taken::Bridge) => "is held by a bridge, which takes its frames",
+            None => return true,
+        },
+        PortKind::Guest => "has no `guest`",
+        PortKind::Chardev(_) => "is the port of a chardev",
+    };
+    context.fault(
+        span,
+        Fault::WrongPort {
+            name: place.port.id.to_string(),
+            is,
+            verb: "`client`",
+            needs: "an interface that the host leaves alone, or a guest",
+            help: "name a host port or link end without an address and outside bridges, or give \
+                   the netdev a `guest`"
+                .to_owned(),
+        },
+    );
+    false
+}
+
+fn config(map: &Fields<'_>, defaults: &Defaults, span: Span) -> Option<Config> {
+    let (address, prefix) = if map.has("address") {
+        address(map)?
+    } else {
+        defaults.address?
+    };
+    let mac = if map.knows("mac") && map.has("mac") {
+        map.mac("mac")?
+    } else {
+        defaults.mac
+    };
+    if mac.0[0] & 1 == 1 {
+        let span = map.span_of("mac").unwrap_or(span);
+        map.fault(
+            span,
+            Fault::Format {
+                reason: format!("{mac} is the address of a group"),
+                help: "the first octet of a stack's own address is even: 52:54:00:12:34:56",
+                code: code::BAD_MAC,
+            },
+        );
+    }
+    Some(Config {
+        mac,
+        address,
+        prefix,
+        mss: map.integer("mss").unwrap_or_else(|| mss(defaults.mtu)),
+        window: map.integer("window").unwrap_or(WINDOW),
+        isn_seed: map.integer("isn_seed").unwrap_or(defaults.isn_seed),
+        ack_delay: map.duration("ack_delay").unwrap_or(ACK_DELAY),
+        services: Vec::new(),
+    })
+}
+
+fn mss(mtu: u32) -> u16 {
+    u16::try_from(mtu.saturating_sub(HEADERS).max(1)).unwrap_or(u16::MAX)
+}
+
+/// An IPv4 address of one host, with its prefix.
+fn address(map: &Fields<'_>) -> Option<(Ipv4Addr, u8)> {
+    let (text, span) = map.texts("address").into_iter().next()?;
+    let parsed = text.split_once('/').and_then(|(address, prefix)| {
+        let address: Ipv4Addr = address.parse().ok()?;
+        let plain = prefix.bytes().all(|byte| byte.is_ascii_digit());
+        let prefix: u8 = prefix.parse().ok().filter(|bits| plain && *bits <= 32)?;
+        let unicast =
+            !(address.is_broadcast() || address.is_multicast() || address.is_unspecified());
+        unicast.then_some((address, prefix))
+    });
+    if parsed.is_none() {
+        map.fault(
+            span,
+            Fault::Format {
+                reason: format!(
+                    "\"{}\" is not the IPv4 address of a host with its prefix",
+                    short(&text)
+                ),
+                help: "write the address and the bits of its network: 10.0.0.2/24",
+                code: code::BAD_ADDRESS,
+            },
+        );
+    }
+    parsed
+}
+
+fn services(map: &Fields<'_>) -> Vec<Service> {
+    let Some(node) = map.node("services") else {
+        return Vec::new();
+    };
+    let Some(entries) = node.map() else {
+        let help = "write `services: {7: echo, 80: {respond: \"...\"}}`".to_owned();
+        value::mismatch(map.context(), node, "a map from TCP ports", Some(help));
+        return Vec::new();
+    };
+    let mut services: Vec<Service> = entries
+        .iter()
+        .filter_map(|entry| {
+            let port = port(map.context(), entry)?;
+            let kind = service(map.context(), &entry.value)?;
+            Some(Service { port, kind })
+        })
+        .collect();
+    services.sort_by_key(|service| service.port);
+    services
+}
+
+fn port(context: &Context<'_>, entry: &Entry) -> Option<u16> {
+    let plain = entry.key.bytes().all(|byte| byte.is_ascii_digit());
+    let plain = plain && !entry.key.starts_with('0');
+    let port = entry.key.parse().ok().filter(|_| plain);
+    if port.is_none() {
+        let fault = Fault::Range {
+            key: "port".to_owned(),
+            found: short(&entry.key),
+            least: 1,
+            most: 65_535,
+        };
+        context.fault(entry.key_span, fault);
+    }
+    port
+}
+
+fn service(context: &Context<'_>, node: &Node) -> Option<ServiceKind> {
+    if node.map().is_none() {
+        let word = value::choice(context, node, "services", &["echo", "discard"])?;
+        return Some(match word {
+            "echo" => ServiceKind::Echo,
+            _ => ServiceKind::Discard,
+        });
+    }
+    let map = Fields::open(context, node, &key::SERVICE)?;
+    if map.conflict("source", "respond", "a service does one of them") {
+        return None;
+    }
+    for key in ["after", "close"] {
+        if let Some(entry) = map.entry(key).filter(|_| !map.has("respond")) {
+            let (key, needs) = (key.to_owned(), "`respond`");
+            map.fault(entry.key_span, Fault::Needs { key, needs });
+        }
+    }
+    if map.has("source") {
+        return map.integer("source").map(ServiceKind::Source);
+    }
+    let Some(text) = map.node("respond") else {
+        let what = "this service does nothing";
+        let help = "write echo, discard, {source: BYTES} or {respond: TEXT}";
+        map.fault(map.span, Fault::Nothing { what, help });
+        return None;
+    };
+    let text = bytes::lower(context, text)?;
+    let after = match map.node("after") {
+        Some(node) => bytes::lower(context, node)?,
+        None => b"\r\n\r\n".to_vec(),
+    };
+    if after.is_empty() {
+        let what = "an empty text ends no request";
+        let help = "leave `after` out for an empty line, or write what ends a request";
+        map.fault(map.span, Fault::Nothing { what, help });
+        return None;
+    }
+    Some(ServiceKind::Respond(Respond {
+        text: text.into(),
+        after: after.into(),
+        close: map.boolean("close").unwrap_or(true),
+    }))
+}
+
+/// Why the host itself takes the frames of one of its interfaces.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Taken {
+    /// It has an address.
+    Address,
+    /// A bridge holds it.
+    Bridge,
+}
+
+/// The interfaces of the host side.
+pub(super) struct Interfaces<'a> {
+    pub(super) netdevs: &'a [Netdev],
+    pub(super) links: &'a [Link],
+    /// The host ports and link ends that bridges hold.
+    pub(super) bridged: Vec<PortId>,
+}
+
+impl Interfaces<'_> {
+    /// Why the host itself takes a port's frames, if it does.
+    pub(super) fn taken(&self, port: &PortId) -> Option<Taken> {
+        let addresses = self.of(port).map_or(&[][..], |(_, addresses)| addresses);
+        if !addresses.is_empty() {
+            Some(Taken::Address)
+        } else if self.bridged.contains(port) {
+            Some(Taken::Bridge)
+        } else {
+            None
+        }
+    }
+
+    fn defaults(&self, place: &Place) -> Defaults {
+        Defaults {
+            mac: place.sending().src,
+            mtu: self.of(&place.port.id).map_or(1500, |(mtu, _)| mtu),
+            address: Some(CLIENT_ADDRESS),
+            isn_seed: CLIENT_SEED,
+        }
+    }
+
+    /// The MTU and the addresses of a port's interface.
+    fn of(&self, port: &PortId) -> Option<(u32, &[String])> {
+        let name = port.as_str();
+        let tap = self.netdevs.iter().find_map(|netdev| match &netdev.kind {
+            NetdevType::Tap { mtu, addresses, .. }
+                if name.strip_suffix(".host") == Some(netdev.id.as_str()) =>
+            {
+                Some((*mtu, addresses.as_slice()))
+            }
+            _ => None,
+        });
+        tap.or_else(|| {
+            let mut ends = self.links.iter().flat_map(|link| &link.ends);
+            let end = ends.find(|end| end.port == *port)?;
+            Some((end.mtu, end.addresses.as_slice()))
+        })
+    }
+}
