@@ -6,6 +6,7 @@
 //!
 //! - [`cli`]: one file for each command.
 //! - [`report`]: consumers of run events: terminal, JSON lines.
+//! - [`fuzz`]: random scenarios, and making those that fail small.
 //! - [`runner`]: selection, scheduling, deadlines, and the one executor for all backends.
 //! - [`snapshot`]: labels, text and comparison of transcripts; the store of snapshot files.
 //! - [`backend`]: what carries a scenario out: real namespaces and TAPs, or memory.
@@ -25,6 +26,7 @@ pub mod capture;
 pub mod cli;
 pub mod diag;
 pub mod frame;
+pub mod fuzz;
 pub mod guest;
 pub mod machine;
 pub mod record;

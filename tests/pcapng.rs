@@ -6,6 +6,7 @@ use std::{
     io::Write,
     path::{Path, PathBuf},
     process::Command,
+    sync::Arc,
     thread,
 };
 
@@ -14,9 +15,10 @@ use serde_json::Value;
 use tapwright::{
     backend::{Backend, Deadline, Sim},
     base::PortId,
-    record::{Item, PortKind, Transcript},
+    diag::Source,
+    record::{Item, Transcript},
     runner::exec,
-    scenario::{Disk, load},
+    scenario::{Disk, load, parse},
     snapshot::{frames_of, write_pcapng},
 };
 
@@ -42,6 +44,61 @@ fn tshark_reads_what_the_transcripts_say() {
             scope.spawn(move || chunk.iter().for_each(|transcript| check(transcript, &file)));
         }
     });
+}
+
+/// What a filter-dump wrote is a file as it stands: tshark reads it, with what was cut off.
+#[test]
+fn tshark_reads_the_file_of_a_dump() {
+    if Command::new("tshark").arg("--version").output().is_err() {
+        drop(writeln!(
+            std::io::stderr(),
+            "skipped: tshark is not installed"
+        ));
+        return;
+    }
+    let text = "description: a dump
+netdevs: {hn0: {type: tap}}
+objects: [\"filter-dump,id=d0,netdev=hn0,file=x.pcap,maxlen=60\"]
+steps:
+  - send: hn0.host
+    frames: [{ payload: { fill: 0x5a, len: 50 } }]
+  - advance: 1250ms
+  - send: hn0.guest
+    frames: [{ payload: { fill: 0x5b, len: 20 } }]
+";
+    let source = Source {
+        path: "dump.yaml".into(),
+        text: text.to_owned(),
+    };
+    let scenario = parse(Arc::new(source), "dump", &Disk).expect("a scenario");
+    let case = &scenario.cases[0];
+    let world = Sim.open(case).expect("a world");
+    let transcript = exec(case, world, "sim", &Deadline::NEVER).transcript;
+    let arrivals = transcript.steps.iter().flat_map(|step| &step.arrivals);
+    let written = arrivals.filter(|one| one.port.as_str() == "x.pcap");
+    let bytes: Vec<u8> = written
+        .filter_map(|one| match &one.item {
+            Item::Bytes(bytes) => Some(bytes.clone()),
+            Item::Frame(_) | Item::Eof => None,
+        })
+        .flatten()
+        .collect();
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = folder.path().join("x.pcap");
+    fs::write(&file, bytes).expect("a temporary file");
+    let fields = ["frame.time_epoch", "frame.cap_len", "frame.len", "eth.src"];
+    let mut command = Command::new("tshark");
+    command.arg("-r").arg(&file).args(["-T", "fields"]);
+    for field in fields {
+        command.args(["-e", field]);
+    }
+    let output = command.output().expect("tshark starts");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{stderr}");
+    assert_eq!(
+        String::from_utf8_lossy(&output.stdout),
+        "0.000000000\t60\t64\t02:00:00:00:00:01\n1.250000000\t34\t34\t52:54:00:12:34:56\n"
+    );
 }
 
 fn check(transcript: &Transcript, file: &Path) {
@@ -94,10 +151,7 @@ fn in_transcript(transcript: &Transcript) -> Packets {
             .ports
             .iter()
             .find(|one| one.id == *port)
-            .and_then(|port| match port.kind {
-                PortKind::Chardev(framing) => Some(framing),
-                _ => None,
-            })
+            .and_then(|port| port.kind.framing())
     };
     let mut put = |port: &PortId, data: &[u8]| {
         packets.entry(port.to_string()).or_default().push(hex(data));

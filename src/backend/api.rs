@@ -69,7 +69,9 @@ pub enum BackendError {
     },
 }
 
-/// A case's world. It lives on one thread and never leaves it.
+/// A case's world: all of its machines and what is between them, on one clock. It lives on one
+/// thread and never leaves it. Ids and ports are the case's: those of a machine with a name begin
+/// with it, but the arguments of a command are the machine's own.
 pub trait World {
     /// Does one thing and returns when it has been done; what it causes is carried further by
     /// [`World::settle`]. A command's answer is here unless the machine is frozen; then it is among
@@ -91,7 +93,7 @@ pub trait World {
     /// What came out and what happened since the last call.
     fn observe(&mut self) -> Observations;
 
-    /// The machine's clock.
+    /// The machines' clock.
     fn now(&self) -> VirtualTime;
 
     /// Waits until something arrives from the kernel's own timers, or the deadline; then settles.
@@ -163,7 +165,7 @@ pub enum Action<'a> {
         /// Whom alone; none for everybody whom it concerns.
         machine: Option<&'a MachineId>,
     },
-    /// The machine's clock is to move so far; [`World::settle`] moves it from timer to timer.
+    /// The machines' clock is to move so far; [`World::settle`] moves it from timer to timer.
     Advance(Duration),
     /// Stretches of bad network change.
     Impair(&'a [Impair]),

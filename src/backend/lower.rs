@@ -133,7 +133,7 @@ pub(crate) fn lower(case: &Case, machine: &Machine) -> Lowered {
         })
         .collect();
     let config = Config {
-        profile: case.profile_of(machine),
+        profile: case.profile_of(name).clone(),
         netdevs,
         chardevs: of_machine()
             .map(|chardev| ChardevConfig {

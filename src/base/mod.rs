@@ -1,6 +1,7 @@
 //! Leaf words: the names, times, directions and versions that every other part speaks of.
 
 mod direction;
+mod file;
 mod frame;
 mod id;
 mod mac;
@@ -10,6 +11,7 @@ mod time;
 mod vnet;
 
 pub use direction::{Direction, Queue};
+pub use file::{OpenError, file_name};
 pub use frame::{Frame, Origin, Tag};
 pub use id::{CaseId, ChardevId, MachineId, NetdevId, ObjectId, PortId};
 pub use mac::{MacAddr, ParseMacError};

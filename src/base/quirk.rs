@@ -134,6 +134,30 @@ quirks! {
         mended: "the header is brought to the length of the netdev it is injected into, or taken off",
         evidence: "net/filter-mirror.c:270-276, net/net.c:2100-2160",
     }
+    /// A buffer that is full loses packets without a word.
+    BufferDropsWhenFull = "buffer-drops-when-full" in EVERY_QEMU {
+        behaviour: "a filter-buffer holds 10000 packets; what comes after them vanishes, and its sender is told that it was sent",
+        mended: "packets are held without limit",
+        evidence: "net/filter-buffer.c:63-84, net/queue.c:127; measured on 7.2.22: 10050 frames sent within an interval, the first 10000 released",
+    }
+    /// A dump has the virtio-net header in front of each frame.
+    DumpKeepsVnetHeader = "dump-keeps-vnet-header" in ONLY_7_2 {
+        behaviour: "filter-dump writes the netdev's virtio-net header into the file as if it were the beginning of the frame",
+        mended: "the header is left out, as the file's link type, Ethernet, promises",
+        evidence: "net/dump.c before QEMU commit 481c52320a26 (8.0); measured on 7.2.22: a frame of 64 bytes to a virtio NIC has 74 in the file",
+    }
+    /// A frame that is shorter than the virtio-net header kills QEMU.
+    DumpShortFrameAborts = "dump-short-frame-aborts" in SINCE_10_2 {
+        behaviour: "a frame that is shorter than the netdev's virtio-net header aborts QEMU when it reaches a filter-dump",
+        mended: "such a frame is not written, and passes",
+        evidence: "net/dump.c:61-90 leaves out more than the frame has, util/iov.c iov_copy asserts that it can; read, not measured",
+    }
+    /// A refused dump closes a descriptor that is not its own.
+    DumpRefusalClosesStdin = "dump-refusal-closes-stdin" in EVERY_QEMU {
+        behaviour: "a filter-dump that is refused closes descriptor 0: first standard input, later whatever has taken its number, the file of another dump or a chardev's connection",
+        mended: "nothing is closed",
+        evidence: "net/dump.c:99-103; measured on 7.2.22: the next dump's file is descriptor 0, and the next refusal stops it with 'network dump write error'",
+    }
     /// The end of a burst is lost when its writer closes.
     HangupLosesTail = "hangup-loses-tail" in ONLY_7_2 {
         behaviour: "when a peer writes more than 4096 bytes and closes at once, only the first read's worth is processed",
@@ -231,19 +255,19 @@ quirks! {
         evidence: "net/filter-rewriter.c:345-352; measured on 7.2.22: 'W checkpoint in the handshake'",
     }
     /// Too many connections, and all are forgotten.
-    ConnectionsForgotten = "connections-forgotten" in EVERY_QEMU {
+    RewriterForgetsAll = "rewriter-forgets-all" in EVERY_QEMU {
         behaviour: "a new connection when 16385 are tracked makes filter-rewriter forget all of them: those that live are not translated any more",
         mended: "the table grows",
         evidence: "net/colo.c:225-252; measured on 7.2.22: one connection of a SYN flood more or less",
     }
     /// TCP in an 802.1Q frame is left alone.
-    ColoIgnoresVlan = "colo-ignores-vlan" in EVERY_QEMU {
+    RewriterIgnoresVlan = "rewriter-ignores-vlan" in EVERY_QEMU {
         behaviour: "802.1Q frames are not looked into, though 802.1ad ones are, and VLANs do not tell connections apart",
         mended: "up to two tags of either kind are looked behind, and are part of the connection",
         evidence: "net/colo.c:68-90; measured on 7.2.22: 'W 802.1Q', 'W 802.1ad', 'W VLANs are not part of the key'",
     }
     /// An empty frame kills QEMU.
-    ColoEmptyFrameAborts = "colo-empty-frame-aborts" in EVERY_QEMU {
+    RewriterEmptyFrameAborts = "rewriter-empty-frame-aborts" in EVERY_QEMU {
         behaviour: "an empty frame aborts QEMU when it reaches filter-rewriter; one missing vnet_hdr_support on the way makes such frames of others",
         mended: "it passes",
         evidence: "net/colo.c:51; measured on 7.2.22: 'W empty frame'",

@@ -1,7 +1,8 @@
 use std::{fmt, ops::Add, time::Duration};
 
-/// Time on a machine's clock, in nanoseconds since the run began. It moves only when a scenario
-/// says `advance`, and never with the wall clock.
+/// Time on a machine's clock, in nanoseconds since the run began. It moves when a scenario says
+/// `advance`, to when an impaired frame comes out, and as far as a client may wait; never with the
+/// wall clock.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct VirtualTime(u64);
 
@@ -19,6 +20,12 @@ impl VirtualTime {
     #[must_use]
     pub const fn elapsed(self) -> Duration {
         Duration::from_nanos(self.0)
+    }
+
+    /// Time that has passed since `earlier`; none when that is later.
+    #[must_use]
+    pub const fn since(self, earlier: Self) -> Duration {
+        Duration::from_nanos(self.0.saturating_sub(earlier.0))
     }
 }
 

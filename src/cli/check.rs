@@ -127,7 +127,7 @@ fn judge(
         }),
         Outcome::Done(_) | Outcome::Unanswered => None,
     };
-    let profile = &case.profile;
+    let profile = case.profile_of(&object.machine);
     match (expected, refusal) {
         (None, None) => None,
         (None, Some(error)) => Some(

@@ -1,4 +1,4 @@
-use std::io;
+use std::{io, path::PathBuf};
 
 use crate::{
     diag::{Code, Diagnose, Explanation, Report},
@@ -36,6 +36,20 @@ pub enum CliError {
     /// There is no case, or the arguments leave none.
     #[error("no case is selected")]
     NothingSelected,
+    /// There is nothing to make smaller.
+    #[error("the scenario does not fail")]
+    NothingFails,
+    /// A failure that did not come again.
+    #[error("the failure did not come again when the scenario was run once more")]
+    Unsteady,
+    /// A file that a command makes can't be written.
+    #[error("'{}' can't be written: {source}", path.display())]
+    Unwritable {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// No code of this name.
     #[error("there is no code '{0}'")]
     NoSuchCode(String),
@@ -87,6 +101,26 @@ pub const EXPLANATIONS: &[Explanation] = &[
                these options shows every case; with `--format json` its tags as well.",
     },
     Explanation {
+        code: Code("TW-E020"),
+        title: "the scenario does not fail",
+        text: "`tapwright minimise` makes a failing scenario smaller, and this one does what it \
+               says: its expectations hold, its record is its snapshot, and with `--agree` the \
+               backends agree. Run it as it failed: with the same --backend or --agree, and the \
+               same --profile. The exit code is 4.",
+    },
+    Explanation {
+        code: Code("TW-E021"),
+        title: "the failure did not come again",
+        text: "The scenario failed once and not the second time, so that nothing can be said of a \
+               smaller one. `tapwright run --repeat 100` shows how often it fails.",
+    },
+    Explanation {
+        code: Code("TW-E022"),
+        title: "a file can't be written",
+        text: "The command makes a scenario and the system refuses to write it there; the message \
+               says why. Choose another place with --out.",
+    },
+    Explanation {
         code: Code("TW-R001"),
         title: "an object is refused",
         text: "This QEMU refuses the object as it is written, with the text that is shown. If \
@@ -120,6 +154,12 @@ impl Diagnose for CliError {
                 "TW-E006",
                 Some("look at the paths, --name, --tag and --partition: tapwright list"),
             ),
+            Self::NothingFails => (
+                "TW-E020",
+                Some("run it as it failed: the same --backend or --agree, the same --profile"),
+            ),
+            Self::Unsteady => ("TW-E021", Some("see how often it fails: run --repeat 100")),
+            Self::Unwritable { .. } => ("TW-E022", Some("choose another place with --out")),
             Self::NoSuchCode(_) => ("TW-E004", Some("copy the code from a diagnostic: TW-S001")),
         };
         let report = Report::error(Code(code), self.to_string());

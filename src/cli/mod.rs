@@ -4,8 +4,10 @@ mod check;
 mod ci;
 mod error;
 mod explain;
+mod fuzz;
 mod lanes;
 mod list;
+mod minimise;
 mod output;
 pub mod review;
 mod run;
@@ -45,6 +47,10 @@ enum Command {
     Explain(explain::ExplainArgs),
     /// Review pending snapshots
     Review(review::ReviewArgs),
+    /// Make a failing scenario as small as it can be and still fail in the same way
+    Minimise(minimise::MinimiseArgs),
+    /// Make random scenarios, and compare what backends make of them
+    Fuzz(fuzz::FuzzArgs),
 }
 
 /// Why a command ended early: what is wrong, and the exit that goes with it.
@@ -86,6 +92,8 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         Command::List(args) => list::run(args),
         Command::Explain(args) => explain::run(args),
         Command::Review(args) => output::review(args),
+        Command::Minimise(args) => minimise::run(args),
+        Command::Fuzz(args) => fuzz::run(args),
     };
     match done {
         Ok(Exit::NothingSelected) => {

@@ -279,6 +279,16 @@ pub enum Output {
         /// The frame they are part of.
         tag: Option<Tag>,
     },
+    /// Bytes at the end of a file in the case's folder: a `filter-dump` writes its header when it is
+    /// made, which empties the file first, and then a record for each frame.
+    FileBytes {
+        /// The file's name, without a directory.
+        file: String,
+        /// The bytes.
+        data: Bytes,
+        /// The frame of the record.
+        tag: Option<Tag>,
+    },
     /// The machine closed its end of a chardev.
     ChardevClosed {
         /// The chardev.

@@ -12,6 +12,7 @@ pub(super) use write::{WriteError, ring_read};
 use super::{
     CharBackend, ChardevConfig, ChardevState, Output,
     core::{ChardevKey, Core, ObjectKey, generic},
+    dump::DescriptorZero,
 };
 use crate::{
     base::{CHR_READ_BUF_LEN, ChardevId, QemuVersion, Quirk, Tag},
@@ -182,6 +183,7 @@ impl Core {
         let Some(chardev) = self.chardevs.get_mut(&key) else {
             return;
         };
+        let comes_in = state == ChardevState::Opened && !chardev.connected;
         match state {
             ChardevState::Opened if chardev.connected => chardev.waiting += 1,
             ChardevState::Opened => {
@@ -200,6 +202,9 @@ impl Core {
         }
         if chardev.hung_up || state == ChardevState::Resumed {
             self.parts_writable(key);
+        }
+        if comes_in {
+            self.descriptor_opened(DescriptorZero::Chardev(key));
         }
     }
 
@@ -310,6 +315,11 @@ impl Core {
         let reader = chardev.reader;
         let mut unread: Vec<_> = chardev.inbox.drain(..).filter_map(|(_, tag)| tag).collect();
         unread.dedup();
+        let next_came_in = chardev.connected;
+        self.connection_closed(key);
+        if next_came_in {
+            self.descriptor_opened(DescriptorZero::Chardev(key));
+        }
         for tag in unread {
             self.drop_frame(place.clone(), Some(tag), reason);
         }

@@ -6,6 +6,8 @@ use super::{
     Output,
     chardev::Chardev,
     client::Client,
+    clock::VmClock,
+    dump::DescriptorZero,
     filter::Filter,
     part::{Part, PartState},
     property::ObjectType,
@@ -58,10 +60,14 @@ pub(super) struct Core {
     pub(super) now: VirtualTime,
     /// Whether the VM runs (`stop`, `cont`).
     pub(super) running: bool,
+    /// The VM's own clock.
+    pub(super) vm_clock: VmClock,
     pub(super) clients: BTreeMap<ClientKey, Client>,
     pub(super) chardevs: BTreeMap<ChardevKey, Chardev>,
     pub(super) objects: BTreeMap<ObjectKey, Object>,
     pub(super) freeze: Option<Freeze>,
+    /// What QEMU's descriptor 0 is.
+    pub(super) descriptor_zero: DescriptorZero,
     /// What is done now is done in an iothread.
     pub(super) beside_main_loop: bool,
     /// `max_queue_size`, where all comparers share it; 0 until one asks.
@@ -80,10 +86,12 @@ impl Core {
             profile,
             now: VirtualTime::ZERO,
             running: true,
+            vm_clock: VmClock::default(),
             clients: BTreeMap::new(),
             chardevs: BTreeMap::new(),
             objects: BTreeMap::new(),
             freeze: None,
+            descriptor_zero: DescriptorZero::default(),
             beside_main_loop: false,
             compare_queue_size: 0,
             dead: false,
@@ -181,6 +189,10 @@ impl Core {
 
     pub(super) fn frame_out(&mut self, netdev: NetdevId, data: Bytes, tag: Option<Tag>) {
         self.emit(Output::NetdevFrame { netdev, data, tag });
+    }
+
+    pub(super) fn file_out(&mut self, file: String, data: Bytes, tag: Option<Tag>) {
+        self.emit(Output::FileBytes { file, data, tag });
     }
 
     pub(super) fn bytes_out(&mut self, chardev: ChardevId, data: Bytes, tag: Option<Tag>) {

@@ -86,6 +86,12 @@ impl Machine {
         self.core.freeze.is_some()
     }
 
+    /// Whether the guest runs: `stop` halts it, `cont` lets it go on.
+    #[must_use]
+    pub const fn is_running(&self) -> bool {
+        self.core.running
+    }
+
     /// Whether there is an object of this QOM type.
     #[must_use]
     pub fn has_object(&self, qom_type: &str) -> bool {

@@ -5,12 +5,15 @@ use bytes::Bytes;
 
 use super::{
     ColoEvent, NetdevKind,
+    buffer::{self, Buffer},
     core::{ClientKey, Core, ObjectKey, generic},
+    dump::{self, Dump},
     mirror::{self, Mirror},
     netqueue::Packet,
     part::{Part, PartClass, PartState},
     property::Spec,
     redirector::{self, Redirector},
+    replay,
     rewriter::{self, Rewriter},
 };
 use crate::{
@@ -33,8 +36,10 @@ pub(super) struct Filter {
 /// What each class of filter keeps.
 #[derive(Debug)]
 pub(super) enum FilterState {
-    /// Setup has not come that far.
+    /// Setup has not come that far, or there is nothing to keep.
     Unset,
+    Buffer(Buffer),
+    Dump(Dump),
     Mirror(Mirror),
     Redirector(Box<Redirector>),
     Rewriter(Box<Rewriter>),
@@ -61,15 +66,24 @@ pub(super) struct FilterClass {
     pub(super) due: fn(&mut Core, ObjectKey),
     /// COLO tells it something.
     pub(super) colo: fn(&mut Core, ObjectKey, ColoEvent),
-    /// Frames that it holds when the run ends.
-    pub(super) unfinished: fn(&mut Core, ObjectKey) -> Vec<Tag>,
+    /// Frames that it holds when the run ends, and why they went no further.
+    pub(super) unfinished: fn(&mut Core, ObjectKey) -> Vec<(Tag, DropReason)>,
     /// Lets go of everything; it is still in its chain.
     pub(super) cleanup: fn(&mut Core, ObjectKey),
+    /// Its creation was refused after QEMU had made the object; what setup had taken hold of is
+    /// cleaned up already.
+    pub(super) refused: fn(&mut Core),
 }
 
 /// The filters that are built.
-pub(super) static CLASSES: &[&FilterClass] =
-    &[&mirror::CLASS, &redirector::CLASS, &rewriter::CLASS];
+pub(super) static CLASSES: &[&FilterClass] = &[
+    &buffer::CLASS,
+    &dump::CLASS,
+    &mirror::CLASS,
+    &redirector::CLASS,
+    &replay::CLASS,
+    &rewriter::CLASS,
+];
 
 /// How a filter is reached other than through its chain: by its class.
 static PART: PartClass = PartClass {
@@ -97,13 +111,11 @@ static PART: PartClass = PartClass {
     due: |core, key| tell(core, key, |class| class.due),
     unfinished: |core, key| {
         let unfinished = core.filter(key).map(|filter| filter.class.unfinished);
-        let tags = unfinished.map(|tags| tags(core, key)).unwrap_or_default();
-        let incomplete = |tag| (tag, DropReason::Incomplete);
-        tags.into_iter().map(incomplete).collect()
+        unfinished.map(|held| held(core, key)).unwrap_or_default()
     },
+    // A filter cleans up while it is in its chain (QEMU 10.2.2 net/filter.c:306-321).
     cleanup: |core, key| {
         let netdev = core.filter(key).map(|filter| filter.netdev);
-        // What it still passes on goes to its neighbours (QEMU 10.2.2 net/filter.c:306-321).
         tell(core, key, |class| class.cleanup);
         if let Some(client) = netdev.and_then(|netdev| core.clients.get_mut(&netdev)) {
             client.chain.retain(|other| *other != key);
@@ -229,22 +241,32 @@ impl Core {
 
     /// Injects a packet behind a filter: the filters after it in `direction`, then the receiver
     /// (`qemu_netfilter_pass_to_next`). The packet's sender is the netdev for tx and its peer for
-    /// rx. A captured packet needs no receiver to walk.
-    pub(super) fn pass_to_next(&mut self, filter: ObjectKey, direction: Direction, packet: Packet) {
+    /// rx. A captured packet needs no receiver to walk. Gives the result of the filter that ended the
+    /// walk, else the packet's length, whatever became of it.
+    pub(super) fn pass_to_next(
+        &mut self,
+        filter: ObjectKey,
+        direction: Direction,
+        packet: Packet,
+    ) -> isize {
+        let size = packet.data.len() as isize;
         let Some(netdev) = self.filter(filter).map(|filter| filter.netdev) else {
-            return;
+            return size;
         };
         let sender = self.clients.get(&packet.sender);
         let joined = sender.is_some_and(|sender| sender.peer.is_some());
         if !joined && packet.captured.is_none() {
-            return self.drop_frame(self.object_place(filter), packet.tag, DropReason::NoPeer);
+            self.drop_frame(self.object_place(filter), packet.tag, DropReason::NoPeer);
+            return size;
         }
         let chain = self
             .clients
             .get(&netdev)
             .map(|client| client.chain.as_slice());
         let here = chain.and_then(|chain| chain.iter().position(|other| *other == filter));
-        let Some(here) = here else { return };
+        let Some(here) = here else {
+            return size;
+        };
         let verdict = match direction {
             Direction::Tx => {
                 let length = self.chain_length(netdev);
@@ -253,11 +275,12 @@ impl Core {
             Direction::Rx => self.walk_steps(netdev, (0..here).rev(), direction, &packet),
         };
         if verdict != 0 {
-            return;
+            return verdict;
         }
         if packet.captured == Some(netdev) {
             let place = self.netdev_place(netdev);
-            return self.drop_frame(place, packet.tag, DropReason::AlreadyDelivered);
+            self.drop_frame(place, packet.tag, DropReason::AlreadyDelivered);
+            return size;
         }
         match self
             .clients
@@ -269,6 +292,7 @@ impl Core {
             }
             None => self.drop_frame(self.netdev_place(netdev), packet.tag, DropReason::NoPeer),
         }
+        size
     }
 
     /// Records that a filter sees a frame.

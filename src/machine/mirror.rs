@@ -28,6 +28,7 @@ pub(super) static CLASS: FilterClass = FilterClass {
     colo: filter::colo,
     unfinished: |_, _| Vec::new(),
     cleanup,
+    refused: |_| {},
 };
 
 /// What a mirror keeps.

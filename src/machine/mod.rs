@@ -17,8 +17,9 @@
 //! | `compare` | another kind of part, colo-compare; its map is in its own folder |
 //! | `colo` | packets and connections, as the rewriter and the comparer see them |
 //! | `mirror`, `redirector`, `rfc` | one file a filter; `rfc` is the redirector's `in_netdev` and `out_netdev` |
-//! | `colo` | connections: what the rewriter and the comparer share |
+//! | `buffer`, `dump`, `replay` | the filters that hold, write down, and only let pass |
 //! | `rewriter` | filter-rewriter: a connection's state, the bytes of a segment |
+//! | `clock` | the VM's clock, which `stop` stops |
 //! | `property` | which types of object there are, which properties, in which order they are checked |
 //! | `command` | QMP's commands and `-object` |
 //!
@@ -38,14 +39,17 @@
 //!    fixtures/qemu/*.jsonl`.
 
 mod api;
+mod buffer;
 mod chardev;
 mod client;
+mod clock;
 mod colo;
 mod command;
 mod compare;
 mod config;
 mod core;
 mod drive;
+mod dump;
 mod filter;
 pub mod framing;
 mod hub;
@@ -55,6 +59,7 @@ mod netqueue;
 mod part;
 mod property;
 mod redirector;
+mod replay;
 mod rewriter;
 mod rfc;
 

@@ -32,6 +32,7 @@ pub(super) static CLASS: FilterClass = FilterClass {
     colo: filter::colo,
     unfinished,
     cleanup,
+    refused: |_| {},
 };
 
 /// What a redirector keeps.
@@ -165,6 +166,12 @@ pub(super) fn take(
 
 fn read(core: &mut Core, key: ObjectKey, mut data: Bytes, tag: Option<Tag>) -> bool {
     loop {
+        if core.dead {
+            if !data.is_empty() {
+                core.drop_frame(core.object_place(key), tag, DropReason::MachineDead);
+            }
+            return false;
+        }
         let Some(redirector) = state(core, key) else {
             return false;
         };
@@ -346,8 +353,8 @@ fn cleanup(core: &mut Core, key: ObjectKey) {
 }
 
 /// Tags of a frame that its indev has not completed.
-fn unfinished(core: &mut Core, key: ObjectKey) -> Vec<Tag> {
-    state(core, key)
-        .map(|redirector| redirector.reassembler.reset())
-        .unwrap_or_default()
+fn unfinished(core: &mut Core, key: ObjectKey) -> Vec<(Tag, DropReason)> {
+    let tags = state(core, key).map(|redirector| redirector.reassembler.reset());
+    let incomplete = |tag| (tag, DropReason::Incomplete);
+    tags.into_iter().flatten().map(incomplete).collect()
 }

@@ -34,6 +34,7 @@ pub(super) static CLASS: FilterClass = FilterClass {
     colo,
     unfinished,
     cleanup,
+    refused: |_| {},
 };
 
 /// What an empty packet runs into (QEMU 7.2.22 and 10.2.2; measured).
@@ -57,7 +58,7 @@ pub(super) struct Rewriter {
 fn setup(core: &mut Core, key: ObjectKey, _: &Spec) -> Result<(), CommandError> {
     let profile = core.profile.clone();
     let limit = profile
-        .has(Quirk::ConnectionsForgotten)
+        .has(Quirk::RewriterForgetsAll)
         .then_some(colo::LIMIT);
     let rewriter = Rewriter {
         profile,
@@ -83,7 +84,7 @@ fn state(core: &mut Core, key: ObjectKey) -> Option<&mut Rewriter> {
 /// (QEMU 10.2.2 net/filter-rewriter.c:252-327).
 fn receive(core: &mut Core, key: ObjectKey, packet: &Packet) -> isize {
     if packet.data.is_empty() {
-        if core.has(Quirk::ColoEmptyFrameAborts) {
+        if core.has(Quirk::RewriterEmptyFrameAborts) {
             core.crash(EMPTY_ASSERTION);
             core.drop_frame(core.object_place(key), packet.tag, DropReason::MachineDead);
             return 1;
@@ -99,7 +100,7 @@ fn receive(core: &mut Core, key: ObjectKey, packet: &Packet) -> isize {
     } else {
         0
     };
-    let tags = !core.has(Quirk::ColoIgnoresVlan);
+    let tags = !core.has(Quirk::RewriterIgnoresVlan);
     let Some(headers) = Headers::read(&packet.data, vnet, tags).filter(Headers::is_tcp) else {
         return 0;
     };
@@ -309,13 +310,14 @@ fn drop_all(core: &mut Core, key: ObjectKey, packets: Vec<Packet>) {
     }
 }
 
-fn unfinished(core: &mut Core, key: ObjectKey) -> Vec<Tag> {
+fn unfinished(core: &mut Core, key: ObjectKey) -> Vec<(Tag, DropReason)> {
     let Some(rewriter) = state(core, key) else {
         return Vec::new();
     };
     let held = rewriter.connections.values().flat_map(|known| &known.held);
     let packets = rewriter.waiting.iter().chain(held);
-    packets.filter_map(|packet| packet.tag).collect()
+    let held = |packet: &Packet| Some((packet.tag?, DropReason::Held));
+    packets.filter_map(held).collect()
 }
 
 /// What waits is sent on after all; what was held for an answer goes nowhere.

@@ -113,6 +113,8 @@ pub enum DropReason {
     CapturedWhileOff,
     /// An impairment of the scenario lost it.
     ImpairedLoss,
+    /// A filter-buffer still held it when the run ended.
+    Buffered,
     /// It went into a machine that does not tell what becomes of it, and came out nowhere.
     NotSeenAgain,
     /// The comparer's queue of that connection's primary frames is full.
@@ -121,7 +123,7 @@ pub enum DropReason {
     SecondaryQueueFull,
     /// The comparer forgot its connections, and what it held of them: there were too many.
     TooManyConnections,
-    /// A comparer still held it when the run ended.
+    /// An object still held it when the run ended.
     Held,
 }
 
@@ -158,6 +160,7 @@ impl DropReason {
             Self::Truncated => "truncated",
             Self::CapturedWhileOff => "captured-while-off",
             Self::ImpairedLoss => "impaired: loss",
+            Self::Buffered => "buffered",
             Self::NotSeenAgain => "not-seen-again",
             Self::PrimaryQueueFull => "primary-queue-full",
             Self::SecondaryQueueFull => "secondary-queue-full",

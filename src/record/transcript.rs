@@ -15,6 +15,9 @@ pub enum Framing {
     Vnet,
     /// Bytes without frames.
     Raw,
+    /// A classic pcap file: its header, then `[header with caplen and len][frame]`. Only files have
+    /// it.
+    Pcap,
 }
 
 /// What a port is.
@@ -28,6 +31,20 @@ pub enum PortKind {
     LinkEnd,
     /// The far end of a chardev.
     Chardev(Framing),
+    /// The file of a filter-dump: nothing is sent there.
+    File,
+}
+
+impl PortKind {
+    /// How bytes there are read as frames, where there are bytes.
+    #[must_use]
+    pub const fn framing(self) -> Option<Framing> {
+        match self {
+            Self::Guest | Self::Host | Self::LinkEnd => None,
+            Self::Chardev(framing) => Some(framing),
+            Self::File => Some(Framing::Pcap),
+        }
+    }
 }
 
 /// A port, in the order of declaration.

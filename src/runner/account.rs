@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 
 use super::stream;
 use crate::{
-    base::{Origin, Tag},
+    base::{Origin, PortId, Tag},
     record::{Accounting, EventKind, Item, PortKind, Transcript},
 };
 
@@ -17,8 +17,13 @@ pub(super) fn account(transcript: &Transcript) -> Accounting {
     let mut explained = BTreeSet::new();
     let mut dropped = 0;
     let mut strangers = 0;
+    // What a dump writes down is neither the end of a frame nor the whole of its file.
+    let is_file = |id: &PortId| {
+        let port = transcript.ports.iter().find(|port| port.id == *id);
+        port.is_some_and(|port| port.kind == PortKind::File)
+    };
     for step in steps {
-        for arrival in &step.arrivals {
+        for arrival in step.arrivals.iter().filter(|one| !is_file(&one.port)) {
             match (arrival.tag, &arrival.item) {
                 (Some(tag), _) => {
                     explained.insert(tag);
@@ -44,9 +49,9 @@ pub(super) fn account(transcript: &Transcript) -> Accounting {
     let arrivals = transcript
         .ports
         .iter()
-        .map(|port| match port.kind {
-            PortKind::Chardev(framing) => stream::frames(&port.id, framing, steps).len(),
-            _ => stream::whole_frames(&port.id, steps).count(),
+        .map(|port| match port.kind.framing() {
+            Some(framing) => stream::frames(&port.id, framing, steps).len(),
+            None => stream::whole_frames(&port.id, steps).count(),
         })
         .sum();
     Accounting {

@@ -9,7 +9,7 @@ use crate::{
 
 /// What one execution of a case on one backend came to.
 #[derive(Debug)]
-pub(super) enum Attempt {
+pub enum Attempt {
     /// It ran, as far as it went.
     Executed(Executed),
     /// This backend can't run it.

@@ -78,6 +78,9 @@ pub fn exec_probes(
             run.close()
         })
         .collect();
+    for one in &mut executed {
+        one.transcript.accounting = account(&one.transcript);
+    }
     let residue = world.finish();
     if let Some(last) = executed.last_mut() {
         last.failures
@@ -487,9 +490,10 @@ impl<'a> Run<'a> {
         }
     }
 
+    /// The record as far as it goes: what is still on its way, and so the accounting, is known only
+    /// when the world has been taken down.
     fn close(mut self) -> Executed {
         self.transcript.duration = self.started.elapsed();
-        self.transcript.accounting = account(&self.transcript);
         Executed {
             transcript: self.transcript,
             failures: self.failures,

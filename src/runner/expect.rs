@@ -56,9 +56,9 @@ impl Ledger {
     }
 
     fn all(&self, port: &PortId, steps: &[Step]) -> Vec<Frame> {
-        match self.kinds.get(port) {
-            Some(PortKind::Chardev(framing)) => stream::frames(port, *framing, steps),
-            _ => stream::whole_frames(port, steps).cloned().collect(),
+        match self.kinds.get(port).and_then(|kind| kind.framing()) {
+            Some(framing) => stream::frames(port, framing, steps),
+            None => stream::whole_frames(port, steps).cloned().collect(),
         }
     }
 

@@ -22,8 +22,9 @@ mod suite;
 mod tally;
 mod title;
 mod totals;
+mod trial;
 
-pub use attempt::Lane;
+pub use attempt::{Attempt, Lane};
 pub use error::{EXPLANATIONS, RunnerError};
 pub use event::{Agreement, CaseResult, RunEvent, Runs, Status, Verdict};
 pub use exec::{exec, exec_probes, share_world};
@@ -34,3 +35,4 @@ pub use run::run;
 pub use select::{ParsePartitionError, ParseTagError, Partition, Pattern, Selection, TagRule};
 pub use suite::{ScenarioFile, find};
 pub use totals::{Exit, Totals};
+pub use trial::{Trial, TrialLimits, try_cases};

@@ -21,7 +21,7 @@ use crate::diag::Span;
 
 /// How long after its deadline a case may take to end of itself. Taking a world down is a matter of
 /// milliseconds; a case that takes longer hangs.
-const GRACE: Duration = Duration::from_secs(2);
+pub(super) const GRACE: Duration = Duration::from_secs(2);
 
 /// Cases on one backend, once: what one thread does.
 struct Execution {
@@ -87,7 +87,7 @@ pub fn run(
 }
 
 /// Waits until `interrupt` is readable, or until the writer of `over` is gone.
-fn readable_before(interrupt: &impl AsFd, over: &impl AsFd) -> bool {
+pub(super) fn readable_before(interrupt: &impl AsFd, over: &impl AsFd) -> bool {
     let mut polled = [
         PollFd::new(interrupt.as_fd(), PollFlags::POLLIN),
         PollFd::new(over.as_fd(), PollFlags::POLLIN),

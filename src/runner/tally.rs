@@ -280,18 +280,12 @@ impl Tally {
     /// How two records of the case differ in what could be observed, but for what the scenario
     /// masks.
     fn difference(&self, one: &Transcript, other: &Transcript) -> Option<Mismatch> {
-        let masks = &self.planned.case.snapshot;
-        if masks.masks.is_empty() && masks.without.is_empty() {
-            return snapshot::disagreement(one, other);
-        }
+        let rules = &self.planned.case.snapshot;
         let rules = Rules {
-            masks: &masks.masks,
-            without: &masks.without,
+            masks: &rules.masks,
+            without: &rules.without,
         };
-        snapshot::compare(&snapshot::text(one), other, rules).map(|mismatch| Mismatch {
-            expected: one.backend.to_owned(),
-            ..mismatch
-        })
+        snapshot::disagreement_but(one, other, rules)
     }
 
     /// Of several captures the first is kept, until one fails.

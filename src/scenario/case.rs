@@ -3,11 +3,14 @@ use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
-use super::{address::Address, impairment::Impair};
+use super::{
+    address::Address,
+    impairment::Impair,
+    stack::{Client, PortStack},
+};
 use crate::{
     base::{CaseId, ChardevId, Frame, MacAddr, MachineId, NetdevId, ObjectId, PortId, Profile},
     diag::{Source, Span},
-    guest,
     record::{Framing, Port, SourceFrame},
 };
 
@@ -363,26 +366,6 @@ impl ColoEvent {
     }
 }
 
-/// The TCP/IP stack of a port.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PortStack {
-    /// A guest port, or where a client is.
-    pub port: PortId,
-    /// The stack.
-    pub config: guest::Config,
-}
-
-/// An exchange over TCP.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Client {
-    /// The port at which the client's stack is.
-    pub from: PortId,
-    /// What it does.
-    pub call: guest::Call,
-    /// How far the machine's clock may move until it is done.
-    pub within: Option<Duration>,
-}
-
 /// How a step's frames are sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Burst {
@@ -479,8 +462,12 @@ pub struct KnownBug {
 impl Case {
     /// The QEMU that a machine models.
     #[must_use]
-    pub fn profile_of(&self, machine: &Machine) -> Profile {
-        machine.profile.as_ref().unwrap_or(&self.profile).clone()
+    pub fn profile_of(&self, machine: &MachineId) -> &Profile {
+        let mut machines = self.machines.iter();
+        let found = machines.find(|one| one.id == *machine);
+        found
+            .and_then(|machine| machine.profile.as_ref())
+            .unwrap_or(&self.profile)
     }
 
     /// The machine that an id belongs to, and the id there.

@@ -14,7 +14,10 @@ mod load;
 mod lower;
 mod matrix;
 mod node;
+mod stack;
+pub mod tree;
 mod value;
+mod write;
 mod yaml;
 
 #[cfg(test)]
@@ -22,10 +25,9 @@ mod tests;
 
 pub use address::{Address, Reach, retry};
 pub use case::{
-    Bridge, BridgePort, Burst, Case, Chardev, ChardevFar, Client, ColoEvent, ExpectError,
-    Expectation, Expectations, ExpectedFrames, KnownBug, Link, LinkEnd, LinkSet, Machine, Netdev,
-    NetdevType, Nic, Object, ObjectForm, Outgoing, PortStack, Route, Scenario, SnapshotRules, Step,
-    Verb,
+    Bridge, BridgePort, Burst, Case, Chardev, ChardevFar, ColoEvent, ExpectError, Expectation,
+    Expectations, ExpectedFrames, KnownBug, Link, LinkEnd, LinkSet, Machine, Netdev, NetdevType,
+    Nic, Object, ObjectForm, Outgoing, Route, Scenario, SnapshotRules, Step, Verb,
 };
 pub use code::EXPLANATIONS;
 pub use context::{Disk, Files};
@@ -33,3 +35,5 @@ pub use fault::Fault;
 pub use impairment::{Impair, Impairment, Share, Way};
 pub use key::{Key, KeyMap, KeyType, VERB_NAMES, key_table};
 pub use load::{load, parse};
+pub use stack::{Client, PortStack};
+pub use write::write;

@@ -99,7 +99,13 @@ fn unreadable(error: &SectionError) -> Difference {
 /// Compares the observed halves of two runs, field by field and without masks.
 #[must_use]
 pub fn disagreement(a: &Transcript, b: &Transcript) -> Option<Mismatch> {
-    let differences = Comparison::new(a, b, Rules::default()).differences();
+    disagreement_but(a, b, Rules::default())
+}
+
+/// As [`disagreement`], but for what the rules leave out.
+#[must_use]
+pub fn disagreement_but(a: &Transcript, b: &Transcript, rules: Rules<'_>) -> Option<Mismatch> {
+    let differences = Comparison::new(a, b, rules).differences();
     mismatch(a.backend, b.backend, differences)
 }
 

@@ -4,7 +4,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::{framing, parse::Reason};
 use crate::{
-    base::{Frame, VnetHdr},
+    base::{Frame, VirtualTime, VnetHdr},
     record::{Arrival, Framing, Item, Port, PortKind, Step},
 };
 
@@ -40,16 +40,20 @@ impl Arrived {
         kind: PortKind,
         frame: Frame,
     ) -> Result<(), Reason> {
-        let framing = match kind {
-            PortKind::Guest | PortKind::Host | PortKind::LinkEnd => {
+        let framing = match kind.framing() {
+            None => {
                 self.items
                     .entry((step, port))
                     .or_default()
                     .push(Piece::Frame(frame));
                 return Ok(());
             }
-            PortKind::Chardev(Framing::Raw) => return Err("a raw chardev has no frames".into()),
-            PortKind::Chardev(framing) => framing,
+            Some(Framing::Raw) => return Err("a raw chardev has no frames".into()),
+            Some(Framing::Pcap) => {
+                let length = frame.data.len();
+                return self.record(step, port, &frame.data, length);
+            }
+            Some(framing) => framing,
         };
         let stream = self.ports.entry(port).or_default();
         let vnet_len = stream.vnet_len.unwrap_or(VnetHdr::LONG);
@@ -63,6 +67,26 @@ impl Arrived {
         }
         self.push_bytes(step, port, &bytes);
         Ok(())
+    }
+
+    /// A pcap file begins.
+    pub(super) fn pcap(&mut self, step: usize, port: usize, maxlen: u32) -> Result<(), Reason> {
+        self.raw(step, port, &framing::pcap::header(maxlen))
+    }
+
+    /// What a pcap file has of a frame of `whole` bytes.
+    pub(super) fn record(
+        &mut self,
+        step: usize,
+        port: usize,
+        data: &[u8],
+        whole: usize,
+    ) -> Result<(), Reason> {
+        self.raw(
+            step,
+            port,
+            &framing::pcap::record(VirtualTime::ZERO, data, whole),
+        )
     }
 
     /// Bytes of the port's next frame come in this step.

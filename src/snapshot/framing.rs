@@ -1,3 +1,5 @@
+pub(super) mod pcap;
+
 use bytes::Bytes;
 
 use crate::{
@@ -18,8 +20,15 @@ pub(super) enum Cut {
         frame: Frame,
         /// The vnet length word, where the framing has one: 0, 10 or 12.
         vnet_len: Option<usize>,
+        /// Its length, where the file has only the beginning of it.
+        whole: Option<usize>,
         /// Bytes on the stream.
         size: usize,
+    },
+    /// The header of a pcap file.
+    Pcap {
+        /// The most bytes of a frame that the file has.
+        maxlen: u32,
     },
     /// Bytes that are no frame: cut off, too long, or with an odd vnet length.
     Raw(usize),
@@ -35,6 +44,7 @@ pub(super) fn cut(framing: Framing, stream: &Bytes) -> Vec<Cut> {
             Framing::Raw => None,
             Framing::Plain => cut_plain(stream, at),
             Framing::Vnet => cut_vnet(stream, at),
+            Framing::Pcap => pcap::cut(stream, at),
         };
         let cut = cut.unwrap_or(Cut::Raw(stream.len() - at));
         at += cut.size();
@@ -49,16 +59,16 @@ pub fn frames_of(framing: Framing, stream: &Bytes) -> Vec<Frame> {
     let cuts = cut(framing, stream).into_iter();
     cuts.filter_map(|cut| match cut {
         Cut::Frame { frame, .. } => Some(frame),
-        Cut::Raw(_) => None,
+        Cut::Pcap { .. } | Cut::Raw(_) => None,
     })
     .collect()
 }
 
-/// A frame as it stands on the stream; the inverse of [`cut`].
+/// A frame as it stands on a chardev's stream; the inverse of [`cut`].
 pub(super) fn encode(framing: Framing, frame: &Frame, vnet_len: Option<usize>) -> Vec<u8> {
     let header = match framing {
         Framing::Vnet => frame.vnet.to_bytes(vnet_len.unwrap_or(VnetHdr::LONG)),
-        Framing::Plain | Framing::Raw => Vec::new(),
+        Framing::Plain | Framing::Raw | Framing::Pcap => Vec::new(),
     };
     let mut bytes = Vec::with_capacity(2 * WORD + header.len() + frame.data.len());
     bytes.extend(word(header.len() + frame.data.len()));
@@ -75,6 +85,7 @@ impl Cut {
     pub(super) const fn size(&self) -> usize {
         match self {
             Self::Frame { size, .. } | Self::Raw(size) => *size,
+            Self::Pcap { .. } => pcap::HEADER,
         }
     }
 }
@@ -95,6 +106,7 @@ fn cut_plain(stream: &Bytes, at: usize) -> Option<Cut> {
     whole.then(|| Cut::Frame {
         frame: Frame::plain(stream.slice(start..start + length)),
         vnet_len: None,
+        whole: None,
         size: WORD + length,
     })
 }
@@ -116,6 +128,7 @@ fn cut_vnet(stream: &Bytes, at: usize) -> Option<Cut> {
     Some(Cut::Frame {
         frame: Frame { vnet, data },
         vnet_len: Some(vnet_len),
+        whole: None,
         size,
     })
 }
@@ -137,6 +150,7 @@ mod tests {
                     bytes.extend(encode(framing, frame, *vnet_len));
                 }
                 Cut::Raw(size) => bytes.extend(&stream[at..at + size]),
+                Cut::Pcap { .. } => unreachable!("not a file"),
             }
             at += cut.size();
         }
@@ -153,11 +167,13 @@ mod tests {
                 Cut::Frame {
                     frame: Frame::plain(Bytes::from_static(b"ab")),
                     vnet_len: None,
+                    whole: None,
                     size: 6
                 },
                 Cut::Frame {
                     frame: Frame::plain(Bytes::new()),
                     vnet_len: None,
+                    whole: None,
                     size: 4
                 },
                 Cut::Raw(7),
@@ -184,6 +200,7 @@ mod tests {
                 Cut::Frame {
                     frame,
                     vnet_len: Some(10),
+                    whole: None,
                     size: 21
                 }
             ]

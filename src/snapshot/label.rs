@@ -31,6 +31,11 @@ pub(super) enum Label {
         /// What differs; applied to the sent frame they give the arrived one.
         changes: Vec<FieldChange>,
     },
+    /// The beginning of a frame that was sent.
+    Cut {
+        /// `#n`.
+        number: u32,
+    },
     /// Nothing like it was sent.
     New,
 }
@@ -51,10 +56,14 @@ pub(super) fn labels(view: &View<'_>) -> Vec<Vec<Vec<Label>>> {
         for (entries, matched) in step.entries.iter().zip(&mut matched) {
             matched.resize(known.frames.len(), false);
             let frames = entries.iter().filter_map(|entry| match entry {
-                Entry::Frame { frame, .. } => Some(&frame.data),
-                Entry::Begun(_) | Entry::Raw(_) | Entry::Eof => None,
+                Entry::Frame { frame, whole, .. } => Some((&frame.data, *whole)),
+                Entry::Begun(_) | Entry::Pcap(_) | Entry::Raw(_) | Entry::Eof => None,
             });
-            of_step.push(frames.map(|data| known.label(data, matched)).collect());
+            let labelled = frames.map(|(data, whole)| match whole {
+                Some(whole) => known.cut(data, whole, matched),
+                None => known.label(data, matched),
+            });
+            of_step.push(labelled.collect());
         }
         labels.push(of_step);
     }
@@ -101,6 +110,23 @@ impl Known {
             number: self.frames[index].0,
             padded,
             changes,
+        }
+    }
+
+    /// The beginning of a frame that had `whole` bytes.
+    fn cut(&self, data: &[u8], whole: usize, matched: &mut [bool]) -> Label {
+        let alike = |(_, sent): &(u32, Bytes)| sent.len() == whole && sent.starts_with(data);
+        let indices: Vec<usize> = (0..self.frames.len())
+            .filter(|index| alike(&self.frames[*index]))
+            .collect();
+        match self.first_unmatched(&indices, matched) {
+            None => Label::New,
+            Some(index) => {
+                matched[index] = true;
+                Label::Cut {
+                    number: self.frames[index].0,
+                }
+            }
         }
     }
 

@@ -32,7 +32,7 @@ mod words;
 #[cfg(test)]
 mod tests;
 
-pub use compare::{Rules, compare, compare_sections, disagreement};
+pub use compare::{Rules, compare, compare_sections, disagreement, disagreement_but};
 pub use error::{EXPLANATIONS, SectionError, SnapshotError};
 pub use file::{pending_path, snapshot_path};
 pub use framing::frames_of;
@@ -42,6 +42,8 @@ pub use pcapng::write_pcapng;
 pub use pending::{PendingSection, Unreferenced, pending, unreferenced};
 pub use probe::{ProbeRow, ProbeTable, compare_probes};
 pub use section::{PROBES, Section, SnapFile, section_name};
-pub use store::{Checked, Content, Mode, Recorded, State, Verdict, check, reviewed_profile};
+pub use store::{
+    Checked, Content, Mode, Recorded, State, Verdict, check, reviewed, reviewed_profile,
+};
 pub use text::text;
 pub use view::closes;

@@ -94,6 +94,8 @@ enum Target {
     New {
         port: usize,
         vnet: VnetHdr,
+        /// Its length, where a file has only the beginning of it.
+        whole: Option<usize>,
     },
     Raw {
         port: usize,
@@ -184,10 +186,14 @@ impl Parser<'_> {
                 None => (kind_of_name(&id), rest),
                 Some(rest) => {
                     let (name, rest) = take_word(rest, &[]).ok_or("not a framing")?;
-                    let framing = [Framing::Plain, Framing::Vnet, Framing::Raw]
+                    let framing = [Framing::Plain, Framing::Vnet, Framing::Raw, Framing::Pcap]
                         .into_iter()
                         .find(|framing| framing_name(*framing) == name);
-                    (PortKind::Chardev(framing.ok_or("not a framing")?), rest)
+                    let kind = match framing.ok_or("not a framing")? {
+                        Framing::Pcap => PortKind::File,
+                        framing => PortKind::Chardev(framing),
+                    };
+                    (kind, rest)
                 }
             };
             self.transcript.ports.push(Port { id, kind });
@@ -292,7 +298,12 @@ impl Parser<'_> {
                 self.step()?.written = Some(data);
                 Ok(())
             }
-            Target::New { port, vnet } => self.arrive(port, Frame { vnet, data }),
+            Target::New {
+                port,
+                whole: Some(whole),
+                ..
+            } => self.arrived.record(self.index()?, port, &data, whole),
+            Target::New { port, vnet, .. } => self.arrive(port, Frame { vnet, data }),
             Target::Raw { port } => self.arrived.raw(self.index()?, port, &data),
         }
     }
@@ -386,9 +397,20 @@ impl Parser<'_> {
             let length = length.parse().map_err(|_| "not a length")?;
             return self.arrived.vnet_len(port, length);
         }
+        if let Some(maxlen) = words.strip_prefix("maxlen=") {
+            let maxlen = maxlen.parse().map_err(|_| "not a length")?;
+            return self.arrived.pcap(step, port, maxlen);
+        }
         if let Some(described) = words.strip_prefix("new ") {
+            let (whole, described) = match described.strip_prefix("len=") {
+                Some(rest) => {
+                    let (whole, rest) = rest.split_once(' ').ok_or("a length alone")?;
+                    (Some(whole.parse().map_err(|_| "not a length")?), rest)
+                }
+                None => (None, described),
+            };
             let (vnet, size) = parse_described(described)?;
-            return self.open_hex(Target::New { port, vnet }, size);
+            return self.open_hex(Target::New { port, vnet, whole }, size);
         }
         self.labelled(port, words)
     }
@@ -410,6 +432,12 @@ impl Parser<'_> {
             .strip_prefix('#')
             .and_then(|number| number.parse().ok());
         let sent = self.sent_data(number.ok_or("not a frame's number")?)?;
+        if let Some(length) = rest.strip_prefix("cut to ") {
+            let length: usize = length.parse().map_err(|_| "not a length")?;
+            let kept = sent.get(..length).ok_or("longer than the frame")?;
+            let step = self.index()?;
+            return self.arrived.record(step, port, kept, sent.len());
+        }
         let (rest, changes) = rest.split_once("with ").unwrap_or((rest, ""));
         let mut rest = rest.trim_end();
         let mut data = sent.to_vec();

@@ -43,7 +43,7 @@ pub fn write_pcapng<W: Write>(transcript: &Transcript, destination: W) -> Result
         let mut frames: Vec<_> = frames
             .filter_map(|(port, entry)| match entry {
                 Entry::Frame { frame, at, .. } => Some((*at, port, frame)),
-                Entry::Begun(_) | Entry::Raw(_) | Entry::Eof => None,
+                Entry::Begun(_) | Entry::Pcap(_) | Entry::Raw(_) | Entry::Eof => None,
             })
             .collect();
         frames.sort_by_key(|(at, ..)| *at);

@@ -19,8 +19,9 @@ use crate::{
 /// What makes two entries of a port equal: masked bytes, and what stands beside them.
 #[derive(PartialEq, Eq, Hash)]
 enum Key {
-    Frame(Vec<u8>, VnetHdr, Option<usize>),
+    Frame(Vec<u8>, VnetHdr, Option<usize>, Option<usize>),
     Begun(usize),
+    Pcap(u32),
     Raw(Bytes),
     Eof,
 }
@@ -72,9 +73,16 @@ impl PortComparison<'_> {
     fn key(&self, entry: &Entry) -> Key {
         match entry {
             Entry::Frame {
-                frame, vnet_len, ..
-            } => Key::Frame(frame::mask(&frame.data, &self.masks), frame.vnet, *vnet_len),
+                frame,
+                vnet_len,
+                whole,
+                ..
+            } => {
+                let masked = frame::mask(&frame.data, &self.masks);
+                Key::Frame(masked, frame.vnet, *vnet_len, *whole)
+            }
             Entry::Begun(size) => Key::Begun(*size),
+            Entry::Pcap(maxlen) => Key::Pcap(*maxlen),
             Entry::Raw(bytes) => Key::Raw(bytes.clone()),
             Entry::Eof => Key::Eof,
         }
@@ -92,7 +100,9 @@ impl PortComparison<'_> {
                     _ => UNLIKE,
                 }
             }
-            (Entry::Raw(_), Entry::Raw(_)) | (Entry::Begun(_), Entry::Begun(_)) => 1,
+            (Entry::Raw(_), Entry::Raw(_))
+            | (Entry::Begun(_), Entry::Begun(_))
+            | (Entry::Pcap(_), Entry::Pcap(_)) => 1,
             _ => UNLIKE,
         }
     }
@@ -140,11 +150,13 @@ impl PortComparison<'_> {
             Entry::Frame {
                 frame: a,
                 vnet_len: a_len,
+                whole: a_whole,
                 ..
             },
             Entry::Frame {
                 frame: b,
                 vnet_len: b_len,
+                whole: b_whole,
                 tag,
                 ..
             },
@@ -158,9 +170,12 @@ impl PortComparison<'_> {
             };
         };
         let mut fields = self.fields(a, b);
-        if a_len != b_len {
-            let text = |len: &Option<usize>| len.map_or("none".to_owned(), |len| len.to_string());
-            fields.push(beside("vnet_len", &text(a_len), &text(b_len)));
+        for (name, a, b) in [("vnet_len", a_len, b_len), ("len", a_whole, b_whole)] {
+            if a != b {
+                let text =
+                    |len: &Option<usize>| len.map_or("none".to_owned(), |len| len.to_string());
+                fields.push(beside(name, &text(a), &text(b)));
+            }
         }
         let trace = tag
             .filter(|_| traced)
@@ -227,6 +242,7 @@ fn shown(entry: &Entry) -> String {
     match entry {
         Entry::Frame { frame, .. } => frame::summary(&frame.data),
         Entry::Begun(size) => format!("the first {size} B of the next frame"),
+        Entry::Pcap(maxlen) => format!("the beginning of a file with maxlen={maxlen}"),
         Entry::Raw(bytes) => lexis::raw_hex(bytes),
         Entry::Eof => "eof".to_owned(),
     }

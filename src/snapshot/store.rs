@@ -4,9 +4,12 @@ use super::{
     Mismatch, ProbeTable, Rules, Section, SnapFile, SnapshotError, compare, compare_probes,
     file::{lock, pending_path, read, remove, snapshot_path, write},
     mismatch::{Difference, What},
-    text,
+    section_name, text,
 };
-use crate::{base::Profile, record::Transcript};
+use crate::{
+    base::{CaseId, Profile},
+    record::Transcript,
+};
 
 /// What a run does with what it recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -132,6 +135,14 @@ pub fn check(
 pub fn reviewed_profile(scenario: &Path, section: &str) -> Result<Option<String>, SnapshotError> {
     let file = read(&snapshot_path(scenario))?;
     Ok(file.and_then(|file| file.section(section).map(|section| section.profile.clone())))
+}
+
+/// The reviewed record of a case, where there is one of this profile that can be read.
+#[must_use]
+pub fn reviewed(scenario: &Path, case: &CaseId, profile: &Profile) -> Option<String> {
+    let file = read(&snapshot_path(scenario)).ok()??;
+    let section = file.section(section_name(case))?;
+    (section.profile == profile.to_string()).then(|| section.body.clone())
 }
 
 type News<'a, 'r> = (&'a Recorded<'r>, &'a State);

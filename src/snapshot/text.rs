@@ -10,7 +10,7 @@ use super::{
     view::{Entry, StepView, View},
 };
 use crate::{
-    base::{Origin, PortId, Tag, VirtualTime, VnetHdr},
+    base::{Frame, Origin, PortId, Tag, VirtualTime, VnetHdr},
     frame,
     record::{
         Accounting, Answer, EventKind, Framing, Outcome, Port, PortKind, SentFrame, SourceFrame,
@@ -58,6 +58,7 @@ fn ports_line(ports: &[Port]) -> String {
             match port.kind {
                 PortKind::Guest | PortKind::Host | PortKind::LinkEnd => name.into_owned(),
                 PortKind::Chardev(framing) => format!("{name}={}", framing_name(framing)),
+                PortKind::File => format!("{name}={}", framing_name(Framing::Pcap)),
             }
         })
         .collect();
@@ -72,6 +73,7 @@ pub(super) const fn framing_name(framing: Framing) -> &'static str {
         Framing::Plain => "plain",
         Framing::Vnet => "vnet",
         Framing::Raw => "raw",
+        Framing::Pcap => "pcap",
     }
 }
 
@@ -221,16 +223,20 @@ impl Writer<'_> {
         for entry in entries {
             match entry {
                 Entry::Frame {
-                    frame, vnet_len, ..
+                    frame,
+                    vnet_len,
+                    whole,
+                    ..
                 } => {
                     if let Some(len) = vnet_len.filter(|len| *len != self.vnet_len[index]) {
                         self.vnet_len[index] = len;
                         list.line(&mut self.out, &format!("vnet_len={len}"));
                     }
                     let label = labels.next().unwrap_or(&Label::New);
-                    list.frame(&mut self.out, label, frame.vnet, &frame.data);
+                    list.frame(&mut self.out, label, frame, *whole);
                 }
                 Entry::Begun(size) => list.line(&mut self.out, &format!("begun {size} B")),
+                Entry::Pcap(maxlen) => list.line(&mut self.out, &format!("maxlen={maxlen}")),
                 Entry::Raw(bytes) => {
                     list.line(&mut self.out, &format!("raw {} B", bytes.len()));
                     self.raw_lines(self.width + 8, bytes);
@@ -389,7 +395,12 @@ struct List {
 }
 
 impl List {
-    fn frame(&mut self, out: &mut String, label: &Label, vnet: VnetHdr, data: &[u8]) {
+    fn frame(&mut self, out: &mut String, label: &Label, frame: &Frame, whole: Option<usize>) {
+        let Frame { vnet, data } = frame;
+        let vnet = *vnet;
+        if let Label::Cut { number } = label {
+            return self.line(out, &format!("#{number} cut to {}", data.len()));
+        }
         let Label::Sent {
             number,
             padded,
@@ -397,7 +408,8 @@ impl List {
         } = label
         else {
             let column = self.next.len() + 1;
-            self.line(out, &format!("new {}", described(vnet, data)));
+            let of = whole.map_or_else(String::new, |whole| format!("len={whole} "));
+            self.line(out, &format!("new {of}{}", described(vnet, data)));
             hex_lines(out, column, &frame::hex_groups(data));
             return;
         };

@@ -37,6 +37,8 @@ pub(super) enum Entry {
         frame: Frame,
         /// The vnet length word, at a chardev whose framing has one.
         vnet_len: Option<usize>,
+        /// Its length, where a file has only the beginning of it.
+        whole: Option<usize>,
         /// What the machine says it goes back to; never part of a label or a comparison.
         tag: Option<Tag>,
         /// When its last byte came, on the machine's clock.
@@ -44,6 +46,8 @@ pub(super) enum Entry {
     },
     /// The first bytes of the port's next frame, which is complete only in a later step.
     Begun(usize),
+    /// A pcap file begins, or begins anew, with its most bytes of a frame.
+    Pcap(u32),
     /// Bytes that are no frame.
     Raw(Bytes),
     /// End of file.
@@ -169,10 +173,7 @@ pub fn closes(step: &Step) -> Option<PortId> {
 
 /// What came out of a port, for each step of the transcript.
 fn port_entries(transcript: &Transcript, port: &Port) -> Vec<Vec<Entry>> {
-    let framing = match port.kind {
-        PortKind::Chardev(framing) => framing,
-        PortKind::Guest | PortKind::Host | PortKind::LinkEnd => Framing::Raw,
-    };
+    let framing = port.kind.framing().unwrap_or(Framing::Raw);
     let mut entries = vec![Vec::new(); transcript.steps.len()];
     let mut stream = Stream::default();
     for (index, step) in transcript.steps.iter().enumerate() {
@@ -201,6 +202,7 @@ fn port_entries(transcript: &Transcript, port: &Port) -> Vec<Vec<Entry>> {
                     entries[index].push(Entry::Frame {
                         frame,
                         vnet_len: None,
+                        whole: None,
                         tag,
                         at,
                     });
@@ -228,8 +230,18 @@ impl Stream {
         let mut at = 0;
         for cut in framing::cut(framing, &stream) {
             let shares = take_shares(&mut chunks, cut.size());
+            if let Cut::Pcap { maxlen } = cut {
+                at += cut.size();
+                if let Some(share) = shares.last() {
+                    entries[share.step].push(Entry::Pcap(maxlen));
+                }
+                continue;
+            }
             let Cut::Frame {
-                frame, vnet_len, ..
+                frame,
+                vnet_len,
+                whole,
+                ..
             } = cut
             else {
                 for Chunk { step, size, .. } in shares {
@@ -250,6 +262,7 @@ impl Stream {
                 entries[last.step].push(Entry::Frame {
                     frame,
                     vnet_len,
+                    whole,
                     tag,
                     at,
                 });

@@ -31,10 +31,16 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ),
     ("report", &["base", "diag", "record", "runner", "snapshot"]),
     (
+        "fuzz",
+        &[
+            "backend", "base", "diag", "record", "runner", "scenario", "snapshot", "sys",
+        ],
+    ),
+    (
         "cli",
         &[
-            "backend", "base", "capture", "diag", "frame", "machine", "record", "report", "runner",
-            "scenario", "snapshot", "sys",
+            "backend", "base", "capture", "diag", "frame", "fuzz", "machine", "record", "report",
+            "runner", "scenario", "snapshot", "sys",
         ],
     ),
 ];

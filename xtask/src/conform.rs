@@ -1,6 +1,7 @@
 //! Replays measured records of real QEMU against the machine. What a record holds is described in
 //! `fixtures/qemu/README.md`.
 
+pub(crate) mod ask;
 mod cli;
 mod datapath;
 mod error;

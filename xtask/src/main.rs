@@ -1,6 +1,8 @@
-//! The project's own chores: `cargo xtask ci`, `test`, `arch`, `conform`, `fixtures`.
+//! The project's own chores: `cargo xtask ci`, `test`, `arch`, `conform`, `fixtures`,
+//! `bench`.
 
 mod arch;
+mod bench;
 mod chore;
 mod conform;
 mod fixtures;
@@ -28,14 +30,26 @@ enum Chore {
     },
     /// The import table: which part may know which.
     Arch,
-    /// Replays what real QEMU answered against the machine.
+    /// Replays what real QEMU answered against the machine; with --record, asks a QEMU.
     Conform {
-        /// Files of measured records.
+        /// Files of measured records; with --record, the one that is written.
         #[arg(required = true)]
         files: Vec<PathBuf>,
+        /// Asks a QEMU what the records ask, and writes its answers.
+        #[arg(long)]
+        record: bool,
+        /// The QEMU that is asked.
+        #[arg(long, requires = "record", default_value = "qemu-system-x86_64")]
+        qemu: PathBuf,
+        /// Records whose questions are asked; by default those of the newest version in
+        /// fixtures/qemu.
+        #[arg(long, requires = "record", value_name = "FILE")]
+        questions: Vec<PathBuf>,
     },
     /// Remakes the captures in fixtures/pcaps.
     Fixtures,
+    /// What things cost, as ratios; fails only when the work goes wrong, never because it is slow.
+    Bench(bench::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -43,8 +57,19 @@ fn main() -> ExitCode {
         Chore::Ci => exit(chore::ci()),
         Chore::Test { filter } => exit(chore::test(&filter)),
         Chore::Arch => exit(arch::run()),
-        Chore::Conform { files } => conform::run(&files),
+        Chore::Conform {
+            files,
+            record: false,
+            ..
+        } => conform::run(&files),
+        Chore::Conform {
+            files,
+            qemu,
+            questions,
+            ..
+        } => conform::ask::run(&qemu, &questions, &files),
         Chore::Fixtures => exit(fixtures::run(chore::root())),
+        Chore::Bench(arguments) => exit(bench::run(&arguments)),
     }
 }
 

@@ -100,7 +100,7 @@ impl PortEnd {
 /// the length, with either framing (QEMU 10.2.2, `net/filter-mirror.c`, `filter_send`).
 pub(crate) fn encode(frame: &Frame, framing: Framing, vnet_hdr_len: usize) -> Bytes {
     let vnet_len = match framing {
-        Framing::Raw => return frame.data.clone(),
+        Framing::Raw | Framing::Pcap => return frame.data.clone(),
         Framing::Plain => None,
         // The header has at most 12 bytes.
         Framing::Vnet => Some(vnet_hdr_len as u32),

@@ -71,6 +71,12 @@ impl Process {
         self.machine.is_frozen()
     }
 
+    /// Whether its guest runs: the virtual CPUs stand while the main loop is frozen with the big
+    /// lock in its hands, from `stop` to `cont`, and for good when QEMU is dead.
+    pub(super) fn runs_guest(&self) -> bool {
+        !self.dead && !self.is_frozen() && self.machine.is_running()
+    }
+
     /// Whether it compares: then it is the primary of a COLO pair.
     pub(super) fn compares(&self) -> bool {
         self.machine.has_object("colo-compare")
@@ -184,6 +190,11 @@ impl Process {
                 tag,
             } => Output::ChardevBytes {
                 chardev: chardev(id),
+                data,
+                tag,
+            },
+            Output::FileBytes { file, data, tag } => Output::FileBytes {
+                file: self.id.outer(&file),
                 data,
                 tag,
             },

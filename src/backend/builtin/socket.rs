@@ -20,8 +20,8 @@ pub(super) struct SocketEnd {
     pub(super) peer: Option<ChardevId>,
     /// When a client tries again.
     pub(super) due: Option<VirtualTime>,
-    /// A client whose server has another.
-    pub(super) waits: bool,
+    /// The server that a client waits for, because it has another.
+    pub(super) waits: Option<ChardevId>,
     /// A failure to connect was said, which is done once until there is a connection (QEMU 10.2.2
     /// `chardev/char-socket.c`, `check_report_connect_error`).
     pub(super) told: bool,
@@ -41,7 +41,7 @@ impl SocketEnd {
             // Its first try is QEMU's start.
             due: retry.filter(|_| peer.is_none()).map(|_| VirtualTime::ZERO),
             peer,
-            waits: false,
+            waits: None,
             told: false,
             unread: false,
             lost: None,
@@ -52,7 +52,7 @@ impl SocketEnd {
     pub(super) fn connect(&mut self, peer: ChardevId) {
         self.peer = Some(peer);
         self.due = None;
-        self.waits = false;
+        self.waits = None;
         self.told = false;
         self.unread = false;
     }

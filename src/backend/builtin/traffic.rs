@@ -7,7 +7,7 @@ use crate::{
     base::{Frame, PortId, Tag, VirtualTime},
     guest::{Call, Outcome, Stack},
     record::Impaired,
-    scenario::{Case, Impair, Way},
+    scenario::{Case, Impair, Netdev, Way},
 };
 
 /// What stands at the ports besides the scenario: stacks that send by themselves, and stretches of
@@ -15,7 +15,7 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Traffic {
     /// In the order of declaration, which is the order in which they are asked for frames.
-    stacks: Vec<(PortId, Stack)>,
+    stations: Vec<Station>,
     stretches: BTreeMap<(PortId, Way), Stretch>,
     /// Frames inside a stretch, by when they leave it and which came first.
     held: BTreeMap<(VirtualTime, u64), Held>,
@@ -25,6 +25,32 @@ pub(super) struct Traffic {
     /// The greatest number that a frame has.
     number: u32,
     exchange: Option<Exchange>,
+}
+
+/// A stack at its port.
+#[derive(Debug)]
+struct Station {
+    port: PortId,
+    stack: Stack,
+    /// The machine whose guest it is, by number; none for a client beside the machines.
+    machine: Option<usize>,
+}
+
+impl Station {
+    /// Whether it can do anything, where these machines' guests run. What was due while it could
+    /// not is due when it can again.
+    fn runs(&self, machines: &[bool]) -> bool {
+        let runs = |machine| machines.get(machine).copied().unwrap_or(false);
+        self.machine.is_none_or(runs)
+    }
+}
+
+/// The number of the machine whose guest port this is.
+fn machine_of(case: &Case, port: &PortId) -> Option<usize> {
+    let is_guest_of = |netdev: &&Netdev| format!("{}.guest", netdev.id) == port.as_str();
+    let netdev = case.netdevs.iter().find(is_guest_of)?;
+    let mut machines = case.machines.iter();
+    machines.position(|machine| machine.id == netdev.machine)
 }
 
 /// A frame inside a stretch.
@@ -58,8 +84,12 @@ impl Traffic {
     pub(super) fn new(case: &Case) -> Self {
         let stacks = case.stacks.iter();
         let mut traffic = Self {
-            stacks: stacks
-                .map(|at| (at.port.clone(), Stack::new(at.config.clone())))
+            stations: stacks
+                .map(|at| Station {
+                    port: at.port.clone(),
+                    stack: Stack::new(at.config.clone()),
+                    machine: machine_of(case, &at.port),
+                })
                 .collect(),
             stretches: BTreeMap::new(),
             held: BTreeMap::new(),
@@ -133,7 +163,7 @@ impl Traffic {
 
     /// A frame arrived at a port.
     pub(super) fn deliver(&mut self, port: &PortId, frame: &Frame) {
-        if let Some((_, stack)) = self.stacks.iter_mut().find(|(at, _)| at == port) {
+        if let Some(stack) = self.stack(port) {
             stack.receive(frame.data.clone());
         }
     }
@@ -146,24 +176,29 @@ impl Traffic {
         Some((port, Frame::plain(data), Tag::sent(self.number)))
     }
 
-    /// Asks every stack that has something to do; whether any sends.
-    pub(super) fn poll(&mut self, now: VirtualTime) -> bool {
-        for (port, stack) in &mut self.stacks {
-            if stack.is_due(now) {
-                let frames = stack.poll(now);
+    /// Asks every stack that has something to do, where these machines' guests run; whether any
+    /// sends.
+    pub(super) fn poll(&mut self, now: VirtualTime, machines: &[bool]) -> bool {
+        for station in &mut self.stations {
+            if station.runs(machines) && station.stack.is_due(now) {
+                let frames = station.stack.poll(now).into_iter();
                 self.outgoing
-                    .extend(frames.into_iter().map(|frame| (port.clone(), frame)));
+                    .extend(frames.map(|frame| (station.port.clone(), frame)));
             }
         }
         !self.outgoing.is_empty()
     }
 
-    /// When a stack has something to do by itself.
-    pub(super) fn deadline(&self) -> Option<VirtualTime> {
-        self.stacks
-            .iter()
-            .filter_map(|(_, stack)| stack.deadline())
-            .min()
+    /// When a stack has something to do by itself, where these machines' guests run.
+    pub(super) fn deadline(&self, machines: &[bool]) -> Option<VirtualTime> {
+        let running = self.stations.iter().filter(|at| at.runs(machines));
+        running.filter_map(|at| at.stack.deadline()).min()
+    }
+
+    fn stack(&mut self, port: &PortId) -> Option<&mut Stack> {
+        let mut stations = self.stations.iter_mut();
+        let station = stations.find(|station| station.port == *port)?;
+        Some(&mut station.stack)
     }
 
     /// A client begins an exchange that may move the clock up to a time.
@@ -174,7 +209,7 @@ impl Traffic {
         now: VirtualTime,
         until: VirtualTime,
     ) {
-        if let Some((_, stack)) = self.stacks.iter_mut().find(|(at, _)| at == port) {
+        if let Some(stack) = self.stack(port) {
             stack.call(call.clone());
             self.exchange = Some(Exchange {
                 port: port.clone(),
@@ -187,14 +222,15 @@ impl Traffic {
     /// Until when the clock may move for the sake of an exchange that is not done.
     pub(super) fn moves_until(&self) -> Option<VirtualTime> {
         let exchange = self.exchange.as_ref()?;
-        let (_, stack) = self.stacks.iter().find(|(at, _)| *at == exchange.port)?;
-        stack.outcome().is_none().then_some(exchange.until)
+        let mut stations = self.stations.iter();
+        let station = stations.find(|station| station.port == exchange.port)?;
+        station.stack.outcome().is_none().then_some(exchange.until)
     }
 
     /// Ends the exchange: what it came to.
     pub(super) fn hang_up(&mut self) -> Option<Outcome> {
         let Exchange { port, began, until } = self.exchange.take()?;
-        let (_, stack) = self.stacks.iter_mut().find(|(at, _)| *at == port)?;
+        let stack = self.stack(&port)?;
         let within = until.elapsed().saturating_sub(began.elapsed());
         stack.hang_up(if within.is_zero() {
             "while the clock stood still".to_owned()

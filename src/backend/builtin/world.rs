@@ -53,6 +53,8 @@ pub(crate) struct BuiltinWorld<C> {
     far_ends: BTreeMap<ChardevId, FarEnd>,
     /// The chardevs whose far end is a chardev, those that steps add too.
     joined: BTreeSet<ChardevId>,
+    /// The sockets that have an address.
+    sockets: BTreeMap<ChardevId, Socket>,
     /// Sockets that commands are about to make.
     added: BTreeMap<ChardevId, Socket>,
     flights: Flights,
@@ -134,6 +136,10 @@ impl<C: Carrier> BuiltinWorld<C> {
             ports,
             far_ends,
             joined: case.joined.clone(),
+            sockets: chardevs
+                .into_iter()
+                .filter_map(|(id, wiring)| Some((id, wiring.socket?)))
+                .collect(),
             added: BTreeMap::new(),
             flights: Flights::default(),
             queue: VecDeque::new(),
@@ -240,23 +246,6 @@ impl<C: Carrier> BuiltinWorld<C> {
             }
         }
         Ok(moved | self.retry())
-    }
-
-    /// The clock moves on to the next timer, or to the end of an `advance` that is under way, each
-    /// moment of which has a storm limit of its own; else for the sake of impaired frames or of an
-    /// exchange. Whether it moved.
-    fn tick(&mut self) -> bool {
-        let Some(end) = self.until else {
-            return self.moves_clock();
-        };
-        self.storm.calm();
-        if let Some(due) = self.next_due().filter(|due| *due <= end) {
-            self.clock = self.clock.max(due);
-        } else {
-            self.clock = end;
-            self.until = None;
-        }
-        true
     }
 
     /// The first timer of all machines.
@@ -368,10 +357,8 @@ impl<C: Carrier> World for BuiltinWorld<C> {
                 self.until = None;
                 return Ok(Settled::Storm(cycle));
             }
-            if !moved {
-                if !self.tick() {
-                    return Ok(Settled::Idle);
-                }
+            if !moved && !self.tick() {
+                return Ok(Settled::Idle);
             }
             if deadline.passed() {
                 return Ok(Settled::Late);

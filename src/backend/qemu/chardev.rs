@@ -157,7 +157,7 @@ const fn header_len(framing: Framing) -> usize {
     match framing {
         Framing::Plain => 4,
         Framing::Vnet => 8,
-        Framing::Raw => 0,
+        Framing::Raw | Framing::Pcap => 0,
     }
 }
 

@@ -72,6 +72,12 @@ pub(super) fn check(case: &Case, probed: &Probed) -> Result<(), Missing> {
             "advances {advance:?}, and QEMU's clock is the wall's: at most {LONGEST_ADVANCE:?}"
         ));
     }
+    if !advance.is_zero() && case_has(case, |form| is_of(form, "filter-buffer")) {
+        return missing("a filter-buffer's periods are of the wall's clock here".to_owned());
+    }
+    if case_has(case, writes_anywhere) {
+        return missing("a filter-dump names a file of the host".to_owned());
+    }
     if carries && !probed.has_in_netdev && needs_af_packet(case) {
         return missing(format!(
             "the filter-redirector of QEMU {} has no in_netdev and no out_netdev",
@@ -94,6 +100,37 @@ pub fn advances(case: &Case) -> Duration {
 fn unfit(chardev: &Chardev) -> Option<String> {
     let backend = chardev.backend.as_str();
     (!CHARDEVS.contains(&backend)).then(|| format!("the backend {backend} can't be carried"))
+}
+
+/// Whether an object of the case, also one that a step adds, is such a one.
+fn case_has(case: &Case, is: impl Fn(&ObjectForm) -> bool) -> bool {
+    let added = case.steps.iter().any(|step| match &step.verb {
+        Verb::Qmp { command, args, .. } if command == "object-add" => {
+            is(&ObjectForm::Qmp(args.clone()))
+        }
+        Verb::ObjectOption(object) => is(&object.form),
+        _ => false,
+    });
+    added || case.objects.iter().any(|object| is(&object.form))
+}
+
+fn is_of(form: &ObjectForm, kind: &str) -> bool {
+    match form {
+        ObjectForm::Option(text) => text.contains(kind),
+        ObjectForm::Qmp(args) => args.get("qom-type").and_then(Value::as_str) == Some(kind),
+    }
+}
+
+/// A dump whose file has a path from the root: QEMU would write it there.
+fn writes_anywhere(form: &ObjectForm) -> bool {
+    is_of(form, "filter-dump")
+        && match form {
+            ObjectForm::Option(text) => text.contains("file=/") || text.contains("\"file\": \"/"),
+            ObjectForm::Qmp(args) => args
+                .get("file")
+                .and_then(Value::as_str)
+                .is_some_and(|file| file.starts_with('/')),
+        }
 }
 
 /// Whether the case speaks of properties that only the RFC has.

@@ -40,6 +40,7 @@ use std::time::Duration;
 mod backend;
 mod chardev;
 mod command;
+mod file;
 mod fit;
 mod machine;
 mod process;
@@ -51,7 +52,9 @@ mod world;
 
 pub use backend::{Probed, Qemu};
 pub use fit::{advances, uses_af_packet};
+pub use process::{Arguments, Process};
 pub use qmp::{Qmp, QmpError};
+pub use stream::Stream;
 pub use version::Version;
 
 /// The backend's name.

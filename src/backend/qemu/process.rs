@@ -6,7 +6,7 @@ use std::{
         fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
         unix::{net::UnixStream, process::ExitStatusExt},
     },
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     time::Instant,
 };
@@ -37,28 +37,52 @@ const LAST_WORDS: usize = 4;
 
 /// Command line arguments, and the descriptors that they speak of by number.
 #[derive(Debug, Default)]
-pub(super) struct Arguments {
+pub struct Arguments {
     words: Vec<OsString>,
     inherited: Vec<OwnedFd>,
+    /// Where it runs: paths without a root lead there.
+    folder: Option<PathBuf>,
 }
 
 impl Arguments {
-    pub(super) fn push(&mut self, option: &str, value: &str) {
-        self.words.push(option.into());
-        self.words.push(value.into());
+    /// An option and its value.
+    pub fn push(&mut self, option: &str, value: &str) {
+        self.word(option);
+        self.word(value);
+    }
+
+    /// A word that stands alone.
+    pub fn word(&mut self, word: &str) {
+        self.words.push(word.into());
+    }
+
+    pub(super) fn run_in(&mut self, folder: &Path) {
+        self.folder = Some(folder.to_owned());
     }
 
     /// Hands a descriptor over; gives the number it has in QEMU.
-    pub(super) fn inherit(&mut self, fd: OwnedFd) -> i32 {
+    pub fn inherit(&mut self, fd: OwnedFd) -> i32 {
         let number = fd.as_raw_fd();
         self.inherited.push(fd);
         number
+    }
+
+    /// A QMP monitor whose chardev has this id, and the other end of it.
+    ///
+    /// # Errors
+    /// When there is no descriptor left.
+    pub fn monitor(&mut self, chardev: &str) -> io::Result<Qmp> {
+        let (ours, theirs) = UnixStream::pair()?;
+        let fd = self.inherit(theirs.into());
+        self.push("-chardev", &format!("socket,id={chardev},fd={fd}"));
+        self.push("-mon", &format!("chardev={chardev},mode=control"));
+        Qmp::new(ours)
     }
 }
 
 /// A QEMU process. It dies with this value, and with the thread that started it.
 #[derive(Debug)]
-pub(super) struct Process {
+pub struct Process {
     child: Child,
     stderr: Option<File>,
     partial: Vec<u8>,
@@ -67,15 +91,32 @@ pub(super) struct Process {
 
 impl Process {
     /// Starts QEMU with a QMP monitor.
-    pub(super) fn start(program: &Path, mut arguments: Arguments) -> io::Result<(Self, Qmp)> {
-        let (ours, theirs) = UnixStream::pair()?;
-        let fd = arguments.inherit(theirs.into());
-        let monitor = format!("{}-qmp", super::OWN);
-        arguments.push("-chardev", &format!("socket,id={monitor},fd={fd}"));
-        arguments.push("-mon", &format!("chardev={monitor},mode=control"));
+    pub(super) fn start(program: &Path, arguments: Arguments) -> io::Result<(Self, Qmp)> {
+        let mut all = Arguments {
+            words: BARE.iter().map(OsString::from).collect(),
+            inherited: arguments.inherited,
+            folder: arguments.folder,
+        };
+        all.words.extend(arguments.words);
+        let qmp = all.monitor(&format!("{}-qmp", super::OWN))?;
+        Ok((Self::spawn(program, &all)?, qmp))
+    }
+
+    /// Starts QEMU with these arguments and no others. It has its own copies of the descriptors.
+    ///
+    /// # Errors
+    /// When the program can't be started.
+    pub fn spawn(program: &Path, arguments: &Arguments) -> io::Result<Self> {
+        // A path is taken from where QEMU runs, a name is looked up.
+        let program = match program.components().count() {
+            1 => program.to_owned(),
+            _ => std::path::absolute(program)?,
+        };
         let mut command = Command::new(program);
+        if let Some(folder) = &arguments.folder {
+            command.current_dir(folder);
+        }
         command
-            .args(BARE)
             .args(&arguments.words)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -92,12 +133,7 @@ impl Process {
         if let Some(stderr) = &process.stderr {
             fcntl(stderr, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
         }
-        Ok((process, Qmp::new(ours)?))
-    }
-
-    /// Its number.
-    pub(super) fn id(&self) -> u32 {
-        self.child.id()
+        Ok(process)
     }
 
     /// Gives it a command while it has nothing else to do, and waits for the answer.
@@ -161,7 +197,7 @@ impl Process {
     }
 
     /// The whole lines that QEMU wrote on standard error.
-    pub(super) fn read_lines(&mut self) -> Vec<String> {
+    pub fn read_lines(&mut self) -> Vec<String> {
         let Some(stderr) = &mut self.stderr else {
             return Vec::new();
         };
@@ -198,10 +234,7 @@ impl Process {
     /// How QEMU ended, with its last words. To be called once it has closed QMP; a QEMU that lives
     /// on without it is ended.
     pub(super) fn end(&mut self) -> io::Result<String> {
-        let status = match self.child.try_wait()? {
-            Some(status) => status,
-            None => self.child.wait()?,
-        };
+        let status = self.wait()?;
         self.read_lines();
         let words = self.last_words.join("; ");
         let how = status_text(status);
@@ -210,6 +243,20 @@ impl Process {
         } else {
             format!("{words} ({how})")
         })
+    }
+
+    /// Waits until it has ended.
+    ///
+    /// # Errors
+    /// When there is no such child.
+    pub fn wait(&mut self) -> io::Result<ExitStatus> {
+        self.child.wait()
+    }
+
+    /// Its number.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// The last line on standard error that names a failed assertion.
@@ -227,7 +274,9 @@ impl Process {
         killed.err().map(|error| format!("QEMU: {error}"))
     }
 
-    pub(super) fn stderr(&self) -> Option<BorrowedFd<'_>> {
+    /// What is to be polled for [`Process::read_lines`]; none once standard error has ended.
+    #[must_use]
+    pub fn stderr(&self) -> Option<BorrowedFd<'_>> {
         self.stderr.as_ref().map(AsFd::as_fd)
     }
 }

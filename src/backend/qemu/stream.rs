@@ -9,9 +9,11 @@ use std::{
 
 use nix::poll::{PollFd, PollFlags};
 
+use crate::sys;
+
 /// A connection to QEMU that never blocks: what it does not take at once is kept and sent later.
 #[derive(Debug)]
-pub(super) struct Stream {
+pub struct Stream {
     socket: UnixStream,
     unsent: Vec<u8>,
     /// The sending direction is to be closed once all is sent.
@@ -19,7 +21,11 @@ pub(super) struct Stream {
 }
 
 impl Stream {
-    pub(super) fn new(socket: UnixStream) -> io::Result<Self> {
+    /// Over a connected socket.
+    ///
+    /// # Errors
+    /// When it can't be made non-blocking.
+    pub fn new(socket: UnixStream) -> io::Result<Self> {
         socket.set_nonblocking(true)?;
         Ok(Self {
             socket,
@@ -28,19 +34,21 @@ impl Stream {
         })
     }
 
-    pub(super) fn write(&mut self, data: &[u8]) {
+    /// Sends these bytes, the rest of them when there is room again.
+    pub fn write(&mut self, data: &[u8]) {
         self.unsent.extend_from_slice(data);
         self.flush();
     }
 
-    pub(super) fn half_close(&mut self) {
+    /// Closes the sending direction once all is sent.
+    pub fn half_close(&mut self) {
         self.half_closes = true;
         self.flush();
     }
 
     /// Sends what can be sent; whether there was any. What the peer has closed to us is told by
     /// reading.
-    pub(super) fn flush(&mut self) -> bool {
+    pub fn flush(&mut self) -> bool {
         let before = self.unsent.len();
         while !self.unsent.is_empty() {
             match self.socket.write(&self.unsent) {
@@ -60,7 +68,7 @@ impl Stream {
     }
 
     /// Takes everything that has come; whether the peer closed.
-    pub(super) fn read(&mut self, into: &mut Vec<u8>) -> bool {
+    pub fn read(&mut self, into: &mut Vec<u8>) -> bool {
         let mut buffer = [0; 65536];
         loop {
             match self.socket.read(&mut buffer) {
@@ -80,8 +88,15 @@ impl Stream {
         PollFd::new(self.as_fd(), flags)
     }
 
+    /// What the peer has not read; 0 only when it has read all.
+    #[must_use]
+    pub fn unread_by_peer(&self) -> usize {
+        self.unsent.len() + sys::unread_by_peer(&self.socket).unwrap_or_default()
+    }
+
     /// Whether something still waits for room.
-    pub(super) fn is_blocked(&self) -> bool {
+    #[must_use]
+    pub fn is_blocked(&self) -> bool {
         !self.unsent.is_empty()
     }
 }

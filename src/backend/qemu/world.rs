@@ -5,7 +5,7 @@ use std::{
     time::Instant,
 };
 
-use super::{LONGEST_COMMAND, machine::Machine};
+use super::{LONGEST_COMMAND, file::DumpFile, machine::Machine};
 use crate::{
     backend::{
         Action, BackendError, Deadline, Observations, Residue, Settled, World,
@@ -34,6 +34,9 @@ pub(super) struct QemuWorld {
     carrier: NetnsCarrier,
     ports: BTreeMap<PortId, Target>,
     files: Vec<PathBuf>,
+    dumps: Vec<DumpFile>,
+    /// Where QEMU runs and its dumps are.
+    folder: PathBuf,
     clock: VirtualTime,
     /// Until when a step lets the clock run.
     advancing: Option<Instant>,
@@ -180,6 +183,9 @@ impl World for QemuWorld {
         let mut errors: Vec<String> = self.machine.finish().into_iter().collect();
         errors.extend(self.carrier.finish());
         errors.extend(self.files.iter().filter_map(|file| remove(file)));
+        if let Err(error) = std::fs::remove_dir_all(&self.folder) {
+            errors.push(format!("{}: {error}", self.folder.display()));
+        }
         Residue { events, errors }
     }
 }

@@ -81,6 +81,12 @@ impl Core {
     /// Feeds one slice; `false` when the stream is broken.
     fn stream_slice(&mut self, key: ClientKey, mut slice: Bytes, tag: Option<Tag>) -> bool {
         loop {
+            if self.dead {
+                if !slice.is_empty() {
+                    self.drop_frame(self.netdev_place(key), tag, DropReason::MachineDead);
+                }
+                return true;
+            }
             let Some(client) = self.clients.get_mut(&key) else {
                 return true;
             };

@@ -143,6 +143,7 @@ pub(super) fn del(core: &mut Core, args: &Args) -> Result<Value, CommandError> {
 /// (`net_vm_change_state_handler`).
 pub(super) fn stop(core: &mut Core, _: &Args) -> Result<Value, CommandError> {
     if std::mem::take(&mut core.running) {
+        core.vm_clock.stop(core.now);
         for key in clients(core) {
             core.flush_queued(key, true);
         }
@@ -152,6 +153,7 @@ pub(super) fn stop(core: &mut Core, _: &Args) -> Result<Value, CommandError> {
 
 pub(super) fn cont(core: &mut Core, _: &Args) -> Result<Value, CommandError> {
     if !std::mem::replace(&mut core.running, true) {
+        core.vm_clock.go_on(core.now);
         for key in clients(core) {
             let peer = core.clients.get(&key).and_then(|client| client.peer);
             if let Some(peer) = peer.filter(|_| core.can_send(key)) {

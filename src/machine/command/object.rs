@@ -60,6 +60,11 @@ fn create(core: &mut Core, spec: &Spec) -> Result<Value, CreateError> {
         return Err(spec.not_built().into());
     }
     let created = build(core, spec);
+    if created.is_err()
+        && let Some(class) = spec.kind.class()
+    {
+        (class.refused)(core);
+    }
     match created {
         Err(CreateError::Refused(error)) if spec.kind.creation == Creation::Compare => {
             Err(compare::refusal(core, error))

@@ -221,12 +221,12 @@ fn an_option_string_has_ids_of_its_own() {
 #[test]
 fn what_is_not_built_says_so_after_the_checks_of_the_base() {
     let mut core = core();
-    let mut buffer = json!({"qom-type": "filter-buffer", "id": "b", "netdev": "n0", "interval": 1});
-    let text = refusal(qmp(&mut core, "object-add", buffer.clone()));
+    let mut rewriter = json!({"qom-type": "filter-rewriter", "id": "b", "netdev": "n0"});
+    let text = refusal(qmp(&mut core, "object-add", rewriter.clone()));
     assert!(text.starts_with(crate::machine::NOT_BUILT), "{text}");
     assert!(core.object_of("b").is_none());
-    buffer["position"] = "middle".into();
-    let text = refusal(qmp(&mut core, "object-add", buffer));
+    rewriter["position"] = "middle".into();
+    let text = refusal(qmp(&mut core, "object-add", rewriter));
     assert_eq!(
         text,
         "GenericError: Parameter 'position' expects 'head', 'tail' or 'id=<id>'"

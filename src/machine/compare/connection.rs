@@ -1,6 +1,6 @@
 //! The frames of a connection that are held until they are compared.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, ops::Range};
 
 use super::{
     Rules, datagram,
@@ -220,13 +220,22 @@ pub(super) fn spend(packet: &Packet, fate: Fate, with: Option<Tag>) -> Effect {
     }
 }
 
-/// Where two runs of bytes differ first, as a request's cause: their bytes, else their lengths.
+/// Where two runs of bytes differ first, as a request's cause: their bytes, else their lengths. The
+/// bytes of a `checksum` only follow from others, which say more.
 pub(super) fn difference(
     (primary, from): (&Packet, &[u8]),
     (secondary, to): (&Packet, &[u8]),
     (primary_at, secondary_at): (usize, usize),
+    checksum: Range<usize>,
 ) -> CheckpointCause {
-    match from.iter().zip(to).position(|(one, other)| one != other) {
+    let differs = |at: &usize| from.get(*at) != to.get(*at);
+    let mut both = 0..from.len().min(to.len());
+    let told = both.clone().filter(|at| !checksum.contains(at));
+    match told
+        .into_iter()
+        .find(differs)
+        .or_else(|| both.find(differs))
+    {
         Some(at) => CheckpointCause::Bytes {
             primary: primary.in_frame(primary_at + at),
             secondary: secondary.in_frame(secondary_at + at),

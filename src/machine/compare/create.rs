@@ -223,15 +223,17 @@ pub(super) fn cleanup(core: &mut Core, key: ObjectKey) {
     let ends = compare.end(DropReason::Purged);
     // The main loop waits for the write that is under way.
     let mut writes = backlog.writes.into_iter();
+    let mut ending = backlog.ending;
     if core.has(Quirk::CompareDeleteWaits)
         && core.freeze.is_none()
         && let Some((rest, tag)) = writes.next()
     {
         core.event(core.chardev_place(outdev), tag, EventKind::Frozen);
         core.freeze_behind(outdev, key, rest, tag);
+        ending = None;
     }
-    let lost = if loses { backlog.tags } else { Vec::new() };
-    let lost = lost.into_iter().map(|tag| (tag, DropReason::Purged));
+    let lost = ending.into_iter().chain(backlog.tags).filter(|_| loses);
+    let lost = lost.map(|tag| (tag, DropReason::Purged));
     for (tag, reason) in lost.chain(ends) {
         core.drop_frame(place.clone(), Some(tag), reason);
     }

@@ -1,6 +1,8 @@
 //! Everything but TCP: a primary's packet is looked for among the secondary's (QEMU 10.2.2
 //! net/colo-compare.c:507-598, 664-695).
 
+use std::ops::Range;
+
 use super::{
     Rules,
     connection::{Connection, Effect, difference, release, spend},
@@ -41,6 +43,7 @@ pub(super) fn compare(connection: &mut Connection, rules: &Rules, effects: &mut 
                 (&primary, one.bytes),
                 (secondary, other.bytes),
                 (one.at, other.at),
+                checksum(&primary, one.at),
             );
             effects.push(connection.request(cause, Some(&primary), Some(secondary)));
         }
@@ -51,6 +54,17 @@ pub(super) fn compare(connection: &mut Connection, rules: &Rules, effects: &mut 
         }
         return;
     }
+}
+
+/// Where the checksum of UDP or ICMP is in what is compared from `at` on.
+fn checksum(packet: &Packet, at: usize) -> Range<usize> {
+    let begin = match packet.headers.protocol {
+        UDP => 6,
+        ICMP => 2,
+        _ => return 0..0,
+    };
+    let begin = (packet.headers.transport + begin).saturating_sub(at);
+    begin..begin + 2
 }
 
 fn equal(primary: &Packet, secondary: &Packet, rules: &Rules) -> bool {

@@ -23,6 +23,8 @@ mod packet;
 mod pairwise;
 mod sender;
 mod stream;
+#[cfg(test)]
+mod tests;
 
 use std::time::Duration;
 

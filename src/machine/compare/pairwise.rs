@@ -131,7 +131,7 @@ fn mark(p: &mut Packet, s: &mut Packet, both_ack: Option<u32>) -> Verdict {
             packet.data().get(at..end).unwrap_or_default().to_vec()
         };
         let (run_p, run_s) = (rest(p, p_at), rest(s, s_at));
-        return Verdict::Different(difference((p, &run_p), (s, &run_s), (p_at, s_at)));
+        return Verdict::Different(difference((p, &run_p), (s, &run_s), (p_at, s_at), 0..0));
     }
     if !within {
         advance(p, count);

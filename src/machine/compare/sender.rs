@@ -74,7 +74,11 @@ impl Sender {
 
     /// Forgets what has not been written.
     pub(super) fn forget(&mut self) -> Backlog {
-        let tags = self.waiting().collect();
+        let mut tags: Vec<Tag> = self.waiting().collect();
+        let current = self.current.as_ref();
+        let last = current.filter(|entry| entry.writes.len() == 1);
+        let ending = last.and_then(|entry| entry.tag);
+        tags.retain(|tag| Some(*tag) != ending);
         let entries = self
             .current
             .take()
@@ -86,6 +90,7 @@ impl Sender {
         });
         Backlog {
             writes: writes.collect(),
+            ending,
             tags,
         }
     }
@@ -96,7 +101,9 @@ impl Sender {
 pub(super) struct Backlog {
     /// The rest of the write that was under way first.
     pub(super) writes: Vec<(Bytes, Option<Tag>)>,
-    /// Whose they are.
+    /// Whose unit ends with that write.
+    pub(super) ending: Option<Tag>,
+    /// Whose they are else.
     pub(super) tags: Vec<Tag>,
 }
 

@@ -132,18 +132,20 @@ fn search(connection: &Connection, primary: &Packet, segment: &Segment) -> Found
         let Some(other) = &secondary.segment else {
             return Found::Missing;
         };
-        let end = if after(other.seq_end, segment.seq_end) {
+        let sent = other.seq_end;
+        let end = if after(sent, segment.seq_end) {
             segment.seq_end
         } else {
-            other.seq_end
+            sent
         };
+        let end = connection.stream.compared_from(at, end);
         let count = end.wrapping_sub(at) as usize;
         let p_at = segment.at + at.wrapping_sub(segment.seq) as usize;
         let s_at = other.at + at.wrapping_sub(other.seq) as usize;
         let run_p = primary.data().get(p_at..p_at + count).unwrap_or_default();
         let run_s = secondary.data().get(s_at..s_at + count).unwrap_or_default();
         if run_p != run_s {
-            let cause = difference((primary, run_p), (secondary, run_s), (p_at, s_at));
+            let cause = difference((primary, run_p), (secondary, run_s), (p_at, s_at), 0..0);
             return Found::Different(index, cause);
         }
         (at, fate, with) = (end, Fate::Matched, secondary.tag());
@@ -179,6 +181,16 @@ impl Stream {
         self.compared.iter().find(holds).map(|(_, to)| *to)
     }
 
+    /// Where the first compared stretch between two numbers begins; the second one without any.
+    fn compared_from(&self, at: u32, end: u32) -> u32 {
+        let begins = self.compared.iter().map(|(from, _)| *from);
+        let within = begins.filter(|from| after(*from, at) && after(end, *from));
+        within.fold(
+            end,
+            |first, from| if after(first, from) { from } else { first },
+        )
+    }
+
     fn is_compared(&self, from: u32, to: u32) -> bool {
         self.compared_until(from).is_some_and(|end| !after(to, end))
     }
@@ -204,5 +216,39 @@ impl Stream {
             from = to.wrapping_sub(REMEMBERED);
         }
         self.compared.push((from, to));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Numbers wrap in a long connection; what is far behind is forgotten rather than mistaken.
+    #[test]
+    fn a_connection_of_many_gigabytes() {
+        let mut stream = Stream::default();
+        let mut at = 5_u32;
+        for _ in 0..10_000 {
+            let end = at.wrapping_add(1 << 20);
+            assert!(!stream.is_compared(at, end));
+            stream.add(at, end);
+            assert!(stream.is_compared(at, end));
+            at = end;
+        }
+        assert_eq!(stream.compared.len(), 1);
+        assert!(!stream.is_compared(at, at.wrapping_add(1)));
+    }
+
+    #[test]
+    fn stretches_join_where_they_touch() {
+        let mut stream = Stream::default();
+        for (from, to) in [(10, 20), (30, 40), (u32::MAX, 5), (20, 25), (5, 5)] {
+            stream.add(from, to);
+        }
+        assert_eq!(stream.compared, [(30, 40), (u32::MAX, 5), (10, 25)]);
+        stream.add(4, 31);
+        assert_eq!(stream.compared, [(u32::MAX, 40)]);
+        assert_eq!(stream.compared_until(u32::MAX), Some(40));
+        assert_eq!(stream.compared_until(40), None);
     }
 }

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use bytes::Bytes;
 use rstest::rstest;
 use serde_json::{Value, json};
@@ -16,6 +18,7 @@ struct Rig {
     machine: Machine,
     out: Vec<Output>,
     commands: u64,
+    now: VirtualTime,
 }
 
 fn netdev(id: &str, kind: NetdevKind, peer: Option<&str>) -> NetdevConfig {
@@ -84,11 +87,23 @@ impl Rig {
             machine: machine.unwrap(),
             out: Vec::new(),
             commands: 0,
+            now: VirtualTime::ZERO,
         }
     }
 
     fn input(&mut self, input: Input) -> &mut Self {
-        self.machine.handle(VirtualTime::ZERO, input, &mut self.out);
+        self.machine.handle(self.now, input, &mut self.out);
+        self
+    }
+
+    /// The clock moves; timers fire on the way.
+    fn advance(&mut self, millis: u64) -> &mut Self {
+        let end = self.now + Duration::from_millis(millis);
+        while let Some(due) = self.machine.deadline().filter(|due| *due <= end) {
+            self.now = self.now.max(due);
+            self.input(Input::Tick);
+        }
+        self.now = end;
         self
     }
 
@@ -215,8 +230,10 @@ fn set(property: &str, value: impl Into<Value>) -> Value {
 }
 
 mod any;
+mod buffer;
 mod chain;
 mod colo;
+mod dump;
 mod frozen;
 mod quirk;
 mod rewriter;

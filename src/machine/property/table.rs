@@ -155,10 +155,10 @@ static BUFFER: &[Property] = &[checked(
 static DUMP: &[Property] = &[
     required("file", Kind::Str),
     checked(
-        live(optional("maxlen", Kind::U32, Default::Number(65536))),
+        optional("maxlen", Kind::U32, Default::Number(65536)),
         506,
         positive,
-        "Property 'filter-dump.maxlen' requires a positive value",
+        "Property 'filter-dump.maxlen' doesn't take value '0'",
     ),
 ];
 

@@ -331,6 +331,17 @@ mod tests {
         assert_eq!(bytes[0], flags);
     }
 
+    #[test]
+    fn a_multicast_address_is_no_virtio_net_header() {
+        let multicast = |mut frame: Vec<u8>| {
+            frame[0] |= NEEDS_CSUM;
+            frame
+        };
+        let profile = Profile::new(QemuVersion::Ideal);
+        let (bytes, _) = shifted(&profile, &multicast(sample().bytes()), 0);
+        assert_eq!(bytes, multicast(translated(&sample())));
+    }
+
     fn sack(edges: &[u32]) -> Vec<u8> {
         let edges: Vec<u8> = edges.iter().flat_map(|edge| edge.to_be_bytes()).collect();
         [&[5, 2 + edges.len() as u8][..], &edges].concat()

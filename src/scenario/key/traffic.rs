@@ -97,7 +97,7 @@ pub(crate) static CLIENT: KeyMap = KeyMap {
         key(
             "isn_seed",
             ANY_U64,
-            "where its initial sequence numbers come from; by default 2",
+            "where its initial sequence numbers come from; by default 1000",
         ),
         key("ack_delay", Duration, ACK_DELAY),
     ],

@@ -98,6 +98,11 @@ fn address(map: &Fields<'_>) -> Option<Address> {
         let needs = "`host`";
         map.fault(entry.key_span, Fault::Needs { key, needs });
     }
+    if let Some(entry) = map.entry("host").filter(|_| !map.has("port")) {
+        let key = "host".to_owned();
+        let needs = "`port`";
+        map.fault(entry.key_span, Fault::Needs { key, needs });
+    }
     path.map(Address::Unix).or_else(|| {
         Some(Address::Tcp {
             host: host?,

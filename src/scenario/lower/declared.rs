@@ -118,6 +118,7 @@ pub(super) fn all<'a>(
                     let id = id.clone();
                     let what = kind.thing;
                     context.fault(node.span, Fault::DuplicateId { id, what });
+                    continue;
                 }
                 all.push((id, node.span, Cow::Owned(map)));
             }

@@ -4,12 +4,13 @@ use super::{host, port::Ports, send, stack::Interfaces};
 use crate::{
     base::{MachineId, ObjectId},
     scenario::{
-        case::{ExpectError, Expectation, Expectations, ExpectedFrames, PortStack},
+        case::{ExpectError, Expectation, Expectations, ExpectedFrames},
         context::Context,
         fault::Fault,
         fields::Fields,
         key,
         node::{Entry, Node, Tree},
+        stack::PortStack,
         value,
     },
 };

@@ -278,16 +278,18 @@ pub(super) fn netns(fields: &Fields<'_>, host: &Host) -> Option<String> {
     Some(name)
 }
 
-/// A name that nothing has, with the nearest.
+/// A name that nothing has, with the nearest: first what one of several machines has by that name.
 pub(super) fn unknown<'n>(
     what: &'static str,
     name: &str,
     names: impl Iterator<Item = &'n str> + Clone,
 ) -> Fault {
+    let of_machine = |known: &&str| known.rsplit_once('/').is_some_and(|(_, own)| own == name);
+    let near = names.clone().find(of_machine).map(str::to_owned);
     Fault::UnknownName {
         what,
         name: short(name),
-        near: nearest(name, names.clone()),
+        near: near.or_else(|| nearest(name, names.clone())),
         known: list(names),
     }
 }

@@ -14,6 +14,7 @@ mod option;
 mod port;
 mod root;
 mod send;
+mod service;
 mod stack;
 mod step;
 mod traffic;

@@ -7,7 +7,7 @@ use super::{
     option,
 };
 use crate::{
-    base::{ChardevId, MachineId, NetdevId},
+    base::{ChardevId, MachineId, NetdevId, PortId, file_name},
     record::Framing,
     scenario::{
         address::Address,
@@ -145,6 +145,50 @@ fn uses(machine: &MachineId, form: &ObjectForm) -> Vec<Use> {
         })
     })
     .collect()
+}
+
+/// The file of a filter-dump.
+#[derive(Clone, Debug)]
+pub(super) struct DumpFile {
+    pub(super) machine: MachineId,
+    pub(super) port: PortId,
+    /// The netdev whose frames it has.
+    pub(super) netdev: Option<NetdevId>,
+    /// `queue=tx`.
+    pub(super) towards_guest: bool,
+}
+
+/// The files of all filter-dumps, also of those that steps add.
+pub(super) fn files(fields: &Fields<'_>, objects: &[Object]) -> Vec<DumpFile> {
+    let added = added_objects(fields);
+    let mut files: Vec<DumpFile> = Vec::new();
+    for object in objects.iter().chain(&added) {
+        let properties = properties(&object.form);
+        let get = |name: &str| {
+            let mut given = properties.iter().rev();
+            given
+                .find(|(key, _)| key == name)
+                .map(|(_, value)| value.as_str())
+        };
+        if get("qom-type") != Some("filter-dump") {
+            continue;
+        }
+        // A path that leads to no file is refused when the object is made.
+        let Some(Ok(file)) = get("file").map(file_name) else {
+            continue;
+        };
+        let machine = object.machine.clone();
+        let port: PortId = machine.outer(file);
+        if files.iter().all(|known| known.port != port) {
+            files.push(DumpFile {
+                port,
+                netdev: get("netdev").map(|netdev| machine.outer(netdev)),
+                towards_guest: get("queue") == Some("tx"),
+                machine,
+            });
+        }
+    }
+    files
 }
 
 fn added_objects(fields: &Fields<'_>) -> Vec<Object> {

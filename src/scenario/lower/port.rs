@@ -3,10 +3,10 @@ use std::collections::BTreeSet;
 use super::{
     host,
     netdev::{FIRST_HOST_MAC, FIRST_MAC},
-    object::{Added, Use},
+    object::{Added, DumpFile, Use},
 };
 use crate::{
-    base::{ChardevId, MacAddr, MachineId, PortId},
+    base::{ChardevId, MacAddr, MachineId, NetdevId, PortId},
     diag::Span,
     frame::Defaults,
     record::{Framing, Port, PortKind},
@@ -42,7 +42,7 @@ impl Place {
     /// either case.
     pub(super) fn arriving(&self) -> Defaults {
         match self.port.kind {
-            PortKind::Chardev(_) => self.sending(),
+            PortKind::Chardev(_) | PortKind::File => self.sending(),
             PortKind::Guest | PortKind::Host | PortKind::LinkEnd => Defaults {
                 src: self.dst,
                 dst: self.src,
@@ -63,6 +63,7 @@ pub(super) struct Devices<'a> {
     pub(super) joined: &'a BTreeSet<ChardevId>,
     pub(super) added: &'a [Added],
     pub(super) wiring: &'a [Use],
+    pub(super) files: &'a [DumpFile],
 }
 
 const JOINED: &str = "is joined to another chardev and has no port";
@@ -108,6 +109,7 @@ impl Ports {
             joined,
             added,
             wiring,
+            files,
         } = devices;
         // A filter's netdev, and the guest that a chardev speaks for, are of its own machine.
         let netdevs: Vec<&Netdev> = netdevs
@@ -131,6 +133,10 @@ impl Ports {
                 let framing = used.map_or(Framing::Plain, |used| used.framing);
                 self.add_chardev_port(id, framing, &netdevs, used);
             }
+        }
+        for file in files.iter().filter(|one| one.machine == *machine) {
+            let (src, dst) = addresses(file.netdev.as_ref(), file.towards_guest, &netdevs);
+            self.add(file.port.as_str(), PortKind::File, src, dst, false);
         }
     }
 
@@ -193,21 +199,9 @@ impl Ports {
         netdevs: &[&Netdev],
         used: Option<&Use>,
     ) {
-        let addresses = |netdev: &&Netdev| match &netdev.kind {
-            NetdevType::Tap { mac, host_mac, .. } => Some((*mac, *host_mac)),
-            NetdevType::Hubport { .. } | NetdevType::User => None,
-        };
-        let (guest, host) = used
-            .and_then(|used| used.netdev.as_ref())
-            .and_then(|id| netdevs.iter().find(|netdev| netdev.id == *id))
-            .and_then(addresses)
-            .or_else(|| netdevs.iter().find_map(addresses))
-            .unwrap_or((FIRST_MAC, FIRST_HOST_MAC));
-        let (src, dst) = if used.is_some_and(|used| used.towards_guest) {
-            (host, guest)
-        } else {
-            (guest, host)
-        };
+        let netdev = used.and_then(|used| used.netdev.as_ref());
+        let towards_guest = used.is_some_and(|used| used.towards_guest);
+        let (src, dst) = addresses(netdev, towards_guest, netdevs);
         let vnet = framing == Framing::Vnet;
         self.add(id, PortKind::Chardev(framing), src, dst, vnet);
     }
@@ -274,20 +268,32 @@ impl Ports {
                 help: format!("write {} or {}", sides[0], sides[1]),
             }
         } else {
-            // A port of several machines, named as if there were one.
-            let of_machines =
-                || names().filter(|port| port.rsplit_once('/').is_some_and(|(_, own)| own == name));
-            match of_machines().next() {
-                Some(first) => Fault::UnknownName {
-                    what: "port",
-                    name: short(name),
-                    near: Some(first.to_owned()),
-                    known: crate::scenario::fields::list(of_machines()),
-                },
-                None => host::unknown("port", name, names()),
-            }
+            host::unknown("port", name, names())
         };
         context.fault(span, fault);
         None
+    }
+}
+
+/// Source and destination of a frame of a netdev, on its way to its guest or to its host; the first
+/// netdev's where it has none.
+fn addresses(
+    netdev: Option<&NetdevId>,
+    towards_guest: bool,
+    netdevs: &[&Netdev],
+) -> (MacAddr, MacAddr) {
+    let of = |netdev: &&Netdev| match &netdev.kind {
+        NetdevType::Tap { mac, host_mac, .. } => Some((*mac, *host_mac)),
+        NetdevType::Hubport { .. } | NetdevType::User => None,
+    };
+    let (guest, host) = netdev
+        .and_then(|id| netdevs.iter().find(|netdev| netdev.id == *id))
+        .and_then(of)
+        .or_else(|| netdevs.iter().find_map(of))
+        .unwrap_or((FIRST_MAC, FIRST_HOST_MAC));
+    if towards_guest {
+        (host, guest)
+    } else {
+        (guest, host)
     }
 }

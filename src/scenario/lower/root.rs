@@ -54,12 +54,14 @@ pub(in crate::scenario) fn case(
     let added = object::added_chardevs(&fields);
     let halves = parts.iter().flat_map(chardev::lower).collect();
     let (chardevs, joined) = join::join(&fields, halves, &added, &wiring);
+    let files = object::files(&fields, &objects);
     let devices = Devices {
         netdevs: &netdevs,
         chardevs: &chardevs,
         joined: &joined,
         added: &added,
         wiring: &wiring,
+        files: &files,
     };
     let ports = Ports::new(&fields, &names, &devices, &host.links);
     let interfaces = Interfaces {

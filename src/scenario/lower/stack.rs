@@ -3,23 +3,24 @@
 use std::{net::Ipv4Addr, time::Duration};
 
 use super::{
-    bytes,
     machine::Part,
     port::{Place, Ports},
+    service,
 };
 use crate::{
     base::{MacAddr, NetdevId, PortId},
     diag::Span,
-    guest::{Config, Respond, Service, ServiceKind},
+    guest::Config,
     record::PortKind,
     scenario::{
-        case::{Link, Netdev, NetdevType, PortStack},
+        case::{Link, Netdev, NetdevType},
         code,
         context::Context,
         fault::Fault,
         fields::Fields,
         key,
-        node::{Entry, Node, short},
+        node::{Node, short},
+        stack::PortStack,
         value,
     },
 };
@@ -34,7 +35,7 @@ const CLIENT_ADDRESS: (Ipv4Addr, u8) = (Ipv4Addr::new(10, 0, 0, 1), 24);
 
 /// Another than a client's, so that both sides' numbers can be told apart.
 const GUEST_SEED: u64 = 1;
-const CLIENT_SEED: u64 = 2;
+const CLIENT_SEED: u64 = 1000;
 
 /// What the stack of a port has by default.
 struct Defaults {
@@ -69,7 +70,7 @@ pub(super) fn guests(part: &Part<'_>, netdevs: &[Netdev]) -> Vec<PortStack> {
             isn_seed: GUEST_SEED,
         };
         if let Some(mut config) = config(&map, &defaults, guest.key_span) {
-            config.services = services(&map);
+            config.services = service::lower(&map);
             stacks.push(PortStack {
                 port: PortId::from(format!("{id}.guest")),
                 config,
@@ -160,6 +161,7 @@ fn takes_client(context: &Context<'_>, place: &Place, host: &Interfaces<'_>, spa
         },
         PortKind::Guest => "has no `guest`",
         PortKind::Chardev(_) => "is the port of a chardev",
+        PortKind::File => "is a file",
     };
     context.fault(
         span,
@@ -239,88 +241,6 @@ fn address(map: &Fields<'_>) -> Option<(Ipv4Addr, u8)> {
         );
     }
     parsed
-}
-
-fn services(map: &Fields<'_>) -> Vec<Service> {
-    let Some(node) = map.node("services") else {
-        return Vec::new();
-    };
-    let Some(entries) = node.map() else {
-        let help = "write `services: {7: echo, 80: {respond: \"...\"}}`".to_owned();
-        value::mismatch(map.context(), node, "a map from TCP ports", Some(help));
-        return Vec::new();
-    };
-    let mut services: Vec<Service> = entries
-        .iter()
-        .filter_map(|entry| {
-            let port = port(map.context(), entry)?;
-            let kind = service(map.context(), &entry.value)?;
-            Some(Service { port, kind })
-        })
-        .collect();
-    services.sort_by_key(|service| service.port);
-    services
-}
-
-fn port(context: &Context<'_>, entry: &Entry) -> Option<u16> {
-    let plain = entry.key.bytes().all(|byte| byte.is_ascii_digit());
-    let plain = plain && !entry.key.starts_with('0');
-    let port = entry.key.parse().ok().filter(|_| plain);
-    if port.is_none() {
-        let fault = Fault::Range {
-            key: "port".to_owned(),
-            found: short(&entry.key),
-            least: 1,
-            most: 65_535,
-        };
-        context.fault(entry.key_span, fault);
-    }
-    port
-}
-
-fn service(context: &Context<'_>, node: &Node) -> Option<ServiceKind> {
-    if node.map().is_none() {
-        let word = value::choice(context, node, "services", &["echo", "discard"])?;
-        return Some(match word {
-            "echo" => ServiceKind::Echo,
-            _ => ServiceKind::Discard,
-        });
-    }
-    let map = Fields::open(context, node, &key::SERVICE)?;
-    if map.conflict("source", "respond", "a service does one of them") {
-        return None;
-    }
-    for key in ["after", "close"] {
-        if let Some(entry) = map.entry(key).filter(|_| !map.has("respond")) {
-            let (key, needs) = (key.to_owned(), "`respond`");
-            map.fault(entry.key_span, Fault::Needs { key, needs });
-        }
-    }
-    if map.has("source") {
-        return map.integer("source").map(ServiceKind::Source);
-    }
-    let Some(text) = map.node("respond") else {
-        let what = "this service does nothing";
-        let help = "write echo, discard, {source: BYTES} or {respond: TEXT}";
-        map.fault(map.span, Fault::Nothing { what, help });
-        return None;
-    };
-    let text = bytes::lower(context, text)?;
-    let after = match map.node("after") {
-        Some(node) => bytes::lower(context, node)?,
-        None => b"\r\n\r\n".to_vec(),
-    };
-    if after.is_empty() {
-        let what = "an empty text ends no request";
-        let help = "leave `after` out for an empty line, or write what ends a request";
-        map.fault(map.span, Fault::Nothing { what, help });
-        return None;
-    }
-    Some(ServiceKind::Respond(Respond {
-        text: text.into(),
-        after: after.into(),
-        close: map.boolean("close").unwrap_or(true),
-    }))
 }
 
 /// Why the host itself takes the frames of one of its interfaces.

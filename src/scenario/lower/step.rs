@@ -194,7 +194,11 @@ fn colo(step: &Fields<'_>, entry: &Entry, known: &Known<'_>) -> Option<Verb> {
 fn at_port(map: &Fields<'_>, verb: &'static str, place: &Place, span: Span) -> Option<Verb> {
     let port = place.port.id.clone();
     match verb {
-        "send" => return send_verb(map, place, span),
+        "send" => {
+            let takes = place.port.kind != PortKind::File;
+            need(map, place, span, verb, takes, "a port that takes frames")?;
+            return send_verb(map, place, span);
+        }
         "link-set" | "link-del" => {
             let there = matches!(place.port.kind, PortKind::Host | PortKind::LinkEnd);
             need(map, place, span, verb, there, "a host port or a link end")?;
@@ -244,6 +248,7 @@ fn need(
             PortKind::Host => "is a host port",
             PortKind::LinkEnd => "is a link end",
             PortKind::Chardev(_) => "is the port of a chardev",
+            PortKind::File => "is the file of a filter-dump",
         };
         map.fault(
             span,

@@ -12,7 +12,6 @@ use crate::{
     guest::Call,
     record::PortKind,
     scenario::{
-        case::{Client, PortStack},
         code,
         context::Context,
         fault::Fault,
@@ -20,6 +19,7 @@ use crate::{
         impairment::{Impair, Impairment, Share, Way, parse_rate},
         key,
         node::{Entry, Node, short},
+        stack::{Client, PortStack},
         value,
     },
 };

@@ -51,7 +51,7 @@ fn a_machine_may_model_another_qemu() {
     let profiles: Vec<Profile> = case
         .machines
         .iter()
-        .map(|machine| case.profile_of(machine))
+        .map(|machine| case.profile_of(&machine.id).clone())
         .collect();
     let expected = [QemuVersion::Qemu72, QemuVersion::Qemu102].map(Profile::new);
     assert_eq!(profiles, expected);

@@ -31,6 +31,7 @@ fn transcript(steps: Vec<Step>) -> Transcript {
             port("out0", PortKind::Chardev(Framing::Plain)),
             port("vnet0", PortKind::Chardev(Framing::Vnet)),
             port("raw0", PortKind::Chardev(Framing::Raw)),
+            port("x.pcap", PortKind::File),
         ],
         steps,
         accounting: Accounting {

@@ -11,7 +11,7 @@ use crate::{
     snapshot::{Rules, SectionError, compare, disagreement, parse, text},
 };
 
-const PORTS: [&str; 5] = ["hn0.guest", "hn0.host", "out0", "vnet0", "raw0"];
+const PORTS: [&str; 6] = ["hn0.guest", "hn0.host", "out0", "vnet0", "raw0", "x.pcap"];
 
 /// Few enough that frames repeat, are padded and differ in a field.
 fn data() -> impl Strategy<Value = Vec<u8>> {
@@ -69,11 +69,29 @@ fn stream() -> impl Strategy<Value = Bytes> {
     piece.prop_map(Bytes::from)
 }
 
+/// Headers and records, whole as a dump writes them. Their times are not kept, so none is given, and
+/// nothing stands between them that would shift the words.
+fn file() -> impl Strategy<Value = Bytes> {
+    let record = (data(), 0..3_usize).prop_map(|(data, longer)| {
+        framing::pcap::record(VirtualTime::ZERO, &data, data.len() + longer)
+    });
+    let cut = (data(), any::<Index>()).prop_map(|(data, at)| {
+        let kept = at.index(data.len() + 1);
+        framing::pcap::record(VirtualTime::ZERO, &data[..kept], data.len())
+    });
+    prop_oneof![
+        1 => any::<u32>().prop_map(framing::pcap::header),
+        3 => record,
+        3 => cut,
+    ]
+}
+
 fn item() -> impl Strategy<Value = (usize, Item)> {
     prop_oneof![
         4 => (0..2_usize, frame().prop_map(Item::Frame)),
         4 => (2..5_usize, stream().prop_map(Item::Bytes)),
         1 => (2..5_usize, Just(Item::Eof)),
+        1 => file().prop_map(|bytes| (5, Item::Bytes(bytes))),
     ]
 }
 

@@ -44,7 +44,7 @@ fn frames_that_arrive_as_they_were_sent() {
     let middle = step(2, "qom-set f0.status = off");
     let record = transcript(vec![step(0, "set-up"), first, middle, third]);
     insta::assert_snapshot!(text(&record), @"
-    ports: hn0.guest hn0.host out0=plain vnet0=vnet raw0=raw
+    ports: hn0.guest hn0.host out0=plain vnet0=vnet raw0=raw x.pcap=pcap
     [1] send hn0.guest
           #1 ARP who-has 10.0.0.2 tell 10.0.0.1, 42 B
              | ffffffffffff525400123456 0806 0001080006040001525400123456 0a000001 000000000000 0a000002
@@ -108,7 +108,7 @@ fn frames_that_arrive_otherwise() {
         arrival("raw0", Item::Eof),
     ];
     insta::assert_snapshot!(text(&transcript(vec![first])), @"
-    ports: hn0.guest hn0.host out0=plain vnet0=vnet raw0=raw
+    ports: hn0.guest hn0.host out0=plain vnet0=vnet raw0=raw x.pcap=pcap
     [1] send hn0.guest
           #1 0x88b5, 17 B
              | ffffffffffff525400123456 88b5 616263
@@ -174,7 +174,7 @@ fn a_frame_that_is_cut_by_a_step() {
         arrival("out0", Item::Eof),
     ];
     insta::assert_snapshot!(text(&transcript(vec![first, second])), @"
-    ports: hn0.guest hn0.host out0=plain vnet0=vnet raw0=raw
+    ports: hn0.guest hn0.host out0=plain vnet0=vnet raw0=raw x.pcap=pcap
     [1] send hn0.guest
           #1 0x88b5, 17 B
              | ffffffffffff525400123456 88b5 6f6e65
@@ -224,6 +224,33 @@ fn answers_and_what_explains() {
         event(Some(4), "c0", EventKind::Consumed),
         event(Some(4), "c0", EventKind::Queued),
         event(
+            Some(3),
+            "rew0",
+            EventKind::Rewritten {
+                field: "tcp.ack",
+                old: 1001,
+                new: 5001,
+            },
+        ),
+        event(
+            Some(3),
+            "rew0",
+            EventKind::Rewritten {
+                field: "tcp.sack",
+                old: 1011,
+                new: 5011,
+            },
+        ),
+        event(
+            Some(2),
+            "rew0",
+            EventKind::Rewritten {
+                field: "tcp.seq",
+                old: 9001,
+                new: 1,
+            },
+        ),
+        event(
             None,
             "c0",
             EventKind::Crash("qemu: assertion `x' failed".into()),
@@ -232,7 +259,7 @@ fn answers_and_what_explains() {
     let mut third = step(3, "write out0");
     third.written = Some(vec![0, 0, 0, 9].into());
     insta::assert_snapshot!(text(&transcript(vec![setup, first, second, third])), @r#"
-    ports: hn0.guest hn0.host out0=plain vnet0=vnet raw0=raw
+    ports: hn0.guest hn0.host out0=plain vnet0=vnet raw0=raw x.pcap=pcap
     [0] set-up
         !! [object-add f1] GenericError: "Parameter 'netdev' is missing\nTry help"
     [1] qom-get f0.status
@@ -242,6 +269,8 @@ fn answers_and_what_explains() {
         !! [object-add c0] aborts: s->x != NULL (this QEMU aborts here; refused)
         crash: qemu: assertion `x' failed
         ~ clock 3 s
+        ~ #2 tcp.seq 9001 -> 1 by rew0
+        ~ #3 tcp.ack 1001 -> 5001, tcp.sack 1011 -> 5011 by rew0
         ~ consumed #4 by c0
         ~ drop a frame at f0: off
         ~ drop #1-#3 at f0: outdev-closed

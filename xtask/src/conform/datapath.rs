@@ -19,16 +19,16 @@ use super::{
     Verdict, cli,
     error::{not_built, show, verdict},
     hex,
-    observation::{Seen, add_errors, compare},
+    observation::{Seen, add_errors, compare, is_pcap},
     record::{DatapathRecord, RecordError, StepRecord, profile},
     setup::{Bench, hubport, monitor, netdev, parse_chardev},
 };
 
-const WITH_GUEST: &str = "A<->n0(socket)=h0 hub0 h9=n9(socket)<->P";
-const NO_PEER: &str = "A<->n0(socket), no peer";
+pub(super) const WITH_GUEST: &str = "A<->n0(socket)=h0 hub0 h9=n9(socket)<->P";
+pub(super) const NO_PEER: &str = "A<->n0(socket), no peer";
 
 /// How long the recorder listened after each step that is not itself a wait (fixtures/qemu/README.md).
-const LISTENED: Duration = Duration::from_millis(200);
+pub(super) const LISTENED: Duration = Duration::from_millis(200);
 
 /// More inputs than any record causes: chardevs joined in a ring never come to rest.
 const MOST_INPUTS: usize = 100_000;
@@ -304,6 +304,13 @@ impl World {
                         .or_default()
                         .push(data);
                 }
+            }
+            Output::FileBytes { file, data, .. } => {
+                let content = self.contents.entry(file).or_default();
+                if is_pcap(&data) {
+                    content.clear();
+                }
+                content.extend_from_slice(&data);
             }
             Output::ChardevClosed { chardev } => {
                 if let Some(peer) = self.joined.get(&chardev) {

@@ -29,6 +29,19 @@ fn octet(text: &str) -> Option<u8> {
         .flatten()
 }
 
+/// The shortest run of one byte that is written as one.
+const RUN: usize = 64;
+
+/// The text that [`decode`] reads.
+pub(super) fn encode(bytes: &[u8]) -> String {
+    let runs = bytes.chunk_by(|one, next| one == next);
+    let texts = runs.map(|run| match run {
+        [byte, ..] if run.len() >= RUN => format!("({byte:02x}*{})", run.len()),
+        _ => run.iter().map(|byte| format!("{byte:02x}")).collect(),
+    });
+    texts.collect()
+}
+
 /// The first bytes, for a difference that a person reads.
 pub(super) fn show(bytes: &[u8]) -> String {
     let head: String = bytes
@@ -38,4 +51,22 @@ pub(super) fn show(bytes: &[u8]) -> String {
         .collect();
     let more = if bytes.len() > 48 { "..." } else { "" };
     format!("{} B {head}{more}", bytes.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_encoded_is_decoded() {
+        for (bytes, text) in [
+            (vec![], ""),
+            (vec![0, 1, 0xff], "0001ff"),
+            (vec![0x5a; 63], "5a".repeat(63).as_str()),
+            ([vec![1], vec![0x5a; 64], vec![2]].concat(), "01(5a*64)02"),
+        ] {
+            assert_eq!(encode(&bytes), text);
+            assert_eq!(decode(text).unwrap(), bytes);
+        }
+    }
 }

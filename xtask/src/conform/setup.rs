@@ -56,8 +56,21 @@ impl Bench {
     pub(super) fn qmp(&mut self, name: &str, args: &Value) -> Outcome {
         self.command(Command::Qmp {
             name: name.to_owned(),
-            args: args.clone(),
+            args: in_folder(args),
         })
+    }
+}
+
+/// Arguments whose paths stand in the folder of the run: the machine knows no other.
+fn in_folder(args: &Value) -> Value {
+    match args {
+        Value::String(text) => text.strip_prefix("@D/").unwrap_or(text).into(),
+        Value::Object(members) => {
+            let members = members.iter();
+            let members = members.map(|(name, value)| (name.clone(), in_folder(value)));
+            Value::Object(members.collect())
+        }
+        other => other.clone(),
     }
 }
 

@@ -41,6 +41,11 @@ fn datapath_of_7_2_agrees() {
 }
 
 #[test]
+fn compare_of_7_2_agrees() {
+    agrees("compare-7.2.jsonl");
+}
+
+#[test]
 fn datapath_of_10_2_agrees() {
     agrees("datapath-10.2.jsonl");
 }
@@ -48,6 +53,11 @@ fn datapath_of_10_2_agrees() {
 #[test]
 fn rewriter_7_2() {
     agrees("rewriter-7.2.jsonl");
+}
+
+#[test]
+fn buffers_dumps_and_replays_of_7_2_agree() {
+    agrees("buffer-7.2.jsonl");
 }
 
 #[test]

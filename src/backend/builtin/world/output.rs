@@ -47,6 +47,9 @@ impl<C: Carrier> BuiltinWorld<C> {
                     })?;
             }
             Output::ChardevBytes { chardev, data, tag } => self.bytes_out(&chardev, data, tag),
+            Output::FileBytes { file, data, tag } => {
+                self.arrive(PortId::from(file), Item::Bytes(data), tag);
+            }
             Output::ChardevClosed { chardev } => self.chardev_closed(&chardev),
             Output::ChardevExists { chardev, exists } => self.chardev_exists(chardev, exists),
             Output::StreamClosed { netdev } => {
@@ -152,9 +155,12 @@ impl<C: Carrier> BuiltinWorld<C> {
     fn chardev_exists(&mut self, chardev: ChardevId, exists: bool) {
         if !exists {
             self.far_ends.remove(&chardev);
-            return;
+            return self.socket_removed(&chardev);
         }
         let socket = self.added.remove(&chardev);
+        if let Some(socket) = &socket {
+            self.sockets.insert(chardev.clone(), socket.clone());
+        }
         if let Some(socket) = socket.filter(|_| self.joined.contains(&chardev)) {
             return self.socket_added(chardev, &socket);
         }

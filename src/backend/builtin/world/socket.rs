@@ -51,9 +51,10 @@ impl<C: Carrier> BuiltinWorld<C> {
         if socket.server {
             // An old path is taken over; a port is not.
             let taken = matches!(socket.address, Address::Tcp { .. })
-                && self
-                    .servers()
-                    .any(|(_, at, address)| socket.address.collides(machine, address, at));
+                && self.sockets.iter().any(|(other, there)| {
+                    let at = self.machine_of_chardev(other);
+                    there.server && socket.address.collides(machine, &there.address, &at)
+                });
             return taken
                 .then(|| "Failed to find an available port: Address already in use".to_owned());
         }
@@ -97,19 +98,28 @@ impl<C: Carrier> BuiltinWorld<C> {
             self.change(client, ChardevState::Opened);
             return;
         }
-        end.due = None;
-        end.waits = server.is_some();
-        if server.is_none() {
-            end.due = end.retry.map(|retry| now + retry);
-            if !std::mem::replace(&mut end.told, true) {
-                let own = machine.own(client.as_str()).unwrap_or_default();
-                let why = connection_failure(&address);
-                let text = format!("Unable to connect character device {own}: {why}");
-                self.seen.events.push(Event {
-                    tag: None,
-                    place: Place::Chardev(client.clone()),
-                    kind: EventKind::Log(text),
-                });
+        end.due = end.retry.map(|retry| now + retry);
+        end.waits = server;
+        if end.waits.is_none() && !std::mem::replace(&mut end.told, true) {
+            let own = machine.own(client.as_str()).unwrap_or_default();
+            let why = connection_failure(&address);
+            let text = format!("Unable to connect character device {own}: {why}");
+            self.seen.events.push(Event {
+                tag: None,
+                place: Place::Chardev(client.clone()),
+                kind: EventKind::Log(text),
+            });
+        }
+    }
+
+    /// A socket is gone, and with it the connections that waited for it.
+    pub(super) fn socket_removed(&mut self, id: &ChardevId) {
+        self.sockets.remove(id);
+        for far_end in self.far_ends.values_mut() {
+            if let FarEnd::Joined(end) = far_end
+                && end.waits.as_ref() == Some(id)
+            {
+                end.waits = None;
             }
         }
     }
@@ -135,20 +145,13 @@ impl<C: Carrier> BuiltinWorld<C> {
 
     /// A server that is free takes the client that has waited for it.
     fn next_client(&mut self, server: &ChardevId) {
-        let is_server = matches!(
+        let is_free = matches!(
             self.far_ends.get(server),
             Some(FarEnd::Joined(end)) if end.server && end.peer.is_none()
         );
-        let mut waiting = self
-            .far_ends
-            .iter()
-            .filter_map(|(id, far_end)| match far_end {
-                FarEnd::Joined(end) if end.waits => Some((id, end.address.as_ref()?)),
-                _ => None,
-            });
-        let next = waiting.find(|(id, address)| {
-            let machine = self.machine_of_chardev(id);
-            is_server && self.listener(&machine, address).as_ref() == Some(server)
+        let mut clients = self.far_ends.iter();
+        let next = clients.find(|(_, far_end)| {
+            matches!(far_end, FarEnd::Joined(end) if is_free && end.waits.as_ref() == Some(server))
         });
         if let Some(client) = next.map(|(id, _)| id.clone()) {
             self.connect(&client);

@@ -3,6 +3,7 @@
 use super::{
     super::{
         Carrier,
+        process::Process,
         traffic::{Held, Passed},
     },
     BuiltinWorld,
@@ -100,23 +101,46 @@ impl<C: Carrier> BuiltinWorld<C> {
             }
             return true;
         }
-        self.traffic.poll(self.clock)
+        let machines = self.running_guests();
+        self.traffic.poll(self.clock, &machines)
+    }
+
+    /// Whose guests run, by machine.
+    fn running_guests(&self) -> Vec<bool> {
+        self.processes.iter().map(Process::runs_guest).collect()
     }
 
     /// When something happens by itself: a timer of a machine or of a stack, or a frame that
     /// leaves its stretch.
-    pub(super) fn next_due(&self) -> Option<VirtualTime> {
+    fn next_due(&self) -> Option<VirtualTime> {
         let times = [
             self.next_deadline(),
-            self.traffic.deadline(),
+            self.traffic.deadline(&self.running_guests()),
             self.traffic.next_release(),
         ];
         times.into_iter().flatten().min()
     }
 
+    /// The clock moves on to the next timer, or to the end of an `advance` that is under way, each
+    /// moment of which has a storm limit of its own; else for the sake of impaired frames or of an
+    /// exchange. Whether it moved.
+    pub(super) fn tick(&mut self) -> bool {
+        let Some(end) = self.until else {
+            return self.moves_clock();
+        };
+        self.storm.calm();
+        if let Some(due) = self.next_due().filter(|due| *due <= end) {
+            self.clock = self.clock.max(due);
+        } else {
+            self.clock = end;
+            self.until = None;
+        }
+        true
+    }
+
     /// Moves the clock when a frame is inside a stretch, or when an exchange that is not done may
     /// still wait: to the next time at which something happens. Whether it moved.
-    pub(super) fn moves_clock(&mut self) -> bool {
+    fn moves_clock(&mut self) -> bool {
         let waits_until = self.traffic.moves_until();
         let due = self.next_due().filter(|due| *due > self.clock);
         if self.traffic.next_release().is_some() {

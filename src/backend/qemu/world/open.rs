@@ -1,5 +1,6 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fs,
     os::unix::net::UnixStream,
     path::{Path, PathBuf},
 };
@@ -17,6 +18,7 @@ use crate::{
             OWN,
             chardev::{Cutter, FarEnd, Side},
             command,
+            file::DumpFile,
             machine::{Machine, Tap},
             process::{Arguments, Process},
             stream::Stream,
@@ -40,6 +42,11 @@ impl QemuWorld {
         let mut carrier = NetnsCarrier::open(isolated, case)?;
         let mut arguments = Arguments::default();
         let taps = netdevs(case, &mut carrier, &mut arguments)?;
+        let folder = isolated.directory().join(isolated.unique("files"));
+        fs::create_dir(&folder).map_err(|error| system("a folder for files", error))?;
+        arguments.run_in(&folder);
+        let dumps = case.ports.iter().filter(|port| port.kind == PortKind::File);
+        let dumps = dumps.map(|port| DumpFile::new(port.id.clone(), folder.join(port.id.as_str())));
         let mut ports = BTreeMap::new();
         for (id, tap) in &taps {
             ports.insert(tap.port.clone(), Target::Guest(id.clone()));
@@ -60,6 +67,8 @@ impl QemuWorld {
             carrier,
             ports,
             files: Vec::new(),
+            dumps: dumps.collect(),
+            folder: folder.clone(),
             clock: VirtualTime::ZERO,
             advancing: None,
             flights: Flights::default(),

@@ -24,7 +24,7 @@ use crate::{
         title::Title,
     },
     base::NetdevId,
-    record::{Abort, Answer, Outcome, Place},
+    record::{Abort, Answer, Arrival, Item, Outcome, Place},
 };
 
 /// No event tells that a thread goes to sleep: so long after a look at them comes the next, and
@@ -65,11 +65,32 @@ impl QemuWorld {
             }
         }
         let mut moved = pumped.map_err(|error| system("QEMU", error))?;
+        moved |= self.read_dumps()?;
         let mut carried = Vec::new();
         let drained = self.carrier.drain(&mut carried);
         moved |= !carried.is_empty();
         carried.into_iter().for_each(|one| self.take(one));
         drained.map_err(|error| system("reading", error))?;
+        Ok(moved)
+    }
+
+    /// What dumps have written. It is no frame's end, so no frame is looked for in it.
+    fn read_dumps(&mut self) -> Result<bool, BackendError> {
+        let mut moved = false;
+        for dump in &mut self.dumps {
+            let bytes = dump
+                .read()
+                .map_err(|error| system(dump.port.as_str(), error))?;
+            if !bytes.is_empty() {
+                moved = true;
+                self.seen.arrivals.push(Arrival {
+                    port: dump.port.clone(),
+                    item: Item::Bytes(bytes.into()),
+                    tag: None,
+                    at: self.clock,
+                });
+            }
+        }
         Ok(moved)
     }
 

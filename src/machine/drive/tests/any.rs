@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 
 use super::*;
+use crate::machine::colo::sample::Sample;
 
 #[derive(Clone, Debug)]
 enum Any {
@@ -13,6 +14,7 @@ enum Any {
     State(&'static str, ChardevState),
     Qmp(&'static str, Value),
     Add(String),
+    Advance(u64),
 }
 
 fn bytes() -> impl Strategy<Value = Vec<u8>> {
@@ -21,6 +23,18 @@ fn bytes() -> impl Strategy<Value = Vec<u8>> {
     let raw = prop::collection::vec(prop::sample::select(vec![0, 0, 0, 1, 5, 255]), 1..60);
     let long = (60_000_usize..90_000).prop_map(|length| vec![0; length]);
     prop_oneof![6 => framed, 2 => raw, 1 => long]
+}
+
+/// A segment of one connection, with numbers that often fit.
+fn segment() -> impl Strategy<Value = Any> {
+    let number = || prop::sample::select(vec![0, 1, 1999, 2000, 5001, 9000, 9001, u32::MAX]);
+    (any::<bool>(), 0_u8..32, number(), number()).prop_map(|(from_guest, flags, seq, ack)| {
+        let sample = Sample {
+            from_guest,
+            ..Sample::client(flags, seq, ack)
+        };
+        Any::Stream(from_guest, encode(&sample.bytes(), None).to_vec())
+    })
 }
 
 fn input() -> impl Strategy<Value = Any> {
@@ -43,6 +57,7 @@ fn input() -> impl Strategy<Value = Any> {
         ("qom-set", set("status", "off")),
         ("qom-set", set("queue", "tx")),
         ("chardev-remove", json!({"id": "c1"})),
+        ("xen-colo-do-checkpoint", json!({})),
     ]);
     let filter = (
         0..3,
@@ -53,7 +68,25 @@ fn input() -> impl Strategy<Value = Any> {
     let filter = filter.prop_map(|(n, indev, outdev, queue)| {
         format!("filter-redirector,id=f{n},netdev=n0,queue={queue},indev={indev},outdev={outdev}")
     });
+    let passive = (
+        0..3,
+        prop::sample::select(vec!["rx", "tx", "all"]),
+        prop::sample::select(vec![
+            "filter-buffer,interval=5000",
+            "filter-dump,file=x.pcap",
+            "filter-dump,file=no/x.pcap",
+            "filter-replay",
+        ]),
+    );
+    let passive =
+        passive.prop_map(|(n, queue, class)| format!("{class},id=f{n},netdev=n0,queue={queue}"));
+    let rewriter = (0..3, prop::sample::select(vec!["rx", "tx", "all"]))
+        .prop_map(|(n, queue)| format!("filter-rewriter,id=f{n},netdev=n0,queue={queue}"));
     prop_oneof![
+        1 => passive.prop_map(Any::Add),
+        1 => (1_u64..20).prop_map(Any::Advance),
+        1 => rewriter.prop_map(Any::Add),
+        4 => segment(),
         4 => (any::<bool>(), bytes()).prop_map(|(guest, data)| Any::Stream(guest, data)),
         4 => (chardev(), bytes()).prop_map(|(chardev, data)| Any::Chardev(chardev, data)),
         2 => (chardev(), state).prop_map(|(chardev, state)| Any::State(chardev, state)),
@@ -107,6 +140,9 @@ proptest! {
                 }
                 Any::Add(option) => {
                     rig.command(Command::ObjectOption(option));
+                }
+                Any::Advance(millis) => {
+                    rig.advance(millis);
                 }
             }
         }

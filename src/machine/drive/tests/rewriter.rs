@@ -123,6 +123,31 @@ fn a_rewriter_that_goes_sends_what_waits() {
     assert_eq!(rig.residue(), []);
 }
 
+/// With `queue=rx` a segment goes on to the filters nearer to the host, and to none beyond.
+#[rstest]
+#[case::quirk(qemu(None))]
+#[case::mended(ideal())]
+fn a_segment_goes_on_in_its_direction(#[case] profile: Profile) {
+    let mut rig = Rig::new(profile);
+    rig.add("filter-mirror,id=m0,netdev=n0,queue=all,outdev=c0")
+        .add("filter-rewriter,id=f0,netdev=n0,queue=rx")
+        .add("filter-mirror,id=m1,netdev=n0,queue=tx,outdev=c1");
+    let segment = Sample::guest(ACK, 9001, 2000).bytes();
+    rig.send("n9", &segment, 1);
+    let to = |chardev: &str| {
+        let sent = |output: &Output| match output {
+            Output::ChardevBytes {
+                chardev: to, data, ..
+            } if to.as_str() == chardev => data.to_vec(),
+            _ => Vec::new(),
+        };
+        rig.out.iter().flat_map(sent).collect::<Vec<u8>>()
+    };
+    assert_eq!(to("c0"), encode(&segment, None));
+    assert_eq!(to("c1"), b"");
+    assert_eq!(rig.frames("n0"), [segment]);
+}
+
 #[test]
 fn more_than_ten_thousand_do_not_wait() {
     let mut rig = Rig::rewriter(qemu(None));
@@ -151,12 +176,17 @@ fn an_empty_frame_aborts() {
     });
     let crash = |output: &Output| matches!(output, Output::Event(Event { kind: EventKind::Crash(text), .. }) if text.ends_with("parse_packet_early: Assertion `data' failed."));
     assert!(rig.out.iter().any(crash));
-    assert_eq!(rig.frames("n9"), [] as [Bytes; 0]);
+    let dead = DropReason::MachineDead;
+    assert_eq!(
+        rig.drops(),
+        [(1, dead), (1, dead)],
+        "the empty frame, and what follows it"
+    );
 }
 
 #[test]
 fn a_mended_rewriter_lets_an_empty_frame_pass() {
-    let mut rig = Rig::rewriter(qemu(Some(Quirk::ColoEmptyFrameAborts)));
+    let mut rig = Rig::rewriter(qemu(Some(Quirk::RewriterEmptyFrameAborts)));
     rig.send("n0", b"", 1).send("n0", b"", 2);
     assert_eq!(rig.frames("n9"), [""]);
 }
@@ -165,7 +195,7 @@ fn a_mended_rewriter_lets_an_empty_frame_pass() {
 #[rstest]
 #[case::room_for_one_more(None, 16_384, 9001)]
 #[case::quirk(None, 16_385, 5001)]
-#[case::mended(Some(Quirk::ConnectionsForgotten), 16_385, 9001)]
+#[case::mended(Some(Quirk::RewriterForgetsAll), 16_385, 9001)]
 fn many_connections(#[case] without: Option<Quirk>, #[case] others: u16, #[case] ack: u32) {
     let mut rig = Rig::rewriter(qemu(without));
     rig.handshake(5000, 9000);
@@ -225,7 +255,7 @@ fn a_held_ack_whose_answer_never_comes(#[case] deleted: Option<Value>) {
         rig.qmp("object-del", args);
         assert_eq!(rig.drops(), [(5, DropReason::Purged)]);
     } else {
-        assert_eq!(rig.residue(), [(5, DropReason::Incomplete)]);
+        assert_eq!(rig.residue(), [(5, DropReason::Held)]);
     }
 }
 
@@ -316,9 +346,34 @@ fn a_virtio_net_header(#[case] option: &str, #[case] ack: u32) {
     assert_eq!(rig.frames("g").last(), Some(&expected.bytes().into()));
 }
 
+/// What stands where a TCP header would is changed or not.
+#[rstest]
+#[case::later_fragment(0x2003, 0x45)]
+#[case::version_6(0, 0x65)]
+fn what_has_no_tcp_header(
+    #[case] fragment: u16,
+    #[case] version: u8,
+    #[values(None, Some(Quirk::RewriterManglesFragments))] without: Option<Quirk>,
+) {
+    let mut rig = Rig::rewriter(qemu(without));
+    rig.handshake(5000, 9000);
+    let sample = Sample {
+        fragment,
+        ..Sample::client(ACK, 2000, 5001)
+    };
+    let mut sent = sample.bytes();
+    sent[14] = version;
+    let passed = rig.pass_bytes(false, &sent);
+    let mut expected = sent;
+    if without.is_none() {
+        expected[42..46].copy_from_slice(&9001_u32.to_be_bytes());
+    }
+    assert_eq!(passed, [expected]);
+}
+
 #[rstest]
 #[case::quirk(None, 5001)]
-#[case::mended(Some(Quirk::ColoIgnoresVlan), 9001)]
+#[case::mended(Some(Quirk::RewriterIgnoresVlan), 9001)]
 fn an_802_1q_connection(#[case] without: Option<Quirk>, #[case] ack: u32) {
     let mut rig = Rig::rewriter(qemu(without));
     let tagged = |sample: Sample, vlan: u8| Sample {

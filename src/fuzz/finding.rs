@@ -1,0 +1,384 @@
+use std::{collections::BTreeSet, fmt};
+
+use crate::{
+    base::Tag,
+    record::{EventKind, Outcome, PortKind, Transcript},
+    runner::{Attempt, Executed, FailureKind},
+    snapshot::{Difference, What},
+};
+
+/// Something that went wrong, as far as a smaller scenario can show the same: its kind, where it
+/// is, and in which field.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Finding {
+    /// tapwright itself failed.
+    Internal {
+        /// Where.
+        lane: String,
+        /// What the panic said.
+        text: String,
+    },
+    /// A lane refuses to build what the language accepts.
+    Invalid {
+        /// Where.
+        lane: String,
+        /// What it said.
+        text: String,
+    },
+    /// A run failed in itself: a storm, a deadline, frames of which nothing is known.
+    Broken {
+        /// Where.
+        lane: String,
+        /// A word for it.
+        kind: &'static str,
+    },
+    /// Two lanes observed different things.
+    Disagreement {
+        /// The first lane.
+        first: String,
+        /// The other.
+        second: String,
+        /// What differs.
+        what: Discrepancy,
+    },
+    /// The record is not the snapshot.
+    Snapshot {
+        /// Where it was recorded.
+        lane: String,
+        /// What differs.
+        what: Discrepancy,
+        /// What became of the frames that the port did not see.
+        fates: Fates,
+    },
+    /// What the scenario expects did not come.
+    Expectation {
+        /// Where.
+        lane: String,
+        /// What was expected.
+        what: Broken,
+        /// What became of the frames that the port did not see, where some are missing.
+        fates: Fates,
+    },
+}
+
+/// An expectation that failed.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Broken {
+    /// A command was refused.
+    Refused {
+        /// The command without its subject, and its answer.
+        answer: String,
+    },
+    /// A command was to be refused with this text.
+    Error {
+        /// What was expected.
+        expected: String,
+    },
+    /// Too few frames at a port, or too many.
+    Count {
+        /// The port.
+        port: String,
+        /// How many too few.
+        lacking: i64,
+    },
+    /// Frames at a port differ in these fields.
+    Frame {
+        /// The port.
+        port: String,
+        /// The fields' names.
+        fields: Vec<String>,
+    },
+}
+
+/// A difference of two records.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Discrepancy {
+    /// A word: `frame`, `missing`, `extra`, `moved`, `value`, `step`.
+    pub kind: &'static str,
+    /// The port, where it is about one.
+    pub port: Option<String>,
+    /// The first field that differs, or what the value is of.
+    pub field: Option<String>,
+    /// The two sides, where they are an answer or a crash.
+    pub sides: Option<(String, String)>,
+}
+
+/// What became of frames: places and reasons, without their numbers.
+pub type Fates = BTreeSet<String>;
+
+impl Finding {
+    /// A word for machines.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Internal { .. } => "internal",
+            Self::Invalid { .. } => "invalid",
+            Self::Broken { kind, .. } => kind,
+            Self::Disagreement { .. } => "disagreement",
+            Self::Snapshot { .. } => "mismatch",
+            Self::Expectation { .. } => "expectation",
+        }
+    }
+
+    /// Whether `other`, seen in a smaller scenario, is this.
+    #[must_use]
+    pub fn is_shown_by(&self, other: &Self) -> bool {
+        match (self, other) {
+            (
+                Self::Snapshot { lane, what, fates },
+                Self::Snapshot {
+                    lane: other_lane,
+                    what: other_what,
+                    fates: other_fates,
+                },
+            ) => lane == other_lane && what == other_what && fates.is_subset(other_fates),
+            (
+                Self::Expectation { lane, what, fates },
+                Self::Expectation {
+                    lane: other_lane,
+                    what: other_what,
+                    fates: other_fates,
+                },
+            ) => lane == other_lane && what == other_what && fates.is_subset(other_fates),
+            _ => self == other,
+        }
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Internal { lane, text } => write!(f, "{lane} failed in itself: {text}"),
+            Self::Invalid { lane, text } => write!(f, "{lane} does not build it: {text}"),
+            Self::Broken { lane, kind } => write!(f, "{lane}: {kind}"),
+            Self::Disagreement {
+                first,
+                second,
+                what,
+            } => write!(f, "{first} and {second} differ: {what}"),
+            Self::Snapshot { lane, what, .. } => {
+                write!(f, "{lane} differs from the snapshot: {what}")
+            }
+            Self::Expectation { lane, what, .. } => write!(f, "{lane}: {what}"),
+        }
+    }
+}
+
+impl fmt::Display for Discrepancy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.kind {
+            "frame" => "a frame",
+            "missing" => "a frame is missing",
+            "extra" => "a frame too many",
+            "moved" => "a frame in another place",
+            "step" => "a step",
+            _ => "",
+        })?;
+        let gap = if self.kind == "value" { "" } else { ", " };
+        if let Some(field) = &self.field {
+            write!(f, "{gap}{field}")?;
+        }
+        if let Some((one, other)) = &self.sides {
+            write!(f, " ({one} / {other})")?;
+        }
+        match &self.port {
+            Some(port) => write!(f, " at {port}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused { answer } => write!(f, "refused: {answer}"),
+            Self::Error { expected } => write!(f, "not the error that was expected: {expected}"),
+            Self::Count { port, lacking } if *lacking < 0 => {
+                write!(f, "{} frame(s) too many at {port}", -lacking)
+            }
+            Self::Count { port, lacking } => write!(f, "{lacking} frame(s) too few at {port}"),
+            Self::Frame { port, fields } => write!(f, "{} at {port}", fields.join(", ")),
+        }
+    }
+}
+
+/// The shape of a difference. Frames are told apart by where and how they differ, so that they can
+/// be made smaller; answers by their texts.
+pub(super) fn discrepancy(difference: &Difference) -> Discrepancy {
+    let (kind, field, sides) = match &difference.what {
+        What::Frame { fields, .. } => (
+            "frame",
+            fields.first().map(|field| field.name.clone()),
+            None,
+        ),
+        What::Missing { .. } => ("missing", None, None),
+        What::Extra { .. } => ("extra", None, None),
+        What::Moved { .. } => ("moved", None, None),
+        What::Sent { .. } | What::StepGone | What::StepNew | What::Unreadable { .. } => {
+            ("step", None, None)
+        }
+        What::Value {
+            name,
+            expected,
+            actual,
+        } => {
+            let sized = matches!(
+                name.as_str(),
+                "bytes" | "eof" | "written" | "sent frames" | "step"
+            );
+            let name = name.split(' ').next().unwrap_or_default();
+            let sides = (!sized).then(|| (expected.clone(), actual.clone()));
+            ("value", Some(name.to_owned()), sides)
+        }
+    };
+    Discrepancy {
+        kind,
+        port: difference.port.clone(),
+        field,
+        sides,
+    }
+}
+
+/// What is wrong with one attempt by itself. A refusal counts only where the scenario was to say so.
+pub(super) fn of_attempt(lane: &str, attempt: &Attempt, refusals: bool) -> Vec<Finding> {
+    let lane = || lane.to_owned();
+    match attempt {
+        Attempt::Executed(executed) => executed
+            .failures
+            .iter()
+            .filter_map(|failure| of_failure(lane(), executed, &failure.kind, refusals))
+            .collect(),
+        Attempt::Failed(failure) => vec![Finding::Broken {
+            lane: lane(),
+            kind: word(&failure.kind),
+        }],
+        Attempt::Invalid(report) => vec![Finding::Invalid {
+            lane: lane(),
+            text: report.message.clone(),
+        }],
+        Attempt::Panicked(text) => vec![Finding::Internal {
+            lane: lane(),
+            // Numbers in it may be sizes, which shrink.
+            text: text
+                .split(|c: char| c.is_ascii_digit())
+                .next()
+                .unwrap_or_default()
+                .to_owned(),
+        }],
+        Attempt::Skipped(_) | Attempt::Interrupted => Vec::new(),
+    }
+}
+
+fn of_failure(
+    lane: String,
+    executed: &Executed,
+    kind: &FailureKind,
+    refusals: bool,
+) -> Option<Finding> {
+    let (what, fates) = match kind {
+        FailureKind::Refused { answer } if refusals => {
+            let command = answer.command.split(' ').next().unwrap_or_default();
+            let answer = format!("{command}: {}", outcome(&answer.outcome));
+            (Broken::Refused { answer }, Fates::new())
+        }
+        FailureKind::Refused { .. } => return None,
+        FailureKind::ExpectedError { expected, .. } => {
+            let expected = expected.clone();
+            (Broken::Error { expected }, Fates::new())
+        }
+        FailureKind::NoSuchError { object } => {
+            let expected = format!("of {object}");
+            (Broken::Error { expected }, Fates::new())
+        }
+        FailureKind::Count {
+            port,
+            expected,
+            got,
+        } => {
+            let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+            let lacking = number(*expected) - number(*got);
+            let fates = if lacking > 0 {
+                fates(&executed.transcript, port.as_str())
+            } else {
+                Fates::new()
+            };
+            let port = port.to_string();
+            (Broken::Count { port, lacking }, fates)
+        }
+        FailureKind::Frame {
+            port, difference, ..
+        } => {
+            let fields = difference
+                .split(", ")
+                .filter_map(|field| field.split(' ').next())
+                .map(str::to_owned)
+                .collect();
+            let port = port.to_string();
+            (Broken::Frame { port, fields }, Fates::new())
+        }
+        other => {
+            let kind = word(other);
+            return Some(Finding::Broken { lane, kind });
+        }
+    };
+    Some(Finding::Expectation { lane, what, fates })
+}
+
+/// A word for what ended a run, or was wrong with the whole of it.
+pub(super) const fn word(kind: &FailureKind) -> &'static str {
+    match kind {
+        FailureKind::Storm { .. } => "storm",
+        FailureKind::Late => "late",
+        FailureKind::Died { .. } => "died",
+        FailureKind::Unexplained { .. } => "unexplained",
+        FailureKind::Backend(_) => "backend",
+        FailureKind::Residue(_) => "left-behind",
+        FailureKind::Refused { .. }
+        | FailureKind::ExpectedError { .. }
+        | FailureKind::NoSuchError { .. }
+        | FailureKind::Count { .. }
+        | FailureKind::Frame { .. } => "expectation",
+    }
+}
+
+fn outcome(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Done(_) => "done".to_owned(),
+        Outcome::Refused(error) => error.to_string(),
+        Outcome::Aborts(abort) => format!("aborts: {}", abort.assertion),
+        Outcome::Unanswered => "no answer".to_owned(),
+    }
+}
+
+/// What became of the frames that were sent and did not come to a port: dropped or consumed, by
+/// what and why. A frame that came out elsewhere as it should says nothing.
+pub(super) fn fates(transcript: &Transcript, port: &str) -> Fates {
+    let is_port = |id: &str| id == port;
+    let arrived: BTreeSet<Tag> = transcript
+        .steps
+        .iter()
+        .flat_map(|step| &step.arrivals)
+        .filter(|arrival| is_port(arrival.port.as_str()))
+        .filter_map(|arrival| arrival.tag)
+        .collect();
+    let chardev = |id: &str| {
+        transcript
+            .ports
+            .iter()
+            .any(|port| port.id.as_str() == id && matches!(port.kind, PortKind::Chardev(_)))
+    };
+    transcript
+        .steps
+        .iter()
+        .flat_map(|step| &step.events)
+        .filter(|event| event.tag.is_none_or(|tag| !arrived.contains(&tag)))
+        .filter_map(|event| match &event.kind {
+            EventKind::Dropped(reason) => Some(format!("{reason} at {}", event.place)),
+            EventKind::Consumed if chardev(port) => None,
+            EventKind::Consumed => Some(format!("consumed by {}", event.place)),
+            EventKind::Crash(text) => Some(format!("crash: {text}")),
+            EventKind::Frozen => Some(format!("frozen by {}", event.place)),
+            _ => None,
+        })
+        .collect()
+}

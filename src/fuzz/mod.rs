@@ -1,0 +1,41 @@
+//! Random scenarios, and making those that fail small.
+//!
+//! A random scenario is a tree that is written as a file and read by the language like any other:
+//! so whatever is found is a scenario from the first. The same seed and number give the same tree
+//! on every machine.
+//!
+//! | file | subject |
+//! |---|---|
+//! | `rng` | the random numbers, our own so that seeds stay true |
+//! | `generate` | [`scenario()`]: one tree |
+//! | `draft` | netdevs and chardevs, and what later parts can speak of |
+//! | `object` | the kinds of object, a row and a file each |
+//! | `frame`, `step` | traffic, and changes at run time |
+//! | `trial`, `finding` | [`Court`] tries a scenario on several lanes; a [`Finding`] is what was wrong |
+//! | `shrink` | [`shrink()`]: the smallest tree that fails in the same way |
+//! | `keep` | [`minimise`]: a finding made small; [`finished`]: as a scenario that can be committed |
+//!
+//! # Adding a kind of object
+//!
+//! Write `object/NAME.rs` with a `KIND` and put it at the end of the table in `object/mod.rs`. What
+//! the object needs it asks of the draft; what it needs that the draft has not yet (an iothread,
+//! a second machine) the draft learns to make.
+
+mod draft;
+mod finding;
+mod frame;
+mod generate;
+mod keep;
+mod object;
+mod rng;
+mod shrink;
+mod step;
+#[cfg(test)]
+mod tests;
+mod trial;
+
+pub use finding::{Broken, Discrepancy, Fates, Finding};
+pub use generate::scenario;
+pub use keep::{Exhibit, Sizes, finished, minimise, random_case, reproduce, shows};
+pub use shrink::{Budget, Shrunk, Verdict, shrink};
+pub use trial::{Answers, Court, Outcomes, Refusal, load};

@@ -1,0 +1,288 @@
+//! The steps of random scenarios: traffic and changes at run time.
+
+use serde_json::{Map, Value, json};
+
+use super::{
+    draft::{Dialect, Draft, FarEnd, PortFraming},
+    frame::{self, At},
+    object,
+    rng::Rng,
+};
+
+/// Something that a step can be.
+struct Choice {
+    weight: usize,
+    /// None where the draft has nothing to do it with.
+    draw: fn(&mut Draft, &mut Rng) -> Option<Value>,
+}
+
+const fn choice(weight: usize, draw: fn(&mut Draft, &mut Rng) -> Option<Value>) -> Choice {
+    Choice { weight, draw }
+}
+
+/// What steps are, and how often. A new row goes to the end, or old seeds give other scenarios.
+static CHOICES: &[Choice] = &[
+    choice(50, send),
+    choice(9, write),
+    choice(10, qom_set),
+    choice(2, qom_get),
+    choice(4, object_add),
+    choice(4, object_risky),
+    choice(4, object_del),
+    choice(5, chardev_close),
+    choice(5, chardev_open),
+    choice(3, chardev_stall),
+    choice(4, chardev_resume),
+    choice(2, chardev_remove),
+    choice(2, chardev_add),
+    choice(4, set_link),
+    choice(3, stop_or_cont),
+    choice(3, link_set),
+    choice(1, link_del),
+    choice(1, netdev_del),
+    choice(2, advance),
+];
+
+/// Several steps. The last sends something, so that what was changed before shows itself.
+pub(super) fn steps(draft: &mut Draft, rng: &mut Rng) -> Value {
+    let mut steps = Vec::new();
+    let count = rng.within(2, 11);
+    while steps.len() < count {
+        let draw = rng
+            .weighted(CHOICES, |choice| choice.weight)
+            .map_or(send as fn(&mut Draft, &mut Rng) -> _, |choice| choice.draw);
+        steps.extend(draw(draft, rng));
+    }
+    steps.extend(send(draft, rng));
+    steps.into()
+}
+
+/// A port at which frames can be sent, mostly one that matters to an object.
+fn port(draft: &Draft, rng: &mut Rng) -> Option<(String, At)> {
+    let interesting: Vec<String> = draft
+        .objects
+        .iter()
+        .flat_map(|made| (made.kind.traffic)(made, draft))
+        .collect();
+    let mut ports: Vec<String> = draft
+        .taps
+        .iter()
+        .flat_map(|tap| [format!("{}.guest", tap.id), format!("{}.host", tap.id)])
+        .collect();
+    ports.extend(draft.chardev_ports().iter().map(|port| port.id.clone()));
+    let name = if rng.chance(80) {
+        rng.pick(&interesting).or(ports.first())?.clone()
+    } else {
+        rng.pick(&ports)?.clone()
+    };
+    let at = match name.split_once('.') {
+        Some((tap, _)) => At::tap(draft, tap),
+        None => match draft
+            .chardevs
+            .iter()
+            .find(|chardev| chardev.id == name)?
+            .end
+        {
+            FarEnd::Port(PortFraming::Raw) | FarEnd::Joined | FarEnd::Nobody => return None,
+            FarEnd::Port(framing) => At::chardev(framing),
+        },
+    };
+    Some((name, at))
+}
+
+fn send(draft: &mut Draft, rng: &mut Rng) -> Option<Value> {
+    let (port, at) = port(draft, rng)?;
+    let is_chardev = !port.contains('.');
+    let mut step = Map::new();
+    step.insert("send".to_owned(), port.into());
+    step.insert("frames".to_owned(), frame::frames(at, rng));
+    if rng.chance(15) {
+        step.insert("burst".to_owned(), true.into());
+    }
+    if is_chardev && rng.chance(30) {
+        let chunk = rng.number(&[1, 3, 7, 64, 1000, 4096]);
+        step.insert("chunk".to_owned(), chunk.into());
+    }
+    if rng.chance(6) {
+        step.insert("repeat".to_owned(), rng.number(&[2, 3, 20, 60]).into());
+    }
+    Some(step.into())
+}
+
+/// Bytes to a chardev that an object reads, or to any.
+fn write(draft: &mut Draft, rng: &mut Rng) -> Option<Value> {
+    let ports = draft.chardev_ports();
+    let read: Vec<_> = ports
+        .iter()
+        .filter(|port| {
+            draft
+                .objects
+                .iter()
+                .any(|made| made.text("indev") == Some(port.id.as_str()))
+        })
+        .collect();
+    let port = if rng.chance(85) {
+        rng.pick(&read).map(|port| **port)
+    } else {
+        rng.pick(&ports).copied()
+    }?;
+    let vnet = draft
+        .objects
+        .iter()
+        .find(|made| made.text("indev") == Some(port.id.as_str()))
+        .is_some_and(|made| made.is_on("vnet_hdr_support"));
+    let mut step = Map::new();
+    step.insert("write".to_owned(), port.id.as_str().into());
+    step.insert("data".to_owned(), frame::pieces(vnet, rng));
+    if rng.chance(40) {
+        step.insert("chunk".to_owned(), rng.number(&[1, 3, 5, 64, 4096]).into());
+    }
+    Some(step.into())
+}
+
+fn qom_set(draft: &mut Draft, rng: &mut Rng) -> Option<Value> {
+    let made = rng.pick(&draft.objects)?;
+    let (property, values) = *rng.pick(made.kind.live)?;
+    let value = rng.word(values);
+    let boolean = property == "vnet_hdr_support";
+    let value = match value {
+        "on" | "off" if boolean => json!(value == "on"),
+        _ => json!(value),
+    };
+    let path = format!("/objects/{}", made.id);
+    Some(json!({ "qom-set": { "path": path, "property": property, "value": value } }))
+}
+
+fn qom_get(draft: &mut Draft, rng: &mut Rng) -> Option<Value> {
+    let made = rng.pick(&draft.objects)?;
+    let mut properties = vec!["netdev", "status", "queue", "colour"];
+    properties.extend(made.properties.iter().map(|(name, _)| *name));
+    let property = rng.word(&properties);
+    let path = format!("/objects/{}", made.id);
+    Some(json!({ "qom-get": { "path": path, "property": property } }))
+}
+
+fn object_add(draft: &mut Draft, rng: &mut Rng) -> Option<Value> {
+    let made = object::make(draft, rng)?;
+    Some(json!({ "object-add": made.written(rng) }))
+}
+
+fn object_risky(draft: &mut Draft, rng: &mut Rng) -> Option<Value> {
+    let made = object::risky(draft, rng)?;
+    Some(json!({ "object-add": made.written(rng) }))
+}
+
+/// The draft keeps what is deleted: later steps may speak of it, and be refused.
+fn object_del(draft: &mut Draft, rng: &mut Rng) -> Option<Value> {
+    let made = rng.pick(&draft.objects)?;
+    let id = if rng.chance(95) {
+        made.id.as_str()
+    } else {
+        "nope"
+    };
+    Some(json!({ "object-del": id }))
+}
+
+/// A step at a chardev's port: mostly one that an object has.
+fn at_chardev(verb: &str, draft: &Draft, rng: &mut Rng) -> Option<Map<String, Value>> {
+    let ports = draft.chardev_ports();
+    let port = rng.pick(&ports)?;
+    let mut step = Map::new();
+    step.insert(verb.to_owned(), port.id.as_str().into());
+    Some(step)
+}
+
+fn chardev_close(draft: &mut Draft, rng: &mut Rng) -> Option<Value> {
+    let mut step = at_chardev("chardev-close", draft, rng)?;
+    if rng.chance(25) {
+        step.insert("half".to_owned(), true.into());
+    }
+    Some(step.into())
+}
+
+fn chardev_open(draft: &mut Draft, rng: &mut Rng) -> Option<Value> {
+    at_chardev("chardev-open", draft, rng).map(Value::from)
+}
+
+fn chardev_stall(draft: &mut Draft, rng: &mut Rng) -> Option<Value> {
+    at_chardev("chardev-stall", draft, rng).map(Value::from)
+}
+
+fn chardev_resume(draft: &mut Draft, rng: &mut Rng) -> Option<Value> {
+    at_chardev("chardev-resume", draft, rng).map(Value::from)
+}
+
+fn chardev_remove(draft: &mut Draft, rng: &mut Rng) -> Option<Value> {
+    let ids: Vec<_> = draft
+        .chardevs
+        .iter()
+        .filter(|chardev| chardev.end != FarEnd::Joined)
+        .map(|chardev| chardev.id.clone())
+        .collect();
+    let id = rng.pick(&ids)?;
+    Some(json!({ "chardev-remove": id }))
+}
+
+/// A chardev of an id that is there, or was.
+fn chardev_add(draft: &mut Draft, rng: &mut Rng) -> Option<Value> {
+    let ids: Vec<_> = draft
+        .chardevs
+        .iter()
+        .filter(|chardev| chardev.end != FarEnd::Joined)
+        .map(|chardev| chardev.id.clone())
+        .collect();
+    let id = rng.pick(&ids)?;
+    let backend = match rng.below(3) {
+        0 => json!({ "type": "null", "data": {} }),
+        1 => json!({ "type": "ringbuf", "data": { "size": rng.number(&[1024, 1000]) } }),
+        _ => json!({ "type": "socket", "data": {
+            "addr": { "type": "unix", "data": { "path": id } }, "server": true, "wait": false
+        } }),
+    };
+    Some(json!({ "chardev-add": { "id": id, "backend": backend } }))
+}
+
+fn set_link(draft: &mut Draft, rng: &mut Rng) -> Option<Value> {
+    let id = if rng.chance(95) {
+        rng.pick(&draft.taps)?.id.as_str()
+    } else {
+        "nope"
+    };
+    Some(json!({ "set_link": { "name": id, "up": rng.chance(50) } }))
+}
+
+fn stop_or_cont(_: &mut Draft, rng: &mut Rng) -> Option<Value> {
+    Some(rng.word(&["stop", "cont", "cont"]).into())
+}
+
+fn link_set(draft: &mut Draft, rng: &mut Rng) -> Option<Value> {
+    let tap = rng.pick(&draft.taps)?;
+    let mut step = Map::new();
+    step.insert("link-set".to_owned(), format!("{}.host", tap.id).into());
+    if rng.chance(75) {
+        step.insert("up".to_owned(), rng.chance(60).into());
+    } else {
+        step.insert("mtu".to_owned(), rng.number(&[68, 1000, 1500, 9000]).into());
+    }
+    Some(step.into())
+}
+
+fn link_del(draft: &mut Draft, rng: &mut Rng) -> Option<Value> {
+    let tap = rng.pick(&draft.taps)?;
+    Some(json!({ "link-del": format!("{}.host", tap.id) }))
+}
+
+fn netdev_del(draft: &mut Draft, rng: &mut Rng) -> Option<Value> {
+    let tap = rng.pick(&draft.taps)?;
+    Some(json!({ "netdev_del": tap.id }))
+}
+
+/// A real QEMU's clock is the wall's, so the common dialect waits shortly.
+fn advance(draft: &mut Draft, rng: &mut Rng) -> Option<Value> {
+    let long: &[&'static str] = &["10ms", "1s", "3s", "60s"];
+    let spans = match draft.dialect {
+        Dialect::Common => &["10ms", "50ms"],
+        Dialect::Rfc => long,
+    };
+    Some(json!({ "advance": rng.word(spans) }))
+}

@@ -1,0 +1,304 @@
+use std::{io, num::NonZeroUsize, path::Path, sync::Arc, time::Duration};
+
+use serde_json::{Value, json};
+
+use super::finding::{Fates, Finding, discrepancy, fates, of_attempt};
+use crate::{
+    backend::uses_af_packet,
+    base::Profile,
+    diag::{Report, Source},
+    record::{Outcome, Step, Transcript},
+    runner::{Attempt, FailureKind, Lane, Trial, TrialLimits, try_cases},
+    scenario::{self, Case, Disk, Scenario},
+    snapshot::{self, Rules},
+    sys::Interrupt,
+};
+
+/// Where scenarios are tried, and what counts as wrong.
+#[derive(Clone)]
+pub struct Court {
+    /// The lanes. Each record is compared with the first.
+    pub lanes: Vec<Lane>,
+    /// All run as this QEMU, where a real one is among them.
+    pub profile: Option<Profile>,
+    /// How long an execution may take.
+    pub timeout: Duration,
+    /// Ends everything.
+    pub interrupt: Option<Interrupt>,
+    /// Whether a refusal that the scenario does not expect is wrong. It is not in a random one.
+    pub refusals: bool,
+    /// The reviewed record that the first lane's is held against.
+    pub snapshot: Option<String>,
+}
+
+/// What came of a scenario on all lanes.
+#[derive(Clone, Debug, Default)]
+pub struct Outcomes {
+    /// What was wrong, the first thing first.
+    pub findings: Vec<Finding>,
+    /// Why a lane did not run it: its place, and the reason.
+    pub skipped: Vec<(usize, String)>,
+    /// Places of the lanes that ran it.
+    pub ran: Vec<usize>,
+    /// What commands came to on the last lane that ran it.
+    pub answers: Answers,
+    /// What was refused on that lane, by step; an object of the set-up by its id.
+    pub refusals: Vec<Refusal>,
+    /// It was interrupted.
+    pub interrupted: bool,
+}
+
+/// How many commands were carried out and refused.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Answers {
+    /// Objects that were made.
+    pub made: usize,
+    /// Commands that were refused.
+    pub refused: usize,
+    /// Frames that were sent.
+    pub sent: usize,
+}
+
+/// A command that was refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The step, from 1; 0 for the set-up.
+    pub step: usize,
+    /// What it was about.
+    pub subject: Option<String>,
+    /// The error as a scenario expects it: a text, or class and text.
+    pub error: Value,
+}
+
+/// A tree as a scenario, under a name.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn load(tree: &Value, path: &Path, name: &str) -> Result<Scenario, Vec<Report>> {
+    let source = Source {
+        path: path.to_owned(),
+        text: scenario::write(tree),
+    };
+    scenario::parse(Arc::new(source), name, &Disk)
+}
+
+impl Court {
+    /// The case as it is tried here: under the QEMU's profile, where there is one. What that QEMU
+    /// can't be asked is required of it, so that every lane skips the case and says why.
+    #[must_use]
+    pub fn summon(&self, mut case: Case) -> Arc<Case> {
+        if let Some(profile) = &self.profile {
+            if !profile.version().has_af_packet() && uses_af_packet(&case) {
+                case.requires.insert("in_netdev".to_owned());
+            }
+            case.profile = profile.clone();
+        }
+        Arc::new(case)
+    }
+
+    /// Tries many cases and tells what came of each; see [`try_cases`].
+    ///
+    /// # Errors
+    /// When there is no descriptor left to tell of an interrupt.
+    pub fn try_all(
+        &self,
+        jobs: NonZeroUsize,
+        cases: impl Iterator<Item = Arc<Case>>,
+        mut listener: impl FnMut(usize, Outcomes) -> bool,
+    ) -> io::Result<bool> {
+        let limits = TrialLimits {
+            jobs,
+            timeout: self.timeout,
+        };
+        let trials = cases.map(|case| Trial { case, probe: false });
+        let interrupt = self.interrupt.as_ref();
+        try_cases(&self.lanes, limits, trials, interrupt, |place, attempts| {
+            listener(place, self.judge(&attempts, Rules::default()))
+        })
+    }
+
+    /// Tries one case.
+    ///
+    /// # Errors
+    /// When there is no descriptor left to tell of an interrupt.
+    pub fn try_case(&self, case: Arc<Case>, probe: bool) -> io::Result<Outcomes> {
+        let limits = TrialLimits {
+            jobs: NonZeroUsize::new(self.lanes.len()).unwrap_or(NonZeroUsize::MIN),
+            timeout: self.timeout,
+        };
+        let mut outcomes = Outcomes::default();
+        let trial = std::iter::once(Trial {
+            case: Arc::clone(&case),
+            probe,
+        });
+        let rules = Rules {
+            masks: &case.snapshot.masks,
+            without: &case.snapshot.without,
+        };
+        let interrupt = self.interrupt.as_ref();
+        let interrupted = try_cases(&self.lanes, limits, trial, interrupt, |_, attempts| {
+            outcomes = self.judge(&attempts, rules);
+            true
+        })?;
+        outcomes.interrupted |= interrupted;
+        Ok(outcomes)
+    }
+
+    fn judge(&self, attempts: &[Attempt], rules: Rules<'_>) -> Outcomes {
+        let mut outcomes = Outcomes::default();
+        let mut records: Vec<(&str, &Transcript, bool)> = Vec::new();
+        for (place, (lane, attempt)) in self.lanes.iter().zip(attempts).enumerate() {
+            let name = lane.backend.name();
+            match attempt {
+                Attempt::Skipped(reason) => outcomes.skipped.push((place, reason.clone())),
+                Attempt::Interrupted => outcomes.interrupted = true,
+                Attempt::Executed(executed) => {
+                    if let Some(reason) = beyond(executed.failures.iter().map(|one| &one.kind)) {
+                        outcomes.skipped.push((place, reason));
+                        continue;
+                    }
+                    outcomes.ran.push(place);
+                    outcomes.answers = answers(&executed.transcript);
+                    outcomes.refusals = refusals(&executed.transcript);
+                    let stormed = executed
+                        .failures
+                        .iter()
+                        .any(|failure| matches!(failure.kind, FailureKind::Storm { .. }));
+                    records.push((name, &executed.transcript, stormed));
+                }
+                _ => outcomes.ran.push(place),
+            }
+            outcomes
+                .findings
+                .extend(of_attempt(name, attempt, self.refusals));
+        }
+        // A storm is the scenario's own doing, as long as every lane has it.
+        if !records.is_empty() && records.iter().all(|(_, _, stormed)| *stormed) {
+            outcomes
+                .findings
+                .retain(|finding| finding.kind() != "storm");
+        }
+        if let (Some(section), Some((lane, transcript, _))) = (&self.snapshot, records.first()) {
+            outcomes
+                .findings
+                .extend(against(section, lane, transcript, rules));
+        }
+        if let [(first, reference, stormed), others @ ..] = records.as_slice() {
+            for (second, transcript, also) in others {
+                let stormed = *stormed || *also;
+                outcomes.findings.extend(disagreements(
+                    [first, second],
+                    [*reference, *transcript],
+                    stormed,
+                    rules,
+                ));
+            }
+        }
+        outcomes
+    }
+}
+
+/// What `sim` says where it does not know the kernel's answer: the case is then not comparable.
+fn beyond<'a>(mut kinds: impl Iterator<Item = &'a FailureKind>) -> Option<String> {
+    kinds.find_map(|kind| match kind {
+        FailureKind::Backend(text) if text.contains("does not know what the kernel makes of") => {
+            Some(text.clone())
+        }
+        _ => None,
+    })
+}
+
+fn against(section: &str, lane: &str, transcript: &Transcript, rules: Rules<'_>) -> Vec<Finding> {
+    let mismatch = snapshot::compare(section, transcript, rules);
+    mismatch
+        .into_iter()
+        .flat_map(|mismatch| mismatch.differences)
+        .map(|difference| {
+            let what = discrepancy(&difference);
+            let fates = match &what.port {
+                Some(port) if what.kind == "missing" => fates(transcript, port),
+                _ => Fates::new(),
+            };
+            let lane = lane.to_owned();
+            Finding::Snapshot { lane, what, fates }
+        })
+        .filter(|finding| !matches!(finding, Finding::Snapshot { what, .. } if what.kind == "step"))
+        .collect()
+}
+
+/// How two records differ, up to where one of them can't be compared any more: QEMU died, or a
+/// storm was cut off at some point of its endless way.
+fn disagreements(
+    [first, second]: [&str; 2],
+    [one, other]: [&Transcript; 2],
+    stormed: bool,
+    rules: Rules<'_>,
+) -> Vec<Finding> {
+    let mut steps = comparable(one).min(comparable(other));
+    if stormed {
+        let shorter = one.steps.len().min(other.steps.len());
+        steps = steps.min(shorter.saturating_sub(1));
+    }
+    let cut = |transcript: &Transcript| {
+        let mut transcript = transcript.clone();
+        transcript.steps.truncate(steps);
+        transcript
+    };
+    snapshot::disagreement_but(&cut(one), &cut(other), rules)
+        .into_iter()
+        .flat_map(|mismatch| mismatch.differences)
+        .map(|difference| Finding::Disagreement {
+            first: first.to_owned(),
+            second: second.to_owned(),
+            what: discrepancy(&difference),
+        })
+        .collect()
+}
+
+/// How many steps of a record can be compared: QEMU does not live on after it aborted.
+fn comparable(transcript: &Transcript) -> usize {
+    let aborts = |answer: &crate::record::Answer| matches!(answer.outcome, Outcome::Aborts(_));
+    let steps = &transcript.steps;
+    steps
+        .iter()
+        .position(|step| step.answers.iter().any(aborts))
+        .map_or(steps.len(), |at| at + 1)
+}
+
+fn answers(transcript: &Transcript) -> Answers {
+    let mut counted = Answers {
+        sent: transcript.accounting.sent,
+        ..Answers::default()
+    };
+    for answer in transcript.steps.iter().flat_map(|step| &step.answers) {
+        match &answer.outcome {
+            Outcome::Done(_) if answer.command.starts_with("object-add") => counted.made += 1,
+            Outcome::Refused(_) | Outcome::Aborts(_) => counted.refused += 1,
+            Outcome::Done(_) | Outcome::Unanswered => {}
+        }
+    }
+    counted
+}
+
+fn refusals(transcript: &Transcript) -> Vec<Refusal> {
+    let of_step = |step: &Step| -> Vec<Refusal> {
+        step.answers
+            .iter()
+            .filter_map(|answer| {
+                let error = match &answer.outcome {
+                    Outcome::Refused(error) => Value::from(error.desc.as_str()),
+                    Outcome::Aborts(abort) => {
+                        json!({ "class": "CRASH", "text": abort.assertion })
+                    }
+                    Outcome::Done(_) | Outcome::Unanswered => return None,
+                };
+                Some(Refusal {
+                    step: step.index,
+                    subject: answer.subject.clone(),
+                    error,
+                })
+            })
+            .collect()
+    };
+    transcript.steps.iter().flat_map(of_step).collect()
+}

@@ -1,0 +1,202 @@
+//! `filter-buffer`: holds packets and releases them together, each time a period of the VM's clock
+//! is over (QEMU 10.2.2 `net/filter-buffer.c`).
+
+use std::{collections::VecDeque, time::Duration};
+
+use serde_json::Value;
+
+use super::{
+    core::{ClientKey, Core, ObjectKey},
+    filter::{self, FilterClass, FilterState},
+    netqueue::{Packet, QUEUE_LIMIT},
+    property::Spec,
+};
+use crate::{
+    base::{Direction, Queue, Quirk, Tag, VirtualTime},
+    record::{CommandError, DropReason, EventKind},
+};
+
+pub(super) static CLASS: FilterClass = FilterClass {
+    name: "filter-buffer",
+    setup,
+    receive,
+    read: |_, _, _, _| true,
+    closed: |_, _| {},
+    changed,
+    deadline,
+    due,
+    colo: filter::colo,
+    unfinished,
+    cleanup,
+    refused: |_| {},
+};
+
+/// What a buffer keeps.
+#[derive(Debug)]
+pub(super) struct Buffer {
+    held: VecDeque<Packet>,
+    /// The status that it has acted on.
+    on: bool,
+    /// Until a period ends early, its length is what `interval` was when the period began.
+    interval: Duration,
+    /// The end of a period, on the VM's clock; those after it follow in steps of `interval`. QEMU's
+    /// timer fires at each; here only those are looked at that find something to release.
+    period: VirtualTime,
+}
+
+impl Buffer {
+    /// The first end of a period that is later than `now`.
+    fn catch_up(&mut self, now: VirtualTime) {
+        let behind = now.since(self.period);
+        if self.period > now {
+            return;
+        }
+        let over = u64::try_from(behind.as_nanos() % self.interval.as_nanos().max(1)).unwrap_or(0);
+        self.period = now + (self.interval - Duration::from_nanos(over));
+    }
+}
+
+fn setup(core: &mut Core, key: ObjectKey, spec: &Spec) -> Result<(), CommandError> {
+    let interval = micros(spec.values.get("interval"));
+    let period = core.vm_now() + interval;
+    if let Some(filter) = core.filter_mut(key) {
+        filter.state = FilterState::Buffer(Buffer {
+            held: VecDeque::new(),
+            on: filter.on,
+            interval,
+            period,
+        });
+    }
+    Ok(())
+}
+
+fn micros(value: Option<&Value>) -> Duration {
+    Duration::from_micros(value.and_then(Value::as_u64).unwrap_or(1))
+}
+
+fn state(core: &mut Core, key: ObjectKey) -> Option<&mut Buffer> {
+    match &mut core.filter_mut(key)?.state {
+        FilterState::Buffer(buffer) => Some(buffer),
+        _ => None,
+    }
+}
+
+/// Takes every packet; its sender goes on as if it had been sent. An empty one is held and passed
+/// on as well: its length, 0, says "not taken".
+fn receive(core: &mut Core, key: ObjectKey, packet: &Packet) -> isize {
+    let limited = core.has(Quirk::BufferDropsWhenFull);
+    let now = core.vm_now();
+    let place = core.object_place(key);
+    let Some(buffer) = state(core, key) else {
+        return 0;
+    };
+    buffer.catch_up(now);
+    let kind = if limited && buffer.held.len() >= QUEUE_LIMIT {
+        EventKind::Dropped(DropReason::QueueFull)
+    } else {
+        buffer.held.push_back(Packet {
+            resume: None,
+            ..packet.clone()
+        });
+        EventKind::Queued
+    };
+    core.event(place, packet.tag, kind);
+    packet.data.len() as isize
+}
+
+/// Passes what is held to the next filter, the oldest first, until one is not taken, which only an
+/// empty packet is not: what the netdev sent is thrown away then, that one with it, and what its
+/// peer sent stays (QEMU 10.2.2 net/filter-buffer.c:31-44).
+fn flush(core: &mut Core, key: ObjectKey) {
+    let Some(netdev) = core.filter(key).map(|filter| filter.netdev) else {
+        return;
+    };
+    while !core.dead {
+        let Some(packet) = state(core, key).and_then(|buffer| buffer.held.pop_front()) else {
+            return;
+        };
+        let direction = direction(core, key, netdev, &packet);
+        if core.pass_to_next(key, direction, packet.clone()) != 0 {
+            continue;
+        }
+        let Some(buffer) = state(core, key) else {
+            return;
+        };
+        buffer.held.push_front(packet);
+        let (purged, kept) = buffer
+            .held
+            .drain(..)
+            .partition(|packet| packet.sender == netdev);
+        buffer.held = kept;
+        return drop_all(core, key, purged, DropReason::Purged);
+    }
+}
+
+/// Where a packet goes on: as `queue` says now, and where that says nothing, away from its sender
+/// (QEMU 10.2.2 net/filter.c:64-120).
+fn direction(core: &Core, key: ObjectKey, netdev: ClientKey, packet: &Packet) -> Direction {
+    match core.filter(key).map(|filter| filter.queue) {
+        Some(Queue::Rx) => Direction::Rx,
+        Some(Queue::Tx) => Direction::Tx,
+        _ if packet.sender == netdev => Direction::Tx,
+        _ => Direction::Rx,
+    }
+}
+
+fn drop_all(core: &mut Core, key: ObjectKey, packets: VecDeque<Packet>, reason: DropReason) {
+    let place = core.object_place(key);
+    for packet in packets {
+        core.drop_frame(place.clone(), packet.tag, reason);
+    }
+}
+
+/// Switched off it releases what it holds; switched on, its period begins anew. A new interval
+/// holds from the end of the running period on.
+fn changed(core: &mut Core, key: ObjectKey) {
+    let now = core.vm_now();
+    let on = core.filter(key).is_some_and(|filter| filter.on);
+    let values = core.objects.get(&key).map(|object| &object.values);
+    let interval = micros(values.and_then(|values| values.get("interval")));
+    let Some(buffer) = state(core, key) else {
+        return;
+    };
+    buffer.catch_up(now);
+    buffer.interval = interval;
+    let was_on = std::mem::replace(&mut buffer.on, on);
+    if on && !was_on {
+        buffer.period = now + interval;
+    } else if was_on && !on {
+        flush(core, key);
+    }
+}
+
+fn deadline(core: &Core, key: ObjectKey) -> Option<VirtualTime> {
+    match &core.filter(key)?.state {
+        FilterState::Buffer(buffer) if buffer.on && !buffer.held.is_empty() => {
+            core.vm_deadline(buffer.period)
+        }
+        _ => None,
+    }
+}
+
+fn due(core: &mut Core, key: ObjectKey) {
+    flush(core, key);
+    let now = core.vm_now();
+    if let Some(buffer) = state(core, key) {
+        buffer.period = now + buffer.interval;
+    }
+}
+
+fn unfinished(core: &mut Core, key: ObjectKey) -> Vec<(Tag, DropReason)> {
+    let held = state(core, key).map(|buffer| std::mem::take(&mut buffer.held));
+    let tags = held.into_iter().flatten().filter_map(|packet| packet.tag);
+    tags.map(|tag| (tag, DropReason::Buffered)).collect()
+}
+
+fn cleanup(core: &mut Core, key: ObjectKey) {
+    flush(core, key);
+    if let Some(buffer) = state(core, key) {
+        let left = std::mem::take(&mut buffer.held);
+        drop_all(core, key, left, DropReason::Purged);
+    }
+}

@@ -1,0 +1,76 @@
+//! The VM's own clock: it stands while the VM is stopped (`QEMU_CLOCK_VIRTUAL`).
+
+use std::time::Duration;
+
+use super::core::Core;
+use crate::base::VirtualTime;
+
+/// How far the VM's clock is behind the machine's.
+#[derive(Debug, Default)]
+pub(super) struct VmClock {
+    /// When the VM was stopped, while it is.
+    stopped: Option<VirtualTime>,
+    /// How long it stood altogether, up to the last `cont`.
+    stood: Duration,
+}
+
+impl VmClock {
+    pub(super) fn stop(&mut self, now: VirtualTime) {
+        self.stopped = Some(now);
+    }
+
+    pub(super) fn go_on(&mut self, now: VirtualTime) {
+        if let Some(stopped) = self.stopped.take() {
+            self.stood += now.since(stopped);
+        }
+    }
+
+    /// What the clock shows.
+    fn at(&self, now: VirtualTime) -> VirtualTime {
+        let moving = self.stopped.unwrap_or(now);
+        VirtualTime::ZERO + moving.elapsed().saturating_sub(self.stood)
+    }
+
+    /// When the clock will show `time` if nobody stops the VM; never while it is stopped.
+    fn when(&self, time: VirtualTime) -> Option<VirtualTime> {
+        match self.stopped {
+            None => Some(time + self.stood),
+            Some(_) => None,
+        }
+    }
+}
+
+impl Core {
+    /// What the VM's clock shows.
+    pub(super) fn vm_now(&self) -> VirtualTime {
+        self.vm_clock.at(self.now)
+    }
+
+    /// When a time of the VM's clock comes on the machine's; never while the VM is stopped.
+    pub(super) fn vm_deadline(&self, time: VirtualTime) -> Option<VirtualTime> {
+        self.vm_clock.when(time)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(millis: u64) -> VirtualTime {
+        VirtualTime::ZERO + Duration::from_millis(millis)
+    }
+
+    #[test]
+    fn it_stands_while_the_vm_is_stopped() {
+        let mut clock = VmClock::default();
+        assert_eq!(clock.at(at(300)), at(300));
+        clock.stop(at(400));
+        assert_eq!((clock.at(at(900)), clock.when(at(500))), (at(400), None));
+        clock.go_on(at(1_000));
+        assert_eq!(clock.at(at(1_000)), at(400));
+        assert_eq!(clock.when(at(500)), Some(at(1_100)));
+        clock.stop(at(1_050));
+        clock.go_on(at(1_150));
+        assert_eq!(clock.when(at(500)), Some(at(1_200)));
+    }
+}

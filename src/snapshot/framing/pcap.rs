@@ -1,0 +1,92 @@
+//! The file of a filter-dump as a stream: a header, then records (libpcap `pcap-savefile(5)`), all in
+//! the host's byte order.
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use super::Cut;
+use crate::base::{Frame, VirtualTime};
+
+/// Bytes of the file's header.
+pub(in crate::snapshot) const HEADER: usize = 24;
+
+/// Bytes of a record's header: seconds, microseconds, caplen, len.
+const RECORD: usize = 16;
+
+/// The file's header with these most bytes of a frame.
+pub(in crate::snapshot) fn header(maxlen: u32) -> Bytes {
+    let mut header = BytesMut::with_capacity(HEADER);
+    header.put_u32_ne(0xa1b2_c3d4);
+    header.put_u16_ne(2);
+    header.put_u16_ne(4);
+    header.put_u64_ne(0);
+    header.put_u32_ne(maxlen);
+    header.put_u32_ne(1);
+    header.freeze()
+}
+
+/// A record of the first bytes of a frame that had `whole`.
+pub(in crate::snapshot) fn record(at: VirtualTime, data: &[u8], whole: usize) -> Bytes {
+    let length = |length: usize| u32::try_from(length).unwrap_or(u32::MAX);
+    let mut record = BytesMut::with_capacity(RECORD + data.len());
+    record.put_u32_ne(u32::try_from(at.elapsed().as_secs()).unwrap_or(u32::MAX));
+    record.put_u32_ne(at.elapsed().subsec_micros());
+    record.put_u32_ne(length(data.len()));
+    record.put_u32_ne(length(whole));
+    record.put_slice(data);
+    record.freeze()
+}
+
+/// The header, at the beginning and where the file was made anew, or a whole record. The time of a
+/// record is not kept: no two QEMUs begin at the same time.
+pub(super) fn cut(stream: &Bytes, at: usize) -> Option<Cut> {
+    let word = |at: usize| {
+        let bytes: [u8; 4] = stream.get(at..at + 4)?.try_into().ok()?;
+        Some(u32::from_ne_bytes(bytes))
+    };
+    if let Some(maxlen) = word(at + 16)
+        && stream.get(at..at + HEADER) == Some(&header(maxlen)[..])
+    {
+        return Some(Cut::Pcap { maxlen });
+    }
+    let kept = usize::try_from(word(at + 8)?).ok()?;
+    let whole = usize::try_from(word(at + 12)?).ok()?;
+    let start = at + RECORD;
+    let data = (kept <= whole && start + kept <= stream.len())
+        .then(|| stream.slice(start..start + kept))?;
+    Some(Cut::Frame {
+        frame: Frame::plain(data),
+        vnet_len: None,
+        whole: (kept < whole).then_some(whole),
+        size: RECORD + kept,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{record::Framing, snapshot::framing};
+
+    use super::*;
+
+    #[test]
+    fn a_file_is_its_header_and_its_records() {
+        let record = |data, whole| record(VirtualTime::ZERO, data, whole);
+        let parts = [header(3), record(b"ab", 2), header(3), record(b"abc", 9)];
+        let stream = Bytes::from([&parts.concat()[..], b"rest"].concat());
+        let frame = |data: &'static [u8], whole, size| Cut::Frame {
+            frame: Frame::plain(data),
+            vnet_len: None,
+            whole,
+            size,
+        };
+        assert_eq!(
+            framing::cut(Framing::Pcap, &stream),
+            [
+                Cut::Pcap { maxlen: 3 },
+                frame(b"ab", None, 18),
+                Cut::Pcap { maxlen: 3 },
+                frame(b"abc", Some(9), 19),
+                Cut::Raw(4),
+            ]
+        );
+    }
+}

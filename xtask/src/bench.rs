@@ -1,0 +1,149 @@
+//! `cargo xtask bench`: what things cost, each beside something that the reader knows the price of.
+//!
+//! A time alone says little on a machine that does other work. So a row runs its subject and its
+//! baseline in turn and tells the ratio of each pair; noise that both meet drops out of it. That is
+//! also why this is no criterion benchmark: criterion measures one function for a while, then the
+//! next, and has no ratio of two. Nothing here fails because something was slow.
+
+mod case;
+mod kernel;
+mod lap;
+mod machine;
+mod report;
+mod start;
+mod transcript;
+
+use std::{
+    io::{self, Write},
+    path::PathBuf,
+    process::{Command, ExitStatus},
+};
+
+use tapwright::{
+    backend::{BackendError, netns},
+    machine::ConfigError,
+    sys::{Isolated, isolate},
+};
+
+use lap::Row;
+use report::{Measured, Report};
+
+/// Every row: its name, and what sets it up.
+const ROWS: &[(&str, Build)] = &[
+    ("machine, 64 B", |_| machine::machine(64)),
+    ("machine, 1500 B", |_| machine::machine(1500)),
+    ("captured, 64 B", |_| machine::captured(64)),
+    ("sim, 64 B", |_| machine::sim(64)),
+    ("sim, 1500 B", |_| machine::sim(1500)),
+    ("transcript", |_| transcript::row()),
+    ("TAP to chardev, 64 B", |lab| kernel::row(lab, 64)),
+    ("TAP to chardev, 1500 B", |lab| kernel::row(lab, 1500)),
+    ("case", case::row),
+    ("QEMU start", start::row),
+];
+
+type Build = fn(&Lab) -> Result<Row, BenchError>;
+
+/// What is asked for.
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// Rows whose name contains this; all when it is left out.
+    row: Option<String>,
+    /// Pairs of subject and baseline, after one that is not counted.
+    #[arg(long, default_value_t = 15)]
+    laps: usize,
+    /// The QEMU whose start is measured.
+    #[arg(long, default_value = "qemu-system-x86_64")]
+    qemu: PathBuf,
+}
+
+/// What rows are built in.
+struct Lab {
+    isolated: Result<Isolated, String>,
+    qemu: PathBuf,
+}
+
+impl Lab {
+    fn isolated(&self) -> Result<&Isolated, BenchError> {
+        self.isolated
+            .as_ref()
+            .map_err(|reason| BenchError::Skipped(reason.clone()))
+    }
+}
+
+/// Why a row, or the report, could not be made.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BenchError {
+    #[error("{0}")]
+    Skipped(String),
+    #[error("{0}")]
+    Backend(#[from] BackendError),
+    #[error("{0}")]
+    Config(#[from] ConfigError),
+    #[error("the scenario is wrong: {0}")]
+    Scenario(String),
+    #[error("the work went wrong: {0}")]
+    Wrong(String),
+    #[error("{what}: {source}")]
+    Io {
+        what: &'static str,
+        source: io::Error,
+    },
+    #[error("the optimised build ended with {0}")]
+    Release(ExitStatus),
+}
+
+/// Measures, prints the table, and writes `target/bench/report.json`.
+pub(crate) fn run(arguments: &Arguments) -> Result<(), BenchError> {
+    if cfg!(debug_assertions) {
+        return optimised();
+    }
+    let lab = Lab {
+        // Before any thread, and before paths are opened: what it hides nobody here needs.
+        isolated: isolate()
+            .map_err(|error| netns::unavailable(&error))
+            .and_then(|isolated| netns::probe(&isolated).map(|_| isolated))
+            .map_err(|error| error.to_string()),
+        qemu: arguments.qemu.clone(),
+    };
+    let wanted = |name: &str| {
+        arguments
+            .row
+            .as_deref()
+            .is_none_or(|part| name.contains(part))
+    };
+    let mut report = Report::default();
+    let mut out = io::stdout().lock();
+    report::head(&mut out)?;
+    for (name, build) in ROWS.iter().filter(|(name, _)| wanted(name)) {
+        let measured = match build(&lab).and_then(|row| row.measure(arguments.laps)) {
+            Ok(measured) => measured,
+            Err(BenchError::Skipped(reason)) => Measured::skipped(reason),
+            Err(error) => return Err(error),
+        };
+        report.add(name, measured, &mut out)?;
+    }
+    let file = crate::chore::root().join("target/bench/report.json");
+    report.write(&file)?;
+    writeln!(out, "\nwritten to {}", file.display()).map_err(io_error("standard output"))
+}
+
+/// The same command, built with optimisation: other numbers mean nothing.
+fn optimised() -> Result<(), BenchError> {
+    let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let status = Command::new(program)
+        .args(["run", "--quiet", "--release", "--package", "xtask", "--"])
+        .args(std::env::args_os().skip(1))
+        .current_dir(crate::chore::root())
+        .status()
+        .map_err(io_error("cargo"))?;
+    if status.success() {
+        Ok(())
+    } else {
+        Err(BenchError::Release(status))
+    }
+}
+
+fn io_error(what: &'static str) -> impl Fn(io::Error) -> BenchError {
+    move |source| BenchError::Io { what, source }
+}

@@ -1,0 +1,161 @@
+use std::{fs, io::Write, path::Path};
+
+use serde::Serialize;
+
+use super::{BenchError, io_error};
+
+/// Median and quartiles.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub(super) struct Spread {
+    low: f64,
+    median: f64,
+    high: f64,
+}
+
+impl Spread {
+    /// Of at least one value.
+    pub(super) fn of(values: impl Iterator<Item = f64>) -> Self {
+        let mut values: Vec<f64> = values.collect();
+        values.sort_by(f64::total_cmp);
+        let at = |quarter: usize| {
+            let last = values.len().saturating_sub(1);
+            values.get(last * quarter / 4).copied().unwrap_or(f64::NAN)
+        };
+        Self {
+            low: at(1),
+            median: at(2),
+            high: at(3),
+        }
+    }
+}
+
+/// What became of a row. Times are nanoseconds for each `of`.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Measured {
+    Times {
+        subject: (&'static str, Spread),
+        baseline: (&'static str, Spread),
+        ratio: Spread,
+        of: &'static str,
+        laps: usize,
+    },
+    Skipped {
+        reason: String,
+    },
+}
+
+impl Measured {
+    pub(super) fn skipped(reason: String) -> Self {
+        Self::Skipped { reason }
+    }
+}
+
+/// All rows, in order.
+#[derive(Debug, Default, Serialize)]
+pub(super) struct Report {
+    rows: Vec<ReportRow>,
+}
+
+#[derive(Debug, Serialize)]
+struct ReportRow {
+    name: &'static str,
+    measured: Measured,
+}
+
+pub(super) fn head(out: &mut dyn Write) -> Result<(), BenchError> {
+    writeln!(
+        out,
+        "{:24}{:>8}  {:15}subject and baseline",
+        "row", "ratio", "(quartiles)"
+    )
+    .map_err(io_error("standard output"))
+}
+
+impl Report {
+    /// Takes a row and prints it.
+    pub(super) fn add(
+        &mut self,
+        name: &'static str,
+        measured: Measured,
+        out: &mut dyn Write,
+    ) -> Result<(), BenchError> {
+        let line = match &measured {
+            Measured::Times {
+                subject,
+                baseline,
+                ratio,
+                of,
+                ..
+            } => {
+                let quartiles = format!("({:.2}-{:.2})", ratio.low, ratio.high);
+                let subject = format!("{}, {}", time(subject.1.median), subject.0);
+                let baseline = format!("{}, {}", time(baseline.1.median), baseline.0);
+                format!(
+                    "{:8.2}  {quartiles:15}{subject} / {baseline}, a {of}",
+                    ratio.median
+                )
+            }
+            Measured::Skipped { reason } => format!(" SKIPPED  {reason}"),
+        };
+        writeln!(out, "{name:24}{line}").map_err(io_error("standard output"))?;
+        self.rows.push(ReportRow { name, measured });
+        Ok(())
+    }
+
+    pub(super) fn write(&self, file: &Path) -> Result<(), BenchError> {
+        let text = serde_json::to_string_pretty(self).map_err(|error| BenchError::Io {
+            what: "the report",
+            source: error.into(),
+        })?;
+        if let Some(folder) = file.parent() {
+            fs::create_dir_all(folder).map_err(io_error("target/bench"))?;
+        }
+        fs::write(file, text + "\n").map_err(io_error("target/bench/report.json"))
+    }
+}
+
+/// Nanoseconds in the unit that leaves few digits.
+fn time(nanoseconds: f64) -> String {
+    match nanoseconds {
+        small if small < 1e4 => format!("{small:.0} ns"),
+        middle if middle < 1e7 => format!("{:.1} µs", middle / 1e3),
+        large => format!("{:.1} ms", large / 1e6),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quartiles_are_of_the_sorted_values() {
+        let spread = Spread::of([5.0, 1.0, 4.0, 2.0, 3.0].into_iter());
+        let expected = Spread {
+            low: 2.0,
+            median: 3.0,
+            high: 4.0,
+        };
+        assert_eq!(spread, expected);
+        assert_eq!(Spread::of([7.0].into_iter()).median, 7.0);
+    }
+
+    #[test]
+    fn a_skipped_row_is_told_and_stored() {
+        let (mut report, mut out) = (Report::default(), Vec::new());
+        report
+            .add("QEMU start", Measured::skipped("no QEMU".into()), &mut out)
+            .unwrap();
+        let printed = String::from_utf8(out).unwrap();
+        assert_eq!(printed, "QEMU start               SKIPPED  no QEMU\n");
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("bench/report.json");
+        report.write(&file).unwrap();
+        let stored: serde_json::Value =
+            serde_json::from_str(&fs::read_to_string(file).unwrap()).unwrap();
+        let expected = serde_json::json!({
+            "rows": [{"name": "QEMU start", "measured": {"skipped": {"reason": "no QEMU"}}}]
+        });
+        assert_eq!(stored, expected);
+    }
+}
