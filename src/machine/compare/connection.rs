@@ -62,7 +62,7 @@ impl Connection {
         }
     }
 
-    /// Takes a packet in, or gives it back when its queue is full: a queue takes one packet more
+    /// Takes a packet in, or gives its number back when its queue is full: a queue takes one packet more
     /// than its limit (QEMU 10.2.2 net/colo-compare.c:219-242). A mended queue takes it and asks
     /// for a checkpoint.
     pub(super) fn insert(
@@ -71,10 +71,10 @@ impl Connection {
         packet: Packet,
         rules: &Rules,
         effects: &mut Vec<Effect>,
-    ) -> Result<(), Packet> {
+    ) -> Result<(), Option<Tag>> {
         let full = self.queue(side).len() > rules.queue_limit as usize;
         if full && rules.full_drops {
-            return Err(packet);
+            return Err(packet.tag());
         }
         if full {
             let cause = CheckpointCause::QueueFull(side);

@@ -180,12 +180,12 @@ fn take(core: &mut Core, key: ObjectKey, side: Side, arrived: Arrived) {
     for tag in forgotten.iter().flat_map(Connection::tags) {
         core.drop_frame(place.clone(), Some(tag), DropReason::TooManyConnections);
     }
-    if let Err(packet) = refused {
+    if let Err(tag) = refused {
         let reason = match side {
             Side::Primary => DropReason::PrimaryQueueFull,
             Side::Secondary => DropReason::SecondaryQueueFull,
         };
-        core.drop_frame(place, packet.tag(), reason);
+        core.drop_frame(place, tag, reason);
     }
     carry_out(core, key, effects);
 }
