@@ -334,7 +334,7 @@ pub(super) const fn word(kind: &FailureKind) -> &'static str {
     match kind {
         FailureKind::Storm { .. } => "storm",
         FailureKind::Late => "late",
-        FailureKind::Died(_) => "died",
+        FailureKind::Died { .. } => "died",
         FailureKind::Unexplained { .. } => "unexplained",
         FailureKind::Backend(_) => "backend",
         FailureKind::Residue(_) => "left-behind",
