@@ -8,15 +8,19 @@ use std::{
     },
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
+    time::Instant,
 };
 
 use nix::{
+    errno::Errno,
     fcntl::{FcntlArg, OFlag, fcntl},
-    sys::signal::Signal,
+    poll::{PollFd, PollFlags, ppoll},
+    sys::{signal::Signal, time::TimeSpec},
 };
+use serde_json::{Map, Value};
 
-use super::qmp::Qmp;
-use crate::sys;
+use super::{LONGEST_COMMAND, qmp::Qmp};
+use crate::{record::Outcome, sys};
 
 /// What every QEMU here has: no machine, nothing of the user's.
 const BARE: [&str; 6] = [
@@ -130,6 +134,39 @@ impl Process {
             fcntl(stderr, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
         }
         Ok(process)
+    }
+
+    /// Gives it a command while it has nothing else to do, and waits for the answer.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub(super) fn ask(
+        &mut self,
+        qmp: &mut Qmp,
+        command: &str,
+        args: Option<&Map<String, Value>>,
+    ) -> Result<Outcome, String> {
+        let number = qmp.send(command, args);
+        let until = Instant::now() + LONGEST_COMMAND;
+        loop {
+            let answers = qmp.read().map_err(|error| error.to_string())?;
+            if let Some((_, outcome)) = answers.into_iter().find(|(id, _)| *id == number) {
+                return Ok(outcome);
+            }
+            if qmp.is_closed() {
+                return Err(self.end().unwrap_or_else(|error| error.to_string()));
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(format!("{command}: QEMU does not answer"));
+            }
+            self.read_lines();
+            let mut polled = [PollFd::new(qmp.as_fd(), PollFlags::POLLIN)];
+            match ppoll(&mut polled, Some(TimeSpec::from_duration(left)), None) {
+                Ok(_) | Err(Errno::EINTR) => {}
+                Err(errno) => return Err(errno.to_string()),
+            }
+        }
     }
 
     /// The refusal of an `-object` text while options are read, before anything else exists. The

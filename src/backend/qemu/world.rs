@@ -1,71 +1,42 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     io,
-    os::fd::AsFd,
     path::{Path, PathBuf},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
-use nix::{
-    errno::Errno,
-    poll::{PollFd, PollFlags, PollTimeout, poll},
-};
-
-use super::{
-    chardev::{Cutter, FarEnd},
-    file::DumpFile,
-    process::Process,
-    qmp::Qmp,
-    stream::Stream,
-};
+use super::{LONGEST_COMMAND, file::DumpFile, machine::Machine};
 use crate::{
     backend::{
         Action, BackendError, Deadline, Observations, Residue, Settled, World,
         builtin::{Carrier, Flights},
         netns::NetnsCarrier,
-        title::Title,
     },
     base::{ChardevId, NetdevId, Origin, PortId, QemuVersion, Tag, VirtualTime},
-    record::{Answer, DropReason, Event, EventKind, Outcome, Place},
+    record::{Answer, DropReason, Event, EventKind, Place},
+    sys::Isolated,
 };
 
 mod control;
 mod open;
-mod pump;
-mod round;
+mod settle;
 mod traffic;
 
-use round::Round;
-
-/// How long a command may take that the scenario's own deadline does not end.
-const LONGEST_COMMAND: Duration = Duration::from_secs(20);
-
-/// Rounds that bring nothing when everything was read.
-const QUIET: usize = 2;
-/// Rounds that bring nothing when something stays unread: see the module.
-const QUIET_UNREAD: usize = 32;
-/// Rounds that a frame may take between two joined chardevs.
-const QUIET_JOINED: usize = 18;
+use settle::Quiet;
 
 /// A case's QEMU, and the world around it.
 pub(super) struct QemuWorld {
-    process: Process,
-    qmp: Qmp,
+    machine: Machine,
     program: PathBuf,
-    directory: crate::sys::Isolated,
+    directory: Isolated,
     /// Whose option parser is asked what a text means.
     parser: QemuVersion,
     carrier: NetnsCarrier,
-    taps: BTreeMap<NetdevId, Tap>,
-    ends: BTreeMap<ChardevId, FarEnd>,
     ports: BTreeMap<PortId, Target>,
     files: Vec<PathBuf>,
     dumps: Vec<DumpFile>,
     /// Where QEMU runs and its dumps are.
     folder: PathBuf,
-    joins: usize,
-    /// Objects that a text made, and the text.
-    by_option: BTreeMap<String, String>,
     clock: VirtualTime,
     /// Until when a step lets the clock run.
     advancing: Option<Instant>,
@@ -74,26 +45,6 @@ pub(super) struct QemuWorld {
     inside: BTreeSet<Tag>,
     write_count: u32,
     seen: Observations,
-    commands: BTreeMap<u64, Title>,
-    answers: BTreeMap<u64, Outcome>,
-    ping: Option<u64>,
-    frozen: bool,
-    /// Nothing was read or closed since QEMU was found frozen, so that it still is.
-    surely_frozen: bool,
-    dead: Option<Death>,
-    /// What is unread where, as last seen.
-    unread: Vec<usize>,
-}
-
-struct Tap {
-    port: PortId,
-    wire: Stream,
-    cutter: Cutter,
-}
-
-struct Death {
-    how: String,
-    told: bool,
 }
 
 /// What a port is the port of.
@@ -104,44 +55,8 @@ enum Target {
     Chardev(ChardevId),
 }
 
-/// Waits for one answer of a QEMU that has nothing else to do.
-pub(super) fn answer_of(
-    process: &mut Process,
-    qmp: &mut Qmp,
-    number: u64,
-) -> Result<Outcome, String> {
-    let within = longest_command();
-    loop {
-        let answers = qmp.read().map_err(|error| error.to_string())?;
-        if let Some((_, outcome)) = answers.into_iter().find(|(id, _)| *id == number) {
-            return Ok(outcome);
-        }
-        if qmp.is_closed() {
-            return Err(process.end().unwrap_or_else(|error| error.to_string()));
-        }
-        if within.passed() {
-            return Err("it does not answer".to_owned());
-        }
-        process.read_lines();
-        let mut polled = [PollFd::new(qmp.as_fd(), PollFlags::POLLIN)];
-        match poll(&mut polled, timeout(&within)) {
-            Ok(_) | Err(Errno::EINTR) => {}
-            Err(errno) => return Err(errno.to_string()),
-        }
-    }
-}
-
 fn longest_command() -> Deadline {
     Deadline::at(Instant::now() + LONGEST_COMMAND)
-}
-
-fn timeout(deadline: &Deadline) -> PollTimeout {
-    let Some(until) = deadline.time() else {
-        return PollTimeout::NONE;
-    };
-    let left = until.saturating_duration_since(Instant::now());
-    // Rounded up, so that the time has come when the wait is over.
-    PollTimeout::try_from(left.as_millis() + 1).unwrap_or(PollTimeout::MAX)
 }
 
 fn system(what: &str, source: impl Into<io::Error>) -> BackendError {
@@ -170,9 +85,7 @@ impl World for QemuWorld {
                 self.write_count += 1;
                 let tag = Tag(Origin::Written(self.write_count));
                 match self.ports.get(port).cloned() {
-                    Some(Target::Chardev(chardev))
-                        if self.ends.get(&chardev).and_then(FarEnd::served).is_some() =>
-                    {
+                    Some(Target::Chardev(chardev)) if self.is_served(&chardev) => {
                         self.write(&chardev, data, chunk)?;
                     }
                     _ => {
@@ -183,7 +96,6 @@ impl World for QemuWorld {
             }
             Action::ChardevOpen(port) => self.chardev_open(port)?,
             Action::ChardevClose { port, half } => {
-                self.surely_frozen = false;
                 if let Some(end) = self.end(port) {
                     match end.stream() {
                         Some(stream) if half => stream.half_close(),
@@ -197,7 +109,6 @@ impl World for QemuWorld {
                 }
             }
             Action::ChardevResume(port) => {
-                self.surely_frozen = false;
                 if let Some(end) = self.end(port) {
                     end.stalled = false;
                 }
@@ -230,31 +141,14 @@ impl World for QemuWorld {
         if !self.has_advanced(deadline)? {
             return Ok(Settled::Late);
         }
-        let mut quiet = 0;
-        loop {
-            match self.round(deadline)? {
-                Round::Answered(true) => quiet = 0,
-                Round::Answered(false) => quiet += 1,
-                Round::Late => return Ok(Settled::Late),
-                Round::Frozen => break,
-                Round::Dead => {
-                    while self.pump()? {}
-                    if let Some(death) = self.dead.as_mut().filter(|death| !death.told) {
-                        death.told = true;
-                        let how = death.how.clone();
-                        self.say(Place::Machine, EventKind::Crash(how.clone()));
-                        return Ok(Settled::Died(how));
-                    }
-                    break;
+        match self.quiesce(deadline)? {
+            Quiet::Idle | Quiet::Frozen => {}
+            Quiet::Late => return Ok(Settled::Late),
+            Quiet::Dead => {
+                if let Some(how) = self.machine.news_of_death() {
+                    self.say(Place::Machine, EventKind::Crash(how.clone()));
+                    return Ok(Settled::Died(how));
                 }
-            }
-            let needed = if self.is_unread() {
-                QUIET_UNREAD
-            } else {
-                QUIET
-            };
-            if quiet >= needed + QUIET_JOINED * self.joins {
-                break;
             }
         }
         self.flush_rests();
@@ -262,16 +156,7 @@ impl World for QemuWorld {
     }
 
     fn observe(&mut self) -> Observations {
-        let answers = std::mem::take(&mut self.answers);
-        for (number, outcome) in answers {
-            if let Some(title) = self.commands.remove(&number) {
-                self.seen.answers.push(Answer {
-                    command: title.text,
-                    subject: title.subject,
-                    outcome,
-                });
-            }
-        }
+        self.seen.answers.extend(self.machine.late_answers());
         std::mem::take(&mut self.seen)
     }
 
@@ -285,20 +170,17 @@ impl World for QemuWorld {
     }
 
     fn finish(mut self: Box<Self>) -> Residue {
-        let mut errors: Vec<String> = self.process.kill().into_iter().collect();
-        let mut events = std::mem::take(&mut self.seen.events);
-        let reason = if self.dead.is_some() {
-            DropReason::MachineDead
-        } else {
-            DropReason::NotSeenAgain
+        let reason = match self.machine.death() {
+            Some(_) => DropReason::MachineDead,
+            None => DropReason::NotSeenAgain,
         };
+        let mut events = std::mem::take(&mut self.seen.events);
         events.extend(self.inside.iter().map(|tag| Event {
             tag: Some(*tag),
             place: Place::Machine,
             kind: EventKind::Dropped(reason),
         }));
-        self.taps.clear();
-        self.ends.clear();
+        let mut errors: Vec<String> = self.machine.finish().into_iter().collect();
         errors.extend(self.carrier.finish());
         errors.extend(self.files.iter().filter_map(|file| remove(file)));
         if let Err(error) = std::fs::remove_dir_all(&self.folder) {

@@ -30,13 +30,13 @@ impl QemuWorld {
             ObjectForm::Option(text) => text,
         };
         let id = ObjectOption::id_of(text).unwrap_or_default();
-        let earlier = self.by_option.get(&id);
+        let earlier = self.machine.by_option.get(&id);
         let members = ObjectOption::members(text, self.parser);
         match (members, earlier) {
             (Ok(args), None) => {
                 let answer = self.ask("object-add", &args, title)?;
                 if let Outcome::Done(_) = answer.outcome {
-                    self.by_option.insert(id, text.clone());
+                    self.machine.by_option.insert(id, text.clone());
                 }
                 Ok(answer)
             }
@@ -74,11 +74,11 @@ impl QemuWorld {
         let answer = self.ask(command, args, title)?;
         if let Outcome::Done(_) = answer.outcome {
             match command {
-                "object-del" => drop(self.by_option.remove(id)),
+                "object-del" => drop(self.machine.by_option.remove(id)),
                 "netdev_del" => {
                     let netdev = NetdevId::from(id);
                     self.let_go(&netdev);
-                    if let Some(tap) = self.taps.get(&netdev) {
+                    if let Some(tap) = self.machine.taps.get(&netdev) {
                         let port = tap.port.clone();
                         self.arrive(port, Item::Eof, &Bytes::new());
                     }
@@ -105,7 +105,7 @@ impl QemuWorld {
             self.ports
                 .insert(port.clone(), Target::Chardev(chardev.clone()));
             let end = FarEnd::new(port, Framing::Plain, 0, Side::Server, path);
-            self.ends.insert(chardev, end);
+            self.machine.ends.insert(chardev, end);
         }
         Ok(answer)
     }

@@ -7,7 +7,7 @@ use std::{
 
 use serde_json::Map;
 
-use super::{QemuWorld, Tap, Target, answer_of, system};
+use super::{QemuWorld, Target, system};
 use crate::{
     backend::{
         BackendError, Observations,
@@ -19,13 +19,14 @@ use crate::{
             chardev::{Cutter, FarEnd, Side},
             command,
             file::DumpFile,
+            machine::{Machine, Tap},
             process::{Arguments, Process},
             stream::Stream,
             version::Version,
         },
     },
     base::{ChardevId, NetdevId, PortId, VirtualTime},
-    record::{Framing, Outcome, PortKind},
+    record::{Framing, PortKind},
     scenario::{Case, Chardev, ChardevFar, NetdevType},
     sys::Isolated,
 };
@@ -46,8 +47,6 @@ impl QemuWorld {
         arguments.run_in(&folder);
         let dumps = case.ports.iter().filter(|port| port.kind == PortKind::File);
         let dumps = dumps.map(|port| DumpFile::new(port.id.clone(), folder.join(port.id.as_str())));
-        let (process, qmp) = Process::start(program, arguments)
-            .map_err(|error| system(&program.display().to_string(), error))?;
         let mut ports = BTreeMap::new();
         for (id, tap) in &taps {
             ports.insert(tap.port.clone(), Target::Guest(id.clone()));
@@ -57,36 +56,26 @@ impl QemuWorld {
                 ports.insert(port.id.clone(), Target::Host);
             }
         }
+        let (process, qmp) = Process::start(program, arguments)
+            .map_err(|error| system(&program.display().to_string(), error))?;
+        let machine = Machine::new(process, qmp, taps).map_err(unstarted)?;
         let mut world = Self {
-            process,
-            qmp,
+            machine,
             program: program.to_owned(),
             directory: isolated.clone(),
             parser: case.profile.version(),
             carrier,
-            taps,
-            ends: BTreeMap::new(),
             ports,
             files: Vec::new(),
             dumps: dumps.collect(),
             folder: folder.clone(),
-            joins: 0,
-            by_option: BTreeMap::new(),
             clock: VirtualTime::ZERO,
             advancing: None,
             flights: Flights::default(),
             inside: BTreeSet::new(),
             write_count: 0,
             seen: Observations::default(),
-            commands: BTreeMap::new(),
-            answers: BTreeMap::new(),
-            ping: None,
-            frozen: false,
-            surely_frozen: false,
-            dead: None,
-            unread: Vec::new(),
         };
-        world.must("qmp_capabilities", None)?;
         world.chardevs(case, version)?;
         Ok(world)
     }
@@ -103,7 +92,6 @@ impl QemuWorld {
                 ChardevFar::Joined(other) => paths.get(other).cloned(),
                 _ => None,
             };
-            self.joins += usize::from(joined.is_some());
             let path = joined.unwrap_or_else(|| self.file());
             paths.insert(chardev.id.clone(), path.clone());
             let vnet_hdr_len = lowered
@@ -159,7 +147,7 @@ impl QemuWorld {
             }
             if far.is_some() {
                 self.ports.insert(port, Target::Chardev(chardev.id.clone()));
-                self.ends.insert(chardev.id.clone(), end);
+                self.machine.ends.insert(chardev.id.clone(), end);
             }
         }
         if chardev.backend != "socket" {
@@ -174,17 +162,13 @@ impl QemuWorld {
         command: &str,
         args: Option<&Map<String, serde_json::Value>>,
     ) -> Result<(), BackendError> {
-        let number = self.qmp.send(command, args);
-        let outcome = answer_of(&mut self.process, &mut self.qmp, number);
-        match outcome {
-            Ok(Outcome::Done(_)) => Ok(()),
-            Ok(Outcome::Refused(error)) => {
-                Err(system(command, std::io::Error::other(error.to_string())))
-            }
-            Ok(other) => Err(system(command, std::io::Error::other(format!("{other:?}")))),
-            Err(text) => Err(system("QEMU can't be started", std::io::Error::other(text))),
-        }
+        let done = self.machine.must(command, args);
+        done.map_err(unstarted)
     }
+}
+
+fn unstarted(text: String) -> BackendError {
+    system("QEMU can't be started", std::io::Error::other(text))
 }
 
 /// The netdevs, with the names of the model: those that a scenario does not know of begin with our

@@ -2,12 +2,12 @@
 
 use bytes::Bytes;
 
-use super::{QUIET_UNREAD, QemuWorld, Target, longest_command, round::Round, system};
+use super::{QemuWorld, Target, longest_command, system};
 use crate::{
     backend::{
         BackendError,
         builtin::{Carried, Carrier, Destination, chunks, encode},
-        qemu::{chardev::FarEnd, stream::Stream},
+        qemu::chardev::FarEnd,
     },
     base::{ChardevId, Frame, NetdevId, PortId, Tag},
     record::{Arrival, DropReason, Event, EventKind, Framing, Item, Place},
@@ -30,7 +30,7 @@ impl QemuWorld {
                     .flights
                     .arrive(&frame.data, Destination::Guest(netdev.clone()));
                 self.inside.remove(&tag);
-                let (place, reason) = if self.dead.is_some() {
+                let (place, reason) = if self.machine.death().is_some() {
                     (Place::Machine, DropReason::MachineDead)
                 } else {
                     (Place::Netdev(netdev), DropReason::NoPeer)
@@ -76,12 +76,12 @@ impl QemuWorld {
         chunk: Option<usize>,
     ) -> Result<(), BackendError> {
         let refused = match self.ports.get(port).cloned() {
-            Some(Target::Guest(_)) if self.dead.is_some() => {
+            Some(Target::Guest(_)) if self.machine.death().is_some() => {
                 Some((Place::Machine, DropReason::MachineDead))
             }
             Some(Target::Guest(netdev)) => {
                 self.depart(frame, tag);
-                if let Some(tap) = self.taps.get_mut(&netdev) {
+                if let Some(tap) = self.machine.taps.get_mut(&netdev) {
                     tap.wire.write(&encode(frame, Framing::Plain, 0));
                 }
                 None
@@ -92,11 +92,11 @@ impl QemuWorld {
                     .send_from_host(port, frame)
                     .err()
                     .map(|reason| {
-                        self.flights.refuse(&frame.data, Some(tag));
+                        self.flights.refuse(frame, Some(tag));
                         (Place::Port(port.clone()), reason)
                     })
             }
-            Some(Target::Chardev(chardev)) => match self.ends.get(&chardev) {
+            Some(Target::Chardev(chardev)) => match self.machine.ends.get(&chardev) {
                 Some(end) if end.served().is_some() => {
                     let bytes = encode(frame, end.framing, end.vnet_hdr_len);
                     self.depart(frame, tag);
@@ -122,9 +122,9 @@ impl QemuWorld {
         if frame.data.len() < ETH_ZLEN {
             let mut padded = frame.data.to_vec();
             padded.resize(ETH_ZLEN, 0);
-            self.flights.depart(&padded.into(), Some(tag));
+            self.flights.depart(&Frame::plain(padded), Some(tag));
         }
-        self.flights.depart(&frame.data, Some(tag));
+        self.flights.depart(frame, Some(tag));
     }
 
     /// Writes to a chardev. Each of several pieces is read before the next is written.
@@ -136,29 +136,26 @@ impl QemuWorld {
     ) -> Result<(), BackendError> {
         let within = longest_command();
         for data in chunks(bytes, chunk) {
-            let unread = |world: &Self| {
-                let end = world.ends.get(chardev).and_then(FarEnd::served);
-                end.map_or(0, Stream::unread_by_peer)
-            };
-            let Some(stream) = self.ends.get_mut(chardev).and_then(FarEnd::stream) else {
-                return Ok(());
-            };
-            stream.write(&data);
-            let mut rounds = 0;
-            while chunk.is_some() && unread(self) > 0 && rounds < QUIET_UNREAD {
-                match self.round(&within)? {
-                    Round::Answered(_) => rounds += 1,
-                    Round::Frozen | Round::Dead | Round::Late => break,
-                }
+            if let Some(stream) = self.machine.ends.get_mut(chardev).and_then(FarEnd::stream) {
+                stream.write(&data);
+            }
+            if chunk.is_some() {
+                self.quiesce(&within)?;
             }
         }
         Ok(())
     }
 
+    /// Whether somebody is connected at a chardev's far end.
+    pub(super) fn is_served(&self, chardev: &ChardevId) -> bool {
+        let end = self.machine.ends.get(chardev);
+        end.is_some_and(|end| end.served().is_some())
+    }
+
     /// The far end at a port.
     pub(super) fn end(&mut self, port: &PortId) -> Option<&mut FarEnd> {
         match self.ports.get(port)? {
-            Target::Chardev(chardev) => self.ends.get_mut(chardev),
+            Target::Chardev(chardev) => self.machine.ends.get_mut(chardev),
             Target::Guest(_) | Target::Host => None,
         }
     }
@@ -166,9 +163,8 @@ impl QemuWorld {
     pub(super) fn chardev_open(&mut self, port: &PortId) -> Result<(), BackendError> {
         if let Some(end) = self.end(port) {
             end.open().map_err(|error| system("connecting", error))?;
-            // QEMU accepts it in this round, before anything is sent through it.
-            let within = longest_command();
-            self.round(&within)?;
+            // QEMU accepts it before anything is sent through it.
+            self.quiesce(&longest_command())?;
         }
         Ok(())
     }
