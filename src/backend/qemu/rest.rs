@@ -234,7 +234,7 @@ impl Naps {
     pub(super) fn stuck<'a>(&'a self, now: &'a Self, rounds: u64) -> impl Iterator<Item = bool> {
         let is_stuck = move |(then, now): (&Scan, &Scan)| {
             let still = |(then, now): (&Thread, &Thread)| {
-                then == now || now.switches >= then.switches + rounds
+                then == now && now.waits || now.switches >= then.switches + rounds
             };
             let waits = now.values().any(|thread| thread.away && !thread.naps);
             waits && then.values().zip(now.values()).all(still)
