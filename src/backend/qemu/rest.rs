@@ -17,8 +17,8 @@ const DEEPER: u64 = 512;
 /// What processes were seen doing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Rest {
-    /// A thread runs, or may.
-    Busy,
+    /// A thread runs, or may; the first look.
+    Busy(Naps),
     /// There was an instant at which every thread of every process waited for an event.
     Idle,
     /// So it was, but for threads that nap and main threads that are away. Who naps is in a write to
@@ -191,20 +191,20 @@ pub(super) fn look<'a>(processes: impl Iterator<Item = &'a Threads> + Clone) -> 
             .collect::<io::Result<Vec<_>>>()
     };
     let first = scan()?;
-    let mut threads = first.iter().flat_map(BTreeMap::values);
-    if first.iter().any(BTreeMap::is_empty) || !threads.all(|thread| thread.waits) {
-        return Ok(Rest::Busy);
+    let first = Naps(first);
+    if first.0.iter().any(BTreeMap::is_empty) || first.any(|thread| !thread.waits) {
+        return Ok(Rest::Busy(first));
     }
     // A main thread may wait for one that pauses, and it goes on by itself then.
     let waits_for_a_pause = |scan: &Scan| {
         scan.values().any(|thread| thread.away) && scan.values().any(|thread| thread.pauses)
     };
-    if first.iter().any(waits_for_a_pause) {
-        return Ok(Rest::Busy);
+    if first.0.iter().any(waits_for_a_pause) {
+        return Ok(Rest::Busy(first));
     }
-    let (first, second) = (Naps(first), Naps(scan()?));
+    let second = Naps(scan()?);
     Ok(match first.since(&second, |then, now| now >= then) {
-        false => Rest::Busy,
+        false => Rest::Busy(first),
         true if first.any(|thread| thread.naps || thread.away) => Rest::Napping(first),
         true => Rest::Idle,
     })
@@ -226,6 +226,29 @@ impl Naps {
     pub(super) fn away(&self) -> impl Iterator<Item = bool> {
         let away = |scan: &Scan| scan.values().any(|thread| thread.away);
         self.0.iter().map(away)
+    }
+
+    /// Of which processes, given that [`Naps::goes_on`], the main thread has waited all the time
+    /// for another, while those that ran
+    /// went round `rounds` times: an iothread that polls for room in a chardev hardly ever waits.
+    pub(super) fn stuck<'a>(&'a self, now: &'a Self, rounds: u64) -> impl Iterator<Item = bool> {
+        let is_stuck = move |(then, now): (&Scan, &Scan)| {
+            let still = |(then, now): (&Thread, &Thread)| {
+                then == now && now.waits || now.switches >= then.switches + rounds
+            };
+            let waits = now.values().any(|thread| thread.away && !thread.naps);
+            waits && then.values().zip(now.values()).all(still)
+        };
+        self.0.iter().zip(&now.0).map(is_stuck)
+    }
+
+    /// Whether the same threads live, and the same main threads are away as they were.
+    pub(super) fn goes_on(&self, now: &Self) -> bool {
+        let same = |(then, now): (&Thread, &Thread)| then == now || !then.away && !now.away;
+        let threads = |(then, now): (&Scan, &Scan)| {
+            then.keys().eq(now.keys()) && then.values().zip(now.values()).all(same)
+        };
+        self.0.len() == now.0.len() && self.0.iter().zip(&now.0).all(threads)
     }
 
     fn any(&self, is: impl Fn(&Thread) -> bool) -> bool {
@@ -336,8 +359,21 @@ mod tests {
             .values_mut()
             .for_each(|thread| thread.switches += 1);
         assert!(!naps.alone(&later) && !naps.all_tried_again(&later));
+        assert!(naps.stuck(&naps, 9).eq([false, false]), "it tries again");
+        naps.0[1]
+            .values_mut()
+            .for_each(|thread| thread.naps = false);
+        let mut later = naps.clone();
+        let mut iothread = *naps.0[0].values().next().unwrap();
+        naps.0[1].insert("IO".to_owned(), iothread);
+        iothread.switches += 8;
+        later.0[1].insert("IO".to_owned(), iothread);
+        assert!(naps.stuck(&later, 9).eq([false, false]), "it may go on");
+        iothread.switches += 1;
+        later.0[1].insert("IO".to_owned(), iothread);
+        assert!(naps.stuck(&later, 9).eq([false, true]));
         child.kill().unwrap();
         child.wait().unwrap();
-        assert_eq!(look([&main].into_iter()).unwrap(), Rest::Busy);
+        assert!(matches!(look([&main].into_iter()).unwrap(), Rest::Busy(_)));
     }
 }

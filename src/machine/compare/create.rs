@@ -97,9 +97,7 @@ fn complete(core: &mut Core, key: ObjectKey, spec: &Spec) -> Result<(), CommandE
         });
     }
     for chardev in [primary_in, secondary_in].into_iter().chain(notify_dev) {
-        if let Some(chardev) = core.chardevs.get_mut(&chardev) {
-            chardev.reader = Some(key);
-        }
+        core.chardev_reads(chardev, key);
     }
     show_queue_size(core);
     Ok(())

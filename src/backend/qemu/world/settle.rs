@@ -111,13 +111,14 @@ impl QemuWorld {
         let mut pause = SHORTEST_PAUSE;
         let mut seen: Option<Naps> = None;
         let mut rounds = self.rounds();
+        let mut began: Option<Naps> = None;
         loop {
             // Looked at first: what came out before that is taken now.
             let rest = rest::look(self.machines.iter().filter_map(Machine::threads))
                 .map_err(|error| system("looking at QEMU's threads", error))?;
             let mut rested = None;
             if self.pump()? {
-                (pause, seen) = (SHORTEST_PAUSE, None);
+                (pause, seen, began) = (SHORTEST_PAUSE, None, None);
                 rounds = self.rounds();
             } else {
                 match rest {
@@ -129,12 +130,14 @@ impl QemuWorld {
                         Some(earlier) if earlier.alone(&naps) => {}
                         _ => seen = Some(naps),
                     },
-                    // A descriptor that is broken keeps a main loop running for good.
-                    Rest::Busy if self.went_round(&rounds) => rested = Some(Vec::new()),
-                    Rest::Busy if pause == LONGEST_PAUSE => {
-                        self.machines.iter_mut().for_each(Machine::ping);
+                    Rest::Busy(now) => {
+                        began = began.filter(|began| began.goes_on(&now));
+                        let before = began.get_or_insert_with(|| now.clone());
+                        rested = self.never_rests(&rounds, before, &now);
+                        if pause == LONGEST_PAUSE {
+                            self.machines.iter_mut().for_each(Machine::ping);
+                        }
                     }
-                    Rest::Busy => {}
                 }
             }
             if let Some(frozen) = rested {
@@ -181,10 +184,19 @@ impl QemuWorld {
         self.machines.iter().map(Machine::rounds).collect()
     }
 
-    /// Whether each main loop has gone round often enough since.
-    fn went_round(&self, since: &[usize]) -> bool {
-        let mut machines = self.machines.iter().zip(since);
-        machines.all(|(machine, since)| machine.is_dead() || machine.rounds() - since >= ROUNDS)
+    /// Whether QEMUs that do not rest have settled all the same, because each has gone round often
+    /// enough: the main loop, which a descriptor that is broken keeps running for good, or whoever
+    /// the main thread waits for. Then of each that lives, whether it is frozen.
+    fn never_rests(&self, rounds: &[usize], began: &Naps, now: &Naps) -> Option<Vec<bool>> {
+        let living = self
+            .machines
+            .iter()
+            .zip(rounds)
+            .filter(|(machine, _)| !machine.is_dead());
+        let stuck: Vec<bool> = began.stuck(now, ROUNDS as u64).collect();
+        let mut each = living.zip(&stuck);
+        each.all(|((machine, before), stuck)| *stuck || machine.rounds() - before >= ROUNDS)
+            .then_some(stuck)
     }
 
     /// Tells who has died; how, where it was killed from outside.
