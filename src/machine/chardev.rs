@@ -46,6 +46,8 @@ pub(super) struct Chardev {
     /// Clients that wait in the listener's backlog.
     waiting: usize,
     pub(super) stalled: bool,
+    /// The far end is read by this machine's own main loop.
+    pub(super) own_loop: bool,
     /// Bytes in the socket's buffer since the far end stopped reading.
     buffered: usize,
     /// What a ring buffer holds.
@@ -103,6 +105,7 @@ impl Core {
             hung_up: false,
             waiting: 0,
             stalled: false,
+            own_loop: false,
             buffered: 0,
             ring: VecDeque::new(),
         };
@@ -214,17 +217,27 @@ impl Core {
             ChardevState::HalfClosed if chardev.is_stream() => chardev.ended = chardev.connected,
             ChardevState::HalfClosed => chardev.hung_up = chardev.connected,
             ChardevState::Stalled => chardev.stalled = true,
-            ChardevState::Resumed => {
+            ChardevState::Resumed | ChardevState::OwnLoop => {
+                chardev.own_loop = state == ChardevState::OwnLoop;
                 chardev.stalled = false;
                 chardev.buffered = 0;
             }
         }
-        if chardev.hung_up || state == ChardevState::Resumed {
+        if chardev.hung_up || matches!(state, ChardevState::Resumed | ChardevState::OwnLoop) {
             self.parts_writable(key);
         }
         if comes_in {
             self.descriptor_opened(DescriptorZero::Chardev(key));
         }
+    }
+
+    /// The main loop has come round: what it wrote to its own chardevs, it reads.
+    pub(super) fn read_own_chardevs(&mut self) {
+        let own = self
+            .chardevs
+            .values_mut()
+            .filter(|chardev| chardev.own_loop);
+        own.for_each(|chardev| chardev.buffered = 0);
     }
 
     /// One turn of the main loop for a chardev: one read, or the hang-up. Whether there was work.
@@ -328,6 +341,7 @@ impl Core {
         chardev.hung_up = false;
         chardev.ended = false;
         chardev.stalled = false;
+        chardev.own_loop = false;
         chardev.buffered = 0;
         chardev.connected = chardev.waiting > 0;
         chardev.waiting = chardev.waiting.saturating_sub(1);

@@ -14,7 +14,6 @@ use crate::{
     base::{Quirk, Tag},
     machine::{
         client::OVERSIZE_LOG,
-        colo::Key,
         core::{ChardevKey, Core, ObjectKey},
         framing::{Reassembler, Unit},
     },
@@ -154,7 +153,7 @@ fn take(core: &mut Core, key: ObjectKey, side: Side, arrived: Arrived) {
     let rules = Rules::of(core, notify::queue_limit(core, limit));
     let packet = Packet::read(arrived.clone(), &rules);
     let found = packet.and_then(|packet| {
-        let connection = Key::of(packet.data(), &packet.headers)?;
+        let connection = packet.key()?;
         Some((connection, packet))
     });
     let Some((connection, packet)) = found else {

@@ -120,6 +120,8 @@ struct Rules {
     lengths_wrap: bool,
     /// Protocols other than TCP, UDP and ICMP are compared with all their headers.
     others_whole: bool,
+    /// What stands where a later fragment's ports would be are its ports.
+    fragments_apart: bool,
     /// The primary's header lengths are taken for the secondary's too.
     vnet_of_primary: bool,
 }
@@ -136,6 +138,7 @@ impl Rules {
             padding_counts: core.has(Quirk::ComparePaddingIsPayload),
             lengths_wrap: core.has(Quirk::CompareLengthsWrap),
             others_whole: core.has(Quirk::CompareOthersWhole),
+            fragments_apart: core.has(Quirk::CompareFragmentsApart),
             vnet_of_primary: core.has(Quirk::CompareVnetOfPrimary),
         }
     }
