@@ -6,6 +6,7 @@ use std::{collections::VecDeque, time::Duration};
 use serde_json::Value;
 
 use super::{
+    clock::next_beat,
     core::{ClientKey, Core, ObjectKey},
     filter::{self, FilterClass, FilterState},
     netqueue::{Packet, QUEUE_LIMIT},
@@ -45,14 +46,12 @@ pub(super) struct Buffer {
 }
 
 impl Buffer {
-    /// The first end of a period that is later than `now`.
+    /// Looks at the first end of a period that is later than `now`, unless an earlier one has yet to
+    /// release something: it is late when the main loop waited for a reader.
     fn catch_up(&mut self, now: VirtualTime) {
-        let behind = now.since(self.period);
-        if self.period > now {
-            return;
+        if self.held.is_empty() {
+            self.period = next_beat(self.period, self.interval, now);
         }
-        let over = u64::try_from(behind.as_nanos() % self.interval.as_nanos().max(1)).unwrap_or(0);
-        self.period = now + (self.interval - Duration::from_nanos(over));
     }
 }
 
