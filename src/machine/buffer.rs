@@ -7,13 +7,13 @@ use serde_json::Value;
 
 use super::{
     clock::next_beat,
-    core::{ClientKey, Core, ObjectKey},
+    core::{Core, ObjectKey},
     filter::{self, FilterClass, FilterState},
     netqueue::{Packet, QUEUE_LIMIT},
     property::Spec,
 };
 use crate::{
-    base::{Direction, Queue, Quirk, Tag, VirtualTime},
+    base::{Quirk, Tag, VirtualTime},
     record::{CommandError, DropReason, EventKind},
 };
 
@@ -114,7 +114,9 @@ fn flush(core: &mut Core, key: ObjectKey) {
         let Some(packet) = state(core, key).and_then(|buffer| buffer.held.pop_front()) else {
             return;
         };
-        let direction = direction(core, key, netdev, &packet);
+        let Some(direction) = core.filter(key).map(|filter| filter.onward(packet.sender)) else {
+            return;
+        };
         if core.pass_to_next(key, direction, packet.clone()) != 0 {
             continue;
         }
@@ -128,17 +130,6 @@ fn flush(core: &mut Core, key: ObjectKey) {
             .partition(|packet| packet.sender == netdev);
         buffer.held = kept;
         return drop_all(core, key, purged, DropReason::Purged);
-    }
-}
-
-/// Where a packet goes on: as `queue` says now, and where that says nothing, away from its sender
-/// (QEMU 10.2.2 net/filter.c:64-120).
-fn direction(core: &Core, key: ObjectKey, netdev: ClientKey, packet: &Packet) -> Direction {
-    match core.filter(key).map(|filter| filter.queue) {
-        Some(Queue::Rx) => Direction::Rx,
-        Some(Queue::Tx) => Direction::Tx,
-        _ if packet.sender == netdev => Direction::Tx,
-        _ => Direction::Rx,
     }
 }
 
