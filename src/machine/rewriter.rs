@@ -16,7 +16,7 @@ use super::{
     property::Spec,
 };
 use crate::{
-    base::{Direction, Profile, Queue, Quirk, Tag},
+    base::{Direction, Profile, Quirk, Tag},
     record::{CommandError, DropReason, EventKind},
 };
 use connection::{Connection, Segment, Verdict};
@@ -253,18 +253,12 @@ fn flush(core: &mut Core, key: ObjectKey) {
     }
 }
 
-/// Passes a segment to the next filter, in the direction that the filter's `queue` says now.
+/// Passes a segment to the next filter.
 fn deliver(core: &mut Core, key: ObjectKey, packet: Packet) {
-    let Some(filter) = core.filter(key) else {
-        return;
-    };
-    let direction = match filter.queue {
-        Queue::Tx => Direction::Tx,
-        Queue::Rx => Direction::Rx,
-        Queue::All if packet.sender == filter.netdev => Direction::Tx,
-        Queue::All => Direction::Rx,
-    };
-    core.pass_to_next(key, direction, packet);
+    let direction = core.filter(key).map(|filter| filter.onward(packet.sender));
+    if let Some(direction) = direction {
+        core.pass_to_next(key, direction, packet);
+    }
 }
 
 /// QEMU 10.2.2 net/filter-rewriter.c:345-364.

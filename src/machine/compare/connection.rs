@@ -196,6 +196,11 @@ impl Connection {
         }
     }
 
+    /// Whether anything is held.
+    pub(super) fn holds(&self) -> bool {
+        !self.primary.is_empty() || !self.secondary.is_empty()
+    }
+
     /// Tags of everything that is held.
     pub(super) fn tags(&self) -> impl Iterator<Item = Tag> {
         self.primary

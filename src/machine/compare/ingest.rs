@@ -62,6 +62,12 @@ pub(super) fn read(
 ) -> bool {
     let place = core.object_place(key);
     loop {
+        if core.dead {
+            if !data.is_empty() {
+                core.drop_frame(place, tag, DropReason::MachineDead);
+            }
+            return false;
+        }
         let Some((from, input)) = input(core, key, chardev) else {
             return false;
         };
@@ -92,9 +98,6 @@ pub(super) fn read(
                 match from {
                     From::Guest(side) => take(core, key, side, arrived),
                     From::Notify => notify::message(core, key, &arrived),
-                }
-                if core.dead {
-                    return false;
                 }
             }
             Some(Unit::Empty { tag }) => core.drop_frame(place.clone(), tag, DropReason::Empty),
@@ -167,9 +170,11 @@ fn take(core: &mut Core, key: ObjectKey, side: Side, arrived: Arrived) {
         }
         return;
     };
+    let now = core.now;
     let Some(compare) = compare_mut(core, key) else {
         return;
     };
+    compare.stir(now);
     let (connection, forgotten) = compare
         .connections
         .entry(connection, || Connection::new(&packet));
