@@ -181,8 +181,12 @@ fn a_dead_machine_closes_everything_and_answers_nothing() {
         1,
     );
     assert_eq!(rig.frames("n0"), ["\x01"]);
+    // Nobody reads it yet, and so it does not either.
     let mut rig = Rig::new(qemu(None));
     rig.write("mux", Bytes::from_static(&[1, b'x']), 1);
+    assert!(rig.out.is_empty());
+    rig.add("filter-redirector,id=f0,netdev=n0,queue=rx,indev=mux");
+    rig.qmp("query-status", json!({}));
     let crash = EventKind::Crash("QEMU: Terminated".to_owned());
     let is_crash = |output: &Output| matches!(output, Output::Event(event) if event.kind == crash);
     assert!(rig.out.iter().any(is_crash));
