@@ -38,8 +38,7 @@ pub(super) static CLASS: FilterClass = FilterClass {
 };
 
 /// What an empty packet runs into (QEMU 7.2.22 and 10.2.2; measured).
-const EMPTY_ASSERTION: &str =
-    "qemu-system-x86_64: ../../net/colo.c:51: parse_packet_early: Assertion `data' failed.";
+const EMPTY_ASSERTION: &str = "net/colo.c:51: parse_packet_early: Assertion `data' failed.";
 
 /// What a rewriter keeps.
 #[derive(Debug)]
