@@ -1,8 +1,14 @@
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use bytes::Bytes;
 
-use crate::base::{NetdevId, Origin, PortId, Tag};
+use crate::{
+    base::{Frame, NetdevId, Origin, PortId, Tag},
+    frame::complete_checksum,
+};
+
+/// `VIRTIO_NET_HDR_F_NEEDS_CSUM`.
+const NEEDS_CSUM: u8 = 1;
 
 /// Where a carrier can bring a frame.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -20,6 +26,8 @@ pub(crate) enum Destination {
 #[derive(Debug, Default)]
 pub(crate) struct Flights {
     sent: HashMap<Bytes, Flight>,
+    /// Frames whose checksum the kernel fills in before a guest reads them: their bytes then.
+    finished: HashMap<Bytes, VecDeque<Tag>>,
     host_frames: u32,
 }
 
@@ -37,8 +45,25 @@ impl Flights {
         }
     }
 
+    /// A frame was given to the carrier on its way to a TAP, where a checksum that the sender left
+    /// to the device is filled in (Linux 6.18 `drivers/net/tun.c`, `tun_put_user`, of a TAP without
+    /// offloads).
+    pub(crate) fn depart_to_tap(&mut self, frame: &Frame, tag: Option<Tag>) {
+        self.depart(&frame.data, tag);
+        let vnet = &frame.vnet;
+        if let Some(tag) = tag.filter(|_| vnet.flags & NEEDS_CSUM != 0) {
+            let mut data = frame.data.to_vec();
+            if complete_checksum(&mut data, vnet.csum_start, vnet.csum_offset) {
+                self.finished.entry(data.into()).or_default().push_back(tag);
+            }
+        }
+    }
+
     /// The carrier refused the frame that was given last.
     pub(crate) fn refuse(&mut self, data: &Bytes, tag: Option<Tag>) {
+        for tags in self.finished.values_mut() {
+            tags.retain(|finished| Some(*finished) != tag);
+        }
         if tag.is_some()
             && let Some(flight) = self.sent.get_mut(data)
         {
@@ -48,8 +73,18 @@ impl Flights {
 
     /// The number of a frame that arrived.
     pub(crate) fn arrive(&mut self, data: &Bytes, at: Destination) -> Tag {
+        let finished = match &at {
+            Destination::Guest(_) => self.finished.get_mut(data),
+            Destination::Host(_) | Destination::Socket(_) => None,
+        };
         let flight = self.sent.entry(data.clone()).or_default();
         let next = flight.arrived.entry(at).or_default();
+        if let (None, Some(tag)) = (
+            flight.tags.get(*next),
+            finished.and_then(VecDeque::pop_front),
+        ) {
+            return tag;
+        }
         let tag = flight.tags.get(*next).copied().unwrap_or_else(|| {
             self.host_frames += 1;
             let tag = Tag(Origin::Host(self.host_frames));
@@ -63,12 +98,14 @@ impl Flights {
     /// Nothing is on its way any more.
     pub(crate) fn land(&mut self) {
         self.sent.clear();
+        self.finished.clear();
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::VnetHdr;
 
     #[test]
     fn equal_frames_keep_their_order_at_each_destination() {
@@ -91,6 +128,29 @@ mod tests {
         let socket = flights.arrive(&data, Destination::Socket("hn0".into()));
         assert_eq!(guest, Tag(Origin::Host(1)));
         assert_eq!(guest, socket);
+    }
+
+    #[test]
+    fn a_guest_reads_the_checksum_that_was_left_to_the_device() {
+        let mut flights = Flights::default();
+        let frame = Frame {
+            vnet: VnetHdr {
+                flags: NEEDS_CSUM,
+                csum_start: 14,
+                csum_offset: 0,
+                ..VnetHdr::default()
+            },
+            data: Bytes::from_static(b"ethernet hdr..\x00\x00\x12\x34"),
+        };
+        let finished = Bytes::from_static(b"ethernet hdr..\xed\xcb\x12\x34");
+        flights.depart_to_tap(&frame, Some(Tag::sent(1)));
+        flights.depart_to_tap(&frame, Some(Tag::sent(2)));
+        flights.refuse(&frame.data, Some(Tag::sent(2)));
+        let guest = || Destination::Guest("hn0".into());
+        let socket = Destination::Socket("hn0".into());
+        assert_eq!(flights.arrive(&frame.data, socket), Tag::sent(1));
+        assert_eq!(flights.arrive(&finished, guest()), Tag::sent(1));
+        assert_eq!(flights.arrive(&finished, guest()), Tag(Origin::Host(1)));
     }
 
     #[test]

@@ -23,7 +23,7 @@ impl<C: Carrier> BuiltinWorld<C> {
         match self.ports.get(port).cloned() {
             Some(Target::Guest(netdev)) => self.send_from_guest(&netdev, frame, tag),
             Some(Target::Host) => {
-                self.flights.depart(&frame.data, Some(tag));
+                self.flights.depart_to_tap(frame, Some(tag));
                 if let Err(reason) = self.carrier.send_from_host(port, frame) {
                     self.flights.refuse(&frame.data, Some(tag));
                     self.drop_frame(Some(tag), Place::Port(port.clone()), reason);

@@ -27,7 +27,7 @@ impl<C: Carrier> BuiltinWorld<C> {
                 frame,
                 tag,
             } => {
-                self.flights.depart(&frame.data, tag);
+                self.flights.depart_to_tap(&frame, tag);
                 if let Err(reason) = self.carrier.inject(&netdev, &frame) {
                     self.flights.refuse(&frame.data, tag);
                     self.queue.push_back(Input::InjectFailed {
