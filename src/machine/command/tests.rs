@@ -230,3 +230,12 @@ fn the_base_refuses_a_rewriter_before_it_is_made() {
     );
     assert!(core.object_of("b").is_none());
 }
+
+#[test]
+fn what_is_not_built_says_so() {
+    let mut core = core();
+    let list = json!({"qom-type": "authz-list", "id": "b"});
+    let text = refusal(qmp(&mut core, "object-add", list));
+    assert!(text.starts_with(crate::machine::NOT_BUILT), "{text}");
+    assert!(core.object_of("b").is_none());
+}
