@@ -174,7 +174,10 @@ impl Exchange {
         } else {
             "end the connection".to_owned()
         };
-        socket.abort();
+        // Whoever wants to go on with a connection that works keeps it, however slow it is.
+        if self.call.close || !self.established {
+            socket.abort();
+        }
         let to = self.call.to;
         let refusal = Refusal::TimedOut {
             to,
