@@ -142,11 +142,13 @@ fn faults(text: &str, path: &Path) -> Vec<Report> {
 
 /// A path as it is seen from the folder of the scenario.
 fn seen_from(path: &Path, scenario: Option<&Path>) -> String {
-    let folder = scenario.and_then(Path::parent);
-    let (Some(folder), Ok(path)) = (folder, std::path::absolute(path)) else {
-        return path.display().to_string();
+    // The folder of a bare name is the one here.
+    let folder = match scenario.and_then(Path::parent) {
+        Some(folder) if folder.as_os_str().is_empty() => Path::new("."),
+        Some(folder) => folder,
+        None => return path.display().to_string(),
     };
-    let Ok(folder) = std::path::absolute(folder) else {
+    let (Ok(folder), Ok(path)) = (std::path::absolute(folder), std::path::absolute(path)) else {
         return path.display().to_string();
     };
     let shared = folder.components().zip(path.components());

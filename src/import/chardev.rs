@@ -59,13 +59,15 @@ pub(super) fn language(mut options: Options, notes: &mut Vec<String>) -> Result<
         if (own || (key != "id" && CHARDEV.key(&key).is_none()))
             && let Some(raw) = options.remove(&key)
         {
-            let why = match key.as_str() {
-                "fd" => format!(
-                    ": a descriptor that another program has opened; its far end is the port {id}"
-                ),
-                _ => ": not in the language".to_owned(),
-            };
-            notes.push(format!("chardev {id} without {raw}{why}"));
+            if key == "fd" && backend == "socket" {
+                options.set("path", &format!("{id}.sock"));
+                notes.push(format!(
+                    "chardev {id} has path={id}.sock for {raw}, a descriptor that another program \
+                     has opened: its far end is the port {id}"
+                ));
+            } else {
+                notes.push(format!("chardev {id} without {raw}: not in the language"));
+            }
         }
     }
     if let Some(host) = options.get("host").filter(|host| host.starts_with('['))
@@ -92,7 +94,7 @@ mod tests {
         "socket,id=a,path=/x,,y,server,nowait",
         0
     )]
-    #[case("socket,id=a,fd=3,server=on", "socket,id=a,server=on", 1)]
+    #[case("socket,id=a,fd=3,server=on", "socket,id=a,server=on,path=a.sock", 1)]
     #[case(
         "stdio,id=a,signal=off",
         "socket,id=a,path=a.sock,server=on,wait=off",

@@ -45,3 +45,71 @@ pub fn paste(text: &str) -> Option<Draft> {
 pub fn words(words: &[String]) -> Option<Draft> {
     Draft::new(paste::of_words(words))
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Pieces of pastes, in any order and number.
+    fn text() -> impl Strategy<Value = String> {
+        let piece = prop::sample::select(vec![
+            "qemu-system-x86_64 ",
+            "-netdev ",
+            "tap,id=a.b",
+            "id=",
+            ",",
+            "=",
+            "\\\n",
+            "\n",
+            "> ",
+            " ",
+            "'",
+            "\"",
+            "$",
+            "${",
+            "}",
+            "(",
+            ")",
+            "A=(",
+            "-object ",
+            "filter-dump,id=d,netdev=a.b,file=/x",
+            "-chardev ",
+            "socket,id=c,fd=3",
+            "{\"execute\": ",
+            "\"stop\"}",
+            "(qemu) ",
+            "object_add x",
+            "Error: no",
+            "[netdev \"n\"]",
+            "type = \"tap\"",
+            "<qemu:arg value='",
+            "'/>",
+            "#",
+            ";",
+            "|",
+            "-net nic",
+            " -net tap ",
+            "-nic user ",
+            "-name p ",
+            "^\n",
+            "é",
+        ]);
+        prop::collection::vec(piece, 0..24).prop_map(|pieces| pieces.concat())
+    }
+
+    proptest! {
+        #[test]
+        fn any_paste_is_read(text in text()) {
+            if let Some(draft) = paste(&text) {
+                let tree = draft.tree();
+                let path = "a.yaml".into();
+                let source = crate::diag::Source { path, text: draft.text() };
+                // What is said in comments changes nothing of the scenario.
+                let read = crate::scenario::tree::read(&std::sync::Arc::new(source));
+                prop_assert_eq!(read.ok(), Some(tree), "{}", draft.text());
+            }
+        }
+    }
+}

@@ -15,7 +15,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         "scenario",
         &["base", "capture", "diag", "frame", "guest", "record"],
     ),
-    ("import", &["base", "scenario"]),
+    ("import", &["diag", "scenario"]),
     ("machine", &["base", "record"]),
     (
         "backend",
