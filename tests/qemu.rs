@@ -51,10 +51,27 @@ fn the_suite_passes_on_qemu() {
 
 #[test]
 fn the_model_agrees_with_qemu() {
-    let output = run(&["scenarios", "--agree", "sim,netns,qemu"]);
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let table = folder.path().join("table.jsonl");
+    let path = table.to_str().expect("a path of ours");
+    let output = run(&[
+        "scenarios",
+        "--agree",
+        "sim,netns,qemu",
+        "--agree-table",
+        path,
+    ]);
     if let Some(text) = ran(&output) {
         assert_eq!(output.status.code(), Some(0), "{text}");
         assert!(text.contains(" 0 failed"), "{text}");
+        assert!(text.contains("is run under the profile"), "{text}");
+        let rows = fs::read_to_string(table).expect("a table");
+        let of = |verdict: &str| {
+            let verdict = format!(r#""verdict":"{verdict}""#);
+            let rows = rows.lines().filter(|row| row.contains(r#"["sim","qemu"]"#));
+            rows.filter(|row| row.contains(&verdict)).count()
+        };
+        assert!(of("agree") > 200 && of("differ") == 0, "{rows}");
     }
 }
 
@@ -164,6 +181,8 @@ fn the_death_of_qemu_is_reported_with_its_step() {
     let text = String::from_utf8_lossy(&output.stdout);
     assert_eq!(output.status.code(), Some(1), "{text}");
     assert!(text.contains("QEMU died: signal 9, SIGKILL"), "{text}");
+    assert!(text.contains("last seen: step 1: hn0.guest <- "), "{text}");
+    assert!(text.contains(r#""event":"crash""#), "{text}");
     assert!(
         text.contains(r#""step":1"#) || text.contains(r#""step":2"#),
         "{text}"

@@ -50,7 +50,7 @@ pub(super) struct FuzzArgs {
     #[arg(short = 'j', long, value_name = "N")]
     jobs: Option<NonZeroUsize>,
     /// How long an execution may take
-    #[arg(long, value_name = "SECONDS", default_value = "10")]
+    #[arg(long, value_name = "SECONDS", default_value = "60")]
     timeout: NonZeroU64,
     /// How many smaller scenarios may be run to make one that fails small
     #[arg(long, value_name = "RUNS", default_value = "2000")]
@@ -89,11 +89,14 @@ pub(super) fn run(args: &FuzzArgs) -> Result<Exit, Stop> {
         return Err(Stop::invalid(vec![CliError::AgreeWithItself.report()]));
     }
     // No thread may run before: see `sys::isolate`.
-    let Opened { lanes, profile } = lanes::open(&args.agree, &args.qemu, true)?;
+    let Opened { lanes, probed } = lanes::open(&args.agree, &args.qemu)?;
     let interrupt = Interrupt::install().map_err(|error| refused("catching signals", error))?;
     let court = Court {
         lanes,
-        profile: args.profile.clone().or(profile),
+        profile: args
+            .profile
+            .clone()
+            .or_else(|| probed.map(|probed| probed.profile)),
         timeout: Duration::from_secs(args.timeout.get()),
         interrupt: Some(interrupt),
         refusals: false,

@@ -2,8 +2,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use super::{CliError, Stop};
 use crate::{
-    backend::{Backend, BackendError, Netns, Qemu, Sim},
-    base::Profile,
+    backend::{Backend, BackendError, Netns, Qemu, Sim, qemu::Probed},
     diag::Diagnose,
     runner::{Exit, Lane},
     sys::{self, Isolated},
@@ -33,8 +32,8 @@ pub(super) struct QemuArgs {
 pub(super) struct Opened {
     /// One for each backend.
     pub(super) lanes: Vec<Lane>,
-    /// The profile of the QEMU among them.
-    pub(super) profile: Option<Profile>,
+    /// The QEMU among them.
+    pub(super) probed: Option<Probed>,
 }
 
 /// Opens the backends. The process is isolated first where one of them touches interfaces; a
@@ -43,14 +42,10 @@ pub(super) struct Opened {
 ///
 /// # Errors
 /// When none of them can run anything here: what to do about each.
-pub(super) fn open(
-    names: &[BackendName],
-    qemu: &QemuArgs,
-    any_profile: bool,
-) -> Result<Opened, Stop> {
+pub(super) fn open(names: &[BackendName], qemu: &QemuArgs) -> Result<Opened, Stop> {
     let mut errors = Vec::new();
     let mut lanes = Vec::new();
-    let mut profile = None;
+    let mut probed = None;
     let mut isolated = Isolation::default();
     for name in names {
         let backend: Result<Arc<dyn Backend>, CliError> = match name {
@@ -59,9 +54,8 @@ pub(super) fn open(
                 .get()
                 .map(|isolated| Arc::new(Netns::new(isolated)) as _),
             BackendName::Qemu => isolated.get().and_then(|isolated| {
-                let qemu =
-                    Qemu::new(isolated, qemu.qemu.clone(), any_profile).map_err(unavailable)?;
-                profile = Some(qemu.probed().profile.clone());
+                let qemu = Qemu::new(isolated, qemu.qemu.clone()).map_err(unavailable)?;
+                probed = Some(qemu.probed().clone());
                 Ok(Arc::new(qemu) as _)
             }),
         };
@@ -85,7 +79,7 @@ pub(super) fn open(
         }
     }
     if errors.is_empty() || (lanes.len() == names.len() && errors.len() < names.len()) {
-        return Ok(Opened { lanes, profile });
+        return Ok(Opened { lanes, probed });
     }
     Err(Stop {
         exit: Exit::Unavailable,

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use serde_json::json;
 
 use super::{
@@ -6,9 +8,13 @@ use super::{
     suite::SuiteArgs,
 };
 use crate::{
+    backend,
     runner::{self, Exit, Planned},
     scenario::Case,
 };
+
+/// A case that lets the clock run for longer is marked.
+const LONG: Duration = Duration::from_secs(1);
 
 /// Lists cases.
 #[derive(Clone, Debug, clap::Args)]
@@ -31,7 +37,7 @@ pub(super) fn run(args: &ListArgs) -> Result<Exit, Stop> {
 /// Prints the cases, in the order in which they run.
 pub(super) fn list(cases: &[Planned], format: Format) -> Result<Exit, Stop> {
     let line = |planned: &Planned| match format {
-        Format::Human => format!("{}\n", planned.case.id),
+        Format::Human => format!("{}{}\n", planned.case.id, in_real_time(&planned.case)),
         Format::Json => entry(&planned.case),
     };
     output::print(&cases.iter().map(line).collect::<String>())?;
@@ -42,8 +48,16 @@ pub(super) fn list(cases: &[Planned], format: Format) -> Result<Exit, Stop> {
     })
 }
 
+/// What takes long on a QEMU, whose clock is the wall's.
+fn in_real_time(case: &Case) -> String {
+    match backend::advances(case) {
+        span if span > LONG => format!("  (advances {span:?}, on qemu in real time)"),
+        _ => String::new(),
+    }
+}
+
 fn entry(case: &Case) -> String {
-    let entry = json!({
+    let mut entry = json!({
         "type": "case",
         "case": case.id.as_str(),
         "scenario": case.source.path.display().to_string(),
@@ -51,5 +65,9 @@ fn entry(case: &Case) -> String {
         "tags": case.tags,
         "profile": case.profile.to_string(),
     });
+    let advances = backend::advances(case);
+    if !advances.is_zero() {
+        entry["advances_seconds"] = json!(advances.as_secs_f64());
+    }
     format!("{entry}\n")
 }

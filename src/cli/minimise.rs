@@ -101,10 +101,11 @@ pub(super) fn run(args: &MinimiseArgs) -> Result<Exit, Stop> {
         &args.agree
     };
     // No thread may run before: see `sys::isolate`.
-    let any_profile = args.profile.is_some() || !args.agree.is_empty();
-    let Opened { lanes, profile } = lanes::open(names, &args.qemu, any_profile)?;
+    let Opened { lanes, probed } = lanes::open(names, &args.qemu)?;
     let interrupt = Interrupt::install().map_err(|error| refused("catching signals", error))?;
-    let qemu = profile.filter(|_| !args.agree.is_empty());
+    let qemu = probed
+        .map(|probed| probed.profile)
+        .filter(|_| !args.agree.is_empty());
     let court = Court {
         lanes,
         profile: args.profile.clone().or(qemu),

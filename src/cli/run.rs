@@ -1,5 +1,6 @@
 use std::{
-    io,
+    fs::File,
+    io::{self, BufWriter},
     num::{NonZeroU64, NonZeroUsize},
     path::PathBuf,
     thread,
@@ -16,7 +17,7 @@ use super::{
 use crate::{
     base::Profile,
     diag::Diagnose,
-    report::{self, Events, Human, Json, Progress, Reporter},
+    report::{self, AgreementTable, Events, Human, Json, Progress, Reporter},
     runner::{self, Exit, Plan},
     snapshot::Mode,
     sys::Interrupt,
@@ -37,6 +38,9 @@ pub(super) struct RunArgs {
     #[arg(long, value_enum, value_name = "BACKENDS", value_delimiter = ',')]
     #[arg(conflicts_with = "backend")]
     agree: Vec<BackendName>,
+    /// With --agree: write how each two backends compare on each case, an object a line
+    #[arg(long, value_name = "FILE", requires = "agree")]
+    agree_table: Option<PathBuf>,
     #[command(flatten)]
     qemu: QemuArgs,
     /// Run under this profile instead of the scenarios' own; snapshots of others are left aside
@@ -88,19 +92,22 @@ pub(super) fn run(args: &RunArgs) -> Result<Exit, Stop> {
     } else {
         args.backends()
     };
-    // Where several backends are compared, all of them model the QEMU among them.
-    let any_profile = args.profile.is_some() || !args.agree.is_empty();
-    let Opened { lanes, profile } = match lanes::open(names, &args.qemu, any_profile) {
+    let Opened { lanes, probed } = match lanes::open(names, &args.qemu) {
         Err(stop) if args.format == Format::Json => return diagnosed(&stop),
         opened => opened?,
     };
-    let cases = match profile {
-        Some(profile) if !args.agree.is_empty() => {
-            let profile = args.profile.as_ref().unwrap_or(&profile);
-            runner::select_for(&scenarios, &args.suite.selection(), profile)
+    let cases = match probed {
+        Some(probed) => {
+            if args.profile.is_none() {
+                anstream::eprintln!("tapwright: {}", probed.announcement());
+            }
+            let profile = args.profile.as_ref().unwrap_or(&probed.profile);
+            let compared = !args.agree.is_empty();
+            runner::select_for(&scenarios, &args.suite.selection(), profile, compared)
         }
-        _ => cases,
+        None => cases,
     };
+    let reporter = args.reporters()?;
     let interrupt = Interrupt::install().map_err(refused("catching signals"))?;
     let plan = Plan {
         cases,
@@ -113,7 +120,7 @@ pub(super) fn run(args: &RunArgs) -> Result<Exit, Stop> {
         out: args.out.clone(),
         unreferenced: args.suite.unreferenced(&scenarios),
     };
-    told(&plan, interrupt, args.reporter())
+    told(&plan, interrupt, reporter)
 }
 
 impl RunArgs {
@@ -148,6 +155,15 @@ impl RunArgs {
             .unwrap_or(NonZeroUsize::MIN)
     }
 
+    fn reporters(&self) -> Result<Vec<Box<dyn Reporter>>, Stop> {
+        let mut reporters = vec![self.reporter()];
+        if let Some(path) = &self.agree_table {
+            let file = File::create(path).map_err(refused("--agree-table"))?;
+            reporters.push(Box::new(AgreementTable::new(BufWriter::new(file))));
+        }
+        Ok(reporters)
+    }
+
     fn reporter(&self) -> Box<dyn Reporter> {
         let out = output::stdout();
         let events = if self.events {
@@ -164,11 +180,17 @@ impl RunArgs {
 
 /// Runs and tells. A reader that goes away wants to know no more: the run goes on to its end, and
 /// its exit says how it went.
-fn told(plan: &Plan, interrupt: Interrupt, mut reporter: Box<dyn Reporter>) -> Result<Exit, Stop> {
+fn told(
+    plan: &Plan,
+    interrupt: Interrupt,
+    mut reporters: Vec<Box<dyn Reporter>>,
+) -> Result<Exit, Stop> {
     let mut written = Ok(());
     let totals = runner::run(plan, Some(&interrupt), &mut |event| {
         if written.is_ok() {
-            written = reporter.event(event);
+            written = reporters
+                .iter_mut()
+                .try_for_each(|reporter| reporter.event(event));
         }
     })
     .map_err(refused("watching for signals"))?;

@@ -32,6 +32,8 @@ pub(super) struct Tap {
     pub(super) vhost: bool,
     pub(super) virtio: bool,
     pub(super) mtu: usize,
+    /// A step deleted its interface or its netdev: the host can't change it any more.
+    pub(super) gone: bool,
     options: Map<String, Value>,
 }
 
@@ -95,7 +97,7 @@ impl Draft {
 
     /// A chardev for an object, a new one: QEMU's chardevs have one user each.
     pub(super) fn chardev(&mut self, flow: Flow, rng: &mut Rng) -> String {
-        if rng.chance(15)
+        if rng.chance(5)
             && let Some(id) = self.joined(rng)
         {
             return id;
@@ -223,6 +225,7 @@ fn tap(dialect: Dialect, number: usize, rng: &mut Rng) -> Tap {
         vhost,
         virtio,
         mtu,
+        gone: false,
         options,
     }
 }

@@ -2,7 +2,7 @@ use std::{collections::BTreeSet, fmt};
 
 use crate::{
     base::Tag,
-    record::{EventKind, Outcome, PortKind, Transcript},
+    record::{EventKind, Outcome, Transcript},
     runner::{Attempt, Executed, FailureKind},
     snapshot::{Difference, What},
 };
@@ -78,8 +78,11 @@ pub enum Broken {
     Count {
         /// The port.
         port: String,
-        /// How many too few.
-        lacking: i64,
+        /// Too few, not too many.
+        too_few: bool,
+        /// So many frames as are missing were sent and did not come: the expectation itself is
+        /// no wider than what was sent.
+        accounted: bool,
     },
     /// Frames at a port differ in these fields.
     Frame {
@@ -193,10 +196,10 @@ impl fmt::Display for Broken {
         match self {
             Self::Refused { answer } => write!(f, "refused: {answer}"),
             Self::Error { expected } => write!(f, "not the error that was expected: {expected}"),
-            Self::Count { port, lacking } if *lacking < 0 => {
-                write!(f, "{} frame(s) too many at {port}", -lacking)
+            Self::Count { port, too_few, .. } => {
+                let which = if *too_few { "few" } else { "many" };
+                write!(f, "too {which} frames at {port}")
             }
-            Self::Count { port, lacking } => write!(f, "{lacking} frame(s) too few at {port}"),
             Self::Frame { port, fields } => write!(f, "{} at {port}", fields.join(", ")),
         }
     }
@@ -295,15 +298,17 @@ fn of_failure(
             expected,
             got,
         } => {
-            let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
-            let lacking = number(*expected) - number(*got);
-            let fates = if lacking > 0 {
-                fates(&executed.transcript, port.as_str())
-            } else {
-                Fates::new()
-            };
+            let too_few = got < expected;
+            let ways = Ways::of(&executed.transcript, port.as_str());
+            let accounted = expected.saturating_sub(*got) <= ways.lost;
+            let fates = if too_few { ways.fates } else { Fates::new() };
             let port = port.to_string();
-            (Broken::Count { port, lacking }, fates)
+            let what = Broken::Count {
+                port,
+                too_few,
+                accounted,
+            };
+            (what, fates)
         }
         FailureKind::Frame {
             port, difference, ..
@@ -329,7 +334,7 @@ pub(super) const fn word(kind: &FailureKind) -> &'static str {
     match kind {
         FailureKind::Storm { .. } => "storm",
         FailureKind::Late => "late",
-        FailureKind::Died(_) => "died",
+        FailureKind::Died { .. } => "died",
         FailureKind::Unexplained { .. } => "unexplained",
         FailureKind::Backend(_) => "backend",
         FailureKind::Residue(_) => "left-behind",
@@ -350,35 +355,59 @@ fn outcome(outcome: &Outcome) -> String {
     }
 }
 
-/// What became of the frames that were sent and did not come to a port: dropped or consumed, by
-/// what and why. A frame that came out elsewhere as it should says nothing.
-pub(super) fn fates(transcript: &Transcript, port: &str) -> Fates {
-    let is_port = |id: &str| id == port;
-    let arrived: BTreeSet<Tag> = transcript
-        .steps
-        .iter()
-        .flat_map(|step| &step.arrivals)
-        .filter(|arrival| is_port(arrival.port.as_str()))
-        .filter_map(|arrival| arrival.tag)
-        .collect();
-    let chardev = |id: &str| {
-        transcript
-            .ports
+/// What became of the frames that were sent and did not come to a port.
+pub(super) struct Ways {
+    /// How many there are.
+    lost: usize,
+    /// Where they were seen, dropped, consumed, and where they came out instead; and that others of
+    /// the same origin did come, where they did. Who makes the scenario smaller keeps all of it: or
+    /// nothing would be left of a frame that is missing.
+    pub(super) fates: Fates,
+}
+
+impl Ways {
+    /// Looks at the frames of those ports from which something came. Where nothing did, at all.
+    pub(super) fn of(transcript: &Transcript, port: &str) -> Self {
+        let steps = &transcript.steps;
+        let arrived: BTreeSet<Tag> = steps
             .iter()
-            .any(|port| port.id.as_str() == id && matches!(port.kind, PortKind::Chardev(_)))
-    };
-    transcript
-        .steps
-        .iter()
-        .flat_map(|step| &step.events)
-        .filter(|event| event.tag.is_none_or(|tag| !arrived.contains(&tag)))
-        .filter_map(|event| match &event.kind {
-            EventKind::Dropped(reason) => Some(format!("{reason} at {}", event.place)),
-            EventKind::Consumed if chardev(port) => None,
-            EventKind::Consumed => Some(format!("consumed by {}", event.place)),
-            EventKind::Crash(text) => Some(format!("crash: {text}")),
-            EventKind::Frozen => Some(format!("frozen by {}", event.place)),
-            _ => None,
-        })
-        .collect()
+            .flat_map(|step| &step.arrivals)
+            .filter(|arrival| arrival.port.as_str() == port)
+            .filter_map(|arrival| arrival.tag)
+            .collect();
+        let sent = || steps.iter().flat_map(|step| &step.sent);
+        let origins: BTreeSet<&str> = sent()
+            .filter(|frame| arrived.contains(&frame.tag))
+            .map(|frame| frame.port.as_str())
+            .collect();
+        let lost: BTreeSet<Tag> = sent()
+            .filter(|frame| !arrived.contains(&frame.tag))
+            .filter(|frame| origins.is_empty() || origins.contains(frame.port.as_str()))
+            .map(|frame| frame.tag)
+            .collect();
+        let mut fates: Fates = origins
+            .iter()
+            .map(|origin| format!("others of {origin} came"))
+            .collect();
+        let is_lost = |tag: Option<Tag>| tag.is_some_and(|tag| lost.contains(&tag));
+        for step in steps {
+            for arrival in step.arrivals.iter().filter(|arrival| is_lost(arrival.tag)) {
+                fates.insert(format!("came to {}", arrival.port));
+            }
+            for event in &step.events {
+                let place = &event.place;
+                fates.extend(match &event.kind {
+                    EventKind::Crash(text) => Some(format!("crash: {text}")),
+                    EventKind::Frozen => Some(format!("frozen by {place}")),
+                    _ if !is_lost(event.tag) => None,
+                    EventKind::Dropped(reason) => Some(format!("{reason} at {place}")),
+                    EventKind::Consumed => Some(format!("consumed by {place}")),
+                    EventKind::Seen { .. } => Some(format!("seen by {place}")),
+                    _ => None,
+                });
+            }
+        }
+        let lost = lost.len();
+        Self { lost, fates }
+    }
 }

@@ -101,9 +101,6 @@ fn addresses(frame: &mut Map<String, Value>, rng: &mut Rng) {
     if rng.chance(20) {
         eth.insert("src".to_owned(), "52:54:00:aa:aa:aa".into());
     }
-    if rng.chance(20) {
-        eth.insert("pad_to".to_owned(), rng.number(&[60, 61, 100]).into());
-    }
     frame.insert("eth".to_owned(), eth.into());
 }
 

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::{
-    draft::{Dialect, Draft, FarEnd, PortFraming},
+    draft::{Dialect, Draft, FarEnd, PortFraming, Tap},
     frame::{self, At},
     object,
     rng::Rng,
@@ -256,7 +256,7 @@ fn stop_or_cont(_: &mut Draft, rng: &mut Rng) -> Option<Value> {
 }
 
 fn link_set(draft: &mut Draft, rng: &mut Rng) -> Option<Value> {
-    let tap = rng.pick(&draft.taps)?;
+    let tap = present(draft, rng)?;
     let mut step = Map::new();
     step.insert("link-set".to_owned(), format!("{}.host", tap.id).into());
     if rng.chance(75) {
@@ -268,13 +268,22 @@ fn link_set(draft: &mut Draft, rng: &mut Rng) -> Option<Value> {
 }
 
 fn link_del(draft: &mut Draft, rng: &mut Rng) -> Option<Value> {
-    let tap = rng.pick(&draft.taps)?;
+    let tap = present(draft, rng)?;
+    tap.gone = true;
     Some(json!({ "link-del": format!("{}.host", tap.id) }))
 }
 
 fn netdev_del(draft: &mut Draft, rng: &mut Rng) -> Option<Value> {
-    let tap = rng.pick(&draft.taps)?;
+    let tap = present(draft, rng)?;
+    tap.gone = true;
     Some(json!({ "netdev_del": tap.id }))
+}
+
+/// A TAP that no step has deleted.
+fn present<'a>(draft: &'a mut Draft, rng: &mut Rng) -> Option<&'a mut Tap> {
+    let mut taps: Vec<_> = draft.taps.iter_mut().filter(|tap| !tap.gone).collect();
+    let place = rng.below(taps.len());
+    (place < taps.len()).then(|| taps.swap_remove(place))
 }
 
 /// A real QEMU's clock is the wall's, so the common dialect waits shortly.

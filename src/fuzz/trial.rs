@@ -2,7 +2,7 @@ use std::{io, num::NonZeroUsize, path::Path, sync::Arc, time::Duration};
 
 use serde_json::{Value, json};
 
-use super::finding::{Fates, Finding, discrepancy, fates, of_attempt};
+use super::finding::{Fates, Finding, Ways, discrepancy, of_attempt, word};
 use crate::{
     backend::uses_af_packet,
     base::Profile,
@@ -160,10 +160,7 @@ impl Court {
                     outcomes.ran.push(place);
                     outcomes.answers = answers(&executed.transcript);
                     outcomes.refusals = refusals(&executed.transcript);
-                    let stormed = executed
-                        .failures
-                        .iter()
-                        .any(|failure| matches!(failure.kind, FailureKind::Storm { .. }));
+                    let stormed = attempt_has(attempt, &["storm", "late"]);
                     records.push((name, &executed.transcript, stormed));
                 }
                 _ => outcomes.ran.push(place),
@@ -172,11 +169,13 @@ impl Court {
                 .findings
                 .extend(of_attempt(name, attempt, self.refusals));
         }
-        // A storm is the scenario's own doing, as long as every lane has it.
-        if !records.is_empty() && records.iter().all(|(_, _, stormed)| *stormed) {
+        // A storm is the scenario's own doing, as long as no lane comes to an end. A real QEMU
+        // does not count: it goes on until the deadline.
+        let endless = |attempt: &Attempt| attempt_has(attempt, &["storm", "late"]);
+        if attempts.iter().all(endless) && attempts.iter().any(|one| attempt_has(one, &["storm"])) {
             outcomes
                 .findings
-                .retain(|finding| finding.kind() != "storm");
+                .retain(|finding| !matches!(finding.kind(), "storm" | "late"));
         }
         if let (Some(section), Some((lane, transcript, _))) = (&self.snapshot, records.first()) {
             outcomes
@@ -198,6 +197,18 @@ impl Court {
     }
 }
 
+/// Whether a run ended in one of these ways.
+fn attempt_has(attempt: &Attempt, words: &[&str]) -> bool {
+    match attempt {
+        Attempt::Executed(executed) => executed
+            .failures
+            .iter()
+            .any(|failure| words.contains(&word(&failure.kind))),
+        Attempt::Failed(failure) => words.contains(&word(&failure.kind)),
+        _ => false,
+    }
+}
+
 /// What `sim` says where it does not know the kernel's answer: the case is then not comparable.
 fn beyond<'a>(mut kinds: impl Iterator<Item = &'a FailureKind>) -> Option<String> {
     kinds.find_map(|kind| match kind {
@@ -216,7 +227,7 @@ fn against(section: &str, lane: &str, transcript: &Transcript, rules: Rules<'_>)
         .map(|difference| {
             let what = discrepancy(&difference);
             let fates = match &what.port {
-                Some(port) if what.kind == "missing" => fates(transcript, port),
+                Some(port) if what.kind == "missing" => Ways::of(transcript, port).fates,
                 _ => Fates::new(),
             };
             let lane = lane.to_owned();

@@ -60,6 +60,7 @@ fn finished(case: &str, status: Status) -> RunEvent {
         },
         duration: Duration::from_millis(3),
         transcript: Some(transcript()),
+        agreement: Vec::new(),
         notes: Vec::new(),
     }))
 }

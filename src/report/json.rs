@@ -47,6 +47,13 @@ impl<W: Write> Json<W> {
             "runs": { "passed": result.runs.passed, "failed": result.runs.failed },
         });
         detail(&mut line, result);
+        if !result.agreement.is_empty() {
+            line["agreement"] = result
+                .agreement
+                .iter()
+                .map(super::agreement::pair)
+                .collect();
+        }
         if !result.notes.is_empty() {
             line["notes"] = json!(result.notes);
         }

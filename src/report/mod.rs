@@ -1,5 +1,6 @@
 //! Consumers of run events: they know nothing else of a run.
 
+mod agreement;
 mod clock;
 #[cfg(test)]
 mod fixture;
@@ -9,6 +10,7 @@ mod progress;
 
 use std::io;
 
+pub use agreement::AgreementTable;
 pub use human::Human;
 pub use json::{Events, JSON_FORMAT, Json, diagnostic};
 pub use progress::Progress;

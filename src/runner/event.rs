@@ -5,6 +5,7 @@ use crate::{
     base::CaseId,
     diag::{Report, Source},
     record::Transcript,
+    snapshot::Difference,
 };
 
 /// What happens in a run, in the order in which it is to be told.
@@ -57,8 +58,30 @@ pub struct CaseResult {
     pub duration: Duration,
     /// The record that the status is about, where there is one.
     pub transcript: Option<Arc<Transcript>>,
+    /// How each two backends compare, where there are several.
+    pub agreement: Vec<Agreement>,
     /// What is worth knowing beside the status.
     pub notes: Vec<String>,
+}
+
+/// How two backends compare on a case.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Agreement {
+    /// Their names, in the order of the command line.
+    pub backends: [&'static str; 2],
+    /// How.
+    pub verdict: Verdict,
+}
+
+/// What a comparison came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Nothing that can be observed differs.
+    Agree,
+    /// What differs; never empty.
+    Differ(Vec<Difference>),
+    /// One of them has no record: which, and why.
+    Skipped(String),
 }
 
 /// What a case came to.

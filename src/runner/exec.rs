@@ -5,7 +5,8 @@ use crate::{
     backend::{Action, BackendError, Deadline, Settled, World},
     base::{MachineId, Tag},
     diag::Span,
-    record::{Accounting, Answer, Outcome, SentFrame, Step, Transcript},
+    frame,
+    record::{Accounting, Answer, Item, Outcome, SentFrame, Step, Transcript},
     scenario::{Burst, Case, ExpectError, Expectations, Outgoing, Verb},
 };
 
@@ -313,7 +314,8 @@ impl<'a> Run<'a> {
             match self.check(waited, span)? {
                 None => break,
                 Some(Settled::Died(how)) => {
-                    self.fail(span, FailureKind::Died(how));
+                    let kind = self.death(how);
+                    self.fail(span, kind);
                     return ControlFlow::Break(());
                 }
                 Some(_) => {}
@@ -406,10 +408,31 @@ impl<'a> Run<'a> {
             Settled::Idle => return ControlFlow::Continue(()),
             Settled::Storm(cycle) => FailureKind::Storm { cycle },
             Settled::Late => FailureKind::Late,
-            Settled::Died(how) => FailureKind::Died(how),
+            Settled::Died(how) => self.death(how),
         };
         self.fail(span, kind);
         ControlFlow::Break(())
+    }
+
+    /// How QEMU died, and what it did last.
+    fn death(&self, how: String) -> FailureKind {
+        const LAST: usize = 3;
+        let arrivals = self.transcript.steps.iter().flat_map(|step| {
+            let arrivals = step.arrivals.iter();
+            arrivals.map(move |arrival| (step.index, arrival))
+        });
+        let mut last: Vec<String> = arrivals
+            .map(|(step, arrival)| {
+                let what = match &arrival.item {
+                    Item::Frame(frame) => frame::summary(&frame.data),
+                    Item::Bytes(bytes) => format!("{} bytes", bytes.len()),
+                    Item::Eof => "end of file".to_owned(),
+                };
+                format!("step {step}: {} <- {what}", arrival.port)
+            })
+            .collect();
+        last.drain(..last.len().saturating_sub(LAST));
+        FailureKind::Died { how, last }
     }
 
     /// Ends the run when the world itself failed.

@@ -79,5 +79,6 @@ pub(super) fn planned(id: &str) -> Planned {
         case: Arc::new(case),
         facts: Arc::new(facts),
         consult: true,
+        unasked: None,
     }
 }

@@ -107,7 +107,7 @@ fn is_expectation(failure: &Failure) -> bool {
         | FailureKind::Frame { .. } => true,
         FailureKind::Storm { .. }
         | FailureKind::Late
-        | FailureKind::Died(_)
+        | FailureKind::Died { .. }
         | FailureKind::Unexplained { .. }
         | FailureKind::Backend(_)
         | FailureKind::Residue(_) => false,

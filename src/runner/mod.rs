@@ -26,7 +26,7 @@ mod trial;
 
 pub use attempt::{Attempt, Lane};
 pub use error::{EXPLANATIONS, RunnerError};
-pub use event::{CaseResult, RunEvent, Runs, Status};
+pub use event::{Agreement, CaseResult, RunEvent, Runs, Status, Verdict};
 pub use exec::{exec, exec_probes, share_world};
 pub use outcome::{Executed, Failure, FailureKind};
 pub use plan::{Facts, Plan, Planned, sections, select, select_for};

@@ -77,8 +77,13 @@ pub enum FailureKind {
     #[error("the deadline passed")]
     Late,
     /// The process that holds the objects died.
-    #[error("QEMU died: {0}")]
-    Died(String),
+    #[error("QEMU died: {how}{}", last_seen(last))]
+    Died {
+        /// Its last words and how it ended.
+        how: String,
+        /// The last that came out of it, the newest at the end: `step 1: hn0.guest <- ARP ...`.
+        last: Vec<String>,
+    },
     /// Frames of which nothing is known.
     #[error("{count} frame(s) unexplained")]
     Unexplained {
@@ -99,8 +104,15 @@ impl FailureKind {
     pub const fn ends_the_run(&self) -> bool {
         matches!(
             self,
-            Self::Storm { .. } | Self::Late | Self::Died(_) | Self::Backend(_)
+            Self::Storm { .. } | Self::Late | Self::Died { .. } | Self::Backend(_)
         )
+    }
+}
+
+fn last_seen(last: &[String]) -> String {
+    match last {
+        [] => "; nothing had come out".to_owned(),
+        last => format!("; last seen: {}", last.join("; ")),
     }
 }
 

@@ -39,6 +39,8 @@ pub struct Planned {
     pub facts: Arc<Facts>,
     /// Its snapshot is consulted.
     pub consult: bool,
+    /// Why it runs on no backend: it is not about the QEMU that is asked.
+    pub unasked: Option<String>,
 }
 
 /// What a case's run has to know of its scenario.
@@ -101,53 +103,55 @@ pub fn select(
                 case: Arc::new(case),
                 facts: Arc::clone(&facts),
                 consult,
+                unasked: None,
             });
         }
     }
     planned
 }
 
-/// The cases with which backends are compared with a QEMU: all run under its profile, and no
-/// snapshot is consulted. Where a scenario has cases of this profile the others are left out. A case
-/// that can't be asked of this QEMU, because it is about another version or about properties of the
-/// RFC, requires that of its backends, so that all of them skip it and say why.
+/// The cases that are asked of a QEMU: all run under its profile. Where a scenario has cases of this
+/// profile the others are left out. A case that can't be asked of this QEMU, because it is about
+/// another version or about properties of the RFC, is skipped with that reason. A snapshot is
+/// consulted where it is of this profile, and none where backends are `compared`.
 #[must_use]
 pub fn select_for(
     scenarios: &[Scenario],
     selection: &Selection,
     profile: &Profile,
+    compared: bool,
 ) -> Vec<Planned> {
-    let own: Vec<Scenario> = scenarios
-        .iter()
-        .map(|scenario| {
-            let mut own = scenario.clone();
-            if own.cases.iter().any(|case| case.profile == *profile) {
-                own.cases.retain(|case| case.profile == *profile);
-            }
-            for case in &mut own.cases {
-                case.requires.extend(asks_for_more(case, profile));
-            }
-            own
+    let has_own = |planned: &Planned| {
+        let cases = &scenarios[planned.facts.number].cases;
+        cases.iter().any(|case| case.profile == *profile)
+    };
+    let asked = select(scenarios, selection, Some(profile));
+    let written = select(scenarios, selection, None);
+    let pairs = asked.into_iter().zip(written);
+    pairs
+        .filter(|(_, written)| written.case.profile == *profile || !has_own(written))
+        .map(|(asked, written)| Planned {
+            consult: asked.consult && !compared,
+            unasked: unasked(&written.case, profile),
+            ..asked
         })
-        .collect();
-    let mut planned = select(&own, selection, Some(profile));
-    for planned in &mut planned {
-        planned.consult = false;
-    }
-    planned
+        .collect()
 }
 
-/// What a case needs of a QEMU and one of this profile has not.
-fn asks_for_more(case: &Case, profile: &Profile) -> Option<String> {
+/// Why a case can't be asked of a QEMU of this profile.
+fn unasked(case: &Case, profile: &Profile) -> Option<String> {
     if case.profile == *profile {
         return None;
     }
     let is_default = case.profile == Profile::default();
     if !is_default || case.matrix.iter().any(|(name, _)| name == "profile") {
-        return Some(format!("profile {}", case.profile));
+        return Some(format!(
+            "it is about {}, and this is {profile}",
+            case.profile
+        ));
     }
     let needs_rfc = !profile.version().has_af_packet() && uses_af_packet(case);
-    needs_rfc.then(|| "in_netdev".to_owned())
+    needs_rfc.then(|| format!("{profile} has no in_netdev and no out_netdev"))
 }
 
 /// Cases that run on one thread, in one world: places in the plan's list.
@@ -162,6 +166,7 @@ pub(super) fn groups(cases: &[Planned]) -> Vec<Group> {
             first.facts.probes.is_some()
                 && first.facts.number == planned.facts.number
                 && first.case.requires == planned.case.requires
+                && first.unasked == planned.unasked
                 && share_world(&first.case, &planned.case)
         };
         match groups
@@ -220,19 +225,25 @@ mod tests {
             scenario("c", false, &[Qemu102]),
         ];
         let qemu = Profile::new(Qemu72);
-        let cases = select_for(&scenarios, &Selection::default(), &qemu);
+        let cases = select_for(&scenarios, &Selection::default(), &qemu, true);
         let told: Vec<_> = cases
             .iter()
             .map(|planned| {
                 assert!(!planned.consult && planned.case.profile == qemu);
-                let requires: Vec<_> = planned.case.requires.iter().collect();
-                format!("{} {requires:?}", planned.case.id)
+                format!("{} {:?}", planned.case.id, planned.unasked.as_deref())
             })
             .collect();
         assert_eq!(
             told,
-            ["a@n=0 []", "b@n=0 []", "c@n=0 [\"profile qemu-10.2\"]"]
+            [
+                "a@n=0 None",
+                "b@n=0 None",
+                "c@n=0 Some(\"it is about qemu-10.2, and this is qemu-7.2\")"
+            ]
         );
+        let alone = select_for(&scenarios, &Selection::default(), &qemu, false);
+        let consulted: Vec<_> = alone.iter().map(|planned| planned.consult).collect();
+        assert_eq!(consulted, [true, false, false]);
     }
 
     #[test]

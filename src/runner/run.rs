@@ -305,13 +305,23 @@ fn task(plan: &Plan, execution: &Execution) -> Task<Vec<Attempt>> {
         .group
         .iter()
         .any(|place| plan.cases[*place].facts.probes.is_some());
+    let unasked = execution
+        .group
+        .first()
+        .and_then(|place| plan.cases[*place].unasked.clone());
     let lane = plan.lanes[execution.lane].clone();
     let name = cases
         .first()
         .map_or_else(String::new, |case| case.id.to_string());
     Task {
         name,
-        run: Box::new(move |deadline| lane.attempt(&cases, probes, deadline)),
+        run: Box::new(move |deadline| match unasked {
+            Some(reason) => cases
+                .iter()
+                .map(|_| Attempt::Skipped(reason.clone()))
+                .collect(),
+            None => lane.attempt(&cases, probes, deadline),
+        }),
     }
 }
 

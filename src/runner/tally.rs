@@ -1,7 +1,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use super::{
-    CaseResult, Executed, Planned, Problem, Runs, Status,
+    Agreement, CaseResult, Executed, Planned, Problem, Runs, Status, Verdict,
     attempt::Attempt,
     judge::{Comparison, judge},
 };
@@ -36,6 +36,8 @@ pub(super) struct Tally {
     worst: Option<(Status, Option<Arc<Transcript>>)>,
     /// The record of the repeat that was judged first, which the others must repeat.
     first: Option<Arc<Transcript>>,
+    /// How the backends compare, of the first repeat or of the first that differs.
+    agreement: Vec<Agreement>,
     notes: Vec<String>,
 }
 
@@ -51,6 +53,7 @@ impl Tally {
             duration: Duration::ZERO,
             worst: None,
             first: None,
+            agreement: Vec::new(),
             notes: Vec::new(),
         }
     }
@@ -109,6 +112,7 @@ impl Tally {
             runs: self.runs,
             duration: self.duration,
             transcript,
+            agreement: std::mem::take(&mut self.agreement),
             notes: std::mem::take(&mut self.notes),
         })
     }
@@ -133,6 +137,7 @@ impl Tally {
         let mut ran = Vec::new();
         let mut skipped = Vec::new();
         let mut failed = None;
+        let mut sides: Vec<Side> = Vec::new();
         for (lane, came) in all.into_iter().enumerate() {
             let status = match came.attempt {
                 Attempt::Executed(executed) => {
@@ -140,6 +145,7 @@ impl Tally {
                     continue;
                 }
                 Attempt::Skipped(reason) => {
+                    sides.push((self.lanes[lane], Err(reason.clone())));
                     skipped.push((self.lanes[lane], reason));
                     continue;
                 }
@@ -150,9 +156,13 @@ impl Tally {
                 Attempt::Panicked(text) => Status::Internal { text },
                 Attempt::Interrupted => Status::Interrupted,
             };
+            sides.push((self.lanes[lane], Err(did_not_end(&status))));
             failed = worse(failed, status);
         }
-        let (status, transcript) = self.judge_records(ran, keep);
+        let (status, records) = self.judge_records(ran, keep);
+        let transcript = records.first().map(|(_, record)| Arc::clone(record));
+        sides.extend(records.into_iter().map(|(lane, record)| (lane, Ok(record))));
+        self.compare_sides(sides);
         if let Some(reason) = self.not_run(skipped) {
             failed = worse(failed, Status::Skipped { reason });
         }
@@ -169,6 +179,12 @@ impl Tally {
     /// pass, however it went on the others.
     fn not_run(&self, skipped: Vec<(&'static str, String)>) -> Option<String> {
         let compared = self.lanes.len() > 1;
+        if let [(_, reason), others @ ..] = skipped.as_slice()
+            && skipped.len() == self.lanes.len()
+            && others.iter().all(|(_, other)| other == reason)
+        {
+            return Some(reason.clone());
+        }
         let reasons: Vec<String> = skipped
             .into_iter()
             .map(|(lane, reason)| {
@@ -191,9 +207,9 @@ impl Tally {
         &mut self,
         ran: Vec<(&'static str, Executed, Comparison)>,
         keep: &mut Keep<'_>,
-    ) -> (Option<Status>, Option<Arc<Transcript>>) {
+    ) -> (Option<Status>, Vec<(&'static str, Arc<Transcript>)>) {
         let mut status = None;
-        let mut reference: Option<(&'static str, Arc<Transcript>)> = None;
+        let mut records: Vec<(&'static str, Arc<Transcript>)> = Vec::new();
         for (lane, executed, comparison) in ran {
             let Executed {
                 transcript,
@@ -202,7 +218,7 @@ impl Tally {
             let transcript = Arc::new(transcript);
             let judged = judge(&self.planned.case, failures, comparison);
             self.keep(&transcript, lane, rank(&judged) >= FAILED, keep);
-            let judged = match &reference {
+            let judged = match records.first() {
                 None => self.compare_repeats(judged, &transcript),
                 Some((first, other)) => {
                     let difference = self.difference(other, &transcript);
@@ -210,9 +226,38 @@ impl Tally {
                 }
             };
             status = worse(status, judged);
-            reference.get_or_insert((lane, transcript));
+            records.push((lane, transcript));
         }
-        (status, reference.map(|(_, transcript)| transcript))
+        (status, records)
+    }
+
+    /// Writes down how each two backends compare.
+    fn compare_sides(&mut self, mut sides: Vec<Side>) {
+        let order = |side: &Side| self.lanes.iter().position(|lane| *lane == side.0);
+        sides.sort_by_key(order);
+        let mut pairs = Vec::new();
+        for (at, (first, one)) in sides.iter().enumerate() {
+            for (second, other) in &sides[at + 1..] {
+                let verdict = match (one, other) {
+                    (Ok(one), Ok(other)) => match self.difference(one, other) {
+                        None => Verdict::Agree,
+                        Some(mismatch) => Verdict::Differ(mismatch.differences),
+                    },
+                    (Err(reason), _) => Verdict::Skipped(format!("{first}: {reason}")),
+                    (_, Err(reason)) => Verdict::Skipped(format!("{second}: {reason}")),
+                };
+                pairs.push(Agreement {
+                    backends: [first, second],
+                    verdict,
+                });
+            }
+        }
+        let differs = |pair: &Agreement| matches!(pair.verdict, Verdict::Differ(_));
+        if self.agreement.is_empty()
+            || (pairs.iter().any(differs) && !self.agreement.iter().any(differs))
+        {
+            self.agreement = pairs;
+        }
     }
 
     /// A repeat must observe what the first one did, whether or not there is a snapshot to say so.
@@ -252,6 +297,22 @@ impl Tally {
         if let Err(note) = keep(transcript, variant) {
             self.notes.push(note);
         }
+    }
+}
+
+/// A backend, and its record or why there is none.
+type Side = (&'static str, Result<Arc<Transcript>, String>);
+
+fn did_not_end(status: &Status) -> String {
+    match status {
+        Status::Invalid(report) => report.message.clone(),
+        Status::Internal { text } => text.clone(),
+        Status::Failed { problems } => problems
+            .iter()
+            .map(Problem::to_string)
+            .collect::<Vec<_>>()
+            .join("; "),
+        _ => "interrupted".to_owned(),
     }
 }
 
@@ -424,6 +485,10 @@ mod tests {
     fn backends_that_disagree_fail() {
         let result = result(&["sim", "netns"], vec![vec![executed(1), executed(2)]]);
         assert_eq!(short(&result.status), "sim and netns disagree");
+        assert!(matches!(&result.agreement[..], [Agreement {
+            backends: ["sim", "netns"],
+            verdict: Verdict::Differ(differences),
+        }] if differences.len() == 1));
     }
 
     #[test]
@@ -439,6 +504,8 @@ mod tests {
             short(&result.status),
             r#"Skipped { reason: "not compared: netns: no TAPs" }"#
         );
+        let skipped = Verdict::Skipped("netns: no TAPs".to_owned());
+        assert_eq!(result.agreement[0].verdict, skipped);
     }
 
     #[test]

@@ -27,6 +27,6 @@ pub use namespace::{Namespace, NamespaceError, enter_fresh};
 pub use packet::{
     PacketOptions, PacketSocket, PacketStatistics, PacketType, Received, Status, VlanTag,
 };
-pub use queue::{unread_by_peer, unread_here};
+pub use queue::unread_by_peer;
 pub use sysctl::{SysctlError, allow_ipv6};
 pub use tun::{Tap, TapError, TapHeader};

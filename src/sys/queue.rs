@@ -6,10 +6,9 @@ use std::{
 use nix::libc;
 
 mod ioctl {
-    use nix::libc::{FIONREAD, TIOCOUTQ, c_int};
+    use nix::libc::{TIOCOUTQ, c_int};
 
     nix::ioctl_read_bad!(siocoutq, TIOCOUTQ, c_int);
-    nix::ioctl_read_bad!(fionread, FIONREAD, c_int);
 }
 
 /// What we have written to a unix socket and its peer has not yet read: buffer space in bytes, more
@@ -25,17 +24,6 @@ pub fn unread_by_peer(socket: &impl AsFd) -> io::Result<usize> {
     Ok(usize::try_from(bytes).unwrap_or_default())
 }
 
-/// Bytes that wait to be read from a socket.
-///
-/// # Errors
-/// When it is no socket.
-pub fn unread_here(socket: &impl AsFd) -> io::Result<usize> {
-    let mut bytes: libc::c_int = 0;
-    // SAFETY: FIONREAD writes one `int`, which lives through the call.
-    unsafe { ioctl::fionread(socket.as_fd().as_raw_fd(), &raw mut bytes) }?;
-    Ok(usize::try_from(bytes).unwrap_or_default())
-}
-
 #[cfg(test)]
 mod tests {
     use std::{
@@ -46,12 +34,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_ends_know_what_was_not_read() {
+    fn a_writer_knows_what_was_not_read() {
         let (mut one, mut other) = UnixStream::pair().unwrap();
         assert_eq!(unread_by_peer(&one).unwrap(), 0);
         one.write_all(b"abc").unwrap();
         assert!(unread_by_peer(&one).unwrap() > 0);
-        assert_eq!(unread_here(&other).unwrap(), 3);
         other.read_exact(&mut [0; 3]).unwrap();
         assert_eq!(unread_by_peer(&one).unwrap(), 0);
     }

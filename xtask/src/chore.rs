@@ -52,6 +52,7 @@ pub(crate) fn ci() -> Result<(), ChoreError> {
 
 /// Every test: units, documentation, the suite on each backend, the command line.
 pub(crate) fn test(filter: &[String]) -> Result<(), ChoreError> {
+    tell_of_qemu();
     cargo(&["test", "--workspace", "--doc"], &[])?;
     let mut all = vec!["test", "--workspace", "--lib", "--bins", "--tests"];
     if !filter.is_empty() {
@@ -59,6 +60,31 @@ pub(crate) fn test(filter: &[String]) -> Result<(), ChoreError> {
         all.extend(filter.iter().map(String::as_str));
     }
     cargo(&all, &[])
+}
+
+/// Tests with a real QEMU skip themselves where there is none; that is not to be overlooked.
+fn tell_of_qemu() {
+    let program = std::env::var_os("TAPWRIGHT_QEMU").unwrap_or_else(|| "qemu-system-x86_64".into());
+    let version = Command::new(&program)
+        .arg("--version")
+        .stderr(Stdio::null())
+        .output()
+        .ok()
+        .filter(|output| output.status.success());
+    match version {
+        Some(output) => {
+            let text = String::from_utf8_lossy(&output.stdout).into_owned();
+            anstream::eprintln!(
+                "xtask: tests run {}",
+                text.lines().next().unwrap_or_default()
+            );
+        }
+        None => anstream::eprintln!(
+            "xtask: WARNING: SKIPPED: every test with a real QEMU, since {} does not run; install it \
+             (Debian: qemu-system-x86) or name another with TAPWRIGHT_QEMU",
+            program.to_string_lossy()
+        ),
+    }
 }
 
 /// cargo-deny takes minutes to build, so it runs where it is installed. Advisories need the network

@@ -2,7 +2,13 @@ use std::collections::{BTreeMap, HashMap};
 
 use bytes::Bytes;
 
-use crate::base::{NetdevId, Origin, PortId, Tag};
+use crate::{
+    base::{Frame, NetdevId, Origin, PortId, Tag, VnetHdr},
+    frame::complete_checksum,
+};
+
+/// `VIRTIO_NET_HDR_F_NEEDS_CSUM` (virtio 1.2, section 5.1.6).
+const NEEDS_CSUM: u8 = 1;
 
 /// Where a carrier can bring a frame.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -31,18 +37,22 @@ struct Flight {
 
 impl Flights {
     /// A frame was given to the carrier.
-    pub(crate) fn depart(&mut self, data: &Bytes, tag: Option<Tag>) {
-        if let Some(tag) = tag {
-            self.sent.entry(data.clone()).or_default().tags.push(tag);
+    pub(crate) fn depart(&mut self, frame: &Frame, tag: Option<Tag>) {
+        let Some(tag) = tag else { return };
+        for data in seen_as(frame) {
+            self.sent.entry(data).or_default().tags.push(tag);
         }
     }
 
     /// The carrier refused the frame that was given last.
-    pub(crate) fn refuse(&mut self, data: &Bytes, tag: Option<Tag>) {
-        if tag.is_some()
-            && let Some(flight) = self.sent.get_mut(data)
-        {
-            flight.tags.pop();
+    pub(crate) fn refuse(&mut self, frame: &Frame, tag: Option<Tag>) {
+        if tag.is_none() {
+            return;
+        }
+        for data in seen_as(frame) {
+            if let Some(flight) = self.sent.get_mut(&data) {
+                flight.tags.pop();
+            }
         }
     }
 
@@ -66,6 +76,24 @@ impl Flights {
     }
 }
 
+/// The bytes as which a frame may arrive: as it is, and with the checksum that its virtio-net header
+/// leaves to the device, where whoever reads it takes none without.
+fn seen_as(frame: &Frame) -> Vec<Bytes> {
+    let mut seen = vec![frame.data.clone()];
+    if frame.vnet.flags & NEEDS_CSUM != 0 {
+        let mut data = frame.data.to_vec();
+        let VnetHdr {
+            csum_start,
+            csum_offset,
+            ..
+        } = frame.vnet;
+        if complete_checksum(&mut data, csum_start, csum_offset) && data != frame.data {
+            seen.push(data.into());
+        }
+    }
+    seen
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -74,8 +102,9 @@ mod tests {
     fn equal_frames_keep_their_order_at_each_destination() {
         let mut flights = Flights::default();
         let data = Bytes::from_static(b"same");
-        flights.depart(&data, Some(Tag::sent(1)));
-        flights.depart(&data, Some(Tag::sent(2)));
+        let frame = Frame::plain(data.clone());
+        flights.depart(&frame, Some(Tag::sent(1)));
+        flights.depart(&frame, Some(Tag::sent(2)));
         let host = Destination::Host("hn0.host".into());
         let socket = Destination::Socket("hn0".into());
         assert_eq!(flights.arrive(&data, host.clone()), Tag::sent(1));
@@ -94,11 +123,28 @@ mod tests {
     }
 
     #[test]
+    fn a_frame_is_known_with_the_checksum_that_was_left_to_the_device() {
+        let mut flights = Flights::default();
+        let mut frame = Frame::plain(Bytes::from_static(&[1; 60]));
+        frame.vnet.flags = NEEDS_CSUM;
+        frame.vnet.csum_start = 34;
+        frame.vnet.csum_offset = 6;
+        let mut data = frame.data.to_vec();
+        assert!(complete_checksum(&mut data, 34, 6));
+        flights.depart(&frame, Some(Tag::sent(1)));
+        let guest = Destination::Guest("hn0".into());
+        assert_eq!(flights.arrive(&data.into(), guest), Tag::sent(1));
+        let socket = Destination::Socket("hn0".into());
+        assert_eq!(flights.arrive(&frame.data, socket), Tag::sent(1));
+    }
+
+    #[test]
     fn a_refused_frame_is_not_expected() {
         let mut flights = Flights::default();
         let data = Bytes::from_static(b"too long");
-        flights.depart(&data, Some(Tag::sent(1)));
-        flights.refuse(&data, Some(Tag::sent(1)));
+        let frame = Frame::plain(data.clone());
+        flights.depart(&frame, Some(Tag::sent(1)));
+        flights.refuse(&frame, Some(Tag::sent(1)));
         let tag = flights.arrive(&data, Destination::Host("hn0.host".into()));
         assert_eq!(tag, Tag(Origin::Host(1)));
     }

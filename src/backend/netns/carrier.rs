@@ -234,15 +234,6 @@ impl NetnsCarrier {
         }
     }
 
-    /// Whether a TAP that was handed over holds frames that its reader has not taken.
-    ///
-    /// # Errors
-    /// When it can't be polled.
-    pub fn is_unread(&self, netdev: &NetdevId) -> io::Result<bool> {
-        self.tap(netdev)
-            .map_or(Ok(false), |at| self.taps[at].is_unread())
-    }
-
     /// What can be polled for frames that arrive.
     pub fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
         let taps = self.taps.iter().flat_map(TapPort::descriptors);

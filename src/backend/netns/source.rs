@@ -4,10 +4,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use nix::{
-    errno::Errno,
-    poll::{PollFd, PollFlags, PollTimeout, poll},
-};
+use nix::errno::Errno;
 
 use super::topology::{BuiltTap, InterfaceId, Topology};
 use crate::{
@@ -102,18 +99,6 @@ impl TapPort {
 
     pub(super) fn take_back(&mut self) {
         self.handed_over = false;
-    }
-
-    /// Whether frames wait that the other reader has not taken.
-    pub(super) fn is_unread(&self) -> io::Result<bool> {
-        if !self.handed_over {
-            return Ok(false);
-        }
-        let mut polled = [PollFd::new(self.tap.as_fd(), PollFlags::POLLIN)];
-        poll(&mut polled, PollTimeout::ZERO)?;
-        Ok(polled[0]
-            .revents()
-            .is_some_and(|events| events.contains(PollFlags::POLLIN)))
     }
 
     pub(super) fn write(&self, frame: &Frame) -> Result<(), FrameError> {

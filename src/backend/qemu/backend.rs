@@ -5,8 +5,9 @@ use serde_json::{Map, Value};
 use super::{
     NAME, fit,
     process::{Arguments, Process},
+    rest::Threads,
     version::Version,
-    world::QemuWorld,
+    world::{QemuWorld, TELL_FILTERS},
 };
 use crate::{
     backend::{Backend, BackendError, Capabilities, World, netns},
@@ -25,6 +26,8 @@ pub struct Probed {
     pub profile: Profile,
     /// Whether filter-redirector has `in_netdev` and `out_netdev`.
     pub has_in_netdev: bool,
+    /// Whether QMP can tell the filters of a COLO checkpoint without a migration.
+    pub has_checkpoint: bool,
 }
 
 /// The backend `qemu`.
@@ -33,20 +36,14 @@ pub struct Qemu {
     isolated: Isolated,
     program: PathBuf,
     probed: Probed,
-    any_profile: bool,
 }
 
 impl Qemu {
-    /// Asks a QEMU what it is, in a process that is isolated. With `any_profile` it runs cases of
-    /// every profile, else those of its own only.
+    /// Asks a QEMU what it is, in a process that is isolated.
     ///
     /// # Errors
     /// [`BackendError::Unavailable`] when there is no QEMU or it does not speak QMP.
-    pub fn new(
-        isolated: Isolated,
-        program: PathBuf,
-        any_profile: bool,
-    ) -> Result<Self, BackendError> {
+    pub fn new(isolated: Isolated, program: PathBuf) -> Result<Self, BackendError> {
         let unavailable = |reason: String| BackendError::Unavailable {
             backend: NAME,
             reason: format!("{}: {reason}", program.display()),
@@ -59,7 +56,6 @@ impl Qemu {
             isolated,
             program,
             probed,
-            any_profile,
         })
     }
 
@@ -67,6 +63,22 @@ impl Qemu {
     #[must_use]
     pub const fn probed(&self) -> &Probed {
         &self.probed
+    }
+}
+
+impl Probed {
+    /// What is run and as what it is modelled, in a sentence.
+    #[must_use]
+    pub fn announcement(&self) -> String {
+        let Self {
+            version, profile, ..
+        } = self;
+        let exact = if self.version.is_modelled() {
+            ""
+        } else {
+            ", the nearest that is known; --profile names another"
+        };
+        format!("QEMU {version} is run under the profile {profile}{exact}")
     }
 }
 
@@ -80,7 +92,7 @@ impl Backend for Qemu {
     }
 
     fn open(&self, case: &Case) -> Result<Box<dyn World>, BackendError> {
-        fit::check(case, &self.probed, self.any_profile)?;
+        fit::check(case, &self.probed)?;
         let world = QemuWorld::open(&self.isolated, &self.program, self.probed.version, case)?;
         Ok(Box::new(world))
     }
@@ -89,10 +101,8 @@ impl Backend for Qemu {
 fn probe(program: &std::path::Path) -> Result<Probed, String> {
     let (mut process, mut qmp) =
         Process::start(program, Arguments::default()).map_err(|error| error.to_string())?;
-    let mut ask = |command: &str, args: Option<&Map<String, Value>>| {
-        let number = qmp.send(command, args);
-        super::world::answer_of(&mut process, &mut qmp, number)
-    };
+    let mut ask =
+        |command: &str, args: Option<&Map<String, Value>>| process.ask(&mut qmp, command, args);
     ask("qmp_capabilities", None)?;
     let version = match ask("query-version", None)? {
         Outcome::Done(value) => Version::read(&value).ok_or_else(|| format!("no version: {value}")),
@@ -108,9 +118,24 @@ fn probe(program: &std::path::Path) -> Result<Probed, String> {
         }),
         other => return Err(format!("filter-redirector: {other:?}")),
     };
+    let has_checkpoint = match ask("query-commands", None)? {
+        Outcome::Done(Value::Array(commands)) => commands.iter().any(|command| {
+            let name = command.get("name").and_then(Value::as_str);
+            name == Some(TELL_FILTERS)
+        }),
+        other => return Err(format!("query-commands: {other:?}")),
+    };
+    // Without this no case could be told to have settled.
+    Threads::of(process.id()).map_err(|error| {
+        format!(
+            "its threads can't be watched in /proc/{}/task: {error}",
+            process.id()
+        )
+    })?;
     Ok(Probed {
         version,
         profile: version.profile(has_in_netdev),
         has_in_netdev,
+        has_checkpoint,
     })
 }

@@ -9,10 +9,14 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use super::stream::Stream;
-use crate::{base::PortId, record::Framing};
+use super::{machine::Out, stream::Stream};
+use crate::{
+    base::PortId,
+    record::{Framing, Item},
+};
 
 /// How long a client chardev may take to come back. QEMU's `reconnect` counts in seconds.
 const RECONNECT: Duration = Duration::from_secs(10);
@@ -39,6 +43,8 @@ pub(super) struct FarEnd {
     streams: VecDeque<Stream>,
     pub(super) stalled: bool,
     cutter: Cutter,
+    /// QEMU has closed, and that was not told.
+    closing: bool,
 }
 
 impl FarEnd {
@@ -58,6 +64,7 @@ impl FarEnd {
             streams: VecDeque::new(),
             stalled: false,
             cutter: Cutter::new(framing),
+            closing: false,
         }
     }
 
@@ -110,27 +117,53 @@ impl FarEnd {
         self.streams.front()
     }
 
-    /// Takes what has come, cut into frames where it can be; whether QEMU closed.
-    pub(super) fn read(&mut self, whole: &mut Vec<Vec<u8>>) -> bool {
-        if self.stalled {
-            return false;
-        }
+    /// That QEMU has closed is to be told: whether it is.
+    pub(super) fn take_closing(&mut self) -> bool {
+        std::mem::take(&mut self.closing)
+    }
+
+    /// Takes what has come, cut into frames where it can be, and sends what finds room; whether
+    /// something was sent. Once QEMU has closed, nothing more is read until that was told.
+    pub(super) fn pump(&mut self, out: &mut Vec<Out>) -> bool {
         let Some(stream) = self.streams.front_mut() else {
             return false;
         };
-        stream.flush();
+        let sent = stream.flush();
+        if self.stalled || self.closing {
+            return sent;
+        }
+        let mut whole = Vec::new();
         let closed = stream.read(&mut self.cutter.bytes);
-        self.cutter.cut(whole);
+        self.cutter.cut(&mut whole);
         if closed {
             whole.extend(self.rest());
             self.close();
         }
-        closed
+        out.extend(whole.into_iter().map(|bytes| self.arrival(bytes)));
+        self.closing = closed;
+        sent
+    }
+
+    /// What came out of it, and the frame in it.
+    pub(super) fn arrival(&self, bytes: Vec<u8>) -> Out {
+        let bytes = Bytes::from(bytes);
+        let header = self.vnet_hdr_len + header_len(self.framing);
+        let data = bytes.slice(header.min(bytes.len())..);
+        Out::Arrived(self.port.clone(), Item::Bytes(bytes), data)
     }
 
     /// The beginning of a frame of which no more comes for now.
     pub(super) fn rest(&mut self) -> Option<Vec<u8>> {
         self.cutter.rest()
+    }
+}
+
+/// Bytes in front of a frame and its virtio-net header.
+const fn header_len(framing: Framing) -> usize {
+    match framing {
+        Framing::Plain => 4,
+        Framing::Vnet => 8,
+        Framing::Raw | Framing::Pcap => 0,
     }
 }
 
@@ -147,11 +180,7 @@ impl Cutter {
     pub(super) fn new(framing: Framing) -> Self {
         Self {
             bytes: Vec::new(),
-            header: match framing {
-                Framing::Plain => 4,
-                Framing::Vnet => 8,
-                Framing::Raw | Framing::Pcap => 0,
-            },
+            header: header_len(framing),
             owed: 0,
         }
     }

@@ -5,41 +5,53 @@
 //! has a socket netdev as its peer, and the far end of that socket is the guest's port.
 //!
 //! # When a step has settled
-//! Nothing here waits for time to pass. QEMU's main loop answers a QMP command after it has looked
-//! at every descriptor that it watches, so a round is one `query-status`. A step has settled when
-//! two rounds in a row brought nothing, and
+//! Once QEMU rests and nothing came out since. It rests when there was an instant at which each of
+//! its threads waited in the kernel for an event: all are looked at twice in `/proc`, and where none
+//! has run in between, all waited at once. What is sent to QEMU, on a socket or through a TAP, wakes
+//! the thread that watches for it before the call that sends returns. So
 //!
-//! - of every socket the peer has read all that we wrote (`SIOCOUTQ`), and no TAP holds a frame for
-//!   QEMU (`poll` of a duplicate of its descriptor): *all that was sent was processed*; or
-//! - something is left unread and stays so, with nothing else moving, for 32 rounds. A round in
-//!   which QEMU watches a descriptor takes 50 frames from a TAP (QEMU 7.2.22 `net/tap.c`,
-//!   `tap_send`), which queues 1,000, or some bytes from a socket: so *QEMU no longer reads it*.
+//! - *all that was sent was processed*, in every thread, however busy the machine is, and also what
+//!   was on its way between two chardevs that are joined inside QEMU;
+//! - *what is still unread then is not watched by QEMU*, and stays unread until something else
+//!   happens;
+//! - timers that QEMU itself has set (a client that comes again) are outside this: `advance` waits
+//!   for them, by the wall's clock.
 //!
-//! Two chardevs that are joined inside QEMU hide what is on its way between them. QEMU reads 4,096
-//! bytes at a time, so the longest frame takes 18 rounds for each such pair; that many are added. A
-//! longer stretch of frames that all vanish behind such a pair is not waited for.
+//! A QEMU that never rests, because a descriptor of its main loop is broken (a TAP whose interface was
+//! deleted), is taken to have settled after 32 rounds of that loop that brought nothing.
 //!
-//! QMP does not answer while the main loop is frozen in a write that nobody reads. That is told
-//! from slowness by what the stalled reader has: `FROZEN_BYTES` or more that
-//! did not grow for `FROZEN_AFTER`.
+//! No event tells that a thread goes to sleep. Between two looks it waits for whatever may come, 50 µs
+//! at first and 5 ms at last; no verdict depends on how long.
+//!
+//! # When QEMU is frozen
+//! A write to a chardev that has no room is tried again every 100 µs in the main thread, which does
+//! nothing else until then: QMP is silent too. Such a main thread waits deeper in its stack than in
+//! its main loop. QEMU is frozen once that thread has tried again after everything that we read was
+//! read, while no other thread ran: then only a reader that is stalled can help. A command is left
+//! unanswered; its answer is told when it comes. Nothing here waits for QMP while that is so, and no
+//! send of ours blocks: what finds no room is kept and sent later.
 //!
 //! # What QEMU does not tell
 //! Where a frame was lost. What came in and never came out is told once, at the end, as
 //! [`DropReason::NotSeenAgain`](crate::record::DropReason::NotSeenAgain).
+
+use std::time::Duration;
 
 mod backend;
 mod chardev;
 mod command;
 mod file;
 mod fit;
+mod machine;
 mod process;
 mod qmp;
+mod rest;
 mod stream;
 mod version;
 mod world;
 
 pub use backend::{Probed, Qemu};
-pub use fit::uses_af_packet;
+pub use fit::{advances, uses_af_packet};
 pub use process::{Arguments, Process};
 pub use qmp::{Qmp, QmpError};
 pub use stream::Stream;
@@ -50,3 +62,6 @@ pub const NAME: &str = "qemu";
 
 /// Stands before the names of what a scenario does not know of.
 const OWN: &str = "tapwright";
+
+/// How long a command may take that no deadline of a scenario ends.
+const LONGEST_COMMAND: Duration = Duration::from_secs(20);

@@ -27,6 +27,11 @@ impl Version {
         })
     }
 
+    /// Whether a profile was made after this very version.
+    pub(super) const fn is_modelled(self) -> bool {
+        matches!((self.major, self.minor), (7 | 10, 2))
+    }
+
     /// The profile that models it: the newest that is not newer, the oldest where there is none;
     /// the RFC's where its properties are there.
     pub(super) fn profile(self, has_in_netdev: bool) -> Profile {

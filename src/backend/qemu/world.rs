@@ -1,71 +1,49 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     io,
-    os::fd::AsFd,
     path::{Path, PathBuf},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
-use nix::{
-    errno::Errno,
-    poll::{PollFd, PollFlags, PollTimeout, poll},
-};
-
-use super::{
-    chardev::{Cutter, FarEnd},
-    file::DumpFile,
-    process::Process,
-    qmp::Qmp,
-    stream::Stream,
-};
+use super::{LONGEST_COMMAND, file::DumpFile, machine::Machine, version::Version};
 use crate::{
     backend::{
         Action, BackendError, Deadline, Observations, Residue, Settled, World,
         builtin::{Carrier, Flights},
         netns::NetnsCarrier,
-        title::Title,
     },
-    base::{ChardevId, NetdevId, Origin, PortId, QemuVersion, Tag, VirtualTime},
-    record::{Answer, DropReason, Event, EventKind, Outcome, Place},
+    base::{ChardevId, NetdevId, Origin, PortId, Tag, VirtualTime},
+    record::{Answer, DropReason, Event, EventKind, Place},
+    sys::Isolated,
 };
 
+mod colo;
 mod control;
+mod join;
 mod open;
-mod pump;
-mod round;
+mod settle;
 mod traffic;
 
-use round::Round;
+pub(super) use colo::TELL_FILTERS;
+use join::Joins;
+use settle::Quiet;
 
-/// How long a command may take that the scenario's own deadline does not end.
-const LONGEST_COMMAND: Duration = Duration::from_secs(20);
-
-/// Rounds that bring nothing when everything was read.
-const QUIET: usize = 2;
-/// Rounds that bring nothing when something stays unread: see the module.
-const QUIET_UNREAD: usize = 32;
-/// Rounds that a frame may take between two joined chardevs.
-const QUIET_JOINED: usize = 18;
-
-/// A case's QEMU, and the world around it.
+/// A case's QEMUs, and the world around them.
 pub(super) struct QemuWorld {
-    process: Process,
-    qmp: Qmp,
+    /// In the order of the case.
+    machines: Vec<Machine>,
+    joins: Joins,
+    /// The chardevs whose far end is a chardev, those that steps add too.
+    joined: BTreeSet<ChardevId>,
+    version: Version,
     program: PathBuf,
-    directory: crate::sys::Isolated,
-    /// Whose option parser is asked what a text means.
-    parser: QemuVersion,
+    directory: Isolated,
     carrier: NetnsCarrier,
-    taps: BTreeMap<NetdevId, Tap>,
-    ends: BTreeMap<ChardevId, FarEnd>,
     ports: BTreeMap<PortId, Target>,
     files: Vec<PathBuf>,
     dumps: Vec<DumpFile>,
-    /// Where QEMU runs and its dumps are.
+    /// Where QEMUs run and their dumps are, and where their sockets meet.
     folder: PathBuf,
-    joins: usize,
-    /// Objects that a text made, and the text.
-    by_option: BTreeMap<String, String>,
     clock: VirtualTime,
     /// Until when a step lets the clock run.
     advancing: Option<Instant>,
@@ -74,26 +52,6 @@ pub(super) struct QemuWorld {
     inside: BTreeSet<Tag>,
     write_count: u32,
     seen: Observations,
-    commands: BTreeMap<u64, Title>,
-    answers: BTreeMap<u64, Outcome>,
-    ping: Option<u64>,
-    frozen: bool,
-    /// Nothing was read or closed since QEMU was found frozen, so that it still is.
-    surely_frozen: bool,
-    dead: Option<Death>,
-    /// What is unread where, as last seen.
-    unread: Vec<usize>,
-}
-
-struct Tap {
-    port: PortId,
-    wire: Stream,
-    cutter: Cutter,
-}
-
-struct Death {
-    how: String,
-    told: bool,
 }
 
 /// What a port is the port of.
@@ -104,44 +62,8 @@ enum Target {
     Chardev(ChardevId),
 }
 
-/// Waits for one answer of a QEMU that has nothing else to do.
-pub(super) fn answer_of(
-    process: &mut Process,
-    qmp: &mut Qmp,
-    number: u64,
-) -> Result<Outcome, String> {
-    let within = longest_command();
-    loop {
-        let answers = qmp.read().map_err(|error| error.to_string())?;
-        if let Some((_, outcome)) = answers.into_iter().find(|(id, _)| *id == number) {
-            return Ok(outcome);
-        }
-        if qmp.is_closed() {
-            return Err(process.end().unwrap_or_else(|error| error.to_string()));
-        }
-        if within.passed() {
-            return Err("it does not answer".to_owned());
-        }
-        process.read_lines();
-        let mut polled = [PollFd::new(qmp.as_fd(), PollFlags::POLLIN)];
-        match poll(&mut polled, timeout(&within)) {
-            Ok(_) | Err(Errno::EINTR) => {}
-            Err(errno) => return Err(errno.to_string()),
-        }
-    }
-}
-
 fn longest_command() -> Deadline {
     Deadline::at(Instant::now() + LONGEST_COMMAND)
-}
-
-fn timeout(deadline: &Deadline) -> PollTimeout {
-    let Some(until) = deadline.time() else {
-        return PollTimeout::NONE;
-    };
-    let left = until.saturating_duration_since(Instant::now());
-    // Rounded up, so that the time has come when the wait is over.
-    PollTimeout::try_from(left.as_millis() + 1).unwrap_or(PollTimeout::MAX)
 }
 
 fn system(what: &str, source: impl Into<io::Error>) -> BackendError {
@@ -170,9 +92,7 @@ impl World for QemuWorld {
                 self.write_count += 1;
                 let tag = Tag(Origin::Written(self.write_count));
                 match self.ports.get(port).cloned() {
-                    Some(Target::Chardev(chardev))
-                        if self.ends.get(&chardev).and_then(FarEnd::served).is_some() =>
-                    {
+                    Some(Target::Chardev(chardev)) if self.is_served(&chardev) => {
                         self.write(&chardev, data, chunk)?;
                     }
                     _ => {
@@ -183,7 +103,6 @@ impl World for QemuWorld {
             }
             Action::ChardevOpen(port) => self.chardev_open(port)?,
             Action::ChardevClose { port, half } => {
-                self.surely_frozen = false;
                 if let Some(end) = self.end(port) {
                     match end.stream() {
                         Some(stream) if half => stream.half_close(),
@@ -197,7 +116,6 @@ impl World for QemuWorld {
                 }
             }
             Action::ChardevResume(port) => {
-                self.surely_frozen = false;
                 if let Some(end) = self.end(port) {
                     end.stalled = false;
                 }
@@ -210,13 +128,11 @@ impl World for QemuWorld {
                 .carrier
                 .link_del(port)
                 .map_err(|error| system(&format!("link-del {port}"), error))?,
+            Action::Colo { event, machine } => self.colo(event, machine)?,
             // No case with these is opened here.
-            Action::Colo { .. } | Action::Impair(_) | Action::Client(_) | Action::ClientAnswer => {
+            Action::Impair(_) | Action::Client(_) | Action::ClientAnswer => {
                 let kind = io::ErrorKind::Unsupported;
-                return Err(system(
-                    "an event of COLO, a guest, a client or an impairment",
-                    kind,
-                ));
+                return Err(system("a guest, a client or an impairment", kind));
             }
             Action::Advance(span) => {
                 self.clock = self.clock + span;
@@ -230,47 +146,20 @@ impl World for QemuWorld {
         if !self.has_advanced(deadline)? {
             return Ok(Settled::Late);
         }
-        let mut quiet = 0;
-        loop {
-            match self.round(deadline)? {
-                Round::Answered(true) => quiet = 0,
-                Round::Answered(false) => quiet += 1,
-                Round::Late => return Ok(Settled::Late),
-                Round::Frozen => break,
-                Round::Dead => {
-                    while self.pump()? {}
-                    if let Some(death) = self.dead.as_mut().filter(|death| !death.told) {
-                        death.told = true;
-                        let how = death.how.clone();
-                        self.say(Place::Machine, EventKind::Crash(how.clone()));
-                        return Ok(Settled::Died(how));
-                    }
-                    break;
-                }
-            }
-            let needed = if self.is_unread() {
-                QUIET_UNREAD
-            } else {
-                QUIET
-            };
-            if quiet >= needed + QUIET_JOINED * self.joins {
-                break;
-            }
+        if let Quiet::Late = self.quiesce(deadline)? {
+            return Ok(Settled::Late);
         }
+        if let Some(how) = self.tell_deaths() {
+            return Ok(Settled::Died(how));
+        }
+        self.link()?;
         self.flush_rests();
         Ok(Settled::Idle)
     }
 
     fn observe(&mut self) -> Observations {
-        let answers = std::mem::take(&mut self.answers);
-        for (number, outcome) in answers {
-            if let Some(title) = self.commands.remove(&number) {
-                self.seen.answers.push(Answer {
-                    command: title.text,
-                    subject: title.subject,
-                    outcome,
-                });
-            }
+        for machine in &mut self.machines {
+            self.seen.answers.extend(machine.late_answers());
         }
         std::mem::take(&mut self.seen)
     }
@@ -285,20 +174,19 @@ impl World for QemuWorld {
     }
 
     fn finish(mut self: Box<Self>) -> Residue {
-        let mut errors: Vec<String> = self.process.kill().into_iter().collect();
-        let mut events = std::mem::take(&mut self.seen.events);
-        let reason = if self.dead.is_some() {
+        let reason = if self.machines.iter().all(Machine::is_dead) {
             DropReason::MachineDead
         } else {
             DropReason::NotSeenAgain
         };
+        let mut events = std::mem::take(&mut self.seen.events);
         events.extend(self.inside.iter().map(|tag| Event {
             tag: Some(*tag),
             place: Place::Machine,
             kind: EventKind::Dropped(reason),
         }));
-        self.taps.clear();
-        self.ends.clear();
+        let machines = std::mem::take(&mut self.machines);
+        let mut errors: Vec<String> = machines.into_iter().filter_map(Machine::finish).collect();
         errors.extend(self.carrier.finish());
         errors.extend(self.files.iter().filter_map(|file| remove(file)));
         if let Err(error) = std::fs::remove_dir_all(&self.folder) {

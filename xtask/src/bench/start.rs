@@ -41,7 +41,7 @@ const LONGEST: Duration = Duration::from_secs(20);
 pub(super) fn row(lab: &Lab) -> Result<Row, BenchError> {
     let isolated = lab.isolated()?.clone();
     let case = parse(SCENARIO)?;
-    let qemu = Qemu::new(isolated.clone(), lab.qemu.clone(), true)
+    let qemu = Qemu::new(isolated.clone(), lab.qemu.clone())
         .map_err(|error| BenchError::Skipped(error.to_string()))?;
     let program = lab.qemu.clone();
     Ok(Row {

@@ -23,9 +23,9 @@ impl<C: Carrier> BuiltinWorld<C> {
         match self.ports.get(port).cloned() {
             Some(Target::Guest(netdev)) => self.send_from_guest(&netdev, frame, tag),
             Some(Target::Host) => {
-                self.flights.depart(&frame.data, Some(tag));
+                self.flights.depart(frame, Some(tag));
                 if let Err(reason) = self.carrier.send_from_host(port, frame) {
-                    self.flights.refuse(&frame.data, Some(tag));
+                    self.flights.refuse(frame, Some(tag));
                     self.drop_frame(Some(tag), Place::Port(port.clone()), reason);
                 }
             }
@@ -117,7 +117,7 @@ impl<C: Carrier> BuiltinWorld<C> {
         match state {
             ChardevState::Opened => end.open(),
             ChardevState::Closed => never_read = end.close(),
-            ChardevState::HalfClosed => {}
+            ChardevState::HalfClosed | ChardevState::OwnLoop => {}
             ChardevState::Stalled => end.stall(),
             ChardevState::Resumed => read = end.resume(),
         }

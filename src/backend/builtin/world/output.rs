@@ -27,9 +27,9 @@ impl<C: Carrier> BuiltinWorld<C> {
                 frame,
                 tag,
             } => {
-                self.flights.depart(&frame.data, tag);
+                self.flights.depart(&frame, tag);
                 if let Err(reason) = self.carrier.inject(&netdev, &frame) {
-                    self.flights.refuse(&frame.data, tag);
+                    self.flights.refuse(&frame, tag);
                     self.queue.push_back(Input::InjectFailed {
                         netdev,
                         object,
@@ -105,9 +105,9 @@ impl<C: Carrier> BuiltinWorld<C> {
 
     /// A frame goes through a TAP to the host.
     pub(super) fn leave_guest(&mut self, netdev: &NetdevId, frame: &Frame, tag: Option<Tag>) {
-        self.flights.depart(&frame.data, tag);
+        self.flights.depart(frame, tag);
         if let Err(reason) = self.carrier.send_from_guest(netdev, frame) {
-            self.flights.refuse(&frame.data, tag);
+            self.flights.refuse(frame, tag);
             self.drop_frame(tag, Place::Tap(netdev.clone()), reason);
         }
     }

@@ -2,12 +2,12 @@
 
 use bytes::Bytes;
 
-use super::{QUIET_UNREAD, QemuWorld, Target, longest_command, round::Round, system};
+use super::{QemuWorld, Target, longest_command, system};
 use crate::{
     backend::{
         BackendError,
         builtin::{Carried, Carrier, Destination, chunks, encode},
-        qemu::{chardev::FarEnd, stream::Stream},
+        qemu::{chardev::FarEnd, machine::Machine},
     },
     base::{ChardevId, Frame, NetdevId, PortId, Tag},
     record::{Arrival, DropReason, Event, EventKind, Framing, Item, Place},
@@ -30,8 +30,9 @@ impl QemuWorld {
                     .flights
                     .arrive(&frame.data, Destination::Guest(netdev.clone()));
                 self.inside.remove(&tag);
-                let (place, reason) = if self.dead.is_some() {
-                    (Place::Machine, DropReason::MachineDead)
+                let machine = &self.machines[self.machine_of(netdev.as_str())];
+                let (place, reason) = if machine.is_dead() {
+                    (machine.place(), DropReason::MachineDead)
                 } else {
                     (Place::Netdev(netdev), DropReason::NoPeer)
                 };
@@ -75,13 +76,14 @@ impl QemuWorld {
         tag: Tag,
         chunk: Option<usize>,
     ) -> Result<(), BackendError> {
+        let at = self.machine_of(port.as_str());
         let refused = match self.ports.get(port).cloned() {
-            Some(Target::Guest(_)) if self.dead.is_some() => {
-                Some((Place::Machine, DropReason::MachineDead))
+            Some(Target::Guest(_)) if self.machines[at].is_dead() => {
+                Some((self.machines[at].place(), DropReason::MachineDead))
             }
             Some(Target::Guest(netdev)) => {
                 self.depart(frame, tag);
-                if let Some(tap) = self.taps.get_mut(&netdev) {
+                if let Some(tap) = self.machines[at].taps.get_mut(&netdev) {
                     tap.wire.write(&encode(frame, Framing::Plain, 0));
                 }
                 None
@@ -92,11 +94,11 @@ impl QemuWorld {
                     .send_from_host(port, frame)
                     .err()
                     .map(|reason| {
-                        self.flights.refuse(&frame.data, Some(tag));
+                        self.flights.refuse(frame, Some(tag));
                         (Place::Port(port.clone()), reason)
                     })
             }
-            Some(Target::Chardev(chardev)) => match self.ends.get(&chardev) {
+            Some(Target::Chardev(chardev)) => match self.machines[at].ends.get(&chardev) {
                 Some(end) if end.served().is_some() => {
                     let bytes = encode(frame, end.framing, end.vnet_hdr_len);
                     self.depart(frame, tag);
@@ -122,9 +124,9 @@ impl QemuWorld {
         if frame.data.len() < ETH_ZLEN {
             let mut padded = frame.data.to_vec();
             padded.resize(ETH_ZLEN, 0);
-            self.flights.depart(&padded.into(), Some(tag));
+            self.flights.depart(&Frame::plain(padded), Some(tag));
         }
-        self.flights.depart(&frame.data, Some(tag));
+        self.flights.depart(frame, Some(tag));
     }
 
     /// Writes to a chardev. Each of several pieces is read before the next is written.
@@ -136,39 +138,51 @@ impl QemuWorld {
     ) -> Result<(), BackendError> {
         let within = longest_command();
         for data in chunks(bytes, chunk) {
-            let unread = |world: &Self| {
-                let end = world.ends.get(chardev).and_then(FarEnd::served);
-                end.map_or(0, Stream::unread_by_peer)
-            };
-            let Some(stream) = self.ends.get_mut(chardev).and_then(FarEnd::stream) else {
-                return Ok(());
-            };
-            stream.write(&data);
-            let mut rounds = 0;
-            while chunk.is_some() && unread(self) > 0 && rounds < QUIET_UNREAD {
-                match self.round(&within)? {
-                    Round::Answered(_) => rounds += 1,
-                    Round::Frozen | Round::Dead | Round::Late => break,
-                }
+            if let Some(stream) = self.end_of(chardev).and_then(FarEnd::stream) {
+                stream.write(&data);
+            }
+            if chunk.is_some() {
+                self.quiesce(&within)?;
             }
         }
         Ok(())
     }
 
+    /// Whether somebody is connected at a chardev's far end.
+    pub(super) fn is_served(&self, chardev: &ChardevId) -> bool {
+        let mut ends = self.machines.iter();
+        let end = ends.find_map(|machine| machine.ends.get(chardev));
+        end.is_some_and(|end| end.served().is_some())
+    }
+
     /// The far end at a port.
     pub(super) fn end(&mut self, port: &PortId) -> Option<&mut FarEnd> {
-        match self.ports.get(port)? {
-            Target::Chardev(chardev) => self.ends.get_mut(chardev),
+        match self.ports.get(port)?.clone() {
+            Target::Chardev(chardev) => self.end_of(&chardev),
             Target::Guest(_) | Target::Host => None,
         }
     }
 
+    fn end_of(&mut self, chardev: &ChardevId) -> Option<&mut FarEnd> {
+        let mut machines = self.machines.iter_mut();
+        machines.find_map(|machine| machine.ends.get_mut(chardev))
+    }
+
+    /// The machine that something belongs to, by its id.
+    pub(super) fn machine_of(&self, outer: &str) -> usize {
+        let mut machines = self.machines.iter();
+        let owns = |machine: &Machine| machine.id.own(outer).is_some();
+        machines.position(owns).unwrap_or_default()
+    }
+
     pub(super) fn chardev_open(&mut self, port: &PortId) -> Result<(), BackendError> {
+        if self.machines[self.machine_of(port.as_str())].is_dead() {
+            return Ok(());
+        }
         if let Some(end) = self.end(port) {
             end.open().map_err(|error| system("connecting", error))?;
-            // QEMU accepts it in this round, before anything is sent through it.
-            let within = longest_command();
-            self.round(&within)?;
+            // QEMU accepts it before anything is sent through it.
+            self.quiesce(&longest_command())?;
         }
         Ok(())
     }

@@ -1,0 +1,95 @@
+use std::io::{self, Write};
+
+use serde_json::{Value, json};
+
+use super::Reporter;
+use crate::runner::{Agreement, CaseResult, RunEvent, Verdict};
+
+/// How backends compare, as JSON lines: one object for each case and pair of backends, with the
+/// members `case`, `scenario`, `backends` (two names), `verdict` (`agree`, `differ`, `skipped`), and
+/// `reason` where it is skipped, `differences` where it differs: each names the step, its line, the
+/// port, the frame and its fields, as a mismatch does in the JSON report.
+#[derive(Debug)]
+pub struct AgreementTable<W> {
+    out: W,
+}
+
+impl<W: Write> AgreementTable<W> {
+    /// Writes to `out`.
+    pub const fn new(out: W) -> Self {
+        Self { out }
+    }
+}
+
+impl<W: Write> Reporter for AgreementTable<W> {
+    fn event(&mut self, event: &RunEvent) -> io::Result<()> {
+        match event {
+            RunEvent::CaseFinished(result) => rows(result)
+                .into_iter()
+                .try_for_each(|row| writeln!(self.out, "{row}")),
+            RunEvent::Finished { .. } => self.out.flush(),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn rows(result: &CaseResult) -> Vec<Value> {
+    let row = |agreement| {
+        let mut row = pair(agreement);
+        row["case"] = json!(result.case.as_str());
+        row["scenario"] = json!(result.source.path.display().to_string());
+        row
+    };
+    result.agreement.iter().map(row).collect()
+}
+
+/// One pair of backends, without its case.
+pub(super) fn pair(agreement: &Agreement) -> Value {
+    let Agreement { backends, verdict } = agreement;
+    match verdict {
+        Verdict::Agree => json!({ "backends": backends, "verdict": "agree" }),
+        Verdict::Differ(differences) => {
+            json!({ "backends": backends, "verdict": "differ", "differences": differences })
+        }
+        Verdict::Skipped(reason) => {
+            json!({ "backends": backends, "verdict": "skipped", "reason": reason })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        report::fixture,
+        snapshot::{Difference, What},
+    };
+
+    #[test]
+    fn each_pair_of_each_case_has_a_row() {
+        let mut run = fixture::run();
+        let result = run.iter_mut().find_map(|event| match event {
+            RunEvent::CaseFinished(result) => Some(result),
+            _ => None,
+        });
+        let difference = Difference {
+            step: 2,
+            title: "send hn0.guest".to_owned(),
+            line: 9,
+            port: Some("out0".to_owned()),
+            what: What::StepNew,
+        };
+        let pair = |second, verdict| Agreement {
+            backends: ["sim", second],
+            verdict,
+        };
+        result.unwrap().agreement = vec![
+            pair("netns", Verdict::Agree),
+            pair("qemu", Verdict::Differ(vec![difference])),
+            pair("other", Verdict::Skipped("other: not here".to_owned())),
+        ];
+        let mut table = AgreementTable::new(Vec::new());
+        run.iter().for_each(|event| table.event(event).unwrap());
+        insta::assert_snapshot!(String::from_utf8(table.out).unwrap());
+    }
+}
