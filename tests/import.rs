@@ -190,3 +190,57 @@ fn nothing_is_said_to_be_nothing() {
     assert_eq!(output.status.code(), Some(2));
     assert!(stderr(&output).contains("TW-E030"), "{}", stderr(&output));
 }
+
+/// The manual's two command lines were tried on one host; here each machine is one.
+#[test]
+fn two_files_are_two_machines() {
+    let folder = TempDir::new().unwrap();
+    let primary = fixture("qemu-cmdlines/colo-primary.txt");
+    let secondary = fixture("qemu-cmdlines/colo-secondary.txt");
+    let text = stdout(&import(&folder, &primary, &["--file", &secondary]));
+    let chardevs = declared(&text, "chardevs");
+    assert_eq!(chardevs.len(), 8, "{text}");
+    assert_eq!(
+        chardevs[6],
+        "socket,id=red0,host=primary,port=9003,reconnect-ms=1000"
+    );
+    assert!(
+        text.contains("chardev red0 has host=primary for host=127.0.0.1"),
+        "{text}"
+    );
+}
+
+/// Monitor commands after a command line are its machine's, and a refusal is expected.
+#[test]
+fn commands_belong_to_the_machine_before_them() {
+    let folder = TempDir::new().unwrap();
+    let text = "qemu-system-x86_64 -name one -netdev tap,id=hn0\n\n\
+                qemu-system-x86_64 -name two -netdev tap,id=hn0\n\
+                (qemu) object_add filter-dump,id=d0,netdev=hn0,file=/tmp/d.pcap\n\
+                -> {\"execute\": \"x-colo-lost-heartbeat\"}\n\
+                -> {\"execute\": \"object-del\", \"arguments\": {\"id\": \"x\"}}\n\
+                <- {\"error\": {\"class\": \"DeviceNotFound\", \"desc\": \"no x\"}}\n\
+                -> {\"execute\": \"migrate\", \"arguments\": {\"uri\": \"tcp:10.0.0.2:9998\"}}\n";
+    fs::write(folder.path().join("a.txt"), text).unwrap();
+    let text = stdout(&import(&folder, "a.txt", &[]));
+    for expected in [
+        "  - object-add: filter-dump,id=d0,netdev=hn0,file=d.pcap\n    machine: two\n",
+        "  - colo: { event: failover, machine: two }\n",
+        "    error: { class: DeviceNotFound, text: no x }\n",
+        "#   no step for migrate {\"uri\":\"tcp:10.0.0.2:9998\"}\n",
+    ] {
+        assert!(text.contains(expected), "{expected}\n{text}");
+    }
+}
+
+#[test]
+fn a_file_that_is_not_there_is_named() {
+    let folder = TempDir::new().unwrap();
+    let output = import(&folder, "none.txt", &[]);
+    assert_eq!(output.status.code(), Some(2));
+    let said = stderr(&output);
+    assert!(
+        said.contains("TW-E032") && said.contains("none.txt"),
+        "{said}"
+    );
+}
