@@ -7,6 +7,7 @@
 //! - [`cli`]: one file for each command.
 //! - [`report`]: consumers of run events: terminal, JSON lines.
 //! - [`fuzz`]: random scenarios, and making those that fail small.
+//! - [`import`]: pasted command lines and monitor commands, to a scenario.
 //! - [`runner`]: selection, scheduling, deadlines, and the one executor for all backends.
 //! - [`snapshot`]: labels, text and comparison of transcripts; the store of snapshot files.
 //! - [`backend`]: what carries a scenario out: real namespaces and TAPs, or memory.
@@ -28,6 +29,7 @@ pub mod diag;
 pub mod frame;
 pub mod fuzz;
 pub mod guest;
+pub mod import;
 pub mod machine;
 pub mod record;
 pub mod report;

@@ -90,7 +90,7 @@ fn merge(reports: &mut Vec<Report>, found: Vec<Report>) {
 
 /// Creates the case's objects in memory and reports what comes otherwise than the scenario says.
 /// Probes, and what a known bug is about, are data: any answer is right.
-fn dry_run(case: &Case) -> Result<Vec<Report>, BackendError> {
+pub(super) fn dry_run(case: &Case) -> Result<Vec<Report>, BackendError> {
     let mut world = Sim.open(case)?;
     let mut reports = Vec::new();
     for object in &case.objects {
@@ -111,6 +111,22 @@ fn dry_run(case: &Case) -> Result<Vec<Report>, BackendError> {
         }
     }
     Ok(reports)
+}
+
+/// The objects that are refused, each with QEMU's text.
+pub(super) fn refusals(case: &Case) -> Result<Vec<(String, String)>, BackendError> {
+    let mut world = Sim.open(case)?;
+    let mut refused = Vec::new();
+    for object in &case.objects {
+        let answer = world.act(Action::ObjectAdd(object))?;
+        world.settle(&Deadline::NEVER)?;
+        if let (Some(id), Some(Outcome::Refused(error))) =
+            (&object.id, answer.map(|answer| answer.outcome))
+        {
+            refused.push((id.to_string(), error.desc));
+        }
+    }
+    Ok(refused)
 }
 
 fn judge(

@@ -50,6 +50,20 @@ pub enum CliError {
         /// What the system said.
         source: io::Error,
     },
+    /// A paste without anything to make a scenario of.
+    #[error("there is no netdev, chardev or object of QEMU's in it")]
+    NothingToImport,
+    /// A file that a command would make is there.
+    #[error("'{}' is there already", .0.display())]
+    Exists(PathBuf),
+    /// A file that a command reads can't be read.
+    #[error("'{}' can't be read: {source}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// No code of this name.
     #[error("there is no code '{0}'")]
     NoSuchCode(String),
@@ -121,6 +135,27 @@ pub const EXPLANATIONS: &[Explanation] = &[
                says why. Choose another place with --out.",
     },
     Explanation {
+        code: Code("TW-E030"),
+        title: "nothing to import",
+        text: "`tapwright import` makes a scenario of QEMU's -netdev, -chardev and -object options, \
+               in any form that people post, and of the monitor commands that change them. What it \
+               was given has none. Text comes with --file or on standard input; a command line \
+               comes after `--`.",
+    },
+    Explanation {
+        code: Code("TW-E031"),
+        title: "a file is there already",
+        text: "The command makes a scenario, and a file of this name is there. It may have been \
+               worked on, so nothing is written. Choose another name with --out, or remove the \
+               file first.",
+    },
+    Explanation {
+        code: Code("TW-E032"),
+        title: "a file can't be read",
+        text: "The command reads this file and the system refuses; the message says why. Text that \
+               is to be imported must be UTF-8.",
+    },
+    Explanation {
         code: Code("TW-R001"),
         title: "an object is refused",
         text: "This QEMU refuses the object as it is written, with the text that is shown. If \
@@ -160,6 +195,15 @@ impl Diagnose for CliError {
             ),
             Self::Unsteady => ("TW-E021", Some("see how often it fails: run --repeat 100")),
             Self::Unwritable { .. } => ("TW-E022", Some("choose another place with --out")),
+            Self::NothingToImport => (
+                "TW-E030",
+                Some("paste the command line with its -netdev, -chardev and -object options"),
+            ),
+            Self::Exists(_) => (
+                "TW-E031",
+                Some("choose another name with --out, or remove it"),
+            ),
+            Self::Unreadable { .. } => ("TW-E032", Some("name a text file that you may read")),
             Self::NoSuchCode(_) => ("TW-E004", Some("copy the code from a diagnostic: TW-S001")),
         };
         let report = Report::error(Code(code), self.to_string());

@@ -4,7 +4,9 @@ mod check;
 mod ci;
 mod error;
 mod explain;
+mod export;
 mod fuzz;
+mod import;
 mod lanes;
 mod list;
 mod minimise;
@@ -51,6 +53,10 @@ enum Command {
     Minimise(minimise::MinimiseArgs),
     /// Make random scenarios, and compare what backends make of them
     Fuzz(fuzz::FuzzArgs),
+    /// Make a scenario of QEMU command lines and monitor commands, as people paste them
+    Import(import::ImportArgs),
+    /// Print a scenario as QEMU command lines and QMP commands
+    Export(export::ExportArgs),
 }
 
 /// Why a command ended early: what is wrong, and the exit that goes with it.
@@ -94,6 +100,8 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         Command::Review(args) => output::review(args),
         Command::Minimise(args) => minimise::run(args),
         Command::Fuzz(args) => fuzz::run(args),
+        Command::Import(args) => import::run(args),
+        Command::Export(args) => export::run(args),
     };
     match done {
         Ok(Exit::NothingSelected) => {

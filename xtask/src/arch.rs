@@ -15,6 +15,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         "scenario",
         &["base", "capture", "diag", "frame", "guest", "record"],
     ),
+    ("import", &["diag", "scenario"]),
     ("machine", &["base", "record"]),
     (
         "backend",
@@ -39,14 +40,14 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "backend", "base", "capture", "diag", "frame", "fuzz", "machine", "record", "report",
-            "runner", "scenario", "snapshot", "sys",
+            "backend", "base", "capture", "diag", "frame", "fuzz", "import", "machine", "record",
+            "report", "runner", "scenario", "snapshot", "sys",
         ],
     ),
 ];
 
 /// Parts without I/O, clock and randomness.
-const PURE: &[&str] = &["base", "frame", "guest", "machine", "record"];
+const PURE: &[&str] = &["base", "frame", "guest", "import", "machine", "record"];
 
 /// Modules of `std` that a pure part may not name, alone or in a group.
 const IMPURE_MODULES: &[&str] = &["fs", "process", "thread"];

@@ -10,7 +10,7 @@ mod join;
 mod machine;
 mod netdev;
 mod object;
-mod option;
+pub(crate) mod option;
 mod port;
 mod root;
 mod send;

@@ -2,19 +2,19 @@
 
 /// An element of an option string.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Element {
+pub(crate) struct Element {
     /// None for a first element without `=`: the implied key.
-    pub(super) key: Option<String>,
+    pub(crate) key: Option<String>,
     /// `on` for a bare name after the first.
-    pub(super) value: String,
+    pub(crate) value: String,
     /// Where the element begins in the string, in bytes.
-    pub(super) at: usize,
+    pub(crate) at: usize,
     /// Its bytes.
-    pub(super) len: usize,
+    pub(crate) len: usize,
 }
 
 /// Splits as `get_opt_value` does (QEMU 10.2.2, `util/qemu-option.c`).
-pub(super) fn split(text: &str) -> Vec<Element> {
+pub(crate) fn split(text: &str) -> Vec<Element> {
     let mut elements = Vec::new();
     let mut at = 0;
     while at < text.len() {
@@ -66,7 +66,7 @@ fn element(text: &str) -> (String, usize) {
 }
 
 /// The value of a key; the last one counts, as in QEMU.
-pub(super) fn get<'a>(elements: &'a [Element], key: &str) -> Option<&'a str> {
+pub(crate) fn get<'a>(elements: &'a [Element], key: &str) -> Option<&'a str> {
     elements
         .iter()
         .rev()
@@ -75,7 +75,7 @@ pub(super) fn get<'a>(elements: &'a [Element], key: &str) -> Option<&'a str> {
 }
 
 /// Whether QEMU reads this as true (QEMU 10.2.2, `qapi/qapi-util.c`, `qapi_bool_parse`).
-pub(super) fn is_true(value: &str) -> bool {
+pub(crate) fn is_true(value: &str) -> bool {
     matches!(value, "on" | "yes" | "true" | "y")
 }
 

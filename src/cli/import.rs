@@ -1,0 +1,178 @@
+use std::{
+    fs, io,
+    path::{Component, Path, PathBuf},
+    sync::Arc,
+};
+
+use super::{CliError, Stop, check, fuzz::write, output};
+use crate::{
+    backend::BackendError,
+    base::Profile,
+    diag::{Diagnose, Report, Source},
+    import::{self, Draft, Traffic},
+    runner::Exit,
+    scenario::{self, Disk, Scenario},
+};
+
+/// Makes a scenario of QEMU command lines and monitor commands.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct ImportArgs {
+    /// A command line, after `--`
+    #[arg(last = true, value_name = "COMMAND", conflicts_with = "files")]
+    command: Vec<String>,
+    /// Text with command lines, scripts, QMP or HMP logs, -readconfig files or libvirt XML in it;
+    /// each command line is a machine [default: standard input]
+    #[arg(long = "file", value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// A capture of what was sent
+    #[arg(long, value_name = "FILE")]
+    pcap: Option<PathBuf>,
+    /// The port where it is sent, as hn0.host or primary/hn0.guest
+    #[arg(long, value_name = "PORT", requires = "pcap")]
+    at: Option<String>,
+    /// The QEMU modelled [default: rfc where its properties are used, else qemu-10.2]
+    #[arg(long, value_name = "NAME", value_parser = profile)]
+    profile: Option<String>,
+    /// Where the scenario goes [default: standard output]
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+fn profile(name: &str) -> Result<String, String> {
+    match Profile::parse(name) {
+        Ok(_) => Ok(name.to_owned()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+pub(super) fn run(args: &ImportArgs) -> Result<Exit, Stop> {
+    if let Some(path) = args.out.as_ref().filter(|path| path.exists()) {
+        return Err(invalid(&CliError::Exists(path.clone())));
+    }
+    let draft = if args.command.is_empty() {
+        import::paste(&text(args)?)
+    } else {
+        import::words(&args.command)
+    };
+    let mut draft = draft.ok_or_else(|| invalid(&CliError::NothingToImport))?;
+    if let Some(profile) = &args.profile {
+        draft.set_profile(profile);
+    }
+    if let Some(pcap) = &args.pcap {
+        draft.set_traffic(Traffic {
+            pcap: seen_from(pcap, args.out.as_deref()),
+            at: args.at.clone(),
+        });
+    }
+    let path = args.out.clone().unwrap_or_else(|| "import.yaml".into());
+    expect_refusals(&mut draft, &path);
+    let text = draft.text();
+    match &args.out {
+        Some(path) => write(path, &text)?,
+        None => output::print(&text)?,
+    }
+    let reports = faults(&text, &path);
+    if reports.is_empty() {
+        Ok(Exit::Success)
+    } else {
+        Err(Stop::invalid(reports))
+    }
+}
+
+fn invalid(error: &CliError) -> Stop {
+    Stop::invalid(vec![error.report()])
+}
+
+fn text(args: &ImportArgs) -> Result<String, Stop> {
+    let unreadable = |path: &Path, source: io::Error| {
+        let path = path.to_owned();
+        invalid(&CliError::Unreadable { path, source })
+    };
+    if args.files.is_empty() {
+        let stdin = io::read_to_string(io::stdin());
+        return stdin.map_err(|error| unreadable(Path::new("standard input"), error));
+    }
+    let texts = args.files.iter().map(|path| {
+        let read = fs::read_to_string(path);
+        read.map_err(|error| unreadable(path, error))
+    });
+    Ok(texts.collect::<Result<Vec<_>, _>>()?.join("\n\n"))
+}
+
+/// What QEMU refuses is what the paste shows, so the scenario expects it.
+fn expect_refusals(draft: &mut Draft, path: &Path) {
+    if draft.has_placeholders() {
+        return;
+    }
+    let Ok(scenario) = parse(&draft.text(), path) else {
+        return;
+    };
+    for case in &scenario.cases {
+        for (id, text) in check::refusals(case).unwrap_or_default() {
+            draft.expect_error(&id, &text);
+        }
+    }
+}
+
+fn parse(text: &str, path: &Path) -> Result<Scenario, Vec<Report>> {
+    let source = Source {
+        path: path.to_owned(),
+        text: text.to_owned(),
+    };
+    scenario::parse(Arc::new(source), "import", &Disk)
+}
+
+/// What `tapwright check` would say of it.
+fn faults(text: &str, path: &Path) -> Vec<Report> {
+    let scenario = match parse(text, path) {
+        Ok(scenario) => scenario,
+        Err(reports) => return reports,
+    };
+    let found = scenario
+        .cases
+        .iter()
+        .flat_map(|case| match check::dry_run(case) {
+            Ok(reports) => reports,
+            Err(BackendError::Case(report)) => vec![*report],
+            // What can't be tried here is tried when it runs.
+            Err(_) => Vec::new(),
+        });
+    found.collect()
+}
+
+/// A path as it is seen from the folder of the scenario.
+fn seen_from(path: &Path, scenario: Option<&Path>) -> String {
+    // The folder of a bare name is the one here.
+    let folder = match scenario.and_then(Path::parent) {
+        Some(folder) if folder.as_os_str().is_empty() => Path::new("."),
+        Some(folder) => folder,
+        None => return path.display().to_string(),
+    };
+    let (Ok(folder), Ok(path)) = (std::path::absolute(folder), std::path::absolute(path)) else {
+        return path.display().to_string();
+    };
+    let shared = folder.components().zip(path.components());
+    let shared = shared.take_while(|(one, other)| one == other).count();
+    let up = folder
+        .components()
+        .skip(shared)
+        .map(|_| Component::ParentDir);
+    let down = path.components().skip(shared);
+    up.chain(down).collect::<PathBuf>().display().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_capture_is_found_from_the_scenario() {
+        let seen = |path: &str, scenario| seen_from(Path::new(path), scenario);
+        assert_eq!(seen("a/b.pcap", None), "a/b.pcap");
+        assert_eq!(
+            seen("a/b.pcap", Some(Path::new("c/d/e.yaml"))),
+            "../../a/b.pcap"
+        );
+        assert_eq!(seen("a/b.pcap", Some(Path::new("e.yaml"))), "a/b.pcap");
+    }
+}

@@ -1,0 +1,306 @@
+//! The scenario that a paste becomes.
+
+use serde_json::{Map, Value, json};
+
+use super::{
+    chardev,
+    machine::Machine,
+    object,
+    option::Options,
+    paste::{Paste, Piece},
+    step::{self, Step},
+};
+use crate::scenario;
+
+mod comment;
+mod several;
+
+/// What was sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Traffic {
+    /// The capture, relative to the scenario's folder.
+    pub pcap: String,
+    /// The port; by default the one that the draft would propose.
+    pub at: Option<String>,
+}
+
+/// A scenario in the making: what a paste says, and what QEMU says of it.
+#[derive(Clone, Debug)]
+pub struct Draft {
+    machines: Vec<Machine>,
+    unread: Vec<String>,
+    unset: Vec<(String, String)>,
+    profile: Option<String>,
+    traffic: Option<Traffic>,
+    /// The objects that QEMU refuses, each with its text.
+    errors: Vec<(String, String)>,
+}
+
+impl Draft {
+    pub(super) fn new(paste: Paste) -> Option<Self> {
+        let mut machines: Vec<Machine> = Vec::new();
+        for piece in paste.pieces {
+            take(piece, &mut machines);
+        }
+        machines.retain(|machine| !machine.is_empty());
+        for machine in &mut machines {
+            machine.finish();
+            complete(machine);
+        }
+        if machines.is_empty() {
+            return None;
+        }
+        let mut draft = Self {
+            machines,
+            unread: paste.unread,
+            unset: paste.unset,
+            profile: None,
+            traffic: None,
+            errors: Vec::new(),
+        };
+        if draft.machines.len() > 1 {
+            draft.name_machines();
+            draft.join();
+        }
+        Some(draft)
+    }
+
+    /// The profile instead of the one that the objects need.
+    pub fn set_profile(&mut self, profile: &str) {
+        self.profile = Some(profile.to_owned());
+    }
+
+    /// Adds what was sent.
+    pub fn set_traffic(&mut self, traffic: Traffic) {
+        self.traffic = Some(traffic);
+    }
+
+    /// QEMU refuses the object with this text, and that is what the scenario is to show.
+    pub fn expect_error(&mut self, object: &str, text: &str) {
+        self.errors.push((object.to_owned(), text.to_owned()));
+    }
+
+    /// Whether the paste leaves something open, so that its objects can't be tried.
+    #[must_use]
+    pub fn has_placeholders(&self) -> bool {
+        !self.unset.is_empty()
+    }
+
+    /// The port that the first TAP's filters make one look at: where the guest sends for
+    /// `queue=rx`, else where the host does. None without a TAP.
+    #[must_use]
+    pub fn default_port(&self) -> Option<String> {
+        let of = |machine: &Machine| {
+            let tap = machine
+                .netdevs
+                .iter()
+                .find(|netdev| netdev.get("type") == Some("tap"))?;
+            let id = tap.id()?;
+            let filter = machine.objects.iter().map(|(_, options)| options);
+            let first = filter
+                .filter(|options| options.get("netdev") == Some(id))
+                .find_map(|options| options.get("queue"));
+            let side = if first == Some("rx") { "guest" } else { "host" };
+            Some(self.outer(machine, &format!("{id}.{side}")))
+        };
+        self.machines.iter().find_map(of)
+    }
+
+    fn outer(&self, machine: &Machine, id: &str) -> String {
+        match &machine.name {
+            Some(name) if self.machines.len() > 1 => format!("{name}/{id}"),
+            _ => id.to_owned(),
+        }
+    }
+
+    /// The scenario as a tree, its steps last.
+    #[must_use]
+    pub fn tree(&self) -> Value {
+        let mut root = Map::new();
+        root.insert("description".to_owned(), json!(self.description()));
+        root.insert("tags".to_owned(), json!(["imported"]));
+        root.insert("profile".to_owned(), json!(self.profile()));
+        if let [only] = self.machines.as_slice() {
+            root.extend(declared(only));
+        } else {
+            let machines = self.machines.iter().filter_map(|machine| {
+                let name = machine.name.clone()?;
+                Some((name, Value::Object(declared(machine))))
+            });
+            root.insert("machines".to_owned(), Value::Object(machines.collect()));
+        }
+        if !self.errors.is_empty() {
+            let errors: Map<String, Value> = self
+                .errors
+                .iter()
+                .map(|(id, text)| (id.clone(), json!(text)))
+                .collect();
+            root.insert("expect".to_owned(), json!({ "error": errors }));
+        }
+        let steps = self.steps();
+        if !steps.is_empty() {
+            root.insert("steps".to_owned(), Value::Array(steps));
+        }
+        Value::Object(root)
+    }
+
+    /// The scenario's text, with what is said of it in comments.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let head = comment::head(self);
+        let tail = comment::tail(self);
+        format!("{head}{}{tail}", scenario::write(&self.tree()))
+    }
+
+    fn description(&self) -> &'static str {
+        let lines = self.machines.iter().filter(|machine| machine.whole).count();
+        match lines {
+            0 => "Imported from QEMU options and commands: say here what it shows.",
+            1 => "Imported from a QEMU command line: say here what it shows.",
+            _ => "Imported from several QEMU command lines: say here what it shows.",
+        }
+    }
+
+    /// The RFC's where its properties are used, else the newest QEMU's.
+    fn profile(&self) -> &str {
+        let given = self.profile.as_deref();
+        let objects = self.machines.iter().flat_map(|machine| &machine.objects);
+        let rfc = |options: &Options| {
+            options.get("in_netdev").is_some() || options.get("out_netdev").is_some()
+        };
+        let mut needed = objects.filter(|(_, options)| rfc(options));
+        given.unwrap_or(if needed.next().is_some() {
+            "rfc"
+        } else {
+            "qemu-10.2"
+        })
+    }
+
+    fn steps(&self) -> Vec<Value> {
+        let several = self.machines.len() > 1;
+        let mut steps: Vec<Value> = Vec::new();
+        for machine in &self.machines {
+            let name = machine.name.as_deref().filter(|_| several);
+            steps.extend(machine.steps.iter().map(|step| step.tree(name)));
+        }
+        if let Some(traffic) = &self.traffic {
+            let at = traffic.at.clone().or_else(|| self.default_port());
+            // What was captured before a command was given is sent before it.
+            let send = json!({ "send": at.unwrap_or_default(), "pcap": traffic.pcap });
+            steps.insert(0, send);
+        }
+        steps
+    }
+}
+
+/// Puts a piece where it belongs: commands and fragments to the last machine.
+fn take(piece: Piece, machines: &mut Vec<Machine>) {
+    if machines.is_empty() || matches!(piece, Piece::CommandLine { whole: true, .. }) {
+        machines.push(Machine::default());
+    }
+    let Some(machine) = machines.last_mut() else {
+        return;
+    };
+    match piece {
+        Piece::CommandLine { words, whole } => {
+            machine.whole |= whole;
+            machine.add_words(&words);
+        }
+        Piece::Section(section) => {
+            machine.readconfig = None;
+            machine.add(&section.group, &section.text);
+        }
+        Piece::ObjectAdd(text) => add_step(Step::object_option(&text), machine),
+        Piece::Command(name, args) => match Step::of_command(&name, args.clone()) {
+            Some(step) => add_step(step, machine),
+            None if name == "qmp_capabilities" || name.starts_with("query-") => {}
+            None if args.is_empty() => machine.notes.push(format!("no step for {name}")),
+            None => {
+                let args = Value::Object(args);
+                machine.notes.push(format!("no step for {name} {args}"));
+            }
+        },
+        Piece::Error(class, text) => {
+            if let Some(step) = machine.steps.last_mut() {
+                step.refused(class, text);
+            }
+        }
+    }
+}
+
+fn add_step(step: Step, machine: &mut Machine) {
+    let (step, note) = step.with_own_file();
+    machine.notes.extend(note);
+    machine.steps.push(step);
+}
+
+/// Gives a fragment the netdevs, chardevs and iothreads that its objects name.
+fn complete(machine: &mut Machine) {
+    if machine.whole {
+        return;
+    }
+    let mut wanted: Vec<(bool, String)> = Vec::new();
+    for (_, options) in &machine.objects {
+        wanted.extend(step::names(options));
+    }
+    let mut added: Vec<&str> = Vec::new();
+    for step in &machine.steps {
+        let names = step.names().into_iter();
+        wanted.extend(names.filter(|(_, id)| !added.contains(&id.as_str())));
+        added.extend(step.adds());
+    }
+    for (is_netdev, id) in wanted {
+        let list = if is_netdev {
+            &mut machine.netdevs
+        } else {
+            &mut machine.chardevs
+        };
+        if list.iter().any(|one| one.id() == Some(&id)) || !super::option::is_id(&id) {
+            continue;
+        }
+        let (what, made) = if is_netdev {
+            ("netdev", Options::read(&format!("tap,id={id}"), "type"))
+        } else {
+            ("chardev", chardev::made_up(&id))
+        };
+        list.push(made);
+        machine.notes.push(format!(
+            "{what} {id} is made up: the paste names it and doesn't have it"
+        ));
+    }
+    let iothreads: Vec<String> = machine
+        .objects
+        .iter()
+        .filter_map(|(_, options)| options.get("iothread").map(str::to_owned))
+        .collect();
+    for id in iothreads {
+        if !machine
+            .objects
+            .iter()
+            .any(|(_, options)| options.id() == Some(&id))
+        {
+            let text = format!("iothread,id={id}");
+            let options = object::properties(&text);
+            machine.objects.insert(0, (text, options));
+            machine.notes.push(format!(
+                "iothread {id} is made up: the paste names it and doesn't have it"
+            ));
+        }
+    }
+}
+
+fn declared(machine: &Machine) -> Map<String, Value> {
+    let texts = |list: &[Options]| -> Vec<String> { list.iter().map(Options::text).collect() };
+    let objects: Vec<&String> = machine.objects.iter().map(|(text, _)| text).collect();
+    let mut map = Map::new();
+    for (key, list) in [
+        ("netdevs", json!(texts(&machine.netdevs))),
+        ("chardevs", json!(texts(&machine.chardevs))),
+        ("objects", json!(objects)),
+    ] {
+        if list.as_array().is_some_and(|list| !list.is_empty()) {
+            map.insert(key.to_owned(), list);
+        }
+    }
+    map
+}

@@ -1,0 +1,157 @@
+//! What a draft says of itself: what it has otherwise than the paste, and what it still needs.
+
+use super::Draft;
+use crate::import::machine::Machine;
+
+/// Most lines of the paste that are repeated because nothing was made of them.
+const MOST_LINES: usize = 12;
+
+/// Most columns of a sentence.
+const WIDTH: usize = 96;
+
+pub(super) fn head(draft: &Draft) -> String {
+    let mut out = String::new();
+    let several = draft.machines.len() > 1;
+    for machine in &draft.machines {
+        let name = machine.name.as_deref().filter(|_| several);
+        of_machine(machine, name, &mut out);
+    }
+    if !draft.unset.is_empty() {
+        let names: Vec<&str> = draft
+            .unset
+            .iter()
+            .map(|(_, written)| written.as_str())
+            .collect();
+        let text = format!(
+            "Not set in the paste: {}. Fill in the values, or give them here, as matrix: {{ {} }}. \
+             Until then nothing can be tried.",
+            names.join(", "),
+            draft
+                .unset
+                .iter()
+                .map(|(name, _)| format!("{name}: [VALUE]"))
+                .collect::<Vec<_>>()
+                .join(", "),
+        );
+        sentence(&text, &mut out);
+    }
+    if !draft.unread.is_empty() {
+        sentence("In the paste, and not QEMU's options:", &mut out);
+        for line in draft.unread.iter().take(MOST_LINES) {
+            say(&format!("  {line}"), &mut out);
+        }
+        let more = draft.unread.len().saturating_sub(MOST_LINES);
+        if more > 0 {
+            say(&format!("  and {more} more"), &mut out);
+        }
+    }
+    out
+}
+
+fn of_machine(machine: &Machine, name: Option<&str>, out: &mut String) {
+    let of = name.map(|name| format!("{name}: ")).unwrap_or_default();
+    if !machine.elsewhere.is_empty() {
+        sentence(&format!("{of}Left out, not of the net layer:"), out);
+        folded(&machine.elsewhere, out);
+    }
+    if let Some(file) = &machine.readconfig {
+        let text = format!("{of}-readconfig {file} is not in the paste: put its text after it.");
+        sentence(&text, out);
+    }
+    if !machine.refused.is_empty() {
+        sentence(
+            &format!("{of}Left out, because QEMU refuses it and does not start:"),
+            out,
+        );
+        for (written, text) in &machine.refused {
+            say(&format!("  {written}"), out);
+            say(&format!("    {text}"), out);
+        }
+    }
+    if !machine.notes.is_empty() {
+        sentence(&format!("{of}Otherwise than in the paste:"), out);
+        for note in &machine.notes {
+            say(&format!("  {note}"), out);
+        }
+    }
+}
+
+/// What is to be sent is not in a command line.
+pub(super) fn tail(draft: &Draft) -> String {
+    let mut out = String::new();
+    if draft.traffic.is_some() {
+        return out;
+    }
+    let Some(port) = draft.default_port() else {
+        sentence(
+            "Nothing here takes frames: hub ports and `user` have no ports. Give the machine a tap.",
+            &mut out,
+        );
+        return out;
+    };
+    sentence(
+        "What was sent? Take the marks away and write it here, or import with --pcap FILE --at PORT.",
+        &mut out,
+    );
+    let mut lines = vec![
+        format!("  - send: {port}"),
+        "    frames:".to_owned(),
+        "      - ipv4: { src: 10.0.0.1, dst: 10.0.0.2 }".to_owned(),
+        "        udp: { sport: 4000, dport: 9 }".to_owned(),
+        "        payload: \"hello\"".to_owned(),
+    ];
+    if draft.steps().is_empty() {
+        lines.insert(0, "steps:".to_owned());
+    }
+    for line in lines {
+        out += &format!("#{line}\n");
+    }
+    out
+}
+
+/// Words of a command line over lines that are not too long.
+fn folded(words: &[String], out: &mut String) {
+    let mut line = String::from(" ");
+    for word in words {
+        if line.len() > 1 && line.len() + word.len() + 1 > WIDTH {
+            say(&line, out);
+            " ".clone_into(&mut line);
+        }
+        line.push(' ');
+        line.push_str(word);
+    }
+    say(&line, out);
+}
+
+/// A sentence over as many lines as it needs.
+fn sentence(text: &str, out: &mut String) {
+    let mut line = String::new();
+    for word in text.split(' ') {
+        if !line.is_empty() && line.len() + word.len() + 1 > WIDTH {
+            say(&line, out);
+            line.clear();
+        }
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(word);
+    }
+    say(&line, out);
+}
+
+/// One line; what would end a comment or trouble a terminal is not said.
+fn say(text: &str, out: &mut String) {
+    let text: String = text
+        .chars()
+        .map(|c| {
+            if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}') {
+                ' '
+            } else {
+                c
+            }
+        })
+        .collect();
+    out.push_str("# ");
+    out.push_str(text.trim_end());
+    out.push('\n');
+}

@@ -1,0 +1,132 @@
+//! Several command lines: names for the machines, and servers for their clients.
+
+use super::Draft;
+use crate::{
+    import::option::Options,
+    scenario::{Address, option::is_true},
+};
+
+impl Draft {
+    /// Each machine has a name of its own: QEMU's, or its part in COLO.
+    pub(super) fn name_machines(&mut self) {
+        let mut taken: Vec<String> = Vec::new();
+        for (number, machine) in self.machines.iter_mut().enumerate() {
+            let has = |kind: &str| {
+                let mut objects = machine.objects.iter();
+                objects.any(|(_, options)| options.get("qom-type") == Some(kind))
+            };
+            let given = machine.name.as_deref().map(plain_name);
+            let mut name = match given.filter(|name| !name.is_empty()) {
+                Some(name) => name,
+                None if has("colo-compare") => "primary".to_owned(),
+                None if has("filter-rewriter") => "secondary".to_owned(),
+                None => format!("vm{}", number + 1),
+            };
+            while taken.contains(&name) {
+                name = format!("{name}-{}", number + 1);
+            }
+            if machine.name.as_ref().is_some_and(|old| *old != name) {
+                let old = machine.name.as_deref().unwrap_or_default();
+                machine.notes.push(format!("-name {old} is {name} here"));
+            }
+            taken.push(name.clone());
+            machine.name = Some(name);
+        }
+    }
+
+    /// Gives every client a server. Two command lines that were tried on one host reach each other
+    /// at a loopback address; here each machine is a host.
+    pub(super) fn join(&mut self) {
+        let servers: Vec<(String, Address)> = self
+            .machines
+            .iter()
+            .flat_map(|machine| {
+                let name = machine.name.clone().unwrap_or_default();
+                let listening = machine.chardevs.iter().filter(|one| is_server(one));
+                let listening = listening
+                    .filter_map(address)
+                    .map(move |one| (name.clone(), one));
+                listening.collect::<Vec<_>>()
+            })
+            .collect();
+        for machine in &mut self.machines {
+            let name = machine.name.clone().unwrap_or_default();
+            for chardev in machine.chardevs.iter_mut().filter(|one| !is_server(one)) {
+                let Some(wanted) = address(chardev) else {
+                    continue;
+                };
+                let here = name.as_str().into();
+                let reached = |wanted: &Address| {
+                    let mut servers = servers.iter();
+                    let reach = |(at, server): &&(String, Address)| {
+                        wanted.reaches(&here, server, &at.as_str().into()).is_some()
+                    };
+                    servers.find(reach).map(|(at, _)| at.clone())
+                };
+                let id = chardev.id().unwrap_or("?").to_owned();
+                if reached(&wanted).is_some() {
+                    continue;
+                }
+                // Any name but a loopback one reaches a server that listens on all addresses.
+                let elsewhere = match &wanted {
+                    Address::Tcp { port, .. } => reached(&Address::Tcp {
+                        host: "elsewhere".to_owned(),
+                        port: *port,
+                    }),
+                    Address::Unix(_) => None,
+                };
+                if let Some(other) = elsewhere {
+                    machine.notes.push(format!(
+                        "chardev {id} has host={other} for host={}: each machine is a host of its \
+                         own here",
+                        chardev.get("host").unwrap_or("")
+                    ));
+                    chardev.set("host", &other);
+                } else {
+                    machine.notes.push(format!(
+                        "chardev {id} has connected=on: none of the machines listens at {wanted}, \
+                         so the scenario is its far end"
+                    ));
+                    chardev.push("connected", "on");
+                }
+            }
+        }
+    }
+}
+
+fn is_server(chardev: &Options) -> bool {
+    chardev.get("server").is_some_and(is_true)
+}
+
+/// Where a socket listens or connects to.
+fn address(chardev: &Options) -> Option<Address> {
+    if chardev.get("backend") != Some("socket") {
+        return None;
+    }
+    let host = || {
+        Some(Address::Tcp {
+            host: chardev.get("host")?.to_owned(),
+            port: chardev.get("port")?.parse().ok()?,
+        })
+    };
+    let path = chardev.get("path").map(str::to_owned);
+    path.map(Address::Unix).or_else(host)
+}
+
+/// A name that a machine can have: letters, digits, `-` and `_`, a letter first.
+fn plain_name(name: &str) -> String {
+    let plain: String = name
+        .chars()
+        .map(|c| {
+            if c.is_ascii_alphanumeric() || c == '-' || c == '_' {
+                c
+            } else {
+                '-'
+            }
+        })
+        .collect();
+    let start = plain
+        .find(|c: char| c.is_ascii_alphabetic())
+        .unwrap_or(plain.len());
+    plain[start..].trim_end_matches('-').to_owned()
+}

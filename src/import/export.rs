@@ -1,0 +1,271 @@
+//! The way back: a scenario as the command lines of its machines and the QMP commands of its steps.
+//! What only the scenario has, such as what is sent, stands in comments.
+
+use serde_json::{Map, Value, json};
+
+use super::{chardev, machine::shown, option::Options};
+use crate::scenario::QMP_VERBS;
+
+/// Keys of netdevs and chardevs that are not QEMU's.
+const OWN: &[&str] = &[
+    "netns",
+    "mac",
+    "host_mac",
+    "address",
+    "mtu",
+    "nic",
+    "vnet_hdr_len",
+    "guest",
+    "connected",
+    "framing",
+];
+
+/// The text of a scenario's tree without a matrix: shell commands, then QMP, for each machine.
+#[must_use]
+pub fn export(tree: &Value) -> String {
+    let steps = tree.get("steps").and_then(Value::as_array);
+    let steps = steps.map_or(&[][..], Vec::as_slice);
+    let machines = tree.get("machines").and_then(Value::as_object);
+    let texts: Vec<String> = match machines {
+        None => vec![machine(None, tree, steps)],
+        Some(machines) => machines
+            .iter()
+            .map(|(name, parts)| machine(Some(name), parts, steps))
+            .collect(),
+    };
+    refusals(tree) + &texts.join("\n")
+}
+
+/// The objects that QEMU is expected to refuse: it will not start.
+fn refusals(tree: &Value) -> String {
+    let errors = tree.pointer("/expect/error").and_then(Value::as_object);
+    let text = |error: &Value| {
+        let text = error.get("text").unwrap_or(error).as_str();
+        text.unwrap_or_default().to_owned()
+    };
+    let mut lines = String::new();
+    for (id, error) in errors.into_iter().flatten() {
+        lines += &format!("# QEMU is to refuse {id}: {}\n", text(error));
+    }
+    lines
+}
+
+fn machine(name: Option<&str>, parts: &Value, steps: &[Value]) -> String {
+    let mut lines = vec!["qemu-system-x86_64 -nodefaults -display none -qmp stdio".to_owned()];
+    if let Some(name) = name {
+        lines[0] += &format!(" -name {}", word(name));
+    }
+    let mut remarks = Vec::new();
+    for netdev in declared(parts.get("netdevs"), "type") {
+        let (text, nic) = netdev_options(netdev, &mut remarks);
+        lines.push(format!("-netdev {}", word(&text)));
+        lines.extend(nic.map(|nic| format!("-device {}", word(&nic))));
+    }
+    for chardev in declared(parts.get("chardevs"), "backend") {
+        lines.push(format!("-chardev {}", word(&chardev_options(chardev))));
+    }
+    let objects = parts.get("objects").and_then(Value::as_array);
+    for object in objects.into_iter().flatten() {
+        let text = match object {
+            Value::String(text) => text.clone(),
+            other => other.to_string(),
+        };
+        lines.push(format!("-object {}", word(&text)));
+    }
+    let mut out = String::new();
+    for remark in remarks {
+        out += &format!("# {remark}\n");
+    }
+    out += &lines.join(" \\\n  ");
+    out.push('\n');
+    commands(name, steps, &mut out);
+    out
+}
+
+/// The options of what is declared in a list of strings, or in a map under the ids.
+fn declared(value: Option<&Value>, implied: &'static str) -> Vec<Options> {
+    let text = |text: &str| Options::read(text, implied);
+    match value {
+        Some(Value::Array(list)) => list.iter().filter_map(Value::as_str).map(text).collect(),
+        Some(Value::Object(map)) => map
+            .iter()
+            .map(|(id, value)| {
+                let mut options = match value {
+                    Value::String(string) => text(string),
+                    Value::Object(map) => Options::of_json(map, implied),
+                    _ => Options::default(),
+                };
+                if options.get(implied).is_none() {
+                    let default = if implied == "type" { "tap" } else { "socket" };
+                    options.0.splice(0..0, Options::read(default, implied).0);
+                }
+                if options.id().is_none() {
+                    options
+                        .0
+                        .splice(1..1, Options::read(&format!("id={id}"), "id").0);
+                }
+                options
+            })
+            .collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// A netdev, and the NIC of the guest in front of a TAP.
+fn netdev_options(mut netdev: Options, remarks: &mut Vec<String>) -> (String, Option<String>) {
+    let id = netdev.id().unwrap_or_default().to_owned();
+    let driver = match netdev.get("nic") {
+        Some("virtio") => "virtio-net-pci",
+        _ => "e1000",
+    };
+    let mut nic = format!("{driver},netdev={id}");
+    if let Some(mac) = netdev.get("mac") {
+        nic += &format!(",mac={mac}");
+    }
+    let keys: Vec<String> = netdev.0.iter().map(|item| item.key.clone()).collect();
+    for key in keys {
+        let is_own = OWN.contains(&key.split('.').next().unwrap_or(&key));
+        if is_own
+            && let Some(raw) = netdev.remove(&key)
+            && !matches!(key.as_str(), "nic" | "mac")
+        {
+            remarks.push(format!("{id} of the scenario: {raw}"));
+        }
+    }
+    let is_tap = netdev.get("type") == Some("tap");
+    (netdev.text(), is_tap.then_some(nic))
+}
+
+fn chardev_options(mut chardev: Options) -> String {
+    for key in OWN {
+        chardev.remove(key);
+    }
+    let has_address = ["path", "host", "fd"]
+        .iter()
+        .any(|key| chardev.get(key).is_some());
+    if chardev.get("backend") == Some("socket") && !has_address {
+        return chardev::made_up(chardev.id().unwrap_or_default()).text();
+    }
+    chardev.text()
+}
+
+/// The commands of a machine's steps, the others in comments.
+fn commands(name: Option<&str>, steps: &[Value], out: &mut String) {
+    let own: Vec<String> = steps
+        .iter()
+        .filter_map(|step| command(name, step))
+        .collect();
+    if own.iter().any(|line| !line.starts_with('#')) {
+        out.push_str("\n{\"execute\": \"qmp_capabilities\"}\n");
+    } else if !own.is_empty() {
+        out.push('\n');
+    }
+    for line in own {
+        out.push_str(&line);
+        out.push('\n');
+    }
+}
+
+/// A step in QMP, or a comment; none where it is another machine's.
+fn command(name: Option<&str>, step: &Value) -> Option<String> {
+    let of = step.get("machine").and_then(Value::as_str);
+    let (verb, value) = match step {
+        Value::String(verb) => (verb.as_str(), &Value::Null),
+        Value::Object(map) => map
+            .iter()
+            .find(|(key, _)| !matches!(key.as_str(), "machine" | "error"))
+            .map(|(verb, value)| (verb.as_str(), value))?,
+        _ => return None,
+    };
+    if !QMP_VERBS.contains(&verb) {
+        let target = match value {
+            Value::String(text) => text.clone(),
+            other => other.to_string(),
+        };
+        return Some(format!("# {verb} {}", target.replace('\n', " ")));
+    }
+    if of != name {
+        return None;
+    }
+    let message = match (verb, value) {
+        // A string has the rules and the texts of the human monitor's command.
+        ("object-add", Value::String(text)) => json!({
+            "execute": "human-monitor-command",
+            "arguments": { "command-line": format!("object_add {}", plain(text)) },
+        }),
+        (_, Value::String(id)) => json!({ "execute": verb, "arguments": { "id": id } }),
+        (_, Value::Object(args)) => {
+            let args: Map<String, Value> = args.clone();
+            json!({ "execute": verb, "arguments": args })
+        }
+        _ => json!({ "execute": verb }),
+    };
+    let error = step.get("error").map(|error| {
+        let text = error.get("text").or(Some(error)).and_then(Value::as_str);
+        format!("\n# is refused: {}", text.unwrap_or_default())
+    });
+    Some(format!("{message}{}", error.unwrap_or_default()))
+}
+
+/// The text that a scenario's string stands for.
+fn plain(text: &str) -> String {
+    text.replace("$${", "${")
+}
+
+/// A word of a shell. References that nothing has filled are the shell's variables.
+fn word(text: &str) -> String {
+    let text_of = plain(text);
+    if text.replace("$${", "").contains("${") {
+        let escaped = text_of.replace('\\', "\\\\").replace('"', "\\\"");
+        return format!("\"{}\"", escaped.replace('`', "\\`"));
+    }
+    if text_of.contains(['$', '[', '{']) {
+        return format!("'{}'", text_of.replace('\'', "'\\''"));
+    }
+    shown(&text_of)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn maps_strings_and_steps_are_qemus() {
+        let tree = json!({
+            "netdevs": { "hn0": { "type": "tap", "vhost": true, "nic": "virtio", "mtu": 9000 } },
+            "chardevs": { "out0": {}, "in0": "socket,path=/a b" },
+            "objects": [{ "qom-type": "filter-mirror", "id": "m0", "vnet_hdr_support": true }],
+            "steps": [
+                { "send": "hn0.guest", "frames": [] },
+                { "object-del": "m0", "error": "no" },
+                { "object-add": "filter-mirror,id=m0" },
+                "stop",
+            ],
+        });
+        let expected = "\
+# hn0 of the scenario: mtu=9000
+qemu-system-x86_64 -nodefaults -display none -qmp stdio \\
+  -netdev tap,id=hn0,vhost=on \\
+  -device virtio-net-pci,netdev=hn0 \\
+  -chardev socket,id=out0,path=out0.sock,server=on,wait=off \\
+  -chardev 'socket,id=in0,path=/a b' \\
+  -object '{\"qom-type\":\"filter-mirror\",\"id\":\"m0\",\"vnet_hdr_support\":true}'
+
+{\"execute\": \"qmp_capabilities\"}
+# send hn0.guest
+{\"execute\":\"object-del\",\"arguments\":{\"id\":\"m0\"}}
+# is refused: no
+{\"execute\":\"human-monitor-command\",\"arguments\":{\"command-line\":\"object_add filter-mirror,id=m0\"}}
+{\"execute\":\"stop\"}
+";
+        assert_eq!(export(&tree), expected);
+    }
+
+    #[test]
+    fn a_word_is_one_in_a_shell() {
+        assert_eq!(word("a,b=c"), "a,b=c");
+        assert_eq!(word("a b"), "'a b'");
+        assert_eq!(word("ifname=${TAP}"), "\"ifname=${TAP}\"");
+        assert_eq!(word("id=$${x}"), "'id=${x}'");
+    }
+}

@@ -1,0 +1,191 @@
+//! The human monitor's commands.
+
+use serde_json::{Map, Value, json};
+
+use super::option::Options;
+
+/// A command of the human monitor.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Command {
+    /// A command that QMP has too, and its arguments there.
+    Qmp(&'static str, Map<String, Value>),
+    /// `object_add`, with its option string.
+    ObjectAdd(String),
+    /// Any other, as it is written.
+    Other(String),
+}
+
+/// The commands that are known without a prompt before them.
+const NAMES: &[&str] = &[
+    "object_add",
+    "object_del",
+    "chardev-add",
+    "chardev-remove",
+    "netdev_add",
+    "netdev_del",
+    "set_link",
+    "qom-set",
+    "qom-get",
+];
+
+/// A line of the human monitor, after its prompt or where the command can be nothing else.
+pub(super) fn read(line: &str) -> Option<Command> {
+    let line = line.trim();
+    if let Some(rest) = line.strip_prefix("(qemu)") {
+        let rest = rest.trim();
+        return (!rest.is_empty()).then(|| command(rest));
+    }
+    let (name, rest) = line.split_once(' ')?;
+    (NAMES.contains(&name) && !rest.trim().is_empty()).then(|| command(line))
+}
+
+/// A refusal: `Error: TEXT`.
+pub(super) fn error(line: &str) -> Option<&str> {
+    line.trim().strip_prefix("Error: ").map(str::trim)
+}
+
+/// A command without its prompt.
+pub(super) fn command(line: &str) -> Command {
+    let (name, rest) = line.split_once(' ').unwrap_or((line, ""));
+    let rest = rest.trim();
+    let id = || Map::from_iter([("id".to_owned(), json!(rest))]);
+    let words: Vec<&str> = rest.split_whitespace().collect();
+    let made =
+        match name {
+            "object_add" => return Command::ObjectAdd(rest.to_owned()),
+            "object_del" => Some(("object-del", id())),
+            "chardev-remove" => Some(("chardev-remove", id())),
+            "netdev_del" => Some(("netdev_del", id())),
+            "chardev-add" => chardev(rest).map(|args| ("chardev-add", args)),
+            "netdev_add" => Some(("netdev_add", netdev(rest))),
+            "stop" | "s" => Some(("stop", Map::new())),
+            "cont" | "c" => Some(("cont", Map::new())),
+            "x_colo_lost_heartbeat" => Some(("x-colo-lost-heartbeat", Map::new())),
+            "set_link" => match words.as_slice() {
+                [name, state] => object(json!({ "name": name, "up": *state == "on" }))
+                    .map(|args| ("set_link", args)),
+                _ => None,
+            },
+            "qom-get" => match words.as_slice() {
+                [path, property] => object(json!({ "path": path, "property": property }))
+                    .map(|args| ("qom-get", args)),
+                _ => None,
+            },
+            "qom-set" => match words.as_slice() {
+                [path, property, value] => {
+                    object(json!({ "path": path, "property": property, "value": value }))
+                        .map(|args| ("qom-set", args))
+                }
+                _ => None,
+            },
+            _ => None,
+        };
+    match made {
+        Some((name, args)) => Command::Qmp(name, args),
+        None => Command::Other(line.to_owned()),
+    }
+}
+
+fn object(value: Value) -> Option<Map<String, Value>> {
+    match value {
+        Value::Object(map) => Some(map),
+        _ => None,
+    }
+}
+
+/// QMP's arguments of an option string (QEMU 10.2.2, `chardev/char-socket.c`,
+/// `qemu_chr_parse_socket`: a socket listens only where it says so, while QMP's default is that it
+/// does).
+fn chardev(text: &str) -> Option<Map<String, Value>> {
+    let options = Options::read(text, "backend");
+    let id = options.id()?;
+    let on = |key: &str| {
+        options
+            .get(key)
+            .is_some_and(crate::scenario::option::is_true)
+    };
+    let mut data = Map::new();
+    let kind = options.get("backend")?;
+    match kind {
+        "socket" => {
+            let addr = match (options.get("path"), options.get("host")) {
+                (Some(path), _) => json!({ "type": "unix", "data": { "path": path } }),
+                (None, Some(host)) => {
+                    let port = options.get("port")?;
+                    json!({ "type": "inet", "data": { "host": host, "port": port } })
+                }
+                (None, None) => return None,
+            };
+            data.insert("addr".to_owned(), addr);
+            data.insert("server".to_owned(), json!(on("server")));
+            for key in ["wait", "nodelay", "telnet", "websocket"] {
+                if options.get(key).is_some() {
+                    data.insert(key.to_owned(), json!(on(key)));
+                }
+            }
+            for key in ["reconnect", "reconnect-ms"] {
+                if let Some(Ok(number)) = options.get(key).map(str::parse::<u64>) {
+                    data.insert(key.to_owned(), json!(number));
+                }
+            }
+        }
+        "null" | "pty" => {}
+        "file" => {
+            data.insert("out".to_owned(), json!(options.get("path")?));
+        }
+        "ringbuf" => {
+            if let Some(Ok(size)) = options.get("size").map(str::parse::<u64>) {
+                data.insert("size".to_owned(), json!(size));
+            }
+        }
+        _ => return None,
+    }
+    object(json!({ "id": id, "backend": { "type": kind, "data": data } }))
+}
+
+/// QMP's arguments of a netdev's option string.
+fn netdev(text: &str) -> Map<String, Value> {
+    let options = Options::read(text, "type");
+    let typed = options.0.iter().map(|item| {
+        let value = match (item.key.as_str(), item.value.parse::<u64>()) {
+            ("vhost" | "vhostforce" | "vnet_hdr", _) => {
+                json!(crate::scenario::option::is_true(&item.value))
+            }
+            ("queues" | "hubid", Ok(number)) => json!(number),
+            _ => json!(item.value),
+        };
+        (item.key.clone(), value)
+    });
+    typed.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case("(qemu) object_del m0", "object-del {\"id\":\"m0\"}")]
+    #[case("set_link hn0 off", "set_link {\"name\":\"hn0\",\"up\":false}")]
+    #[case(
+        "(qemu) chardev-add socket,id=a,path=/x",
+        "chardev-add {\"id\":\"a\",\"backend\":{\"type\":\"socket\",\"data\":{\"addr\":{\"type\":\"unix\",\"data\":{\"path\":\"/x\"}},\"server\":false}}}"
+    )]
+    #[case(
+        "netdev_add tap,id=a,vhost=on",
+        "netdev_add {\"type\":\"tap\",\"id\":\"a\",\"vhost\":true}"
+    )]
+    #[case("(qemu) info network", "? info network")]
+    #[case("(qemu)", "None")]
+    #[case("stop it please", "None")]
+    fn lines_are_commands(#[case] line: &str, #[case] expected: &str) {
+        let shown = match read(line) {
+            Some(Command::Qmp(name, args)) => format!("{name} {}", Value::Object(args)),
+            Some(Command::Other(line)) => format!("? {line}"),
+            Some(Command::ObjectAdd(text)) => format!("object_add {text}"),
+            None => "None".to_owned(),
+        };
+        assert_eq!(shown, expected);
+    }
+}

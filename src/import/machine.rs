@@ -1,0 +1,365 @@
+//! A command line's options, as a machine of the scenario.
+
+use serde_json::{Map, Value};
+
+use super::{
+    chardev, flag, netdev,
+    nic::{self, Nic},
+    object,
+    option::{self, Options},
+    step::Step,
+};
+
+/// A QEMU, as far as a scenario has it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Machine {
+    /// `-name`.
+    pub(super) name: Option<String>,
+    /// There was a program's name: what isn't declared isn't there. Else it is a fragment.
+    pub(super) whole: bool,
+    pub(super) netdevs: Vec<Options>,
+    pub(super) chardevs: Vec<Options>,
+    /// Option strings and JSON texts, with their properties.
+    pub(super) objects: Vec<(String, Options)>,
+    pub(super) steps: Vec<Step>,
+    /// Options that are not of the net layer, as written.
+    pub(super) elsewhere: Vec<String>,
+    /// What is otherwise than on the command line.
+    pub(super) notes: Vec<String>,
+    /// Options that QEMU refuses and a scenario can't declare, each with QEMU's text.
+    pub(super) refused: Vec<(String, String)>,
+    /// `-readconfig`, as long as its text has not come.
+    pub(super) readconfig: Option<String>,
+    nics: Vec<(String, Nic)>,
+    /// `-net nic` and the netdevs of `-net`, which share a hub.
+    hub: (Vec<Nic>, Vec<String>),
+    /// Netdevs and chardevs that a scenario has to call otherwise.
+    renamed: Vec<(&'static str, String, String)>,
+}
+
+impl Machine {
+    pub(super) fn is_empty(&self) -> bool {
+        self.netdevs.is_empty()
+            && self.chardevs.is_empty()
+            && self.objects.is_empty()
+            && self.steps.is_empty()
+            && self.refused.is_empty()
+            && self.readconfig.is_none()
+    }
+
+    /// Takes the options of these words.
+    pub(super) fn add_words(&mut self, words: &[String]) {
+        let mut words = words.iter().peekable();
+        while let Some(word) = words.next() {
+            let Some(name) = flag::name(word) else {
+                if word.starts_with("${") && word.ends_with('}') && !word[1..].contains('$') {
+                    self.notes.push(format!(
+                        "what {word} stands for is not in the paste: add it"
+                    ));
+                } else {
+                    self.elsewhere.push(word.clone());
+                }
+                continue;
+            };
+            let takes = flag::takes_value(name);
+            match words.next_if(|next| takes && (flag::is_open(word) || !next.starts_with('-'))) {
+                Some(value) => self.add(name, value),
+                None => self.elsewhere.push(word.clone()),
+            }
+        }
+    }
+
+    /// Takes an option and its value.
+    pub(super) fn add(&mut self, name: &str, value: &str) {
+        match name {
+            "netdev" => self.add_netdev(read(value, "type"), value),
+            "chardev" => self.add_chardev(value),
+            "object" => self.add_object(value),
+            "device" => self.add_device(value),
+            "net" => self.add_net(value),
+            "nic" => self.add_nic(value),
+            "readconfig" => self.readconfig = Some(value.to_owned()),
+            "name" => {
+                let options = Options::read(value, "guest");
+                self.name = options.get("guest").map(str::to_owned);
+                if options.0.len() > 1 || self.name.is_none() {
+                    self.elsewhere.push(format!("-name {}", shown(value)));
+                }
+            }
+            _ => self.elsewhere.push(format!("-{name} {}", shown(value))),
+        }
+    }
+
+    fn add_netdev(&mut self, options: Options, written: &str) {
+        let refusal = match options.id() {
+            None => Some("Parameter 'id' is missing".to_owned()),
+            Some(id) if !option::is_id(id) && !id.contains("${") => Some(option::BAD_ID.to_owned()),
+            Some(id) if self.netdevs.iter().any(|other| other.id() == Some(id)) => {
+                Some(format!("Duplicate ID '{id}' for netdev"))
+            }
+            Some(_) => None,
+        };
+        let made = match refusal {
+            Some(refusal) => Err(refusal),
+            None => netdev::language(options, &mut self.notes),
+        };
+        match made {
+            Ok(mut options) => {
+                self.rename("netdev", &mut options);
+                self.netdevs.push(options);
+            }
+            Err(refusal) => self.refuse("netdev", written, refusal),
+        }
+    }
+
+    fn add_chardev(&mut self, written: &str) {
+        let options = Options::read(written, "backend");
+        let refusal = match options.id() {
+            None => Some("chardev: no id specified".to_owned()),
+            Some(id) if !option::is_id(id) && !id.contains("${") => Some(option::BAD_ID.to_owned()),
+            Some(id) if self.chardevs.iter().any(|other| other.id() == Some(id)) => {
+                Some(format!("Duplicate ID '{id}' for chardev"))
+            }
+            Some(_) => None,
+        };
+        let made = match refusal {
+            Some(refusal) => Err(refusal),
+            None => chardev::language(options, &mut self.notes),
+        };
+        match made {
+            Ok(mut options) => {
+                self.rename("chardev", &mut options);
+                self.chardevs.push(options);
+            }
+            Err(refusal) => self.refuse("chardev", written, refusal),
+        }
+    }
+
+    fn add_object(&mut self, written: &str) {
+        let options = object::properties(written);
+        if object::is_elsewhere(&options) {
+            self.elsewhere.push(format!("-object {}", shown(written)));
+            return;
+        }
+        let json = written.starts_with('{');
+        let refusal = match options.id() {
+            None => Some("Parameter 'id' is missing".to_owned()),
+            Some(id) if self.objects.iter().any(|(_, other)| other.id() == Some(id)) => {
+                Some(if json {
+                    format!("attempt to add duplicate property '{id}' to object (type 'container')")
+                } else {
+                    format!("Duplicate ID '{id}' for object")
+                })
+            }
+            Some(_) => None,
+        };
+        match refusal {
+            Some(refusal) => self.refuse("object", written, refusal),
+            None => match object::with_own_file(written) {
+                Some((text, note)) => {
+                    let id = options.id().unwrap_or("?");
+                    self.notes.push(format!("object {id} has {note}"));
+                    let options = object::properties(&text);
+                    self.objects.push((text, options));
+                }
+                None => self.objects.push((written.to_owned(), options)),
+            },
+        }
+    }
+
+    fn add_device(&mut self, written: &str) {
+        let options = read(written, "driver");
+        if !nic::is_nic(&options) {
+            self.elsewhere.push(format!("-device {}", shown(written)));
+            return;
+        }
+        self.add_front(
+            format!("-device {}", shown(written)),
+            &options,
+            Nic::of_device(&options),
+        );
+    }
+
+    /// A NIC that says which netdev it is on.
+    fn add_front(&mut self, written: String, options: &Options, nic: Nic) {
+        if let Some(netdev) = options.get("netdev") {
+            self.notes
+                .push(format!("{written} is the guest's side of {netdev}"));
+            self.nics.push((netdev.to_owned(), nic));
+        }
+    }
+
+    /// `-net nic` and `-net tap`: each a port of one hub.
+    fn add_net(&mut self, written: &str) {
+        let mut options = Options::read(written, "type");
+        match options.get("type") {
+            Some("nic") => {
+                let nic = Nic::of_model(&options);
+                if nic::is_nic(&options) {
+                    self.add_front(format!("-net {}", shown(written)), &options, nic);
+                } else {
+                    self.notes.push(format!(
+                        "-net {} is the guest's side of -net",
+                        shown(written)
+                    ));
+                    self.hub.0.push(nic);
+                }
+            }
+            Some("none") | None => self.elsewhere.push(format!("-net {}", shown(written))),
+            Some(_) => {
+                let id = self.id_for(&options, "net");
+                options.remove("name");
+                options.set("id", &id);
+                self.notes.push(format!(
+                    "-net {} is the netdev {id} here, without the hub that QEMU puts between it and \
+                     the guest",
+                    shown(written)
+                ));
+                self.hub.1.push(id);
+                self.add_netdev(options, written);
+            }
+        }
+    }
+
+    /// `-nic`: a netdev and the NIC on it.
+    fn add_nic(&mut self, written: &str) {
+        let mut options = Options::read(written, "type");
+        if options.get("type") == Some("none") {
+            self.elsewhere.push(format!("-nic {}", shown(written)));
+            return;
+        }
+        let nic = Nic::of_model(&options);
+        let id = self.id_for(&options, "nic");
+        for key in nic::NIC_KEYS {
+            options.remove(key);
+        }
+        if options.id().is_none() {
+            options.push("id", &id);
+        }
+        self.notes.push(format!(
+            "-nic {} is the netdev {id} and the guest's side of it",
+            shown(written)
+        ));
+        self.nics.push((id, nic));
+        self.add_netdev(options, written);
+    }
+
+    /// The id that the option has, or one that nobody has.
+    fn id_for(&self, options: &Options, stem: &str) -> String {
+        let given = options.id().or_else(|| options.get("name"));
+        let given = given.map(str::to_owned);
+        let taken = |id: &String| self.netdevs.iter().any(|other| other.id() == Some(id));
+        given.unwrap_or_else(|| {
+            let mut ids = (0..).map(|number| format!("{stem}{number}"));
+            ids.find(|id| !taken(id)).unwrap_or_default()
+        })
+    }
+
+    /// The names of ports have no dots.
+    fn rename(&mut self, what: &'static str, options: &mut Options) {
+        let Some(id) = options
+            .id()
+            .filter(|id| id.contains('.'))
+            .map(str::to_owned)
+        else {
+            return;
+        };
+        let new = id.replace('.', "_");
+        options.set("id", &new);
+        self.notes.push(format!(
+            "{what} {id} is called {new} here: ports have names without dots"
+        ));
+        self.renamed.push((what, id, new));
+    }
+
+    fn refuse(&mut self, option: &str, written: &str, text: String) {
+        let written = format!("-{option} {}", shown(written));
+        self.refused.push((written, text));
+    }
+
+    /// Puts together what the options say of each other, when all have been read.
+    pub(super) fn finish(&mut self) {
+        let (nics, netdevs) = std::mem::take(&mut self.hub);
+        let hub = netdevs.into_iter().zip(nics);
+        let nics: Vec<(String, Nic)> = std::mem::take(&mut self.nics)
+            .into_iter()
+            .chain(hub)
+            .collect();
+        for (id, nic) in nics {
+            let new = self.new_name("netdev", &id).unwrap_or(id);
+            if let Some(netdev) = self.netdevs.iter_mut().find(|one| one.id() == Some(&new)) {
+                nic.add_to(netdev, &mut self.notes);
+            }
+        }
+        self.rename_in_objects();
+        self.iothreads_first();
+    }
+
+    fn new_name(&self, what: &str, id: &str) -> Option<String> {
+        let mut renamed = self.renamed.iter();
+        let found = renamed.find(|(kind, old, _)| *kind == what && old == id);
+        found.map(|(_, _, new)| new.clone())
+    }
+
+    fn rename_in_objects(&mut self) {
+        if self.renamed.is_empty() {
+            return;
+        }
+        let mut objects = std::mem::take(&mut self.objects);
+        for (text, options) in &mut objects {
+            let kinds = [("netdev", object::NETDEVS), ("chardev", object::CHARDEVS)];
+            for (what, keys) in kinds {
+                for key in keys {
+                    let new = options.get(key).and_then(|id| self.new_name(what, id));
+                    let Some(new) = new else {
+                        continue;
+                    };
+                    options.set(key, &new);
+                    *text = match serde_json::from_str::<Map<String, Value>>(text) {
+                        Ok(mut map) => {
+                            map.insert((*key).to_owned(), new.into());
+                            Value::Object(map).to_string()
+                        }
+                        Err(_) => options.text(),
+                    };
+                }
+            }
+        }
+        self.objects = objects;
+    }
+
+    /// QEMU makes an iothread before any netdev, wherever it stands (QEMU 10.2.2, `system/vl.c`,
+    /// `object_create_early`).
+    fn iothreads_first(&mut self) {
+        let is_iothread = |object: &(String, Options)| object.1.get("qom-type") == Some("iothread");
+        let first = self.objects.iter().position(is_iothread);
+        let compare = self
+            .objects
+            .iter()
+            .position(|object| object.1.get("qom-type") == Some("colo-compare"));
+        if let (Some(iothread), Some(compare)) = (first, compare)
+            && compare < iothread
+        {
+            self.objects.sort_by_key(|object| !is_iothread(object));
+            self.notes
+                .push("the iothread stands first: QEMU makes it before the filters".to_owned());
+        }
+    }
+}
+
+fn read(text: &str, implied: &str) -> Options {
+    match serde_json::from_str::<Map<String, Value>>(text) {
+        Ok(map) => Options::of_json(&map, implied),
+        Err(_) => Options::read(text, implied),
+    }
+}
+
+/// A word as one line of a shell has it.
+pub(super) fn shown(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_=,.:/@+%[]${}".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', "'\\''").replace('\n', " "))
+    }
+}

@@ -1,0 +1,115 @@
+//! What people paste, to a scenario, and back: text to command lines and monitor commands, these to options,
+//! these to a tree. Pure: files are read and objects are tried by who calls.
+//!
+//! - `paste`: the pieces of a text: command lines, configuration, QMP, HMP, and what is none of it.
+//! - `mail`: quoting, and lines that mail has wrapped.
+//! - `shell`: words, quotes, variables and arrays of shells.
+//! - `config`, `xml`, `qmp`, `hmp`: the other forms that QEMU's options and commands are written in.
+//! - `option`: QEMU's option strings and JSON, letter for letter.
+//! - `flag`: the names of QEMU's own options.
+//! - `machine`: options to netdevs, chardevs and objects; `netdev`, `nic`, `chardev` and `object`
+//!   know what the language has of each.
+//! - `step`: monitor commands to steps.
+//! - `export`: the way back, from a tree to command lines and QMP.
+//! - `draft`: the scenario that is made, and what is said of it in comments.
+
+mod chardev;
+mod config;
+mod draft;
+mod export;
+mod flag;
+mod hmp;
+mod machine;
+mod mail;
+mod netdev;
+mod nic;
+mod object;
+mod option;
+mod paste;
+mod qmp;
+mod shell;
+mod step;
+mod xml;
+
+pub use draft::{Draft, Traffic};
+pub use export::export;
+
+/// The scenario of pasted text. None where there is nothing of QEMU's in it.
+#[must_use]
+pub fn paste(text: &str) -> Option<Draft> {
+    Draft::new(paste::read(text))
+}
+
+/// The scenario of one command line whose words a shell has already made.
+#[must_use]
+pub fn words(words: &[String]) -> Option<Draft> {
+    Draft::new(paste::of_words(words))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Pieces of pastes, in any order and number.
+    fn text() -> impl Strategy<Value = String> {
+        let piece = prop::sample::select(vec![
+            "qemu-system-x86_64 ",
+            "-netdev ",
+            "tap,id=a.b",
+            "id=",
+            ",",
+            "=",
+            "\\\n",
+            "\n",
+            "> ",
+            " ",
+            "'",
+            "\"",
+            "$",
+            "${",
+            "}",
+            "(",
+            ")",
+            "A=(",
+            "-object ",
+            "filter-dump,id=d,netdev=a.b,file=/x",
+            "-chardev ",
+            "socket,id=c,fd=3",
+            "{\"execute\": ",
+            "\"stop\"}",
+            "(qemu) ",
+            "object_add x",
+            "Error: no",
+            "[netdev \"n\"]",
+            "type = \"tap\"",
+            "<qemu:arg value='",
+            "'/>",
+            "#",
+            ";",
+            "|",
+            "-net nic",
+            " -net tap ",
+            "-nic user ",
+            "-name p ",
+            "^\n",
+            "é",
+        ]);
+        prop::collection::vec(piece, 0..24).prop_map(|pieces| pieces.concat())
+    }
+
+    proptest! {
+        #[test]
+        fn any_paste_is_read(text in text()) {
+            if let Some(draft) = paste(&text) {
+                let tree = draft.tree();
+                let path = "a.yaml".into();
+                let source = crate::diag::Source { path, text: draft.text() };
+                // What is said in comments changes nothing of the scenario.
+                let read = crate::scenario::tree::read(&std::sync::Arc::new(source));
+                prop_assert_eq!(read.ok(), Some(tree), "{}", draft.text());
+            }
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! Monitor commands, as steps.
+
+use serde_json::{Map, Value, json};
+
+use super::object;
+use crate::scenario::QMP_VERBS;
+
+/// A step, in the language.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Step {
+    /// The verb.
+    pub(super) verb: String,
+    /// What stands after it.
+    pub(super) value: Value,
+    /// The error that QEMU gave.
+    pub(super) error: Option<Value>,
+}
+
+impl Step {
+    fn new(verb: &str, value: Value) -> Self {
+        Self {
+            verb: verb.to_owned(),
+            value,
+            error: None,
+        }
+    }
+
+    /// `object_add` with an option string.
+    pub(super) fn object_option(text: &str) -> Self {
+        Self::new("object-add", json!(text))
+    }
+
+    /// A command; none where the language has no step for it.
+    pub(super) fn of_command(name: &str, mut args: Map<String, Value>) -> Option<Self> {
+        match name {
+            "x-colo-lost-heartbeat" => return Some(Self::new("colo", json!("failover"))),
+            "xen-colo-do-checkpoint" => return Some(Self::new("colo", json!("checkpoint"))),
+            _ if !QMP_VERBS.contains(&name) => return None,
+            _ => {}
+        }
+        // Before QEMU 6.0 the properties of an object stood in a map of their own.
+        if name == "object-add"
+            && let Some(Value::Object(props)) = args.shift_remove("props")
+        {
+            args.extend(props);
+        }
+        let only_id =
+            matches!(name, "object-del" | "chardev-remove" | "netdev_del") && args.len() == 1;
+        let value = match args.get("id") {
+            Some(Value::String(id)) if only_id => json!(id),
+            _ if args.is_empty() => Value::Null,
+            _ => Value::Object(args),
+        };
+        Some(Self::new(name, value))
+    }
+
+    /// The step with a dump's file where a scenario can have it, and what is to be said of that.
+    pub(super) fn with_own_file(mut self) -> (Self, Option<String>) {
+        let text = match &self.value {
+            Value::String(text) => text.clone(),
+            other => other.to_string(),
+        };
+        let made = object::with_own_file(&text).filter(|_| self.verb == "object-add");
+        let Some((text, note)) = made else {
+            return (self, None);
+        };
+        self.value = match &self.value {
+            Value::String(_) => json!(text),
+            other => serde_json::from_str(&text).unwrap_or_else(|_| other.clone()),
+        };
+        (self, Some(format!("a step has {note}")))
+    }
+
+    /// A command's answer was this error.
+    pub(super) fn refused(&mut self, class: Option<String>, text: String) {
+        self.error = Some(match class.filter(|class| class != "GenericError") {
+            Some(class) => json!({ "class": class, "text": text }),
+            None => json!(text),
+        });
+    }
+
+    /// The step in the tree.
+    pub(super) fn tree(&self, machine: Option<&str>) -> Value {
+        if self.verb == "colo" {
+            return match machine {
+                Some(machine) => json!({ "colo": { "event": self.value, "machine": machine } }),
+                None => json!({ "colo": self.value }),
+            };
+        }
+        let mut map = Map::new();
+        map.insert(self.verb.clone(), self.value.clone());
+        if let Some(machine) = machine {
+            map.insert("machine".to_owned(), json!(machine));
+        }
+        if let Some(error) = &self.error {
+            map.insert("error".to_owned(), error.clone());
+        }
+        match (map.len(), &self.value) {
+            (1, Value::Null) => json!(self.verb),
+            _ => Value::Object(map),
+        }
+    }
+
+    /// What an object that is added names: whether it is a netdev, and the id.
+    pub(super) fn names(&self) -> Vec<(bool, String)> {
+        if self.verb != "object-add" || self.error.is_some() {
+            return Vec::new();
+        }
+        let text = match &self.value {
+            Value::String(text) => text.clone(),
+            other => other.to_string(),
+        };
+        names(&object::properties(&text))
+    }
+
+    /// The id of the chardev or netdev that it adds.
+    pub(super) fn adds(&self) -> Option<&str> {
+        let adds = matches!(self.verb.as_str(), "chardev-add" | "netdev_add");
+        self.value.get("id").filter(|_| adds)?.as_str()
+    }
+}
+
+/// The netdevs (true) and chardevs that an object names.
+pub(super) fn names(options: &super::option::Options) -> Vec<(bool, String)> {
+    let of = |keys: &'static [&'static str], netdev: bool| {
+        keys.iter()
+            .filter_map(move |key| Some((netdev, options.get(key)?.to_owned())))
+    };
+    of(object::NETDEVS, true)
+        .chain(of(object::CHARDEVS, false))
+        .collect()
+}
