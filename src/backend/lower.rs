@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use serde_json::{Map, Value};
 
 use crate::{
-    base::{ChardevId, NetdevId, PortId},
+    base::{ChardevId, NetdevId, PortId, VnetHdr},
     machine::{CharBackend, ChardevConfig, Command, Config, NetdevConfig, NetdevKind},
     record::Framing,
     scenario::{
@@ -255,23 +255,36 @@ fn number(value: Option<&Value>) -> Option<u64> {
 }
 
 /// The virtio-net header that frames on a chardev carry: that of the netdev whose filter names the
-/// chardev as `indev` or `outdev`.
+/// chardev as `indev` or `outdev`. A comparer has no netdev: with `vnet_hdr_support` its inputs get
+/// what a modern virtio NIC has.
 fn holder_vnet_hdr_len(
     case: &Case,
     chardev: &ChardevId,
     taps: &BTreeMap<NetdevId, TapWiring>,
 ) -> usize {
-    case.objects
-        .iter()
-        .find(|object| {
-            ["indev", "outdev"]
-                .iter()
+    let holder = |keys: [&str; 2]| {
+        case.objects.iter().find(|object| {
+            keys.iter()
                 .filter_map(|key| property(object, key))
                 .any(|value| object.machine.outer::<ChardevId>(&value) == *chardev)
         })
+    };
+    if holder(["primary_in", "secondary_in"]).is_some_and(supports_vnet_hdr) {
+        return VnetHdr::LONG;
+    }
+    holder(["indev", "outdev"])
         .and_then(|object| Some(object.machine.outer(&property(object, "netdev")?)))
         .and_then(|netdev: NetdevId| taps.get(&netdev))
         .map_or(0, |tap| vnet_hdr_len(tap.nic))
+}
+
+fn supports_vnet_hdr(object: &Object) -> bool {
+    match &object.form {
+        ObjectForm::Option(_) => property(object, "vnet_hdr_support").as_deref() == Some("on"),
+        ObjectForm::Qmp(args) => {
+            args.get("vnet_hdr_support").and_then(Value::as_bool) == Some(true)
+        }
+    }
 }
 
 /// A property's value in either form, as text.
@@ -373,6 +386,15 @@ mod tests {
         10
     )]
     #[case::of_a_plain_guest("filter-mirror,id=f0,netdev=hn1,outdev=c0", 0)]
+    #[case::a_comparer_s_input(
+        "colo-compare,id=f0,primary_in=c1,secondary_in=c0,vnet_hdr_support=on",
+        12
+    )]
+    #[case::a_comparer_s_input_as_a_map(
+        "{qom-type: colo-compare, id: f0, primary_in: c0, secondary_in: c1, vnet_hdr_support: true}",
+        12
+    )]
+    #[case::a_plain_comparer_s_input("colo-compare,id=f0,primary_in=c1,secondary_in=c0", 0)]
     #[case::another_chardev_s("filter-mirror,id=f0,netdev=hn0,outdev=c1", 0)]
     fn a_chardev_carries_the_header_of_its_holder_s_netdev(
         #[case] object: &str,

@@ -82,7 +82,7 @@ quirks! {
     }
     /// An unread `outdev` freezes the main loop.
     OutdevStallFreezes = "outdev-stall-freezes" in EVERY_QEMU {
-        behaviour: "a connected outdev that nobody reads freezes the main loop, QMP included, once its socket is full",
+        behaviour: "a connected outdev that nobody reads freezes the main loop, QMP included, once its socket is full; one that only this main loop reads, for good, when a filter-buffer releases more than a socket takes",
         mended: "frames for a stalled outdev queue without limit and the rest of the machine goes on",
         evidence: "net/filter-mirror.c:127-134, chardev/char.c qemu_chr_write_buffer with write_all",
     }
@@ -331,6 +331,12 @@ quirks! {
         behaviour: "of protocols other than TCP, UDP and ICMP the whole frame is compared: addresses of Ethernet, IP id and time to live differ where nothing is wrong",
         mended: "what follows the IPv4 header is compared",
         evidence: "net/colo-compare.c:570-598; P35",
+    }
+    /// Fragments that differ are never compared.
+    CompareFragmentsApart = "compare-fragments-apart" in EVERY_QEMU {
+        behaviour: "what stands where the ports would be counts as the ports of a later fragment, which has none: fragments that differ there are of different connections, and each waits for its like until it has waited too long; one of TCP is read as if it began with a TCP header",
+        mended: "later fragments of two hosts and a protocol are compared as they are",
+        evidence: "net/colo.c:100-139; measured on 7.2.22: two later fragments that differ, no request; P36",
     }
     /// The primary's header lengths are used on the secondary's packet.
     CompareVnetOfPrimary = "compare-vnet-of-primary" in EVERY_QEMU {

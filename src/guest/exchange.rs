@@ -105,6 +105,8 @@ pub(super) struct Exchange {
     call: Call,
     written: usize,
     received: Vec<u8>,
+    /// Bytes of those that are known to be the expected ones.
+    right: usize,
     /// The handshake was done when it was last looked at.
     established: bool,
     /// The state when it was last looked at.
@@ -119,6 +121,7 @@ impl Exchange {
             call,
             written: 0,
             received: Vec::new(),
+            right: 0,
             established: false,
             before: state,
             outcome: None,
@@ -171,7 +174,10 @@ impl Exchange {
         } else {
             "end the connection".to_owned()
         };
-        socket.abort();
+        // Whoever wants to go on with a connection that works keeps it, however slow it is.
+        if self.call.close || !self.established {
+            socket.abort();
+        }
         let to = self.call.to;
         let refusal = Refusal::TimedOut {
             to,
@@ -207,7 +213,7 @@ impl Exchange {
             && self.is_through(socket)
     }
 
-    fn judge(&self, socket: &tcp::Socket<'_>) -> Option<Outcome> {
+    fn judge(&mut self, socket: &tcp::Socket<'_>) -> Option<Outcome> {
         let (to, received) = (self.call.to, self.received.len());
         if let Some(refusal) = self.wrong_data() {
             return Some(Err(refusal));
@@ -244,9 +250,12 @@ impl Exchange {
         }))
     }
 
-    fn wrong_data(&self) -> Option<Refusal> {
+    fn wrong_data(&mut self) -> Option<Refusal> {
         let expect = self.call.expect.as_ref()?;
-        let wrong = (0..self.received.len())
+        let new = self.right..self.received.len();
+        self.right = new.end;
+        let wrong = new
+            .into_iter()
             .find(|at| expect.get(*at).copied() != self.received.get(*at).copied())?;
         Some(Refusal::WrongData {
             to: self.call.to,

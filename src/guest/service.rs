@@ -89,14 +89,14 @@ impl Conversation {
 
     fn respond(&mut self, socket: &mut tcp::Socket<'_>, respond: &Respond) -> bool {
         let Respond { text, after, .. } = respond;
-        while let Some(at) = self
-            .waiting
-            .windows(after.len().max(1))
-            .position(|window| window == after)
-        {
-            self.waiting.drain(..at + after.len());
-            self.owed += 1;
+        let mut at = 0;
+        while let Some(window) = self.waiting.get(at..at + after.len().max(1)) {
+            let ends = window == after;
+            self.owed += usize::from(ends);
+            at += if ends { after.len() } else { 1 };
         }
+        // What is left is shorter than the end of a request.
+        self.waiting.drain(..at);
         let mut moved = false;
         while self.owed > 0 {
             let sent = write(socket, &text[self.written..]);

@@ -40,6 +40,17 @@ pub struct Stack {
     /// Something came in or was asked for since the last poll.
     stirred: bool,
     deadline: Option<VirtualTime>,
+    /// What was done to it, where a twin may be asked for.
+    deeds: Option<Vec<Deed>>,
+}
+
+/// Something that was done to a stack.
+#[derive(Clone)]
+enum Deed {
+    Receive(Bytes),
+    Call(Call),
+    HangUp(String),
+    Poll(VirtualTime),
 }
 
 impl std::fmt::Debug for Stack {
@@ -74,6 +85,7 @@ impl Stack {
             exchange: None,
             stirred: false,
             deadline: None,
+            deeds: None,
             config,
         };
         for service in stack.config.services.clone() {
@@ -82,8 +94,44 @@ impl Stack {
         stack
     }
 
+    /// Keeps in mind from now on what is done to it, every frame that it gets, so that it can have
+    /// a twin. To be asked for before anything is done.
+    pub fn remember(&mut self) {
+        self.deeds.get_or_insert_default();
+    }
+
+    /// Another stack in the same state, as a machine's memory copied to another machine; none where
+    /// this one does not remember how it came there. Both choose the same sequence numbers from then
+    /// on while they do the same.
+    ///
+    /// A stack is nothing but what was done to it: the twin does it all again, which takes as long
+    /// as it took this one.
+    #[must_use]
+    pub fn twin(&self) -> Option<Self> {
+        let deeds = self.deeds.as_ref()?;
+        let mut twin = Self::new(self.config.clone());
+        twin.remember();
+        for deed in deeds.iter().cloned() {
+            match deed {
+                Deed::Receive(frame) => twin.receive(frame),
+                Deed::Call(call) => twin.call(call),
+                Deed::HangUp(within) => drop(twin.hang_up(within)),
+                // These frames were sent by this stack.
+                Deed::Poll(now) => drop(twin.poll(now)),
+            }
+        }
+        Some(twin)
+    }
+
+    fn note(&mut self, deed: impl FnOnce() -> Deed) {
+        if let Some(deeds) = &mut self.deeds {
+            deeds.push(deed());
+        }
+    }
+
     /// A frame arrived.
     pub fn receive(&mut self, frame: Bytes) {
+        self.note(|| Deed::Receive(frame.clone()));
         self.card.received.push_back(frame);
         self.stirred = true;
     }
@@ -91,6 +139,7 @@ impl Stack {
     /// Begins an exchange, over the connection that is open to the same address, else over a new
     /// one. One exchange is on its way at a time; a second takes the place of the first.
     pub fn call(&mut self, call: Call) {
+        self.note(|| Deed::Call(call.clone()));
         let to_the_same = |(to, _): &&(SocketAddrV4, _)| *to == call.to;
         let newest = self.opened.iter().rev().find(to_the_same);
         let open = newest.map(|(_, handle)| *handle).filter(|handle| {
@@ -109,8 +158,10 @@ impl Stack {
     }
 
     /// Ends the exchange: what it came to, or that it did not end by itself in a time that is told
-    /// in words, `within 3s`. A connection that failed is given up with a reset.
+    /// in words, `within 3s`. A connection that failed is given up with a reset, but for one that
+    /// was to stay open and ran out of time: a later call may go on with it.
     pub fn hang_up(&mut self, within: String) -> Option<Outcome> {
+        self.note(|| Deed::HangUp(within.clone()));
         let mut exchange = self.exchange.take()?;
         let socket = self.sockets.get_mut(exchange.handle);
         let outcome = exchange.give_up(socket, within);
@@ -134,6 +185,7 @@ impl Stack {
     /// Does everything that is to be done now, and gives the frames that it sends.
     #[must_use]
     pub fn poll(&mut self, now: VirtualTime) -> Vec<Bytes> {
+        self.note(|| Deed::Poll(now));
         let time = stack_time(now);
         loop {
             let polled = self.interface.poll(time, &mut self.card, &mut self.sockets);

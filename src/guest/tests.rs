@@ -130,6 +130,33 @@ fn a_service_answers(#[case] kind: ServiceKind, #[case] send: &[u8], #[case] exp
     assert_eq!(wire.run(), Some(done(send.len(), expect.len(), true)));
 }
 
+/// Requests are found wherever segments cut them, and each byte ends one request at most.
+#[test]
+fn requests_end_anywhere() {
+    let respond = Respond {
+        text: Bytes::from_static(b"yes"),
+        after: Bytes::from_static(b"??"),
+        close: false,
+    };
+    let mut wire = Wire::with(ServiceKind::Respond(respond));
+    let mut send = vec![b'a'; 499];
+    send.extend(b"?????b?");
+    wire.call(7, &send, Some(b"yesyes"), true);
+    assert_eq!(wire.run(), Some(done(send.len(), 6, true)));
+    wire.call(7, b"?a??", Some(b"yes"), true);
+    assert_eq!(wire.run(), Some(done(4, 3, true)));
+}
+
+/// What was found right is not compared again: a second look at each byte would take hours.
+#[test]
+fn the_longest_transfer_ends() {
+    let length = 1 << 24;
+    let mut wire = Wire::with(ServiceKind::Source(length));
+    wire.call(7, b"", Some(&pattern(0, length)), true);
+    let outcome = (0..100).find_map(|_| wire.run());
+    assert_eq!(outcome, Some(done(0, length, true)));
+}
+
 #[test]
 fn a_connection_outlives_its_exchange_when_it_may() {
     let mut wire = Wire::with(ServiceKind::Echo);

@@ -121,6 +121,9 @@ pub enum ChardevState {
     Stalled,
     /// The far end reads again.
     Resumed,
+    /// The far end is another chardev of this machine, and the main loop reads it: between two
+    /// inputs, never in the middle of one.
+    OwnLoop,
 }
 
 /// Names a command's answer.

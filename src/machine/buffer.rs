@@ -6,13 +6,14 @@ use std::{collections::VecDeque, time::Duration};
 use serde_json::Value;
 
 use super::{
-    core::{ClientKey, Core, ObjectKey},
+    clock::next_beat,
+    core::{Core, ObjectKey},
     filter::{self, FilterClass, FilterState},
     netqueue::{Packet, QUEUE_LIMIT},
     property::Spec,
 };
 use crate::{
-    base::{Direction, Queue, Quirk, Tag, VirtualTime},
+    base::{Quirk, Tag, VirtualTime},
     record::{CommandError, DropReason, EventKind},
 };
 
@@ -45,14 +46,12 @@ pub(super) struct Buffer {
 }
 
 impl Buffer {
-    /// The first end of a period that is later than `now`.
+    /// Looks at the first end of a period that is later than `now`, unless an earlier one has yet to
+    /// release something: it is late when the main loop waited for a reader.
     fn catch_up(&mut self, now: VirtualTime) {
-        let behind = now.since(self.period);
-        if self.period > now {
-            return;
+        if self.held.is_empty() {
+            self.period = next_beat(self.period, self.interval, now);
         }
-        let over = u64::try_from(behind.as_nanos() % self.interval.as_nanos().max(1)).unwrap_or(0);
-        self.period = now + (self.interval - Duration::from_nanos(over));
     }
 }
 
@@ -115,7 +114,9 @@ fn flush(core: &mut Core, key: ObjectKey) {
         let Some(packet) = state(core, key).and_then(|buffer| buffer.held.pop_front()) else {
             return;
         };
-        let direction = direction(core, key, netdev, &packet);
+        let Some(direction) = core.filter(key).map(|filter| filter.onward(packet.sender)) else {
+            return;
+        };
         if core.pass_to_next(key, direction, packet.clone()) != 0 {
             continue;
         }
@@ -129,17 +130,6 @@ fn flush(core: &mut Core, key: ObjectKey) {
             .partition(|packet| packet.sender == netdev);
         buffer.held = kept;
         return drop_all(core, key, purged, DropReason::Purged);
-    }
-}
-
-/// Where a packet goes on: as `queue` says now, and where that says nothing, away from its sender
-/// (QEMU 10.2.2 net/filter.c:64-120).
-fn direction(core: &Core, key: ObjectKey, netdev: ClientKey, packet: &Packet) -> Direction {
-    match core.filter(key).map(|filter| filter.queue) {
-        Some(Queue::Rx) => Direction::Rx,
-        Some(Queue::Tx) => Direction::Tx,
-        _ if packet.sender == netdev => Direction::Tx,
-        _ => Direction::Rx,
     }
 }
 

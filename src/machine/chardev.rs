@@ -32,6 +32,8 @@ pub(super) struct Chardev {
     pub(super) users: Vec<ObjectKey>,
     /// Frontends that a multiplexer ever had.
     mux_slots: usize,
+    /// A multiplexer has had a reader.
+    mux_is_read: bool,
     /// The frontend that reads it.
     pub(super) reader: Option<ObjectKey>,
     pub(super) inbox: VecDeque<(Bytes, Option<Tag>)>,
@@ -44,6 +46,8 @@ pub(super) struct Chardev {
     /// Clients that wait in the listener's backlog.
     waiting: usize,
     pub(super) stalled: bool,
+    /// The far end is read by this machine's own main loop.
+    pub(super) own_loop: bool,
     /// Bytes in the socket's buffer since the far end stopped reading.
     buffered: usize,
     /// What a ring buffer holds.
@@ -56,9 +60,9 @@ impl Chardev {
         matches!(self.backend, CharBackend::Socket { .. } | CharBackend::Mux)
     }
 
-    /// Whether a frontend reads it. A multiplexer reads for those that come later.
+    /// Whether a frontend reads it. A multiplexer that had one reads for those that come later.
     pub(super) fn is_read(&self) -> bool {
-        self.reader.is_some() || self.backend == CharBackend::Mux
+        self.reader.is_some() || self.mux_is_read
     }
 
     /// Its QOM type without `chardev-`.
@@ -93,6 +97,7 @@ impl Core {
             connected: config.connected,
             users: Vec::new(),
             mux_slots: 0,
+            mux_is_read: false,
             reader: None,
             inbox: VecDeque::new(),
             escaped: false,
@@ -100,6 +105,7 @@ impl Core {
             hung_up: false,
             waiting: 0,
             stalled: false,
+            own_loop: false,
             buffered: 0,
             ring: VecDeque::new(),
         };
@@ -144,6 +150,22 @@ impl Core {
         Ok(())
     }
 
+    /// The user reads a chardev from now on. A multiplexer reads its socket once it has had a reader;
+    /// until then what comes waits there (measured on QEMU 7.2.22).
+    pub(super) fn chardev_reads(&mut self, key: ChardevKey, user: ObjectKey) {
+        let Some(chardev) = self.chardevs.get_mut(&key) else {
+            return;
+        };
+        chardev.reader = Some(user);
+        if chardev.backend == CharBackend::Mux && !chardev.mux_is_read {
+            chardev.mux_is_read = true;
+            let id = chardev.id.clone();
+            for (data, tag) in std::mem::take(&mut chardev.inbox) {
+                self.mux_input(id.clone(), data, tag);
+            }
+        }
+    }
+
     /// The filter lets go of all of its uses of a chardev.
     pub(super) fn chardev_detach(&mut self, key: ChardevKey, user: ObjectKey) {
         if let Some(chardev) = self.chardevs.get_mut(&key) {
@@ -166,7 +188,7 @@ impl Core {
         if !open || chardev.ended || chardev.hung_up {
             return self.drop_frame(Place::Chardev(id.clone()), tag, DropReason::ChardevClosed);
         }
-        if chardev.backend == CharBackend::Mux {
+        if chardev.backend == CharBackend::Mux && chardev.mux_is_read {
             return self.mux_input(id.clone(), data, tag);
         }
         if !data.is_empty() {
@@ -195,17 +217,27 @@ impl Core {
             ChardevState::HalfClosed if chardev.is_stream() => chardev.ended = chardev.connected,
             ChardevState::HalfClosed => chardev.hung_up = chardev.connected,
             ChardevState::Stalled => chardev.stalled = true,
-            ChardevState::Resumed => {
+            ChardevState::Resumed | ChardevState::OwnLoop => {
+                chardev.own_loop = state == ChardevState::OwnLoop;
                 chardev.stalled = false;
                 chardev.buffered = 0;
             }
         }
-        if chardev.hung_up || state == ChardevState::Resumed {
+        if chardev.hung_up || matches!(state, ChardevState::Resumed | ChardevState::OwnLoop) {
             self.parts_writable(key);
         }
         if comes_in {
             self.descriptor_opened(DescriptorZero::Chardev(key));
         }
+    }
+
+    /// The main loop has come round: what it wrote to its own chardevs, it reads.
+    pub(super) fn read_own_chardevs(&mut self) {
+        let own = self
+            .chardevs
+            .values_mut()
+            .filter(|chardev| chardev.own_loop);
+        own.for_each(|chardev| chardev.buffered = 0);
     }
 
     /// One turn of the main loop for a chardev: one read, or the hang-up. Whether there was work.
@@ -309,6 +341,7 @@ impl Core {
         chardev.hung_up = false;
         chardev.ended = false;
         chardev.stalled = false;
+        chardev.own_loop = false;
         chardev.buffered = 0;
         chardev.connected = chardev.waiting > 0;
         chardev.waiting = chardev.waiting.saturating_sub(1);

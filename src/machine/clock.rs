@@ -40,6 +40,15 @@ impl VmClock {
     }
 }
 
+/// When a timer that beats each `period`, and was to beat at `beat`, beats next: after `now`.
+pub(super) fn next_beat(beat: VirtualTime, period: Duration, now: VirtualTime) -> VirtualTime {
+    if beat > now {
+        return beat;
+    }
+    let over = now.since(beat).as_nanos() % period.as_nanos().max(1);
+    now + period.saturating_sub(Duration::from_nanos(u64::try_from(over).unwrap_or(0)))
+}
+
 impl Core {
     /// What the VM's clock shows.
     pub(super) fn vm_now(&self) -> VirtualTime {
@@ -58,6 +67,15 @@ mod tests {
 
     fn at(millis: u64) -> VirtualTime {
         VirtualTime::ZERO + Duration::from_millis(millis)
+    }
+
+    #[test]
+    fn a_timer_keeps_its_beat() {
+        let beat = |now| next_beat(at(100), Duration::from_millis(30), at(now));
+        assert_eq!(
+            [99, 100, 129, 130].map(beat),
+            [at(100), at(130), at(130), at(160)]
+        );
     }
 
     #[test]

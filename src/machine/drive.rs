@@ -54,6 +54,9 @@ impl Machine {
             self.take(input);
             self.turn();
         }
+        if self.core.freeze.is_none() {
+            self.core.read_own_chardevs();
+        }
         std::mem::swap(&mut self.core.out, out);
     }
 
@@ -78,6 +81,13 @@ impl Machine {
     pub fn waits(&self, chardev: &str) -> bool {
         let key = self.core.chardev_of(chardev);
         self.is_frozen() && !key.is_some_and(|key| self.core.is_beside_main_loop(key))
+    }
+
+    /// Whether a chardev is read by an iothread, whatever the main loop does.
+    #[must_use]
+    pub fn reads_beside_main_loop(&self, chardev: &str) -> bool {
+        let key = self.core.chardev_of(chardev);
+        key.is_some_and(|key| self.core.is_beside_main_loop(key))
     }
 
     /// Whether the main loop waits for a reader.

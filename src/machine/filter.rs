@@ -33,6 +33,19 @@ pub(super) struct Filter {
     pub(super) state: FilterState,
 }
 
+impl Filter {
+    /// Where a packet goes on that the filter took before: as `queue` says now, and where that says
+    /// nothing, away from its sender (QEMU 10.2.2 net/filter.c:64-120).
+    pub(super) fn onward(&self, sender: ClientKey) -> Direction {
+        match self.queue {
+            Queue::Tx => Direction::Tx,
+            Queue::Rx => Direction::Rx,
+            Queue::All if sender == self.netdev => Direction::Tx,
+            Queue::All => Direction::Rx,
+        }
+    }
+}
+
 /// What each class of filter keeps.
 #[derive(Debug)]
 pub(super) enum FilterState {

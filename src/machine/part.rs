@@ -141,14 +141,20 @@ impl Core {
 
     /// Tells what COLO's frame tells: first the objects beside the chains in order of creation, then
     /// each netdev's filters in the order of its chain (QEMU 10.2.2 net/net.c:1617-1634,
-    /// net/colo-compare.c:902-925).
+    /// net/colo-compare.c:902-925). Of a checkpoint a primary, which compares, tells its comparers only
+    /// (QEMU 10.2.2 migration/colo.c:754-765 is the secondary's): a rewriter that it has from its own
+    /// time as a secondary goes on as before.
     pub(super) fn colo(&mut self, event: ColoEvent) {
         let beside = self.objects.keys().copied();
         let beside = beside.filter(|key| self.filter(*key).is_none());
         for key in beside.collect::<Vec<ObjectKey>>() {
             self.in_thread_of(key, |core, class| (class.colo)(core, key, event));
         }
-        self.colo_filters(event);
+        let mut objects = self.objects.values();
+        let compares = objects.any(|object| object.kind.name == "colo-compare");
+        if event == ColoEvent::Failover || !compares {
+            self.colo_filters(event);
+        }
     }
 
     /// Tells the filters alone, as Xen's COLO does on the secondary.

@@ -90,9 +90,7 @@ fn setup(core: &mut Core, key: ObjectKey, spec: &Spec) -> Result<(), CommandErro
         if let Some(state) = state(core, key) {
             state.indev = Some(chardev);
         }
-        if let Some(chardev) = core.chardevs.get_mut(&chardev) {
-            chardev.reader = Some(key);
-        }
+        core.chardev_reads(chardev, key);
     }
     let in_netdev = rfc::resolve_in(core, spec)?;
     if let Some(id) = outdev {

@@ -16,7 +16,7 @@ use super::{
     property::Spec,
 };
 use crate::{
-    base::{Direction, Profile, Queue, Quirk, Tag},
+    base::{Direction, Profile, Quirk, Tag},
     record::{CommandError, DropReason, EventKind},
 };
 use connection::{Connection, Segment, Verdict};
@@ -38,8 +38,7 @@ pub(super) static CLASS: FilterClass = FilterClass {
 };
 
 /// What an empty packet runs into (QEMU 7.2.22 and 10.2.2; measured).
-const EMPTY_ASSERTION: &str =
-    "qemu-system-x86_64: ../../net/colo.c:51: parse_packet_early: Assertion `data' failed.";
+const EMPTY_ASSERTION: &str = "net/colo.c:51: parse_packet_early: Assertion `data' failed.";
 
 /// What a rewriter keeps.
 #[derive(Debug)]
@@ -254,18 +253,12 @@ fn flush(core: &mut Core, key: ObjectKey) {
     }
 }
 
-/// Passes a segment to the next filter, in the direction that the filter's `queue` says now.
+/// Passes a segment to the next filter.
 fn deliver(core: &mut Core, key: ObjectKey, packet: Packet) {
-    let Some(filter) = core.filter(key) else {
-        return;
-    };
-    let direction = match filter.queue {
-        Queue::Tx => Direction::Tx,
-        Queue::Rx => Direction::Rx,
-        Queue::All if packet.sender == filter.netdev => Direction::Tx,
-        Queue::All => Direction::Rx,
-    };
-    core.pass_to_next(key, direction, packet);
+    let direction = core.filter(key).map(|filter| filter.onward(packet.sender));
+    if let Some(direction) = direction {
+        core.pass_to_next(key, direction, packet);
+    }
 }
 
 /// QEMU 10.2.2 net/filter-rewriter.c:345-364.

@@ -5,8 +5,9 @@ use anstyle::{AnsiColor, Style};
 use super::{Reporter, clock};
 use crate::{
     diag,
+    record::EventKind,
     runner::{CaseResult, Failure, Problem, RunEvent, Status, Totals},
-    snapshot,
+    snapshot::{self, Requests},
 };
 
 const GOOD: Style = AnsiColor::Green.on_default().bold();
@@ -15,6 +16,8 @@ const ODD: Style = AnsiColor::Yellow.on_default().bold();
 
 /// Columns before the place of a failure, so that places stand below each other.
 const PLACE_COLUMN: usize = 50;
+/// Checkpoint requests that are told of a failed case.
+const CHECKPOINTS: usize = 3;
 /// Columns of a line before a case's name.
 const NAME_COLUMN: usize = 25;
 
@@ -153,6 +156,32 @@ fn remark(result: &CaseResult) -> String {
     }
 }
 
+/// The first checkpoint requests of a failed case, for they mostly are what nobody expected; one that
+/// comes again and again is told once.
+fn checkpoints(out: &mut impl Write, result: &CaseResult) -> io::Result<()> {
+    let Some(transcript) = &result.transcript else {
+        return Ok(());
+    };
+    let requests = Requests::of(transcript);
+    let mut told = Vec::new();
+    for step in &transcript.steps {
+        for event in &step.events {
+            if let EventKind::Checkpoint(request) = &event.kind {
+                let (index, place) = (step.index, &event.place);
+                let asked = format!(
+                    "{place} asked for a checkpoint: {}",
+                    requests.describe(request)
+                );
+                if told.len() < CHECKPOINTS && !told.contains(&asked) {
+                    indented(out, "  ", &format!("step {index}: {asked}"))?;
+                    told.push(asked);
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
 fn failure(out: &mut impl Write, result: &CaseResult) -> io::Result<()> {
     let (style, word) = word(result);
     let title = format!("  {}  [{}]", result.case, result.backend);
@@ -167,7 +196,7 @@ fn failure(out: &mut impl Write, result: &CaseResult) -> io::Result<()> {
             for problem in problems {
                 self::problem(out, result, problem)?;
             }
-            Ok(())
+            checkpoints(out, result)
         }
         Status::Invalid(report) => {
             let report = diag::render(std::slice::from_ref(report), diag::Style::Plain);

@@ -8,6 +8,7 @@ use crate::{
     diag::{Report, Severity, Source},
     record::{CheckpointCause, CheckpointRequest, Event, EventKind, Step, Transcript},
     runner::{CaseResult, Failure, Problem, RunEvent, Status},
+    snapshot::Requests,
 };
 
 /// The version of the lines' shape, in the first line. A consumer of version 1 can read every later
@@ -65,7 +66,9 @@ impl<W: Write> Json<W> {
             line["profile"] = json!(transcript.profile.to_string());
             line["accounting"] = accounting(transcript);
             if failed || self.events == Events::OfAll {
-                line["events"] = transcript.steps.iter().flat_map(events_of).collect();
+                let requests = Requests::of(transcript);
+                let steps = transcript.steps.iter();
+                line["events"] = steps.flat_map(|step| events_of(step, &requests)).collect();
             }
         }
         line
@@ -210,13 +213,13 @@ fn accounting(transcript: &Transcript) -> Value {
     })
 }
 
-fn events_of(step: &Step) -> impl Iterator<Item = Value> + '_ {
+fn events_of<'t>(step: &'t Step, requests: &'t Requests<'t>) -> impl Iterator<Item = Value> + 't {
     step.events
         .iter()
-        .map(|event| explaining(step.index, event))
+        .map(|event| explaining(step.index, event, requests))
 }
 
-fn explaining(step: usize, event: &Event) -> Value {
+fn explaining(step: usize, event: &Event, requests: &Requests<'_>) -> Value {
     let mut object = Map::new();
     object.insert("step".to_owned(), json!(step));
     if let Some(tag) = event.tag {
@@ -240,7 +243,7 @@ fn explaining(step: usize, event: &Event) -> Value {
             ("spent", Some(("fate", fate.to_string())))
         }
         EventKind::Checkpoint(request) => {
-            checkpoint(&mut object, request);
+            checkpoint(&mut object, request, requests);
             ("checkpoint", None)
         }
         EventKind::Queued => ("queued", None),
@@ -267,7 +270,11 @@ fn explaining(step: usize, event: &Event) -> Value {
 
 /// Who asks for a checkpoint, and what for. Offsets count from the Ethernet header, times in
 /// seconds of the machine's clock.
-fn checkpoint(object: &mut Map<String, Value>, request: &CheckpointRequest) {
+fn checkpoint(
+    object: &mut Map<String, Value>,
+    request: &CheckpointRequest,
+    requests: &Requests<'_>,
+) {
     let connection = &request.connection;
     object.insert(
         "connection".to_owned(),
@@ -292,6 +299,13 @@ fn checkpoint(object: &mut Map<String, Value>, request: &CheckpointRequest) {
         CheckpointCause::QueueFull(side) => json!({"queue_full": side.to_string()}),
     };
     object.insert("cause".to_owned(), cause);
+    if let Some(field) = requests.field(request) {
+        object.insert("field".to_owned(), json!(field));
+    }
+    if let Some(bytes) = requests.bytes(request) {
+        object.insert("bytes".to_owned(), json!(bytes));
+    }
+    object.insert("text".to_owned(), json!(requests.describe(request)));
     insert_tag(object, "primary", request.primary);
     insert_tag(object, "secondary", request.secondary);
     let since = request.since.elapsed().as_secs_f64();

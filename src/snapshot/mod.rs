@@ -41,6 +41,7 @@ pub use parse::{Resolve, parse};
 pub use pcapng::write_pcapng;
 pub use pending::{PendingSection, Unreferenced, pending, unreferenced};
 pub use probe::{ProbeRow, ProbeTable, compare_probes};
+pub use request::Requests;
 pub use section::{PROBES, Section, SnapFile, section_name};
 pub use store::{
     Checked, Content, Mode, Recorded, State, Verdict, check, reviewed, reviewed_profile,

@@ -5,68 +5,111 @@ use std::collections::BTreeMap;
 use crate::{
     base::Tag,
     frame::Dissection,
-    record::{CheckpointCause, CheckpointRequest, SentFrame, Transcript},
+    record::{CheckpointCause, CheckpointRequest, SentFrame, Side, Transcript},
 };
 
 /// Describes requests; it knows the frames that were sent, for the names of their fields.
-pub(super) struct Requests<'t> {
+#[derive(Debug)]
+pub struct Requests<'t> {
     sent: BTreeMap<Tag, &'t SentFrame>,
 }
 
 impl<'t> Requests<'t> {
-    pub(super) fn of(transcript: &'t Transcript) -> Self {
+    /// Of the frames of a transcript.
+    #[must_use]
+    pub fn of(transcript: &'t Transcript) -> Self {
         let sent = transcript.steps.iter().flat_map(|step| &step.sent);
         Self {
             sent: sent.map(|frame| (frame.tag, frame)).collect(),
         }
     }
 
-    /// `UDP 10.0.0.1:1000 > 10.0.0.2:2000: #1 and #2 differ in payload, byte 42; held since 0 s`.
-    pub(super) fn describe(&self, request: &CheckpointRequest) -> String {
-        let name = |tag: Option<Tag>, whose| {
-            tag.map_or_else(|| format!("the {whose}'s frame"), |tag| tag.to_string())
+    /// `UDP 10.0.0.1:1000 > 10.0.0.2:2000: #1 (primary) and #2 (secondary) differ in payload, byte 42:
+    /// 0x41 and 0x42; #1 held since 0 s`.
+    #[must_use]
+    pub fn describe(&self, request: &CheckpointRequest) -> String {
+        let name = |tag: Option<Tag>, side: Side| {
+            tag.map_or_else(
+                || format!("the {side}'s frame"),
+                |tag| format!("{tag} ({side})"),
+            )
         };
-        let primary = name(request.primary, "primary");
-        let secondary = name(request.secondary, "secondary");
+        let primary = name(request.primary, Side::Primary);
+        let secondary = name(request.secondary, Side::Secondary);
         let what = match &request.cause {
             CheckpointCause::Bytes {
                 primary: at,
                 secondary: other_at,
             } => {
-                let field = self.field(request.primary, *at);
+                let field = self.field(request);
+                let field = field.map_or_else(|| "at".to_owned(), |field| format!("in {field},"));
                 let places = if at == other_at {
                     format!("byte {at}")
                 } else {
                     format!("byte {at} and byte {other_at}")
                 };
-                match field {
-                    Some(field) => format!("{primary} and {secondary} differ in {field}, {places}"),
-                    None => format!("{primary} and {secondary} differ at {places}"),
-                }
+                let values = self
+                    .bytes(request)
+                    .map_or_else(String::new, |[one, other]| {
+                        format!(": {one:#04x} and {other:#04x}")
+                    });
+                format!("{primary} and {secondary} differ {field} {places}{values}")
             }
             CheckpointCause::Lengths {
                 primary: one,
                 secondary: other,
-            } => format!("{primary} has {one} B to compare and {secondary} {other} B"),
+            } => format!("{primary} has {one} B to compare, {secondary} {other} B"),
             CheckpointCause::Acknowledges { primary: ack, both } => {
-                format!("{primary} acknowledges {ack}, and both guests {both}")
+                format!("{primary} acknowledges {ack}, the guests together only {both}")
             }
-            CheckpointCause::TimedOut(_) => {
-                let held = request.primary.or(request.secondary);
-                format!("{} timed out", name(held, "other"))
+            CheckpointCause::TimedOut(Side::Primary) => {
+                format!("{primary} waits for the secondary's longer than compare_timeout")
             }
-            CheckpointCause::QueueFull(side) => format!("the {side}'s queue is full"),
+            CheckpointCause::TimedOut(Side::Secondary) => {
+                format!("{secondary} waits for the primary's longer than compare_timeout")
+            }
+            CheckpointCause::QueueFull(side) => {
+                format!("the queue of the {side} is full (max_queue_size)")
+            }
         };
+        let held = request.primary.or(request.secondary);
+        let held = held.map_or_else(String::new, |tag| format!("{tag} "));
         let since = super::text::seconds(request.since);
-        let told = if request.told { "" } else { "; nobody is told" };
-        format!("{}: {what}; held since {since} s{told}", request.connection)
+        let told = if request.told {
+            "; told on notify_dev"
+        } else {
+            ""
+        };
+        format!(
+            "{}: {what}; {held}held since {since} s{told}",
+            request.connection
+        )
     }
 
-    /// The field of a sent frame that has this byte.
-    fn field(&self, tag: Option<Tag>, at: usize) -> Option<&'static str> {
-        let frame = &self.sent.get(&tag?)?.frame;
+    /// The field of the primary's frame, as it was sent, that has the first byte that differs.
+    #[must_use]
+    pub fn field(&self, request: &CheckpointRequest) -> Option<&'static str> {
+        let CheckpointCause::Bytes { primary: at, .. } = request.cause else {
+            return None;
+        };
+        let frame = &self.sent.get(&request.primary?)?.frame;
         let dissection = Dissection::of(&frame.data);
         let field = dissection.fields().find(|field| field.range.contains(&at));
         field.map(|field| field.name)
+    }
+
+    /// The first byte that differs, the primary's and the secondary's as they were sent; none where
+    /// those don't differ, because it was changed on the way.
+    #[must_use]
+    pub fn bytes(&self, request: &CheckpointRequest) -> Option<[u8; 2]> {
+        let CheckpointCause::Bytes { primary, secondary } = request.cause else {
+            return None;
+        };
+        let byte = |tag: Option<Tag>, at: usize| self.sent.get(&tag?)?.frame.data.get(at).copied();
+        let bytes = [
+            byte(request.primary, primary)?,
+            byte(request.secondary, secondary)?,
+        ];
+        (bytes[0] != bytes[1]).then_some(bytes)
     }
 }

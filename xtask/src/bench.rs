@@ -6,6 +6,7 @@
 //! next, and has no ratio of two. Nothing here fails because something was slow.
 
 mod case;
+mod colo;
 mod kernel;
 mod lap;
 mod machine;
@@ -35,6 +36,7 @@ const ROWS: &[(&str, Build)] = &[
     ("captured, 64 B", |_| machine::captured(64)),
     ("sim, 64 B", |_| machine::sim(64)),
     ("sim, 1500 B", |_| machine::sim(1500)),
+    ("colo", |_| colo::row()),
     ("transcript", |_| transcript::row()),
     ("TAP to chardev, 64 B", |lab| kernel::row(lab, 64)),
     ("TAP to chardev, 1500 B", |lab| kernel::row(lab, 1500)),
@@ -122,6 +124,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), BenchError> {
             Err(error) => return Err(error),
         };
         report.add(name, measured, &mut out)?;
+    }
+    if let Some(peak) = colo::peak()? {
+        writeln!(out, "\n{peak}").map_err(io_error("standard output"))?;
     }
     let file = crate::chore::root().join("target/bench/report.json");
     report.write(&file)?;

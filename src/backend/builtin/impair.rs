@@ -11,9 +11,10 @@ use crate::{
 
 /// A bad stretch of network: decides what becomes of each frame that goes in.
 ///
-/// In the order of tc-netem: loss, duplication, corruption, then rate and delay. A lost frame is
-/// not also doubled; the second copy of a frame goes right behind the first and is not impaired
-/// once more. A frame leaves when the ones before it have been put on the line at `rate`, and
+/// In this order: loss, corruption, duplication, then rate and delay. A lost frame is not also
+/// doubled; the second copy of a frame is like the first, goes right behind it, and takes its time
+/// on the line. (Linux sends the copy through the whole stretch once more, and lets one of a frame
+/// that is both doubled and lost through: `net/sched/sch_netem.c`, `netem_enqueue`.) A frame leaves when the ones before it have been put on the line at `rate`, and
 /// arrives `delay` later, `jitter` more or less; one that `reorder` picks arrives as soon as it has
 /// left. With jitter or reordering frames may overtake each other, else never.
 ///

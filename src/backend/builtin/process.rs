@@ -1,7 +1,7 @@
 use crate::{
     backend::lower::{self, Lowered},
     base::{ChardevId, MachineId, NetdevId, ObjectId, PortId, VirtualTime},
-    machine::{ConfigError, Input, Machine, Output},
+    machine::{ChardevState, ConfigError, Input, Machine, Output},
     record::{Event, Place},
     scenario::Case,
 };
@@ -57,13 +57,21 @@ impl Process {
         self.machine.deadline()
     }
 
-    /// Whether what `peer` writes for a chardev of this machine is left unread; none for another
-    /// machine's chardev. A main loop that is frozen reads nothing; of its own writes it only
-    /// learns that later.
-    pub(super) fn unread(&self, chardev: &ChardevId, peer: &ChardevId) -> Option<bool> {
+    /// Whether what `peer` writes for a chardev of this machine is read; none for another machine's
+    /// chardev. A main loop that is frozen reads nothing, and what it writes for itself only when
+    /// it has come round.
+    pub(super) fn reads(&self, chardev: &ChardevId, peer: &ChardevId) -> Option<ChardevState> {
         let own = self.id.own(chardev.as_str())?;
         let is_own_peer = self.id.own(peer.as_str()).is_some();
-        Some(!self.machine.reads(own) || !is_own_peer && self.machine.waits(own))
+        Some(if !self.machine.reads(own) {
+            ChardevState::Stalled
+        } else if is_own_peer && !self.machine.reads_beside_main_loop(own) {
+            ChardevState::OwnLoop
+        } else if !is_own_peer && self.machine.waits(own) {
+            ChardevState::Stalled
+        } else {
+            ChardevState::Resumed
+        })
     }
 
     /// Whether its main loop waits for a reader.

@@ -3,6 +3,7 @@ use std::time::Duration;
 use crate::{
     backend::lower::Socket,
     base::{ChardevId, Tag, VirtualTime},
+    machine::ChardevState,
     scenario::Address,
 };
 
@@ -25,8 +26,8 @@ pub(super) struct SocketEnd {
     /// A failure to connect was said, which is done once until there is a connection (QEMU 10.2.2
     /// `chardev/char-socket.c`, `check_report_connect_error`).
     pub(super) told: bool,
-    /// The peer knows that what it writes is not read.
-    pub(super) unread: bool,
+    /// What the peer knows of whether it is read.
+    pub(super) reads: ChardevState,
     /// The frame that was lost last for want of a peer.
     lost: Option<Tag>,
 }
@@ -43,7 +44,7 @@ impl SocketEnd {
             peer,
             waits: None,
             told: false,
-            unread: false,
+            reads: ChardevState::Resumed,
             lost: None,
         }
     }
@@ -54,13 +55,13 @@ impl SocketEnd {
         self.due = None;
         self.waits = None;
         self.told = false;
-        self.unread = false;
+        self.reads = ChardevState::Resumed;
     }
 
     /// The connection is over.
     pub(super) fn disconnect(&mut self, now: VirtualTime) {
         self.peer = None;
-        self.unread = false;
+        self.reads = ChardevState::Resumed;
         self.due = self.retry.map(|retry| now + retry);
     }
 

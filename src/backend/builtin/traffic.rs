@@ -7,7 +7,7 @@ use crate::{
     base::{Frame, PortId, Tag, VirtualTime},
     guest::{Call, Outcome, Stack},
     record::Impaired,
-    scenario::{Case, Impair, Netdev, Way},
+    scenario::{Case, ColoEvent, Impair, Netdev, Step, Verb, Way},
 };
 
 /// What stands at the ports besides the scenario: stacks that send by themselves, and stretches of
@@ -51,6 +51,11 @@ fn machine_of(case: &Case, port: &PortId) -> Option<usize> {
     let netdev = case.netdevs.iter().find(is_guest_of)?;
     let mut machines = case.machines.iter();
     machines.position(|machine| machine.id == netdev.machine)
+}
+
+fn is_checkpoint(step: &Step) -> bool {
+    let checkpoint = ColoEvent::Checkpoint;
+    matches!(&step.verb, Verb::Colo { event, .. } if *event == checkpoint)
 }
 
 /// A frame inside a stretch.
@@ -99,7 +104,23 @@ impl Traffic {
             exchange: None,
         };
         case.impair.iter().for_each(|impair| traffic.impair(impair));
+        if case.steps.iter().any(is_checkpoint) {
+            let guests = traffic.stations.iter_mut();
+            guests
+                .filter(|station| station.machine.is_some())
+                .for_each(|guest| guest.stack.remember());
+        }
         traffic
+    }
+
+    /// The guest at one port becomes what the guest at another port is, as a checkpoint makes it:
+    /// what it had not sent yet, it never will.
+    pub(super) fn copy_guest(&mut self, from: &PortId, to: &PortId) {
+        let twin = self.stack(from).and_then(|stack| stack.twin());
+        if let (Some(twin), Some(stack)) = (twin, self.stack(to)) {
+            *stack = twin;
+            self.outgoing.retain(|(port, _)| port != to);
+        }
     }
 
     /// Puts a stretch in the place of the one before, whose frames still come out in their time.

@@ -7,7 +7,7 @@ use super::{
     process::{Arguments, Process},
     rest::Threads,
     version::Version,
-    world::QemuWorld,
+    world::{QemuWorld, TELL_FILTERS},
 };
 use crate::{
     backend::{Backend, BackendError, Capabilities, World, netns},
@@ -26,6 +26,8 @@ pub struct Probed {
     pub profile: Profile,
     /// Whether filter-redirector has `in_netdev` and `out_netdev`.
     pub has_in_netdev: bool,
+    /// Whether QMP can tell the filters of a COLO checkpoint without a migration.
+    pub has_checkpoint: bool,
 }
 
 /// The backend `qemu`.
@@ -116,6 +118,13 @@ fn probe(program: &std::path::Path) -> Result<Probed, String> {
         }),
         other => return Err(format!("filter-redirector: {other:?}")),
     };
+    let has_checkpoint = match ask("query-commands", None)? {
+        Outcome::Done(Value::Array(commands)) => commands.iter().any(|command| {
+            let name = command.get("name").and_then(Value::as_str);
+            name == Some(TELL_FILTERS)
+        }),
+        other => return Err(format!("query-commands: {other:?}")),
+    };
     // Without this no case could be told to have settled.
     Threads::of(process.id()).map_err(|error| {
         format!(
@@ -127,5 +136,6 @@ fn probe(program: &std::path::Path) -> Result<Probed, String> {
         version,
         profile: version.profile(has_in_netdev),
         has_in_netdev,
+        has_checkpoint,
     })
 }

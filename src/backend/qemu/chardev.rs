@@ -43,6 +43,8 @@ pub(super) struct FarEnd {
     streams: VecDeque<Stream>,
     pub(super) stalled: bool,
     cutter: Cutter,
+    /// QEMU has closed, and that was not told.
+    closing: bool,
 }
 
 impl FarEnd {
@@ -62,6 +64,7 @@ impl FarEnd {
             streams: VecDeque::new(),
             stalled: false,
             cutter: Cutter::new(framing),
+            closing: false,
         }
     }
 
@@ -114,14 +117,19 @@ impl FarEnd {
         self.streams.front()
     }
 
+    /// That QEMU has closed is to be told: whether it is.
+    pub(super) fn take_closing(&mut self) -> bool {
+        std::mem::take(&mut self.closing)
+    }
+
     /// Takes what has come, cut into frames where it can be, and sends what finds room; whether
-    /// something was sent. That QEMU closed is told where `tells`.
-    pub(super) fn pump(&mut self, out: &mut Vec<Out>, tells: bool) -> bool {
+    /// something was sent. Once QEMU has closed, nothing more is read until that was told.
+    pub(super) fn pump(&mut self, out: &mut Vec<Out>) -> bool {
         let Some(stream) = self.streams.front_mut() else {
             return false;
         };
         let sent = stream.flush();
-        if self.stalled {
+        if self.stalled || self.closing {
             return sent;
         }
         let mut whole = Vec::new();
@@ -132,9 +140,7 @@ impl FarEnd {
             self.close();
         }
         out.extend(whole.into_iter().map(|bytes| self.arrival(bytes)));
-        if closed && tells {
-            out.push(Out::Arrived(self.port.clone(), Item::Eof, Bytes::new()));
-        }
+        self.closing = closed;
         sent
     }
 

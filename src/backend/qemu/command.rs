@@ -22,8 +22,9 @@ pub(super) fn socket(id: &str, path: &Path, server: bool) -> Map<String, Value> 
     add(id, "socket", data)
 }
 
-/// `chardev-add` of one of the other kinds. A multiplexer's base is `base`.
-pub(super) fn other(chardev: &Chardev, path: &Path, base: &str) -> Map<String, Value> {
+/// `chardev-add` of one of the other kinds, with its id in its machine. A multiplexer's base is
+/// `base`.
+pub(super) fn other(chardev: &Chardev, id: &str, path: &Path, base: &str) -> Map<String, Value> {
     let backend = chardev.backend.as_str();
     let data = match backend {
         "file" => json!({"out": path.to_string_lossy()}),
@@ -34,7 +35,7 @@ pub(super) fn other(chardev: &Chardev, path: &Path, base: &str) -> Map<String, V
         "mux" => json!({"chardev": base}),
         _ => json!({}),
     };
-    add(chardev.id.as_str(), backend, data)
+    add(id, backend, data)
 }
 
 fn add(id: &str, backend: &str, data: Value) -> Map<String, Value> {

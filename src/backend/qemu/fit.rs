@@ -5,8 +5,12 @@ use serde_json::{Map, Value};
 use super::backend::Probed;
 use crate::{
     backend::Missing,
-    scenario::{Case, Chardev, NetdevType, Nic, Object, ObjectForm, Step, Verb},
+    base::MachineId,
+    scenario::{Case, Chardev, Machine, NetdevType, Nic, Object, ObjectForm, Step, Verb},
 };
+
+mod colo;
+mod sockets;
 
 /// The longest that a case may let the machine's clock run, which is the wall's here: half of what a
 /// case may take where nothing else is said.
@@ -18,15 +22,23 @@ const CHARDEVS: [&str; 5] = ["socket", "null", "file", "ringbuf", "mux"];
 /// Whether a case can be carried out by this QEMU without a guest.
 pub(super) fn check(case: &Case, probed: &Probed) -> Result<(), Missing> {
     let missing = |reason: String| Err(Missing(reason));
-    if let [_, _, ..] = case.machines.as_slice() {
-        return missing("has several machines, this is one QEMU".to_owned());
+    let other = |machine: &&Machine| {
+        let profile = machine.profile.as_ref();
+        profile.is_some_and(|profile| *profile != probed.profile)
+    };
+    if let Some(machine) = case.machines.iter().find(other) {
+        return missing(format!(
+            "the machine {} is {}, and this is {}",
+            machine.id,
+            case.profile_of(&machine.id),
+            probed.profile
+        ));
     }
-    if let Some(machine) = case.machines.iter().find(|machine| machine.id.is_named()) {
-        return missing(format!("the machine {} has a name", machine.id));
+    if let Some(reason) = colo::unfit(case, probed) {
+        return missing(reason);
     }
-    let tells_colo = |step: &Step| matches!(step.verb, Verb::Colo { .. });
-    if case.steps.iter().any(tells_colo) {
-        return missing("no QMP command tells the net layer alone of COLO".to_owned());
+    if let Some(reason) = sockets::unfit(case) {
+        return missing(reason);
     }
     if let Some(stack) = case.stacks.first() {
         return missing(format!(
@@ -75,6 +87,11 @@ pub(super) fn check(case: &Case, probed: &Probed) -> Result<(), Missing> {
     if !advance.is_zero() && case_has(case, |form| is_of(form, "filter-buffer")) {
         return missing("a filter-buffer's periods are of the wall's clock here".to_owned());
     }
+    if case_has(case, |form| {
+        is_of(form, "colo-compare") && !is_never_due(form, advance)
+    }) {
+        return missing("a colo-compare's compare_timeout is of the wall's clock here".to_owned());
+    }
     if case_has(case, writes_anywhere) {
         return missing("a filter-dump names a file of the host".to_owned());
     }
@@ -104,20 +121,56 @@ fn unfit(chardev: &Chardev) -> Option<String> {
 
 /// Whether an object of the case, also one that a step adds, is such a one.
 fn case_has(case: &Case, is: impl Fn(&ObjectForm) -> bool) -> bool {
-    let added = case.steps.iter().any(|step| match &step.verb {
-        Verb::Qmp { command, args, .. } if command == "object-add" => {
-            is(&ObjectForm::Qmp(args.clone()))
-        }
-        Verb::ObjectOption(object) => is(&object.form),
-        _ => false,
+    forms(case).any(|(_, form)| is(&form))
+}
+
+/// The objects of the case and of which machine they are, also those that steps add.
+fn forms(case: &Case) -> impl Iterator<Item = (&MachineId, ObjectForm)> {
+    let added = case.steps.iter().filter_map(|step| match &step.verb {
+        Verb::Qmp {
+            machine,
+            command,
+            args,
+        } if command == "object-add" => Some((machine, ObjectForm::Qmp(args.clone()))),
+        Verb::ObjectOption(object) => Some((&object.machine, object.form.clone())),
+        _ => None,
     });
-    added || case.objects.iter().any(|object| is(&object.form))
+    let objects = case.objects.iter();
+    objects
+        .map(|object| (&object.machine, object.form.clone()))
+        .chain(added)
 }
 
 fn is_of(form: &ObjectForm, kind: &str) -> bool {
     match form {
         ObjectForm::Option(text) => text.contains(kind),
         ObjectForm::Qmp(args) => args.get("qom-type").and_then(Value::as_str) == Some(kind),
+    }
+}
+
+/// A property's value in either form, as text.
+fn property(form: &ObjectForm, name: &str) -> Option<String> {
+    match form {
+        ObjectForm::Option(text) => text
+            .split(',')
+            .filter_map(|part| part.split_once('='))
+            .find(|(key, _)| *key == name)
+            .map(|(_, value)| value.to_owned()),
+        ObjectForm::Qmp(args) => match args.get(name)? {
+            Value::String(text) => Some(text.clone()),
+            other => Some(other.to_string()),
+        },
+    }
+}
+
+/// Whether nothing is due in a colo-compare while a case runs. By default it looks each 3 s for what
+/// has waited as long (QEMU 7.2.22 `net/colo-compare.c`), which is longer than a case takes; where
+/// nothing is held too long, its looks change nothing.
+fn is_never_due(form: &ObjectForm, advance: Duration) -> bool {
+    match property(form, "compare_timeout").map(|millis| millis.parse()) {
+        Some(Ok(millis)) => Duration::from_millis(millis) > 2 * LONGEST_ADVANCE,
+        Some(Err(_)) => false,
+        None => advance.is_zero() && property(form, "expired_scan_cycle").is_none(),
     }
 }
 

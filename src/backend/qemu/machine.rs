@@ -6,20 +6,23 @@ use serde_json::{Map, Value};
 
 use super::{
     chardev::{Cutter, FarEnd},
-    process::Process,
+    process::{End, Process},
     qmp::{Qmp, QmpError},
     rest::Threads,
     stream::Stream,
 };
 use crate::{
     backend::title::Title,
-    base::{ChardevId, Frame, NetdevId, PortId},
-    record::{Answer, EventKind, Item, Outcome},
+    base::{ChardevId, Frame, MachineId, NetdevId, PortId, QemuVersion},
+    record::{Abort, Answer, EventKind, Item, Outcome, Place},
 };
 
 /// A QEMU process, and everything that is connected to it alone.
 #[derive(Debug)]
 pub(super) struct Machine {
+    pub(super) id: MachineId,
+    /// Whose option parser is asked what a text means.
+    pub(super) parser: QemuVersion,
     process: Process,
     qmp: Qmp,
     threads: Threads,
@@ -47,8 +50,10 @@ pub(super) struct Tap {
 
 #[derive(Debug)]
 struct Death {
-    how: String,
+    end: End,
     told: bool,
+    /// It was the answer to a command.
+    answered: bool,
 }
 
 /// What came out of a machine.
@@ -68,12 +73,16 @@ impl Machine {
     /// # Errors
     /// Why it does not run.
     pub(super) fn new(
+        id: MachineId,
+        parser: QemuVersion,
         mut process: Process,
         mut qmp: Qmp,
         taps: BTreeMap<NetdevId, Tap>,
     ) -> Result<Self, String> {
         process.ask(&mut qmp, "qmp_capabilities", None)?;
         Ok(Self {
+            id,
+            parser,
             threads: Threads::of(process.id()).map_err(|error| error.to_string())?,
             process,
             qmp,
@@ -115,12 +124,19 @@ impl Machine {
             moved |= tap.read(out);
         }
         for end in self.ends.values_mut() {
-            // What a dying QEMU closes is no news.
-            moved |= end.pump(out, !self.qmp.is_closed());
+            moved |= end.pump(out);
         }
         if self.qmp.is_closed() && self.death.is_none() {
-            let how = self.process.end()?;
-            self.death = Some(Death { how, told: false });
+            let end = self.process.end()?;
+            self.death = Some(Death {
+                end,
+                told: false,
+                answered: false,
+            });
+            // What it wrote before it ended.
+            for end in self.ends.values_mut() {
+                end.pump(out);
+            }
             out.extend(
                 self.process
                     .read_lines()
@@ -149,29 +165,79 @@ impl Machine {
         }
     }
 
+    /// Where something that is about the whole machine happens.
+    pub(super) fn place(&self) -> Place {
+        if self.id.is_named() {
+            Place::Named(self.id.clone())
+        } else {
+            Place::Machine
+        }
+    }
+
     /// Its threads, while it lives.
     pub(super) fn threads(&self) -> Option<&Threads> {
         self.death.is_none().then_some(&self.threads)
     }
 
-    /// How it died.
-    pub(super) fn death(&self) -> Option<&str> {
-        self.death.as_ref().map(|death| death.how.as_str())
+    pub(super) const fn is_dead(&self) -> bool {
+        self.death.is_some()
     }
 
-    /// How it died, once.
-    pub(super) fn news_of_death(&mut self) -> Option<String> {
+    /// What a command gets that is given to a machine which has died: after one that killed it, the
+    /// same again.
+    pub(super) fn answer_of_the_dead(&self) -> Option<Outcome> {
+        let death = self.death.as_ref()?;
+        Some(if death.answered {
+            Outcome::Aborts(Abort {
+                assertion: death.end.how.clone(),
+                survivor: None,
+            })
+        } else {
+            Outcome::Unanswered
+        })
+    }
+
+    /// How it died, once; its ports have ended too.
+    pub(super) fn news_of_death(&mut self, out: &mut Vec<Out>) -> Option<End> {
         let death = self.death.as_mut().filter(|death| !death.told)?;
         death.told = true;
-        Some(death.how.clone())
+        let end = death.end.clone();
+        let guests = self.taps.values().map(|tap| tap.port.clone());
+        out.extend(guests.map(|port| Out::Arrived(port, Item::Eof, Bytes::new())));
+        self.closings(out);
+        Some(end)
     }
 
-    /// The assertion that it died of, or else how it died; this tells of the death.
+    /// What it died of while it was given a command, whose answer this is: the death is not told
+    /// again, nor what ended with it.
     pub(super) fn last_words(&mut self) -> String {
-        let said = self.process.assertion().map(str::to_owned);
-        self.news_of_death();
-        said.or_else(|| self.death().map(str::to_owned))
-            .unwrap_or_default()
+        let Some(death) = &mut self.death else {
+            return String::new();
+        };
+        (death.told, death.answered) = (true, true);
+        for end in self.ends.values_mut() {
+            end.take_closing();
+        }
+        let End { how, itself } = &death.end;
+        itself.as_ref().unwrap_or(how).clone()
+    }
+
+    /// Whether its main loop was found frozen last.
+    pub(super) const fn is_frozen(&self) -> bool {
+        self.frozen
+    }
+
+    /// The far ends that it has closed. A QEMU that is about to die closes them too, so that this is
+    /// asked for once it rests, or has died and that was told.
+    pub(super) fn closings(&mut self, out: &mut Vec<Out>) {
+        if self.death.as_ref().is_some_and(|death| !death.told) {
+            return;
+        }
+        for end in self.ends.values_mut() {
+            if end.take_closing() {
+                out.push(Out::Arrived(end.port.clone(), Item::Eof, Bytes::new()));
+            }
+        }
     }
 
     /// The main loop is found frozen, or not; what is new of that.

@@ -1,6 +1,6 @@
-//! A real QEMU process holds the objects; interfaces are those of `netns`.
+//! Real QEMU processes hold the objects, one for each machine; interfaces are those of `netns`.
 //!
-//! Each case has a QEMU of its own without a guest (`-machine none`), driven over QMP. The topology
+//! Each machine of a case has a QEMU of its own without a guest (`-machine none`), driven over QMP. The topology
 //! is the one that the built-in machine models: a TAP's peer is a hub port, a second port of the hub
 //! has a socket netdev as its peer, and the far end of that socket is the guest's port.
 //!
@@ -18,7 +18,18 @@
 //!   for them, by the wall's clock.
 //!
 //! A QEMU that never rests, because a descriptor of its main loop is broken (a TAP whose interface was
-//! deleted), is taken to have settled after 32 rounds of that loop that brought nothing.
+//! deleted), is taken to have settled after 32 rounds of that loop that brought nothing; one whose
+//! main thread waits for an iothread, after 32 rounds of that.
+//!
+//! All machines of a case settle together: the same instant holds for all of their threads.
+//!
+//! # When QEMU dies
+//! What it died of is told as the model tells it, with the ends of its ports, and the other machines
+//! go on. A QEMU that was killed from outside ends the case. What a QEMU closes is told once it rests
+//! or has died, since one that is about to die closes too.
+//!
+//! # Joined chardevs
+//! They meet at unix sockets in the case's folder, whatever address the scenario gives.
 //!
 //! No event tells that a thread goes to sleep. Between two looks it waits for whatever may come, 50 µs
 //! at first and 5 ms at last; no verdict depends on how long.

@@ -22,8 +22,10 @@ use serde_json::{Map, Value};
 use super::{LONGEST_COMMAND, qmp::Qmp};
 use crate::{record::Outcome, sys};
 
-/// What every QEMU here has: no machine, nothing of the user's.
-const BARE: [&str; 6] = [
+/// What every QEMU here has: no machine, nothing of the user's, and threads with names.
+const BARE: [&str; 8] = [
+    "-name",
+    "debug-threads=on",
     "-nodefaults",
     "-no-user-config",
     "-display",
@@ -79,6 +81,19 @@ impl Arguments {
         Qmp::new(ours)
     }
 }
+
+/// How a QEMU ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct End {
+    /// Its status, and its last words.
+    pub(super) how: String,
+    /// What of its own doing it died of, as the model has it; none when it was killed.
+    pub(super) itself: Option<String>,
+}
+
+/// What QEMU says on a multiplexed chardev when it is told there to end (QEMU 7.2.22
+/// `chardev/char-mux.c`, `mux_proc_byte`).
+const TERMINATED: &str = "QEMU: Terminated";
 
 /// A QEMU process. It dies with this value, and with the thread that started it.
 #[derive(Debug)]
@@ -154,7 +169,9 @@ impl Process {
                 return Ok(outcome);
             }
             if qmp.is_closed() {
-                return Err(self.end().unwrap_or_else(|error| error.to_string()));
+                return Err(self
+                    .end()
+                    .map_or_else(|error| error.to_string(), |end| end.how));
             }
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
@@ -231,18 +248,28 @@ impl Process {
         lines
     }
 
-    /// How QEMU ended, with its last words. To be called once it has closed QMP; a QEMU that lives
-    /// on without it is ended.
-    pub(super) fn end(&mut self) -> io::Result<String> {
+    /// How QEMU ended. To be called once it has closed QMP.
+    pub(super) fn end(&mut self) -> io::Result<End> {
         let status = self.wait()?;
         self.read_lines();
         let words = self.last_words.join("; ");
         let how = status_text(status);
-        Ok(if words.is_empty() {
+        let signal = status.signal().map(Signal::try_from);
+        let itself = match signal {
+            Some(Ok(Signal::SIGABRT)) => Some(self.assertion().unwrap_or("SIGABRT").to_owned()),
+            Some(Ok(
+                signal @ (Signal::SIGSEGV | Signal::SIGBUS | Signal::SIGFPE | Signal::SIGILL),
+            )) => Some(signal.as_str().to_owned()),
+            Some(_) => None,
+            None if status.success() => Some(TERMINATED.to_owned()),
+            None => Some(words.clone()),
+        };
+        let how = if words.is_empty() {
             how
         } else {
             format!("{words} ({how})")
-        })
+        };
+        Ok(End { how, itself })
     }
 
     /// Waits until it has ended.
@@ -259,13 +286,11 @@ impl Process {
         self.child.id()
     }
 
-    /// The last line on standard error that names a failed assertion.
-    pub(super) fn assertion(&self) -> Option<&str> {
-        self.last_words
-            .iter()
-            .rev()
-            .map(String::as_str)
-            .find(|line| line.contains("ssert"))
+    /// The last line on standard error that names a failed assertion, from its file on.
+    fn assertion(&self) -> Option<&str> {
+        let mut lines = self.last_words.iter().rev();
+        let line = lines.find(|line| line.contains("ssert"))?;
+        Some(without_program(line))
     }
 
     /// Ends QEMU; what failed is said.
@@ -288,6 +313,13 @@ impl Drop for Process {
     }
 }
 
+/// A failed assertion without the program's name and the way from where it was built, which are
+/// each build's own.
+fn without_program(line: &str) -> &str {
+    let line = line.split_once(": ").map_or(line, |(_, rest)| rest);
+    line.trim_start_matches("../")
+}
+
 fn status_text(status: ExitStatus) -> String {
     match status.signal() {
         Some(number) => match Signal::try_from(number) {
@@ -301,6 +333,14 @@ fn status_text(status: ExitStatus) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_assertion_is_told_from_its_file_on() {
+        assert_eq!(
+            without_program("qemu-system-x86_64: ../../net/colo.c:51: f: Assertion `data' failed."),
+            "net/colo.c:51: f: Assertion `data' failed."
+        );
+    }
 
     #[test]
     fn an_end_is_told_in_words() {

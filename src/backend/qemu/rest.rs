@@ -7,7 +7,7 @@ use std::{
     thread,
 };
 
-use nix::libc::{SYS_ppoll, c_long};
+use nix::libc::{SYS_clock_nanosleep, SYS_nanosleep, SYS_ppoll, c_long};
 
 /// How much deeper in its stack than in its main loop a main thread waits when it does so elsewhere.
 /// Measured on Debian's QEMU 7.2.22: 992 bytes at least; where its main loop itself waits with and
@@ -17,20 +17,25 @@ const DEEPER: u64 = 512;
 /// What processes were seen doing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Rest {
-    /// A thread runs, or may.
-    Busy,
+    /// A thread runs, or may; the first look.
+    Busy(Naps),
     /// There was an instant at which every thread of every process waited for an event.
     Idle,
-    /// So it was, but for main threads that waited elsewhere than in their main loop: in a write to
+    /// So it was, but for threads that nap and main threads that are away. Who naps is in a write to
     /// a chardev that has no room, which is tried again every 100 µs, in whatever way this QEMU does
     /// that (QEMU 7.2.22 `net/filter-mirror.c`, `filter_send`; `chardev/char.c`,
-    /// `qemu_chr_write_buffer`).
+    /// `qemu_chr_write_buffer`): a main thread, or an iothread. Which main thread is away waits for
+    /// another thread, as `object-del` of a colo-compare does for its iothread.
     Napping(Naps),
 }
 
-/// All threads, of which main threads nap.
+/// All threads, of which some nap or are away.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Naps(Vec<Scan>);
+
+/// What QEMU's iothreads are named with, so that they are told from its thread of RCU, which has no
+/// name of its own and sleeps for reasons of its own (`debug-threads=on`; QEMU 7.2.22 `iothread.c`).
+const IOTHREAD: &str = "IO ";
 
 /// The threads of a process.
 #[derive(Debug)]
@@ -46,8 +51,12 @@ pub(super) struct Threads {
 struct Thread {
     /// State S of proc_pid_stat(5): it waits, and nothing has woken it.
     waits: bool,
-    /// It is a main thread that waits elsewhere than in its main loop.
+    /// It will try again soon what it could not do.
     naps: bool,
+    /// It is a main thread that waits elsewhere than in its main loop.
+    away: bool,
+    /// It is neither a main thread nor an iothread, and sleeps for a while.
+    pauses: bool,
     /// How often it has given up its processor to wait.
     switches: u64,
     place: Option<Place>,
@@ -64,10 +73,13 @@ struct Place {
 }
 
 impl Place {
-    /// Whether this is a main loop that would wait at `home`. Nothing but a main loop waits for
-    /// ever, since whatever else waits is to try again.
+    /// Whether this is a main loop that would wait at `home`.
     fn is_home(self, home: u64) -> bool {
-        self.call == SYS_ppoll && (!self.timed || home.saturating_sub(self.stack) < DEEPER)
+        self.call == SYS_ppoll && home.saturating_sub(self.stack) < DEEPER
+    }
+
+    const fn is_sleep(self) -> bool {
+        self.call == SYS_nanosleep || self.call == SYS_clock_nanosleep
     }
 }
 
@@ -113,8 +125,17 @@ impl Threads {
             if let Some((status, syscall)) = status.zip(syscall) {
                 let name = task.file_name().to_string_lossy().into_owned();
                 let mut thread = Thread::read(&status, &syscall);
-                thread.naps = name == self.main
-                    && thread.place.is_some_and(|place| !place.is_home(self.home));
+                if let Some(place) = thread.place {
+                    if name == self.main {
+                        thread.away = !place.is_home(self.home);
+                        let limited = place.is_sleep() || place.call == SYS_ppoll && place.timed;
+                        thread.naps = thread.away && limited;
+                    } else {
+                        let named = field(&status, "Name:").starts_with(IOTHREAD);
+                        thread.naps = named && place.is_sleep();
+                        thread.pauses = !named && place.is_sleep();
+                    }
+                }
                 seen.insert(name, thread);
             }
         }
@@ -126,11 +147,6 @@ impl Thread {
     /// From the texts of its `status` and `syscall` in `/proc` (proc_pid_status(5),
     /// proc_pid_syscall(5)).
     fn read(status: &str, syscall: &str) -> Self {
-        let field = |name: &str| {
-            let of_line =
-                |line: &'_ str| line.strip_prefix(name).map(|rest| rest.trim().to_owned());
-            status.lines().find_map(of_line).unwrap_or_default()
-        };
         let words: Vec<&str> = syscall.split_whitespace().collect();
         let place = match words[..] {
             [number, .., stack, _] => number.parse().ok().zip(hexadecimal(stack)),
@@ -142,14 +158,24 @@ impl Thread {
             stack,
         });
         Self {
-            waits: field("State:").starts_with('S') && place.is_some(),
+            waits: field(status, "State:").starts_with('S') && place.is_some(),
             naps: false,
+            away: false,
+            pauses: false,
             place,
-            switches: field("voluntary_ctxt_switches:")
+            switches: field(status, "voluntary_ctxt_switches:")
                 .parse()
                 .unwrap_or_default(),
         }
     }
+}
+
+/// A field of a thread's `status`.
+fn field<'a>(status: &'a str, name: &str) -> &'a str {
+    let mut lines = status.lines();
+    lines
+        .find_map(|line| line.strip_prefix(name))
+        .map_or("", str::trim)
 }
 
 /// What these processes do. All are looked at twice: where no thread ran in between, all waited at
@@ -165,14 +191,21 @@ pub(super) fn look<'a>(processes: impl Iterator<Item = &'a Threads> + Clone) -> 
             .collect::<io::Result<Vec<_>>>()
     };
     let first = scan()?;
-    let mut threads = first.iter().flat_map(BTreeMap::values);
-    if first.iter().any(BTreeMap::is_empty) || !threads.all(|thread| thread.waits) {
-        return Ok(Rest::Busy);
+    let first = Naps(first);
+    if first.0.iter().any(BTreeMap::is_empty) || first.any(|thread| !thread.waits) {
+        return Ok(Rest::Busy(first));
     }
-    let (first, second) = (Naps(first), Naps(scan()?));
+    // A main thread may wait for one that pauses, and it goes on by itself then.
+    let waits_for_a_pause = |scan: &Scan| {
+        scan.values().any(|thread| thread.away) && scan.values().any(|thread| thread.pauses)
+    };
+    if first.0.iter().any(waits_for_a_pause) {
+        return Ok(Rest::Busy(first));
+    }
+    let second = Naps(scan()?);
     Ok(match first.since(&second, |then, now| now >= then) {
-        false => Rest::Busy,
-        true if first.naps() => Rest::Napping(first),
+        false => Rest::Busy(first),
+        true if first.any(|thread| thread.naps || thread.away) => Rest::Napping(first),
         true => Rest::Idle,
     })
 }
@@ -189,14 +222,40 @@ impl Naps {
         self.since(now, |then, now| now >= then)
     }
 
-    fn naps(&self) -> bool {
-        self.0
-            .iter()
-            .flat_map(BTreeMap::values)
-            .any(|thread| thread.naps)
+    /// Of which processes, in the order of [`look`], the main thread is away.
+    pub(super) fn away(&self) -> impl Iterator<Item = bool> {
+        let away = |scan: &Scan| scan.values().any(|thread| thread.away);
+        self.0.iter().map(away)
     }
 
-    /// Whether threads are as they were, but for main threads that nap and of which `so` holds.
+    /// Of which processes, given that [`Naps::goes_on`], the main thread has waited all the time
+    /// for another, while those that ran
+    /// went round `rounds` times: an iothread that polls for room in a chardev hardly ever waits.
+    pub(super) fn stuck<'a>(&'a self, now: &'a Self, rounds: u64) -> impl Iterator<Item = bool> {
+        let is_stuck = move |(then, now): (&Scan, &Scan)| {
+            let still = |(then, now): (&Thread, &Thread)| {
+                then == now && now.waits || now.switches >= then.switches + rounds
+            };
+            let waits = now.values().any(|thread| thread.away && !thread.naps);
+            waits && then.values().zip(now.values()).all(still)
+        };
+        self.0.iter().zip(&now.0).map(is_stuck)
+    }
+
+    /// Whether the same threads live, and the same main threads are away as they were.
+    pub(super) fn goes_on(&self, now: &Self) -> bool {
+        let same = |(then, now): (&Thread, &Thread)| then == now || !then.away && !now.away;
+        let threads = |(then, now): (&Scan, &Scan)| {
+            then.keys().eq(now.keys()) && then.values().zip(now.values()).all(same)
+        };
+        self.0.len() == now.0.len() && self.0.iter().zip(&now.0).all(threads)
+    }
+
+    fn any(&self, is: impl Fn(&Thread) -> bool) -> bool {
+        self.0.iter().flat_map(BTreeMap::values).any(is)
+    }
+
+    /// Whether threads are as they were, but for those that nap and of which `so` holds.
     fn since(&self, now: &Self, so: impl Fn(u64, u64) -> bool) -> bool {
         let same = |(then, now): (&Thread, &Thread)| {
             let Thread { switches, .. } = *if then.naps { now } else { then };
@@ -256,13 +315,14 @@ mod tests {
     #[case::the_loop(SYS_ppoll, true, 0x7000, true)]
     #[case::the_loop_without_timers(SYS_ppoll, false, 0x7040, true)]
     #[case::a_loop_in_a_filter(SYS_ppoll, true, 0x7000 - 992, false)]
+    #[case::a_loop_in_a_command(SYS_ppoll, false, 0x7000 - 992, false)]
     #[case::a_sleep(230, true, 0x7000, false)]
     fn home(#[case] call: c_long, #[case] timed: bool, #[case] stack: u64, #[case] is: bool) {
         assert_eq!(Place { call, timed, stack }.is_home(0x7000), is);
     }
 
     #[test]
-    fn who_waits_elsewhere_than_at_home_naps_and_who_ended_does_not_rest() {
+    fn who_waits_elsewhere_than_at_home_is_away_and_who_ended_does_not_rest() {
         let mut command = Command::new("cat");
         let mut child = command
             .stdin(Stdio::piped())
@@ -275,15 +335,21 @@ mod tests {
             tasks: format!("/proc/{id}/task").into(),
             home: 0,
         };
-        // It waits in read: as a main thread that is a nap, as another one it is rest.
+        // It waits in read: as a main thread it is away, as another one it rests.
         let (main, other) = (threads(&id.to_string()), threads("none"));
         while look([&other].into_iter()).unwrap() != Rest::Idle {
             thread::yield_now();
         }
         let Rest::Napping(naps) = look([&other, &main].into_iter()).unwrap() else {
-            panic!("one of them naps");
+            panic!("one of them is away");
         };
+        assert!(naps.away().eq([false, true]));
+        assert!(naps.all_tried_again(&naps), "it does not try again");
         let mut later = naps.clone();
+        let mut naps = naps;
+        for scan in [&mut naps.0[1], &mut later.0[1]] {
+            scan.values_mut().for_each(|thread| thread.naps = true);
+        }
         assert!(naps.alone(&later) && !naps.all_tried_again(&later));
         later.0[1]
             .values_mut()
@@ -293,8 +359,21 @@ mod tests {
             .values_mut()
             .for_each(|thread| thread.switches += 1);
         assert!(!naps.alone(&later) && !naps.all_tried_again(&later));
+        assert!(naps.stuck(&naps, 9).eq([false, false]), "it tries again");
+        naps.0[1]
+            .values_mut()
+            .for_each(|thread| thread.naps = false);
+        let mut later = naps.clone();
+        let mut iothread = *naps.0[0].values().next().unwrap();
+        naps.0[1].insert("IO".to_owned(), iothread);
+        iothread.switches += 8;
+        later.0[1].insert("IO".to_owned(), iothread);
+        assert!(naps.stuck(&later, 9).eq([false, false]), "it may go on");
+        iothread.switches += 1;
+        later.0[1].insert("IO".to_owned(), iothread);
+        assert!(naps.stuck(&later, 9).eq([false, true]));
         child.kill().unwrap();
         child.wait().unwrap();
-        assert_eq!(look([&main].into_iter()).unwrap(), Rest::Busy);
+        assert!(matches!(look([&main].into_iter()).unwrap(), Rest::Busy(_)));
     }
 }

@@ -5,37 +5,44 @@ use std::{
     time::Instant,
 };
 
-use super::{LONGEST_COMMAND, file::DumpFile, machine::Machine};
+use super::{LONGEST_COMMAND, file::DumpFile, machine::Machine, version::Version};
 use crate::{
     backend::{
         Action, BackendError, Deadline, Observations, Residue, Settled, World,
         builtin::{Carrier, Flights},
         netns::NetnsCarrier,
     },
-    base::{ChardevId, NetdevId, Origin, PortId, QemuVersion, Tag, VirtualTime},
+    base::{ChardevId, NetdevId, Origin, PortId, Tag, VirtualTime},
     record::{Answer, DropReason, Event, EventKind, Place},
     sys::Isolated,
 };
 
+mod colo;
 mod control;
+mod join;
 mod open;
 mod settle;
 mod traffic;
 
+pub(super) use colo::TELL_FILTERS;
+use join::Joins;
 use settle::Quiet;
 
-/// A case's QEMU, and the world around it.
+/// A case's QEMUs, and the world around them.
 pub(super) struct QemuWorld {
-    machine: Machine,
+    /// In the order of the case.
+    machines: Vec<Machine>,
+    joins: Joins,
+    /// The chardevs whose far end is a chardev, those that steps add too.
+    joined: BTreeSet<ChardevId>,
+    version: Version,
     program: PathBuf,
     directory: Isolated,
-    /// Whose option parser is asked what a text means.
-    parser: QemuVersion,
     carrier: NetnsCarrier,
     ports: BTreeMap<PortId, Target>,
     files: Vec<PathBuf>,
     dumps: Vec<DumpFile>,
-    /// Where QEMU runs and its dumps are.
+    /// Where QEMUs run and their dumps are, and where their sockets meet.
     folder: PathBuf,
     clock: VirtualTime,
     /// Until when a step lets the clock run.
@@ -121,13 +128,11 @@ impl World for QemuWorld {
                 .carrier
                 .link_del(port)
                 .map_err(|error| system(&format!("link-del {port}"), error))?,
+            Action::Colo { event, machine } => self.colo(event, machine)?,
             // No case with these is opened here.
-            Action::Colo { .. } | Action::Impair(_) | Action::Client(_) | Action::ClientAnswer => {
+            Action::Impair(_) | Action::Client(_) | Action::ClientAnswer => {
                 let kind = io::ErrorKind::Unsupported;
-                return Err(system(
-                    "an event of COLO, a guest, a client or an impairment",
-                    kind,
-                ));
+                return Err(system("a guest, a client or an impairment", kind));
             }
             Action::Advance(span) => {
                 self.clock = self.clock + span;
@@ -141,22 +146,21 @@ impl World for QemuWorld {
         if !self.has_advanced(deadline)? {
             return Ok(Settled::Late);
         }
-        match self.quiesce(deadline)? {
-            Quiet::Idle | Quiet::Frozen => {}
-            Quiet::Late => return Ok(Settled::Late),
-            Quiet::Dead => {
-                if let Some(how) = self.machine.news_of_death() {
-                    self.say(Place::Machine, EventKind::Crash(how.clone()));
-                    return Ok(Settled::Died(how));
-                }
-            }
+        if let Quiet::Late = self.quiesce(deadline)? {
+            return Ok(Settled::Late);
         }
+        if let Some(how) = self.tell_deaths() {
+            return Ok(Settled::Died(how));
+        }
+        self.link()?;
         self.flush_rests();
         Ok(Settled::Idle)
     }
 
     fn observe(&mut self) -> Observations {
-        self.seen.answers.extend(self.machine.late_answers());
+        for machine in &mut self.machines {
+            self.seen.answers.extend(machine.late_answers());
+        }
         std::mem::take(&mut self.seen)
     }
 
@@ -170,9 +174,10 @@ impl World for QemuWorld {
     }
 
     fn finish(mut self: Box<Self>) -> Residue {
-        let reason = match self.machine.death() {
-            Some(_) => DropReason::MachineDead,
-            None => DropReason::NotSeenAgain,
+        let reason = if self.machines.iter().all(Machine::is_dead) {
+            DropReason::MachineDead
+        } else {
+            DropReason::NotSeenAgain
         };
         let mut events = std::mem::take(&mut self.seen.events);
         events.extend(self.inside.iter().map(|tag| Event {
@@ -180,7 +185,8 @@ impl World for QemuWorld {
             place: Place::Machine,
             kind: EventKind::Dropped(reason),
         }));
-        let mut errors: Vec<String> = self.machine.finish().into_iter().collect();
+        let machines = std::mem::take(&mut self.machines);
+        let mut errors: Vec<String> = machines.into_iter().filter_map(Machine::finish).collect();
         errors.extend(self.carrier.finish());
         errors.extend(self.files.iter().filter_map(|file| remove(file)));
         if let Err(error) = std::fs::remove_dir_all(&self.folder) {

@@ -104,7 +104,7 @@ impl Core {
             None => Err(WriteError::NotConnected),
             Some(chardev) if chardev.hung_up => Err(WriteError::Broken),
             Some(_) => {
-                self.stream_fill(key, data, tag);
+                self.stream_fill(key, data, tag, false);
                 Ok(())
             }
         }
@@ -124,7 +124,7 @@ impl Core {
             };
             return self.bytes_out(chardev.id.clone(), data, tag);
         }
-        self.stream_fill(key, &mut data, tag);
+        self.stream_fill(key, &mut data, tag, true);
         if data.is_empty() {
             return;
         }
@@ -156,14 +156,22 @@ impl Core {
     }
 
     /// Puts bytes into a connected socket until its buffer is full, which it only gets while its
-    /// far end does not read; the rest stays in `data`.
-    fn stream_fill(&mut self, key: ChardevKey, data: &mut Bytes, tag: Option<Tag>) {
+    /// far end does not read; the rest stays in `data`. What the main loop writes for itself it does
+    /// not read in the middle of it.
+    fn stream_fill(
+        &mut self,
+        key: ChardevKey,
+        data: &mut Bytes,
+        tag: Option<Tag>,
+        by_main_loop: bool,
+    ) {
         let limited = self.has(Quirk::OutdevStallFreezes);
         let Some(chardev) = self.chardevs.get_mut(&key) else {
             return;
         };
         let id = chardev.id.clone();
-        if !(chardev.stalled && limited) {
+        let unread = chardev.stalled || by_main_loop && chardev.own_loop;
+        if !(unread && limited) {
             return self.bytes_out(id, std::mem::take(data), tag);
         }
         let mut fits = Vec::new();

@@ -22,23 +22,25 @@ impl Key {
     /// The key from the sender's point of view. All packets of a protocol without ports between
     /// two hosts are one connection.
     pub(in crate::machine) fn of(data: &[u8], headers: &Headers) -> Option<Self> {
-        Self::build(data, headers, false)
+        Self::build(data, headers, ports(data, headers)?, false)
     }
 
     /// The key from the receiver's point of view: equal to [`Key::of`] the answer.
     pub(in crate::machine) fn of_answer(data: &[u8], headers: &Headers) -> Option<Self> {
-        Self::build(data, headers, true)
+        Self::build(data, headers, ports(data, headers)?, true)
     }
 
-    fn build(data: &[u8], headers: &Headers, reverse: bool) -> Option<Self> {
-        let ports = match headers.protocol {
-            AH => Some(headers.transport + 4),
-            protocol => has_ports(protocol).then_some(headers.transport),
-        };
-        let (sport, dport) = match ports {
-            Some(at) => (word(data, at)?, word(data, at + 2)?),
-            None => (0, 0),
-        };
+    /// [`Key::of`] a packet whose ports can't be told: all of its protocol between two hosts.
+    pub(in crate::machine) fn of_hosts(data: &[u8], headers: &Headers) -> Option<Self> {
+        Self::build(data, headers, (0, 0), false)
+    }
+
+    fn build(
+        data: &[u8],
+        headers: &Headers,
+        (sport, dport): (u16, u16),
+        reverse: bool,
+    ) -> Option<Self> {
         let source = (long(data, headers.network + 12)?, sport);
         let destination = (long(data, headers.network + 16)?, dport);
         let (near, far) = if reverse {
@@ -49,6 +51,18 @@ impl Key {
         let end = |(address, port): (u32, u16)| u128::from(address) << 16 | u128::from(port);
         let link = u128::from(headers.vlans) << 8 | u128::from(headers.protocol);
         Some(Self(link << 96 | end(near) << 48 | end(far)))
+    }
+}
+
+/// The two ports; zeros where the protocol has none.
+fn ports(data: &[u8], headers: &Headers) -> Option<(u16, u16)> {
+    let at = match headers.protocol {
+        AH => Some(headers.transport + 4),
+        protocol => has_ports(protocol).then_some(headers.transport),
+    };
+    match at {
+        Some(at) => Some((word(data, at)?, word(data, at + 2)?)),
+        None => Some((0, 0)),
     }
 }
 

@@ -47,6 +47,14 @@ impl Headers {
     /// QEMU reads past the end of a packet that lacks 20 bytes of IPv4 header or the ports of its
     /// protocol; here such a packet is unsupported too. `tags` looks behind VLAN tags.
     pub(in crate::machine) fn read(data: &[u8], vnet: usize, tags: bool) -> Option<Self> {
+        let headers = Self::network(data, vnet, tags)?;
+        let transport = headers.transport;
+        data.get(transport..transport + needed(headers.protocol))?;
+        Some(headers)
+    }
+
+    /// [`Headers::read`] for a packet whose transport header is of no interest or not there.
+    pub(in crate::machine) fn network(data: &[u8], vnet: usize, tags: bool) -> Option<Self> {
         if vnet > LONGEST_VNET || data.len() < vnet + ETHERNET + TAG {
             return None;
         }
@@ -61,7 +69,7 @@ impl Headers {
         data.get(network..network + SHORTEST_HEADER)?;
         let transport = network + usize::from(data.get(network)? & 0x0f) * 4;
         let protocol = *data.get(network + 9)?;
-        data.get(transport..transport + needed(protocol))?;
+        data.get(transport..)?;
         Some(Self {
             ethernet: vnet,
             network,
@@ -69,6 +77,12 @@ impl Headers {
             protocol,
             vlans,
         })
+    }
+
+    /// Whether the packet is a fragment but not the first of its datagram: it has no transport
+    /// header (RFC 791).
+    pub(in crate::machine) fn is_later_fragment(&self, data: &[u8]) -> bool {
+        word(data, self.network + 6).is_some_and(|word| word & 0x1fff != 0)
     }
 
     pub(in crate::machine) const fn is_tcp(&self) -> bool {

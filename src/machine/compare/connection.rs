@@ -114,9 +114,9 @@ impl Connection {
 
     /// Compares what is held.
     pub(super) fn compare(&mut self, rules: &Rules, effects: &mut Vec<Effect>) {
-        match self.ends.protocol {
-            6 if rules.pairwise => pairwise::compare(self, rules, effects),
-            6 => stream::compare(self, effects),
+        match (self.ends.protocol, self.ends.ports) {
+            (6, Some(_)) if rules.pairwise => pairwise::compare(self, rules, effects),
+            (6, Some(_)) => stream::compare(self, effects),
             _ => datagram::compare(self, rules, effects),
         }
     }
@@ -125,7 +125,8 @@ impl Connection {
     /// with (QEMU 10.2.2 net/colo-compare.c:1333-1353).
     pub(super) fn flush(&mut self, rules: &Rules, fate: Fate, effects: &mut Vec<Effect>) {
         let mut primary: Vec<Packet> = self.primary.drain(..).collect();
-        if self.ends.protocol != 6 && rules.newest_first {
+        let sorted = self.ends.protocol == 6 && self.ends.ports.is_some();
+        if !sorted && rules.newest_first {
             primary.reverse();
         }
         for packet in primary {
@@ -193,6 +194,11 @@ impl Connection {
             Side::Primary => &mut self.primary,
             Side::Secondary => &mut self.secondary,
         }
+    }
+
+    /// Whether anything is held.
+    pub(super) fn holds(&self) -> bool {
+        !self.primary.is_empty() || !self.secondary.is_empty()
     }
 
     /// Tags of everything that is held.

@@ -81,6 +81,7 @@ fn complete(core: &mut Core, key: ObjectKey, spec: &Spec) -> Result<(), CommandE
         scan_cycle: Duration::ZERO,
         queue_limit: QUEUE_SIZE,
         next_scan: core.now,
+        idle: true,
         primary_in: input(primary_in, "primary_in", vnet),
         secondary_in: input(secondary_in, "secondary_in", vnet),
         notify_in: notify_dev.map(|chardev| input(chardev, "notify_dev", notify_vnet)),
@@ -97,9 +98,7 @@ fn complete(core: &mut Core, key: ObjectKey, spec: &Spec) -> Result<(), CommandE
         });
     }
     for chardev in [primary_in, secondary_in].into_iter().chain(notify_dev) {
-        if let Some(chardev) = core.chardevs.get_mut(&chardev) {
-            chardev.reader = Some(key);
-        }
+        core.chardev_reads(chardev, key);
     }
     show_queue_size(core);
     Ok(())
@@ -142,9 +141,11 @@ pub(super) fn changed(core: &mut Core, key: ObjectKey) {
     share_queue_size(core, values.get(QUEUE_SIZE_NAME));
     let everywhere = !core.has(Quirk::VnetSetReachesOutdevOnly);
     let notify_too = core.has(Quirk::CompareNotifyVnetAsymmetry);
+    let now = core.now;
     let Some(compare) = compare_mut(core, key) else {
         return;
     };
+    compare.stir(now);
     compare.go_by(|name| values.get(name));
     if everywhere {
         let vnet = compare.vnet;

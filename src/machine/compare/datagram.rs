@@ -63,6 +63,9 @@ fn checksum(packet: &Packet, at: usize) -> Range<usize> {
         ICMP => 2,
         _ => return 0..0,
     };
+    if packet.later_fragment {
+        return 0..0;
+    }
     let begin = (packet.headers.transport + begin).saturating_sub(at);
     begin..begin + 2
 }
@@ -86,7 +89,8 @@ fn both<'a>(
     secondary: &'a Packet,
     rules: &Rules,
 ) -> (Compared<'a>, Compared<'a>) {
-    let whole = rules.others_whole && !matches!(primary.headers.protocol, ICMP | UDP);
+    let known = primary.later_fragment || matches!(primary.headers.protocol, ICMP | UDP);
+    let whole = rules.others_whole && !known;
     let begin = |packet: &Packet| {
         let headers = &packet.headers;
         match (whole, rules.vnet_of_primary) {

@@ -14,7 +14,6 @@ use crate::{
     base::{Quirk, Tag},
     machine::{
         client::OVERSIZE_LOG,
-        colo::Key,
         core::{ChardevKey, Core, ObjectKey},
         framing::{Reassembler, Unit},
     },
@@ -63,6 +62,12 @@ pub(super) fn read(
 ) -> bool {
     let place = core.object_place(key);
     loop {
+        if core.dead {
+            if !data.is_empty() {
+                core.drop_frame(place, tag, DropReason::MachineDead);
+            }
+            return false;
+        }
         let Some((from, input)) = input(core, key, chardev) else {
             return false;
         };
@@ -93,9 +98,6 @@ pub(super) fn read(
                 match from {
                     From::Guest(side) => take(core, key, side, arrived),
                     From::Notify => notify::message(core, key, &arrived),
-                }
-                if core.dead {
-                    return false;
                 }
             }
             Some(Unit::Empty { tag }) => core.drop_frame(place.clone(), tag, DropReason::Empty),
@@ -154,7 +156,7 @@ fn take(core: &mut Core, key: ObjectKey, side: Side, arrived: Arrived) {
     let rules = Rules::of(core, notify::queue_limit(core, limit));
     let packet = Packet::read(arrived.clone(), &rules);
     let found = packet.and_then(|packet| {
-        let connection = Key::of(packet.data(), &packet.headers)?;
+        let connection = packet.key()?;
         Some((connection, packet))
     });
     let Some((connection, packet)) = found else {
@@ -168,9 +170,11 @@ fn take(core: &mut Core, key: ObjectKey, side: Side, arrived: Arrived) {
         }
         return;
     };
+    let now = core.now;
     let Some(compare) = compare_mut(core, key) else {
         return;
     };
+    compare.stir(now);
     let (connection, forgotten) = compare
         .connections
         .entry(connection, || Connection::new(&packet));

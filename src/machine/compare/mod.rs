@@ -34,6 +34,7 @@ use ingest::Input;
 use sender::Sender;
 
 use super::{
+    clock::next_beat,
     colo::Table,
     core::{Core, ObjectKey},
     part::{PartClass, PartState},
@@ -56,7 +57,10 @@ pub(super) static CLASS: PartClass = PartClass {
     },
     changed: create::changed,
     colo: notify::colo,
-    deadline: |core, key| compare(core, key).map(|compare| compare.next_scan),
+    deadline: |core, key| {
+        let compare = compare(core, key).filter(|compare| !compare.idle);
+        compare.map(|compare| compare.next_scan)
+    },
     due: notify::scan,
     unfinished,
     cleanup: create::cleanup,
@@ -70,6 +74,8 @@ pub(super) struct Compare {
     scan_cycle: Duration,
     queue_limit: u32,
     next_scan: VirtualTime,
+    /// Nothing was held at the last scan or came since: the next finds nothing, and is left out.
+    idle: bool,
     primary_in: Input,
     secondary_in: Input,
     notify_in: Option<Input>,
@@ -82,6 +88,13 @@ impl Compare {
     fn inputs(&self) -> impl Iterator<Item = &Input> {
         let both = [&self.primary_in, &self.secondary_in];
         both.into_iter().chain(&self.notify_in)
+    }
+
+    /// Something comes that a scan could find: scans go on, at their times.
+    fn stir(&mut self, now: VirtualTime) {
+        if std::mem::take(&mut self.idle) {
+            self.next_scan = next_beat(self.next_scan, self.scan_cycle, now);
+        }
     }
 
     /// Forgets what its inputs had not completed, and what it held, which ends for this reason.
@@ -120,6 +133,8 @@ struct Rules {
     lengths_wrap: bool,
     /// Protocols other than TCP, UDP and ICMP are compared with all their headers.
     others_whole: bool,
+    /// What stands where a later fragment's ports would be are its ports.
+    fragments_apart: bool,
     /// The primary's header lengths are taken for the secondary's too.
     vnet_of_primary: bool,
 }
@@ -136,6 +151,7 @@ impl Rules {
             padding_counts: core.has(Quirk::ComparePaddingIsPayload),
             lengths_wrap: core.has(Quirk::CompareLengthsWrap),
             others_whole: core.has(Quirk::CompareOthersWhole),
+            fragments_apart: core.has(Quirk::CompareFragmentsApart),
             vnet_of_primary: core.has(Quirk::CompareVnetOfPrimary),
         }
     }

@@ -4,7 +4,9 @@
 use bytes::Bytes;
 
 use super::{
-    Rules, compare, compare_mut, ingest,
+    Rules, compare, compare_mut,
+    connection::Connection,
+    ingest,
     packet::Arrived,
     sender::{self, Entry, Line},
 };
@@ -95,6 +97,7 @@ pub(super) fn scan(core: &mut Core, key: ObjectKey) {
         .connections
         .values()
         .find_map(|connection| connection.expired(now, timeout));
+    compare.idle = !compare.connections.values().any(Connection::holds);
     ingest::carry_out(core, key, expired.into_iter().collect());
 }
 

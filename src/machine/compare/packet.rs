@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::Rules;
 use crate::{
     base::{Tag, VirtualTime},
-    machine::colo::{Headers, TcpHeader},
+    machine::colo::{Headers, Key, TcpHeader},
     record::Connection,
 };
 
@@ -28,6 +28,8 @@ pub(super) struct Arrived {
 pub(super) struct Packet {
     pub(super) arrived: Arrived,
     pub(super) headers: Headers,
+    /// It has no transport header, and is compared as it is.
+    pub(super) later_fragment: bool,
     /// Where what counts of the data ends.
     pub(super) end: usize,
     pub(super) segment: Option<Segment>,
@@ -52,13 +54,21 @@ impl Packet {
     /// None when it is nothing that is compared.
     pub(super) fn read(arrived: Arrived, rules: &Rules) -> Option<Self> {
         let data = &arrived.data;
-        let headers = Headers::read(data, arrived.vnet_len as usize, false)?;
+        let vnet_len = arrived.vnet_len as usize;
+        let later_fragment = !rules.fragments_apart
+            && Headers::network(data, vnet_len, false)
+                .is_some_and(|headers| headers.is_later_fragment(data));
+        let headers = if later_fragment {
+            Headers::network(data, vnet_len, false)?
+        } else {
+            Headers::read(data, vnet_len, false)?
+        };
         let end = if rules.padding_counts {
             data.len()
         } else {
             ip_end(data, &headers)
         };
-        let segment = if headers.is_tcp() {
+        let segment = if headers.is_tcp() && !later_fragment {
             Some(Segment::read(data, &headers, end, rules)?)
         } else {
             None
@@ -66,6 +76,7 @@ impl Packet {
         Some(Self {
             arrived,
             headers,
+            later_fragment,
             end,
             segment,
         })
@@ -77,6 +88,15 @@ impl Packet {
 
     pub(super) fn data(&self) -> &[u8] {
         &self.arrived.data
+    }
+
+    /// Names its connection.
+    pub(super) fn key(&self) -> Option<Key> {
+        if self.later_fragment {
+            Key::of_hosts(self.data(), &self.headers)
+        } else {
+            Key::of(self.data(), &self.headers)
+        }
     }
 
     /// An offset into the data as one into the frame.
@@ -99,7 +119,8 @@ impl Packet {
                 .and_then(|octets| octets.try_into().ok());
             octets.map_or(0, u16::from_be_bytes)
         };
-        let ported = matches!(self.headers.protocol, 6 | 17 | 33 | 132 | 136);
+        let ported =
+            !self.later_fragment && matches!(self.headers.protocol, 6 | 17 | 33 | 132 | 136);
         let transport = self.headers.transport;
         Connection {
             protocol: self.headers.protocol,

@@ -58,6 +58,7 @@ fn of_port(
     let place = ports.find(context, &entry.key, span, "`impair`")?;
     let is = match place.port.kind {
         PortKind::Chardev(_) => Some("is the port of a chardev: a stream, not frames"),
+        PortKind::File => Some("is a file, which no network leads to"),
         _ => host.taken(&place.port.id).map(|taken| match taken {
             stack::Taken::Address => "has an address of the host, whose stack is not behind it",
             stack::Taken::Bridge => "is held by a bridge, which is not behind it",

@@ -89,7 +89,8 @@ impl Report {
                 ..
             } => {
                 let quartiles = format!("({:.2}-{:.2})", ratio.low, ratio.high);
-                let subject = format!("{}, {}", time(subject.1.median), subject.0);
+                let rate = rate(subject.1.median);
+                let subject = format!("{}{rate}, {}", time(subject.1.median), subject.0);
                 let baseline = format!("{}, {}", time(baseline.1.median), baseline.0);
                 format!(
                     "{:8.2}  {quartiles:15}{subject} / {baseline}, a {of}",
@@ -112,6 +113,15 @@ impl Report {
             fs::create_dir_all(folder).map_err(io_error("target/bench"))?;
         }
         fs::write(file, text + "\n").map_err(io_error("target/bench/report.json"))
+    }
+}
+
+/// How many a second, where they are many.
+fn rate(nanoseconds: f64) -> String {
+    if nanoseconds < 1e6 {
+        format!(" ({:.0} thousand a second)", 1e6 / nanoseconds)
+    } else {
+        String::new()
     }
 }
 

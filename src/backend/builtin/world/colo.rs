@@ -3,7 +3,7 @@
 use super::{super::Carrier, BuiltinWorld};
 use crate::{
     backend::{BackendError, Title},
-    base::MachineId,
+    base::{MachineId, PortId},
     machine::{self, Command},
     scenario::ColoEvent,
 };
@@ -43,7 +43,28 @@ impl<C: Carrier> BuiltinWorld<C> {
                 ColoEvent::Failover => machine::ColoEvent::Failover,
             };
             self.command(at, title, Command::Colo(told))?;
+            if event == ColoEvent::Checkpoint {
+                self.copy_guests(at);
+            }
         }
         Ok(())
+    }
+
+    /// A checkpoint brings the primary's memory and devices to the secondary: its guests become what
+    /// the primary's guests on netdevs of the same id are.
+    fn copy_guests(&mut self, to: usize) {
+        let of = |at: usize| &self.processes[at];
+        let primary = (0..self.processes.len()).find(|at| of(*at).compares() && !of(*at).dead);
+        let Some(primary) = primary.filter(|_| !of(to).compares() && !of(to).dead) else {
+            return;
+        };
+        let (from, to) = (of(primary).id().clone(), of(to).id().clone());
+        let guests = self.taps.values().map(|tap| tap.guest_port.clone());
+        for port in guests.collect::<Vec<_>>() {
+            if let Some(own) = to.own(port.as_str()) {
+                let source = PortId::from(from.outer::<String>(own));
+                self.traffic.copy_guest(&source, &port);
+            }
+        }
     }
 }

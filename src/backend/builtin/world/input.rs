@@ -117,7 +117,7 @@ impl<C: Carrier> BuiltinWorld<C> {
         match state {
             ChardevState::Opened => end.open(),
             ChardevState::Closed => never_read = end.close(),
-            ChardevState::HalfClosed => {}
+            ChardevState::HalfClosed | ChardevState::OwnLoop => {}
             ChardevState::Stalled => end.stall(),
             ChardevState::Resumed => read = end.resume(),
         }

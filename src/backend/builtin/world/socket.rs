@@ -202,16 +202,11 @@ impl<C: Carrier> BuiltinWorld<C> {
                 continue;
             };
             let process = &self.processes[at];
-            let Some(unread) = process.unread(id, peer) else {
+            let Some(reads) = process.reads(id, peer) else {
                 continue;
             };
-            if std::mem::replace(&mut end.unread, unread) != unread {
-                let state = if unread {
-                    ChardevState::Stalled
-                } else {
-                    ChardevState::Resumed
-                };
-                told.push((peer.clone(), state));
+            if std::mem::replace(&mut end.reads, reads) != reads {
+                told.push((peer.clone(), reads));
             }
         }
         for (peer, state) in told {

@@ -140,6 +140,9 @@ impl<C: Carrier> BuiltinWorld<C> {
 
     /// Moves the clock when a frame is inside a stretch, or when an exchange that is not done may
     /// still wait: to the next time at which something happens. Whether it moved.
+    ///
+    /// An exchange ends, so each moment of it has a storm limit of its own; impaired frames may go
+    /// round without end.
     fn moves_clock(&mut self) -> bool {
         let waits_until = self.traffic.moves_until();
         let due = self.next_due().filter(|due| *due > self.clock);
@@ -150,6 +153,7 @@ impl<C: Carrier> BuiltinWorld<C> {
         let Some(until) = waits_until.filter(|until| *until > self.clock) else {
             return false;
         };
+        self.storm.calm();
         self.clock = due.map_or(until, |due| due.min(until));
         true
     }

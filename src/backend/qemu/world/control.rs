@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::{QemuWorld, Target, system};
 use crate::{
     backend::{
-        BackendError,
+        BackendError, lower,
         qemu::{
             chardev::{FarEnd, Side},
             command,
@@ -25,18 +25,20 @@ use crate::{
 impl QemuWorld {
     pub(super) fn object_add(&mut self, object: &Object) -> Result<Answer, BackendError> {
         let title = object_title(object);
+        let at = self.named(&object.machine);
         let text = match &object.form {
-            ObjectForm::Qmp(args) => return self.ask("object-add", args, title),
+            ObjectForm::Qmp(args) => return self.ask(at, "object-add", args, title),
             ObjectForm::Option(text) => text,
         };
         let id = ObjectOption::id_of(text).unwrap_or_default();
-        let earlier = self.machine.by_option.get(&id);
-        let members = ObjectOption::members(text, self.parser);
+        let machine = &self.machines[at];
+        let earlier = machine.by_option.get(&id);
+        let members = ObjectOption::members(text, machine.parser);
         match (members, earlier) {
             (Ok(args), None) => {
-                let answer = self.ask("object-add", &args, title)?;
+                let answer = self.ask(at, "object-add", &args, title)?;
                 if let Outcome::Done(_) = answer.outcome {
-                    self.machine.by_option.insert(id, text.clone());
+                    self.machines[at].by_option.insert(id, text.clone());
                 }
                 Ok(answer)
             }
@@ -65,20 +67,21 @@ impl QemuWorld {
         args: &Map<String, Value>,
     ) -> Result<Answer, BackendError> {
         let title = qmp_title(machine, command, args);
+        let at = self.named(machine);
         let id = args.get("id").and_then(Value::as_str).unwrap_or_default();
         if command == "chardev-add"
             && args.get("backend").and_then(|backend| backend.get("type")) == Some(&"socket".into())
         {
-            return self.socket_add(id, args, title);
+            return self.socket_add(at, id, args, title);
         }
-        let answer = self.ask(command, args, title)?;
+        let answer = self.ask(at, command, args, title)?;
         if let Outcome::Done(_) = answer.outcome {
             match command {
-                "object-del" => drop(self.machine.by_option.remove(id)),
+                "object-del" => drop(self.machines[at].by_option.remove(id)),
                 "netdev_del" => {
-                    let netdev = NetdevId::from(id);
+                    let netdev: NetdevId = machine.outer(id);
                     self.let_go(&netdev);
-                    if let Some(tap) = self.machine.taps.get(&netdev) {
+                    if let Some(tap) = self.machines[at].taps.get(&netdev) {
                         let port = tap.port.clone();
                         self.arrive(port, Item::Eof, &Bytes::new());
                     }
@@ -89,25 +92,49 @@ impl QemuWorld {
         Ok(answer)
     }
 
-    /// A socket that a command makes listens in our own folder, whatever address was asked for.
+    /// A socket that a command makes is in our own folder, whatever address was asked for. One with
+    /// a port listens, too.
     fn socket_add(
         &mut self,
+        at: usize,
         id: &str,
         args: &Map<String, Value>,
         title: Title,
     ) -> Result<Answer, BackendError> {
-        let path = self.file();
+        let machine = self.machines[at].id.clone();
+        let chardev: ChardevId = machine.outer(id);
+        let socket = lower::added_socket(args).filter(|_| self.joined.contains(&chardev));
         let mut ours = args.clone();
-        ours["backend"]["data"] = command::socket(id, &path, true)["backend"]["data"].clone();
-        let answer = self.ask("chardev-add", &ours, title)?;
-        if let Outcome::Done(_) = answer.outcome {
-            let (chardev, port) = (ChardevId::from(id), PortId::from(id));
+        let path = match &socket {
+            Some(socket) => self.joins.path(&machine, &socket.address, socket.server),
+            None => self.file(),
+        };
+        let server = socket.as_ref().is_none_or(|socket| socket.server);
+        let mut added = command::socket(id, &path, server);
+        if let Some(Value::Object(options)) = args["backend"].get("data")
+            && !server
+        {
+            command::add_reconnect(&mut added, options, self.version);
+        }
+        ours["backend"]["data"] = added["backend"]["data"].clone();
+        let answer = self.ask(at, "chardev-add", &ours, title)?;
+        if let Outcome::Done(_) = answer.outcome
+            && socket.is_none()
+        {
+            let port = PortId::from(chardev.as_str());
             self.ports
                 .insert(port.clone(), Target::Chardev(chardev.clone()));
             let end = FarEnd::new(port, Framing::Plain, 0, Side::Server, path);
-            self.machine.ends.insert(chardev, end);
+            self.machines[at].ends.insert(chardev, end);
         }
         Ok(answer)
+    }
+
+    fn named(&self, machine: &MachineId) -> usize {
+        let mut machines = self.machines.iter();
+        machines
+            .position(|one| one.id == *machine)
+            .unwrap_or_default()
     }
 
     /// A file name of our own.

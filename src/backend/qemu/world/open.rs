@@ -7,7 +7,7 @@ use std::{
 
 use serde_json::Map;
 
-use super::{QemuWorld, Target, system};
+use super::{QemuWorld, Target, join::Joins, longest_command, system};
 use crate::{
     backend::{
         BackendError, Observations,
@@ -25,7 +25,7 @@ use crate::{
             version::Version,
         },
     },
-    base::{ChardevId, NetdevId, PortId, VirtualTime},
+    base::{MachineId, NetdevId, PortId, VirtualTime},
     record::{Framing, PortKind},
     scenario::{Case, Chardev, ChardevFar, NetdevType},
     sys::Isolated,
@@ -40,30 +40,43 @@ impl QemuWorld {
         case: &Case,
     ) -> Result<Self, BackendError> {
         let mut carrier = NetnsCarrier::open(isolated, case)?;
-        let mut arguments = Arguments::default();
-        let taps = netdevs(case, &mut carrier, &mut arguments)?;
         let folder = isolated.directory().join(isolated.unique("files"));
-        fs::create_dir(&folder).map_err(|error| system("a folder for files", error))?;
-        arguments.run_in(&folder);
+        let sockets = folder.join("sockets");
+        let files = folder.join("run");
+        let made = fs::create_dir_all(&sockets).and_then(|()| fs::create_dir(&files));
+        made.map_err(|error| system("folders", error))?;
         let dumps = case.ports.iter().filter(|port| port.kind == PortKind::File);
-        let dumps = dumps.map(|port| DumpFile::new(port.id.clone(), folder.join(port.id.as_str())));
+        let dumps = dumps.map(|port| DumpFile::new(port.id.clone(), files.join(port.id.as_str())));
         let mut ports = BTreeMap::new();
-        for (id, tap) in &taps {
-            ports.insert(tap.port.clone(), Target::Guest(id.clone()));
-        }
         for port in &case.ports {
             if matches!(port.kind, PortKind::Host | PortKind::LinkEnd) {
                 ports.insert(port.id.clone(), Target::Host);
             }
         }
-        let (process, qmp) = Process::start(program, arguments)
-            .map_err(|error| system(&program.display().to_string(), error))?;
-        let machine = Machine::new(process, qmp, taps).map_err(unstarted)?;
+        let mut machines = Vec::new();
+        for machine in &case.machines {
+            let id = machine.id.clone();
+            let mut arguments = Arguments::default();
+            let taps = netdevs(case, &id, &mut carrier, &mut arguments)?;
+            for (netdev, tap) in &taps {
+                ports.insert(tap.port.clone(), Target::Guest(netdev.clone()));
+            }
+            // Files of a machine with a name begin with it, as their ports do.
+            let run = files.join(id.as_str());
+            fs::create_dir_all(&run).map_err(|error| system("a folder for files", error))?;
+            arguments.run_in(&run);
+            let (process, qmp) = Process::start(program, arguments)
+                .map_err(|error| system(&program.display().to_string(), error))?;
+            let parser = case.profile_of(&id).version();
+            machines.push(Machine::new(id, parser, process, qmp, taps).map_err(unstarted)?);
+        }
         let mut world = Self {
-            machine,
+            machines,
+            joins: Joins::new(sockets),
+            joined: case.joined.clone(),
+            version,
             program: program.to_owned(),
             directory: isolated.clone(),
-            parser: case.profile.version(),
             carrier,
             ports,
             files: Vec::new(),
@@ -80,28 +93,36 @@ impl QemuWorld {
         Ok(world)
     }
 
-    /// Makes the chardevs, those that listen first.
+    /// Makes the chardevs of all machines, those that listen first.
     fn chardevs(&mut self, case: &Case, version: Version) -> Result<(), BackendError> {
-        let machine = case.machines.first().cloned().unwrap_or_default();
-        let lowered = lower::lower(case, &machine);
-        let mut paths: BTreeMap<ChardevId, PathBuf> = BTreeMap::new();
+        let mut wirings = BTreeMap::new();
+        for machine in &case.machines {
+            wirings.append(&mut lower::lower(case, machine).chardevs);
+        }
         let (servers, clients): (Vec<&Chardev>, Vec<&Chardev>) =
             case.chardevs.iter().partition(|chardev| chardev.server);
-        for chardev in servers.into_iter().chain(clients) {
-            let joined = match &chardev.far {
-                ChardevFar::Joined(other) => paths.get(other).cloned(),
-                _ => None,
-            };
-            let path = joined.unwrap_or_else(|| self.file());
-            paths.insert(chardev.id.clone(), path.clone());
-            let vnet_hdr_len = lowered
-                .chardevs
-                .get(&chardev.id)
-                .map_or(0, |wiring| wiring.vnet_hdr_len);
-            self.chardev(chardev, version, path, vnet_hdr_len)?;
+        for group in [servers, clients] {
+            for chardev in group {
+                let path = match (&chardev.far, &chardev.address) {
+                    (ChardevFar::Joined(_), Some(address)) => {
+                        self.joins.path(&chardev.machine, address, chardev.server)
+                    }
+                    _ => self.file(),
+                };
+                self.link()?;
+                let wiring = wirings.get(&chardev.id);
+                let vnet_hdr_len = wiring.map_or(0, |wiring| wiring.vnet_hdr_len);
+                self.chardev(chardev, version, path, vnet_hdr_len)?;
+            }
         }
         // QEMU has accepted its clients when it answers.
-        self.must("query-chardev", None)
+        for machine in &mut self.machines {
+            machine.must("query-chardev", None).map_err(unstarted)?;
+        }
+        if !self.joined.is_empty() {
+            self.quiesce(&longest_command())?;
+        }
+        Ok(())
     }
 
     fn chardev(
@@ -111,7 +132,11 @@ impl QemuWorld {
         path: PathBuf,
         vnet_hdr_len: usize,
     ) -> Result<(), BackendError> {
-        let id = chardev.id.as_str();
+        let at = self.machine_of(chardev.id.as_str());
+        let id = chardev
+            .machine
+            .own(chardev.id.as_str())
+            .unwrap_or(chardev.id.as_str());
         let is_mux = chardev.backend == "mux";
         // As QEMU itself names the base of a multiplexed -chardev (QEMU 7.2.22 chardev/char.c,
         // qemu_chr_new_from_opts).
@@ -132,14 +157,14 @@ impl QemuWorld {
                 ChardevFar::Joined(_) | ChardevFar::Nobody => None,
             };
             let (connected, framing) = far.unwrap_or((false, Framing::Plain));
-            let port = PortId::from(id);
+            let port = PortId::from(chardev.id.as_str());
             let mut end = FarEnd::new(port.clone(), framing, vnet_hdr_len, side, path.clone());
             let listener = if connected {
                 end.listen().map_err(failed)?
             } else {
                 None
             };
-            self.must("chardev-add", Some(&args))?;
+            self.must(at, "chardev-add", &args)?;
             match listener {
                 Some(listener) => end.accept(&listener).map_err(failed)?,
                 None if connected => end.open().map_err(failed)?,
@@ -147,11 +172,12 @@ impl QemuWorld {
             }
             if far.is_some() {
                 self.ports.insert(port, Target::Chardev(chardev.id.clone()));
-                self.machine.ends.insert(chardev.id.clone(), end);
+                self.machines[at].ends.insert(chardev.id.clone(), end);
             }
         }
         if chardev.backend != "socket" {
-            self.must("chardev-add", Some(&command::other(chardev, &path, &base)))?;
+            let args = command::other(chardev, id, &path, &base);
+            self.must(at, "chardev-add", &args)?;
         }
         Ok(())
     }
@@ -159,10 +185,11 @@ impl QemuWorld {
     /// A command of our own, which must succeed.
     fn must(
         &mut self,
+        at: usize,
         command: &str,
-        args: Option<&Map<String, serde_json::Value>>,
+        args: &Map<String, serde_json::Value>,
     ) -> Result<(), BackendError> {
-        let done = self.machine.must(command, args);
+        let done = self.machines[at].must(command, Some(args));
         done.map_err(unstarted)
     }
 }
@@ -175,21 +202,24 @@ fn unstarted(text: String) -> BackendError {
 /// own.
 fn netdevs(
     case: &Case,
+    machine: &MachineId,
     carrier: &mut NetnsCarrier,
     arguments: &mut Arguments,
 ) -> Result<BTreeMap<NetdevId, Tap>, BackendError> {
     let mut taps = BTreeMap::new();
-    for (index, netdev) in (0..).zip(&case.netdevs) {
-        let id = &netdev.id;
+    let of_machine = case.netdevs.iter().filter(|one| one.machine == *machine);
+    for (index, netdev) in (0..).zip(of_machine) {
+        let outer = &netdev.id;
+        let id = machine.own(outer.as_str()).unwrap_or(outer.as_str());
         match &netdev.kind {
             NetdevType::Hubport { hub } => {
                 arguments.push("-netdev", &format!("hubport,id={id},hubid={hub}"));
             }
             NetdevType::User => arguments.push("-netdev", &format!("user,id={id}")),
             NetdevType::Tap { vhost, queues, .. } => {
-                let failed = |error| system(&format!("netdev {id}"), error);
+                let failed = |error| system(&format!("netdev {outer}"), error);
                 let mut queue = || {
-                    let fd = carrier.hand_over(id).map_err(failed)?;
+                    let fd = carrier.hand_over(outer).map_err(failed)?;
                     Ok::<_, BackendError>(arguments.inherit(fd).to_string())
                 };
                 let fds = (0..*queues)
@@ -211,11 +241,11 @@ fn netdevs(
                     arguments.push("-netdev", &option);
                 }
                 let tap = Tap {
-                    port: PortId::from(format!("{id}.guest")),
+                    port: PortId::from(format!("{outer}.guest")),
                     wire: Stream::new(ours).map_err(failed)?,
                     cutter: Cutter::new(Framing::Plain),
                 };
-                taps.insert(id.clone(), tap);
+                taps.insert(outer.clone(), tap);
             }
         }
     }

@@ -18,13 +18,14 @@ use crate::{
         BackendError, Deadline,
         builtin::Carrier,
         qemu::{
-            machine::Out,
+            machine::{Machine, Out},
+            process::End,
             rest::{self, Naps, Rest},
         },
         title::Title,
     },
-    base::NetdevId,
-    record::{Abort, Answer, Arrival, Item, Outcome, Place},
+    base::{MachineId, NetdevId},
+    record::{Abort, Answer, Arrival, CommandError, EventKind, Item, Outcome},
 };
 
 /// No event tells that a thread goes to sleep: so long after a look at them comes the next, and
@@ -41,10 +42,6 @@ const ROUNDS: usize = 32;
 pub(super) enum Quiet {
     /// Nothing moves any more.
     Idle,
-    /// Nothing moves until somebody reads what QEMU writes.
-    Frozen,
-    /// QEMU is no more, and all that it left is taken.
-    Dead,
     /// The deadline passed first.
     Late,
 }
@@ -52,19 +49,13 @@ pub(super) enum Quiet {
 impl QemuWorld {
     /// Takes everything that has come anywhere, and sends what finds room; whether anything moved.
     pub(super) fn pump(&mut self) -> Result<bool, BackendError> {
-        let mut out = Vec::new();
-        let pumped = self.machine.pump(&mut out);
-        for one in out {
-            match one {
-                Out::Arrived(port, item, data) => self.arrive(port, item, &data),
-                Out::Said(kind) => self.say(Place::Machine, kind),
-                Out::Died => {
-                    let taps: Vec<NetdevId> = self.machine.taps.keys().cloned().collect();
-                    taps.iter().for_each(|netdev| self.let_go(netdev));
-                }
-            }
+        let mut moved = false;
+        for at in 0..self.machines.len() {
+            let mut out = Vec::new();
+            let pumped = self.machines[at].pump(&mut out);
+            self.take_out(at, out);
+            moved |= pumped.map_err(|error| system("QEMU", error))?;
         }
-        let mut moved = pumped.map_err(|error| system("QEMU", error))?;
         moved |= self.read_dumps()?;
         let mut carried = Vec::new();
         let drained = self.carrier.drain(&mut carried);
@@ -72,6 +63,26 @@ impl QemuWorld {
         carried.into_iter().for_each(|one| self.take(one));
         drained.map_err(|error| system("reading", error))?;
         Ok(moved)
+    }
+
+    /// What came out of a machine; whether that was anything.
+    pub(super) fn take_out(&mut self, at: usize, out: Vec<Out>) -> bool {
+        let any = !out.is_empty();
+        for one in out {
+            match one {
+                Out::Arrived(port, item, data) => self.arrive(port, item, &data),
+                Out::Said(EventKind::Log(text)) => {
+                    let text = self.joins.in_words_of_the_scenario(text);
+                    self.say(self.machines[at].place(), EventKind::Log(text));
+                }
+                Out::Said(kind) => self.say(self.machines[at].place(), kind),
+                Out::Died => {
+                    let taps: Vec<NetdevId> = self.machines[at].taps.keys().cloned().collect();
+                    taps.iter().for_each(|netdev| self.let_go(netdev));
+                }
+            }
+        }
+        any
     }
 
     /// What dumps have written. It is no frame's end, so no frame is looked for in it.
@@ -94,42 +105,47 @@ impl QemuWorld {
         Ok(moved)
     }
 
-    /// Carries everything as far as it goes: see the backend's documentation.
+    /// Carries everything as far as it goes: see the backend's documentation. What a machine died of
+    /// is not told yet.
     pub(super) fn quiesce(&mut self, deadline: &Deadline) -> Result<Quiet, BackendError> {
         let mut pause = SHORTEST_PAUSE;
         let mut seen: Option<Naps> = None;
-        let mut rounds = self.machine.rounds();
+        let mut rounds = self.rounds();
+        let mut began: Option<Naps> = None;
         loop {
             // Looked at first: what came out before that is taken now.
-            let rest = rest::look(self.machine.threads().into_iter())
+            let rest = rest::look(self.machines.iter().filter_map(Machine::threads))
                 .map_err(|error| system("looking at QEMU's threads", error))?;
+            let mut rested = None;
             if self.pump()? {
-                (pause, seen) = (SHORTEST_PAUSE, None);
-                rounds = self.machine.rounds();
-            } else if self.machine.death().is_some() {
-                return Ok(Quiet::Dead);
+                (pause, seen, began) = (SHORTEST_PAUSE, None, None);
+                rounds = self.rounds();
             } else {
                 match rest {
-                    Rest::Idle => {
-                        self.freeze(false);
-                        return Ok(Quiet::Idle);
-                    }
+                    Rest::Idle => rested = Some(Vec::new()),
                     Rest::Napping(naps) => match &seen {
                         Some(earlier) if earlier.all_tried_again(&naps) => {
-                            self.freeze(true);
-                            return Ok(Quiet::Frozen);
+                            rested = Some(naps.away().collect());
                         }
                         Some(earlier) if earlier.alone(&naps) => {}
                         _ => seen = Some(naps),
                     },
-                    // A descriptor that is broken keeps a main loop running for good.
-                    Rest::Busy if self.machine.rounds() - rounds >= ROUNDS => {
-                        self.freeze(false);
-                        return Ok(Quiet::Idle);
+                    Rest::Busy(now) => {
+                        began = began.filter(|began| began.goes_on(&now));
+                        let before = began.get_or_insert_with(|| now.clone());
+                        rested = self.never_rests(&rounds, before, &now);
+                        if pause == LONGEST_PAUSE {
+                            self.machines.iter_mut().for_each(Machine::ping);
+                        }
                     }
-                    Rest::Busy if pause == LONGEST_PAUSE => self.machine.ping(),
-                    Rest::Busy => {}
                 }
+            }
+            if let Some(frozen) = rested {
+                if !self.take_closings() {
+                    self.freeze(&frozen);
+                    return Ok(Quiet::Idle);
+                }
+                (pause, seen) = (SHORTEST_PAUSE, None);
             }
             if deadline.passed() {
                 return Ok(Quiet::Late);
@@ -139,10 +155,63 @@ impl QemuWorld {
         }
     }
 
-    fn freeze(&mut self, frozen: bool) {
-        if let Some(news) = self.machine.freeze(frozen) {
-            self.say(Place::Machine, news);
+    /// Far ends that QEMUs which live on have closed; whether there was one.
+    fn take_closings(&mut self) -> bool {
+        let mut any = false;
+        for at in 0..self.machines.len() {
+            let mut out = Vec::new();
+            self.machines[at].closings(&mut out);
+            any |= self.take_out(at, out);
         }
+        any
+    }
+
+    /// Of each machine that lives, whether it is frozen.
+    fn freeze(&mut self, frozen: &[bool]) {
+        let mut frozen = frozen.iter().copied();
+        let mut news = Vec::new();
+        for machine in self.machines.iter_mut().filter(|one| !one.is_dead()) {
+            let new = machine.freeze(frozen.next().unwrap_or_default());
+            news.extend(new.map(|kind| (machine.place(), kind)));
+        }
+        for (place, kind) in news {
+            self.say(place, kind);
+        }
+    }
+
+    /// How often each main loop was told to have gone round.
+    fn rounds(&self) -> Vec<usize> {
+        self.machines.iter().map(Machine::rounds).collect()
+    }
+
+    /// Whether QEMUs that do not rest have settled all the same, because each has gone round often
+    /// enough: the main loop, which a descriptor that is broken keeps running for good, or whoever
+    /// the main thread waits for. Then of each that lives, whether it is frozen.
+    fn never_rests(&self, rounds: &[usize], began: &Naps, now: &Naps) -> Option<Vec<bool>> {
+        let living = self
+            .machines
+            .iter()
+            .zip(rounds)
+            .filter(|(machine, _)| !machine.is_dead());
+        let stuck: Vec<bool> = began.stuck(now, ROUNDS as u64).collect();
+        let mut each = living.zip(&stuck);
+        each.all(|((machine, before), stuck)| *stuck || machine.rounds() - before >= ROUNDS)
+            .then_some(stuck)
+    }
+
+    /// Tells who has died; how, where it was killed from outside.
+    pub(super) fn tell_deaths(&mut self) -> Option<String> {
+        let mut killed = None;
+        for at in 0..self.machines.len() {
+            let mut out = Vec::new();
+            if let Some(End { how, itself }) = self.machines[at].news_of_death(&mut out) {
+                let text = itself.clone().unwrap_or_else(|| how.clone());
+                self.say(self.machines[at].place(), EventKind::Crash(text));
+                killed = killed.or(itself.is_none().then_some(how));
+            }
+            self.take_out(at, out);
+        }
+        killed
     }
 
     /// Waits until something can be read or written anywhere, or the deadline.
@@ -150,7 +219,9 @@ impl QemuWorld {
         let reading = |fd| PollFd::new(fd, PollFlags::POLLIN);
         let mut waiting: Vec<PollFd<'_>> = self.carrier.descriptors().map(reading).collect();
         waiting.extend(deadline.alarm().map(reading));
-        self.machine.awaited(&mut waiting);
+        for machine in &self.machines {
+            machine.awaited(&mut waiting);
+        }
         let left = deadline
             .time()
             .map(|until| TimeSpec::from_duration(until.saturating_duration_since(Instant::now())));
@@ -160,17 +231,26 @@ impl QemuWorld {
         }
     }
 
-    /// Gives QEMU a command and waits for its answer.
+    /// Gives a machine a command and waits for its answer.
     pub(super) fn ask(
         &mut self,
+        at: usize,
         command: &str,
         args: &Map<String, Value>,
         title: Title,
     ) -> Result<Answer, BackendError> {
-        let outcome = match self.machine.death() {
-            Some(how) => aborts(how.to_owned()),
-            None => self.outcome(command, args, &title)?,
+        let outcome = match self.machines[at].answer_of_the_dead() {
+            Some(outcome) => outcome,
+            None => self.outcome(at, command, args, &title)?,
         };
+        let outcome = match outcome {
+            Outcome::Refused(error) => Outcome::Refused(CommandError {
+                desc: self.joins.in_words_of_the_scenario(error.desc),
+                ..error
+            }),
+            other => other,
+        };
+        self.link()?;
         let Title { text, subject } = title;
         Ok(Answer {
             command: text,
@@ -179,32 +259,49 @@ impl QemuWorld {
         })
     }
 
+    /// Clients of sockets find who listens now.
+    pub(super) fn link(&self) -> Result<(), BackendError> {
+        let lives = |id: &MachineId| {
+            let mut machines = self.machines.iter();
+            machines.any(|machine| machine.id == *id && !machine.is_dead())
+        };
+        self.joins
+            .link(lives)
+            .map_err(|error| system("joining sockets", error))
+    }
+
     fn outcome(
         &mut self,
+        at: usize,
         command: &str,
         args: &Map<String, Value>,
         title: &Title,
     ) -> Result<Outcome, BackendError> {
-        let number = self.machine.command(command, args);
+        let number = self.machines[at].command(command, args);
         let within = longest_command();
         loop {
             let quiet = self.quiesce(&within)?;
-            if let Some(outcome) = self.machine.answer(number) {
+            let machine = &mut self.machines[at];
+            if let Some(outcome) = machine.answer(number) {
                 return Ok(outcome);
+            }
+            if machine.is_dead() {
+                return Ok(Outcome::Aborts(Abort {
+                    assertion: machine.last_words(),
+                    survivor: None,
+                }));
+            }
+            if machine.is_frozen() {
+                machine.answers_late(number, title.clone());
+                return Ok(Outcome::Unanswered);
             }
             match quiet {
                 // An answer that takes a timer is still to come.
-                Quiet::Idle => self.poll(&within)?,
-                Quiet::Frozen => {
-                    self.machine.answers_late(number, title.clone());
-                    return Ok(Outcome::Unanswered);
+                Quiet::Idle if !within.passed() => self.poll(&within)?,
+                _ => {
+                    let what = format!("{command}: QEMU does not answer");
+                    return Err(system(&what, io::ErrorKind::TimedOut));
                 }
-                Quiet::Dead => return Ok(aborts(self.machine.last_words())),
-                Quiet::Late => {}
-            }
-            if within.passed() {
-                let what = format!("{command}: QEMU does not answer");
-                return Err(system(&what, io::ErrorKind::TimedOut));
             }
         }
     }
@@ -227,7 +324,8 @@ impl QemuWorld {
     /// Beginnings of frames of which no more comes for now.
     pub(super) fn flush_rests(&mut self) {
         let mut rests = Vec::new();
-        for end in self.machine.ends.values_mut() {
+        let machines = self.machines.iter_mut();
+        for end in machines.flat_map(|machine| machine.ends.values_mut()) {
             if let Some(rest) = end.rest() {
                 rests.push(end.arrival(rest));
             }
@@ -238,11 +336,4 @@ impl QemuWorld {
             }
         }
     }
-}
-
-fn aborts(assertion: String) -> Outcome {
-    Outcome::Aborts(Abort {
-        assertion,
-        survivor: None,
-    })
 }

@@ -9,7 +9,7 @@ use crate::{
     backend::{
         BackendError,
         builtin::{Carried, Carrier, Destination, chunks, encode},
-        qemu::chardev::FarEnd,
+        qemu::{chardev::FarEnd, machine::Machine},
     },
     base::{ChardevId, Frame, NetdevId, PortId, Tag},
     record::{Arrival, DropReason, Event, EventKind, Framing, Item, Place},
@@ -32,8 +32,9 @@ impl QemuWorld {
                     .flights
                     .arrive(&frame.data, Destination::Guest(netdev.clone()));
                 self.inside.remove(&tag);
-                let (place, reason) = if self.machine.death().is_some() {
-                    (Place::Machine, DropReason::MachineDead)
+                let machine = &self.machines[self.machine_of(netdev.as_str())];
+                let (place, reason) = if machine.is_dead() {
+                    (machine.place(), DropReason::MachineDead)
                 } else {
                     (Place::Netdev(netdev), DropReason::NoPeer)
                 };
@@ -77,13 +78,14 @@ impl QemuWorld {
         tag: Tag,
         chunk: Option<usize>,
     ) -> Result<(), BackendError> {
+        let at = self.machine_of(port.as_str());
         let refused = match self.ports.get(port).cloned() {
-            Some(Target::Guest(_)) if self.machine.death().is_some() => {
-                Some((Place::Machine, DropReason::MachineDead))
+            Some(Target::Guest(_)) if self.machines[at].is_dead() => {
+                Some((self.machines[at].place(), DropReason::MachineDead))
             }
             Some(Target::Guest(netdev)) => {
                 self.depart(frame, tag);
-                if let Some(tap) = self.machine.taps.get_mut(&netdev) {
+                if let Some(tap) = self.machines[at].taps.get_mut(&netdev) {
                     tap.wire.write(&encode(frame, Framing::Plain, 0));
                 }
                 None
@@ -98,7 +100,7 @@ impl QemuWorld {
                         (Place::Port(port.clone()), reason)
                     })
             }
-            Some(Target::Chardev(chardev)) => match self.machine.ends.get(&chardev) {
+            Some(Target::Chardev(chardev)) => match self.machines[at].ends.get(&chardev) {
                 Some(end) if end.served().is_some() => {
                     let bytes = encode(frame, end.framing, end.vnet_hdr_len);
                     self.depart(frame, tag);
@@ -138,7 +140,7 @@ impl QemuWorld {
     ) -> Result<(), BackendError> {
         let within = longest_command();
         for data in chunks(bytes, chunk) {
-            if let Some(stream) = self.machine.ends.get_mut(chardev).and_then(FarEnd::stream) {
+            if let Some(stream) = self.end_of(chardev).and_then(FarEnd::stream) {
                 stream.write(&data);
             }
             if chunk.is_some() {
@@ -150,19 +152,35 @@ impl QemuWorld {
 
     /// Whether somebody is connected at a chardev's far end.
     pub(super) fn is_served(&self, chardev: &ChardevId) -> bool {
-        let end = self.machine.ends.get(chardev);
+        let mut ends = self.machines.iter();
+        let end = ends.find_map(|machine| machine.ends.get(chardev));
         end.is_some_and(|end| end.served().is_some())
     }
 
     /// The far end at a port.
     pub(super) fn end(&mut self, port: &PortId) -> Option<&mut FarEnd> {
-        match self.ports.get(port)? {
-            Target::Chardev(chardev) => self.machine.ends.get_mut(chardev),
+        match self.ports.get(port)?.clone() {
+            Target::Chardev(chardev) => self.end_of(&chardev),
             Target::Guest(_) | Target::Host => None,
         }
     }
 
+    fn end_of(&mut self, chardev: &ChardevId) -> Option<&mut FarEnd> {
+        let mut machines = self.machines.iter_mut();
+        machines.find_map(|machine| machine.ends.get_mut(chardev))
+    }
+
+    /// The machine that something belongs to, by its id.
+    pub(super) fn machine_of(&self, outer: &str) -> usize {
+        let mut machines = self.machines.iter();
+        let owns = |machine: &Machine| machine.id.own(outer).is_some();
+        machines.position(owns).unwrap_or_default()
+    }
+
     pub(super) fn chardev_open(&mut self, port: &PortId) -> Result<(), BackendError> {
+        if self.machines[self.machine_of(port.as_str())].is_dead() {
+            return Ok(());
+        }
         if let Some(end) = self.end(port) {
             match end.open() {
                 // Nobody listens there any more: the chardev was removed.

@@ -60,6 +60,23 @@ fn what_is_held_too_long_asks_at_each_scan(#[case] chardev: &str, #[case] side: 
     assert_eq!(rig.look().asked(), 0);
 }
 
+/// A scan that would find nothing is left out, which else would wake the machine for ever; those
+/// that follow keep their times.
+#[test]
+fn nothing_held_is_not_scanned() {
+    let mut rig = Rig::with(qemu(), ",compare_timeout=600,expired_scan_cycle=300");
+    assert_eq!(rig.machine.deadline(), None);
+    rig.advance(1000);
+    rig.pri(&udp(b"lonely"));
+    rig.advance(799);
+    assert_eq!(rig.look().asked(), 0);
+    rig.advance(1);
+    assert_eq!(rig.look().asked(), 1, "at 1800 ms, the sixth scan");
+    rig.checkpoint();
+    rig.advance(300);
+    assert_eq!(rig.machine.deadline(), None);
+}
+
 #[test]
 fn a_stopped_machine_and_new_limits_change_the_scan() {
     let mut rig = Rig::with(qemu(), ",compare_timeout=600,expired_scan_cycle=300");

@@ -90,6 +90,17 @@ fn an_empty_frame_kills_qemu(#[case] chardev: &str) {
     );
 }
 
+/// A client's half word makes an empty frame of what the next one sends.
+#[test]
+fn what_comes_with_a_deadly_frame_is_told() {
+    let mut rig = Rig::new(qemu());
+    rig.write("pri", vec![0; 2]);
+    let other = rig.pri(&udp(b"never read"));
+    let seen = rig.look();
+    assert!(seen.crash().is_some());
+    assert_eq!(seen.drops(), [(other, DropReason::MachineDead)]);
+}
+
 #[test]
 fn a_frame_that_a_disconnect_cut_is_completed_by_the_next_client() {
     let frame = udp(b"whole");

@@ -45,6 +45,38 @@ fn other_than_tcp(
     assert_eq!(exchange(qemu(), frames), (released.to_vec(), asked));
 }
 
+/// A fragment that is not its datagram's first.
+fn later(protocol: u8, body: &[u8]) -> Vec<u8> {
+    let mut frame = ip(protocol, 1, body);
+    frame[21] = 4;
+    frame
+}
+
+#[rstest]
+#[case::equal(17, b"the end", b"the end", (1, 0), (1, 0))]
+#[case::differ_where_ports_would_be(17, b"the end", b"an end!", (0, 0), (0, 1))]
+#[case::too_short_for_tcp(6, b"the end", b"an end!", (1, 0), (0, 1))]
+#[case::no_tcp_header(6, b"0123456789 0123456789 abc", b"0123456789 0123456789 xyz", (0, 1), (0, 1))]
+#[case::longer(6, b"01", b"0123", (1, 0), (0, 1))]
+fn later_fragments(
+    #[case] protocol: u8,
+    #[case] primary: &[u8],
+    #[case] secondary: &[u8],
+    #[case] measured: (usize, usize),
+    #[case] mended: (usize, usize),
+) {
+    let frames = [
+        ('p', later(protocol, primary)),
+        ('s', later(protocol, secondary)),
+    ];
+    let counts = |profile| {
+        let (released, asked) = exchange(profile, &frames);
+        (released.len(), asked)
+    };
+    assert_eq!(counts(qemu()), measured);
+    assert_eq!(counts(without(Quirk::CompareFragmentsApart)), mended);
+}
+
 /// Each of them is right where QEMU is wrong above.
 #[rstest]
 #[case::gre_ids(Quirk::CompareOthersWhole, &[('p', other(1, b"gre")), ('s', other(2, b"gre"))], &[0])]

@@ -45,6 +45,7 @@ fn input() -> impl Strategy<Value = Any> {
         ChardevState::HalfClosed,
         ChardevState::Stalled,
         ChardevState::Resumed,
+        ChardevState::OwnLoop,
     ]);
     let command = prop::sample::select(vec![
         ("stop", json!({})),

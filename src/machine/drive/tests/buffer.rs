@@ -174,6 +174,24 @@ fn a_frozen_or_dead_main_loop_looks_at_no_timer() {
     assert_eq!(rig.advance(1).frames("n9").len(), 6);
 }
 
+/// A period ends while the main loop waits, and more arrives before that looks at its timers: all
+/// of it is released then, and not a period later.
+#[test]
+fn a_release_that_is_late_is_not_put_off() {
+    let mut rig = rig(HOLD);
+    rig.add("filter-mirror,id=m0,netdev=n0,queue=rx,outdev=c0");
+    send(&mut rig, "n0", &["a"]);
+    rig.state("c0", ChardevState::Stalled);
+    for _ in 0..6 {
+        rig.send("n9", &[0; 60_000], 1);
+    }
+    assert!(rig.machine.is_frozen());
+    rig.advance(1_500);
+    send(&mut rig, "n0", &["b"]);
+    rig.state("c0", ChardevState::Resumed);
+    assert_eq!(rig.advance(0).frames("n9"), ["a", "b"]);
+}
+
 #[test]
 fn what_is_held_at_the_end_is_told() {
     let mut rig = rig(HOLD);

@@ -77,6 +77,46 @@ fn a_reader_that_goes_away_fails_the_write() {
     );
 }
 
+/// A buffer releases so many frames into a chardev that this main loop reads.
+fn released_to_itself(quirk: Option<Quirk>, frames: u32) -> Rig {
+    let mut rig = Rig::new(qemu(quirk));
+    rig.add("filter-buffer,id=b0,netdev=n0,queue=tx,interval=1000");
+    rig.add("filter-redirector,id=f0,netdev=n0,queue=tx,outdev=c0");
+    rig.state("c0", ChardevState::OwnLoop);
+    for tag in 1..=frames {
+        rig.send("n0", &[7; FRAME], tag);
+    }
+    rig.advance(1);
+    rig
+}
+
+#[test]
+fn a_main_loop_waits_for_itself_for_ever() {
+    let mut rig = released_to_itself(None, 4);
+    assert!(rig.machine.is_frozen());
+    assert_eq!(rig.machine.deadline(), None);
+    assert_eq!(
+        rig.qmp("qom-list", json!({"path": "/objects"})),
+        Outcome::Unanswered
+    );
+    let mut mended = released_to_itself(Some(Quirk::OutdevStallFreezes), 4);
+    assert_eq!(mended.bytes("c0").len(), 4 * (FRAME + 4));
+}
+
+#[test]
+fn a_main_loop_reads_its_own_chardevs_between_two_inputs() {
+    let mut rig = released_to_itself(None, 3);
+    for tag in 4..=6 {
+        rig.send("n0", &[7; FRAME], tag);
+    }
+    rig.advance(2);
+    assert_eq!(rig.bytes("c0").len(), 6 * (FRAME + 4));
+    // Another reader counts again from nothing.
+    rig.state("c0", ChardevState::Resumed);
+    rig.advance(3);
+    assert!(!rig.machine.is_frozen());
+}
+
 #[test]
 fn two_readers_that_are_away_are_waited_for_in_turn() {
     let mut rig = frozen(None);
@@ -141,8 +181,12 @@ fn a_dead_machine_closes_everything_and_answers_nothing() {
         1,
     );
     assert_eq!(rig.frames("n0"), ["\x01"]);
+    // Nobody reads it yet, and so it does not either.
     let mut rig = Rig::new(qemu(None));
     rig.write("mux", Bytes::from_static(&[1, b'x']), 1);
+    assert!(rig.out.is_empty());
+    rig.add("filter-redirector,id=f0,netdev=n0,queue=rx,indev=mux");
+    rig.qmp("query-status", json!({}));
     let crash = EventKind::Crash("QEMU: Terminated".to_owned());
     let is_crash = |output: &Output| matches!(output, Output::Event(event) if event.kind == crash);
     assert!(rig.out.iter().any(is_crash));

@@ -151,6 +151,11 @@ fn a_dead_machine_hangs_up_and_the_other_goes_on() {
                 "chardevs: [\"socket,id=mon,path=mon,server=on,mux=on\", \"socket,id=mirror0",
             )
             .replace(
+                "outdev=mirror0\"]",
+                "outdev=mirror0\", \
+                 \"filter-redirector,id=end,netdev=hn0,queue=tx,indev=mon\"]",
+            )
+            .replace(
                 "reconnect-ms=1000\"]",
                 "reconnect-ms=1000\", \"socket,id=out0,path=out0,server=on\"]",
             )

@@ -83,6 +83,18 @@ fn an_exchange_does_not_move_the_clock_unless_it_may() {
     }
 }
 
+/// Each of 50,001 questions is a frame at the host and one at the guest.
+#[test]
+fn a_client_that_asks_for_long_is_no_storm() {
+    let mut rig = Rig::new(GUEST);
+    let nobody = "10.0.0.3:7".parse().expect("an address");
+    let mut client = client("hello", Some(ms(50_000_500)));
+    client.call.to = nobody;
+    let (sent, outcome) = exchange(&mut rig, &client);
+    assert!(matches!(outcome, Outcome::Refused(_)), "{outcome:?}");
+    assert_eq!(sent.len(), 50_001);
+}
+
 #[test]
 fn timers_fire_in_order_while_the_clock_advances() {
     let mut rig = Rig::new(GUEST);

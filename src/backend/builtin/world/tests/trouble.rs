@@ -32,7 +32,7 @@ objects:
 const MUX: &str = "netdevs: {hn0: {type: tap}}
 chardevs: {mux0: {backend: mux}, out0: {}}
 objects:
-  - filter-redirector,id=f0,netdev=hn0,queue=tx,outdev=out0";
+  - filter-redirector,id=f0,netdev=hn0,queue=tx,indev=mux0,outdev=out0";
 
 /// Ctrl-A x, which ends QEMU.
 fn kill(rig: &mut Rig) {

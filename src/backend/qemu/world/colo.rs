@@ -1,0 +1,106 @@
+//! What COLO's frame tells the machines, as far as a QEMU without a migration can be told.
+
+use bytes::Bytes;
+use serde_json::{Map, Value};
+
+use super::{QemuWorld, system};
+use crate::{
+    backend::{BackendError, Title},
+    base::{ChardevId, MachineId},
+    record::Outcome,
+    scenario::ColoEvent,
+};
+
+/// What a colo-compare is told on its `notify_dev` (QEMU 7.2.22 `net/colo-compare.c`,
+/// `compare_notify_rs_finalize`).
+const CHECKPOINT: &[u8] = b"COLO_CHECKPOINT";
+
+/// Tells a machine's filters of a checkpoint, and needs no Xen (measured on QEMU 7.2.22).
+pub(in crate::backend::qemu) const TELL_FILTERS: &str = "xen-colo-do-checkpoint";
+
+impl QemuWorld {
+    /// A checkpoint reaches those that compare first, each on its `notify_dev`; then come the
+    /// filters. No case with another event is opened here.
+    pub(super) fn colo(
+        &mut self,
+        _event: ColoEvent,
+        machine: Option<&MachineId>,
+    ) -> Result<(), BackendError> {
+        let chosen = |id: &MachineId| machine.is_none_or(|machine| machine == id);
+        let of: Vec<usize> = (0..self.machines.len())
+            .filter(|at| chosen(&self.machines[*at].id) && !self.machines[*at].is_dead())
+            .collect();
+        let (mut comparing, mut others) = (Vec::new(), Vec::new());
+        for at in of {
+            let devices = self.notify_devices(at)?;
+            let group = if devices.is_empty() {
+                &mut others
+            } else {
+                &mut comparing
+            };
+            group.push((at, devices));
+        }
+        for (at, devices) in comparing.into_iter().chain(others) {
+            for (chardev, vnet) in devices {
+                let length = u32::try_from(CHECKPOINT.len()).unwrap_or_default();
+                let mut frame = length.to_be_bytes().to_vec();
+                if vnet {
+                    frame.extend([0; 4]);
+                }
+                frame.extend(CHECKPOINT);
+                self.write(&chardev, &Bytes::from(frame), None)?;
+            }
+            let title = Title {
+                text: "colo checkpoint".to_owned(),
+                subject: None,
+            };
+            self.ask(at, TELL_FILTERS, &Map::new(), title)?;
+        }
+        Ok(())
+    }
+
+    /// The `notify_dev` of each colo-compare that there is, and whether its frames announce a
+    /// virtio-net header.
+    fn notify_devices(&mut self, at: usize) -> Result<Vec<(ChardevId, bool)>, BackendError> {
+        let mut devices = Vec::new();
+        let of = |path: &str, property: Option<&str>| {
+            let mut args = Map::new();
+            args.insert("path".to_owned(), path.into());
+            args.extend(property.map(|name| ("property".to_owned(), name.into())));
+            args
+        };
+        let listed = self.query(at, "qom-list", &of("/objects", None))?;
+        for object in listed.as_array().into_iter().flatten() {
+            let text = |key: &str| object.get(key).and_then(Value::as_str);
+            if text("type") != Some("child<colo-compare>") {
+                continue;
+            }
+            let path = format!("/objects/{}", text("name").unwrap_or_default());
+            let device = self.query(at, "qom-get", &of(&path, Some("notify_dev")))?;
+            let vnet = self.query(at, "qom-get", &of(&path, Some("vnet_hdr_support")))?;
+            let id: ChardevId = self.machines[at]
+                .id
+                .outer(device.as_str().unwrap_or_default());
+            devices.push((id, vnet == Value::Bool(true)));
+        }
+        Ok(devices)
+    }
+
+    /// A question of our own; nothing while the machine is frozen.
+    fn query(
+        &mut self,
+        at: usize,
+        command: &str,
+        args: &Map<String, Value>,
+    ) -> Result<Value, BackendError> {
+        let title = Title {
+            text: command.to_owned(),
+            subject: None,
+        };
+        match self.ask(at, command, args, title)?.outcome {
+            Outcome::Done(value) => Ok(value),
+            Outcome::Unanswered => Ok(Value::Null),
+            other => Err(system(command, std::io::Error::other(format!("{other:?}")))),
+        }
+    }
+}
