@@ -203,8 +203,8 @@ impl Draft {
     pub(super) fn entry(&self, id: &str) -> Option<String> {
         let chardev = self.chardevs.iter().find(|chardev| chardev.id == id)?;
         match chardev.end {
-            FarEnd::Port(_) => Some(id.to_owned()),
-            FarEnd::Nobody => None,
+            FarEnd::Port(PortFraming::Default) => Some(id.to_owned()),
+            FarEnd::Port(_) | FarEnd::Nobody => None,
             FarEnd::Joined => {
                 let peer = chardev.peer.as_deref()?;
                 let mut objects = self.objects.iter();

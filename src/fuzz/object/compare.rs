@@ -112,7 +112,10 @@ fn scene(made: &Made, draft: &mut Draft, rng: &mut Rng) -> Option<Vec<Value>> {
     );
     let vnet = made.is_on("vnet_hdr_support");
     match rng.below(100) {
-        0..14 => return Some(vec![message(&notify?, vnet, rng)]),
+        0..14 => {
+            let port = notify.filter(|port| !port.contains('.'))?;
+            return Some(vec![message(&port, vnet, rng)]);
+        }
         14..18 if draft.dialect == Dialect::Rfc => {
             return Some(vec![json!({ "colo": "checkpoint" })]);
         }

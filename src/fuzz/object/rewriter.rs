@@ -66,7 +66,10 @@ fn scene(made: &Made, draft: &mut Draft, rng: &mut Rng) -> Option<Vec<Value>> {
         let mut frame = talk.frame(&segment, segment.from == Speaker::Guest);
         talk::season(&mut frame, vnet, rng);
         let port = match rng.pick(&injectors) {
-            Some(port) if rng.chance(15) => port.clone(),
+            Some(port) if rng.chance(15) => {
+                frame.remove("vnet_hdr");
+                port.clone()
+            }
             _ => format!("{netdev}.{side}"),
         };
         steps.push(json!({ "send": port, "frames": [frame] }));
