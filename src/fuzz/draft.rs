@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
-use super::{object::Made, rng::Rng};
+use super::{object::Made, rng::Rng, talk::Talk};
 
 /// Which words a scenario may use, and so what can carry it out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +20,14 @@ pub(super) struct Draft {
     pub(super) taps: Vec<Tap>,
     pub(super) chardevs: Vec<Chardev>,
     pub(super) objects: Vec<Made>,
+    /// How many iothreads there are: `io0` and up.
+    pub(super) iothreads: usize,
+    /// Connections between a client and a guest.
+    pub(super) talks: Vec<Talk>,
+    /// A step waits: what has a period can't be compared with a QEMU whose clock is the wall's.
+    pub(super) waits: bool,
+    /// The last step is drawn: a QEMU may have died of it.
+    pub(super) over: bool,
     /// Chardevs that an object was given.
     taken: BTreeSet<String>,
     /// Ids that were given out, for new ones.
@@ -41,6 +49,8 @@ pub(super) struct Tap {
 pub(super) struct Chardev {
     pub(super) id: String,
     pub(super) end: FarEnd,
+    /// The chardev that it is joined to.
+    peer: Option<String>,
     options: Map<String, Value>,
 }
 
@@ -84,6 +94,10 @@ impl Draft {
             taps,
             chardevs: Vec::new(),
             objects: Vec::new(),
+            iothreads: 0,
+            talks: Vec::new(),
+            waits: false,
+            over: false,
             taken: BTreeSet::new(),
             count: 0,
         }
@@ -93,6 +107,12 @@ impl Draft {
     pub(super) const fn number(&mut self) -> usize {
         self.count += 1;
         self.count
+    }
+
+    /// Whether no real QEMU can carry the scenario, with its guest's driver, so that time is only
+    /// what steps let pass.
+    pub(super) fn has_own_time(&self) -> bool {
+        self.taps.iter().any(|tap| tap.vhost || tap.virtio)
     }
 
     /// A chardev for an object, a new one: QEMU's chardevs have one user each.
@@ -131,9 +151,67 @@ impl Draft {
         self.chardevs.push(Chardev {
             id: id.clone(),
             end,
+            peer: None,
             options,
         });
         id
+    }
+
+    /// A chardev that an iothread can serve: a socket with a port, or joined to another.
+    pub(super) fn socket(&mut self, name: &str, rng: &mut Rng) -> String {
+        if rng.chance(4)
+            && let Some(id) = self.joined(rng)
+        {
+            return id;
+        }
+        let id = format!("{name}{}", self.number());
+        let mut options = Map::new();
+        if rng.chance(6) {
+            options.insert("connected".to_owned(), false.into());
+        }
+        self.chardevs.push(Chardev {
+            id: id.clone(),
+            end: FarEnd::Port(PortFraming::Default),
+            peer: None,
+            options,
+        });
+        id
+    }
+
+    /// An iothread, a new one or one that others have too.
+    pub(super) fn iothread(&mut self, rng: &mut Rng) -> String {
+        if self.iothreads == 0 || self.iothreads < 2 && rng.chance(40) {
+            self.iothreads += 1;
+        }
+        format!("io{}", rng.below(self.iothreads))
+    }
+
+    /// One of the connections, mostly one that is there.
+    pub(super) fn talk(&mut self, rng: &mut Rng) -> &mut Talk {
+        let old = !self.talks.is_empty() && rng.chance(85);
+        let place = if old {
+            rng.below(self.talks.len())
+        } else {
+            self.talks.push(Talk::new(self.talks.len(), rng));
+            self.talks.len() - 1
+        };
+        &mut self.talks[place]
+    }
+
+    /// Where frames for a chardev enter that an object reads: at its own port, or where a filter's
+    /// outdev is joined to it, at the guest's port of that filter's netdev.
+    pub(super) fn entry(&self, id: &str) -> Option<String> {
+        let chardev = self.chardevs.iter().find(|chardev| chardev.id == id)?;
+        match chardev.end {
+            FarEnd::Port(PortFraming::Default) => Some(id.to_owned()),
+            FarEnd::Port(_) | FarEnd::Nobody => None,
+            FarEnd::Joined => {
+                let peer = chardev.peer.as_deref()?;
+                let mut objects = self.objects.iter();
+                let writer = objects.find(|made| made.text("outdev") == Some(peer))?;
+                Some(format!("{}.guest", writer.text("netdev")?))
+            }
+        }
     }
 
     /// One of two chardevs that are joined: the other end of a pair, or one of a new pair.
@@ -147,10 +225,25 @@ impl Draft {
             self.taken.insert(id.clone());
             return Some(id);
         }
+        let ids = self.pair();
+        let id = rng.pick(&ids).cloned()?;
+        self.taken.insert(id.clone());
+        Some(id)
+    }
+
+    /// Two chardevs that are joined, both for somebody who takes both.
+    pub(super) fn joined_pair(&mut self) -> [String; 2] {
+        let ids = self.pair();
+        self.taken.extend(ids.iter().cloned());
+        ids
+    }
+
+    fn pair(&mut self) -> [String; 2] {
         let number = self.number();
         let path = format!("wire{number}");
         let ids = [format!("a{number}"), format!("b{number}")];
-        for (id, server) in ids.iter().zip([true, false]) {
+        let [first, second] = &ids;
+        for (id, peer, server) in [(first, second, true), (second, first, false)] {
             let mut options = Map::new();
             if server {
                 options.insert("server".to_owned(), "on".into());
@@ -159,12 +252,11 @@ impl Draft {
             self.chardevs.push(Chardev {
                 id: id.clone(),
                 end: FarEnd::Joined,
+                peer: Some(peer.clone()),
                 options,
             });
         }
-        let id = rng.pick(&ids).cloned()?;
-        self.taken.insert(id.clone());
-        Some(id)
+        ids
     }
 
     pub(super) fn tap(&self, id: &str) -> Option<&Tap> {

@@ -2,13 +2,17 @@ use serde_json::{Map, Value};
 
 use super::{
     draft::{Dialect, Draft},
-    object,
+    object, pair,
     rng::Rng,
     step,
 };
 
 /// Of a hundred scenarios, so many in the words that every QEMU has.
 const COMMON: usize = 65;
+/// Of a hundred, so many with what stands around the comparer of a primary.
+const LOOPS: usize = 8;
+/// Of a hundred, so many of two machines.
+const PAIRS: usize = 6;
 
 /// The tree of one case of a seed. It depends on nothing else: not on the machine, the backends or
 /// the other cases. It passes `check`: its `objects` are such that QEMU makes them, and what may be
@@ -23,35 +27,47 @@ pub fn scenario(seed: u64, case: u64) -> Value {
         Dialect::Rfc
     };
     let profile = profile(dialect, rng);
-    let mut draft = Draft::new(dialect, rng);
-    let objects: Vec<Value> = (0..rng.within(1, 4))
-        .filter_map(|_| {
-            let made = object::make(&mut draft, rng)?;
-            Some(made.written(rng))
-        })
-        .collect();
-    let steps = step::steps(&mut draft, rng);
     let mut root = Map::new();
-    let mut insert = |key: &str, value: Value| {
-        root.insert(key.to_owned(), value);
-    };
-    insert(
-        "description",
-        format!("Case {case} of seed {seed}: a random scenario.").into(),
-    );
-    insert("tags", Value::from(vec!["fuzz"]));
+    let description = format!("Case {case} of seed {seed}: a random scenario.");
+    root.insert("description".to_owned(), description.into());
+    root.insert("tags".to_owned(), Value::from(vec!["fuzz"]));
     if let Some(profile) = profile {
-        insert("profile", profile.into());
+        root.insert("profile".to_owned(), profile.into());
     }
-    insert("netdevs", draft.netdevs());
+    if rng.chance(PAIRS) {
+        let (machines, steps) = pair::draw(dialect, rng);
+        root.insert("machines".to_owned(), machines);
+        root.insert("steps".to_owned(), steps);
+    } else {
+        alone(dialect, rng, &mut root);
+    }
+    root.into()
+}
+
+/// A scenario of one machine.
+fn alone(dialect: Dialect, rng: &mut Rng, root: &mut Map<String, Value>) {
+    let mut draft = Draft::new(dialect, rng);
+    let mut made = Vec::new();
+    if rng.chance(LOOPS) {
+        made.extend(
+            object::comparing_loop(&mut draft, rng)
+                .into_iter()
+                .flatten(),
+        );
+    }
+    made.extend((0..rng.within(1, 4)).filter_map(|_| object::make(&mut draft, rng)));
+    let objects: Vec<Value> = made.iter().map(|made| made.written(rng)).collect();
+    let steps = step::steps(&mut draft, rng);
+    let threads = (0..draft.iothreads).map(|number| format!("iothread,id=io{number}").into());
+    let objects: Vec<Value> = threads.chain(objects).collect();
+    root.insert("netdevs".to_owned(), draft.netdevs());
     if !draft.chardevs.is_empty() {
-        insert("chardevs", draft.chardevs());
+        root.insert("chardevs".to_owned(), draft.chardevs());
     }
     if !objects.is_empty() {
-        insert("objects", objects.into());
+        root.insert("objects".to_owned(), objects.into());
     }
-    insert("steps", steps);
-    root.into()
+    root.insert("steps".to_owned(), steps);
 }
 
 /// Mostly the default; the quirks that others have or have not are worth a look too.

@@ -10,6 +10,8 @@
 //! | `generate` | [`scenario()`]: one tree |
 //! | `draft` | netdevs and chardevs, and what later parts can speak of |
 //! | `object` | the kinds of object, a row and a file each |
+//! | `pair` | two machines as COLO joins them |
+//! | `talk` | connections between a client and the two guests |
 //! | `frame`, `step` | traffic, and changes at run time |
 //! | `trial`, `finding` | [`Court`] tries a scenario on several lanes; a [`Finding`] is what was wrong |
 //! | `shrink` | [`shrink()`]: the smallest tree that fails in the same way |
@@ -27,9 +29,11 @@ mod frame;
 mod generate;
 mod keep;
 mod object;
+mod pair;
 mod rng;
 mod shrink;
 mod step;
+mod talk;
 #[cfg(test)]
 mod tests;
 mod trial;

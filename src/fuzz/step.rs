@@ -12,11 +12,18 @@ use super::{
 /// Something that a step can be.
 struct Choice {
     weight: usize,
-    /// None where the draft has nothing to do it with.
-    draw: fn(&mut Draft, &mut Rng) -> Option<Value>,
+    draw: Draw,
+}
+
+/// One step, or several that belong together. None where the draft has nothing to do it with.
+#[derive(Clone, Copy)]
+enum Draw {
+    One(fn(&mut Draft, &mut Rng) -> Option<Value>),
+    Scene(fn(&mut Draft, &mut Rng) -> Option<Vec<Value>>),
 }
 
 const fn choice(weight: usize, draw: fn(&mut Draft, &mut Rng) -> Option<Value>) -> Choice {
+    let draw = Draw::One(draw);
     Choice { weight, draw }
 }
 
@@ -41,19 +48,28 @@ static CHOICES: &[Choice] = &[
     choice(1, link_del),
     choice(1, netdev_del),
     choice(2, advance),
+    Choice {
+        weight: 70,
+        draw: Draw::Scene(scene),
+    },
 ];
 
 /// Several steps. The last sends something, so that what was changed before shows itself.
 pub(super) fn steps(draft: &mut Draft, rng: &mut Rng) -> Value {
     let mut steps = Vec::new();
     let count = rng.within(2, 11);
-    while steps.len() < count {
+    while steps.len() < count && !draft.over {
         let draw = rng
             .weighted(CHOICES, |choice| choice.weight)
-            .map_or(send as fn(&mut Draft, &mut Rng) -> _, |choice| choice.draw);
-        steps.extend(draw(draft, rng));
+            .map_or(Draw::One(send), |choice| choice.draw);
+        match draw {
+            Draw::One(draw) => steps.extend(draw(draft, rng)),
+            Draw::Scene(draw) => steps.extend(draw(draft, rng).into_iter().flatten()),
+        }
     }
-    steps.extend(send(draft, rng));
+    if !draft.over {
+        steps.extend(send(draft, rng));
+    }
     steps.into()
 }
 
@@ -118,7 +134,7 @@ fn write(draft: &mut Draft, rng: &mut Rng) -> Option<Value> {
             draft
                 .objects
                 .iter()
-                .any(|made| made.text("indev") == Some(port.id.as_str()))
+                .any(|made| made.read_chardevs().any(|id| id == port.id))
         })
         .collect();
     let port = if rng.chance(85) {
@@ -129,7 +145,7 @@ fn write(draft: &mut Draft, rng: &mut Rng) -> Option<Value> {
     let vnet = draft
         .objects
         .iter()
-        .find(|made| made.text("indev") == Some(port.id.as_str()))
+        .find(|made| made.read_chardevs().any(|id| id == port.id))
         .is_some_and(|made| made.is_on("vnet_hdr_support"));
     let mut step = Map::new();
     step.insert("write".to_owned(), port.id.as_str().into());
@@ -147,7 +163,9 @@ fn qom_set(draft: &mut Draft, rng: &mut Rng) -> Option<Value> {
     let boolean = property == "vnet_hdr_support";
     let value = match value {
         "on" | "off" if boolean => json!(value == "on"),
-        _ => json!(value),
+        _ => value
+            .parse::<i64>()
+            .map_or_else(|_| json!(value), Value::from),
     };
     let path = format!("/objects/{}", made.id);
     Some(json!({ "qom-set": { "path": path, "property": property, "value": value } }))
@@ -169,18 +187,30 @@ fn object_add(draft: &mut Draft, rng: &mut Rng) -> Option<Value> {
 
 fn object_risky(draft: &mut Draft, rng: &mut Rng) -> Option<Value> {
     let made = object::risky(draft, rng)?;
+    draft.over = made.kind.deadly;
     Some(json!({ "object-add": made.written(rng) }))
 }
 
 /// The draft keeps what is deleted: later steps may speak of it, and be refused.
 fn object_del(draft: &mut Draft, rng: &mut Rng) -> Option<Value> {
     let made = rng.pick(&draft.objects)?;
-    let id = if rng.chance(95) {
-        made.id.as_str()
-    } else {
-        "nope"
+    let id = match rng.below(100) {
+        0..92 => made.id.as_str(),
+        92..96 => "nope",
+        _ => "io0",
     };
     Some(json!({ "object-del": id }))
+}
+
+/// What an object's kind makes of several steps.
+fn scene(draft: &mut Draft, rng: &mut Rng) -> Option<Vec<Value>> {
+    let players: Vec<_> = draft
+        .objects
+        .iter()
+        .filter(|made| made.kind.scene.is_some())
+        .collect();
+    let made = (*rng.pick(&players)?).clone();
+    (made.kind.scene?)(&made, draft, rng)
 }
 
 /// A step at a chardev's port: mostly one that an object has.
@@ -288,6 +318,11 @@ fn present<'a>(draft: &'a mut Draft, rng: &mut Rng) -> Option<&'a mut Tap> {
 
 /// A real QEMU's clock is the wall's, so the common dialect waits shortly.
 fn advance(draft: &mut Draft, rng: &mut Rng) -> Option<Value> {
+    let timed = draft.objects.iter().any(|made| made.kind.timed);
+    if timed && !draft.has_own_time() {
+        return None;
+    }
+    draft.waits = true;
     let long: &[&'static str] = &["10ms", "1s", "3s", "60s"];
     let spans = match draft.dialect {
         Dialect::Common => &["10ms", "50ms"],

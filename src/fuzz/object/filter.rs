@@ -45,6 +45,12 @@ pub(super) fn vnet_hdr_support(netdev: &str, draft: &Draft, rng: &mut Rng) -> Op
         .then(|| Property::Bool(rng.chance(90)))
 }
 
+/// A netdev whose frames QEMU reads itself: the only one that most filters can be on.
+pub(super) fn netdev(draft: &Draft, rng: &mut Rng) -> Option<String> {
+    let taps: Vec<_> = draft.taps.iter().filter(|tap| !tap.vhost).collect();
+    Some(rng.pick(&taps)?.id.clone())
+}
+
 /// Both sides of the netdev, and the chardevs that are read.
 pub(super) fn traffic(made: &Made, _: &Draft) -> Vec<String> {
     let mut ports: Vec<String> = made
@@ -52,6 +58,6 @@ pub(super) fn traffic(made: &Made, _: &Draft) -> Vec<String> {
         .iter()
         .flat_map(|id| [format!("{id}.guest"), format!("{id}.host")])
         .collect();
-    ports.extend(made.text("indev").map(str::to_owned));
+    ports.extend(made.read_chardevs().map(str::to_owned));
     ports
 }

@@ -1,8 +1,8 @@
 //! `filter-mirror`.
 
-use super::{Kind, Properties, filter};
+use super::{Kind, PLAIN, Properties, filter};
 use crate::fuzz::{
-    draft::{Dialect, Draft, Flow},
+    draft::{Draft, Flow},
     rng::Rng,
 };
 
@@ -10,16 +10,12 @@ pub(super) const KIND: Kind = Kind {
     name: "filter-mirror",
     weight: 30,
     prefix: "m",
-    dialects: &[Dialect::Common, Dialect::Rfc],
     draw,
-    live: filter::LIVE,
-    traffic: filter::traffic,
+    ..PLAIN
 };
 
-/// A mirror needs QEMU to read the TAP.
 fn draw(draft: &mut Draft, rng: &mut Rng) -> Option<Properties> {
-    let taps: Vec<_> = draft.taps.iter().filter(|tap| !tap.vhost).collect();
-    let netdev = rng.pick(&taps)?.id.clone();
+    let netdev = filter::netdev(draft, rng)?;
     let mut properties = filter::base(&netdev, draft, rng);
     properties.push(("outdev", draft.chardev(Flow::Out, rng).into()));
     if let Some(value) = filter::vnet_hdr_support(&netdev, draft, rng) {

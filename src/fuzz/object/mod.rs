@@ -4,9 +4,16 @@
 //! properties are drawn, which of them are changed later, where its traffic is, and which dialects,
 //! and so which backends, can carry it. Nothing else in this part knows a kind by name.
 
+mod buffer;
+mod compare;
+mod dump;
 mod filter;
 mod mirror;
 mod redirector;
+mod replay;
+mod rewriter;
+
+pub(super) use compare::comparing_loop;
 
 use serde_json::{Map, Value};
 
@@ -33,11 +40,45 @@ pub(super) struct Kind {
     pub(super) live: &'static [(&'static str, &'static [&'static str])],
     /// The ports where its traffic enters.
     pub(super) traffic: fn(&Made, &Draft) -> Vec<String>,
+    /// Its properties that name the chardevs which it reads.
+    pub(super) reads: &'static [&'static str],
+    /// Draws steps that only make sense together, such as a connection's next segments.
+    pub(super) scene: Option<Scene>,
+    /// QEMU dies where it refuses one.
+    pub(super) deadly: bool,
+    /// It has a period of its own, which is of the wall's clock in a real QEMU.
+    pub(super) timed: bool,
 }
+
+/// None where the draft has nothing to do it with.
+type Scene = fn(&Made, &mut Draft, &mut Rng) -> Option<Vec<Value>>;
+
+/// What most kinds have.
+const PLAIN: Kind = Kind {
+    name: "",
+    weight: 0,
+    prefix: "",
+    dialects: &[Dialect::Common, Dialect::Rfc],
+    draw: |_, _| None,
+    live: filter::LIVE,
+    traffic: filter::traffic,
+    reads: &[],
+    scene: None,
+    deadly: false,
+    timed: false,
+};
 
 /// The kinds, in the order in which they are drawn from: a new row goes to the end, or old seeds
 /// give other scenarios.
-static KINDS: &[Kind] = &[redirector::KIND, mirror::KIND];
+static KINDS: &[Kind] = &[
+    redirector::KIND,
+    mirror::KIND,
+    rewriter::KIND,
+    compare::KIND,
+    buffer::KIND,
+    dump::KIND,
+    replay::KIND,
+];
 
 /// Properties without `qom-type` and `id`, in order.
 pub(super) type Properties = Vec<(&'static str, Property)>;
@@ -47,6 +88,7 @@ pub(super) type Properties = Vec<(&'static str, Property)>;
 pub(super) enum Property {
     Text(String),
     Bool(bool),
+    Number(u64),
 }
 
 impl From<&str> for Property {
@@ -78,6 +120,11 @@ impl Made {
         })
     }
 
+    /// The chardevs which it reads.
+    pub(super) fn read_chardevs(&self) -> impl Iterator<Item = &str> {
+        self.kind.reads.iter().filter_map(|name| self.text(name))
+    }
+
     /// Whether a boolean property is set.
     pub(super) fn is_on(&self, name: &str) -> bool {
         let on = |value: &Property| *value == Property::Bool(true);
@@ -95,6 +142,7 @@ impl Made {
                     Property::Text(text) => text.clone(),
                     Property::Bool(true) => "on".to_owned(),
                     Property::Bool(false) => "off".to_owned(),
+                    Property::Number(number) => number.to_string(),
                 };
                 text += &format!(",{key}={value}");
             }
@@ -107,6 +155,7 @@ impl Made {
             let value = match value {
                 Property::Text(text) => Value::from(text.as_str()),
                 Property::Bool(value) => Value::from(*value),
+                Property::Number(number) => Value::from(*number),
             };
             map.insert((*key).to_owned(), value);
         }
@@ -130,7 +179,8 @@ pub(super) fn risky(draft: &mut Draft, rng: &mut Rng) -> Option<Made> {
 
 fn drawn(draft: &mut Draft, rng: &mut Rng) -> Option<Made> {
     let weight = |kind: &Kind| {
-        if kind.dialects.contains(&draft.dialect) {
+        let late = kind.timed && draft.waits && !draft.has_own_time();
+        if kind.dialects.contains(&draft.dialect) && !late {
             kind.weight
         } else {
             0

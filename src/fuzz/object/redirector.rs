@@ -1,6 +1,6 @@
 //! `filter-redirector`.
 
-use super::{Kind, Properties, filter};
+use super::{Kind, PLAIN, Properties, filter};
 use crate::fuzz::{
     draft::{Dialect, Draft, Flow},
     rng::Rng,
@@ -10,7 +10,6 @@ pub(super) const KIND: Kind = Kind {
     name: "filter-redirector",
     weight: 70,
     prefix: "r",
-    dialects: &[Dialect::Common, Dialect::Rfc],
     draw,
     live: &[
         ("status", &["off", "on", "off", "on", "offf", ""]),
@@ -20,7 +19,8 @@ pub(super) const KIND: Kind = Kind {
         ("indev", &["nope", ""]),
         ("outdev", &["nope"]),
     ],
-    traffic: filter::traffic,
+    reads: &["indev"],
+    ..PLAIN
 };
 
 /// The combinations that work in QEMU's chain.
@@ -51,7 +51,7 @@ fn draw(draft: &mut Draft, rng: &mut Rng) -> Option<Properties> {
     // What is injected into the filter's own netdev comes back along the chain, unless vhost takes
     // it: a storm, which is worth a look now and then.
     let feeds_itself = !tap.vhost
-        && **combination == ["out_netdev"]
+        && combination.contains(&"out_netdev")
         && properties.contains(&("out_netdev", tap.id.as_str().into()));
     if feeds_itself && rng.chance(95) {
         properties.retain(|(name, _)| *name != "queue");

@@ -154,7 +154,13 @@ impl<C: Carrier> BuiltinWorld<C> {
     /// A chardev that a command made has a port of its own name, unless an interface has it.
     fn chardev_exists(&mut self, chardev: ChardevId, exists: bool) {
         if !exists {
-            self.far_ends.remove(&chardev);
+            // Who still waits for a turn is turned away with the listener.
+            if let Some(FarEnd::Port(mut end)) = self.far_ends.remove(&chardev) {
+                while end.connected {
+                    end.close();
+                    self.arrive(end.port.clone(), Item::Eof, None);
+                }
+            }
             return self.socket_removed(&chardev);
         }
         let socket = self.added.remove(&chardev);
