@@ -62,6 +62,10 @@ impl Draft {
             draft.name_machines();
             draft.join();
         }
+        // A program's name, or words that are named in a note, leave nothing open in the scenario.
+        let tree = draft.tree().to_string();
+        let used = |name: &str| tree.contains(&format!("${{{name}}}"));
+        draft.unset.retain(|(name, _)| used(name));
         Some(draft)
     }
 
