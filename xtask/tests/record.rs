@@ -196,10 +196,7 @@ fn a_recording_of_taps_agrees_with_the_machine() {
     let out = folder.path().join("answers.jsonl");
     let replayed = xtask(&[out.to_str().unwrap()]);
     let printed = String::from_utf8(replayed.stdout).unwrap();
-    let running = expected.iter().filter(|record| record["vm"] == "running");
-    let not_built = running.count();
-    let agree = expected.len() - not_built;
-    let sums = format!("agree {agree}, disagree 0, not built {not_built}");
+    let sums = format!("agree {}, disagree 0, not built 0", expected.len());
     assert_eq!(printed.lines().last(), Some(sums.as_str()), "{printed}");
 }
 
