@@ -1,10 +1,11 @@
 use std::{
     io,
     os::{
-        fd::{AsRawFd, BorrowedFd, RawFd},
+        fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd},
         unix::process::CommandExt,
     },
     process::{Child, Command},
+    sync::{PoisonError, RwLock},
 };
 
 use nix::{
@@ -13,6 +14,19 @@ use nix::{
     sys::{prctl, signal::Signal},
     unistd::{Pid, getpid, getppid},
 };
+
+/// Held by whoever starts a child, until that runs its own program: between fork(2) and execve(2) it
+/// has a copy of every descriptor of this process, whichever thread's that is, and those that are
+/// closed by execve are open until then.
+static FORKING: RwLock<()> = RwLock::new(());
+
+/// Closes a descriptor now: its peer is told before this returns. A plain close leaves it open in a
+/// child that another thread is just starting, and the peer is told some time later.
+pub fn hang_up(fd: impl Into<OwnedFd>) {
+    let nobody_forks = FORKING.read().unwrap_or_else(PoisonError::into_inner);
+    drop(fd.into());
+    drop(nobody_forks);
+}
 
 /// Starts a child that is killed when the *thread* that calls this ends, however it ends
 /// (prctl(2), `PR_SET_PDEATHSIG`), and that inherits these descriptors under their own numbers.
@@ -25,6 +39,8 @@ pub fn spawn_bound(command: &mut Command, inherit: &[BorrowedFd<'_>]) -> io::Res
     // SAFETY: between fork and exec the closure makes system calls only; it neither allocates nor
     // takes a lock.
     unsafe { command.pre_exec(move || prepare(&numbers, parent)) };
+    let _forking = FORKING.write().unwrap_or_else(PoisonError::into_inner);
+    // It returns once the child runs its program.
     command.spawn()
 }
 
@@ -46,12 +62,15 @@ fn prepare(numbers: &[RawFd], parent: Pid) -> io::Result<()> {
 mod tests {
     use std::{
         io::{PipeReader, Read, pipe},
-        os::{fd::AsFd, unix::process::ExitStatusExt},
+        os::{
+            fd::AsFd,
+            unix::{net::UnixStream, process::ExitStatusExt},
+        },
         process::Command,
         thread,
     };
 
-    use super::spawn_bound;
+    use super::{hang_up, spawn_bound};
 
     #[test]
     fn a_child_dies_with_the_thread_that_started_it() {
@@ -65,5 +84,22 @@ mod tests {
         // The child had the only other writer: the end of the pipe is its end.
         assert_eq!(reader.read(&mut [0]).unwrap(), 0);
         assert_eq!(child.wait().unwrap().signal(), Some(9));
+    }
+
+    #[test]
+    fn who_is_hung_up_on_knows_it_at_once_while_children_are_started() {
+        let starting = thread::spawn(|| {
+            for _ in 0..50 {
+                let started = spawn_bound(&mut Command::new("true"), &[]);
+                started.unwrap().wait().unwrap();
+            }
+        });
+        while !starting.is_finished() {
+            let (ours, mut theirs) = UnixStream::pair().unwrap();
+            theirs.set_nonblocking(true).unwrap();
+            hang_up(ours);
+            assert_eq!(theirs.read(&mut [0]).unwrap(), 0);
+        }
+        starting.join().unwrap();
     }
 }

@@ -18,7 +18,7 @@ mod queue;
 mod sysctl;
 mod tun;
 
-pub use child::spawn_bound;
+pub use child::{hang_up, spawn_bound};
 pub use error::FrameError;
 pub use interface::{InterfaceIndex, InterfaceName, InterfaceNameError};
 pub use interrupt::Interrupt;

@@ -103,7 +103,7 @@ impl FarEnd {
 
     /// We close; what was not read is lost with the connection.
     pub(super) fn close(&mut self) {
-        self.streams.pop_front();
+        self.streams.pop_front().map(Stream::close);
         self.stalled = false;
         self.cutter = Cutter::new(self.framing);
     }

@@ -80,6 +80,11 @@ impl Stream {
         }
     }
 
+    /// Closes it: the peer knows when this returns. What is unsent or unread is lost.
+    pub(super) fn close(self) {
+        sys::hang_up(self.socket);
+    }
+
     /// What to wait for until it can be read, where that is wished, or sends on.
     pub(super) fn awaited(&self, reading: bool) -> PollFd<'_> {
         let mut flags = PollFlags::empty();
