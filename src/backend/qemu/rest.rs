@@ -7,7 +7,23 @@ use std::{
     thread,
 };
 
+#[cfg(target_arch = "x86_64")]
+use nix::libc::SYS_poll;
 use nix::libc::{SYS_clock_nanosleep, SYS_nanosleep, SYS_ppoll, c_long};
+
+/// poll(2), by which an iothread with a context of GLib's waits. Other architectures have none: GLib
+/// waits by ppoll(2) there, whose arguments do not show for how long.
+#[cfg(target_arch = "x86_64")]
+const POLL: Option<c_long> = Some(SYS_poll);
+#[cfg(not(target_arch = "x86_64"))]
+const POLL: Option<c_long> = None;
+
+/// The milliseconds that 100 µs are rounded up to at most.
+const SOON: u64 = 2;
+
+/// How often who naps must have gone to sleep again until what it does is sure to have been tried
+/// again: an iothread may be woken once for something else.
+const TRIES: u64 = 2;
 
 /// How much deeper in its stack than in its main loop a main thread waits when it does so elsewhere.
 /// Measured on Debian's QEMU 7.2.22: 992 bytes at least; where its main loop itself waits with and
@@ -24,7 +40,8 @@ pub(super) enum Rest {
     /// So it was, but for threads that nap and main threads that are away. Who naps is in a write to
     /// a chardev that has no room, which is tried again every 100 µs, in whatever way this QEMU does
     /// that (QEMU 7.2.22 `net/filter-mirror.c`, `filter_send`; `chardev/char.c`,
-    /// `qemu_chr_write_buffer`): a main thread, or an iothread. Which main thread is away waits for
+    /// `qemu_chr_write_buffer`, which sets a timer where it runs in a coroutine): a main thread, or an
+    /// iothread. Which main thread is away waits for
     /// another thread, as `object-del` of a colo-compare does for its iothread.
     Napping(Naps),
 }
@@ -67,7 +84,7 @@ struct Thread {
 struct Place {
     /// The system call.
     call: c_long,
-    /// For ppoll(2): until a time.
+    /// For ppoll(2): until a time. For poll(2): until soon.
     timed: bool,
     stack: u64,
 }
@@ -80,6 +97,11 @@ impl Place {
 
     const fn is_sleep(self) -> bool {
         self.call == SYS_nanosleep || self.call == SYS_clock_nanosleep
+    }
+
+    /// Whether this is an iothread that soon goes on by itself.
+    fn ends_soon(self) -> bool {
+        self.is_sleep() || Some(self.call) == POLL && self.timed
     }
 }
 
@@ -132,7 +154,7 @@ impl Threads {
                         thread.naps = thread.away && limited;
                     } else {
                         let named = field(&status, "Name:").starts_with(IOTHREAD);
-                        thread.naps = named && place.is_sleep();
+                        thread.naps = named && place.ends_soon();
                         thread.pauses = !named && place.is_sleep();
                     }
                 }
@@ -152,10 +174,13 @@ impl Thread {
             [number, .., stack, _] => number.parse().ok().zip(hexadecimal(stack)),
             _ => None,
         };
-        let place = place.map(|(call, stack)| Place {
-            call,
-            timed: words.get(3).is_some_and(|limit| *limit != "0x0"),
-            stack,
+        let place = place.map(|(call, stack)| {
+            let limit = words.get(3).and_then(|limit| hexadecimal(limit));
+            let timed = match limit {
+                Some(limit) if Some(call) == POLL => (1..=SOON).contains(&limit),
+                limit => limit.is_some_and(|limit| limit != 0),
+            };
+            Place { call, timed, stack }
         });
         Self {
             waits: field(status, "State:").starts_with('S') && place.is_some(),
@@ -167,6 +192,10 @@ impl Thread {
                 .parse()
                 .unwrap_or_default(),
         }
+    }
+
+    const fn turned(&self, now: &Self, rounds: u64) -> bool {
+        now.switches >= self.switches + rounds
     }
 }
 
@@ -214,7 +243,7 @@ impl Naps {
     /// Whether the threads that nap have all tried again since, and nap once more, and no other
     /// thread has run.
     pub(super) fn all_tried_again(&self, now: &Self) -> bool {
-        self.since(now, |then, now| now > then)
+        self.since(now, |then, now| now >= then + TRIES)
     }
 
     /// Whether no other thread has run.
@@ -228,13 +257,22 @@ impl Naps {
         self.0.iter().map(away)
     }
 
+    /// Whether a thread went round so often: an iothread that polls for room in a chardev hardly ever
+    /// waits. Given that [`Naps::goes_on`].
+    pub(super) fn turned(&self, now: &Self, rounds: u64) -> bool {
+        let mut scans = self.0.iter().zip(&now.0);
+        scans.any(|(then, now)| {
+            let mut threads = then.values().zip(now.values());
+            threads.any(|(then, now)| then.turned(now, rounds))
+        })
+    }
+
     /// Of which processes, given that [`Naps::goes_on`], the main thread has waited all the time
-    /// for another, while those that ran
-    /// went round `rounds` times: an iothread that polls for room in a chardev hardly ever waits.
+    /// for another, while those that ran went round `rounds` times.
     pub(super) fn stuck<'a>(&'a self, now: &'a Self, rounds: u64) -> impl Iterator<Item = bool> {
         let is_stuck = move |(then, now): (&Scan, &Scan)| {
             let still = |(then, now): (&Thread, &Thread)| {
-                then == now && now.waits || now.switches >= then.switches + rounds
+                then == now && now.waits || then.turned(now, rounds)
             };
             let waits = now.values().any(|thread| thread.away && !thread.naps);
             waits && then.values().zip(now.values()).all(still)
@@ -311,6 +349,18 @@ mod tests {
         }
     }
 
+    #[cfg(target_arch = "x86_64")]
+    #[rstest]
+    #[case::a_write_that_found_no_room("0x1", true)]
+    #[case::for_ever("0xffffffff", false)]
+    #[case::a_timer_of_its_own("0xbb8", false)]
+    #[case::not_at_all("0x0", false)]
+    fn an_iothread(#[case] limit: &str, #[case] naps: bool) {
+        let syscall = format!("7 0x7fc978001bd0 0x2 {limit} 0x0 0x0 0x0 0x7fc9 0x7fc9");
+        let thread = Thread::read(WAITING, &syscall);
+        assert_eq!(thread.place.map(Place::ends_soon), Some(naps));
+    }
+
     #[rstest]
     #[case::the_loop(SYS_ppoll, true, 0x7000, true)]
     #[case::the_loop_without_timers(SYS_ppoll, false, 0x7040, true)]
@@ -353,7 +403,7 @@ mod tests {
         assert!(naps.alone(&later) && !naps.all_tried_again(&later));
         later.0[1]
             .values_mut()
-            .for_each(|thread| thread.switches += 1);
+            .for_each(|thread| thread.switches += TRIES);
         assert!(naps.all_tried_again(&later));
         later.0[0]
             .values_mut()
@@ -372,6 +422,7 @@ mod tests {
         iothread.switches += 1;
         later.0[1].insert("IO".to_owned(), iothread);
         assert!(naps.stuck(&later, 9).eq([false, true]));
+        assert!(naps.turned(&later, 9) && !naps.turned(&naps, 9));
         child.kill().unwrap();
         child.wait().unwrap();
         assert!(matches!(look([&main].into_iter()).unwrap(), Rest::Busy(_)));

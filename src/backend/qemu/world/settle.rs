@@ -184,18 +184,25 @@ impl QemuWorld {
         self.machines.iter().map(Machine::rounds).collect()
     }
 
-    /// Whether QEMUs that do not rest have settled all the same, because each has gone round often
-    /// enough: the main loop, which a descriptor that is broken keeps running for good, or whoever
-    /// the main thread waits for. Then of each that lives, whether it is frozen.
+    /// Whether QEMUs that do not rest have settled all the same, because those that run have gone
+    /// round often enough: the main loop, which a descriptor that is broken keeps running for good, or
+    /// whoever the main thread waits for. Then of each that lives, whether it is frozen.
     fn never_rests(&self, rounds: &[usize], began: &Naps, now: &Naps) -> Option<Vec<bool>> {
         let living = self
             .machines
             .iter()
             .zip(rounds)
             .filter(|(machine, _)| !machine.is_dead());
+        let turned: Vec<bool> = living
+            .map(|(machine, before)| machine.rounds() - before >= ROUNDS)
+            .collect();
+        // What was only seen once, or twice alike, tells nothing: it may just have been woken.
+        if !turned.contains(&true) && !began.turned(now, ROUNDS as u64) {
+            return None;
+        }
         let stuck: Vec<bool> = began.stuck(now, ROUNDS as u64).collect();
-        let mut each = living.zip(&stuck);
-        each.all(|((machine, before), stuck)| *stuck || machine.rounds() - before >= ROUNDS)
+        let mut each = turned.iter().zip(&stuck);
+        each.all(|(turned, stuck)| *stuck || *turned)
             .then_some(stuck)
     }
 
