@@ -78,6 +78,13 @@ impl PortEnd {
         self.never_read()
     }
 
+    /// The listener is closed, and whoever is still connected or waits for a turn sees the end: how
+    /// many that are.
+    pub(super) fn turn_away(&mut self) -> usize {
+        let connected = usize::from(std::mem::take(&mut self.connected));
+        connected + std::mem::take(&mut self.waiting)
+    }
+
     pub(super) fn stall(&mut self) {
         self.stalled = self.connected;
     }

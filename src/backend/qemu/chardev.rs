@@ -2,15 +2,19 @@ use std::{
     collections::VecDeque,
     io,
     os::{
-        fd::AsFd,
+        fd::{AsFd, AsRawFd},
         unix::net::{UnixListener, UnixStream},
     },
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
 use bytes::Bytes;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::{
+    errno::Errno,
+    poll::{PollFd, PollFlags, PollTimeout, poll},
+    sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, socket},
+};
 
 use super::{machine::Out, stream::Stream};
 use crate::{
@@ -41,10 +45,12 @@ pub(super) struct FarEnd {
     path: PathBuf,
     /// The first is served; the others wait for their turn in QEMU's backlog.
     streams: VecDeque<Stream>,
+    /// Clients for which there is no room in the backlog yet.
+    outside: usize,
     pub(super) stalled: bool,
     cutter: Cutter,
-    /// QEMU has closed, and that was not told.
-    closing: bool,
+    /// Connections that QEMU has closed, and that was not told.
+    closings: usize,
 }
 
 impl FarEnd {
@@ -62,9 +68,10 @@ impl FarEnd {
             side,
             path,
             streams: VecDeque::new(),
+            outside: 0,
             stalled: false,
             cutter: Cutter::new(framing),
-            closing: false,
+            closings: 0,
         }
     }
 
@@ -90,15 +97,36 @@ impl FarEnd {
         Ok(())
     }
 
+    /// A client connects, or waits until there is room for it. Where nobody listens any more, it is
+    /// gone at once.
     pub(super) fn open(&mut self) -> io::Result<()> {
-        match self.listen()? {
-            Some(listener) => self.accept(&listener),
-            None => {
-                let socket = UnixStream::connect(&self.path)?;
-                self.streams.push_back(Stream::new(socket)?);
-                Ok(())
-            }
+        if let Some(listener) = self.listen()? {
+            return self.accept(&listener);
         }
+        if self.outside > 0 {
+            self.outside += 1;
+            return Ok(());
+        }
+        match client(&self.path)? {
+            Knocked::In(socket) => self.streams.push_back(Stream::new(socket)?),
+            Knocked::Full => self.outside = 1,
+            Knocked::Nobody => {}
+        }
+        Ok(())
+    }
+
+    /// Clients that wait for room connect as far as there is any; whether that changed anything.
+    fn knock(&mut self) -> io::Result<bool> {
+        let before = self.outside;
+        while self.outside > 0 {
+            match client(&self.path)? {
+                Knocked::In(socket) => self.streams.push_back(Stream::new(socket)?),
+                Knocked::Full => break,
+                Knocked::Nobody => self.closings += 1,
+            }
+            self.outside -= 1;
+        }
+        Ok(self.outside < before)
     }
 
     /// We close; what was not read is lost with the connection.
@@ -117,20 +145,30 @@ impl FarEnd {
         self.streams.front()
     }
 
-    /// That QEMU has closed is to be told: whether it is.
-    pub(super) fn take_closing(&mut self) -> bool {
-        std::mem::take(&mut self.closing)
+    /// How many connections QEMU has closed since that was told.
+    pub(super) fn take_closings(&mut self) -> usize {
+        std::mem::take(&mut self.closings)
+    }
+
+    /// QEMU is gone, and that was told otherwise.
+    pub(super) fn forget(&mut self) {
+        self.streams.clear();
+        (self.outside, self.closings) = (0, 0);
     }
 
     /// Takes what has come, cut into frames where it can be, and sends what finds room; whether
     /// something was sent. Once QEMU has closed, nothing more is read until that was told.
-    pub(super) fn pump(&mut self, out: &mut Vec<Out>) -> bool {
+    ///
+    /// # Errors
+    /// When a client can't connect, whatever room there is.
+    pub(super) fn pump(&mut self, out: &mut Vec<Out>) -> io::Result<bool> {
+        let knocked = self.knock()?;
         let Some(stream) = self.streams.front_mut() else {
-            return false;
+            return Ok(knocked);
         };
-        let sent = stream.flush();
-        if self.stalled || self.closing {
-            return sent;
+        let moved = stream.flush() || knocked;
+        if self.stalled || self.closings > 0 {
+            return Ok(moved);
         }
         let mut whole = Vec::new();
         let closed = stream.read(&mut self.cutter.bytes);
@@ -140,8 +178,8 @@ impl FarEnd {
             self.close();
         }
         out.extend(whole.into_iter().map(|bytes| self.arrival(bytes)));
-        self.closing = closed;
-        sent
+        self.closings += usize::from(closed);
+        Ok(moved)
     }
 
     /// What came out of it, and the frame in it.
@@ -155,6 +193,27 @@ impl FarEnd {
     /// The beginning of a frame of which no more comes for now.
     pub(super) fn rest(&mut self) -> Option<Vec<u8>> {
         self.cutter.rest()
+    }
+}
+
+/// What becomes of a client that connects.
+enum Knocked {
+    In(UnixStream),
+    /// QEMU's backlog takes no more (listen(2): QEMU 7.2.22 `chardev/char-socket.c` asks for one, and
+    /// Linux takes one more).
+    Full,
+    Nobody,
+}
+
+/// Connects without waiting for room.
+fn client(path: &Path) -> io::Result<Knocked> {
+    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+    let socket = socket(AddressFamily::Unix, SockType::Stream, flags, None)?;
+    match connect(socket.as_raw_fd(), &UnixAddr::new(path)?) {
+        Ok(()) => Ok(Knocked::In(socket.into())),
+        Err(Errno::EAGAIN) => Ok(Knocked::Full),
+        Err(Errno::ENOENT | Errno::ECONNREFUSED) => Ok(Knocked::Nobody),
+        Err(errno) => Err(errno.into()),
     }
 }
 
@@ -227,6 +286,31 @@ impl Cutter {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn clients_that_find_no_room_come_in_when_there_is_some_and_are_told_the_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("socket");
+        let listener = UnixListener::bind(&path).unwrap();
+        let backlog = nix::sys::socket::Backlog::new(1).unwrap();
+        nix::sys::socket::listen(&listener, backlog).unwrap();
+        let port = PortId::from("out0");
+        let mut end = FarEnd::new(port, Framing::Plain, 0, Side::Server, path.clone());
+        (0..4).for_each(|_| end.open().unwrap());
+        assert_eq!((end.streams.len(), end.outside), (2, 2));
+        assert!(!end.pump(&mut Vec::new()).unwrap());
+        let served = listener.accept().unwrap();
+        assert!(end.pump(&mut Vec::new()).unwrap());
+        assert_eq!((end.streams.len(), end.outside), (3, 1));
+        drop((listener, served));
+        std::fs::remove_file(&path).unwrap();
+        let mut ended = 0;
+        while !end.streams.is_empty() || end.outside > 0 {
+            end.pump(&mut Vec::new()).unwrap();
+            ended += end.take_closings();
+        }
+        assert_eq!(ended, 4);
+    }
 
     #[test]
     fn a_stream_is_cut_into_frames_wherever_it_was_torn() {

@@ -124,7 +124,7 @@ impl Machine {
             moved |= tap.read(out);
         }
         for end in self.ends.values_mut() {
-            moved |= end.pump(out);
+            moved |= end.pump(out)?;
         }
         if self.qmp.is_closed() && self.death.is_none() {
             let end = self.process.end()?;
@@ -135,7 +135,7 @@ impl Machine {
             });
             // What it wrote before it ended.
             for end in self.ends.values_mut() {
-                end.pump(out);
+                end.pump(out)?;
             }
             out.extend(
                 self.process
@@ -216,7 +216,7 @@ impl Machine {
         };
         (death.told, death.answered) = (true, true);
         for end in self.ends.values_mut() {
-            end.take_closing();
+            end.forget();
         }
         let End { how, itself } = &death.end;
         itself.as_ref().unwrap_or(how).clone()
@@ -234,7 +234,7 @@ impl Machine {
             return;
         }
         for end in self.ends.values_mut() {
-            if end.take_closing() {
+            for _ in 0..end.take_closings() {
                 out.push(Out::Arrived(end.port.clone(), Item::Eof, Bytes::new()));
             }
         }

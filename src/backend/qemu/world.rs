@@ -26,7 +26,7 @@ mod traffic;
 
 pub(super) use colo::TELL_FILTERS;
 use join::Joins;
-use settle::Quiet;
+use settle::{News, Quiet};
 
 /// A case's QEMUs, and the world around them.
 pub(super) struct QemuWorld {
@@ -146,11 +146,16 @@ impl World for QemuWorld {
         if !self.has_advanced(deadline)? {
             return Ok(Settled::Late);
         }
-        if let Quiet::Late = self.quiesce(deadline)? {
-            return Ok(Settled::Late);
-        }
-        if let Some(how) = self.tell_deaths() {
-            return Ok(Settled::Died(how));
+        loop {
+            if let Quiet::Late = self.quiesce(deadline)? {
+                return Ok(Settled::Late);
+            }
+            match self.tell_deaths() {
+                None => break,
+                Some(News::Killed(how)) => return Ok(Settled::Died(how)),
+                // Who waited for a turn is turned away now.
+                Some(News::Died) => {}
+            }
         }
         self.link()?;
         self.flush_rests();

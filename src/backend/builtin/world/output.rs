@@ -50,7 +50,7 @@ impl<C: Carrier> BuiltinWorld<C> {
             Output::FileBytes { file, data, tag } => {
                 self.arrive(PortId::from(file), Item::Bytes(data), tag);
             }
-            Output::ChardevClosed { chardev } => self.chardev_closed(&chardev),
+            Output::ChardevClosed { chardev } => self.chardev_closed(at, &chardev),
             Output::ChardevExists { chardev, exists } => self.chardev_exists(chardev, exists),
             Output::StreamClosed { netdev } => {
                 if let Some(tap) = self.guests.get(&netdev) {
@@ -136,19 +136,29 @@ impl<C: Carrier> BuiltinWorld<C> {
     }
 
     /// The machine closed its end. What had been written before is read to its end first.
-    fn chardev_closed(&mut self, chardev: &ChardevId) {
+    fn chardev_closed(&mut self, at: usize, chardev: &ChardevId) {
         match self.far_ends.get_mut(chardev) {
             Some(FarEnd::Port(end)) if end.connected => {
                 let (port, unread) = (end.port.clone(), end.resume());
                 end.close();
+                // A machine that dies closes its listener too.
+                let turned_away = match self.processes[at].dead {
+                    true => end.turn_away(),
+                    false => 0,
+                };
                 for (data, tag) in unread {
                     self.arrive(port.clone(), Item::Bytes(data), tag);
                 }
-                self.arrive(port, Item::Eof, None);
+                self.ends(&port, 1 + turned_away);
             }
             Some(FarEnd::Joined(_)) => self.socket_closed(chardev),
             _ => {}
         }
+    }
+
+    /// So many connections at a port end.
+    fn ends(&mut self, port: &PortId, connections: usize) {
+        (0..connections).for_each(|_| self.arrive(port.clone(), Item::Eof, None));
     }
 
     /// A chardev that a command made has a port of its own name, unless an interface has it.
@@ -156,10 +166,8 @@ impl<C: Carrier> BuiltinWorld<C> {
         if !exists {
             // Who still waits for a turn is turned away with the listener.
             if let Some(FarEnd::Port(mut end)) = self.far_ends.remove(&chardev) {
-                while end.connected {
-                    end.close();
-                    self.arrive(end.port.clone(), Item::Eof, None);
-                }
+                let turned_away = end.turn_away();
+                self.ends(&end.port, turned_away);
             }
             return self.socket_removed(&chardev);
         }

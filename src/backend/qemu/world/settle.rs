@@ -46,6 +46,14 @@ pub(super) enum Quiet {
     Late,
 }
 
+/// What is new of machines that have died.
+pub(super) enum News {
+    /// Of what they did themselves.
+    Died,
+    /// One was killed from outside: how.
+    Killed(String),
+}
+
 impl QemuWorld {
     /// Takes everything that has come anywhere, and sends what finds room; whether anything moved.
     pub(super) fn pump(&mut self) -> Result<bool, BackendError> {
@@ -206,19 +214,23 @@ impl QemuWorld {
             .then_some(stuck)
     }
 
-    /// Tells who has died; how, where it was killed from outside.
-    pub(super) fn tell_deaths(&mut self) -> Option<String> {
-        let mut killed = None;
+    /// Tells who has died since that was told last.
+    pub(super) fn tell_deaths(&mut self) -> Option<News> {
+        let mut news = None;
         for at in 0..self.machines.len() {
             let mut out = Vec::new();
             if let Some(End { how, itself }) = self.machines[at].news_of_death(&mut out) {
                 let text = itself.clone().unwrap_or_else(|| how.clone());
                 self.say(self.machines[at].place(), EventKind::Crash(text));
-                killed = killed.or(itself.is_none().then_some(how));
+                news = match (news, itself) {
+                    (Some(News::Killed(first)), _) => Some(News::Killed(first)),
+                    (_, None) => Some(News::Killed(how)),
+                    (_, Some(_)) => Some(News::Died),
+                };
             }
             self.take_out(at, out);
         }
-        killed
+        news
     }
 
     /// Waits until something can be read or written anywhere, or the deadline.

@@ -1,7 +1,5 @@
 //! What is sent into the world, and what comes out of it.
 
-use std::io::ErrorKind;
-
 use bytes::Bytes;
 
 use super::{QemuWorld, Target, longest_command, system};
@@ -182,18 +180,7 @@ impl QemuWorld {
             return Ok(());
         }
         if let Some(end) = self.end(port) {
-            match end.open() {
-                // Nobody listens there any more: the chardev was removed.
-                Err(error)
-                    if matches!(
-                        error.kind(),
-                        ErrorKind::NotFound | ErrorKind::ConnectionRefused
-                    ) =>
-                {
-                    return Ok(());
-                }
-                opened => opened.map_err(|error| system("connecting", error))?,
-            }
+            end.open().map_err(|error| system("connecting", error))?;
             // QEMU accepts it before anything is sent through it.
             self.quiesce(&longest_command())?;
         }
