@@ -309,7 +309,10 @@ impl Writer<'_> {
             self.line(&format!("    ~ {} {changes} by {place}", tag_words(&[tag])));
         }
         for ((verb, fate), mut tags) in fates {
-            tags.sort_unstable();
+            // What a comparer lets go has its order, which is that of its outdev.
+            if verb != "released" {
+                tags.sort_unstable();
+            }
             self.line(&format!("    ~ {verb} {}{fate}", tag_words(&tags)));
         }
         for line in said {
