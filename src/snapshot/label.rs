@@ -114,12 +114,22 @@ pub(super) fn number_of(sent: &SentFrame) -> u32 {
 #[derive(Default)]
 struct Known {
     frames: Vec<KnownFrame>,
-    by_bytes: HashMap<Bytes, Vec<usize>>,
+    by_bytes: HashMap<Bytes, Senders>,
     by_flow: HashMap<frame::FlowKey, Vec<usize>>,
     /// The first frame of the step that is being labelled.
     of_this_step: usize,
     /// Which of those sent before it came out anywhere before it.
     came_out: Vec<bool>,
+}
+
+/// Frames that are the same, by the port that sent them: mostly it is one.
+type Senders = Vec<(PortId, Vec<usize>)>;
+
+fn add_to(senders: &mut Senders, port: &PortId, index: usize) {
+    match senders.iter_mut().find(|(known, _)| known == port) {
+        Some((_, indices)) => indices.push(index),
+        None => senders.push((port.clone(), vec![index])),
+    }
 }
 
 /// A frame that was sent.
@@ -133,7 +143,11 @@ impl Known {
     fn add(&mut self, sent: &SentFrame) {
         let index = self.frames.len();
         let data = &sent.frame.data;
-        self.by_bytes.entry(data.clone()).or_default().push(index);
+        add_to(
+            self.by_bytes.entry(data.clone()).or_default(),
+            &sent.port,
+            index,
+        );
         if let Some(flow) = frame::flow(data) {
             self.by_flow.entry(flow).or_default().push(index);
         }
@@ -162,10 +176,13 @@ impl Known {
     /// The beginning of a frame that had `whole` bytes.
     fn cut(&self, data: &[u8], whole: usize, receiver: &mut Receiver) -> Label {
         let alike = |sent: &KnownFrame| sent.data.len() == whole && sent.data.starts_with(data);
-        let indices: Vec<usize> = (0..self.frames.len())
-            .filter(|index| alike(&self.frames[*index]))
-            .collect();
-        self.choose(&indices, receiver)
+        let mut senders = Senders::new();
+        for (index, sent) in self.frames.iter().enumerate() {
+            if alike(sent) {
+                add_to(&mut senders, &sent.port, index);
+            }
+        }
+        self.choose(&senders, receiver)
             .map_or(Label::New, |index| Label::Cut {
                 number: self.give(index, receiver),
             })
@@ -187,35 +204,49 @@ impl Known {
     /// Of frames that are the same, one that the port has not had yet, of the sender that it most
     /// likely hears; of that sender's the oldest of this step, then the oldest of any step: what is
     /// sent again is not taken for what was lost before.
-    fn choose(&self, indices: &[usize], receiver: &Receiver) -> Option<usize> {
-        let unmatched = || {
-            let indices = indices.iter().copied();
-            indices.filter(|index| !receiver.had(*index))
+    fn choose(&self, senders: &[(PortId, Vec<usize>)], receiver: &Receiver) -> Option<usize> {
+        let unmatched = |indices: &[usize]| {
+            let mut indices = indices.iter().copied();
+            indices.find(|index| !receiver.had(*index))
         };
-        let Some(sender) = self.sender(unmatched, receiver) else {
-            return indices.last().copied();
+        let nearest = match senders {
+            [only] => Some(only),
+            several => {
+                let left = several.iter().filter(|(_, all)| unmatched(all).is_some());
+                left.min_by_key(|sender| self.distance(sender, receiver))
+            }
         };
-        let of_sender = || unmatched().filter(|index| self.frames[*index].port == *sender);
-        of_sender()
-            .find(|index| *index >= self.of_this_step)
-            .or_else(|| of_sender().next())
+        let left = nearest.and_then(|(_, indices)| {
+            let of_this_step = indices.partition_point(|index| *index < self.of_this_step);
+            unmatched(&indices[of_this_step..]).or_else(|| unmatched(indices))
+        });
+        let newest = || {
+            senders
+                .iter()
+                .filter_map(|(_, indices)| indices.last())
+                .max()
+        };
+        left.or_else(|| newest().copied())
     }
 
-    /// Whose frame came out, where several ports sent the same: that of a port whose frames came
-    /// out here before, else of another one than this, else of the one whose frame waits longest.
-    fn sender<I: Iterator<Item = usize>>(
+    /// How unlikely it is that a port's frame came out here, where several sent the same: a port
+    /// whose frames came out here before is the nearest, then another one than this, then the one
+    /// whose frame waits longest.
+    fn distance(
         &self,
-        candidates: impl Fn() -> I,
+        (port, indices): &(PortId, Vec<usize>),
         receiver: &Receiver,
-    ) -> Option<&PortId> {
-        let waits = |index: &usize| self.came_out.get(*index) != Some(&true);
-        let port = |index: usize| &self.frames[index].port;
-        candidates()
-            .min_by_key(|index| {
-                let heard = receiver.from.contains(port(*index));
-                (!heard, *port(*index) == receiver.port, !waits(index))
-            })
-            .map(port)
+    ) -> (bool, bool, bool, Option<usize>) {
+        let waits = |index: &&usize| self.came_out.get(**index) != Some(&true);
+        let mut left = indices.iter().filter(|index| !receiver.had(**index));
+        let waiting = left.find(waits);
+        let heard = receiver.from.contains(port);
+        (
+            !heard,
+            *port == receiver.port,
+            waiting.is_none(),
+            waiting.copied(),
+        )
     }
 
     fn padded(&self, data: &[u8], receiver: &Receiver) -> Option<Match> {
