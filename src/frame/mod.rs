@@ -3,7 +3,7 @@
 //!
 //! - [`Spec`] and [`build`]: from words to bytes.
 //! - [`Dissection`]: from bytes to layers of named fields; [`FIELD_NAMES`] are the names.
-//! - [`summary`], [`hex_groups`] and [`parse_hex`]: text for review, and back.
+//! - [`summary`], [`message`], [`hex_groups`] and [`parse_hex`]: text for review, and back.
 //! - [`diff`]: what differs, for people; [`changes`] and [`patch`]: what differs, without loss.
 //! - [`mask`]: fields that are not compared; [`flow`]: which frames belong together.
 //! - [`complete_checksum`]: what virtio leaves to the device.
@@ -32,5 +32,5 @@ pub use spec::{
     ArpSpec, EthSpec, IcmpSpec, Ipv4Spec, Ipv6Spec, NetSpec, Spec, TcpOption, TcpSpec,
     TransportSpec, UdpSpec, VlanSpec,
 };
-pub use summary::summary;
+pub use summary::{message, summary};
 pub use wire::{Dissection, FIELD_NAMES, Field, Layer};

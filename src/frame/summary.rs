@@ -1,13 +1,21 @@
+use std::ops::RangeInclusive;
+
 use super::{
     flow::{ports, protocol},
     wire::{Dissection, Field},
 };
 
+/// Bytes of a message.
+const MESSAGE: RangeInclusive<usize> = 8..=64;
+
 /// A frame in one line, as readers of tcpdump expect it: `ARP who-has 10.0.0.2 tell 10.0.0.1`,
 /// `vlan 100 IPv4 10.0.0.1:4000 > 10.0.0.2:9 UDP, 5 B payload`, `0x88b5`. The frame's length is
-/// not in it.
+/// not in it. A [`message`] instead of a frame is shown as it reads: `"DO_CHECKPOINT"`.
 #[must_use]
 pub fn summary(frame: &[u8]) -> String {
+    if let Some(message) = message(frame) {
+        return message;
+    }
     let dissection = Dissection::of(frame);
     let view = View(&dissection);
     let Some(eth_type) = view.number("eth.type") else {
@@ -26,6 +34,17 @@ pub fn summary(frame: &[u8]) -> String {
         })
         .collect();
     tags + &view.network(eth_type)
+}
+
+/// A message of colo-compare's `notify_dev`, or what looks like one, in quotes; none for anything
+/// else. QEMU's are capital letters and bars: `COLO_COMPARE_GET_XEN_INIT` (QEMU 10.2.2
+/// `net/colo-compare.c`).
+#[must_use]
+pub fn message(data: &[u8]) -> Option<String> {
+    let letter = |byte: &u8| byte.is_ascii_uppercase() || *byte == b'_';
+    let text = str::from_utf8(data).ok()?;
+    let is_message = MESSAGE.contains(&data.len()) && data.iter().all(letter);
+    is_message.then(|| format!("\"{text}\""))
 }
 
 /// A dissection from which words are made.
@@ -313,6 +332,12 @@ mod tests {
     #[test]
     fn a_runt() {
         assert_eq!(summary(&[0; 13]), "shorter than an Ethernet header");
+        assert_eq!(summary(b"DO_CHECKPOINT"), "\"DO_CHECKPOINT\"");
+        assert_eq!(
+            summary(b"COLO_COMPARE_GET_XEN_INIT"),
+            "\"COLO_COMPARE_GET_XEN_INIT\""
+        );
+        assert_eq!(summary(&[b'A'; 65]), "0x4141");
     }
 
     proptest! {

@@ -217,6 +217,7 @@ pub(super) fn discrepancy(difference: &Difference) -> Discrepancy {
         What::Missing { .. } => ("missing", None, None),
         What::Extra { .. } => ("extra", None, None),
         What::Moved { .. } => ("moved", None, None),
+        What::Explained { .. } => ("explained", None, None),
         What::Sent { .. } | What::StepGone | What::StepNew | What::Unreadable { .. } => {
             ("step", None, None)
         }

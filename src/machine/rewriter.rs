@@ -196,14 +196,15 @@ fn translate(
     let place = core.object_place(key);
     let tag = packet.tag;
     let mut edit = Edit::new(&packet.data, headers, &profile);
-    let mut told = |(field, old, new)| {
-        core.event(place.clone(), tag, EventKind::Rewritten { field, old, new });
-    };
     match direction {
-        Direction::Tx => edit.shift_ack(shift, &mut told),
-        Direction::Rx => edit.shift_seq(shift, &mut told),
+        Direction::Tx => edit.shift_ack(shift),
+        Direction::Rx => edit.shift_seq(shift),
     }
-    packet.data = edit.finish();
+    let (data, changes) = edit.finish();
+    packet.data = data;
+    for (field, old, new) in changes {
+        core.event(place.clone(), tag, EventKind::Rewritten { field, old, new });
+    }
 }
 
 /// Sends a segment on. QEMU has a queue of its own for that: what may not be sent now waits in it

@@ -96,12 +96,22 @@ pub enum CheckpointCause {
         primary: usize,
         /// Into the secondary's frame.
         secondary: usize,
+        /// TCP's sequence numbers of the two bytes, the primary's first.
+        seq: Option<[u32; 2]>,
     },
     /// As many bytes are compared on either side, and one side has fewer.
     Lengths {
         /// Bytes that the primary's frame has there.
         primary: usize,
         /// Bytes that the secondary's frame has there.
+        secondary: usize,
+    },
+    /// The frames are not as long as each other, which QEMU asks first; what of them is compared
+    /// does not begin at one place, so that no byte or length says more.
+    Sizes {
+        /// Bytes of the primary's frame, with its virtio-net header.
+        primary: usize,
+        /// Bytes of the secondary's frame, with its virtio-net header.
         secondary: usize,
     },
     /// The bytes are equal, but the primary's frame acknowledges more than both guests have.
@@ -131,6 +141,8 @@ pub struct CheckpointRequest {
     /// When the frame that is held for this came in: the primary's, unless only the secondary has
     /// one.
     pub since: VirtualTime,
+    /// When it asks.
+    pub at: VirtualTime,
     /// Whether anybody is told: there is a `notify_dev`.
     pub told: bool,
 }

@@ -255,7 +255,8 @@ pub enum EventKind {
     Notice(String),
 }
 
-/// Something that explains a transcript: part of its *explained* half, never compared.
+/// Something that explains a transcript: part of its *explained* half, of which a real QEMU says
+/// nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
     /// The frame it is about, when it is about one that the scenario sent.

@@ -286,11 +286,22 @@ fn checkpoint(
         }),
     );
     let cause = match &request.cause {
-        CheckpointCause::Bytes { primary, secondary } => {
-            json!({"differs": "bytes", "primary": primary, "secondary": secondary})
+        CheckpointCause::Bytes {
+            primary,
+            secondary,
+            seq,
+        } => {
+            let mut cause = json!({"differs": "bytes", "primary": primary, "secondary": secondary});
+            if let (Some(seq), Some(cause)) = (seq, cause.as_object_mut()) {
+                cause.insert("seq".to_owned(), json!(seq));
+            }
+            cause
         }
         CheckpointCause::Lengths { primary, secondary } => {
             json!({"differs": "lengths", "primary": primary, "secondary": secondary})
+        }
+        CheckpointCause::Sizes { primary, secondary } => {
+            json!({"differs": "sizes", "primary": primary, "secondary": secondary})
         }
         CheckpointCause::Acknowledges { primary, both } => {
             json!({"differs": "ack", "primary": primary, "both": both})
@@ -310,6 +321,8 @@ fn checkpoint(
     insert_tag(object, "secondary", request.secondary);
     let since = request.since.elapsed().as_secs_f64();
     object.insert("since".to_owned(), json!(since));
+    let held = request.at.since(request.since).as_secs_f64();
+    object.insert("held".to_owned(), json!(held));
     object.insert("told".to_owned(), json!(request.told));
 }
 

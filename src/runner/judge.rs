@@ -46,6 +46,7 @@ pub(super) fn may_record(case: &Case, failures: &[Failure]) -> bool {
 /// What a case came to, from its failures and its snapshot.
 pub(super) fn judge(case: &Case, failures: Vec<Failure>, comparison: Comparison) -> Status {
     let bug = known_bug(case);
+    let cut_short = failures.iter().any(|failure| failure.kind.ends_the_run());
     let (expected, mut problems) = match bug {
         None => (
             Status::Passed,
@@ -66,11 +67,11 @@ pub(super) fn judge(case: &Case, failures: Vec<Failure>, comparison: Comparison)
         }
         Comparison::Differs(mismatch) => {
             problems.push(match bug {
-                Some(bug) => Problem::BugChanged {
+                Some(bug) if !cut_short => Problem::BugChanged {
                     id: bug.id.clone(),
                     mismatch,
                 },
-                None => Problem::Mismatch(mismatch),
+                _ => Problem::Mismatch(mismatch),
             });
             expected
         }
@@ -86,12 +87,12 @@ pub(super) fn judge(case: &Case, failures: Vec<Failure>, comparison: Comparison)
     }
 }
 
-/// Where a bug is known, what is expected must fail; nothing else may.
+/// Where a bug is known, what is expected must fail; nothing else may. What a run that was cut short
+/// did not come to says nothing of the bug.
 fn beside_the_bug(bug: &KnownBug, failures: Vec<Failure>) -> Vec<Problem> {
     let (expectations, others): (Vec<_>, Vec<_>) = failures.into_iter().partition(is_expectation);
-    let gone = expectations
-        .is_empty()
-        .then(|| Problem::BugGone { id: bug.id.clone() });
+    let gone = expectations.is_empty() && !others.iter().any(|failure| failure.kind.ends_the_run());
+    let gone = gone.then(|| Problem::BugGone { id: bug.id.clone() });
     gone.into_iter()
         .chain(others.into_iter().map(Problem::Expectation))
         .collect()
@@ -147,6 +148,19 @@ mod tests {
             span: Span::default(),
             kind,
         }
+    }
+
+    fn died() -> Failure {
+        let kind = FailureKind::Died {
+            how: "signal 6".into(),
+            last: Vec::new(),
+        };
+        Failure { kind, ..storm() }
+    }
+
+    fn unexplained() -> Failure {
+        let kind = FailureKind::Unexplained { count: 1 };
+        Failure { kind, ..storm() }
     }
 
     fn buggy() -> Case {
@@ -209,7 +223,10 @@ mod tests {
     #[case(vec![], differs(), "bug-gone bug-changed")]
     #[case(vec![count()], differs(), "bug-changed")]
     #[case(vec![count(), storm()], Comparison::Matches, "expectation")]
-    #[case(vec![storm()], Comparison::Matches, "bug-gone expectation")]
+    #[case(vec![storm()], Comparison::Matches, "expectation")]
+    #[case(vec![storm()], differs(), "expectation mismatch")]
+    #[case(vec![died()], Comparison::NotConsulted, "expectation")]
+    #[case(vec![unexplained()], Comparison::Matches, "bug-gone expectation")]
     fn a_known_bug_must_be_there_as_its_snapshot_says(
         #[case] failures: Vec<Failure>,
         #[case] comparison: Comparison,

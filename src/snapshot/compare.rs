@@ -5,12 +5,14 @@ use bytes::Bytes;
 use super::{
     SectionError,
     align::{self, Pair, UNLIKE},
+    explained,
     label::number_of,
     lexis,
     mismatch::{Difference, Mismatch, What},
     parse::{Resolve, parse},
     port::{PortComparison, beside},
     probe::{ProbeTable, compare_probes},
+    text::text,
     view::{Entry, StepView, View},
 };
 use crate::{
@@ -27,8 +29,9 @@ pub struct Rules<'a> {
     pub without: &'a [PortId],
 }
 
-/// Compares the observed half of a run with a section of its snapshot. Frames that live in capture
-/// files are taken from what the run sent.
+/// Compares a run with a section of its snapshot: the observed half and, where that is the same and
+/// nothing is left out, what the built-in objects explain. Frames that live in capture files are
+/// taken from what the run sent.
 #[must_use]
 pub fn compare(section: &str, actual: &Transcript, rules: Rules<'_>) -> Option<Mismatch> {
     let frames: BTreeMap<_, _> = actual
@@ -45,7 +48,7 @@ pub fn compare(section: &str, actual: &Transcript, rules: Rules<'_>) -> Option<M
             .get(&(source.file.as_path(), source.number))
             .map(|data| (*data).clone())
     };
-    let differences = match parse(
+    let mut differences = match parse(
         section,
         actual.case.clone(),
         actual.profile.clone(),
@@ -54,11 +57,22 @@ pub fn compare(section: &str, actual: &Transcript, rules: Rules<'_>) -> Option<M
         Ok(expected) => Comparison::new(&expected, actual, rules).differences(),
         Err(error) => vec![unreadable(&error)],
     };
+    let whole = rules.masks.is_empty() && rules.without.is_empty();
+    if differences.is_empty() && whole && explained::is_compared(actual.backend) {
+        differences = explained::differences(section, &text(actual));
+        for difference in &mut differences {
+            let step = actual
+                .steps
+                .iter()
+                .find(|step| step.index == difference.step);
+            difference.line = step.map_or(0, |step| step.line);
+        }
+    }
     mismatch("snapshot", actual.backend, differences)
 }
 
 /// Compares two sections: what was reviewed and what is proposed, each a transcript or a table of
-/// probes. None also where only what explains differs.
+/// probes.
 #[must_use]
 pub fn compare_sections(reviewed: &str, proposed: &str, resolve: Resolve<'_>) -> Option<Mismatch> {
     let read = |section| parse(section, "".into(), Profile::default(), resolve);
@@ -71,7 +85,10 @@ pub fn compare_sections(reviewed: &str, proposed: &str, resolve: Resolve<'_>) ->
         }
     } else {
         match (read(reviewed), read(proposed)) {
-            (Ok(reviewed), Ok(proposed)) => disagreement(&reviewed, &proposed),
+            (Ok(one), Ok(other)) => disagreement(&one, &other).or_else(|| {
+                let explained = explained::differences(reviewed, proposed);
+                mismatch("reviewed", "proposed", explained)
+            }),
             (Err(error), _) | (_, Err(error)) => unreadable(error),
         }
     };

@@ -1,10 +1,10 @@
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use bytes::Bytes;
 
 use super::view::{Entry, View};
 use crate::{
-    base::Origin,
+    base::{Origin, PortId},
     frame::{self, FieldChange},
     record::SentFrame,
 };
@@ -45,29 +45,63 @@ pub(super) enum Label {
 /// that it has not matched yet, and the newest again when it has matched them all.
 pub(super) fn labels(view: &View<'_>) -> Vec<Vec<Vec<Label>>> {
     let mut known = Known::default();
-    let mut matched = vec![Vec::new(); view.ports.len()];
+    let mut receivers: Vec<_> = view
+        .ports
+        .iter()
+        .map(|port| Receiver::new(&port.id))
+        .collect();
     let mut labels = Vec::new();
     for step in &view.steps {
         known.of_this_step = known.frames.len();
+        known.came_out = came_out(&receivers, known.of_this_step);
         for sent in &step.step.sent {
             known.add(sent);
         }
         let mut of_step = Vec::new();
-        for (entries, matched) in step.entries.iter().zip(&mut matched) {
-            matched.resize(known.frames.len(), false);
+        for (entries, receiver) in step.entries.iter().zip(&mut receivers) {
+            receiver.matched.resize(known.frames.len(), false);
             let frames = entries.iter().filter_map(|entry| match entry {
                 Entry::Frame { frame, whole, .. } => Some((&frame.data, *whole)),
                 Entry::Begun(_) | Entry::Pcap(_) | Entry::Raw(_) | Entry::Eof => None,
             });
             let labelled = frames.map(|(data, whole)| match whole {
-                Some(whole) => known.cut(data, whole, matched),
-                None => known.label(data, matched),
+                Some(whole) => known.cut(data, whole, receiver),
+                None => known.label(data, receiver),
             });
             of_step.push(labelled.collect());
         }
         labels.push(of_step);
     }
     labels
+}
+
+/// Which of the first `count` frames came out at any port.
+fn came_out(receivers: &[Receiver], count: usize) -> Vec<bool> {
+    let anywhere = |index: usize| receivers.iter().any(|receiver| receiver.had(index));
+    (0..count).map(anywhere).collect()
+}
+
+/// A port, and what came out of it so far.
+struct Receiver {
+    port: PortId,
+    /// For each frame sent.
+    matched: Vec<bool>,
+    /// The ports where those were sent.
+    from: BTreeSet<PortId>,
+}
+
+impl Receiver {
+    fn new(port: &PortId) -> Self {
+        Self {
+            port: port.clone(),
+            matched: Vec::new(),
+            from: BTreeSet::new(),
+        }
+    }
+
+    fn had(&self, index: usize) -> bool {
+        self.matched.get(index) == Some(&true)
+    }
 }
 
 /// The number that a transcript writes as `#n`.
@@ -79,74 +113,143 @@ pub(super) fn number_of(sent: &SentFrame) -> u32 {
 /// The frames sent so far, in order. The maps are only looked up.
 #[derive(Default)]
 struct Known {
-    frames: Vec<(u32, Bytes)>,
-    by_bytes: HashMap<Bytes, Vec<usize>>,
+    frames: Vec<KnownFrame>,
+    by_bytes: HashMap<Bytes, Senders>,
     by_flow: HashMap<frame::FlowKey, Vec<usize>>,
     /// The first frame of the step that is being labelled.
     of_this_step: usize,
+    /// Which of those sent before it came out anywhere before it.
+    came_out: Vec<bool>,
+}
+
+/// Frames that are the same, by the port that sent them: mostly it is one.
+type Senders = Vec<(PortId, Vec<usize>)>;
+
+fn add_to(senders: &mut Senders, port: &PortId, index: usize) {
+    match senders.iter_mut().find(|(known, _)| known == port) {
+        Some((_, indices)) => indices.push(index),
+        None => senders.push((port.clone(), vec![index])),
+    }
+}
+
+/// A frame that was sent.
+struct KnownFrame {
+    number: u32,
+    data: Bytes,
+    port: PortId,
 }
 
 impl Known {
     fn add(&mut self, sent: &SentFrame) {
         let index = self.frames.len();
         let data = &sent.frame.data;
-        self.by_bytes.entry(data.clone()).or_default().push(index);
+        add_to(
+            self.by_bytes.entry(data.clone()).or_default(),
+            &sent.port,
+            index,
+        );
         if let Some(flow) = frame::flow(data) {
             self.by_flow.entry(flow).or_default().push(index);
         }
-        self.frames.push((number_of(sent), data.clone()));
+        self.frames.push(KnownFrame {
+            number: number_of(sent),
+            data: data.clone(),
+            port: sent.port.clone(),
+        });
     }
 
-    fn label(&self, data: &Bytes, matched: &mut [bool]) -> Label {
+    fn label(&self, data: &Bytes, receiver: &mut Receiver) -> Label {
         let found = self
-            .equal(data, matched)
-            .or_else(|| self.padded(data, matched))
-            .or_else(|| self.changed(data, matched));
+            .equal(data, receiver)
+            .or_else(|| self.padded(data, receiver))
+            .or_else(|| self.changed(data, receiver));
         let Some((index, padded, changes)) = found else {
             return Label::New;
         };
-        matched[index] = true;
         Label::Sent {
-            number: self.frames[index].0,
+            number: self.give(index, receiver),
             padded,
             changes,
         }
     }
 
     /// The beginning of a frame that had `whole` bytes.
-    fn cut(&self, data: &[u8], whole: usize, matched: &mut [bool]) -> Label {
-        let alike = |(_, sent): &(u32, Bytes)| sent.len() == whole && sent.starts_with(data);
-        let indices: Vec<usize> = (0..self.frames.len())
-            .filter(|index| alike(&self.frames[*index]))
-            .collect();
-        match self.first_unmatched(&indices, matched) {
-            None => Label::New,
-            Some(index) => {
-                matched[index] = true;
-                Label::Cut {
-                    number: self.frames[index].0,
-                }
+    fn cut(&self, data: &[u8], whole: usize, receiver: &mut Receiver) -> Label {
+        let alike = |sent: &KnownFrame| sent.data.len() == whole && sent.data.starts_with(data);
+        let mut senders = Senders::new();
+        for (index, sent) in self.frames.iter().enumerate() {
+            if alike(sent) {
+                add_to(&mut senders, &sent.port, index);
             }
         }
+        self.choose(&senders, receiver)
+            .map_or(Label::New, |index| Label::Cut {
+                number: self.give(index, receiver),
+            })
     }
 
-    fn equal(&self, data: &[u8], matched: &[bool]) -> Option<Match> {
-        let index = self.first_unmatched(self.by_bytes.get(data)?, matched)?;
+    /// Notes that a frame came out there, and tells its number.
+    fn give(&self, index: usize, receiver: &mut Receiver) -> u32 {
+        let KnownFrame { number, port, .. } = &self.frames[index];
+        receiver.matched[index] = true;
+        receiver.from.insert(port.clone());
+        *number
+    }
+
+    fn equal(&self, data: &[u8], receiver: &Receiver) -> Option<Match> {
+        let index = self.choose(self.by_bytes.get(data)?, receiver)?;
         Some((index, None, Vec::new()))
     }
 
-    /// Of frames that are the same, the oldest of this step that the port has not had yet, then the
-    /// oldest of any step: what is sent again is not taken for what was lost before.
-    fn first_unmatched(&self, indices: &[usize], matched: &[bool]) -> Option<usize> {
-        let unmatched = || indices.iter().filter(|index| !matched[**index]);
-        unmatched()
-            .find(|index| **index >= self.of_this_step)
-            .or_else(|| unmatched().next())
-            .or(indices.last())
-            .copied()
+    /// Of frames that are the same, one that the port has not had yet, of the sender that it most
+    /// likely hears; of that sender's the oldest of this step, then the oldest of any step: what is
+    /// sent again is not taken for what was lost before.
+    fn choose(&self, senders: &[(PortId, Vec<usize>)], receiver: &Receiver) -> Option<usize> {
+        let unmatched = |indices: &[usize]| {
+            let mut indices = indices.iter().copied();
+            indices.find(|index| !receiver.had(*index))
+        };
+        let nearest = match senders {
+            [only] => Some(only),
+            several => {
+                let left = several.iter().filter(|(_, all)| unmatched(all).is_some());
+                left.min_by_key(|sender| self.distance(sender, receiver))
+            }
+        };
+        let left = nearest.and_then(|(_, indices)| {
+            let of_this_step = indices.partition_point(|index| *index < self.of_this_step);
+            unmatched(&indices[of_this_step..]).or_else(|| unmatched(indices))
+        });
+        let newest = || {
+            senders
+                .iter()
+                .filter_map(|(_, indices)| indices.last())
+                .max()
+        };
+        left.or_else(|| newest().copied())
     }
 
-    fn padded(&self, data: &[u8], matched: &[bool]) -> Option<Match> {
+    /// How unlikely it is that a port's frame came out here, where several sent the same: a port
+    /// whose frames came out here before is the nearest, then another one than this, then the one
+    /// whose frame waits longest.
+    fn distance(
+        &self,
+        (port, indices): &(PortId, Vec<usize>),
+        receiver: &Receiver,
+    ) -> (bool, bool, bool, Option<usize>) {
+        let waits = |index: &&usize| self.came_out.get(**index) != Some(&true);
+        let mut left = indices.iter().filter(|index| !receiver.had(**index));
+        let waiting = left.find(waits);
+        let heard = receiver.from.contains(port);
+        (
+            !heard,
+            *port == receiver.port,
+            waiting.is_none(),
+            waiting.copied(),
+        )
+    }
+
+    fn padded(&self, data: &[u8], receiver: &Receiver) -> Option<Match> {
         if data.len() > PADDED {
             return None;
         }
@@ -154,21 +257,21 @@ impl Known {
         let lengths = (data.len() - zeros..data.len())
             .rev()
             .filter(|length| *length > 0);
-        let mut shorter = lengths.filter_map(|length| self.equal(&data[..length], matched));
+        let mut shorter = lengths.filter_map(|length| self.equal(&data[..length], receiver));
         shorter
             .next()
             .map(|(index, ..)| (index, Some(data.len()), Vec::new()))
     }
 
     /// The fewest changed fields win, then the fewest bytes, then the oldest; only the winner is put to the proof.
-    fn changed(&self, data: &[u8], matched: &[bool]) -> Option<Match> {
+    fn changed(&self, data: &[u8], receiver: &Receiver) -> Option<Match> {
         let flow = self.by_flow.get(&frame::flow(data)?)?;
-        let unmatched = flow.iter().filter(|index| !matched[**index]);
-        let seen = flow.iter().rev().filter(|index| matched[**index]);
+        let unmatched = flow.iter().filter(|index| !receiver.had(**index));
+        let seen = flow.iter().rev().filter(|index| receiver.had(**index));
         let candidates = unmatched.chain(seen).take(CANDIDATES);
         // A frame of another length is another frame, and clearer when it is written in full.
         let mut bases: Vec<_> = candidates
-            .map(|&index| (index, padded_base(&self.frames[index].1, data.len())))
+            .map(|&index| (index, padded_base(&self.frames[index].data, data.len())))
             .filter(|(_, (base, _))| base.len() == data.len())
             .collect();
         bases.sort_by_cached_key(|(_, (base, _))| {

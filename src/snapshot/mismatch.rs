@@ -97,6 +97,13 @@ pub enum What {
         /// As it is.
         actual: String,
     },
+    /// What could be observed is as expected, what explains it is not.
+    Explained {
+        /// Lines that only the expected side has.
+        gone: Vec<String>,
+        /// Lines that only the actual side has.
+        new: Vec<String>,
+    },
     /// The step is only on the expected side.
     StepGone,
     /// The step is only on the actual side.
@@ -245,6 +252,16 @@ fn draw(out: &mut String, mismatch: &Mismatch, difference: &Difference, width: u
                 out,
                 format_args!("    {right:<width$}   {}", shortened(actual)),
             );
+        }
+        What::Explained { gone, new } => {
+            let step = &difference.title;
+            line(out, format_args!("  explained differs: {step}"));
+            for text in gone {
+                line(out, format_args!("    - {text}"));
+            }
+            for text in new {
+                line(out, format_args!("    + {text}"));
+            }
         }
         What::StepGone => {
             line(

@@ -11,6 +11,7 @@ mod align;
 mod compare;
 mod entries;
 mod error;
+mod explained;
 mod file;
 mod framing;
 mod label;

@@ -259,7 +259,9 @@ impl Parser<'_> {
     }
 
     fn written(&mut self, words: &str) -> Result<(), Reason> {
-        let size = parse_size(&words["wrote ".len()..]).ok_or("not a number of bytes")?;
+        let words = &words["wrote ".len()..];
+        let (size, _) = words.split_once(": ").unwrap_or((words, ""));
+        let size = parse_size(size).ok_or("not a number of bytes")?;
         self.open_hex(Target::Written, size)
     }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    base::Tag,
+    base::{Tag, VirtualTime},
     frame::Dissection,
     record::{CheckpointCause, CheckpointRequest, SentFrame, Side, Transcript},
 };
@@ -25,7 +25,8 @@ impl<'t> Requests<'t> {
     }
 
     /// `UDP 10.0.0.1:1000 > 10.0.0.2:2000: #1 (primary) and #2 (secondary) differ in payload, byte 42:
-    /// 0x41 and 0x42; #1 held since 0 s`.
+    /// 0x41 and 0x42; #1 held since clock 0 s, for 0.9 s`. Of TCP the sequence numbers of the bytes
+    /// are told too: QEMU compares bytes that are not of one place in the stream.
     #[must_use]
     pub fn describe(&self, request: &CheckpointRequest) -> String {
         let name = |tag: Option<Tag>, side: Side| {
@@ -40,13 +41,18 @@ impl<'t> Requests<'t> {
             CheckpointCause::Bytes {
                 primary: at,
                 secondary: other_at,
+                seq,
             } => {
                 let field = self.field(request);
                 let field = field.map_or_else(|| "at".to_owned(), |field| format!("in {field},"));
-                let places = if at == other_at {
-                    format!("byte {at}")
+                let (one, other) = match seq {
+                    Some([one, other]) => (format!(" (seq {one})"), format!(" (seq {other})")),
+                    None => (String::new(), String::new()),
+                };
+                let places = if at == other_at && one == other {
+                    format!("byte {at}{one}")
                 } else {
-                    format!("byte {at} and byte {other_at}")
+                    format!("byte {at}{one} and byte {other_at}{other}")
                 };
                 let values = self
                     .bytes(request)
@@ -59,6 +65,10 @@ impl<'t> Requests<'t> {
                 primary: one,
                 secondary: other,
             } => format!("{primary} has {one} B to compare, {secondary} {other} B"),
+            CheckpointCause::Sizes {
+                primary: one,
+                secondary: other,
+            } => format!("{primary} is {one} B long, {secondary} {other} B, with all headers"),
             CheckpointCause::Acknowledges { primary: ack, both } => {
                 format!("{primary} acknowledges {ack}, the guests together only {both}")
             }
@@ -75,13 +85,15 @@ impl<'t> Requests<'t> {
         let held = request.primary.or(request.secondary);
         let held = held.map_or_else(String::new, |tag| format!("{tag} "));
         let since = super::text::seconds(request.since);
+        let length = request.at.since(request.since);
+        let length = super::text::seconds(VirtualTime::ZERO + length);
         let told = if request.told {
             "; told on notify_dev"
         } else {
             ""
         };
         format!(
-            "{}: {what}; {held}held since {since} s{told}",
+            "{}: {what}; {held}held since clock {since} s, for {length} s{told}",
             request.connection
         )
     }
@@ -102,7 +114,10 @@ impl<'t> Requests<'t> {
     /// those don't differ, because it was changed on the way.
     #[must_use]
     pub fn bytes(&self, request: &CheckpointRequest) -> Option<[u8; 2]> {
-        let CheckpointCause::Bytes { primary, secondary } = request.cause else {
+        let CheckpointCause::Bytes {
+            primary, secondary, ..
+        } = request.cause
+        else {
             return None;
         };
         let byte = |tag: Option<Tag>, at: usize| self.sent.get(&tag?)?.frame.data.get(at).copied();

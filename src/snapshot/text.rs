@@ -4,6 +4,7 @@ use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
 use super::{
+    framing::{self, Cut},
     label::{self, Label},
     lexis::{self, hex_lines, quote, quote_word},
     request::Requests,
@@ -25,8 +26,7 @@ const PORT_WIDTH: usize = 10;
 const SENT_INDENT: usize = 6;
 
 /// A transcript as text: a section of a snapshot, without its heading. [`parse`](super::parse)
-/// reads the observed half back without loss; lines that begin with `~` explain, and they and the
-/// last line are never compared.
+/// reads the observed half back without loss; lines that begin with `~` and the last line explain.
 #[must_use]
 pub fn text(transcript: &Transcript) -> String {
     let view = View::of(transcript);
@@ -143,7 +143,12 @@ impl Writer<'_> {
             self.sent(record, alike);
         }
         if let Some(bytes) = &record.written {
-            self.line(&format!("{:SENT_INDENT$}wrote {} B", "", bytes.len()));
+            let messages = messages(ports, &record.title, bytes);
+            self.line(&format!(
+                "{:SENT_INDENT$}wrote {} B{messages}",
+                "",
+                bytes.len()
+            ));
             self.raw_lines(SENT_INDENT + 3, bytes);
         }
         for answer in &step.answers {
@@ -274,7 +279,10 @@ impl Writer<'_> {
                 }
                 EventKind::Rewritten { field, old, new } => {
                     let changes = rewritten.entry((event.tag, place.to_string())).or_default();
-                    changes.push(format!("{field} {old} -> {new}"));
+                    changes.push(match *field {
+                        "tcp.flags" | "ipv4.options" => format!("{field} {old:#x} -> {new:#x}"),
+                        _ => format!("{field} {old} -> {new}"),
+                    });
                 }
                 EventKind::Log(text) => {
                     let of = of_machine(place.machine());
@@ -309,7 +317,10 @@ impl Writer<'_> {
             self.line(&format!("    ~ {} {changes} by {place}", tag_words(&[tag])));
         }
         for ((verb, fate), mut tags) in fates {
-            tags.sort_unstable();
+            // What a comparer lets go has its order, which is that of its outdev.
+            if verb != "released" {
+                tags.sort_unstable();
+            }
             self.line(&format!("    ~ {verb} {}{fate}", tag_words(&tags)));
         }
         for line in said {
@@ -343,6 +354,28 @@ pub(super) fn sends_at(title: &str) -> Option<PortId> {
         .split([' ', ','])
         .next()
         .map(PortId::from)
+}
+
+/// `: "COLO_CHECKPOINT"`, where all that a step wrote to a chardev is text in its framing.
+fn messages(ports: &[Port], title: &str, bytes: &Bytes) -> String {
+    let written = |port: &&Port| {
+        let rest = title.strip_prefix("write ");
+        let rest = rest.and_then(|rest| rest.strip_prefix(port.id.as_str()));
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(','))
+    };
+    let framing = ports
+        .iter()
+        .find(written)
+        .and_then(|port| port.kind.framing());
+    let cuts = framing::cut(framing.unwrap_or(Framing::Raw), bytes);
+    let texts = cuts.into_iter().map(|cut| match cut {
+        Cut::Frame { frame, .. } => frame::message(&frame.data),
+        _ => None,
+    });
+    match texts.collect::<Option<Vec<_>>>() {
+        Some(texts) if !texts.is_empty() => format!(": {}", texts.join(", ")),
+        _ => String::new(),
+    }
 }
 
 /// Whether a frame is the one before it, sent once more.

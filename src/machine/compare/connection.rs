@@ -178,6 +178,7 @@ impl Connection {
             primary: primary.and_then(Packet::tag),
             secondary: secondary.and_then(Packet::tag),
             since: held.map_or(VirtualTime::ZERO, |packet| packet.arrived.at),
+            at: VirtualTime::ZERO,
             told: false,
         }))
     }
@@ -245,6 +246,10 @@ pub(super) fn difference(
         Some(at) => CheckpointCause::Bytes {
             primary: primary.in_frame(primary_at + at),
             secondary: secondary.in_frame(secondary_at + at),
+            seq: primary
+                .seq_at(primary_at + at)
+                .zip(secondary.seq_at(secondary_at + at))
+                .map(|(one, other)| [one, other]),
         },
         None => CheckpointCause::Lengths {
             primary: from.len(),

@@ -8,7 +8,7 @@ use super::{
     connection::{Connection, Effect, difference, release, spend},
     packet::Packet,
 };
-use crate::record::Fate;
+use crate::record::{CheckpointCause, Fate};
 
 const ETHERNET: usize = 14;
 const ICMP: u8 = 1;
@@ -38,13 +38,7 @@ pub(super) fn compare(connection: &mut Connection, rules: &Rules, effects: &mut 
         }
         // The one that was to be equal is the secondary's that came first.
         if let Some(secondary) = connection.secondary.front() {
-            let (one, other) = both(&primary, secondary, rules);
-            let cause = difference(
-                (&primary, one.bytes),
-                (secondary, other.bytes),
-                (one.at, other.at),
-                checksum(&primary, one.at),
-            );
+            let cause = cause(&primary, secondary, rules);
             effects.push(connection.request(cause, Some(&primary), Some(secondary)));
         }
         if rules.newest_first {
@@ -54,6 +48,27 @@ pub(super) fn compare(connection: &mut Connection, rules: &Rules, effects: &mut 
         }
         return;
     }
+}
+
+/// What makes two packets differ.
+fn cause(primary: &Packet, secondary: &Packet, rules: &Rules) -> CheckpointCause {
+    let (one, other) = both(primary, secondary, rules);
+    let sizes = (primary.data().len(), secondary.data().len());
+    if asks_sizes(rules)
+        && sizes.0 != sizes.1
+        && one.at != begin(secondary, whole(primary, rules), rules)
+    {
+        return CheckpointCause::Sizes {
+            primary: sizes.0,
+            secondary: sizes.1,
+        };
+    }
+    difference(
+        (primary, one.bytes),
+        (secondary, other.bytes),
+        (one.at, other.at),
+        checksum(primary, one.at),
+    )
 }
 
 /// Where the checksum of UDP or ICMP is in what is compared from `at` on.
@@ -71,41 +86,49 @@ fn checksum(packet: &Packet, at: usize) -> Range<usize> {
 }
 
 fn equal(primary: &Packet, secondary: &Packet, rules: &Rules) -> bool {
-    // QEMU compares the sizes of the frames, virtio-net headers included.
-    if rules.vnet_of_primary
-        && rules.padding_counts
-        && primary.data().len() != secondary.data().len()
-    {
+    if asks_sizes(rules) && primary.data().len() != secondary.data().len() {
         return false;
     }
     let (one, other) = both(primary, secondary, rules);
     one.bytes == other.bytes
 }
 
-/// What is compared of each: of UDP and ICMP what follows the IPv4 header, of others in QEMU the
-/// whole frame.
+/// QEMU compares the sizes of the frames first, virtio-net headers included.
+const fn asks_sizes(rules: &Rules) -> bool {
+    rules.vnet_of_primary && rules.padding_counts
+}
+
+/// What is compared of each.
 fn both<'a>(
     primary: &'a Packet,
     secondary: &'a Packet,
     rules: &Rules,
 ) -> (Compared<'a>, Compared<'a>) {
-    let known = primary.later_fragment || matches!(primary.headers.protocol, ICMP | UDP);
-    let whole = rules.others_whole && !known;
-    let begin = |packet: &Packet| {
-        let headers = &packet.headers;
-        match (whole, rules.vnet_of_primary) {
-            (true, _) => headers.ethernet,
-            // QEMU counts 14 bytes of Ethernet header whatever is there.
-            (false, true) => headers.ethernet + ETHERNET + (headers.transport - headers.network),
-            (false, false) => headers.transport,
-        }
-    };
-    let (one, other) = if rules.vnet_of_primary {
-        (begin(primary), begin(primary))
+    let whole = whole(primary, rules);
+    let one = begin(primary, whole, rules);
+    let other = if rules.vnet_of_primary {
+        one
     } else {
-        (begin(primary), begin(secondary))
+        begin(secondary, whole, rules)
     };
     (cut(primary, one, rules), cut(secondary, other, rules))
+}
+
+/// Whether the whole frame is compared: in QEMU where the primary's is neither UDP nor ICMP.
+fn whole(primary: &Packet, rules: &Rules) -> bool {
+    let known = primary.later_fragment || matches!(primary.headers.protocol, ICMP | UDP);
+    rules.others_whole && !known
+}
+
+/// Where what is compared begins by a packet's own headers: else behind that of IPv4.
+fn begin(packet: &Packet, whole: bool, rules: &Rules) -> usize {
+    let headers = &packet.headers;
+    match (whole, rules.vnet_of_primary) {
+        (true, _) => headers.ethernet,
+        // QEMU counts 14 bytes of Ethernet header whatever is there.
+        (false, true) => headers.ethernet + ETHERNET + (headers.transport - headers.network),
+        (false, false) => headers.transport,
+    }
 }
 
 fn cut<'a>(packet: &'a Packet, at: usize, rules: &Rules) -> Compared<'a> {

@@ -38,6 +38,7 @@ pub(super) fn queue_limit(core: &Core, own: u32) -> u32 {
 pub(super) fn ask(core: &mut Core, key: ObjectKey, mut request: CheckpointRequest) {
     let place = core.object_place(key);
     let tag = request.primary.or(request.secondary);
+    request.at = core.now;
     request.told = compare(core, key).is_some_and(|compare| compare.notify_out.is_some());
     let told = request.told;
     core.event(place.clone(), tag, EventKind::Checkpoint(Box::new(request)));

@@ -46,8 +46,10 @@ pub(super) struct Segment {
     /// Where the payload begins in the data.
     pub(super) at: usize,
     pub(super) length: usize,
-    /// Bytes of the payload that were compared already.
+    /// Bytes of the payload that were found equal already.
     pub(super) done: usize,
+    /// The other side's packet that had the last of those.
+    pub(super) done_with: Option<Tag>,
 }
 
 impl Packet {
@@ -104,6 +106,13 @@ impl Packet {
         at.saturating_sub(self.headers.ethernet)
     }
 
+    /// The sequence number of a byte of TCP's payload at an offset into the data.
+    pub(super) fn seq_at(&self, at: usize) -> Option<u32> {
+        let segment = self.segment.as_ref()?;
+        let place = at.checked_sub(segment.at)?;
+        Some(segment.seq.wrapping_add(place as u32))
+    }
+
     /// Which connection it is of, as its sender sees it.
     pub(super) fn connection(&self) -> Connection {
         let data = self.data();
@@ -150,6 +159,7 @@ impl Segment {
             at,
             length,
             done: 0,
+            done_with: None,
         })
     }
 

@@ -6,7 +6,10 @@ use super::{
     connection::{Connection, Effect, difference, release, spend},
     packet::{Packet, Segment, after},
 };
-use crate::record::{CheckpointCause, Fate};
+use crate::{
+    base::Tag,
+    record::{CheckpointCause, Fate},
+};
 
 /// What a pair leads to.
 enum Verdict {
@@ -35,10 +38,10 @@ pub(super) fn compare(connection: &mut Connection, rules: &Rules, effects: &mut 
         let p_fate = done_with(&p_seg, compared(p_seg.seq_end));
         let s_fate = done_with(&s_seg, compared(s_seg.seq_end));
         if let Some(fate) = s_fate {
-            effects.push(spend(&s, fate, p.tag()));
+            effects.push(spend(&s, fate, s_seg.done_with));
         }
         match p_fate {
-            Some(fate) => effects.push(release(p, fate, s.tag())),
+            Some(fate) => effects.push(release(p, fate, p_seg.done_with.or(s.tag()))),
             None if s_fate.is_some() => primary = Some(p),
             None => match mark(&mut p, &mut s, both_ack) {
                 Verdict::FreeBoth => {
@@ -71,13 +74,18 @@ pub(super) fn compare(connection: &mut Connection, rules: &Rules, effects: &mut 
     }
 }
 
-/// Why a packet needs no comparison.
+/// Why a packet needs no comparison. That all of its bytes were compared, as parts of several packets
+/// of the other side, is noticed only when the next one comes.
 fn done_with(segment: &Segment, compared: bool) -> Option<Fate> {
     if segment.is_empty() {
-        Some(Fate::NoPayload)
-    } else {
-        compared.then_some(Fate::Repeated)
+        return Some(Fate::NoPayload);
     }
+    let fate = if segment.done >= segment.length {
+        Fate::Matched
+    } else {
+        Fate::Repeated
+    };
+    compared.then_some(fate)
 }
 
 /// QEMU takes a sequence number of 0 for "nothing compared yet".
@@ -134,7 +142,7 @@ fn mark(p: &mut Packet, s: &mut Packet, both_ack: Option<u32>) -> Verdict {
         return Verdict::Different(difference((p, &run_p), (s, &run_s), (p_at, s_at), 0..0));
     }
     if !within {
-        advance(p, count);
+        advance(p, count, s.tag());
         return Verdict::FreeSecondary;
     }
     match both_ack {
@@ -147,15 +155,16 @@ fn mark(p: &mut Packet, s: &mut Packet, both_ack: Option<u32>) -> Verdict {
             both: 0,
         }),
         Some(_) => {
-            advance(s, count);
+            advance(s, count, p.tag());
             Verdict::FreePrimary
         }
     }
 }
 
-fn advance(packet: &mut Packet, count: usize) {
+fn advance(packet: &mut Packet, count: usize, with: Option<Tag>) {
     if let Some(segment) = &mut packet.segment {
         segment.done += count;
+        segment.done_with = with;
     }
 }
 

@@ -56,27 +56,30 @@ pub(super) fn compare(connection: &mut Connection, effects: &mut Vec<Effect>) {
         let Some(segment) = primary.segment.clone() else {
             return;
         };
+        let Found::Equal(fate, with) = search(connection, primary, &segment) else {
+            break;
+        };
         if !acknowledged(connection, &segment) {
-            return;
+            break;
         }
-        match search(connection, primary, &segment) {
-            Found::Missing => return,
+        let Some(primary) = connection.primary.pop_front() else {
+            return;
+        };
+        connection.stream.add(segment.seq, segment.seq_end);
+        let tag = primary.tag();
+        effects.push(release(primary, fate, with));
+        spend_secondary(connection, tag, effects);
+    }
+    // The first waits; a difference is one all the same, there or behind it.
+    effects.extend(connection.primary.iter().find_map(|primary| {
+        match search(connection, primary, primary.segment.as_ref()?) {
             Found::Different(at, cause) => {
                 let secondary = connection.secondary.get(at);
-                effects.push(connection.request(cause, Some(primary), secondary));
-                return;
+                Some(connection.request(cause, Some(primary), secondary))
             }
-            Found::Equal(fate, with) => {
-                let Some(primary) = connection.primary.pop_front() else {
-                    return;
-                };
-                connection.stream.add(segment.seq, segment.seq_end);
-                let tag = primary.tag();
-                effects.push(release(primary, fate, with));
-                spend_secondary(connection, tag, effects);
-            }
+            Found::Equal(..) | Found::Missing => None,
         }
-    }
+    }));
 }
 
 /// A packet went on because a checkpoint made the guests equal: the secondary is as far as it says.
@@ -95,7 +98,7 @@ pub(super) fn flushed(connection: &mut Connection, primary: &Packet) {
 /// What the secondary has to say about a primary's packet.
 enum Found {
     Equal(Fate, Option<Tag>),
-    /// Not all of its bytes have come.
+    /// Not all of its bytes have come; those that have are equal.
     Missing,
     /// The packet with this index says otherwise.
     Different(usize, CheckpointCause),
@@ -116,6 +119,7 @@ fn search(connection: &Connection, primary: &Packet, segment: &Segment) -> Found
         return Found::Equal(Fate::NoPayload, None);
     }
     let (mut at, mut fate, mut with) = (segment.seq, Fate::Repeated, None);
+    let mut missing = false;
     while after(segment.seq_end, at) {
         if let Some(end) = connection.stream.compared_until(at) {
             at = end;
@@ -126,7 +130,9 @@ fn search(connection: &Connection, primary: &Packet, segment: &Segment) -> Found
             held.is_some_and(|held| !after(held.seq, at) && after(held.seq_end, at))
         };
         let Some(index) = connection.secondary.iter().position(holds) else {
-            return Found::Missing;
+            missing = true;
+            at = next_known(connection, at, segment.seq_end);
+            continue;
         };
         let secondary = &connection.secondary[index];
         let Some(other) = &secondary.segment else {
@@ -150,7 +156,31 @@ fn search(connection: &Connection, primary: &Packet, segment: &Segment) -> Found
         }
         (at, fate, with) = (end, Fate::Matched, secondary.tag());
     }
-    Found::Equal(fate, with)
+    if missing {
+        Found::Missing
+    } else {
+        Found::Equal(fate, with)
+    }
+}
+
+/// Where the first stretch begins, between two numbers, of which anything is known; the second one
+/// without any.
+fn next_known(connection: &Connection, at: u32, end: u32) -> u32 {
+    let held = connection
+        .secondary
+        .iter()
+        .filter_map(|held| held.segment.as_ref());
+    let begins = held.map(|segment| segment.seq);
+    first_between(begins, at, connection.stream.compared_from(at, end))
+}
+
+/// The first number of several that lies between two; the second one without any.
+fn first_between(numbers: impl Iterator<Item = u32>, at: u32, end: u32) -> u32 {
+    let within = numbers.filter(|number| after(*number, at) && after(end, *number));
+    within.fold(
+        end,
+        |first, number| if after(first, number) { number } else { first },
+    )
 }
 
 /// Lets go of the secondary's packets that say nothing more: without payload, or all compared.
@@ -183,12 +213,7 @@ impl Stream {
 
     /// Where the first compared stretch between two numbers begins; the second one without any.
     fn compared_from(&self, at: u32, end: u32) -> u32 {
-        let begins = self.compared.iter().map(|(from, _)| *from);
-        let within = begins.filter(|from| after(*from, at) && after(end, *from));
-        within.fold(
-            end,
-            |first, from| if after(first, from) { from } else { first },
-        )
+        first_between(self.compared.iter().map(|(from, _)| *from), at, end)
     }
 
     fn is_compared(&self, from: u32, to: u32) -> bool {

@@ -13,6 +13,18 @@ const ACK: usize = 8;
 const CHECKSUM: usize = 16;
 /// A header without options, IPv4's and TCP's.
 const SHORTEST: usize = 20;
+/// Where QEMU takes the TCP header to begin, whatever the length of IPv4's.
+const ASSUMED: usize = SHORTEST;
+/// What of a TCP header stands before its checksum: name, offset, bytes, the bits behind it in
+/// them, its own.
+const FIELDS: [(&str, usize, usize, u32, u32); 6] = [
+    ("tcp.sport", 0, 2, 0, u32::MAX),
+    ("tcp.dport", 2, 2, 0, u32::MAX),
+    ("tcp.seq", SEQ, 4, 0, u32::MAX),
+    ("tcp.ack", ACK, 4, 0, u32::MAX),
+    ("tcp.data_offset", 12, 2, 12, 0xf),
+    ("tcp.flags", 12, 2, 0, 0xfff),
+];
 /// TCP options: end of list, no operation, selective acknowledgement.
 const END: u8 = 0;
 const NOP: u8 = 1;
@@ -23,6 +35,8 @@ const NEEDS_CSUM: u8 = 1;
 
 /// A TCP segment that is changed: its headers and a copy of its bytes.
 pub(super) struct Edit<'a> {
+    /// As it came.
+    came: &'a [u8],
     data: BytesMut,
     headers: &'a Headers,
     profile: &'a Profile,
@@ -34,8 +48,9 @@ pub(super) struct Edit<'a> {
 pub(super) type Change = (&'static str, u32, u32);
 
 impl<'a> Edit<'a> {
-    pub(super) fn new(data: &[u8], headers: &'a Headers, profile: &'a Profile) -> Self {
+    pub(super) fn new(data: &'a [u8], headers: &'a Headers, profile: &'a Profile) -> Self {
         let mut edit = Self {
+            came: data,
             data: BytesMut::from(data),
             headers,
             profile,
@@ -46,24 +61,24 @@ impl<'a> Edit<'a> {
     }
 
     /// Adds to the acknowledgement and to the selective ones.
-    pub(super) fn shift_ack(&mut self, shift: u32, told: &mut dyn FnMut(Change)) {
-        self.add(self.headers.transport + ACK, shift, "tcp.ack", told);
+    pub(super) fn shift_ack(&mut self, shift: u32) {
+        self.add(self.headers.transport + ACK, shift);
         if self.profile.has(Quirk::RewriterSackUntranslated) {
             return;
         }
         for edge in self.sack_edges() {
-            self.add(edge, shift, "tcp.sack", told);
+            self.add(edge, shift);
         }
     }
 
     /// Takes off the sequence number.
-    pub(super) fn shift_seq(&mut self, shift: u32, told: &mut dyn FnMut(Change)) {
-        let at = self.headers.transport + SEQ;
-        self.add(at, shift.wrapping_neg(), "tcp.seq", told);
+    pub(super) fn shift_seq(&mut self, shift: u32) {
+        self.add(self.headers.transport + SEQ, shift.wrapping_neg());
     }
 
-    /// The segment with its checksum brought up to date.
-    pub(super) fn finish(mut self) -> Bytes {
+    /// The segment with its checksum brought up to date, and what leaves otherwise than it came: also
+    /// what a misplaced checksum overwrote, but not the checksum in its place.
+    pub(super) fn finish(mut self) -> (Bytes, Vec<Change>) {
         let vnet = self.headers.ethernet > 0;
         let partial = vnet
             && self
@@ -78,19 +93,34 @@ impl<'a> Edit<'a> {
                 self.update();
             }
         }
-        self.data.freeze()
+        let changes = self.changes();
+        (self.data.freeze(), changes)
     }
 
-    fn add(&mut self, at: usize, shift: u32, name: &'static str, told: &mut dyn FnMut(Change)) {
-        let Some(field) = self.data.get_mut(at..at + 4) else {
-            return;
-        };
-        let old = field
+    fn add(&mut self, at: usize, shift: u32) {
+        if let Some(old) = number(&self.data, at, 4) {
+            self.data[at..at + 4].copy_from_slice(&old.wrapping_add(shift).to_be_bytes());
+        }
+    }
+
+    fn changes(&self) -> Vec<Change> {
+        let transport = self.headers.transport;
+        let whole = |at| (at, 4, 0, u32::MAX);
+        let options = self.headers.network + ASSUMED + CHECKSUM;
+        let overwritten =
+            (options < transport).then_some(("ipv4.options", (options, 2, 0, u32::MAX)));
+        let fields = FIELDS
             .iter()
-            .fold(0, |old, byte| old << 8 | u32::from(*byte));
-        let new = old.wrapping_add(shift);
-        field.copy_from_slice(&new.to_be_bytes());
-        told((name, old, new));
+            .map(|(name, at, bytes, low, mask)| (*name, (transport + at, *bytes, *low, *mask)));
+        let edges = self.sack_edges().into_iter();
+        let edges = edges.map(|edge| ("tcp.sack", whole(edge)));
+        let all = overwritten.into_iter().chain(fields).chain(edges);
+        let changed = all.filter_map(|(name, (at, bytes, low, mask))| {
+            let value = |data: &[u8]| Some(number(data, at, bytes)? >> low & mask);
+            let (old, new) = (value(self.came)?, value(&self.data)?);
+            (old != new).then_some((name, old, new))
+        });
+        changed.collect()
     }
 
     /// Where the edges of selective acknowledgements are. An option that does not fit ends the
@@ -100,12 +130,12 @@ impl<'a> Edit<'a> {
         let mut at = self.headers.transport + SHORTEST;
         let end = self.header_end();
         while at < end {
-            match self.data[at] {
+            match self.came[at] {
                 END => break,
                 NOP => at += 1,
                 kind => {
                     let length = self
-                        .data
+                        .came
                         .get(at + 1)
                         .map_or(0, |length| usize::from(*length));
                     if length < 2 || at + length > end {
@@ -127,7 +157,7 @@ impl<'a> Edit<'a> {
 
     fn header_end(&self) -> usize {
         let transport = self.headers.transport;
-        let length = TcpHeader::read(&self.data, transport).map_or(0, |tcp| tcp.length);
+        let length = TcpHeader::read(self.came, transport).map_or(0, |tcp| tcp.length);
         (transport + length.max(SHORTEST)).min(self.data.len())
     }
 
@@ -162,7 +192,7 @@ impl<'a> Edit<'a> {
             return;
         }
         let transport = if self.profile.has(Quirk::RewriterIpOptions) {
-            SHORTEST
+            ASSUMED
         } else {
             header
         };
@@ -176,6 +206,16 @@ impl<'a> Edit<'a> {
         packet[transport + CHECKSUM..transport + CHECKSUM + 2]
             .copy_from_slice(&checksum.to_be_bytes());
     }
+}
+
+/// A big-endian number of at most four bytes.
+fn number(data: &[u8], at: usize, bytes: usize) -> Option<u32> {
+    let octets = data.get(at..at + bytes)?;
+    Some(
+        octets
+            .iter()
+            .fold(0, |all, octet| all << 8 | u32::from(*octet)),
+    )
 }
 
 /// Sum of big-endian 16-bit words, an odd byte at the end counting as the high one; a frame is far
@@ -227,9 +267,9 @@ mod tests {
     fn shifted(profile: &Profile, data: &[u8], vnet: usize) -> (Vec<u8>, Vec<Change>) {
         let headers = Headers::read(data, vnet, true).unwrap();
         let mut edit = Edit::new(data, &headers, profile);
-        let mut changes = Vec::new();
-        edit.shift_ack(SHIFT, &mut |change| changes.push(change));
-        (edit.finish().to_vec(), changes)
+        edit.shift_ack(SHIFT);
+        let (bytes, changes) = edit.finish();
+        (bytes.to_vec(), changes)
     }
 
     fn qemu(without: &[Quirk]) -> Profile {
@@ -273,6 +313,30 @@ mod tests {
         assert_eq!(bytes == translated(&sample), right);
         // QEMU's lands on the header length and the flags, as measured ('W IP options').
         assert_eq!(bytes[14 + 24 + 12..][..2] != [0x50, 0x10], !right);
+    }
+
+    /// Longer IPv4 headers, and what the checksum that QEMU writes 36 bytes behind their beginning
+    /// overwrites: what is told is what leaves.
+    #[rstest]
+    #[case::length_and_flags(4, &["tcp.ack", "tcp.data_offset", "tcp.flags"])]
+    #[case::acknowledgement(8, &["tcp.ack"])]
+    #[case::sequence_number(12, &["tcp.seq", "tcp.ack"])]
+    #[case::port(16, &["tcp.sport", "tcp.ack"])]
+    #[case::the_options(20, &["ipv4.options", "tcp.ack"])]
+    fn what_a_misplaced_checksum_overwrites(#[case] options: usize, #[case] fields: &[&str]) {
+        let sample = Sample {
+            ip_options: vec![1; options],
+            ..sample()
+        };
+        let came = sample.bytes();
+        let (bytes, changes) = shifted(&qemu(&[]), &came, 0);
+        let names: Vec<_> = changes.iter().map(|(name, ..)| *name).collect();
+        assert_eq!(names, fields);
+        let ack = 34 + options + ACK;
+        let told = changes.iter().find(|(name, ..)| *name == "tcp.ack");
+        let left = number(&bytes, ack, 4).unwrap();
+        assert_eq!(told, Some(&("tcp.ack", 5001, left)));
+        assert_eq!(left == 5001_u32.wrapping_add(SHIFT), options != 8);
     }
 
     #[rstest]
@@ -410,9 +474,9 @@ mod tests {
             let headers = Headers::read(&data, 0, true).unwrap();
             let change = |data: &[u8], shift| {
                 let mut edit = Edit::new(data, &headers, &profile);
-                edit.shift_ack(shift, &mut |_| {});
-                edit.shift_seq(shift, &mut |_| {});
-                edit.finish()
+                edit.shift_ack(shift);
+                edit.shift_seq(shift);
+                edit.finish().0
             };
             let there = change(&data, shift);
             prop_assert_eq!(there.len(), data.len());

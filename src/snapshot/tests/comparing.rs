@@ -5,8 +5,8 @@ use crate::{
     snapshot::{Mismatch, Rules, What, compare, disagreement, render, text},
 };
 
-fn differs(expected: &Transcript, actual: &Transcript) -> Mismatch {
-    compare(&text(expected), actual, Rules::default()).unwrap()
+fn differs(expected: &Transcript, actual: &Transcript) -> Option<Mismatch> {
+    compare(&text(expected), actual, Rules::default())
 }
 
 /// One step at `hn0.host` with these frames.
@@ -37,7 +37,7 @@ fn a_field_that_changed_is_named_with_its_bytes_and_its_way() {
         event(Some(3), "red0", seen(&right)),
         event(Some(3), "rew0", seen(&right)),
     ];
-    let mismatch = differs(&expected, &actual);
+    let mismatch = differs(&expected, &actual).unwrap();
     insta::assert_snapshot!(render(&mismatch), @"
     hn0.host   frame 3 of 4
       tcp.ack   4001 -> 5001     bytes 42..46
@@ -62,7 +62,7 @@ fn a_frame_changed_before_any_object_saw_it_was_last_right_where_it_was_sent() {
             data,
         },
     )];
-    insta::assert_snapshot!(render(&differs(&expected, &actual)), @"
+    insta::assert_snapshot!(render(&differs(&expected, &actual).unwrap()), @"
     hn0.host   frame 1 of 1
       tcp.ack   4001 -> 5001     bytes 42..46
       last right at hn0.guest in step 5
@@ -88,7 +88,7 @@ fn a_missing_frame_does_not_shift_the_others() {
         "f0",
         EventKind::Dropped(DropReason::OutdevClosed),
     )];
-    insta::assert_snapshot!(render(&differs(&expected, &actual)), @"
+    insta::assert_snapshot!(render(&differs(&expected, &actual).unwrap()), @"
     hn0.host   frame 3 of 6 is missing: IPv4 10.0.0.1:4000 > 10.0.0.2:80 TCP [ACK] seq 3 ack 3 win 8192, 0 B payload
       dropped at f0 in step 5: outdev-closed
     hn0.host   frame 5 of 6
@@ -107,7 +107,7 @@ fn frames_that_changed_places() {
     let expected = receiving(&frames);
     let mut actual = expected.clone();
     actual.steps[0].arrivals.rotate_left(1);
-    let mismatch = differs(&expected, &actual);
+    let mismatch = differs(&expected, &actual).unwrap();
     assert_eq!(mismatch.differences.len(), 1, "{}", render(&mismatch));
     assert!(matches!(
         mismatch.differences[0].what,
@@ -134,7 +134,7 @@ fn what_stands_beside_a_frame_is_compared() {
         data: tcp(1, 1).into(),
     };
     actual.steps[0].arrivals = vec![arrival("hn0.host", Item::Frame(with_header))];
-    insta::assert_snapshot!(render(&differs(&expected, &actual)), @"
+    insta::assert_snapshot!(render(&differs(&expected, &actual).unwrap()), @"
     hn0.host   frame 1 of 1
       vnet.flags        0 -> 1
       vnet.csum_start   0 -> 34
@@ -167,7 +167,7 @@ fn answers_bytes_and_crashes() {
         EventKind::Crash("qemu: s->x != NULL".into()),
     )];
     let actual = transcript(vec![first, second]);
-    insta::assert_snapshot!(render(&differs(&expected, &actual)), @"
+    insta::assert_snapshot!(render(&differs(&expected, &actual).unwrap()), @"
     step 1: object-add f0
     object-add f0
       snapshot   GenericError: Device 'hn9' not found
@@ -198,7 +198,7 @@ fn steps_are_lined_up_by_what_they_do() {
         sending,
         step(3, "qom-set f0.status = off"),
     ]);
-    insta::assert_snapshot!(render(&differs(&expected, &actual)), @"
+    insta::assert_snapshot!(render(&differs(&expected, &actual).unwrap()), @"
     step 1: stop
     the step is only in: sim
     step 2: send hn0.guest
@@ -244,17 +244,60 @@ fn masks_and_ports_that_are_left_out() {
 }
 
 #[test]
-fn what_explains_is_not_compared() {
-    let expected = receiving(&[tcp(1, 1)]);
+fn what_explains_is_compared_where_the_objects_are_built_in() {
+    let mut expected = receiving(&[tcp(1, 1)]);
+    expected.steps[0].events = vec![
+        event(Some(1), "f0", EventKind::Consumed),
+        event(None, "f0", EventKind::Log("first".into())),
+        event(None, "f0", EventKind::Log("second".into())),
+    ];
     let mut actual = expected.clone();
     actual.steps[0].events = vec![
+        event(Some(1), "f0", EventKind::Consumed),
         event(Some(1), "f0", EventKind::Dropped(DropReason::Off)),
-        event(None, "f0", EventKind::Log("said".into())),
+        event(None, "f0", EventKind::Log("second".into())),
     ];
     actual.accounting.dropped = 9;
-    assert_ne!(text(&expected), text(&actual));
-    assert_eq!(compare(&text(&expected), &actual, Rules::default()), None);
+    assert_eq!(differs(&expected, &expected.clone()), None);
+    let mismatch = differs(&expected, &actual).unwrap();
+    assert_eq!(mismatch.differences[0].line, 15);
+    insta::assert_snapshot!(render(&mismatch), @"
+    explained differs: send hn0.guest
+      - log: first
+      - accounted: 3 sent, 5 arrivals, 0 dropped, 0 unexplained
+      + drop #1 at f0: off
+      + accounted: 3 sent, 5 arrivals, 9 dropped, 0 unexplained
+    ");
+    let of_all = [String::from("tcp.seq")];
+    let masked = Rules {
+        masks: &of_all,
+        ..Rules::default()
+    };
+    assert_eq!(compare(&text(&expected), &actual, masked), None);
     assert_eq!(disagreement(&expected, &actual), None);
+    actual.backend = "qemu";
+    assert_eq!(differs(&expected, &actual), None);
+}
+
+#[test]
+fn what_explains_in_another_order_differs() {
+    let said = |texts: [&str; 2]| {
+        let mut record = receiving(&[tcp(1, 1)]);
+        record.steps[0].events = texts
+            .map(|text| event(None, "f0", EventKind::Log(text.into())))
+            .into();
+        record
+    };
+    let mismatch = differs(&said(["first", "second"]), &said(["second", "first"])).unwrap();
+    insta::assert_snapshot!(render(&mismatch), @"
+    explained differs: send hn0.guest
+      - log: first
+      - log: second
+      - accounted: 3 sent, 5 arrivals, 0 dropped, 0 unexplained
+      + log: second
+      + log: first
+      + accounted: 3 sent, 5 arrivals, 0 dropped, 0 unexplained
+    ");
 }
 
 #[test]
@@ -288,7 +331,7 @@ fn a_capture_file_that_changed_is_a_mismatch() {
     expected.steps[0].sent[0].source = Some(source);
     let mut actual = expected.clone();
     actual.steps[0].sent[0].frame = Frame::plain(tcp(1, 2));
-    insta::assert_snapshot!(render(&differs(&expected, &actual)), @"the snapshot can't be used: line 3 of the section, '#1 a.pcap[3] sha=60d7d8101fed3bfc IPv4 10.0.0.1:4000 > 10.0.': frame 3 of a.pcap is not the reviewed one: its sha is 5330917610576fd8, not 60d7d8101fed3bfc");
+    insta::assert_snapshot!(render(&differs(&expected, &actual).unwrap()), @"the snapshot can't be used: line 3 of the section, '#1 a.pcap[3] sha=60d7d8101fed3bfc IPv4 10.0.0.1:4000 > 10.0.': frame 3 of a.pcap is not the reviewed one: its sha is 5330917610576fd8, not 60d7d8101fed3bfc");
 }
 
 #[test]
@@ -301,7 +344,12 @@ fn the_fate_of_a_missing_frame_is_that_of_the_one_that_was_lost() {
     let fate = |events: Vec<Event>| {
         let mut actual = actual.clone();
         actual.steps[0].events = events;
-        match differs(&expected, &actual).differences.remove(0).what {
+        match differs(&expected, &actual)
+            .unwrap()
+            .differences
+            .remove(0)
+            .what
+        {
             What::Missing { fate, .. } => fate,
             other => panic!("{other:?}"),
         }

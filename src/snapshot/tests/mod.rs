@@ -1,4 +1,5 @@
 mod comparing;
+mod equal;
 mod packets;
 mod round_trip;
 mod storing;

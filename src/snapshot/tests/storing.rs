@@ -173,6 +173,7 @@ fn a_match_keeps_the_reviewed_letters() {
     let path = directory.path().join("queue.snap");
     let reviewed = fs::read_to_string(&path).unwrap();
     record.accounting.dropped = 7;
+    record.backend = "qemu";
     let checked = run(&directory, &[("queue=tx", &record)], Mode::Accept);
     assert_eq!(states(&checked), ["matches"]);
     assert_eq!(fs::read_to_string(&path).unwrap(), reviewed);

@@ -3,7 +3,10 @@
 use rstest::rstest;
 
 use super::*;
-use crate::{machine::ColoEvent, record::Side};
+use crate::{
+    machine::ColoEvent,
+    record::{Fate, Side},
+};
 
 #[test]
 fn a_request_names_frames_and_bytes() {
@@ -27,13 +30,77 @@ fn a_request_names_frames_and_bytes() {
     let at = CheckpointCause::Bytes {
         primary: 44,
         secondary: 44,
+        seq: None,
     };
     assert_eq!(request.cause, at);
     assert_eq!(
         request.since,
         VirtualTime::ZERO + Duration::from_millis(250)
     );
+    assert_eq!(request.at, VirtualTime::ZERO + Duration::from_millis(500));
     assert!(request.told);
+}
+
+/// Pair by pair, bytes of other places of the stream are compared; each has its own number.
+#[rstest]
+#[case::one_place(1, 1, [3, 3])]
+#[case::two_places(1, 3, [3, 5])]
+fn a_request_names_the_sequence_numbers(
+    #[case] primary: u32,
+    #[case] secondary: u32,
+    #[case] numbers: [u32; 2],
+) {
+    let mut rig = Rig::new(qemu());
+    rig.pri(&data(primary, b"abcd"));
+    rig.sec(&data(secondary, b"abXd"));
+    let at = CheckpointCause::Bytes {
+        primary: 56,
+        secondary: 56,
+        seq: Some(numbers),
+    };
+    assert_eq!(rig.look().causes(), [at]);
+}
+
+/// QEMU holds the sizes of whole frames against each other first, and then takes the length of the
+/// primary's IPv4 header for the secondary's too.
+#[rstest]
+#[case::options_make_it_longer(b"abcd", CheckpointCause::Sizes { primary: 46, secondary: 50 })]
+#[case::as_long(b"", CheckpointCause::Bytes { primary: 34, secondary: 34, seq: None })]
+fn a_request_about_ip_options(#[case] payload: &[u8], #[case] cause: CheckpointCause) {
+    let mut rig = Rig::new(qemu());
+    rig.pri(&udp(b"abcd"));
+    let mut options = udp(payload);
+    options[14] = 0x46;
+    options[17] += 4;
+    options.splice(34..34, [1, 1, 1, 0]);
+    rig.sec(&options);
+    let causes = rig.look().causes();
+    assert_eq!(causes, [cause]);
+}
+
+/// A segment whose bytes were compared as parts of several has matched; one that only repeats them
+/// has not.
+#[test]
+fn parts_that_matched() {
+    let mut rig = Rig::new(qemu());
+    let (one, two) = (rig.pri(&data(1, b"01234")), rig.pri(&data(6, b"56789")));
+    let whole = rig.sec(&data(1, b"0123456789"));
+    let again = rig.sec(&data(6, b"56789"));
+    rig.pri(&data(11, b"abc"));
+    let seen = rig.look();
+    assert_eq!(seen.released(), [one, two]);
+    let spent: Vec<_> = seen
+        .events()
+        .filter_map(|event| match &event.kind {
+            EventKind::Spent { fate, with } => Some((number(event.tag), *fate, number(*with))),
+            _ => None,
+        })
+        .collect();
+    let expected = [
+        (Some(whole), Fate::Matched, Some(two)),
+        (Some(again), Fate::Repeated, None),
+    ];
+    assert_eq!(spent, expected);
 }
 
 /// The timer runs from creation on; a packet is too old when it is older than the limit, and each

@@ -49,6 +49,14 @@ impl Flow {
         self.secondary.iter().find_map(at)
     }
 
+    /// The bytes of a primary's packet that are not known to be equal, each with the secondary's.
+    fn answered<'a>(&'a self, p: &'a Packet) -> impl Iterator<Item = (u8, Option<u8>)> + 'a {
+        let places = (0..).zip(&p.payload);
+        let places = places.map(|(place, byte)| (p.seq.wrapping_add(place), *byte));
+        let unknown = places.filter(|(place, _)| !self.equal.contains(place));
+        unknown.map(|(place, byte)| (byte, self.secondary_byte(place)))
+    }
+
     /// A packet of the secondary whose bytes are all known to be equal says nothing more.
     fn forget_equal(&mut self) {
         let equal = &self.equal;
@@ -253,22 +261,8 @@ impl Model {
             } else {
                 flow.acknowledged.is_some_and(|ack| !after(p.ack, ack))
             };
-            if !told {
-                return;
-            }
-            for (place, byte) in (0..).zip(&p.payload) {
-                let place = p.seq.wrapping_add(place);
-                if flow.equal.contains(&place) {
-                    continue;
-                }
-                match flow.secondary_byte(place) {
-                    None => return,
-                    Some(other) if other != *byte => {
-                        self.asked += 1;
-                        return;
-                    }
-                    Some(_) => {}
-                }
+            if !told || !flow.answered(p).all(|(byte, other)| other == Some(byte)) {
+                break;
             }
             for place in 0..p.payload.len() as u32 {
                 flow.equal.insert(p.seq.wrapping_add(place));
@@ -276,6 +270,11 @@ impl Model {
             self.released.push(flow.primary.remove(0).number);
             flow.forget_equal();
         }
+        let differs = |p: &Packet| {
+            let mut bytes = flow.answered(p);
+            bytes.any(|(byte, other)| other.is_some_and(|other| other != byte))
+        };
+        self.asked += usize::from(flow.primary.iter().any(differs));
     }
 }
 
