@@ -6,6 +6,7 @@ mod error;
 mod explain;
 mod export;
 mod fuzz;
+mod graph;
 mod import;
 mod lanes;
 mod list;
@@ -57,6 +58,8 @@ enum Command {
     Import(import::ImportArgs),
     /// Print a scenario as QEMU command lines and QMP commands
     Export(export::ExportArgs),
+    /// Draw the topology of a scenario
+    Graph(graph::GraphArgs),
 }
 
 /// Why a command ended early: what is wrong, and the exit that goes with it.
@@ -102,6 +105,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         Command::Fuzz(args) => fuzz::run(args),
         Command::Import(args) => import::run(args),
         Command::Export(args) => export::run(args),
+        Command::Graph(args) => graph::run(args),
     };
     match done {
         Ok(Exit::NothingSelected) => {
