@@ -7,7 +7,7 @@ use crate::{
     diag::{Code, Report, Source, Span},
     record::{Accounting, DropReason, Event, EventKind, Place, Step, Transcript},
     runner::{CaseResult, Failure, FailureKind, Problem, RunEvent, Runs, Status, Totals},
-    snapshot::{Difference, FieldDifference, Mismatch, Trace, What},
+    snapshot::{Difference, FieldDifference, Mismatch, Sides, Trace, What},
 };
 
 fn source() -> Arc<Source> {
@@ -126,6 +126,8 @@ pub(super) fn run() -> Vec<RunEvent> {
                 of: 7,
                 fields: vec![ack],
                 trace: Some(trace),
+                came: 3,
+                sides: Sides::default(),
             },
         }],
     });

@@ -1,6 +1,8 @@
 use std::fmt::Write;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+
+use super::course::hex;
 
 /// Most differences that are drawn; all of them are kept.
 const DRAWN: usize = 20;
@@ -49,6 +51,12 @@ pub enum What {
         fields: Vec<FieldDifference>,
         /// Where it went wrong, when the machine knows.
         trace: Option<Trace>,
+        /// Its place among those that came.
+        #[serde(default)]
+        came: usize,
+        /// Both frames.
+        #[serde(default, skip_serializing_if = "Sides::is_empty")]
+        sides: Sides,
     },
     /// A frame did not come.
     Missing {
@@ -60,6 +68,9 @@ pub enum What {
         summary: String,
         /// What became of it, when the machine knows.
         fate: Option<String>,
+        /// The frame.
+        #[serde(default, skip_serializing_if = "Sides::is_empty")]
+        sides: Sides,
     },
     /// A frame came that was not expected.
     Extra {
@@ -69,6 +80,9 @@ pub enum What {
         of: usize,
         /// The frame in a line.
         summary: String,
+        /// The frame.
+        #[serde(default, skip_serializing_if = "Sides::is_empty")]
+        sides: Sides,
     },
     /// A frame came in another place.
     Moved {
@@ -87,6 +101,9 @@ pub enum What {
         number: u32,
         /// What differs in it; never empty.
         fields: Vec<FieldDifference>,
+        /// Both frames.
+        #[serde(default, skip_serializing_if = "Sides::is_empty")]
+        sides: Sides,
     },
     /// Something else is not as expected.
     Value {
@@ -106,6 +123,35 @@ pub enum What {
         /// Why.
         reason: String,
     },
+}
+
+/// Two frames that are held against each other, in hexadecimal. Of many differences only the first
+/// have them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sides {
+    /// As expected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected: Option<String>,
+    /// As it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub actual: Option<String>,
+}
+
+impl Sides {
+    /// Of the bytes of both.
+    #[must_use]
+    pub fn of(expected: Option<&[u8]>, actual: Option<&[u8]>) -> Self {
+        Self {
+            expected: expected.map(hex),
+            actual: actual.map(hex),
+        }
+    }
+
+    /// Whether there is neither.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.expected.is_none() && self.actual.is_none()
+    }
 }
 
 /// A field of a frame that differs.
@@ -184,6 +230,7 @@ fn draw(out: &mut String, mismatch: &Mismatch, difference: &Difference, width: u
             of,
             fields,
             trace,
+            ..
         } => {
             line(out, format_args!("  {subject}frame {frame} of {of}"));
             draw_fields(out, fields);
@@ -196,6 +243,7 @@ fn draw(out: &mut String, mismatch: &Mismatch, difference: &Difference, width: u
             of,
             summary,
             fate,
+            ..
         } => {
             line(
                 out,
@@ -205,7 +253,9 @@ fn draw(out: &mut String, mismatch: &Mismatch, difference: &Difference, width: u
                 line(out, format_args!("    {fate}"));
             }
         }
-        What::Extra { frame, of, summary } => {
+        What::Extra {
+            frame, of, summary, ..
+        } => {
             line(
                 out,
                 format_args!("  {subject}frame {frame} of {of} was not expected: {summary}"),
@@ -222,7 +272,7 @@ fn draw(out: &mut String, mismatch: &Mismatch, difference: &Difference, width: u
                 format_args!("  {subject}frame {frame} of {of} came as frame {came}: {summary}"),
             );
         }
-        What::Sent { number, fields } => {
+        What::Sent { number, fields, .. } => {
             line(
                 out,
                 format_args!("  {subject}#{number} was sent differently"),
