@@ -1,6 +1,6 @@
 use std::fmt::Write;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Most differences that are drawn; all of them are kept.
 const DRAWN: usize = 20;
@@ -10,7 +10,8 @@ const VALUE: usize = 64;
 
 /// Where two records differ. It names the scenario's step and line, the port, the frame, the field
 /// and its bytes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Mismatch {
     /// What the expected side is: `snapshot`, or a backend.
     pub expected: String,
@@ -21,7 +22,8 @@ pub struct Mismatch {
 }
 
 /// One difference.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Difference {
     /// The step, 0 for the set-up.
     pub step: usize,
@@ -36,7 +38,8 @@ pub struct Difference {
 }
 
 /// What differs. Frames count from 1 at their port in their step.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum What {
     /// A frame is not as expected.
@@ -109,7 +112,8 @@ pub enum What {
 }
 
 /// A field of a frame that differs.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct FieldDifference {
     /// `tcp.ack`.
     pub name: String,
@@ -122,7 +126,8 @@ pub struct FieldDifference {
 }
 
 /// Where a frame was last as expected.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Trace {
     /// The last place that passed it on unchanged: an object, or the port where it was sent.
     pub last_right: String,
