@@ -10,6 +10,7 @@ mod graph;
 mod import;
 mod lanes;
 mod list;
+mod merge;
 mod minimise;
 mod output;
 pub mod review;
@@ -42,6 +43,8 @@ struct Cli {
 enum Command {
     /// Run scenarios and compare what comes out with their snapshots
     Run(run::RunArgs),
+    /// Make one report of the runs of several shards
+    Merge(merge::MergeArgs),
     /// Check scenarios without running them: the language, and what QEMU would refuse
     Check(check::CheckArgs),
     /// List cases
@@ -97,6 +100,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
     output::color(cli.color);
     let done = match &cli.command {
         Command::Run(args) => run::run(args),
+        Command::Merge(args) => merge::run(args),
         Command::Check(args) => check::run(args),
         Command::List(args) => list::run(args),
         Command::Explain(args) => explain::run(args),

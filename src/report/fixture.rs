@@ -6,7 +6,7 @@ use crate::{
     base::{Profile, Tag},
     diag::{Code, Report, Source, Span},
     record::{Accounting, DropReason, Event, EventKind, Place, Step, Transcript},
-    runner::{CaseResult, Failure, FailureKind, Problem, RunEvent, Runs, Status, Totals},
+    runner::{CaseResult, Failing, Failure, FailureKind, Problem, RunEvent, Runs, Status, Totals},
     snapshot::{Difference, FieldDifference, Mismatch, Sides, Trace, What},
 };
 
@@ -52,12 +52,16 @@ fn finished(case: &str, status: Status) -> RunEvent {
     RunEvent::CaseFinished(Box::new(CaseResult {
         case: case.into(),
         source: source(),
+        description: "Acknowledgements are rewritten.".to_owned(),
+        tags: ["colo".to_owned()].into(),
+        profile: Profile::default(),
         backend: "netns".to_owned(),
         status,
         runs: Runs {
             passed: 1 - failed,
             failed,
         },
+        failing: Vec::new(),
         duration: Duration::from_millis(3),
         transcript: Some(transcript()),
         agreement: Vec::new(),
@@ -142,6 +146,11 @@ pub(super) fn run() -> Vec<RunEvent> {
             passed: 7,
             failed: 3,
         };
+        result.failing = vec![Failing {
+            first: 2,
+            times: 3,
+            status: result.status.clone(),
+        }];
         result
             .notes
             .push("'target/x.pcapng' can't be written: no space".to_owned());

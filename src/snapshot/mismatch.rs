@@ -12,7 +12,8 @@ const VALUE: usize = 64;
 
 /// Where two records differ. It names the scenario's step and line, the port, the frame, the field
 /// and its bytes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Mismatch {
     /// What the expected side is: `snapshot`, or a backend.
     pub expected: String,
@@ -23,7 +24,8 @@ pub struct Mismatch {
 }
 
 /// One difference.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Difference {
     /// The step, 0 for the set-up.
     pub step: usize,
@@ -38,7 +40,8 @@ pub struct Difference {
 }
 
 /// What differs. Frames count from 1 at their port in their step.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum What {
     /// A frame is not as expected.
@@ -128,6 +131,7 @@ pub enum What {
 /// Two frames that are held against each other, in hexadecimal. Of many differences only the first
 /// have them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Sides {
     /// As expected.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -155,7 +159,8 @@ impl Sides {
 }
 
 /// A field of a frame that differs.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct FieldDifference {
     /// `tcp.ack`.
     pub name: String,
@@ -168,7 +173,8 @@ pub struct FieldDifference {
 }
 
 /// Where a frame was last as expected.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Trace {
     /// The last place that passed it on unchanged: an object, or the port where it was sent.
     pub last_right: String,
