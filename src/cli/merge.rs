@@ -23,7 +23,7 @@ pub(super) struct MergeArgs {
     /// What `run --report json=FILE` wrote
     #[arg(required = true)]
     files: Vec<PathBuf>,
-    /// Write a report of the whole; several with several [kinds: json, junit, markdown]
+    /// Write a report of the whole; several with several [kinds: html, json, junit, markdown]
     #[arg(long = "report", value_name = "KIND=PATH", value_parser = run::report_parser())]
     reports: Vec<WantedReport>,
     /// How to print

@@ -75,10 +75,10 @@ pub(super) struct RunArgs {
     /// How to print
     #[arg(long, value_enum, default_value_t = RunFormat::Human)]
     format: RunFormat,
-    /// In JSON: what explains the record of every case, not of failures only
+    /// In JSON: what explains the record of every case, not of failures only, and their packets
     #[arg(long)]
     events: bool,
-    /// Write a report of the whole run at its end; several with several [kinds: json, junit, markdown]
+    /// Write a report of the whole run at its end; several with several [kinds: html, json, junit, markdown]
     #[arg(long = "report", value_name = "KIND=PATH", conflicts_with = "list")]
     #[arg(value_parser = report_parser())]
     reports: Vec<WantedReport>,
@@ -106,7 +106,7 @@ pub(super) fn run(args: &RunArgs) -> Result<Exit, Stop> {
     if args.format == RunFormat::Github {
         summarise(&mut files)?;
     }
-    let mut collector = Collector::new(args.facts(), args.events());
+    let mut collector = Collector::new(args.facts(), args.recorded());
     let planned = scenarios.and_then(|scenarios| args.plan(mode, &scenarios));
     let (plan, reporters) = match planned.and_then(|plan| Ok((plan, args.reporters()?))) {
         Ok(planned) => planned,
@@ -184,6 +184,16 @@ impl RunArgs {
             Events::OfAll
         } else {
             Events::OfFailures
+        }
+    }
+
+    /// A page shows the packets of every case.
+    fn recorded(&self) -> Events {
+        let page = |report: &WantedReport| report.kind == ReportKind::Html;
+        if self.reports.iter().any(page) {
+            Events::OfAll
+        } else {
+            self.events()
         }
     }
 

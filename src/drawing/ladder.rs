@@ -77,6 +77,8 @@ const ROW: i32 = 22;
 const HEAD: i32 = 46;
 /// Most characters beside a packet.
 const BESIDE: usize = 118;
+/// Most characters of a remark.
+const SAID: usize = 180;
 /// Tenths of a pixel a character.
 const SMALL: i32 = 61;
 
@@ -157,7 +159,7 @@ fn row(out: &mut Markup, lanes: &Lanes, y: i32, row: &Row) -> i32 {
             let class = if *grave { "s x" } else { "s" };
             let mark = if *grave { "! " } else { "" };
             let text = format!("{mark}{text}");
-            let shown = markup::shortened(&text, BESIDE);
+            let shown = markup::shortened(&text, SAID);
             out.put(format_args!("<g><title>{}</title>", escaped(&text)));
             out.text((lanes.end + 12, middle + 4), class, &shown);
             out.put(format_args!("</g>"));

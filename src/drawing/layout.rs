@@ -33,10 +33,12 @@ pub(super) fn layout(topology: &Topology) -> Sheet<'_> {
         y = networks(&mut sheet, &topology.networks) + GROUP_GAP;
     }
     for (at, machine) in topology.machines.iter().enumerate() {
-        let profile = machine.profile.as_ref().unwrap_or(&topology.profile);
+        // The case's own profile is the same for all: it is said where the case is named.
+        let profile = machine.profile.as_ref();
+        let profile = profile.map_or_else(String::new, |name| format!("  [{name}]"));
         let title = match machine.name.as_str() {
-            "" => profile.clone(),
-            name => format!("{name}  [{profile}]"),
+            "" => "machine".to_owned(),
+            name => format!("{name}{profile}"),
         };
         let flipped = at % 2 == 1;
         let mut bands = bands(topology, machine, flipped);

@@ -2,6 +2,7 @@ use serde::{Deserialize, Serialize};
 
 /// What a case declares, and how it is joined. Names are those of the case: `primary/hn0`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Topology {
     /// The QEMU that is modelled.
     pub profile: String,
@@ -15,6 +16,7 @@ pub struct Topology {
 
 /// A network namespace of the host side.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Network {
     /// Its name; none for the scenario's own.
     pub name: Option<String>,
@@ -28,6 +30,7 @@ pub struct Network {
 
 /// A bridge.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Bridge {
     /// Its name.
     pub id: String,
@@ -37,6 +40,7 @@ pub struct Bridge {
 
 /// One end of a link.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct End {
     /// Its port.
     pub port: Port,
@@ -46,6 +50,7 @@ pub struct End {
 
 /// A port, and what is said of it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Port {
     /// Its name.
     pub id: String,
@@ -55,6 +60,7 @@ pub struct Port {
 
 /// One QEMU process.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Machine {
     /// Its name; empty for the only one.
     pub name: String,
@@ -70,6 +76,7 @@ pub struct Machine {
 
 /// A netdev and its filters, from the host to the guest: the order in which `tx` passes them.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Chain {
     /// The netdev.
     pub netdev: String,
@@ -89,6 +96,7 @@ pub struct Chain {
 
 /// An object.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Object {
     /// Its id; `?` where that can't be read.
     pub id: String,
@@ -108,6 +116,7 @@ pub struct Object {
 
 /// `queue=`, as seen from the netdev.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum Filtered {
     /// What the netdev sends: from the host to the guest.
     Tx,
@@ -119,6 +128,7 @@ pub enum Filtered {
 
 /// What an object reads or writes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Wire {
     /// The property: `outdev`.
     pub property: String,
@@ -132,6 +142,7 @@ pub struct Wire {
 
 /// Which way frames go, from an object's point of view.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum Way {
     /// Into it.
     In,
@@ -143,6 +154,7 @@ pub enum Way {
 
 /// What is at the other end of a wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum WireKind {
     /// A chardev.
     Chardev,
@@ -154,6 +166,7 @@ pub enum WireKind {
 
 /// A character device.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Chardev {
     /// Its id.
     pub id: String,
@@ -167,6 +180,7 @@ pub struct Chardev {
 
 /// What is at the far end of a chardev.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum Far {
     /// A port of its own name.
     Port {
@@ -185,6 +199,7 @@ pub enum Far {
 
 /// Two things that are joined.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Joint {
     /// The names of both: chardevs, ends of links, a bridge and a port.
     pub ends: [String; 2],
@@ -194,6 +209,7 @@ pub struct Joint {
 
 /// What joins two things.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum JointKind {
     /// A connection of two chardevs, the server's first.
     Chardevs,

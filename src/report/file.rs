@@ -30,7 +30,7 @@ impl ReportFiles {
     pub fn create(wanted: &[WantedReport]) -> Result<Self, Vec<ReportError>> {
         let (mut files, mut errors) = (Vec::new(), Vec::new());
         for report in wanted {
-            match create(&report.path) {
+            match create(&report.file()) {
                 Ok(file) => files.push((report.clone(), file)),
                 Err(source) => errors.push(report_error(report, source)),
             }
@@ -85,7 +85,7 @@ fn create(path: &Path) -> io::Result<File> {
 
 fn report_error(report: &WantedReport, source: io::Error) -> ReportError {
     ReportError {
-        path: report.path.clone(),
+        path: report.file(),
         source,
     }
 }

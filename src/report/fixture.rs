@@ -7,6 +7,7 @@ use crate::{
     diag::{Code, Report, Source, Span},
     record::{Accounting, DropReason, Event, EventKind, Place, Step, Transcript},
     runner::{CaseResult, Failing, Failure, FailureKind, Problem, RunEvent, Runs, Status, Totals},
+    scenario::{self, Case, Disk},
     snapshot::{Difference, FieldDifference, Mismatch, Sides, Trace, What},
 };
 
@@ -16,6 +17,19 @@ fn source() -> Arc<Source> {
         path: "scenarios/colo/ack-rewrite.yaml".into(),
         text,
     })
+}
+
+fn declared() -> Arc<Case> {
+    let text = "description: Acknowledgements are rewritten.\nnetdevs: { hn0: {} }\nchardevs: { \
+                out0: {} }\nobjects: [\"filter-redirector,id=red0,netdev=hn0,queue=rx,outdev=out0\"]\n\
+                steps:\n  - note: nothing\n"
+        .to_owned();
+    let source = Source {
+        path: "scenarios/colo/ack-rewrite.yaml".into(),
+        text,
+    };
+    let parsed = scenario::parse(Arc::new(source), "colo/ack-rewrite", &Disk);
+    Arc::new(parsed.expect("it is right").cases.remove(0))
 }
 
 fn transcript() -> Arc<Transcript> {
@@ -51,6 +65,7 @@ fn finished(case: &str, status: Status) -> RunEvent {
     let failed = usize::from(matches!(status, Status::Failed { .. }));
     RunEvent::CaseFinished(Box::new(CaseResult {
         case: case.into(),
+        declared: declared(),
         source: source(),
         description: "Acknowledgements are rewritten.".to_owned(),
         tags: ["colo".to_owned()].into(),

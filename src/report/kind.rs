@@ -6,11 +6,13 @@ use std::{
     path::PathBuf,
 };
 
-use super::{junit, markdown, record::RunRecord};
+use super::{html, junit, markdown, record::RunRecord};
 
 /// A report that is made of a whole run, at its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ReportKind {
+    /// A page for browsers, in a directory.
+    Html,
     /// The record itself.
     Json,
     /// JUnit XML, as CI systems read it.
@@ -21,12 +23,13 @@ pub enum ReportKind {
 
 impl ReportKind {
     /// Every kind.
-    pub const ALL: [Self; 3] = [Self::Json, Self::Junit, Self::Markdown];
+    pub const ALL: [Self; 4] = [Self::Html, Self::Json, Self::Junit, Self::Markdown];
 
     /// Its name on the command line.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
+            Self::Html => "html",
             Self::Json => "json",
             Self::Junit => "junit",
             Self::Markdown => "markdown",
@@ -39,6 +42,7 @@ impl ReportKind {
     /// When it can't be written.
     pub fn write(self, record: &RunRecord, mut out: &mut dyn Write) -> io::Result<()> {
         match self {
+            Self::Html => html::write(record, out),
             Self::Json => {
                 serde_json::to_writer(&mut out, record)?;
                 writeln!(out)
@@ -49,13 +53,24 @@ impl ReportKind {
     }
 }
 
-/// A report and the file that it goes to: `KIND=PATH`.
+/// A report and where it goes: `KIND=PATH`, a file or, of a page, a directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WantedReport {
     /// Which.
     pub kind: ReportKind,
     /// Where.
     pub path: PathBuf,
+}
+
+impl WantedReport {
+    /// The file that is written: a page has its own in the directory that is named.
+    #[must_use]
+    pub fn file(&self) -> PathBuf {
+        match self.kind {
+            ReportKind::Html => self.path.join("index.html"),
+            _ => self.path.clone(),
+        }
+    }
 }
 
 /// Not `KIND=PATH`.

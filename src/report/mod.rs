@@ -8,6 +8,7 @@ mod file;
 #[cfg(test)]
 mod fixture;
 mod github;
+mod html;
 mod human;
 mod json;
 mod junit;

@@ -5,6 +5,7 @@ use crate::{
     base::{CaseId, Profile},
     diag::{Report, Source},
     record::Transcript,
+    scenario::Case,
     snapshot::Difference,
 };
 
@@ -46,6 +47,8 @@ pub enum RunEvent {
 pub struct CaseResult {
     /// The case.
     pub case: CaseId,
+    /// What was run.
+    pub declared: Arc<Case>,
     /// Its scenario, which the spans of failures point into.
     pub source: Arc<Source>,
     /// What it shows.

@@ -112,6 +112,7 @@ impl Tally {
         let case = &self.planned.case;
         Some(CaseResult {
             case: case.id.clone(),
+            declared: Arc::clone(case),
             source: Arc::clone(&case.source),
             description: case.description.clone(),
             tags: case.tags.clone(),

@@ -18,6 +18,7 @@ use crate::{
 /// The record of a run as a reader follows it, packet by packet: what the text of a transcript
 /// says, as data, and each frame's bytes once.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Course {
     /// The ports, in the order of declaration.
     pub ports: Vec<String>,
@@ -29,6 +30,7 @@ pub struct Course {
 
 /// What came of a step.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct CourseStep {
     /// 0 for the set-up.
     pub step: usize,
@@ -54,6 +56,7 @@ pub struct CourseStep {
 
 /// A frame that was sent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct SentPacket {
     /// `#n`.
     pub number: u32,
@@ -68,6 +71,7 @@ pub struct SentPacket {
 
 /// What came out of a port.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct CamePacket {
     /// Its place among the ports.
     pub port: usize,
@@ -84,6 +88,7 @@ pub struct CamePacket {
 
 /// What became of a frame at a place.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Fate {
     /// `#1`, `host 2`; empty where its origin is not known.
     pub frame: String,
@@ -98,6 +103,7 @@ pub struct Fate {
 
 /// The kinds of fate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum FateKind {
     /// It went on.
@@ -110,6 +116,7 @@ pub enum FateKind {
 
 /// Something that was said in a step.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Said {
     /// What.
     pub text: String,

@@ -3,9 +3,10 @@ use serde::{Deserialize, Serialize};
 use super::{DiagnosticRecord, EventRecord, event};
 use crate::{
     diag::Source,
+    drawing::Topology,
     report::Events,
-    runner::{Agreement, CaseResult, Failing, Failure, Problem, Status, Verdict},
-    snapshot::{Difference, Mismatch, Requests},
+    runner::{Agreement, CaseResult, Failing, Failure, FailureKind, Problem, Status, Verdict},
+    snapshot::{self, Course, Difference, Mismatch, Requests, Sides},
 };
 
 /// What became of a case.
@@ -66,6 +67,15 @@ pub struct CaseRecord {
     /// What explains the record; of failures, or of every case on request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub events: Option<Vec<EventRecord>>,
+    /// What the case declares, and how it is joined; where `events` are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub topology: Option<Topology>,
+    /// Its packets, step by step; where `events` are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub course: Option<Course>,
+    /// The record as text; where `events` are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transcript: Option<String>,
 }
 
 /// What a case came to.
@@ -121,6 +131,9 @@ pub struct ProblemRecord {
     /// How two records differ.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mismatch: Option<Mismatch>,
+    /// With `expectation`: the frame that was expected and the one that came.
+    #[serde(default, skip_serializing_if = "Sides::is_empty")]
+    pub sides: Sides,
 }
 
 /// One of the ways in which a case that ran several times failed.
@@ -218,10 +231,16 @@ impl CaseRecord {
             notes: result.notes.clone(),
             accounting: None,
             events: None,
+            topology: None,
+            course: None,
+            transcript: None,
         };
         let failing = |failing| FailingRecord::new(failing, &result.source);
         record.failing = result.failing.iter().map(failing).collect();
         record.set_status(&result.status, &result.source);
+        if record.has_failed() || events == Events::OfAll {
+            record.topology = Some(Topology::of(&result.declared));
+        }
         if let Some(transcript) = &result.transcript {
             let sums = transcript.accounting;
             record.accounting = Some(AccountingRecord {
@@ -238,6 +257,8 @@ impl CaseRecord {
                         .flat_map(|step| event::of_step(step, &requests))
                         .collect(),
                 );
+                record.course = Some(Course::of(transcript));
+                record.transcript = Some(snapshot::text(transcript));
             }
         }
         record
@@ -318,7 +339,15 @@ impl ProblemRecord {
             Problem::Expectation(Failure { step, .. }) => Some(*step),
             _ => None,
         };
+        let sides = match problem {
+            Problem::Expectation(Failure {
+                kind: FailureKind::Frame { sides, .. },
+                ..
+            }) => sides.clone(),
+            _ => Sides::default(),
+        };
         Self {
+            sides,
             kind: problem.kind().to_owned(),
             message: problem.to_string(),
             step,
