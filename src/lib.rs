@@ -12,6 +12,7 @@
 //! - [`snapshot`]: labels, text and comparison of transcripts; the store of snapshot files.
 //! - [`backend`]: what carries a scenario out: real namespaces and TAPs, or memory.
 //! - [`machine`]: QEMU's net layer as a pure state machine.
+//! - [`drawing`]: a scenario's topology and a run's ladder, as text, Mermaid, DOT and SVG.
 //! - [`scenario`]: the language, from YAML to a checked case.
 //! - [`guest`]: a TCP/IP stack at a port: guests that answer, clients that ask.
 //! - [`record`]: transcripts, as data.
@@ -26,6 +27,7 @@ pub mod base;
 pub mod capture;
 pub mod cli;
 pub mod diag;
+pub mod drawing;
 pub mod frame;
 pub mod fuzz;
 pub mod guest;

@@ -1,7 +1,11 @@
 use std::{io, path::PathBuf};
 
 use crate::{
-    diag::{Code, Diagnose, Explanation, Report},
+    diag::{Code, Diagnose, Explanation, Report, Severity},
+    report::{
+        ReportError,
+        record::{Oddity, ReadRecordError},
+    },
     sys::IsolationError,
 };
 
@@ -50,6 +54,20 @@ pub enum CliError {
         /// What the system said.
         source: io::Error,
     },
+    /// A report of a run can't be written.
+    #[error(transparent)]
+    Report(#[from] ReportError),
+    /// A file that is to be merged is not the record of a run.
+    #[error("'{}' can't be merged: {source}", path.display())]
+    NotARecord {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: ReadRecordError,
+    },
+    /// Something is odd about runs that were merged.
+    #[error(transparent)]
+    Merged(#[from] Oddity),
     /// A paste without anything to make a scenario of.
     #[error("there is no netdev, chardev or object of QEMU's in it")]
     NothingToImport,
@@ -156,6 +174,40 @@ pub const EXPLANATIONS: &[Explanation] = &[
                is to be imported must be UTF-8.",
     },
     Explanation {
+        code: Code("TW-E060"),
+        title: "a report can't be written",
+        text: "The files of --report are made before anything runs, so that a place that can't be \
+               written is told at once, with the exit code 2. Where writing fails at the end of \
+               the run (a full disk), the other reports are written all the same, and the exit code \
+               is 70, however the run went. A report that is empty belongs to a run that did not \
+               come to its end.",
+    },
+    Explanation {
+        code: Code("TW-E061"),
+        title: "a file is not the record of a run",
+        text: "`tapwright merge` reads what `tapwright run --report json=FILE` wrote, of its own \
+               version or an earlier one. A file that is empty was made by a run that did not come \
+               to its end: it was killed, or its machine went away. The other files are merged all \
+               the same, and the exit code is 2, because nobody knows what that run would have \
+               said.",
+    },
+    Explanation {
+        code: Code("TW-E062"),
+        title: "a shard is not there",
+        text: "The runs that are merged are shards (`--partition hash:K/N`), and some K of 1 to N \
+               has no file. What is there is merged, and the exit code is 2: a suite of which a \
+               part did not run did not pass. See whether the job of that shard was started, and \
+               whether its report was kept though the job failed.",
+    },
+    Explanation {
+        code: Code("TW-E063"),
+        title: "something ran twice",
+        text: "The same shard, or the same case on the same backend under the same profile, is in \
+               several of the files that are merged. It counts once, as if it had been repeated: a \
+               case that passed in one and failed in the other is flaky, and failed. Where a job \
+               was started again, merge the files of its last run only.",
+    },
+    Explanation {
         code: Code("TW-R001"),
         title: "an object is refused",
         text: "This QEMU refuses the object as it is written, with the text that is shown. If \
@@ -195,6 +247,22 @@ impl Diagnose for CliError {
             ),
             Self::Unsteady => ("TW-E021", Some("see how often it fails: run --repeat 100")),
             Self::Unwritable { .. } => ("TW-E022", Some("choose another place with --out")),
+            Self::Report(_) => (
+                "TW-E060",
+                Some("name a place that can be written: --report KIND=PATH"),
+            ),
+            Self::NotARecord { .. } => (
+                "TW-E061",
+                Some("name what `tapwright run --report json=FILE` wrote"),
+            ),
+            Self::Merged(Oddity::Missing { .. }) => (
+                "TW-E062",
+                Some("merge the reports of all shards; look whether the missing jobs ran"),
+            ),
+            Self::Merged(_) => (
+                "TW-E063",
+                Some("each counts once, as a repeat; merge only the last run of each shard"),
+            ),
             Self::NothingToImport => (
                 "TW-E030",
                 Some("paste the command line with its -netdev, -chardev and -object options"),
@@ -206,7 +274,10 @@ impl Diagnose for CliError {
             Self::Unreadable { .. } => ("TW-E032", Some("name a text file that you may read")),
             Self::NoSuchCode(_) => ("TW-E004", Some("copy the code from a diagnostic: TW-S001")),
         };
-        let report = Report::error(Code(code), self.to_string());
+        let mut report = Report::error(Code(code), self.to_string());
+        if matches!(self, Self::Merged(oddity) if !oddity.is_error()) {
+            report.severity = Severity::Warning;
+        }
         match help {
             Some(help) => report.with_help(help),
             None => report,

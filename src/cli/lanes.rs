@@ -19,6 +19,17 @@ pub(super) enum BackendName {
     Qemu,
 }
 
+impl BackendName {
+    /// The name as it is written.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Netns => "netns",
+            Self::Sim => "sim",
+            Self::Qemu => "qemu",
+        }
+    }
+}
+
 /// Which QEMU is run.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct QemuArgs {

@@ -6,9 +6,11 @@ mod error;
 mod explain;
 mod export;
 mod fuzz;
+mod graph;
 mod import;
 mod lanes;
 mod list;
+mod merge;
 mod minimise;
 mod output;
 pub mod review;
@@ -41,6 +43,8 @@ struct Cli {
 enum Command {
     /// Run scenarios and compare what comes out with their snapshots
     Run(run::RunArgs),
+    /// Make one report of the runs of several shards
+    Merge(merge::MergeArgs),
     /// Check scenarios without running them: the language, and what QEMU would refuse
     Check(check::CheckArgs),
     /// List cases
@@ -57,6 +61,8 @@ enum Command {
     Import(import::ImportArgs),
     /// Print a scenario as QEMU command lines and QMP commands
     Export(export::ExportArgs),
+    /// Draw the topology of a scenario
+    Graph(graph::GraphArgs),
 }
 
 /// Why a command ended early: what is wrong, and the exit that goes with it.
@@ -94,6 +100,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
     output::color(cli.color);
     let done = match &cli.command {
         Command::Run(args) => run::run(args),
+        Command::Merge(args) => merge::run(args),
         Command::Check(args) => check::run(args),
         Command::List(args) => list::run(args),
         Command::Explain(args) => explain::run(args),
@@ -102,6 +109,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         Command::Fuzz(args) => fuzz::run(args),
         Command::Import(args) => import::run(args),
         Command::Export(args) => export::run(args),
+        Command::Graph(args) => graph::run(args),
     };
     match done {
         Ok(Exit::NothingSelected) => {

@@ -1,6 +1,7 @@
 use std::{
+    hash::{BuildHasher, RandomState},
     io::{self, IsTerminal, Write},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use anstream::AutoStream;
@@ -9,6 +10,7 @@ use clap::ColorChoice;
 use super::{Stop, review};
 use crate::{
     diag::{self, Diagnose, Report, Style},
+    report::{Events, Github, Human, Json, ReportKind, record::RunRecord},
     runner::{self, Exit},
     scenario::{self, Disk},
 };
@@ -20,6 +22,59 @@ pub(super) enum Format {
     Human,
     /// An object on each line
     Json,
+}
+
+/// How a command tells a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum RunFormat {
+    /// For people
+    Human,
+    /// An object on each line
+    Json,
+    /// JUnit XML, at the end
+    Junit,
+    /// For people, and annotations of a GitHub workflow at the end
+    Github,
+}
+
+impl RunFormat {
+    /// The format of a list of cases.
+    pub(super) const fn of_list(self) -> Format {
+        match self {
+            Self::Json => Format::Json,
+            Self::Human | Self::Junit | Self::Github => Format::Human,
+        }
+    }
+}
+
+/// Annotations of a GitHub workflow, around a report for people.
+pub(super) fn github(out: impl Write) -> Github<impl Write> {
+    let root = std::env::var_os("GITHUB_WORKSPACE").map(PathBuf::from);
+    Github::new(out, root, token())
+}
+
+/// A word that the text of a packet can't know beforehand.
+fn token() -> String {
+    let hash = RandomState::new().hash_one(std::process::id());
+    format!("tapwright-{hash:016x}")
+}
+
+/// Tells a run that is over.
+///
+/// # Errors
+/// When it can't be written.
+pub(super) fn whole(format: RunFormat, record: &RunRecord) -> Result<(), Stop> {
+    let mut out = stdout();
+    let told = match format {
+        RunFormat::Human => Human::new(&mut out).run(record),
+        RunFormat::Json => Json::new(&mut out, Events::OfFailures).run(record),
+        RunFormat::Junit => ReportKind::Junit.write(record, &mut out),
+        RunFormat::Github => github(&mut out).run(record),
+    };
+    match told.and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(unwritable(error)),
+        _ => Ok(()),
+    }
 }
 
 /// Settles when colours are used, for the whole process.

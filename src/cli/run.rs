@@ -1,4 +1,5 @@
 use std::{
+    env,
     fs::File,
     io::{self, BufWriter},
     num::{NonZeroU64, NonZeroUsize},
@@ -7,18 +8,25 @@ use std::{
     time::Duration,
 };
 
+use clap::builder::{OsStringValueParser, TypedValueParser};
+
 use super::{
     CliError, Stop, ci,
     lanes::{self, BackendName, Opened, QemuArgs},
     list,
-    output::{self, Format},
+    output::{self, RunFormat},
     suite::SuiteArgs,
 };
 use crate::{
     base::Profile,
-    diag::Diagnose,
-    report::{self, AgreementTable, Events, Human, Json, Progress, Reporter},
-    runner::{self, Exit, Plan},
+    diag::{Diagnose, Report},
+    report::{
+        self, AgreementTable, AtEnd, Events, Human, Json, Progress, ReportError, ReportFiles,
+        ReportKind, Reporter, WantedReport,
+        record::{Collector, DiagnosticRecord, RunFacts, RunRecord},
+    },
+    runner::{self, Exit, Plan, RunEvent},
+    scenario::Scenario,
     snapshot::Mode,
     sys::Interrupt,
 };
@@ -65,62 +73,47 @@ pub(super) struct RunArgs {
     #[arg(long)]
     ci: bool,
     /// How to print
-    #[arg(long, value_enum, default_value_t = Format::Human)]
-    format: Format,
-    /// In JSON: what explains the record of every case, not of failures only
+    #[arg(long, value_enum, default_value_t = RunFormat::Human)]
+    format: RunFormat,
+    /// In JSON: what explains the record of every case, not of failures only, and their packets
     #[arg(long)]
     events: bool,
+    /// Write a report of the whole run at its end; several with several [kinds: html, json, junit, markdown]
+    #[arg(long = "report", value_name = "KIND=PATH", conflicts_with = "list")]
+    #[arg(value_parser = report_parser())]
+    reports: Vec<WantedReport>,
     /// Where the captures go
     #[arg(long, value_name = "DIRECTORY", default_value = "target/tapwright")]
     out: PathBuf,
 }
 
+/// Reads `KIND=PATH`, whose path need not be UTF-8.
+pub(super) fn report_parser() -> impl TypedValueParser<Value = WantedReport> {
+    OsStringValueParser::new().try_map(WantedReport::try_from)
+}
+
 pub(super) fn run(args: &RunArgs) -> Result<Exit, Stop> {
     let mode = args.mode(ci::is_ci())?;
     args.check_agree()?;
-    let scenarios = match args.suite.load() {
-        Err(stop) if args.format == Format::Json => return diagnosed(&stop),
-        loaded => loaded?,
-    };
-    let cases = runner::select(&scenarios, &args.suite.selection(), args.profile.as_ref());
-    if args.list {
-        return list::list(&cases, args.format);
+    let scenarios = args.suite.load();
+    if let (true, Ok(scenarios)) = (args.list, &scenarios) {
+        let selection = args.suite.selection();
+        let cases = runner::select(scenarios, &selection, args.profile.as_ref());
+        return list::list(&cases, args.format.of_list());
     }
-    // No thread may run before: see `sys::isolate`.
-    let names = if cases.is_empty() {
-        &[]
-    } else {
-        args.backends()
+    // Made before the process is isolated, where every path is still what the user meant.
+    let mut files = ReportFiles::create(&args.reports).map_err(not_reported)?;
+    if args.format == RunFormat::Github {
+        summarise(&mut files)?;
+    }
+    let mut collector = Collector::new(args.facts(), args.recorded());
+    let planned = scenarios.and_then(|scenarios| args.plan(mode, &scenarios));
+    let (plan, reporters) = match planned.and_then(|plan| Ok((plan, args.reporters()?))) {
+        Ok(planned) => planned,
+        Err(stop) => return stopped(stop, args.format, collector.record(), &mut files),
     };
-    let Opened { lanes, probed } = match lanes::open(names, &args.qemu) {
-        Err(stop) if args.format == Format::Json => return diagnosed(&stop),
-        opened => opened?,
-    };
-    let cases = match probed {
-        Some(probed) => {
-            if args.profile.is_none() {
-                anstream::eprintln!("tapwright: {}", probed.announcement());
-            }
-            let profile = args.profile.as_ref().unwrap_or(&probed.profile);
-            let compared = !args.agree.is_empty();
-            runner::select_for(&scenarios, &args.suite.selection(), profile, compared)
-        }
-        None => cases,
-    };
-    let reporter = args.reporters()?;
     let interrupt = Interrupt::install().map_err(refused("catching signals"))?;
-    let plan = Plan {
-        cases,
-        lanes,
-        mode,
-        repeat: args.repeat,
-        jobs: args.jobs(),
-        timeout: Duration::from_secs(args.timeout.get()),
-        fail_fast: args.fail_fast,
-        out: args.out.clone(),
-        unreferenced: args.suite.unreferenced(&scenarios),
-    };
-    told(&plan, interrupt, reporter)
+    told(&plan, interrupt, reporters, collector, files)
 }
 
 impl RunArgs {
@@ -141,6 +134,69 @@ impl RunArgs {
         }
     }
 
+    /// Opens the backends and says what runs on them. No thread may run before: see
+    /// [`crate::sys::Isolated`].
+    fn plan(&self, mode: Mode, scenarios: &[Scenario]) -> Result<Plan, Stop> {
+        let selection = self.suite.selection();
+        let cases = runner::select(scenarios, &selection, self.profile.as_ref());
+        let names = if cases.is_empty() {
+            &[]
+        } else {
+            self.backends()
+        };
+        let Opened { lanes, probed } = lanes::open(names, &self.qemu)?;
+        let cases = match probed {
+            Some(probed) => {
+                if self.profile.is_none() {
+                    anstream::eprintln!("tapwright: {}", probed.announcement());
+                }
+                let profile = self.profile.as_ref().unwrap_or(&probed.profile);
+                runner::select_for(scenarios, &selection, profile, !self.agree.is_empty())
+            }
+            None => cases,
+        };
+        Ok(Plan {
+            cases,
+            lanes,
+            mode,
+            repeat: self.repeat,
+            jobs: self.jobs(),
+            timeout: Duration::from_secs(self.timeout.get()),
+            fail_fast: self.fail_fast,
+            out: self.out.clone(),
+            unreferenced: self.suite.unreferenced(scenarios),
+        })
+    }
+
+    /// What a report tells of what was asked for.
+    fn facts(&self) -> RunFacts {
+        let backends = self.backends().iter();
+        RunFacts {
+            backends: backends.map(|backend| backend.name().to_owned()).collect(),
+            repeat: self.repeat.get(),
+            profile: self.profile.as_ref().map(Profile::to_string),
+            ..self.suite.facts()
+        }
+    }
+
+    const fn events(&self) -> Events {
+        if self.events {
+            Events::OfAll
+        } else {
+            Events::OfFailures
+        }
+    }
+
+    /// A page shows the packets of every case.
+    fn recorded(&self) -> Events {
+        let page = |report: &WantedReport| report.kind == ReportKind::Html;
+        if self.reports.iter().any(page) {
+            Events::OfAll
+        } else {
+            self.events()
+        }
+    }
+
     fn backends(&self) -> &[BackendName] {
         if self.agree.is_empty() {
             std::slice::from_ref(&self.backend)
@@ -155,49 +211,156 @@ impl RunArgs {
             .unwrap_or(NonZeroUsize::MIN)
     }
 
-    fn reporters(&self) -> Result<Vec<Box<dyn Reporter>>, Stop> {
-        let mut reporters = vec![self.reporter()];
+    fn reporters(&self) -> Result<Vec<Told>, Stop> {
+        let mut reporters = vec![Told::new(self.reporter(), STDOUT)];
         if let Some(path) = &self.agree_table {
-            let file = File::create(path).map_err(refused("--agree-table"))?;
-            reporters.push(Box::new(AgreementTable::new(BufWriter::new(file))));
+            let file = File::create(path).map_err(refused(AGREE_TABLE))?;
+            let table = AgreementTable::new(BufWriter::new(file));
+            reporters.push(Told::new(Box::new(table), AGREE_TABLE));
         }
         Ok(reporters)
     }
 
     fn reporter(&self) -> Box<dyn Reporter> {
         let out = output::stdout();
-        let events = if self.events {
-            Events::OfAll
-        } else {
-            Events::OfFailures
-        };
         match self.format {
-            Format::Human => Box::new(Progress::new(Human::new(out))),
-            Format::Json => Box::new(Json::new(out, events)),
+            RunFormat::Human => Box::new(Progress::new(Human::new(out))),
+            RunFormat::Json => Box::new(Json::new(out, self.events())),
+            RunFormat::Junit => Box::new(Progress::new(AtEnd::new(
+                ReportKind::Junit,
+                out,
+                self.facts(),
+            ))),
+            RunFormat::Github => Box::new(output::github(out)),
         }
     }
 }
 
-/// Runs and tells. A reader that goes away wants to know no more: the run goes on to its end, and
-/// its exit says how it went.
+const STDOUT: &str = "writing to standard output";
+const AGREE_TABLE: &str = "--agree-table";
+
+/// A reporter, until it can't write.
+struct Told {
+    reporter: Box<dyn Reporter>,
+    /// What it writes to.
+    what: &'static str,
+    error: Option<io::Error>,
+}
+
+impl Told {
+    const fn new(reporter: Box<dyn Reporter>, what: &'static str) -> Self {
+        Self {
+            reporter,
+            what,
+            error: None,
+        }
+    }
+
+    fn event(&mut self, event: &RunEvent) {
+        if self.error.is_none() {
+            self.error = self.reporter.event(event).err();
+        }
+    }
+
+    /// What is wrong with it. A reader that went away wants to know no more, and that is no failure.
+    fn report(self) -> Option<Report> {
+        let error = self.error?;
+        let what = self.what;
+        (error.kind() != io::ErrorKind::BrokenPipe).then(|| {
+            let error = CliError::System {
+                what,
+                source: error,
+            };
+            error.report()
+        })
+    }
+}
+
+/// Runs and tells. Whoever can't be told any more stops neither the run nor what others are told.
 fn told(
     plan: &Plan,
     interrupt: Interrupt,
-    mut reporters: Vec<Box<dyn Reporter>>,
+    mut reporters: Vec<Told>,
+    mut collector: Collector,
+    mut files: ReportFiles,
 ) -> Result<Exit, Stop> {
-    let mut written = Ok(());
+    let mut unwritten = Vec::new();
     let totals = runner::run(plan, Some(&interrupt), &mut |event| {
-        if written.is_ok() {
-            written = reporters
-                .iter_mut()
-                .try_for_each(|reporter| reporter.event(event));
+        reporters
+            .iter_mut()
+            .for_each(|reporter| reporter.event(event));
+        if !files.is_empty()
+            && let Some(record) = collector.event(event)
+        {
+            unwritten = files.write(record);
         }
     })
     .map_err(refused("watching for signals"))?;
-    match written {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(output::unwritable(error)),
-        _ => Ok(totals.exit()),
+    let mut reports: Vec<Report> = reporters.into_iter().filter_map(Told::report).collect();
+    reports.extend(
+        unwritten
+            .into_iter()
+            .map(|error| CliError::from(error).report()),
+    );
+    if reports.is_empty() {
+        return Ok(totals.exit());
     }
+    let exit = if totals.interrupted {
+        Exit::Interrupted
+    } else {
+        Exit::Internal
+    };
+    Err(Stop { exit, reports })
+}
+
+/// Nothing ran: why is told in the reports too, so that whoever reads only those knows.
+fn stopped(
+    mut stop: Stop,
+    format: RunFormat,
+    record: &mut RunRecord,
+    files: &mut ReportFiles,
+) -> Result<Exit, Stop> {
+    let diagnostics = stop.reports.iter().map(DiagnosticRecord::from).collect();
+    record.stop(stop.exit, diagnostics);
+    let unwritten = files.write(record);
+    stop.reports.extend(
+        unwritten
+            .into_iter()
+            .map(|error| CliError::from(error).report()),
+    );
+    match format {
+        RunFormat::Json => diagnosed(&stop),
+        RunFormat::Junit => {
+            output::whole(format, record)?;
+            Err(stop)
+        }
+        RunFormat::Github => {
+            output::print(&report::annotations(record, None))?;
+            Err(stop)
+        }
+        RunFormat::Human => Err(stop),
+    }
+}
+
+/// The summary of a GitHub job is a file that the variable names, and that earlier commands of the
+/// same step may have written to.
+pub(super) fn summarise(files: &mut ReportFiles) -> Result<(), Stop> {
+    let Some(path) = env::var_os("GITHUB_STEP_SUMMARY").filter(|path| !path.is_empty()) else {
+        return Ok(());
+    };
+    let summary = WantedReport {
+        kind: ReportKind::Markdown,
+        path: path.into(),
+    };
+    files
+        .append(summary)
+        .map_err(|error| not_reported(vec![error]))
+}
+
+/// The reports can't be written where they are wanted.
+pub(super) fn not_reported(errors: Vec<ReportError>) -> Stop {
+    let report = |error| CliError::from(error).report();
+    Stop::invalid(errors.into_iter().map(report).collect())
 }
 
 /// What is wrong, on standard output, as whoever asked for JSON reads it.

@@ -6,6 +6,7 @@ use std::{
 use super::Stop;
 use crate::{
     diag::Diagnose,
+    report::record::{RunFacts, ShardRecord},
     runner::{self, Partition, Pattern, RunnerError, Selection, TagRule},
     scenario::{self, Disk, Scenario},
     snapshot,
@@ -38,6 +39,21 @@ impl SuiteArgs {
                 .collect(),
             tags: self.tags.clone(),
             partition: self.partition,
+        }
+    }
+
+    /// What a report tells of the selection.
+    pub(super) fn facts(&self) -> RunFacts {
+        RunFacts {
+            paths: self
+                .paths
+                .iter()
+                .map(|path| path.display().to_string())
+                .collect(),
+            names: self.names.clone(),
+            tags: self.tags.iter().map(TagRule::to_string).collect(),
+            partition: self.partition.map(ShardRecord::from),
+            ..RunFacts::default()
         }
     }
 

@@ -2,8 +2,8 @@ use std::io::{self, Write};
 
 use serde_json::{Value, json};
 
-use super::Reporter;
-use crate::runner::{Agreement, CaseResult, RunEvent, Verdict};
+use super::{Reporter, record::AgreementRecord};
+use crate::runner::{CaseResult, RunEvent};
 
 /// How backends compare, as JSON lines: one object for each case and pair of backends, with the
 /// members `case`, `scenario`, `backends` (two names), `verdict` (`agree`, `differ`, `skipped`), and
@@ -35,7 +35,7 @@ impl<W: Write> Reporter for AgreementTable<W> {
 
 fn rows(result: &CaseResult) -> Vec<Value> {
     let row = |agreement| {
-        let mut row = pair(agreement);
+        let mut row = json!(AgreementRecord::from(agreement));
         row["case"] = json!(result.case.as_str());
         row["scenario"] = json!(result.source.path.display().to_string());
         row
@@ -43,25 +43,12 @@ fn rows(result: &CaseResult) -> Vec<Value> {
     result.agreement.iter().map(row).collect()
 }
 
-/// One pair of backends, without its case.
-pub(super) fn pair(agreement: &Agreement) -> Value {
-    let Agreement { backends, verdict } = agreement;
-    match verdict {
-        Verdict::Agree => json!({ "backends": backends, "verdict": "agree" }),
-        Verdict::Differ(differences) => {
-            json!({ "backends": backends, "verdict": "differ", "differences": differences })
-        }
-        Verdict::Skipped(reason) => {
-            json!({ "backends": backends, "verdict": "skipped", "reason": reason })
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::{
         report::fixture,
+        runner::{Agreement, Verdict},
         snapshot::{Difference, What},
     };
 

@@ -6,8 +6,9 @@ use crate::{
     base::{Profile, Tag},
     diag::{Code, Report, Source, Span},
     record::{Accounting, DropReason, Event, EventKind, Place, Step, Transcript},
-    runner::{CaseResult, Failure, FailureKind, Problem, RunEvent, Runs, Status, Totals},
-    snapshot::{Difference, FieldDifference, Mismatch, Trace, What},
+    runner::{CaseResult, Failing, Failure, FailureKind, Problem, RunEvent, Runs, Status, Totals},
+    scenario::{self, Case, Disk},
+    snapshot::{Difference, FieldDifference, Mismatch, Sides, Trace, What},
 };
 
 fn source() -> Arc<Source> {
@@ -16,6 +17,19 @@ fn source() -> Arc<Source> {
         path: "scenarios/colo/ack-rewrite.yaml".into(),
         text,
     })
+}
+
+fn declared() -> Arc<Case> {
+    let text = "description: Acknowledgements are rewritten.\nnetdevs: { hn0: {} }\nchardevs: { \
+                out0: {} }\nobjects: [\"filter-redirector,id=red0,netdev=hn0,queue=rx,outdev=out0\"]\n\
+                steps:\n  - note: nothing\n"
+        .to_owned();
+    let source = Source {
+        path: "scenarios/colo/ack-rewrite.yaml".into(),
+        text,
+    };
+    let parsed = scenario::parse(Arc::new(source), "colo/ack-rewrite", &Disk);
+    Arc::new(parsed.expect("it is right").cases.remove(0))
 }
 
 fn transcript() -> Arc<Transcript> {
@@ -51,13 +65,18 @@ fn finished(case: &str, status: Status) -> RunEvent {
     let failed = usize::from(matches!(status, Status::Failed { .. }));
     RunEvent::CaseFinished(Box::new(CaseResult {
         case: case.into(),
+        declared: declared(),
         source: source(),
+        description: "Acknowledgements are rewritten.".to_owned(),
+        tags: ["colo".to_owned()].into(),
+        profile: Profile::default(),
         backend: "netns".to_owned(),
         status,
         runs: Runs {
             passed: 1 - failed,
             failed,
         },
+        failing: Vec::new(),
         duration: Duration::from_millis(3),
         transcript: Some(transcript()),
         agreement: Vec::new(),
@@ -126,6 +145,8 @@ pub(super) fn run() -> Vec<RunEvent> {
                 of: 7,
                 fields: vec![ack],
                 trace: Some(trace),
+                came: 3,
+                sides: Sides::default(),
             },
         }],
     });
@@ -140,6 +161,11 @@ pub(super) fn run() -> Vec<RunEvent> {
             passed: 7,
             failed: 3,
         };
+        result.failing = vec![Failing {
+            first: 2,
+            times: 3,
+            status: result.status.clone(),
+        }];
         result
             .notes
             .push("'target/x.pcapng' can't be written: no space".to_owned());

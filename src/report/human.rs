@@ -2,13 +2,11 @@ use std::io::{self, Write};
 
 use anstyle::{AnsiColor, Style};
 
-use super::{Reporter, clock};
-use crate::{
-    diag,
-    record::EventKind,
-    runner::{CaseResult, Failure, Problem, RunEvent, Status, Totals},
-    snapshot::{self, Requests},
+use super::{
+    Events, Reporter, clock, failure,
+    record::{CaseRecord, CaseStatus, RunRecord, Sums},
 };
+use crate::runner::RunEvent;
 
 const GOOD: Style = AnsiColor::Green.on_default().bold();
 const BAD: Style = AnsiColor::Red.on_default().bold();
@@ -16,8 +14,6 @@ const ODD: Style = AnsiColor::Yellow.on_default().bold();
 
 /// Columns before the place of a failure, so that places stand below each other.
 const PLACE_COLUMN: usize = 50;
-/// Checkpoint requests that are told of a failed case.
-const CHECKPOINTS: usize = 3;
 /// Columns of a line before a case's name.
 const NAME_COLUMN: usize = 25;
 
@@ -27,7 +23,7 @@ const NAME_COLUMN: usize = 25;
 pub struct Human<W> {
     out: W,
     /// Told in full at the end.
-    failures: Vec<CaseResult>,
+    failures: Vec<CaseRecord>,
 }
 
 impl<W: Write> Human<W> {
@@ -39,37 +35,90 @@ impl<W: Write> Human<W> {
         }
     }
 
-    fn case(&mut self, result: &CaseResult) -> io::Result<()> {
-        let (style, word) = word(result);
-        let time = match result.status {
-            Status::Skipped { .. } => format!("[{:9}]", ""),
-            _ => clock::column(result.duration),
+    /// What it writes to.
+    pub(super) const fn out(&mut self) -> &mut W {
+        &mut self.out
+    }
+
+    /// Tells a run that is over.
+    ///
+    /// # Errors
+    /// When it can't be written.
+    pub fn run(&mut self, record: &RunRecord) -> io::Result<()> {
+        for case in &record.cases {
+            self.case(case.clone())?;
+        }
+        self.end(&record.sums)
+    }
+
+    fn case(&mut self, case: CaseRecord) -> io::Result<()> {
+        let (style, word) = word(&case);
+        let time = match case.status {
+            CaseStatus::Skipped => format!("[{:9}]", ""),
+            _ => clock::column(case.seconds),
         };
-        let remark = remark(result);
+        let remark = remark(&case);
         writeln!(
             self.out,
             "{style}{word:>12}{style:#} {time} {}{remark}",
-            result.case
+            case.case
         )?;
-        for note in &result.notes {
+        for note in &case.notes {
             writeln!(self.out, "{:NAME_COLUMN$}note: {note}", "")?;
         }
-        if matches!(
-            result.status,
-            Status::Failed { .. } | Status::Invalid(_) | Status::Internal { .. }
-        ) {
-            self.failures.push(result.clone());
+        if case.is_bad() {
+            self.failures.push(case);
         }
         Ok(())
+    }
+
+    fn end(&mut self, sums: &Sums) -> io::Result<()> {
+        self.failures()?;
+        let style = if sums.exit_code == 0 { GOOD } else { BAD };
+        let time = clock::column(sums.seconds);
+        writeln!(
+            self.out,
+            "{style}{:>12}{style:#} {time} {}",
+            "Summary",
+            sum(sums)
+        )?;
+        if sums.pending > 0 {
+            writeln!(
+                self.out,
+                "{:NAME_COLUMN$}see what is pending: tapwright review",
+                ""
+            )?;
+        }
+        if sums.unreferenced > 0 {
+            writeln!(
+                self.out,
+                "{:NAME_COLUMN$}{} {} no scenario: tapwright review --unreferenced",
+                "",
+                sums.unreferenced,
+                if sums.unreferenced == 1 {
+                    "snapshot or section has"
+                } else {
+                    "snapshots or sections have"
+                },
+            )?;
+        }
+        self.out.flush()
     }
 
     /// Every failure in full, in the order of the cases' names, so that it doesn't depend on which
     /// case was faster.
     fn failures(&mut self) -> io::Result<()> {
         self.failures.sort_by(|a, b| a.case.cmp(&b.case));
-        for result in &self.failures {
-            writeln!(self.out)?;
-            failure(&mut self.out, result)?;
+        for case in &self.failures {
+            let (style, word) = word(case);
+            let title = format!("  {}  [{}]", case.case, case.backend);
+            let columns = PLACE_COLUMN.saturating_sub(word.len());
+            writeln!(
+                self.out,
+                "\n{style}{word}{style:#}{title:columns$} {}",
+                case.place()
+            )?;
+            self.out.write_all(failure::text(case).as_bytes())?;
         }
         if self.failures.is_empty() {
             Ok(())
@@ -83,69 +132,42 @@ impl<W: Write> Reporter for Human<W> {
     fn event(&mut self, event: &RunEvent) -> io::Result<()> {
         match event {
             RunEvent::Started { .. } | RunEvent::CaseStarted { .. } => Ok(()),
-            RunEvent::CaseFinished(result) => self.case(result),
+            RunEvent::CaseFinished(result) => {
+                self.case(CaseRecord::new(result, Events::OfFailures))
+            }
             RunEvent::Interrupted { running } => writeln!(
                 self.out,
                 "{ODD}{:>12}{ODD:#} taking down {running} running; once more to end at once",
                 "Interrupted"
             ),
             RunEvent::Finished { totals, duration } => {
-                self.failures()?;
-                let style = if totals.exit().code() == 0 { GOOD } else { BAD };
-                let time = clock::column(*duration);
-                writeln!(
-                    self.out,
-                    "{style}{:>12}{style:#} {time} {}",
-                    "Summary",
-                    sum(totals)
-                )?;
-                if totals.pending > 0 {
-                    writeln!(
-                        self.out,
-                        "{:NAME_COLUMN$}see what is pending: tapwright review",
-                        ""
-                    )?;
-                }
-                if totals.unreferenced > 0 {
-                    writeln!(
-                        self.out,
-                        "{:NAME_COLUMN$}{} {} no scenario: tapwright review --unreferenced",
-                        "",
-                        totals.unreferenced,
-                        if totals.unreferenced == 1 {
-                            "snapshot or section has"
-                        } else {
-                            "snapshots or sections have"
-                        },
-                    )?;
-                }
-                self.out.flush()
+                self.end(&Sums::new(totals, duration.as_secs_f64()))
             }
         }
     }
 }
 
-fn word(result: &CaseResult) -> (Style, &'static str) {
-    match result.status {
-        Status::Passed => (GOOD, "PASS"),
-        Status::Accepted => (GOOD, "ACCEPTED"),
-        Status::KnownBug { .. } => (ODD, "KNOWN BUG"),
-        Status::Pending => (ODD, "PENDING"),
-        Status::Skipped { .. } => (ODD, "SKIP"),
-        Status::Failed { .. } if result.runs.flaky() => (BAD, "FLAKY"),
-        Status::Failed { .. } => (BAD, "FAIL"),
-        Status::Invalid(_) => (BAD, "INVALID"),
-        Status::Internal { .. } => (BAD, "INTERNAL"),
-        Status::Interrupted => (ODD, "CUT SHORT"),
+pub(super) fn word(case: &CaseRecord) -> (Style, &'static str) {
+    match case.status {
+        CaseStatus::Passed => (GOOD, "PASS"),
+        CaseStatus::Accepted => (GOOD, "ACCEPTED"),
+        CaseStatus::KnownBug => (ODD, "KNOWN BUG"),
+        CaseStatus::Pending => (ODD, "PENDING"),
+        CaseStatus::Skipped => (ODD, "SKIP"),
+        CaseStatus::Failed if case.runs.flaky() => (BAD, "FLAKY"),
+        CaseStatus::Failed => (BAD, "FAIL"),
+        CaseStatus::Invalid => (BAD, "INVALID"),
+        CaseStatus::Internal => (BAD, "INTERNAL"),
+        CaseStatus::Interrupted => (ODD, "CUT SHORT"),
     }
 }
 
-fn remark(result: &CaseResult) -> String {
-    match &result.status {
-        Status::KnownBug { id } => format!(" ({id})"),
-        Status::Skipped { reason } => format!(" ({reason})"),
-        Status::Failed { .. } if result.runs.flaky() => {
-            let runs = result.runs;
+fn remark(case: &CaseRecord) -> String {
+    match (case.status, &case.known_bug, &case.reason) {
+        (CaseStatus::KnownBug, Some(id), _) => format!(" ({id})"),
+        (CaseStatus::Skipped, _, Some(reason)) => format!(" ({reason})"),
+        (CaseStatus::Failed, ..) if case.runs.flaky() => {
+            let runs = case.runs;
             format!(
                 " (failed {} of {} times)",
                 runs.failed,
@@ -156,101 +178,9 @@ fn remark(result: &CaseResult) -> String {
     }
 }
 
-/// The first checkpoint requests of a failed case, for they mostly are what nobody expected; one that
-/// comes again and again is told once.
-fn checkpoints(out: &mut impl Write, result: &CaseResult) -> io::Result<()> {
-    let Some(transcript) = &result.transcript else {
-        return Ok(());
-    };
-    let requests = Requests::of(transcript);
-    let mut told = Vec::new();
-    for step in &transcript.steps {
-        for event in &step.events {
-            if let EventKind::Checkpoint(request) = &event.kind {
-                let (index, place) = (step.index, &event.place);
-                let asked = format!(
-                    "{place} asked for a checkpoint: {}",
-                    requests.describe(request)
-                );
-                if told.len() < CHECKPOINTS && !told.contains(&asked) {
-                    indented(out, "  ", &format!("step {index}: {asked}"))?;
-                    told.push(asked);
-                }
-            }
-        }
-    }
-    Ok(())
-}
-
-fn failure(out: &mut impl Write, result: &CaseResult) -> io::Result<()> {
-    let (style, word) = word(result);
-    let title = format!("  {}  [{}]", result.case, result.backend);
-    let columns = PLACE_COLUMN.saturating_sub(word.len());
-    writeln!(
-        out,
-        "{style}{word}{style:#}{title:columns$} {}",
-        place(result)
-    )?;
-    match &result.status {
-        Status::Failed { problems } => {
-            for problem in problems {
-                self::problem(out, result, problem)?;
-            }
-            checkpoints(out, result)
-        }
-        Status::Invalid(report) => {
-            let report = diag::render(std::slice::from_ref(report), diag::Style::Plain);
-            indented(out, "  ", &report)
-        }
-        Status::Internal { text } => {
-            indented(out, "  ", text)?;
-            writeln!(
-                out,
-                "  this is a bug of tapwright; the case is not to blame"
-            )
-        }
-        _ => Ok(()),
-    }
-}
-
-fn place(result: &CaseResult) -> String {
-    let path = result.source.path.display();
-    let line = match &result.status {
-        Status::Failed { problems } => problems
-            .iter()
-            .find_map(|problem| problem.line(&result.source)),
-        _ => None,
-    };
-    line.map_or_else(|| path.to_string(), |line| format!("{path}:{line}"))
-}
-
-fn problem(out: &mut impl Write, result: &CaseResult, problem: &Problem) -> io::Result<()> {
-    let step = match problem {
-        Problem::Expectation(Failure { step: 0, .. }) => String::new(),
-        Problem::Expectation(Failure { step, .. }) => match problem.line(&result.source) {
-            Some(line) => format!("step {step}, line {line}: "),
-            None => format!("step {step}: "),
-        },
-        _ => String::new(),
-    };
-    // What differs says itself that it does.
-    if !matches!(problem, Problem::Mismatch(_)) {
-        indented(out, "  ", &format!("{step}{problem}"))?;
-    }
-    match problem.mismatch() {
-        Some(mismatch) => indented(out, "  ", &snapshot::render(mismatch)),
-        None => Ok(()),
-    }
-}
-
-/// Every line after `indent`; the further ones keep their own indentation.
-fn indented(out: &mut impl Write, indent: &str, text: &str) -> io::Result<()> {
-    text.lines()
-        .try_for_each(|line| writeln!(out, "{}", format!("{indent}{line}").trim_end()))
-}
-
 /// `63 cases run: 62 passed (2 known bugs), 1 failed, 2 skipped, 0 pending`.
-fn sum(totals: &Totals) -> String {
+pub(super) fn sum(sums: &Sums) -> String {
+    let totals = sums.totals();
     let due = totals.selected.saturating_sub(totals.skipped);
     let run = if totals.run() == due {
         due.to_string()

@@ -1,18 +1,33 @@
 //! Consumers of run events: they know nothing else of a run.
 
 mod agreement;
+mod at_end;
 mod clock;
+mod failure;
+mod file;
 #[cfg(test)]
 mod fixture;
+mod github;
+mod html;
 mod human;
 mod json;
+mod junit;
+mod kind;
+mod markdown;
 mod progress;
+pub mod record;
+#[cfg(test)]
+mod schema;
 
 use std::io;
 
 pub use agreement::AgreementTable;
+pub use at_end::AtEnd;
+pub use file::{ReportError, ReportFiles};
+pub use github::{Github, annotations};
 pub use human::Human;
 pub use json::{Events, JSON_FORMAT, Json, diagnostic};
+pub use kind::{ParseReportError, ReportKind, WantedReport};
 pub use progress::Progress;
 
 use crate::runner::RunEvent;

@@ -1,10 +1,11 @@
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use super::{Problem, Totals};
 use crate::{
-    base::CaseId,
+    base::{CaseId, Profile},
     diag::{Report, Source},
     record::Transcript,
+    scenario::Case,
     snapshot::Difference,
 };
 
@@ -46,14 +47,24 @@ pub enum RunEvent {
 pub struct CaseResult {
     /// The case.
     pub case: CaseId,
+    /// What was run.
+    pub declared: Arc<Case>,
     /// Its scenario, which the spans of failures point into.
     pub source: Arc<Source>,
+    /// What it shows.
+    pub description: String,
+    /// For selection.
+    pub tags: BTreeSet<String>,
+    /// The QEMU modelled.
+    pub profile: Profile,
     /// The backends it ran on, joined by commas.
     pub backend: String,
     /// What it came to; with repeats, the worst.
     pub status: Status,
     /// How often it passed and failed.
     pub runs: Runs,
+    /// In which ways it failed, where it ran several times; the most frequent first.
+    pub failing: Vec<Failing>,
     /// The time of all its executions.
     pub duration: Duration,
     /// The record that the status is about, where there is one.
@@ -117,6 +128,17 @@ pub enum Status {
     },
     /// The run was interrupted before it was over.
     Interrupted,
+}
+
+/// One of the ways in which a case that ran several times failed.
+#[derive(Clone, Debug)]
+pub struct Failing {
+    /// The first execution that failed so, from 1.
+    pub first: usize,
+    /// How many failed so.
+    pub times: usize,
+    /// What the first came to.
+    pub status: Status,
 }
 
 /// How often a case passed and failed.

@@ -7,6 +7,7 @@ use crate::{
     frame,
     record::{Port, PortKind, Step},
     scenario::{Expectations, ExpectedFrames},
+    snapshot::Sides,
 };
 
 /// Holds what arrived against what was expected, and remembers how far each port was looked at.
@@ -93,6 +94,7 @@ impl Ledger {
                             port: port.clone(),
                             number,
                             difference,
+                            sides: Sides::of(Some(&expected.frame.data), Some(&got.data)),
                         })
                     })
                     .collect();

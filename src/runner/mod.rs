@@ -8,6 +8,7 @@ mod error;
 mod event;
 mod exec;
 mod expect;
+mod failing;
 #[cfg(test)]
 mod fixture;
 mod judge;
@@ -26,7 +27,7 @@ mod trial;
 
 pub use attempt::{Attempt, Lane};
 pub use error::{EXPLANATIONS, RunnerError};
-pub use event::{Agreement, CaseResult, RunEvent, Runs, Status, Verdict};
+pub use event::{Agreement, CaseResult, Failing, RunEvent, Runs, Status, Verdict};
 pub use exec::{exec, exec_probes, share_world};
 pub use outcome::{Executed, Failure, FailureKind};
 pub use plan::{Facts, Plan, Planned, sections, select, select_for};

@@ -2,6 +2,7 @@ use crate::{
     base::{ObjectId, PortId},
     diag::Span,
     record::{Answer, Transcript},
+    snapshot::Sides,
 };
 
 /// What one execution of a case came to.
@@ -66,6 +67,8 @@ pub enum FailureKind {
         number: usize,
         /// Field by field.
         difference: String,
+        /// Both frames.
+        sides: Sides,
     },
     /// A step caused more than 100,000 machine inputs.
     #[error("storm: {}", cycle.join(" -> "))]

@@ -112,6 +112,19 @@ impl FromStr for TagRule {
     }
 }
 
+impl fmt::Display for TagRule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, (wanted, tag)) in self.0.iter().enumerate() {
+            let (comma, not) = (
+                if at > 0 { "," } else { "" },
+                if *wanted { "" } else { "!" },
+            );
+            write!(f, "{comma}{not}{tag}")?;
+        }
+        Ok(())
+    }
+}
+
 impl TagRule {
     fn holds(&self, has: impl Fn(&str) -> bool) -> bool {
         self.0.iter().any(|(wanted, tag)| has(tag) == *wanted)
@@ -157,6 +170,18 @@ impl fmt::Display for Partition {
 }
 
 impl Partition {
+    /// Which it is, from 1.
+    #[must_use]
+    pub const fn index(self) -> u64 {
+        self.index
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub const fn of(self) -> u64 {
+        self.of
+    }
+
     /// Whether the case is in this shard. SHA-256, so that names that differ in one character
     /// spread evenly and every build agrees.
     #[must_use]
@@ -201,6 +226,7 @@ mod tests {
     #[case("slow, colo", true)]
     fn a_tag_rule_holds(#[case] rule: &str, #[case] expected: bool) {
         let rule: TagRule = rule.parse().unwrap();
+        assert_eq!(rule.to_string().parse(), Ok(rule.clone()));
         assert_eq!(rule.holds(|tag| tag == "colo"), expected);
     }
 

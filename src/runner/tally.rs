@@ -1,8 +1,9 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use super::{
-    Agreement, CaseResult, Executed, Planned, Problem, Runs, Status, Verdict,
+    Agreement, CaseResult, Executed, Failing, Planned, Problem, Runs, Status, Verdict,
     attempt::Attempt,
+    failing,
     judge::{Comparison, judge},
 };
 use crate::{
@@ -30,6 +31,8 @@ pub(super) struct Tally {
     /// What has come of each repeat, by backend.
     open: BTreeMap<usize, Vec<Option<Came>>>,
     runs: Runs,
+    /// In which ways it failed.
+    failing: Vec<Failing>,
     judged: usize,
     duration: Duration,
     /// The worst so far, and its record.
@@ -49,6 +52,7 @@ impl Tally {
             repeat,
             open: BTreeMap::new(),
             runs: Runs::default(),
+            failing: Vec::new(),
             judged: 0,
             duration: Duration::ZERO,
             worst: None,
@@ -84,7 +88,7 @@ impl Tally {
             .flatten()
             .collect();
         let (status, transcript) = self.judge(all, keep);
-        self.count(status, transcript);
+        self.count(repeat, status, transcript);
         if self.judged == self.repeat {
             self.finish()
         } else {
@@ -101,15 +105,22 @@ impl Tally {
     /// failed.
     pub(super) fn finish(&mut self) -> Option<CaseResult> {
         let (status, transcript) = self.worst.take()?;
+        failing::sort(&mut self.failing);
         if self.judged < self.repeat && rank(&status) < FAILED {
             return None;
         }
+        let case = &self.planned.case;
         Some(CaseResult {
-            case: self.planned.case.id.clone(),
-            source: Arc::clone(&self.planned.case.source),
+            case: case.id.clone(),
+            declared: Arc::clone(case),
+            source: Arc::clone(&case.source),
+            description: case.description.clone(),
+            tags: case.tags.clone(),
+            profile: case.profile.clone(),
             backend: self.lanes.join(","),
             status,
             runs: self.runs,
+            failing: std::mem::take(&mut self.failing),
             duration: self.duration,
             transcript,
             agreement: std::mem::take(&mut self.agreement),
@@ -117,11 +128,16 @@ impl Tally {
         })
     }
 
-    fn count(&mut self, status: Status, transcript: Option<Arc<Transcript>>) {
+    fn count(&mut self, repeat: usize, status: Status, transcript: Option<Arc<Transcript>>) {
         self.judged += 1;
         match rank(&status) {
             0..SKIPPED => self.runs.passed += 1,
-            FAILED.. => self.runs.failed += 1,
+            FAILED.. => {
+                self.runs.failed += 1;
+                if self.repeat > 1 {
+                    failing::add(&mut self.failing, repeat + 1, &status);
+                }
+            }
             _ => {}
         }
         if self

@@ -65,6 +65,34 @@ impl Exit {
     }
 }
 
+impl Exit {
+    /// Every exit, in the order in which one goes before another.
+    pub const ORDER: [Self; 8] = [
+        Self::Interrupted,
+        Self::Internal,
+        Self::Invalid,
+        Self::Failed,
+        Self::Pending,
+        Self::Unavailable,
+        Self::NothingSelected,
+        Self::Success,
+    ];
+
+    /// The exit of a code; a code that there is none of is a failure of tapwright itself.
+    #[must_use]
+    pub fn from_code(code: u8) -> Self {
+        let exit = Self::ORDER.into_iter().find(|exit| exit.code() == code);
+        exit.unwrap_or(Self::Internal)
+    }
+
+    /// The one of several that goes before the others; success where there is none.
+    #[must_use]
+    pub fn first_of(exits: &[Self]) -> Self {
+        let first = Self::ORDER.into_iter().find(|exit| exits.contains(exit));
+        first.unwrap_or(Self::Success)
+    }
+}
+
 impl Totals {
     /// Cases that ran to an end.
     #[must_use]
@@ -147,6 +175,18 @@ mod tests {
         unreferenced: 1,
         interrupted: true,
     };
+
+    #[test]
+    fn an_exit_is_known_by_its_code() {
+        for exit in Exit::ORDER {
+            assert_eq!(Exit::from_code(exit.code()), exit);
+        }
+        assert_eq!(Exit::from_code(99), Exit::Internal);
+        assert_eq!(
+            Exit::first_of(&[Exit::Success, Exit::Pending]),
+            Exit::Pending
+        );
+    }
 
     #[rstest]
     #[case(ALL, 130)]

@@ -8,7 +8,7 @@ use super::{
     explained,
     label::number_of,
     lexis,
-    mismatch::{Difference, Mismatch, What},
+    mismatch::{Difference, Mismatch, Sides, What},
     parse::{Resolve, parse},
     port::{PortComparison, beside},
     probe::{ProbeTable, compare_probes},
@@ -250,7 +250,16 @@ impl<'t> Comparison<'t> {
             }
             if !fields.is_empty() {
                 let number = number_of(b);
-                self.push(actual, Some(&b.port), What::Sent { number, fields });
+                let sides = Sides::of(Some(&a.frame.data), Some(&b.frame.data));
+                self.push(
+                    actual,
+                    Some(&b.port),
+                    What::Sent {
+                        number,
+                        fields,
+                        sides,
+                    },
+                );
             }
         }
     }

@@ -1,6 +1,8 @@
 use std::fmt::Write;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+
+use super::course::hex;
 
 /// Most differences that are drawn; all of them are kept.
 const DRAWN: usize = 20;
@@ -10,7 +12,8 @@ const VALUE: usize = 64;
 
 /// Where two records differ. It names the scenario's step and line, the port, the frame, the field
 /// and its bytes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Mismatch {
     /// What the expected side is: `snapshot`, or a backend.
     pub expected: String,
@@ -21,7 +24,8 @@ pub struct Mismatch {
 }
 
 /// One difference.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Difference {
     /// The step, 0 for the set-up.
     pub step: usize,
@@ -36,7 +40,8 @@ pub struct Difference {
 }
 
 /// What differs. Frames count from 1 at their port in their step.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum What {
     /// A frame is not as expected.
@@ -49,6 +54,12 @@ pub enum What {
         fields: Vec<FieldDifference>,
         /// Where it went wrong, when the machine knows.
         trace: Option<Trace>,
+        /// Its place among those that came.
+        #[serde(default)]
+        came: usize,
+        /// Both frames.
+        #[serde(default, skip_serializing_if = "Sides::is_empty")]
+        sides: Sides,
     },
     /// A frame did not come.
     Missing {
@@ -60,6 +71,9 @@ pub enum What {
         summary: String,
         /// What became of it, when the machine knows.
         fate: Option<String>,
+        /// The frame.
+        #[serde(default, skip_serializing_if = "Sides::is_empty")]
+        sides: Sides,
     },
     /// A frame came that was not expected.
     Extra {
@@ -69,6 +83,9 @@ pub enum What {
         of: usize,
         /// The frame in a line.
         summary: String,
+        /// The frame.
+        #[serde(default, skip_serializing_if = "Sides::is_empty")]
+        sides: Sides,
     },
     /// A frame came in another place.
     Moved {
@@ -87,6 +104,9 @@ pub enum What {
         number: u32,
         /// What differs in it; never empty.
         fields: Vec<FieldDifference>,
+        /// Both frames.
+        #[serde(default, skip_serializing_if = "Sides::is_empty")]
+        sides: Sides,
     },
     /// Something else is not as expected.
     Value {
@@ -115,8 +135,39 @@ pub enum What {
     },
 }
 
+/// Two frames that are held against each other, in hexadecimal. Of many differences only the first
+/// have them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Sides {
+    /// As expected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected: Option<String>,
+    /// As it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub actual: Option<String>,
+}
+
+impl Sides {
+    /// Of the bytes of both.
+    #[must_use]
+    pub fn of(expected: Option<&[u8]>, actual: Option<&[u8]>) -> Self {
+        Self {
+            expected: expected.map(hex),
+            actual: actual.map(hex),
+        }
+    }
+
+    /// Whether there is neither.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.expected.is_none() && self.actual.is_none()
+    }
+}
+
 /// A field of a frame that differs.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct FieldDifference {
     /// `tcp.ack`.
     pub name: String,
@@ -129,7 +180,8 @@ pub struct FieldDifference {
 }
 
 /// Where a frame was last as expected.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Trace {
     /// The last place that passed it on unchanged: an object, or the port where it was sent.
     pub last_right: String,
@@ -191,6 +243,7 @@ fn draw(out: &mut String, mismatch: &Mismatch, difference: &Difference, width: u
             of,
             fields,
             trace,
+            ..
         } => {
             line(out, format_args!("  {subject}frame {frame} of {of}"));
             draw_fields(out, fields);
@@ -203,6 +256,7 @@ fn draw(out: &mut String, mismatch: &Mismatch, difference: &Difference, width: u
             of,
             summary,
             fate,
+            ..
         } => {
             line(
                 out,
@@ -212,7 +266,9 @@ fn draw(out: &mut String, mismatch: &Mismatch, difference: &Difference, width: u
                 line(out, format_args!("    {fate}"));
             }
         }
-        What::Extra { frame, of, summary } => {
+        What::Extra {
+            frame, of, summary, ..
+        } => {
             line(
                 out,
                 format_args!("  {subject}frame {frame} of {of} was not expected: {summary}"),
@@ -229,7 +285,7 @@ fn draw(out: &mut String, mismatch: &Mismatch, difference: &Difference, width: u
                 format_args!("  {subject}frame {frame} of {of} came as frame {came}: {summary}"),
             );
         }
-        What::Sent { number, fields } => {
+        What::Sent { number, fields, .. } => {
             line(
                 out,
                 format_args!("  {subject}#{number} was sent differently"),

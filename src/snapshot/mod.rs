@@ -5,10 +5,12 @@
 //! - [`compare()`], [`disagreement`] and [`render`]: where two records differ, and that for people.
 //! - [`check`]: compares what a run recorded with the scenario's snapshot file, and proposes what
 //!   is new; [`pending()`] and [`unreferenced`]: what waits for a review, and what nobody uses.
+//! - [`Course`]: a transcript packet by packet, as data.
 //! - [`write_pcapng`]: a transcript for Wireshark.
 
 mod align;
 mod compare;
+mod course;
 mod entries;
 mod error;
 mod explained;
@@ -34,10 +36,11 @@ mod words;
 mod tests;
 
 pub use compare::{Rules, compare, compare_sections, disagreement, disagreement_but};
+pub use course::{CamePacket, Course, CourseStep, Fate, FateKind, Said, SentPacket};
 pub use error::{EXPLANATIONS, SectionError, SnapshotError};
 pub use file::{pending_path, snapshot_path};
 pub use framing::frames_of;
-pub use mismatch::{Difference, FieldDifference, Mismatch, Trace, What, render};
+pub use mismatch::{Difference, FieldDifference, Mismatch, Sides, Trace, What, render};
 pub use parse::{Resolve, parse};
 pub use pcapng::write_pcapng;
 pub use pending::{PendingSection, Unreferenced, pending, unreferenced};

@@ -6,7 +6,7 @@ use super::{
     Trace,
     align::{self, ALIKE, Pair, UNLIKE},
     lexis,
-    mismatch::{FieldDifference, What},
+    mismatch::{FieldDifference, Sides, What},
     trace,
     view::Entry,
 };
@@ -26,8 +26,8 @@ enum Key {
     Eof,
 }
 
-/// Most differences of a port in a step whose frames' ways are looked up: each costs a pass over
-/// all events, and nobody reads more.
+/// Most differences of a port in a step whose frames are kept and their ways looked up: each costs a
+/// pass over all events, and nobody reads more.
 const TRACED: usize = 50;
 
 /// Compares what came out of one port.
@@ -56,13 +56,19 @@ impl PortComparison<'_> {
             let traced = found.len() < TRACED;
             let what = match pair {
                 (Some(a), Some(b)) if left_keys[a] == right_keys[b] => continue,
-                (Some(a), Some(b)) => self.changed(&left[a], &right[b], place.expected(a), traced),
+                (Some(a), Some(b)) => {
+                    let mut what = self.changed(&left[a], &right[b], place.expected(a), traced);
+                    if let What::Frame { came, .. } = &mut what {
+                        *came = place.actual(b).0;
+                    }
+                    what
+                }
                 (Some(a), None) => match moved.get(&a) {
                     Some(b) => place.moved(a, *b, &left[a]),
                     None => self.missing(&left[a], place.expected(a), traced),
                 },
                 (None, Some(b)) if moved.values().any(|came| *came == b) => continue,
-                (None, Some(b)) => extra(&right[b], place.actual(b)),
+                (None, Some(b)) => extra(&right[b], place.actual(b), traced),
                 (None, None) => continue,
             };
             found.push(what);
@@ -185,6 +191,8 @@ impl PortComparison<'_> {
             of,
             fields,
             trace,
+            came: 0,
+            sides: sides(Some(a), Some(b), traced),
         }
     }
 
@@ -215,19 +223,29 @@ impl PortComparison<'_> {
             of,
             summary: frame::summary(&expected.data),
             fate,
+            sides: sides(Some(expected), None, traced),
         }
     }
 }
 
-fn extra(entry: &Entry, (frame, of): (usize, usize)) -> What {
+fn extra(entry: &Entry, (frame, of): (usize, usize), traced: bool) -> What {
     match entry {
         Entry::Frame { frame: actual, .. } => What::Extra {
             frame,
             of,
             summary: frame::summary(&actual.data),
+            sides: sides(None, Some(actual), traced),
         },
         other => gone("nothing".to_owned(), shown(other)),
     }
+}
+
+fn sides(expected: Option<&Frame>, actual: Option<&Frame>, traced: bool) -> Sides {
+    if !traced {
+        return Sides::default();
+    }
+    let data = |frame: Option<&'_ Frame>| frame.map(|frame| frame.data.clone());
+    Sides::of(data(expected).as_deref(), data(actual).as_deref())
 }
 
 fn gone(expected: String, actual: String) -> What {

@@ -15,6 +15,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         "scenario",
         &["base", "capture", "diag", "frame", "guest", "record"],
     ),
+    ("drawing", &["base", "record", "scenario"]),
     ("import", &["diag", "scenario"]),
     ("machine", &["base", "record"]),
     (
@@ -30,7 +31,12 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "backend", "base", "capture", "diag", "frame", "record", "scenario", "snapshot",
         ],
     ),
-    ("report", &["base", "diag", "record", "runner", "snapshot"]),
+    (
+        "report",
+        &[
+            "base", "diag", "drawing", "frame", "record", "runner", "scenario", "snapshot",
+        ],
+    ),
     (
         "fuzz",
         &[
@@ -40,14 +46,16 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "backend", "base", "capture", "diag", "frame", "fuzz", "import", "machine", "record",
-            "report", "runner", "scenario", "snapshot", "sys",
+            "backend", "base", "capture", "diag", "drawing", "frame", "fuzz", "import", "machine",
+            "record", "report", "runner", "scenario", "snapshot", "sys",
         ],
     ),
 ];
 
 /// Parts without I/O, clock and randomness.
-const PURE: &[&str] = &["base", "frame", "guest", "import", "machine", "record"];
+const PURE: &[&str] = &[
+    "base", "drawing", "frame", "guest", "import", "machine", "record",
+];
 
 /// Modules of `std` that a pure part may not name, alone or in a group.
 const IMPURE_MODULES: &[&str] = &["fs", "process", "thread"];

@@ -47,7 +47,8 @@ pub(super) fn object(context: &Context<'_>, machine: &MachineId, node: &Node) ->
         value::mismatch(context, node, "an option string or a map", Some(help));
         return None;
     };
-    let id = properties(&form)
+    let id = form
+        .properties()
         .into_iter()
         .find(|(key, value)| key == "id" && !value.is_empty())
         .map(|(_, value)| machine.outer(&value));
@@ -59,35 +60,39 @@ pub(super) fn object(context: &Context<'_>, machine: &MachineId, node: &Node) ->
     })
 }
 
-/// The properties as texts, in either form; nested values are of no use here.
-fn properties(form: &ObjectForm) -> Vec<(String, String)> {
-    let from_map = |map: &serde_json::Map<String, Value>| {
-        map.iter()
-            .filter_map(|(key, value)| match value {
-                Value::String(text) => Some((key.clone(), text.clone())),
-                Value::Bool(value) => Some((key.clone(), value.to_string())),
-                _ => None,
-            })
-            .collect()
-    };
-    match form {
-        ObjectForm::Qmp(map) => from_map(map),
-        // -object takes JSON too (QEMU 10.2.2, `system/vl.c`, `object_option_parse`).
-        ObjectForm::Option(text) if text.starts_with('{') => {
-            match serde_json::from_str::<Value>(text) {
-                Ok(Value::Object(map)) => from_map(&map),
-                _ => Vec::new(),
+impl ObjectForm {
+    /// The properties as texts, in the order in which they are written, `qom-type` among them; of
+    /// several of a name the last one counts. Nested values are left out.
+    #[must_use]
+    pub fn properties(&self) -> Vec<(String, String)> {
+        let from_map = |map: &serde_json::Map<String, Value>| {
+            map.iter()
+                .filter_map(|(key, value)| match value {
+                    Value::String(text) => Some((key.clone(), text.clone())),
+                    Value::Bool(_) | Value::Number(_) => Some((key.clone(), value.to_string())),
+                    _ => None,
+                })
+                .collect()
+        };
+        match self {
+            Self::Qmp(map) => from_map(map),
+            // -object takes JSON too (QEMU 10.2.2, `system/vl.c`, `object_option_parse`).
+            Self::Option(text) if text.starts_with('{') => {
+                match serde_json::from_str::<Value>(text) {
+                    Ok(Value::Object(map)) => from_map(&map),
+                    _ => Vec::new(),
+                }
             }
+            Self::Option(text) => option::split(text)
+                .into_iter()
+                .map(|element| {
+                    (
+                        element.key.unwrap_or_else(|| "qom-type".to_owned()),
+                        element.value,
+                    )
+                })
+                .collect(),
         }
-        ObjectForm::Option(text) => option::split(text)
-            .into_iter()
-            .map(|element| {
-                (
-                    element.key.unwrap_or_else(|| "qom-type".to_owned()),
-                    element.value,
-                )
-            })
-            .collect(),
     }
 }
 
@@ -113,7 +118,7 @@ pub(super) fn wiring(fields: &Fields<'_>, objects: &[Object]) -> Vec<Use> {
 }
 
 fn uses(machine: &MachineId, form: &ObjectForm) -> Vec<Use> {
-    let properties = properties(form);
+    let properties = form.properties();
     let get = |name: &str| {
         properties
             .iter()
@@ -163,7 +168,7 @@ pub(super) fn files(fields: &Fields<'_>, objects: &[Object]) -> Vec<DumpFile> {
     let added = added_objects(fields);
     let mut files: Vec<DumpFile> = Vec::new();
     for object in objects.iter().chain(&added) {
-        let properties = properties(&object.form);
+        let properties = object.form.properties();
         let get = |name: &str| {
             let mut given = properties.iter().rev();
             given
@@ -200,7 +205,8 @@ fn added_objects(fields: &Fields<'_>) -> Vec<Object> {
                 (None, Some(entries)) => ObjectForm::Qmp(json_map(entries)),
                 (None, None) => return None,
             };
-            let id = properties(&form)
+            let id = form
+                .properties()
                 .into_iter()
                 .find(|(key, _)| key == "id")
                 .map(|(_, value)| machine.outer(&value));

@@ -1,0 +1,108 @@
+//! What is wrong with a case, in lines for people.
+
+use super::record::{CaseRecord, CaseStatus, FailingRecord, ProblemRecord};
+use crate::snapshot;
+
+/// Checkpoint requests that are told of a failed case.
+const CHECKPOINTS: usize = 3;
+
+/// Everything that is wrong with a case, indented; nothing where nothing is.
+pub(super) fn text(case: &CaseRecord) -> String {
+    let mut text = String::new();
+    match case.status {
+        CaseStatus::Failed => {
+            if case.failing.is_empty() {
+                for one in &case.problems {
+                    problem(&mut text, one);
+                }
+            } else {
+                ways(&mut text, case);
+            }
+            checkpoints(&mut text, case);
+        }
+        CaseStatus::Invalid => {
+            for diagnostic in &case.diagnostic {
+                indented(&mut text, &diagnostic.rendered);
+            }
+        }
+        CaseStatus::Internal => {
+            for panic in &case.panic {
+                indented(&mut text, panic);
+            }
+            indented(
+                &mut text,
+                "this is a bug of tapwright; the case is not to blame",
+            );
+        }
+        _ => {}
+    }
+    text
+}
+
+/// How often a case failed that ran several times, and in which ways.
+fn ways(text: &mut String, case: &CaseRecord) {
+    let runs = case.runs;
+    let all = runs.failed + runs.passed;
+    indented(text, &format!("failed {} of {all} times", runs.failed));
+    for failing in &case.failing {
+        indented(text, &format!("{}:", failing.sentence()));
+        indented(text, &of_run(failing));
+    }
+}
+
+/// What was wrong with one of several executions, indented.
+pub(super) fn of_run(failing: &FailingRecord) -> String {
+    let mut text = String::new();
+    for one in &failing.problems {
+        problem(&mut text, one);
+    }
+    for said in &failing.text {
+        indented(&mut text, said);
+    }
+    text
+}
+
+/// A problem in a sentence, with its step and its line.
+fn sentence(problem: &ProblemRecord) -> String {
+    let step = match (problem.step, problem.line) {
+        (None | Some(0), _) => String::new(),
+        (Some(step), Some(line)) => format!("step {step}, line {line}: "),
+        (Some(step), None) => format!("step {step}: "),
+    };
+    format!("{step}{}", problem.message)
+}
+
+/// A problem, and what differs where that is the problem.
+fn problem(text: &mut String, problem: &ProblemRecord) {
+    // What differs says itself that it does.
+    if problem.kind != "mismatch" || problem.mismatch.is_none() {
+        indented(text, &sentence(problem));
+    }
+    for mismatch in &problem.mismatch {
+        indented(text, &snapshot::render(mismatch));
+    }
+}
+
+/// The first checkpoint requests of a failed case, for they mostly are what nobody expected; one that
+/// comes again and again is told once.
+fn checkpoints(text: &mut String, case: &CaseRecord) {
+    let mut told = Vec::new();
+    for event in case.events.iter().flatten() {
+        let Some(request) = event.text.as_ref().filter(|_| event.event == "checkpoint") else {
+            continue;
+        };
+        let asked = format!("{} asked for a checkpoint: {request}", event.place);
+        if told.len() < CHECKPOINTS && !told.contains(&asked) {
+            indented(text, &format!("step {}: {asked}", event.step));
+            told.push(asked);
+        }
+    }
+}
+
+/// Every line after two spaces; the further ones keep their own indentation.
+fn indented(text: &mut String, lines: &str) {
+    for line in lines.lines() {
+        text.push_str(format!("  {line}").trim_end());
+        text.push('\n');
+    }
+}

@@ -1,0 +1,427 @@
+//! A case on the page.
+
+use std::collections::BTreeMap;
+
+use super::{
+    packet::{Packets, escaped},
+    sides::SideBySide,
+    steps,
+};
+use crate::{
+    drawing::{self, Picture, Topology},
+    report::{
+        failure, human,
+        record::{CaseRecord, CaseStatus, ProblemRecord, RunRecord},
+    },
+    snapshot::{Course, CourseStep, Difference, FateKind, Mismatch, Sides, What},
+};
+
+/// Differences that are told in full; the others are counted.
+const TOLD: usize = 20;
+
+/// What cases share.
+#[derive(Default)]
+pub(super) struct Shared {
+    places: BTreeMap<String, usize>,
+    pictures: Vec<Picture>,
+    pub(super) packets: Packets,
+}
+
+impl Shared {
+    fn topology(&mut self, topology: &Topology) -> usize {
+        let picture = drawing::symbol(topology);
+        if let Some(place) = self.places.get(&picture.body) {
+            return *place;
+        }
+        let place = self.pictures.len();
+        self.places.insert(picture.body.clone(), place);
+        self.pictures.push(picture);
+        place
+    }
+
+    pub(super) fn topologies(&mut self) -> Vec<Picture> {
+        std::mem::take(&mut self.pictures)
+    }
+}
+
+/// A case, ready to be shown.
+pub(super) struct CaseView {
+    pub(super) name: String,
+    pub(super) state: &'static str,
+    pub(super) word: &'static str,
+    pub(super) remark: String,
+    pub(super) tags: Vec<String>,
+    pub(super) seconds: String,
+    pub(super) open: bool,
+    pub(super) description: String,
+    pub(super) command: String,
+    /// Profile, backend, place, accounting.
+    pub(super) facts: Vec<String>,
+    pub(super) problems: Vec<ProblemView>,
+    /// What failed in words, where that is no list of problems.
+    pub(super) text: String,
+    pub(super) notes: Vec<String>,
+    pub(super) topology: Option<(usize, i32, i32)>,
+    pub(super) ladder: Option<Picture>,
+    /// Markup: what became of each packet, and what was said, by steps.
+    pub(super) events: String,
+    pub(super) transcript: String,
+}
+
+/// A problem, ready to be shown.
+pub(super) struct ProblemView {
+    pub(super) headline: String,
+    pub(super) expected: String,
+    pub(super) actual: String,
+    pub(super) differences: Vec<DifferenceView>,
+    /// How many more there are.
+    pub(super) more: usize,
+}
+
+/// A difference, ready to be shown.
+pub(super) struct DifferenceView {
+    /// `step 5, line 9: send hn0.host`.
+    pub(super) place: String,
+    /// `secondary/hn0.guest`.
+    pub(super) port: String,
+    /// `frame 3 of 7`.
+    pub(super) what: String,
+    /// `tcp.ack 1 -> 2`.
+    pub(super) change: String,
+    /// Since when.
+    pub(super) since: String,
+    pub(super) sides: Option<SideBySide>,
+}
+
+impl CaseView {
+    pub(super) fn of(run: &RunRecord, case: &CaseRecord, open: bool, shared: &mut Shared) -> Self {
+        let topology = case.topology.as_ref().map(|topology| {
+            let place = shared.topology(topology);
+            let picture = &shared.pictures[place];
+            (place, picture.width, picture.height)
+        });
+        let ladder = case.course.as_ref().map(|course| {
+            let ladder = steps::ladder(case, course, &mut shared.packets);
+            drawing::ladder(&ladder)
+        });
+        let mut facts = vec![case.profile.clone(), case.backend.clone(), case.place()];
+        facts.extend(case.accounting.map(|sums| {
+            format!(
+                "{} sent, {} arrivals, {} dropped, {} unexplained",
+                sums.sent, sums.arrivals, sums.dropped, sums.unexplained
+            )
+        }));
+        facts.retain(|fact| !fact.is_empty());
+        let told = case.status == CaseStatus::Failed && case.failing.is_empty();
+        Self {
+            name: case.case.clone(),
+            state: state(case.status),
+            word: human::word(case).1,
+            remark: remark(case),
+            tags: case.tags.clone(),
+            seconds: format!("{:.3} s", case.seconds),
+            open,
+            description: case.description.clone(),
+            command: command(run, case),
+            facts,
+            problems: case.problems.iter().map(problem).collect(),
+            text: if told {
+                String::new()
+            } else {
+                failure::text(case)
+            },
+            notes: case.notes.clone(),
+            topology,
+            ladder,
+            events: case.course.as_ref().map_or_else(String::new, events),
+            transcript: case.transcript.clone().unwrap_or_default(),
+        }
+    }
+}
+
+/// A state's word, for filters and colours.
+pub(super) const fn state(status: CaseStatus) -> &'static str {
+    match status {
+        CaseStatus::Passed => "passed",
+        CaseStatus::Accepted => "accepted",
+        CaseStatus::KnownBug => "known-bug",
+        CaseStatus::Pending => "pending",
+        CaseStatus::Skipped => "skipped",
+        CaseStatus::Interrupted => "interrupted",
+        CaseStatus::Failed => "failed",
+        CaseStatus::Invalid => "invalid",
+        CaseStatus::Internal => "internal",
+    }
+}
+
+/// What goes with the state, beside the name.
+fn remark(case: &CaseRecord) -> String {
+    let first = case.problems.first().map(|one| match &one.mismatch {
+        Some(mismatch) => headline(mismatch).unwrap_or_else(|| one.message.clone()),
+        None => one.message.clone(),
+    });
+    let runs = case.runs;
+    let flaky = runs.flaky().then(|| {
+        format!(
+            "failed {} of {} times: ",
+            runs.failed,
+            runs.failed + runs.passed
+        )
+    });
+    let text = first
+        .or_else(|| case.diagnostic.as_ref().map(|one| one.message.clone()))
+        .or_else(|| case.panic.clone())
+        .or_else(|| case.reason.clone())
+        .or_else(|| case.known_bug.clone())
+        .unwrap_or_default();
+    flaky.unwrap_or_default() + &text
+}
+
+fn headline(mismatch: &Mismatch) -> Option<String> {
+    let first = mismatch.differences.first()?;
+    let view = difference(first, mismatch);
+    let words = [view.port, view.what, view.change];
+    let words: Vec<String> = words.into_iter().filter(|word| !word.is_empty()).collect();
+    Some(words.join("  "))
+}
+
+/// The command that runs the case alone, as it ran here.
+fn command(run: &RunRecord, case: &CaseRecord) -> String {
+    let backends: Vec<&str> = case.backend.split(',').collect();
+    let lanes = match backends.as_slice() {
+        ["netns"] => String::new(),
+        [one] => format!(" --backend {one}"),
+        _ => format!(" --agree {}", case.backend),
+    };
+    let profile = run.run.profile.as_ref();
+    let profile = profile.map_or_else(String::new, |name| format!(" --profile {}", word(name)));
+    let (file, name) = (word(&case.scenario), word(&case.case));
+    format!("tapwright run {file} -k {name}{lanes}{profile}")
+}
+
+/// A word of a shell.
+fn word(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:@%=,".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', "'\\''"))
+    }
+}
+
+fn problem(problem: &ProblemRecord) -> ProblemView {
+    let step = match (problem.step, problem.line) {
+        (Some(step), Some(line)) if step > 0 => format!("step {step}, line {line}: "),
+        _ => String::new(),
+    };
+    let (mut differences, mut more) = (Vec::new(), 0);
+    let (mut expected, mut actual) = (String::new(), String::new());
+    if let Some(mismatch) = &problem.mismatch {
+        differences = mismatch
+            .differences
+            .iter()
+            .take(TOLD)
+            .map(|one| difference(one, mismatch))
+            .collect();
+        more = mismatch.differences.len().saturating_sub(TOLD);
+        (expected, actual) = (mismatch.expected.clone(), mismatch.actual.clone());
+    }
+    if let Some(sides) = SideBySide::of(&problem.sides, None) {
+        (expected, actual) = ("expected".to_owned(), "came".to_owned());
+        differences.push(DifferenceView {
+            place: String::new(),
+            port: String::new(),
+            what: String::new(),
+            change: String::new(),
+            since: String::new(),
+            sides: Some(sides),
+        });
+    }
+    ProblemView {
+        headline: format!("{step}{}", problem.message),
+        expected,
+        actual,
+        differences,
+        more,
+    }
+}
+
+fn difference(difference: &Difference, mismatch: &Mismatch) -> DifferenceView {
+    let line = match difference.line {
+        0 => String::new(),
+        line => format!(", line {line}"),
+    };
+    let none = Sides::default();
+    let (what, change, since, sides, fields) = match &difference.what {
+        What::Frame {
+            frame,
+            of,
+            fields,
+            trace,
+            sides,
+            ..
+        } => {
+            let since = trace.as_ref().map_or_else(String::new, |trace| {
+                let changed = trace.changed_in.as_ref();
+                let changed = changed.map_or_else(String::new, |at| format!(", changed in {at}"));
+                format!(
+                    "last right at {} in step {}{changed}",
+                    trace.last_right, trace.step
+                )
+            });
+            let what = format!("frame {frame} of {of}");
+            (
+                what,
+                steps::changes(fields),
+                since,
+                sides,
+                Some(fields.as_slice()),
+            )
+        }
+        What::Missing {
+            frame,
+            of,
+            summary,
+            fate,
+            sides,
+        } => (
+            format!("frame {frame} of {of} is missing"),
+            summary.clone(),
+            fate.clone().unwrap_or_default(),
+            sides,
+            None,
+        ),
+        What::Extra {
+            frame,
+            of,
+            summary,
+            sides,
+        } => (
+            format!("frame {frame} of {of} was not expected"),
+            summary.clone(),
+            String::new(),
+            sides,
+            None,
+        ),
+        What::Moved {
+            frame,
+            of,
+            came,
+            summary,
+        } => (
+            format!("frame {frame} of {of} came as frame {came}"),
+            summary.clone(),
+            String::new(),
+            &none,
+            None,
+        ),
+        What::Sent {
+            number,
+            fields,
+            sides,
+        } => (
+            format!("#{number} was sent differently"),
+            steps::changes(fields),
+            String::new(),
+            sides,
+            Some(fields.as_slice()),
+        ),
+        What::Value {
+            name,
+            expected,
+            actual,
+        } => (
+            name.clone(),
+            format!("{expected} \u{2192} {actual}"),
+            String::new(),
+            &none,
+            None,
+        ),
+        What::StepGone => only_in(&mismatch.expected, &none),
+        What::StepNew => only_in(&mismatch.actual, &none),
+        What::Unreadable { reason } => (
+            "the snapshot can't be used".to_owned(),
+            reason.clone(),
+            String::new(),
+            &none,
+            None,
+        ),
+    };
+    DifferenceView {
+        place: format!("step {}{line}: {}", difference.step, difference.title),
+        port: difference.port.clone().unwrap_or_default(),
+        what,
+        change,
+        since,
+        sides: SideBySide::of(sides, fields),
+    }
+}
+
+/// What a difference without frames is made of.
+type Words<'a> = (
+    String,
+    String,
+    String,
+    &'a Sides,
+    Option<&'a [crate::snapshot::FieldDifference]>,
+);
+
+fn only_in<'a>(side: &str, none: &'a Sides) -> Words<'a> {
+    let what = format!("the step is only in: {side}");
+    (what, String::new(), String::new(), none, None)
+}
+
+/// The way of each frame in a line, and what was said, by steps.
+fn events(course: &Course) -> String {
+    let mut out = String::new();
+    for step in &course.steps {
+        let lines = of_step(step);
+        if lines.is_empty() {
+            continue;
+        }
+        out += &format!(
+            "<b>[{}] {}</b>  clock {} s\n",
+            step.step,
+            escaped(&step.title),
+            step.clock
+        );
+        out += &lines;
+    }
+    out
+}
+
+fn of_step(step: &CourseStep) -> String {
+    let mut ways: Vec<(&str, Vec<String>)> = Vec::new();
+    for fate in &step.fates {
+        let text = escaped(fate.words.strip_prefix("seen at ").unwrap_or(&fate.words));
+        let words = match fate.kind {
+            FateKind::Dropped => format!("<s>{text}</s>"),
+            FateKind::Passed | FateKind::Ended => text,
+        };
+        match ways.iter_mut().find(|(frame, _)| *frame == fate.frame) {
+            Some((_, way)) => way.push(words),
+            None => ways.push((&fate.frame, vec![words])),
+        }
+    }
+    let mut lines = String::new();
+    for alike in ways.chunk_by(|one, other| one.1 == other.1) {
+        let name = |frame: &str| match frame {
+            "" => "a frame".to_owned(),
+            frame => escaped(frame),
+        };
+        let frames: Vec<String> = alike.iter().map(|(frame, _)| name(frame)).collect();
+        let way = alike
+            .first()
+            .map_or_else(String::new, |(_, way)| way.join(" \u{203a} "));
+        lines += &format!("  {}  {way}\n", frames.join(" "));
+    }
+    for said in &step.said {
+        let text = escaped(&said.text);
+        lines += &if said.grave {
+            format!("  <em>{text}</em>\n")
+        } else {
+            format!("  {text}\n")
+        };
+    }
+    lines
+}

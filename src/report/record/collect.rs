@@ -1,0 +1,57 @@
+use super::{CaseRecord, RunFacts, RunRecord, Sums};
+use crate::{report::Events, runner::RunEvent};
+
+/// Makes the record of a run from its events.
+#[derive(Debug)]
+pub struct Collector {
+    record: RunRecord,
+    events: Events,
+}
+
+impl Collector {
+    /// Of a run that begins now, and of which this is known.
+    #[must_use]
+    pub fn new(facts: RunFacts, events: Events) -> Self {
+        Self {
+            record: RunRecord::begun(facts),
+            events,
+        }
+    }
+
+    /// Takes the next event; the whole record when it was the last.
+    pub fn event(&mut self, event: &RunEvent) -> Option<&RunRecord> {
+        match event {
+            RunEvent::Started {
+                backends, repeat, ..
+            } => {
+                self.record.run.backends = backends.iter().map(ToString::to_string).collect();
+                self.record.run.repeat = *repeat;
+            }
+            RunEvent::CaseFinished(result) => {
+                self.record.cases.push(CaseRecord::new(result, self.events));
+            }
+            RunEvent::Finished { totals, duration } => {
+                self.record.sums = Sums::new(totals, duration.as_secs_f64());
+                return Some(&self.record);
+            }
+            RunEvent::CaseStarted { .. } | RunEvent::Interrupted { .. } => {}
+        }
+        None
+    }
+
+    /// What is known so far.
+    pub const fn record(&mut self) -> &mut RunRecord {
+        &mut self.record
+    }
+
+    /// The record of a whole run.
+    #[cfg(test)]
+    pub(in crate::report) fn of(run: &[RunEvent], events: Events) -> RunRecord {
+        let mut collector = Self::new(RunFacts::default(), events);
+        for event in run {
+            let _ = collector.event(event);
+        }
+        "2026-01-02T03:04:05.678Z".clone_into(&mut collector.record.started);
+        collector.record
+    }
+}
