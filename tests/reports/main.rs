@@ -2,6 +2,8 @@
 //! `--watch`, and the files of `docs/ci.md`.
 
 mod docs;
+mod junit;
+mod merge;
 mod project;
 mod schema;
 mod watch;

@@ -11,13 +11,11 @@ use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
-use quick_xml::events::{BytesStart, Event};
-use rstest::rstest;
 use serde_json::Value;
 
-use crate::project::{FAILS, INVALID, MANY, NEEDS_HOST, PASSES, Project};
+use crate::project::{FAILS, INVALID, NEEDS_HOST, PASSES, Project};
 
-fn mixed() -> Project {
+pub(crate) fn mixed() -> Project {
     let project = Project::new(&[
         ("a/fails.yaml", FAILS),
         ("a/new.yaml", PASSES),
@@ -28,7 +26,7 @@ fn mixed() -> Project {
     project
 }
 
-fn json(project: &Project, name: &str) -> Value {
+pub(crate) fn json(project: &Project, name: &str) -> Value {
     serde_json::from_str(&project.read(name)).unwrap()
 }
 
@@ -56,7 +54,7 @@ fn every_report_of_a_run_is_written_though_it_fails() {
 }
 
 /// The same with what changes from run to run made equal: times, the version.
-fn redacted(text: &str) -> String {
+pub(crate) fn redacted(text: &str) -> String {
     let mut out = String::new();
     let text = text.replace(env!("CARGO_PKG_VERSION"), "VERSION");
     let mut rest = text.as_str();
@@ -213,239 +211,4 @@ fn github_gets_annotations_and_a_summary_behind_what_is_there() {
         summary.starts_with("before\n### tapwright: failed\n"),
         "{summary}"
     );
-}
-
-/// Each shard's report; those of `without` are not there.
-fn shards(project: &Project, of: usize, without: &[usize]) -> Vec<String> {
-    let mut files = Vec::new();
-    for index in (1..=of).filter(|index| !without.contains(index)) {
-        let file = format!("shard-{index}.json");
-        project.tapwright(&[
-            "run",
-            "--backend=sim",
-            "--ci",
-            &format!("--partition=hash:{index}/{of}"),
-            &format!("--report=json={file}"),
-        ]);
-        files.push(file);
-    }
-    files
-}
-
-fn merge<'a>(files: &'a [String], more: &[&'a str]) -> Vec<&'a str> {
-    let files = files.iter().map(String::as_str);
-    ["merge"]
-        .into_iter()
-        .chain(files)
-        .chain(more.iter().copied())
-        .collect()
-}
-
-#[rstest]
-#[case(&[("many.yaml", MANY), ("a.yaml", FAILS), ("b.yaml", NEEDS_HOST)], 1)]
-#[case(&[("b.yaml", NEEDS_HOST), ("c.yaml", NEEDS_HOST)], 3)]
-#[case(&[("many.yaml", MANY)], 0)]
-fn shards_merge_into_the_run_that_was_not_split(#[case] files: &[(&str, &str)], #[case] code: i32) {
-    let project = Project::new(files);
-    project.exit(&["run", "--backend=sim", "--accept"]);
-    assert_eq!(
-        project.exit(&["run", "--backend=sim", "--ci", "--report=json=one.json"]),
-        code
-    );
-    let shards = shards(&project, 3, &[]);
-    let output = project.tapwright(&merge(&shards, &["--report=json=all.json"]));
-    assert_eq!(output.status.code(), Some(code));
-    assert_eq!(String::from_utf8(output.stderr).unwrap(), "");
-    let (one, all) = (json(&project, "one.json"), json(&project, "all.json"));
-    let cases = |record: &Value| {
-        let mut cases: Vec<String> = record["cases"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|case| {
-                let mut case = case.clone();
-                case["seconds"] = 0.into();
-                case.to_string()
-            })
-            .collect();
-        cases.sort();
-        cases
-    };
-    assert_eq!(cases(&one), cases(&all));
-    let sums = |record: &Value| {
-        let mut sums = record["sums"].clone();
-        sums["seconds"] = 0.into();
-        sums
-    };
-    assert_eq!(sums(&one), sums(&all));
-}
-
-#[test]
-fn what_is_odd_about_shards_is_told_and_what_is_there_is_merged() {
-    let project = Project::new(&[("many.yaml", MANY)]);
-    project.exit(&["run", "--backend=sim", "--accept"]);
-    let mut files = shards(&project, 4, &[2]);
-    fs::copy(
-        project.path().join(&files[0]),
-        project.path().join("again.json"),
-    )
-    .unwrap();
-    fs::write(project.path().join("killed.json"), "").unwrap();
-    files.extend(["again.json".to_owned(), "killed.json".to_owned()]);
-    let output = project.tapwright(&merge(&files, &["--report=junit=all.xml"]));
-    assert_eq!(output.status.code(), Some(2));
-    insta::assert_snapshot!("odd", String::from_utf8(output.stderr).unwrap());
-    let told = redacted(&String::from_utf8(output.stdout).unwrap());
-    assert!(
-        told.lines().last().unwrap().contains("cases run:"),
-        "{told}"
-    );
-    let xml = project.read("all.xml");
-    assert!(xml.contains("TW-E062") && xml.contains("TW-E061"), "{xml}");
-}
-
-#[test]
-fn a_merged_run_is_told_in_every_format() {
-    let project = mixed();
-    let files = shards(&project, 2, &[]);
-    for (format, beginning) in [
-        ("human", " "),
-        ("json", "{\"type\":\"run-started\""),
-        ("junit", "<?xml"),
-        ("github", "::stop-commands::"),
-    ] {
-        let output = project.tapwright(&merge(&files, &["--format", format]));
-        assert_eq!(output.status.code(), Some(1), "{format}");
-        let text = String::from_utf8(output.stdout).unwrap();
-        assert!(text.starts_with(beginning), "{format}: {text}");
-    }
-}
-
-/// Each element of Jenkins's junit-10.xsd (xunit-plugin): what it may hold, the attributes that it
-/// must have, and those that it may.
-const SCHEMA: &[(&str, &[&str], &[&str], &[&str])] = &[
-    (
-        "testsuites",
-        &["testsuite"],
-        &[],
-        &["name", "time", "tests", "failures", "errors"],
-    ),
-    (
-        "testsuite",
-        &[
-            "testsuite",
-            "properties",
-            "testcase",
-            "system-out",
-            "system-err",
-        ],
-        &["name", "tests", "failures", "errors"],
-        &[
-            "group",
-            "time",
-            "skipped",
-            "timestamp",
-            "hostname",
-            "id",
-            "package",
-            "file",
-            "log",
-            "url",
-        ],
-    ),
-    ("properties", &["property"], &[], &[]),
-    ("property", &[], &["name", "value"], &[]),
-    (
-        "testcase",
-        &[
-            "skipped",
-            "error",
-            "failure",
-            "rerunFailure",
-            "rerunError",
-            "flakyFailure",
-            "flakyError",
-            "system-out",
-            "system-err",
-        ],
-        &["name"],
-        &["time", "classname", "group"],
-    ),
-    ("skipped", &[], &[], &["type", "message"]),
-    ("error", &[], &[], &["type", "message"]),
-    ("failure", &[], &[], &["type", "message"]),
-    ("rerunFailure", RERUN, &["type"], &["message"]),
-    ("rerunError", RERUN, &["type"], &["message"]),
-    ("flakyFailure", RERUN, &["type"], &["message"]),
-    ("flakyError", RERUN, &["type"], &["message"]),
-    ("stackTrace", &[], &[], &[]),
-    ("system-out", &[], &[], &[]),
-    ("system-err", &[], &[], &[]),
-];
-const RERUN: &[&str] = &["stackTrace", "system-out", "system-err"];
-
-fn check_element(above: Option<&str>, element: &BytesStart<'_>) -> String {
-    let name = element.name().as_ref().to_owned();
-    let row = |name: &str| {
-        SCHEMA
-            .iter()
-            .find(|(element, ..)| *element == name)
-            .unwrap()
-    };
-    let (_, _, needed, allowed) = row(&name);
-    match above {
-        None => assert_eq!(name, "testsuites"),
-        Some(above) => assert!(row(above).1.contains(&name.as_str()), "{name} in {above}"),
-    }
-    let attributes: Vec<String> = element
-        .attributes()
-        .map(|attribute| attribute.unwrap().key.as_ref().to_owned())
-        .collect();
-    for attribute in &attributes {
-        let known = needed.contains(&attribute.as_str()) || allowed.contains(&attribute.as_str());
-        assert!(known, "{attribute} of {name}");
-    }
-    for needed in *needed {
-        assert!(
-            attributes.iter().any(|attribute| attribute == needed),
-            "{needed} of {name}"
-        );
-    }
-    name
-}
-
-#[rstest]
-#[case(&[("a.yaml", FAILS), ("b.yaml", NEEDS_HOST), ("many.yaml", MANY)])]
-#[case(&[("a.yaml", INVALID)])]
-#[case(&[])]
-fn junit_has_only_what_the_schema_has(#[case] files: &[(&str, &str)]) {
-    let project = Project::new(files);
-    fs::create_dir_all(project.path().join("scenarios")).unwrap();
-    project.exit(&[
-        "run",
-        "--backend=sim",
-        "--repeat=2",
-        "--report=junit=run.xml",
-    ]);
-    let text = project.read("run.xml");
-    let mut reader = quick_xml::Reader::from_str(&text);
-    let mut open: Vec<String> = Vec::new();
-    let mut seen = 0;
-    loop {
-        match reader.read_event().unwrap() {
-            Event::Start(element) => {
-                seen += 1;
-                let name = check_element(open.last().map(String::as_str), &element);
-                open.push(name);
-            }
-            Event::Empty(element) => {
-                seen += 1;
-                check_element(open.last().map(String::as_str), &element);
-            }
-            Event::End(_) => drop(open.pop()),
-            Event::Eof => break,
-            _ => {}
-        }
-    }
-    assert!(open.is_empty() && seen > 0);
 }
