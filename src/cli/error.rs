@@ -54,6 +54,9 @@ pub enum CliError {
         /// What the system said.
         source: io::Error,
     },
+    /// Changes of files can't be watched.
+    #[error("files can't be watched: {0}")]
+    Unwatched(String),
     /// A report of a run can't be written.
     #[error(transparent)]
     Report(#[from] ReportError),
@@ -183,6 +186,13 @@ pub const EXPLANATIONS: &[Explanation] = &[
                come to its end.",
     },
     Explanation {
+        code: Code("TW-E064"),
+        title: "files can't be watched",
+        text: "`--watch` asks the kernel (inotify) to tell of changes below the paths that are given, \
+               and it refused. Each directory below them takes a watch: where there are too many, \
+               name the suite and not a whole tree, or raise fs.inotify.max_user_watches.",
+    },
+    Explanation {
         code: Code("TW-E061"),
         title: "a file is not the record of a run",
         text: "`tapwright merge` reads what `tapwright run --report json=FILE` wrote, of its own \
@@ -247,6 +257,10 @@ impl Diagnose for CliError {
             ),
             Self::Unsteady => ("TW-E021", Some("see how often it fails: run --repeat 100")),
             Self::Unwritable { .. } => ("TW-E022", Some("choose another place with --out")),
+            Self::Unwatched(_) => (
+                "TW-E064",
+                Some("raise /proc/sys/fs/inotify/max_user_watches, or name fewer paths"),
+            ),
             Self::Report(_) => (
                 "TW-E060",
                 Some("name a place that can be written: --report KIND=PATH"),

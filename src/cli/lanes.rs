@@ -40,6 +40,7 @@ pub(super) struct QemuArgs {
 }
 
 /// What was opened.
+#[derive(Default)]
 pub(super) struct Opened {
     /// One for each backend.
     pub(super) lanes: Vec<Lane>,

@@ -6,7 +6,7 @@ use std::{
 use super::{
     CliError, Stop,
     output::{self, RunFormat},
-    run,
+    run, tell,
 };
 use crate::{
     diag::{Diagnose, Report},
@@ -40,9 +40,9 @@ pub(super) fn run(args: &MergeArgs) -> Result<Exit, Stop> {
         }
     }
     // Read first: a report may go to where one of the files is.
-    let mut files = ReportFiles::create(&args.reports).map_err(run::not_reported)?;
+    let mut files = ReportFiles::create(&args.reports).map_err(tell::not_reported)?;
     if args.format == RunFormat::Github {
-        run::summarise(&mut files)?;
+        tell::summarise(&mut files)?;
     }
     let record::Merged {
         mut record,

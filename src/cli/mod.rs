@@ -16,6 +16,8 @@ mod output;
 pub mod review;
 mod run;
 mod suite;
+mod tell;
+mod watch;
 
 use std::ffi::OsString;
 

@@ -10,7 +10,7 @@ use clap::ColorChoice;
 use super::{Stop, review};
 use crate::{
     diag::{self, Diagnose, Report, Style},
-    report::{Events, Github, Human, Json, ReportKind, record::RunRecord},
+    report::{self, Events, Github, Human, Json, ReportKind, record::RunRecord},
     runner::{self, Exit},
     scenario::{self, Disk},
 };
@@ -57,6 +57,16 @@ pub(super) fn github(out: impl Write) -> Github<impl Write> {
 fn token() -> String {
     let hash = RandomState::new().hash_one(std::process::id());
     format!("tapwright-{hash:016x}")
+}
+
+/// Draws reports where a run that goes on tells them.
+pub(super) fn run_reports(format: RunFormat, reports: &[Report]) -> Result<(), Stop> {
+    if format != RunFormat::Json {
+        self::reports(reports);
+        return Ok(());
+    }
+    let line = |one| format!("{}\n", report::diagnostic(one));
+    print(&reports.iter().map(line).collect::<String>())
 }
 
 /// Tells a run that is over.

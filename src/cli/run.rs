@@ -1,7 +1,6 @@
 use std::{
-    env,
     fs::File,
-    io::{self, BufWriter},
+    io::BufWriter,
     num::{NonZeroU64, NonZeroUsize},
     path::PathBuf,
     thread,
@@ -16,16 +15,18 @@ use super::{
     list,
     output::{self, RunFormat},
     suite::SuiteArgs,
+    tell::{self, AGREE_TABLE, STDOUT, Told},
+    watch,
 };
 use crate::{
     base::Profile,
-    diag::{Diagnose, Report},
+    diag::Diagnose,
     report::{
-        self, AgreementTable, AtEnd, Events, Human, Json, Progress, ReportError, ReportFiles,
-        ReportKind, Reporter, WantedReport,
-        record::{Collector, DiagnosticRecord, RunFacts, RunRecord},
+        AgreementTable, AtEnd, Events, Human, Json, Progress, ReportFiles, ReportKind, Reporter,
+        WantedReport,
+        record::{Collector, RunFacts},
     },
-    runner::{self, Exit, Plan, RunEvent},
+    runner::{self, Exit, Plan},
     scenario::Scenario,
     snapshot::Mode,
     sys::Interrupt,
@@ -35,7 +36,7 @@ use crate::{
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct RunArgs {
     #[command(flatten)]
-    suite: SuiteArgs,
+    pub(super) suite: SuiteArgs,
     /// Only list the cases that would run
     #[arg(long)]
     list: bool,
@@ -60,12 +61,19 @@ pub(super) struct RunArgs {
     /// How long a case may take
     #[arg(long, value_name = "SECONDS", default_value = "60")]
     timeout: NonZeroU64,
+    /// After how long a case that is running is told to be slow, again and again
+    #[arg(long, value_name = "SECONDS", default_value = "10")]
+    slow_after: NonZeroU64,
     /// Begin no case after the first that fails
     #[arg(long)]
     fail_fast: bool,
     /// Run each case so often, to find those that pass only sometimes
     #[arg(long, value_name = "N", default_value = "1")]
     repeat: NonZeroUsize,
+    /// Run again what a change touches: a scenario, its snapshot, a capture that it names; until
+    /// Ctrl-C
+    #[arg(long, conflicts_with_all = ["list", "reports", "agree_table"])]
+    watch: bool,
     /// Take what comes out as the new snapshots
     #[arg(long, conflicts_with = "ci")]
     accept: bool,
@@ -74,7 +82,7 @@ pub(super) struct RunArgs {
     ci: bool,
     /// How to print
     #[arg(long, value_enum, default_value_t = RunFormat::Human)]
-    format: RunFormat,
+    pub(super) format: RunFormat,
     /// In JSON: what explains the record of every case, not of failures only, and their packets
     #[arg(long)]
     events: bool,
@@ -95,6 +103,9 @@ pub(super) fn report_parser() -> impl TypedValueParser<Value = WantedReport> {
 pub(super) fn run(args: &RunArgs) -> Result<Exit, Stop> {
     let mode = args.mode(ci::is_ci())?;
     args.check_agree()?;
+    if args.watch {
+        return watch::run(args, mode);
+    }
     let scenarios = args.suite.load();
     if let (true, Ok(scenarios)) = (args.list, &scenarios) {
         let selection = args.suite.selection();
@@ -102,18 +113,18 @@ pub(super) fn run(args: &RunArgs) -> Result<Exit, Stop> {
         return list::list(&cases, args.format.of_list());
     }
     // Made before the process is isolated, where every path is still what the user meant.
-    let mut files = ReportFiles::create(&args.reports).map_err(not_reported)?;
+    let mut files = ReportFiles::create(&args.reports).map_err(tell::not_reported)?;
     if args.format == RunFormat::Github {
-        summarise(&mut files)?;
+        tell::summarise(&mut files)?;
     }
     let mut collector = Collector::new(args.facts(), args.recorded());
     let planned = scenarios.and_then(|scenarios| args.plan(mode, &scenarios));
     let (plan, reporters) = match planned.and_then(|plan| Ok((plan, args.reporters()?))) {
         Ok(planned) => planned,
-        Err(stop) => return stopped(stop, args.format, collector.record(), &mut files),
+        Err(stop) => return tell::stopped(stop, args.format, collector.record(), &mut files),
     };
-    let interrupt = Interrupt::install().map_err(refused("catching signals"))?;
-    told(&plan, interrupt, reporters, collector, files)
+    let interrupt = Interrupt::install().map_err(tell::refused("catching signals"))?;
+    tell::told(&plan, interrupt, reporters, collector, files)
 }
 
 impl RunArgs {
@@ -134,42 +145,57 @@ impl RunArgs {
         }
     }
 
-    /// Opens the backends and says what runs on them. No thread may run before: see
-    /// [`crate::sys::Isolated`].
+    /// Opens the backends and says what runs on them.
     fn plan(&self, mode: Mode, scenarios: &[Scenario]) -> Result<Plan, Stop> {
         let selection = self.suite.selection();
-        let cases = runner::select(scenarios, &selection, self.profile.as_ref());
-        let names = if cases.is_empty() {
-            &[]
+        let none = runner::select(scenarios, &selection, None).is_empty();
+        let opened = if none {
+            Opened::default()
         } else {
-            self.backends()
+            self.open()?
         };
-        let Opened { lanes, probed } = lanes::open(names, &self.qemu)?;
-        let cases = match probed {
+        let unreferenced = self.suite.unreferenced(scenarios);
+        Ok(Plan {
+            unreferenced,
+            ..self.plan_on(&opened, mode, scenarios)
+        })
+    }
+
+    /// Opens the backends. No thread may run before: see [`crate::sys::Isolated`].
+    pub(super) fn open(&self) -> Result<Opened, Stop> {
+        let opened = lanes::open(self.backends(), &self.qemu)?;
+        if let (Some(probed), None) = (&opened.probed, &self.profile) {
+            anstream::eprintln!("tapwright: {}", probed.announcement());
+        }
+        Ok(opened)
+    }
+
+    /// What is selected of some scenarios, on backends that are open.
+    pub(super) fn plan_on(&self, opened: &Opened, mode: Mode, scenarios: &[Scenario]) -> Plan {
+        let selection = self.suite.selection();
+        let cases = match &opened.probed {
             Some(probed) => {
-                if self.profile.is_none() {
-                    anstream::eprintln!("tapwright: {}", probed.announcement());
-                }
                 let profile = self.profile.as_ref().unwrap_or(&probed.profile);
                 runner::select_for(scenarios, &selection, profile, !self.agree.is_empty())
             }
-            None => cases,
+            None => runner::select(scenarios, &selection, self.profile.as_ref()),
         };
-        Ok(Plan {
+        Plan {
             cases,
-            lanes,
+            lanes: opened.lanes.clone(),
             mode,
             repeat: self.repeat,
             jobs: self.jobs(),
             timeout: Duration::from_secs(self.timeout.get()),
+            slow_after: Some(Duration::from_secs(self.slow_after.get())),
             fail_fast: self.fail_fast,
             out: self.out.clone(),
-            unreferenced: self.suite.unreferenced(scenarios),
-        })
+            unreferenced: 0,
+        }
     }
 
     /// What a report tells of what was asked for.
-    fn facts(&self) -> RunFacts {
+    pub(super) fn facts(&self) -> RunFacts {
         let backends = self.backends().iter();
         RunFacts {
             backends: backends.map(|backend| backend.name().to_owned()).collect(),
@@ -179,7 +205,7 @@ impl RunArgs {
         }
     }
 
-    const fn events(&self) -> Events {
+    pub(super) const fn events(&self) -> Events {
         if self.events {
             Events::OfAll
         } else {
@@ -188,7 +214,7 @@ impl RunArgs {
     }
 
     /// A page shows the packets of every case.
-    fn recorded(&self) -> Events {
+    pub(super) fn recorded(&self) -> Events {
         let page = |report: &WantedReport| report.kind == ReportKind::Html;
         if self.reports.iter().any(page) {
             Events::OfAll
@@ -211,10 +237,10 @@ impl RunArgs {
             .unwrap_or(NonZeroUsize::MIN)
     }
 
-    fn reporters(&self) -> Result<Vec<Told>, Stop> {
+    pub(super) fn reporters(&self) -> Result<Vec<Told>, Stop> {
         let mut reporters = vec![Told::new(self.reporter(), STDOUT)];
         if let Some(path) = &self.agree_table {
-            let file = File::create(path).map_err(refused(AGREE_TABLE))?;
+            let file = File::create(path).map_err(tell::refused(AGREE_TABLE))?;
             let table = AgreementTable::new(BufWriter::new(file));
             reporters.push(Told::new(Box::new(table), AGREE_TABLE));
         }
@@ -233,146 +259,5 @@ impl RunArgs {
             ))),
             RunFormat::Github => Box::new(output::github(out)),
         }
-    }
-}
-
-const STDOUT: &str = "writing to standard output";
-const AGREE_TABLE: &str = "--agree-table";
-
-/// A reporter, until it can't write.
-struct Told {
-    reporter: Box<dyn Reporter>,
-    /// What it writes to.
-    what: &'static str,
-    error: Option<io::Error>,
-}
-
-impl Told {
-    const fn new(reporter: Box<dyn Reporter>, what: &'static str) -> Self {
-        Self {
-            reporter,
-            what,
-            error: None,
-        }
-    }
-
-    fn event(&mut self, event: &RunEvent) {
-        if self.error.is_none() {
-            self.error = self.reporter.event(event).err();
-        }
-    }
-
-    /// What is wrong with it. A reader that went away wants to know no more, and that is no failure.
-    fn report(self) -> Option<Report> {
-        let error = self.error?;
-        let what = self.what;
-        (error.kind() != io::ErrorKind::BrokenPipe).then(|| {
-            let error = CliError::System {
-                what,
-                source: error,
-            };
-            error.report()
-        })
-    }
-}
-
-/// Runs and tells. Whoever can't be told any more stops neither the run nor what others are told.
-fn told(
-    plan: &Plan,
-    interrupt: Interrupt,
-    mut reporters: Vec<Told>,
-    mut collector: Collector,
-    mut files: ReportFiles,
-) -> Result<Exit, Stop> {
-    let mut unwritten = Vec::new();
-    let totals = runner::run(plan, Some(&interrupt), &mut |event| {
-        reporters
-            .iter_mut()
-            .for_each(|reporter| reporter.event(event));
-        if !files.is_empty()
-            && let Some(record) = collector.event(event)
-        {
-            unwritten = files.write(record);
-        }
-    })
-    .map_err(refused("watching for signals"))?;
-    let mut reports: Vec<Report> = reporters.into_iter().filter_map(Told::report).collect();
-    reports.extend(
-        unwritten
-            .into_iter()
-            .map(|error| CliError::from(error).report()),
-    );
-    if reports.is_empty() {
-        return Ok(totals.exit());
-    }
-    let exit = if totals.interrupted {
-        Exit::Interrupted
-    } else {
-        Exit::Internal
-    };
-    Err(Stop { exit, reports })
-}
-
-/// Nothing ran: why is told in the reports too, so that whoever reads only those knows.
-fn stopped(
-    mut stop: Stop,
-    format: RunFormat,
-    record: &mut RunRecord,
-    files: &mut ReportFiles,
-) -> Result<Exit, Stop> {
-    let diagnostics = stop.reports.iter().map(DiagnosticRecord::from).collect();
-    record.stop(stop.exit, diagnostics);
-    let unwritten = files.write(record);
-    stop.reports.extend(
-        unwritten
-            .into_iter()
-            .map(|error| CliError::from(error).report()),
-    );
-    match format {
-        RunFormat::Json => diagnosed(&stop),
-        RunFormat::Junit => {
-            output::whole(format, record)?;
-            Err(stop)
-        }
-        RunFormat::Github => {
-            output::print(&report::annotations(record, None))?;
-            Err(stop)
-        }
-        RunFormat::Human => Err(stop),
-    }
-}
-
-/// The summary of a GitHub job is a file that the variable names, and that earlier commands of the
-/// same step may have written to.
-pub(super) fn summarise(files: &mut ReportFiles) -> Result<(), Stop> {
-    let Some(path) = env::var_os("GITHUB_STEP_SUMMARY").filter(|path| !path.is_empty()) else {
-        return Ok(());
-    };
-    let summary = WantedReport {
-        kind: ReportKind::Markdown,
-        path: path.into(),
-    };
-    files
-        .append(summary)
-        .map_err(|error| not_reported(vec![error]))
-}
-
-/// The reports can't be written where they are wanted.
-pub(super) fn not_reported(errors: Vec<ReportError>) -> Stop {
-    let report = |error| CliError::from(error).report();
-    Stop::invalid(errors.into_iter().map(report).collect())
-}
-
-/// What is wrong, on standard output, as whoever asked for JSON reads it.
-fn diagnosed(stop: &Stop) -> Result<Exit, Stop> {
-    let line = |one| format!("{}\n", report::diagnostic(one));
-    output::print(&stop.reports.iter().map(line).collect::<String>())?;
-    Ok(stop.exit)
-}
-
-fn refused(what: &'static str) -> impl Fn(io::Error) -> Stop {
-    move |source| Stop {
-        exit: Exit::Internal,
-        reports: vec![CliError::System { what, source }.report()],
     }
 }

@@ -87,7 +87,7 @@ impl SuiteArgs {
         snapshot::unreferenced(&self.paths(), &of).map_or(0, |found| found.len())
     }
 
-    fn paths(&self) -> Vec<PathBuf> {
+    pub(super) fn paths(&self) -> Vec<PathBuf> {
         if !self.paths.is_empty() {
             return self.paths.clone();
         }

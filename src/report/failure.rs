@@ -21,12 +21,12 @@ pub(super) fn text(case: &CaseRecord) -> String {
             checkpoints(&mut text, case);
         }
         CaseStatus::Invalid => {
-            for diagnostic in &case.diagnostic {
+            if let Some(diagnostic) = &case.diagnostic {
                 indented(&mut text, &diagnostic.rendered);
             }
         }
         CaseStatus::Internal => {
-            for panic in &case.panic {
+            if let Some(panic) = &case.panic {
                 indented(&mut text, panic);
             }
             indented(
@@ -56,7 +56,7 @@ pub(super) fn of_run(failing: &FailingRecord) -> String {
     for one in &failing.problems {
         problem(&mut text, one);
     }
-    for said in &failing.text {
+    if let Some(said) = &failing.text {
         indented(&mut text, said);
     }
     text
@@ -78,7 +78,7 @@ fn problem(text: &mut String, problem: &ProblemRecord) {
     if problem.kind != "mismatch" || problem.mismatch.is_none() {
         indented(text, &sentence(problem));
     }
-    for mismatch in &problem.mismatch {
+    if let Some(mismatch) = &problem.mismatch {
         indented(text, &snapshot::render(mismatch));
     }
 }

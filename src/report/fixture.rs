@@ -179,6 +179,10 @@ pub(super) fn run() -> Vec<RunEvent> {
         RunEvent::CaseStarted {
             case: "redirector/tx-outdev".into(),
         },
+        RunEvent::CaseSlow {
+            case: "redirector/tx-outdev".into(),
+            running: Duration::from_secs(10),
+        },
         finished("redirector/tx-outdev", Status::Passed),
         finished("redirector/new", Status::Pending),
         finished("redirector/taken", Status::Accepted),

@@ -132,6 +132,12 @@ impl<W: Write> Reporter for Human<W> {
     fn event(&mut self, event: &RunEvent) -> io::Result<()> {
         match event {
             RunEvent::Started { .. } | RunEvent::CaseStarted { .. } => Ok(()),
+            RunEvent::CaseSlow { case, running } => writeln!(
+                self.out,
+                "{ODD}{:>12}{ODD:#} {} {case}",
+                "SLOW",
+                clock::longer_than(*running)
+            ),
             RunEvent::CaseFinished(result) => {
                 self.case(CaseRecord::new(result, Events::OfFailures))
             }
@@ -245,7 +251,7 @@ mod tests {
     #[test]
     fn styles_are_there_until_they_are_dropped() {
         let mut human = Human::new(Vec::new());
-        human.event(&fixture::run()[2]).unwrap();
+        human.event(&fixture::run()[3]).unwrap();
         assert!(human.out.contains(&0x1b));
     }
 }

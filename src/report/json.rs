@@ -52,6 +52,13 @@ pub(super) enum Line {
         /// The case.
         case: String,
     },
+    /// An execution of a case takes long; told again and again.
+    CaseSlow {
+        /// The case.
+        case: String,
+        /// For how long it has been running.
+        seconds: f64,
+    },
     /// A case is over, on every backend and with all its repeats.
     CaseFinished(Box<CaseRecord>),
     /// The run was interrupted.
@@ -110,6 +117,10 @@ impl<W: Write> Json<W> {
             },
             RunEvent::CaseStarted { case } => Line::CaseStarted {
                 case: case.to_string(),
+            },
+            RunEvent::CaseSlow { case, running } => Line::CaseSlow {
+                case: case.to_string(),
+                seconds: running.as_secs_f64(),
             },
             RunEvent::CaseFinished(result) => {
                 Line::CaseFinished(Box::new(CaseRecord::new(result, self.events)))

@@ -1,14 +1,44 @@
-use std::io;
+use std::{
+    fmt::{self, Write},
+    io,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use super::Reporter;
-use crate::runner::RunEvent;
+use crate::{base::CaseId, runner::RunEvent};
 
-/// A bar below the lines of another reporter; on a terminal only.
+/// How often the times are drawn again.
+const TICK: Duration = Duration::from_millis(500);
+/// Cases that are named; how many more there are is told.
+const NAMED: usize = 3;
+
+/// A bar below the lines of another reporter, with what is running and for how long; on a terminal
+/// only.
 pub struct Progress<R> {
     below: R,
     bar: ProgressBar,
+    running: Arc<Mutex<Running>>,
+}
+
+/// What is running, the longest first.
+#[derive(Debug, Default)]
+struct Running(Vec<(CaseId, Instant)>);
+
+impl Running {
+    /// `a 12s, b 3s and 2 more`.
+    fn draw(&self, out: &mut dyn Write) -> fmt::Result {
+        for (at, (case, since)) in self.0.iter().take(NAMED).enumerate() {
+            let comma = if at > 0 { ", " } else { "" };
+            write!(out, "{comma}{case} {}s", since.elapsed().as_secs())?;
+        }
+        match self.0.len().saturating_sub(NAMED) {
+            0 => Ok(()),
+            more => write!(out, " and {more} more"),
+        }
+    }
 }
 
 impl<R: Reporter> Progress<R> {
@@ -19,23 +49,51 @@ impl<R: Reporter> Progress<R> {
 
     fn on(below: R, target: ProgressDrawTarget) -> Self {
         let bar = ProgressBar::with_draw_target(Some(0), target);
+        let running = Arc::<Mutex<Running>>::default();
         // A template that is refused would leave indicatif's own style, which is as good.
-        if let Ok(style) = ProgressStyle::with_template("{prefix:>12} [{bar:30}] {pos}/{len} {msg}")
+        if let Ok(style) =
+            ProgressStyle::with_template("{prefix:>12} [{bar:30}] {pos}/{len} {running}")
         {
-            bar.set_style(style.progress_chars("=> "));
+            let shown = Arc::clone(&running);
+            let draw = move |_: &ProgressState, out: &mut dyn Write| {
+                let running = shown.lock().unwrap_or_else(PoisonError::into_inner);
+                // The bar is drawn again at the next tick, if a terminal can't be written at all.
+                _ = running.draw(out);
+            };
+            bar.set_style(style.progress_chars("=> ").with_key("running", draw));
         }
         bar.set_prefix("Running");
-        Self { below, bar }
+        Self {
+            below,
+            bar,
+            running,
+        }
+    }
+
+    fn running(&self, change: impl FnOnce(&mut Vec<(CaseId, Instant)>)) {
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        change(&mut running.0);
     }
 }
 
 impl<R: Reporter> Reporter for Progress<R> {
     fn event(&mut self, event: &RunEvent) -> io::Result<()> {
         match event {
-            RunEvent::Started { cases, .. } => self.bar.set_length(*cases as u64),
-            RunEvent::CaseStarted { case } => self.bar.set_message(case.to_string()),
-            RunEvent::CaseFinished(_) => self.bar.inc(1),
-            RunEvent::Interrupted { .. } => {}
+            RunEvent::Started { cases, .. } => {
+                self.bar.set_length(*cases as u64);
+                if !self.bar.is_hidden() {
+                    self.bar.enable_steady_tick(TICK);
+                }
+            }
+            RunEvent::CaseStarted { case } => {
+                self.running(|running| running.push((case.clone(), Instant::now())));
+                self.bar.tick();
+            }
+            RunEvent::CaseFinished(result) => {
+                self.running(|running| running.retain(|(case, _)| *case != result.case));
+                self.bar.inc(1);
+            }
+            RunEvent::CaseSlow { .. } | RunEvent::Interrupted { .. } => {}
             RunEvent::Finished { .. } => self.bar.finish_and_clear(),
         }
         self.bar.suspend(|| self.below.event(event))
@@ -69,5 +127,29 @@ mod tests {
             (11, Some(11))
         );
         assert!(progress.bar.is_finished());
+        assert!(progress.running.lock().unwrap().0.is_empty());
+    }
+
+    #[test]
+    fn what_is_running_is_named_with_its_time() {
+        let now = Instant::now();
+        let ago = |case: &str, seconds| {
+            let since = now.checked_sub(Duration::from_secs(seconds)).unwrap();
+            (CaseId::from(case), since)
+        };
+        let mut running = Running(vec![ago("a", 3600), ago("b", 60)]);
+        let text = |running: &Running| {
+            let mut text = String::new();
+            running.draw(&mut text).unwrap();
+            text
+        };
+        let two = text(&running);
+        assert!(two.starts_with("a 36") && two.contains(", b 6"), "{two}");
+        running.0.extend([ago("c", 5), ago("d", 4), ago("e", 3)]);
+        let five = text(&running);
+        assert!(
+            five.contains(", c ") && five.ends_with(" and 2 more"),
+            "{five}"
+        );
     }
 }

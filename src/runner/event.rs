@@ -26,6 +26,13 @@ pub enum RunEvent {
         /// The case.
         case: CaseId,
     },
+    /// An execution of a case takes long.
+    CaseSlow {
+        /// The case.
+        case: CaseId,
+        /// For how long it has been running.
+        running: Duration,
+    },
     /// A case is over, on every backend and with all its repeats.
     CaseFinished(Box<CaseResult>),
     /// The run was interrupted; so many executions are being taken down.

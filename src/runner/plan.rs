@@ -22,6 +22,8 @@ pub struct Plan {
     pub jobs: NonZeroUsize,
     /// How long an execution may take.
     pub timeout: Duration,
+    /// After how long an execution is told to be slow.
+    pub slow_after: Option<Duration>,
     /// Nothing begins after the first failure.
     pub fail_fast: bool,
     /// Where captures go.

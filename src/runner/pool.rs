@@ -45,6 +45,8 @@ pub(super) enum Signal<T> {
         end: End<T>,
         duration: Duration,
     },
+    /// A task has been running for so long: a multiple of the time after which one is slow.
+    Slow { task: usize, running: Duration },
     /// The run was interrupted while so many tasks ran; no other begins.
     Interrupted { running: usize },
 }
@@ -65,6 +67,8 @@ pub(super) struct Limits {
     pub(super) jobs: NonZeroUsize,
     /// How long a task may run.
     pub(super) timeout: Duration,
+    /// After how long a task is slow: told then, and again after as long.
+    pub(super) slow_after: Option<Duration>,
     /// How long after its deadline, or after an interrupt, a task may take to end of itself.
     pub(super) grace: Duration,
 }
@@ -89,6 +93,26 @@ struct Running {
     since: Instant,
     /// When its thread is given up.
     until: Instant,
+    /// For how long it is running when it is next told to be slow.
+    slow: Option<Duration>,
+}
+
+/// What is due for a task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Due {
+    /// It is slow.
+    Slow,
+    /// It is given up.
+    End,
+}
+
+impl Running {
+    /// What is due next, and when.
+    fn next(&self) -> (Instant, Due) {
+        let end = (self.until, Due::End);
+        let slow = self.slow.and_then(|slow| self.since.checked_add(slow));
+        slow.map_or(end, |slow| end.min((slow, Due::Slow)))
+    }
 }
 
 impl<T: Send + 'static> Pool<T> {
@@ -147,6 +171,7 @@ impl<T: Send + 'static> Pool<T> {
             Running {
                 since,
                 until: deadline + self.limits.grace,
+                slow: self.limits.slow_after,
             },
         );
         let outbox = self.outbox.clone();
@@ -167,11 +192,12 @@ impl<T: Send + 'static> Pool<T> {
     /// Waits for the next thing to say; nothing when no task runs.
     fn next_signal(&mut self) -> Option<Signal<T>> {
         loop {
-            let (&first, until) = self
+            let (until, first, due) = self
                 .running
                 .iter()
-                .map(|(task, running)| (task, running.until))
-                .min_by_key(|(_, until)| *until)?;
+                .map(|(task, running)| (running.next(), *task))
+                .map(|((at, due), task)| (at, task, due))
+                .min()?;
             match self
                 .inbox
                 .recv_timeout(until.saturating_duration_since(Instant::now()))
@@ -184,10 +210,23 @@ impl<T: Send + 'static> Pool<T> {
                 }
                 Ok(Message::Interrupt) if self.interrupted => {}
                 Ok(Message::Interrupt) => return Some(self.interrupt()),
+                Err(RecvTimeoutError::Timeout) if due == Due::Slow => {
+                    if let Some(signal) = self.slow(first) {
+                        return Some(signal);
+                    }
+                }
                 Err(RecvTimeoutError::Timeout) => return self.end(first, End::Hung),
                 Err(RecvTimeoutError::Disconnected) => unreachable!("the pool holds a sender"),
             }
         }
+    }
+
+    fn slow(&mut self, task: usize) -> Option<Signal<T>> {
+        let after = self.limits.slow_after?;
+        let slow = &mut self.running.get_mut(&task)?.slow;
+        let running = (*slow)?;
+        *slow = running.checked_add(after);
+        Some(Signal::Slow { task, running })
     }
 
     fn end(&mut self, task: usize, end: End<T>) -> Option<Signal<T>> {
@@ -242,6 +281,7 @@ mod tests {
         Limits {
             jobs: NonZeroUsize::new(jobs).unwrap(),
             timeout: Duration::from_secs(600),
+            slow_after: None,
             grace: Duration::ZERO,
         }
     }
@@ -328,6 +368,30 @@ mod tests {
     }
 
     #[test]
+    fn a_task_that_is_slow_is_told_again_and_again_until_it_ends() {
+        let (release, held) = channel::<()>();
+        let slow_after = Duration::from_millis(1);
+        let limits = Limits {
+            slow_after: Some(slow_after),
+            ..limits(1)
+        };
+        let mut release = Some(release);
+        let mut told = Vec::new();
+        let tasks = vec![task(move |_| assert!(held.recv().is_err()))];
+        Pool::new(limits).unwrap().run(tasks, |signal| {
+            if let Signal::Slow { task, running } = signal {
+                told.push((task, running));
+                if told.len() == 3 {
+                    drop(release.take());
+                }
+            }
+            Flow::Go
+        });
+        let expected = [(0, slow_after), (0, 2 * slow_after), (0, 3 * slow_after)];
+        assert_eq!(told[..3], expected);
+    }
+
+    #[test]
     fn nothing_begins_after_a_stop() {
         let tasks = (0..3).map(|number| task(move |_| number)).collect();
         assert_eq!(
@@ -354,6 +418,7 @@ mod tests {
             signals.push(match signal {
                 Signal::Started(task) => format!("started {task}"),
                 Signal::Ended { task, end, .. } => format!("{task} {end:?}"),
+                Signal::Slow { task, .. } => format!("{task} slow"),
                 Signal::Interrupted { running } => format!("interrupted {running}"),
             });
             Flow::Go

@@ -55,6 +55,7 @@ pub fn run(
     let limits = Limits {
         jobs: plan.jobs,
         timeout: plan.timeout,
+        slow_after: plan.slow_after,
         grace: GRACE,
     };
     let pool = Pool::new(limits)?;
@@ -141,6 +142,13 @@ impl<'a> Run<'a> {
                         let case = self.plan.cases[place].case.id.clone();
                         self.tell(RunEvent::CaseStarted { case });
                     }
+                }
+                Flow::Go
+            }
+            Signal::Slow { task, running } => {
+                for place in self.executions[task].group.clone() {
+                    let case = self.plan.cases[place].case.id.clone();
+                    self.tell(RunEvent::CaseSlow { case, running });
                 }
                 Flow::Go
             }
@@ -395,6 +403,7 @@ mod tests {
             repeat: NonZeroUsize::MIN,
             jobs: NonZeroUsize::MIN,
             timeout: Duration::from_secs(600),
+            slow_after: None,
             fail_fast: false,
             out: out.path().to_owned(),
             unreferenced: 0,

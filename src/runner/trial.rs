@@ -53,6 +53,7 @@ pub fn try_cases(
     let pool = Pool::new(Limits {
         jobs: limits.jobs,
         timeout: limits.timeout,
+        slow_after: None,
         grace: GRACE,
     })?;
     let interrupter = pool.interrupter();
@@ -69,7 +70,7 @@ pub fn try_cases(
         }
         let tasks = cases.flat_map(|trial| lanes.iter().map(move |lane| task(lane, &trial)));
         pool.run(tasks, |signal| match signal {
-            Signal::Started(_) => Flow::Go,
+            Signal::Started(_) | Signal::Slow { .. } => Flow::Go,
             Signal::Interrupted { .. } => {
                 interrupted.store(true, Ordering::Relaxed);
                 Flow::Stop

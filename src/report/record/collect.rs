@@ -24,7 +24,10 @@ impl Collector {
             RunEvent::Started {
                 backends, repeat, ..
             } => {
-                self.record.run.backends = backends.iter().map(ToString::to_string).collect();
+                // None is opened where no case is selected, as may be in a shard.
+                if !backends.is_empty() {
+                    self.record.run.backends = backends.iter().map(ToString::to_string).collect();
+                }
                 self.record.run.repeat = *repeat;
             }
             RunEvent::CaseFinished(result) => {
@@ -34,7 +37,9 @@ impl Collector {
                 self.record.sums = Sums::new(totals, duration.as_secs_f64());
                 return Some(&self.record);
             }
-            RunEvent::CaseStarted { .. } | RunEvent::Interrupted { .. } => {}
+            RunEvent::CaseStarted { .. }
+            | RunEvent::CaseSlow { .. }
+            | RunEvent::Interrupted { .. } => {}
         }
         None
     }

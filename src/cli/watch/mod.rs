@@ -1,0 +1,228 @@
+//! `run --watch`: what a change touches runs again.
+
+mod change;
+mod recorder;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+};
+
+use change::{Next, Watch};
+use recorder::{Print, Recorder, print};
+
+use super::{CliError, Stop, lanes::Opened, output, run::RunArgs, tell};
+use crate::{
+    diag::{Diagnose, Report},
+    report::{ReportFiles, record::Collector},
+    runner::{self, Exit, RunnerError, ScenarioFile},
+    scenario::{self, Scenario},
+    snapshot::{self, Mode},
+    sys::Interrupt,
+};
+
+/// Runs what is selected, then again and again what a change touches, until it is interrupted.
+pub(super) fn run(args: &RunArgs, mode: Mode) -> Result<Exit, Stop> {
+    // No thread may run before.
+    let opened = args.open()?;
+    let interrupt = Interrupt::install().map_err(tell::refused("catching signals"))?;
+    let mut watch = Watch::new(interrupt).map_err(unwatched)?;
+    for path in args.suite.paths() {
+        watch.add(&path).map_err(unwatched)?;
+    }
+    let mut suite = Suite::default();
+    let mut idle = false;
+    loop {
+        if watch.take() == Next::End {
+            return Ok(Exit::Interrupted);
+        }
+        let look = suite.look(&args.suite.paths(), mode);
+        for path in &look.files {
+            watch.add(path).map_err(unwatched)?;
+        }
+        if look.is_nothing() {
+            if !std::mem::replace(&mut idle, true) {
+                let files = suite.files();
+                anstream::eprintln!(
+                    "tapwright: waiting for a change of {files} files; Ctrl-C ends"
+                );
+            }
+            match watch.wait() {
+                Next::Look => continue,
+                Next::End => return Ok(Exit::Interrupted),
+            }
+        }
+        idle = false;
+        if !look.reports.is_empty() {
+            output::run_reports(args.format, &look.reports)?;
+        }
+        if carry_out(args, mode, &opened, interrupt, &look.scenarios)? == Exit::Interrupted {
+            return Ok(Exit::Interrupted);
+        }
+    }
+}
+
+fn carry_out(
+    args: &RunArgs,
+    mode: Mode,
+    opened: &Opened,
+    interrupt: Interrupt,
+    scenarios: &[Scenario],
+) -> Result<Exit, Stop> {
+    let plan = args.plan_on(opened, mode, scenarios);
+    if plan.cases.is_empty() {
+        return Ok(Exit::NothingSelected);
+    }
+    let collector = Collector::new(args.facts(), args.recorded());
+    let files = ReportFiles::default();
+    tell::told(&plan, interrupt, args.reporters()?, collector, files)
+}
+
+fn unwatched(source: notify::Error) -> Stop {
+    Stop {
+        exit: Exit::Internal,
+        reports: vec![CliError::Unwatched(source.to_string()).report()],
+    }
+}
+
+/// What each scenario was made of when it was read last.
+#[derive(Default)]
+struct Suite {
+    scenarios: BTreeMap<PathBuf, BTreeMap<PathBuf, Print>>,
+    /// What was wrong with the paths, so that it is told once.
+    wrong: Vec<String>,
+}
+
+/// What is new since the last look.
+#[derive(Default)]
+struct Look {
+    /// Scenarios that changed, or of which a file changed that they are made of.
+    scenarios: Vec<Scenario>,
+    /// What is wrong.
+    reports: Vec<Report>,
+    /// The files that those scenarios are made of.
+    files: BTreeSet<PathBuf>,
+}
+
+impl Look {
+    fn is_nothing(&self) -> bool {
+        self.scenarios.is_empty() && self.reports.is_empty() && self.files.is_empty()
+    }
+}
+
+impl Suite {
+    /// Reads again what has changed.
+    fn look(&mut self, paths: &[PathBuf], mode: Mode) -> Look {
+        let mut look = Look::default();
+        let found = match runner::find(paths) {
+            Ok(found) => {
+                self.wrong.clear();
+                found
+            }
+            Err(errors) => {
+                let wrong: Vec<String> = errors.iter().map(ToString::to_string).collect();
+                if wrong != self.wrong {
+                    look.reports = errors.iter().map(RunnerError::report).collect();
+                    self.wrong = wrong;
+                }
+                return look;
+            }
+        };
+        let there = |path: &PathBuf| found.iter().any(|file| file.path == *path);
+        self.scenarios.retain(|path, _| there(path));
+        for file in &found {
+            let known = self.scenarios.get(&file.path);
+            let changed = |(path, then): (&PathBuf, &Print)| print(path) != *then;
+            if known.is_some_and(|files| !files.iter().any(changed)) {
+                continue;
+            }
+            let (loaded, files) = load(file, mode);
+            match loaded {
+                Ok(scenario) => look.scenarios.push(scenario),
+                Err(reports) => look.reports.extend(reports),
+            }
+            look.files.extend(files.keys().cloned());
+            self.scenarios.insert(file.path.clone(), files);
+        }
+        look
+    }
+
+    /// How many files are watched.
+    fn files(&self) -> usize {
+        let files: BTreeSet<&PathBuf> = self.scenarios.values().flat_map(BTreeMap::keys).collect();
+        files.len()
+    }
+}
+
+/// Reads a scenario, and what it is made of as it was just before.
+fn load(
+    file: &ScenarioFile,
+    mode: Mode,
+) -> (Result<Scenario, Vec<Report>>, BTreeMap<PathBuf, Print>) {
+    let snapshot = snapshot::snapshot_path(&file.path);
+    let then = print(&snapshot);
+    let recorder = Recorder::default();
+    let loaded = scenario::load(&file.path, &file.root, &recorder);
+    let mut files = recorder.into_files();
+    // With --accept the run itself writes the snapshot.
+    if mode != Mode::Accept {
+        files.insert(snapshot, then);
+    }
+    (loaded, files)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    const SCENARIO: &str = "description: x\nsteps:\n  - note: nothing\n";
+
+    fn names(look: &Look) -> Vec<&str> {
+        let names = look.scenarios.iter();
+        names.map(|scenario| scenario.name.as_str()).collect()
+    }
+
+    #[test]
+    fn a_look_finds_what_has_changed_since_the_last_one() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        let paths = [directory.path().to_owned()];
+        fs::write(path("a.yaml"), SCENARIO).unwrap();
+        fs::write(path("b.yaml"), SCENARIO).unwrap();
+        let mut suite = Suite::default();
+        assert_eq!(names(&suite.look(&paths, Mode::Pending)), ["a", "b"]);
+        assert!(suite.look(&paths, Mode::Pending).is_nothing());
+        fs::write(path("b.yaml"), SCENARIO).unwrap();
+        assert!(suite.look(&paths, Mode::Pending).is_nothing());
+        fs::write(path("a.snap"), "x").unwrap();
+        assert_eq!(names(&suite.look(&paths, Mode::Pending)), ["a"]);
+        fs::write(path("b.yaml"), "descripton: x\n").unwrap();
+        let look = suite.look(&paths, Mode::Pending);
+        assert!(look.scenarios.is_empty() && !look.reports.is_empty());
+        assert!(suite.look(&paths, Mode::Pending).is_nothing());
+        fs::remove_file(path("b.yaml")).unwrap();
+        assert!(suite.look(&paths, Mode::Pending).is_nothing());
+        assert_eq!(suite.files(), 2);
+    }
+
+    #[test]
+    fn a_run_that_accepts_does_not_wake_itself() {
+        let directory = tempfile::tempdir().unwrap();
+        let paths = [directory.path().to_owned()];
+        fs::write(directory.path().join("a.yaml"), SCENARIO).unwrap();
+        let mut suite = Suite::default();
+        suite.look(&paths, Mode::Accept);
+        fs::write(directory.path().join("a.snap"), "x").unwrap();
+        assert!(suite.look(&paths, Mode::Accept).is_nothing());
+    }
+
+    #[test]
+    fn what_is_wrong_with_the_paths_is_told_once() {
+        let mut suite = Suite::default();
+        let gone = [PathBuf::from("/nowhere")];
+        assert_eq!(suite.look(&gone, Mode::Pending).reports.len(), 1);
+        assert!(suite.look(&gone, Mode::Pending).is_nothing());
+    }
+}
