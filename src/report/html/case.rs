@@ -337,6 +337,13 @@ fn difference(difference: &Difference, mismatch: &Mismatch) -> DifferenceView {
             &none,
             None,
         ),
+        What::Explained { gone, new } => (
+            "explained differs".to_owned(),
+            format!("{} \u{2192} {}", gone.join("; "), new.join("; ")),
+            String::new(),
+            &none,
+            None,
+        ),
         What::StepGone => only_in(&mismatch.expected, &none),
         What::StepNew => only_in(&mismatch.actual, &none),
         What::Unreadable { reason } => (
