@@ -2,6 +2,7 @@
 
 mod check;
 mod ci;
+mod conflicts;
 mod error;
 mod explain;
 mod export;
@@ -45,6 +46,8 @@ enum Command {
     Check(check::CheckArgs),
     /// List cases
     List(list::ListArgs),
+    /// Say which combinations of properties QEMU takes, and which check refuses the others
+    Conflicts(conflicts::ConflictsArgs),
     /// Say what a code of a diagnostic means
     Explain(explain::ExplainArgs),
     /// Review pending snapshots
@@ -73,6 +76,13 @@ impl Stop {
             reports,
         }
     }
+
+    fn internal(error: &CliError) -> Self {
+        Self {
+            exit: Exit::Internal,
+            reports: vec![error.report()],
+        }
+    }
 }
 
 /// Carries out a command line, its first word the program's name. To be called before any thread is
@@ -96,6 +106,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         Command::Run(args) => run::run(args),
         Command::Check(args) => check::run(args),
         Command::List(args) => list::run(args),
+        Command::Conflicts(args) => conflicts::run(args),
         Command::Explain(args) => explain::run(args),
         Command::Review(args) => output::review(args),
         Command::Minimise(args) => minimise::run(args),

@@ -17,6 +17,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ),
     ("import", &["diag", "scenario"]),
     ("machine", &["base", "record"]),
+    ("conflict", &["base", "machine", "record"]),
     (
         "backend",
         &[
@@ -40,14 +41,16 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "backend", "base", "capture", "diag", "frame", "fuzz", "import", "machine", "record",
-            "report", "runner", "scenario", "snapshot", "sys",
+            "backend", "base", "capture", "conflict", "diag", "frame", "fuzz", "import", "machine",
+            "record", "report", "runner", "scenario", "snapshot", "sys",
         ],
     ),
 ];
 
 /// Parts without I/O, clock and randomness.
-const PURE: &[&str] = &["base", "frame", "guest", "import", "machine", "record"];
+const PURE: &[&str] = &[
+    "base", "conflict", "frame", "guest", "import", "machine", "record",
+];
 
 /// Modules of `std` that a pure part may not name, alone or in a group.
 const IMPURE_MODULES: &[&str] = &["fs", "process", "thread"];
