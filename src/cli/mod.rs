@@ -3,6 +3,7 @@
 mod check;
 mod ci;
 mod conflicts;
+mod doctor;
 mod error;
 mod explain;
 mod export;
@@ -48,6 +49,8 @@ enum Command {
     List(list::ListArgs),
     /// Say which combinations of properties QEMU takes, and which check refuses the others
     Conflicts(conflicts::ConflictsArgs),
+    /// Say what this machine can run, and how to repair what is missing
+    Doctor(doctor::DoctorArgs),
     /// Say what a code of a diagnostic means
     Explain(explain::ExplainArgs),
     /// Review pending snapshots
@@ -106,6 +109,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         Command::Run(args) => run::run(args),
         Command::Check(args) => check::run(args),
         Command::List(args) => list::run(args),
+        Command::Doctor(args) => doctor::run(args),
         Command::Conflicts(args) => conflicts::run(args),
         Command::Explain(args) => explain::run(args),
         Command::Review(args) => output::review(args),

@@ -28,5 +28,5 @@ pub use packet::{
     PacketOptions, PacketSocket, PacketStatistics, PacketType, Received, Status, VlanTag,
 };
 pub use queue::unread_by_peer;
-pub use sysctl::{SysctlError, allow_ipv6};
+pub use sysctl::{SysctlError, allow_ipv6, has_rps_default_mask};
 pub use tun::{Tap, TapError, TapHeader};

@@ -1,6 +1,7 @@
-//! Commands for people, with the real binary: conflicts.
+//! Commands for people, with the real binary: conflicts, doctor.
 
 mod conflicts;
+mod doctor;
 
 use std::{
     fs,
