@@ -4,6 +4,7 @@ mod check;
 mod ci;
 mod conflicts;
 mod doctor;
+mod enter;
 mod error;
 mod explain;
 mod export;
@@ -13,6 +14,7 @@ mod lanes;
 mod list;
 mod minimise;
 mod output;
+mod pause;
 pub mod review;
 mod run;
 mod suite;
@@ -43,6 +45,8 @@ struct Cli {
 enum Command {
     /// Run scenarios and compare what comes out with their snapshots
     Run(run::RunArgs),
+    /// Open a shell in the namespaces of a case that a run holds: run --pause-on-fail
+    Enter(enter::EnterArgs),
     /// Check scenarios without running them: the language, and what QEMU would refuse
     Check(check::CheckArgs),
     /// List cases
@@ -107,6 +111,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
     output::color(cli.color);
     let done = match &cli.command {
         Command::Run(args) => run::run(args),
+        Command::Enter(args) => enter::run(args),
         Command::Check(args) => check::run(args),
         Command::List(args) => list::run(args),
         Command::Doctor(args) => doctor::run(args),

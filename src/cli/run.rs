@@ -3,6 +3,7 @@ use std::{
     io::{self, BufWriter},
     num::{NonZeroU64, NonZeroUsize},
     path::PathBuf,
+    sync::Arc,
     thread,
     time::Duration,
 };
@@ -12,13 +13,14 @@ use super::{
     lanes::{self, BackendName, Opened, QemuArgs},
     list,
     output::{self, Format},
+    pause::{DEFAULT_OUT, Holder},
     suite::SuiteArgs,
 };
 use crate::{
     base::Profile,
     diag::Diagnose,
     report::{self, AgreementTable, Events, Human, Json, Progress, Reporter},
-    runner::{self, Exit, Plan},
+    runner::{self, Exit, Pause, Plan},
     snapshot::Mode,
     sys::Interrupt,
 };
@@ -55,6 +57,10 @@ pub(super) struct RunArgs {
     /// Begin no case after the first that fails
     #[arg(long)]
     fail_fast: bool,
+    /// Hold each case that fails, its interfaces and namespaces as they are, until a person has looked
+    /// at it: tapwright enter. One case at a time
+    #[arg(long, conflicts_with_all = ["agree", "jobs"])]
+    pause_on_fail: bool,
     /// Run each case so often, to find those that pass only sometimes
     #[arg(long, value_name = "N", default_value = "1")]
     repeat: NonZeroUsize,
@@ -71,13 +77,14 @@ pub(super) struct RunArgs {
     #[arg(long)]
     events: bool,
     /// Where the captures go
-    #[arg(long, value_name = "DIRECTORY", default_value = "target/tapwright")]
+    #[arg(long, value_name = "DIRECTORY", default_value = DEFAULT_OUT)]
     out: PathBuf,
 }
 
 pub(super) fn run(args: &RunArgs) -> Result<Exit, Stop> {
     let mode = args.mode(ci::is_ci())?;
     args.check_agree()?;
+    let pause = args.pause()?;
     let scenarios = match args.suite.load() {
         Err(stop) if args.format == Format::Json => return diagnosed(&stop),
         loaded => loaded?,
@@ -118,6 +125,7 @@ pub(super) fn run(args: &RunArgs) -> Result<Exit, Stop> {
         timeout: Duration::from_secs(args.timeout.get()),
         fail_fast: args.fail_fast,
         out: args.out.clone(),
+        pause,
         unreferenced: args.suite.unreferenced(&scenarios),
     };
     told(&plan, interrupt, reporter)
@@ -141,6 +149,17 @@ impl RunArgs {
         }
     }
 
+    fn pause(&self) -> Result<Option<Arc<dyn Pause>>, Stop> {
+        if !self.pause_on_fail {
+            return Ok(None);
+        }
+        if self.backend == BackendName::Sim {
+            return Err(Stop::invalid(vec![CliError::NothingToEnter.report()]));
+        }
+        let out = self.out.clone();
+        Ok(Some(Arc::new(Holder { out })))
+    }
+
     fn backends(&self) -> &[BackendName] {
         if self.agree.is_empty() {
             std::slice::from_ref(&self.backend)
@@ -150,6 +169,9 @@ impl RunArgs {
     }
 
     fn jobs(&self) -> NonZeroUsize {
+        if self.pause_on_fail {
+            return NonZeroUsize::MIN;
+        }
         self.jobs
             .or_else(|| thread::available_parallelism().ok())
             .unwrap_or(NonZeroUsize::MIN)
@@ -172,6 +194,8 @@ impl RunArgs {
             Events::OfFailures
         };
         match self.format {
+            // A bar would be drawn over what a pause says.
+            Format::Human if self.pause_on_fail => Box::new(Human::new(out)),
             Format::Human => Box::new(Progress::new(Human::new(out))),
             Format::Json => Box::new(Json::new(out, events)),
         }

@@ -7,6 +7,7 @@
 
 mod child;
 mod closing;
+mod entrance;
 mod error;
 mod interface;
 mod interrupt;
@@ -18,7 +19,8 @@ mod queue;
 mod sysctl;
 mod tun;
 
-pub use child::spawn_bound;
+pub use child::{run_in_foreground, spawn_bound};
+pub use entrance::{Entrance, Tenant, enter_mounted, show_own_interfaces};
 pub use error::FrameError;
 pub use interface::{InterfaceIndex, InterfaceName, InterfaceNameError};
 pub use interrupt::Interrupt;

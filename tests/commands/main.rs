@@ -1,7 +1,8 @@
-//! Commands for people, with the real binary: conflicts, doctor.
+//! Commands for people, with the real binary: conflicts, doctor, enter.
 
 mod conflicts;
 mod doctor;
+mod enter;
 
 use std::{
     fs,
