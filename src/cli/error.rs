@@ -81,6 +81,9 @@ pub enum CliError {
     /// A backend without namespaces would pause.
     #[error("--pause-on-fail holds a case's namespaces, and sim has none")]
     NothingToEnter,
+    /// A capture that a scenario names by an absolute path.
+    #[error("'{}' has no place in a bundle: the scenario names it by an absolute path", .0.display())]
+    NoPlace(PathBuf),
     /// No code of this name.
     #[error("there is no code '{0}'")]
     NoSuchCode(String),
@@ -199,6 +202,13 @@ pub const EXPLANATIONS: &[Explanation] = &[
                and in the capture.",
     },
     Explanation {
+        code: Code("TW-E054"),
+        title: "a capture has no place in a bundle",
+        text: "`tapwright export --bundle` packs a scenario with the captures it names, so that it runs \
+               wherever it is unpacked. A capture that is named by an absolute path is not found \
+               there: name it relative to the scenario.",
+    },
+    Explanation {
         code: Code("TW-R001"),
         title: "an object is refused",
         text: "This QEMU refuses the object as it is written, with the text that is shown. If \
@@ -242,10 +252,7 @@ impl Diagnose for CliError {
                 "TW-E030",
                 Some("paste the command line with its -netdev, -chardev and -object options"),
             ),
-            Self::Exists(_) => (
-                "TW-E031",
-                Some("choose another name with --out, or remove it"),
-            ),
+            Self::Exists(_) => ("TW-E031", Some("choose another name, or remove it")),
             Self::Unreadable { .. } => ("TW-E032", Some("name a text file that you may read")),
             Self::NothingPaused(_) => (
                 "TW-E050",
@@ -254,6 +261,7 @@ impl Diagnose for CliError {
             Self::SeveralPaused(_) => ("TW-E051", Some("name the case, or the run by its number")),
             Self::NoEntry { .. } => ("TW-E052", Some("enter as the user who started the run")),
             Self::NothingToEnter => ("TW-E053", Some("use --backend netns or --backend qemu")),
+            Self::NoPlace(_) => ("TW-E054", Some("name it relative to the scenario's folder")),
             Self::NoSuchCode(_) => ("TW-E004", Some("copy the code from a diagnostic: TW-S001")),
         };
         let report = Report::error(Code(code), self.to_string());

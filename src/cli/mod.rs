@@ -1,5 +1,6 @@
 //! The command line: one file for each command. Nothing imports it.
 
+mod bundle;
 mod check;
 mod ci;
 mod conflicts;
@@ -65,7 +66,7 @@ enum Command {
     Fuzz(fuzz::FuzzArgs),
     /// Make a scenario of QEMU command lines and monitor commands, as people paste them
     Import(import::ImportArgs),
-    /// Print a scenario as QEMU command lines and QMP commands
+    /// Print a scenario as QEMU command lines and QMP commands, or pack it for others
     Export(export::ExportArgs),
 }
 
