@@ -145,7 +145,7 @@ impl ObjectTable {
 }
 
 /// What a fresh machine says.
-fn reply(profile: &Profile, args: &Map<String, Value>) -> Result<Reply, ConfigError> {
+pub(super) fn reply(profile: &Profile, args: &Map<String, Value>) -> Result<Reply, ConfigError> {
     let mut machine = Machine::new(world(profile))?;
     let held = serde_json::json!({
         "qom-type": "filter-buffer", "id": "g0", "netdev": "hn0", "interval": 1000,
