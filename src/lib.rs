@@ -6,6 +6,7 @@
 //!
 //! - [`cli`]: one file for each command.
 //! - [`report`]: consumers of run events: terminal, JSON lines.
+//! - [`conflict`]: which combinations of properties an object takes.
 //! - [`fuzz`]: random scenarios, and making those that fail small.
 //! - [`import`]: pasted command lines and monitor commands, to a scenario.
 //! - [`runner`]: selection, scheduling, deadlines, and the one executor for all backends.
@@ -26,6 +27,7 @@ pub mod backend;
 pub mod base;
 pub mod capture;
 pub mod cli;
+pub mod conflict;
 pub mod diag;
 pub mod drawing;
 pub mod frame;

@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use bytes::Bytes;
 
@@ -103,6 +103,15 @@ pub trait World {
     /// When the world itself failed.
     fn wait(&mut self, deadline: &Deadline) -> Result<Option<Settled>, BackendError>;
 
+    /// Makes the world ready to be looked at from outside while it rests: interfaces carry the names
+    /// of their ports. A world without interfaces has nothing to show.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    fn expose(&mut self) -> Result<Exposed, BackendError> {
+        Ok(Exposed::default())
+    }
+
     /// Takes the world down and says what was still on its way.
     fn finish(self: Box<Self>) -> Residue;
 }
@@ -200,6 +209,27 @@ pub struct Observations {
     pub events: Vec<Event>,
     /// Answers that came late, from a machine that had been frozen.
     pub answers: Vec<Answer>,
+}
+
+/// What can be seen of a world from outside.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Exposed {
+    /// The interfaces that have a port.
+    pub interfaces: Vec<ExposedInterface>,
+    /// The namespaces beside the one that the case's thread is in: the name in the scenario, and
+    /// where it is mounted in the process's mount namespace.
+    pub namespaces: Vec<(String, PathBuf)>,
+}
+
+/// An interface, whose alias is its port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExposedInterface {
+    /// The port.
+    pub port: PortId,
+    /// The kernel's name.
+    pub name: String,
+    /// The name of its namespace; none for the case's own.
+    pub namespace: Option<String>,
 }
 
 /// What was still on its way when a world was taken down.

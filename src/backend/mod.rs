@@ -11,7 +11,8 @@ pub mod sim;
 mod title;
 
 pub use api::{
-    Action, Backend, BackendError, Capabilities, Missing, Observations, Residue, Settled, World,
+    Action, Backend, BackendError, Capabilities, Exposed, ExposedInterface, Missing, Observations,
+    Residue, Settled, World,
 };
 pub use deadline::{Alarm, Deadline};
 pub use netns::Netns;

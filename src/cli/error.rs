@@ -85,6 +85,26 @@ pub enum CliError {
         /// What the system said.
         source: io::Error,
     },
+    /// Nothing is held that could be entered.
+    #[error("no case is paused by a run whose captures go to '{}'", .0.display())]
+    NothingPaused(PathBuf),
+    /// More than one case is held.
+    #[error("several cases are paused: {0}")]
+    SeveralPaused(String),
+    /// The namespaces of a case can't be entered.
+    #[error("{case} can't be entered: {source}")]
+    NoEntry {
+        /// The case.
+        case: String,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// A backend without namespaces would pause.
+    #[error("--pause-on-fail holds a case's namespaces, and sim has none")]
+    NothingToEnter,
+    /// A capture that a scenario names by an absolute path.
+    #[error("'{}' has no place in a bundle: the scenario names it by an absolute path", .0.display())]
+    NoPlace(PathBuf),
     /// No code of this name.
     #[error("there is no code '{0}'")]
     NoSuchCode(String),
@@ -218,6 +238,39 @@ pub const EXPLANATIONS: &[Explanation] = &[
                was started again, merge the files of its last run only.",
     },
     Explanation {
+        code: Code("TW-E050"),
+        title: "no case is paused",
+        text: "`tapwright enter` goes into the namespaces of a case that failed while `tapwright run \
+               --pause-on-fail` waits. No such run is there, or its captures go to another folder \
+               (--out), or none of its cases has this name. The exit code is 4.",
+    },
+    Explanation {
+        code: Code("TW-E051"),
+        title: "several cases are paused",
+        text: "More than one run waits at a case that failed. Name one: by its case, or by the process \
+               id of its run.",
+    },
+    Explanation {
+        code: Code("TW-E052"),
+        title: "a case can't be entered",
+        text: "Its namespaces belong to whoever started the run: enter as that user, or as root, in \
+               the same container. A case that has gone on in between can't be entered either.",
+    },
+    Explanation {
+        code: Code("TW-E053"),
+        title: "nothing to pause at",
+        text: "--pause-on-fail keeps the namespaces of a case that failed, so that a person can look \
+               at its interfaces. The backend sim has none: everything that it knows is in the record \
+               and in the capture.",
+    },
+    Explanation {
+        code: Code("TW-E054"),
+        title: "a capture has no place in a bundle",
+        text: "`tapwright export --bundle` packs a scenario with the captures it names, so that it runs \
+               wherever it is unpacked. A capture that is named by an absolute path is not found \
+               there: name it relative to the scenario.",
+    },
+    Explanation {
         code: Code("TW-R001"),
         title: "an object is refused",
         text: "This QEMU refuses the object as it is written, with the text that is shown. If \
@@ -281,11 +334,16 @@ impl Diagnose for CliError {
                 "TW-E030",
                 Some("paste the command line with its -netdev, -chardev and -object options"),
             ),
-            Self::Exists(_) => (
-                "TW-E031",
-                Some("choose another name with --out, or remove it"),
-            ),
+            Self::Exists(_) => ("TW-E031", Some("choose another name, or remove it")),
             Self::Unreadable { .. } => ("TW-E032", Some("name a text file that you may read")),
+            Self::NothingPaused(_) => (
+                "TW-E050",
+                Some("start one: tapwright run --pause-on-fail; name its folder with --out"),
+            ),
+            Self::SeveralPaused(_) => ("TW-E051", Some("name the case, or the run by its number")),
+            Self::NoEntry { .. } => ("TW-E052", Some("enter as the user who started the run")),
+            Self::NothingToEnter => ("TW-E053", Some("use --backend netns or --backend qemu")),
+            Self::NoPlace(_) => ("TW-E054", Some("name it relative to the scenario's folder")),
             Self::NoSuchCode(_) => ("TW-E004", Some("copy the code from a diagnostic: TW-S001")),
         };
         let mut report = Report::error(Code(code), self.to_string());

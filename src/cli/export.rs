@@ -1,13 +1,18 @@
 use std::path::{Path, PathBuf};
 
-use super::{Stop, output};
+use super::{
+    Stop,
+    bundle::{Bundle, Recorder},
+    lanes::{BackendName, QemuArgs},
+    output,
+};
 use crate::{
     import,
     runner::{Exit, Pattern},
-    scenario::{self, Disk, tree},
+    scenario::{self, tree},
 };
 
-/// Prints a scenario as QEMU command lines and QMP commands.
+/// Prints a scenario as QEMU command lines and QMP commands, or packs it for others.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct ExportArgs {
     /// The scenario
@@ -16,11 +21,29 @@ pub(super) struct ExportArgs {
     /// [default: the first]
     #[arg(short = 'k', long = "name", value_name = "PATTERN")]
     name: Option<String>,
+    /// Run the case, and pack the scenario, its captures and snapshot, the record, the packets, the
+    /// command lines and how to run it again into one archive
+    #[arg(long, value_name = "OUT.tar.gz", value_parser = archive)]
+    bundle: Option<PathBuf>,
+    /// With --bundle: what carries the case out
+    #[arg(long, value_enum, default_value = "sim", requires = "bundle")]
+    backend: BackendName,
+    #[command(flatten)]
+    qemu: QemuArgs,
+}
+
+/// A file name says what is in the file.
+fn archive(name: &str) -> Result<PathBuf, String> {
+    if name.ends_with(".tar.gz") || name.ends_with(".tgz") {
+        return Ok(PathBuf::from(name));
+    }
+    Err("a bundle is a .tar.gz".to_owned())
 }
 
 pub(super) fn run(args: &ExportArgs) -> Result<Exit, Stop> {
     let root = args.file.parent().unwrap_or(Path::new(""));
-    let scenario = scenario::load(&args.file, root, &Disk).map_err(Stop::invalid)?;
+    let files = Recorder::default();
+    let scenario = scenario::load(&args.file, root, &files).map_err(Stop::invalid)?;
     let pattern = args.name.as_deref().map(Pattern::from);
     let chosen = scenario.cases.iter().position(|case| {
         let mut pattern = pattern.iter();
@@ -33,6 +56,17 @@ pub(super) fn run(args: &ExportArgs) -> Result<Exit, Stop> {
         Some(tree) => tree,
         None => tree::read(&scenario.source).map_err(Stop::invalid)?,
     };
-    output::print(&import::export(&tree))?;
-    Ok(Exit::Success)
+    let Some(out) = &args.bundle else {
+        output::print(&import::export(&tree))?;
+        return Ok(Exit::Success);
+    };
+    let bundle = Bundle {
+        scenario: &scenario,
+        place,
+        tree: &tree,
+        files: &files,
+        backend: args.backend,
+        qemu: &args.qemu,
+    };
+    bundle.write(out)
 }

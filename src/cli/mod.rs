@@ -1,7 +1,11 @@
 //! The command line: one file for each command. Nothing imports it.
 
+mod bundle;
 mod check;
 mod ci;
+mod conflicts;
+mod doctor;
+mod enter;
 mod error;
 mod explain;
 mod export;
@@ -13,6 +17,7 @@ mod list;
 mod merge;
 mod minimise;
 mod output;
+mod pause;
 pub mod review;
 mod run;
 mod suite;
@@ -47,10 +52,16 @@ enum Command {
     Run(run::RunArgs),
     /// Make one report of the runs of several shards
     Merge(merge::MergeArgs),
+    /// Open a shell in the namespaces of a case that a run holds: run --pause-on-fail
+    Enter(enter::EnterArgs),
     /// Check scenarios without running them: the language, and what QEMU would refuse
     Check(check::CheckArgs),
     /// List cases
     List(list::ListArgs),
+    /// Say which combinations of properties QEMU takes, and which check refuses the others
+    Conflicts(conflicts::ConflictsArgs),
+    /// Say what this machine can run, and how to repair what is missing
+    Doctor(doctor::DoctorArgs),
     /// Say what a code of a diagnostic means
     Explain(explain::ExplainArgs),
     /// Review pending snapshots
@@ -61,7 +72,7 @@ enum Command {
     Fuzz(fuzz::FuzzArgs),
     /// Make a scenario of QEMU command lines and monitor commands, as people paste them
     Import(import::ImportArgs),
-    /// Print a scenario as QEMU command lines and QMP commands
+    /// Print a scenario as QEMU command lines and QMP commands, or pack it for others
     Export(export::ExportArgs),
     /// Draw the topology of a scenario
     Graph(graph::GraphArgs),
@@ -79,6 +90,13 @@ impl Stop {
         Self {
             exit: Exit::Invalid,
             reports,
+        }
+    }
+
+    fn internal(error: &CliError) -> Self {
+        Self {
+            exit: Exit::Internal,
+            reports: vec![error.report()],
         }
     }
 }
@@ -103,8 +121,11 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
     let done = match &cli.command {
         Command::Run(args) => run::run(args),
         Command::Merge(args) => merge::run(args),
+        Command::Enter(args) => enter::run(args),
         Command::Check(args) => check::run(args),
         Command::List(args) => list::run(args),
+        Command::Doctor(args) => doctor::run(args),
+        Command::Conflicts(args) => conflicts::run(args),
         Command::Explain(args) => explain::run(args),
         Command::Review(args) => output::review(args),
         Command::Minimise(args) => minimise::run(args),

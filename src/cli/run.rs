@@ -3,6 +3,7 @@ use std::{
     io::BufWriter,
     num::{NonZeroU64, NonZeroUsize},
     path::PathBuf,
+    sync::Arc,
     thread,
     time::Duration,
 };
@@ -14,6 +15,7 @@ use super::{
     lanes::{self, BackendName, Opened, QemuArgs},
     list,
     output::{self, RunFormat},
+    pause::{DEFAULT_OUT, Holder},
     suite::SuiteArgs,
     tell::{self, AGREE_TABLE, STDOUT, Told},
     watch,
@@ -26,7 +28,7 @@ use crate::{
         WantedReport,
         record::{Collector, RunFacts},
     },
-    runner::{self, Exit, Plan},
+    runner::{self, Exit, Pause, Plan},
     scenario::Scenario,
     snapshot::Mode,
     sys::Interrupt,
@@ -67,6 +69,10 @@ pub(super) struct RunArgs {
     /// Begin no case after the first that fails
     #[arg(long)]
     fail_fast: bool,
+    /// Hold each case that fails, its interfaces and namespaces as they are, until a person has looked
+    /// at it: tapwright enter. One case at a time
+    #[arg(long, conflicts_with_all = ["agree", "jobs", "watch"])]
+    pause_on_fail: bool,
     /// Run each case so often, to find those that pass only sometimes
     #[arg(long, value_name = "N", default_value = "1")]
     repeat: NonZeroUsize,
@@ -91,7 +97,7 @@ pub(super) struct RunArgs {
     #[arg(value_parser = report_parser())]
     reports: Vec<WantedReport>,
     /// Where the captures go
-    #[arg(long, value_name = "DIRECTORY", default_value = "target/tapwright")]
+    #[arg(long, value_name = "DIRECTORY", default_value = DEFAULT_OUT)]
     out: PathBuf,
 }
 
@@ -103,6 +109,7 @@ pub(super) fn report_parser() -> impl TypedValueParser<Value = WantedReport> {
 pub(super) fn run(args: &RunArgs) -> Result<Exit, Stop> {
     let mode = args.mode(ci::is_ci())?;
     args.check_agree()?;
+    let pause = args.pause()?;
     if args.watch {
         return watch::run(args, mode);
     }
@@ -119,6 +126,7 @@ pub(super) fn run(args: &RunArgs) -> Result<Exit, Stop> {
     }
     let mut collector = Collector::new(args.facts(), args.recorded());
     let planned = scenarios.and_then(|scenarios| args.plan(mode, &scenarios));
+    let planned = planned.map(|plan| Plan { pause, ..plan });
     let (plan, reporters) = match planned.and_then(|plan| Ok((plan, args.reporters()?))) {
         Ok(planned) => planned,
         Err(stop) => return tell::stopped(stop, args.format, collector.record(), &mut files),
@@ -187,9 +195,11 @@ impl RunArgs {
             repeat: self.repeat,
             jobs: self.jobs(),
             timeout: Duration::from_secs(self.timeout.get()),
-            slow_after: Some(Duration::from_secs(self.slow_after.get())),
+            // While a person looks on, time is no matter.
+            slow_after: (!self.pause_on_fail).then(|| Duration::from_secs(self.slow_after.get())),
             fail_fast: self.fail_fast,
             out: self.out.clone(),
+            pause: None,
             unreferenced: 0,
         }
     }
@@ -223,6 +233,17 @@ impl RunArgs {
         }
     }
 
+    fn pause(&self) -> Result<Option<Arc<dyn Pause>>, Stop> {
+        if !self.pause_on_fail {
+            return Ok(None);
+        }
+        if self.backend == BackendName::Sim {
+            return Err(Stop::invalid(vec![CliError::NothingToEnter.report()]));
+        }
+        let out = self.out.clone();
+        Ok(Some(Arc::new(Holder { out })))
+    }
+
     fn backends(&self) -> &[BackendName] {
         if self.agree.is_empty() {
             std::slice::from_ref(&self.backend)
@@ -232,6 +253,9 @@ impl RunArgs {
     }
 
     fn jobs(&self) -> NonZeroUsize {
+        if self.pause_on_fail {
+            return NonZeroUsize::MIN;
+        }
         self.jobs
             .or_else(|| thread::available_parallelism().ok())
             .unwrap_or(NonZeroUsize::MIN)
@@ -250,6 +274,8 @@ impl RunArgs {
     fn reporter(&self) -> Box<dyn Reporter> {
         let out = output::stdout();
         match self.format {
+            // A bar would be drawn over what a pause says.
+            RunFormat::Human if self.pause_on_fail => Box::new(Human::new(out)),
             RunFormat::Human => Box::new(Progress::new(Human::new(out))),
             RunFormat::Json => Box::new(Json::new(out, self.events())),
             RunFormat::Junit => Box::new(Progress::new(AtEnd::new(

@@ -1,6 +1,6 @@
 use std::{collections::BTreeSet, sync::Arc};
 
-use super::{Executed, Failure, FailureKind, exec, exec_probes};
+use super::{Executed, Failure, FailureKind, exec::exec_and_look, exec_probes, pause::Watcher};
 use crate::{
     backend::{Backend, BackendError, Capabilities, Deadline, World},
     diag::{Report, Span},
@@ -50,6 +50,7 @@ impl Lane {
         cases: &[Arc<Case>],
         probes: bool,
         deadline: &Deadline,
+        watch: Option<&Watcher>,
     ) -> Vec<Attempt> {
         let all = |attempt: fn(String) -> Attempt, text: &str| {
             cases.iter().map(|_| attempt(text.to_owned())).collect()
@@ -61,7 +62,7 @@ impl Lane {
             return all(Attempt::Skipped, &reason);
         }
         match self.backend.open(first) {
-            Ok(world) => execute(cases, probes, world, self.backend.name(), deadline),
+            Ok(world) => execute(cases, probes, world, self.backend.name(), deadline, watch),
             Err(BackendError::Missing(missing)) => all(Attempt::Skipped, &missing.to_string()),
             Err(error @ BackendError::Unavailable { .. }) => {
                 all(Attempt::Skipped, &error.to_string())
@@ -94,9 +95,20 @@ fn execute(
     world: Box<dyn World>,
     backend: &'static str,
     deadline: &Deadline,
+    watch: Option<&Watcher>,
 ) -> Vec<Attempt> {
     let executed = match cases {
-        [case] if !probes => vec![exec(case, world, backend, deadline)],
+        [case] if !probes => vec![exec_and_look(
+            case,
+            world,
+            backend,
+            deadline,
+            |executed, world| {
+                if let Some(watch) = watch {
+                    watch.look(executed, world, deadline);
+                }
+            },
+        )],
         cases => {
             let cases: Vec<&Case> = cases.iter().map(AsRef::as_ref).collect();
             exec_probes(&cases, world, backend, deadline)

@@ -15,9 +15,20 @@ use crate::{
 #[must_use]
 pub fn exec(
     case: &Case,
+    world: Box<dyn World>,
+    backend: &'static str,
+    deadline: &Deadline,
+) -> Executed {
+    exec_and_look(case, world, backend, deadline, |_, _| {})
+}
+
+/// As [`exec`]; `look` is given the record and the world before that is taken down.
+pub(super) fn exec_and_look(
+    case: &Case,
     mut world: Box<dyn World>,
     backend: &'static str,
     deadline: &Deadline,
+    look: impl FnOnce(&Executed, &mut dyn World),
 ) -> Executed {
     let mut run = Run::new(case, world.as_mut(), backend, deadline);
     if run.set_up(Refusals::Fail).is_continue() {
@@ -29,6 +40,7 @@ pub fn exec(
     }
     run.check_whole_run();
     let mut executed = run.close();
+    look(&executed, world.as_mut());
     let residue = world.finish();
     if let Some(last) = executed.transcript.steps.last_mut() {
         last.events.extend(residue.events);

@@ -1,6 +1,6 @@
 use std::{num::NonZeroUsize, path::PathBuf, sync::Arc, time::Duration};
 
-use super::{Lane, Selection, share_world};
+use super::{Lane, Pause, Selection, share_world};
 use crate::{
     backend::uses_af_packet,
     base::Profile,
@@ -28,6 +28,8 @@ pub struct Plan {
     pub fail_fast: bool,
     /// Where captures go.
     pub out: PathBuf,
+    /// Holds each case that fails, in its world, before that is taken down.
+    pub pause: Option<Arc<dyn Pause>>,
     /// Snapshots and sections of them that no scenario uses: told at the end.
     pub unreferenced: usize,
 }

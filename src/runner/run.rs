@@ -13,6 +13,7 @@ use super::{
     archive::{Archive, Record},
     attempt::Attempt,
     judge::Comparison,
+    pause::Watcher,
     plan::{Group, groups},
     pool::{End, Flow, Limits, Pool, Signal, Task},
     tally::{Came, Tally},
@@ -22,6 +23,9 @@ use crate::diag::Span;
 /// How long after its deadline a case may take to end of itself. Taking a world down is a matter of
 /// milliseconds; a case that takes longer hangs.
 pub(super) const GRACE: Duration = Duration::from_secs(2);
+
+/// The same where a case may be held for a person to look at it.
+const PAUSED: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// Cases on one backend, once: what one thread does.
 struct Execution {
@@ -56,7 +60,7 @@ pub fn run(
         jobs: plan.jobs,
         timeout: plan.timeout,
         slow_after: plan.slow_after,
-        grace: GRACE,
+        grace: if plan.pause.is_some() { PAUSED } else { GRACE },
     };
     let pool = Pool::new(limits)?;
     let interrupter = pool.interrupter();
@@ -318,6 +322,13 @@ fn task(plan: &Plan, execution: &Execution) -> Task<Vec<Attempt>> {
         .first()
         .and_then(|place| plan.cases[*place].unasked.clone());
     let lane = plan.lanes[execution.lane].clone();
+    let watcher = match execution.group.as_slice() {
+        [place] if !probes => plan.pause.as_ref().map(|pause| {
+            let planned = plan.cases[*place].clone();
+            Watcher::new(Arc::clone(pause), planned, plan.mode, plan.out.clone())
+        }),
+        _ => None,
+    };
     let name = cases
         .first()
         .map_or_else(String::new, |case| case.id.to_string());
@@ -328,7 +339,7 @@ fn task(plan: &Plan, execution: &Execution) -> Task<Vec<Attempt>> {
                 .iter()
                 .map(|_| Attempt::Skipped(reason.clone()))
                 .collect(),
-            None => lane.attempt(&cases, probes, deadline),
+            None => lane.attempt(&cases, probes, deadline, watcher.as_ref()),
         }),
     }
 }
@@ -406,6 +417,7 @@ mod tests {
             slow_after: None,
             fail_fast: false,
             out: out.path().to_owned(),
+            pause: None,
             unreferenced: 0,
         };
         change(&mut plan);

@@ -46,6 +46,8 @@ pub enum Exit {
     Internal,
     /// Interrupted: 128 and the number of SIGINT, as shells have it.
     Interrupted,
+    /// That of another command, which this one was to run.
+    Command(u8),
 }
 
 impl Exit {
@@ -61,6 +63,7 @@ impl Exit {
             Self::Pending => 5,
             Self::Internal => 70,
             Self::Interrupted => 130,
+            Self::Command(code) => code,
         }
     }
 }

@@ -103,7 +103,7 @@ fn task(lane: &Lane, trial: &Trial) -> Task<Attempt> {
         name: trial.case.id.to_string(),
         run: Box::new(move |deadline| {
             let cases = [trial.case];
-            let mut attempts = lane.attempt(&cases, trial.probe, deadline);
+            let mut attempts = lane.attempt(&cases, trial.probe, deadline, None);
             let none = || Attempt::Panicked("no record came of the case".to_owned());
             attempts.pop().unwrap_or_else(none)
         }),

@@ -4,14 +4,17 @@ use std::{
         fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd},
         unix::process::CommandExt,
     },
-    process::{Child, Command},
+    process::{Child, Command, ExitStatus},
     sync::{PoisonError, RwLock},
 };
 
 use nix::{
     errno::Errno,
     fcntl::{FcntlArg, FdFlag, fcntl},
-    sys::{prctl, signal::Signal},
+    sys::{
+        prctl,
+        signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction},
+    },
     unistd::{Pid, getpid, getppid},
 };
 
@@ -54,6 +57,28 @@ fn prepare(numbers: &[RawFd], parent: Pid) -> io::Result<()> {
         // SAFETY: the caller of `spawn_bound` holds the descriptors open until the child runs.
         let fd = unsafe { BorrowedFd::borrow_raw(*number) };
         fcntl(fd, FcntlArg::F_SETFD(FdFlag::empty()))?;
+    }
+    Ok(())
+}
+
+/// Runs a command to its end as a shell runs one: what the terminal's keys send, SIGINT and SIGQUIT, is
+/// for the command alone.
+///
+/// # Errors
+/// When the program can't be started.
+pub fn run_in_foreground(command: &mut Command) -> io::Result<ExitStatus> {
+    on_keys(SigHandler::SigIgn)?;
+    // SAFETY: between fork and exec the closure makes system calls only; it neither allocates nor
+    // takes a lock.
+    unsafe { command.pre_exec(|| on_keys(SigHandler::SigDfl)) };
+    command.status()
+}
+
+fn on_keys(handler: SigHandler) -> io::Result<()> {
+    let action = SigAction::new(handler, SaFlags::empty(), SigSet::empty());
+    for signal in [Signal::SIGINT, Signal::SIGQUIT] {
+        // SAFETY: nothing of this process runs on the signal: it is ignored or ends the process.
+        unsafe { sigaction(signal, &action) }?;
     }
     Ok(())
 }

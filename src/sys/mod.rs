@@ -7,6 +7,7 @@
 
 mod child;
 mod closing;
+mod entrance;
 mod error;
 mod interface;
 mod interrupt;
@@ -18,7 +19,8 @@ mod queue;
 mod sysctl;
 mod tun;
 
-pub use child::{hang_up, spawn_bound};
+pub use child::{hang_up, run_in_foreground, spawn_bound};
+pub use entrance::{Entrance, Tenant, enter_mounted, show_own_interfaces};
 pub use error::FrameError;
 pub use interface::{InterfaceIndex, InterfaceName, InterfaceNameError};
 pub use interrupt::Interrupt;
@@ -28,5 +30,5 @@ pub use packet::{
     PacketOptions, PacketSocket, PacketStatistics, PacketType, Received, Status, VlanTag,
 };
 pub use queue::unread_by_peer;
-pub use sysctl::{SysctlError, allow_ipv6};
+pub use sysctl::{SysctlError, allow_ipv6, has_rps_default_mask};
 pub use tun::{Tap, TapError, TapHeader};

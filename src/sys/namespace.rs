@@ -1,7 +1,7 @@
 use std::{
     io,
     os::fd::{AsFd, BorrowedFd},
-    path::PathBuf,
+    path::{Path, PathBuf},
     thread,
 };
 
@@ -97,6 +97,12 @@ impl Namespace {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Where it is mounted, in this process's mount namespace.
+    #[must_use]
+    pub fn path(&self) -> Option<&Path> {
+        self.netns.as_ref().map(NetNs::path)
     }
 
     /// Does something on a thread of its own inside the namespace, and hands the result out. The

@@ -57,6 +57,13 @@ pub(super) fn quieten() -> Result<(), SysctlError> {
         .try_for_each(|(name, value)| write(name.into(), value))
 }
 
+/// Whether the calling thread's namespace can be kept from handing frames to other processors,
+/// whatever the host does (`net.core.rps_default_mask`, since Linux 6.3).
+#[must_use]
+pub fn has_rps_default_mask(_: &Isolated) -> bool {
+    PathBuf::from("/proc/sys/net/core/rps_default_mask").exists()
+}
+
 /// Switches IPv6 on for one interface of the calling thread's namespace, still without
 /// autoconfiguration and duplicate detection.
 ///

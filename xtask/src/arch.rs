@@ -18,6 +18,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("drawing", &["base", "diag", "record", "scenario"]),
     ("import", &["diag", "scenario"]),
     ("machine", &["base", "record"]),
+    ("conflict", &["base", "machine", "record"]),
     (
         "backend",
         &[
@@ -46,15 +47,15 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "backend", "base", "capture", "diag", "drawing", "frame", "fuzz", "import", "machine",
-            "record", "report", "runner", "scenario", "snapshot", "sys",
+            "backend", "base", "capture", "conflict", "diag", "drawing", "frame", "fuzz", "import",
+            "machine", "record", "report", "runner", "scenario", "snapshot", "sys",
         ],
     ),
 ];
 
 /// Parts without I/O, clock and randomness.
 const PURE: &[&str] = &[
-    "base", "drawing", "frame", "guest", "import", "machine", "record",
+    "base", "conflict", "drawing", "frame", "guest", "import", "machine", "record",
 ];
 
 /// Modules of `std` that a pure part may not name, alone or in a group.

@@ -1,7 +1,7 @@
 use std::io;
 
 use crate::{
-    backend::Deadline,
+    backend::{Deadline, Exposed},
     base::{Direction, Frame, NetdevId, PortId},
     record::{DropReason, Event},
     scenario::LinkSet,
@@ -62,6 +62,14 @@ pub trait Carrier {
     /// # Errors
     /// When the kernel refuses.
     fn link_del(&mut self, port: &PortId) -> io::Result<()>;
+
+    /// Gives interfaces the names of their ports for whoever looks from outside.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    fn expose(&mut self) -> io::Result<Exposed> {
+        Ok(Exposed::default())
+    }
 
     /// Takes everything down; what failed is said, and the rest is taken down all the same.
     fn finish(&mut self) -> Vec<String>;

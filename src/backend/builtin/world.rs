@@ -28,7 +28,7 @@ use super::{
 };
 use crate::{
     backend::{
-        Action, BackendError, Deadline, Observations, Residue, Settled, World,
+        Action, BackendError, Deadline, Exposed, Observations, Residue, Settled, World,
         lower::{self, Socket, TapWiring},
         title::{Title, object_title, qmp_title},
     },
@@ -293,6 +293,15 @@ impl<C: Carrier> World for BuiltinWorld<C> {
         } else {
             Ok(None)
         }
+    }
+
+    fn expose(&mut self) -> Result<Exposed, BackendError> {
+        self.carrier
+            .expose()
+            .map_err(|source| BackendError::System {
+                what: "naming interfaces".to_owned(),
+                source,
+            })
     }
 
     fn finish(mut self: Box<Self>) -> Residue {

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     backend::{
-        BackendError, Deadline,
+        BackendError, Deadline, Exposed,
         builtin::{Carried, Carrier, vanishes},
     },
     base::{Frame, NetdevId, PortId},
@@ -359,6 +359,10 @@ impl Carrier for NetnsCarrier {
             self.take_errors(gone)?;
         }
         Ok(())
+    }
+
+    fn expose(&mut self) -> io::Result<Exposed> {
+        self.topology.expose()
     }
 
     fn finish(&mut self) -> Vec<String> {

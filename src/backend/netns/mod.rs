@@ -22,7 +22,7 @@ pub use carrier::NetnsCarrier;
 pub use cidr::Cidr;
 pub use explanation::EXPLANATIONS;
 pub use network::{Network, NetworkError, VethEnd};
-pub use probe::{probe, unavailable};
+pub use probe::{Tried, examine, probe, unavailable};
 
 /// The backend's name.
 pub const NAME: &str = "netns";

@@ -191,6 +191,18 @@ impl Network {
         self.set("MTU", LinkUnspec::new_with_index(index).mtu(mtu).build())
     }
 
+    /// Gives an interface a second name, `IFLA_IFALIAS`, that `ip link` shows.
+    ///
+    /// # Errors
+    /// When it is longer than 255 bytes.
+    pub fn set_alias(&self, index: u32, alias: &str) -> Result<(), NetworkError> {
+        let mut message = LinkUnspec::new_with_index(index).build();
+        message
+            .attributes
+            .push(LinkAttribute::IfAlias(alias.to_owned()));
+        self.set("alias", message)
+    }
+
     /// Switches an interface on or off.
     ///
     /// # Errors

@@ -1,6 +1,7 @@
 use std::{
     io,
     os::fd::{AsFd, BorrowedFd},
+    path::PathBuf,
 };
 
 use super::{
@@ -76,6 +77,23 @@ impl Places {
                 format!("there is no namespace '{name}' in `namespaces`"),
             )
         })
+    }
+
+    /// The name of a place in the scenario; none for the case's own.
+    pub(super) fn name(&self, place: Place) -> Option<String> {
+        match place {
+            Place::Own => None,
+            Place::Extra(at) => Some(self.extra.get(at)?.name().to_owned()),
+        }
+    }
+
+    /// The extra namespaces, and where they are mounted.
+    pub(super) fn mounts(&self) -> Vec<(String, PathBuf)> {
+        let mounts = self.extra.iter().filter_map(|namespace| {
+            let path = namespace.path()?.to_owned();
+            Some((namespace.name().to_owned(), path))
+        });
+        mounts.collect()
     }
 
     /// Does something over netlink there: the own namespace's connection is kept, another's lives

@@ -7,7 +7,7 @@ use super::{
     place::{Place, Places},
 };
 use crate::{
-    backend::BackendError,
+    backend::{BackendError, Exposed, ExposedInterface},
     base::{MacAddr, NetdevId, PortId},
     diag::{Code, Report},
     scenario::{Bridge, BridgePort, Case, Link, LinkEnd, LinkSet, NetdevType, Nic},
@@ -202,6 +202,32 @@ impl Topology {
         self.places
             .network(place, |network| network.transmit_drops(index))
             .map_err(to_io)
+    }
+
+    /// Gives each interface that has a port the port's name as its alias.
+    pub(super) fn expose(&mut self) -> io::Result<Exposed> {
+        let ports: Vec<(PortId, InterfaceId)> = self
+            .by_port
+            .iter()
+            .filter(|(_, id)| !self.interface(**id).gone)
+            .map(|(port, id)| (port.clone(), *id))
+            .collect();
+        let mut interfaces = Vec::new();
+        for (port, id) in ports {
+            let (place, index) = self.at(id);
+            self.places
+                .network(place, |network| network.set_alias(index, port.as_str()))
+                .map_err(to_io)?;
+            interfaces.push(ExposedInterface {
+                port,
+                name: self.interface(id).name.to_string(),
+                namespace: self.places.name(place),
+            });
+        }
+        Ok(Exposed {
+            interfaces,
+            namespaces: self.places.mounts(),
+        })
     }
 
     /// Lets everything go; what failed is said.

@@ -28,6 +28,8 @@ pub struct Probed {
     pub has_in_netdev: bool,
     /// Whether QMP can tell the filters of a COLO checkpoint without a migration.
     pub has_checkpoint: bool,
+    /// Whether it has colo-compare, which a build without replication has not.
+    pub has_compare: bool,
 }
 
 /// The backend `qemu`.
@@ -125,6 +127,11 @@ fn probe(program: &std::path::Path) -> Result<Probed, String> {
         }),
         other => return Err(format!("query-commands: {other:?}")),
     };
+    // Not by its properties: to list them makes one and destroys it, of which QEMU 7.2.22 dies.
+    let mut of = Map::new();
+    of.insert("implements".to_owned(), "colo-compare".into());
+    let listed = ask("qom-list-types", Some(&of))?;
+    let has_compare = matches!(&listed, Outcome::Done(Value::Array(types)) if !types.is_empty());
     // Without this no case could be told to have settled.
     Threads::of(process.id()).map_err(|error| {
         format!(
@@ -137,5 +144,6 @@ fn probe(program: &std::path::Path) -> Result<Probed, String> {
         profile: version.profile(has_in_netdev),
         has_in_netdev,
         has_checkpoint,
+        has_compare,
     })
 }

@@ -8,7 +8,7 @@ use std::{
 use super::{LONGEST_COMMAND, file::DumpFile, machine::Machine, version::Version};
 use crate::{
     backend::{
-        Action, BackendError, Deadline, Observations, Residue, Settled, World,
+        Action, BackendError, Deadline, Exposed, Observations, Residue, Settled, World,
         builtin::{Carrier, Flights},
         netns::NetnsCarrier,
     },
@@ -176,6 +176,12 @@ impl World for QemuWorld {
     fn wait(&mut self, deadline: &Deadline) -> Result<Option<Settled>, BackendError> {
         self.poll(deadline)?;
         self.settle(deadline).map(Some)
+    }
+
+    fn expose(&mut self) -> Result<Exposed, BackendError> {
+        self.carrier
+            .expose()
+            .map_err(|error| system("naming interfaces", error))
     }
 
     fn finish(mut self: Box<Self>) -> Residue {

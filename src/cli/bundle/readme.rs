@@ -1,0 +1,112 @@
+use std::{fs, path::Path};
+
+use crate::{backend::qemu::Probed, runner::Executed, scenario::Case, snapshot};
+
+/// What the README of a bundle tells.
+pub(super) struct Readme<'a> {
+    pub(super) case: &'a Case,
+    pub(super) executed: &'a Executed,
+    pub(super) probed: Option<&'a Probed>,
+    /// The scenario, below the bundle's folder.
+    pub(super) scenario: &'a Path,
+    /// The scenario has several cases.
+    pub(super) several: bool,
+    /// Its snapshot is in the bundle.
+    pub(super) reviewed: bool,
+    /// Every file, below the bundle's folder.
+    pub(super) files: Vec<String>,
+}
+
+impl Readme<'_> {
+    pub(super) fn text(&self) -> String {
+        let Self { case, executed, .. } = self;
+        let record = &executed.transcript;
+        let mut text = format!("# {}\n\n{}\n\n", case.id, case.description);
+        text += &format!("- tapwright {}\n", env!("CARGO_PKG_VERSION"));
+        text += &format!(
+            "- profile {}\n- backend {}\n",
+            record.profile, record.backend
+        );
+        text += &format!("- kernel {}\n", kernel());
+        if let Some(probed) = self.probed {
+            text += &format!("- {}\n", probed.announcement());
+        }
+        text += "\n## What came of it\n\n";
+        if executed.failures.is_empty() {
+            text += "Everything that the scenario expects.\n";
+        }
+        for failure in &executed.failures {
+            text += &format!("- step {}: {}\n", failure.step, failure.kind);
+        }
+        text += "\n`record.txt` is the record of this run, `record.pcapng` its packets (one interface \
+                 for each port, the step in each comment), `qemu.txt` the command line and the QMP \
+                 commands.\n";
+        if self.reviewed {
+            text += "The snapshot beside the scenario is what was reviewed.\n";
+        }
+        text += "\n## To run it again\n\nIn this folder:\n\n";
+        for command in self.commands() {
+            text += &format!("    {command}\n");
+        }
+        text += "\n`run` exits 0 when everything is as it was reviewed, 1 when a case failed";
+        text += if self.reviewed {
+            ".\n"
+        } else {
+            ", 5 when nothing else is wrong:\nthere is no reviewed snapshot yet, and what comes out is \
+             proposed as one (`tapwright review`).\n"
+        };
+        text += "\n## Files\n\n";
+        for file in &self.files {
+            text += &format!("- {file}\n");
+        }
+        text
+    }
+
+    fn commands(&self) -> Vec<String> {
+        let scenario = quoted(&self.scenario.display().to_string());
+        let one = if self.several {
+            let stem = self.scenario.file_stem().unwrap_or_default();
+            let section = snapshot::section_name(&self.case.id);
+            let name = format!("{}@{section}", stem.to_string_lossy());
+            format!(" -k {}", quoted(&name))
+        } else {
+            String::new()
+        };
+        let backend = self.executed.transcript.backend;
+        vec![
+            format!("tapwright check {scenario}{one}"),
+            format!("tapwright run --backend {backend} {scenario}{one}"),
+        ]
+    }
+}
+
+/// As a shell takes it for one word.
+fn quoted(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "@=,._/-+:".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+fn kernel() -> String {
+    let text = |name| fs::read_to_string(format!("/proc/sys/kernel/{name}"));
+    let told = [text("ostype"), text("osrelease")];
+    let words: Vec<String> = told
+        .into_iter()
+        .flatten()
+        .map(|word| word.trim().to_owned())
+        .collect();
+    words.join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shell_reads_what_was_meant() {
+        assert_eq!(quoted("a@queue=rx"), "a@queue=rx");
+        assert_eq!(quoted("it's $1"), r"'it'\''s $1'");
+    }
+}

@@ -1,0 +1,318 @@
+//! A case that failed is held until a person has seen enough, and how another process finds it.
+//!
+//! The run leaves a file beside its captures, which says which thread holds the case. What says that
+//! somebody is inside is a connection to an abstract socket in the case's own network namespace: it
+//! ends with the process that made it, however that ends, and nothing is left of it.
+
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    os::{
+        fd::{AsFd, BorrowedFd},
+        linux::net::SocketAddrExt,
+        unix::net::{SocketAddr, UnixListener, UnixStream},
+    },
+    path::{Path, PathBuf},
+};
+
+use nix::{
+    errno::Errno,
+    poll::{PollFd, PollFlags, PollTimeout, poll},
+    unistd::read,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    backend::{Deadline, Exposed},
+    runner::{Held, Pause},
+    sys::Tenant,
+};
+
+/// The abstract socket's name.
+const DOOR: &str = "tapwright";
+
+/// A case that is held, as its file says it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PausedCase {
+    pub(super) case: String,
+    pub(super) backend: String,
+    /// The run.
+    pub(super) process: i32,
+    /// The case's own thread, which is in its namespaces.
+    pub(super) thread: i32,
+    /// When that thread started, in clock ticks since the machine did.
+    pub(super) started: u64,
+    /// Where the captures are.
+    pub(super) directory: PathBuf,
+    /// The case's extra network namespaces, mounted in the run's mount namespace.
+    pub(super) namespaces: BTreeMap<String, PathBuf>,
+}
+
+impl PausedCase {
+    pub(super) const fn tenant(&self) -> Tenant {
+        Tenant {
+            process: self.process,
+            thread: self.thread,
+            started: self.started,
+        }
+    }
+
+    /// Knocks from inside the case's network namespace: while the stream is open the case is held.
+    pub(super) fn knock() -> io::Result<UnixStream> {
+        UnixStream::connect_addr(&SocketAddr::from_abstract_name(DOOR)?)
+    }
+}
+
+/// The cases that are held, by the files in a folder. Files of runs that were killed are removed.
+pub(super) fn paused(out: &Path) -> io::Result<Vec<PausedCase>> {
+    let mut found = Vec::new();
+    let entries = match fs::read_dir(out) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(found),
+        entries => entries?,
+    };
+    for entry in entries {
+        let path = entry?.path();
+        let name = path.file_name().and_then(|name| name.to_str());
+        if !name.is_some_and(|name| name.starts_with("paused-") && name.ends_with(".json")) {
+            continue;
+        }
+        let Ok(text) = fs::read_to_string(&path) else {
+            // Its run has just gone on.
+            continue;
+        };
+        match serde_json::from_str::<PausedCase>(&text) {
+            Ok(case) if case.tenant().is_alive() => found.push(case),
+            _ => match fs::remove_file(&path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            },
+        }
+    }
+    found.sort_by_key(|case| case.process);
+    Ok(found)
+}
+
+/// Holds cases, and says how to get in.
+pub(super) struct Holder {
+    /// Where the captures go.
+    pub(super) out: PathBuf,
+}
+
+impl Pause for Holder {
+    fn hold(&self, held: &Held, deadline: &Deadline) {
+        if let Err(error) = self.try_hold(held, deadline) {
+            anstream::eprintln!("tapwright: {} can't be paused: {error}", held.case);
+        }
+    }
+}
+
+impl Holder {
+    fn try_hold(&self, held: &Held, deadline: &Deadline) -> io::Result<()> {
+        let exposed = held.exposed.as_ref();
+        let exposed = exposed.map_err(|reason| io::Error::other(reason.clone()))?;
+        // The calling thread is in the case's network namespace, and so is a socket of it.
+        let door = UnixListener::bind_addr(&SocketAddr::from_abstract_name(DOOR)?)?;
+        let state = StateFile::write(&self.out, &self.state(held, exposed)?)?;
+        anstream::eprint!("{}", self.announcement(held, exposed));
+        let waited = wait(&door, io::stdin().as_fd(), deadline.alarm());
+        drop(state);
+        waited
+    }
+
+    fn state(&self, held: &Held, exposed: &Exposed) -> io::Result<PausedCase> {
+        let Tenant {
+            process,
+            thread,
+            started,
+        } = Tenant::current()?;
+        let capture = held.capture.as_ref().ok().and_then(|path| path.parent());
+        let directory = std::path::absolute(capture.unwrap_or(&self.out))?;
+        Ok(PausedCase {
+            case: held.case.to_string(),
+            backend: held.backend.to_owned(),
+            process,
+            thread,
+            started,
+            directory,
+            namespaces: exposed.namespaces.iter().cloned().collect(),
+        })
+    }
+
+    fn announcement(&self, held: &Held, exposed: &Exposed) -> String {
+        let mut text = format!("tapwright: paused: {} [{}]\n", held.case, held.backend);
+        for problem in &held.problems {
+            text += &format!("    {problem}\n");
+        }
+        for interface in &exposed.interfaces {
+            let place = match &interface.namespace {
+                Some(name) => format!(" in {name}"),
+                None => String::new(),
+            };
+            text += &format!("    {} is {}{place}\n", interface.port, interface.name);
+        }
+        match &held.capture {
+            Ok(path) => text += &format!("    capture: {}\n", path.display()),
+            Err(reason) => text += &format!("    no capture: {reason}\n"),
+        }
+        let out = if self.out == Path::new(DEFAULT_OUT) {
+            String::new()
+        } else {
+            format!(" --out {}", self.out.display())
+        };
+        text += &format!("    to get in: tapwright enter{out}\n");
+        text + "    to go on: leave it, or press Enter here\n"
+    }
+}
+
+/// Where captures go, and where `enter` looks, unless told otherwise.
+pub(super) const DEFAULT_OUT: &str = "target/tapwright";
+
+/// Removed on drop.
+struct StateFile(PathBuf);
+
+impl StateFile {
+    fn write(out: &Path, case: &PausedCase) -> io::Result<Self> {
+        fs::create_dir_all(out)?;
+        let path = out.join(format!("paused-{}.json", case.process));
+        // Whole or not at all: a reader takes half of it for a stale one.
+        let beside = path.with_extension("tmp");
+        fs::write(&beside, serde_json::to_vec(case)?)?;
+        fs::rename(&beside, &path)?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for StateFile {
+    fn drop(&mut self) {
+        // One that is left is recognised as stale.
+        drop(fs::remove_file(&self.0));
+    }
+}
+
+/// Waits until the last of those who came in has left, Enter is pressed, or the alarm is raised.
+/// Input that has ended is no wish to go on: a run without a terminal waits for its guests.
+fn wait(
+    door: &UnixListener,
+    input: BorrowedFd<'_>,
+    alarm: Option<BorrowedFd<'_>>,
+) -> io::Result<()> {
+    let mut guests: Vec<UnixStream> = Vec::new();
+    let mut input = Some(input);
+    loop {
+        let ends = [Some(door.as_fd()), input, alarm];
+        let guest_fds = guests.iter().map(|guest| Some(guest.as_fd()));
+        let mut polled: Vec<PollFd<'_>> = ends
+            .into_iter()
+            .chain(guest_fds)
+            .flatten()
+            .map(|fd| PollFd::new(fd, PollFlags::POLLIN))
+            .collect();
+        match poll(&mut polled, PollTimeout::NONE) {
+            Err(Errno::EINTR) => continue,
+            other => other?,
+        };
+        let mut ready = polled.iter().map(|one| one.any() == Some(true));
+        let mut next = || ready.next().unwrap_or_default();
+        let (knocked, typed) = (next(), input.is_some() && next());
+        let alarmed = alarm.is_some() && next();
+        let left: Vec<bool> = guests.iter().map(|_| next()).collect();
+        if alarmed {
+            return Ok(());
+        }
+        if let Some(fd) = input.filter(|_| typed) {
+            match line(fd)? {
+                Some(true) => return Ok(()),
+                Some(false) => {}
+                None => input = None,
+            }
+        }
+        let before = guests.len();
+        let mut left = left.into_iter();
+        // A guest says nothing: what is readable is its end.
+        guests.retain(|_| !left.next().unwrap_or_default());
+        if knocked {
+            guests.push(door.accept()?.0);
+        } else if guests.is_empty() && before > 0 {
+            return Ok(());
+        }
+    }
+}
+
+/// Whether a line came to its end; none where the input has.
+fn line(input: BorrowedFd<'_>) -> io::Result<Option<bool>> {
+    let mut buffer = [0; 256];
+    match read(input, &mut buffer) {
+        Ok(0) => Ok(None),
+        Ok(count) => Ok(Some(buffer[..count].contains(&b'\n'))),
+        Err(Errno::EINTR) => Ok(Some(false)),
+        // The terminal is another's: a run in the background.
+        Err(Errno::EIO) => Ok(None),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{io::Write, thread};
+
+    use super::*;
+
+    fn door(name: &str) -> (UnixListener, SocketAddr) {
+        let name = format!("{DOOR} {name} {}", std::process::id());
+        let address = SocketAddr::from_abstract_name(name).unwrap();
+        (UnixListener::bind_addr(&address).unwrap(), address)
+    }
+
+    #[test]
+    fn enter_goes_on() {
+        let (door, _) = door("enter");
+        let (input, mut typed) = io::pipe().unwrap();
+        typed.write_all(b"\n").unwrap();
+        wait(&door, input.as_fd(), None).unwrap();
+    }
+
+    #[test]
+    fn the_last_guest_that_leaves_lets_it_go_on_and_the_end_of_input_does_not() {
+        let (door, address) = door("guests");
+        let (input, typed) = io::pipe().unwrap();
+        drop(typed);
+        let first = UnixStream::connect_addr(&address).unwrap();
+        let second = UnixStream::connect_addr(&address).unwrap();
+        let waits = thread::spawn(move || wait(&door, input.as_fd(), None));
+        drop(first);
+        assert!(!waits.is_finished());
+        drop(second);
+        waits.join().unwrap().unwrap();
+    }
+
+    #[test]
+    fn an_alarm_ends_it() {
+        let (door, address) = door("alarm");
+        let _guest = UnixStream::connect_addr(&address).unwrap();
+        let (input, _typed) = io::pipe().unwrap();
+        let (alarm, raise) = io::pipe().unwrap();
+        drop(raise);
+        wait(&door, input.as_fd(), Some(alarm.as_fd())).unwrap();
+    }
+
+    #[test]
+    fn what_a_killed_run_left_is_no_paused_case_and_is_removed() {
+        let out = tempfile::tempdir().unwrap();
+        let tenant = Tenant::current().unwrap();
+        let case = |started| PausedCase {
+            case: "a".to_owned(),
+            backend: "netns".to_owned(),
+            process: tenant.process,
+            thread: tenant.thread,
+            started,
+            directory: out.path().to_owned(),
+            namespaces: BTreeMap::new(),
+        };
+        let _alive = StateFile::write(out.path(), &case(tenant.started)).unwrap();
+        assert_eq!(paused(out.path()).unwrap().len(), 1);
+        let stale = StateFile::write(out.path(), &case(tenant.started + 1)).unwrap();
+        assert!(paused(out.path()).unwrap().is_empty());
+        assert!(!stale.0.exists());
+    }
+}
