@@ -10,14 +10,16 @@ mod import;
 mod lanes;
 mod list;
 mod minimise;
+mod new;
 mod output;
 pub mod review;
 mod run;
+mod schema;
 mod suite;
 
 use std::ffi::OsString;
 
-use clap::{ColorChoice, Parser, Subcommand};
+use clap::{ColorChoice, CommandFactory, Parser, Subcommand};
 
 use crate::{
     diag::{Diagnose, Report},
@@ -45,6 +47,8 @@ enum Command {
     Check(check::CheckArgs),
     /// List cases
     List(list::ListArgs),
+    /// Write a commented scenario to begin with
+    New(new::NewArgs),
     /// Say what a code of a diagnostic means
     Explain(explain::ExplainArgs),
     /// Review pending snapshots
@@ -57,6 +61,14 @@ enum Command {
     Import(import::ImportArgs),
     /// Print a scenario as QEMU command lines and QMP commands
     Export(export::ExportArgs),
+    /// Print the JSON Schema of the scenario language, for editors
+    Schema(schema::SchemaArgs),
+}
+
+/// The command line as data: for man pages and completions.
+#[must_use]
+pub fn command() -> clap::Command {
+    Cli::command()
 }
 
 /// Why a command ended early: what is wrong, and the exit that goes with it.
@@ -102,6 +114,8 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         Command::Fuzz(args) => fuzz::run(args),
         Command::Import(args) => import::run(args),
         Command::Export(args) => export::run(args),
+        Command::New(args) => new::run(args),
+        Command::Schema(args) => schema::run(args),
     };
     match done {
         Ok(Exit::NothingSelected) => {
