@@ -22,6 +22,45 @@
 //! - [`base`]: names, times, directions, profiles, quirks.
 //! - [`diag`]: codes, positions, reports.
 //! - [`sys`]: the only unsafe code: TAPs, packet sockets, namespaces.
+//!
+//! # Examples
+//! From a scenario's text to its transcript, in memory, and what a comparison says of it:
+//! ```
+//! use std::sync::Arc;
+//!
+//! use tapwright::{
+//!     backend::{Backend, Deadline, Sim},
+//!     diag::Source,
+//!     runner, scenario,
+//!     snapshot::{self, Rules},
+//! };
+//!
+//! let text = r#"
+//! description: What the guest sends comes out on the outdev too.
+//! netdevs: { hn0: {} }
+//! chardevs: { out0: {} }
+//! objects: ["filter-mirror,id=m0,netdev=hn0,queue=rx,outdev=out0"]
+//! steps:
+//!   - send: hn0.guest
+//!     frames: [{ ipv4: { src: 10.0.0.1, dst: 10.0.0.2 }, udp: { sport: 4000, dport: 9 }, payload: "hello" }]
+//! "#;
+//! let source = Arc::new(Source { path: "mirror.yaml".into(), text: text.to_owned() });
+//! let scenario = scenario::parse(source, "mirror", &scenario::Disk).expect("a valid scenario");
+//!
+//! let case = &scenario.cases[0];
+//! let world = Sim.open(case).expect("memory takes it");
+//! let executed = runner::exec(case, world, "sim", &Deadline::NEVER);
+//! assert!(executed.failures.is_empty());
+//!
+//! let transcript = snapshot::text(&executed.transcript);
+//! assert!(transcript.contains("out0       <- #1"), "{transcript}");
+//!
+//! // Against what a person reviewed:
+//! assert!(snapshot::compare(&transcript, &executed.transcript, Rules::default()).is_none());
+//! let other = transcript.replace("68656c6c6f", "68756c6c6f");
+//! let mismatch = snapshot::compare(&other, &executed.transcript, Rules::default());
+//! assert!(snapshot::render(&mismatch.expect("another payload")).contains("payload"));
+//! ```
 
 pub mod backend;
 pub mod base;

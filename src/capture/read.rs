@@ -110,6 +110,15 @@ fn place(packet: usize) -> String {
 /// # Errors
 /// When the file is of another kind, is cut off, contradicts itself, or was not captured on
 /// Ethernet. Packets that the capture cut off are no error: see [`Packet::is_cut`].
+///
+/// # Examples
+/// ```
+/// let file = std::fs::read("fixtures/pcaps/ping.pcap").expect("it is shipped");
+/// let packets = tapwright::capture::read(&file).expect("a capture");
+/// // An ARP request: to everybody, EtherType 0x0806.
+/// assert_eq!(packets[0].data[..6], [0xff; 6]);
+/// assert_eq!(packets[0].data[12..14], [0x08, 0x06]);
+/// ```
 pub fn read(file: &[u8]) -> Result<Vec<Packet>, ReadError> {
     let magic = file.first_chunk::<4>();
     match magic {

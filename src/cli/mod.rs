@@ -16,17 +16,19 @@ mod lanes;
 mod list;
 mod merge;
 mod minimise;
+mod new;
 mod output;
 mod pause;
 pub mod review;
 mod run;
+mod schema;
 mod suite;
 mod tell;
 mod watch;
 
 use std::ffi::OsString;
 
-use clap::{ColorChoice, Parser, Subcommand};
+use clap::{ColorChoice, CommandFactory, Parser, Subcommand};
 
 use crate::{
     diag::{Diagnose, Report},
@@ -62,6 +64,8 @@ enum Command {
     Conflicts(conflicts::ConflictsArgs),
     /// Say what this machine can run, and how to repair what is missing
     Doctor(doctor::DoctorArgs),
+    /// Write a commented scenario to begin with
+    New(new::NewArgs),
     /// Say what a code of a diagnostic means
     Explain(explain::ExplainArgs),
     /// Review pending snapshots
@@ -76,6 +80,14 @@ enum Command {
     Export(export::ExportArgs),
     /// Draw the topology of a scenario
     Graph(graph::GraphArgs),
+    /// Print the JSON Schema of the scenario language, for editors
+    Schema(schema::SchemaArgs),
+}
+
+/// The command line as data: for man pages and completions.
+#[must_use]
+pub fn command() -> clap::Command {
+    Cli::command()
 }
 
 /// Why a command ended early: what is wrong, and the exit that goes with it.
@@ -133,6 +145,8 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         Command::Import(args) => import::run(args),
         Command::Export(args) => export::run(args),
         Command::Graph(args) => graph::run(args),
+        Command::New(args) => new::run(args),
+        Command::Schema(args) => schema::run(args),
     };
     match done {
         Ok(Exit::NothingSelected) => {

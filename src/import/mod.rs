@@ -35,6 +35,18 @@ pub use draft::{Draft, Traffic};
 pub use export::export;
 
 /// The scenario of pasted text. None where there is nothing of QEMU's in it.
+///
+/// # Examples
+/// ```
+/// let draft = tapwright::import::paste(
+///     "> qemu-system-x86_64 -netdev tap,id=hn0 -chardev socket,id=out0,path=/tmp/out0,server,nowait\n\
+///      > -object filter-redirector,id=f0,netdev=hn0,queue=rx,outdev=out0\n\
+///      > and nothing arrives.\n",
+/// );
+/// let text = draft.expect("it has a command line").text();
+/// assert!(text.contains("filter-redirector,id=f0,netdev=hn0,queue=rx,outdev=out0"), "{text}");
+/// assert!(tapwright::import::paste("Good morning.").is_none());
+/// ```
 #[must_use]
 pub fn paste(text: &str) -> Option<Draft> {
     Draft::new(paste::read(text))

@@ -146,7 +146,7 @@ fn human(command: Command, paste: &mut Paste) {
 }
 
 /// The line after a shell's prompt: `user@host:~# `, `[user@host ~]$ `, `$ `, `C:\> `. A `# ` is one
-/// only before a command, else it begins a comment.
+/// only before a command or an assignment, else it begins a comment.
 fn without_prompt(line: &str) -> &str {
     let Some((at, _)) = line
         .match_indices(['#', '$', '%', '>'])
@@ -158,11 +158,14 @@ fn without_prompt(line: &str) -> &str {
     let first = after.split_whitespace().next().unwrap_or("");
     let runs =
         flag::is_program(first) || matches!(first, "sudo" | "env" | "exec" | "nice" | "taskset");
+    // `# primary_ip=127.0.0.1`, as QEMU's docs/COLO-FT.txt has it; not `# a=1 would be wrong`.
+    let assigns =
+        shell::assignment(first).is_some() && (first == after || after.ends_with(['"', '\'']));
     let prompt = before.contains('@')
         || before.starts_with('[') && before.ends_with(']')
         || before.contains(":\\")
         || before.starts_with("PS ");
-    if (before.is_empty() && runs) || (prompt && !before.contains(" -")) {
+    if (before.is_empty() && (runs || assigns)) || (prompt && !before.contains(" -")) {
         after
     } else {
         line

@@ -41,6 +41,35 @@ impl Machine {
     ///
     /// While the main loop is frozen, inputs are kept and come into effect when it goes on. A dead
     /// machine drops frames and answers nothing.
+    ///
+    /// # Examples
+    /// ```
+    /// use tapwright::{
+    ///     base::VirtualTime,
+    ///     machine::{Config, Input, Machine, NetdevConfig, NetdevKind, Output},
+    /// };
+    ///
+    /// let netdev = |id: &str, kind, peer: Option<&str>| NetdevConfig {
+    ///     id: id.into(),
+    ///     kind,
+    ///     peer: peer.map(Into::into),
+    /// };
+    /// let tap = NetdevKind::Tap { queues: 1, vhost: false, vnet_hdr_len: 0 };
+    /// let mut machine = Machine::new(Config {
+    ///     netdevs: vec![
+    ///         netdev("hn0", tap, None),
+    ///         netdev("nic0", NetdevKind::Nic { vnet_hdr_len: 0 }, Some("hn0")),
+    ///     ],
+    ///     ..Config::default()
+    /// })
+    /// .expect("a TAP and its NIC");
+    ///
+    /// // The guest sends, and the frame comes out at the TAP.
+    /// let mut out = Vec::new();
+    /// let (netdev, data) = ("nic0".into(), vec![0; 60].into());
+    /// machine.handle(VirtualTime::ZERO, Input::NetdevFrame { netdev, data, tag: None }, &mut out);
+    /// assert!(matches!(&out[..], [Output::NetdevFrame { netdev, .. }] if netdev.as_str() == "hn0"));
+    /// ```
     pub fn handle(&mut self, now: VirtualTime, input: Input, out: &mut Vec<Output>) {
         self.core.now = self.core.now.max(now);
         self.core.hub_sends = 0;

@@ -1,4 +1,4 @@
-//! The JSON Schemas of what is written for programs: made from the types, kept in `schema/`.
+//! The JSON Schemas of what is written for programs: made from the types, kept in `docs/`.
 
 use std::{borrow::Cow, env, fs, path::Path};
 
@@ -45,18 +45,17 @@ fn the_schemas_are_those_of_the_types() {
         "A line of tapwright run --format json",
     );
     let run = schema::<RunRecord>("run.schema.json", "tapwright run --report json=FILE");
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("schema");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
     let update = env::var_os("INSTA_UPDATE").is_some_and(|update| update == "always");
     for (name, schema) in [("events.schema.json", events), ("run.schema.json", run)] {
         let path = folder.join(name);
         if update {
-            fs::create_dir_all(&folder).unwrap();
             fs::write(&path, &schema).unwrap();
         }
         let kept = fs::read_to_string(&path).unwrap_or_default();
         assert!(
             kept == schema,
-            "schema/{name} is stale: INSTA_UPDATE=always cargo test --lib schema"
+            "docs/{name} is stale: INSTA_UPDATE=always cargo test --lib schema"
         );
     }
 }

@@ -19,6 +19,17 @@ use crate::{
 ///
 /// # Errors
 /// Everything that is wrong with it, in the order of the file.
+///
+/// # Examples
+/// ```
+/// use std::path::Path;
+///
+/// use tapwright::scenario::{self, Disk};
+///
+/// let path = Path::new("scenarios/redirector/rx-outdev.yaml");
+/// let scenario = scenario::load(path, Path::new("scenarios"), &Disk).expect("it is shipped");
+/// assert_eq!(scenario.cases[0].id.as_str(), "redirector/rx-outdev@profile=qemu-7.2");
+/// ```
 pub fn load(path: &Path, suite_root: &Path, files: &dyn Files) -> Result<Scenario, Vec<Report>> {
     let bytes = files.read(path).map_err(|error| {
         without_place(

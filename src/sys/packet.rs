@@ -196,7 +196,7 @@ impl PacketSocket {
         // SAFETY: zero is valid for every field, null pointers and lengths of zero.
         let mut header: libc::msghdr = unsafe { std::mem::zeroed() };
         header.msg_iov = parts.as_mut_ptr();
-        header.msg_iovlen = parts.len();
+        header.msg_iovlen = parts.len() as _; // its type is another in musl
         // SAFETY: the header describes two parts, whose memory outlives the call and is only read.
         let sent = unsafe { libc::sendmsg(self.fd.as_fd().as_raw_fd(), &raw const header, 0) };
         // A packet socket sends a frame whole or not at all.
@@ -272,9 +272,9 @@ impl PacketSocket {
         header.msg_name = std::ptr::from_mut(&mut address).cast();
         header.msg_namelen = length_of::<libc::sockaddr_ll>();
         header.msg_iov = parts.as_mut_ptr();
-        header.msg_iovlen = parts.len();
+        header.msg_iovlen = parts.len() as _; // its type is another in musl
         header.msg_control = control.0.as_mut_ptr().cast();
-        header.msg_controllen = size_of::<Control>();
+        header.msg_controllen = size_of::<Control>() as _; // likewise
         // SAFETY: the header describes an address, two parts and a control buffer, which are
         // distinct, outlive the call, and are not read by anybody else meanwhile.
         let received = unsafe {

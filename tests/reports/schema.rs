@@ -10,7 +10,7 @@ use crate::project::{FAILS, INVALID, MANY, NEEDS_HOST, PASSES, Project};
 
 fn validator(name: &str) -> Validator {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("schema")
+        .join("docs")
         .join(name);
     let schema: Value = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
     jsonschema::validator_for(&schema).unwrap()

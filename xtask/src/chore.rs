@@ -16,6 +16,14 @@ pub(crate) enum ChoreError {
     NotStarted { command: String, source: io::Error },
     #[error("{path}: {source}")]
     Unreadable { path: PathBuf, source: io::Error },
+    #[error("{path} can't be written: {source}")]
+    Unwritable { path: PathBuf, source: io::Error },
+    #[error("{path}: {reason}")]
+    Scenario { path: PathBuf, reason: String },
+    #[error("the suite: {0}")]
+    Suite(String),
+    #[error("not what the code makes of them now, `cargo xtask docs` writes them: {0:?}")]
+    Stale(Vec<PathBuf>),
     #[error("{0} import(s) that the table does not allow")]
     Arch(usize),
 }
@@ -42,6 +50,7 @@ pub(crate) fn ci() -> Result<(), ChoreError> {
         &[],
     )?;
     crate::arch::run()?;
+    crate::generate::check()?;
     deny()?;
     cargo(
         &["doc", "--workspace", "--no-deps"],
@@ -103,22 +112,27 @@ fn deny() -> Result<(), ChoreError> {
     Ok(())
 }
 
-fn cargo(args: &[&str], environment: &[(&str, &str)]) -> Result<(), ChoreError> {
+pub(crate) fn cargo(args: &[&str], environment: &[(&str, &str)]) -> Result<(), ChoreError> {
+    anstream::eprintln!("xtask: cargo {}", args.join(" "));
     let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let command = format!("cargo {}", args.join(" "));
-    anstream::eprintln!("xtask: {command}");
-    let status = Command::new(program)
+    let mut command = Command::new(program);
+    command
         .args(args)
         .envs(environment.iter().copied())
-        .current_dir(root())
-        .status()
-        .map_err(|source| ChoreError::NotStarted {
-            command: command.clone(),
-            source,
-        })?;
+        .current_dir(root());
+    run(&format!("cargo {}", args.join(" ")), &mut command)
+}
+
+/// Runs a command that must succeed; its name is for messages.
+pub(crate) fn run(name: &str, command: &mut Command) -> Result<(), ChoreError> {
+    let status = command.status().map_err(|source| ChoreError::NotStarted {
+        command: name.to_owned(),
+        source,
+    })?;
     if status.success() {
         Ok(())
     } else {
+        let command = name.to_owned();
         Err(ChoreError::Failed { command, status })
     }
 }

@@ -1,11 +1,15 @@
 //! The project's own chores: `cargo xtask ci`, `test`, `arch`, `conform`, `fixtures`,
-//! `bench`.
+//! `bench`, `schema`, `docs`, `dist`.
 
 mod arch;
 mod bench;
 mod chore;
 mod conform;
+mod dist;
 mod fixtures;
+mod generate;
+mod quirk;
+mod reference;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -50,6 +54,13 @@ enum Chore {
     Fixtures,
     /// What things cost, as ratios; fails only when the work goes wrong, never because it is slow.
     Bench(bench::Arguments),
+    /// Writes docs/scenario.schema.json.
+    Schema,
+    /// Writes what is made from the code's tables: the schema, docs/language.md, docs/profiles.md.
+    Docs,
+    /// Makes what is released: completions, man pages, a tarball, a .deb, checksums; says what can't
+    /// be made here, and why.
+    Dist(dist::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -70,6 +81,9 @@ fn main() -> ExitCode {
         } => conform::ask::run(&qemu, &questions, &files),
         Chore::Fixtures => exit(fixtures::run(chore::root())),
         Chore::Bench(arguments) => exit(bench::run(&arguments)),
+        Chore::Schema => exit(generate::write_schema()),
+        Chore::Docs => exit(generate::write_all()),
+        Chore::Dist(arguments) => exit(dist::run(&arguments)),
     }
 }
 

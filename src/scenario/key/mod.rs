@@ -7,7 +7,7 @@ mod topology;
 mod traffic;
 
 pub use step::VERB_NAMES;
-pub(crate) use step::{QMP_VERBS, verb_keys};
+pub(crate) use step::{LONE_VERBS, QMP_VERBS, verb_keys};
 
 pub(crate) use frame::{
     ARP, BYTES, ETH, FRAME, ICMP, ICMPV6, IPV4, IPV6, TCP, TCP_OPTION, TIMESTAMPS, UDP, VLAN,
@@ -45,14 +45,24 @@ pub enum KeyType {
     Texts,
     /// Bytes: text, `{hex}`, `{fill, len}`, or a list of these.
     Bytes,
+    /// Nothing: null.
+    Nothing,
+    /// A text, a number, a boolean or null.
+    Scalar,
+    /// A map whose keys and values are QEMU's.
+    Arguments,
     /// A map of this kind.
     Map(&'static KeyMap),
-    /// A list of maps of this kind.
-    Maps(&'static KeyMap),
-    /// A map from free names to maps of this kind.
-    Named(&'static KeyMap),
-    /// Several forms; the documentation of the key says which.
-    Any,
+    /// A map of this kind that also has free names, which lead to values of this type.
+    Open(&'static KeyMap, &'static KeyType),
+    /// A map from free names to values of this type.
+    Named(&'static KeyType),
+    /// A list of values of this type.
+    List(&'static KeyType),
+    /// A step: a map with one verb, or one of the words that are steps by themselves.
+    Step,
+    /// One of several types.
+    OneOf(&'static [KeyType]),
 }
 
 /// A key of a map.
@@ -66,6 +76,8 @@ pub struct Key {
     pub required: bool,
     /// One line for the reference.
     pub doc: &'static str,
+    /// What holds without it, where that is something.
+    pub default: Option<&'static str>,
     /// The version of tapwright that first knew it.
     pub since: &'static str,
 }
@@ -77,6 +89,29 @@ pub struct KeyMap {
     pub name: &'static str,
     /// Its keys, in the order of the reference.
     pub keys: &'static [Key],
+}
+
+impl Key {
+    /// The same key with what holds without it.
+    const fn or(mut self, default: &'static str) -> Self {
+        self.default = Some(default);
+        self
+    }
+}
+
+impl KeyType {
+    /// The kinds of map that a value of this type can be or hold, the verbs' steps left out.
+    #[must_use]
+    pub fn maps(self) -> Vec<&'static KeyMap> {
+        match self {
+            Self::Map(map) => vec![map],
+            Self::Open(map, value) => [vec![map], value.maps()].concat(),
+            Self::Named(value) | Self::List(value) => value.maps(),
+            Self::OneOf(types) => types.iter().flat_map(|kind| kind.maps()).collect(),
+            Self::Bytes => vec![&BYTES],
+            _ => Vec::new(),
+        }
+    }
 }
 
 impl KeyMap {
@@ -97,6 +132,7 @@ const fn key(name: &'static str, kind: KeyType, doc: &'static str) -> Key {
         kind,
         required: false,
         doc,
+        default: None,
         since: "0.1.0",
     }
 }
@@ -108,6 +144,7 @@ const fn need(name: &'static str, kind: KeyType, doc: &'static str) -> Key {
         kind,
         required: true,
         doc,
+        default: None,
         since: "0.1.0",
     }
 }
@@ -181,7 +218,7 @@ mod tests {
         let all: BTreeSet<_> = key_table().iter().map(|map| map.name).collect();
         for map in key_table() {
             for key in map.keys {
-                if let KeyType::Map(to) | KeyType::Maps(to) | KeyType::Named(to) = key.kind {
+                for to in key.kind.maps() {
                     assert!(all.contains(to.name), "{}.{}", map.name, key.name);
                 }
             }

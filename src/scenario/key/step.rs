@@ -1,4 +1,4 @@
-use super::{CALL, FRAME, Key, KeyMap, KeyType::*, key, need};
+use super::{CALL, FRAME, IMPAIR, Key, KeyMap, KeyType, KeyType::*, key, need};
 
 /// Every verb, QMP's first.
 pub const VERB_NAMES: &[&str] = &[
@@ -29,6 +29,9 @@ pub const VERB_NAMES: &[&str] = &[
     "note",
 ];
 
+/// The verbs that are whole steps by themselves: `- stop` is `- stop:`.
+pub(crate) const LONE_VERBS: &[&str] = &["stop", "cont"];
+
 /// The verbs that are QMP commands.
 pub(crate) const QMP_VERBS: &[&str] = &[
     "object-add",
@@ -44,9 +47,20 @@ pub(crate) const QMP_VERBS: &[&str] = &[
     "cont",
 ];
 
+/// A text, or a text and a class.
+const ANY_ERROR: KeyType = OneOf(&[Text, Map(&EXPECT_ERROR)]);
+/// Packets of a capture, by number.
+const SELECTION: KeyType = OneOf(&[
+    Integer(1, u64::MAX),
+    Text,
+    List(&OneOf(&[Integer(1, u64::MAX), Text])),
+]);
+/// What must come out of a port: how many frames, which, or those of a file.
+pub(super) const ARRIVALS: KeyType =
+    OneOf(&[Integer(0, 1_000_000), List(&Map(&FRAME)), Map(&EXPECT_PORT)]);
 const ERROR: Key = key(
     "error",
-    Any,
+    ANY_ERROR,
     "the error it must give: a text, or {class, text}",
 );
 const MACHINE: Key = key(
@@ -58,7 +72,8 @@ const CHUNK: Key = key(
     "chunk",
     Integer(1, 1 << 20),
     "the most bytes of one write to a chardev",
-);
+)
+.or("all at once");
 
 /// Declares the step of each verb.
 macro_rules! verbs {
@@ -78,25 +93,25 @@ macro_rules! verbs {
 
 verbs! {
     "object-add": "an `object-add` step" [
-        need("object-add", Any, "an option string, or QMP's arguments"), MACHINE, ERROR];
-    "object-del": "an `object-del` step" [need("object-del", Any, "{id}, or the id"), MACHINE, ERROR];
-    "qom-set": "a `qom-set` step" [need("qom-set", Any, "{path, property, value}"), MACHINE, ERROR];
-    "qom-get": "a `qom-get` step" [need("qom-get", Any, "{path, property}"), MACHINE, ERROR];
-    "set_link": "a `set_link` step" [need("set_link", Any, "{name, up}"), MACHINE, ERROR];
-    "netdev_add": "a `netdev_add` step" [need("netdev_add", Any, "QMP's arguments"), MACHINE, ERROR];
-    "netdev_del": "a `netdev_del` step" [need("netdev_del", Any, "{id}, or the id"), MACHINE, ERROR];
-    "chardev-add": "a `chardev-add` step" [need("chardev-add", Any, "QMP's arguments"), MACHINE, ERROR];
+        need("object-add", OneOf(&[Text, Arguments]), "an option string, or QMP's arguments"), MACHINE, ERROR];
+    "object-del": "an `object-del` step" [need("object-del", OneOf(&[Text, Arguments]), "{id}, or the id"), MACHINE, ERROR];
+    "qom-set": "a `qom-set` step" [need("qom-set", Arguments, "{path, property, value}"), MACHINE, ERROR];
+    "qom-get": "a `qom-get` step" [need("qom-get", Arguments, "{path, property}"), MACHINE, ERROR];
+    "set_link": "a `set_link` step" [need("set_link", Arguments, "{name, up}"), MACHINE, ERROR];
+    "netdev_add": "a `netdev_add` step" [need("netdev_add", Arguments, "QMP's arguments"), MACHINE, ERROR];
+    "netdev_del": "a `netdev_del` step" [need("netdev_del", OneOf(&[Text, Arguments]), "{id}, or the id"), MACHINE, ERROR];
+    "chardev-add": "a `chardev-add` step" [need("chardev-add", Arguments, "QMP's arguments"), MACHINE, ERROR];
     "chardev-remove": "a `chardev-remove` step" [
-        need("chardev-remove", Any, "{id}, or the id"), MACHINE, ERROR];
-    "stop": "a `stop` step" [key("stop", Any, "nothing: the guest stops"), MACHINE, ERROR];
-    "cont": "a `cont` step" [key("cont", Any, "nothing: the guest goes on"), MACHINE, ERROR];
+        need("chardev-remove", OneOf(&[Text, Arguments]), "{id}, or the id"), MACHINE, ERROR];
+    "stop": "a `stop` step" [key("stop", OneOf(&[Nothing, Arguments]), "nothing: the guest stops"), MACHINE, ERROR];
+    "cont": "a `cont` step" [key("cont", OneOf(&[Nothing, Arguments]), "nothing: the guest goes on"), MACHINE, ERROR];
     "send": "a `send` step" [
         need("send", Name, "the port"),
-        key("frames", Maps(&FRAME), "the frames; with `pcap` a selection of packets: 1..5, [1, 3]"),
+        key("frames", OneOf(&[List(&Map(&FRAME)), SELECTION]), "the frames; with `pcap` a selection of packets: 1..5, [1, 3]"),
         key("pcap", Text, "a pcap or pcapng file, relative to the scenario's folder"),
         CHUNK,
-        key("burst", Bool, "send all before anything is read"),
-        key("repeat", Integer(1, 100_000), "how often; ${i} counts from 1"),
+        key("burst", Bool, "send all before anything is read").or("false"),
+        key("repeat", Integer(1, 100_000), "how often; ${i} counts from 1").or("1"),
     ];
     "write": "a `write` step" [
         need("write", Name, "the chardev's port"),
@@ -108,7 +123,7 @@ verbs! {
     "chardev-open": "a `chardev-open` step" [need("chardev-open", Name, "the chardev's port")];
     "chardev-close": "a `chardev-close` step" [
         need("chardev-close", Name, "the chardev's port"),
-        key("half", Bool, "only its sending direction"),
+        key("half", Bool, "only its sending direction").or("false"),
     ];
     "chardev-stall": "a `chardev-stall` step" [need("chardev-stall", Name, "the chardev's port")];
     "chardev-resume": "a `chardev-resume` step" [
@@ -121,13 +136,13 @@ verbs! {
     ];
     "link-del": "a `link-del` step" [need("link-del", Name, "the host port or link end")];
     "colo": "a `colo` step" [
-        need("colo", Any, "checkpoint or failover, or {event, machine}")];
+        need("colo", OneOf(&[Choice(&["checkpoint", "failover"]), Map(&COLO)]), "checkpoint or failover, or {event, machine}")];
     "advance": "an `advance` step" [need("advance", Duration, "how far the machine's clock moves")];
     "client": "a `client` step" [need("client", Map(&CALL), "an exchange over TCP"), ERROR];
     "impair": "an `impair` step" [
-        need("impair", Any, "port to {in, out}: what changes; the rest stays")];
+        need("impair", Named(&Map(&IMPAIR)), "port to {in, out}: what changes; the rest stays")];
     "expect": "an `expect` step" [
-        need("expect", Map(&EXPECT), "what must have come since the last `expect`")];
+        need("expect", Open(&EXPECT, &ARRIVALS), "what must have come since the last `expect`")];
     "note": "a `note` step" [need("note", Text, "a remark in the transcript")];
 }
 
@@ -143,9 +158,9 @@ pub(crate) static COLO: KeyMap = KeyMap {
         key(
             "machine",
             Name,
-            "whom alone; by default a checkpoint goes to all, the comparing one first, and a \
-             failover to those that do not compare",
-        ),
+            "whom alone",
+        )
+        .or("a checkpoint goes to all, the comparing one first; a failover to those that do not compare"),
     ],
 };
 
@@ -155,7 +170,7 @@ pub(crate) static EXPECT: KeyMap = KeyMap {
     keys: &[
         key(
             "error",
-            Any,
+            Named(&ANY_ERROR),
             "object id to the error that its creation must give",
         ),
         key(
@@ -184,6 +199,11 @@ pub(crate) static EXPECT_PORT: KeyMap = KeyMap {
             Text,
             "a pcap or pcapng file, relative to the scenario's folder",
         ),
-        key("frames", Any, "a selection of its packets: 1..5, [1, 3]"),
+        key(
+            "frames",
+            SELECTION,
+            "a selection of its packets: 1..5, [1, 3]",
+        )
+        .or("all"),
     ],
 };

@@ -1,22 +1,32 @@
-use super::{CLIENT, EXPECT, GUEST, IMPAIR, Key, KeyMap, KeyType::*, U16, key, need};
+use super::{
+    CLIENT, EXPECT, GUEST, IMPAIR, Key, KeyMap, KeyType, KeyType::*, U16, key, need, step::ARRIVALS,
+};
 
 /// The least MTU of IPv4 (RFC 791) and the greatest that a TAP takes: 65535 less the Ethernet
 /// header (Linux `drivers/net/tun.c`, `MAX_MTU`).
 const MTU: super::KeyType = Integer(68, 65_521);
 
+const PROFILES: &[&str] = &["qemu-7.2", "qemu-10.2", "rfc", "ideal"];
+const ANY_PROFILE: KeyType = OneOf(&[Choice(PROFILES), Map(&PROFILE)]);
+
+/// Netdevs under their ids, each a map or an option string; or a list of option strings.
+const NETDEV_FORMS: [KeyType; 2] = [Named(&OneOf(&[Map(&NETDEV), Text, Nothing])), List(&Text)];
+/// Chardevs, likewise.
+const CHARDEV_FORMS: [KeyType; 2] = [Named(&OneOf(&[Map(&CHARDEV), Text, Nothing])), List(&Text)];
+
 const NETDEVS: Key = key(
     "netdevs",
-    Named(&NETDEV),
+    OneOf(&NETDEV_FORMS),
     "QEMU's network backends: id to map or option string, or a list of option strings",
 );
 const CHARDEVS: Key = key(
     "chardevs",
-    Any,
+    OneOf(&CHARDEV_FORMS),
     "QEMU's character devices: id to map or option string, or a list of option strings",
 );
 const OBJECTS: Key = key(
     "objects",
-    Any,
+    List(&OneOf(&[Text, Arguments])),
     "QEMU's objects, in order: option strings or maps",
 );
 
@@ -32,9 +42,10 @@ pub(crate) static ROOT: KeyMap = KeyMap {
         key("tags", Texts, "words for selection"),
         key(
             "profile",
-            Any,
+            ANY_PROFILE,
             "the QEMU modelled: qemu-7.2, qemu-10.2, rfc, ideal, or {base, without}",
-        ),
+        )
+        .or("rfc"),
         key(
             "requires",
             Texts,
@@ -42,7 +53,7 @@ pub(crate) static ROOT: KeyMap = KeyMap {
         ),
         key(
             "matrix",
-            Any,
+            Named(&List(&Scalar)),
             "name to list of values; each combination is a case",
         ),
         key(
@@ -52,35 +63,39 @@ pub(crate) static ROOT: KeyMap = KeyMap {
         ),
         key(
             "links",
-            Named(&LINK),
+            Named(&Map(&LINK)),
             "pairs of joined interfaces on the host side",
         ),
-        key("bridges", Named(&BRIDGE), "bridges on the host side"),
-        key("routes", Maps(&ROUTE), "routes on the host side"),
+        key("bridges", Named(&Map(&BRIDGE)), "bridges on the host side"),
+        key("routes", List(&Map(&ROUTE)), "routes on the host side"),
         NETDEVS,
         CHARDEVS,
         OBJECTS,
         key(
             "machines",
-            Named(&MACHINE),
+            Named(&Map(&MACHINE)),
             "several machines instead of one: name to its netdevs, chardevs and objects",
         ),
         key(
             "clients",
-            Named(&CLIENT),
+            Named(&Map(&CLIENT)),
             "port to the TCP/IP stack of the client that is there",
         ),
         key(
             "impair",
-            Named(&IMPAIR),
+            Named(&Map(&IMPAIR)),
             "port to the stretches of bad network in front of it, from the start",
         ),
         key(
             "steps",
-            Any,
+            List(&Step),
             "what is done, in order; without steps the cases are probes",
         ),
-        key("expect", Map(&EXPECT), "what must come of the whole run"),
+        key(
+            "expect",
+            Open(&EXPECT, &ARRIVALS),
+            "what must come of the whole run",
+        ),
         key("snapshot", Map(&SNAPSHOT), "how the snapshot is compared"),
         key(
             "known_bug",
@@ -94,11 +109,7 @@ pub(crate) static ROOT: KeyMap = KeyMap {
 pub(crate) static MACHINE: KeyMap = KeyMap {
     name: "a machine",
     keys: &[
-        key(
-            "profile",
-            Any,
-            "the QEMU that this machine models; by default the scenario's",
-        ),
+        key("profile", ANY_PROFILE, "the QEMU that this machine models").or("the scenario's"),
         NETDEVS,
         CHARDEVS,
         OBJECTS,
@@ -109,11 +120,7 @@ pub(crate) static MACHINE: KeyMap = KeyMap {
 pub(crate) static PROFILE: KeyMap = KeyMap {
     name: "a profile",
     keys: &[
-        need(
-            "base",
-            Choice(&["qemu-7.2", "qemu-10.2", "rfc", "ideal"]),
-            "the QEMU modelled",
-        ),
+        need("base", Choice(PROFILES), "the QEMU modelled"),
         key("without", Texts, "quirks that are mended"),
     ],
 };
@@ -121,7 +128,7 @@ pub(crate) static PROFILE: KeyMap = KeyMap {
 /// A link.
 pub(crate) static LINK: KeyMap = KeyMap {
     name: "a link",
-    keys: &[need("ends", Maps(&LINK_END), "its two ends")],
+    keys: &[need("ends", List(&Map(&LINK_END)), "its two ends")],
 };
 
 /// An end of a link.
@@ -133,18 +140,10 @@ pub(crate) static LINK_END: KeyMap = KeyMap {
             Name,
             "the interface, and with the link's name the port: LINK.NAME",
         ),
-        key(
-            "netns",
-            Name,
-            "the namespace; by default the scenario's own",
-        ),
-        key(
-            "mac",
-            Mac,
-            "the address; by default 02:00:00:00:01:01 and up",
-        ),
+        key("netns", Name, "the namespace").or("the scenario's own"),
+        key("mac", Mac, "the address").or("02:00:00:00:01:01 and up"),
         key("address", Texts, "addresses with their prefix"),
-        key("mtu", MTU, "bytes; by default 1500"),
+        key("mtu", MTU, "bytes").or("1500"),
         key("bridge", Name, "the bridge that holds this end"),
     ],
 };
@@ -153,11 +152,7 @@ pub(crate) static LINK_END: KeyMap = KeyMap {
 pub(crate) static BRIDGE: KeyMap = KeyMap {
     name: "a bridge",
     keys: &[
-        key(
-            "netns",
-            Name,
-            "the namespace; by default the scenario's own",
-        ),
+        key("netns", Name, "the namespace").or("the scenario's own"),
         key("address", Texts, "addresses with their prefix"),
         key(
             "ports",
@@ -171,11 +166,7 @@ pub(crate) static BRIDGE: KeyMap = KeyMap {
 pub(crate) static ROUTE: KeyMap = KeyMap {
     name: "a route",
     keys: &[
-        key(
-            "netns",
-            Name,
-            "the namespace; by default the scenario's own",
-        ),
+        key("netns", Name, "the namespace").or("the scenario's own"),
         need("to", Text, "a network with its prefix, or `default`"),
         need("via", Text, "the next hop"),
     ],
@@ -185,54 +176,31 @@ pub(crate) static ROUTE: KeyMap = KeyMap {
 pub(crate) static NETDEV: KeyMap = KeyMap {
     name: "a netdev",
     keys: &[
-        key(
-            "type",
-            Choice(&["tap", "hubport", "user"]),
-            "QEMU's type; by default tap",
-        ),
-        key(
-            "ifname",
-            Name,
-            "the TAP's interface; by default tap0 and up",
-        ),
-        key(
-            "netns",
-            Name,
-            "the TAP's namespace; by default its machine's, or the scenario's own",
-        ),
-        key(
-            "mac",
-            Mac,
-            "the guest NIC's address; by default 52:54:00:12:34:56 and up",
-        ),
-        key(
-            "host_mac",
-            Mac,
-            "the TAP's own address; by default 02:00:00:00:00:01 and up",
-        ),
+        key("type", Choice(&["tap", "hubport", "user"]), "QEMU's type").or("tap"),
+        key("ifname", Name, "the TAP's interface").or("tap0 and up"),
+        key("netns", Name, "the TAP's namespace").or("its machine's, or the scenario's own"),
+        key("mac", Mac, "the guest NIC's address").or("52:54:00:12:34:56 and up"),
+        key("host_mac", Mac, "the TAP's own address").or("02:00:00:00:00:01 and up"),
         key(
             "address",
             Texts,
             "the host's addresses on the TAP, with their prefix",
         ),
-        key("mtu", MTU, "bytes; by default 1500"),
-        key("vhost", Bool, "the kernel carries the frames past QEMU"),
-        key(
-            "nic",
-            Choice(&["plain", "virtio"]),
-            "the guest's NIC; by default plain",
-        ),
+        key("mtu", MTU, "bytes").or("1500"),
+        key("vhost", Bool, "the kernel carries the frames past QEMU").or("false"),
+        key("nic", Choice(&["plain", "virtio"]), "the guest's NIC").or("plain"),
         key(
             "vnet_hdr_len",
             Integer(10, 12),
-            "with nic: virtio, 10 or 12 (the default)",
-        ),
+            "with nic: virtio, 10 or 12",
+        )
+        .or("12"),
         key(
             "guest",
             Map(&GUEST),
             "a TCP/IP stack behind the guest port, which answers by itself",
         ),
-        key("queues", Integer(1, 256), "queues=; by default 1"),
+        key("queues", Integer(1, 256), "queues=").or("1"),
         key(
             "hubid",
             Integer(0, 0x7fff_ffff),
@@ -270,18 +238,21 @@ pub(crate) static CHARDEV: KeyMap = KeyMap {
         key(
             "connected",
             Bool,
-            "whether a client is there before the first step; by default true",
-        ),
+            "whether a client is there before the first step",
+        )
+        .or("true"),
         key(
             "framing",
             Choice(&["plain", "vnet", "raw"]),
-            "how the port's bytes are printed; by default from the object that uses it",
-        ),
+            "how the port's bytes are printed",
+        )
+        .or("from the object that uses it"),
         key(
             "backend",
             Choice(&["socket", "null", "file", "ringbuf", "udp", "pty", "mux"]),
-            "QEMU's backend; by default socket",
-        ),
+            "QEMU's backend",
+        )
+        .or("socket"),
         key(
             "path",
             Text,
@@ -293,7 +264,7 @@ pub(crate) static CHARDEV: KeyMap = KeyMap {
             "a TCP or UDP address; a client is joined to the server that it reaches",
         ),
         key("port", U16, "a TCP or UDP port"),
-        key("server", Bool, "listens"),
+        key("server", Bool, "listens").or("false"),
         key("wait", Bool, "QEMU waits for a client before it starts"),
         key("mux", Bool, "several users share it"),
         key("abstract", Bool, "the path is in the abstract namespace"),

@@ -11,37 +11,26 @@ const MSS: super::KeyType = Integer(64, 65_481);
 const ANY_U64: super::KeyType = Integer(0, u64::MAX);
 
 const ACK_DELAY: &str =
-    "how long an acknowledgement waits for data to travel with; by default 10ms, 0s for not at all";
+    "how long an acknowledgement waits for data to travel with; 0s for not at all";
 
 /// The TCP/IP stack of a guest.
 pub(crate) static GUEST: KeyMap = KeyMap {
     name: "a guest",
     keys: &[
-        key(
-            "stack",
-            Choice(&["smoltcp"]),
-            "the TCP/IP stack; by default smoltcp",
-        ),
+        key("stack", Choice(&["smoltcp"]), "the TCP/IP stack").or("smoltcp"),
         need("address", Text, "its IPv4 address with the prefix"),
-        key(
-            "mss",
-            MSS,
-            "its maximum segment size; by default the netdev's mtu less 40",
-        ),
-        key(
-            "window",
-            WINDOW,
-            "bytes of a connection's buffers; by default 65535",
-        ),
+        key("mss", MSS, "its maximum segment size").or("the netdev's mtu less 40"),
+        key("window", WINDOW, "bytes of a connection's buffers").or("65535"),
         key(
             "isn_seed",
             ANY_U64,
-            "where its initial sequence numbers come from; by default 1",
-        ),
-        key("ack_delay", Duration, ACK_DELAY),
+            "where its initial sequence numbers come from",
+        )
+        .or("1"),
+        key("ack_delay", Duration, ACK_DELAY).or("10ms"),
         key(
             "services",
-            Any,
+            Named(&OneOf(&[Choice(&["echo", "discard"]), Map(&SERVICE)])),
             "TCP port to echo, discard, {source: BYTES} or {respond: TEXT}",
         ),
     ],
@@ -57,16 +46,8 @@ pub(crate) static SERVICE: KeyMap = KeyMap {
             "sends so many bytes, the n-th is n / 256, and ends",
         ),
         key("respond", Bytes, "what it sends for each request"),
-        key(
-            "after",
-            Bytes,
-            "with respond, the end of a request; by default an empty line, CR LF CR LF",
-        ),
-        key(
-            "close",
-            Bool,
-            "with respond, ends after the first answer; by default true",
-        ),
+        key("after", Bytes, "with respond, the end of a request").or("an empty line, CR LF CR LF"),
+        key("close", Bool, "with respond, ends after the first answer").or("true"),
     ],
 };
 
@@ -74,32 +55,17 @@ pub(crate) static SERVICE: KeyMap = KeyMap {
 pub(crate) static CLIENT: KeyMap = KeyMap {
     name: "a client",
     keys: &[
-        key(
-            "address",
-            Text,
-            "its IPv4 address with the prefix; by default 10.0.0.1/24",
-        ),
-        key(
-            "mac",
-            Mac,
-            "its address; by default that of the port's interface",
-        ),
-        key(
-            "mss",
-            MSS,
-            "its maximum segment size; by default the interface's mtu less 40",
-        ),
-        key(
-            "window",
-            WINDOW,
-            "bytes of a connection's buffers; by default 65535",
-        ),
+        key("address", Text, "its IPv4 address with the prefix").or("10.0.0.1/24"),
+        key("mac", Mac, "its address").or("that of the port's interface"),
+        key("mss", MSS, "its maximum segment size").or("the interface's mtu less 40"),
+        key("window", WINDOW, "bytes of a connection's buffers").or("65535"),
         key(
             "isn_seed",
             ANY_U64,
-            "where its initial sequence numbers come from; by default 1000",
-        ),
-        key("ack_delay", Duration, ACK_DELAY),
+            "where its initial sequence numbers come from",
+        )
+        .or("1000"),
+        key("ack_delay", Duration, ACK_DELAY).or("10ms"),
     ],
 };
 
@@ -122,23 +88,26 @@ pub(crate) static CALL: KeyMap = KeyMap {
         key(
             "close",
             Bool,
-            "ends the connection; by default true; else the next call to the same address goes on \
-             with it",
-        ),
+            "ends the connection; else the next call to the same address goes on with it",
+        )
+        .or("true"),
         key(
             "within",
             Duration,
-            "how far the machine's clock may move for retransmissions; by default not at all",
-        ),
+            "how far the machine's clock may move for retransmissions",
+        )
+        .or("not at all"),
     ],
 };
+
+const STRETCH: super::KeyType = OneOf(&[Choice(&["none"]), Map(&IMPAIRMENT)]);
 
 /// The impairments of a port.
 pub(crate) static IMPAIR: KeyMap = KeyMap {
     name: "the impairments of a port",
     keys: &[
-        key("in", Any, "of frames that arrive there, or none"),
-        key("out", Any, "of frames that are sent there, or none"),
+        key("in", STRETCH, "of frames that arrive there, or none"),
+        key("out", STRETCH, "of frames that are sent there, or none"),
     ],
 };
 
@@ -147,7 +116,7 @@ pub(crate) static IMPAIRMENT: KeyMap = KeyMap {
     name: "an impairment",
     keys: &[
         key("loss", Text, "the share of frames that is lost: 10%"),
-        key("delay", Duration, "how long each frame is on its way"),
+        key("delay", Duration, "how long each frame is on its way").or("0s"),
         key(
             "jitter",
             Duration,
@@ -165,10 +134,6 @@ pub(crate) static IMPAIRMENT: KeyMap = KeyMap {
             "the share of frames of which one bit is flipped",
         ),
         key("rate", Text, "bits in a second: 500kbit, 1mbit, 10gbit"),
-        key(
-            "seed",
-            ANY_U64,
-            "where every decision comes from; by default 0",
-        ),
+        key("seed", ANY_U64, "where every decision comes from").or("0"),
     ],
 };

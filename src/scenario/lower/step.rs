@@ -41,7 +41,7 @@ pub(super) fn lower(fields: &Fields<'_>, known: &Known<'_>) -> Vec<Step> {
 fn step(root: &Fields<'_>, node: &Node, known: &Known<'_>) -> Option<Step> {
     let context = root.context();
     // `- stop` is `- stop:`.
-    if let Some(word @ ("stop" | "cont")) = node.text() {
+    if let Some(word) = node.text().filter(|word| key::LONE_VERBS.contains(word)) {
         let verb = Verb::Qmp {
             machine: machine::only(root, node.span, known.machines)?,
             command: word.to_owned(),

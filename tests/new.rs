@@ -1,0 +1,71 @@
+//! What `tapwright new` writes is valid, runs in memory, and never takes the place of a file.
+
+use std::{
+    fs,
+    path::Path,
+    process::{Command, Output},
+};
+
+use rstest::rstest;
+
+fn tapwright(folder: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_tapwright"))
+        .current_dir(folder)
+        .args(arguments)
+        .env_remove("CI")
+        .env("NO_COLOR", "1")
+        .output()
+        .unwrap()
+}
+
+#[rstest]
+#[case("redirector")]
+#[case("mirror")]
+#[case("guest")]
+#[case("import")]
+#[case("compare")]
+#[case("colo")]
+#[case("conflict")]
+#[case("refusal")]
+fn every_kind_is_valid_and_runs(#[case] kind: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let exit = |arguments: &[&str]| tapwright(folder.path(), arguments).status.code();
+    assert_eq!(exit(&["new", "scenarios/a", "--kind", kind]), Some(0));
+    assert_eq!(exit(&["check"]), Some(0));
+    // Its own expectations hold, and nobody has reviewed what it records.
+    assert_eq!(exit(&["run", "--backend", "sim"]), Some(5));
+    assert!(folder.path().join("scenarios/a.snap.new").is_file());
+    assert_eq!(exit(&["run", "--backend", "sim", "--accept"]), Some(0));
+    assert_eq!(exit(&["run", "--backend", "sim", "--ci"]), Some(0));
+}
+
+#[test]
+fn the_help_names_every_kind() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = tapwright(folder.path(), &["new", "--help"]);
+    insta::assert_snapshot!(String::from_utf8(output.stdout).unwrap());
+}
+
+#[test]
+fn a_file_that_is_there_stays_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("a.yaml"), "mine").unwrap();
+    let output = tapwright(folder.path(), &["new", "a"]);
+    assert_eq!(output.status.code(), Some(2));
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(text.contains("'a.yaml' is there already"), "{text}");
+    assert_eq!(
+        fs::read_to_string(folder.path().join("a.yaml")).unwrap(),
+        "mine"
+    );
+}
+
+#[test]
+fn where_nothing_can_be_written_that_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("file"), "").unwrap();
+    let output = tapwright(folder.path(), &["new", "file/a"]);
+    assert_eq!(output.status.code(), Some(2));
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(text.contains("TW-E022"), "{text}");
+}

@@ -1,0 +1,214 @@
+//! What is released: a tarball and a Debian package around one binary, static where that can be built,
+//! with completions, man pages and checksums. What can't be made here is said with its reason.
+
+mod deb;
+mod tree;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use sha2::{Digest, Sha256};
+
+use crate::chore::{self, ChoreError, root};
+
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// The folder that is filled.
+    #[arg(long, default_value = "target/dist")]
+    out: PathBuf,
+    /// Takes the debug build of this machine instead, to try the packaging.
+    #[arg(long)]
+    debug: bool,
+}
+
+/// The binary that is packed.
+struct Binary {
+    path: PathBuf,
+    /// As Rust names the target.
+    target: String,
+    is_static: bool,
+}
+
+/// Something that could not be made, and why.
+struct Missing {
+    what: &'static str,
+    why: String,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<(), ChoreError> {
+    let mut missing = Vec::new();
+    let binary = build(arguments.debug, &mut missing)?;
+    let out = root().join(&arguments.out);
+    if out.exists() {
+        fs::remove_dir_all(&out).map_err(|source| unwritable(&out, source))?;
+    }
+    let parts = tree::Parts::new(&out.join("parts"), &binary.path)?;
+    if !parts.stripped {
+        let what = "a small binary";
+        let why = "`strip` (Debian: binutils) does not run, so debug information is in it".into();
+        missing.push(Missing { what, why });
+    }
+    let mut made = vec![tarball(&out, &parts, &binary)?];
+    match deb::package(&out, &parts, &binary, arguments.debug)? {
+        Ok(package) => made.push(package),
+        Err(missed) => missing.push(missed),
+    }
+    made.push(checksums(&out, &made)?);
+    for path in &made {
+        anstream::println!("made      {}", path.display());
+    }
+    anstream::println!(
+        "made      {} (completions, man pages)",
+        parts.folder.display()
+    );
+    for Missing { what, why } in &missing {
+        anstream::println!("not made  {what}: {why}");
+    }
+    Ok(())
+}
+
+pub(crate) fn unwritable(path: &Path, source: std::io::Error) -> ChoreError {
+    let path = path.to_owned();
+    ChoreError::Unwritable { path, source }
+}
+
+/// The version of what is released.
+fn version() -> String {
+    let command = tapwright::cli::command();
+    command.get_version().unwrap_or_default().to_owned()
+}
+
+/// A static binary where the target is installed, else one that needs this machine's libc.
+fn build(debug: bool, missing: &mut Vec<Missing>) -> Result<Binary, ChoreError> {
+    let arch = std::env::consts::ARCH;
+    let musl = format!("{arch}-unknown-linux-musl");
+    let native = format!("{arch}-unknown-linux-gnu");
+    let why = match (debug, has_target(&musl)?) {
+        (true, _) => "--debug takes the build that is there".to_owned(),
+        (false, false) => {
+            format!("the target is not installed: rustup target add {musl}")
+        }
+        (false, true) => {
+            chore::cargo(
+                &[
+                    "build",
+                    "--release",
+                    "--locked",
+                    "--bin",
+                    "tapwright",
+                    "--target",
+                    &musl,
+                ],
+                &[],
+            )?;
+            return Ok(Binary {
+                path: target_folder().join(&musl).join("release/tapwright"),
+                target: musl,
+                is_static: true,
+            });
+        }
+    };
+    let what = "a static binary";
+    missing.push(Missing { what, why });
+    let mut args = vec!["build", "--locked", "--bin", "tapwright"];
+    if !debug {
+        args.push("--release");
+    }
+    chore::cargo(&args, &[])?;
+    let profile = if debug { "debug" } else { "release" };
+    Ok(Binary {
+        path: target_folder().join(profile).join("tapwright"),
+        target: native,
+        is_static: false,
+    })
+}
+
+fn target_folder() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
+}
+
+/// Whether the standard library of a target is there.
+fn has_target(target: &str) -> Result<bool, ChoreError> {
+    let name = format!("rustc --print target-libdir --target {target}");
+    let output = Command::new("rustc")
+        .args(["--print", "target-libdir", "--target", target])
+        .stderr(Stdio::null())
+        .output()
+        .map_err(|source| ChoreError::NotStarted {
+            command: name,
+            source,
+        })?;
+    let folder = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    Ok(output.status.success() && Path::new(&folder).is_dir())
+}
+
+/// The seconds that files in archives have, so that one commit makes one archive.
+fn moment() -> String {
+    let commit = Command::new("git")
+        .args(["log", "-1", "--format=%ct"])
+        .current_dir(root())
+        .stderr(Stdio::null())
+        .output();
+    let seconds = commit.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
+    match std::env::var("SOURCE_DATE_EPOCH").ok().or(seconds.ok()) {
+        Some(seconds) if !seconds.is_empty() => seconds,
+        _ => "0".to_owned(),
+    }
+}
+
+fn tarball(out: &Path, parts: &tree::Parts, binary: &Binary) -> Result<PathBuf, ChoreError> {
+    let name = format!("tapwright-{}-{}", version(), binary.target);
+    let folder = out.join("tarball");
+    let top = folder.join(&name);
+    tree::copy(&parts.binary, &top.join("tapwright"))?;
+    for file in ["README.md", "CHANGELOG.md", "LICENSE-MIT", "LICENSE-APACHE"] {
+        tree::copy(&root().join(file), &top.join(file))?;
+    }
+    for (from, to) in [
+        (root().join("docs"), "docs"),
+        (parts.completions.clone(), "completions"),
+        (parts.man.clone(), "man"),
+    ] {
+        for file in tree::files(&from)? {
+            let place = top.join(to).join(file.file_name().unwrap_or_default());
+            tree::copy(&file, &place)?;
+        }
+    }
+    let path = out.join(format!("{name}.tar.gz"));
+    chore::run(
+        "tar",
+        Command::new("tar")
+            .args(["--sort=name", "--owner=0", "--group=0", "--numeric-owner"])
+            .arg(format!("--mtime=@{}", moment()))
+            .arg("-C")
+            .arg(&folder)
+            .arg("-czf")
+            .arg(&path)
+            .arg(&name),
+    )?;
+    fs::remove_dir_all(&folder).map_err(|source| unwritable(&folder, source))?;
+    Ok(path)
+}
+
+/// SHA256SUMS, as `sha256sum --check` reads it.
+fn checksums(out: &Path, made: &[PathBuf]) -> Result<PathBuf, ChoreError> {
+    let mut text = String::new();
+    for path in made {
+        let bytes = fs::read(path).map_err(|source| ChoreError::Unreadable {
+            path: path.clone(),
+            source,
+        })?;
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let digits: String = Sha256::digest(&bytes)
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        text += &format!("{digits}  {name}\n");
+    }
+    let path = out.join("SHA256SUMS");
+    fs::write(&path, text).map_err(|source| unwritable(&path, source))?;
+    Ok(path)
+}

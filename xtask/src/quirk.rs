@@ -1,0 +1,102 @@
+//! docs/profiles.md: the profiles, and every quirk with its evidence and a scenario that shows it.
+
+use std::{fmt::Write, fs, path::PathBuf};
+
+use tapwright::base::Quirk;
+
+use crate::chore::{ChoreError, root};
+
+/// What stands above the table.
+const INTRODUCTION: &str = include_str!("quirk/introduction.md");
+
+/// The whole page.
+pub(crate) fn text() -> Result<String, ChoreError> {
+    let scenarios = scenarios()?;
+    let mut page = INTRODUCTION.to_owned();
+    for quirk in Quirk::ALL {
+        page += &section(*quirk, &scenarios);
+    }
+    Ok(page)
+}
+
+fn section(quirk: Quirk, scenarios: &[(String, String)]) -> String {
+    let info = quirk.info();
+    let versions: Vec<&str> = info.versions.iter().map(|version| version.name()).collect();
+    let scenario = match shown_by(info.name, scenarios) {
+        Some(path) => format!("[{path}](../{path})"),
+        None => "none; unit tests of the machine have it".to_owned(),
+    };
+    let mut text = String::new();
+    // Writing to a String can't fail.
+    let _ = write!(
+        text,
+        "\n### {}\n\n{}.\n\n- Mended: {}.\n- In: {}.\n- Evidence: {}.\n- Scenario: {scenario}.\n",
+        info.name,
+        capital(info.behaviour),
+        info.mended,
+        versions.join(", "),
+        info.evidence,
+    );
+    text
+}
+
+fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    let first = letters.next().map(|c| c.to_uppercase().to_string());
+    first.unwrap_or_default() + letters.as_str()
+}
+
+/// The scenario of this name, or the first that mends the quirk or says that it is a known bug.
+fn shown_by<'a>(quirk: &str, scenarios: &'a [(String, String)]) -> Option<&'a str> {
+    let own = format!("scenarios/quirks/{quirk}.yaml");
+    let named = scenarios.iter().find(|(path, _)| *path == own);
+    let found = named.or_else(|| scenarios.iter().find(|(_, text)| names(text, quirk)));
+    found.map(|(path, _)| path.as_str())
+}
+
+/// Whether a word of the text, dashes included, is this.
+fn names(text: &str, quirk: &str) -> bool {
+    text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-'))
+        .any(|word| word == quirk)
+}
+
+/// Every shipped scenario, path and text, in the order of paths.
+fn scenarios() -> Result<Vec<(String, String)>, ChoreError> {
+    let files = tapwright::runner::find(&[root().join("scenarios")]);
+    let files = files.map_err(|errors| {
+        let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        ChoreError::Suite(errors.join("; "))
+    })?;
+    let mut all = Vec::new();
+    for file in files {
+        let path: PathBuf = file.path;
+        let text = fs::read_to_string(&path).map_err(|source| ChoreError::Unreadable {
+            path: path.clone(),
+            source,
+        })?;
+        let path = path.strip_prefix(root()).unwrap_or(&path);
+        all.push((path.display().to_string(), text));
+    }
+    all.sort();
+    Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use tapwright::base::QemuVersion;
+
+    use super::*;
+
+    #[test]
+    fn every_profile_is_in_the_introduction() {
+        for version in QemuVersion::ALL {
+            assert!(INTRODUCTION.contains(&format!("`{version}`")), "{version}");
+        }
+    }
+
+    #[test]
+    fn a_quirk_is_named_whole() {
+        assert!(names("without: [a-b]", "a-b"));
+        assert!(!names("without: [a-b-c]", "a-b"));
+    }
+}
