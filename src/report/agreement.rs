@@ -62,7 +62,7 @@ mod tests {
     use super::*;
     use crate::{
         report::fixture,
-        snapshot::{Difference, What},
+        snapshot::{Difference, Sides, What},
     };
 
     #[test]
@@ -78,6 +78,7 @@ mod tests {
             line: 9,
             port: Some("out0".to_owned()),
             what: What::StepNew,
+            frames: Sides::default(),
         };
         let pair = |second, verdict| Agreement {
             backends: ["sim", second],

@@ -7,7 +7,7 @@ use crate::{
     diag::{Code, Report, Source, Span},
     record::{Accounting, DropReason, Event, EventKind, Place, Step, Transcript},
     runner::{CaseResult, Failure, FailureKind, Problem, RunEvent, Runs, Status, Totals},
-    snapshot::{Difference, FieldDifference, Mismatch, Trace, What},
+    snapshot::{Difference, FieldDifference, Mismatch, Sides, Trace, What},
 };
 
 fn source() -> Arc<Source> {
@@ -107,6 +107,7 @@ pub(super) fn run() -> Vec<RunEvent> {
         expected: "4001".to_owned(),
         actual: "5001".to_owned(),
         bytes: Some((42, 46)),
+        remark: None,
     };
     let trace = Trace {
         last_right: "red0".to_owned(),
@@ -124,9 +125,12 @@ pub(super) fn run() -> Vec<RunEvent> {
             what: What::Frame {
                 frame: 3,
                 of: 7,
+                sent: Some(2),
                 fields: vec![ack],
                 trace: Some(trace),
+                cause: None,
             },
+            frames: Sides::default(),
         }],
     });
     let mut flaky = finished(
@@ -204,6 +208,7 @@ pub(super) fn run() -> Vec<RunEvent> {
         cases,
         Totals {
             selected: 11,
+            proposed: 1,
             unreferenced: 2,
             ..Totals::default()
         },

@@ -5,8 +5,8 @@ use anstyle::{AnsiColor, Style};
 use super::{Reporter, clock};
 use crate::{
     diag,
-    record::EventKind,
-    runner::{CaseResult, Failure, Problem, RunEvent, Status, Totals},
+    record::{Answer, EventKind, Outcome},
+    runner::{CaseResult, Failure, FailureKind, Problem, RunEvent, Status, Totals},
     snapshot::{self, Requests},
 };
 
@@ -103,6 +103,12 @@ impl<W: Write> Reporter for Human<W> {
                     writeln!(
                         self.out,
                         "{:NAME_COLUMN$}see what is pending: tapwright review",
+                        ""
+                    )?;
+                } else if totals.proposed > 0 {
+                    writeln!(
+                        self.out,
+                        "{:NAME_COLUMN$}where what came is right, accept it: tapwright review",
                         ""
                     )?;
                 }
@@ -233,14 +239,51 @@ fn problem(out: &mut impl Write, result: &CaseResult, problem: &Problem) -> io::
         },
         _ => String::new(),
     };
+    if let Problem::Expectation(Failure {
+        kind: FailureKind::ExpectedError { answer, expected },
+        ..
+    }) = problem
+    {
+        return another_error(out, &step, answer, expected);
+    }
     // What differs says itself that it does.
     if !matches!(problem, Problem::Mismatch(_)) {
         indented(out, "  ", &format!("{step}{problem}"))?;
     }
     match problem.mismatch() {
-        Some(mismatch) => indented(out, "  ", &snapshot::render(mismatch)),
+        Some(mismatch) => indented(out, "  ", &snapshot::render_styled(mismatch)),
         None => Ok(()),
     }
+}
+
+/// Both texts below each other, since they mostly differ in a word.
+fn another_error(
+    out: &mut impl Write,
+    step: &str,
+    answer: &Answer,
+    expected: &str,
+) -> io::Result<()> {
+    let command = &answer.command;
+    let Outcome::Refused(error) = &answer.outcome else {
+        let kind = FailureKind::ExpectedError {
+            answer: answer.clone(),
+            expected: expected.to_owned(),
+        };
+        return indented(out, "  ", &format!("{step}{kind}"));
+    };
+    let with_class = expected.starts_with(&format!("{}: ", error.class));
+    let got = if with_class {
+        error.to_string()
+    } else {
+        error.desc.clone()
+    };
+    indented(
+        out,
+        "  ",
+        &format!("{step}{command}: another error than expected"),
+    )?;
+    let texts = snapshot::side_by_side(["expected", "got"], expected, &got);
+    indented(out, "", &texts)
 }
 
 /// Every line after `indent`; the further ones keep their own indentation.

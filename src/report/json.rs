@@ -107,6 +107,7 @@ impl<W: Write> Reporter for Json<W> {
                 "flaky": totals.flaky,
                 "skipped": totals.skipped,
                 "pending": totals.pending,
+                "proposed": totals.proposed,
                 "invalid": totals.invalid,
                 "internal": totals.internal,
                 "unreferenced": totals.unreferenced,

@@ -2,20 +2,28 @@
 //!
 //! - [`text()`] and [`parse()`]: a transcript as text for review, and its observed half back.
 //! - [`ProbeTable`]: the probes of a scenario as one table.
-//! - [`compare()`], [`disagreement`] and [`render`]: where two records differ, and that for people.
+//! - [`compare()`], [`disagreement`], [`render`] and [`hexdump`]: where two records differ, and that
+//!   for people.
 //! - [`check`]: compares what a run recorded with the scenario's snapshot file, and proposes what
 //!   is new; [`pending()`] and [`unreferenced`]: what waits for a review, and what nobody uses.
 //! - [`write_pcapng`]: a transcript for Wireshark.
 
 mod align;
 mod compare;
+mod draw;
+mod elsewhere;
 mod entries;
 mod error;
+mod fields;
 mod file;
 mod framing;
+mod hexdump;
 mod label;
+mod length;
 mod lexis;
 mod mismatch;
+mod number;
+mod order;
 mod parse;
 mod pcapng;
 mod pending;
@@ -33,10 +41,12 @@ mod words;
 mod tests;
 
 pub use compare::{Rules, compare, compare_sections, disagreement, disagreement_but};
+pub use draw::{render, render_styled, side_by_side};
 pub use error::{EXPLANATIONS, SectionError, SnapshotError};
 pub use file::{pending_path, snapshot_path};
 pub use framing::frames_of;
-pub use mismatch::{Difference, FieldDifference, Mismatch, Trace, What, render};
+pub use hexdump::hexdump;
+pub use mismatch::{Difference, FieldDifference, Mismatch, Seat, Sides, Trace, What};
 pub use parse::{Resolve, parse};
 pub use pcapng::write_pcapng;
 pub use pending::{PendingSection, Unreferenced, pending, unreferenced};

@@ -4,7 +4,7 @@ use super::{
     SectionError,
     compare::outcome_text,
     lexis::{quote, quote_word, unquote},
-    mismatch::{Difference, Mismatch, What},
+    mismatch::{Difference, Mismatch, Sides, What},
 };
 use crate::record::{EventKind, Outcome, Transcript};
 
@@ -213,6 +213,7 @@ fn difference(title: String, what: What) -> Difference {
         line: 0,
         port: None,
         what,
+        frames: Sides::default(),
     }
 }
 

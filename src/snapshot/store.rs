@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 use super::{
     Mismatch, ProbeTable, Rules, Section, SnapFile, SnapshotError, compare, compare_probes,
     file::{lock, pending_path, read, remove, snapshot_path, write},
-    mismatch::{Difference, What},
+    mismatch::{Difference, Sides, What},
     section_name, text,
 };
 use crate::{
@@ -183,6 +183,7 @@ fn with_profile(mismatch: Option<Mismatch>, reviewed: &str, run: &str) -> Option
         line: 0,
         port: None,
         what,
+        frames: Sides::default(),
     };
     let mut mismatch = mismatch.unwrap_or_else(|| Mismatch {
         expected: "snapshot".to_owned(),

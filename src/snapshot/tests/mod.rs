@@ -1,4 +1,5 @@
 mod comparing;
+mod misplaced;
 mod packets;
 mod round_trip;
 mod storing;
