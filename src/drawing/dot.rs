@@ -1,4 +1,4 @@
-use std::fmt::Write;
+use std::{fmt::Write, slice};
 
 use super::{
     place::{Place, Places},
@@ -22,12 +22,12 @@ pub fn dot(topology: &Topology) -> String {
         };
         out.cluster(&format!("net{at}"), &title);
         for bridge in &network.bridges {
-            let label = [&[bridge.id.clone()], &bridge.addresses[..]].concat();
+            let label = [slice::from_ref(&bridge.id), &bridge.addresses[..]].concat();
             out.node(&Place::Interface(&bridge.id), &label, "shape=box3d");
         }
         for end in &network.ends {
             let label = [
-                &[end.port.id.clone()],
+                slice::from_ref(&end.port.id),
                 &end.addresses[..],
                 &end.port.notes[..],
             ]

@@ -1,4 +1,4 @@
-use std::fmt::Write;
+use std::{fmt::Write, slice};
 
 use super::{
     place::{Place, Places},
@@ -20,12 +20,12 @@ pub fn mermaid(topology: &Topology) -> String {
         };
         out.line(format_args!("  subgraph net{at}[\"{}\"]", quoted(&title)));
         for bridge in &network.bridges {
-            let label = [&[bridge.id.clone()], &bridge.addresses[..]].concat();
+            let label = [slice::from_ref(&bridge.id), &bridge.addresses[..]].concat();
             out.node(&Place::Interface(&bridge.id), "[", &label, "]");
         }
         for end in &network.ends {
             let label = [
-                &[end.port.id.clone()],
+                slice::from_ref(&end.port.id),
                 &end.addresses[..],
                 &end.port.notes[..],
             ]

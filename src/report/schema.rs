@@ -1,8 +1,8 @@
 //! The JSON Schemas of what is written for programs: made from the types, kept in `schema/`.
 
-use std::{env, fs, path::Path};
+use std::{borrow::Cow, env, fs, path::Path};
 
-use schemars::{JsonSchema, generate::SchemaSettings};
+use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings, json_schema};
 
 use super::{
     json::Line,
@@ -10,11 +10,20 @@ use super::{
 };
 
 /// A line of `--format json`: an event, or a diagnostic that keeps a run from beginning.
-#[derive(JsonSchema)]
-#[serde(untagged)]
-enum Told {
-    Event(Line),
-    Diagnostic(DiagnosticRecord),
+enum Told {}
+
+impl JsonSchema for Told {
+    fn schema_name() -> Cow<'static, str> {
+        "Told".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let either = [
+            generator.subschema_for::<Line>(),
+            generator.subschema_for::<DiagnosticRecord>(),
+        ];
+        json_schema!({ "anyOf": either })
+    }
 }
 
 /// As it is written: what is left out where there is nothing to say is not required.

@@ -81,7 +81,7 @@ pub fn compare(section: &str, actual: &Transcript, rules: Rules<'_>) -> Option<M
 }
 
 /// Compares two sections: what was reviewed and what is proposed, each a transcript or a table of
-/// probes.
+/// probes. None also where only what explains differs, which is clearest as text.
 #[must_use]
 pub fn compare_sections(reviewed: &str, proposed: &str, resolve: Resolve<'_>) -> Option<Mismatch> {
     let read = |section| parse(section, "".into(), Profile::default(), resolve);
@@ -94,10 +94,7 @@ pub fn compare_sections(reviewed: &str, proposed: &str, resolve: Resolve<'_>) ->
         }
     } else {
         match (read(reviewed), read(proposed)) {
-            (Ok(one), Ok(other)) => disagreement(&one, &other).or_else(|| {
-                let explained = explained::differences(reviewed, proposed);
-                mismatch("reviewed", "proposed", explained)
-            }),
+            (Ok(reviewed), Ok(proposed)) => disagreement(&reviewed, &proposed),
             (Err(error), _) | (_, Err(error)) => unreadable(error),
         }
     };

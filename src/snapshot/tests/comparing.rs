@@ -44,7 +44,7 @@ fn a_field_that_changed_is_named_with_its_bytes_and_its_way() {
       last right at red0 in step 5, changed in rew0
     ");
     assert_eq!(mismatch.differences[0].line, 15);
-    insta::assert_snapshot!(serde_json::to_string(&mismatch).unwrap(), @r#"{"expected":"snapshot","actual":"sim","differences":[{"step":5,"title":"send hn0.guest","line":15,"port":"hn0.host","what":{"kind":"frame","frame":3,"of":4,"sent":3,"fields":[{"name":"tcp.ack","expected":"4001","actual":"5001","bytes":[42,46]}],"trace":{"last_right":"red0","step":5,"changed_in":"rew0"},"cause":null}}]}"#);
+    insta::assert_snapshot!(serde_json::to_string(&mismatch).unwrap(), @r#"{"expected":"snapshot","actual":"sim","differences":[{"step":5,"title":"send hn0.guest","line":15,"port":"hn0.host","what":{"kind":"frame","frame":3,"of":4,"sent":3,"fields":[{"name":"tcp.ack","expected":"4001","actual":"5001","bytes":[42,46]}],"trace":{"last_right":"red0","step":5,"changed_in":"rew0"},"came":3},"frames":{"expected":"52540012345752540012345608004500002800010000400666cd0a0000010a0000020fa00050000003e800000fa15010200000000000","actual":"52540012345752540012345608004500002800010000400666cd0a0000010a0000020fa00050000003e8000013895010200000000000"}}]}"#);
 }
 
 #[test]
