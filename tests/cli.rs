@@ -176,7 +176,10 @@ fn a_changed_record_fails_and_is_proposed() {
     fs::write(scenario, PASSES.replace("note: nothing", "note: something")).unwrap();
     assert_eq!(project.exit(&sim(&["--ci"])), 1);
     assert_eq!(project.written(), BTreeSet::from(["a.snap".to_owned()]));
-    assert_eq!(project.exit(&sim(&[])), 1);
+    let told = project.tapwright(&sim(&[]));
+    assert_eq!(told.status.code(), Some(1));
+    let text = String::from_utf8(told.stdout).unwrap();
+    assert!(text.ends_with("accept it: tapwright review\n"), "{text}");
     assert_eq!(
         project.written(),
         BTreeSet::from(["a.snap".to_owned(), "a.snap.new".to_owned()])

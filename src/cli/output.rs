@@ -6,6 +6,7 @@ use std::{
 
 use anstream::AutoStream;
 use clap::ColorChoice;
+use console::{Key, Term};
 
 use super::{Stop, review};
 use crate::{
@@ -140,7 +141,7 @@ pub(super) fn unwritable(source: io::Error) -> Stop {
 /// Reviews at the terminal, where there is one.
 pub(super) fn review(args: &review::ReviewArgs) -> Result<Exit, Stop> {
     let interactive = io::stdin().is_terminal() && io::stdout().is_terminal();
-    let mut keys = io::stdin().lock();
+    let mut keys = Keyboard(Term::stdout());
     let desk = review::Desk {
         out: &mut stdout(),
         keys: if interactive { Some(&mut keys) } else { None },
@@ -149,6 +150,25 @@ pub(super) fn review(args: &review::ReviewArgs) -> Result<Exit, Stop> {
     match review::run(args, desk) {
         Ok(()) => Ok(Exit::Success),
         Err(error) => Err(Stop::invalid(vec![error.report()])),
+    }
+}
+
+/// The terminal's keys, each as it is pressed. Ctrl-C ends the process, as everywhere.
+struct Keyboard(Term);
+
+impl review::Keys for Keyboard {
+    fn next_key(&mut self) -> io::Result<Option<char>> {
+        /// What Ctrl-D is while a terminal hands on every key.
+        const END_OF_TRANSMISSION: char = '\u{4}';
+        match self.0.read_key() {
+            Ok(Key::Char(END_OF_TRANSMISSION)) => Ok(None),
+            Ok(Key::Char(key)) => Ok(Some(key)),
+            Ok(Key::ArrowRight) => Ok(Some('n')),
+            Ok(Key::ArrowLeft) => Ok(Some('p')),
+            Ok(_) => Ok(Some('?')),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 }
 

@@ -1,23 +1,22 @@
 //! `tapwright review`: what waits for a review, packet by packet, and its acceptance.
 
+mod ask;
+mod shown;
+
 use std::{
-    collections::BTreeMap,
-    io::{self, BufRead, Write},
+    io::{self, Write},
     path::{Path, PathBuf},
 };
 
-use bytes::Bytes;
 use serde_json::{Value, json};
-use similar::TextDiff;
 
-use crate::{
-    capture,
-    record::SourceFrame,
-    snapshot::{
-        Mismatch, PendingSection, SnapshotError, Unreferenced, What, compare_sections, pending,
-        render, unreferenced,
-    },
-};
+use crate::snapshot::{PendingSection, SnapshotError, Unreferenced, pending, unreferenced};
+use shown::{change, drawn, mismatch};
+
+/// What is said where there is no terminal to ask at.
+const NO_TERMINAL: &str = "\
+there is no terminal to ask at: see one with --diff ID, decide with --accept ID and --reject ID
+";
 
 /// Review pending snapshots.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -58,10 +57,19 @@ pub struct ReviewArgs {
 pub struct Desk<'a> {
     /// What is shown.
     pub out: &'a mut dyn Write,
-    /// The keys, one a line; none where no terminal is, then everything pending is only listed.
-    pub keys: Option<&'a mut dyn BufRead>,
+    /// The keys; none where no terminal is, then everything pending is only listed.
+    pub keys: Option<&'a mut dyn Keys>,
     /// The sections that a scenario's file has; none where it can't be read.
     pub sections: &'a dyn Fn(&Path) -> Option<Vec<String>>,
+}
+
+/// Where keys come from.
+pub trait Keys {
+    /// The next key that is pressed; none when there will be no more.
+    ///
+    /// # Errors
+    /// When the terminal can't be read.
+    fn next_key(&mut self) -> io::Result<Option<char>>;
 }
 
 /// Reviews.
@@ -93,7 +101,11 @@ pub fn run(args: &ReviewArgs, desk: Desk<'_>) -> Result<(), SnapshotError> {
     }
     match keys {
         _ if args.json => print(out, &line(&Value::from_iter(waiting.iter().map(entry)))),
-        Some(keys) if !args.list => ask(&waiting, out, keys),
+        Some(keys) if !args.list => ask::ask(&waiting, out, keys),
+        None if !args.list && !waiting.is_empty() => {
+            list(&waiting, out)?;
+            print(out, NO_TERMINAL)
+        }
         _ => list(&waiting, out),
     }
 }
@@ -191,95 +203,6 @@ fn selected<'w>(
     Ok(found)
 }
 
-/// Shows one after the other and takes a key for each: accept, reject, skip, quit.
-fn ask(
-    waiting: &[PendingSection],
-    out: &mut dyn Write,
-    keys: &mut dyn BufRead,
-) -> Result<(), SnapshotError> {
-    if waiting.is_empty() {
-        return print(out, "nothing is pending\n");
-    }
-    for (index, section) in waiting.iter().enumerate() {
-        let place = format!("[{}/{}]", index + 1, waiting.len());
-        print(
-            out,
-            &format!(
-                "{place} {} {}\n{}",
-                change(section),
-                section.id,
-                drawn(section)
-            ),
-        )?;
-        loop {
-            print(out, "(a)ccept, (r)eject, (s)kip, (q)uit? ")?;
-            let mut key = String::new();
-            let read = keys.read_line(&mut key);
-            let read = read.map_err(|source| SnapshotError::Read {
-                path: "standard input".into(),
-                source,
-            })?;
-            match key.trim() {
-                _ if read == 0 => return print(out, "\n"),
-                "a" => section.accept()?,
-                "r" => section.reject()?,
-                "s" => {}
-                "q" => return Ok(()),
-                _ => continue,
-            }
-            break;
-        }
-    }
-    Ok(())
-}
-
-fn change(section: &PendingSection) -> &'static str {
-    match (&section.reviewed, &section.proposed) {
-        (None, _) => "new",
-        (Some(_), Some(_)) => "changed",
-        (Some(_), None) => "removed",
-    }
-}
-
-/// Packet by packet where both sides can be read so, else as text.
-fn drawn(section: &PendingSection) -> String {
-    let (Some(reviewed), Some(proposed)) = (&section.reviewed, &section.proposed) else {
-        let only = section.reviewed.as_ref().or(section.proposed.as_ref());
-        return only.map_or(String::new(), |section| section.body.clone());
-    };
-    if reviewed.profile != proposed.profile {
-        let profiles = format!("  profile   {} -> {}\n", reviewed.profile, proposed.profile);
-        return profiles + &text_diff(&reviewed.body, &proposed.body);
-    }
-    match mismatch(section) {
-        Some(mismatch) if is_readable(&mismatch) => render(&mismatch),
-        _ => text_diff(&reviewed.body, &proposed.body),
-    }
-}
-
-fn is_readable(mismatch: &Mismatch) -> bool {
-    !mismatch
-        .differences
-        .iter()
-        .any(|one| matches!(one.what, What::Unreadable { .. }))
-}
-
-fn text_diff(reviewed: &str, proposed: &str) -> String {
-    let diff = TextDiff::from_lines(reviewed, proposed);
-    diff.unified_diff()
-        .context_radius(3)
-        .header("reviewed", "proposed")
-        .to_string()
-}
-
-fn mismatch(section: &PendingSection) -> Option<Mismatch> {
-    let (reviewed, proposed) = (section.reviewed.as_ref()?, section.proposed.as_ref()?);
-    let captures = Captures::of(&section.snapshot);
-    compare_sections(&reviewed.body, &proposed.body, &|source| {
-        captures.frame(source)
-    })
-}
-
 fn entry(section: &PendingSection) -> Value {
     json!({
         "id": section.id,
@@ -288,35 +211,6 @@ fn entry(section: &PendingSection) -> Value {
         "change": change(section),
         "mismatch": mismatch(section),
     })
-}
-
-/// The capture files beside a scenario, each read once.
-struct Captures {
-    directory: PathBuf,
-    read: std::cell::RefCell<BTreeMap<PathBuf, Vec<Bytes>>>,
-}
-
-impl Captures {
-    fn of(snapshot: &Path) -> Self {
-        let directory = snapshot.parent().unwrap_or(Path::new("")).to_owned();
-        Self {
-            directory,
-            read: std::cell::RefCell::default(),
-        }
-    }
-
-    /// A frame's bytes; none when the file is gone or unreadable: the review then shows text.
-    fn frame(&self, source: &SourceFrame) -> Option<Bytes> {
-        let mut files = self.read.borrow_mut();
-        let packets = files.entry(source.file.clone()).or_insert_with(|| {
-            let packets = std::fs::read(self.directory.join(&source.file))
-                .and_then(|file| capture::read(&file).map_err(io::Error::other));
-            packets.map_or(Vec::new(), |packets| {
-                packets.into_iter().map(|p| p.data).collect()
-            })
-        });
-        packets.get(source.number.checked_sub(1)?).cloned()
-    }
 }
 
 fn unused(

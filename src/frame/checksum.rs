@@ -2,6 +2,8 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use etherparse::checksum::Sum16BitWords;
 
+use super::wire::Dissection;
+
 /// The Internet checksum (RFC 1071) of `data`, after `pseudo`'s words.
 pub(super) fn internet(pseudo: Sum16BitWords, data: &[u8]) -> u16 {
     pseudo.add_slice(data).ones_complement().to_be()
@@ -56,9 +58,77 @@ pub fn complete_checksum(frame: &mut [u8], csum_start: u16, csum_offset: u16) ->
     true
 }
 
+/// The checksum that belongs into the first field of this name, from the frame's other bytes; none
+/// where it is no checksum, the frame has no such field, or its packet is a fragment.
+#[must_use]
+pub fn checksum_due(frame: &[u8], field: &str) -> Option<u16> {
+    let dissection = Dissection::of(frame);
+    let at = dissection.field(field)?.range.clone();
+    let layer = dissection.layer(field.strip_suffix(".checksum")?)?;
+    let end = frame.len() - dissection.field("padding")?.bytes().len();
+    let mut bytes = frame.to_vec();
+    bytes[at].fill(0);
+    if layer.name == "ipv4" {
+        return Some(internet(bare(), &bytes[layer.range.clone()]));
+    }
+    let number = |name| dissection.field(name).map(|field| field.number());
+    // The highest bit of the three flags is reserved, the lowest says that more fragments follow.
+    if number("ipv4.flags").is_some_and(|flags| flags & 1 == 1)
+        || dissection.layer("ipv6_frag").is_some()
+    {
+        return None;
+    }
+    let segment = &bytes[layer.range.start..end];
+    let sum = |protocol| {
+        Some(internet(
+            pseudo(&dissection, protocol, segment.len())?,
+            segment,
+        ))
+    };
+    match layer.name {
+        "icmp" => Some(internet(bare(), segment)),
+        "tcp" => sum(6),
+        "icmpv6" => sum(58),
+        // Zero says that there is none (RFC 768).
+        "udp" => sum(17).map(|sum| if sum == 0 { 0xffff } else { sum }),
+        _ => None,
+    }
+}
+
+fn pseudo(dissection: &Dissection<'_>, protocol: u8, len: usize) -> Option<Sum16BitWords> {
+    let bytes = |name| dissection.field(name).map(|field| field.bytes());
+    if let (Some(src), Some(dst)) = (bytes("ipv4.src"), bytes("ipv4.dst")) {
+        let [src, dst] = [<[u8; 4]>::try_from(src).ok()?, dst.try_into().ok()?];
+        return Some(pseudo_v4(src.into(), dst.into(), protocol, len));
+    }
+    let [src, dst] = [bytes("ipv6.src")?, bytes("ipv6.dst")?];
+    let [src, dst] = [<[u8; 16]>::try_from(src).ok()?, dst.try_into().ok()?];
+    Some(pseudo_v6(src.into(), dst.into(), protocol, len))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::frame::parse_hex;
+
+    #[test]
+    fn what_is_due_does_not_depend_on_what_is_there() {
+        let udp = "525400123456 020000000001 0800 4500002100000000401166ca 0a000001 0a000002 \
+                   0fa00009000d9856 68656c6c6f";
+        let due = |hex: &str, field| checksum_due(&parse_hex(hex).unwrap(), field);
+        for frame in [
+            udp.to_owned(),
+            udp.replace("9856", "1234"),
+            format!("{udp} (00*13)"),
+        ] {
+            assert_eq!(due(&frame, "udp.checksum"), Some(0x9856));
+            assert_eq!(due(&frame, "ipv4.checksum"), Some(0x66ca));
+        }
+        let first_fragment = udp.replace("00000000401166ca", "00002000401146ca");
+        assert_eq!(due(&first_fragment, "udp.checksum"), None);
+        assert_eq!(due(udp, "udp.length"), None);
+        assert_eq!(due(udp, "tcp.checksum"), None);
+    }
 
     /// RFC 1071 section 3 sums these words to 0xddf2.
     #[test]

@@ -6,7 +6,7 @@
 //! - [`summary`], [`message`], [`hex_groups`] and [`parse_hex`]: text for review, and back.
 //! - [`diff`]: what differs, for people; [`changes`] and [`patch`]: what differs, without loss.
 //! - [`mask`]: fields that are not compared; [`flow`]: which frames belong together.
-//! - [`complete_checksum`]: what virtio leaves to the device.
+//! - [`complete_checksum`]: what virtio leaves to the device; [`checksum_due`]: what it should be.
 
 mod build;
 mod change;
@@ -22,7 +22,7 @@ mod wire;
 
 pub use build::{BuildError, Defaults, build};
 pub use change::{FieldChange, PatchError, changes, parse_changes, patch, render_changes};
-pub use checksum::complete_checksum;
+pub use checksum::{checksum_due, complete_checksum};
 pub use diagnose::EXPLANATIONS;
 pub use diff::{FieldDiff, diff};
 pub use flow::{FlowKey, NetKey, flow};

@@ -218,6 +218,9 @@ pub(super) fn discrepancy(difference: &Difference) -> Discrepancy {
         What::Extra { .. } => ("extra", None, None),
         What::Moved { .. } => ("moved", None, None),
         What::Explained { .. } => ("explained", None, None),
+        What::OtherStep { .. } => ("other-step", None, None),
+        What::OtherPort { .. } => ("other-port", None, None),
+        What::Length { .. } => ("length", None, None),
         What::Sent { .. } | What::StepGone | What::StepNew | What::Unreadable { .. } => {
             ("step", None, None)
         }

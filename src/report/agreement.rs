@@ -49,7 +49,7 @@ mod tests {
     use crate::{
         report::fixture,
         runner::{Agreement, Verdict},
-        snapshot::{Difference, What},
+        snapshot::{Difference, Sides, What},
     };
 
     #[test]
@@ -65,6 +65,7 @@ mod tests {
             line: 9,
             port: Some("out0".to_owned()),
             what: What::StepNew,
+            frames: Sides::default(),
         };
         let pair = |second, verdict| Agreement {
             backends: ["sim", second],

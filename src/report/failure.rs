@@ -1,6 +1,6 @@
 //! What is wrong with a case, in lines for people.
 
-use super::record::{CaseRecord, CaseStatus, FailingRecord, ProblemRecord};
+use super::record::{AnotherErrorRecord, CaseRecord, CaseStatus, FailingRecord, ProblemRecord};
 use crate::snapshot;
 
 /// Checkpoint requests that are told of a failed case.
@@ -8,6 +8,11 @@ const CHECKPOINTS: usize = 3;
 
 /// Everything that is wrong with a case, indented; nothing where nothing is.
 pub(super) fn text(case: &CaseRecord) -> String {
+    plain(&styled(case))
+}
+
+/// As [`text`], with ANSI styles.
+pub(super) fn styled(case: &CaseRecord) -> String {
     let mut text = String::new();
     match case.status {
         CaseStatus::Failed => {
@@ -46,12 +51,20 @@ fn ways(text: &mut String, case: &CaseRecord) {
     indented(text, &format!("failed {} of {all} times", runs.failed));
     for failing in &case.failing {
         indented(text, &format!("{}:", failing.sentence()));
-        indented(text, &of_run(failing));
+        indented(text, &run_styled(failing));
     }
 }
 
 /// What was wrong with one of several executions, indented.
 pub(super) fn of_run(failing: &FailingRecord) -> String {
+    plain(&run_styled(failing))
+}
+
+fn plain(styled: &str) -> String {
+    anstream::adapter::strip_str(styled).to_string()
+}
+
+fn run_styled(failing: &FailingRecord) -> String {
     let mut text = String::new();
     for one in &failing.problems {
         problem(&mut text, one);
@@ -62,25 +75,37 @@ pub(super) fn of_run(failing: &FailingRecord) -> String {
     text
 }
 
-/// A problem in a sentence, with its step and its line.
-fn sentence(problem: &ProblemRecord) -> String {
+/// A problem, and what differs where that is the problem.
+fn problem(text: &mut String, problem: &ProblemRecord) {
     let step = match (problem.step, problem.line) {
         (None | Some(0), _) => String::new(),
         (Some(step), Some(line)) => format!("step {step}, line {line}: "),
         (Some(step), None) => format!("step {step}: "),
     };
-    format!("{step}{}", problem.message)
-}
-
-/// A problem, and what differs where that is the problem.
-fn problem(text: &mut String, problem: &ProblemRecord) {
+    if let Some(error) = &problem.another_error {
+        return another_error(text, &step, error);
+    }
     // What differs says itself that it does.
     if problem.kind != "mismatch" || problem.mismatch.is_none() {
-        indented(text, &sentence(problem));
+        indented(text, &format!("{step}{}", problem.message));
     }
     if let Some(mismatch) = &problem.mismatch {
-        indented(text, &snapshot::render(mismatch));
+        indented(text, &snapshot::render_styled(mismatch));
     }
+}
+
+/// Both texts below each other, since they mostly differ in a word.
+fn another_error(text: &mut String, step: &str, error: &AnotherErrorRecord) {
+    let AnotherErrorRecord {
+        command,
+        expected,
+        got,
+    } = error;
+    indented(
+        text,
+        &format!("{step}{command}: another error than expected"),
+    );
+    *text += &snapshot::side_by_side(["expected", "got"], expected, got);
 }
 
 /// The first checkpoint requests of a failed case, for they mostly are what nobody expected; one that

@@ -126,6 +126,7 @@ pub(super) fn run() -> Vec<RunEvent> {
         expected: "4001".to_owned(),
         actual: "5001".to_owned(),
         bytes: Some((42, 46)),
+        remark: None,
     };
     let trace = Trace {
         last_right: "red0".to_owned(),
@@ -143,11 +144,13 @@ pub(super) fn run() -> Vec<RunEvent> {
             what: What::Frame {
                 frame: 3,
                 of: 7,
+                sent: Some(2),
                 fields: vec![ack],
                 trace: Some(trace),
                 came: 3,
-                sides: Sides::default(),
+                cause: None,
             },
+            frames: Sides::default(),
         }],
     });
     let mut flaky = finished(
@@ -234,6 +237,7 @@ pub(super) fn run() -> Vec<RunEvent> {
         cases,
         Totals {
             selected: 11,
+            proposed: 1,
             unreferenced: 2,
             ..Totals::default()
         },

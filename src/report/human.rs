@@ -88,6 +88,12 @@ impl<W: Write> Human<W> {
                 "{:NAME_COLUMN$}see what is pending: tapwright review",
                 ""
             )?;
+        } else if sums.proposed > 0 {
+            writeln!(
+                self.out,
+                "{:NAME_COLUMN$}where what came is right, accept it: tapwright review",
+                ""
+            )?;
         }
         if sums.unreferenced > 0 {
             writeln!(
@@ -118,7 +124,7 @@ impl<W: Write> Human<W> {
                 "\n{style}{word}{style:#}{title:columns$} {}",
                 case.place()
             )?;
-            self.out.write_all(failure::text(case).as_bytes())?;
+            self.out.write_all(failure::styled(case).as_bytes())?;
         }
         if self.failures.is_empty() {
             Ok(())

@@ -17,6 +17,8 @@ pub(super) struct Archive {
     out: PathBuf,
     /// Cases whose snapshot has been dealt with in this run: a repeat writes nothing.
     seen: BTreeSet<CaseId>,
+    /// Records that differ from their snapshots and were proposed.
+    proposed: usize,
 }
 
 /// A record and the case it is of.
@@ -42,6 +44,7 @@ impl Archive {
             mode,
             out,
             seen: BTreeSet::new(),
+            proposed: 0,
         }
     }
 
@@ -56,10 +59,18 @@ impl Archive {
                 .collect();
             let batch: Vec<Record<'_>> = chosen.iter().map(|at| records[*at]).collect();
             for (at, comparison) in chosen.into_iter().zip(self.compare_batch(&batch, mode)) {
+                if mode == Mode::Pending && matches!(comparison, Comparison::Differs(_)) {
+                    self.proposed += 1;
+                }
                 comparisons[at] = comparison;
             }
         }
         comparisons
+    }
+
+    /// How many records were proposed in the place of what was reviewed.
+    pub(super) const fn proposed(&self) -> usize {
+        self.proposed
     }
 
     fn writes(&mut self, record: &Record<'_>) -> bool {

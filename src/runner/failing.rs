@@ -50,7 +50,7 @@ fn same_problem(one: &Problem, other: &Problem) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::snapshot::{Difference, Mismatch, What};
+    use crate::snapshot::{Difference, Mismatch, Sides, What};
 
     fn disagrees(run: usize, step: usize) -> Status {
         let difference = Difference {
@@ -59,6 +59,7 @@ mod tests {
             line: 3,
             port: None,
             what: What::StepNew,
+            frames: Sides::default(),
         };
         let second = format!("execution {run}");
         Status::Failed {

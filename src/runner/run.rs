@@ -272,6 +272,7 @@ impl<'a> Run<'a> {
 
     /// Tells what is known of cases that were cut short.
     fn finish(mut self) -> Totals {
+        self.totals.proposed = self.archive.proposed();
         for mut tally in std::mem::take(&mut self.tallies) {
             if let Some(result) = tally.finish() {
                 self.totals.add(&result);

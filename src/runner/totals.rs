@@ -17,6 +17,9 @@ pub struct Totals {
     pub skipped: usize,
     /// Cases whose snapshot waits for a review.
     pub pending: usize,
+    /// Cases that failed only because they differ from their snapshots, and whose records are
+    /// proposed as the new ones.
+    pub proposed: usize,
     /// Scenarios and cases that can't be run as they are written.
     pub invalid: usize,
     /// Cases in which tapwright itself failed.
@@ -160,6 +163,7 @@ mod tests {
         flaky: 0,
         skipped: 0,
         pending: 0,
+        proposed: 0,
         invalid: 0,
         internal: 0,
         unreferenced: 0,
@@ -173,6 +177,7 @@ mod tests {
         flaky: 1,
         skipped: 1,
         pending: 1,
+        proposed: 1,
         invalid: 1,
         internal: 1,
         unreferenced: 1,

@@ -5,20 +5,29 @@ use bytes::Bytes;
 use super::{
     SectionError,
     align::{self, Pair, UNLIKE},
-    explained,
+    elsewhere, explained,
+    fields::beside,
     label::number_of,
     lexis,
-    mismatch::{Difference, Mismatch, Sides, What},
+    mismatch::{Difference, Mismatch, What},
+    number::Numbers,
     parse::{Resolve, parse},
-    port::{PortComparison, beside},
+    port::{Found, PortComparison},
     probe::{ProbeTable, compare_probes},
+    sides::Sides,
     text::text,
     view::{Entry, StepView, View},
 };
 use crate::{
-    base::{PortId, Profile},
-    record::{Answer, Outcome, SentFrame, SourceFrame, Transcript},
+    base::{PortId, Profile, Tag},
+    record::{Answer, Outcome, Port, SentFrame, SourceFrame, Transcript},
 };
+
+/// Most differences of which it is looked up where their frames came before.
+const TRACED: usize = 50;
+
+/// Most differences of a port in a step whose frames are kept.
+const FRAMES: usize = 50;
 
 /// What a comparison leaves out.
 #[derive(Clone, Copy, Debug, Default)]
@@ -107,6 +116,7 @@ fn unreadable(error: &SectionError) -> Difference {
         line: 0,
         port: None,
         what,
+        frames: Sides::default(),
     }
 }
 
@@ -147,17 +157,52 @@ struct Comparison<'t> {
     expected: View<'t>,
     actual: View<'t>,
     port: PortComparison<'t>,
-    ports: Vec<PortId>,
-    differences: Vec<Difference>,
+    ports: Vec<Port>,
+    found: Vec<Placed>,
+}
+
+/// A difference, the step of the expected side that it is in, and the frame that came.
+struct Placed {
+    difference: Difference,
+    expected_step: usize,
+    tag: Option<Tag>,
+}
+
+impl Placed {
+    /// Puts in which of the sent frames it is about, and where an unexpected one came before.
+    fn number(&mut self, expected: &Numbers<'_, '_>, actual: &Numbers<'_, '_>, traced: bool) {
+        let Difference {
+            step,
+            line,
+            port,
+            what,
+            ..
+        } = &mut self.difference;
+        let Some(port) = port.as_deref() else { return };
+        let unexpected = matches!(what, What::Extra { .. });
+        if let Some((sent, frame)) = what.sent() {
+            *sent = match unexpected {
+                true => actual.sent(*step, port, frame),
+                false => expected.sent(self.expected_step, port, frame),
+            };
+        }
+        if let What::Extra { again, frame, .. } = what {
+            match again {
+                Some(again) => (again.step, again.line) = (*step, *line),
+                None if traced => *again = actual.before(*step, port, *frame),
+                None => {}
+            }
+        }
+    }
 }
 
 impl<'t> Comparison<'t> {
     fn new(expected: &'t Transcript, actual: &'t Transcript, rules: Rules<'t>) -> Self {
         let (expected, transcript, actual) = (View::of(expected), actual, View::of(actual));
-        let mut ports: Vec<PortId> = Vec::new();
+        let mut ports: Vec<Port> = Vec::new();
         for port in actual.ports.iter().chain(&expected.ports) {
-            if !ports.contains(&port.id) && !rules.without.contains(&port.id) {
-                ports.push(port.id.clone());
+            if !ports.iter().any(|known| known.id == port.id) && !rules.without.contains(&port.id) {
+                ports.push(port.clone());
             }
         }
         let masks = rules.masks.iter().map(String::as_str).collect();
@@ -166,15 +211,21 @@ impl<'t> Comparison<'t> {
             actual,
             port: PortComparison { transcript, masks },
             ports,
-            differences: Vec::new(),
+            found: Vec::new(),
         }
     }
 
     fn differences(mut self) -> Vec<Difference> {
-        let expected = std::mem::take(&mut self.expected.steps);
-        let actual = std::mem::take(&mut self.actual.steps);
-        let expected: Vec<_> = expected.iter().filter(|step| step.is_observed()).collect();
-        let actual: Vec<_> = actual.iter().filter(|step| step.is_observed()).collect();
+        let expected_steps = std::mem::take(&mut self.expected.steps);
+        let actual_steps = std::mem::take(&mut self.actual.steps);
+        let observed = |steps: &'_ [StepView<'t>]| -> Vec<usize> {
+            (0..steps.len())
+                .filter(|at| steps[*at].is_observed())
+                .collect()
+        };
+        let (left, right) = (observed(&expected_steps), observed(&actual_steps));
+        let expected: Vec<_> = left.iter().map(|at| &expected_steps[*at]).collect();
+        let actual: Vec<_> = right.iter().map(|at| &actual_steps[*at]).collect();
         for pair in step_pairs(&expected, &actual) {
             match pair {
                 (Some(a), Some(b)) => self.step(expected[a], actual[b]),
@@ -183,7 +234,28 @@ impl<'t> Comparison<'t> {
                 (None, None) => {}
             }
         }
-        self.differences
+        (self.expected.steps, self.actual.steps) = (expected_steps, actual_steps);
+        self.finished()
+    }
+
+    /// With the numbers of frames, which cost a labelling of both records, so that only what
+    /// differs pays for them.
+    fn finished(mut self) -> Vec<Difference> {
+        let mut found = std::mem::take(&mut self.found);
+        if found
+            .iter_mut()
+            .any(|one| one.difference.what.sent().is_some())
+        {
+            let numbers = (Numbers::of(&self.expected), Numbers::of(&self.actual));
+            for (place, one) in found.iter_mut().enumerate() {
+                one.number(&numbers.0, &numbers.1, place < TRACED);
+            }
+        }
+        let found = found.into_iter().map(|one| (one.difference, one.tag));
+        let mut differences =
+            elsewhere::joined(found.collect(), self.port.transcript, &self.port.masks);
+        keep_first_frames(&mut differences);
+        differences
     }
 
     fn push_step(&mut self, step: &StepView<'_>, what: What) {
@@ -191,12 +263,29 @@ impl<'t> Comparison<'t> {
     }
 
     fn push(&mut self, step: &StepView<'_>, port: Option<&PortId>, what: What) {
-        self.differences.push(Difference {
-            step: step.step.index,
-            title: step.step.title.clone(),
-            line: step.step.line,
-            port: port.map(ToString::to_string),
-            what,
+        let found = Found::new(what, None, None);
+        self.push_found(step.step.index, step, port, found);
+    }
+
+    fn push_found(
+        &mut self,
+        expected_step: usize,
+        step: &StepView<'_>,
+        port: Option<&PortId>,
+        found: Found,
+    ) {
+        let Found { what, frames, tag } = found;
+        self.found.push(Placed {
+            difference: Difference {
+                step: step.step.index,
+                title: step.step.title.clone(),
+                line: step.step.line,
+                port: port.map(ToString::to_string),
+                what,
+                frames,
+            },
+            expected_step,
+            tag,
         });
     }
 
@@ -228,10 +317,10 @@ impl<'t> Comparison<'t> {
         self.answers(expected, actual);
         self.value(actual, "crash", &crashes(expected), &crashes(actual));
         for port in self.ports.clone() {
-            let left = entries_at(&self.expected, expected, &port);
-            let right = entries_at(&self.actual, actual, &port);
-            for what in self.port.differences(left, right) {
-                self.push(actual, Some(&port), what);
+            let left = entries_at(&self.expected, expected, &port.id);
+            let right = entries_at(&self.actual, actual, &port.id);
+            for found in self.port.differences(port.kind, left, right) {
+                self.push_found(expected.step.index, actual, Some(&port.id), found);
             }
         }
     }
@@ -247,16 +336,12 @@ impl<'t> Comparison<'t> {
             }
             if !fields.is_empty() {
                 let number = number_of(b);
-                let sides = Sides::of(Some(&a.frame.data), Some(&b.frame.data));
-                self.push(
-                    actual,
-                    Some(&b.port),
-                    What::Sent {
-                        number,
-                        fields,
-                        sides,
-                    },
-                );
+                let found = Found {
+                    what: What::Sent { number, fields },
+                    frames: Sides::of(Some(&a.frame.data), Some(&b.frame.data)),
+                    tag: None,
+                };
+                self.push_found(expected.step.index, actual, Some(&b.port), found);
             }
         }
     }
@@ -280,6 +365,16 @@ impl<'t> Comparison<'t> {
                 );
                 self.value(actual, &command.0, &outcome_text(a), &outcome_text(b));
             }
+        }
+    }
+}
+
+/// A record that carries every frame of a flood is of no use to anybody.
+fn keep_first_frames(differences: &mut [Difference]) {
+    let same = |a: &Difference, b: &Difference| (a.step, &a.port) == (b.step, &b.port);
+    for alike in differences.chunk_by_mut(same) {
+        for difference in alike.iter_mut().skip(FRAMES) {
+            difference.frames = Sides::default();
         }
     }
 }

@@ -6,6 +6,7 @@ use super::{
     label::{self, Label},
     lexis,
     request::Requests,
+    sides::hex,
     text::{self, vnet_words},
     view::{Entry, StepView, View},
 };
@@ -229,11 +230,6 @@ impl Frames {
         }
         place
     }
-}
-
-/// Bytes as digits without spaces.
-pub(super) fn hex(data: &[u8]) -> String {
-    data.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn header(frame: &Frame) -> Option<String> {

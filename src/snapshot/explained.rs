@@ -3,7 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use super::mismatch::{Difference, What};
+use super::{
+    mismatch::{Difference, What},
+    sides::Sides,
+};
 
 /// Backends whose objects are built in.
 const BUILT_IN: [&str; 2] = ["sim", "netns"];
@@ -63,6 +66,7 @@ fn difference((step, title): Step<'_>, expected: &[String], actual: &[String]) -
         line: 0,
         port: None,
         what: What::Explained { gone, new },
+        frames: Sides::default(),
     }
 }
 

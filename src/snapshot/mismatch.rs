@@ -1,14 +1,6 @@
-use std::fmt::Write;
-
 use serde::{Deserialize, Serialize};
 
-use super::course::hex;
-
-/// Most differences that are drawn; all of them are kept.
-const DRAWN: usize = 20;
-
-/// Most characters of a value that are drawn.
-const VALUE: usize = 64;
+use super::sides::Sides;
 
 /// Where two records differ. It names the scenario's step and line, the port, the frame, the field
 /// and its bytes.
@@ -37,9 +29,25 @@ pub struct Difference {
     pub port: Option<String>,
     /// What differs.
     pub what: What,
+    /// The frames it is about; of many differences only the first have them.
+    #[serde(default, skip_serializing_if = "Sides::is_empty")]
+    pub frames: Sides,
 }
 
-/// What differs. Frames count from 1 at their port in their step.
+/// The place of a frame at a port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Seat {
+    /// The step.
+    pub step: usize,
+    /// The step's line in the scenario; 0 where the scenario has no such step.
+    pub line: usize,
+    /// From 1 in the step.
+    pub frame: usize,
+}
+
+/// What differs. Frames count from 1 at their port in their step; `sent` is `#n`, where the frame is
+/// one that was sent, perhaps with changes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "kind", rename_all = "kebab-case")]
@@ -50,6 +58,9 @@ pub enum What {
         frame: usize,
         /// How many were expected.
         of: usize,
+        /// `#n`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        sent: Option<u32>,
         /// What differs in it; never empty.
         fields: Vec<FieldDifference>,
         /// Where it went wrong, when the machine knows.
@@ -57,9 +68,9 @@ pub enum What {
         /// Its place among those that came.
         #[serde(default)]
         came: usize,
-        /// Both frames.
-        #[serde(default, skip_serializing_if = "Sides::is_empty")]
-        sides: Sides,
+        /// What an impairment did to it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cause: Option<String>,
     },
     /// A frame did not come.
     Missing {
@@ -67,13 +78,13 @@ pub enum What {
         frame: usize,
         /// How many were expected.
         of: usize,
+        /// `#n`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        sent: Option<u32>,
         /// The frame in a line.
         summary: String,
         /// What became of it, when the machine knows.
         fate: Option<String>,
-        /// The frame.
-        #[serde(default, skip_serializing_if = "Sides::is_empty")]
-        sides: Sides,
     },
     /// A frame came that was not expected.
     Extra {
@@ -81,11 +92,17 @@ pub enum What {
         frame: usize,
         /// How many came.
         of: usize,
+        /// `#n`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        sent: Option<u32>,
         /// The frame in a line.
         summary: String,
-        /// The frame.
-        #[serde(default, skip_serializing_if = "Sides::is_empty")]
-        sides: Sides,
+        /// Where the same bytes came before, or else beside it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        again: Option<Seat>,
+        /// How it came here, when the machine knows.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cause: Option<String>,
     },
     /// A frame came in another place.
     Moved {
@@ -93,10 +110,72 @@ pub enum What {
         frame: usize,
         /// How many were expected.
         of: usize,
+        /// `#n`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        sent: Option<u32>,
         /// Its place among those that came.
+        came: usize,
+        /// Places of the expected frames that came on its other side.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        passed: Vec<usize>,
+        /// The frame in a line.
+        summary: String,
+        /// What an impairment did to it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cause: Option<String>,
+    },
+    /// A frame came out of the port in another step.
+    OtherStep {
+        /// Its place.
+        frame: usize,
+        /// How many were expected.
+        of: usize,
+        /// `#n`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        sent: Option<u32>,
+        /// Where it came.
+        came: Seat,
+        /// The frame in a line.
+        summary: String,
+        /// Where it was last seen, when the machine knows.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cause: Option<String>,
+    },
+    /// A frame came out of another port.
+    OtherPort {
+        /// Its place.
+        frame: usize,
+        /// How many were expected.
+        of: usize,
+        /// `#n`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        sent: Option<u32>,
+        /// The other port.
+        port: String,
+        /// Its place there.
         came: usize,
         /// The frame in a line.
         summary: String,
+        /// Where it was last seen, when the machine knows.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cause: Option<String>,
+    },
+    /// The length word before a frame of a chardev is wrong, and with it the stream is as expected
+    /// up to the end of the frame.
+    Length {
+        /// The frame's place.
+        frame: usize,
+        /// How many were expected.
+        of: usize,
+        /// `#n`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        sent: Option<u32>,
+        /// The word as expected.
+        expected: usize,
+        /// The word as it is.
+        actual: usize,
+        /// The word's first byte and one past its last, in what came out of the port in the step.
+        bytes: (usize, usize),
     },
     /// A frame was sent differently: the scenario changed.
     Sent {
@@ -104,9 +183,6 @@ pub enum What {
         number: u32,
         /// What differs in it; never empty.
         fields: Vec<FieldDifference>,
-        /// Both frames.
-        #[serde(default, skip_serializing_if = "Sides::is_empty")]
-        sides: Sides,
     },
     /// Something else is not as expected.
     Value {
@@ -135,36 +211,6 @@ pub enum What {
     },
 }
 
-/// Two frames that are held against each other, in hexadecimal. Of many differences only the first
-/// have them.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct Sides {
-    /// As expected.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub expected: Option<String>,
-    /// As it is.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub actual: Option<String>,
-}
-
-impl Sides {
-    /// Of the bytes of both.
-    #[must_use]
-    pub fn of(expected: Option<&[u8]>, actual: Option<&[u8]>) -> Self {
-        Self {
-            expected: expected.map(hex),
-            actual: actual.map(hex),
-        }
-    }
-
-    /// Whether there is neither.
-    #[must_use]
-    pub const fn is_empty(&self) -> bool {
-        self.expected.is_none() && self.actual.is_none()
-    }
-}
-
 /// A field of a frame that differs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -177,6 +223,9 @@ pub struct FieldDifference {
     pub actual: String,
     /// First byte and one past the last, in the frame as it is; none for what stands beside it.
     pub bytes: Option<(usize, usize)>,
+    /// What is known of the value as it is: that a checksum is wrong.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remark: Option<String>,
 }
 
 /// Where a frame was last as expected.
@@ -191,211 +240,24 @@ pub struct Trace {
     pub changed_in: Option<String>,
 }
 
-/// A mismatch in lines for people, without the case's own line; ends with a newline.
-#[must_use]
-pub fn render(mismatch: &Mismatch) -> String {
-    let differences = &mismatch.differences;
-    let several = differences
-        .iter()
-        .any(|other| other.step != differences[0].step);
-    let widest = differences
-        .iter()
-        .filter_map(|difference| difference.port.as_ref());
-    let width = widest.map(|port| port.chars().count()).max().unwrap_or(0);
-    let mut out = String::new();
-    let mut heading = None;
-    for difference in differences.iter().take(DRAWN) {
-        if several && heading != Some(difference.step) {
-            heading = Some(difference.step);
-            line(
-                &mut out,
-                format_args!("  step {}: {}", difference.step, difference.title),
-            );
-        }
-        draw(&mut out, mismatch, difference, width);
-    }
-    if differences.len() > DRAWN {
-        line(
-            &mut out,
-            format_args!("  and {} more differences", differences.len() - DRAWN),
-        );
-    }
-    out
-}
-
-/// Writing into a String can't fail.
-fn line(out: &mut String, arguments: std::fmt::Arguments<'_>) {
-    let written = out.write_fmt(arguments);
-    debug_assert!(written.is_ok(), "a String takes everything");
-    out.push('\n');
-}
-
-fn draw(out: &mut String, mismatch: &Mismatch, difference: &Difference, width: usize) {
-    let port = difference.port.as_deref().unwrap_or_default();
-    let subject = if port.is_empty() {
-        String::new()
-    } else {
-        format!("{port:<width$}   ")
-    };
-    match &difference.what {
-        What::Frame {
-            frame,
-            of,
-            fields,
-            trace,
-            ..
-        } => {
-            line(out, format_args!("  {subject}frame {frame} of {of}"));
-            draw_fields(out, fields);
-            if let Some(trace) = trace {
-                draw_trace(out, trace);
-            }
-        }
-        What::Missing {
-            frame,
-            of,
-            summary,
-            fate,
-            ..
-        } => {
-            line(
-                out,
-                format_args!("  {subject}frame {frame} of {of} is missing: {summary}"),
-            );
-            if let Some(fate) = fate {
-                line(out, format_args!("    {fate}"));
-            }
-        }
-        What::Extra {
-            frame, of, summary, ..
-        } => {
-            line(
-                out,
-                format_args!("  {subject}frame {frame} of {of} was not expected: {summary}"),
-            );
-        }
-        What::Moved {
-            frame,
-            of,
-            came,
-            summary,
-        } => {
-            line(
-                out,
-                format_args!("  {subject}frame {frame} of {of} came as frame {came}: {summary}"),
-            );
-        }
-        What::Sent { number, fields, .. } => {
-            line(
-                out,
-                format_args!("  {subject}#{number} was sent differently"),
-            );
-            draw_fields(out, fields);
-        }
-        What::Value {
-            name,
-            expected,
-            actual,
-        } => {
-            line(out, format_args!("  {subject}{name}"));
-            let (left, right) = (&mismatch.expected, &mismatch.actual);
-            let width = left.len().max(right.len());
-            line(
-                out,
-                format_args!("    {left:<width$}   {}", shortened(expected)),
-            );
-            line(
-                out,
-                format_args!("    {right:<width$}   {}", shortened(actual)),
-            );
-        }
-        What::Explained { gone, new } => {
-            let step = &difference.title;
-            line(out, format_args!("  explained differs: {step}"));
-            for text in gone {
-                line(out, format_args!("    - {text}"));
-            }
-            for text in new {
-                line(out, format_args!("    + {text}"));
-            }
-        }
-        What::StepGone => {
-            line(
-                out,
-                format_args!("  {subject}the step is only in: {}", mismatch.expected),
-            );
-        }
-        What::StepNew => {
-            line(
-                out,
-                format_args!("  {subject}the step is only in: {}", mismatch.actual),
-            );
-        }
-        What::Unreadable { reason } => {
-            line(
-                out,
-                format_args!("  {subject}the snapshot can't be used: {reason}"),
-            );
+impl What {
+    /// The number of the frame as it was sent, to be filled in, and the frame's place among those
+    /// that were expected or, of one that was not, among those that came.
+    pub(super) const fn sent(&mut self) -> Option<(&mut Option<u32>, usize)> {
+        match self {
+            Self::Frame { sent, frame, .. }
+            | Self::Missing { sent, frame, .. }
+            | Self::Extra { sent, frame, .. }
+            | Self::Moved { sent, frame, .. }
+            | Self::OtherStep { sent, frame, .. }
+            | Self::OtherPort { sent, frame, .. }
+            | Self::Length { sent, frame, .. } => Some((sent, *frame)),
+            Self::Sent { .. }
+            | Self::Value { .. }
+            | Self::Explained { .. }
+            | Self::StepGone
+            | Self::StepNew
+            | Self::Unreadable { .. } => None,
         }
     }
-}
-
-fn draw_fields(out: &mut String, fields: &[FieldDifference]) {
-    let changes: Vec<_> = fields
-        .iter()
-        .map(|field| {
-            format!(
-                "{} -> {}",
-                shortened(&field.expected),
-                shortened(&field.actual)
-            )
-        })
-        .collect();
-    let name_width = fields
-        .iter()
-        .map(|field| field.name.chars().count())
-        .max()
-        .unwrap_or(0);
-    let change_width = changes
-        .iter()
-        .map(|change| change.chars().count())
-        .max()
-        .unwrap_or(0);
-    for (field, change) in fields.iter().zip(&changes) {
-        let name = &field.name;
-        match field.bytes {
-            Some((start, end)) => line(
-                out,
-                format_args!(
-                    "    {name:<name_width$}   {change:<change_width$}     bytes {start}..{end}"
-                ),
-            ),
-            None => line(out, format_args!("    {name:<name_width$}   {change}")),
-        }
-    }
-}
-
-fn draw_trace(out: &mut String, trace: &Trace) {
-    let Trace {
-        last_right,
-        step,
-        changed_in,
-    } = trace;
-    match changed_in {
-        Some(place) => line(
-            out,
-            format_args!("    last right at {last_right} in step {step}, changed in {place}"),
-        ),
-        None => line(
-            out,
-            format_args!("    last right at {last_right} in step {step}"),
-        ),
-    }
-}
-
-fn shortened(value: &str) -> String {
-    if value.chars().count() <= VALUE {
-        return value.to_owned();
-    }
-    value.chars().take(VALUE - 1).chain(['…']).collect()
 }

@@ -1,19 +1,19 @@
-use std::collections::BTreeMap;
-
 use bytes::Bytes;
 
 use super::{
     Trace,
-    align::{self, ALIKE, Pair, UNLIKE},
-    lexis,
-    mismatch::{FieldDifference, Sides, What},
+    align::{self, ALIKE, UNLIKE},
+    fields, length, lexis,
+    mismatch::{FieldDifference, Seat, What},
+    order,
+    sides::Sides,
     trace,
     view::Entry,
 };
 use crate::{
     base::{Frame, Tag, VnetHdr},
     frame,
-    record::Transcript,
+    record::{PortKind, Transcript},
 };
 
 /// What makes two entries of a port equal: masked bytes, and what stands beside them.
@@ -26,8 +26,8 @@ enum Key {
     Eof,
 }
 
-/// Most differences of a port in a step whose frames are kept and their ways looked up: each costs a
-/// pass over all events, and nobody reads more.
+/// Most differences of a port in a step whose frames' ways are looked up: each costs a pass over
+/// all events, and nobody reads more.
 const TRACED: usize = 50;
 
 /// Compares what came out of one port.
@@ -38,40 +38,103 @@ pub(super) struct PortComparison<'t> {
     pub(super) masks: Vec<&'t str>,
 }
 
+/// A difference at a port.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub(super) what: What,
+    pub(super) frames: Sides,
+    /// What the machine says the frame that came goes back to.
+    pub(super) tag: Option<Tag>,
+}
+
 impl PortComparison<'_> {
     /// What differs between what came out of a port and what was expected, in order.
-    pub(super) fn differences(&self, left: &[Entry], right: &[Entry]) -> Vec<What> {
-        let keys = |entries: &[Entry]| entries.iter().map(|entry| self.key(entry)).collect();
-        let (left_keys, right_keys): (Vec<Key>, Vec<Key>) = (keys(left), keys(right));
-        if left_keys == right_keys {
-            return Vec::new();
-        }
-        let pairs = align::align(&left_keys, &right_keys, |a, b| {
-            self.cost(&left[a], &right[b])
-        });
-        let place = Places::of(left, right);
-        let moved = moved(&pairs, &left_keys, &right_keys);
+    pub(super) fn differences(
+        &self,
+        kind: PortKind,
+        left: &[Entry],
+        right: &[Entry],
+    ) -> Vec<Found> {
+        let mut mended: Option<Vec<Entry>> = None;
         let mut found = Vec::new();
-        for pair in pairs {
+        while found.len() < TRACED {
+            let right = mended.as_deref().unwrap_or(right);
+            if self.keys(left) == self.keys(right) {
+                return found;
+            }
+            match length::misread(kind, left, right, &self.masks) {
+                None => break,
+                Some(misread) => {
+                    found.push(misread.found);
+                    mended = Some(misread.mended);
+                }
+            }
+        }
+        let right = mended.as_deref().unwrap_or(right);
+        found.extend(self.between(left, right));
+        found
+    }
+
+    fn keys(&self, entries: &[Entry]) -> Vec<Key> {
+        entries.iter().map(|entry| self.key(entry)).collect()
+    }
+
+    fn between(&self, left: &[Entry], right: &[Entry]) -> Vec<Found> {
+        let (left_keys, right_keys) = (self.keys(left), self.keys(right));
+        let cost = |a: usize, b: usize| self.cost(&left[a], &right[b]);
+        let pairs = align::align(&left_keys, &right_keys, cost);
+        let pairs = order::repeats_last(pairs, &left_keys, &right_keys);
+        let moved = order::moved(&pairs, &left_keys, &right_keys, |key| {
+            matches!(key, Key::Frame(..))
+        });
+        let pairs = order::without_moved(pairs, &moved, &left_keys, &right_keys, cost);
+        let place = Places::of(left, right);
+        let mut found = Vec::new();
+        for &pair in &pairs {
             let traced = found.len() < TRACED;
-            let what = match pair {
-                (Some(a), Some(b)) if left_keys[a] == right_keys[b] => continue,
+            found.push(match pair {
+                (Some(a), Some(b)) if left_keys[a] == right_keys[b] => {
+                    if moved.get(&a) != Some(&b) {
+                        continue;
+                    }
+                    let passed = match traced {
+                        true => order::passed(&pairs, a, b),
+                        false => Vec::new(),
+                    };
+                    let passed = passed.into_iter().map(|index| place.expected[index]);
+                    let what = What::Moved {
+                        frame: place.expected[a],
+                        of: place.expected(a).1,
+                        sent: None,
+                        came: place.actual[b],
+                        passed: passed.collect(),
+                        summary: shown(&left[a]),
+                        cause: self.impaired(&right[b], traced),
+                    };
+                    Found::new(what, Some(&left[a]), Some(&right[b]))
+                }
                 (Some(a), Some(b)) => {
                     let mut what = self.changed(&left[a], &right[b], place.expected(a), traced);
                     if let What::Frame { came, .. } = &mut what {
-                        *came = place.actual(b).0;
+                        *came = place.actual[b];
                     }
-                    what
+                    Found::new(what, Some(&left[a]), Some(&right[b]))
                 }
-                (Some(a), None) => match moved.get(&a) {
-                    Some(b) => place.moved(a, *b, &left[a]),
-                    None => self.missing(&left[a], place.expected(a), traced),
-                },
-                (None, Some(b)) if moved.values().any(|came| *came == b) => continue,
-                (None, Some(b)) => extra(&right[b], place.actual(b), traced),
+                (Some(a), None) => {
+                    let what = self.missing(&left[a], place.expected(a), traced);
+                    Found::new(what, Some(&left[a]), None)
+                }
+                (None, Some(b)) => {
+                    let before = |other: &usize| *other != b && right_keys[*other] == right_keys[b];
+                    let again = (traced && matches!(right[b], Entry::Frame { .. }))
+                        .then(|| (0..right.len()).find(before))
+                        .flatten()
+                        .map(|other| place.actual[other]);
+                    let what = self.extra(&right[b], place.actual(b), again, traced);
+                    Found::new(what, None, Some(&right[b]))
+                }
                 (None, None) => continue,
-            };
-            found.push(what);
+            });
         }
         found
     }
@@ -115,34 +178,7 @@ impl PortComparison<'_> {
 
     /// The fields that differ, less the masked ones.
     pub(super) fn fields(&self, expected: &Frame, actual: &Frame) -> Vec<FieldDifference> {
-        let (a, b) = (
-            frame::mask(&expected.data, &self.masks),
-            frame::mask(&actual.data, &self.masks),
-        );
-        let mut fields = vnet_fields(expected.vnet, actual.vnet);
-        if a == b {
-            return fields;
-        }
-        let before = fields.len();
-        fields.extend(
-            frame::diff(&a, &b)
-                .into_iter()
-                .map(|field| FieldDifference {
-                    name: field.name.to_string(),
-                    expected: field.expected,
-                    actual: field.actual,
-                    bytes: Some((field.range.start, field.range.end)),
-                }),
-        );
-        if fields.len() == before {
-            fields.push(FieldDifference {
-                name: "bytes".to_owned(),
-                expected: lexis::raw_hex(&a),
-                actual: lexis::raw_hex(&b),
-                bytes: Some((0, b.len())),
-            });
-        }
-        fields
+        fields::between(expected, actual, &self.masks)
     }
 
     fn changed(
@@ -175,24 +211,26 @@ impl PortComparison<'_> {
                 actual: shown(actual),
             };
         };
-        let mut fields = self.fields(a, b);
+        let mut differing = self.fields(a, b);
         for (name, a, b) in [("vnet_len", a_len, b_len), ("len", a_whole, b_whole)] {
             if a != b {
                 let text =
                     |len: &Option<usize>| len.map_or("none".to_owned(), |len| len.to_string());
-                fields.push(beside(name, &text(a), &text(b)));
+                differing.push(fields::beside(name, &text(a), &text(b)));
             }
         }
         let trace = tag
             .filter(|_| traced)
-            .and_then(|tag| self.trace(tag, a, &fields));
+            .and_then(|tag| self.trace(tag, a, &differing));
         What::Frame {
             frame,
             of,
-            fields,
+            sent: None,
+            fields: differing,
             trace,
+            // Put in by who knows it.
             came: 0,
-            sides: sides(Some(a), Some(b), traced),
+            cause: self.impaired(actual, traced),
         }
     }
 
@@ -221,31 +259,68 @@ impl PortComparison<'_> {
         What::Missing {
             frame,
             of,
+            sent: None,
             summary: frame::summary(&expected.data),
             fate,
-            sides: sides(Some(expected), None, traced),
+        }
+    }
+
+    fn extra(
+        &self,
+        entry: &Entry,
+        (frame, of): (usize, usize),
+        again: Option<usize>,
+        traced: bool,
+    ) -> What {
+        let Entry::Frame {
+            frame: actual, tag, ..
+        } = entry
+        else {
+            return gone("nothing".to_owned(), shown(entry));
+        };
+        let way = || trace::way(self.transcript, (*tag)?);
+        What::Extra {
+            frame,
+            of,
+            sent: None,
+            summary: frame::summary(&actual.data),
+            // Its step is put in by who knows it.
+            again: again.map(|frame| Seat {
+                step: 0,
+                line: 0,
+                frame,
+            }),
+            cause: self
+                .impaired(entry, traced)
+                .or_else(|| traced.then(way).flatten()),
+        }
+    }
+
+    /// What impairments did to a frame that came.
+    fn impaired(&self, entry: &Entry, traced: bool) -> Option<String> {
+        match entry {
+            Entry::Frame { tag: Some(tag), .. } if traced => trace::impaired(self.transcript, *tag),
+            _ => None,
         }
     }
 }
 
-fn extra(entry: &Entry, (frame, of): (usize, usize), traced: bool) -> What {
-    match entry {
-        Entry::Frame { frame: actual, .. } => What::Extra {
-            frame,
-            of,
-            summary: frame::summary(&actual.data),
-            sides: sides(None, Some(actual), traced),
-        },
-        other => gone("nothing".to_owned(), shown(other)),
+impl Found {
+    pub(super) fn new(what: What, expected: Option<&Entry>, actual: Option<&Entry>) -> Self {
+        let data = |entry: Option<&Entry>| match entry? {
+            Entry::Frame { frame, .. } => Some(frame.data.clone()),
+            Entry::Begun(_) | Entry::Pcap(_) | Entry::Raw(_) | Entry::Eof => None,
+        };
+        let tag = match actual {
+            Some(Entry::Frame { tag, .. }) => *tag,
+            _ => None,
+        };
+        let frames = Sides {
+            expected: data(expected),
+            actual: data(actual),
+        };
+        Self { what, frames, tag }
     }
-}
-
-fn sides(expected: Option<&Frame>, actual: Option<&Frame>, traced: bool) -> Sides {
-    if !traced {
-        return Sides::default();
-    }
-    let data = |frame: Option<&'_ Frame>| frame.map(|frame| frame.data.clone());
-    Sides::of(data(expected).as_deref(), data(actual).as_deref())
 }
 
 fn gone(expected: String, actual: String) -> What {
@@ -264,52 +339,6 @@ fn shown(entry: &Entry) -> String {
         Entry::Raw(bytes) => lexis::raw_hex(bytes),
         Entry::Eof => "eof".to_owned(),
     }
-}
-
-/// A difference in what stands beside a frame.
-pub(super) fn beside(name: &str, expected: &str, actual: &str) -> FieldDifference {
-    let (name, expected, actual) = (name.to_owned(), expected.to_owned(), actual.to_owned());
-    FieldDifference {
-        name,
-        expected,
-        actual,
-        bytes: None,
-    }
-}
-
-/// The header's fields by name; `VnetHdr` prints them all, in one order.
-fn vnet_fields(expected: VnetHdr, actual: VnetHdr) -> Vec<FieldDifference> {
-    let (a, b) = (expected.to_string(), actual.to_string());
-    let pairs = a.split(' ').zip(b.split(' ')).filter(|(a, b)| a != b);
-    let fields = pairs.filter_map(|(a, b)| {
-        let ((name, a), (_, b)) = (a.split_once('=')?, b.split_once('=')?);
-        Some(beside(&format!("vnet.{name}"), a, b))
-    });
-    fields.collect()
-}
-
-/// Missing entries that came in another place: the same key among the extra ones.
-fn moved(pairs: &[Pair], left: &[Key], right: &[Key]) -> BTreeMap<usize, usize> {
-    let mut moved = BTreeMap::new();
-    let mut extra: Vec<_> = pairs
-        .iter()
-        .filter(|pair| pair.0.is_none())
-        .filter_map(|pair| pair.1)
-        .collect();
-    for missing in pairs
-        .iter()
-        .filter(|pair| pair.1.is_none())
-        .filter_map(|pair| pair.0)
-    {
-        let frame = matches!(left[missing], Key::Frame(..));
-        if let Some(at) = extra
-            .iter()
-            .position(|b| frame && right[*b] == left[missing])
-        {
-            moved.insert(missing, extra.remove(at));
-        }
-    }
-    moved
 }
 
 /// Turns the place of an entry into the number of its frame.
@@ -335,16 +364,6 @@ impl Places {
 
     fn actual(&self, index: usize) -> (usize, usize) {
         (self.actual[index], self.actual.last().copied().unwrap_or(0))
-    }
-
-    fn moved(&self, from: usize, to: usize, entry: &Entry) -> What {
-        let (frame, of) = self.expected(from);
-        What::Moved {
-            frame,
-            of,
-            came: self.actual[to],
-            summary: shown(entry),
-        }
     }
 }
 

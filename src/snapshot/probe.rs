@@ -5,6 +5,7 @@ use super::{
     compare::outcome_text,
     lexis::{quote, quote_word, unquote},
     mismatch::{Difference, Mismatch, What},
+    sides::Sides,
 };
 use crate::record::{EventKind, Outcome, Transcript};
 
@@ -213,6 +214,7 @@ fn difference(title: String, what: What) -> Difference {
         line: 0,
         port: None,
         what,
+        frames: Sides::default(),
     }
 }
 

@@ -4,7 +4,9 @@ use super::{
     Mismatch, ProbeTable, Rules, Section, SnapFile, SnapshotError, compare, compare_probes,
     file::{lock, pending_path, read, remove, snapshot_path, write},
     mismatch::{Difference, What},
-    section_name, text,
+    section_name,
+    sides::Sides,
+    text,
 };
 use crate::{
     base::{CaseId, Profile},
@@ -183,6 +185,7 @@ fn with_profile(mismatch: Option<Mismatch>, reviewed: &str, run: &str) -> Option
         line: 0,
         port: None,
         what,
+        frames: Sides::default(),
     };
     let mut mismatch = mismatch.unwrap_or_else(|| Mismatch {
         expected: "snapshot".to_owned(),

@@ -95,6 +95,32 @@ pub(super) fn fate(actual: &Transcript, data: &[u8]) -> Option<String> {
     dropped.or_else(consumed).or_else(seen)
 }
 
+/// What impairments of the scenario did to a frame, but for losing it.
+pub(super) fn impaired(actual: &Transcript, tag: Tag) -> Option<String> {
+    let done: Vec<_> = actual
+        .steps
+        .iter()
+        .flat_map(|step| step.events.iter().map(move |event| (step.index, event)))
+        .filter(|(_, event)| event.tag == Some(tag))
+        .filter_map(|(step, event)| match event.kind {
+            EventKind::Impaired(done) => Some(format!("{done} at {} in step {step}", event.place)),
+            _ => None,
+        })
+        .collect();
+    (!done.is_empty()).then(|| done.join(", "))
+}
+
+/// Where a frame that came was sent, and the last place that saw it.
+pub(super) fn way(actual: &Transcript, tag: Tag) -> Option<String> {
+    let stations = stations(actual, tag, 0);
+    let (first, last) = (stations.first()?, stations.last()?);
+    let from = format!("sent at {} in step {}", first.place, first.step);
+    Some(match stations.len() {
+        1 => from,
+        _ => format!("{from}, last seen at {} in step {}", last.place, last.step),
+    })
+}
+
 /// A frame's way through the run. In a chain whose frames carry a virtio-net header, the header
 /// stands in front of what was seen: it is cut off where the rest has the expected length.
 fn stations(actual: &Transcript, tag: Tag, length: usize) -> Vec<Station> {

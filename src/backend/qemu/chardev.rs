@@ -131,7 +131,9 @@ impl FarEnd {
 
     /// We close; what was not read is lost with the connection.
     pub(super) fn close(&mut self) {
-        self.streams.pop_front().map(Stream::close);
+        if let Some(stream) = self.streams.pop_front() {
+            stream.close();
+        }
         self.stalled = false;
         self.cutter = Cutter::new(self.framing);
     }

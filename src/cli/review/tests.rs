@@ -42,6 +42,15 @@ fn suite() -> TempDir {
     directory
 }
 
+/// Keys that are pressed one after the other.
+struct Typed<'a>(std::str::Chars<'a>);
+
+impl Keys for Typed<'_> {
+    fn next_key(&mut self) -> io::Result<Option<char>> {
+        Ok(self.0.next())
+    }
+}
+
 /// Runs a review and gives what it showed, with the directory's name taken out.
 fn review(
     directory: &TempDir,
@@ -54,8 +63,8 @@ fn review(
     };
     change(&mut args);
     let mut out = Vec::new();
-    let mut keys = keys.map(str::as_bytes);
-    let keys = keys.as_mut().map(|keys| keys as &mut dyn BufRead);
+    let mut keys = keys.map(|keys| Typed(keys.chars()));
+    let keys = keys.as_mut().map(|keys| keys as &mut dyn Keys);
     run(
         &args,
         Desk {
@@ -65,6 +74,7 @@ fn review(
         },
     )?;
     let text = String::from_utf8(out).unwrap();
+    let text = anstream::adapter::strip_str(&text).to_string();
     Ok(text.replace(&directory.path().display().to_string(), "DIR"))
 }
 
@@ -90,7 +100,10 @@ fn what_is_pending_is_listed() {
 fn a_difference_is_shown_packet_by_packet() {
     let directory = suite();
     let show = |id: &str| review(&directory, |args| args.diff = Some(id.into()), None);
-    insta::assert_snapshot!(show("queue@queue=tx").unwrap(), @"hn0.host   frame 1 of 1 is missing: 0x88b5");
+    insta::assert_snapshot!(show("queue@queue=tx").unwrap(), @"
+    step 1: send hn0.guest
+    hn0.host   frame 1 of 1 (#1) is missing: 0x88b5
+    ");
     insta::assert_snapshot!(show("queue@queue=all").unwrap_err(), @"nothing pending is called 'queue@queue=all'");
 }
 
@@ -116,7 +129,7 @@ fn what_only_explains_is_shown_as_text() {
 #[test]
 fn keys_decide_one_by_one() {
     let directory = suite();
-    let shown = review(&directory, |_| {}, Some("x\na\nr\ns\n")).unwrap();
+    let shown = review(&directory, |_| {}, Some("xars")).unwrap();
     assert_eq!(
         shown.matches("(a)ccept").count(),
         4,
@@ -133,8 +146,25 @@ fn keys_decide_one_by_one() {
 }
 
 #[test]
+fn keys_look_before_they_decide() {
+    let directory = suite();
+    let shown = review(&directory, |_| {}, Some("pnhtnn?rrpaq")).unwrap();
+    insta::assert_snapshot!(shown);
+    let list = review(&directory, |args| args.list = true, None).unwrap();
+    assert_eq!(list, "changed DIR/queue@queue=tx\n1 pending\n");
+}
+
+#[test]
+fn where_nobody_can_be_asked_that_is_said() {
+    let directory = suite();
+    let shown = review(&directory, |_| {}, None).unwrap();
+    assert!(shown.ends_with("--accept ID and --reject ID\n"), "{shown}");
+    assert!(shown.contains("3 pending\nthere is no terminal"), "{shown}");
+}
+
+#[test]
 fn quitting_and_the_end_of_input_decide_nothing() {
-    for keys in ["q\n", ""] {
+    for keys in ["q", ""] {
         let directory = suite();
         review(&directory, |_| {}, Some(keys)).unwrap();
         let list = review(&directory, |args| args.list = true, None).unwrap();

@@ -13,7 +13,7 @@ use crate::{
         failure, human,
         record::{CaseRecord, CaseStatus, ProblemRecord, RunRecord},
     },
-    snapshot::{Course, CourseStep, Difference, FateKind, Mismatch, Sides, What},
+    snapshot::{self, Course, CourseStep, Difference, FateKind, Mismatch, What},
 };
 
 /// Differences that are told in full; the others are counted.
@@ -88,8 +88,8 @@ pub(super) struct DifferenceView {
     pub(super) what: String,
     /// `tcp.ack 1 -> 2`.
     pub(super) change: String,
-    /// Since when.
-    pub(super) since: String,
+    /// Since when, and what else is known.
+    pub(super) notes: Vec<String>,
     pub(super) sides: Option<SideBySide>,
 }
 
@@ -233,7 +233,7 @@ fn problem(problem: &ProblemRecord) -> ProblemView {
             port: String::new(),
             what: String::new(),
             change: String::new(),
-            since: String::new(),
+            notes: Vec::new(),
             sides: Some(sides),
         });
     }
@@ -251,131 +251,26 @@ fn difference(difference: &Difference, mismatch: &Mismatch) -> DifferenceView {
         0 => String::new(),
         line => format!(", line {line}"),
     };
-    let none = Sides::default();
-    let (what, change, since, sides, fields) = match &difference.what {
-        What::Frame {
-            frame,
-            of,
-            fields,
-            trace,
-            sides,
-            ..
-        } => {
-            let since = trace.as_ref().map_or_else(String::new, |trace| {
-                let changed = trace.changed_in.as_ref();
-                let changed = changed.map_or_else(String::new, |at| format!(", changed in {at}"));
-                format!(
-                    "last right at {} in step {}{changed}",
-                    trace.last_right, trace.step
-                )
-            });
-            let what = format!("frame {frame} of {of}");
-            (
-                what,
-                steps::changes(fields),
-                since,
-                sides,
-                Some(fields.as_slice()),
-            )
+    let told = snapshot::told(mismatch, difference);
+    let words = [told.frame, told.verdict];
+    let words: Vec<String> = words.into_iter().filter(|word| !word.is_empty()).collect();
+    let (change, fields) = match &difference.what {
+        What::Frame { fields, .. } | What::Sent { fields, .. } => {
+            (steps::changes(fields), Some(fields.as_slice()))
         }
-        What::Missing {
-            frame,
-            of,
-            summary,
-            fate,
-            sides,
-        } => (
-            format!("frame {frame} of {of} is missing"),
-            summary.clone(),
-            fate.clone().unwrap_or_default(),
-            sides,
-            None,
-        ),
-        What::Extra {
-            frame,
-            of,
-            summary,
-            sides,
-        } => (
-            format!("frame {frame} of {of} was not expected"),
-            summary.clone(),
-            String::new(),
-            sides,
-            None,
-        ),
-        What::Moved {
-            frame,
-            of,
-            came,
-            summary,
-        } => (
-            format!("frame {frame} of {of} came as frame {came}"),
-            summary.clone(),
-            String::new(),
-            &none,
-            None,
-        ),
-        What::Sent {
-            number,
-            fields,
-            sides,
-        } => (
-            format!("#{number} was sent differently"),
-            steps::changes(fields),
-            String::new(),
-            sides,
-            Some(fields.as_slice()),
-        ),
         What::Value {
-            name,
-            expected,
-            actual,
-        } => (
-            name.clone(),
-            format!("{expected} \u{2192} {actual}"),
-            String::new(),
-            &none,
-            None,
-        ),
-        What::Explained { gone, new } => (
-            "explained differs".to_owned(),
-            format!("{} \u{2192} {}", gone.join("; "), new.join("; ")),
-            String::new(),
-            &none,
-            None,
-        ),
-        What::StepGone => only_in(&mismatch.expected, &none),
-        What::StepNew => only_in(&mismatch.actual, &none),
-        What::Unreadable { reason } => (
-            "the snapshot can't be used".to_owned(),
-            reason.clone(),
-            String::new(),
-            &none,
-            None,
-        ),
+            expected, actual, ..
+        } => (format!("{expected} \u{2192} {actual}"), None),
+        _ => (told.summary, None),
     };
     DifferenceView {
         place: format!("step {}{line}: {}", difference.step, difference.title),
         port: difference.port.clone().unwrap_or_default(),
-        what,
+        what: words.join(" "),
         change,
-        since,
-        sides: SideBySide::of(sides, fields),
+        notes: told.notes,
+        sides: SideBySide::of(&difference.frames, fields),
     }
-}
-
-/// What a difference without frames is made of.
-type Words<'a> = (
-    String,
-    String,
-    String,
-    &'a Sides,
-    Option<&'a [crate::snapshot::FieldDifference]>,
-);
-
-fn only_in<'a>(side: &str, none: &'a Sides) -> Words<'a> {
-    let what = format!("the step is only in: {side}");
-    (what, String::new(), String::new(), none, None)
 }
 
 /// The way of each frame in a line, and what was said, by steps.

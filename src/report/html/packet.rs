@@ -10,7 +10,7 @@ const LINE: usize = 16;
 /// The packets of a page, by their bytes.
 #[derive(Default)]
 pub(super) struct Packets {
-    places: BTreeMap<String, usize>,
+    places: BTreeMap<Vec<u8>, usize>,
     bytes: Vec<Vec<u8>>,
 }
 
@@ -29,14 +29,19 @@ pub(super) struct Packet {
 impl Packets {
     /// The number of a packet; none where the digits are none.
     pub(super) fn number(&mut self, hex: &str) -> Option<usize> {
-        if let Some(place) = self.places.get(hex) {
-            return Some(*place);
-        }
         let bytes = frame::parse_hex(hex).ok()?;
+        Some(self.of_bytes(&bytes))
+    }
+
+    /// The number of a packet.
+    pub(super) fn of_bytes(&mut self, bytes: &[u8]) -> usize {
+        if let Some(place) = self.places.get(bytes) {
+            return *place;
+        }
         let place = self.bytes.len();
-        self.places.insert(hex.to_owned(), place);
-        self.bytes.push(bytes);
-        Some(place)
+        self.places.insert(bytes.to_vec(), place);
+        self.bytes.push(bytes.to_vec());
+        place
     }
 
     /// A line about a packet.

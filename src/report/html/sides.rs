@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::packet::dump;
 use crate::{
-    frame::{self, Dissection},
+    frame::Dissection,
     snapshot::{FieldDifference, Sides},
 };
 
@@ -40,13 +40,12 @@ impl SideBySide {
         if sides.is_empty() {
             return None;
         }
-        let bytes = |hex: &Option<String>| hex.as_ref().and_then(|hex| frame::parse_hex(hex).ok());
-        let (expected, actual) = (bytes(&sides.expected), bytes(&sides.actual));
-        let marks = marks(expected.as_deref(), actual.as_deref());
+        let (expected, actual) = (sides.expected.as_deref(), sides.actual.as_deref());
+        let marks = marks(expected, actual);
         Some(Self {
-            rows: rows(expected.as_deref(), actual.as_deref(), differences),
-            expected: expected.map(|bytes| dump(&bytes, &marks)),
-            actual: actual.map(|bytes| dump(&bytes, &marks)),
+            rows: rows(expected, actual, differences),
+            expected: expected.map(|bytes| dump(bytes, &marks)),
+            actual: actual.map(|bytes| dump(bytes, &marks)),
         })
     }
 }
@@ -109,13 +108,17 @@ fn rows(
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
 
     #[test]
     fn a_masked_field_may_differ() {
         let sides = Sides::of(
-            Some(&[0xff; 14]),
-            Some(&[0xff, 0xff, 0xff, 0xff, 0xff, 0xfe, 1, 1, 1, 1, 1, 1, 8, 0]),
+            Some(&Bytes::from_static(&[0xff; 14])),
+            Some(&Bytes::from_static(&[
+                0xff, 0xff, 0xff, 0xff, 0xff, 0xfe, 1, 1, 1, 1, 1, 1, 8, 0,
+            ])),
         );
         let marked = |differences: Option<&[FieldDifference]>| {
             let found = SideBySide::of(&sides, differences).unwrap();
@@ -128,6 +131,7 @@ mod tests {
             expected: String::new(),
             actual: String::new(),
             bytes: None,
+            remark: None,
         };
         assert_eq!(marked(Some(&[only])), ["eth.src"]);
         assert!(SideBySide::of(&Sides::default(), None).is_none());

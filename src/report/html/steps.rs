@@ -4,7 +4,10 @@ use super::packet::Packets;
 use crate::{
     drawing::{Hit, HitKind, Ladder, Row},
     report::record::CaseRecord,
-    snapshot::{CamePacket, Course, CourseStep, Difference, FateKind, FieldDifference, What},
+    snapshot::{
+        self, CamePacket, Course, CourseStep, Difference, FateKind, FieldDifference, Mismatch,
+        Told, What,
+    },
 };
 
 /// Rows that are alike are folded when there are more of them.
@@ -60,13 +63,19 @@ struct Steps<'a> {
     rows: &'a mut Vec<Row>,
 }
 
+/// A difference, and what the terminal says of it.
+struct Found<'a> {
+    difference: &'a Difference,
+    told: Told,
+}
+
 /// What the comparison says of a packet at a port.
 struct Mark {
     kind: HitKind,
     text: String,
 }
 
-impl Steps<'_> {
+impl<'a> Steps<'a> {
     fn draw(&mut self) {
         let differences = self.differences();
         let wrong = !differences.is_empty()
@@ -98,17 +107,25 @@ impl Steps<'_> {
         self.remarks(&differences);
     }
 
-    fn differences(&self) -> Vec<Difference> {
-        let mismatches = self
-            .case
-            .problems
-            .iter()
-            .filter_map(|one| one.mismatch.as_ref());
-        let differences = mismatches.flat_map(|mismatch| &mismatch.differences);
-        differences
-            .filter(|difference| difference.step == self.step.step)
-            .cloned()
-            .collect()
+    /// What differs in the step, and what came in it that was expected in another one.
+    fn differences(&self) -> Vec<Found<'a>> {
+        let (case, step) = (self.case, self.step.step);
+        let found = |mismatch: &'a Mismatch| {
+            let here = move |difference: &&'a Difference| match &difference.what {
+                What::OtherStep { came, .. } => difference.step == step || came.step == step,
+                _ => difference.step == step,
+            };
+            mismatch
+                .differences
+                .iter()
+                .filter(here)
+                .map(|difference| Found {
+                    difference,
+                    told: snapshot::told(mismatch, difference),
+                })
+        };
+        let mismatches = case.problems.iter().filter_map(|one| one.mismatch.as_ref());
+        mismatches.flat_map(found).collect()
     }
 
     fn lane(&self, port: Option<&String>) -> Option<usize> {
@@ -116,39 +133,55 @@ impl Steps<'_> {
     }
 
     /// For each packet that came, what is wrong with it.
-    fn marks(&self, differences: &[Difference]) -> Vec<Option<Mark>> {
+    fn marks(&self, differences: &[Found<'_>]) -> Vec<Option<Mark>> {
         let mut counts = vec![0; self.course.ports.len()];
-        let of = |came: &CamePacket, place: usize| {
-            let here =
-                |difference: &&Difference| self.lane(difference.port.as_ref()) == Some(came.port);
-            differences
-                .iter()
-                .filter(here)
-                .find_map(|difference| match &difference.what {
-                    What::Frame { came, fields, .. } if *came == place => Some(Mark {
-                        kind: HitKind::Wrong,
-                        text: format!("\u{2260} {}", changes(fields)),
-                    }),
-                    What::Extra { frame, .. } if *frame == place => Some(Mark {
-                        kind: HitKind::Extra,
-                        text: "not expected".to_owned(),
-                    }),
-                    What::Moved { frame, came, .. } if *came == place => Some(Mark {
-                        kind: HitKind::Wrong,
-                        text: format!("came as frame {came}, expected as frame {frame}"),
-                    }),
-                    _ => None,
-                })
-        };
         self.step
             .came
             .iter()
             .map(|came| {
                 came.frame?;
                 counts[came.port] += 1;
-                of(came, counts[came.port])
+                let place = counts[came.port];
+                differences
+                    .iter()
+                    .find_map(|found| self.mark(found, came.port, place))
             })
             .collect()
+    }
+
+    /// What a difference says of the packet at this place of a port, if it is about that one.
+    fn mark(&self, found: &Found<'_>, lane: usize, place: usize) -> Option<Mark> {
+        let Difference {
+            step, port, what, ..
+        } = found.difference;
+        let verdict = &found.told.verdict;
+        let due = self.lane(port.as_ref());
+        let here = due == Some(lane) && *step == self.step.step;
+        let (kind, text) = match what {
+            What::Frame { came, fields, .. } if here && *came == place => {
+                (HitKind::Wrong, format!("\u{2260} {}", changes(fields)))
+            }
+            What::Extra { frame, .. } if here && *frame == place => {
+                (HitKind::Extra, verdict.clone())
+            }
+            What::Moved { frame, came, .. } if here && *came == place => (
+                HitKind::Wrong,
+                format!("{verdict}, expected as frame {frame}"),
+            ),
+            What::OtherStep { came, .. }
+                if due == Some(lane) && (came.step, came.frame) == (self.step.step, place) =>
+            {
+                (HitKind::Wrong, format!("expected in step {step}"))
+            }
+            What::OtherPort { port, came, .. }
+                if self.lane(Some(port)) == Some(lane) && *came == place =>
+            {
+                let due = found.difference.port.as_deref().unwrap_or_default();
+                (HitKind::Wrong, format!("expected at {due}"))
+            }
+            _ => return None,
+        };
+        Some(Mark { kind, text })
     }
 
     /// A packet, and where it came just as it was sent.
@@ -157,7 +190,7 @@ impl Steps<'_> {
         sent: &crate::snapshot::SentPacket,
         marks: &[Option<Mark>],
         shown: &mut [bool],
-        differences: &[Difference],
+        differences: &[Found<'_>],
     ) {
         let mut hits: Vec<Hit> = Vec::new();
         for (at, came) in self.step.came.iter().enumerate() {
@@ -175,14 +208,15 @@ impl Steps<'_> {
                 }),
             }
         }
-        for difference in differences {
-            if let What::Sent { number, fields, .. } = &difference.what
+        for Found { difference, told } in differences {
+            if let What::Sent { number, fields } = &difference.what
                 && *number == sent.number
             {
+                let verdict = &told.verdict;
                 hits.push(Hit {
                     lane: sent.port,
                     kind: HitKind::Wrong,
-                    text: Some(format!("\u{2260} sent differently: {}", changes(fields))),
+                    text: Some(format!("\u{2260} {verdict}: {}", changes(fields))),
                 });
             }
         }
@@ -277,40 +311,37 @@ impl Steps<'_> {
         });
     }
 
-    /// A packet that did not come.
-    fn absent(&mut self, difference: &Difference) {
-        let What::Missing {
-            summary,
-            fate,
-            sides,
-            ..
-        } = &difference.what
-        else {
+    /// A packet that did not come where it was expected.
+    fn absent(&mut self, found: &Found<'_>) {
+        let Found { difference, told } = found;
+        let lost = matches!(
+            difference.what,
+            What::Missing { .. } | What::OtherStep { .. } | What::OtherPort { .. }
+        );
+        if !lost || difference.step != self.step.step {
             return;
-        };
+        }
         let Some(lane) = self.lane(difference.port.as_ref()) else {
             return;
         };
-        let number = sides
-            .expected
-            .as_ref()
-            .and_then(|hex| self.packets.number(hex));
+        let expected = difference.frames.expected.as_deref();
+        let number = expected.map(|bytes| self.packets.of_bytes(bytes));
         self.rows.push(Row::Packet {
-            label: summary.clone(),
+            label: told.summary.clone(),
             from: None,
             hits: vec![Hit {
                 lane,
                 kind: HitKind::Missing,
-                text: Some("missing".to_owned()),
+                text: Some(told.verdict.clone()),
             }],
             lost: Vec::new(),
-            notes: fate.iter().cloned().collect(),
+            notes: told.notes.clone(),
             href: number.map(|number| format!("#p{number}")),
         });
     }
 
     /// What was said, what became of frames of earlier steps, and what is wrong beside packets.
-    fn remarks(&mut self, differences: &[Difference]) {
+    fn remarks(&mut self, differences: &[Found<'_>]) {
         let here = |number: Option<u32>| {
             number.is_some()
                 && self
@@ -335,19 +366,26 @@ impl Steps<'_> {
                 .iter()
                 .map(|said| (said.text.clone(), said.grave)),
         );
-        for difference in differences {
-            if let What::Value {
-                name,
-                expected,
-                actual,
-            } = &difference.what
-            {
-                let port = difference.port.as_ref().map(|port| format!("{port} "));
-                let port = port.unwrap_or_default();
-                remarks.push((
-                    format!("{port}{name}: expected {expected}, got {actual}"),
+        for Found { difference, told } in differences {
+            let port = difference.port.as_ref().map(|port| format!("{port} "));
+            let port = port.unwrap_or_default();
+            let verdict = &told.verdict;
+            match &difference.what {
+                What::Value {
+                    expected, actual, ..
+                } => remarks.push((
+                    format!("{port}{verdict}: expected {expected}, got {actual}"),
                     true,
-                ));
+                )),
+                What::Length { .. } => {
+                    remarks.push((format!("{port}{} {verdict}", told.frame), true));
+                    remarks.extend(told.notes.iter().map(|note| (note.clone(), true)));
+                }
+                What::Explained { .. } => {
+                    remarks.push((verdict.clone(), true));
+                    remarks.extend(told.notes.iter().map(|note| (note.clone(), true)));
+                }
+                _ => {}
             }
         }
         for problem in &self.case.problems {
@@ -388,8 +426,10 @@ pub(super) fn changes(fields: &[FieldDifference]) -> String {
         .iter()
         .take(FIELDS)
         .map(|field| {
+            let remark = field.remark.as_ref();
+            let remark = remark.map_or_else(String::new, |remark| format!(" ({remark})"));
             format!(
-                "{} {} \u{2192} {}",
+                "{} {} \u{2192} {}{remark}",
                 field.name, field.expected, field.actual
             )
         })

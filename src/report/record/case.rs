@@ -4,6 +4,7 @@ use super::{DiagnosticRecord, EventRecord, event};
 use crate::{
     diag::Source,
     drawing::Topology,
+    record::Outcome,
     report::Events,
     runner::{Agreement, CaseResult, Failing, Failure, FailureKind, Problem, Status, Verdict},
     snapshot::{self, Course, Difference, Mismatch, Requests, Sides},
@@ -134,6 +135,21 @@ pub struct ProblemRecord {
     /// With `expectation`: the frame that was expected and the one that came.
     #[serde(default, skip_serializing_if = "Sides::is_empty")]
     pub sides: Sides,
+    /// With `expectation`: the error that was expected and the one that came instead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub another_error: Option<AnotherErrorRecord>,
+}
+
+/// A command was refused with another error than the expected one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct AnotherErrorRecord {
+    /// The command.
+    pub command: String,
+    /// The error as the scenario has it: with its class, or its text alone.
+    pub expected: String,
+    /// The error that came, in the same form.
+    pub got: String,
 }
 
 /// One of the ways in which a case that ran several times failed.
@@ -348,12 +364,37 @@ impl ProblemRecord {
         };
         Self {
             sides,
+            another_error: AnotherErrorRecord::of(problem),
             kind: problem.kind().to_owned(),
             message: problem.to_string(),
             step,
             line: problem.line(source),
             mismatch: problem.mismatch().cloned(),
         }
+    }
+}
+
+impl AnotherErrorRecord {
+    fn of(problem: &Problem) -> Option<Self> {
+        let Problem::Expectation(Failure {
+            kind: FailureKind::ExpectedError { answer, expected },
+            ..
+        }) = problem
+        else {
+            return None;
+        };
+        let Outcome::Refused(error) = &answer.outcome else {
+            return None;
+        };
+        let with_class = expected.starts_with(&format!("{}: ", error.class));
+        Some(Self {
+            command: answer.command.clone(),
+            expected: expected.clone(),
+            got: match with_class {
+                true => error.to_string(),
+                false => error.desc.clone(),
+            },
+        })
     }
 }
 

@@ -92,6 +92,7 @@ pub fn merge(runs: Vec<(String, RunRecord)>) -> Merged {
         totals.interrupted |= run.sums.interrupted;
         totals.unreferenced = totals.unreferenced.max(run.sums.unreferenced);
         totals.selected += run.sums.selected;
+        totals.proposed += run.sums.proposed;
         if !run.diagnostics.is_empty() {
             totals.invalid += run.sums.invalid;
             exits.push(Exit::from_code(run.sums.exit_code));

@@ -13,8 +13,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 pub use case::{
-    AccountingRecord, AgreementRecord, CaseRecord, CaseStatus, FailingRecord, ProblemRecord,
-    RunsRecord,
+    AccountingRecord, AgreementRecord, AnotherErrorRecord, CaseRecord, CaseStatus, FailingRecord,
+    ProblemRecord, RunsRecord,
 };
 pub use collect::Collector;
 pub use diagnostic::{DiagnosticRecord, LabelRecord, PositionRecord, SeverityRecord};
@@ -110,6 +110,9 @@ pub struct Sums {
     pub skipped: usize,
     /// Cases whose snapshot waits for a review.
     pub pending: usize,
+    /// Records that differ from their snapshots and are proposed as the new ones.
+    #[serde(default)]
+    pub proposed: usize,
     /// Scenarios and cases that can't be run as they are written.
     pub invalid: usize,
     /// Cases in which tapwright itself failed.
@@ -150,6 +153,7 @@ impl Sums {
             flaky: totals.flaky,
             skipped: totals.skipped,
             pending: totals.pending,
+            proposed: totals.proposed,
             invalid: totals.invalid,
             internal: totals.internal,
             unreferenced: totals.unreferenced,
@@ -169,6 +173,7 @@ impl Sums {
             flaky: self.flaky,
             skipped: self.skipped,
             pending: self.pending,
+            proposed: self.proposed,
             invalid: self.invalid,
             internal: self.internal,
             unreferenced: self.unreferenced,

@@ -39,12 +39,12 @@ fn a_field_that_changed_is_named_with_its_bytes_and_its_way() {
     ];
     let mismatch = differs(&expected, &actual).unwrap();
     insta::assert_snapshot!(render(&mismatch), @"
-    hn0.host   frame 3 of 4
+    hn0.host   frame 3 of 4 (#3)
       tcp.ack   4001 -> 5001     bytes 42..46
       last right at red0 in step 5, changed in rew0
     ");
     assert_eq!(mismatch.differences[0].line, 15);
-    insta::assert_snapshot!(serde_json::to_string(&mismatch).unwrap(), @r#"{"expected":"snapshot","actual":"sim","differences":[{"step":5,"title":"send hn0.guest","line":15,"port":"hn0.host","what":{"kind":"frame","frame":3,"of":4,"fields":[{"name":"tcp.ack","expected":"4001","actual":"5001","bytes":[42,46]}],"trace":{"last_right":"red0","step":5,"changed_in":"rew0"},"came":3,"sides":{"expected":"52540012345752540012345608004500002800010000400666cd0a0000010a0000020fa00050000003e800000fa15010200000000000","actual":"52540012345752540012345608004500002800010000400666cd0a0000010a0000020fa00050000003e8000013895010200000000000"}}}]}"#);
+    insta::assert_snapshot!(serde_json::to_string(&mismatch).unwrap(), @r#"{"expected":"snapshot","actual":"sim","differences":[{"step":5,"title":"send hn0.guest","line":15,"port":"hn0.host","what":{"kind":"frame","frame":3,"of":4,"sent":3,"fields":[{"name":"tcp.ack","expected":"4001","actual":"5001","bytes":[42,46]}],"trace":{"last_right":"red0","step":5,"changed_in":"rew0"},"came":3},"frames":{"expected":"52540012345752540012345608004500002800010000400666cd0a0000010a0000020fa00050000003e800000fa15010200000000000","actual":"52540012345752540012345608004500002800010000400666cd0a0000010a0000020fa00050000003e8000013895010200000000000"}}]}"#);
 }
 
 #[test]
@@ -63,7 +63,7 @@ fn a_frame_changed_before_any_object_saw_it_was_last_right_where_it_was_sent() {
         },
     )];
     insta::assert_snapshot!(render(&differs(&expected, &actual).unwrap()), @"
-    hn0.host   frame 1 of 1
+    hn0.host   frame 1 of 1 (#1)
       tcp.ack   4001 -> 5001     bytes 42..46
       last right at hn0.guest in step 5
     ");
@@ -89,9 +89,9 @@ fn a_missing_frame_does_not_shift_the_others() {
         EventKind::Dropped(DropReason::OutdevClosed),
     )];
     insta::assert_snapshot!(render(&differs(&expected, &actual).unwrap()), @"
-    hn0.host   frame 3 of 6 is missing: IPv4 10.0.0.1:4000 > 10.0.0.2:80 TCP [ACK] seq 3 ack 3 win 8192, 0 B payload
+    hn0.host   frame 3 of 6 (#2) is missing: IPv4 10.0.0.1:4000 > 10.0.0.2:80 TCP [ACK] seq 3 ack 3 win 8192, 0 B payload
       dropped at f0 in step 5: outdev-closed
-    hn0.host   frame 5 of 6
+    hn0.host   frame 5 of 6 (#2)
       tcp.ack   5 -> 9     bytes 42..46
     hn0.host   frame 6 of 6 was not expected: 0x88b5
     ");
@@ -135,7 +135,7 @@ fn what_stands_beside_a_frame_is_compared() {
     };
     actual.steps[0].arrivals = vec![arrival("hn0.host", Item::Frame(with_header))];
     insta::assert_snapshot!(render(&differs(&expected, &actual).unwrap()), @"
-    hn0.host   frame 1 of 1
+    hn0.host   frame 1 of 1 (#1)
       vnet.flags        0 -> 1
       vnet.csum_start   0 -> 34
     ");
@@ -168,17 +168,18 @@ fn answers_bytes_and_crashes() {
     )];
     let actual = transcript(vec![first, second]);
     insta::assert_snapshot!(render(&differs(&expected, &actual).unwrap()), @"
-    step 1: object-add f0
+    step 1, line 11: object-add f0
     object-add f0
       snapshot   GenericError: Device 'hn9' not found
       sim        ok
     raw0   bytes
       snapshot   616263
       sim        616264
+                      ^ differs from character 6 on
     raw0   bytes
       snapshot   eof
       sim        nothing
-    step 2: stop
+    step 2, line 12: stop
     crash
       snapshot   none
       sim        qemu: s->x != NULL
@@ -199,9 +200,9 @@ fn steps_are_lined_up_by_what_they_do() {
         step(3, "qom-set f0.status = off"),
     ]);
     insta::assert_snapshot!(render(&differs(&expected, &actual).unwrap()), @"
-    step 1: stop
+    step 1, line 11: stop
     the step is only in: sim
-    step 2: send hn0.guest
+    step 2, line 12: send hn0.guest
     hn0.host   frame 1 of 1 was not expected: IPv4 10.0.0.1:4000 > 10.0.0.2:80 TCP [ACK] seq 1 ack 1 win 8192, 0 B payload
     ");
 }

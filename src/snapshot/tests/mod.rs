@@ -1,5 +1,6 @@
 mod comparing;
 mod equal;
+mod misplaced;
 mod packets;
 mod round_trip;
 mod storing;

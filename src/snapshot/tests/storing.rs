@@ -359,6 +359,7 @@ fn probes_are_one_table() {
     queue=all,indev=a|b
       snapshot   GenericError: Invalid parameter 'a|b'
       run        GenericError: Invalid value
+                                       ^ differs from character 23 on
     ");
     assert_eq!(
         compare_probes(&full.text(), &part, true)

@@ -1,0 +1,140 @@
+use std::{
+    cell::RefCell,
+    collections::BTreeMap,
+    io,
+    path::{Path, PathBuf},
+};
+
+use anstyle::{AnsiColor, Style};
+use bytes::Bytes;
+use similar::{ChangeTag, TextDiff};
+
+use crate::{
+    capture,
+    record::SourceFrame,
+    snapshot::{Mismatch, PendingSection, What, compare_sections, hexdump, render_styled},
+};
+
+const GONE: Style = AnsiColor::Red.on_default();
+const NEW: Style = AnsiColor::Green.on_default();
+
+/// What accepting does to the snapshot.
+pub(super) fn change(section: &PendingSection) -> &'static str {
+    match (&section.reviewed, &section.proposed) {
+        (None, _) => "new",
+        (Some(_), Some(_)) => "changed",
+        (Some(_), None) => "removed",
+    }
+}
+
+/// Packet by packet where both sides can be read so, else as text.
+pub(super) fn drawn(section: &PendingSection) -> String {
+    let (Some(reviewed), Some(proposed)) = (&section.reviewed, &section.proposed) else {
+        return text(section);
+    };
+    if reviewed.profile != proposed.profile {
+        let profiles = format!("  profile   {} -> {}\n", reviewed.profile, proposed.profile);
+        return profiles + &text(section);
+    }
+    match mismatch(section) {
+        Some(mismatch) if is_readable(&mismatch) => in_its_step(&mismatch),
+        _ => text(section),
+    }
+}
+
+/// The lines that differ; of what is on one side only, all.
+pub(super) fn text(section: &PendingSection) -> String {
+    match (&section.reviewed, &section.proposed) {
+        (Some(reviewed), Some(proposed)) => text_diff(&reviewed.body, &proposed.body),
+        (one, other) => {
+            let only = one.as_ref().or(other.as_ref());
+            only.map_or(String::new(), |section| section.body.clone())
+        }
+    }
+}
+
+/// The frames that differ, byte for byte.
+pub(super) fn hex(section: &PendingSection) -> String {
+    match mismatch(section) {
+        Some(mismatch) if is_readable(&mismatch) => hexdump(&mismatch),
+        _ => text(section),
+    }
+}
+
+/// A failing case says its line; here the step has to say where it is, even where there is one.
+fn in_its_step(mismatch: &Mismatch) -> String {
+    let differences = &mismatch.differences;
+    let steps = differences.iter().map(|difference| difference.step);
+    let first = &differences[0];
+    let drawn = render_styled(mismatch);
+    if steps.into_iter().all(|step| step == first.step) && !first.title.is_empty() {
+        format!("  step {}: {}\n{drawn}", first.step, first.title)
+    } else {
+        drawn
+    }
+}
+
+fn is_readable(mismatch: &Mismatch) -> bool {
+    !mismatch
+        .differences
+        .iter()
+        .any(|one| matches!(one.what, What::Unreadable { .. }))
+}
+
+fn text_diff(reviewed: &str, proposed: &str) -> String {
+    let diff = TextDiff::from_lines(reviewed, proposed);
+    let mut unified = diff.unified_diff();
+    let mut out = "--- reviewed\n+++ proposed\n".to_owned();
+    for hunk in unified.context_radius(3).iter_hunks() {
+        out += &format!("{}\n", hunk.header());
+        for change in hunk.iter_changes() {
+            let style = match change.tag() {
+                ChangeTag::Delete => GONE,
+                ChangeTag::Insert => NEW,
+                ChangeTag::Equal => Style::new(),
+            };
+            let line = change.value().trim_end_matches('\n');
+            out += &format!("{style}{}{line}{style:#}\n", change.tag());
+        }
+    }
+    out
+}
+
+/// How what was reviewed and what is proposed differ; none where one is missing, or where only what
+/// explains differs.
+pub(super) fn mismatch(section: &PendingSection) -> Option<Mismatch> {
+    let (reviewed, proposed) = (section.reviewed.as_ref()?, section.proposed.as_ref()?);
+    let captures = Captures::of(&section.snapshot);
+    compare_sections(&reviewed.body, &proposed.body, &|source| {
+        captures.frame(source)
+    })
+}
+
+/// The capture files beside a scenario, each read once.
+struct Captures {
+    directory: PathBuf,
+    read: RefCell<BTreeMap<PathBuf, Vec<Bytes>>>,
+}
+
+impl Captures {
+    fn of(snapshot: &Path) -> Self {
+        let directory = snapshot.parent().unwrap_or(Path::new("")).to_owned();
+        Self {
+            directory,
+            read: RefCell::default(),
+        }
+    }
+
+    /// A frame's bytes; none when the file is gone or unreadable: the review then shows text.
+    fn frame(&self, source: &SourceFrame) -> Option<Bytes> {
+        let mut files = self.read.borrow_mut();
+        let packets = files.entry(source.file.clone()).or_insert_with(|| {
+            let packets = std::fs::read(self.directory.join(&source.file))
+                .and_then(|file| capture::read(&file).map_err(io::Error::other));
+            packets.map_or(Vec::new(), |packets| {
+                packets.into_iter().map(|p| p.data).collect()
+            })
+        });
+        packets.get(source.number.checked_sub(1)?).cloned()
+    }
+}
