@@ -7,28 +7,15 @@ use std::{
     thread,
 };
 
-#[cfg(target_arch = "x86_64")]
-use nix::libc::SYS_poll;
-use nix::libc::{SYS_clock_nanosleep, SYS_nanosleep, SYS_ppoll, c_long};
+use nix::libc::SYS_ppoll;
 
-/// poll(2), by which an iothread with a context of GLib's waits. Other architectures have none: GLib
-/// waits by ppoll(2) there, whose arguments do not show for how long.
-#[cfg(target_arch = "x86_64")]
-const POLL: Option<c_long> = Some(SYS_poll);
-#[cfg(not(target_arch = "x86_64"))]
-const POLL: Option<c_long> = None;
+mod task;
 
-/// The milliseconds that 100 µs are rounded up to at most.
-const SOON: u64 = 2;
+use task::{Place, Thread, field};
 
 /// How often who naps must have gone to sleep again until what it does is sure to have been tried
 /// again: an iothread may be woken once for something else.
 const TRIES: u64 = 2;
-
-/// How much deeper in its stack than in its main loop a main thread waits when it does so elsewhere.
-/// Measured on Debian's QEMU 7.2.22: 992 bytes at least; where its main loop itself waits with and
-/// without a time limit differs by less than 256.
-const DEEPER: u64 = 512;
 
 /// What processes were seen doing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,8 +28,8 @@ pub(super) enum Rest {
     /// a chardev that has no room, which is tried again every 100 µs, in whatever way this QEMU does
     /// that (QEMU 7.2.22 `net/filter-mirror.c`, `filter_send`; `chardev/char.c`,
     /// `qemu_chr_write_buffer`, which sets a timer where it runs in a coroutine): a main thread, or an
-    /// iothread. Which main thread is away waits for
-    /// another thread, as `object-del` of a colo-compare does for its iothread.
+    /// iothread. Which main thread is away waits for another thread, as `object-del` of a
+    /// colo-compare does for its iothread.
     Napping(Naps),
 }
 
@@ -61,48 +48,6 @@ pub(super) struct Threads {
     tasks: PathBuf,
     /// Where in its stack the main thread waits in its main loop.
     home: u64,
-}
-
-/// What a thread was seen doing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Thread {
-    /// State S of proc_pid_stat(5): it waits, and nothing has woken it.
-    waits: bool,
-    /// It will try again soon what it could not do.
-    naps: bool,
-    /// It is a main thread that waits elsewhere than in its main loop.
-    away: bool,
-    /// It is neither a main thread nor an iothread, and sleeps for a while.
-    pauses: bool,
-    /// How often it has given up its processor to wait.
-    switches: u64,
-    place: Option<Place>,
-}
-
-/// Where a thread waits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Place {
-    /// The system call.
-    call: c_long,
-    /// For ppoll(2): until a time. For poll(2): until soon.
-    timed: bool,
-    stack: u64,
-}
-
-impl Place {
-    /// Whether this is a main loop that would wait at `home`.
-    fn is_home(self, home: u64) -> bool {
-        self.call == SYS_ppoll && home.saturating_sub(self.stack) < DEEPER
-    }
-
-    const fn is_sleep(self) -> bool {
-        self.call == SYS_nanosleep || self.call == SYS_clock_nanosleep
-    }
-
-    /// Whether this is an iothread that soon goes on by itself.
-    fn ends_soon(self) -> bool {
-        self.is_sleep() || Some(self.call) == POLL && self.timed
-    }
 }
 
 type Scan = BTreeMap<String, Thread>;
@@ -163,48 +108,6 @@ impl Threads {
         }
         Ok(seen)
     }
-}
-
-impl Thread {
-    /// From the texts of its `status` and `syscall` in `/proc` (proc_pid_status(5),
-    /// proc_pid_syscall(5)).
-    fn read(status: &str, syscall: &str) -> Self {
-        let words: Vec<&str> = syscall.split_whitespace().collect();
-        let place = match words[..] {
-            [number, .., stack, _] => number.parse().ok().zip(hexadecimal(stack)),
-            _ => None,
-        };
-        let place = place.map(|(call, stack)| {
-            let limit = words.get(3).and_then(|limit| hexadecimal(limit));
-            let timed = match limit {
-                Some(limit) if Some(call) == POLL => (1..=SOON).contains(&limit),
-                limit => limit.is_some_and(|limit| limit != 0),
-            };
-            Place { call, timed, stack }
-        });
-        Self {
-            waits: field(status, "State:").starts_with('S') && place.is_some(),
-            naps: false,
-            away: false,
-            pauses: false,
-            place,
-            switches: field(status, "voluntary_ctxt_switches:")
-                .parse()
-                .unwrap_or_default(),
-        }
-    }
-
-    const fn turned(&self, now: &Self, rounds: u64) -> bool {
-        now.switches >= self.switches + rounds
-    }
-}
-
-/// A field of a thread's `status`.
-fn field<'a>(status: &'a str, name: &str) -> &'a str {
-    let mut lines = status.lines();
-    lines
-        .find_map(|line| line.strip_prefix(name))
-        .map_or("", str::trim)
 }
 
 /// What these processes do. All are looked at twice: where no thread ran in between, all waited at
@@ -306,11 +209,6 @@ impl Naps {
     }
 }
 
-/// A number as `0x7ffc`.
-fn hexadecimal(word: &str) -> Option<u64> {
-    u64::from_str_radix(word.strip_prefix("0x")?, 16).ok()
-}
-
 /// A thread may end while it is looked at.
 fn unless_gone<T>(result: io::Result<T>) -> io::Result<Option<T>> {
     match result {
@@ -328,48 +226,6 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
-
-    const WAITING: &str = "Name:\tqemu\nState:\tS (sleeping)\nvoluntary_ctxt_switches:\t62\n";
-
-    #[rstest]
-    #[case::in_ppoll(WAITING, "271 0x5592b326f110 0x4 0x0 0x0 0x8 0x0 0x7ffc 0x7f22", true)]
-    #[case::just_woken(WAITING, "running\n", false)]
-    #[case::runs("State:\tR (running)\n", "271 0x0 0x7ffc 0x7f22", false)]
-    #[case::stopped("State:\tt (tracing stop)\n", "271 0x0 0x7ffc 0x7f22", false)]
-    fn a_thread(#[case] status: &str, #[case] syscall: &str, #[case] waits: bool) {
-        let thread = Thread::read(status, syscall);
-        assert_eq!(thread.waits, waits);
-        if waits {
-            let place = Place {
-                call: 271,
-                timed: false,
-                stack: 0x7ffc,
-            };
-            assert_eq!((thread.switches, thread.place), (62, Some(place)));
-        }
-    }
-
-    #[cfg(target_arch = "x86_64")]
-    #[rstest]
-    #[case::a_write_that_found_no_room("0x1", true)]
-    #[case::for_ever("0xffffffff", false)]
-    #[case::a_timer_of_its_own("0xbb8", false)]
-    #[case::not_at_all("0x0", false)]
-    fn an_iothread(#[case] limit: &str, #[case] naps: bool) {
-        let syscall = format!("7 0x7fc978001bd0 0x2 {limit} 0x0 0x0 0x0 0x7fc9 0x7fc9");
-        let thread = Thread::read(WAITING, &syscall);
-        assert_eq!(thread.place.map(Place::ends_soon), Some(naps));
-    }
-
-    #[rstest]
-    #[case::the_loop(SYS_ppoll, true, 0x7000, true)]
-    #[case::the_loop_without_timers(SYS_ppoll, false, 0x7040, true)]
-    #[case::a_loop_in_a_filter(SYS_ppoll, true, 0x7000 - 992, false)]
-    #[case::a_loop_in_a_command(SYS_ppoll, false, 0x7000 - 992, false)]
-    #[case::a_sleep(230, true, 0x7000, false)]
-    fn home(#[case] call: c_long, #[case] timed: bool, #[case] stack: u64, #[case] is: bool) {
-        assert_eq!(Place { call, timed, stack }.is_home(0x7000), is);
-    }
 
     #[test]
     fn who_waits_elsewhere_than_at_home_is_away_and_who_ended_does_not_rest() {
