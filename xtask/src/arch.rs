@@ -15,7 +15,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         "scenario",
         &["base", "capture", "diag", "frame", "guest", "record"],
     ),
-    ("drawing", &["base", "record", "scenario"]),
+    ("drawing", &["base", "diag", "record", "scenario"]),
     ("import", &["diag", "scenario"]),
     ("machine", &["base", "record"]),
     (
