@@ -28,8 +28,10 @@ struct Terminal {
 
 impl Terminal {
     fn open(directory: &Path, command: &str) -> Self {
+        // A key that comes before the program reads keys would be seen on the screen.
+        let command = format!("stty -echo && exec {command}");
         let mut child = Command::new("script")
-            .args(["--quiet", "--return", "--command", command, "/dev/null"])
+            .args(["--quiet", "--return", "--command", &command, "/dev/null"])
             .current_dir(directory)
             .env("TERM", "xterm")
             .env_remove("NO_COLOR")

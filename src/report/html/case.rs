@@ -327,3 +327,90 @@ fn of_step(step: &CourseStep) -> String {
     }
     lines
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::snapshot::{Seat, Sides};
+
+    /// What the page says of a difference, in the order in which the terminal does.
+    fn words(what: What) -> (String, String) {
+        let mismatch = Mismatch {
+            expected: "snapshot".to_owned(),
+            actual: "sim".to_owned(),
+            differences: vec![Difference {
+                step: 1,
+                title: "send hn0.guest".to_owned(),
+                line: 9,
+                port: Some("hn0.host".to_owned()),
+                what,
+                frames: Sides::default(),
+            }],
+        };
+        let view = difference(&mismatch.differences[0], &mismatch);
+        let colon = if view.change.is_empty() { "" } else { ": " };
+        let mut page = format!("  {}   {}{colon}{}\n", view.port, view.what, view.change);
+        for note in view.notes {
+            page += &format!("    {note}\n");
+        }
+        (page, snapshot::render(&mismatch))
+    }
+
+    #[test]
+    fn what_is_in_the_wrong_place_is_told_as_at_the_terminal() {
+        let (frame, of, sent, summary) = (1, 2, Some(3), "ARP".to_owned());
+        let seat = Seat {
+            step: 2,
+            line: 14,
+            frame: 1,
+        };
+        let kinds = [
+            What::OtherStep {
+                frame,
+                of,
+                sent,
+                came: seat,
+                summary: summary.clone(),
+                cause: Some("last seen at f0 in step 1".to_owned()),
+            },
+            What::OtherPort {
+                frame,
+                of,
+                sent,
+                port: "out0".to_owned(),
+                came: 1,
+                summary: summary.clone(),
+                cause: None,
+            },
+            What::Moved {
+                frame,
+                of,
+                sent,
+                came: 2,
+                passed: vec![2],
+                summary: summary.clone(),
+                cause: None,
+            },
+            What::Extra {
+                frame,
+                of,
+                sent,
+                summary,
+                again: Some(seat),
+                cause: None,
+            },
+            What::Length {
+                frame,
+                of,
+                sent,
+                expected: 60,
+                actual: 64,
+                bytes: (0, 4),
+            },
+        ];
+        for what in kinds {
+            let (page, terminal) = words(what);
+            assert_eq!(page, terminal);
+        }
+    }
+}
