@@ -24,7 +24,7 @@ fn blocks(language: &str) -> Vec<String> {
 
 /// The YAML block that has this at its top.
 fn file(key: &str) -> Value {
-    let files: Vec<Value> = blocks("yaml")
+    let files: Vec<Value> = blocks("yml")
         .iter()
         .map(|text| serde_yaml::from_str(text).unwrap())
         .collect();

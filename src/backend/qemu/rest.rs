@@ -77,6 +77,15 @@ impl Threads {
         }
     }
 
+    /// How often the main thread has called read(2) so far, whatever came of it (proc_pid_io(5),
+    /// `syscr`); 0 for a process that has ended.
+    pub(super) fn reads(&self) -> u64 {
+        let io = fs::read_to_string(self.tasks.join(&self.main).join("io"));
+        field(&io.unwrap_or_default(), "syscr:")
+            .parse()
+            .unwrap_or_default()
+    }
+
     /// Each thread, one after the other; none for a process that has ended.
     fn scan(&self) -> io::Result<Scan> {
         let mut seen = Scan::new();

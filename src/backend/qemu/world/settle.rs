@@ -20,7 +20,7 @@ use crate::{
         qemu::{
             machine::{Machine, Out},
             process::End,
-            rest::{self, Naps, Rest},
+            rest::{self, Naps, Rest, Threads},
         },
         title::Title,
     },
@@ -37,6 +37,11 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(5);
 /// from a TAP, which queues 1,000 (QEMU 7.2.22 `net/tap.c`, `tap_send`), or 4,096 bytes from a
 /// chardev, where a frame has at most 69,632 (`NET_BUFSIZE`).
 const ROUNDS: usize = 32;
+
+/// Calls of read(2) by its main thread that are more than as many rounds: one has 51 for each TAP.
+/// A TAP that is broken is read in every round, and QMP is slow then, since it is read by the byte
+/// (QEMU 7.2.22 `monitor/monitor.c`, `monitor_can_read`).
+const READS: u64 = 16384;
 
 /// How it is with a world that was left to itself.
 pub(super) enum Quiet {
@@ -120,13 +125,14 @@ impl QemuWorld {
         let mut seen: Option<Naps> = None;
         let mut rounds = self.rounds();
         let mut began: Option<Naps> = None;
+        let mut reads: Option<Vec<u64>> = None;
         loop {
             // Looked at first: what came out before that is taken now.
             let rest = rest::look(self.machines.iter().filter_map(Machine::threads))
                 .map_err(|error| system("looking at QEMU's threads", error))?;
             let mut rested = None;
             if self.pump()? {
-                (pause, seen, began) = (SHORTEST_PAUSE, None, None);
+                (pause, seen, began, reads) = (SHORTEST_PAUSE, None, None, None);
                 rounds = self.rounds();
             } else {
                 match rest {
@@ -141,7 +147,8 @@ impl QemuWorld {
                     Rest::Busy(now) => {
                         began = began.filter(|began| began.goes_on(&now));
                         let before = began.get_or_insert_with(|| now.clone());
-                        rested = self.never_rests(&rounds, before, &now);
+                        let reads = reads.get_or_insert_with(|| self.reads());
+                        rested = self.never_rests(&self.gone_round(&rounds, reads), before, &now);
                         if pause == LONGEST_PAUSE {
                             self.machines.iter_mut().for_each(Machine::ping);
                         }
@@ -192,18 +199,30 @@ impl QemuWorld {
         self.machines.iter().map(Machine::rounds).collect()
     }
 
+    /// How often each main thread has called read(2).
+    fn reads(&self) -> Vec<u64> {
+        let threads = self.machines.iter().map(Machine::threads);
+        threads
+            .map(|threads| threads.map_or(0, Threads::reads))
+            .collect()
+    }
+
+    /// Of each machine that lives, whether its main loop has gone round [`ROUNDS`] times since.
+    fn gone_round(&self, rounds: &[usize], reads: &[u64]) -> Vec<bool> {
+        let now = self.reads();
+        let machines = self.machines.iter().zip(rounds).zip(reads.iter().zip(&now));
+        machines
+            .filter(|((machine, _), _)| !machine.is_dead())
+            .map(|((machine, rounds), (before, now))| {
+                machine.rounds() - rounds >= ROUNDS || now.saturating_sub(*before) >= READS
+            })
+            .collect()
+    }
+
     /// Whether QEMUs that do not rest have settled all the same, because those that run have gone
     /// round often enough: the main loop, which a descriptor that is broken keeps running for good, or
     /// whoever the main thread waits for. Then of each that lives, whether it is frozen.
-    fn never_rests(&self, rounds: &[usize], began: &Naps, now: &Naps) -> Option<Vec<bool>> {
-        let living = self
-            .machines
-            .iter()
-            .zip(rounds)
-            .filter(|(machine, _)| !machine.is_dead());
-        let turned: Vec<bool> = living
-            .map(|(machine, before)| machine.rounds() - before >= ROUNDS)
-            .collect();
+    fn never_rests(&self, turned: &[bool], began: &Naps, now: &Naps) -> Option<Vec<bool>> {
         // What was only seen once, or twice alike, tells nothing: it may just have been woken.
         if !turned.contains(&true) && !began.turned(now, ROUNDS as u64) {
             return None;
