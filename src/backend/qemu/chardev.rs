@@ -169,6 +169,8 @@ impl FarEnd {
             return Ok(knocked);
         };
         let moved = stream.flush() || knocked;
+        // Nobody waits for more: what is there is read to its end.
+        self.stalled = self.stalled && !stream.is_hung_up();
         if self.stalled || self.closings > 0 {
             return Ok(moved);
         }
@@ -288,6 +290,26 @@ impl Cutter {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_reader_that_is_stalled_reads_on_once_the_other_has_closed() {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let port = PortId::from("out0");
+        let mut end = FarEnd::new(port, Framing::Raw, 0, Side::Server, PathBuf::new());
+        end.streams.push_back(Stream::new(ours).unwrap());
+        end.stalled = true;
+        let mut theirs = Stream::new(theirs).unwrap();
+        theirs.write(b"last words");
+        let mut out = Vec::new();
+        end.pump(&mut out).unwrap();
+        assert!(out.is_empty() && end.stalled);
+        theirs.close();
+        end.pump(&mut out).unwrap();
+        assert!(
+            matches!(&out[..], [Out::Arrived(_, Item::Bytes(bytes), _)] if bytes[..] == *b"last words")
+        );
+        assert_eq!(end.take_closings(), 1);
+    }
 
     #[test]
     fn clients_that_find_no_room_come_in_when_there_is_some_and_are_told_the_end() {

@@ -7,7 +7,7 @@ use std::{
     },
 };
 
-use nix::poll::{PollFd, PollFlags};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::sys;
 
@@ -97,6 +97,17 @@ impl Stream {
     #[must_use]
     pub fn unread_by_peer(&self) -> usize {
         self.unsent.len() + sys::unread_by_peer(&self.socket).unwrap_or_default()
+    }
+
+    /// Whether the peer has closed altogether; what it wrote before may be unread.
+    #[must_use]
+    pub(super) fn is_hung_up(&self) -> bool {
+        let mut polled = [PollFd::new(self.as_fd(), PollFlags::empty())];
+        let hung_up = |one: &PollFd<'_>| {
+            one.revents()
+                .is_some_and(|so| so.contains(PollFlags::POLLHUP))
+        };
+        poll(&mut polled, PollTimeout::ZERO).is_ok() && polled.iter().any(hung_up)
     }
 
     /// Whether something still waits for room.

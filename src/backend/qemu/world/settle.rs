@@ -121,12 +121,24 @@ impl QemuWorld {
     /// Carries everything as far as it goes: see the backend's documentation. What a machine died of
     /// is not told yet.
     pub(super) fn quiesce(&mut self, deadline: &Deadline) -> Result<Quiet, BackendError> {
+        self.quiesce_until(deadline, |_| false)
+    }
+
+    /// As [`QemuWorld::quiesce`], or only until this holds.
+    pub(super) fn quiesce_until(
+        &mut self,
+        deadline: &Deadline,
+        holds: impl Fn(&mut Self) -> bool,
+    ) -> Result<Quiet, BackendError> {
         let mut pause = SHORTEST_PAUSE;
         let mut seen: Option<Naps> = None;
         let mut rounds = self.rounds();
         let mut began: Option<Naps> = None;
         let mut reads: Option<Vec<u64>> = None;
         loop {
+            if holds(self) {
+                return Ok(Quiet::Idle);
+            }
             // Looked at first: what came out before that is taken now.
             let rest = rest::look(self.machines.iter().filter_map(Machine::threads))
                 .map_err(|error| system("looking at QEMU's threads", error))?;

@@ -142,10 +142,16 @@ impl QemuWorld {
                 stream.write(&data);
             }
             if chunk.is_some() {
-                self.quiesce(&within)?;
+                self.quiesce_until(&within, |world| world.has_read(chardev))?;
             }
         }
         Ok(())
+    }
+
+    /// Whether QEMU has read all that was written to a chardev.
+    fn has_read(&mut self, chardev: &ChardevId) -> bool {
+        let stream = self.end_of(chardev).and_then(FarEnd::stream);
+        stream.is_none_or(|stream| stream.unread_by_peer() == 0)
     }
 
     /// Whether somebody is connected at a chardev's far end.
