@@ -232,8 +232,6 @@ fn unless_gone<T>(result: io::Result<T>) -> io::Result<Option<T>> {
 mod tests {
     use std::process::{Command, Stdio};
 
-    use rstest::rstest;
-
     use super::*;
 
     #[test]
