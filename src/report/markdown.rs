@@ -24,14 +24,7 @@ pub(super) fn write(record: &RunRecord, out: &mut dyn Write) -> io::Result<()> {
 
 fn text(record: &RunRecord) -> String {
     let sums = &record.sums;
-    let word = match sums.exit_code {
-        0 => "passed",
-        3 => "nothing could run here",
-        4 => "no case is selected",
-        5 => "snapshots wait for a review",
-        130 => "interrupted",
-        _ => "failed",
-    };
+    let word = sums.outcome();
     let shard = record
         .run
         .partition

@@ -75,7 +75,7 @@ fn page(record: &RunRecord) -> Page<'_> {
     tags.dedup();
     Page {
         record,
-        outcome: outcome(record),
+        outcome: record.sums.outcome(),
         sum: human::sum(&record.sums),
         states,
         tags,
@@ -100,17 +100,6 @@ const STATES: &[CaseStatus] = &[
     CaseStatus::Accepted,
     CaseStatus::Passed,
 ];
-
-fn outcome(record: &RunRecord) -> &'static str {
-    match record.sums.exit_code {
-        0 => "passed",
-        3 => "nothing could run here",
-        4 => "no case is selected",
-        5 => "snapshots wait for a review",
-        130 => "interrupted",
-        _ => "failed",
-    }
-}
 
 #[cfg(test)]
 mod tests {

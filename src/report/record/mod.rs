@@ -141,6 +141,19 @@ impl fmt::Display for ShardRecord {
 }
 
 impl Sums {
+    /// What the run came to, in a word or two for people.
+    #[must_use]
+    pub const fn outcome(&self) -> &'static str {
+        match self.exit_code {
+            0 => "passed",
+            3 => "nothing could run here",
+            4 => "no case is selected",
+            5 => "snapshots wait for a review",
+            130 => "interrupted",
+            _ => "failed",
+        }
+    }
+
     /// Of a run that took so many seconds.
     #[must_use]
     pub const fn new(totals: &Totals, seconds: f64) -> Self {
