@@ -392,6 +392,12 @@ quirks! {
         mended: "object-del answers at once",
         evidence: "net/colo-compare.c:1426-1445; P18",
     }
+    /// A `notify_dev` that is set late hangs the deletion.
+    CompareNotifySetHangs = "compare-notify-set-hangs" in EVERY_QEMU {
+        behaviour: "qom-set of notify_dev on a colo-compare that was made without one changes the name alone, nothing is ever sent there; object-del then waits for ever for the sender that was never made, and QMP answers no more",
+        mended: "object-del answers at once",
+        evidence: "net/colo-compare.c:1426-1445; measured on 7.2.22 by random agreement",
+    }
 }
 
 impl Quirk {

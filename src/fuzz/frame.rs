@@ -26,6 +26,8 @@ const LENGTHS: &[(usize, usize)] = &[
     (60_000, 1),
 ];
 
+const IPV4_HEADER: usize = 20;
+
 /// What is sent at a port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct At {
@@ -114,6 +116,7 @@ fn network(frame: &mut Map<String, Value>, at: At, rng: &mut Rng) -> Option<Tran
             .weighted(LENGTHS, |each| each.1)
             .map_or(0, |(length, _)| *length),
     };
+    let mut least = 0;
     let mut insert = |key: &str, value: Value| drop(frame.insert(key.to_owned(), value));
     let ipv4 =
         json!({ "src": "10.0.0.1", "dst": rng.word(&["10.0.0.2", "10.0.0.3", "224.0.0.1"]) });
@@ -161,12 +164,17 @@ fn network(frame: &mut Map<String, Value>, at: At, rng: &mut Rng) -> Option<Tran
         }
         _ => {
             let kind = rng.number(&[0x88b5, 0x88b6, 0x0800, 0x8100, 40]);
+            if kind == 0x0800 {
+                // QEMU would read its header from what lies behind the frame.
+                least = IPV4_HEADER;
+            }
             let eth = frame.entry("eth").or_insert_with(|| json!({}));
             if let Some(eth) = eth.as_object_mut() {
                 eth.insert("type".to_owned(), kind.into());
             }
         }
     }
+    let length = length.max(least);
     if length > 0 {
         frame.insert("payload".to_owned(), payload(length, rng));
     }

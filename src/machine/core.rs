@@ -43,14 +43,22 @@ pub(super) struct Object {
     pub(super) part: Option<Part>,
 }
 
-/// A write that waits for a chardev's reader, and what the machine did after it.
+/// What the main loop waits for, and what the machine did after that.
 #[derive(Debug)]
 pub(super) struct Freeze {
-    pub(super) chardev: ChardevKey,
-    /// The filter that writes.
-    pub(super) writer: ObjectKey,
+    /// A write that waits for its chardev's reader.
+    pub(super) write: Option<BlockedWrite>,
+    /// Where it waits, once that write is over, for what never comes.
+    pub(super) for_ever: Option<Place>,
     /// Outputs from the blocked write on, in order.
     pub(super) held: Vec<Output>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct BlockedWrite {
+    pub(super) chardev: ChardevKey,
+    /// The object that writes.
+    pub(super) writer: ObjectKey,
 }
 
 /// Everything that the machine is made of.
@@ -153,6 +161,20 @@ impl Core {
             Some(freeze) if !self.beside_main_loop => freeze.held.push(output),
             _ => self.out.push(output),
         }
+    }
+
+    /// The main loop waits for what never comes, first for a write that is under way.
+    pub(super) fn freeze_for_ever(&mut self, place: Place) {
+        if let Some(freeze) = &mut self.freeze {
+            freeze.for_ever = Some(place);
+            return;
+        }
+        self.event(place.clone(), None, EventKind::Frozen);
+        self.freeze = Some(Freeze {
+            write: None,
+            for_ever: Some(place),
+            held: Vec::new(),
+        });
     }
 
     pub(super) fn event(&mut self, place: Place, tag: Option<Tag>, kind: EventKind) {

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 use super::{
     ChardevState, Config, ConfigError, Input, Output, config,
-    core::{ChardevKey, ClientKey, Core, ObjectKey},
+    core::{BlockedWrite, ChardevKey, ClientKey, Core, ObjectKey},
     redirector,
 };
 use crate::{
@@ -262,11 +262,12 @@ impl Machine {
             self.core.iothread_turn(chardev);
             return;
         }
-        let writes_to = self.core.freeze.as_ref().map(|freeze| freeze.chardev);
+        let blocked = self.core.freeze.as_ref().and_then(|freeze| freeze.write);
+        let writes_to = blocked.map(|write| write.chardev);
         let Input::Chardev { chardev, state } = &input else {
             return self.backlog.push_back(input);
         };
-        let ours = self.core.chardev_of(chardev.as_str()) == writes_to;
+        let ours = writes_to.is_some() && self.core.chardev_of(chardev.as_str()) == writes_to;
         match state {
             // What the kernel does holds at once, whatever the main loop waits for.
             ChardevState::Stalled => self.core.chardev_state(chardev, *state),
@@ -290,8 +291,16 @@ impl Machine {
         let Some(freeze) = self.core.freeze.take() else {
             return;
         };
-        let place = self.core.chardev_place(freeze.chardev);
-        self.core.out.extend(freeze.held);
+        let Some(write) = freeze.write else { return };
+        let (place, held) = (self.core.chardev_place(write.chardev), freeze.held);
+        if let Some(object) = freeze.for_ever {
+            // The command that waits is never answered.
+            let outputs = held.into_iter();
+            let heard = outputs.filter(|output| !matches!(output, Output::Answer { .. }));
+            self.core.out.extend(heard);
+            return self.core.freeze_for_ever(object);
+        }
+        self.core.out.extend(held);
         self.core.event(place, None, EventKind::Thawed);
         // The kernel holds what came meanwhile: all of it is there when the main loop looks.
         while let Some(input) = self.backlog.pop_front() {
@@ -312,7 +321,8 @@ impl Machine {
 
     /// The next write waits already. If its reader is known to have gone, it fails at once.
     fn stuck(&mut self) {
-        let Some(key) = self.core.freeze.as_ref().map(|freeze| freeze.chardev) else {
+        let blocked = self.core.freeze.as_ref().and_then(|freeze| freeze.write);
+        let Some(BlockedWrite { chardev: key, .. }) = blocked else {
             return;
         };
         let Some(id) = self
@@ -337,7 +347,13 @@ impl Machine {
         let Some(freeze) = core.freeze.as_mut() else {
             return;
         };
-        let (key, writer) = (freeze.chardev, freeze.writer);
+        let Some(BlockedWrite {
+            chardev: key,
+            writer,
+        }) = freeze.write
+        else {
+            return;
+        };
         let held = std::mem::take(&mut freeze.held);
         let id = core.chardevs.get(&key).map(|chardev| chardev.id.clone());
         let mut failed: Option<Option<Tag>> = None;

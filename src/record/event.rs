@@ -247,7 +247,7 @@ pub enum EventKind {
     Log(String),
     /// QEMU dies here; the machine is dead from now on.
     Crash(String),
-    /// The main loop waits for this chardev's reader.
+    /// The main loop waits for this chardev's reader; at an object, for ever.
     Frozen,
     /// The main loop goes on.
     Thawed,

@@ -7,7 +7,7 @@ use super::{
     lexis,
     request::Requests,
     sides::hex,
-    text::{self, vnet_words},
+    text::{self, frozen, vnet_words},
     view::{Entry, StepView, View},
 };
 use crate::{
@@ -305,7 +305,7 @@ fn said(event: &Event, requests: &Requests<'_>) -> Option<Said> {
                 .map_or_else(String::new, |name| format!(" {name}"));
             (format!("crash{of}: {assertion}"), true)
         }
-        EventKind::Frozen => (format!("frozen: waits for {place}"), true),
+        EventKind::Frozen => (frozen(place), true),
         EventKind::Thawed => (format!("thawed: {place}"), false),
         EventKind::Log(text) => (format!("log: {text}"), false),
         EventKind::Notice(text) => (format!("notice at {place}: {text}"), false),

@@ -14,8 +14,8 @@ use crate::{
     base::{Frame, Origin, PortId, Tag, VirtualTime, VnetHdr},
     frame,
     record::{
-        Accounting, Answer, EventKind, Framing, Outcome, Port, PortKind, SentFrame, SourceFrame,
-        Step, Transcript,
+        Accounting, Answer, EventKind, Framing, Outcome, Place, Port, PortKind, SentFrame,
+        SourceFrame, Step, Transcript,
     },
 };
 
@@ -307,7 +307,7 @@ impl Writer<'_> {
                 EventKind::Notice(text) => {
                     said.push(format!("notice at {place}: {}", quote(text)));
                 }
-                EventKind::Frozen => said.push(format!("frozen: waits for {place}")),
+                EventKind::Frozen => said.push(frozen(place)),
                 EventKind::Thawed => said.push(format!("thawed: {place}")),
                 EventKind::Seen { .. } | EventKind::Queued | EventKind::Crash(_) => {}
             }
@@ -395,6 +395,14 @@ fn source_words(source: &SourceFrame, data: &[u8]) -> String {
         source.number,
         sha(data)
     )
+}
+
+/// What the main loop waits for: a chardev's reader, or in an object what never comes.
+pub(super) fn frozen(place: &Place) -> String {
+    match place {
+        Place::Object(_) => format!("frozen: waits in {place} for ever"),
+        _ => format!("frozen: waits for {place}"),
+    }
 }
 
 /// `#1 #3-#9 host 1`, and how many have no known origin.

@@ -26,6 +26,7 @@ pub(super) const KIND: Kind = Kind {
     reads: &["primary_in", "secondary_in", "notify_dev"],
     scene: Some(scene),
     deadly: true,
+    paced: true,
     ..PLAIN
 };
 

@@ -48,6 +48,8 @@ pub(super) struct Kind {
     pub(super) deadly: bool,
     /// It has a period of its own, which is of the wall's clock in a real QEMU.
     pub(super) timed: bool,
+    /// The order of what it writes is not only that of what it got, but also how fast it is read.
+    pub(super) paced: bool,
 }
 
 /// None where the draft has nothing to do it with.
@@ -66,6 +68,7 @@ const PLAIN: Kind = Kind {
     scene: None,
     deadly: false,
     timed: false,
+    paced: false,
 };
 
 /// The kinds, in the order in which they are drawn from: a new row goes to the end, or old seeds

@@ -8,7 +8,7 @@ use crate::{
     base::{Quirk, Tag},
     machine::{
         CharBackend, Output,
-        core::{ChardevKey, Core, Freeze, ObjectKey},
+        core::{BlockedWrite, ChardevKey, Core, Freeze, ObjectKey},
     },
     record::{DropReason, EventKind},
 };
@@ -149,8 +149,11 @@ impl Core {
             tag,
         };
         self.freeze = Some(Freeze {
-            chardev: key,
-            writer,
+            write: Some(BlockedWrite {
+                chardev: key,
+                writer,
+            }),
+            for_ever: None,
             held: vec![rest],
         });
     }

@@ -202,6 +202,15 @@ impl Connection {
         !self.primary.is_empty() || !self.secondary.is_empty()
     }
 
+    /// Gives back the memory of what was held: a connection is known longer than it is used.
+    pub(super) fn trim(&mut self) {
+        for queue in [&mut self.primary, &mut self.secondary] {
+            if queue.is_empty() {
+                *queue = VecDeque::new();
+            }
+        }
+    }
+
     /// Tags of everything that is held.
     pub(super) fn tags(&self) -> impl Iterator<Item = Tag> {
         self.primary

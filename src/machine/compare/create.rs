@@ -220,6 +220,7 @@ pub(super) fn cleanup(core: &mut Core, key: ObjectKey) {
         return;
     };
     let outdev = compare.out.chardev;
+    let has_notify_sender = compare.notify_out.is_some();
     let backlog = compare.out.forget();
     let ends = compare.end(DropReason::Purged);
     // The main loop waits for the write that is under way.
@@ -232,6 +233,12 @@ pub(super) fn cleanup(core: &mut Core, key: ObjectKey) {
         core.event(core.chardev_place(outdev), tag, EventKind::Frozen);
         core.freeze_behind(outdev, key, rest, tag);
         ending = None;
+    }
+    // It waits for the sender of a notify_dev that was set when it was there, which never began.
+    let object = core.objects.get(&key);
+    let named = object.is_some_and(|object| object.values.contains_key("notify_dev"));
+    if core.has(Quirk::CompareNotifySetHangs) && named && !has_notify_sender {
+        core.freeze_for_ever(place.clone());
     }
     let lost = ending.into_iter().chain(backlog.tags).filter(|_| loses);
     let lost = lost.map(|tag| (tag, DropReason::Purged));

@@ -198,3 +198,46 @@ fn deletion_waits_for_the_reader_of_outdev() {
     );
     assert_eq!(rig.released(), sent);
 }
+
+/// What waits first for a write waits then for ever; what is done beside the main loop goes on.
+#[test]
+fn a_notify_dev_that_is_set_late_hangs_the_deletion() {
+    const WITHOUT: &str =
+        "colo-compare,id=cc0,primary_in=pri,secondary_in=sec,outdev=out,iothread=io0";
+    const OTHER: &str =
+        "colo-compare,id=cc1,primary_in=pri2,secondary_in=sec2,outdev=out2,iothread=io0";
+    let delete = json!({"id": "cc0"});
+    for stalled in [false, true] {
+        let mut rig = Rig::bare(qemu());
+        rig.add(WITHOUT).add(OTHER);
+        rig.set("notify_dev", "ntf");
+        if stalled {
+            rig.state("out", ChardevState::Stalled);
+            for _ in 0..100 {
+                rig.pri(&arp(&[0; 4000]));
+            }
+        }
+        assert_eq!(rig.qmp("object-del", delete.clone()), Outcome::Unanswered);
+        rig.state("out", ChardevState::Resumed);
+        assert_eq!(
+            rig.qmp("query-status", json!({})),
+            Outcome::Unanswered,
+            "{stalled}"
+        );
+        let frozen = |event: &&Event| event.kind == EventKind::Frozen;
+        let seen = rig.look();
+        assert_eq!(
+            seen.events().filter(frozen).count(),
+            1 + usize::from(stalled)
+        );
+        assert!(!seen.events().any(|event| event.kind == EventKind::Thawed));
+        rig.send("pri2", &arp(b"on its iothread"));
+        assert_eq!(rig.look().frames("out2").len(), 1);
+        rig.state("out", ChardevState::Closed);
+        assert_eq!(rig.qmp("query-status", json!({})), Outcome::Unanswered);
+    }
+    let mut rig = Rig::bare(without(Quirk::CompareNotifySetHangs));
+    rig.add(WITHOUT);
+    rig.set("notify_dev", "ntf");
+    assert_eq!(rig.qmp("object-del", delete), Outcome::Done(json!({})));
+}
