@@ -19,8 +19,8 @@ const PACKETS: usize = 25_000;
 /// Bytes that the guests echo over one connection.
 const PAYLOAD: usize = 60_000;
 
-/// Kibibytes: less than a hundred bytes for each packet.
-const GROWTH: u64 = 2 * 1024;
+/// Kibibytes: some twenty bytes for each packet, and so a few kilobytes for each connection.
+const GROWTH: u64 = 512;
 
 const PAIR: &str = include_str!("../scenarios/colo/exchange.yaml");
 
