@@ -82,26 +82,26 @@ impl<W: Write> Human<W> {
             "Summary",
             sum(sums)
         )?;
-        if sums.pending > 0 {
+        if sums.totals.pending > 0 {
             writeln!(
                 self.out,
                 "{:NAME_COLUMN$}see what is pending: tapwright review",
                 ""
             )?;
-        } else if sums.proposed > 0 {
+        } else if sums.totals.proposed > 0 {
             writeln!(
                 self.out,
                 "{:NAME_COLUMN$}where what came is right, accept it: tapwright review",
                 ""
             )?;
         }
-        if sums.unreferenced > 0 {
+        if sums.totals.unreferenced > 0 {
             writeln!(
                 self.out,
                 "{:NAME_COLUMN$}{} {} no scenario: tapwright review --unreferenced",
                 "",
-                sums.unreferenced,
-                if sums.unreferenced == 1 {
+                sums.totals.unreferenced,
+                if sums.totals.unreferenced == 1 {
                     "snapshot or section has"
                 } else {
                     "snapshots or sections have"
@@ -192,7 +192,7 @@ fn remark(case: &CaseRecord) -> String {
 
 /// `63 cases run: 62 passed (2 known bugs), 1 failed, 2 skipped, 0 pending`.
 pub(super) fn sum(sums: &Sums) -> String {
-    let totals = sums.totals();
+    let totals = &sums.totals;
     let due = totals.selected.saturating_sub(totals.skipped);
     let run = if totals.run() == due {
         due.to_string()

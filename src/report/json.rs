@@ -84,7 +84,7 @@ impl<W: Write> Json<W> {
         self.tell(&Line::RunStarted {
             format: JSON_FORMAT,
             tapwright: record.tapwright.clone(),
-            cases: record.sums.selected,
+            cases: record.sums.totals.selected,
             backends: record.run.backends.clone(),
             repeat: record.run.repeat,
         })?;

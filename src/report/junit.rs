@@ -83,7 +83,7 @@ fn whole_run(record: &RunRecord) -> Option<TestSuite> {
             error(name, &one.code, &one.message, &one.rendered)
         })
         .collect();
-    if record.sums.interrupted {
+    if record.sums.totals.interrupted {
         let sums = super::human::sum(&record.sums);
         cases.push(error(
             "run",

@@ -1,7 +1,10 @@
+use serde::{Deserialize, Serialize};
+
 use super::{CaseResult, Status};
 
 /// What a run came to, as numbers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Totals {
     /// Cases that were selected.
     pub selected: usize,
@@ -19,6 +22,7 @@ pub struct Totals {
     pub pending: usize,
     /// Cases that failed only because they differ from their snapshots, and whose records are
     /// proposed as the new ones.
+    #[serde(default)]
     pub proposed: usize,
     /// Scenarios and cases that can't be run as they are written.
     pub invalid: usize,

@@ -89,12 +89,12 @@ pub fn merge(runs: Vec<(String, RunRecord)>) -> Merged {
         }
         merged.run.repeat = merged.run.repeat.max(run.run.repeat);
         seconds += run.sums.seconds;
-        totals.interrupted |= run.sums.interrupted;
-        totals.unreferenced = totals.unreferenced.max(run.sums.unreferenced);
-        totals.selected += run.sums.selected;
-        totals.proposed += run.sums.proposed;
+        totals.interrupted |= run.sums.totals.interrupted;
+        totals.unreferenced = totals.unreferenced.max(run.sums.totals.unreferenced);
+        totals.selected += run.sums.totals.selected;
+        totals.proposed += run.sums.totals.proposed;
         if !run.diagnostics.is_empty() {
-            totals.invalid += run.sums.invalid;
+            totals.invalid += run.sums.totals.invalid;
             exits.push(Exit::from_code(run.sums.exit_code));
         }
         merged.diagnostics.extend(run.diagnostics);
@@ -337,8 +337,11 @@ mod tests {
             ["hash:1/1 of the run on netns is there 2 times: 1.json, 2.json"]
         );
         let sums = merged.record.sums;
-        assert_eq!((sums.selected, sums.passed, sums.failed), (2, 1, 1));
-        assert_eq!((sums.flaky, sums.exit_code), (1, 1));
+        assert_eq!(
+            (sums.totals.selected, sums.totals.passed, sums.totals.failed),
+            (2, 1, 1)
+        );
+        assert_eq!((sums.totals.flaky, sums.exit_code), (1, 1));
         assert!((merged.record.cases[1].seconds - 0.006).abs() < 1e-9);
     }
 
@@ -360,7 +363,7 @@ mod tests {
         let (merged, oddities) = merged(runs);
         assert_eq!(oddities, ["hash:2/2 of the run on sim is not there"]);
         assert_eq!(merged.record.run.backends, ["netns", "sim"]);
-        assert_eq!(merged.record.sums.passed, 2);
+        assert_eq!(merged.record.sums.totals.passed, 2);
     }
 
     #[rstest]

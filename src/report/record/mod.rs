@@ -96,31 +96,9 @@ pub struct ShardRecord {
 pub struct Sums {
     /// On the wall clock.
     pub seconds: f64,
-    /// Cases that were selected.
-    pub selected: usize,
-    /// Cases that did what they say; known bugs that are still there among them.
-    pub passed: usize,
-    /// Known bugs that are still there.
-    pub known_bugs: usize,
-    /// Cases that did not; flaky ones among them.
-    pub failed: usize,
-    /// Cases that both passed and failed.
-    pub flaky: usize,
-    /// Cases that can't run here.
-    pub skipped: usize,
-    /// Cases whose snapshot waits for a review.
-    pub pending: usize,
-    /// Records that differ from their snapshots and are proposed as the new ones.
-    #[serde(default)]
-    pub proposed: usize,
-    /// Scenarios and cases that can't be run as they are written.
-    pub invalid: usize,
-    /// Cases in which tapwright itself failed.
-    pub internal: usize,
-    /// Snapshots and sections of them that no scenario uses.
-    pub unreferenced: usize,
-    /// Whether the run was interrupted.
-    pub interrupted: bool,
+    /// As the runner counts.
+    #[serde(flatten)]
+    pub totals: Totals,
     /// The process's exit code.
     pub exit_code: u8,
 }
@@ -159,38 +137,8 @@ impl Sums {
     pub const fn new(totals: &Totals, seconds: f64) -> Self {
         Self {
             seconds,
-            selected: totals.selected,
-            passed: totals.passed,
-            known_bugs: totals.known_bugs,
-            failed: totals.failed,
-            flaky: totals.flaky,
-            skipped: totals.skipped,
-            pending: totals.pending,
-            proposed: totals.proposed,
-            invalid: totals.invalid,
-            internal: totals.internal,
-            unreferenced: totals.unreferenced,
-            interrupted: totals.interrupted,
+            totals: *totals,
             exit_code: totals.exit().code(),
-        }
-    }
-
-    /// The same as the runner counts them.
-    #[must_use]
-    pub const fn totals(&self) -> Totals {
-        Totals {
-            selected: self.selected,
-            passed: self.passed,
-            known_bugs: self.known_bugs,
-            failed: self.failed,
-            flaky: self.flaky,
-            skipped: self.skipped,
-            pending: self.pending,
-            proposed: self.proposed,
-            invalid: self.invalid,
-            internal: self.internal,
-            unreferenced: self.unreferenced,
-            interrupted: self.interrupted,
         }
     }
 }
@@ -214,7 +162,7 @@ impl RunRecord {
     /// The run ended before anything ran, for these reasons.
     pub fn stop(&mut self, exit: Exit, diagnostics: Vec<DiagnosticRecord>) {
         if exit == Exit::Invalid {
-            self.sums.invalid = diagnostics.len();
+            self.sums.totals.invalid = diagnostics.len();
         }
         self.sums.exit_code = exit.code();
         self.diagnostics = diagnostics;
