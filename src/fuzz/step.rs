@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::{
-    draft::{Dialect, Draft, FarEnd, PortFraming, Tap},
+    draft::{Chardev, Dialect, Draft, FarEnd, PortFraming, Tap},
     frame::{self, At},
     object,
     rng::Rng,
@@ -250,26 +250,21 @@ fn chardev_resume(draft: &mut Draft, rng: &mut Rng) -> Option<Value> {
     at_chardev("chardev-resume", draft, rng).map(Value::from)
 }
 
+/// The id of a chardev that is joined to no other.
+fn lone_chardev(draft: &Draft, rng: &mut Rng) -> Option<String> {
+    let lone = |chardev: &&Chardev| chardev.end != FarEnd::Joined;
+    let lone: Vec<_> = draft.chardevs.iter().filter(lone).collect();
+    rng.pick(&lone).map(|chardev| chardev.id.clone())
+}
+
 fn chardev_remove(draft: &mut Draft, rng: &mut Rng) -> Option<Value> {
-    let ids: Vec<_> = draft
-        .chardevs
-        .iter()
-        .filter(|chardev| chardev.end != FarEnd::Joined)
-        .map(|chardev| chardev.id.clone())
-        .collect();
-    let id = rng.pick(&ids)?;
+    let id = lone_chardev(draft, rng)?;
     Some(json!({ "chardev-remove": id }))
 }
 
 /// A chardev of an id that is there, or was.
 fn chardev_add(draft: &mut Draft, rng: &mut Rng) -> Option<Value> {
-    let ids: Vec<_> = draft
-        .chardevs
-        .iter()
-        .filter(|chardev| chardev.end != FarEnd::Joined)
-        .map(|chardev| chardev.id.clone())
-        .collect();
-    let id = rng.pick(&ids)?;
+    let id = lone_chardev(draft, rng)?;
     let backend = match rng.below(3) {
         0 => json!({ "type": "null", "data": {} }),
         1 => json!({ "type": "ringbuf", "data": { "size": rng.number(&[1024, 1000]) } }),
