@@ -141,7 +141,7 @@ fn judge(
             class: "CRASH".to_owned(),
             desc: abort.assertion.clone(),
         }),
-        Outcome::Done(_) | Outcome::Unanswered => None,
+        Outcome::Done(_) | Outcome::Unanswered(_) => None,
     };
     let profile = case.profile_of(&object.machine);
     match (expected, refusal) {

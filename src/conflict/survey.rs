@@ -158,7 +158,7 @@ pub(super) fn reply(profile: &Profile, args: &Map<String, Value>) -> Result<Repl
                 words: abort.assertion,
                 survivor: abort.survivor,
             },
-            Some(Outcome::Done(_) | Outcome::Unanswered) | None => Reply::Accepted,
+            Some(Outcome::Done(_) | Outcome::Unanswered(_)) | None => Reply::Accepted,
         },
     )
 }

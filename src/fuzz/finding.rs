@@ -2,7 +2,7 @@ use std::{collections::BTreeSet, fmt};
 
 use crate::{
     base::Tag,
-    record::{EventKind, Outcome, Transcript},
+    record::{EventKind, Transcript},
     runner::{Attempt, Executed, FailureKind},
     snapshot::{Difference, What},
 };
@@ -285,7 +285,7 @@ fn of_failure(
     let (what, fates) = match kind {
         FailureKind::Refused { answer } if refusals => {
             let command = answer.command.split(' ').next().unwrap_or_default();
-            let answer = format!("{command}: {}", outcome(&answer.outcome));
+            let answer = format!("{command}: {}", answer.outcome);
             (Broken::Refused { answer }, Fates::new())
         }
         FailureKind::Refused { .. } => return None,
@@ -347,15 +347,6 @@ pub(super) const fn word(kind: &FailureKind) -> &'static str {
         | FailureKind::NoSuchError { .. }
         | FailureKind::Count { .. }
         | FailureKind::Frame { .. } => "expectation",
-    }
-}
-
-fn outcome(outcome: &Outcome) -> String {
-    match outcome {
-        Outcome::Done(_) => "done".to_owned(),
-        Outcome::Refused(error) => error.to_string(),
-        Outcome::Aborts(abort) => format!("aborts: {}", abort.assertion),
-        Outcome::Unanswered => "no answer".to_owned(),
     }
 }
 

@@ -285,7 +285,7 @@ fn answers(transcript: &Transcript) -> Answers {
         match &answer.outcome {
             Outcome::Done(_) if answer.command.starts_with("object-add") => counted.made += 1,
             Outcome::Refused(_) | Outcome::Aborts(_) => counted.refused += 1,
-            Outcome::Done(_) | Outcome::Unanswered => {}
+            Outcome::Done(_) | Outcome::Unanswered(_) => {}
         }
     }
     counted
@@ -301,7 +301,7 @@ fn refusals(transcript: &Transcript) -> Vec<Refusal> {
                     Outcome::Aborts(abort) => {
                         json!({ "class": "CRASH", "text": abort.assertion })
                     }
-                    Outcome::Done(_) | Outcome::Unanswered => return None,
+                    Outcome::Done(_) | Outcome::Unanswered(_) => return None,
                 };
                 Some(Refusal {
                     step: step.index,

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     base::{Tag, VirtualTime},
-    record::{DropReason, Event, EventKind, Outcome, Place},
+    record::{DropReason, Event, EventKind, NoAnswer, Outcome, Place},
 };
 
 /// One QEMU: net clients, chardevs and objects.
@@ -387,7 +387,7 @@ impl Machine {
         if let Input::Command { id, .. } = input {
             self.core.emit(Output::Answer {
                 id,
-                outcome: Outcome::Unanswered,
+                outcome: Outcome::Unanswered(NoAnswer::Dead),
             });
         }
     }

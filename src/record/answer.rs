@@ -35,8 +35,43 @@ pub enum Outcome {
     Refused(CommandError),
     /// This QEMU aborts here; nothing was done.
     Aborts(Abort),
-    /// The main loop is frozen: no answer came in this step.
-    Unanswered,
+    /// No answer came in this step.
+    Unanswered(NoAnswer),
+}
+
+/// Why a command has no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoAnswer {
+    /// The main loop waits for a reader; when it goes on, the command is carried out.
+    Frozen,
+    /// There is no machine any more.
+    Dead,
+}
+
+impl NoAnswer {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Frozen, Self::Dead];
+}
+
+impl fmt::Display for NoAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Frozen => "no answer: the main loop is frozen",
+            Self::Dead => "no answer: the machine is dead",
+        })
+    }
+}
+
+/// In a word: what was returned is not told.
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Done(_) => f.write_str("done"),
+            Self::Refused(error) => write!(f, "{error}"),
+            Self::Aborts(abort) => write!(f, "aborts: {}", abort.assertion),
+            Self::Unanswered(why) => write!(f, "{why}"),
+        }
+    }
 }
 
 /// A command of a scenario and what it came to.

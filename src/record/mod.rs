@@ -6,7 +6,7 @@ mod checkpoint;
 mod event;
 mod transcript;
 
-pub use answer::{Abort, Answer, CommandError, Outcome};
+pub use answer::{Abort, Answer, CommandError, NoAnswer, Outcome};
 pub use checkpoint::{CheckpointCause, CheckpointRequest, Connection, Fate, Side};
 pub use event::{DropReason, Event, EventKind, Impaired, Place};
 pub use transcript::{

@@ -538,7 +538,7 @@ fn is_expected(expected: &ExpectError, outcome: &Outcome) -> bool {
     let (class, desc) = match outcome {
         Outcome::Refused(error) => (error.class.as_str(), error.desc.as_str()),
         Outcome::Aborts(abort) => ("CRASH", abort.assertion.as_str()),
-        Outcome::Done(_) | Outcome::Unanswered => return false,
+        Outcome::Done(_) | Outcome::Unanswered(_) => return false,
     };
     expected.desc == desc
         && expected

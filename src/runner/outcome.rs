@@ -125,6 +125,6 @@ fn refusal(answer: &Answer) -> String {
         Outcome::Done(_) => "no error".to_owned(),
         Outcome::Refused(error) => error.to_string(),
         Outcome::Aborts(abort) => format!("this QEMU aborts here: {}", abort.assertion),
-        Outcome::Unanswered => "no answer: the main loop is frozen".to_owned(),
+        Outcome::Unanswered(why) => why.to_string(),
     }
 }

@@ -147,9 +147,7 @@ pub(super) fn outcome_text(outcome: Option<&Outcome>) -> String {
     match outcome {
         None => "ok".to_owned(),
         Some(Outcome::Done(value)) => value.to_string(),
-        Some(Outcome::Refused(error)) => error.to_string(),
-        Some(Outcome::Aborts(abort)) => format!("aborts: {}", abort.assertion),
-        Some(Outcome::Unanswered) => "no answer".to_owned(),
+        Some(other) => other.to_string(),
     }
 }
 

@@ -284,7 +284,7 @@ fn answer(step: &crate::record::Step, answer: &crate::record::Answer) -> Said {
         Outcome::Done(value) => (value.to_string(), false),
         Outcome::Refused(error) => (format!("refused: {error}"), true),
         Outcome::Aborts(abort) => (format!("this QEMU aborts here: {}", abort.assertion), true),
-        Outcome::Unanswered => ("no answer: the main loop is frozen".to_owned(), true),
+        Outcome::Unanswered(why) => (why.to_string(), true),
     };
     Said {
         text: format!("{command}{text}"),

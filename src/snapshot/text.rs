@@ -211,7 +211,7 @@ impl Writer<'_> {
                 let assertion = quote(&abort.assertion);
                 self.line(&format!("    !! {command}aborts: {assertion}{ABORTS}"));
             }
-            Outcome::Unanswered => self.line(&format!("    !! {command}{UNANSWERED}")),
+            Outcome::Unanswered(why) => self.line(&format!("    !! {command}{why}")),
         }
     }
 
@@ -343,9 +343,6 @@ pub(super) fn seconds(time: VirtualTime) -> String {
 
 /// What follows an assertion that QEMU would have died of.
 pub(super) const ABORTS: &str = " (this QEMU aborts here; refused)";
-
-/// What stands for an answer that did not come.
-pub(super) const UNANSWERED: &str = "no answer: the main loop is frozen";
 
 /// The port that a step's title names, when it sends.
 pub(super) fn sends_at(title: &str) -> Option<PortId> {

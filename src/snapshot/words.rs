@@ -5,11 +5,11 @@ use serde_json::Value;
 use super::{
     lexis::{take_word, unquote},
     parse::Reason,
-    text::{ABORTS, UNANSWERED},
+    text::ABORTS,
 };
 use crate::{
     base::VnetHdr,
-    record::{Abort, Accounting, CommandError, Outcome, SourceFrame},
+    record::{Abort, Accounting, CommandError, NoAnswer, Outcome, SourceFrame},
 };
 
 /// `3 sent, 5 arrivals, 0 dropped, 0 unexplained`.
@@ -94,8 +94,9 @@ pub(super) fn parse_return(words: &str) -> Result<Outcome, Reason> {
 
 /// A refusal, an abort, or that no answer came.
 pub(super) fn parse_refusal(words: &str) -> Result<Outcome, Reason> {
-    if words == UNANSWERED {
-        return Ok(Outcome::Unanswered);
+    let unanswered = |why: &NoAnswer| why.to_string() == words;
+    if let Some(why) = NoAnswer::ALL.into_iter().find(unanswered) {
+        return Ok(Outcome::Unanswered(why));
     }
     if let Some(abort) = words.strip_prefix("aborts: ") {
         let assertion = abort.strip_suffix(ABORTS).and_then(unquote);

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     backend::title::Title,
     base::{ChardevId, Frame, MachineId, NetdevId, PortId, QemuVersion},
-    record::{Abort, Answer, EventKind, Item, Outcome, Place},
+    record::{Abort, Answer, EventKind, Item, NoAnswer, Outcome, Place},
 };
 
 /// A QEMU process, and everything that is connected to it alone.
@@ -30,8 +30,8 @@ pub(super) struct Machine {
     pub(super) ends: BTreeMap<ChardevId, FarEnd>,
     /// Objects that a text made, and the text.
     pub(super) by_option: BTreeMap<String, String>,
-    /// Commands that it was too frozen to answer.
-    late: BTreeMap<u64, Title>,
+    /// Commands that it was too frozen to answer; what another QEMU answered in its place.
+    late: BTreeMap<u64, (Title, Option<Outcome>)>,
     answers: BTreeMap<u64, Outcome>,
     /// A command whose answer only shows that the main loop goes round.
     ping: Option<u64>,
@@ -193,7 +193,7 @@ impl Machine {
                 survivor: None,
             })
         } else {
-            Outcome::Unanswered
+            Outcome::Unanswered(NoAnswer::Dead)
         })
     }
 
@@ -274,18 +274,25 @@ impl Machine {
 
     /// Nobody waits for this answer any longer; it is told when it comes.
     pub(super) fn answers_late(&mut self, number: u64, title: Title) {
-        self.late.insert(number, title);
+        self.late.insert(number, (title, None));
+    }
+
+    /// What the answer that was awaited last will have been.
+    pub(super) fn will_have_answered(&mut self, outcome: Outcome) {
+        if let Some(mut last) = self.late.last_entry() {
+            last.get_mut().1 = Some(outcome);
+        }
     }
 
     /// Answers to earlier commands.
     pub(super) fn late_answers(&mut self) -> Vec<Answer> {
         let answers = std::mem::take(&mut self.answers);
         let late = answers.into_iter().filter_map(|(number, outcome)| {
-            let Title { text, subject } = self.late.remove(&number)?;
+            let (Title { text, subject }, instead) = self.late.remove(&number)?;
             Some(Answer {
                 command: text,
                 subject,
-                outcome,
+                outcome: instead.unwrap_or(outcome),
             })
         });
         late.collect()

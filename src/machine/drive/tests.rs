@@ -10,7 +10,7 @@ use crate::{
     machine::{
         CharBackend, ChardevConfig, Command, CommandId, NetdevConfig, NetdevKind, framing::encode,
     },
-    record::CommandError,
+    record::{CommandError, NoAnswer},
 };
 
 /// A machine with the net clients that most tests need: n0 <-> h0 on hub 0, h9 <-> n9.
@@ -127,7 +127,7 @@ impl Rig {
             .map(|at| self.out.remove(at))
         {
             Some(Output::Answer { outcome, .. }) => outcome,
-            _ => Outcome::Unanswered,
+            _ => Outcome::Unanswered(NoAnswer::Frozen),
         }
     }
 

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::*;
 use crate::{
     base::{PortId, VnetHdr},
-    record::{Abort, Answer, CommandError, DropReason, Outcome, SourceFrame},
+    record::{Abort, Answer, CommandError, DropReason, NoAnswer, Outcome, SourceFrame},
     snapshot::{Rules, SectionError, compare, disagreement, parse, text},
 };
 
@@ -106,7 +106,8 @@ fn outcome() -> impl Strategy<Value = Outcome> {
             assertion,
             survivor: None
         })),
-        Just(Outcome::Unanswered),
+        Just(Outcome::Unanswered(NoAnswer::Frozen)),
+        Just(Outcome::Unanswered(NoAnswer::Dead)),
     ]
 }
 

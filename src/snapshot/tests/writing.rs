@@ -5,7 +5,7 @@ use serde_json::json;
 use super::*;
 use crate::{
     base::VnetHdr,
-    record::{Abort, Answer, CommandError, DropReason, Outcome, SourceFrame},
+    record::{Abort, Answer, CommandError, DropReason, NoAnswer, Outcome, SourceFrame},
     snapshot::{parse, text},
 };
 
@@ -205,7 +205,7 @@ fn answers_and_what_explains() {
     )];
     let mut second = step(2, "object-del f0");
     second.answers = vec![
-        answer("object-del f0", Outcome::Unanswered),
+        answer("object-del f0", Outcome::Unanswered(NoAnswer::Frozen)),
         answer(
             "object-add c0",
             Outcome::Aborts(Abort {

@@ -78,7 +78,7 @@ pub(super) fn replay(record: &CliRecord) -> Result<Verdict, RecordError> {
                 run.stderr.push_str(&abort.assertion);
                 run.rc = Some(-6);
             }
-            Outcome::Done(_) | Outcome::Unanswered => {}
+            Outcome::Done(_) | Outcome::Unanswered(_) => {}
         }
     }
     if run.rc.is_none() {

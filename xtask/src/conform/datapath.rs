@@ -17,7 +17,7 @@ use tapwright::{
 
 use super::{
     Verdict, cli,
-    error::{not_built, show, verdict},
+    error::{not_built, verdict},
     hex,
     observation::{Seen, add_errors, compare, is_pcap},
     record::{DatapathRecord, RecordError, StepRecord, profile},
@@ -63,7 +63,7 @@ pub(super) fn replay(record: &DatapathRecord) -> Result<Verdict, RecordError> {
         match outcome {
             Outcome::Done(_) => {}
             Outcome::Refused(error) => refused.push(error.desc),
-            other => refused.push(show(&other)),
+            other => refused.push(other.to_string()),
         }
     }
     let mut differences = add_errors(&record.add_errors, &refused);

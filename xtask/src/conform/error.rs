@@ -113,7 +113,7 @@ pub(super) fn compare(
     };
     vec![
         format!("QEMU:    {expected}"),
-        format!("machine: {}", show(outcome)),
+        format!("machine: {}", outcome),
     ]
 }
 
@@ -184,13 +184,4 @@ pub(super) fn mask_crash(text: &str) -> String {
         None => word.to_owned(),
     });
     words.collect::<Vec<_>>().join(" ")
-}
-
-pub(super) fn show(outcome: &Outcome) -> String {
-    match outcome {
-        Outcome::Done(_) => "done".to_owned(),
-        Outcome::Refused(error) => error.to_string(),
-        Outcome::Aborts(abort) => format!("aborts: {}", abort.assertion),
-        Outcome::Unanswered => "no answer".to_owned(),
-    }
 }

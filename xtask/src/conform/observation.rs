@@ -7,7 +7,7 @@ use serde_json::Value;
 use tapwright::record::Outcome;
 
 use super::{
-    error::{compare_return, mask_crash, show},
+    error::{compare_return, mask_crash},
     hex,
     record::{RecordError, StepRecord},
 };
@@ -170,7 +170,7 @@ fn compare_answer(step: &StepRecord, answer: &Outcome) -> Vec<String> {
     let (returned, error) = (&step.returned, &step.error);
     vec![format!(
         "answer: QEMU {returned:?} {error:?}, machine {}",
-        show(answer)
+        answer
     )]
 }
 

@@ -7,7 +7,7 @@ use tapwright::{
         CharBackend, ChardevConfig, Command, CommandId, Config, Input, Machine, NetdevConfig,
         NetdevKind, Output,
     },
-    record::Outcome,
+    record::{NoAnswer, Outcome},
 };
 
 use super::record::RecordError;
@@ -49,7 +49,7 @@ impl Bench {
         );
         match answer.map(|at| self.out.remove(at)) {
             Some(Output::Answer { outcome, .. }) => outcome,
-            _ => Outcome::Unanswered,
+            _ => Outcome::Unanswered(NoAnswer::Frozen),
         }
     }
 

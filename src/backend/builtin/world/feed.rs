@@ -11,11 +11,11 @@ use crate::{
     backend::{BackendError, Title},
     base::{MachineId, VirtualTime},
     machine::{Command, CommandId, Input},
-    record::{Answer, Outcome},
+    record::{Answer, NoAnswer, Outcome},
 };
 
 impl<C: Carrier> BuiltinWorld<C> {
-    /// Gives a machine a command and returns its answer, [`Outcome::Unanswered`] while the main
+    /// Gives a machine a command and returns its answer, [`NoAnswer::Frozen`] while the main
     /// loop is frozen.
     pub(super) fn command(
         &mut self,
@@ -33,7 +33,7 @@ impl<C: Carrier> BuiltinWorld<C> {
                 None => Answer {
                     command: title.text,
                     subject: title.subject,
-                    outcome: Outcome::Unanswered,
+                    outcome: Outcome::Unanswered(NoAnswer::Frozen),
                 },
             },
         )

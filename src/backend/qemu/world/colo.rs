@@ -99,7 +99,7 @@ impl QemuWorld {
         };
         match self.ask(at, command, args, title)?.outcome {
             Outcome::Done(value) => Ok(value),
-            Outcome::Unanswered => Ok(Value::Null),
+            Outcome::Unanswered(_) => Ok(Value::Null),
             other => Err(system(command, std::io::Error::other(format!("{other:?}")))),
         }
     }

@@ -18,7 +18,7 @@ use crate::{
     },
     base::{ChardevId, MachineId, NetdevId, PortId},
     machine::ObjectOption,
-    record::{Answer, CommandError, Framing, Item, Outcome},
+    record::{Answer, CommandError, Framing, Item, NoAnswer, Outcome},
     scenario::{Object, ObjectForm},
 };
 
@@ -51,12 +51,27 @@ impl QemuWorld {
                     system("-object", io::Error::other(taken))
                 })?;
                 let class = "GenericError".to_owned();
-                Ok(Answer {
-                    command: title.text,
-                    subject: title.subject,
-                    outcome: Outcome::Refused(CommandError { class, desc }),
-                })
+                let refused = Outcome::Refused(CommandError { class, desc });
+                self.answer_in_its_place(at, refused, title)
             }
+        }
+    }
+
+    /// What another QEMU answered, when and if this one would have answered.
+    fn answer_in_its_place(
+        &mut self,
+        at: usize,
+        outcome: Outcome,
+        title: Title,
+    ) -> Result<Answer, BackendError> {
+        let own = self.ask(at, "query-status", &Map::new(), title)?;
+        match own.outcome {
+            Outcome::Done(_) => Ok(Answer { outcome, ..own }),
+            Outcome::Unanswered(NoAnswer::Frozen) => {
+                self.machines[at].will_have_answered(outcome);
+                Ok(own)
+            }
+            _ => Ok(own),
         }
     }
 

@@ -25,7 +25,7 @@ use crate::{
         title::Title,
     },
     base::{MachineId, NetdevId},
-    record::{Abort, Answer, Arrival, CommandError, EventKind, Item, Outcome},
+    record::{Abort, Answer, Arrival, CommandError, EventKind, Item, NoAnswer, Outcome},
 };
 
 /// No event tells that a thread goes to sleep: so long after a look at them comes the next, and
@@ -343,7 +343,7 @@ impl QemuWorld {
             }
             if machine.is_frozen() {
                 machine.answers_late(number, title.clone());
-                return Ok(Outcome::Unanswered);
+                return Ok(Outcome::Unanswered(NoAnswer::Frozen));
             }
             match quiet {
                 // An answer that takes a timer is still to come.

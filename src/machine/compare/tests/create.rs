@@ -180,7 +180,7 @@ fn deletion_waits_for_the_reader_of_outdev() {
     assert!(written.len() < sent.len());
     assert_eq!(
         rig.qmp("object-del", json!({"id": "cc0"})),
-        Outcome::Unanswered
+        Outcome::Unanswered(NoAnswer::Frozen)
     );
     assert_eq!(rig.look().frames("out").len(), 0);
     rig.state("out", ChardevState::Resumed);
@@ -217,11 +217,14 @@ fn a_notify_dev_that_is_set_late_hangs_the_deletion() {
                 rig.pri(&arp(&[0; 4000]));
             }
         }
-        assert_eq!(rig.qmp("object-del", delete.clone()), Outcome::Unanswered);
+        assert_eq!(
+            rig.qmp("object-del", delete.clone()),
+            Outcome::Unanswered(NoAnswer::Frozen)
+        );
         rig.state("out", ChardevState::Resumed);
         assert_eq!(
             rig.qmp("query-status", json!({})),
-            Outcome::Unanswered,
+            Outcome::Unanswered(NoAnswer::Frozen),
             "{stalled}"
         );
         let frozen = |event: &&Event| event.kind == EventKind::Frozen;
@@ -234,7 +237,10 @@ fn a_notify_dev_that_is_set_late_hangs_the_deletion() {
         rig.send("pri2", &arp(b"on its iothread"));
         assert_eq!(rig.look().frames("out2").len(), 1);
         rig.state("out", ChardevState::Closed);
-        assert_eq!(rig.qmp("query-status", json!({})), Outcome::Unanswered);
+        assert_eq!(
+            rig.qmp("query-status", json!({})),
+            Outcome::Unanswered(NoAnswer::Frozen)
+        );
     }
     let mut rig = Rig::bare(without(Quirk::CompareNotifySetHangs));
     rig.add(WITHOUT);

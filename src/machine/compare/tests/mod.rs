@@ -22,7 +22,7 @@ use crate::{
         Output,
         framing::{Reassembler, Strictness, Unit, encode},
     },
-    record::{CheckpointCause, DropReason, Event, EventKind, Outcome},
+    record::{CheckpointCause, DropReason, Event, EventKind, NoAnswer, Outcome},
 };
 
 const CHECKPOINT: &[u8] = b"DO_CHECKPOINT";
@@ -107,7 +107,7 @@ impl Rig {
             .map(|at| self.out.remove(at))
         {
             Some(Output::Answer { outcome, .. }) => outcome,
-            _ => Outcome::Unanswered,
+            _ => Outcome::Unanswered(NoAnswer::Frozen),
         }
     }
 

@@ -128,7 +128,10 @@ fn a_frozen_main_loop_leaves_the_comparer_at_work() {
             tag: None,
         });
     }
-    assert_eq!(rig.qmp("query-status", json!({})), Outcome::Unanswered);
+    assert_eq!(
+        rig.qmp("query-status", json!({})),
+        Outcome::Unanswered(NoAnswer::Frozen)
+    );
     rig.look();
     let released = rig.pri(&udp(b"a"));
     rig.sec(&udp(b"a"));

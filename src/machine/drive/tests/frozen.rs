@@ -33,7 +33,7 @@ fn a_stalled_reader_freezes_the_machine_at_its_buffers_end() {
     assert_eq!(rig.bytes("c0").len(), TAKEN);
     assert_eq!(
         rig.qmp("qom-list", json!({"path": "/objects"})),
-        Outcome::Unanswered
+        Outcome::Unanswered(NoAnswer::Frozen)
     );
     rig.send("n0", b"late", 5);
     assert!(rig.out.is_empty());
@@ -97,7 +97,7 @@ fn a_main_loop_waits_for_itself_for_ever() {
     assert_eq!(rig.machine.deadline(), None);
     assert_eq!(
         rig.qmp("qom-list", json!({"path": "/objects"})),
-        Outcome::Unanswered
+        Outcome::Unanswered(NoAnswer::Frozen)
     );
     let mut mended = released_to_itself(Some(Quirk::OutdevStallFreezes), 4);
     assert_eq!(mended.bytes("c0").len(), 4 * (FRAME + 4));
@@ -201,7 +201,10 @@ fn a_dead_machine_closes_everything_and_answers_nothing() {
         .filter(|output| matches!(output, Output::StreamClosed { .. }));
     assert_eq!(closed.count(), 2);
     rig.out.clear();
-    assert_eq!(rig.qmp("stop", json!({})), Outcome::Unanswered);
+    assert_eq!(
+        rig.qmp("stop", json!({})),
+        Outcome::Unanswered(NoAnswer::Dead)
+    );
     rig.send("n0", b"x", 2);
     assert_eq!(rig.drops(), [(2, DropReason::MachineDead)]);
 }

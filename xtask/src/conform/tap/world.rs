@@ -25,7 +25,7 @@ use tapwright::{
 
 use super::{Current, Peer, Step, compare::Layout};
 use crate::conform::{
-    error::{not_built, show},
+    error::not_built,
     hex,
     observation::plain_stderr,
     record::{RecordError, TapRecord},
@@ -100,7 +100,7 @@ impl World {
                 return Ok(Current::NotBuilt(what));
             }
             if !matches!(outcome, Outcome::Done(_)) {
-                let text = format!("before, {command}: {}", show(&outcome));
+                let text = format!("before, {command}: {outcome}");
                 return Ok(Current::Refused(text));
             }
         }
@@ -179,7 +179,7 @@ impl World {
                         Some(text) => text.to_owned(),
                         None => value.to_string(),
                     },
-                    other => show(&other),
+                    other => other.to_string(),
                 };
                 if got != expected {
                     differences.push(format!("{id}.{property}: QEMU {expected}, machine {got}"));

@@ -9,7 +9,7 @@ use super::{Rig, frame};
 use crate::{
     backend::{Action, Observations, Settled},
     base::{MachineId, Tag},
-    record::{CommandError, DropReason, EventKind, Outcome},
+    record::{CommandError, DropReason, EventKind, NoAnswer, Outcome},
 };
 
 const PAIR: &str = "machines:
@@ -209,7 +209,7 @@ fn a_chardev_that_nobody_reads_freezes_who_writes_to_it_until_somebody_does() {
         "qom-get",
         &json!({"path": "/objects/m0", "property": "status"}),
     );
-    assert_eq!(late, Outcome::Unanswered);
+    assert_eq!(late, Outcome::Unanswered(NoAnswer::Frozen));
     rig.send("secondary/hn0.host", &text);
     assert_eq!(rig.look().frames("secondary/hn0.guest").len(), 1);
     let reader = json!({

@@ -6,7 +6,7 @@ use super::{Rig, drops, frame, framed};
 use crate::{
     backend::{Action, Settled},
     base::{Frame, Origin, PortId, Tag},
-    record::{DropReason, EventKind, Outcome, Place},
+    record::{DropReason, EventKind, NoAnswer, Outcome, Place},
 };
 
 const LONG: &str = "long enough that nothing is padded to 60 bytes";
@@ -62,7 +62,10 @@ fn a_dead_machine_takes_nothing_and_answers_nothing() {
             (Tag::sent(2), DropReason::MachineDead),
         ]
     );
-    assert_eq!(rig.qmp("stop", &json!({})), Outcome::Unanswered);
+    assert_eq!(
+        rig.qmp("stop", &json!({})),
+        Outcome::Unanswered(NoAnswer::Dead)
+    );
 }
 
 const FROZEN: &str = "profile: qemu-10.2
@@ -92,8 +95,14 @@ fn freeze(rig: &mut Rig) {
 fn an_answer_comes_late_after_a_freeze() {
     let mut rig = Rig::new(FROZEN);
     freeze(&mut rig);
-    assert_eq!(rig.qmp("stop", &json!({})), Outcome::Unanswered);
-    assert_eq!(rig.qmp("cont", &json!({})), Outcome::Unanswered);
+    assert_eq!(
+        rig.qmp("stop", &json!({})),
+        Outcome::Unanswered(NoAnswer::Frozen)
+    );
+    assert_eq!(
+        rig.qmp("cont", &json!({})),
+        Outcome::Unanswered(NoAnswer::Frozen)
+    );
     assert!(rig.look().answers.is_empty());
     rig.act(Action::ChardevResume(&out0()));
     let seen = rig.look();
