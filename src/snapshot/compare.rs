@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::{
     SectionError,
     align::{self, Pair, UNLIKE},
-    elsewhere, explained,
+    captured, elsewhere, explained,
     fields::beside,
     label::number_of,
     lexis,
@@ -64,7 +64,13 @@ pub fn compare(section: &str, actual: &Transcript, rules: Rules<'_>) -> Option<M
         &resolve,
     ) {
         Ok(expected) => Comparison::new(&expected, actual, rules).differences(),
-        Err(error) => vec![unreadable(&error)],
+        Err(error) => {
+            let captured = captured::differences(section, actual);
+            match captured.is_empty() {
+                true => vec![unreadable(&error)],
+                false => captured,
+            }
+        }
     };
     let whole = rules.masks.is_empty() && rules.without.is_empty();
     if differences.is_empty() && whole && explained::is_compared(actual.backend) {

@@ -11,6 +11,7 @@
 //! - [`write_pcapng`]: a transcript for Wireshark.
 
 mod align;
+mod captured;
 mod compare;
 mod course;
 mod draw;

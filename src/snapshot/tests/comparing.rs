@@ -332,7 +332,45 @@ fn a_capture_file_that_changed_is_a_mismatch() {
     expected.steps[0].sent[0].source = Some(source);
     let mut actual = expected.clone();
     actual.steps[0].sent[0].frame = Frame::plain(tcp(1, 2));
-    insta::assert_snapshot!(render(&differs(&expected, &actual).unwrap()), @"the snapshot can't be used: line 3 of the section, '#1 a.pcap[3] sha=60d7d8101fed3bfc IPv4 10.0.0.1:4000 > 10.0.': frame 3 of a.pcap is not the reviewed one: its sha is 5330917610576fd8, not 60d7d8101fed3bfc");
+    let mismatch = differs(&expected, &actual).unwrap();
+    insta::assert_snapshot!(render(&mismatch), @"
+    hn0.guest   #1 was sent differently
+      sha of a.pcap[3]   60d7d8101fed3bfc -> 5330917610576fd8
+    ");
+    let (difference, step) = (&mismatch.differences[0], &actual.steps[0]);
+    assert_eq!((difference.step, difference.line), (step.index, step.line));
+}
+
+/// Another packet of the capture, the capture by another name, and one packet less.
+#[test]
+fn another_choice_of_a_capture_is_a_mismatch() {
+    let mut expected = receiving(&[tcp(1, 1)]);
+    let source = |file: &str, number| {
+        let file = file.into();
+        Some(crate::record::SourceFrame { file, number })
+    };
+    expected.steps[0].sent[0].source = source("a.pcap", 3);
+    let mut again = sent(2, "hn0.guest", &tcp(1, 2));
+    again.source = source("a.pcap", 4);
+    expected.steps[0].sent.push(again);
+    let mut actual = expected.clone();
+    actual.steps[0].sent.pop();
+    actual.steps[0].sent[0].source = source("a.pcap", 4);
+    actual.steps[0].sent[0].frame = Frame::plain(tcp(1, 2));
+    insta::assert_snapshot!(render(&differs(&expected, &actual).unwrap()), @"
+    hn0.guest   #1 was sent differently
+      capture            a.pcap[3] -> a.pcap[4]
+      sha of a.pcap[4]   60d7d8101fed3bfc -> 5330917610576fd8
+    sent frames
+      snapshot   2
+      sim        1
+    ");
+    let mut actual = expected.clone();
+    actual.steps[0].sent[0].source = source("b.pcap", 3);
+    insta::assert_snapshot!(render(&differs(&expected, &actual).unwrap()), @"
+    hn0.guest   #1 was sent differently
+      capture   a.pcap[3] -> b.pcap[3]
+    ");
 }
 
 #[test]
