@@ -160,6 +160,46 @@ fn the_pair_runs_with_a_capture() {
     assert!(stderr(&again).contains("TW-E031"), "{}", stderr(&again));
 }
 
+/// Scripts are named as they are, and a capture or port that can't be is refused and leaves no
+/// scenario.
+#[test]
+fn scripts_are_named_and_a_wrong_capture_leaves_nothing() {
+    let folder = TempDir::new().unwrap();
+    let (primary, secondary) = (
+        fixture("qemu-cmdlines/colo-primary.txt"),
+        fixture("qemu-cmdlines/colo-secondary.txt"),
+    );
+    let capture = fixture("pcaps/http.pcap");
+    let with = |more: &[&str]| {
+        let arguments = ["import", &primary, &secondary, "--out", "a.yaml"];
+        tapwright(folder.path(), &[&arguments, more].concat())
+    };
+    for (more, said) in [
+        (["--pcap", capture.as_str(), "--at", "hn9.host"], "--at"),
+        (["--pcap", "no.pcap", "--at", "primary/hn0.host"], "--pcap"),
+        (
+            ["--pcap", primary.as_str(), "--at", "primary/hn0.host"],
+            "--pcap",
+        ),
+    ] {
+        let refused = with(&more);
+        assert_eq!(refused.status.code(), Some(2), "{more:?}");
+        let told = format!("no scenario is left: give another {said}");
+        let words: Vec<String> = stderr(&refused)
+            .split_whitespace()
+            .map(str::to_owned)
+            .collect();
+        assert!(words.join(" ").contains(&told), "{}", stderr(&refused));
+        assert!(!folder.path().join("a.yaml").exists(), "{more:?}");
+    }
+    let written = with(&["--pcap", &capture, "--at", "primary/hn0.host"]);
+    assert_eq!(written.status.code(), Some(0), "{}", stderr(&written));
+    let text = fs::read_to_string(folder.path().join("a.yaml")).unwrap();
+    for part in ["  primary:", "  secondary:", "- send: primary/hn0.host"] {
+        assert!(text.contains(part), "{text}");
+    }
+}
+
 /// A shell has made the words already.
 #[test]
 fn a_command_line_after_dashes() {

@@ -17,17 +17,21 @@ use crate::{
 /// Makes a scenario of QEMU command lines and monitor commands.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct ImportArgs {
-    /// A command line, after `--`
-    #[arg(last = true, value_name = "COMMAND", conflicts_with = "files")]
-    command: Vec<String>,
     /// Text with command lines, scripts, QMP or HMP logs, -readconfig files or libvirt XML in it;
     /// each command line is a machine [default: standard input]
+    #[arg(value_name = "FILE")]
+    named: Vec<PathBuf>,
+    /// A command line, after `--`
+    #[arg(last = true, value_name = "COMMAND", conflicts_with_all = ["named", "files"])]
+    command: Vec<String>,
+    /// The same as FILE; several with several
     #[arg(long = "file", value_name = "FILE")]
     files: Vec<PathBuf>,
     /// A capture of what was sent
     #[arg(long, value_name = "FILE")]
     pcap: Option<PathBuf>,
-    /// The port where it is sent, as hn0.host or primary/hn0.guest
+    /// The port where it is sent, as hn0.guest or primary/hn0.host [default: the side of the first TAP
+    /// that its first filter listens to]
     #[arg(long, value_name = "PORT", requires = "pcap")]
     at: Option<String>,
     /// The QEMU modelled [default: rfc where its properties are used, else qemu-10.2]
@@ -67,16 +71,46 @@ pub(super) fn run(args: &ImportArgs) -> Result<Exit, Stop> {
     let path = args.out.clone().unwrap_or_else(|| "import.yaml".into());
     expect_refusals(&mut draft, &path);
     let text = draft.text();
-    match &args.out {
-        Some(path) => write(path, &text)?,
-        None => output::print(&text)?,
+    // First: a capture is looked for from the folder of the scenario, which has to be there.
+    if let Some(path) = &args.out {
+        write(path, &text)?;
     }
     let reports = faults(&text, &path);
+    let traffic = of_traffic(args, &reports);
+    if !traffic.is_empty() {
+        if let Some(path) = &args.out {
+            fs::remove_file(path).map_err(|source| {
+                let path = path.clone();
+                invalid(&CliError::Unwritable { path, source })
+            })?;
+        }
+        return Err(Stop::invalid(traffic));
+    }
+    if args.out.is_none() {
+        output::print(&text)?;
+    }
     if reports.is_empty() {
         Ok(Exit::Success)
     } else {
         Err(Stop::invalid(reports))
     }
+}
+
+/// What is wrong with the capture or its port. The command line has them, so that no scenario is
+/// left that would be in the way when it is given again.
+fn of_traffic(args: &ImportArgs, reports: &[Report]) -> Vec<Report> {
+    let option = |report: &Report| match report.code.0 {
+        "TW-S050" => args.at.as_ref().map(|_| "--at"),
+        "TW-S080" | "TW-S081" => args.pcap.as_ref().map(|_| "--pcap"),
+        _ => None,
+    };
+    let of_option = |report: &Report| {
+        let option = option(report)?;
+        let help = report.help.as_deref().unwrap_or_default();
+        let help = format!("no scenario is left: give another {option}; {help}");
+        Some(report.clone().with_help(help))
+    };
+    reports.iter().filter_map(of_option).collect()
 }
 
 fn invalid(error: &CliError) -> Stop {
@@ -88,11 +122,12 @@ fn text(args: &ImportArgs) -> Result<String, Stop> {
         let path = path.to_owned();
         invalid(&CliError::Unreadable { path, source })
     };
-    if args.files.is_empty() {
+    let files = || args.named.iter().chain(&args.files);
+    if files().next().is_none() {
         let stdin = io::read_to_string(io::stdin());
         return stdin.map_err(|error| unreadable(Path::new("standard input"), error));
     }
-    let texts = args.files.iter().map(|path| {
+    let texts = files().map(|path| {
         let read = fs::read_to_string(path);
         read.map_err(|error| unreadable(path, error))
     });
