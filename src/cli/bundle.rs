@@ -26,7 +26,7 @@ use crate::{
     import,
     runner::{self, Attempt, Executed, Exit, Trial, TrialLimits},
     scenario::{Case, Disk, Files, Scenario},
-    snapshot,
+    snapshot::{self, Content, Mismatch, Mode, Recorded, Rules, State},
     sys::Interrupt,
 };
 
@@ -97,6 +97,7 @@ impl Bundle<'_> {
             scenario: &scenario,
             several: self.scenario.cases.len() > 1,
             reviewed: archive.paths().any(|path| path == snapshot),
+            mismatch: self.mismatch(&case, &executed)?,
             files,
         };
         let readme = readme.text();
@@ -139,6 +140,33 @@ impl Bundle<'_> {
             archive.put(below(path), bytes.clone());
         }
         Ok(below(&absolute(source)?))
+    }
+
+    /// How the record differs from what was reviewed, where something was. The table of probes is
+    /// of all cases at once, and this is one.
+    fn mismatch(&self, case: &Case, executed: &Executed) -> Result<Option<Mismatch>, Stop> {
+        if self.scenario.probes {
+            return Ok(None);
+        }
+        let recorded = Recorded {
+            section: snapshot::section_name(&case.id).to_owned(),
+            profile: executed.transcript.profile.clone(),
+            content: Content::Transcript {
+                transcript: &executed.transcript,
+                rules: Rules {
+                    masks: &case.snapshot.masks,
+                    without: &case.snapshot.without,
+                },
+            },
+        };
+        let source = &self.scenario.source.path;
+        let checked = snapshot::check(source, &[recorded], &[], Mode::Check)
+            .map_err(|error| Stop::invalid(vec![error.report()]))?;
+        let state = checked.verdicts.into_iter().next();
+        Ok(state.and_then(|verdict| match verdict.state {
+            State::Differs(mismatch) => Some(mismatch),
+            State::Matches | State::New => None,
+        }))
     }
 
     fn executed(&self, case: &Arc<Case>, opened: &Opened) -> Result<Executed, Stop> {

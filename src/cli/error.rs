@@ -309,7 +309,7 @@ impl Diagnose for CliError {
                 Some("run it as it failed: the same --backend or --agree, the same --profile"),
             ),
             Self::Unsteady => ("TW-E021", Some("see how often it fails: run --repeat 100")),
-            Self::Unwritable { .. } => ("TW-E022", Some("choose another place with --out")),
+            Self::Unwritable { .. } => ("TW-E022", Some("choose another place")),
             Self::Unwatched(_) => (
                 "TW-E064",
                 Some("raise /proc/sys/fs/inotify/max_user_watches, or name fewer paths"),

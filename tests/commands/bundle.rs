@@ -122,6 +122,24 @@ fn what_fails_is_said_in_the_readme_and_a_snapshot_is_not_needed() {
 }
 
 #[test]
+fn what_differs_from_the_snapshot_is_said_in_the_readme() {
+    let project = project();
+    let scenario = "suite/scenarios/net/http.yaml";
+    let accepted = project.output(&["run", "--backend", "sim", "--accept", scenario]);
+    assert_eq!(code(&accepted), 0, "{}", stderr(&accepted));
+    project.write(scenario, SCENARIO.replace("[1..3]", "[1, 2]"));
+    let output = project.output(&["export", scenario, "-k", "all", "--bundle", "a.tar.gz"]);
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    let files = unpacked(&project.path("a.tar.gz"));
+    let readme = String::from_utf8(files["http/README.md"].clone()).unwrap();
+    assert!(
+        readme.contains("The record differs from the snapshot:\n"),
+        "{readme}"
+    );
+    assert!(readme.contains("sent frames\n"), "{readme}");
+}
+
+#[test]
 fn what_is_in_the_way_is_said_and_nothing_is_written() {
     let project = project();
     let capture = project.path("suite/captures/http.pcap");

@@ -1,6 +1,11 @@
 use std::{fs, path::Path};
 
-use crate::{backend::qemu::Probed, runner::Executed, scenario::Case, snapshot};
+use crate::{
+    backend::qemu::Probed,
+    runner::Executed,
+    scenario::Case,
+    snapshot::{self, Mismatch},
+};
 
 /// What the README of a bundle tells.
 pub(super) struct Readme<'a> {
@@ -13,6 +18,8 @@ pub(super) struct Readme<'a> {
     pub(super) several: bool,
     /// Its snapshot is in the bundle.
     pub(super) reviewed: bool,
+    /// How the record differs from its snapshot.
+    pub(super) mismatch: Option<Mismatch>,
     /// Every file, below the bundle's folder.
     pub(super) files: Vec<String>,
 }
@@ -37,6 +44,11 @@ impl Readme<'_> {
         }
         for failure in &executed.failures {
             text += &format!("- step {}: {}\n", failure.step, failure.kind);
+        }
+        if let Some(mismatch) = &self.mismatch {
+            text += "\nThe record differs from the snapshot:\n\n```text\n";
+            text += &snapshot::render(mismatch);
+            text += "```\n";
         }
         text += "\n`record.txt` is the record of this run, `record.pcapng` its packets (one interface \
                  for each port, the step in each comment), `qemu.txt` the command line and the QMP \
