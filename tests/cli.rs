@@ -331,6 +331,45 @@ fn faults_are_told_together_and_where_they_stand() {
     assert_eq!(lines[0]["labels"][0]["start"]["line"], 2);
 }
 
+/// QEMU's text says which check failed; the help says what was perhaps meant.
+#[rstest]
+#[case(
+    "filter-mirror,id=f0,netdev=hn0,outdve=out0",
+    "`filter-mirror` has no `outdve`; did you mean `outdev`?"
+)]
+#[case(
+    "filter-mirror,id=f0,netdev=hn1,outdev=out0",
+    "`netdev` names `hn1`, and the netdevs declared are hn0"
+)]
+#[case(
+    "filter-mirror,id=f0,netdev=hn0,outdev=out1",
+    "`outdev` names `out1`, and the chardevs declared are out0"
+)]
+#[case(
+    "filter-mirorr,id=f0,netdev=hn0,outdev=out0",
+    "did you mean the type `filter-mirror`?"
+)]
+#[case(
+    "{ qom-type: filter-mirror, id: f0, netdev: hn0, outdve: out0 }",
+    "did you mean `outdev`?"
+)]
+#[case(
+    "filter-mirror,id=f0,netdev=hn0,outdev=out0,queue=up",
+    "help: where this is meant, say so: expect: {error: {f0: \"Parameter 'queue' does not accept value 'up'\"}}"
+)]
+fn a_refusal_says_what_was_perhaps_meant(#[case] object: &str, #[case] help: &str) {
+    let scenario = format!(
+        "description: An object.\nnetdevs: {{ hn0: {{}} }}\nchardevs: {{ out0: {{}} }}\nobjects:\n  \
+         - {object}\nsteps:\n  - note: it is there\n"
+    );
+    let project = Project::new(&[("a.yaml", &scenario)]);
+    let output = project.tapwright(&["check"]);
+    assert_eq!(output.status.code(), Some(2));
+    let text = String::from_utf8(output.stderr).unwrap();
+    let words: Vec<&str> = text.split_whitespace().collect();
+    assert!(words.join(" ").contains(help), "{text}");
+}
+
 #[test]
 fn a_code_that_is_printed_is_explained() {
     let project = Project::new(&[]);

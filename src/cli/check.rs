@@ -3,10 +3,12 @@ use serde_json::json;
 use super::{
     Stop,
     output::{self, Format},
+    slip::slip,
     suite::SuiteArgs,
 };
 use crate::{
     backend::{Action, Backend, BackendError, Deadline, Sim},
+    base::ObjectId,
     diag::{Code, Report},
     record::{Answer, CommandError, Outcome},
     report,
@@ -129,6 +131,20 @@ pub(super) fn refusals(case: &Case) -> Result<Vec<(String, String)>, BackendErro
     Ok(refused)
 }
 
+/// What to do about an object that is refused with this text.
+fn remedy(case: &Case, object: &Object, text: &str) -> String {
+    let id = object.id.as_ref().map_or("ID", ObjectId::as_str);
+    let meant = format!(
+        "where this is meant, say so: expect: {{error: {{{id}: {}}}}}",
+        json!(text)
+    );
+    match slip(case, object) {
+        Some(slip) if slip.ends_with('?') => format!("{slip} Or, {meant}"),
+        Some(slip) => format!("{slip}; {meant}"),
+        None => meant,
+    }
+}
+
 fn judge(
     case: &Case,
     object: &Object,
@@ -146,15 +162,18 @@ fn judge(
     let profile = case.profile_of(&object.machine);
     match (expected, refusal) {
         (None, None) => None,
-        (None, Some(error)) => Some(
-            Report::error(Code("TW-R001"), error.desc)
-                .at(
-                    &case.source,
-                    object.span,
-                    format!("{profile} refuses this object"),
-                )
-                .with_help("where this is meant, say so: expect: {error: {ID: text}}"),
-        ),
+        (None, Some(error)) => {
+            let remedy = remedy(case, object, &error.desc);
+            Some(
+                Report::error(Code("TW-R001"), error.desc)
+                    .at(
+                        &case.source,
+                        object.span,
+                        format!("{profile} refuses this object"),
+                    )
+                    .with_help(remedy),
+            )
+        }
         // A later step may be what is refused.
         (Some(_), None) if !case.steps.is_empty() => None,
         (Some(expected), None) => Some(

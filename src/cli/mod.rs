@@ -22,6 +22,7 @@ mod pause;
 pub mod review;
 mod run;
 mod schema;
+mod slip;
 mod suite;
 mod tell;
 mod watch;

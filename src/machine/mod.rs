@@ -70,4 +70,4 @@ pub use api::{
 pub use chardev::SOCKET_BUFFER;
 pub use config::ConfigError;
 pub use drive::Machine;
-pub use property::{NOT_BUILT, ObjectOption, OptionError};
+pub use property::{NOT_BUILT, ObjectOption, OptionError, object_types, properties_of};

@@ -208,6 +208,21 @@ pub(super) fn object_type(name: &str, version: QemuVersion) -> Option<&'static O
         .find(|kind| kind.name == name && (kind.exists)(version))
 }
 
+/// The names of the types that objects may have, in this version.
+pub fn object_types(version: QemuVersion) -> impl Iterator<Item = &'static str> + Clone {
+    let types = OBJECT_TYPES.iter();
+    types
+        .filter(move |kind| (kind.exists)(version))
+        .map(|kind| kind.name)
+}
+
+/// The names of a type's properties, in this version; none where there is no such type.
+#[must_use]
+pub fn properties_of(name: &str, version: QemuVersion) -> Option<Vec<&'static str>> {
+    let kind = object_type(name, version)?;
+    Some(kind.members(version).map(|member| member.name).collect())
+}
+
 /// An object to be made, after phase 0: every member has its type and nothing is unknown.
 #[derive(Debug)]
 pub(super) struct Spec {

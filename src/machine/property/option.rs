@@ -64,6 +64,20 @@ impl ObjectOption {
         Ok(members)
     }
 
+    /// Names and values as they are written, the type's as `qom-type`, whether they are known or
+    /// not; empty where the syntax is wrong.
+    #[must_use]
+    pub fn written(text: &str) -> Vec<(String, String)> {
+        match Self::parse(text).map(|option| option.content) {
+            Ok(Content::Options(options)) => options,
+            Ok(Content::Json(map)) => map
+                .into_iter()
+                .map(|(name, value)| (name, value.as_str().unwrap_or_default().to_owned()))
+                .collect(),
+            Err(_) => Vec::new(),
+        }
+    }
+
     fn parse(text: &str) -> Result<Self, OptionError> {
         let refuse = |desc: &str| OptionError {
             error: generic(desc),

@@ -1,0 +1,72 @@
+//! What of an object that is refused was perhaps meant otherwise. QEMU says which check failed, and
+//! not that `outdve` is a slip of the pen.
+
+use crate::{
+    base::MachineId,
+    machine::{ObjectOption, object_types, properties_of},
+    scenario::{Case, Object, ObjectForm, nearest},
+};
+
+/// What names a netdev.
+const NETDEVS: &[&str] = &["netdev", "in_netdev", "out_netdev"];
+
+/// What names a chardev.
+const CHARDEVS: &[&str] = &[
+    "indev",
+    "outdev",
+    "primary_in",
+    "secondary_in",
+    "notify_dev",
+];
+
+/// The first slip that is found: in the type, in a property's name, in what a property names.
+pub(super) fn slip(case: &Case, object: &Object) -> Option<String> {
+    let version = case.profile_of(&object.machine).version();
+    let written: Vec<(String, String)> = match &object.form {
+        ObjectForm::Option(text) => ObjectOption::written(text),
+        ObjectForm::Qmp(map) => map
+            .iter()
+            .map(|(name, value)| (name.clone(), value.as_str().unwrap_or_default().to_owned()))
+            .collect(),
+    };
+    let (_, kind) = written.iter().find(|(name, _)| name == "qom-type")?;
+    let Some(known) = properties_of(kind, version) else {
+        let near = nearest(kind, object_types(version))?;
+        return Some(format!("did you mean the type `{near}`?"));
+    };
+    written.iter().find_map(|(name, value)| {
+        let head = name == "qom-type" || name == "id";
+        if !head && !known.contains(&name.as_str()) {
+            let near = nearest(name, known.iter().copied())?;
+            return Some(format!("`{kind}` has no `{name}`; did you mean `{near}`?"));
+        }
+        undeclared(case, &object.machine, name, value)
+    })
+}
+
+fn undeclared(case: &Case, machine: &MachineId, name: &str, value: &str) -> Option<String> {
+    let (what, declared): (_, Vec<&str>) = if NETDEVS.contains(&name) {
+        let netdevs = case.netdevs.iter().filter(|one| one.machine == *machine);
+        ("netdev", netdevs.map(|one| one.id.as_str()).collect())
+    } else if CHARDEVS.contains(&name) {
+        let chardevs = case.chardevs.iter().filter(|one| one.machine == *machine);
+        ("chardev", chardevs.map(|one| one.id.as_str()).collect())
+    } else {
+        return None;
+    };
+    // A machine knows its own without its name.
+    let declared: Vec<&str> = declared
+        .into_iter()
+        .map(|id| id.rsplit_once('/').map_or(id, |(_, own)| own))
+        .collect();
+    if value.is_empty() || declared.contains(&value) {
+        return None;
+    }
+    Some(match declared.is_empty() {
+        true => format!("no {what} is declared, and `{name}` names `{value}`"),
+        false => format!(
+            "`{name}` names `{value}`, and the {what}s declared are {}",
+            declared.join(", ")
+        ),
+    })
+}
