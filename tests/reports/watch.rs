@@ -65,6 +65,9 @@ impl Watching {
             if line.contains("TW-S") {
                 ran.push("INVALID".to_owned());
             }
+            if line.contains("TW-E006") {
+                ran.push("NOTHING SELECTED".to_owned());
+            }
         }
     }
 
@@ -117,6 +120,22 @@ fn what_a_change_touches_runs_again() {
     fs::write(suite.join("b.yaml"), PASSES).unwrap();
     assert_eq!(watching.ran(), ["PENDING b"]);
 
+    assert_eq!(watching.interrupt().code(), Some(130));
+}
+
+#[test]
+fn a_selection_of_nothing_is_said_at_once() {
+    let project = Project::new(&[("a.yaml", PASSES)]);
+    let mut watching = Watching::new(&project, &["--backend=sim", "-k", "nope"]);
+    assert_eq!(watching.ran(), ["NOTHING SELECTED"]);
+    fs::write(project.path().join("scenarios/nope.yaml"), PASSES).unwrap();
+    assert_eq!(watching.ran(), ["PENDING nope"]);
+    fs::write(
+        project.path().join("scenarios/a.yaml"),
+        PASSES.replace("note: nothing", "note: something"),
+    )
+    .unwrap();
+    assert_eq!(watching.ran(), [""; 0]);
     assert_eq!(watching.interrupt().code(), Some(130));
 }
 

@@ -32,6 +32,7 @@ pub(super) fn run(args: &RunArgs, mode: Mode) -> Result<Exit, Stop> {
     }
     let mut suite = Suite::default();
     let mut idle = false;
+    let mut first = true;
     loop {
         if watch.take() == Next::End {
             return Ok(Exit::Interrupted);
@@ -56,9 +57,15 @@ pub(super) fn run(args: &RunArgs, mode: Mode) -> Result<Exit, Stop> {
         if !look.reports.is_empty() {
             output::run_reports(args.format, &look.reports)?;
         }
-        if carry_out(args, mode, &opened, interrupt, &look.scenarios)? == Exit::Interrupted {
-            return Ok(Exit::Interrupted);
+        match carry_out(args, mode, &opened, interrupt, &look.scenarios)? {
+            Exit::Interrupted => return Ok(Exit::Interrupted),
+            // Later a change of what is not selected is nothing to speak of.
+            Exit::NothingSelected if first && look.reports.is_empty() => {
+                output::reports(&[CliError::NothingSelected.report()]);
+            }
+            _ => {}
         }
+        first = false;
     }
 }
 
