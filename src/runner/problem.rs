@@ -16,7 +16,8 @@ pub enum Problem {
     #[error("the record differs from the snapshot")]
     Mismatch(Mismatch),
     /// It has no snapshot, and none may be written.
-    #[error("there is no snapshot in '{}', and none is written here", path.display())]
+    #[error("there is no snapshot in '{}', and none is written here: run it \
+         where you can review, and commit the file", path.display())]
     MissingSnapshot {
         /// The file that would hold it.
         path: PathBuf,
