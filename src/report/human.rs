@@ -194,7 +194,8 @@ fn remark(case: &CaseRecord) -> String {
 pub(super) fn sum(sums: &Sums) -> String {
     let totals = &sums.totals;
     let due = totals.selected.saturating_sub(totals.skipped);
-    let run = if totals.run() == due {
+    // A file that can't be used is no case: nothing was selected of it.
+    let run = if totals.run() == due || due == 0 {
         due.to_string()
     } else {
         format!("{}/{due}", totals.run())

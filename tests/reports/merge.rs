@@ -36,6 +36,23 @@ fn merge<'a>(files: &'a [String], more: &[&'a str]) -> Vec<&'a str> {
         .collect()
 }
 
+/// What can't be used is counted, and is no case of those that were to run.
+#[test]
+fn a_run_of_files_that_are_wrong_is_merged() {
+    let project = Project::new(&[("a.yaml", "description: x\nstep: []\nstap: []\n")]);
+    assert_eq!(
+        project.exit(&["run", "--backend=sim", "--report=json=one.json"]),
+        2
+    );
+    let output = project.tapwright(&["merge", "one.json"]);
+    assert_eq!(output.status.code(), Some(2));
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        text.contains("] 0 cases run: 0 passed, 0 failed, 3 invalid,"),
+        "{text}"
+    );
+}
+
 #[rstest]
 #[case(&[("many.yaml", MANY), ("a.yaml", FAILS), ("b.yaml", NEEDS_HOST)], 1)]
 #[case(&[("b.yaml", NEEDS_HOST), ("c.yaml", NEEDS_HOST)], 3)]
