@@ -197,8 +197,8 @@ impl Fault {
                 "make the values differ; each combination is a case with a name".to_owned()
             }
             Self::OptionString { .. } => {
-                "it is `backend,id=NAME,key=value,...`, of a netdev `type,id=NAME,...`; a comma \
-                 inside a value is written `,,`"
+                "it is `backend,id=NAME,key=value,...`, of a netdev `type,id=NAME,...`, in quotes \
+                 where it stands in [ ]; a comma inside a value is written `,,`"
                     .to_owned()
             }
             Self::UnknownProfile { .. } => {
