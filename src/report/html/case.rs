@@ -251,6 +251,11 @@ fn difference(difference: &Difference, mismatch: &Mismatch) -> DifferenceView {
         0 => String::new(),
         line => format!(", line {line}"),
     };
+    // A snapshot that can't be read differs in no step.
+    let place = match &difference.what {
+        What::Unreadable { .. } => "in the snapshot".to_owned(),
+        _ => format!("step {}{line}: {}", difference.step, difference.title),
+    };
     let told = snapshot::told(mismatch, difference);
     let words = [told.frame, told.verdict];
     let words: Vec<String> = words.into_iter().filter(|word| !word.is_empty()).collect();
@@ -264,7 +269,7 @@ fn difference(difference: &Difference, mismatch: &Mismatch) -> DifferenceView {
         _ => (told.summary, None),
     };
     DifferenceView {
-        place: format!("step {}{line}: {}", difference.step, difference.title),
+        place,
         port: difference.port.clone().unwrap_or_default(),
         what: words.join(" "),
         change,
