@@ -154,10 +154,15 @@ fn ci_never_writes_a_snapshot() {
             .env("CI", "true")
             .output()
             .unwrap();
-        output.status.code()
+        (
+            output.status.code(),
+            String::from_utf8(output.stdout).unwrap(),
+        )
     };
-    assert_eq!(run(&sim(&[])), Some(1));
-    assert_eq!(run(&sim(&["--accept"])), Some(2));
+    let (code, told) = run(&sim(&[]));
+    assert_eq!(code, Some(1));
+    assert!(told.contains("run it where you can review"), "{told}");
+    assert_eq!(run(&sim(&["--accept"])).0, Some(2));
     assert_eq!(project.written(), BTreeSet::new());
 }
 
@@ -329,6 +334,29 @@ fn faults_are_told_together_and_where_they_stand() {
         "{lines:?}"
     );
     assert_eq!(lines[0]["labels"][0]["start"]["line"], 2);
+}
+
+#[rstest]
+#[case(
+    "up",
+    "where what it says is right, write that: {error: {f0: \"Parameter 'queue' does not accept value 'up'\"}}"
+)]
+#[case(
+    "rx",
+    "take it out of `expect: error:`, or name a `profile` that refuses the object"
+)]
+fn another_refusal_than_expected_says_what_to_do(#[case] queue: &str, #[case] help: &str) {
+    let scenario = format!(
+        "description: An object.\nnetdevs: {{ hn0: {{}} }}\nchardevs: {{ out0: {{}} }}\nobjects:\n  \
+         - filter-mirror,id=f0,netdev=hn0,outdev=out0,queue={queue}\nexpect:\n  error: {{ f0: It is \
+         Monday }}\n"
+    );
+    let project = Project::new(&[("a.yaml", &scenario)]);
+    let output = project.tapwright(&["check"]);
+    assert_eq!(output.status.code(), Some(2));
+    let text = String::from_utf8(output.stderr).unwrap();
+    let words: Vec<&str> = text.split_whitespace().collect();
+    assert!(words.join(" ").contains(help), "{text}");
 }
 
 /// QEMU's text says which check failed; the help says what was perhaps meant.

@@ -183,7 +183,10 @@ fn judge(
                     expected.span,
                     format!("{profile} was to say this"),
                 )
-                .at(&case.source, object.span, "and creates the object"),
+                .at(&case.source, object.span, "and creates the object")
+                .with_help(
+                    "take it out of `expect: error:`, or name a `profile` that refuses the object",
+                ),
         ),
         (Some(expected), Some(error)) => {
             let fits = expected.desc == error.desc
@@ -199,6 +202,11 @@ fn judge(
                         object.span,
                         format!("{profile} says: {error}"),
                     )
+                    .with_help(format!(
+                        "where what it says is right, write that: {{error: {{{}: {}}}}}",
+                        object.id.as_ref().map_or("ID", ObjectId::as_str),
+                        json!(error.desc)
+                    ))
             })
         }
     }
