@@ -27,33 +27,47 @@ type Packets = BTreeMap<String, Vec<String>>;
 
 #[test]
 fn tshark_reads_what_the_transcripts_say() {
-    if Command::new("tshark").arg("--version").output().is_err() {
-        drop(writeln!(
-            std::io::stderr(),
-            "skipped: tshark is not installed"
-        ));
+    if !(is_there("tshark") && is_there("mergecap")) {
         return;
     }
     let transcripts = transcripts();
     assert!(transcripts.len() > 60, "{} transcripts", transcripts.len());
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let half = transcripts.len().div_ceil(2);
-    thread::scope(|scope| {
-        for (part, chunk) in transcripts.chunks(half).enumerate() {
-            let file = folder.path().join(format!("{part}.pcapng"));
-            scope.spawn(move || chunk.iter().for_each(|transcript| check(transcript, &file)));
+    let names = (0..transcripts.len()).map(|number| format!("{number}.pcapng"));
+    let names: Vec<String> = names.collect();
+    for (name, transcript) in names.iter().zip(&transcripts) {
+        let bytes = write_pcapng(transcript, Vec::new()).expect("memory takes everything");
+        fs::write(folder.path().join(name), bytes).expect("a temporary file");
+    }
+    // A program for each file would take minutes to start; one behind the other, with the interfaces of
+    // each, they are one file.
+    let merge = Command::new("mergecap")
+        .current_dir(folder.path())
+        .args(["-a", "-I", "none", "-F", "pcapng", "-w", "all.pcapng"])
+        .args(&names)
+        .output()
+        .expect("mergecap starts");
+    let told = String::from_utf8_lossy(&merge.stderr);
+    assert!(merge.status.success(), "{told}");
+    let read = read_by_tshark(&folder.path().join("all.pcapng"));
+    let mut read = read.into_iter().peekable();
+    let mut next = 0;
+    for transcript in &transcripts {
+        next += transcript.ports.len();
+        let mut packets = Packets::new();
+        while let Some((_, name, bytes)) = read.next_if(|(interface, ..)| *interface < next) {
+            packets.entry(name).or_default().push(bytes);
         }
-    });
+        packets.values_mut().for_each(|packets| packets.sort());
+        assert_eq!(packets, in_transcript(transcript), "{}", transcript.case);
+    }
+    assert_eq!(read.next(), None, "more than was written");
 }
 
 /// What a filter-dump wrote is a file as it stands: tshark reads it, with what was cut off.
 #[test]
 fn tshark_reads_the_file_of_a_dump() {
-    if Command::new("tshark").arg("--version").output().is_err() {
-        drop(writeln!(
-            std::io::stderr(),
-            "skipped: tshark is not installed"
-        ));
+    if !is_there("tshark") {
         return;
     }
     let text = "description: a dump
@@ -101,15 +115,14 @@ steps:
     );
 }
 
-fn check(transcript: &Transcript, file: &Path) {
-    let bytes = write_pcapng(transcript, Vec::new()).expect("memory takes everything");
-    fs::write(file, bytes).expect("a temporary file");
-    assert_eq!(
-        read_by_tshark(file),
-        in_transcript(transcript),
-        "{}",
-        transcript.case
-    );
+/// Says where a program is missing that a test is skipped.
+fn is_there(program: &str) -> bool {
+    let there = Command::new(program).arg("--version").output().is_ok();
+    if !there {
+        let told = format!("skipped: {program} is not installed");
+        drop(writeln!(std::io::stderr(), "{told}"));
+    }
+    there
 }
 
 /// The first case of each scenario that sends something and that `sim` can run.
@@ -194,7 +207,9 @@ fn in_transcript(transcript: &Transcript) -> Packets {
     packets
 }
 
-fn read_by_tshark(file: &Path) -> Packets {
+/// Each packet's interface by its number and its name, and its bytes. tshark says the bytes in one format
+/// and where they belong in another, so it runs twice, at once.
+fn read_by_tshark(file: &Path) -> Vec<(usize, String, String)> {
     let run = |arguments: &[&str]| {
         let output = Command::new("tshark")
             .arg("-r")
@@ -209,22 +224,23 @@ fn read_by_tshark(file: &Path) -> Packets {
         );
         String::from_utf8(output.stdout).expect("text")
     };
-    let json: Vec<Value> =
-        serde_json::from_str(&run(&["-T", "jsonraw", "-j", "frame"])).expect("tshark's JSON");
-    let names = run(&["-T", "fields", "-e", "frame.interface_name"]);
-    let mut packets = Packets::new();
-    assert_eq!(names.lines().count(), json.len());
-    for (name, packet) in names.lines().zip(json) {
+    let (bytes, places) = thread::scope(|scope| {
+        let bytes = scope.spawn(|| run(&["-T", "jsonraw", "-j", "frame"]));
+        let fields = ["frame.interface_id", "frame.interface_name"];
+        let places = run(&["-T", "fields", "-e", fields[0], "-e", fields[1]]);
+        (bytes.join().expect("tshark's JSON"), places)
+    });
+    let json: Vec<Value> = serde_json::from_str(&bytes).expect("tshark's JSON");
+    assert_eq!(places.lines().count(), json.len());
+    let packet = |(place, packet): (&str, Value)| {
+        let (interface, name) = place.split_once('\t').expect("two fields");
         let bytes = packet["_source"]["layers"]["frame_raw"][0]
             .as_str()
             .expect("hexadecimal");
-        packets
-            .entry(name.to_owned())
-            .or_default()
-            .push(bytes.to_owned());
-    }
-    packets.values_mut().for_each(|packets| packets.sort());
-    packets
+        let interface = interface.parse().expect("a number");
+        (interface, name.to_owned(), bytes.to_owned())
+    };
+    places.lines().zip(json).map(packet).collect()
 }
 
 fn hex(bytes: &[u8]) -> String {
