@@ -18,6 +18,10 @@ pub(crate) enum ChoreError {
     Unreadable { path: PathBuf, source: io::Error },
     #[error("{path} can't be written: {source}")]
     Unwritable { path: PathBuf, source: io::Error },
+    #[error(
+        "{0} is nothing that `cargo xtask dist` made, so its folder is not emptied: name another"
+    )]
+    NotOurs(PathBuf),
     #[error("{path}: {reason}")]
     Scenario { path: PathBuf, reason: String },
     #[error("the suite: {0}")]
@@ -133,6 +137,21 @@ pub(crate) fn run(name: &str, command: &mut Command) -> Result<(), ChoreError> {
         Ok(())
     } else {
         let command = name.to_owned();
+        Err(ChoreError::Failed { command, status })
+    }
+}
+
+/// What a command says that must succeed; its name is for messages.
+pub(crate) fn said(name: &str, command: &mut Command) -> Result<String, ChoreError> {
+    let output = command.stderr(Stdio::inherit()).output();
+    let output = output.map_err(|source| ChoreError::NotStarted {
+        command: name.to_owned(),
+        source,
+    })?;
+    if output.status.success() {
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    } else {
+        let (command, status) = (name.to_owned(), output.status);
         Err(ChoreError::Failed { command, status })
     }
 }

@@ -2,6 +2,7 @@
 //! with completions, man pages and checksums. What can't be made here is said with its reason.
 
 mod deb;
+mod notices;
 mod tree;
 
 use std::{
@@ -16,9 +17,9 @@ use crate::chore::{self, ChoreError, root};
 
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// The folder that is filled.
-    #[arg(long, default_value = "target/dist")]
-    out: PathBuf,
+    /// The folder that is filled, and emptied before; by default `dist` in cargo's target folder.
+    #[arg(long)]
+    out: Option<PathBuf>,
     /// Takes the debug build of this machine instead, to try the packaging.
     #[arg(long)]
     debug: bool,
@@ -40,22 +41,27 @@ struct Missing {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), ChoreError> {
     let mut missing = Vec::new();
+    let out = match &arguments.out {
+        Some(out) => std::path::absolute(out).map_err(|source| unwritable(out, source))?,
+        None => target_folder().join("dist"),
+    };
+    empty(&out)?;
     let binary = build(arguments.debug, &mut missing)?;
-    let out = root().join(&arguments.out);
-    if out.exists() {
-        fs::remove_dir_all(&out).map_err(|source| unwritable(&out, source))?;
-    }
     let parts = tree::Parts::new(&out.join("parts"), &binary.path)?;
     if !parts.stripped {
         let what = "a small binary";
         let why = "`strip` (Debian: binutils) does not run, so debug information is in it".into();
         missing.push(Missing { what, why });
     }
-    let mut made = vec![tarball(&out, &parts, &binary)?];
-    match deb::package(&out, &parts, &binary, arguments.debug)? {
-        Ok(package) => made.push(package),
-        Err(missed) => missing.push(missed),
+    let without = notices::write(&parts.notices, &binary.target)?;
+    if !without.is_empty() {
+        let what = "every crate's licence text";
+        let why = format!("these are published without one: {}", without.join(", "));
+        missing.push(Missing { what, why });
     }
+    let mut made = vec![tarball(&out, &parts, &binary)?];
+    let debian = deb::package(&out, &parts, &binary, arguments.debug, &mut missing)?;
+    made.extend(debian);
     made.push(checksums(&out, &made)?);
     for path in &made {
         anstream::println!("made      {}", path.display());
@@ -68,6 +74,29 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), ChoreError> {
         anstream::println!("not made  {what}: {why}");
     }
     Ok(())
+}
+
+/// Takes away what an earlier run left; a folder with anything else in it is left as it is.
+fn empty(out: &Path) -> Result<(), ChoreError> {
+    if !out.exists() {
+        return Ok(());
+    }
+    let unreadable = |source| ChoreError::Unreadable {
+        path: out.to_owned(),
+        source,
+    };
+    for entry in fs::read_dir(out).map_err(unreadable)? {
+        let name = entry.map_err(unreadable)?.file_name();
+        let name = name.to_string_lossy();
+        let ours = ["parts", "tarball", "deb", "SHA256SUMS"].contains(&&*name)
+            || (name.starts_with("tapwright-") && name.ends_with(".tar.gz"))
+            || (name.starts_with("tapwright_") && name.ends_with(".deb"));
+        if !ours {
+            let entry = out.join(&*name);
+            return Err(ChoreError::NotOurs(entry));
+        }
+    }
+    fs::remove_dir_all(out).map_err(|source| unwritable(out, source))
 }
 
 pub(crate) fn unwritable(path: &Path, source: std::io::Error) -> ChoreError {
@@ -86,44 +115,67 @@ fn build(debug: bool, missing: &mut Vec<Missing>) -> Result<Binary, ChoreError> 
     let arch = std::env::consts::ARCH;
     let musl = format!("{arch}-unknown-linux-musl");
     let native = format!("{arch}-unknown-linux-gnu");
-    let why = match (debug, has_target(&musl)?) {
-        (true, _) => "--debug takes the build that is there".to_owned(),
-        (false, false) => {
-            format!("the target is not installed: rustup target add {musl}")
-        }
-        (false, true) => {
-            chore::cargo(
-                &[
-                    "build",
-                    "--release",
-                    "--locked",
-                    "--bin",
-                    "tapwright",
-                    "--target",
-                    &musl,
-                ],
-                &[],
-            )?;
-            return Ok(Binary {
-                path: target_folder().join(&musl).join("release/tapwright"),
-                target: musl,
-                is_static: true,
-            });
-        }
+    let mut without = |why: String| {
+        let what = "a static binary";
+        missing.push(Missing { what, why });
     };
-    let what = "a static binary";
-    missing.push(Missing { what, why });
-    let mut args = vec!["build", "--locked", "--bin", "tapwright"];
-    if !debug {
-        args.push("--release");
+    if debug {
+        without("--debug takes the build that is there".to_owned());
+        chore::cargo(&["build", "--locked", "--bin", "tapwright"], &[])?;
+        return Ok(Binary {
+            path: target_folder().join("debug/tapwright"),
+            target: native,
+            is_static: false,
+        });
     }
-    chore::cargo(&args, &[])?;
-    let profile = if debug { "debug" } else { "release" };
+    let is_static = has_target(&musl)?;
+    if !is_static {
+        without(format!(
+            "the target is not installed: rustup target add {musl}"
+        ));
+    }
+    let target = if is_static { musl } else { native };
+    let arguments = [
+        "build",
+        "--release",
+        "--locked",
+        "--bin",
+        "tapwright",
+        "--target",
+        &target,
+    ];
+    chore::cargo(
+        &arguments,
+        &[("CARGO_ENCODED_RUSTFLAGS", &without_folders())],
+    )?;
     Ok(Binary {
-        path: target_folder().join(profile).join("tapwright"),
-        target: native,
-        is_static: false,
+        path: target_folder().join(&target).join("release/tapwright"),
+        target,
+        is_static,
     })
+}
+
+/// The flags that are set, and those that keep the folders of this machine out of the binary: where it
+/// was built is nobody's business, and the same sources make the same binary anywhere.
+fn without_folders() -> String {
+    let set = |name| std::env::var(name).ok().filter(|text| !text.is_empty());
+    let mut flags: Vec<String> = match (set("CARGO_ENCODED_RUSTFLAGS"), set("RUSTFLAGS")) {
+        (Some(flags), _) => flags.split('\x1f').map(str::to_owned).collect(),
+        (None, Some(flags)) => flags.split_whitespace().map(str::to_owned).collect(),
+        (None, None) => Vec::new(),
+    };
+    let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
+    let home = home.or_else(|| Some(std::env::home_dir()?.join(".cargo")));
+    let folders = [
+        (Some(root().to_owned()), "/tapwright"),
+        (Some(target_folder()), "/target"),
+        (home, "/cargo"),
+    ];
+    for (folder, name) in folders {
+        let Some(folder) = folder else { continue };
+        flags.push(format!("--remap-path-prefix={}={name}", folder.display()));
+    }
+    flags.join("\x1f")
 }
 
 fn target_folder() -> PathBuf {
@@ -164,19 +216,18 @@ fn tarball(out: &Path, parts: &tree::Parts, binary: &Binary) -> Result<PathBuf, 
     let folder = out.join("tarball");
     let top = folder.join(&name);
     tree::copy(&parts.binary, &top.join("tapwright"))?;
-    for file in ["README.md", "CHANGELOG.md", "LICENSE-MIT", "LICENSE-APACHE"] {
+    tree::copy(&parts.notices, &top.join(notices::NAME))?;
+    for file in ["LICENSE-MIT", "LICENSE-APACHE"] {
         tree::copy(&root().join(file), &top.join(file))?;
     }
-    for (from, to) in [
-        (root().join("docs"), "docs"),
-        (parts.completions.clone(), "completions"),
-        (parts.man.clone(), "man"),
-    ] {
-        for file in tree::files(&from)? {
+    tree::documents(&top)?;
+    for (from, to) in [(&parts.completions, "completions"), (&parts.man, "man")] {
+        for file in tree::files(from)? {
             let place = top.join(to).join(file.file_name().unwrap_or_default());
             tree::copy(&file, &place)?;
         }
     }
+    tree::settle(&folder)?;
     let path = out.join(format!("{name}.tar.gz"));
     chore::run(
         "tar",

@@ -10,13 +10,25 @@ use crate::chore::{self, ChoreError, root};
 /// The program that Debian makes packages with.
 const DPKG_DEB: &str = "dpkg-deb";
 
-/// A Debian package, or why there is none; of a debug build it is not compressed.
+/// Who answers for a package that names nobody.
+const NOBODY: &str = "The tapwright authors <tapwright@localhost>";
+
+/// What lintian says that is so on purpose.
+const OVERRIDES: &str = "\
+# Symbols stay: without them a backtrace has no names.
+tapwright: unstripped-binary-or-object [usr/bin/tapwright]
+# It is static.
+tapwright: shared-library-lacks-prerequisites [usr/bin/tapwright]
+";
+
+/// A Debian package where one can be made; of a debug build it is not compressed.
 pub(super) fn package(
     out: &Path,
     parts: &tree::Parts,
     binary: &Binary,
     debug: bool,
-) -> Result<Result<PathBuf, Missing>, ChoreError> {
+    missing: &mut Vec<Missing>,
+) -> Result<Option<PathBuf>, ChoreError> {
     let runs = Command::new(DPKG_DEB)
         .arg("--version")
         .stdout(Stdio::null())
@@ -30,12 +42,22 @@ pub(super) fn package(
         } else {
             format!("{DPKG_DEB} (Debian: dpkg) does not run")
         };
-        return Ok(Err(Missing { what, why }));
+        missing.push(Missing { what, why });
+        return Ok(None);
     };
+    let maintainer = maintainer().unwrap_or_else(|| {
+        let what = "a .deb that says who answers for it";
+        let why = "DEBFULLNAME and DEBEMAIL are not set".to_owned();
+        missing.push(Missing { what, why });
+        NOBODY.to_owned()
+    });
     let folder = out.join("deb");
-    fill(&folder, parts)?;
-    let control = control(architecture, binary, installed_size(&folder)?);
+    fill(&folder, parts, binary, &maintainer)?;
+    let sums = sums(&folder)?;
+    let control = control(architecture, &maintainer, binary, installed_size(&folder)?);
     write(&folder.join("DEBIAN/control"), &control)?;
+    write(&folder.join("DEBIAN/md5sums"), &sums)?;
+    tree::settle(&folder)?;
     let path = out.join(format!("tapwright_{}_{architecture}.deb", version()));
     chore::run(
         DPKG_DEB,
@@ -50,7 +72,7 @@ pub(super) fn package(
             .stdout(Stdio::null()),
     )?;
     fs::remove_dir_all(&folder).map_err(|source| unwritable(&folder, source))?;
-    Ok(Ok(path))
+    Ok(Some(path))
 }
 
 fn architecture() -> Option<&'static str> {
@@ -61,8 +83,19 @@ fn architecture() -> Option<&'static str> {
     }
 }
 
+/// As Debian's own tools are told it.
+fn maintainer() -> Option<String> {
+    let set = |name| std::env::var(name).ok().filter(|text| !text.is_empty());
+    Some(format!("{} <{}>", set("DEBFULLNAME")?, set("DEBEMAIL")?))
+}
+
 /// The files where Debian has them (Debian Policy 4.6.2, chapters 9.1 and 12).
-fn fill(folder: &Path, parts: &tree::Parts) -> Result<(), ChoreError> {
+fn fill(
+    folder: &Path,
+    parts: &tree::Parts,
+    binary: &Binary,
+    maintainer: &str,
+) -> Result<(), ChoreError> {
     let usr = folder.join("usr");
     tree::copy(&parts.binary, &usr.join("bin/tapwright"))?;
     let share = usr.join("share");
@@ -80,20 +113,70 @@ fn fill(folder: &Path, parts: &tree::Parts) -> Result<(), ChoreError> {
         tree::copy(&page, &place)?;
         compress(&place)?;
     }
-    let doc = share.join("doc/tapwright");
-    let mit = root().join("LICENSE-MIT");
-    let text =
-        fs::read_to_string(&mit).map_err(|source| ChoreError::Unreadable { path: mit, source })?;
-    let licence = format!(
-        "tapwright is licensed under MIT or Apache-2.0, at your choice. The Apache License 2.0 is\n\
-         /usr/share/common-licenses/Apache-2.0.\n\n{text}"
-    );
-    write(&doc.join("copyright"), &licence)?;
-    for page in tree::files(&root().join("docs"))? {
-        tree::copy(&page, &doc.join(page.file_name().unwrap_or_default()))?;
+    if binary.is_static {
+        write(&share.join("lintian/overrides/tapwright"), OVERRIDES)?;
     }
-    tree::copy(&root().join("CHANGELOG.md"), &doc.join("CHANGELOG.md"))?;
-    compress(&doc.join("CHANGELOG.md"))
+    let doc = share.join("doc/tapwright");
+    tree::documents(&doc)?;
+    tree::copy(&parts.notices, &doc.join(super::notices::NAME))?;
+    write(&doc.join("copyright"), &copyright()?)?;
+    write(&doc.join("changelog"), &changelog(maintainer)?)?;
+    compress(&doc.join("changelog"))
+}
+
+/// In the format that programs read (DEP-5).
+fn copyright() -> Result<String, ChoreError> {
+    let path = root().join("LICENSE-MIT");
+    let text =
+        fs::read_to_string(&path).map_err(|source| ChoreError::Unreadable { path, source })?;
+    let mit = text.lines().map(|line| match line {
+        "" => " .\n".to_owned(),
+        line => format!(" {line}\n"),
+    });
+    Ok(format!(
+        "Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\n\
+         Upstream-Name: tapwright\n\
+         Comment: {} has the licences of what is linked into the binary.\n\n\
+         Files: *\n\
+         Copyright: The tapwright authors\n\
+         License: Expat or Apache-2.0\n\n\
+         License: Expat\n{}\n\
+         License: Apache-2.0\n \
+         The text is /usr/share/common-licenses/Apache-2.0.\n",
+        super::notices::NAME,
+        mit.collect::<String>(),
+    ))
+}
+
+/// The entry that Debian asks of each package; what changed stands in CHANGELOG.md.
+fn changelog(maintainer: &str) -> Result<String, ChoreError> {
+    let date = chore::said(
+        "date",
+        Command::new("date")
+            .env("LC_ALL", "C")
+            .args(["--utc", "--rfc-email"])
+            .arg(format!("--date=@{}", moment())),
+    )?;
+    Ok(format!(
+        "tapwright ({}) unstable; urgency=medium\n\n  \
+         * CHANGELOG.md in this folder says what changed.\n\n \
+         -- {maintainer}  {}\n",
+        version(),
+        date.trim()
+    ))
+}
+
+/// What `dpkg --verify` holds the installed files against.
+fn sums(folder: &Path) -> Result<String, ChoreError> {
+    let files = tree::below(folder)?;
+    let files = files.iter().map(|file| file.strip_prefix(folder));
+    chore::said(
+        "md5sum",
+        Command::new("md5sum")
+            .arg("--")
+            .args(files.map(|file| file.unwrap_or(Path::new(""))))
+            .current_dir(folder),
+    )
 }
 
 /// Without name and time, so that the same text is the same file.
@@ -128,7 +211,7 @@ fn installed_size(folder: &Path) -> Result<u64, ChoreError> {
     Ok(size)
 }
 
-fn control(architecture: &str, binary: &Binary, size: u64) -> String {
+fn control(architecture: &str, maintainer: &str, binary: &Binary, size: u64) -> String {
     // What the build needs of this machine's libc is not worked out, so none older is promised.
     let depends = if binary.is_static {
         String::new()
@@ -139,7 +222,7 @@ fn control(architecture: &str, binary: &Binary, size: u64) -> String {
         "Package: tapwright\n\
          Version: {}\n\
          Architecture: {architecture}\n\
-         Maintainer: the tapwright contributors <tapwright@localhost>\n\
+         Maintainer: {maintainer}\n\
          Installed-Size: {size}\n\
          {depends}\
          Suggests: qemu-system-x86, wireshark\n\
