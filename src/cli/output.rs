@@ -78,7 +78,7 @@ pub(super) fn whole(format: RunFormat, record: &RunRecord) -> Result<(), Stop> {
     let mut out = stdout();
     let told = match format {
         RunFormat::Human => Human::new(&mut out).run(record),
-        RunFormat::Json => Json::new(&mut out, Events::OfFailures).run(record),
+        RunFormat::Json => Json::new(lines(), Events::OfFailures).run(record),
         RunFormat::Junit => ReportKind::Junit.write(record, &mut out),
         RunFormat::Github => github(&mut out).run(record),
     };
@@ -101,6 +101,11 @@ pub(super) fn color(choice: ColorChoice) {
 /// Standard output, without styles where they are not wanted.
 pub(super) fn stdout() -> impl Write {
     AutoStream::auto(io::stdout())
+}
+
+/// Standard output for programs. JSON has no styles to look for, and looking costs more than all else.
+pub(super) fn lines() -> impl Write {
+    io::stdout()
 }
 
 /// Draws reports on standard error. Where that is closed nobody can be told.

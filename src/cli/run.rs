@@ -277,7 +277,7 @@ impl RunArgs {
             // A bar would be drawn over what a pause says.
             RunFormat::Human if self.pause_on_fail => Box::new(Human::new(out)),
             RunFormat::Human => Box::new(Progress::new(Human::new(out))),
-            RunFormat::Json => Box::new(Json::new(out, self.events())),
+            RunFormat::Json => Box::new(Json::new(output::lines(), self.events())),
             RunFormat::Junit => Box::new(Progress::new(AtEnd::new(
                 ReportKind::Junit,
                 out,
