@@ -407,13 +407,12 @@ fn a_code_that_is_printed_is_explained() {
         .split_whitespace()
         .find(|word| word.starts_with("TW-"))
         .unwrap();
-    let explained = project.tapwright(&["explain", code]);
-    assert_eq!(explained.status.code(), Some(0));
-    assert!(
-        String::from_utf8(explained.stdout)
-            .unwrap()
-            .starts_with(code)
-    );
+    for written in [code, &code.to_lowercase(), code.trim_start_matches("TW-")] {
+        let explained = project.tapwright(&["explain", written]);
+        assert_eq!(explained.status.code(), Some(0));
+        let text = String::from_utf8(explained.stdout).unwrap();
+        assert!(text.starts_with(code), "{written}: {text}");
+    }
     assert_eq!(project.exit(&["explain", "TW-Z999"]), 2);
 }
 

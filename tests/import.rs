@@ -284,3 +284,13 @@ fn a_file_that_is_not_there_is_named() {
         "{said}"
     );
 }
+
+#[test]
+fn a_capture_in_a_texts_place_is_told_where_it_goes() {
+    let folder = TempDir::new().unwrap();
+    std::fs::write(folder.path().join("talk.pcap"), b"\xd4\xc3\xb2\xa1").unwrap();
+    let output = import(&folder, "talk.pcap", &[]);
+    assert_eq!(output.status.code(), Some(2));
+    let said = stderr(&output);
+    assert!(said.contains("--pcap FILE --at PORT"), "{said}");
+}

@@ -335,6 +335,10 @@ impl Diagnose for CliError {
                 Some("paste the command line with its -netdev, -chardev and -object options"),
             ),
             Self::Exists(_) => ("TW-E031", Some("choose another name, or remove it")),
+            Self::Unreadable { source, .. } if source.kind() == io::ErrorKind::InvalidData => (
+                "TW-E032",
+                Some("name a text file; a capture is given with --pcap FILE --at PORT"),
+            ),
             Self::Unreadable { .. } => ("TW-E032", Some("name a text file that you may read")),
             Self::NothingPaused(_) => (
                 "TW-E050",

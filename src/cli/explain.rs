@@ -10,9 +10,12 @@ use crate::{
 /// Says what a code means.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct ExplainArgs {
-    /// As a diagnostic prints it: TW-S001
+    /// As a diagnostic prints it: TW-S001, or S001
     code: String,
 }
+
+/// What every code begins with.
+const PREFIX: &str = "TW-";
 
 /// Columns of an explanation.
 const WIDTH: usize = 80;
@@ -29,7 +32,10 @@ const TABLES: &[&[Explanation]] = &[
 ];
 
 pub(super) fn run(args: &ExplainArgs) -> Result<Exit, Stop> {
-    let code = args.code.to_uppercase();
+    let mut code = args.code.to_uppercase();
+    if !code.starts_with(PREFIX) {
+        code.insert_str(0, PREFIX);
+    }
     let text = Explanation::find(TABLES, &code)
         .map(|row| format!("{}: {}\n\n{}", row.code, row.title, wrapped(row.text)));
     match text {

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use super::{
     CliError, Stop,
     lanes::{self, BackendName, Opened, QemuArgs},
+    number::from_one,
     output::{self, Format},
 };
 use crate::{
@@ -38,19 +39,19 @@ pub(super) struct FuzzArgs {
     #[arg(long, value_name = "S", default_value = "1")]
     seed: u64,
     /// How many scenarios
-    #[arg(long, value_name = "N", default_value = "1000")]
+    #[arg(long, value_name = "N", default_value = "1000", value_parser = from_one::<NonZeroU64>)]
     cases: NonZeroU64,
     /// Begin with this one, from 1
-    #[arg(long, value_name = "K", default_value = "1")]
+    #[arg(long, value_name = "K", default_value = "1", value_parser = from_one::<NonZeroU64>)]
     first: NonZeroU64,
     /// Run under this profile instead of the scenarios' own
     #[arg(long, value_name = "NAME", value_parser = Profile::parse)]
     profile: Option<Profile>,
     /// Executions at once [default: as many as there are processors]
-    #[arg(short = 'j', long, value_name = "N")]
+    #[arg(short = 'j', long, value_name = "N", value_parser = from_one::<NonZeroUsize>)]
     jobs: Option<NonZeroUsize>,
     /// How long an execution may take
-    #[arg(long, value_name = "SECONDS", default_value = "60")]
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = from_one::<NonZeroU64>)]
     timeout: NonZeroU64,
     /// How many smaller scenarios may be run to make one that fails small
     #[arg(long, value_name = "RUNS", default_value = "2000")]
@@ -59,7 +60,7 @@ pub(super) struct FuzzArgs {
     #[arg(long, value_name = "DIRECTORY", default_value = ".")]
     out: PathBuf,
     /// Only print the scenario of this number, from 1, and run nothing
-    #[arg(long, value_name = "K")]
+    #[arg(long, value_name = "K", value_parser = from_one::<NonZeroU64>)]
     print: Option<NonZeroU64>,
     /// Only list the scenarios, a line each, and run nothing
     #[arg(long, conflicts_with = "print")]

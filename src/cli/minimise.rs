@@ -10,6 +10,7 @@ use super::{
     CliError, Stop,
     fuzz::{counted, refused, write},
     lanes::{self, BackendName, Opened, QemuArgs},
+    number::from_one,
     output::{self, Format},
 };
 use crate::{
@@ -47,7 +48,7 @@ pub(super) struct MinimiseArgs {
     #[arg(long, value_name = "RUNS|TIME", default_value = "5000", value_parser = budget)]
     budget: Budget,
     /// How long an execution may take
-    #[arg(long, value_name = "SECONDS", default_value = "10")]
+    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = from_one::<NonZeroU64>)]
     timeout: NonZeroU64,
     /// Where the smaller scenario goes [default: FILE.min.yaml, beside it]
     #[arg(long, value_name = "FILE")]

@@ -17,6 +17,7 @@ mod list;
 mod merge;
 mod minimise;
 mod new;
+mod number;
 mod output;
 mod pause;
 pub mod review;

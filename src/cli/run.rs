@@ -14,6 +14,7 @@ use super::{
     CliError, Stop, ci,
     lanes::{self, BackendName, Opened, QemuArgs},
     list,
+    number::from_one,
     output::{self, RunFormat},
     pause::{DEFAULT_OUT, Holder},
     suite::SuiteArgs,
@@ -58,13 +59,13 @@ pub(super) struct RunArgs {
     #[arg(long, value_name = "NAME", value_parser = Profile::parse)]
     profile: Option<Profile>,
     /// Cases at once [default: as many as there are processors]
-    #[arg(short = 'j', long, value_name = "N")]
+    #[arg(short = 'j', long, value_name = "N", value_parser = from_one::<NonZeroUsize>)]
     jobs: Option<NonZeroUsize>,
     /// How long a case may take
-    #[arg(long, value_name = "SECONDS", default_value = "60")]
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = from_one::<NonZeroU64>)]
     timeout: NonZeroU64,
     /// After how long a case that is running is told to be slow, again and again
-    #[arg(long, value_name = "SECONDS", default_value = "10")]
+    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = from_one::<NonZeroU64>)]
     slow_after: NonZeroU64,
     /// Begin no case after the first that fails
     #[arg(long)]
@@ -74,7 +75,7 @@ pub(super) struct RunArgs {
     #[arg(long, conflicts_with_all = ["agree", "jobs", "watch"])]
     pause_on_fail: bool,
     /// Run each case so often, to find those that pass only sometimes
-    #[arg(long, value_name = "N", default_value = "1")]
+    #[arg(long, value_name = "N", default_value = "1", value_parser = from_one::<NonZeroUsize>)]
     repeat: NonZeroUsize,
     /// Run again what a change touches: a scenario, its snapshot, a capture that it names; until
     /// Ctrl-C
