@@ -6,6 +6,7 @@ use std::{collections::VecDeque, time::Duration};
 use serde_json::Value;
 
 use super::{
+    Output,
     clock::next_beat,
     core::{Core, ObjectKey},
     filter::{self, FilterClass, FilterState},
@@ -43,6 +44,8 @@ pub(super) struct Buffer {
     /// The end of a period, on the VM's clock; those after it follow in steps of `interval`. QEMU's
     /// timer fires at each; here only those are looked at that find something to release.
     period: VirtualTime,
+    /// The last release changed nothing, and the next won't before something else happens.
+    futile: bool,
 }
 
 impl Buffer {
@@ -64,6 +67,7 @@ fn setup(core: &mut Core, key: ObjectKey, spec: &Spec) -> Result<(), CommandErro
             on: filter.on,
             interval,
             period,
+            futile: false,
         });
     }
     Ok(())
@@ -162,7 +166,7 @@ fn changed(core: &mut Core, key: ObjectKey) {
 
 fn deadline(core: &Core, key: ObjectKey) -> Option<VirtualTime> {
     match &core.filter(key)?.state {
-        FilterState::Buffer(buffer) if buffer.on && !buffer.held.is_empty() => {
+        FilterState::Buffer(buffer) if buffer.on && !buffer.held.is_empty() && !buffer.futile => {
             core.vm_deadline(buffer.period)
         }
         _ => None,
@@ -170,10 +174,50 @@ fn deadline(core: &Core, key: ObjectKey) -> Option<VirtualTime> {
 }
 
 fn due(core: &mut Core, key: ObjectKey) {
+    let from = core.out.len();
     flush(core, key);
+    let futile = only_lost_a_copy(core, from);
     let now = core.vm_now();
     if let Some(buffer) = state(core, key) {
         buffer.period = now + buffer.interval;
+        buffer.futile = futile;
+        core.has_futile_release |= futile;
+    }
+}
+
+/// Whether all that came out is that a packet found a full queue. Where a release ends there, it
+/// tried an empty packet whose copies fill the queue of a receiver that takes no more, and leaves
+/// everything as it was; QEMU tries it again each period, for ever.
+fn only_lost_a_copy(core: &Core, from: usize) -> bool {
+    let came = core.out.get(from..).unwrap_or_default();
+    let lost = |output: &Output| match output {
+        Output::Event(event) => event.kind == EventKind::Dropped(DropReason::QueueFull),
+        _ => false,
+    };
+    let told = |output: &&Output| match output {
+        Output::Event(event) => !matches!(event.kind, EventKind::Seen { .. }),
+        _ => true,
+    };
+    let mut came = came.iter().filter(told);
+    core.freeze.is_none() && came.next().is_some_and(lost) && came.next().is_none()
+}
+
+impl Core {
+    /// Something happens that a release which changed nothing may have waited for: it is tried
+    /// again, at its times.
+    pub(super) fn retry_releases(&mut self) {
+        if !std::mem::take(&mut self.has_futile_release) {
+            return;
+        }
+        let now = self.vm_now();
+        let keys: Vec<ObjectKey> = self.objects.keys().copied().collect();
+        for key in keys {
+            if let Some(buffer) = state(self, key)
+                && std::mem::take(&mut buffer.futile)
+            {
+                buffer.period = next_beat(buffer.period, buffer.interval, now);
+            }
+        }
     }
 }
 

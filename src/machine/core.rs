@@ -85,6 +85,8 @@ pub(super) struct Core {
     pub(super) out: Vec<Output>,
     /// Packets that hubs have sent on since the last input.
     pub(super) hub_sends: u32,
+    /// A filter-buffer looks at no timer until something happens.
+    pub(super) has_futile_release: bool,
     next_key: u32,
 }
 
@@ -105,6 +107,7 @@ impl Core {
             dead: false,
             out: Vec::new(),
             hub_sends: 0,
+            has_futile_release: false,
             next_key: 0,
         }
     }

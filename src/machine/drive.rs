@@ -73,6 +73,7 @@ impl Machine {
     pub fn handle(&mut self, now: VirtualTime, input: Input, out: &mut Vec<Output>) {
         self.core.now = self.core.now.max(now);
         self.core.hub_sends = 0;
+        self.core.retry_releases();
         // Outputs go straight into the caller's buffer.
         std::mem::swap(&mut self.core.out, out);
         if self.core.dead {

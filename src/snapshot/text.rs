@@ -344,6 +344,9 @@ pub(super) fn seconds(time: VirtualTime) -> String {
 /// What follows an assertion that QEMU would have died of.
 pub(super) const ABORTS: &str = " (this QEMU aborts here; refused)";
 
+/// So many words of one kind in a row are one with their number.
+const SAME_WORDS: usize = 5;
+
 /// The port that a step's title names, when it sends.
 pub(super) fn sends_at(title: &str) -> Option<PortId> {
     title
@@ -402,7 +405,7 @@ pub(super) fn frozen(place: &Place) -> String {
     }
 }
 
-/// `#1 #3-#9 host 1`, and how many have no known origin.
+/// `#1 #3-#9 host 1 host 2 x12`, and how many have no known origin.
 fn tag_words(tags: &[Option<Tag>]) -> String {
     let sent: Vec<_> = tags
         .iter()
@@ -417,12 +420,23 @@ fn tag_words(tags: &[Option<Tag>]) -> String {
         .flatten()
         .filter(|tag| !matches!(tag.0, Origin::Sent(_)));
     words.extend(others.map(ToString::to_string));
+    let mut words = folded(words);
     match tags.iter().filter(|tag| tag.is_none()).count() {
         0 => {}
         1 => words.push("a frame".to_owned()),
         count => words.push(format!("{count} frames")),
     }
     words.join(" ")
+}
+
+/// Words that stand there many times in a row, once each, with their number.
+fn folded(words: Vec<String>) -> Vec<String> {
+    let runs = words.chunk_by(|one, next| one == next);
+    let fold = runs.flat_map(|run| match run {
+        [word, ..] if run.len() >= SAME_WORDS => vec![format!("{word} x{}", run.len())],
+        few => few.to_vec(),
+    });
+    fold.collect()
 }
 
 /// What came out of one port: plain matches share lines, anything else has a line of its own.

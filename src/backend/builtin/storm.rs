@@ -15,19 +15,30 @@ const TRAIL: usize = 64;
 #[derive(Debug, Default)]
 pub(super) struct Storm {
     inputs: usize,
+    /// Timers that were looked at since the clock moved.
+    ticks: usize,
     trail: VecDeque<String>,
 }
 
 impl Storm {
     /// The scenario acted: what comes now is its doing.
     pub(super) fn calm(&mut self) {
-        self.inputs = 0;
-        self.trail.clear();
+        *self = Self::default();
+    }
+
+    /// The clock moved on while the frames that go round still do. Timers that fire each in its
+    /// own moment are no cycle.
+    pub(super) fn clock_moved(&mut self) {
+        self.ticks = 0;
     }
 
     /// Counts an input. The names are only kept when the limit is near.
     pub(super) fn count(&mut self, input: &Input) {
-        self.note(|| name(input));
+        if matches!(input, Input::Tick) {
+            self.ticks += 1;
+        } else {
+            self.note(|| name(input));
+        }
     }
 
     /// Counts a frame that did not come from the machine.
@@ -63,6 +74,9 @@ impl Storm {
 
     /// The cycle, when the limit is passed.
     pub(super) fn cycle(&self) -> Option<Vec<String>> {
+        if self.ticks > LIMIT {
+            return Some(vec![name(&Input::Tick)]);
+        }
         (self.inputs > LIMIT).then(|| period(&self.trail))
     }
 }
@@ -117,5 +131,19 @@ mod tests {
         assert_eq!(storm.cycle(), Some(vec!["timer".to_owned()]));
         storm.calm();
         assert_eq!(storm.cycle(), None);
+    }
+
+    /// A frame that goes round with a delay is one, however many timers fire meanwhile; timers
+    /// are not, each in its own moment.
+    #[test]
+    fn a_timer_is_counted_in_its_moment_and_a_frame_in_its_step() {
+        let mut storm = Storm::default();
+        for _ in 0..=LIMIT {
+            assert_eq!(storm.cycle(), None);
+            storm.count(&Input::Tick);
+            storm.note(|| "frame".to_owned());
+            storm.clock_moved();
+        }
+        assert_eq!(storm.cycle(), Some(vec!["frame".to_owned()]));
     }
 }

@@ -197,9 +197,10 @@ impl Connection {
         }
     }
 
-    /// Whether anything is held.
-    pub(super) fn holds(&self) -> bool {
-        !self.primary.is_empty() || !self.secondary.is_empty()
+    /// When the oldest of what is held arrived.
+    pub(super) fn oldest(&self) -> Option<VirtualTime> {
+        let held = self.primary.iter().chain(&self.secondary);
+        held.map(|packet| packet.arrived.at).min()
     }
 
     /// Gives back the memory of what was held: a connection is known longer than it is used.

@@ -81,7 +81,7 @@ fn complete(core: &mut Core, key: ObjectKey, spec: &Spec) -> Result<(), CommandE
         scan_cycle: Duration::ZERO,
         queue_limit: QUEUE_SIZE,
         next_scan: core.now,
-        idle: true,
+        wakes: None,
         primary_in: input(primary_in, "primary_in", vnet),
         secondary_in: input(secondary_in, "secondary_in", vnet),
         notify_in: notify_dev.map(|chardev| input(chardev, "notify_dev", notify_vnet)),
@@ -134,7 +134,8 @@ impl Compare {
     }
 }
 
-/// A property was set at run time. A scan that is due already stays due.
+/// A property was set at run time. The scan that is next keeps its time, those after it follow in
+/// the new steps.
 pub(super) fn changed(core: &mut Core, key: ObjectKey) {
     let values = core.objects.get(&key).map(|object| object.values.clone());
     let Some(values) = values else { return };
@@ -145,8 +146,9 @@ pub(super) fn changed(core: &mut Core, key: ObjectKey) {
     let Some(compare) = compare_mut(core, key) else {
         return;
     };
-    compare.stir(now);
+    compare.catch_up(now);
     compare.go_by(|name| values.get(name));
+    compare.plan();
     if everywhere {
         let vnet = compare.vnet;
         compare.primary_in.reassembler.set_vnet(vnet);

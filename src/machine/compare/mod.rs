@@ -57,10 +57,7 @@ pub(super) static CLASS: PartClass = PartClass {
     },
     changed: create::changed,
     colo: notify::colo,
-    deadline: |core, key| {
-        let compare = compare(core, key).filter(|compare| !compare.idle);
-        compare.map(|compare| compare.next_scan)
-    },
+    deadline: |core, key| compare(core, key)?.wakes,
     due: notify::scan,
     unfinished,
     cleanup: create::cleanup,
@@ -73,9 +70,11 @@ pub(super) struct Compare {
     timeout: Duration,
     scan_cycle: Duration,
     queue_limit: u32,
+    /// A scan; those after it follow in steps of `scan_cycle`.
     next_scan: VirtualTime,
-    /// Nothing was held at the last scan or came since: the next finds nothing, and is left out.
-    idle: bool,
+    /// The first scan that may find something: those before it are left out. None while nothing
+    /// was held at the last one and nothing came since.
+    wakes: Option<VirtualTime>,
     primary_in: Input,
     secondary_in: Input,
     notify_in: Option<Input>,
@@ -90,11 +89,34 @@ impl Compare {
         both.into_iter().chain(&self.notify_in)
     }
 
-    /// Something comes that a scan could find: scans go on, at their times.
+    /// Something comes that a scan could find once it is too old: scans go on, at their times.
+    /// What was held before is too old earlier.
     fn stir(&mut self, now: VirtualTime) {
-        if std::mem::take(&mut self.idle) {
-            self.next_scan = next_beat(self.next_scan, self.scan_cycle, now);
+        if self.wakes.is_none() {
+            self.catch_up(now);
+            self.wakes = Some(self.first_scan_for(now));
         }
+    }
+
+    /// The scans up to now found nothing.
+    fn catch_up(&mut self, now: VirtualTime) {
+        self.next_scan = next_beat(self.next_scan, self.scan_cycle, now);
+    }
+
+    /// Which scan finds the oldest of what is held.
+    fn plan(&mut self) {
+        let oldest = self
+            .connections
+            .values()
+            .filter_map(Connection::oldest)
+            .min();
+        self.wakes = oldest.map(|arrived| self.first_scan_for(arrived));
+    }
+
+    /// The first scan that finds what arrived then: one packet is too old when it is older than
+    /// `timeout`.
+    fn first_scan_for(&self, arrived: VirtualTime) -> VirtualTime {
+        next_beat(self.next_scan, self.scan_cycle, arrived + self.timeout)
     }
 
     /// Forgets what its inputs had not completed, and what it held, which ends for this reason.

@@ -98,7 +98,7 @@ pub(super) fn scan(core: &mut Core, key: ObjectKey) {
         .connections
         .values()
         .find_map(|connection| connection.expired(now, timeout));
-    compare.idle = !compare.connections.values().any(Connection::holds);
+    compare.plan();
     compare.connections.values_mut().for_each(Connection::trim);
     ingest::carry_out(core, key, expired.into_iter().collect());
 }

@@ -147,6 +147,7 @@ impl<C: Carrier> BuiltinWorld<C> {
         let waits_until = self.traffic.moves_until();
         let due = self.next_due().filter(|due| *due > self.clock);
         if self.traffic.next_release().is_some() {
+            self.storm.clock_moved();
             self.clock = due.unwrap_or(self.clock);
             return due.is_some();
         }

@@ -144,6 +144,26 @@ fn nothing_held_is_not_scanned() {
     assert_eq!(rig.machine.deadline(), None);
 }
 
+/// Scans before anything can be too old are left out, whatever their number; a limit that is lowered
+/// brings them back.
+#[test]
+fn what_is_young_is_not_scanned() {
+    let mut rig = Rig::with(qemu(), ",compare_timeout=86400000,expired_scan_cycle=7");
+    rig.advance(1000);
+    rig.pri(&udp(b"lonely"));
+    let at = |millis| Some(VirtualTime::ZERO + Duration::from_millis(millis));
+    // The first scan of one each 7 ms that comes later than 86,401,000 ms.
+    assert_eq!(rig.machine.deadline(), at(86_401_007));
+    rig.advance(1000);
+    rig.pri(&udp(b"younger"));
+    assert_eq!(rig.machine.deadline(), at(86_401_007));
+    rig.advance(1000);
+    rig.set("compare_timeout", 2500);
+    assert_eq!(rig.machine.deadline(), at(3_507));
+    rig.advance(507);
+    assert_eq!(rig.look().asked(), 1);
+}
+
 #[test]
 fn a_stopped_machine_and_new_limits_change_the_scan() {
     let mut rig = Rig::with(qemu(), ",compare_timeout=600,expired_scan_cycle=300");

@@ -160,6 +160,34 @@ fn an_empty_packet_ends_the_release() {
     assert!(rig.advance(1_000).bytes("c0").is_empty());
 }
 
+/// QEMU tries an empty packet of the guest's again each period, for ever: once its copies fill the
+/// queue that nothing leaves, that changes nothing, and is left out until something else happens.
+#[test]
+fn a_release_that_changes_nothing_is_not_tried_for_ever() {
+    let tap = NetdevKind::Tap {
+        queues: 1,
+        vhost: false,
+        vnet_hdr_len: 0,
+    };
+    let guest = netdev("n9", NetdevKind::Nic { vnet_hdr_len: 0 }, Some("n0"));
+    let mut rig = Rig::with(qemu(None), vec![netdev("n0", tap, None), guest]);
+    rig.add("filter-buffer,id=f0,netdev=n0,interval=1000,queue=rx");
+    rig.add("filter-redirector,id=r0,netdev=n0,queue=rx,indev=c0");
+    // An empty frame waits for the next byte.
+    let empty_first = [encode(b"", None), encode(b"a", None)].concat();
+    rig.write("c0", empty_first.into(), 1).advance(86_400_000);
+    let full = (1, DropReason::QueueFull);
+    assert_eq!(rig.drops(), [full]);
+    assert_eq!(rig.machine.deadline(), None);
+    rig.advance(1_234)
+        .qmp("qom-set", set("status", json!("on")));
+    assert_eq!(
+        rig.machine.deadline(),
+        Some(rig.now + Duration::from_millis(1))
+    );
+    assert_eq!(rig.advance(10).drops(), [full]);
+}
+
 #[test]
 fn a_frozen_or_dead_main_loop_looks_at_no_timer() {
     let mut rig = rig("filter-mirror,id=m0,netdev=n0,queue=tx,outdev=c0");

@@ -7,8 +7,9 @@ use rstest::rstest;
 
 use super::{Rig, frame};
 use crate::{
-    backend::Action,
-    base::Tag,
+    backend::{Action, Settled, World},
+    base::{Frame, Tag},
+    frame::parse_hex,
     guest::Call,
     record::{DropReason, EventKind, Outcome, SentFrame},
     scenario::{Client, Impair, Impairment, Share, Way},
@@ -93,6 +94,39 @@ fn a_client_that_asks_for_long_is_no_storm() {
     let (sent, outcome) = exchange(&mut rig, &client);
     assert!(matches!(outcome, Outcome::Refused(_)), "{outcome:?}");
     assert_eq!(sent.len(), 50_001);
+}
+
+/// 100,100 scans of a comparer while one frame is under way.
+#[test]
+fn timers_beside_a_delayed_frame_are_no_storm() {
+    let mut rig = Rig::new(
+        "
+netdevs: {hn0: {}}
+chardevs: {pri: {}, sec: {}, out: {}, ntf: {}}
+objects:
+  - iothread,id=io0
+  - colo-compare,id=c0,primary_in=pri,secondary_in=sec,outdev=out,iothread=io0,notify_dev=ntf,compare_timeout=1,expired_scan_cycle=1
+",
+    );
+    let delay = out(Impairment {
+        delay: ms(100_100),
+        ..Impairment::default()
+    });
+    rig.act(Action::Impair(&[delay]));
+    // UDP of four bytes, which the secondary never sends.
+    let held = "020000000001525400123456 0800 4500002000000000401166cb 0a0000010a000002 \
+                03e807d0000c0b52 68656c64";
+    rig.send_frame("pri", &Frame::plain(parse_hex(held).expect("a frame")));
+    rig.look();
+    rig.send("hn0.guest", "late");
+    assert_eq!(rig.settle(), Settled::Idle);
+    assert_eq!(rig.world.now().elapsed(), ms(100_100));
+    let seen = rig.look();
+    assert_eq!(seen.frames("hn0.host"), [(frame("late"), Tag::sent(2))]);
+    assert_eq!(
+        seen.bytes("ntf").len(),
+        100_099 * "\0\0\0\x0dDO_CHECKPOINT".len()
+    );
 }
 
 #[test]
