@@ -282,11 +282,14 @@ pub enum Output {
         /// The frame they are part of.
         tag: Option<Tag>,
     },
-    /// Bytes at the end of a file in the case's folder: a `filter-dump` writes its header when it is
-    /// made, which empties the file first, and then a record for each frame.
+    /// Bytes in a file in the case's folder: a `filter-dump` writes its header when it is made, which
+    /// empties the file first, and then a record for each frame, each behind the one before it.
+    /// Another dump of this file has a place of its own, and they overwrite each other.
     FileBytes {
         /// The file's name, without a directory.
         file: String,
+        /// Where they begin; at 0 the file was emptied.
+        at: u64,
         /// The bytes.
         data: Bytes,
         /// The frame of the record.

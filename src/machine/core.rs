@@ -216,8 +216,13 @@ impl Core {
         self.emit(Output::NetdevFrame { netdev, data, tag });
     }
 
-    pub(super) fn file_out(&mut self, file: String, data: Bytes, tag: Option<Tag>) {
-        self.emit(Output::FileBytes { file, data, tag });
+    pub(super) fn file_out(&mut self, file: String, at: u64, data: Bytes, tag: Option<Tag>) {
+        self.emit(Output::FileBytes {
+            file,
+            at,
+            data,
+            tag,
+        });
     }
 
     pub(super) fn bytes_out(&mut self, chardev: ChardevId, data: Bytes, tag: Option<Tag>) {

@@ -11,7 +11,7 @@ use super::{
     property::Spec,
 };
 use crate::{
-    base::{Quirk, VirtualTime, file_name},
+    base::{ObjectId, Quirk, VirtualTime, file_name},
     record::{CommandError, DropReason, EventKind, Place},
 };
 
@@ -45,8 +45,8 @@ pub(super) struct Dump {
 /// What a dump writes through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Descriptor {
-    /// One of its own.
-    Own,
+    /// One of its own, and where in its file it writes next.
+    Own(u64),
     /// Number 0, which was free when the file was opened, and which others may close.
     Zero,
     /// None: a write failed.
@@ -62,8 +62,8 @@ pub(super) enum DescriptorZero {
     Stdin,
     /// Nothing: the next descriptor that is opened takes the number.
     Free,
-    /// The file of a dump.
-    File(String),
+    /// The file of a dump, and where in it the next write goes.
+    File(String, u64),
     /// A chardev's connection.
     Chardev(ChardevKey),
 }
@@ -75,11 +75,20 @@ fn setup(core: &mut Core, key: ObjectKey, spec: &Spec) -> Result<(), CommandErro
         .to_owned();
     let maxlen = spec.values.get("maxlen").and_then(Value::as_u64);
     let maxlen = u32::try_from(maxlen.unwrap_or(MAXLEN)).unwrap_or(u32::MAX);
-    let descriptor = match core.descriptor_opened(DescriptorZero::File(file.clone())) {
+    if let Some(other) = other_dump_of(core, &file) {
+        let said = format!(
+            "{file} is {other}'s file too: it is emptied, and each writes at its own place in it, \
+             over what the other wrote"
+        );
+        core.event(core.object_place(key), None, EventKind::Notice(said));
+    }
+    let header = header(maxlen);
+    let next = header.len() as u64;
+    let descriptor = match core.descriptor_opened(DescriptorZero::File(file.clone(), next)) {
         true => Descriptor::Zero,
-        false => Descriptor::Own,
+        false => Descriptor::Own(next),
     };
-    core.file_out(file.clone(), header(maxlen), None);
+    core.file_out(file.clone(), 0, header, None);
     if let Some(filter) = core.filter_mut(key) {
         filter.state = FilterState::Dump(Dump {
             file,
@@ -88,6 +97,20 @@ fn setup(core: &mut Core, key: ObjectKey, spec: &Spec) -> Result<(), CommandErro
         });
     }
     Ok(())
+}
+
+/// A dump that has this file open.
+fn other_dump_of(core: &Core, file: &str) -> Option<ObjectId> {
+    let writes = |key: &ObjectKey| match &core.filter(*key)?.state {
+        FilterState::Dump(dump) if dump.descriptor == Descriptor::Zero => {
+            Some(matches!(&core.descriptor_zero, DescriptorZero::File(name, _) if name == file))
+        }
+        FilterState::Dump(dump) => Some(dump.descriptor != Descriptor::Closed && dump.file == file),
+        _ => None,
+    };
+    let mut keys = core.objects.keys();
+    let other = keys.find(|key| writes(key) == Some(true))?;
+    core.objects.get(other).map(|object| object.id.clone())
 }
 
 fn state(core: &mut Core, key: ObjectKey) -> Option<&mut Dump> {
@@ -151,10 +174,15 @@ fn receive(core: &mut Core, key: ObjectKey, packet: &Packet) -> isize {
         return too_short(core, key, packet);
     };
     let record = record(now, frame, maxlen);
-    let zero = core.descriptor_zero.clone();
-    match (descriptor, zero) {
-        (Descriptor::Zero, DescriptorZero::File(file)) => core.file_out(file, record, packet.tag),
+    let written = record.len() as u64;
+    match (descriptor, &mut core.descriptor_zero) {
+        (Descriptor::Zero, DescriptorZero::File(file, at)) => {
+            let (file, here) = (file.clone(), *at);
+            *at += written;
+            core.file_out(file, here, record, packet.tag);
+        }
         (Descriptor::Zero, DescriptorZero::Chardev(key)) => {
+            let key = *key;
             if let Some(id) = core.chardevs.get(&key).map(|chardev| chardev.id.clone()) {
                 core.bytes_out(id, record, packet.tag);
             }
@@ -166,7 +194,13 @@ fn receive(core: &mut Core, key: ObjectKey, packet: &Packet) -> isize {
             let place = core.object_place(key);
             core.log(place, None, "network dump write error - stopping dump");
         }
-        _ => core.file_out(file, record, packet.tag),
+        (Descriptor::Own(at), _) => {
+            core.file_out(file, at, record, packet.tag);
+            if let Some(dump) = state(core, key) {
+                dump.descriptor = Descriptor::Own(at + written);
+            }
+        }
+        (Descriptor::Closed, _) => {}
     }
     0
 }
@@ -196,7 +230,7 @@ fn refused(core: &mut Core) {
     let what = match &core.descriptor_zero {
         DescriptorZero::Stdin => "standard input".to_owned(),
         DescriptorZero::Free => return,
-        DescriptorZero::File(file) => format!("the file {file} of a dump"),
+        DescriptorZero::File(file, _) => format!("the file {file} of a dump"),
         DescriptorZero::Chardev(key) => match core.chardevs.get(key) {
             Some(chardev) => format!("the connection of chardev {}", chardev.id),
             None => "a connection".to_owned(),

@@ -6,6 +6,7 @@ mod carrier;
 mod dice;
 mod ethernet;
 mod far_end;
+mod file;
 mod flight;
 mod impair;
 mod process;

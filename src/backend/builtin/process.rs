@@ -201,8 +201,14 @@ impl Process {
                 data,
                 tag,
             },
-            Output::FileBytes { file, data, tag } => Output::FileBytes {
+            Output::FileBytes {
+                file,
+                at,
+                data,
+                tag,
+            } => Output::FileBytes {
                 file: self.id.outer(&file),
+                at,
                 data,
                 tag,
             },

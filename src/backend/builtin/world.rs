@@ -20,6 +20,7 @@ use serde_json::{Map, Value};
 use super::{
     Carried, Carrier,
     far_end::{FarEnd, PortEnd},
+    file::WrittenFile,
     flight::Flights,
     process::Process,
     socket::SocketEnd,
@@ -58,6 +59,8 @@ pub(crate) struct BuiltinWorld<C> {
     sockets: BTreeMap<ChardevId, Socket>,
     /// Sockets that commands are about to make.
     added: BTreeMap<ChardevId, Socket>,
+    /// The files of filter-dumps.
+    files: BTreeMap<PortId, WrittenFile>,
     flights: Flights,
     /// What reaches the machines next, each by the ids in it.
     queue: VecDeque<Input>,
@@ -142,6 +145,7 @@ impl<C: Carrier> BuiltinWorld<C> {
                 .filter_map(|(id, wiring)| Some((id, wiring.socket?)))
                 .collect(),
             added: BTreeMap::new(),
+            files: BTreeMap::new(),
             flights: Flights::default(),
             queue: VecDeque::new(),
             outputs: Vec::new(),
@@ -270,6 +274,7 @@ impl<C: Carrier> World for BuiltinWorld<C> {
     }
 
     fn observe(&mut self) -> Observations {
+        self.show_files();
         if let Some((_, late)) = self.answered.take() {
             self.seen.answers.push(late);
         }

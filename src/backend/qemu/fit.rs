@@ -10,6 +10,7 @@ use crate::{
 };
 
 mod colo;
+mod dump;
 mod sockets;
 
 /// The longest that a case may let the machine's clock run, which is the wall's here: half of what a
@@ -92,8 +93,8 @@ pub(super) fn check(case: &Case, probed: &Probed) -> Result<(), Missing> {
     }) {
         return missing("a colo-compare's compare_timeout is of the wall's clock here".to_owned());
     }
-    if case_has(case, writes_anywhere) {
-        return missing("a filter-dump names a file of the host".to_owned());
+    if let Some(reason) = dump::unfit(case) {
+        return missing(reason);
     }
     if carries && !probed.has_in_netdev && needs_af_packet(case) {
         return missing(format!(
@@ -172,18 +173,6 @@ fn is_never_due(form: &ObjectForm, advance: Duration) -> bool {
         Some(Err(_)) => false,
         None => advance.is_zero() && property(form, "expired_scan_cycle").is_none(),
     }
-}
-
-/// A dump whose file has a path from the root: QEMU would write it there.
-fn writes_anywhere(form: &ObjectForm) -> bool {
-    is_of(form, "filter-dump")
-        && match form {
-            ObjectForm::Option(text) => text.contains("file=/") || text.contains("\"file\": \"/"),
-            ObjectForm::Qmp(args) => args
-                .get("file")
-                .and_then(Value::as_str)
-                .is_some_and(|file| file.starts_with('/')),
-        }
 }
 
 /// Whether the case speaks of properties that only the RFC has.

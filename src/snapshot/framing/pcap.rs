@@ -36,16 +36,30 @@ pub(in crate::snapshot) fn record(at: VirtualTime, data: &[u8], whole: usize) ->
     record.freeze()
 }
 
-/// The header, at the beginning and where the file was made anew, or a whole record. The time of a
-/// record is not kept: no two QEMUs begin at the same time.
+/// The header, at the beginning and where the file was made or is shown anew, or a whole record. The
+/// time of a record is not kept: no two QEMUs begin at the same time. What is neither, where two
+/// dumps overwrote each other, ends where the file begins anew.
 pub(super) fn cut(stream: &Bytes, at: usize) -> Option<Cut> {
+    let cut = whole(stream, at);
+    let end = cut.as_ref().map_or(stream.len(), |cut| at + cut.size());
+    match (at + 1..end).find(|at| maxlen_of_header(stream, *at).is_some()) {
+        Some(anew) => Some(Cut::Raw(anew - at)),
+        None => cut,
+    }
+}
+
+fn maxlen_of_header(stream: &[u8], at: usize) -> Option<u32> {
+    let found = stream.get(at..at + HEADER)?;
+    let maxlen = u32::from_ne_bytes(found[16..20].try_into().ok()?);
+    (found == &header(maxlen)[..]).then_some(maxlen)
+}
+
+fn whole(stream: &Bytes, at: usize) -> Option<Cut> {
     let word = |at: usize| {
         let bytes: [u8; 4] = stream.get(at..at + 4)?.try_into().ok()?;
         Some(u32::from_ne_bytes(bytes))
     };
-    if let Some(maxlen) = word(at + 16)
-        && stream.get(at..at + HEADER) == Some(&header(maxlen)[..])
-    {
+    if let Some(maxlen) = maxlen_of_header(stream, at) {
         return Some(Cut::Pcap { maxlen });
     }
     let kept = usize::try_from(word(at + 8)?).ok()?;
@@ -88,5 +102,19 @@ mod tests {
                 Cut::Raw(4),
             ]
         );
+    }
+
+    #[test]
+    fn what_is_torn_ends_where_the_file_begins_anew() {
+        let short = record(VirtualTime::ZERO, b"ab", 2);
+        // The rest of a record is no record, and the beginning of one takes in what follows.
+        for torn in [&short[5..], &short[..17]] {
+            let stream = [&header(3)[..], torn, &header(3)[..], &short[..]].concat();
+            let cuts = framing::cut(Framing::Pcap, &Bytes::from(stream));
+            let [Cut::Pcap { .. }, raw, Cut::Pcap { .. }, Cut::Frame { .. }] = &cuts[..] else {
+                panic!("{cuts:?}");
+            };
+            assert_eq!(*raw, Cut::Raw(torn.len()));
+        }
     }
 }

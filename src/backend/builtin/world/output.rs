@@ -17,6 +17,17 @@ use crate::{
 };
 
 impl<C: Carrier> BuiltinWorld<C> {
+    /// Shows the files again in which something was overwritten since the last time.
+    pub(super) fn show_files(&mut self) {
+        let files = self.files.iter_mut();
+        let again: Vec<(PortId, Bytes)> = files
+            .filter_map(|(port, file)| Some((port.clone(), file.again()?)))
+            .collect();
+        for (port, content) in again {
+            self.arrive(port, Item::Bytes(content), None);
+        }
+    }
+
     pub(super) fn carry_out(&mut self, at: usize, output: Output) -> Result<(), BackendError> {
         self.storm.follow(&output);
         match output {
@@ -47,8 +58,17 @@ impl<C: Carrier> BuiltinWorld<C> {
                     })?;
             }
             Output::ChardevBytes { chardev, data, tag } => self.bytes_out(&chardev, data, tag),
-            Output::FileBytes { file, data, tag } => {
-                self.arrive(PortId::from(file), Item::Bytes(data), tag);
+            Output::FileBytes {
+                file,
+                at,
+                data,
+                tag,
+            } => {
+                let port = PortId::from(file);
+                let file = self.files.entry(port.clone()).or_default();
+                if let Some(added) = file.write(at, data) {
+                    self.arrive(port, Item::Bytes(added), tag);
+                }
             }
             Output::ChardevClosed { chardev } => self.chardev_closed(at, &chardev),
             Output::ChardevExists { chardev, exists } => self.chardev_exists(chardev, exists),

@@ -50,6 +50,36 @@ fn a_long_frame_is_cut_and_its_length_is_kept() {
     assert_eq!(rig.file("x.pcap"), record);
 }
 
+/// As QEMU 7.2.22 did it: the second empties the file, and the first goes on behind a hole.
+#[rstest]
+#[case::of_their_own(false)]
+#[case::the_first_is_number_0(true)]
+fn two_dumps_of_one_file_have_a_place_each(#[case] number_0: bool) {
+    let mut rig = Rig::new(qemu(None));
+    if number_0 {
+        rig.refusal("filter-dump,id=f0,netdev=nope,file=x.pcap");
+    }
+    rig.add(DUMP).send("n0", &[1; 8], 1);
+    rig.add("filter-dump,id=f1,netdev=n0,file=x.pcap");
+    rig.send("n0", &[2; 4], 2).send("n0", &[3; 2], 3);
+    let places = rig.out.iter().filter_map(|output| match output {
+        Output::FileBytes { at, data, .. } => Some((*at, data.len())),
+        _ => None,
+    });
+    let expected = [
+        (0, 24),
+        (24, 24),
+        (0, 24),
+        (48, 20),
+        (24, 20),
+        (68, 18),
+        (44, 18),
+    ];
+    assert_eq!(places.collect::<Vec<_>>(), expected);
+    let notices = |output: &&Output| matches!(output, Output::Event(event) if matches!(&event.kind, EventKind::Notice(text) if text.starts_with("x.pcap is f0's file too")));
+    assert_eq!(rig.out.iter().filter(notices).count(), 1);
+}
+
 #[test]
 fn the_times_are_the_vm_s() {
     let mut rig = Rig::new(qemu(None));

@@ -1,0 +1,89 @@
+//! Which files of filter-dumps can be read beside a real QEMU.
+
+use serde_json::Value;
+
+use super::{case_has, is_of, property};
+use crate::{
+    base::{MachineId, ObjectId},
+    scenario::{Case, ObjectForm, Verb},
+};
+
+/// Why the files of a case can't be.
+pub(super) fn unfit(case: &Case) -> Option<String> {
+    if case_has(case, writes_anywhere) {
+        return Some("a filter-dump names a file of the host".to_owned());
+    }
+    let file = file_of_two_dumps(case)?;
+    Some(format!(
+        "two filter-dumps write over each other in {file}, and their times are of the wall's clock \
+         here"
+    ))
+}
+
+/// A dump whose file has a path from the root: QEMU would write it there.
+fn writes_anywhere(form: &ObjectForm) -> bool {
+    is_of(form, "filter-dump")
+        && match form {
+            ObjectForm::Option(text) => text.contains("file=/") || text.contains("\"file\": \"/"),
+            ObjectForm::Qmp(args) => args
+                .get("file")
+                .and_then(Value::as_str)
+                .is_some_and(|file| file.starts_with('/')),
+        }
+}
+
+/// A file that a filter-dump opens while another one of its machine has it.
+fn file_of_two_dumps(case: &Case) -> Option<String> {
+    /// The dumps that are there: their machine, id and file.
+    #[derive(Default)]
+    struct Dumps<'c>(Vec<(&'c MachineId, String, String)>);
+
+    impl<'c> Dumps<'c> {
+        /// An object is made; the file, where it shares one.
+        fn add(&mut self, machine: &'c MachineId, form: &ObjectForm) -> Option<String> {
+            let file = property(form, "file").filter(|_| is_of(form, "filter-dump"))?;
+            let id = property(form, "id").unwrap_or_default();
+            let mut others = self.0.iter();
+            let shared = others.any(|(of, _, open)| *of == machine && *open == file);
+            self.0.push((machine, id, file.clone()));
+            shared.then_some(file)
+        }
+    }
+
+    let refused = |id: Option<&ObjectId>| {
+        let errors = &case.expect.errors;
+        errors.iter().any(|(of, _)| Some(of) == id)
+    };
+    let mut dumps = Dumps::default();
+    for object in &case.objects {
+        if !refused(object.id.as_ref())
+            && let Some(file) = dumps.add(&object.machine, &object.form)
+        {
+            return Some(file);
+        }
+    }
+    for step in case.steps.iter().filter(|step| step.error.is_none()) {
+        let shared = match &step.verb {
+            Verb::ObjectOption(object) => dumps.add(&object.machine, &object.form),
+            Verb::Qmp {
+                machine,
+                command,
+                args,
+            } => match command.as_str() {
+                "object-add" => dumps.add(machine, &ObjectForm::Qmp(args.clone())),
+                "object-del" => {
+                    let gone = args.get("id").and_then(Value::as_str);
+                    let is_gone = |of: &MachineId, id: &str| of == machine && Some(id) == gone;
+                    dumps.0.retain(|(of, id, _)| !is_gone(of, id));
+                    None
+                }
+                _ => None,
+            },
+            _ => None,
+        };
+        if shared.is_some() {
+            return shared;
+        }
+    }
+    None
+}
