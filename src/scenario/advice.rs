@@ -175,6 +175,11 @@ impl Fault {
             }
             Self::Needs { key, needs } => format!("leave `{key}` out, or name {needs}"),
             Self::BadId { rule, .. } => (*rule).to_owned(),
+            Self::DuplicateId {
+                what: "the port", ..
+            } => "a port is called as its chardev, as a filter-dump's file, or NETDEV.guest, \
+                  NETDEV.host and LINK.END: name one of the two otherwise"
+                .to_owned(),
             Self::DuplicateId { .. } => "give each an id of its own".to_owned(),
             Self::UnknownVariable { help, .. } => help.clone(),
             Self::BadReference { .. } => {

@@ -220,6 +220,8 @@ pub struct Link {
 pub struct LinkEnd {
     /// Its port: `LINK.NAME`.
     pub port: PortId,
+    /// Where its name stands in the file.
+    pub span: Span,
     /// The name as written.
     pub name: String,
     /// Its namespace; none for the scenario's own.

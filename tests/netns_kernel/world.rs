@@ -72,6 +72,7 @@ pub(crate) fn tap(number: u8, nic: Nic, addresses: &[&str]) -> Netdev {
 pub(crate) fn link(netns: Option<&str>, addresses: &[&str]) -> Link {
     let end = |name: &str, last, netns: Option<&str>, addresses: &[&str]| LinkEnd {
         port: PortId::from(format!("l0.{name}")),
+        span: Span::default(),
         name: name.to_owned(),
         netns: netns.map(ToOwned::to_owned),
         mac: MacAddr([2, 0, 0, 0, 1, last]),

@@ -79,7 +79,12 @@ fn map(
 }
 
 /// Where an element stands in the file, if its string stands there as it reads.
-fn place(context: &Context<'_>, text: &str, span: Span, element: &option::Element) -> Span {
+pub(super) fn place(
+    context: &Context<'_>,
+    text: &str,
+    span: Span,
+    element: &option::Element,
+) -> Span {
     let written = context.source().text.get(span.start..span.end);
     match written.and_then(|written| written.find(text)) {
         Some(at) => {

@@ -141,6 +141,7 @@ fn link_end(end: &Fields<'_>, host: &mut Host, link: &str, mac: MacAddr) -> Opti
     }
     Some(LinkEnd {
         port,
+        span,
         name,
         netns,
         mac: end.mac("mac").unwrap_or(mac),

@@ -100,6 +100,7 @@ fn sockets<'a>(halves: &'a [Half], added: &'a [Added]) -> Vec<Socket<'a>> {
         machine,
         id,
         socket,
+        ..
     } in added
     {
         let Some((address, server)) = socket else {

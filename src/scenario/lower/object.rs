@@ -3,11 +3,13 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::{
+    declared,
     machine::{self, Part},
     option,
 };
 use crate::{
     base::{ChardevId, MachineId, NetdevId, PortId, file_name},
+    diag::Span,
     record::Framing,
     scenario::{
         address::Address,
@@ -157,6 +159,8 @@ fn uses(machine: &MachineId, form: &ObjectForm) -> Vec<Use> {
 pub(super) struct DumpFile {
     pub(super) machine: MachineId,
     pub(super) port: PortId,
+    /// Where it is named.
+    pub(super) span: Span,
     /// The netdev whose frames it has.
     pub(super) netdev: Option<NetdevId>,
     /// `queue=tx`.
@@ -187,6 +191,7 @@ pub(super) fn files(fields: &Fields<'_>, objects: &[Object]) -> Vec<DumpFile> {
         if files.iter().all(|known| known.port != port) {
             files.push(DumpFile {
                 port,
+                span: place_of(fields.context(), object, "file"),
                 netdev: get("netdev").map(|netdev| machine.outer(netdev)),
                 towards_guest: get("queue") == Some("tx"),
                 machine,
@@ -194,6 +199,19 @@ pub(super) fn files(fields: &Fields<'_>, objects: &[Object]) -> Vec<DumpFile> {
         }
     }
     files
+}
+
+/// Where a property of an object stands, else the object.
+fn place_of(context: &Context<'_>, object: &Object, property: &str) -> Span {
+    let ObjectForm::Option(text) = &object.form else {
+        return object.span;
+    };
+    let elements = option::split(text);
+    let mut given = elements.iter().rev();
+    let found = given.find(|element| element.key.as_deref() == Some(property));
+    found.map_or(object.span, |element| {
+        declared::place(context, text, object.span, element)
+    })
 }
 
 fn added_objects(fields: &Fields<'_>) -> Vec<Object> {
@@ -232,6 +250,8 @@ fn steps<'a>(fields: &Fields<'a>) -> impl Iterator<Item = &'a Node> + use<'a> {
 pub(super) struct Added {
     pub(super) machine: MachineId,
     pub(super) id: ChardevId,
+    /// Where it stands in the file.
+    pub(super) span: Span,
     /// A socket's address, and whether it listens there.
     pub(super) socket: Option<(Address, bool)>,
 }
@@ -240,8 +260,10 @@ pub(super) struct Added {
 pub(super) fn added_chardevs(fields: &Fields<'_>) -> Vec<Added> {
     let added = steps(fields).filter_map(|step| {
         let machine = machine::written(step);
-        let args = step.get("chardev-add")?.value.map().map(json_map)?;
+        let value = &step.get("chardev-add")?.value;
+        let args = value.map().map(json_map)?;
         Some(Added {
+            span: value.span,
             id: machine.outer(args.get("id")?.as_str()?),
             socket: Address::of_backend(&args),
             machine,

@@ -23,6 +23,8 @@ use crate::{
 #[derive(Clone, Debug)]
 pub(super) struct Place {
     pub(super) port: Port,
+    /// Where what has it stands in the file.
+    span: Span,
     src: MacAddr,
     dst: MacAddr,
     /// Whether a virtio-net header reaches the other side.
@@ -95,7 +97,7 @@ impl Ports {
             let [one, other] = &link.ends;
             for (end, peer) in [(one, other), (other, one)] {
                 let kind = PortKind::LinkEnd;
-                ports.add(end.port.as_str(), kind, end.mac, peer.mac, true);
+                ports.add(end.port.as_str(), end.span, kind, (end.mac, peer.mac), true);
             }
         }
         ports.report_duplicates(fields);
@@ -131,22 +133,30 @@ impl Ports {
             } else if !known {
                 let used = wiring.iter().find(|used| used.chardev == added.id);
                 let framing = used.map_or(Framing::Plain, |used| used.framing);
-                self.add_chardev_port(id, framing, &netdevs, used);
+                self.add_chardev_port((id, added.span), framing, &netdevs, used);
             }
         }
         for file in files.iter().filter(|one| one.machine == *machine) {
-            let (src, dst) = addresses(file.netdev.as_ref(), file.towards_guest, &netdevs);
-            self.add(file.port.as_str(), PortKind::File, src, dst, false);
+            let ends = addresses(file.netdev.as_ref(), file.towards_guest, &netdevs);
+            self.add(file.port.as_str(), file.span, PortKind::File, ends, false);
         }
     }
 
-    fn add(&mut self, id: &str, kind: PortKind, src: MacAddr, dst: MacAddr, carries_vnet: bool) {
+    fn add(
+        &mut self,
+        id: &str,
+        span: Span,
+        kind: PortKind,
+        (src, dst): (MacAddr, MacAddr),
+        carries_vnet: bool,
+    ) {
         let port = Port {
             id: PortId::from(id),
             kind,
         };
         self.places.push(Place {
             port,
+            span,
             src,
             dst,
             carries_vnet,
@@ -160,14 +170,12 @@ impl Ports {
                 mac, host_mac, nic, ..
             } => {
                 let virtio = matches!(nic, Nic::Virtio { .. });
-                self.add(
-                    &format!("{id}.guest"),
-                    PortKind::Guest,
-                    *mac,
-                    *host_mac,
-                    virtio,
-                );
-                self.add(&format!("{id}.host"), PortKind::Host, *host_mac, *mac, true);
+                let ends = (*mac, *host_mac);
+                let guest = format!("{id}.guest");
+                self.add(&guest, netdev.span, PortKind::Guest, ends, virtio);
+                let ends = (*host_mac, *mac);
+                let host = format!("{id}.host");
+                self.add(&host, netdev.span, PortKind::Host, ends, true);
             }
             NetdevType::Hubport { .. } | NetdevType::User => {
                 let why = "is not a TAP and has no ports";
@@ -182,7 +190,8 @@ impl Ports {
         let used = wiring.iter().find(|used| used.chardev == chardev.id);
         match &chardev.far {
             ChardevFar::Port { framing, .. } => {
-                self.add_chardev_port(chardev.id.as_str(), *framing, netdevs, used);
+                let at = (chardev.id.as_str(), chardev.span);
+                self.add_chardev_port(at, *framing, netdevs, used);
             }
             ChardevFar::Joined(_) => self.portless.push((chardev.id.to_string(), JOINED)),
             ChardevFar::Nobody => self.portless.push((
@@ -194,30 +203,32 @@ impl Ports {
 
     fn add_chardev_port(
         &mut self,
-        id: &str,
+        (id, span): (&str, Span),
         framing: Framing,
         netdevs: &[&Netdev],
         used: Option<&Use>,
     ) {
         let netdev = used.and_then(|used| used.netdev.as_ref());
         let towards_guest = used.is_some_and(|used| used.towards_guest);
-        let (src, dst) = addresses(netdev, towards_guest, netdevs);
+        let ends = addresses(netdev, towards_guest, netdevs);
         let vnet = framing == Framing::Vnet;
-        self.add(id, PortKind::Chardev(framing), src, dst, vnet);
+        self.add(id, span, PortKind::Chardev(framing), ends, vnet);
     }
 
     fn report_duplicates(&self, fields: &Fields<'_>) {
         for (at, place) in self.places.iter().enumerate() {
             let id = &place.port.id;
-            if self.places[..at].iter().any(|other| other.port.id == *id) {
-                let id = id.to_string();
-                fields.fault(
-                    fields.span,
-                    Fault::DuplicateId {
-                        id,
-                        what: "the port",
-                    },
-                );
+            let mut earlier = self.places[..at].iter();
+            if let Some(other) = earlier.find(|other| other.port.id == *id) {
+                let mut spans = [other.span, place.span];
+                spans.sort_by_key(|span| span.start);
+                let [first, second] = spans;
+                let fault = Fault::DuplicateId {
+                    id: id.to_string(),
+                    what: "the port",
+                };
+                let text = "the first is declared here";
+                fields.context().fault_with(second, fault, first, text);
             }
         }
     }
