@@ -4,7 +4,7 @@
 //! - `paste`: the pieces of a text: command lines, configuration, QMP, HMP, and what is none of it.
 //! - `mail`: quoting, and lines that mail has wrapped.
 //! - `shell`: words, quotes, variables and arrays of shells.
-//! - `config`, `xml`, `qmp`, `hmp`: the other forms that QEMU's options and commands are written in.
+//! - `config`, `libvirt` (over `xml`), `qmp`, `hmp`: the other forms that QEMU's options and commands are written in.
 //! - `option`: QEMU's option strings and JSON, letter for letter.
 //! - `flag`: the names of QEMU's own options.
 //! - `machine`: options to netdevs, chardevs and objects; `netdev`, `nic`, `chardev` and `object`
@@ -19,6 +19,7 @@ mod draft;
 mod export;
 mod flag;
 mod hmp;
+mod libvirt;
 mod machine;
 mod mail;
 mod netdev;

@@ -6,10 +6,10 @@ use super::{
     config::{self, Section},
     flag,
     hmp::{self, Command},
+    libvirt::{self, Domain},
     mail::{self, Wrap},
     qmp::{self, Message},
     shell::{self, Simple, Variables},
-    xml,
 };
 
 /// What is of QEMU's.
@@ -61,9 +61,10 @@ pub(super) fn read(text: &str) -> Paste {
     let lines: Vec<&str> = text.lines().map(mail::unquote).collect();
     let mut paste = Paste::default();
     let joined = lines.join("\n");
-    if xml::is_domain(&joined) {
-        let words = xml::read(&joined);
+    if libvirt::is_domain(&joined) {
+        let Domain { words, left_out } = libvirt::read(&joined);
         paste.pieces.push(Piece::CommandLine { words, whole: true });
+        paste.unread = left_out;
         return paste;
     }
     let mut variables = Variables::default();

@@ -1,113 +1,121 @@
-//! libvirt's domains, whole or in excerpts: interfaces, and `qemu:arg`.
+//! Elements of XML, of a whole document or an excerpt, as far as it is one.
 
 use quick_xml::{
     Reader,
     events::{BytesStart, Event},
 };
 
-/// Whether the text is of a domain.
-pub(super) fn is_domain(text: &str) -> bool {
-    ["<domain", "<qemu:arg", "<qemu:commandline", "<interface "]
-        .iter()
-        .any(|mark| text.contains(mark))
+/// Elements that stand deeper are read as if they stood here.
+const DEPTH: usize = 32;
+
+/// An element.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Element {
+    pub(super) name: String,
+    pub(super) attributes: Vec<(String, String)>,
+    pub(super) children: Vec<Element>,
+    pub(super) text: String,
 }
 
-#[derive(Debug, Default)]
-struct Interface {
-    kind: String,
-    mac: Option<String>,
-    dev: Option<String>,
-    model: Option<String>,
-    driver: Option<String>,
-}
+impl Element {
+    pub(super) fn get(&self, attribute: &str) -> Option<&str> {
+        let mut attributes = self.attributes.iter();
+        let found = attributes.find(|(name, _)| name == attribute);
+        found.map(|(_, value)| value.as_str())
+    }
 
-impl Interface {
-    /// The options that libvirt gives QEMU for it: ids `hostnetN`; vhost for a virtio NIC whose
-    /// driver isn't `qemu` (libvirt `qemu_interface.c`, `qemuInterfaceOpenVhostNet`).
-    fn words(&self, number: usize) -> [String; 4] {
-        let model = self.model.as_deref().unwrap_or("rtl8139");
-        let mut netdev = match self.kind.as_str() {
-            "user" => format!("user,id=hostnet{number}"),
-            _ => format!("tap,id=hostnet{number}"),
-        };
-        if let Some(dev) = &self.dev {
-            netdev += &format!(",ifname={dev}");
+    pub(super) fn child(&self, name: &str) -> Option<&Element> {
+        self.children.iter().find(|child| child.name == name)
+    }
+
+    /// An attribute of the first child of this name.
+    pub(super) fn of(&self, child: &str, attribute: &str) -> Option<&str> {
+        self.child(child)?.get(attribute)
+    }
+
+    /// What it has beside these attributes and children, where it has anything.
+    pub(super) fn rest(&self, attributes: &[&str], children: &[&str]) -> Option<Element> {
+        let mut rest = self.clone();
+        let known = |name: &String, all: &[&str]| all.contains(&name.as_str());
+        rest.attributes.retain(|(name, _)| !known(name, attributes));
+        rest.children.retain(|child| !known(&child.name, children));
+        (!rest.attributes.is_empty() || !rest.children.is_empty()).then_some(rest)
+    }
+
+    /// Its tag, as it is written.
+    pub(super) fn shown(&self) -> String {
+        let attributes = self.attributes.iter();
+        let attributes: String = attributes
+            .map(|(name, value)| format!(" {name}='{value}'"))
+            .collect();
+        let text = self.text.trim();
+        match (self.children.is_empty(), text.is_empty()) {
+            (true, true) => format!("<{}{attributes}/>", self.name),
+            (true, false) => format!("<{0}{attributes}>{text}</{0}>", self.name),
+            (false, _) => format!("<{0}{attributes}>...</{0}>", self.name),
         }
-        let virtio = model.starts_with("virtio");
-        if virtio && self.kind != "user" && self.driver.as_deref() != Some("qemu") {
-            netdev += ",vhost=on";
-        }
-        let driver = if virtio { "virtio-net-pci" } else { model };
-        let mut device = format!("{driver},netdev=hostnet{number}");
-        if let Some(mac) = &self.mac {
-            device += &format!(",mac={mac}");
-        }
-        ["-netdev".to_owned(), netdev, "-device".to_owned(), device]
     }
 }
 
-/// The command line of a domain. It is read as far as it is XML.
-pub(super) fn read(text: &str) -> Vec<String> {
-    let start = text.find('<').unwrap_or(0);
-    let mut reader = Reader::from_str(&text[start..]);
+/// The outermost elements of a text, as the children of what they are in, and the text around them.
+/// Once it is no XML any more, what is open ends.
+pub(super) fn read(text: &str) -> Element {
+    let mut reader = Reader::from_str(text);
     reader.config_mut().check_end_names = false;
     reader.config_mut().allow_unmatched_ends = true;
-    let mut words = Vec::new();
-    let mut args = Vec::new();
-    let mut interfaces = 0;
-    let mut open: Option<Interface> = None;
-    let mut in_name = false;
+    let mut open = vec![Element::default()];
     loop {
-        match reader.read_event() {
-            Ok(Event::Start(tag)) => {
-                in_name = tag.name().as_ref() == "name" && open.is_none();
-                element(&tag, &mut open, &mut args);
+        let event = reader.read_event();
+        let may_open = open.len() < DEPTH;
+        let Some(parent) = open.last_mut() else { break };
+        match event {
+            // An address of mail or the web.
+            Ok(Event::Start(tag) | Event::Empty(tag)) if !is_name(tag.name().as_ref()) => {
+                parent.text.push_str(&format!("<{}>", &*tag));
             }
-            Ok(Event::Empty(tag)) => element(&tag, &mut open, &mut args),
-            Ok(Event::Text(text)) if in_name => {
-                in_name = false;
-                words.extend(["-name".to_owned(), (*text).to_owned()]);
-            }
+            Ok(Event::Start(tag)) if may_open => open.push(element(&tag)),
+            Ok(Event::Start(tag) | Event::Empty(tag)) => parent.children.push(element(&tag)),
+            Ok(Event::Text(text)) => parent.text.push_str(&text),
             Ok(Event::End(tag)) => {
-                in_name = false;
-                if tag.name().as_ref() == "interface"
-                    && let Some(interface) = open.take()
-                {
-                    words.extend(interface.words(interfaces));
-                    interfaces += 1;
-                }
+                let name = tag.name();
+                let mut innermost = open.iter().rposition(|one| one.name == name.as_ref());
+                // An end that nothing began is left alone.
+                innermost = innermost.filter(|at| *at > 0);
+                close(&mut open, innermost.unwrap_or(usize::MAX));
             }
             Ok(Event::Eof) | Err(_) => break,
             Ok(_) => {}
         }
     }
-    words.extend(args);
-    words
-        .into_iter()
-        .map(|word| word.replace("${", "$${"))
-        .collect()
+    close(&mut open, 1);
+    open.pop().unwrap_or_default()
 }
 
-fn element(tag: &BytesStart<'_>, open: &mut Option<Interface>, args: &mut Vec<String>) {
-    let value = |name: &str| {
-        let found = tag.try_get_attribute(name).ok()??;
-        let text = quick_xml::escape::unescape(&found.value).ok()?;
-        Some(text.into_owned())
-    };
-    let name = tag.name();
-    match (name.as_ref(), open) {
-        ("qemu:arg", _) => args.extend(value("value")),
-        ("interface", open) => {
-            *open = Some(Interface {
-                kind: value("type").unwrap_or_default(),
-                ..Interface::default()
-            });
+fn is_name(name: &str) -> bool {
+    let part = |c: char| c.is_alphanumeric() || "-_.:".contains(c);
+    name.chars().all(part) && !name.contains("://")
+}
+
+/// Ends all that is open from there on.
+fn close(open: &mut Vec<Element>, from: usize) {
+    while open.len() > from {
+        let Some(ended) = open.pop() else { return };
+        if let Some(parent) = open.last_mut() {
+            parent.children.push(ended);
         }
-        ("mac", Some(interface)) => interface.mac = value("address"),
-        ("target", Some(interface)) => interface.dev = value("dev"),
-        ("model", Some(interface)) => interface.model = value("type"),
-        ("driver", Some(interface)) => interface.driver = value("name"),
-        _ => {}
+    }
+}
+
+fn element(tag: &BytesStart<'_>) -> Element {
+    let attributes = tag.attributes().flatten().map(|attribute| {
+        let value = quick_xml::escape::unescape(&attribute.value);
+        let value = value.map_or_else(|_| attribute.value.to_string(), |text| text.into_owned());
+        (attribute.key.as_ref().to_owned(), value)
+    });
+    Element {
+        name: tag.name().as_ref().to_owned(),
+        attributes: attributes.collect(),
+        ..Element::default()
     }
 }
 
@@ -118,21 +126,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_excerpt_is_read() {
-        let text = "here it is:\n<qemu:commandline>\n <qemu:arg value='-object'/>\n\
-                    <qemu:arg value='x,a=&quot;b&quot;'/>";
-        assert_eq!(read(text), ["-object", "x,a=\"b\""]);
+    fn an_excerpt_ends_where_it_ends() {
+        let text = "<m@x.org> has:\n<a><b x='1' y=\"&quot;\"/></c><d>text";
+        let root = read(text);
+        let shown: Vec<_> = root.children[0]
+            .children
+            .iter()
+            .map(Element::shown)
+            .collect();
+        assert_eq!(shown, ["<b x='1' y='\"'/>", "<d>text</d>"]);
+        assert_eq!(
+            (root.children.len(), root.text.as_str()),
+            (1, "<m@x.org> has:\n")
+        );
     }
 
     #[test]
-    fn an_interface_is_a_netdev_and_its_nic() {
-        let text = "<interface type='ethernet'><mac address='52:54:00:00:00:01'/><target \
-                    dev='tap0'/><model type='virtio'/><driver name='qemu'/></interface>";
-        assert_eq!(
-            read(text).join(" "),
-            "-netdev tap,id=hostnet0,ifname=tap0 -device \
-             virtio-net-pci,netdev=hostnet0,mac=52:54:00:00:00:01"
-        );
+    fn what_is_deep_is_flat() {
+        let text = "<a>".repeat(10_000);
+        fn depth(elements: &[Element]) -> usize {
+            let deepest = elements.iter().map(|one| depth(&one.children)).max();
+            deepest.map_or(0, |deepest| deepest + 1)
+        }
+        assert_eq!(depth(&read(&text).children), DEPTH);
     }
 
     proptest! {
