@@ -354,7 +354,7 @@ quirks! {
     CompareTableClearDestroys = "compare-table-clear-destroys" in EVERY_QEMU {
         behaviour: "when more than 16384 connections are tracked, the next one makes colo-compare forget all of them, and what it held of them is lost",
         mended: "connections are tracked without a limit",
-        evidence: "net/colo.c:220-252; QEMU commit a18d436954c5; P29",
+        evidence: "net/colo.c:220-252; QEMU commit a18d436954c5; P29; measured on 7.2.22: of 16386 connections with a packet each a checkpoint releases the last one's",
     }
     /// `max_queue_size` is one for all comparers.
     MaxQueueSizeGlobal = "max-queue-size-global" in EVERY_QEMU {

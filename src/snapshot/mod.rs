@@ -65,6 +65,6 @@ pub use sides::Sides;
 pub use store::{
     Checked, Content, Mode, Recorded, State, Verdict, check, reviewed, reviewed_profile,
 };
-pub use text::text;
+pub use text::{folded, text};
 pub use told::{Told, told};
 pub use view::closes;

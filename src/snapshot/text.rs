@@ -430,7 +430,8 @@ fn tag_words(tags: &[Option<Tag>]) -> String {
 }
 
 /// Words that stand there many times in a row, once each, with their number.
-fn folded(words: Vec<String>) -> Vec<String> {
+#[must_use]
+pub fn folded(words: Vec<String>) -> Vec<String> {
     let runs = words.chunk_by(|one, next| one == next);
     let fold = runs.flat_map(|run| match run {
         [word, ..] if run.len() >= SAME_WORDS => vec![format!("{word} x{}", run.len())],

@@ -310,6 +310,9 @@ fn of_step(step: &CourseStep) -> String {
             None => ways.push((&fate.frame, vec![words])),
         }
     }
+    for (_, way) in &mut ways {
+        *way = snapshot::folded(std::mem::take(way));
+    }
     let mut lines = String::new();
     for alike in ways.chunk_by(|one, other| one.1 == other.1) {
         let name = |frame: &str| match frame {

@@ -350,16 +350,18 @@ impl<'a> Steps<'a> {
                     .iter()
                     .any(|sent| Some(sent.number) == number)
         };
-        let mut remarks: Vec<(String, bool)> = Vec::new();
+        let mut lost: Vec<String> = Vec::new();
         for fate in &self.step.fates {
             if fate.kind == FateKind::Dropped && !here(fate.number) {
                 let frame = match fate.frame.as_str() {
                     "" => "a frame",
                     frame => frame,
                 };
-                remarks.push((format!("\u{2715} {frame} {}", fate.words), false));
+                lost.push(format!("\u{2715} {frame} {}", fate.words));
             }
         }
+        let lost = snapshot::folded(lost);
+        let mut remarks: Vec<(String, bool)> = lost.into_iter().map(|text| (text, false)).collect();
         remarks.extend(
             self.step
                 .said

@@ -9,13 +9,16 @@ use crate::base::{Frame, VirtualTime};
 /// Bytes of the file's header.
 pub(in crate::snapshot) const HEADER: usize = 24;
 
+/// What the file begins with: its times have microseconds.
+const MAGIC: u32 = 0xa1b2_c3d4;
+
 /// Bytes of a record's header: seconds, microseconds, caplen, len.
 const RECORD: usize = 16;
 
 /// The file's header with these most bytes of a frame.
 pub(in crate::snapshot) fn header(maxlen: u32) -> Bytes {
     let mut header = BytesMut::with_capacity(HEADER);
-    header.put_u32_ne(0xa1b2_c3d4);
+    header.put_u32_ne(MAGIC);
     header.put_u16_ne(2);
     header.put_u16_ne(4);
     header.put_u64_ne(0);
@@ -50,6 +53,9 @@ pub(super) fn cut(stream: &Bytes, at: usize) -> Option<Cut> {
 
 fn maxlen_of_header(stream: &[u8], at: usize) -> Option<u32> {
     let found = stream.get(at..at + HEADER)?;
+    if found[..4] != MAGIC.to_ne_bytes() {
+        return None;
+    }
     let maxlen = u32::from_ne_bytes(found[16..20].try_into().ok()?);
     (found == &header(maxlen)[..]).then_some(maxlen)
 }

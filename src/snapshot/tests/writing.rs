@@ -301,3 +301,14 @@ fn frames_that_are_sent_again_stand_once() {
     .unwrap();
     assert_eq!(back.steps[0].sent, record.steps[0].sent);
 }
+
+#[test]
+fn a_word_that_stands_there_many_times_is_counted() {
+    let words = |times: usize| vec!["write 1".to_owned(); times];
+    assert_eq!(crate::snapshot::folded(words(4)), words(4));
+    let mixed = [words(5), vec!["host 1".to_owned()], words(1)].concat();
+    assert_eq!(
+        crate::snapshot::folded(mixed),
+        ["write 1 x5", "host 1", "write 1"]
+    );
+}
