@@ -96,7 +96,7 @@ pub enum Broken {
 /// A difference of two records.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Discrepancy {
-    /// A word: `frame`, `missing`, `extra`, `moved`, `value`, `step`.
+    /// A word: `frame`, `missing`, `extra`, `moved`, `other-step`, `other-port`, `length`, `explained`, `value`, `step`.
     pub kind: &'static str,
     /// The port, where it is about one.
     pub port: Option<String>,
@@ -174,6 +174,10 @@ impl fmt::Display for Discrepancy {
             "missing" => "a frame is missing",
             "extra" => "a frame too many",
             "moved" => "a frame in another place",
+            "other-step" => "a frame in another step",
+            "other-port" => "a frame at another port",
+            "length" => "a length word",
+            "explained" => "what explains",
             "step" => "a step",
             _ => "",
         })?;

@@ -1,10 +1,14 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs,
+    fs, io,
     os::unix::net::UnixStream,
     path::{Path, PathBuf},
 };
 
+use nix::sys::socket::{
+    setsockopt,
+    sockopt::{SndBuf, SndBufForce},
+};
 use serde_json::Map;
 
 use super::{QemuWorld, Target, join::Joins, longest_command, system};
@@ -229,7 +233,7 @@ fn netdevs(
                 let vhost = if *vhost { ",vhost=on" } else { "" };
                 let fds = fds.join(":");
                 arguments.push("-netdev", &format!("tap,id={id},{key}={fds}{vhost}"));
-                let (ours, theirs) = UnixStream::pair().map_err(failed)?;
+                let (ours, theirs) = wire().map_err(failed)?;
                 let fd = arguments.inherit(theirs.into());
                 let hub = FIRST_GUEST_HUB + index;
                 let guest = format!("{OWN}-guest-{id}");
@@ -250,4 +254,17 @@ fn netdevs(
         }
     }
     Ok(taps)
+}
+
+/// Bytes that a guest's port holds for us: more than any filter lets go of at once.
+const WIRE: usize = 256 << 20;
+
+/// Our end and QEMU's of the wire to a guest's port. It is never full, as a NIC takes what a filter
+/// lets go of: a frame that did not fit would wait in QEMU, and the next, when there was room again,
+/// would overtake it (QEMU 7.2.22 `net/queue.c`, `qemu_net_queue_send`).
+fn wire() -> io::Result<(UnixStream, UnixStream)> {
+    let (ours, theirs) = UnixStream::pair()?;
+    // Without the privilege in the first user namespace, the most that the system allows.
+    setsockopt(&theirs, SndBufForce, &WIRE).or_else(|_| setsockopt(&theirs, SndBuf, &WIRE))?;
+    Ok((ours, theirs))
 }
