@@ -87,7 +87,8 @@ pub(super) fn take_word<'a>(text: &'a str, ends: &[char]) -> Option<(String, &'a
 }
 
 /// Numbers as `#1 #2 #4-#9`: three consecutive ones or more are a range.
-pub(super) fn numbers(list: &[u32]) -> Vec<String> {
+#[must_use]
+pub fn numbers(list: &[u32]) -> Vec<String> {
     let mut words = Vec::new();
     let mut rest = list;
     while let Some(&first) = rest.first() {

@@ -7,6 +7,7 @@ use super::{
     entries::Arrived,
     label::{self, number_of},
     lexis::{self, take_bracketed, take_word, unquote},
+    series::Counter,
     text::{framing_name, sends_at, sha},
     view::kind_of_name,
     words::{
@@ -87,6 +88,7 @@ struct Hex {
 enum Target {
     Sent {
         tags: RangeInclusive<u32>,
+        counter: Option<Counter>,
         port: PortId,
         vnet: VnetHdr,
     },
@@ -209,6 +211,9 @@ impl Parser<'_> {
     fn sent(&mut self, words: &str) -> Result<(), Reason> {
         let (number, rest) = words.split_once(' ').ok_or("a sent frame without a size")?;
         let tags = sent_numbers(number).ok_or("not a frame's number")?;
+        let counter = Counter::parse(rest);
+        let rest = counter.as_ref().map_or(rest, |(_, rest)| rest);
+        let counter = counter.map(|(counter, _)| counter);
         let (port, rest) = match rest.strip_prefix("at ") {
             Some(rest) => {
                 let (port, rest) = take_word(rest, &[]).ok_or("not a port")?;
@@ -227,7 +232,19 @@ impl Parser<'_> {
         let rest = source.as_ref().map_or(rest, |(_, _, rest)| rest);
         let (vnet, size) = parse_described(rest)?;
         let Some((source, expected, _)) = source else {
-            return self.open_hex(Target::Sent { tags, port, vnet }, size);
+            if counter
+                .as_ref()
+                .is_some_and(|counter| !counter.is_within(size))
+            {
+                return wrong("the number that counts up is not in the frame");
+            }
+            let sent = Target::Sent {
+                tags,
+                counter,
+                port,
+                vnet,
+            };
+            return self.open_hex(sent, size);
         };
         let data = (self.resolve)(&source).ok_or_else(|| {
             format!(
@@ -285,13 +302,22 @@ impl Parser<'_> {
         }
         let data = Bytes::from(data);
         match target {
-            Target::Sent { tags, port, vnet } => {
-                let frame = Frame { vnet, data };
-                tags.into_iter().try_for_each(|number| {
+            Target::Sent {
+                tags,
+                counter,
+                port,
+                vnet,
+            } => {
+                let first = Frame { vnet, data };
+                (0..).zip(tags).try_for_each(|(by, number)| {
+                    let frame = match &counter {
+                        Some(counter) => counter.advance(&first, by),
+                        None => first.clone(),
+                    };
                     self.push_sent(SentFrame {
                         tag: Tag::sent(number),
                         port: port.clone(),
-                        frame: frame.clone(),
+                        frame,
                         source: None,
                     })
                 })

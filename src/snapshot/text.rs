@@ -8,14 +8,15 @@ use super::{
     label::{self, Label},
     lexis::{self, hex_lines, quote, quote_word},
     request::Requests,
+    series::{Series, series},
     view::{Entry, StepView, View},
 };
 use crate::{
     base::{Frame, Origin, PortId, Tag, VirtualTime, VnetHdr},
     frame,
     record::{
-        Accounting, Answer, EventKind, Framing, Outcome, Place, Port, PortKind, SentFrame,
-        SourceFrame, Step, Transcript,
+        Accounting, Answer, EventKind, Framing, Outcome, Place, Port, PortKind, SourceFrame, Step,
+        Transcript,
     },
 };
 
@@ -139,8 +140,8 @@ impl Writer<'_> {
     fn step(&mut self, ports: &[Port], step: &StepView<'_>, labels: &[Vec<Label>]) {
         let record = step.step;
         self.line(&format!("[{}] {}", record.index, quote(&record.title)));
-        for alike in record.sent.chunk_by(sent_again) {
-            self.sent(record, alike);
+        for series in series(&record.sent) {
+            self.sent(record, &series);
         }
         if let Some(bytes) = &record.written {
             let messages = messages(ports, &record.title, bytes);
@@ -166,14 +167,16 @@ impl Writer<'_> {
         self.explained(record);
     }
 
-    /// Frames that were sent one after the other and are the same stand once.
-    fn sent(&mut self, step: &Step, alike: &[SentFrame]) {
-        let [sent, ..] = alike else { return };
+    fn sent(&mut self, step: &Step, series: &Series<'_>) {
+        let [sent, ..] = series.frames else { return };
         let first = label::number_of(sent);
-        let number = match alike.last().map(label::number_of) {
+        let mut number = match series.frames.last().map(label::number_of) {
             Some(last) if last > first => format!("{first}-#{last}"),
             _ => first.to_string(),
         };
+        if let Some(counter) = &series.counter {
+            number += &format!(" {counter}");
+        }
         let at = if sends_at(&step.title).as_ref() == Some(&sent.port) {
             String::new()
         } else {
@@ -376,15 +379,6 @@ fn messages(ports: &[Port], title: &str, bytes: &Bytes) -> String {
         Some(texts) if !texts.is_empty() => format!(": {}", texts.join(", ")),
         _ => String::new(),
     }
-}
-
-/// Whether a frame is the one before it, sent once more.
-fn sent_again(one: &SentFrame, next: &SentFrame) -> bool {
-    label::number_of(one).checked_add(1) == Some(label::number_of(next))
-        && one.source.is_none()
-        && next.source.is_none()
-        && one.port == next.port
-        && one.frame == next.frame
 }
 
 fn source_words(source: &SourceFrame, data: &[u8]) -> String {

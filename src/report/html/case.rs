@@ -13,7 +13,7 @@ use crate::{
         failure, human,
         record::{CaseRecord, CaseStatus, ProblemRecord, RunRecord},
     },
-    snapshot::{self, Course, CourseStep, Difference, FateKind, Mismatch, What},
+    snapshot::{self, Course, CourseStep, Difference, Fate, FateKind, Mismatch, What},
 };
 
 /// Differences that are told in full; the others are counted.
@@ -297,17 +297,39 @@ fn events(course: &Course) -> String {
     out
 }
 
+/// `#1 #3-#9 host 1`.
+fn names<'a>(fates: impl Iterator<Item = &'a Fate>) -> Vec<String> {
+    let fates: Vec<&Fate> = fates.collect();
+    let runs = fates.chunk_by(|one, next| one.number.is_some() == next.number.is_some());
+    let words = runs.flat_map(|run| {
+        let numbers: Option<Vec<u32>> = run.iter().map(|fate| fate.number).collect();
+        let name = |fate: &&Fate| match fate.frame.as_str() {
+            "" => "a frame".to_owned(),
+            frame => escaped(frame),
+        };
+        numbers.map_or_else(
+            || run.iter().map(name).collect(),
+            |numbers| snapshot::numbers(&numbers),
+        )
+    });
+    words.collect()
+}
+
 fn of_step(step: &CourseStep) -> String {
-    let mut ways: Vec<(&str, Vec<String>)> = Vec::new();
+    let mut ways: Vec<(&Fate, Vec<String>)> = Vec::new();
+    let mut places: BTreeMap<&str, usize> = BTreeMap::new();
     for fate in &step.fates {
         let text = escaped(fate.words.strip_prefix("seen at ").unwrap_or(&fate.words));
         let words = match fate.kind {
             FateKind::Dropped => format!("<s>{text}</s>"),
             FateKind::Passed | FateKind::Ended => text,
         };
-        match ways.iter_mut().find(|(frame, _)| *frame == fate.frame) {
-            Some((_, way)) => way.push(words),
-            None => ways.push((&fate.frame, vec![words])),
+        match places.get(fate.frame.as_str()) {
+            Some(at) => ways[*at].1.push(words),
+            None => {
+                places.insert(&fate.frame, ways.len());
+                ways.push((fate, vec![words]));
+            }
         }
     }
     for (_, way) in &mut ways {
@@ -315,11 +337,7 @@ fn of_step(step: &CourseStep) -> String {
     }
     let mut lines = String::new();
     for alike in ways.chunk_by(|one, other| one.1 == other.1) {
-        let name = |frame: &str| match frame {
-            "" => "a frame".to_owned(),
-            frame => escaped(frame),
-        };
-        let frames: Vec<String> = alike.iter().map(|(frame, _)| name(frame)).collect();
+        let frames = names(alike.iter().map(|(fate, _)| *fate));
         let way = alike
             .first()
             .map_or_else(String::new, |(_, way)| way.join(" \u{203a} "));

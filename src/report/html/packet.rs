@@ -1,6 +1,9 @@
 //! Packets, each once for the whole page: what is said of one when it is opened.
 
-use std::{collections::BTreeMap, fmt::Write};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write,
+};
 
 use crate::frame::{self, Dissection};
 
@@ -12,10 +15,16 @@ const LINE: usize = 16;
 pub(super) struct Packets {
     places: BTreeMap<Vec<u8>, usize>,
     bytes: Vec<Vec<u8>>,
+    /// Those that something on the page leads to.
+    linked: BTreeSet<usize>,
 }
+
+/// What stands before a packet's number in its address on the page.
+const ANCHOR: &str = "#p";
 
 /// A packet, opened.
 pub(super) struct Packet {
+    pub(super) number: usize,
     /// A line.
     pub(super) summary: String,
     /// Bytes.
@@ -50,8 +59,24 @@ impl Packets {
         format!("{}, {} B", frame::summary(bytes), bytes.len())
     }
 
+    /// What leads to a packet.
+    pub(super) fn href(number: usize) -> String {
+        format!("{ANCHOR}{number}")
+    }
+
+    /// This stands on the page, so that what it leads to must, too.
+    pub(super) fn link(&mut self, href: &str) {
+        let number = href.strip_prefix(ANCHOR);
+        self.linked
+            .extend(number.and_then(|number| number.parse::<usize>().ok()));
+    }
+
+    /// The packets that something leads to.
     pub(super) fn opened(&self) -> impl Iterator<Item = Packet> {
-        self.bytes.iter().map(|bytes| Packet {
+        let linked = self.linked.iter();
+        let linked = linked.filter_map(|number| Some((*number, self.bytes.get(*number)?)));
+        linked.map(|(number, bytes)| Packet {
+            number,
             summary: frame::summary(bytes),
             length: bytes.len(),
             fields: fields(bytes),
@@ -192,6 +217,15 @@ mod tests {
         assert_eq!(packets.number("aa"), Some(1));
         assert_eq!(packets.number("ff00"), Some(0));
         assert_eq!(packets.number("no"), None);
-        assert_eq!(packets.opened().count(), 2);
+    }
+
+    #[test]
+    fn only_what_something_leads_to_is_on_the_page() {
+        let mut packets = Packets::default();
+        packets.number("ff00");
+        packets.number("aa");
+        packets.link(&Packets::href(1));
+        let opened: Vec<usize> = packets.opened().map(|packet| packet.number).collect();
+        assert_eq!(opened, [1]);
     }
 }

@@ -1,12 +1,14 @@
 //! From the course of a run and what is wrong with it to its ladder.
 
+use std::collections::BTreeMap;
+
 use super::packet::Packets;
 use crate::{
     drawing::{Hit, HitKind, Ladder, Row},
     report::record::CaseRecord,
     snapshot::{
         self, CamePacket, Course, CourseStep, Difference, FateKind, FieldDifference, Mismatch,
-        Told, What,
+        SentPacket, Told, What,
     },
 };
 
@@ -48,6 +50,14 @@ pub(super) fn ladder(case: &CaseRecord, course: &Course, packets: &mut Packets) 
             text: format!("{left} more rows are in the transcript"),
             grave: false,
         });
+    }
+    for row in &rows {
+        if let Row::Packet {
+            href: Some(href), ..
+        } = row
+        {
+            packets.link(href);
+        }
     }
     Ladder {
         lanes: course.ports.clone(),
@@ -91,8 +101,14 @@ impl<'a> Steps<'a> {
         let begun = self.rows.len();
         let marks = self.marks(&differences);
         let mut shown = vec![false; self.step.came.len()];
+        let came = by_number(self.step.came.iter().map(|came| came.number));
+        let fates = by_number(self.step.fates.iter().map(|fate| fate.number));
         for sent in &self.step.sent {
-            self.sent(sent, &marks, &mut shown, &differences);
+            let of = |places: &BTreeMap<u32, Vec<usize>>| {
+                places.get(&sent.number).cloned().unwrap_or_default()
+            };
+            let hits = self.hits(sent, &of(&came), &marks, &mut shown, &differences);
+            self.sent(sent, hits, &of(&fates));
         }
         for (at, came) in self.step.came.iter().enumerate() {
             if !shown[at] {
@@ -184,18 +200,19 @@ impl<'a> Steps<'a> {
         Some(Mark { kind, text })
     }
 
-    /// A packet, and where it came just as it was sent.
-    fn sent(
-        &mut self,
-        sent: &crate::snapshot::SentPacket,
+    /// Where a packet came just as it was sent, of the places where a packet of its number did.
+    fn hits(
+        &self,
+        sent: &SentPacket,
+        places: &[usize],
         marks: &[Option<Mark>],
         shown: &mut [bool],
         differences: &[Found<'_>],
-    ) {
+    ) -> Vec<Hit> {
         let mut hits: Vec<Hit> = Vec::new();
-        for (at, came) in self.step.came.iter().enumerate() {
-            let same = came.number == Some(sent.number) && came.frame == Some(sent.frame);
-            if !same || shown[at] || marks[at].is_some() {
+        for &at in places {
+            let came = &self.step.came[at];
+            if came.frame != Some(sent.frame) || shown[at] || marks[at].is_some() {
                 continue;
             }
             shown[at] = true;
@@ -220,12 +237,12 @@ impl<'a> Steps<'a> {
                 });
             }
         }
-        let fates = || {
-            self.step
-                .fates
-                .iter()
-                .filter(|fate| fate.number == Some(sent.number))
-        };
+        hits
+    }
+
+    /// A packet, and what became of it.
+    fn sent(&mut self, sent: &SentPacket, hits: Vec<Hit>, fates: &[usize]) {
+        let fates = || fates.iter().map(|at| &self.step.fates[*at]);
         let words = |kind: FateKind| {
             let mut words: Vec<String> = Vec::new();
             for fate in fates().filter(|fate| fate.kind == kind) {
@@ -336,7 +353,7 @@ impl<'a> Steps<'a> {
             }],
             lost: Vec::new(),
             notes: told.notes.clone(),
-            href: number.map(|number| format!("#p{number}")),
+            href: number.map(Packets::href),
         });
     }
 
@@ -408,10 +425,21 @@ impl<'a> Steps<'a> {
     fn packet(&mut self, frame: Option<usize>) -> (String, Option<String>) {
         let hex = frame.and_then(|frame| self.course.frames.get(frame));
         match hex.and_then(|hex| self.packets.number(hex)) {
-            Some(number) => (self.packets.summary(number), Some(format!("#p{number}"))),
+            Some(number) => (self.packets.summary(number), Some(Packets::href(number))),
             None => (String::new(), None),
         }
     }
+}
+
+/// The places of what has each number.
+fn by_number(numbers: impl Iterator<Item = Option<u32>>) -> BTreeMap<u32, Vec<usize>> {
+    let mut places: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
+    for (at, number) in numbers.enumerate() {
+        if let Some(number) = number {
+            places.entry(number).or_default().push(at);
+        }
+    }
+    places
 }
 
 fn again(text: Option<&str>) -> String {

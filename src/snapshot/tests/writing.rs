@@ -303,6 +303,45 @@ fn frames_that_are_sent_again_stand_once() {
 }
 
 #[test]
+fn frames_that_count_up_stand_once() {
+    let frames = |count: u16, step: u16| {
+        let data = move |number: u16| {
+            let mut data = ethernet(b"..number").to_vec();
+            data[14..16].copy_from_slice(&(0x00f8 + step * number).to_be_bytes());
+            data
+        };
+        let mut send = super::step(1, "send hn0.guest, burst");
+        send.sent = (0..count)
+            .map(|number| sent(u32::from(number) + 1, "hn0.guest", &data(number)))
+            .collect();
+        transcript(vec![send])
+    };
+    for (record, lines) in [
+        (frames(15, 1), 15),
+        (frames(16, 1), 1),
+        (frames(300, 1), 1),
+        (frames(40, 2), 40),
+    ] {
+        let text = text(&record);
+        assert_eq!(text.matches("0x88b5").count(), lines, "{text}");
+        let back = parse(&text, record.case.clone(), record.profile.clone(), &|_| {
+            None
+        })
+        .unwrap();
+        assert_eq!(back.steps[0].sent, record.steps[0].sent);
+    }
+    let text = text(&frames(300, 1));
+    assert!(
+        text.contains("      #1-#300 counting 14..16 0x88b5, 22 B\n"),
+        "{text}"
+    );
+    let outside = text.replace("14..16", "21..23");
+    let record = frames(1, 1);
+    let parsed = parse(&outside, record.case.clone(), record.profile, &|_| None);
+    assert!(parsed.is_err());
+}
+
+#[test]
 fn a_word_that_stands_there_many_times_is_counted() {
     let words = |times: usize| vec!["write 1".to_owned(); times];
     assert_eq!(crate::snapshot::folded(words(4)), words(4));
