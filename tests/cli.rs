@@ -336,6 +336,16 @@ fn faults_are_told_together_and_where_they_stand() {
     assert_eq!(lines[0]["labels"][0]["start"]["line"], 2);
 }
 
+/// Checks a scenario that is refused, with this in what is said of it.
+fn refused_with(scenario: &str, help: &str) {
+    let project = Project::new(&[("a.yaml", scenario)]);
+    let output = project.tapwright(&["check"]);
+    assert_eq!(output.status.code(), Some(2));
+    let text = String::from_utf8(output.stderr).unwrap();
+    let words: Vec<&str> = text.split_whitespace().collect();
+    assert!(words.join(" ").contains(help), "{text}");
+}
+
 #[rstest]
 #[case(
     "up",
@@ -351,12 +361,7 @@ fn another_refusal_than_expected_says_what_to_do(#[case] queue: &str, #[case] he
          - filter-mirror,id=f0,netdev=hn0,outdev=out0,queue={queue}\nexpect:\n  error: {{ f0: It is \
          Monday }}\n"
     );
-    let project = Project::new(&[("a.yaml", &scenario)]);
-    let output = project.tapwright(&["check"]);
-    assert_eq!(output.status.code(), Some(2));
-    let text = String::from_utf8(output.stderr).unwrap();
-    let words: Vec<&str> = text.split_whitespace().collect();
-    assert!(words.join(" ").contains(help), "{text}");
+    refused_with(&scenario, help);
 }
 
 /// QEMU's text says which check failed; the help says what was perhaps meant.
@@ -390,12 +395,7 @@ fn a_refusal_says_what_was_perhaps_meant(#[case] object: &str, #[case] help: &st
         "description: An object.\nnetdevs: {{ hn0: {{}} }}\nchardevs: {{ out0: {{}} }}\nobjects:\n  \
          - {object}\nsteps:\n  - note: it is there\n"
     );
-    let project = Project::new(&[("a.yaml", &scenario)]);
-    let output = project.tapwright(&["check"]);
-    assert_eq!(output.status.code(), Some(2));
-    let text = String::from_utf8(output.stderr).unwrap();
-    let words: Vec<&str> = text.split_whitespace().collect();
-    assert!(words.join(" ").contains(help), "{text}");
+    refused_with(&scenario, help);
 }
 
 #[test]

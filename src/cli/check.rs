@@ -131,12 +131,17 @@ pub(super) fn refusals(case: &Case) -> Result<Vec<(String, String)>, BackendErro
     Ok(refused)
 }
 
+/// The expectation that an object is refused with this text, as a scenario writes it.
+fn expectation(object: &Object, text: &str) -> String {
+    let id = object.id.as_ref().map_or("ID", ObjectId::as_str);
+    format!("{{error: {{{id}: {}}}}}", json!(text))
+}
+
 /// What to do about an object that is refused with this text.
 fn remedy(case: &Case, object: &Object, text: &str) -> String {
-    let id = object.id.as_ref().map_or("ID", ObjectId::as_str);
     let meant = format!(
-        "where this is meant, say so: expect: {{error: {{{id}: {}}}}}",
-        json!(text)
+        "where this is meant, say so: expect: {}",
+        expectation(object, text)
     );
     match slip(case, object) {
         Some(slip) if slip.ends_with('?') => format!("{slip} Or, {meant}"),
@@ -203,9 +208,8 @@ fn judge(
                         format!("{profile} says: {error}"),
                     )
                     .with_help(format!(
-                        "where what it says is right, write that: {{error: {{{}: {}}}}}",
-                        object.id.as_ref().map_or("ID", ObjectId::as_str),
-                        json!(error.desc)
+                        "where what it says is right, write that: {}",
+                        expectation(object, &error.desc)
                     ))
             })
         }

@@ -46,19 +46,14 @@ pub(super) fn slip(case: &Case, object: &Object) -> Option<String> {
 
 fn undeclared(case: &Case, machine: &MachineId, name: &str, value: &str) -> Option<String> {
     let (what, declared): (_, Vec<&str>) = if NETDEVS.contains(&name) {
-        let netdevs = case.netdevs.iter().filter(|one| one.machine == *machine);
-        ("netdev", netdevs.map(|one| one.id.as_str()).collect())
+        let ids = case.netdevs.iter().map(|one| one.id.as_str());
+        ("netdev", ids.filter_map(|id| machine.own(id)).collect())
     } else if CHARDEVS.contains(&name) {
-        let chardevs = case.chardevs.iter().filter(|one| one.machine == *machine);
-        ("chardev", chardevs.map(|one| one.id.as_str()).collect())
+        let ids = case.chardevs.iter().map(|one| one.id.as_str());
+        ("chardev", ids.filter_map(|id| machine.own(id)).collect())
     } else {
         return None;
     };
-    // A machine knows its own without its name.
-    let declared: Vec<&str> = declared
-        .into_iter()
-        .map(|id| id.rsplit_once('/').map_or(id, |(_, own)| own))
-        .collect();
     if value.is_empty() || declared.contains(&value) {
         return None;
     }

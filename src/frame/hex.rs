@@ -97,6 +97,19 @@ fn push_chunk(text: &mut String, chunk: &[u8]) {
     debug_assert!(written.is_ok(), "a String takes everything");
 }
 
+/// Bytes in hexadecimal, two digits each: `00ff`.
+#[must_use]
+pub fn hex(data: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    // Most of a run's record is frames' bytes, so this is a plain loop.
+    let mut text = String::with_capacity(2 * data.len());
+    for byte in data {
+        text.push(char::from(DIGITS[usize::from(byte >> 4)]));
+        text.push(char::from(DIGITS[usize::from(byte & 0xf)]));
+    }
+    text
+}
+
 /// Bytes from hexadecimal: white space between bytes is skipped, `(5a*N)` is N bytes.
 ///
 /// # Errors

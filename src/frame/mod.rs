@@ -26,7 +26,7 @@ pub use checksum::{checksum_due, complete_checksum};
 pub use diagnose::EXPLANATIONS;
 pub use diff::{FieldDiff, diff};
 pub use flow::{FlowKey, NetKey, flow};
-pub use hex::{HexError, hex_groups, hex_runs, parse_hex};
+pub use hex::{HexError, hex, hex_groups, hex_runs, parse_hex};
 pub use mask::mask;
 pub use spec::{
     ArpSpec, EthSpec, IcmpSpec, Ipv4Spec, Ipv6Spec, NetSpec, Spec, TcpOption, TcpSpec,

@@ -96,7 +96,8 @@ pub enum Broken {
 /// A difference of two records.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Discrepancy {
-    /// A word: `frame`, `missing`, `extra`, `moved`, `other-step`, `other-port`, `length`, `explained`, `value`, `step`.
+    /// A word: `frame`, `missing`, `extra`, `moved`, `other-step`, `other-port`, `length`,
+    /// `explained`, `value`, `step`.
     pub kind: &'static str,
     /// The port, where it is about one.
     pub port: Option<String>,

@@ -109,14 +109,13 @@ fn addresses(frame: &mut Map<String, Value>, rng: &mut Rng) {
 /// Fills in everything above Ethernet. Says where the transport's header begins, where there is one
 /// that a checksum could be left to.
 fn network(frame: &mut Map<String, Value>, at: At, rng: &mut Rng) -> Option<Transport> {
-    let length = match at.mtu {
+    let mut length = match at.mtu {
         // IPv4 and UDP have 28 bytes before it: just what fits, and just too much.
         Some(mtu) if rng.chance(5) => (mtu.max(28) - 28 + rng.below(2)).min(65_507),
         _ => rng
             .weighted(LENGTHS, |each| each.1)
             .map_or(0, |(length, _)| *length),
     };
-    let mut least = 0;
     let mut insert = |key: &str, value: Value| drop(frame.insert(key.to_owned(), value));
     let ipv4 =
         json!({ "src": "10.0.0.1", "dst": rng.word(&["10.0.0.2", "10.0.0.3", "224.0.0.1"]) });
@@ -166,7 +165,7 @@ fn network(frame: &mut Map<String, Value>, at: At, rng: &mut Rng) -> Option<Tran
             let kind = rng.number(&[0x88b5, 0x88b6, 0x0800, 0x8100, 40]);
             if kind == 0x0800 {
                 // QEMU would read its header from what lies behind the frame.
-                least = IPV4_HEADER;
+                length = length.max(IPV4_HEADER);
             }
             let eth = frame.entry("eth").or_insert_with(|| json!({}));
             if let Some(eth) = eth.as_object_mut() {
@@ -174,7 +173,6 @@ fn network(frame: &mut Map<String, Value>, at: At, rng: &mut Rng) -> Option<Tran
             }
         }
     }
-    let length = length.max(least);
     if length > 0 {
         frame.insert("payload".to_owned(), payload(length, rng));
     }

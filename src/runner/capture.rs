@@ -6,7 +6,7 @@ use std::{
 use sha2::{Digest, Sha256};
 
 use super::RunnerError;
-use crate::base::CaseId;
+use crate::{base::CaseId, frame};
 
 /// Longest file name that we make, in bytes; file systems allow 255.
 const LONGEST: usize = 200;
@@ -38,11 +38,7 @@ fn safe(name: &str) -> String {
         .map(|c| if plain(c) { c } else { '_' })
         .collect();
     let digest = Sha256::digest(name);
-    let hash: String = digest
-        .iter()
-        .take(6)
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let hash = frame::hex(&digest[..6]);
     format!("{}-{hash}", kept.trim_start_matches('.'))
 }
 

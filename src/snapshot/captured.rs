@@ -12,7 +12,7 @@ use super::{
     text::sha,
     words::parse_source,
 };
-use crate::record::{SentFrame, Step, Transcript};
+use crate::record::{SentFrame, SourceFrame, Step, Transcript};
 
 /// The frames of capture files that were sent differently; in each step also how many were sent,
 /// where that is not the same.
@@ -68,6 +68,11 @@ fn step_of(line: &str) -> Option<usize> {
     index.parse().ok()
 }
 
+/// `talk.pcap[6]`
+fn packet_of(source: &SourceFrame) -> String {
+    format!("{}[{}]", source.file.display(), source.number)
+}
+
 /// What a section has of a frame of a capture file.
 struct Reviewed {
     number: u32,
@@ -86,17 +91,15 @@ impl Reviewed {
         let (source, sha, _) = parse_source(&rest)?;
         Some(Self {
             number: number.parse().ok()?,
-            packet: format!("{}[{}]", source.file.display(), source.number),
+            packet: packet_of(&source),
             sha,
         })
     }
 
     /// How the frame was sent, where that is another way.
     fn sent(&self, step: &Step, sent: &SentFrame) -> Option<Difference> {
-        let packet = sent.source.as_ref().map_or_else(
-            || "no capture".to_owned(),
-            |source| format!("{}[{}]", source.file.display(), source.number),
-        );
+        let source = sent.source.as_ref();
+        let packet = source.map_or_else(|| "no capture".to_owned(), packet_of);
         let sha = sha(&sent.frame.data);
         let mut fields = Vec::new();
         if packet != self.packet {

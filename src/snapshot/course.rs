@@ -6,13 +6,12 @@ use super::{
     label::{self, Label},
     lexis,
     request::Requests,
-    sides::hex,
     text::{self, frozen, vnet_words},
     view::{Entry, StepView, View},
 };
 use crate::{
     base::{Frame, Origin, Tag},
-    frame,
+    frame::{self, hex},
     record::{Event, EventKind, Outcome, Transcript},
 };
 

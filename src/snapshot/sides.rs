@@ -1,7 +1,7 @@
 use bytes::Bytes;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
-use crate::frame;
+use crate::frame::{self, hex};
 
 /// A frame as it was expected and as it is, where there is one; in a record in hexadecimal.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,11 +42,6 @@ impl Sides {
     pub const fn is_empty(&self) -> bool {
         self.expected.is_none() && self.actual.is_none()
     }
-}
-
-/// Bytes in hexadecimal.
-pub(super) fn hex(data: &[u8]) -> String {
-    data.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn digits<S: Serializer>(data: &Option<Bytes>, serializer: S) -> Result<S::Ok, S::Error> {

@@ -94,11 +94,7 @@ fn accounting_line(accounting: Accounting) -> String {
 /// The first 16 hexadecimal digits of the SHA-256 of a frame: names it where its bytes live in a
 /// capture file.
 pub(super) fn sha(data: &[u8]) -> String {
-    Sha256::digest(data)
-        .iter()
-        .take(8)
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    frame::hex(&Sha256::digest(data)[..8])
 }
 
 /// The header's fields that are not zero: `vnet flags=1 csum_start=34`.

@@ -15,12 +15,9 @@ const LINE: usize = 16;
 pub(super) struct Packets {
     places: BTreeMap<Vec<u8>, usize>,
     bytes: Vec<Vec<u8>>,
-    /// Those that something on the page leads to.
-    linked: BTreeSet<usize>,
+    /// What stands on the page and leads to one.
+    linked: BTreeSet<String>,
 }
-
-/// What stands before a packet's number in its address on the page.
-const ANCHOR: &str = "#p";
 
 /// A packet, opened.
 pub(super) struct Packet {
@@ -61,20 +58,18 @@ impl Packets {
 
     /// What leads to a packet.
     pub(super) fn href(number: usize) -> String {
-        format!("{ANCHOR}{number}")
+        format!("#p{number}")
     }
 
     /// This stands on the page, so that what it leads to must, too.
     pub(super) fn link(&mut self, href: &str) {
-        let number = href.strip_prefix(ANCHOR);
-        self.linked
-            .extend(number.and_then(|number| number.parse::<usize>().ok()));
+        self.linked.insert(href.to_owned());
     }
 
     /// The packets that something leads to.
     pub(super) fn opened(&self) -> impl Iterator<Item = Packet> {
-        let linked = self.linked.iter();
-        let linked = linked.filter_map(|number| Some((*number, self.bytes.get(*number)?)));
+        let all = self.bytes.iter().enumerate();
+        let linked = all.filter(|(number, _)| self.linked.contains(&Self::href(*number)));
         linked.map(|(number, bytes)| Packet {
             number,
             summary: frame::summary(bytes),

@@ -104,11 +104,10 @@ impl<'a> Steps<'a> {
         let came = by_number(self.step.came.iter().map(|came| came.number));
         let fates = by_number(self.step.fates.iter().map(|fate| fate.number));
         for sent in &self.step.sent {
-            let of = |places: &BTreeMap<u32, Vec<usize>>| {
-                places.get(&sent.number).cloned().unwrap_or_default()
-            };
-            let hits = self.hits(sent, &of(&came), &marks, &mut shown, &differences);
-            self.sent(sent, hits, &of(&fates));
+            let [came, fates] = [&came, &fates]
+                .map(|places| places.get(&sent.number).map_or(&[][..], Vec::as_slice));
+            let hits = self.hits(sent, came, &marks, &mut shown, &differences);
+            self.sent(sent, hits, fates);
         }
         for (at, came) in self.step.came.iter().enumerate() {
             if !shown[at] {

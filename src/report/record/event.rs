@@ -2,6 +2,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     base::Tag,
+    frame::hex,
     record::{CheckpointCause, CheckpointRequest, Event, EventKind, Step},
     snapshot::Requests,
 };
@@ -250,16 +251,4 @@ fn cause(cause: &CheckpointCause) -> CauseRecord {
 
 fn text(tag: Option<Tag>) -> Option<String> {
     tag.map(|tag| tag.to_string())
-}
-
-const DIGITS: &[u8; 16] = b"0123456789abcdef";
-
-fn hex(data: &[u8]) -> String {
-    // Most of a run's events are frames' bytes, so this is a plain loop.
-    let mut text = String::with_capacity(2 * data.len());
-    for byte in data {
-        text.push(char::from(DIGITS[usize::from(byte >> 4)]));
-        text.push(char::from(DIGITS[usize::from(byte & 0xf)]));
-    }
-    text
 }
