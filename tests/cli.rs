@@ -48,11 +48,7 @@ impl Project {
 
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tapwright"));
-        command
-            .current_dir(self.path())
-            .args(arguments)
-            .env_remove("CI")
-            .env("NO_COLOR", "1");
+        command.current_dir(self.path()).args(arguments).env_remove("CI").env("NO_COLOR", "1");
         command
     }
 
@@ -70,9 +66,7 @@ impl Project {
 
     fn lines(&self, arguments: &[&str]) -> Vec<Value> {
         let text = self.stdout(arguments);
-        text.lines()
-            .map(|line| serde_json::from_str(line).unwrap())
-            .collect()
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
     /// Every file below the suite but the scenarios themselves.
@@ -149,15 +143,8 @@ fn a_backend_is_not_compared_with_itself(#[case] arguments: &[&str]) {
 fn ci_never_writes_a_snapshot() {
     let project = Project::new(&[("a.yaml", PASSES), ("b.yaml", FAILS)]);
     let run = |arguments: &[&str]| {
-        let output = project
-            .command(arguments)
-            .env("CI", "true")
-            .output()
-            .unwrap();
-        (
-            output.status.code(),
-            String::from_utf8(output.stdout).unwrap(),
-        )
+        let output = project.command(arguments).env("CI", "true").output().unwrap();
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
     };
     let (code, told) = run(&sim(&[]));
     assert_eq!(code, Some(1));
@@ -185,10 +172,7 @@ fn a_changed_record_fails_and_is_proposed() {
     assert_eq!(told.status.code(), Some(1));
     let text = String::from_utf8(told.stdout).unwrap();
     assert!(text.ends_with("accept it: tapwright review\n"), "{text}");
-    assert_eq!(
-        project.written(),
-        BTreeSet::from(["a.snap".to_owned(), "a.snap.new".to_owned()])
-    );
+    assert_eq!(project.written(), BTreeSet::from(["a.snap".to_owned(), "a.snap.new".to_owned()]));
 }
 
 #[test]
@@ -196,10 +180,7 @@ fn a_known_bug_passes_until_it_is_gone() {
     let project = Project::new(&[("a.yaml", KNOWN_BUG)]);
     assert_eq!(project.exit(&sim(&["--accept"])), 0);
     let output = project.stdout(&sim(&[]));
-    assert!(
-        output.contains("KNOWN BUG") && output.contains("1 passed (1 known bug)"),
-        "{output}"
-    );
+    assert!(output.contains("KNOWN BUG") && output.contains("1 passed (1 known bug)"), "{output}");
     let mended = KNOWN_BUG.replace("out0: 1", "out0: 0");
     fs::write(project.path().join("scenarios/a.yaml"), mended).unwrap();
     let output = project.stdout(&sim(&[]));
@@ -241,10 +222,8 @@ fn what_no_scenario_uses_is_told_at_the_end_of_a_run() {
 fn repeats_are_one_case() {
     let project = Project::new(&[("a.yaml", PASSES)]);
     let lines = project.lines(&sim(&["--accept", "--repeat", "20", "--format", "json"]));
-    let finished: Vec<&Value> = lines
-        .iter()
-        .filter(|line| line["type"] == "case-finished")
-        .collect();
+    let finished: Vec<&Value> =
+        lines.iter().filter(|line| line["type"] == "case-finished").collect();
     assert_eq!(finished.len(), 1);
     assert_eq!(finished[0]["runs"]["passed"], 20);
 }
@@ -252,11 +231,7 @@ fn repeats_are_one_case() {
 #[test]
 fn shards_cover_every_case_exactly_once() {
     let project = Project::new(&[("many.yaml", MANY), ("a.yaml", PASSES)]);
-    let all: Vec<String> = project
-        .stdout(&["list"])
-        .lines()
-        .map(str::to_owned)
-        .collect();
+    let all: Vec<String> = project.stdout(&["list"]).lines().map(str::to_owned).collect();
     assert_eq!(all.len(), 13);
     let mut shards: Vec<String> = ["hash:1/3", "hash:2/3", "hash:3/3"]
         .iter()
@@ -284,11 +259,7 @@ fn every_execution_leaves_its_capture() {
 
 #[test]
 fn json_lines_tell_the_run() {
-    let project = Project::new(&[
-        ("a.yaml", FAILS),
-        ("b.yaml", NEEDS_HOST),
-        ("c.yaml", PASSES),
-    ]);
+    let project = Project::new(&[("a.yaml", FAILS), ("b.yaml", NEEDS_HOST), ("c.yaml", PASSES)]);
     let lines = project.lines(&sim(&["--jobs", "1", "--format", "json"]));
     let told: Vec<String> = lines
         .iter()
@@ -312,10 +283,7 @@ fn json_lines_tell_the_run() {
     );
     assert_eq!(lines[0]["format"], 1);
     assert_eq!(lines[2]["problems"][0]["line"], 6);
-    assert_eq!(
-        lines[2]["problems"][0]["message"],
-        "out0: expected 1 frame(s), got 0"
-    );
+    assert_eq!(lines[2]["problems"][0]["message"], "out0: expected 1 frame(s), got 0");
     assert_eq!(lines[7]["exit_code"], 1);
 }
 
@@ -329,10 +297,7 @@ fn faults_are_told_together_and_where_they_stand() {
         assert!(text.contains(place), "{place}\n{text}");
     }
     let lines = project.lines(&["check", "--format", "json"]);
-    assert!(
-        lines.iter().all(|line| line["type"] == "diagnostic"),
-        "{lines:?}"
-    );
+    assert!(lines.iter().all(|line| line["type"] == "diagnostic"), "{lines:?}");
     assert_eq!(lines[0]["labels"][0]["start"]["line"], 2);
 }
 
@@ -351,10 +316,7 @@ fn refused_with(scenario: &str, help: &str) {
     "up",
     "where what it says is right, write that: {error: {f0: \"Parameter 'queue' does not accept value 'up'\"}}"
 )]
-#[case(
-    "rx",
-    "take it out of `expect: error:`, or name a `profile` that refuses the object"
-)]
+#[case("rx", "take it out of `expect: error:`, or name a `profile` that refuses the object")]
 fn another_refusal_than_expected_says_what_to_do(#[case] queue: &str, #[case] help: &str) {
     let scenario = format!(
         "description: An object.\nnetdevs: {{ hn0: {{}} }}\nchardevs: {{ out0: {{}} }}\nobjects:\n  \
@@ -378,14 +340,8 @@ fn another_refusal_than_expected_says_what_to_do(#[case] queue: &str, #[case] he
     "filter-mirror,id=f0,netdev=hn0,outdev=out1",
     "`outdev` names `out1`, and the chardevs declared are out0"
 )]
-#[case(
-    "filter-mirorr,id=f0,netdev=hn0,outdev=out0",
-    "did you mean the type `filter-mirror`?"
-)]
-#[case(
-    "{ qom-type: filter-mirror, id: f0, netdev: hn0, outdve: out0 }",
-    "did you mean `outdev`?"
-)]
+#[case("filter-mirorr,id=f0,netdev=hn0,outdev=out0", "did you mean the type `filter-mirror`?")]
+#[case("{ qom-type: filter-mirror, id: f0, netdev: hn0, outdve: out0 }", "did you mean `outdev`?")]
 #[case(
     "filter-mirror,id=f0,netdev=hn0,outdev=out0,queue=up",
     "help: where this is meant, say so: expect: {error: {f0: \"Parameter 'queue' does not accept value 'up'\"}}"
@@ -403,10 +359,7 @@ fn a_code_that_is_printed_is_explained() {
     let project = Project::new(&[]);
     let output = project.tapwright(&["check", "nowhere"]);
     let text = String::from_utf8(output.stderr).unwrap();
-    let code = text
-        .split_whitespace()
-        .find(|word| word.starts_with("TW-"))
-        .unwrap();
+    let code = text.split_whitespace().find(|word| word.starts_with("TW-")).unwrap();
     for written in [code, &code.to_lowercase(), code.trim_start_matches("TW-")] {
         let explained = project.tapwright(&["explain", written]);
         assert_eq!(explained.status.code(), Some(0));

@@ -10,10 +10,7 @@ use std::{
 #[test]
 fn every_code_is_explained() {
     let mut files = Vec::new();
-    collect(
-        &Path::new(env!("CARGO_MANIFEST_DIR")).join("src"),
-        &mut files,
-    );
+    collect(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut files);
     let codes: BTreeSet<String> = files.iter().flat_map(|file| codes(file)).collect();
     assert!(codes.len() > 80, "{codes:?}");
     for code in codes {
@@ -22,10 +19,7 @@ fn every_code_is_explained() {
             .output()
             .expect("the binary starts");
         let text = String::from_utf8_lossy(&output.stdout);
-        assert!(
-            output.status.success() && text.starts_with(&code),
-            "{code}: {text}"
-        );
+        assert!(output.status.success() && text.starts_with(&code), "{code}: {text}");
     }
 }
 

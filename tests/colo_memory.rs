@@ -26,10 +26,7 @@ const PAIR: &str = include_str!("../scenarios/colo/exchange.yaml");
 
 /// The pair of the scenario under a profile.
 fn pair(profile: &str) -> Case {
-    let source = Source {
-        path: "exchange.yaml".into(),
-        text: PAIR.to_owned(),
-    };
+    let source = Source { path: "exchange.yaml".into(), text: PAIR.to_owned() };
     let scenario = scenario::parse(Arc::new(source), "exchange", &Disk).unwrap();
     let mut cases = scenario.cases.into_iter();
     let case = cases.find(|case| case.profile.to_string() == profile);

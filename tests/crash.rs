@@ -32,11 +32,7 @@ fn a_killed_run_leaves_nothing_behind() {
         let group = Pid::from_raw(i32::try_from(run.id()).expect("a process id"));
         kill(group, Signal::SIGKILL).expect("the run is ours");
         run.wait().expect("the run was started by us");
-        assert_eq!(
-            kill(group_of(group), None),
-            Err(Errno::ESRCH),
-            "a process outlived the run"
-        );
+        assert_eq!(kill(group_of(group), None), Err(Errno::ESRCH), "a process outlived the run");
         assert_eq!(World::look(folder.path()), before, "after {lines} lines");
     }
 }

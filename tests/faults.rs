@@ -132,10 +132,7 @@ use Plant::{Record, Scenario};
 #[case::wrong_ack(CONNECTION, Scenario("queue=all,status=off", "queue=all"))]
 #[case::lost(
     BURST,
-    Scenario(
-        "steps:",
-        "impair: { hn0.guest: { out: { loss: 20%, seed: 11 } } }\nsteps:"
-    )
+    Scenario("steps:", "impair: { hn0.guest: { out: { loss: 20%, seed: 11 } } }\nsteps:")
 )]
 #[case::swapped(
     BURST,
@@ -146,10 +143,7 @@ use Plant::{Record, Scenario};
 )]
 #[case::duplicate(
     BURST,
-    Scenario(
-        "steps:",
-        "impair: { hn0.guest: { out: { duplicate: 30%, seed: 6 } } }\nsteps:"
-    )
+    Scenario("steps:", "impair: { hn0.guest: { out: { duplicate: 30%, seed: 6 } } }\nsteps:")
 )]
 #[case::wrong_length(BURST, Record(wrong_length))]
 #[case::wrong_framing(
@@ -160,18 +154,12 @@ use Plant::{Record, Scenario};
 #[case::bad_checksum(BURST, Record(bad_checksum))]
 #[case::corrupted(
     BURST,
-    Scenario(
-        "steps:",
-        "impair: { hn0.guest: { out: { corrupt: 40%, seed: 1 } } }\nsteps:"
-    )
+    Scenario("steps:", "impair: { hn0.guest: { out: { corrupt: 40%, seed: 1 } } }\nsteps:")
 )]
 #[case::wrong_direction(INJECTED, Scenario("queue=tx", "queue=rx"))]
 #[case::late(
     IN_TIME,
-    Scenario(
-        "chardevs:",
-        "  - filter-buffer,id=b0,netdev=hn0,queue=tx,interval=50000\nchardevs:"
-    )
+    Scenario("chardevs:", "  - filter-buffer,id=b0,netdev=hn0,queue=tx,interval=50000\nchardevs:")
 )]
 #[case::wrong_error(REFUSED, Scenario("could not be same", "could not be the same"))]
 #[case::another_error(REFUSED, Record(another_error))]
@@ -227,20 +215,15 @@ fn changed(path: &Path, change: fn(&mut Transcript)) -> String {
     let recorded = Recorded {
         section: snapshot::section_name(&case.id).to_owned(),
         profile: case.profile.clone(),
-        content: Content::Transcript {
-            transcript: &transcript,
-            rules: Rules::default(),
-        },
+        content: Content::Transcript { transcript: &transcript, rules: Rules::default() },
     };
     let sections = [recorded.section.clone()];
     let checked = snapshot::check(path, &[recorded], &sections, Mode::Check).expect("checked");
     let State::Differs(mismatch) = checked.verdicts[0].state.clone() else {
         panic!("the fault is not seen: {checked:?}");
     };
-    let source = Source {
-        path: path.file_name().expect("a name").into(),
-        text: case.source.text.clone(),
-    };
+    let source =
+        Source { path: path.file_name().expect("a name").into(), text: case.source.text.clone() };
     let result = CaseResult {
         case: case.id.clone(),
         declared: case.clone().into(),
@@ -249,13 +232,8 @@ fn changed(path: &Path, change: fn(&mut Transcript)) -> String {
         tags: case.tags.clone(),
         profile: case.profile.clone(),
         backend: Sim.name().to_owned(),
-        status: Status::Failed {
-            problems: vec![Problem::Mismatch(mismatch)],
-        },
-        runs: Runs {
-            passed: 0,
-            failed: 1,
-        },
+        status: Status::Failed { problems: vec![Problem::Mismatch(mismatch)] },
+        runs: Runs { passed: 0, failed: 1 },
         failing: Vec::new(),
         duration: Duration::ZERO,
         transcript: Some(transcript.into()),
@@ -264,10 +242,7 @@ fn changed(path: &Path, change: fn(&mut Transcript)) -> String {
     };
     let mut told = anstream::StripStream::new(Vec::new());
     let mut human = Human::new(&mut told);
-    let finished = RunEvent::Finished {
-        totals: Totals::default(),
-        duration: Duration::ZERO,
-    };
+    let finished = RunEvent::Finished { totals: Totals::default(), duration: Duration::ZERO };
     for event in [RunEvent::CaseFinished(Box::new(result)), finished] {
         human.event(&event).expect("told");
     }
@@ -279,9 +254,7 @@ fn changed(path: &Path, change: fn(&mut Transcript)) -> String {
 fn items<'t>(record: &'t mut Transcript, port: &str) -> Vec<&'t mut Item> {
     let step = record.steps.iter_mut().find(|step| step.index == 1);
     let arrivals = &mut step.expect("a first step").arrivals;
-    let here = arrivals
-        .iter_mut()
-        .filter(|arrival| arrival.port.as_str() == port);
+    let here = arrivals.iter_mut().filter(|arrival| arrival.port.as_str() == port);
     here.map(|arrival| &mut arrival.item).collect()
 }
 
@@ -342,10 +315,7 @@ fn what_the_documentation_shows_is_real() {
     let snapshots = fs::read_dir(root.join("tests/snapshots")).expect("the snapshots");
     let tested: Vec<String> = snapshots
         .map(|entry| entry.expect("an entry").path())
-        .filter(|path| {
-            path.extension()
-                .is_some_and(|extension| extension == "snap")
-        })
+        .filter(|path| path.extension().is_some_and(|extension| extension == "snap"))
         .map(|path| trimmed(&fs::read_to_string(path).expect("a snapshot")))
         .collect();
     let blocks: Vec<&str> = page

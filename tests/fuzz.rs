@@ -41,26 +41,16 @@ fn everything_that_is_made_passes_check() {
 fn a_case_is_the_same_alone_and_among_others_whatever_would_run_it() {
     let directory = tempfile::tempdir().unwrap();
     let run = |arguments: &[&str]| {
-        let output = tapwright(
-            directory.path(),
-            &[&["fuzz", "--seed", "9"], arguments].concat(),
-        );
+        let output = tapwright(directory.path(), &[&["fuzz", "--seed", "9"], arguments].concat());
         assert!(output.status.success());
         stdout(&output)
     };
-    let listed = run(&[
-        "--cases", "40", "--list", "--format", "json", "--agree", "sim,qemu",
-    ]);
-    let lines: Vec<Value> = listed
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect();
+    let listed = run(&["--cases", "40", "--list", "--format", "json", "--agree", "sim,qemu"]);
+    let lines: Vec<Value> =
+        listed.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(lines.len(), 40);
     assert_eq!(lines[16]["scenario"], fuzz::scenario(9, 17));
-    assert_eq!(
-        run(&["--print", "17"]),
-        scenario::write(&fuzz::scenario(9, 17))
-    );
+    assert_eq!(run(&["--print", "17"]), scenario::write(&fuzz::scenario(9, 17)));
 }
 
 #[test]
@@ -117,40 +107,26 @@ fn minimised(text: &str, arguments: &[&str]) -> (String, Output) {
 #[test]
 fn a_broken_scenario_becomes_a_tiny_one_that_is_broken_in_the_same_way() {
     let (made, output) = minimised(BROKEN, &["-k", "queue=rx"]);
-    assert_eq!(
-        output.status.code(),
-        Some(0),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
     let told = stdout(&output);
     insta::assert_snapshot!(format!("{told}\n{made}"));
     // It fails as the whole did, and nothing more can be taken from it.
     let (again, output) = minimised(&made, &["--format", "json"]);
     let line: Value = serde_json::from_str(&stdout(&output)).unwrap();
-    assert_eq!(
-        (&*again, line["text"].as_str()),
-        (&*made, Some("sim: too few frames at out0"))
-    );
+    assert_eq!((&*again, line["text"].as_str()), (&*made, Some("sim: too few frames at out0")));
 }
 
 #[test]
 fn a_budget_ends_the_search() {
     let (made, output) = minimised(BROKEN, &["--budget", "3"]);
-    assert!(
-        stdout(&output).contains("after 3 runs; the budget is spent"),
-        "{}",
-        stdout(&output)
-    );
+    assert!(stdout(&output).contains("after 3 runs; the budget is spent"), "{}", stdout(&output));
     assert!(!made.is_empty());
 }
 
 #[test]
 fn what_does_not_fail_is_not_made_smaller() {
-    let (made, output) = minimised(
-        "description: Nothing happens.\nsteps:\n  - note: nothing\n",
-        &[],
-    );
+    let (made, output) =
+        minimised("description: Nothing happens.\nsteps:\n  - note: nothing\n", &[]);
     assert_eq!((output.status.code(), made.as_str()), (Some(4), ""));
     assert!(String::from_utf8_lossy(&output.stderr).contains("TW-E020"));
 }

@@ -41,10 +41,7 @@ fn import(folder: &TempDir, file: &str, more: &[&str]) -> Output {
 
 /// The texts under a key of a scenario, those of its machines in order.
 fn declared(text: &str, key: &str) -> Vec<Value> {
-    let source = Source {
-        path: "a.yaml".into(),
-        text: text.to_owned(),
-    };
+    let source = Source { path: "a.yaml".into(), text: text.to_owned() };
     let root = tree::read(&Arc::new(source)).unwrap();
     let machines = root.get("machines").and_then(Value::as_object);
     let parts: Vec<&Value> = machines.map_or(vec![&root], |all| all.values().collect());
@@ -64,11 +61,7 @@ fn a_paste_is_a_scenario(#[files("fixtures/qemu-cmdlines/*.txt")] path: PathBuf)
         insta::assert_snapshot!(name, if said.is_empty() { text.clone() } else { format!("{text}\n{said}") });
     });
     let open = name == "shell-unset-variable";
-    assert_eq!(
-        imported.status.code(),
-        Some(if open { 2 } else { 0 }),
-        "{said}"
-    );
+    assert_eq!(imported.status.code(), Some(if open { 2 } else { 0 }), "{said}");
     fs::write(folder.path().join("a.yaml"), &text).unwrap();
     if open {
         assert!(said.contains("${TAP}"), "{said}");
@@ -107,17 +100,8 @@ fn the_proposed_traffic_runs(#[case] name: &str) {
         .collect();
     let whole = format!("{before}{proposal}");
     fs::write(folder.path().join("a.yaml"), &whole).unwrap();
-    let ran = tapwright(
-        folder.path(),
-        &["run", "--backend", "sim", "--accept", "a.yaml"],
-    );
-    assert_eq!(
-        ran.status.code(),
-        Some(0),
-        "{whole}\n{}{}",
-        stdout(&ran),
-        stderr(&ran)
-    );
+    let ran = tapwright(folder.path(), &["run", "--backend", "sim", "--accept", "a.yaml"]);
+    assert_eq!(ran.status.code(), Some(0), "{whole}\n{}{}", stdout(&ran), stderr(&ran));
 }
 
 /// Two command lines and a capture are a COLO pair that runs.
@@ -127,35 +111,15 @@ fn the_pair_runs_with_a_capture() {
     let imported = import(
         &folder,
         &fixture("qemu-cmdlines/colo-pair.txt"),
-        &[
-            "--pcap",
-            &fixture("pcaps/http.pcap"),
-            "--at",
-            "primary/hn0.host",
-            "--out",
-            "s/a.yaml",
-        ],
+        &["--pcap", &fixture("pcaps/http.pcap"), "--at", "primary/hn0.host", "--out", "s/a.yaml"],
     );
     assert_eq!(imported.status.code(), Some(0), "{}", stderr(&imported));
-    let ran = tapwright(
-        folder.path(),
-        &["run", "--backend", "sim", "--accept", "s/a.yaml"],
-    );
-    assert_eq!(
-        ran.status.code(),
-        Some(0),
-        "{}{}",
-        stdout(&ran),
-        stderr(&ran)
-    );
+    let ran = tapwright(folder.path(), &["run", "--backend", "sim", "--accept", "s/a.yaml"]);
+    assert_eq!(ran.status.code(), Some(0), "{}{}", stdout(&ran), stderr(&ran));
     let snapshot = fs::read_to_string(folder.path().join("s/a.snap")).unwrap_or_default();
     assert!(snapshot.contains("secondary/hn0.guest"), "{snapshot}");
     // Nothing that is there is overwritten.
-    let again = import(
-        &folder,
-        &fixture("qemu-cmdlines/quotes.txt"),
-        &["--out", "s/a.yaml"],
-    );
+    let again = import(&folder, &fixture("qemu-cmdlines/quotes.txt"), &["--out", "s/a.yaml"]);
     assert_eq!(again.status.code(), Some(2));
     assert!(stderr(&again).contains("TW-E031"), "{}", stderr(&again));
 }
@@ -165,10 +129,8 @@ fn the_pair_runs_with_a_capture() {
 #[test]
 fn scripts_are_named_and_a_wrong_capture_leaves_nothing() {
     let folder = TempDir::new().unwrap();
-    let (primary, secondary) = (
-        fixture("qemu-cmdlines/colo-primary.txt"),
-        fixture("qemu-cmdlines/colo-secondary.txt"),
-    );
+    let (primary, secondary) =
+        (fixture("qemu-cmdlines/colo-primary.txt"), fixture("qemu-cmdlines/colo-secondary.txt"));
     let capture = fixture("pcaps/http.pcap");
     let with = |more: &[&str]| {
         let arguments = ["import", &primary, &secondary, "--out", "a.yaml"];
@@ -177,18 +139,12 @@ fn scripts_are_named_and_a_wrong_capture_leaves_nothing() {
     for (more, said) in [
         (["--pcap", capture.as_str(), "--at", "hn9.host"], "--at"),
         (["--pcap", "no.pcap", "--at", "primary/hn0.host"], "--pcap"),
-        (
-            ["--pcap", primary.as_str(), "--at", "primary/hn0.host"],
-            "--pcap",
-        ),
+        (["--pcap", primary.as_str(), "--at", "primary/hn0.host"], "--pcap"),
     ] {
         let refused = with(&more);
         assert_eq!(refused.status.code(), Some(2), "{more:?}");
         let told = format!("no scenario is left: give another {said}");
-        let words: Vec<String> = stderr(&refused)
-            .split_whitespace()
-            .map(str::to_owned)
-            .collect();
+        let words: Vec<String> = stderr(&refused).split_whitespace().map(str::to_owned).collect();
         assert!(words.join(" ").contains(&told), "{}", stderr(&refused));
         assert!(!folder.path().join("a.yaml").exists(), "{more:?}");
     }
@@ -216,10 +172,7 @@ fn a_command_line_after_dashes() {
     ];
     let text = stdout(&tapwright(folder.path(), &words));
     assert_eq!(declared(&text, "netdevs"), ["tap,id=hn0"]);
-    assert_eq!(
-        declared(&text, "objects"),
-        ["filter-buffer,id=b0,netdev=hn0,interval=1000"]
-    );
+    assert_eq!(declared(&text, "objects"), ["filter-buffer,id=b0,netdev=hn0,interval=1000"]);
 }
 
 #[test]
@@ -240,14 +193,8 @@ fn two_files_are_two_machines() {
     let text = stdout(&import(&folder, &primary, &["--file", &secondary]));
     let chardevs = declared(&text, "chardevs");
     assert_eq!(chardevs.len(), 8, "{text}");
-    assert_eq!(
-        chardevs[6],
-        "socket,id=red0,host=primary,port=9003,reconnect-ms=1000"
-    );
-    assert!(
-        text.contains("chardev red0 has host=primary for host=127.0.0.1"),
-        "{text}"
-    );
+    assert_eq!(chardevs[6], "socket,id=red0,host=primary,port=9003,reconnect-ms=1000");
+    assert!(text.contains("chardev red0 has host=primary for host=127.0.0.1"), "{text}");
 }
 
 /// Monitor commands after a command line are its machine's, and a refusal is expected.
@@ -279,10 +226,7 @@ fn a_file_that_is_not_there_is_named() {
     let output = import(&folder, "none.txt", &[]);
     assert_eq!(output.status.code(), Some(2));
     let said = stderr(&output);
-    assert!(
-        said.contains("TW-E032") && said.contains("none.txt"),
-        "{said}"
-    );
+    assert!(said.contains("TW-E032") && said.contains("none.txt"), "{said}");
 }
 
 #[test]

@@ -74,11 +74,7 @@ fn insta(directory: &Path, arguments: &[&str]) -> Option<String> {
 
 fn told(output: &Output) -> String {
     let (out, errors) = (&output.stdout, &output.stderr);
-    format!(
-        "{}{}",
-        String::from_utf8_lossy(out),
-        String::from_utf8_lossy(errors)
-    )
+    format!("{}{}", String::from_utf8_lossy(out), String::from_utf8_lossy(errors))
 }
 
 fn run(directory: &Path, how: &[&str], code: i32) {
@@ -110,10 +106,7 @@ fn what_cargo_insta_accepts_passes() {
     let scenario = path.join("scenarios/deep/matrix.yaml");
     fs::write(&scenario, MATRIX.replace("0x5a", "0xa5")).expect("written");
     run(path, &[], 1);
-    insta(
-        path,
-        &["accept", "--snapshot", "scenarios/deep/matrix.snap"],
-    );
+    insta(path, &["accept", "--snapshot", "scenarios/deep/matrix.snap"]);
     run(path, &["--ci"], 0);
 }
 

@@ -54,10 +54,7 @@ fn a_file_that_is_there_stays_as_it_is() {
     assert_eq!(output.status.code(), Some(2));
     let text = String::from_utf8(output.stderr).unwrap();
     assert!(text.contains("'a.yaml' is there already"), "{text}");
-    assert_eq!(
-        fs::read_to_string(folder.path().join("a.yaml")).unwrap(),
-        "mine"
-    );
+    assert_eq!(fs::read_to_string(folder.path().join("a.yaml")).unwrap(), "mine");
 }
 
 #[test]

@@ -80,10 +80,7 @@ steps:
   - send: hn0.guest
     frames: [{ payload: { fill: 0x5b, len: 20 } }]
 ";
-    let source = Source {
-        path: "dump.yaml".into(),
-        text: text.to_owned(),
-    };
+    let source = Source { path: "dump.yaml".into(), text: text.to_owned() };
     let scenario = parse(Arc::new(source), "dump", &Disk).expect("a scenario");
     let case = &scenario.cases[0];
     let world = Sim.open(case).expect("a world");
@@ -147,10 +144,7 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
         let path = entry.expect("an entry").path();
         if path.is_dir() {
             collect(&path, files);
-        } else if path
-            .extension()
-            .is_some_and(|extension| extension == "yaml")
-        {
+        } else if path.extension().is_some_and(|extension| extension == "yaml") {
             files.push(path);
         }
     }
@@ -160,11 +154,7 @@ fn in_transcript(transcript: &Transcript) -> Packets {
     let mut packets = Packets::new();
     let mut streams: BTreeMap<PortId, BytesMut> = BTreeMap::new();
     let framing = |port: &PortId| {
-        transcript
-            .ports
-            .iter()
-            .find(|one| one.id == *port)
-            .and_then(|port| port.kind.framing())
+        transcript.ports.iter().find(|one| one.id == *port).and_then(|port| port.kind.framing())
     };
     let mut put = |port: &PortId, data: &[u8]| {
         packets.entry(port.to_string()).or_default().push(hex(data));
@@ -177,10 +167,7 @@ fn in_transcript(transcript: &Transcript) -> Packets {
             match &arrival.item {
                 Item::Frame(frame) => put(&arrival.port, &frame.data),
                 Item::Bytes(bytes) => {
-                    streams
-                        .entry(arrival.port.clone())
-                        .or_default()
-                        .extend_from_slice(bytes);
+                    streams.entry(arrival.port.clone()).or_default().extend_from_slice(bytes);
                 }
                 Item::Eof => {
                     let stream = streams.remove(&arrival.port).unwrap_or_default().freeze();
@@ -196,10 +183,7 @@ fn in_transcript(transcript: &Transcript) -> Packets {
     }
     for (port, stream) in streams {
         let stream = stream.freeze();
-        for frame in framing(&port)
-            .into_iter()
-            .flat_map(|framing| frames_of(framing, &stream))
-        {
+        for frame in framing(&port).into_iter().flat_map(|framing| frames_of(framing, &stream)) {
             put(&port, &frame.data);
         }
     }
@@ -217,11 +201,7 @@ fn read_by_tshark(file: &Path) -> Vec<(usize, String, String)> {
             .args(arguments)
             .output()
             .expect("tshark starts");
-        assert!(
-            output.status.success(),
-            "{}",
-            String::from_utf8_lossy(&output.stderr)
-        );
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).expect("text")
     };
     let (bytes, places) = thread::scope(|scope| {
@@ -234,9 +214,7 @@ fn read_by_tshark(file: &Path) -> Vec<(usize, String, String)> {
     assert_eq!(places.lines().count(), json.len());
     let packet = |(place, packet): (&str, Value)| {
         let (interface, name) = place.split_once('\t').expect("two fields");
-        let bytes = packet["_source"]["layers"]["frame_raw"][0]
-            .as_str()
-            .expect("hexadecimal");
+        let bytes = packet["_source"]["layers"]["frame_raw"][0].as_str().expect("hexadecimal");
         let interface = interface.parse().expect("a number");
         (interface, name.to_owned(), bytes.to_owned())
     };

@@ -15,10 +15,7 @@ use nix::{
 
 fn tapwright() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tapwright"));
-    command
-        .arg("run")
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .env("NO_COLOR", "1");
+    command.arg("run").current_dir(env!("CARGO_MANIFEST_DIR")).env("NO_COLOR", "1");
     command
 }
 
@@ -54,13 +51,7 @@ fn the_model_agrees_with_qemu() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let table = folder.path().join("table.jsonl");
     let path = table.to_str().expect("a path of ours");
-    let output = run(&[
-        "scenarios",
-        "--agree",
-        "sim,netns,qemu",
-        "--agree-table",
-        path,
-    ]);
+    let output = run(&["scenarios", "--agree", "sim,netns,qemu", "--agree-table", path]);
     if let Some(text) = ran(&output) {
         assert_eq!(output.status.code(), Some(0), "{text}");
         assert!(text.contains(" 0 failed"), "{text}");
@@ -77,13 +68,7 @@ fn the_model_agrees_with_qemu() {
 
 #[test]
 fn no_qemu_is_said_with_what_to_do() {
-    let output = run(&[
-        "scenarios",
-        "--backend",
-        "qemu",
-        "--qemu",
-        "/nonexistent/qemu",
-    ]);
+    let output = run(&["scenarios", "--backend", "qemu", "--qemu", "/nonexistent/qemu"]);
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(3), "{stderr}");
     assert!(stderr.contains("/nonexistent/qemu"), "{stderr}");
@@ -183,10 +168,7 @@ fn the_death_of_qemu_is_reported_with_its_step() {
     assert!(text.contains("QEMU died: signal 9, SIGKILL"), "{text}");
     assert!(text.contains("last seen: step 1: hn0.guest <- "), "{text}");
     assert!(text.contains(r#""event":"crash""#), "{text}");
-    assert!(
-        text.contains(r#""step":1"#) || text.contains(r#""step":2"#),
-        "{text}"
-    );
+    assert!(text.contains(r#""step":1"#) || text.contains(r#""step":2"#), "{text}");
 }
 
 #[test]

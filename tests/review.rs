@@ -41,12 +41,7 @@ impl Terminal {
             .expect("script of util-linux starts");
         let keys = child.stdin.take().expect("piped");
         let screen = child.stdout.take().expect("piped");
-        Self {
-            child,
-            keys,
-            screen,
-            seen: String::new(),
-        }
+        Self { child, keys, screen, seen: String::new() }
     }
 
     /// Everything up to and with the next prompt.
@@ -59,9 +54,7 @@ impl Terminal {
             assert!(read > 0, "the end came before '{text}': {so_far}");
             shown.push(bytes[0]);
         }
-        let shown = String::from_utf8(shown)
-            .expect("text")
-            .replace("\r\n", "\n");
+        let shown = String::from_utf8(shown).expect("text").replace("\r\n", "\n");
         self.seen += &shown;
         shown
     }
@@ -96,10 +89,7 @@ fn keys_at_a_terminal_show_and_decide() {
     let path = directory.path();
     let run = ["run", "--backend", "sim", "."];
     fs::write(path.join("first.yaml"), SCENARIO).expect("written");
-    assert_eq!(
-        tapwright(path, &[&run[..], &["--accept"]].concat()),
-        Some(0)
-    );
+    assert_eq!(tapwright(path, &[&run[..], &["--accept"]].concat()), Some(0));
     fs::write(path.join("first.yaml"), SCENARIO.replace("hello", "hullo")).expect("written");
     fs::write(path.join("second.yaml"), SCENARIO).expect("written");
     assert_eq!(tapwright(path, &run), Some(1));
@@ -107,10 +97,7 @@ fn keys_at_a_terminal_show_and_decide() {
     let binary = env!("CARGO_BIN_EXE_tapwright");
     let mut terminal = Terminal::open(path, &format!("'{binary}' review"));
     let first = terminal.until(PROMPT);
-    assert!(
-        first.contains("\x1b[31m68656c6c6f\x1b[0m -> \x1b[32m68756c6c6f"),
-        "{first}"
-    );
+    assert!(first.contains("\x1b[31m68656c6c6f\x1b[0m -> \x1b[32m68756c6c6f"), "{first}");
     for key in ["h", "\x1b[C", "\x1b[D"] {
         terminal.press(key);
         terminal.until(PROMPT);
@@ -121,18 +108,12 @@ fn keys_at_a_terminal_show_and_decide() {
     insta::assert_snapshot!("a_review_at_a_terminal", seen);
     terminal.press("q");
     let (rest, code) = terminal.end();
-    assert!(
-        rest.contains("1 accepted, 0 rejected, 1 still pending"),
-        "{rest}"
-    );
+    assert!(rest.contains("1 accepted, 0 rejected, 1 still pending"), "{rest}");
     assert_eq!(code, Some(0));
     let accepted = fs::read_to_string(path.join("first.snap")).expect("a snapshot");
     assert!(accepted.contains("68756c6c6f"), "{accepted}");
     assert!(!path.join("first.snap.new").exists());
-    assert!(
-        path.join("second.snap.new").exists(),
-        "quitting decides nothing"
-    );
+    assert!(path.join("second.snap.new").exists(), "quitting decides nothing");
 }
 
 #[test]

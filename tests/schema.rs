@@ -12,19 +12,13 @@ fn validator() -> Validator {
 }
 
 fn tree(path: &Path, text: &str) -> Value {
-    let source = Source {
-        path: path.to_owned(),
-        text: text.to_owned(),
-    };
+    let source = Source { path: path.to_owned(), text: text.to_owned() };
     scenario::tree::read(&Arc::new(source)).expect("YAML")
 }
 
 /// Why a scenario does not fit, with the place of each fault.
 fn faults(validator: &Validator, tree: &Value) -> Vec<String> {
-    validator
-        .iter_errors(tree)
-        .map(|error| format!("{}: {error}", error.instance_path()))
-        .collect()
+    validator.iter_errors(tree).map(|error| format!("{}: {error}", error.instance_path())).collect()
 }
 
 #[test]
@@ -67,10 +61,7 @@ fn what_is_wrong_is_refused(#[case] text: &str) {
     let tree = tree(Path::new("a.yaml"), &text);
     assert_ne!(faults(&validator(), &tree), Vec::<String>::new());
     // The language says the same.
-    let source = Source {
-        path: "a.yaml".into(),
-        text,
-    };
+    let source = Source { path: "a.yaml".into(), text };
     assert!(scenario::parse(Arc::new(source), "a", &scenario::Disk).is_err());
 }
 
@@ -89,9 +80,6 @@ fn a_scenario_says_what_it_shows() {
 #[case("steps: [stop, {cont: }]")]
 #[case("chardevs: {c0: , c1: \"socket,path=a\"}")]
 fn what_the_language_takes_is_taken(#[case] text: &str) {
-    let tree = tree(
-        Path::new("a.yaml"),
-        &format!("description: Right.\n{text}\n"),
-    );
+    let tree = tree(Path::new("a.yaml"), &format!("description: Right.\n{text}\n"));
     assert_eq!(faults(&validator(), &tree), Vec::<String>::new());
 }

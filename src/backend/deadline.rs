@@ -17,36 +17,24 @@ pub struct Deadline {
 
 impl Deadline {
     /// Never.
-    pub const NEVER: Self = Self {
-        at: None,
-        alarm: None,
-    };
+    pub const NEVER: Self = Self { at: None, alarm: None };
 
     /// At this time.
     #[must_use]
     pub const fn at(at: Instant) -> Self {
-        Self {
-            at: Some(at),
-            alarm: None,
-        }
+        Self { at: Some(at), alarm: None }
     }
 
     /// As well as soon as the alarm is raised.
     #[must_use]
     pub fn or_alarm(self, alarm: &Arc<Alarm>) -> Self {
-        Self {
-            alarm: Some(Arc::clone(alarm)),
-            ..self
-        }
+        Self { alarm: Some(Arc::clone(alarm)), ..self }
     }
 
     /// At this time where it would otherwise be later.
     #[must_use]
     pub fn or_at(&self, at: Instant) -> Self {
-        Self {
-            at: Some(self.at.map_or(at, |own| own.min(at))),
-            alarm: self.alarm.clone(),
-        }
+        Self { at: Some(self.at.map_or(at, |own| own.min(at))), alarm: self.alarm.clone() }
     }
 
     /// Whether it is over.
@@ -84,11 +72,7 @@ impl Alarm {
     /// When there is no descriptor left.
     pub fn new() -> io::Result<Self> {
         let (reader, writer) = io::pipe()?;
-        Ok(Self {
-            raised: AtomicBool::new(false),
-            reader,
-            writer,
-        })
+        Ok(Self { raised: AtomicBool::new(false), reader, writer })
     }
 
     /// Raises it for good.

@@ -74,9 +74,7 @@ pub(crate) fn lower(case: &Case, machine: &Machine) -> Lowered {
     for (index, netdev) in (0..).zip(of_machine) {
         let id = &NetdevId::from(own(netdev.id.as_str()));
         match &netdev.kind {
-            NetdevType::Tap {
-                vhost, nic, queues, ..
-            } => {
+            NetdevType::Tap { vhost, nic, queues, .. } => {
                 let guest = NetdevId::from(format!("@{id}.guest"));
                 let tap = NetdevKind::Tap {
                     queues: *queues,
@@ -97,9 +95,7 @@ pub(crate) fn lower(case: &Case, machine: &Machine) -> Lowered {
                         ));
                     }
                     Nic::Virtio { vnet_hdr_len } => {
-                        let nic = NetdevKind::Nic {
-                            vnet_hdr_len: *vnet_hdr_len,
-                        };
+                        let nic = NetdevKind::Nic { vnet_hdr_len: *vnet_hdr_len };
                         netdevs.push(client(&guest, nic, Some(id)));
                     }
                 }
@@ -144,22 +140,16 @@ pub(crate) fn lower(case: &Case, machine: &Machine) -> Lowered {
             .collect(),
         iothreads: Vec::new(),
     };
-    Lowered {
-        config,
-        taps,
-        guests,
-        chardevs,
-    }
+    Lowered { config, taps, guests, chardevs }
 }
 
 /// The command that creates an object.
 pub(crate) fn command(object: &Object) -> Command {
     match &object.form {
         ObjectForm::Option(text) => Command::ObjectOption(text.clone()),
-        ObjectForm::Qmp(args) => Command::Qmp {
-            name: "object-add".to_owned(),
-            args: Value::Object(args.clone()),
-        },
+        ObjectForm::Qmp(args) => {
+            Command::Qmp { name: "object-add".to_owned(), args: Value::Object(args.clone()) }
+        }
     }
 }
 
@@ -167,10 +157,7 @@ pub(crate) fn command(object: &Object) -> Command {
 pub(crate) fn added_chardev() -> ChardevWiring {
     let framing = Framing::Plain;
     ChardevWiring {
-        far: ChardevFar::Port {
-            connected: false,
-            framing,
-        },
+        far: ChardevFar::Port { connected: false, framing },
         socket: None,
         vnet_hdr_len: 0,
     }
@@ -185,20 +172,14 @@ pub(crate) const fn vnet_hdr_len(nic: Nic) -> usize {
 }
 
 fn client(id: &NetdevId, kind: NetdevKind, peer: Option<&NetdevId>) -> NetdevConfig {
-    NetdevConfig {
-        id: id.clone(),
-        kind,
-        peer: peer.cloned(),
-    }
+    NetdevConfig { id: id.clone(), kind, peer: peer.cloned() }
 }
 
 fn char_backend(chardev: &Chardev) -> CharBackend {
     match chardev.backend.as_str() {
         "null" => CharBackend::Null,
         "file" => CharBackend::File,
-        "ringbuf" => CharBackend::Ringbuf {
-            size: ringbuf_size(&chardev.options),
-        },
+        "ringbuf" => CharBackend::Ringbuf { size: ringbuf_size(&chardev.options) },
         "udp" => CharBackend::Udp,
         "pty" => CharBackend::Pty,
         "mux" => CharBackend::Mux,
@@ -231,18 +212,12 @@ fn socket(chardev: &Chardev) -> Option<Socket> {
 pub(crate) fn added_socket(args: &Map<String, Value>) -> Option<Socket> {
     let (address, server) = Address::of_backend(args)?;
     let data = args.get("backend")?.get("data")?.as_object()?;
-    Some(Socket {
-        address,
-        server,
-        retry: scenario::retry(data).filter(|_| !server),
-    })
+    Some(Socket { address, server, retry: scenario::retry(data).filter(|_| !server) })
 }
 
 /// QEMU's default is 64 KiB (10.2.2, `qapi/char.json`, `ChardevRingbuf`).
 fn ringbuf_size(options: &Map<String, Value>) -> usize {
-    number(options.get("size"))
-        .and_then(|size| usize::try_from(size).ok())
-        .unwrap_or(65536)
+    number(options.get("size")).and_then(|size| usize::try_from(size).ok()).unwrap_or(65536)
 }
 
 /// A number as a map or a command-line string has it.
@@ -325,23 +300,12 @@ mod tests {
     }
 
     fn tap(vhost: bool, vnet_hdr_len: usize) -> NetdevKind {
-        NetdevKind::Tap {
-            queues: 1,
-            vhost,
-            vnet_hdr_len,
-        }
+        NetdevKind::Tap { queues: 1, vhost, vnet_hdr_len }
     }
 
     #[test]
     fn a_plain_guest_is_a_hub_and_a_socket_of_its_own() {
-        let hubs = |hub| {
-            (
-                NetdevKind::Hubport {
-                    hub: FIRST_GUEST_HUB + hub,
-                },
-                NetdevKind::Socket,
-            )
-        };
+        let hubs = |hub| (NetdevKind::Hubport { hub: FIRST_GUEST_HUB + hub }, NetdevKind::Socket);
         let of = |id: &str, number| {
             let (hub, socket) = hubs(number);
             [
@@ -352,10 +316,7 @@ mod tests {
             ]
         };
         let expected = [of("hn0", 0), of("hn1", 1)].concat();
-        assert_eq!(
-            clients("netdevs: {hn0: {type: tap}, hn1: {type: tap}}"),
-            expected
-        );
+        assert_eq!(clients("netdevs: {hn0: {type: tap}, hn1: {type: tap}}"), expected);
     }
 
     #[test]
@@ -400,11 +361,8 @@ mod tests {
         #[case] object: &str,
         #[case] expected: usize,
     ) {
-        let object = if object.starts_with('{') {
-            object.to_owned()
-        } else {
-            format!("\"{object}\"")
-        };
+        let object =
+            if object.starts_with('{') { object.to_owned() } else { format!("\"{object}\"") };
         let lowered = lowered(&format!(
             "netdevs: {{hn0: {{type: tap, nic: virtio, vnet_hdr_len: 10}}, hn1: {{type: tap}}}}
 chardevs: {{c0: {{}}, c1: {{}}}}
@@ -430,10 +388,7 @@ chardevs:
             .iter()
             .map(|chardev| (chardev.id.as_str(), chardev.connected))
             .collect();
-        assert_eq!(
-            connected,
-            [("here", true), ("later", false), ("a", true), ("b", true)]
-        );
+        assert_eq!(connected, [("here", true), ("later", false), ("a", true), ("b", true)]);
         let far = |id: &str| lowered.chardevs[&ChardevId::from(id)].far.clone();
         assert_eq!(far("a"), ChardevFar::Joined("b".into()));
         assert_eq!(far("b"), ChardevFar::Joined("a".into()));

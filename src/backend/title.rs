@@ -25,10 +25,9 @@ pub fn qmp_title(machine: &MachineId, command: &str, args: &Map<String, Value>) 
             text: format!("qom-set {object}.{property} = {}", value(args.get("value"))),
             subject: Some(object),
         },
-        ("qom-get", Some(object), Some(property)) => Title {
-            text: format!("qom-get {object}.{property}"),
-            subject: Some(object),
-        },
+        ("qom-get", Some(object), Some(property)) => {
+            Title { text: format!("qom-get {object}.{property}"), subject: Some(object) }
+        }
         _ => {
             let mut ids = ["id", "name", "path", "device"].into_iter();
             let subject = ids.find_map(word).map(outer);
@@ -50,9 +49,8 @@ pub fn qmp_title(machine: &MachineId, command: &str, args: &Map<String, Value>) 
 #[must_use]
 pub fn object_title(object: &Object) -> Title {
     let subject = object.id.as_ref().map(|id| id.as_str().to_owned());
-    let text = subject
-        .as_ref()
-        .map_or_else(|| "object-add".to_owned(), |id| format!("object-add {id}"));
+    let text =
+        subject.as_ref().map_or_else(|| "object-add".to_owned(), |id| format!("object-add {id}"));
     Title { text, subject }
 }
 
@@ -70,10 +68,7 @@ pub fn client_title(client: &Client) -> Title {
     if let Some(within) = within {
         text.push_str(&format!(", within {within:?}"));
     }
-    Title {
-        text,
-        subject: Some(from.to_string()),
-    }
+    Title { text, subject: Some(from.to_string()) }
 }
 
 fn value(value: Option<&Value>) -> String {
@@ -99,10 +94,7 @@ mod tests {
     fn titles_name_the_machine_where_there_are_several() {
         let status = json!({"path": "/objects/f0", "property": "status", "value": "off"});
         let id = json!({"id": "f0"});
-        assert_eq!(
-            of("primary", "qom-set", &status),
-            "qom-set primary/f0.status = off"
-        );
+        assert_eq!(of("primary", "qom-set", &status), "qom-set primary/f0.status = off");
         assert_eq!(of("primary", "object-del", &id), "object-del primary/f0");
         assert_eq!(of("primary", "stop", &json!({})), "stop primary");
     }
@@ -115,10 +107,7 @@ mod tests {
     fn titles_name_the_object_and_the_change() {
         let status = json!({"path": "/objects/f0", "property": "status", "value": "off"});
         assert_eq!(title("qom-set", status), "qom-set f0.status = off");
-        assert_eq!(
-            title("set_link", json!({"name": "hn0", "up": false})),
-            "set_link hn0 down"
-        );
+        assert_eq!(title("set_link", json!({"name": "hn0", "up": false})), "set_link hn0 down");
         assert_eq!(title("object-del", json!({"id": "f0"})), "object-del f0");
         assert_eq!(title("stop", json!({})), "stop");
     }

@@ -45,9 +45,7 @@ impl Queue {
     /// Reads the property's value. QEMU is case sensitive here, and so is this.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::All, Self::Rx, Self::Tx]
-            .into_iter()
-            .find(|queue| queue.as_str() == text)
+        [Self::All, Self::Rx, Self::Tx].into_iter().find(|queue| queue.as_str() == text)
     }
 
     /// Whether a filter with this queue handles packets that go in `direction`.

@@ -53,9 +53,6 @@ impl Frame {
     /// A frame with an all-zero virtio-net header.
     #[must_use]
     pub fn plain(data: impl Into<Bytes>) -> Self {
-        Self {
-            vnet: VnetHdr::default(),
-            data: data.into(),
-        }
+        Self { vnet: VnetHdr::default(), data: data.into() }
     }
 }

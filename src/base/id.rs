@@ -76,11 +76,7 @@ impl MachineId {
     /// An id of this machine, as it is known outside: `primary/f0`.
     #[must_use]
     pub fn outer<T: From<String>>(&self, own: &str) -> T {
-        T::from(if self.is_named() {
-            format!("{self}/{own}")
-        } else {
-            own.to_owned()
-        })
+        T::from(if self.is_named() { format!("{self}/{own}") } else { own.to_owned() })
     }
 
     /// An id as this machine itself knows it; none when it is another's.

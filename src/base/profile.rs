@@ -60,10 +60,7 @@ impl Profile {
     /// A version with all of its quirks.
     #[must_use]
     pub const fn new(version: QemuVersion) -> Self {
-        Self {
-            version,
-            without: BTreeSet::new(),
-        }
+        Self { version, without: BTreeSet::new() }
     }
 
     /// The same version with these quirks mended.

@@ -32,13 +32,9 @@ impl VnetHdr {
     pub fn to_bytes(self, len: usize) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(len.max(Self::LONG));
         bytes.extend([self.flags, self.gso_type]);
-        for field in [
-            self.hdr_len,
-            self.gso_size,
-            self.csum_start,
-            self.csum_offset,
-            self.num_buffers,
-        ] {
+        for field in
+            [self.hdr_len, self.gso_size, self.csum_start, self.csum_offset, self.num_buffers]
+        {
             bytes.extend(field.to_le_bytes());
         }
         bytes.resize(len, 0);

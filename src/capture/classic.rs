@@ -47,9 +47,7 @@ impl<W: Write> ClassicWriter<W> {
         let unfit = |cause: String| WriteError::Packet { packet, cause };
         let len = u32::try_from(data.len()).map_err(|error| unfit(error.to_string()))?;
         let record = PcapPacket::new(time, len, data).map_err(|error| unfit(chain(&error)))?;
-        self.inner
-            .write_packet(&record)
-            .map_err(|error| write_error(packet, error))?;
+        self.inner.write_packet(&record).map_err(|error| write_error(packet, error))?;
         Ok(())
     }
 
@@ -65,10 +63,9 @@ fn write_error(packet: usize, error: PcapWriteError) -> WriteError {
         PcapWriteError::Io(error) | PcapWriteError::FieldWriteFailed(_, error) => {
             WriteError::Io(error)
         }
-        error @ PcapWriteError::Validation(_) => WriteError::Packet {
-            packet,
-            cause: chain(&error),
-        },
+        error @ PcapWriteError::Validation(_) => {
+            WriteError::Packet { packet, cause: chain(&error) }
+        }
     }
 }
 
@@ -95,9 +92,6 @@ mod tests {
     fn a_packet_that_no_reader_would_accept() {
         let mut writer = ClassicWriter::new(Vec::new()).unwrap();
         let error = writer.packet(Duration::ZERO, &[0; 262_145]).unwrap_err();
-        assert!(
-            matches!(error, WriteError::Packet { packet: 1, .. }),
-            "{error}"
-        );
+        assert!(matches!(error, WriteError::Packet { packet: 1, .. }), "{error}");
     }
 }

@@ -60,10 +60,9 @@ impl Diagnose for ReadError {
                 "the capture was still being written, or was cut off when it was copied; \
                  'editcap FILE NEW' keeps what is whole",
             ),
-            Self::Malformed { .. } => (
-                MALFORMED,
-                "the file is damaged; see what 'capinfos FILE' says of it",
-            ),
+            Self::Malformed { .. } => {
+                (MALFORMED, "the file is damaged; see what 'capinfos FILE' says of it")
+            }
             Self::LinkType { .. } => (
                 LINK_TYPE,
                 "capture on an Ethernet interface: 'tcpdump -i any' and tunnels have other headers",
@@ -98,13 +97,8 @@ mod tests {
             .map(|file| read(file).unwrap_err().report().code)
             .collect();
         let mut writer = Writer::new(Vec::new(), &[]).unwrap();
-        let error = writer
-            .packet(0, std::time::Duration::ZERO, &[], None)
-            .unwrap_err();
+        let error = writer.packet(0, std::time::Duration::ZERO, &[], None).unwrap_err();
         codes.push(error.report().code);
-        assert_eq!(
-            codes,
-            EXPLANATIONS.iter().map(|row| row.code).collect::<Vec<_>>()
-        );
+        assert_eq!(codes, EXPLANATIONS.iter().map(|row| row.code).collect::<Vec<_>>());
     }
 }

@@ -39,15 +39,9 @@ impl<W: Write> Writer<W> {
                     InterfaceDescriptionOption::IfTsResol(InterfaceTsResolution::NANO),
                 ],
             };
-            inner
-                .write_pcapng_block(block)
-                .map_err(|error| write_error(0, error))?;
+            inner.write_pcapng_block(block).map_err(|error| write_error(0, error))?;
         }
-        Ok(Self {
-            inner,
-            interfaces: interfaces.len(),
-            packets: 0,
-        })
+        Ok(Self { inner, interfaces: interfaces.len(), packets: 0 })
     }
 
     /// Appends a packet of an interface (by its place in the list given to [`Writer::new`]).
@@ -66,11 +60,7 @@ impl<W: Write> Writer<W> {
         self.packets += 1;
         let packet = self.packets;
         let interfaces = self.interfaces;
-        let unknown = || WriteError::Interface {
-            packet,
-            interface,
-            interfaces,
-        };
+        let unknown = || WriteError::Interface { packet, interface, interfaces };
         if interface >= interfaces {
             return Err(unknown());
         }
@@ -80,16 +70,12 @@ impl<W: Write> Writer<W> {
         let block = EnhancedPacketBlock {
             interface_id: u32::try_from(interface).map_err(|_| unknown())?,
             timestamp: time,
-            original_len: u32::try_from(data.len()).map_err(|error| WriteError::Packet {
-                packet,
-                cause: error.to_string(),
-            })?,
+            original_len: u32::try_from(data.len())
+                .map_err(|error| WriteError::Packet { packet, cause: error.to_string() })?,
             data: Cow::Borrowed(data),
             options: comment.into_iter().collect(),
         };
-        self.inner
-            .write_pcapng_block(block)
-            .map_err(|error| write_error(packet, error))?;
+        self.inner.write_pcapng_block(block).map_err(|error| write_error(packet, error))?;
         Ok(())
     }
 
@@ -108,10 +94,7 @@ fn option_text(text: &str) -> &str {
 fn write_error(packet: usize, error: PcapNgWriteError) -> WriteError {
     match error {
         PcapNgWriteError::Io(error) => WriteError::Io(error),
-        error => WriteError::Packet {
-            packet,
-            cause: chain(&error),
-        },
+        error => WriteError::Packet { packet, cause: chain(&error) },
     }
 }
 
@@ -124,25 +107,18 @@ mod tests {
     fn what_is_written_is_read() {
         let mut writer = Writer::new(Vec::new(), &["hn0.guest", "hn0.host"]).unwrap();
         let time = Duration::new(3, 1_001);
-        writer
-            .packet(1, time, &[1, 2, 3], Some("[1] send hn0.guest"))
-            .unwrap();
+        writer.packet(1, time, &[1, 2, 3], Some("[1] send hn0.guest")).unwrap();
         writer.packet(0, time * 2, &[], None).unwrap();
         let packets = read(&writer.into_inner()).unwrap();
         assert_eq!(packets.len(), 2);
-        assert_eq!(
-            (&packets[0].data[..], packets[0].time),
-            (&[1, 2, 3][..], time)
-        );
+        assert_eq!((&packets[0].data[..], packets[0].time), (&[1, 2, 3][..], time));
         assert_eq!((packets[1].original_len, packets[1].time), (0, time * 2));
     }
 
     #[test]
     fn the_options_are_those_that_wireshark_reads() {
         let mut writer = Writer::new(Vec::new(), &["out0"]).unwrap();
-        writer
-            .packet(0, Duration::ZERO, &[0; 14], Some("step 1"))
-            .unwrap();
+        writer.packet(0, Duration::ZERO, &[0; 14], Some("step 1")).unwrap();
         let file = writer.into_inner();
         let find = |needle: &[u8]| file.windows(needle.len()).any(|window| window == needle);
         let option = |code: u16, value: &[u8]| {
@@ -157,9 +133,7 @@ mod tests {
     #[test]
     fn a_long_comment_is_cut_between_characters() {
         let mut writer = Writer::new(Vec::new(), &["out0"]).unwrap();
-        writer
-            .packet(0, Duration::ZERO, &[1], Some(&"ä".repeat(40_000)))
-            .unwrap();
+        writer.packet(0, Duration::ZERO, &[1], Some(&"ä".repeat(40_000))).unwrap();
         assert_eq!(read(&writer.into_inner()).unwrap().len(), 1);
     }
 
@@ -167,9 +141,6 @@ mod tests {
     fn an_interface_that_is_not_there() {
         let mut writer = Writer::new(Vec::new(), &["out0"]).unwrap();
         let error = writer.packet(1, Duration::ZERO, &[], None).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "packet 1 is of interface 1, and there are 1"
-        );
+        assert_eq!(error.to_string(), "packet 1 is of interface 1, and there are 1");
     }
 }

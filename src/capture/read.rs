@@ -127,11 +127,7 @@ pub fn read(file: &[u8]) -> Result<Vec<Packet>, ReadError> {
         _ => {
             let first = &file[..file.len().min(4)];
             let digits: String = first.iter().map(|byte| format!("{byte:02x}")).collect();
-            let found = if digits.is_empty() {
-                "nothing".to_owned()
-            } else {
-                digits
-            };
+            let found = if digits.is_empty() { "nothing".to_owned() } else { digits };
             Err(ReadError::NotACapture { found })
         }
     }
@@ -142,18 +138,13 @@ fn read_pcap(file: &[u8]) -> Result<Vec<Packet>, ReadError> {
         PcapParser::new(file).map_err(|error| pcap_error((HEADER, 0), file, error))?;
     let link = parser.header().datalink;
     if link != DataLink::ETHERNET {
-        return Err(ReadError::LinkType {
-            packet: HEADER,
-            offset: 0,
-            link_type: link.into(),
-        });
+        return Err(ReadError::LinkType { packet: HEADER, offset: 0, link_type: link.into() });
     }
     let mut packets = Vec::new();
     while !rest.is_empty() {
         let here = (packets.len() + 1, file.len() - rest.len());
-        let (after, packet) = parser
-            .next_packet(rest)
-            .map_err(|error| pcap_error(here, rest, error))?;
+        let (after, packet) =
+            parser.next_packet(rest).map_err(|error| pcap_error(here, rest, error))?;
         rest = after;
         packets.push(Packet {
             time: packet.timestamp(),
@@ -170,18 +161,11 @@ fn pcap_error((packet, offset): (usize, usize), rest: &[u8], error: PcapParseErr
             // Once the parser has a record's header, it counts from behind it.
             let behind = packet != HEADER && rest.len() >= PCAP_RECORD;
             let needed = needed.saturating_add(if behind { PCAP_RECORD } else { 0 });
-            ReadError::Truncated {
-                packet,
-                offset,
-                needed,
-                available: rest.len(),
-            }
+            ReadError::Truncated { packet, offset, needed, available: rest.len() }
         }
-        error @ PcapParseError::Validation(_) => ReadError::Malformed {
-            packet,
-            offset,
-            cause: chain(&error),
-        },
+        error @ PcapParseError::Validation(_) => {
+            ReadError::Malformed { packet, offset, cause: chain(&error) }
+        }
     }
 }
 
@@ -191,15 +175,12 @@ fn read_pcapng(file: &[u8]) -> Result<Vec<Packet>, ReadError> {
     let mut packets = Vec::new();
     while !rest.is_empty() {
         let here = (packets.len() + 1, file.len() - rest.len());
-        let (after, block) = parser
-            .next_block(rest)
-            .map_err(|error| pcapng_error(here, error))?;
+        let (after, block) = parser.next_block(rest).map_err(|error| pcapng_error(here, error))?;
         rest = after;
         let (interface, packet) = match block {
-            Block::EnhancedPacket(block) => (
-                block.interface_id,
-                packet(&block.data, block.timestamp, block.original_len),
-            ),
+            Block::EnhancedPacket(block) => {
+                (block.interface_id, packet(&block.data, block.timestamp, block.original_len))
+            }
             // A simple packet has no time and belongs to the first interface.
             Block::SimplePacket(block) => {
                 (0, packet(&block.data, Duration::ZERO, block.original_len))
@@ -210,28 +191,17 @@ fn read_pcapng(file: &[u8]) -> Result<Vec<Packet>, ReadError> {
             ),
             _ => continue,
         };
-        let link = parser
-            .interfaces()
-            .get(to_usize(interface))
-            .map(|interface| interface.linktype);
+        let link = parser.interfaces().get(to_usize(interface)).map(|interface| interface.linktype);
         match link {
             Some(DataLink::ETHERNET) => packets.push(packet),
             Some(link) => {
                 let (packet, offset) = here;
-                return Err(ReadError::LinkType {
-                    packet,
-                    offset,
-                    link_type: link.into(),
-                });
+                return Err(ReadError::LinkType { packet, offset, link_type: link.into() });
             }
             None => {
                 let (packet, offset) = here;
                 let cause = format!("there is no interface {interface}");
-                return Err(ReadError::Malformed {
-                    packet,
-                    offset,
-                    cause,
-                });
+                return Err(ReadError::Malformed { packet, offset, cause });
             }
         }
     }
@@ -239,26 +209,15 @@ fn read_pcapng(file: &[u8]) -> Result<Vec<Packet>, ReadError> {
 }
 
 fn packet(data: &[u8], time: Duration, original_len: u32) -> Packet {
-    Packet {
-        data: Bytes::copy_from_slice(data),
-        time,
-        original_len: to_usize(original_len),
-    }
+    Packet { data: Bytes::copy_from_slice(data), time, original_len: to_usize(original_len) }
 }
 
 fn pcapng_error((packet, offset): (usize, usize), error: PcapNgParseError) -> ReadError {
     match error {
-        PcapNgParseError::IncompleteBuffer(needed, available) => ReadError::Truncated {
-            packet,
-            offset,
-            needed,
-            available,
-        },
-        error => ReadError::Malformed {
-            packet,
-            offset,
-            cause: chain(&error),
-        },
+        PcapNgParseError::IncompleteBuffer(needed, available) => {
+            ReadError::Truncated { packet, offset, needed, available }
+        }
+        error => ReadError::Malformed { packet, offset, cause: chain(&error) },
     }
 }
 

@@ -22,8 +22,7 @@ fn table() -> BTreeMap<String, usize> {
     let row = |line: &str| {
         let mut cells = line.split('|').map(str::trim).skip(1);
         let (file, frames) = (cells.next()?, cells.next()?);
-        file.ends_with(".pcap")
-            .then(|| (file.to_owned(), frames.parse().unwrap()))
+        file.ends_with(".pcap").then(|| (file.to_owned(), frames.parse().unwrap()))
     };
     readme.lines().filter_map(row).collect()
 }
@@ -33,10 +32,7 @@ fn every_frame() -> Vec<Packet> {
 }
 
 fn summaries(name: &str) -> Vec<String> {
-    fixture(name)
-        .iter()
-        .map(|packet| summary(&packet.data))
-        .collect()
+    fixture(name).iter().map(|packet| summary(&packet.data)).collect()
 }
 
 #[test]
@@ -102,13 +98,7 @@ fn a_mask_hides_what_the_kernel_chose() {
         .map(|packet| {
             mask(
                 &packet.data,
-                &[
-                    "ipv4.id",
-                    "ipv4.checksum",
-                    "icmp.checksum",
-                    "icmp.seq",
-                    "payload",
-                ],
+                &["ipv4.id", "ipv4.checksum", "icmp.checksum", "icmp.seq", "payload"],
             )
         })
         .collect();
@@ -121,16 +111,8 @@ fn ping_begins_with_arp() {
     let lines = summaries("ping.pcap");
     assert_eq!(lines[0], "ARP who-has 10.0.0.2 tell 10.0.0.1");
     assert_eq!(lines[1], "ARP reply 10.0.0.2 is-at 52:54:00:12:34:56");
-    assert!(
-        lines[2].starts_with("IPv4 10.0.0.1 > 10.0.0.2 ICMP echo request id "),
-        "{}",
-        lines[2]
-    );
-    assert!(
-        lines[3].starts_with("IPv4 10.0.0.2 > 10.0.0.1 ICMP echo reply id "),
-        "{}",
-        lines[3]
-    );
+    assert!(lines[2].starts_with("IPv4 10.0.0.1 > 10.0.0.2 ICMP echo request id "), "{}", lines[2]);
+    assert!(lines[3].starts_with("IPv4 10.0.0.2 > 10.0.0.1 ICMP echo reply id "), "{}", lines[3]);
 }
 
 #[test]
@@ -151,33 +133,19 @@ fn fragments_are_named() {
     let lines = summaries("fragments.pcap");
     assert!(lines[0].contains("ICMP echo request"), "{}", lines[0]);
     assert!(lines[0].ends_with(" at 0+, 1472 B payload"), "{}", lines[0]);
-    assert!(
-        lines[1].ends_with(" at 1480+, 1480 B payload"),
-        "{}",
-        lines[1]
-    );
+    assert!(lines[1].ends_with(" at 1480+, 1480 B payload"), "{}", lines[1]);
     assert!(lines[2].ends_with(" at 2960, 48 B payload"), "{}", lines[2]);
 }
 
 #[test]
 fn a_connection_begins_with_its_handshake() {
-    for (file, source) in [
-        ("http.pcap", "IPv4 10.0.0.1:"),
-        ("http6.pcap", "IPv6 [fd00::1]:"),
-    ] {
+    for (file, source) in [("http.pcap", "IPv4 10.0.0.1:"), ("http6.pcap", "IPv6 [fd00::1]:")] {
         let lines = summaries(file);
-        assert!(
-            lines[0].starts_with(source) && lines[0].contains("TCP [SYN] "),
-            "{}",
-            lines[0]
-        );
+        assert!(lines[0].starts_with(source) && lines[0].contains("TCP [SYN] "), "{}", lines[0]);
         assert!(lines[1].contains("TCP [SYN,ACK] "), "{}", lines[1]);
         assert!(lines[2].contains("TCP [ACK] "), "{}", lines[2]);
         let options = fixture(file)[0].data.clone();
-        let options = Dissection::of(&options)
-            .field("tcp.options")
-            .unwrap()
-            .value();
+        let options = Dissection::of(&options).field("tcp.options").unwrap().value();
         assert!(options.starts_with("mss:1"), "{options}");
     }
 }
@@ -194,9 +162,8 @@ fn checksums_complete_to_the_kernel_s_own() {
             let addresses = range(&format!("{ip}.src")).start..range(&format!("{ip}.dst")).end;
             let tcp = dissection.layer("tcp").unwrap().range.start;
             let words = packet.data[addresses].chunks_exact(2);
-            let sum: usize = words
-                .map(|word| usize::from(word[0]) << 8 | usize::from(word[1]))
-                .sum();
+            let sum: usize =
+                words.map(|word| usize::from(word[0]) << 8 | usize::from(word[1])).sum();
             let mut sum = sum + 6 + packet.data.len() - tcp;
             while sum > 0xffff {
                 sum = (sum & 0xffff) + (sum >> 16);
@@ -205,11 +172,7 @@ fn checksums_complete_to_the_kernel_s_own() {
             partial[range("tcp.checksum")]
                 .copy_from_slice(&u16::try_from(sum).unwrap().to_be_bytes());
             assert_ne!(partial, packet.data);
-            assert!(complete_checksum(
-                &mut partial,
-                u16::try_from(tcp).unwrap(),
-                16
-            ));
+            assert!(complete_checksum(&mut partial, u16::try_from(tcp).unwrap(), 16));
             assert_eq!(partial, packet.data, "{file}: {}", summary(&packet.data));
         }
     }

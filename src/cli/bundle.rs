@@ -65,9 +65,7 @@ impl Bundle<'_> {
     /// When the case can't run, a file is in the way, or a capture has no place in an archive.
     pub(super) fn write(&self, out: &Path) -> Result<Exit, Stop> {
         if out.exists() {
-            return Err(Stop::invalid(vec![
-                CliError::Exists(out.to_owned()).report(),
-            ]));
+            return Err(Stop::invalid(vec![CliError::Exists(out.to_owned()).report()]));
         }
         let mut archive = Archive::default();
         let scenario = self.sources(&mut archive)?;
@@ -80,16 +78,10 @@ impl Bundle<'_> {
         let executed = self.executed(&case, &opened)?;
         archive.put("record.txt", snapshot::text(&executed.transcript));
         let pcapng = snapshot::write_pcapng(&executed.transcript, Vec::new());
-        archive.put(
-            "record.pcapng",
-            pcapng.map_err(|error| unwritable(out, error))?,
-        );
+        archive.put("record.pcapng", pcapng.map_err(|error| unwritable(out, error))?);
         archive.put("qemu.txt", import::export(self.tree));
         let snapshot = scenario.with_extension("snap");
-        let files: Vec<String> = archive
-            .paths()
-            .map(|path| path.display().to_string())
-            .collect();
+        let files: Vec<String> = archive.paths().map(|path| path.display().to_string()).collect();
         let readme = Readme {
             case: &case,
             executed: &executed,
@@ -153,10 +145,7 @@ impl Bundle<'_> {
             profile: executed.transcript.profile.clone(),
             content: Content::Transcript {
                 transcript: &executed.transcript,
-                rules: Rules {
-                    masks: &case.snapshot.masks,
-                    without: &case.snapshot.without,
-                },
+                rules: Rules { masks: &case.snapshot.masks, without: &case.snapshot.without },
             },
         };
         let source = &self.scenario.source.path;
@@ -171,14 +160,8 @@ impl Bundle<'_> {
 
     fn executed(&self, case: &Arc<Case>, opened: &Opened) -> Result<Executed, Stop> {
         let interrupt = Interrupt::install().map_err(refused)?;
-        let trial = Trial {
-            case: Arc::clone(case),
-            probe: self.scenario.probes,
-        };
-        let limits = TrialLimits {
-            jobs: NonZeroUsize::MIN,
-            timeout: TIMEOUT,
-        };
+        let trial = Trial { case: Arc::clone(case), probe: self.scenario.probes };
+        let limits = TrialLimits { jobs: NonZeroUsize::MIN, timeout: TIMEOUT };
         let mut came = None;
         let trials = std::iter::once(trial);
         let lanes = &opened.lanes;
@@ -196,21 +179,13 @@ impl Bundle<'_> {
             Some(Attempt::Panicked(text)) => (Exit::Internal, text),
         };
         let reason = format!("the scenario did not run: {reason}");
-        let error = CliError::Unavailable {
-            reason,
-            remedy: None,
-        };
-        Err(Stop {
-            exit,
-            reports: vec![error.report()],
-        })
+        let error = CliError::Unavailable { reason, remedy: None };
+        Err(Stop { exit, reports: vec![error.report()] })
     }
 }
 
 fn absolute(path: &Path) -> Result<PathBuf, Stop> {
-    std::path::absolute(path)
-        .map(|path| plain(&path))
-        .map_err(refused)
+    std::path::absolute(path).map(|path| plain(&path)).map_err(refused)
 }
 
 fn unwritable(path: &Path, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Stop {
@@ -219,10 +194,7 @@ fn unwritable(path: &Path, source: impl Into<Box<dyn std::error::Error + Send + 
 }
 
 fn interrupted() -> Stop {
-    Stop {
-        exit: Exit::Interrupted,
-        reports: Vec::new(),
-    }
+    Stop { exit: Exit::Interrupted, reports: Vec::new() }
 }
 
 fn refused(source: io::Error) -> Stop {

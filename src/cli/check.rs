@@ -100,10 +100,7 @@ pub(super) fn dry_run(case: &Case) -> Result<Vec<Report>, BackendError> {
         world.settle(&Deadline::NEVER)?;
         let expected = object.id.as_ref().and_then(|id| {
             let errors = &case.expect.errors;
-            errors
-                .iter()
-                .find(|(expected, _)| expected == id)
-                .map(|(_, error)| error)
+            errors.iter().find(|(expected, _)| expected == id).map(|(_, error)| error)
         });
         let free = case.known_bug.is_some() || (case.steps.is_empty() && expected.is_none());
         if let Some(answer) = answer
@@ -139,10 +136,7 @@ fn expectation(object: &Object, text: &str) -> String {
 
 /// What to do about an object that is refused with this text.
 fn remedy(case: &Case, object: &Object, text: &str) -> String {
-    let meant = format!(
-        "where this is meant, say so: expect: {}",
-        expectation(object, text)
-    );
+    let meant = format!("where this is meant, say so: expect: {}", expectation(object, text));
     match slip(case, object) {
         Some(slip) if slip.ends_with('?') => format!("{slip} Or, {meant}"),
         Some(slip) => format!("{slip}; {meant}"),
@@ -158,10 +152,9 @@ fn judge(
 ) -> Option<Report> {
     let refusal = match &answer.outcome {
         Outcome::Refused(error) => Some(error.clone()),
-        Outcome::Aborts(abort) => Some(CommandError {
-            class: "CRASH".to_owned(),
-            desc: abort.assertion.clone(),
-        }),
+        Outcome::Aborts(abort) => {
+            Some(CommandError { class: "CRASH".to_owned(), desc: abort.assertion.clone() })
+        }
         Outcome::Done(_) | Outcome::Unanswered(_) => None,
     };
     let profile = case.profile_of(&object.machine);
@@ -171,11 +164,7 @@ fn judge(
             let remedy = remedy(case, object, &error.desc);
             Some(
                 Report::error(Code("TW-R001"), error.desc)
-                    .at(
-                        &case.source,
-                        object.span,
-                        format!("{profile} refuses this object"),
-                    )
+                    .at(&case.source, object.span, format!("{profile} refuses this object"))
                     .with_help(remedy),
             )
         }
@@ -183,11 +172,7 @@ fn judge(
         (Some(_), None) if !case.steps.is_empty() => None,
         (Some(expected), None) => Some(
             Report::error(Code("TW-R002"), "the object is not refused")
-                .at(
-                    &case.source,
-                    expected.span,
-                    format!("{profile} was to say this"),
-                )
+                .at(&case.source, expected.span, format!("{profile} was to say this"))
                 .at(&case.source, object.span, "and creates the object")
                 .with_help(
                     "take it out of `expect: error:`, or name a `profile` that refuses the object",
@@ -195,18 +180,11 @@ fn judge(
         ),
         (Some(expected), Some(error)) => {
             let fits = expected.desc == error.desc
-                && expected
-                    .class
-                    .as_ref()
-                    .is_none_or(|class| *class == error.class);
+                && expected.class.as_ref().is_none_or(|class| *class == error.class);
             (!fits).then(|| {
                 Report::error(Code("TW-R002"), "the object is refused with another text")
                     .at(&case.source, expected.span, "expected")
-                    .at(
-                        &case.source,
-                        object.span,
-                        format!("{profile} says: {error}"),
-                    )
+                    .at(&case.source, object.span, format!("{profile} says: {error}"))
                     .with_help(format!(
                         "where what it says is right, write that: {}",
                         expectation(object, &error.desc)

@@ -10,11 +10,7 @@ use crate::{
 pub(super) struct ConflictsArgs {
     /// The object's type: filter-redirector, filter-mirror, ..., colo-compare, or all [may be given
     /// several times]
-    #[arg(
-        long = "type",
-        value_name = "TYPE",
-        default_value = "filter-redirector"
-    )]
+    #[arg(long = "type", value_name = "TYPE", default_value = "filter-redirector")]
     #[arg(value_parser = known_type)]
     types: Vec<String>,
     /// The QEMU that is asked; of several only what differs is told
@@ -68,11 +64,7 @@ pub(super) fn run(args: &ConflictsArgs) -> Result<Exit, Stop> {
             Format::Json => conflict::json(&survey, &summary),
         });
     }
-    let between = if args.format == Format::Json {
-        ""
-    } else {
-        "\n"
-    };
+    let between = if args.format == Format::Json { "" } else { "\n" };
     output::print(&parts.join(between))?;
     Ok(Exit::Success)
 }

@@ -55,19 +55,13 @@ pub(super) fn run(args: &DoctorArgs) -> Result<Exit, Stop> {
     }
     checks.push(tshark());
     checks.push(terminal());
-    let diagnosis = Diagnosis {
-        checks,
-        backends: [("sim", true), ("netns", runs_netns), ("qemu", runs_qemu)],
-    };
+    let diagnosis =
+        Diagnosis { checks, backends: [("sim", true), ("netns", runs_netns), ("qemu", runs_qemu)] };
     output::print(&match args.format {
         Format::Human => diagnosis.text(),
         Format::Json => diagnosis.json(),
     })?;
-    Ok(if runs_netns {
-        Exit::Success
-    } else {
-        Exit::Unavailable
-    })
+    Ok(if runs_netns { Exit::Success } else { Exit::Unavailable })
 }
 
 fn namespaces(isolated: &Isolated) -> Check {
@@ -101,10 +95,7 @@ fn confined(error: &IsolationError) -> Check {
 fn rps(has_mask: bool) -> Check {
     const NAME: &str = "rps";
     if has_mask {
-        return Check::ok(
-            NAME,
-            "net.core.rps_default_mask is 0 in a case's namespaces",
-        );
+        return Check::ok(NAME, "net.core.rps_default_mask is 0 in a case's namespaces");
     }
     Check::ok(NAME, "there is no net.core.rps_default_mask").but(
         State::Limited,
@@ -121,10 +112,7 @@ fn interface(tried: Tried) -> Check {
         "af-packet" => ("a packet socket on it", NOTHING_RUNS),
         "veth" => ("a pair of joined interfaces", "cases with links fail"),
         "bridge" => ("a bridge", "cases with bridges fail"),
-        "vhost" => (
-            "/dev/vhost-net can be opened",
-            "cases that require vhost are skipped",
-        ),
+        "vhost" => ("/dev/vhost-net can be opened", "cases that require vhost are skipped"),
         _ => ("", ""),
     };
     match tried.result {
@@ -151,26 +139,17 @@ fn ask_qemu(isolated: &Isolated, program: &Path) -> (bool, Vec<Check>) {
                 other => (other.to_string(), Vec::new()),
             };
             let means = "--backend qemu and --agree with qemu can't run";
-            return (
-                false,
-                vec![Check::ok("qemu", reason).but(State::Missing, means, remedy)],
-            );
+            return (false, vec![Check::ok("qemu", reason).but(State::Missing, means, remedy)]);
         }
     };
     let probed = qemu.probed();
     let place = found(program).unwrap_or_else(|| program.to_owned());
-    let mut checks = vec![Check::ok(
-        "qemu",
-        format!("{}: {}", place.display(), probed.announcement()),
-    )];
+    let mut checks =
+        vec![Check::ok("qemu", format!("{}: {}", place.display(), probed.announcement()))];
     checks.push(if probed.has_in_netdev {
         Check::ok("qemu-rfc", "filter-redirector has in_netdev and out_netdev")
     } else {
-        Check::ok(
-            "qemu-rfc",
-            "filter-redirector has neither in_netdev nor out_netdev",
-        )
-        .but(
+        Check::ok("qemu-rfc", "filter-redirector has neither in_netdev nor out_netdev").but(
             State::Limited,
             "cases about them are skipped on qemu",
             vec![
@@ -188,10 +167,7 @@ fn ask_qemu(isolated: &Isolated, program: &Path) -> (bool, Vec<Check>) {
         )
     });
     checks.push(if probed.has_checkpoint {
-        Check::ok(
-            "qemu-checkpoint",
-            "its filters can be told of a checkpoint over QMP",
-        )
+        Check::ok("qemu-checkpoint", "its filters can be told of a checkpoint over QMP")
     } else {
         Check::ok(
             "qemu-checkpoint",
@@ -222,11 +198,7 @@ fn terminal() -> Check {
     if output && io::stdin().is_terminal() {
         return Check::ok("terminal", "input and output");
     }
-    let found = if output {
-        "no input"
-    } else {
-        "output goes elsewhere"
-    };
+    let found = if output { "no input" } else { "output goes elsewhere" };
     Check::ok("terminal", found).but(
         State::Limited,
         "no progress and no colours; review only lists what is pending",
@@ -240,7 +212,5 @@ fn found(program: &Path) -> Option<PathBuf> {
         return program.is_file().then(|| program.to_owned());
     }
     let path = env::var_os("PATH")?;
-    env::split_paths(&path)
-        .map(|directory| directory.join(program))
-        .find(|path| path.is_file())
+    env::split_paths(&path).map(|directory| directory.join(program)).find(|path| path.is_file())
 }

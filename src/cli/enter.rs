@@ -37,15 +37,8 @@ pub(super) struct EnterArgs {
 /// Exits as the command did. The case is held as long as it runs.
 pub(super) fn run(args: &EnterArgs) -> Result<Exit, Stop> {
     let case = args.case()?;
-    let refused = |source| {
-        stop(
-            Exit::Unavailable,
-            &CliError::NoEntry {
-                case: case.case.clone(),
-                source,
-            },
-        )
-    };
+    let refused =
+        |source| stop(Exit::Unavailable, &CliError::NoEntry { case: case.case.clone(), source });
     // No thread may run before: see `Entrance::enter`.
     let entrance = Entrance::open(case.tenant()).map_err(refused)?;
     entrance.enter().map_err(refused)?;
@@ -56,8 +49,7 @@ pub(super) fn run(args: &EnterArgs) -> Result<Exit, Stop> {
             .namespaces
             .get(name)
             .ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, format!("no netns '{name}'")));
-        path.and_then(|path| sys::enter_mounted(path))
-            .map_err(refused)?;
+        path.and_then(|path| sys::enter_mounted(path)).map_err(refused)?;
     }
     if let Err(error) = sys::show_own_interfaces() {
         anstream::eprintln!("tapwright: /sys shows the host's interfaces: {error}");
@@ -85,15 +77,10 @@ impl EnterArgs {
         };
         let mut found: Vec<PausedCase> = all.into_iter().filter(wanted).collect();
         match found.len() {
-            0 => Err(stop(
-                Exit::NothingSelected,
-                &CliError::NothingPaused(out.clone()),
-            )),
+            0 => Err(stop(Exit::NothingSelected, &CliError::NothingPaused(out.clone()))),
             1 => Ok(found.remove(0)),
             _ => {
-                let names = found
-                    .iter()
-                    .map(|case| format!("{} ({})", case.case, case.process));
+                let names = found.iter().map(|case| format!("{} ({})", case.case, case.process));
                 let error = CliError::SeveralPaused(names.collect::<Vec<_>>().join(", "));
                 Err(stop(Exit::Invalid, &error))
             }
@@ -122,10 +109,7 @@ fn code(status: ExitStatus) -> u8 {
 }
 
 fn stop(exit: Exit, error: &CliError) -> Stop {
-    Stop {
-        exit,
-        reports: vec![error.report()],
-    }
+    Stop { exit, reports: vec![error.report()] }
 }
 
 #[cfg(test)]

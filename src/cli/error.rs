@@ -291,14 +291,12 @@ impl Diagnose for CliError {
         let (code, help) = match self {
             Self::Isolation(error) => ("TW-E001", Some(error.remedy())),
             Self::Unavailable { remedy, .. } => ("TW-E001", remedy.as_deref()),
-            Self::System { .. } => (
-                "TW-E002",
-                Some("look at the limits of the process: ulimit -a"),
-            ),
-            Self::AcceptInCi => (
-                "TW-E003",
-                Some("accept where you review, or unset CI for this command"),
-            ),
+            Self::System { .. } => {
+                ("TW-E002", Some("look at the limits of the process: ulimit -a"))
+            }
+            Self::AcceptInCi => {
+                ("TW-E003", Some("accept where you review, or unset CI for this command"))
+            }
             Self::AgreeWithItself => ("TW-E005", Some("name two: --agree sim,netns")),
             Self::NothingSelected => (
                 "TW-E006",
@@ -314,14 +312,12 @@ impl Diagnose for CliError {
                 "TW-E064",
                 Some("raise /proc/sys/fs/inotify/max_user_watches, or name fewer paths"),
             ),
-            Self::Report(_) => (
-                "TW-E060",
-                Some("name a place that can be written: --report KIND=PATH"),
-            ),
-            Self::NotARecord { .. } => (
-                "TW-E061",
-                Some("name what `tapwright run --report json=FILE` wrote"),
-            ),
+            Self::Report(_) => {
+                ("TW-E060", Some("name a place that can be written: --report KIND=PATH"))
+            }
+            Self::NotARecord { .. } => {
+                ("TW-E061", Some("name what `tapwright run --report json=FILE` wrote"))
+            }
             Self::Merged(Oddity::Missing { .. }) => (
                 "TW-E062",
                 Some("merge the reports of all shards; look whether the missing jobs ran"),
@@ -335,10 +331,9 @@ impl Diagnose for CliError {
                 Some("paste the command line with its -netdev, -chardev and -object options"),
             ),
             Self::Exists(_) => ("TW-E031", Some("choose another name, or remove it")),
-            Self::Unreadable { source, .. } if source.kind() == io::ErrorKind::InvalidData => (
-                "TW-E032",
-                Some("name a text file; a capture is given with --pcap FILE --at PORT"),
-            ),
+            Self::Unreadable { source, .. } if source.kind() == io::ErrorKind::InvalidData => {
+                ("TW-E032", Some("name a text file; a capture is given with --pcap FILE --at PORT"))
+            }
             Self::Unreadable { .. } => ("TW-E032", Some("name a text file that you may read")),
             Self::NothingPaused(_) => (
                 "TW-E050",

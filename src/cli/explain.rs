@@ -40,9 +40,7 @@ pub(super) fn run(args: &ExplainArgs) -> Result<Exit, Stop> {
         .map(|row| format!("{}: {}\n\n{}", row.code, row.title, wrapped(row.text)));
     match text {
         Some(text) => output::print(&text).map(|()| Exit::Success),
-        None => Err(Stop::invalid(vec![
-            CliError::NoSuchCode(args.code.clone()).report(),
-        ])),
+        None => Err(Stop::invalid(vec![CliError::NoSuchCode(args.code.clone()).report()])),
     }
 }
 
@@ -75,10 +73,8 @@ mod tests {
 
     #[test]
     fn no_code_is_explained_twice() {
-        let mut codes: Vec<&str> = TABLES
-            .iter()
-            .flat_map(|table| table.iter().map(|row| row.code.0))
-            .collect();
+        let mut codes: Vec<&str> =
+            TABLES.iter().flat_map(|table| table.iter().map(|row| row.code.0)).collect();
         let count = codes.len();
         codes.sort_unstable();
         codes.dedup();

@@ -77,12 +77,7 @@ pub(super) fn run(args: &FuzzArgs) -> Result<Exit, Stop> {
         return Ok(Exit::Success);
     }
     if args.list {
-        output::print(
-            &args
-                .numbers()
-                .map(|number| args.entry(number))
-                .collect::<String>(),
-        )?;
+        output::print(&args.numbers().map(|number| args.entry(number)).collect::<String>())?;
         return Ok(Exit::Success);
     }
     let different = args.agree.iter().any(|name| *name != args.agree[0]);
@@ -94,10 +89,7 @@ pub(super) fn run(args: &FuzzArgs) -> Result<Exit, Stop> {
     let interrupt = Interrupt::install().map_err(|error| refused("catching signals", error))?;
     let court = Court {
         lanes,
-        profile: args
-            .profile
-            .clone()
-            .or_else(|| probed.map(|probed| probed.profile)),
+        profile: args.profile.clone().or_else(|| probed.map(|probed| probed.profile)),
         timeout: Duration::from_secs(args.timeout.get()),
         interrupt: Some(interrupt),
         refusals: false,
@@ -159,17 +151,8 @@ struct Counts {
 
 impl<'a> Campaign<'a> {
     fn new(args: &'a FuzzArgs, court: Court) -> Self {
-        let counts = Counts {
-            ran: vec![0; court.lanes.len()],
-            ..Counts::default()
-        };
-        Self {
-            args,
-            court,
-            counts,
-            failed: BTreeMap::new(),
-            began: Instant::now(),
-        }
+        let counts = Counts { ran: vec![0; court.lanes.len()], ..Counts::default() };
+        Self { args, court, counts, failed: BTreeMap::new(), began: Instant::now() }
     }
 
     fn run(mut self) -> Result<Exit, Stop> {
@@ -265,17 +248,10 @@ impl<'a> Campaign<'a> {
         let tree = fuzz::scenario(self.args.seed, number);
         let name = name(self.args.seed, number);
         let path = self.args.out.join(&name).with_extension("yaml");
-        let exhibit = Exhibit {
-            path: &path,
-            name: &name,
-            case: &CaseId::from(name.as_str()),
-            probe: false,
-        };
+        let exhibit =
+            Exhibit { path: &path, name: &name, case: &CaseId::from(name.as_str()), probe: false };
         let watch = |error| refused("watching for signals", error);
-        let budget = Budget {
-            runs: self.args.budget,
-            time: None,
-        };
+        let budget = Budget { runs: self.args.budget, time: None };
         let before = Sizes::of(&tree);
         let shrunk = fuzz::minimise(&self.court, exhibit, tree, finding, budget).map_err(watch)?;
         let last = fuzz::reproduce(&self.court, exhibit, &shrunk.tree).map_err(watch)?;
@@ -333,10 +309,8 @@ impl<'a> Campaign<'a> {
         let ran: Vec<_> = lanes.zip(&counts.ran).collect();
         let text = match self.args.format {
             Format::Json => {
-                let ran: serde_json::Map<String, Value> = ran
-                    .into_iter()
-                    .map(|(lane, ran)| (lane.to_owned(), (*ran).into()))
-                    .collect();
+                let ran: serde_json::Map<String, Value> =
+                    ran.into_iter().map(|(lane, ran)| (lane.to_owned(), (*ran).into())).collect();
                 let line = json!({
                     "type": "finished", "seed": self.args.seed, "cases": counts.cases,
                     "compared": counts.compared, "runs": ran, "skipped": counts.skipped,
@@ -347,10 +321,8 @@ impl<'a> Campaign<'a> {
                 format!("{line}\n")
             }
             Format::Human => {
-                let ran: Vec<_> = ran
-                    .into_iter()
-                    .map(|(lane, ran)| format!("{lane} ran {ran}"))
-                    .collect();
+                let ran: Vec<_> =
+                    ran.into_iter().map(|(lane, ran)| format!("{lane} ran {ran}")).collect();
                 let mut text = format!(
                     "{:>12} [{:>8.3}s] {} of seed {}: {} compared, {} not, {} failed{}\n",
                     "Summary",
@@ -408,11 +380,7 @@ fn general(reason: &str) -> &str {
 
 /// A finding's text, the numbers of ids taken out.
 fn without_numbers(finding: &Finding) -> String {
-    finding
-        .to_string()
-        .chars()
-        .filter(|c| !c.is_ascii_digit())
-        .collect()
+    finding.to_string().chars().filter(|c| !c.is_ascii_digit()).collect()
 }
 
 /// What was kept of a case.
@@ -435,11 +403,7 @@ impl Keep {
             self.before.lines,
             counted(self.runs, "run"),
             if self.complete { "" } else { ", could be less" },
-            if self.again {
-                ""
-            } else {
-                "; it does not fail every time"
-            },
+            if self.again { "" } else { "; it does not fail every time" },
             "",
             self.path.display(),
         )
@@ -472,10 +436,7 @@ pub(super) fn write(path: &Path, text: &str) -> Result<(), Stop> {
 }
 
 pub(super) fn refused(what: &'static str, source: io::Error) -> Stop {
-    Stop {
-        exit: Exit::Internal,
-        reports: vec![CliError::System { what, source }.report()],
-    }
+    Stop { exit: Exit::Internal, reports: vec![CliError::System { what, source }.report()] }
 }
 
 #[cfg(test)]
@@ -484,18 +445,9 @@ mod tests {
 
     #[test]
     fn a_fault_in_two_cases_is_one() {
-        let finding = |port: &str| Finding::Broken {
-            lane: port.to_owned(),
-            kind: "late",
-        };
-        assert_eq!(
-            without_numbers(&finding("in12")),
-            without_numbers(&finding("in3"))
-        );
-        assert_ne!(
-            without_numbers(&finding("in")),
-            without_numbers(&finding("out"))
-        );
+        let finding = |port: &str| Finding::Broken { lane: port.to_owned(), kind: "late" };
+        assert_eq!(without_numbers(&finding("in12")), without_numbers(&finding("in3")));
+        assert_ne!(without_numbers(&finding("in")), without_numbers(&finding("out")));
         assert_eq!(general("netdev hn0: no driver"), "no driver");
     }
 }

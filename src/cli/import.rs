@@ -89,11 +89,7 @@ pub(super) fn run(args: &ImportArgs) -> Result<Exit, Stop> {
     if args.out.is_none() {
         output::print(&text)?;
     }
-    if reports.is_empty() {
-        Ok(Exit::Success)
-    } else {
-        Err(Stop::invalid(reports))
-    }
+    if reports.is_empty() { Ok(Exit::Success) } else { Err(Stop::invalid(reports)) }
 }
 
 /// What is wrong with the capture or its port. The command line has them, so that no scenario is
@@ -150,10 +146,7 @@ fn expect_refusals(draft: &mut Draft, path: &Path) {
 }
 
 fn parse(text: &str, path: &Path) -> Result<Scenario, Vec<Report>> {
-    let source = Source {
-        path: path.to_owned(),
-        text: text.to_owned(),
-    };
+    let source = Source { path: path.to_owned(), text: text.to_owned() };
     scenario::parse(Arc::new(source), "import", &Disk)
 }
 
@@ -163,15 +156,12 @@ fn faults(text: &str, path: &Path) -> Vec<Report> {
         Ok(scenario) => scenario,
         Err(reports) => return reports,
     };
-    let found = scenario
-        .cases
-        .iter()
-        .flat_map(|case| match check::dry_run(case) {
-            Ok(reports) => reports,
-            Err(BackendError::Case(report)) => vec![*report],
-            // What can't be tried here is tried when it runs.
-            Err(_) => Vec::new(),
-        });
+    let found = scenario.cases.iter().flat_map(|case| match check::dry_run(case) {
+        Ok(reports) => reports,
+        Err(BackendError::Case(report)) => vec![*report],
+        // What can't be tried here is tried when it runs.
+        Err(_) => Vec::new(),
+    });
     found.collect()
 }
 
@@ -188,10 +178,7 @@ fn seen_from(path: &Path, scenario: Option<&Path>) -> String {
     };
     let shared = folder.components().zip(path.components());
     let shared = shared.take_while(|(one, other)| one == other).count();
-    let up = folder
-        .components()
-        .skip(shared)
-        .map(|_| Component::ParentDir);
+    let up = folder.components().skip(shared).map(|_| Component::ParentDir);
     let down = path.components().skip(shared);
     up.chain(down).collect::<PathBuf>().display().to_string()
 }
@@ -204,10 +191,7 @@ mod tests {
     fn a_capture_is_found_from_the_scenario() {
         let seen = |path: &str, scenario| seen_from(Path::new(path), scenario);
         assert_eq!(seen("a/b.pcap", None), "a/b.pcap");
-        assert_eq!(
-            seen("a/b.pcap", Some(Path::new("c/d/e.yaml"))),
-            "../../a/b.pcap"
-        );
+        assert_eq!(seen("a/b.pcap", Some(Path::new("c/d/e.yaml"))), "../../a/b.pcap");
         assert_eq!(seen("a/b.pcap", Some(Path::new("e.yaml"))), "a/b.pcap");
     }
 }

@@ -62,9 +62,9 @@ pub(super) fn open(names: &[BackendName], qemu: &QemuArgs) -> Result<Opened, Sto
     for name in names {
         let backend: Result<Arc<dyn Backend>, CliError> = match name {
             BackendName::Sim => Ok(Arc::new(Sim)),
-            BackendName::Netns => isolated
-                .get()
-                .map(|isolated| Arc::new(Netns::new(isolated)) as _),
+            BackendName::Netns => {
+                isolated.get().map(|isolated| Arc::new(Netns::new(isolated)) as _)
+            }
             BackendName::Qemu => isolated.get().and_then(|isolated| {
                 let qemu = Qemu::new(isolated, qemu.qemu.clone()).map_err(unavailable)?;
                 probed = Some(qemu.probed().clone());
@@ -74,16 +74,10 @@ pub(super) fn open(names: &[BackendName], qemu: &QemuArgs) -> Result<Opened, Sto
         match backend {
             Ok(backend) => match backend.probe() {
                 Ok(capabilities) => {
-                    lanes.push(Lane {
-                        backend,
-                        capabilities: Ok(capabilities),
-                    });
+                    lanes.push(Lane { backend, capabilities: Ok(capabilities) });
                 }
                 Err(error) => {
-                    lanes.push(Lane {
-                        backend,
-                        capabilities: Err(error.to_string()),
-                    });
+                    lanes.push(Lane { backend, capabilities: Err(error.to_string()) });
                     errors.push(unavailable(error));
                 }
             },
@@ -93,10 +87,7 @@ pub(super) fn open(names: &[BackendName], qemu: &QemuArgs) -> Result<Opened, Sto
     if errors.is_empty() || (lanes.len() == names.len() && errors.len() < names.len()) {
         return Ok(Opened { lanes, probed });
     }
-    Err(Stop {
-        exit: Exit::Unavailable,
-        reports: errors.iter().map(CliError::report).collect(),
-    })
+    Err(Stop { exit: Exit::Unavailable, reports: errors.iter().map(CliError::report).collect() })
 }
 
 /// The process is isolated once, and only when that is needed.

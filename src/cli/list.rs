@@ -28,10 +28,7 @@ pub(super) struct ListArgs {
 
 pub(super) fn run(args: &ListArgs) -> Result<Exit, Stop> {
     let scenarios = args.suite.load()?;
-    list(
-        &runner::select(&scenarios, &args.suite.selection(), None),
-        args.format,
-    )
+    list(&runner::select(&scenarios, &args.suite.selection(), None), args.format)
 }
 
 /// Prints the cases, in the order in which they run.
@@ -41,11 +38,7 @@ pub(super) fn list(cases: &[Planned], format: Format) -> Result<Exit, Stop> {
         Format::Json => entry(&planned.case),
     };
     output::print(&cases.iter().map(line).collect::<String>())?;
-    Ok(if cases.is_empty() {
-        Exit::NothingSelected
-    } else {
-        Exit::Success
-    })
+    Ok(if cases.is_empty() { Exit::NothingSelected } else { Exit::Success })
 }
 
 /// What takes long on a QEMU, whose clock is the wall's.

@@ -44,10 +44,7 @@ pub(super) fn run(args: &MergeArgs) -> Result<Exit, Stop> {
     if args.format == RunFormat::Github {
         tell::summarise(&mut files)?;
     }
-    let record::Merged {
-        mut record,
-        oddities,
-    } = record::merge(runs);
+    let record::Merged { mut record, oddities } = record::merge(runs);
     if !unreadable.is_empty() {
         let exits = [Exit::Invalid, Exit::from_code(record.sums.exit_code)];
         record.sums.exit_code = Exit::first_of(&exits).code();
@@ -61,11 +58,7 @@ pub(super) fn run(args: &MergeArgs) -> Result<Exit, Stop> {
     if !unwritten.is_empty() {
         exit = Exit::first_of(&[exit, Exit::Internal]);
     }
-    reports.extend(
-        unwritten
-            .into_iter()
-            .map(|error| CliError::from(error).report()),
-    );
+    reports.extend(unwritten.into_iter().map(|error| CliError::from(error).report()));
     output::whole(args.format, &record)?;
     output::reports(&reports);
     Ok(exit)
@@ -74,19 +67,12 @@ pub(super) fn run(args: &MergeArgs) -> Result<Exit, Stop> {
 fn read(path: &Path) -> Result<RunRecord, CliError> {
     let text = fs::read_to_string(path).map_err(|source| match source.kind() {
         // Most often a pcapng or an archive: what is wrong is not the system's affair.
-        io::ErrorKind::InvalidData => CliError::NotARecord {
-            path: path.to_owned(),
-            source: record::ReadRecordError::NotText,
-        },
-        _ => CliError::Unreadable {
-            path: path.to_owned(),
-            source,
-        },
+        io::ErrorKind::InvalidData => {
+            CliError::NotARecord { path: path.to_owned(), source: record::ReadRecordError::NotText }
+        }
+        _ => CliError::Unreadable { path: path.to_owned(), source },
     })?;
-    record::read(&text).map_err(|source| CliError::NotARecord {
-        path: path.to_owned(),
-        source,
-    })
+    record::read(&text).map_err(|source| CliError::NotARecord { path: path.to_owned(), source })
 }
 
 fn odd(oddity: Oddity) -> Report {

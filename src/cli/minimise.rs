@@ -68,10 +68,7 @@ fn budget(text: &str) -> Result<Budget, String> {
         time: Some(Duration::from_secs(number as u64 * each)),
     };
     match &text[digits.len()..] {
-        "" => Ok(Budget {
-            runs: number,
-            time: None,
-        }),
+        "" => Ok(Budget { runs: number, time: None }),
         "s" => Ok(seconds(1)),
         "m" => Ok(seconds(60)),
         _ => Err(wrong()),
@@ -87,26 +84,17 @@ pub(super) fn run(args: &MinimiseArgs) -> Result<Exit, Stop> {
         .iter()
         .cloned()
         .enumerate()
-        .filter(|(_, case)| {
-            pattern
-                .as_ref()
-                .is_none_or(|pattern| pattern.matches(&case.id))
-        })
+        .filter(|(_, case)| pattern.as_ref().is_none_or(|pattern| pattern.matches(&case.id)))
         .collect();
     if chosen.is_empty() {
         return Ok(Exit::NothingSelected);
     }
-    let names = if args.agree.is_empty() {
-        std::slice::from_ref(&args.backend)
-    } else {
-        &args.agree
-    };
+    let names =
+        if args.agree.is_empty() { std::slice::from_ref(&args.backend) } else { &args.agree };
     // No thread may run before: see `sys::isolate`.
     let Opened { lanes, probed } = lanes::open(names, &args.qemu)?;
     let interrupt = Interrupt::install().map_err(|error| refused("catching signals", error))?;
-    let qemu = probed
-        .map(|probed| probed.profile)
-        .filter(|_| !args.agree.is_empty());
+    let qemu = probed.map(|probed| probed.profile).filter(|_| !args.agree.is_empty());
     let court = Court {
         lanes,
         profile: args.profile.clone().or(qemu),
@@ -117,13 +105,8 @@ pub(super) fn run(args: &MinimiseArgs) -> Result<Exit, Stop> {
     };
     let mut skipped = None;
     for (place, case) in chosen {
-        let court = Court {
-            snapshot: section(args, &scenario, &case),
-            ..court.clone()
-        };
-        let tried = court
-            .try_case(court.summon(case.clone()), scenario.probes)
-            .map_err(watch)?;
+        let court = Court { snapshot: section(args, &scenario, &case), ..court.clone() };
+        let tried = court.try_case(court.summon(case.clone()), scenario.probes).map_err(watch)?;
         if tried.interrupted {
             return Ok(Exit::Interrupted);
         }
@@ -143,10 +126,7 @@ pub(super) fn run(args: &MinimiseArgs) -> Result<Exit, Stop> {
         CliError::NothingFails => Exit::NothingSelected,
         _ => Exit::Unavailable,
     };
-    Err(Stop {
-        exit,
-        reports: vec![error.report()],
-    })
+    Err(Stop { exit, reports: vec![error.report()] })
 }
 
 fn watch(error: std::io::Error) -> Stop {
@@ -155,10 +135,7 @@ fn watch(error: std::io::Error) -> Stop {
 
 /// The reviewed record of a case, where it is of this profile and not a table of probes.
 fn section(args: &MinimiseArgs, scenario: &Scenario, case: &Case) -> Option<String> {
-    let own = args
-        .profile
-        .as_ref()
-        .is_none_or(|profile| *profile == case.profile);
+    let own = args.profile.as_ref().is_none_or(|profile| *profile == case.profile);
     if !args.agree.is_empty() || scenario.probes || !own {
         return None;
     }
@@ -172,12 +149,8 @@ fn minimise(
     (place, case): (usize, &Case),
     finding: &Finding,
 ) -> Result<Exit, Stop> {
-    let exhibit = Exhibit {
-        path: &args.file,
-        name: &scenario.name,
-        case: &case.id,
-        probe: scenario.probes,
-    };
+    let exhibit =
+        Exhibit { path: &args.file, name: &scenario.name, case: &case.id, probe: scenario.probes };
     let whole = tree::read(&scenario.source).map_err(Stop::invalid)?;
     let before = Sizes::of(&whole);
     let start = match tree::combination(&scenario.source, place) {
@@ -185,25 +158,13 @@ fn minimise(
         _ => whole,
     };
     if !still(court, exhibit, &start, finding)? {
-        return Err(Stop {
-            exit: Exit::Failed,
-            reports: vec![CliError::Unsteady.report()],
-        });
+        return Err(Stop { exit: Exit::Failed, reports: vec![CliError::Unsteady.report()] });
     }
     let shrunk = fuzz::minimise(court, exhibit, start, finding, args.budget).map_err(watch)?;
-    let path = args
-        .out
-        .clone()
-        .unwrap_or_else(|| args.file.with_extension("min.yaml"));
+    let path = args.out.clone().unwrap_or_else(|| args.file.with_extension("min.yaml"));
     write(&path, &scenario::write(&shrunk.tree))?;
     let after = Sizes::of(&shrunk.tree);
-    let told = Told {
-        case,
-        finding,
-        shrunk: &shrunk,
-        sizes: [before, after],
-        path: &path,
-    };
+    let told = Told { case, finding, shrunk: &shrunk, sizes: [before, after], path: &path };
     output::print(&match args.format {
         Format::Human => told.human(),
         Format::Json => told.json(),
@@ -258,11 +219,7 @@ impl Told<'_> {
             "Minimised",
             left.join(", "),
             counted(self.shrunk.runs, "run"),
-            if self.shrunk.complete {
-                ""
-            } else {
-                "; the budget is spent, and it could be less"
-            },
+            if self.shrunk.complete { "" } else { "; the budget is spent, and it could be less" },
             "",
             self.path.display(),
         )
@@ -273,10 +230,7 @@ impl Told<'_> {
             .counts()
             .into_iter()
             .map(|(what, before, after)| {
-                (
-                    format!("{what}s"),
-                    json!({ "before": before, "after": after }),
-                )
+                (format!("{what}s"), json!({ "before": before, "after": after }))
             })
             .collect();
         let line = json!({
@@ -307,10 +261,8 @@ mod tests {
         #[case] expected: Option<(usize, Option<u64>)>,
     ) {
         let read = budget(text).ok();
-        let expected = expected.map(|(runs, seconds)| Budget {
-            runs,
-            time: seconds.map(Duration::from_secs),
-        });
+        let expected =
+            expected.map(|(runs, seconds)| Budget { runs, time: seconds.map(Duration::from_secs) });
         assert_eq!(read, expected);
     }
 }

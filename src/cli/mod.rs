@@ -101,17 +101,11 @@ struct Stop {
 
 impl Stop {
     fn invalid(reports: Vec<Report>) -> Self {
-        Self {
-            exit: Exit::Invalid,
-            reports,
-        }
+        Self { exit: Exit::Invalid, reports }
     }
 
     fn internal(error: &CliError) -> Self {
-        Self {
-            exit: Exit::Internal,
-            reports: vec![error.report()],
-        }
+        Self { exit: Exit::Internal, reports: vec![error.report()] }
     }
 }
 
@@ -124,11 +118,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         Err(error) => {
             // Where standard error is closed nobody can be told.
             drop(error.print());
-            return if error.use_stderr() {
-                Exit::Invalid
-            } else {
-                Exit::Success
-            };
+            return if error.use_stderr() { Exit::Invalid } else { Exit::Success };
         }
     };
     output::color(cli.color);

@@ -67,9 +67,8 @@ pub(super) fn run(args: &NewArgs) -> Result<Exit, Stop> {
 
 /// A scenario is found by its extension.
 fn with_extension(name: &Path) -> PathBuf {
-    let is_scenario = name
-        .extension()
-        .is_some_and(|extension| extension == "yaml" || extension == "yml");
+    let is_scenario =
+        name.extension().is_some_and(|extension| extension == "yaml" || extension == "yml");
     if is_scenario {
         return name.to_owned();
     }
@@ -80,10 +79,7 @@ fn with_extension(name: &Path) -> PathBuf {
 
 /// Writes a file that is not there yet, with its folders.
 fn write(path: &Path, text: &str) -> Result<(), CliError> {
-    let unwritable = |source| CliError::Unwritable {
-        path: path.to_owned(),
-        source,
-    };
+    let unwritable = |source| CliError::Unwritable { path: path.to_owned(), source };
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder).map_err(unwritable)?;
     }

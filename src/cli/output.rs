@@ -133,14 +133,8 @@ pub(super) fn print(text: &str) -> Result<(), Stop> {
 
 /// What to say when standard output can't be written.
 pub(super) fn unwritable(source: io::Error) -> Stop {
-    let error = super::CliError::System {
-        what: "writing to standard output",
-        source,
-    };
-    Stop {
-        exit: Exit::Internal,
-        reports: vec![error.report()],
-    }
+    let error = super::CliError::System { what: "writing to standard output", source };
+    Stop { exit: Exit::Internal, reports: vec![error.report()] }
 }
 
 /// Reviews at the terminal, where there is one.

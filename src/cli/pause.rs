@@ -51,11 +51,7 @@ pub(super) struct PausedCase {
 
 impl PausedCase {
     pub(super) const fn tenant(&self) -> Tenant {
-        Tenant {
-            process: self.process,
-            thread: self.thread,
-            started: self.started,
-        }
+        Tenant { process: self.process, thread: self.thread, started: self.started }
     }
 
     /// Knocks from inside the case's network namespace: while the stream is open the case is held.
@@ -121,11 +117,7 @@ impl Holder {
     }
 
     fn state(&self, held: &Held, exposed: &Exposed) -> io::Result<PausedCase> {
-        let Tenant {
-            process,
-            thread,
-            started,
-        } = Tenant::current()?;
+        let Tenant { process, thread, started } = Tenant::current()?;
         let capture = held.capture.as_ref().ok().and_then(|path| path.parent());
         let directory = std::path::absolute(capture.unwrap_or(&self.out))?;
         Ok(PausedCase {

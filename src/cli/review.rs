@@ -77,11 +77,7 @@ pub trait Keys {
 /// # Errors
 /// When a file can't be read or written, or nothing pending has a given id.
 pub fn run(args: &ReviewArgs, desk: Desk<'_>) -> Result<(), SnapshotError> {
-    let Desk {
-        out,
-        keys,
-        sections,
-    } = desk;
+    let Desk { out, keys, sections } = desk;
     if args.unreferenced {
         return unused(args, out, sections);
     }
@@ -91,11 +87,7 @@ pub fn run(args: &ReviewArgs, desk: Desk<'_>) -> Result<(), SnapshotError> {
     }
     if let Some(id) = &args.diff {
         return selected(&waiting, id)?.into_iter().try_for_each(|section| {
-            let text = if args.json {
-                line(&entry(section))
-            } else {
-                drawn(section)
-            };
+            let text = if args.json { line(&entry(section)) } else { drawn(section) };
             print(out, &text)
         });
     }
@@ -112,13 +104,8 @@ pub fn run(args: &ReviewArgs, desk: Desk<'_>) -> Result<(), SnapshotError> {
 
 /// Writes to the terminal or pipe.
 fn print(out: &mut dyn Write, text: &str) -> Result<(), SnapshotError> {
-    let failed = |source| SnapshotError::Write {
-        path: "standard output".into(),
-        source,
-    };
-    out.write_all(text.as_bytes())
-        .and_then(|()| out.flush())
-        .map_err(failed)
+    let failed = |source| SnapshotError::Write { path: "standard output".into(), source };
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(failed)
 }
 
 fn line(value: &Value) -> String {
@@ -142,10 +129,8 @@ fn decide(
         if all {
             return Ok(waiting.iter().collect());
         }
-        let found: Vec<_> = ids
-            .iter()
-            .map(|id| selected(waiting, id))
-            .collect::<Result<_, SnapshotError>>()?;
+        let found: Vec<_> =
+            ids.iter().map(|id| selected(waiting, id)).collect::<Result<_, SnapshotError>>()?;
         Ok(found.concat())
     };
     let accepted = named(&args.accept, args.accept_all)?;
@@ -154,10 +139,7 @@ fn decide(
         section.accept()?;
         print(out, &format!("accepted {}\n", section.id))?;
     }
-    for section in rejected
-        .iter()
-        .filter(|section| !accepted.contains(section))
-    {
+    for section in rejected.iter().filter(|section| !accepted.contains(section)) {
         section.reject()?;
         print(out, &format!("rejected {}\n", section.id))?;
     }
@@ -171,34 +153,20 @@ fn selected<'w>(
     id: &str,
 ) -> Result<Vec<&'w PendingSection>, SnapshotError> {
     let means = |whole: &str| {
-        whole == id
-            || whole
-                .strip_suffix(id)
-                .is_some_and(|before| before.ends_with('/'))
+        whole == id || whole.strip_suffix(id).is_some_and(|before| before.ends_with('/'))
     };
     let by = |key: fn(&PendingSection) -> &str| -> Vec<&'w PendingSection> {
-        waiting
-            .iter()
-            .filter(|section| means(key(section)))
-            .collect()
+        waiting.iter().filter(|section| means(key(section))).collect()
     };
     let exact = by(|section| &section.id);
     let found = if exact.is_empty() {
-        by(|section| {
-            section
-                .id
-                .split_once('@')
-                .map_or(section.id.as_str(), |(file, _)| file)
-        })
+        by(|section| section.id.split_once('@').map_or(section.id.as_str(), |(file, _)| file))
     } else {
         exact
     };
     if found.is_empty() {
         let pending = waiting.iter().map(|section| section.id.clone()).collect();
-        return Err(SnapshotError::NotPending {
-            id: id.to_owned(),
-            pending,
-        });
+        return Err(SnapshotError::NotPending { id: id.to_owned(), pending });
     }
     Ok(found)
 }
@@ -223,16 +191,9 @@ fn unused(
         found.iter().try_for_each(Unreferenced::delete)?;
     }
     if args.json {
-        return print(
-            out,
-            &line(&Value::from_iter(found.iter().map(unused_entry))),
-        );
+        return print(out, &line(&Value::from_iter(found.iter().map(unused_entry))));
     }
-    let verb = if args.delete {
-        "deleted"
-    } else {
-        "unreferenced"
-    };
+    let verb = if args.delete { "deleted" } else { "unreferenced" };
     for one in &found {
         let text = match one {
             Unreferenced::File(path) => path.display().to_string(),

@@ -158,16 +158,9 @@ impl RunArgs {
     fn plan(&self, mode: Mode, scenarios: &[Scenario]) -> Result<Plan, Stop> {
         let selection = self.suite.selection();
         let none = runner::select(scenarios, &selection, None).is_empty();
-        let opened = if none {
-            Opened::default()
-        } else {
-            self.open()?
-        };
+        let opened = if none { Opened::default() } else { self.open()? };
         let unreferenced = self.suite.unreferenced(scenarios);
-        Ok(Plan {
-            unreferenced,
-            ..self.plan_on(&opened, mode, scenarios)
-        })
+        Ok(Plan { unreferenced, ..self.plan_on(&opened, mode, scenarios) })
     }
 
     /// Opens the backends. No thread may run before: see [`crate::sys::Isolated`].
@@ -217,21 +210,13 @@ impl RunArgs {
     }
 
     pub(super) const fn events(&self) -> Events {
-        if self.events {
-            Events::OfAll
-        } else {
-            Events::OfFailures
-        }
+        if self.events { Events::OfAll } else { Events::OfFailures }
     }
 
     /// A page shows the packets of every case.
     pub(super) fn recorded(&self) -> Events {
         let page = |report: &WantedReport| report.kind == ReportKind::Html;
-        if self.reports.iter().any(page) {
-            Events::OfAll
-        } else {
-            self.events()
-        }
+        if self.reports.iter().any(page) { Events::OfAll } else { self.events() }
     }
 
     fn pause(&self) -> Result<Option<Arc<dyn Pause>>, Stop> {
@@ -246,20 +231,14 @@ impl RunArgs {
     }
 
     fn backends(&self) -> &[BackendName] {
-        if self.agree.is_empty() {
-            std::slice::from_ref(&self.backend)
-        } else {
-            &self.agree
-        }
+        if self.agree.is_empty() { std::slice::from_ref(&self.backend) } else { &self.agree }
     }
 
     fn jobs(&self) -> NonZeroUsize {
         if self.pause_on_fail {
             return NonZeroUsize::MIN;
         }
-        self.jobs
-            .or_else(|| thread::available_parallelism().ok())
-            .unwrap_or(NonZeroUsize::MIN)
+        self.jobs.or_else(|| thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN)
     }
 
     pub(super) fn reporters(&self) -> Result<Vec<Told>, Stop> {
@@ -279,11 +258,9 @@ impl RunArgs {
             RunFormat::Human if self.pause_on_fail => Box::new(Human::new(out)),
             RunFormat::Human => Box::new(Progress::new(Human::new(out))),
             RunFormat::Json => Box::new(Json::new(output::lines(), self.events())),
-            RunFormat::Junit => Box::new(Progress::new(AtEnd::new(
-                ReportKind::Junit,
-                out,
-                self.facts(),
-            ))),
+            RunFormat::Junit => {
+                Box::new(Progress::new(AtEnd::new(ReportKind::Junit, out, self.facts())))
+            }
             RunFormat::Github => Box::new(output::github(out)),
         }
     }

@@ -11,13 +11,7 @@ use crate::{
 const NETDEVS: &[&str] = &["netdev", "in_netdev", "out_netdev"];
 
 /// What names a chardev.
-const CHARDEVS: &[&str] = &[
-    "indev",
-    "outdev",
-    "primary_in",
-    "secondary_in",
-    "notify_dev",
-];
+const CHARDEVS: &[&str] = &["indev", "outdev", "primary_in", "secondary_in", "notify_dev"];
 
 /// The first slip that is found: in the type, in a property's name, in what a property names.
 pub(super) fn slip(case: &Case, object: &Object) -> Option<String> {

@@ -32,11 +32,7 @@ impl SuiteArgs {
     /// Which of the scenarios' cases are meant.
     pub(super) fn selection(&self) -> Selection {
         Selection {
-            names: self
-                .names
-                .iter()
-                .map(|name| Pattern::from(name.as_str()))
-                .collect(),
+            names: self.names.iter().map(|name| Pattern::from(name.as_str())).collect(),
             tags: self.tags.clone(),
             partition: self.partition,
         }
@@ -45,11 +41,7 @@ impl SuiteArgs {
     /// What a report tells of the selection.
     pub(super) fn facts(&self) -> RunFacts {
         RunFacts {
-            paths: self
-                .paths
-                .iter()
-                .map(|path| path.display().to_string())
-                .collect(),
+            paths: self.paths.iter().map(|path| path.display().to_string()).collect(),
             names: self.names.clone(),
             tags: self.tags.iter().map(TagRule::to_string).collect(),
             partition: self.partition.map(ShardRecord::from),
@@ -68,11 +60,7 @@ impl SuiteArgs {
                 Err(faults) => reports.extend(faults),
             }
         }
-        if reports.is_empty() {
-            Ok(scenarios)
-        } else {
-            Err(Stop::invalid(reports))
-        }
+        if reports.is_empty() { Ok(scenarios) } else { Err(Stop::invalid(reports)) }
     }
 
     /// How many snapshots, and sections of them, no scenario uses. One that can't be read is told
@@ -92,10 +80,6 @@ impl SuiteArgs {
             return self.paths.clone();
         }
         let suite = Path::new("scenarios");
-        vec![if suite.is_dir() {
-            suite.to_owned()
-        } else {
-            PathBuf::from(".")
-        }]
+        vec![if suite.is_dir() { suite.to_owned() } else { PathBuf::from(".") }]
     }
 }

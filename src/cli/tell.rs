@@ -29,11 +29,7 @@ pub(super) struct Told {
 
 impl Told {
     pub(super) const fn new(reporter: Box<dyn Reporter>, what: &'static str) -> Self {
-        Self {
-            reporter,
-            what,
-            error: None,
-        }
+        Self { reporter, what, error: None }
     }
 
     fn event(&mut self, event: &RunEvent) {
@@ -47,10 +43,7 @@ impl Told {
         let error = self.error?;
         let what = self.what;
         (error.kind() != io::ErrorKind::BrokenPipe).then(|| {
-            let error = CliError::System {
-                what,
-                source: error,
-            };
+            let error = CliError::System { what, source: error };
             error.report()
         })
     }
@@ -66,9 +59,7 @@ pub(super) fn told(
 ) -> Result<Exit, Stop> {
     let mut unwritten = Vec::new();
     let totals = runner::run(plan, Some(&interrupt), &mut |event| {
-        reporters
-            .iter_mut()
-            .for_each(|reporter| reporter.event(event));
+        reporters.iter_mut().for_each(|reporter| reporter.event(event));
         if !files.is_empty()
             && let Some(record) = collector.event(event)
         {
@@ -77,19 +68,11 @@ pub(super) fn told(
     })
     .map_err(refused("watching for signals"))?;
     let mut reports: Vec<Report> = reporters.into_iter().filter_map(Told::report).collect();
-    reports.extend(
-        unwritten
-            .into_iter()
-            .map(|error| CliError::from(error).report()),
-    );
+    reports.extend(unwritten.into_iter().map(|error| CliError::from(error).report()));
     if reports.is_empty() {
         return Ok(totals.exit());
     }
-    let exit = if totals.interrupted {
-        Exit::Interrupted
-    } else {
-        Exit::Internal
-    };
+    let exit = if totals.interrupted { Exit::Interrupted } else { Exit::Internal };
     Err(Stop { exit, reports })
 }
 
@@ -103,11 +86,7 @@ pub(super) fn stopped(
     let diagnostics = stop.reports.iter().map(DiagnosticRecord::from).collect();
     record.stop(stop.exit, diagnostics);
     let unwritten = files.write(record);
-    stop.reports.extend(
-        unwritten
-            .into_iter()
-            .map(|error| CliError::from(error).report()),
-    );
+    stop.reports.extend(unwritten.into_iter().map(|error| CliError::from(error).report()));
     match format {
         RunFormat::Json => diagnosed(&stop),
         RunFormat::Junit => {
@@ -128,13 +107,8 @@ pub(super) fn summarise(files: &mut ReportFiles) -> Result<(), Stop> {
     let Some(path) = env::var_os("GITHUB_STEP_SUMMARY").filter(|path| !path.is_empty()) else {
         return Ok(());
     };
-    let summary = WantedReport {
-        kind: ReportKind::Markdown,
-        path: path.into(),
-    };
-    files
-        .append(summary)
-        .map_err(|error| not_reported(vec![error]))
+    let summary = WantedReport { kind: ReportKind::Markdown, path: path.into() };
+    files.append(summary).map_err(|error| not_reported(vec![error]))
 }
 
 /// The reports can't be written where they are wanted.

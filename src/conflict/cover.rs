@@ -28,11 +28,7 @@ impl<'a> Grid<'a> {
         for axis in (0..shape.len().saturating_sub(1)).rev() {
             strides[axis] = strides[axis + 1] * shape[axis + 1];
         }
-        Self {
-            shape,
-            rows,
-            strides,
-        }
+        Self { shape, rows, strides }
     }
 
     /// Products in an order such that of each combination the first that holds it names its outcome;
@@ -107,11 +103,7 @@ impl<'a> Grid<'a> {
 
     /// The place of a combination among the rows.
     pub(super) fn row(&self, places: &[usize]) -> usize {
-        places
-            .iter()
-            .zip(&self.strides)
-            .map(|(at, by)| at * by)
-            .sum()
+        places.iter().zip(&self.strides).map(|(at, by)| at * by).sum()
     }
 
     /// Products of combinations that fit, each as wide as it goes, until they hold all that are
@@ -172,11 +164,7 @@ impl<'a> Grid<'a> {
                 some => 3 + some,
             }
         };
-        self.shape
-            .iter()
-            .zip(&cube.0)
-            .map(|(n, m)| words((m, n)))
-            .sum()
+        self.shape.iter().zip(&cube.0).map(|(n, m)| words((m, n))).sum()
     }
 
     /// How many of the combinations are not in it: fewer is better.
@@ -193,11 +181,7 @@ impl<'a> Grid<'a> {
     fn each(&self, cube: &Cube, mut visit: impl FnMut(usize) -> bool) -> bool {
         let mut places: Vec<usize> = cube.0.iter().map(|m| m.trailing_zeros() as usize).collect();
         loop {
-            let row: usize = places
-                .iter()
-                .zip(&self.strides)
-                .map(|(at, by)| at * by)
-                .sum();
+            let row: usize = places.iter().zip(&self.strides).map(|(at, by)| at * by).sum();
             if !visit(row) {
                 return false;
             }

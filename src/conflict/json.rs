@@ -7,16 +7,10 @@ use super::{Axis, Reply, Summary, Survey};
 #[must_use]
 pub fn json(survey: &Survey, summary: &Summary) -> String {
     let table = survey.table;
-    let fixed: Map<String, Value> = table
-        .fixed
-        .iter()
-        .map(|(name, cell)| ((*name).to_owned(), cell.value().into()))
-        .collect();
-    let axes: Map<String, Value> = table
-        .axes
-        .iter()
-        .map(|axis| (axis.name.to_owned(), values(axis, u32::MAX)))
-        .collect();
+    let fixed: Map<String, Value> =
+        table.fixed.iter().map(|(name, cell)| ((*name).to_owned(), cell.value().into())).collect();
+    let axes: Map<String, Value> =
+        table.axes.iter().map(|axis| (axis.name.to_owned(), values(axis, u32::MAX))).collect();
     let checks: Vec<Value> = (1..)
         .zip(&summary.rules)
         .map(|(number, rule)| {
@@ -42,9 +36,8 @@ pub fn json(survey: &Survey, summary: &Summary) -> String {
     });
     let rows = survey.rows.iter().enumerate().map(|(row, outcome)| {
         let cells = table.axes.iter().zip(table.cells(row));
-        let properties: Map<String, Value> = cells
-            .map(|(axis, cell)| (axis.name.to_owned(), cell.value().into()))
-            .collect();
+        let properties: Map<String, Value> =
+            cells.map(|(axis, cell)| (axis.name.to_owned(), cell.value().into())).collect();
         let check = summary.decides(survey, row).map(|rule| rule + 1);
         json!({
             "type": "combination",
@@ -54,10 +47,7 @@ pub fn json(survey: &Survey, summary: &Summary) -> String {
             "replies": replies(survey, *outcome),
         })
     });
-    std::iter::once(head)
-        .chain(rows)
-        .map(|line| format!("{line}\n"))
-        .collect()
+    std::iter::once(head).chain(rows).map(|line| format!("{line}\n")).collect()
 }
 
 fn profiles(survey: &Survey) -> Vec<String> {
@@ -100,9 +90,7 @@ fn product(survey: &Survey, cube: &[u32]) -> Value {
 
 fn replies(survey: &Survey, outcome: usize) -> Value {
     let pairs = profiles(survey).into_iter().zip(&survey.outcomes[outcome]);
-    let told: Map<String, Value> = pairs
-        .map(|(profile, reply)| (profile, told(reply)))
-        .collect();
+    let told: Map<String, Value> = pairs.map(|(profile, reply)| (profile, told(reply))).collect();
     Value::Object(told)
 }
 

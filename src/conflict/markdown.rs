@@ -14,28 +14,14 @@ pub fn markdown(survey: &Survey, summary: &Summary) -> String {
 fn write(out: &mut String, survey: &Survey, summary: &Summary) -> std::fmt::Result {
     let table = survey.table;
     let profiles: Vec<String> = survey.profiles.iter().map(ToString::to_string).collect();
-    writeln!(
-        out,
-        "### {} ({})\n",
-        word::title(survey),
-        profiles.join(", ")
-    )?;
+    writeln!(out, "### {} ({})\n", word::title(survey), profiles.join(", "))?;
     writeln!(out, "| property | values |\n| --- | --- |")?;
     for axis in table.axes {
-        let values: Vec<String> = axis
-            .values
-            .iter()
-            .map(|one| cell(&word::cell(*one)))
-            .collect();
+        let values: Vec<String> = axis.values.iter().map(|one| cell(&word::cell(*one))).collect();
         writeln!(out, "| {} | {} |", cell(axis.name), values.join(", "))?;
     }
     for (name, value) in table.fixed {
-        writeln!(
-            out,
-            "| {} | {}, always |",
-            cell(name),
-            cell(&word::cell(*value))
-        )?;
+        writeln!(out, "| {} | {}, always |", cell(name), cell(&word::cell(*value)))?;
     }
     let world = word::world(survey);
     if !world.is_empty() {
@@ -51,11 +37,7 @@ fn write(out: &mut String, survey: &Survey, summary: &Summary) -> std::fmt::Resu
         profiles => profiles.to_vec(),
     };
     if !summary.rules.is_empty() {
-        writeln!(
-            out,
-            "| # | when, and nothing above | {} |",
-            heads.join(" | ")
-        )?;
+        writeln!(out, "| # | when, and nothing above | {} |", heads.join(" | "))?;
         writeln!(out, "| --- | --- |{}", " --- |".repeat(heads.len()))?;
     }
     for (number, rule) in (1..).zip(&summary.rules) {
@@ -79,10 +61,8 @@ fn write(out: &mut String, survey: &Survey, summary: &Summary) -> std::fmt::Resu
 }
 
 fn products(survey: &Survey, cubes: &[Vec<u32>]) -> String {
-    let words: Vec<String> = cubes
-        .iter()
-        .map(|cube| cell(&word::product(survey.table, cube)))
-        .collect();
+    let words: Vec<String> =
+        cubes.iter().map(|cube| cell(&word::product(survey.table, cube))).collect();
     words.join("<br>")
 }
 
@@ -92,9 +72,5 @@ fn cell(text: &str) -> String {
 }
 
 fn code(text: &str) -> String {
-    if text.contains('`') {
-        format!("`` {text} ``")
-    } else {
-        format!("`{text}`")
-    }
+    if text.contains('`') { format!("`` {text} ``") } else { format!("`{text}`") }
 }

@@ -76,37 +76,19 @@ const QUEUE: Axis = axis("queue", &[Text("rx"), Text("tx"), Text("all")]);
 
 const BASE: &str = "what every filter has";
 const ID: Axis = axis("id", &[Text("f0"), Unset, Text("0f"), Text("g0")]);
-const ANY_NETDEV: Axis = axis(
-    "netdev",
-    &[
-        Text("hn0"),
-        Text("vh0"),
-        Text("mq0"),
-        Text("us0"),
-        Text("nope"),
-        Unset,
-    ],
-);
+const ANY_NETDEV: Axis =
+    axis("netdev", &[Text("hn0"), Text("vh0"), Text("mq0"), Text("us0"), Text("nope"), Unset]);
 const ANY_QUEUE: Axis = axis("queue", &[Unset, Text("rx"), Text("both")]);
 const STATUS: Axis = axis("status", &[Unset, Text("zz")]);
 const POSITION: Axis = axis(
     "position",
-    &[
-        Unset,
-        Text("head"),
-        Text("id=g0"),
-        Text("id=io0"),
-        Text("id=nope"),
-        Text("zz"),
-    ],
+    &[Unset, Text("head"), Text("id=g0"), Text("id=io0"), Text("id=nope"), Text("zz")],
 );
 const INSERT: Axis = axis("insert", &[Unset, Text("zz")]);
 const VNET: Axis = axis("vnet_hdr_support", &[Unset, Flag(true), Text("on")]);
 const BOGUS: Axis = axis("bogus", &[Unset, Text("x")]);
 
-const NETFILTER: &[Axis] = &[
-    ID, ANY_NETDEV, ANY_QUEUE, STATUS, POSITION, INSERT, VNET, BOGUS,
-];
+const NETFILTER: &[Axis] = &[ID, ANY_NETDEV, ANY_QUEUE, STATUS, POSITION, INSERT, VNET, BOGUS];
 
 const ANY_TAP: &[Cell] = &[Unset, Text("hn0"), Text("vh0"), Text("us0"), Text("nope")];
 
@@ -121,10 +103,7 @@ const TABLES: &[ObjectTable] = &[
             axis("in_netdev", ANY_TAP),
             axis("out_netdev", ANY_TAP),
             axis("indev", &[Unset, Text("c0"), Text("mon0"), Text("nope")]),
-            axis(
-                "outdev",
-                &[Unset, Text("c1"), Text("c0"), Text("mon0"), Text("nope")],
-            ),
+            axis("outdev", &[Unset, Text("c1"), Text("c0"), Text("mon0"), Text("nope")]),
         ],
         fixed: &[("id", Text("f0"))],
         pairs: &[(4, 5)],
@@ -144,14 +123,7 @@ const TABLES: &[ObjectTable] = &[
             QUEUE,
             axis(
                 "outdev",
-                &[
-                    Unset,
-                    Text("c0"),
-                    Text("null0"),
-                    Text("mon0"),
-                    Text("nope"),
-                    Text(""),
-                ],
+                &[Unset, Text("c0"), Text("null0"), Text("mon0"), Text("nope"), Text("")],
             ),
             axis("indev", &[Unset, Text("c1")]),
             axis("in_netdev", &[Unset, Text("hn0")]),
@@ -181,14 +153,7 @@ const TABLES: &[ObjectTable] = &[
             QUEUE,
             axis(
                 "interval",
-                &[
-                    Unset,
-                    Number(1000),
-                    Number(0),
-                    Number(-1),
-                    Number(4_294_967_296),
-                    Text("1000"),
-                ],
+                &[Unset, Number(1000), Number(0), Number(-1), Number(4_294_967_296), Text("1000")],
             ),
         ],
         fixed: &[("id", Text("f0"))],
@@ -208,10 +173,7 @@ const TABLES: &[ObjectTable] = &[
             NETDEV,
             QUEUE,
             axis("file", &[Unset, Text("f0.pcap")]),
-            axis(
-                "maxlen",
-                &[Unset, Number(64), Number(0), Number(-1), Text("64")],
-            ),
+            axis("maxlen", &[Unset, Number(64), Number(0), Number(-1), Text("64")]),
         ],
         fixed: &[("id", Text("f0"))],
         pairs: &[],
@@ -223,33 +185,15 @@ const TABLES: &[ObjectTable] = &[
         fixed: &[("file", Text("f0.pcap"))],
         pairs: &[],
     },
-    ObjectTable {
-        qom_type: "filter-replay",
-        title: BASE,
-        axes: NETFILTER,
-        fixed: &[],
-        pairs: &[],
-    },
+    ObjectTable { qom_type: "filter-replay", title: BASE, axes: NETFILTER, fixed: &[], pairs: &[] },
     ObjectTable {
         qom_type: "colo-compare",
         title: "what it reads and writes",
         axes: &[
-            axis(
-                "primary_in",
-                &[Text("c0"), Unset, Text("mon0"), Text("null0"), Text("nope")],
-            ),
-            axis(
-                "secondary_in",
-                &[Text("c1"), Unset, Text("c0"), Text("null0"), Text("nope")],
-            ),
-            axis(
-                "outdev",
-                &[Text("c2"), Unset, Text("c0"), Text("c1"), Text("nope")],
-            ),
-            axis(
-                "iothread",
-                &[Text("io0"), Unset, Text("g0"), Text("nope"), Text("")],
-            ),
+            axis("primary_in", &[Text("c0"), Unset, Text("mon0"), Text("null0"), Text("nope")]),
+            axis("secondary_in", &[Text("c1"), Unset, Text("c0"), Text("null0"), Text("nope")]),
+            axis("outdev", &[Text("c2"), Unset, Text("c0"), Text("c1"), Text("nope")]),
+            axis("iothread", &[Text("io0"), Unset, Text("g0"), Text("nope"), Text("")]),
             axis("notify_dev", &[Unset, Text("c3"), Text("c2"), Text("nope")]),
         ],
         fixed: &[("id", Text("f0"))],
@@ -262,32 +206,15 @@ const TABLES: &[ObjectTable] = &[
             ID,
             axis(
                 "compare_timeout",
-                &[
-                    Unset,
-                    Number(1),
-                    Number(0),
-                    Number(-1),
-                    Number(4_294_967_296),
-                    Text("5"),
-                ],
+                &[Unset, Number(1), Number(0), Number(-1), Number(4_294_967_296), Text("5")],
             ),
-            axis(
-                "expired_scan_cycle",
-                &[Unset, Number(1), Number(0), Number(4_294_967_296)],
-            ),
-            axis(
-                "max_queue_size",
-                &[Unset, Number(1), Number(0), Number(4_294_967_296)],
-            ),
+            axis("expired_scan_cycle", &[Unset, Number(1), Number(0), Number(4_294_967_296)]),
+            axis("max_queue_size", &[Unset, Number(1), Number(0), Number(4_294_967_296)]),
             axis("iothread", &[Text("io0"), Text("nope")]),
             VNET,
             BOGUS,
         ],
-        fixed: &[
-            ("primary_in", Text("c0")),
-            ("secondary_in", Text("c1")),
-            ("outdev", Text("c2")),
-        ],
+        fixed: &[("primary_in", Text("c0")), ("secondary_in", Text("c1")), ("outdev", Text("c2"))],
         pairs: &[],
     },
 ];
@@ -302,7 +229,5 @@ pub fn types() -> Vec<&'static str> {
 
 /// The tables of a type.
 pub fn tables(qom_type: &str) -> impl Iterator<Item = &'static ObjectTable> {
-    TABLES
-        .iter()
-        .filter(move |table| table.qom_type == qom_type)
+    TABLES.iter().filter(move |table| table.qom_type == qom_type)
 }

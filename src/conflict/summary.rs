@@ -36,20 +36,15 @@ impl Summary {
         let table = survey.table;
         let indifferent = survey.indifferent();
         // Without the axes that never matter, and with those that tell whether two name the same.
-        let kept: Vec<usize> = (0..table.axes.len())
-            .filter(|axis| !indifferent[*axis])
-            .collect();
+        let kept: Vec<usize> = (0..table.axes.len()).filter(|axis| !indifferent[*axis]).collect();
         let counts = kept.iter().map(|axis| table.axes[*axis].values.len());
         let shape: Vec<usize> = counts.chain(table.pairs.iter().map(|_| 2)).collect();
         let everything = Grid::new(&shape, &[]);
         let mut rows = vec![None; shape.iter().product()];
         for (row, outcome) in survey.rows.iter().enumerate() {
             let all = table.places(row);
-            let places: Vec<usize> = kept
-                .iter()
-                .map(|axis| all[*axis])
-                .chain(table.same(&all))
-                .collect();
+            let places: Vec<usize> =
+                kept.iter().map(|axis| all[*axis]).chain(table.same(&all)).collect();
             rows[everything.row(&places)] = Some(*outcome);
         }
         let grid = Grid::new(&shape, &rows);
@@ -81,12 +76,7 @@ impl Summary {
         };
         let rules = rules.collect();
         let accepted = accepted.iter().map(widen).collect();
-        let mut summary = Self {
-            indifferent,
-            rules,
-            accepted,
-            plain: 0,
-        };
+        let mut summary = Self { indifferent, rules, accepted, plain: 0 };
         for row in 0..survey.rows.len() {
             match summary.decides(survey, row) {
                 Some(rule) => summary.rules[rule].decides += 1,

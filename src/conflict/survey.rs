@@ -151,28 +151,19 @@ pub(super) fn reply(profile: &Profile, args: &Map<String, Value>) -> Result<Repl
         "qom-type": "filter-buffer", "id": "g0", "netdev": "hn0", "interval": 1000,
     });
     object_add(&mut machine, held);
-    Ok(
-        match object_add(&mut machine, Value::Object(args.clone())) {
-            Some(Outcome::Refused(error)) => Reply::Refused(error),
-            Some(Outcome::Aborts(abort)) => Reply::Dies {
-                words: abort.assertion,
-                survivor: abort.survivor,
-            },
-            Some(Outcome::Done(_) | Outcome::Unanswered(_)) | None => Reply::Accepted,
-        },
-    )
+    Ok(match object_add(&mut machine, Value::Object(args.clone())) {
+        Some(Outcome::Refused(error)) => Reply::Refused(error),
+        Some(Outcome::Aborts(abort)) => {
+            Reply::Dies { words: abort.assertion, survivor: abort.survivor }
+        }
+        Some(Outcome::Done(_) | Outcome::Unanswered(_)) | None => Reply::Accepted,
+    })
 }
 
 fn object_add(machine: &mut Machine, args: Value) -> Option<Outcome> {
     let mut out = Vec::new();
-    let command = Command::Qmp {
-        name: "object-add".to_owned(),
-        args,
-    };
-    let input = Input::Command {
-        id: CommandId(0),
-        command,
-    };
+    let command = Command::Qmp { name: "object-add".to_owned(), args };
+    let input = Input::Command { id: CommandId(0), command };
     machine.handle(VirtualTime::ZERO, input, &mut out);
     out.into_iter().find_map(|output| match output {
         Output::Answer { outcome, .. } => Some(outcome),
@@ -182,22 +173,14 @@ fn object_add(machine: &mut Machine, args: Value) -> Option<Outcome> {
 
 /// What [`WORLD`](super::WORLD) says in words.
 fn world(profile: &Profile) -> Config {
-    let tap = |queues, vhost| NetdevKind::Tap {
-        queues,
-        vhost,
-        vnet_hdr_len: 0,
-    };
+    let tap = |queues, vhost| NetdevKind::Tap { queues, vhost, vnet_hdr_len: 0 };
     let netdevs = [
         ("hn0", tap(1, false)),
         ("vh0", tap(1, true)),
         ("mq0", tap(2, false)),
         ("us0", NetdevKind::User),
     ];
-    let socket = |monitor| CharBackend::Socket {
-        server: true,
-        reconnect: false,
-        monitor,
-    };
+    let socket = |monitor| CharBackend::Socket { server: true, reconnect: false, monitor };
     let chardevs = [
         ("c0", socket(false)),
         ("c1", socket(false)),
@@ -208,19 +191,9 @@ fn world(profile: &Profile) -> Config {
     ];
     Config {
         profile: profile.clone(),
-        netdevs: netdevs
-            .map(|(id, kind)| NetdevConfig {
-                id: id.into(),
-                kind,
-                peer: None,
-            })
-            .into(),
+        netdevs: netdevs.map(|(id, kind)| NetdevConfig { id: id.into(), kind, peer: None }).into(),
         chardevs: chardevs
-            .map(|(id, backend)| ChardevConfig {
-                id: id.into(),
-                backend,
-                connected: true,
-            })
+            .map(|(id, backend)| ChardevConfig { id: id.into(), backend, connected: true })
             .into(),
         iothreads: vec!["io0".into()],
     }
@@ -233,20 +206,12 @@ pub(super) fn listed(profile: &Profile, args: &Map<String, Value>) -> Vec<String
     object_add(&mut machine, Value::Object(args.clone()));
     let path = format!("/objects/{}", args["id"].as_str().unwrap());
     let mut out = Vec::new();
-    let command = Command::Qmp {
-        name: "qom-list".to_owned(),
-        args: serde_json::json!({ "path": path }),
-    };
-    let input = Input::Command {
-        id: CommandId(1),
-        command,
-    };
+    let command =
+        Command::Qmp { name: "qom-list".to_owned(), args: serde_json::json!({ "path": path }) };
+    let input = Input::Command { id: CommandId(1), command };
     machine.handle(VirtualTime::ZERO, input, &mut out);
     let rows = out.into_iter().find_map(|output| match output {
-        Output::Answer {
-            outcome: Outcome::Done(value),
-            ..
-        } => value.as_array().cloned(),
+        Output::Answer { outcome: Outcome::Done(value), .. } => value.as_array().cloned(),
         _ => None,
     });
     let names = rows.unwrap().into_iter();

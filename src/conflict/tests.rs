@@ -32,10 +32,7 @@ fn has(table: &ObjectTable, args: &serde_json::Map<String, Value>) -> bool {
     let given = |name: &str| args.get(name).cloned();
     args["qom-type"] == table.qom_type
         && args.keys().all(|name| name == "qom-type" || known(name))
-        && table
-            .fixed
-            .iter()
-            .all(|(name, cell)| cell.value() == given(name))
+        && table.fixed.iter().all(|(name, cell)| cell.value() == given(name))
         && table.axes.iter().all(|axis| {
             let mut values = axis.values.iter();
             values.any(|cell| cell.value() == given(axis.name))
@@ -77,14 +74,10 @@ fn the_reviewed_matrix_says_the_same() {
             (key(&survey.table.arguments(row)), reply)
         })
         .collect();
-    let mut lines = snapshot
-        .lines()
-        .skip_while(|line| !line.starts_with("| netdev"));
+    let mut lines = snapshot.lines().skip_while(|line| !line.starts_with("| netdev"));
     let cells = |line: &str| -> Vec<String> {
         let line = line.trim_start_matches("| ");
-        line.splitn(7, '|')
-            .map(|cell| cell.trim().to_owned())
-            .collect()
+        line.splitn(7, '|').map(|cell| cell.trim().to_owned()).collect()
     };
     let names = cells(lines.next().unwrap());
     let mut compared = 0;
@@ -101,16 +94,9 @@ fn the_reviewed_matrix_says_the_same() {
             [("qom-type", "filter-redirector"), ("id", "f0")]
                 .into_iter()
                 .chain(
-                    [
-                        "netdev",
-                        "queue",
-                        "in_netdev",
-                        "out_netdev",
-                        "indev",
-                        "outdev",
-                    ]
-                    .into_iter()
-                    .filter_map(|axis| Some((axis, of(axis)?))),
+                    ["netdev", "queue", "in_netdev", "out_netdev", "indev", "outdev"]
+                        .into_iter()
+                        .filter_map(|axis| Some((axis, of(axis)?))),
                 )
                 .map(|(name, value)| (name.to_owned(), value.into()))
                 .collect();
@@ -126,13 +112,8 @@ fn the_reviewed_matrix_says_the_same() {
 }
 
 /// What stands in a record for what here: the netdev may be a TAP or a socket, filters do not ask.
-const NAMES: &[(&str, &str)] = &[
-    ("n0", "hn0"),
-    ("t0", "hn0"),
-    ("u0", "us0"),
-    ("qmp0", "mon0"),
-    ("cnull", "null0"),
-];
+const NAMES: &[(&str, &str)] =
+    &[("n0", "hn0"), ("t0", "hn0"), ("u0", "us0"), ("qmp0", "mon0"), ("cnull", "null0")];
 
 #[rstest]
 #[case(
@@ -155,10 +136,7 @@ fn a_real_qemu_said_the_same(#[case] version: QemuVersion, #[case] records: &str
         let Some(args) = record["args"].as_object().filter(|_| own) else {
             continue;
         };
-        let args = args
-            .iter()
-            .map(|(name, value)| (name.clone(), renamed(value)))
-            .collect();
+        let args = args.iter().map(|(name, value)| (name.clone(), renamed(value))).collect();
         if !tables.iter().any(|table| has(table, &args)) {
             continue;
         }
@@ -180,10 +158,8 @@ fn a_real_qemu_said_the_same(#[case] version: QemuVersion, #[case] records: &str
             Reply::Dies { words, survivor } => {
                 assert_eq!(record["class"], "CRASH", "{line}");
                 let said = text(&record["desc"]);
-                let kept: Vec<&str> = said
-                    .split(' ')
-                    .filter(|word| !word.starts_with("0x"))
-                    .collect();
+                let kept: Vec<&str> =
+                    said.split(' ').filter(|word| !word.starts_with("0x")).collect();
                 assert!(kept.join(" ").ends_with(words.as_str()), "{line}: {words}");
                 // The records of 7.2 have the survivor's words from a build of 10.2.
                 let intended = record.get("intended");
@@ -253,15 +229,10 @@ fn a_comparer_that_dies_says_what_it_would_have_said() {
 fn every_combination_is_in_the_json() {
     let survey = survey(first("filter-buffer"), QemuVersion::Qemu72);
     let text = json(&survey, &Summary::of(&survey));
-    let lines: Vec<Value> = text
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect();
+    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let (head, rows) = lines.split_first().unwrap();
     assert_eq!(head["combinations"], rows.len());
-    let refused = rows
-        .iter()
-        .filter(|row| row["replies"]["qemu-7.2"]["outcome"] == "refused");
+    let refused = rows.iter().filter(|row| row["replies"]["qemu-7.2"]["outcome"] == "refused");
     let checks = rows.iter().filter(|row| row["check"] != Value::Null);
     assert_eq!(refused.count(), checks.count());
     insta::assert_snapshot!(format!("{}\n{}", head, rows[2]));

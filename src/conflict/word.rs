@@ -27,12 +27,8 @@ pub(super) fn values(axis: &Axis, mask: u32) -> Option<String> {
         .map(|(_, cell)| *cell)
         .collect();
     let name = axis.name;
-    let without: Vec<Cell> = axis
-        .values
-        .iter()
-        .copied()
-        .filter(|cell| !within.contains(cell))
-        .collect();
+    let without: Vec<Cell> =
+        axis.values.iter().copied().filter(|cell| !within.contains(cell)).collect();
     match (within.as_slice(), without.as_slice()) {
         (_, []) => None,
         ([Cell::Unset], _) => Some(format!("{name} not set")),
@@ -51,9 +47,7 @@ pub(super) fn values(axis: &Axis, mask: u32) -> Option<String> {
 pub(super) fn product(table: &ObjectTable, cube: &[u32]) -> String {
     let (masks, pairs) = cube.split_at(table.axes.len());
     let axes = table.axes.iter().zip(masks);
-    let mut said: Vec<String> = axes
-        .filter_map(|(axis, mask)| values(axis, *mask))
-        .collect();
+    let mut said: Vec<String> = axes.filter_map(|(axis, mask)| values(axis, *mask)).collect();
     for ((one, other), mask) in table.pairs.iter().zip(pairs) {
         let (one, other) = (table.axes[*one].name, table.axes[*other].name);
         match mask {
@@ -62,11 +56,7 @@ pub(super) fn product(table: &ObjectTable, cube: &[u32]) -> String {
             _ => {}
         }
     }
-    if said.is_empty() {
-        "always".to_owned()
-    } else {
-        said.join(", ")
-    }
+    if said.is_empty() { "always".to_owned() } else { said.join(", ") }
 }
 
 /// What a profile says, in lines.
@@ -76,9 +66,7 @@ pub(super) fn reply(reply: &Reply) -> Vec<String> {
         Reply::Refused(error) => vec![error.to_string()],
         Reply::Dies { words, survivor } => {
             let dies = format!("QEMU dies: {words}");
-            let survivor = survivor
-                .iter()
-                .map(|error| format!("one that survives: {error}"));
+            let survivor = survivor.iter().map(|error| format!("one that survives: {error}"));
             std::iter::once(dies).chain(survivor).collect()
         }
     }
@@ -95,9 +83,7 @@ pub(super) fn outcome(survey: &Survey, outcome: usize) -> Vec<String> {
             .flat_map(|(name, one)| {
                 let names = std::iter::once(name.as_str()).chain(std::iter::repeat(""));
                 let lines = names.zip(reply(one));
-                lines
-                    .map(|(name, line)| format!("{name:width$}  {line}"))
-                    .collect::<Vec<_>>()
+                lines.map(|(name, line)| format!("{name:width$}  {line}")).collect::<Vec<_>>()
             })
             .collect();
     };
@@ -112,11 +98,7 @@ pub(super) fn title(survey: &Survey) -> String {
 /// How many combinations there are, and what becomes of them.
 pub(super) fn count(survey: &Survey, summary: &Summary) -> String {
     let (all, plain) = (survey.rows.len(), summary.plain);
-    let word = if survey.profiles.len() == 1 {
-        "accepted"
-    } else {
-        "the same"
-    };
+    let word = if survey.profiles.len() == 1 { "accepted" } else { "the same" };
     format!("{} combinations, {} {word}", grouped(all), grouped(plain))
 }
 
@@ -147,10 +129,7 @@ pub(super) fn world(survey: &Survey) -> Vec<String> {
     WORLD
         .iter()
         .filter_map(|(names, what)| {
-            let known: Vec<&str> = names
-                .split(' ')
-                .filter(|name| used.contains(name))
-                .collect();
+            let known: Vec<&str> = names.split(' ').filter(|name| used.contains(name)).collect();
             (!known.is_empty()).then(|| format!("{}: {what}", known.join(" ")))
         })
         .collect()

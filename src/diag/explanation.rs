@@ -15,10 +15,7 @@ impl Explanation {
     /// The row of a code in the tables of several parts.
     #[must_use]
     pub fn find(tables: &[&'static [Self]], code: &str) -> Option<&'static Self> {
-        tables
-            .iter()
-            .flat_map(|table| table.iter())
-            .find(|row| row.code.0 == code)
+        tables.iter().flat_map(|table| table.iter()).find(|row| row.code.0 == code)
     }
 }
 
@@ -26,16 +23,10 @@ impl Explanation {
 mod tests {
     use super::*;
 
-    const ROWS: &[Explanation] = &[Explanation {
-        code: Code("TW-S998"),
-        title: "first",
-        text: "The first.",
-    }];
-    const MORE: &[Explanation] = &[Explanation {
-        code: Code("TW-S999"),
-        title: "second",
-        text: "The second.",
-    }];
+    const ROWS: &[Explanation] =
+        &[Explanation { code: Code("TW-S998"), title: "first", text: "The first." }];
+    const MORE: &[Explanation] =
+        &[Explanation { code: Code("TW-S999"), title: "second", text: "The second." }];
 
     #[test]
     fn a_row_is_found_in_any_table() {

@@ -23,11 +23,7 @@ impl Style {
     #[must_use]
     pub fn for_people(is_terminal: bool, no_color: Option<&str>) -> Self {
         let colours = no_color.is_none_or(str::is_empty);
-        if is_terminal && colours {
-            Self::Fancy
-        } else {
-            Self::Plain
-        }
+        if is_terminal && colours { Self::Fancy } else { Self::Plain }
     }
 }
 
@@ -45,16 +41,11 @@ pub fn render(reports: &[Report], style: Style) -> String {
         Style::Fancy => GraphicalTheme::unicode(),
         Style::Plain | Style::OneLine => GraphicalTheme::none(),
     };
-    let handler = GraphicalReportHandler::new_themed(theme)
-        .with_width(WIDTH)
-        .with_links(false);
+    let handler = GraphicalReportHandler::new_themed(theme).with_width(WIDTH).with_links(false);
     let mut drawings = Vec::with_capacity(reports.len());
     for report in reports {
         let mut text = String::new();
-        let drawn = Drawn {
-            report,
-            source: named_source(report),
-        };
+        let drawn = Drawn { report, source: named_source(report) };
         // The handler fails only when its writer does; a `String` takes everything. A report that
         // could not be drawn is still said in one line.
         if handler.render_report(&mut text, &drawn).is_err() {
@@ -119,10 +110,7 @@ impl Diagnostic for Drawn<'_> {
     }
 
     fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
-        self.report
-            .help
-            .as_deref()
-            .map(|help| Box::new(help) as Box<dyn fmt::Display>)
+        self.report.help.as_deref().map(|help| Box::new(help) as Box<dyn fmt::Display>)
     }
 
     fn source_code(&self) -> Option<&dyn SourceCode> {
@@ -132,21 +120,16 @@ impl Diagnostic for Drawn<'_> {
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
         let source = self.report.source.as_ref()?;
         let length = source.text.len();
-        let labels = self
-            .report
-            .labels
-            .iter()
-            .enumerate()
-            .map(move |(number, label)| {
-                let start = label.span.start.min(length);
-                let end = label.span.end.clamp(start, length);
-                let span = (start, end - start);
-                if number == 0 {
-                    LabeledSpan::new_primary_with_span(Some(label.text.clone()), span)
-                } else {
-                    LabeledSpan::new_with_span(Some(label.text.clone()), span)
-                }
-            });
+        let labels = self.report.labels.iter().enumerate().map(move |(number, label)| {
+            let start = label.span.start.min(length);
+            let end = label.span.end.clamp(start, length);
+            let span = (start, end - start);
+            if number == 0 {
+                LabeledSpan::new_primary_with_span(Some(label.text.clone()), span)
+            } else {
+                LabeledSpan::new_with_span(Some(label.text.clone()), span)
+            }
+        });
         Some(Box::new(labels))
     }
 }
@@ -176,10 +159,7 @@ mod tests {
     #[test]
     fn a_fancy_report_has_colours() {
         let text = render(&[report()], Style::Fancy);
-        assert!(
-            text.contains('\u{1b}') && text.contains("suite/a.yaml:2:1"),
-            "{text}"
-        );
+        assert!(text.contains('\u{1b}') && text.contains("suite/a.yaml:2:1"), "{text}");
     }
 
     #[test]
@@ -200,20 +180,14 @@ mod tests {
 
     #[test]
     fn a_report_without_a_place_is_drawn() {
-        let text = render(
-            &[Report::error(Code("TW-S999"), "nothing here")],
-            Style::Plain,
-        );
+        let text = render(&[Report::error(Code("TW-S999"), "nothing here")], Style::Plain);
         assert!(text.contains("nothing here"), "{text}");
     }
 
     #[test]
     fn a_label_past_the_end_is_drawn_at_the_end() {
         let mut report = report();
-        report.labels[0].span = Span {
-            start: 400,
-            end: 500,
-        };
+        report.labels[0].span = Span { start: 400, end: 500 };
         assert!(render(&[report], Style::Plain).contains("unknown key"));
     }
 }

@@ -42,12 +42,7 @@ fn machine(case: &Case, machine: &scenario::Machine) -> Machine {
         }
     }
     let mut objects = Vec::new();
-    for Added {
-        object,
-        netdev,
-        position,
-    } in object::all(case, &machine.id)
-    {
+    for Added { object, netdev, position } in object::all(case, &machine.id) {
         let chain = netdev.and_then(|id| chains.iter_mut().find(|chain| chain.netdev == id));
         match chain {
             Some(chain) => position.insert(&mut chain.filters, object, &machine.id),
@@ -72,16 +67,12 @@ pub(super) fn commands<'a>(
     of: &'a MachineId,
     name: &'a str,
 ) -> impl Iterator<Item = (usize, &'a serde_json::Map<String, Value>)> {
-    (1..)
-        .zip(&case.steps)
-        .filter_map(move |(step, one)| match &one.verb {
-            Verb::Qmp {
-                machine,
-                command,
-                args,
-            } if machine == of && command == name => Some((step, args)),
-            _ => None,
-        })
+    (1..).zip(&case.steps).filter_map(move |(step, one)| match &one.verb {
+        Verb::Qmp { machine, command, args } if machine == of && command == name => {
+            Some((step, args))
+        }
+        _ => None,
+    })
 }
 
 fn added_id(machine: &MachineId, args: &serde_json::Map<String, Value>) -> String {
@@ -101,15 +92,7 @@ fn chain(case: &Case, netdev: &Netdev) -> Chain {
         added: None,
     };
     match &netdev.kind {
-        NetdevType::Tap {
-            ifname,
-            netns,
-            addresses,
-            vhost,
-            nic,
-            queues,
-            ..
-        } => {
+        NetdevType::Tap { ifname, netns, addresses, vhost, nic, queues, .. } => {
             chain.detail.push(format!("tap {ifname}"));
             chain.detail.extend(vhost.then(|| "vhost".to_owned()));
             if let Nic::Virtio { vnet_hdr_len } = nic {
@@ -159,22 +142,15 @@ pub(super) fn port(case: &Case, id: &PortId) -> Port {
     let impaired = case.impair.iter().filter(|impair| impair.port == *id);
     notes.extend(impaired.map(|impair| {
         let text = impair.to_string();
-        text.strip_prefix(&format!("{id} "))
-            .map_or_else(|| text.clone(), str::to_owned)
+        text.strip_prefix(&format!("{id} ")).map_or_else(|| text.clone(), str::to_owned)
     }));
-    Port {
-        id: id.to_string(),
-        notes,
-    }
+    Port { id: id.to_string(), notes }
 }
 
 fn stack(stack: &PortStack) -> String {
     let config = &stack.config;
-    let services: Vec<String> = config
-        .services
-        .iter()
-        .map(|service| service.port.to_string())
-        .collect();
+    let services: Vec<String> =
+        config.services.iter().map(|service| service.port.to_string()).collect();
     let address = format!("{}/{}", config.address, config.prefix);
     match services.as_slice() {
         [] => address,
@@ -196,10 +172,7 @@ fn chardevs(case: &Case, machine: &MachineId) -> Vec<Chardev> {
         chardevs.push(Chardev {
             detail: backend.and_then(Value::as_str).unwrap_or("?").to_owned(),
             far: match port.and_then(|port| port.kind.framing()) {
-                Some(framing) => Far::Port {
-                    framing: word(framing).to_owned(),
-                    connected: false,
-                },
+                Some(framing) => Far::Port { framing: word(framing).to_owned(), connected: false },
                 None if joined => Far::Joined,
                 None => Far::Nobody,
             },
@@ -220,10 +193,9 @@ fn chardev(chardev: &scenario::Chardev) -> Chardev {
         id: chardev.id.to_string(),
         detail: detail.join(" "),
         far: match &chardev.far {
-            ChardevFar::Port { connected, framing } => Far::Port {
-                framing: word(*framing).to_owned(),
-                connected: *connected,
-            },
+            ChardevFar::Port { connected, framing } => {
+                Far::Port { framing: word(*framing).to_owned(), connected: *connected }
+            }
             ChardevFar::Joined(_) => Far::Joined,
             ChardevFar::Nobody => Far::Nobody,
         },

@@ -26,12 +26,8 @@ pub fn dot(topology: &Topology) -> String {
             out.node(&Place::Interface(&bridge.id), &label, "shape=box3d");
         }
         for end in &network.ends {
-            let label = [
-                slice::from_ref(&end.port.id),
-                &end.addresses[..],
-                &end.port.notes[..],
-            ]
-            .concat();
+            let label =
+                [slice::from_ref(&end.port.id), &end.addresses[..], &end.port.notes[..]].concat();
             out.node(&Place::Interface(&end.port.id), &label, PORT);
         }
         out.line(format_args!("  }}"));
@@ -146,11 +142,7 @@ impl<'t> Out<'t> {
                     let far = Place::Far(&chardev.id);
                     let label = [format!("port {}", chardev.id), framing.clone()];
                     self.node(&far, &label, PORT);
-                    let style = if *connected {
-                        "dir=none"
-                    } else {
-                        "dir=none, style=dotted"
-                    };
+                    let style = if *connected { "dir=none" } else { "dir=none, style=dotted" };
                     self.edge(&Place::Chardev(&chardev.id), &far, "", style);
                 }
             }

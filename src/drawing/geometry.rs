@@ -57,27 +57,15 @@ impl Figure {
     pub(super) fn new(class: &str, round: i32, lines: Vec<String>, height: i32) -> Self {
         let cut = lines.iter().any(|line| line.chars().count() > LONGEST);
         let tip = cut.then(|| lines.join("\n"));
-        let lines: Vec<String> = lines
-            .iter()
-            .map(|line| markup::shortened(line, LONGEST))
-            .collect();
+        let lines: Vec<String> =
+            lines.iter().map(|line| markup::shortened(line, LONGEST)).collect();
         let widths = lines.iter().enumerate().map(|(at, line)| {
             let tenths = if at == 0 { NAME } else { SMALL };
             markup::width(line, tenths)
         });
         let w = widths.max().unwrap_or(0) + 20;
-        let rect = Rect {
-            w: w.max(64),
-            h: height,
-            ..Rect::default()
-        };
-        Self {
-            rect,
-            class: class.to_owned(),
-            round,
-            lines,
-            tip,
-        }
+        let rect = Rect { w: w.max(64), h: height, ..Rect::default() };
+        Self { rect, class: class.to_owned(), round, lines, tip }
     }
 
     pub(super) const fn at(mut self, x: i32, y: i32) -> Self {

@@ -103,11 +103,7 @@ pub fn ladder(ladder: &Ladder) -> Picture {
     }
     let mut body = out.finish();
     body += &rows.finish();
-    Picture {
-        width: lanes.end + beside + 16,
-        height,
-        body,
-    }
+    Picture { width: lanes.end + beside + 16, height, body }
 }
 
 /// Where ports stand.
@@ -120,18 +116,12 @@ struct Lanes {
 
 impl Lanes {
     fn of(names: &[String]) -> Self {
-        let widths = names
-            .iter()
-            .flat_map(|name| name.split('/'))
-            .map(|part| markup::width(part, SMALL));
+        let widths =
+            names.iter().flat_map(|name| name.split('/')).map(|part| markup::width(part, SMALL));
         let gap = widths.max().unwrap_or(0).max(56) + 18;
         let count = i32::try_from(names.len()).unwrap_or(1);
         let first = gap / 2;
-        Self {
-            gap,
-            first,
-            end: first + gap * (count - 1).max(0) + gap / 2 + 6,
-        }
+        Self { gap, first, end: first + gap * (count - 1).max(0) + gap / 2 + 6 }
     }
 
     fn x(&self, lane: usize) -> i32 {
@@ -165,36 +155,17 @@ fn row(out: &mut Markup, lanes: &Lanes, y: i32, row: &Row) -> i32 {
             out.put(format_args!("</g>"));
             markup::width(&shown, SMALL) + 12
         }
-        Row::Packet {
-            label,
-            from,
-            hits,
-            lost,
-            notes,
-            href,
-        } => {
+        Row::Packet { label, from, hits, lost, notes, href } => {
             let wrong = hits.iter().any(|hit| is_wrong(hit.kind));
             match href {
                 Some(href) => out.put(format_args!("<a href=\"{}\">", escaped(href))),
                 None => out.put(format_args!("<g>")),
             }
-            let width = beside(
-                out,
-                (lanes.end, middle + 4),
-                label,
-                hits,
-                lost,
-                notes,
-                || {
-                    if wrong { Some((y, lanes.end)) } else { None }
-                },
-            );
-            arrows(out, lanes, middle, *from, hits, !lost.is_empty());
-            out.put(if href.is_some() {
-                format_args!("</a>")
-            } else {
-                format_args!("</g>")
+            let width = beside(out, (lanes.end, middle + 4), label, hits, lost, notes, || {
+                if wrong { Some((y, lanes.end)) } else { None }
             });
+            arrows(out, lanes, middle, *from, hits, !lost.is_empty());
+            out.put(if href.is_some() { format_args!("</a>") } else { format_args!("</g>") });
             width
         }
     }
@@ -240,15 +211,9 @@ fn beside(
             end + width + 8
         ));
     }
-    out.put(format_args!(
-        "<text x=\"{x}\" y=\"{y}\" class=\"at\">{}",
-        escaped(&label)
-    ));
+    out.put(format_args!("<text x=\"{x}\" y=\"{y}\" class=\"at\">{}", escaped(&label)));
     for (class, text) in parts {
-        out.put(format_args!(
-            "<tspan class=\"{class}\">{}</tspan>",
-            escaped(&text)
-        ));
+        out.put(format_args!("<tspan class=\"{class}\">{}</tspan>", escaped(&text)));
     }
     out.put(format_args!("</text>"));
     width
@@ -269,9 +234,7 @@ fn arrows(
         let reached = plain.iter().map(|hit| lanes.x(hit.lane));
         let (left, right) = reached.fold((x, x), |(l, r), at| (l.min(at), r.max(at)));
         if left < right {
-            out.put(format_args!(
-                "<path class=\"w\" d=\"M{left} {y}H{right}\"/>"
-            ));
+            out.put(format_args!("<path class=\"w\" d=\"M{left} {y}H{right}\"/>"));
         }
     }
     for hit in hits {
@@ -291,18 +254,12 @@ fn arrows(
                 kind if is_wrong(kind) => "w x",
                 _ => "w",
             };
-            out.put(format_args!(
-                "<path class=\"{stroke}\" d=\"M{start} {y}H{x}\"/>"
-            ));
+            out.put(format_args!("<path class=\"{stroke}\" d=\"M{start} {y}H{x}\"/>"));
         }
         if hit.kind == HitKind::Missing {
             cross(out, x, y);
         } else {
-            let heading = if start < x {
-                Heading::Right
-            } else {
-                Heading::Left
-            };
+            let heading = if start < x { Heading::Right } else { Heading::Left };
             out.tip((x, y), heading, class);
         }
     }
@@ -322,9 +279,5 @@ fn arrows(
 }
 
 fn cross(out: &mut Markup, x: i32, y: i32) {
-    out.put(format_args!(
-        "<path class=\"k\" d=\"M{} {}l10 10m0-10l-10 10\"/>",
-        x - 5,
-        y - 5
-    ));
+    out.put(format_args!("<path class=\"k\" d=\"M{} {}l10 10m0-10l-10 10\"/>", x - 5, y - 5));
 }

@@ -44,9 +44,7 @@ pub(super) fn layout(topology: &Topology) -> Sheet<'_> {
         let mut bands = bands(topology, machine, flipped);
         if flipped {
             bands.reverse();
-            sheet
-                .flipped
-                .extend(machine.chains.iter().map(|chain| chain.netdev.as_str()));
+            sheet.flipped.extend(machine.chains.iter().map(|chain| chain.netdev.as_str()));
         }
         y = stack(&mut sheet, y, title, bands) + GROUP_GAP;
     }
@@ -95,12 +93,7 @@ fn stack<'t>(sheet: &mut Sheet<'t>, top: i32, title: String, bands: Vec<Band<'t>
         y += band.height + BAND_GAP;
     }
     let end = (y - BAND_GAP).max(top + TITLE) + MARGIN;
-    let rect = Rect {
-        x: 0,
-        y: top,
-        w: widest.max(160) + 2 * MARGIN,
-        h: end - top,
-    };
+    let rect = Rect { x: 0, y: top, w: widest.max(160) + 2 * MARGIN, h: end - top };
     sheet.groups.push(Group { rect, title });
     end
 }
@@ -116,10 +109,8 @@ fn bands<'t>(topology: &Topology, machine: &'t Machine, flipped: bool) -> Vec<Ba
         bands.push(band);
         bands.extend(terminals(machine, wanted, files, flipped));
     }
-    let (busy, idle): (Vec<&Object>, Vec<&Object>) = machine
-        .objects
-        .iter()
-        .partition(|object| !object.wires.is_empty());
+    let (busy, idle): (Vec<&Object>, Vec<&Object>) =
+        machine.objects.iter().partition(|object| !object.wires.is_empty());
     if !busy.is_empty() {
         let parts = (busy.as_slice(), bands.as_slice());
         let (chardevs, objects) = comparers(topology, machine, parts, &mut left, flipped);
@@ -137,10 +128,7 @@ fn chain<'t>(
     flipped: bool,
     hubs: &mut Vec<u32>,
 ) -> Band<'t> {
-    let remarks = chain
-        .filters
-        .iter()
-        .any(|filter| !filter.remarks().is_empty());
+    let remarks = chain.filters.iter().any(|filter| !filter.remarks().is_empty());
     let filter = if remarks { 54 } else { 40 };
     let height = 2 * filter + 8;
     let packets = chain
@@ -149,10 +137,7 @@ fn chain<'t>(
         .flat_map(|filter| &filter.wires)
         .any(|wire| wire.kind == WireKind::Netdev);
     let top = if packets && !flipped { ARC } else { 0 };
-    let mut band = Band {
-        height: height + if packets { ARC } else { 0 },
-        ..Band::default()
-    };
+    let mut band = Band { height: height + if packets { ARC } else { 0 }, ..Band::default() };
     let mut x = 0;
     let mut put = |band: &mut Band<'t>, place, figure: Figure, y: i32, gap: i32| {
         let figure = figure.at(x, y);
@@ -191,17 +176,11 @@ fn chain<'t>(
         put(&mut band, place, object(machine, one, h), y, STATION_GAP);
     }
     if let Some(guest) = &chain.guest {
-        let last = band
-            .figures
-            .last()
-            .map_or(0, |(_, figure)| figure.rect.right());
+        let last = band.figures.last().map_or(0, |(_, figure)| figure.rect.right());
         let figure = port(guest).at(last + 40, top);
         band.figures.push((Place::Interface(&guest.id), figure));
     }
-    let from = band
-        .figures
-        .first()
-        .map_or(0, |(_, figure)| figure.rect.right());
+    let from = band.figures.first().map_or(0, |(_, figure)| figure.rect.right());
     let to = band.figures.last().map_or(0, |(_, figure)| figure.rect.x);
     if from < to {
         let (tx, rx) = (top + filter / 2, top + height - filter / 2);
@@ -275,11 +254,7 @@ fn wanted<'t>(
         let place = Place::Object(&filter.id);
         let at = band.figures.iter().find(|(one, _)| *one == place);
         let center = at.map_or(0, |(_, figure)| figure.rect.center());
-        for wire in filter
-            .wires
-            .iter()
-            .filter(|wire| wire.kind == WireKind::Chardev)
-        {
+        for wire in filter.wires.iter().filter(|wire| wire.kind == WireKind::Chardev) {
             if let Some(at) = left.iter().position(|one| one.id == wire.target) {
                 wanted.push((left.remove(at), center));
             }
@@ -294,11 +269,7 @@ fn files<'t>(machine: &'t Machine, filters: &'t [Object], band: &Band<'t>) -> Ve
         let place = Place::Object(&filter.id);
         let at = band.figures.iter().find(|(one, _)| *one == place);
         let center = at.map_or(0, |(_, figure)| figure.rect.center());
-        for wire in filter
-            .wires
-            .iter()
-            .filter(|wire| wire.kind == WireKind::File)
-        {
+        for wire in filter.wires.iter().filter(|wire| wire.kind == WireKind::File) {
             files.push(Terminal {
                 place: Place::File(&wire.target),
                 figure: Figure::new("p", 12, vec![machine.own(&wire.target).to_owned()], PORT),
@@ -316,10 +287,8 @@ fn terminals<'t>(
     files: Vec<Terminal<'t>>,
     flipped: bool,
 ) -> Option<Band<'t>> {
-    let mut terminals: Vec<_> = chardevs
-        .into_iter()
-        .map(|(chardev, center)| terminal(machine, chardev, center))
-        .collect();
+    let mut terminals: Vec<_> =
+        chardevs.into_iter().map(|(chardev, center)| terminal(machine, chardev, center)).collect();
     terminals.extend(files);
     (!terminals.is_empty()).then(|| row(terminals, flipped))
 }
@@ -335,16 +304,11 @@ fn row(mut terminals: Vec<Terminal<'_>>, flipped: bool) -> Band<'_> {
     terminals.sort_by_key(|terminal| terminal.center);
     let has_port = terminals.iter().any(|terminal| terminal.port.is_some());
     let shift = if has_port { PORT + PORT_GAP } else { 0 };
-    let mut band = Band {
-        height: CHARDEV + shift,
-        ..Band::default()
-    };
+    let mut band = Band { height: CHARDEV + shift, ..Band::default() };
     let mut free = 0;
     for terminal in terminals {
         let (width, center) = (terminal.width(), terminal.center);
-        let begun = begun
-            .entry(center)
-            .or_insert_with(|| center - (around[&center] - 16) / 2);
+        let begun = begun.entry(center).or_insert_with(|| center - (around[&center] - 16) / 2);
         let x = (*begun).max(free);
         *begun = x + width + 16;
         free = x + width + 16;
@@ -352,11 +316,7 @@ fn row(mut terminals: Vec<Terminal<'_>>, flipped: bool) -> Band<'_> {
             let left = x + (width - figure.rect.w) / 2;
             band.figures.push((place, figure.at(left, y)));
         };
-        at(
-            terminal.place,
-            terminal.figure,
-            if flipped { shift } else { 0 },
-        );
+        at(terminal.place, terminal.figure, if flipped { shift } else { 0 });
         if let Some((place, figure)) = terminal.port {
             at(place, figure, if flipped { 0 } else { CHARDEV + PORT_GAP });
         }
@@ -381,20 +341,14 @@ fn comparers<'t>(
     flipped: bool,
 ) -> (Option<Band<'t>>, Band<'t>) {
     let (mut terminals, mut x) = (Vec::new(), 0);
-    let mut band = Band {
-        height: 54,
-        ..Band::default()
-    };
+    let mut band = Band { height: 54, ..Band::default() };
     for one in objects {
         let from = x;
         let mut own = Vec::new();
         for wire in &one.wires {
             if let Some(at) = left.iter().position(|known| known.id == wire.target) {
                 let chardev = left.remove(at);
-                own.push((
-                    partner(topology, chardev, above),
-                    terminal(machine, chardev, 0),
-                ));
+                own.push((partner(topology, chardev, above), terminal(machine, chardev, 0)));
             }
         }
         // Those without a partner stand where their property is.
@@ -417,10 +371,7 @@ fn comparers<'t>(
 
 /// The middle of the chardev above that this one is joined to.
 fn partner(topology: &Topology, chardev: &Chardev, above: &[Band<'_>]) -> Option<i32> {
-    let joint = topology
-        .joints
-        .iter()
-        .find(|joint| joint.ends.contains(&chardev.id))?;
+    let joint = topology.joints.iter().find(|joint| joint.ends.contains(&chardev.id))?;
     let other = joint.ends.iter().find(|end| **end != chardev.id)?;
     let mut figures = above.iter().flat_map(|band| &band.figures);
     let found = figures.find(|(place, _)| *place == Place::Chardev(other));
@@ -440,12 +391,7 @@ fn rest<'t>(
         let figure = object(machine, one, CHARDEV);
         let center = x + figure.rect.w / 2;
         x += figure.rect.w + 16;
-        terminals.push(Terminal {
-            place: Place::Object(&one.id),
-            figure,
-            port: None,
-            center,
-        });
+        terminals.push(Terminal { place: Place::Object(&one.id), figure, port: None, center });
     }
     for chardev in chardevs {
         let mut terminal = terminal(machine, chardev, 0);
@@ -469,38 +415,21 @@ fn networks<'t>(sheet: &mut Sheet<'t>, networks: &'t [Network]) -> i32 {
         for bridge in &network.bridges {
             let mut lines = vec![bridge.id.clone(), "bridge".to_owned()];
             lines.extend(bridge.addresses.iter().cloned());
-            put(
-                sheet,
-                Place::Interface(&bridge.id),
-                Figure::new("b", 4, lines, 54),
-            );
+            put(sheet, Place::Interface(&bridge.id), Figure::new("b", 4, lines, 54));
         }
         for one in &network.ends {
             let mut lines = vec![one.port.id.clone()];
             lines.extend(one.addresses.iter().chain(&one.port.notes).cloned());
-            put(
-                sheet,
-                Place::Interface(&one.port.id),
-                Figure::new("p", 20, lines, 54),
-            );
+            put(sheet, Place::Interface(&one.port.id), Figure::new("p", 20, lines, 54));
         }
         let title = match &network.name {
             Some(name) => format!("namespace {name}"),
             None => "host".to_owned(),
         };
-        let routes: Vec<String> = network
-            .routes
-            .iter()
-            .map(|one| format!("route {one}"))
-            .collect();
+        let routes: Vec<String> = network.routes.iter().map(|one| format!("route {one}")).collect();
         let title = [&[title], &routes[..]].concat().join("  ");
         let w = (x - STATION_GAP - left).max(super::markup::width(&title, 66) + MARGIN) + MARGIN;
-        let rect = Rect {
-            x: left,
-            y: 0,
-            w,
-            h: TITLE + 54 + MARGIN,
-        };
+        let rect = Rect { x: left, y: 0, w, h: TITLE + 54 + MARGIN };
         left = rect.right() + 24;
         end = rect.bottom();
         sheet.groups.push(Group { rect, title });

@@ -16,9 +16,7 @@ impl Markup {
     /// A line of text. `class` says how it is drawn and where it is anchored.
     pub(super) fn text(&mut self, (x, y): (i32, i32), class: &str, text: &str) {
         let text = escaped(text);
-        self.put(format_args!(
-            "<text x=\"{x}\" y=\"{y}\" class=\"{class}\">{text}</text>"
-        ));
+        self.put(format_args!("<text x=\"{x}\" y=\"{y}\" class=\"{class}\">{text}</text>"));
     }
 
     /// The tip of an arrow at a place, pointing `up`, `down`, `left` or `right`.
@@ -29,9 +27,7 @@ impl Markup {
             Heading::Left => "l8-4v8z",
             Heading::Right => "l-8-4v8z",
         };
-        self.put(format_args!(
-            "<path class=\"{class}\" d=\"M{x} {y}{shape}\"/>"
-        ));
+        self.put(format_args!("<path class=\"{class}\" d=\"M{x} {y}{shape}\"/>"));
     }
 
     pub(super) fn finish(self) -> String {
@@ -71,10 +67,7 @@ pub(super) fn shortened(text: &str, most: usize) -> String {
     if text.chars().count() <= most {
         return text.to_owned();
     }
-    text.chars()
-        .take(most.saturating_sub(1))
-        .chain(['…'])
-        .collect()
+    text.chars().take(most.saturating_sub(1)).chain(['…']).collect()
 }
 
 /// Pixels of a text in a font of fixed width, `tenths` a character.

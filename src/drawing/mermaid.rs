@@ -9,10 +9,7 @@ use super::{
 /// host to the guest.
 #[must_use]
 pub fn mermaid(topology: &Topology) -> String {
-    let mut out = Out {
-        text: "flowchart LR\n".to_owned(),
-        places: Places::of(topology),
-    };
+    let mut out = Out { text: "flowchart LR\n".to_owned(), places: Places::of(topology) };
     for (at, network) in topology.networks.iter().enumerate() {
         let title = match &network.name {
             Some(name) => format!("namespace {name}"),
@@ -24,12 +21,8 @@ pub fn mermaid(topology: &Topology) -> String {
             out.node(&Place::Interface(&bridge.id), "[", &label, "]");
         }
         for end in &network.ends {
-            let label = [
-                slice::from_ref(&end.port.id),
-                &end.addresses[..],
-                &end.port.notes[..],
-            ]
-            .concat();
+            let label =
+                [slice::from_ref(&end.port.id), &end.addresses[..], &end.port.notes[..]].concat();
             out.node(&Place::Interface(&end.port.id), "([", &label, "])");
         }
         out.line(format_args!("  end"));
@@ -40,10 +33,7 @@ pub fn mermaid(topology: &Topology) -> String {
             "" => format!("machine [{profile}]"),
             name => format!("machine {name} [{profile}]"),
         };
-        out.line(format_args!(
-            "  subgraph machine{at}[\"{}\"]",
-            quoted(&title)
-        ));
+        out.line(format_args!("  subgraph machine{at}[\"{}\"]", quoted(&title)));
         for chain in &machine.chains {
             for port in chain.host.iter().chain(&chain.guest) {
                 let label = [&[machine.own(&port.id).to_owned()], &port.notes[..]].concat();
@@ -86,10 +76,7 @@ impl<'t> Out<'t> {
     fn node(&mut self, place: &Place<'t>, open: &str, label: &[String], close: &str) {
         if let Some(id) = self.places.first(place) {
             let label: Vec<String> = label.iter().map(|line| quoted(line)).collect();
-            self.line(format_args!(
-                "    {id}{open}\"{}\"{close}",
-                label.join("<br/>")
-            ));
+            self.line(format_args!("    {id}{open}\"{}\"{close}", label.join("<br/>")));
         }
     }
 

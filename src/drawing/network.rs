@@ -29,17 +29,11 @@ pub(super) fn of(case: &Case) -> Vec<Network> {
             .bridges
             .iter()
             .filter(|bridge| bridge.netns == name)
-            .map(|bridge| Bridge {
-                id: bridge.id.clone(),
-                addresses: bridge.addresses.clone(),
-            })
+            .map(|bridge| Bridge { id: bridge.id.clone(), addresses: bridge.addresses.clone() })
             .collect(),
         ends: ends()
             .filter(|end| end.netns == name)
-            .map(|end| End {
-                port: port(case, &end.port),
-                addresses: end.addresses.clone(),
-            })
+            .map(|end| End { port: port(case, &end.port), addresses: end.addresses.clone() })
             .collect(),
         routes: case
             .routes
@@ -65,10 +59,7 @@ pub(super) fn joints(case: &Case) -> Vec<Joint> {
                 BridgePort::Netdev(netdev) => format!("{netdev}.host"),
                 BridgePort::Link(port) => port.to_string(),
             };
-            Joint {
-                ends: [bridge.id.clone(), port],
-                kind: JointKind::Bridge,
-            }
+            Joint { ends: [bridge.id.clone(), port], kind: JointKind::Bridge }
         }));
     }
     joints
@@ -88,10 +79,7 @@ fn chardevs(case: &Case) -> Vec<Joint> {
         let mut key = ends.clone();
         key.sort();
         if seen.insert(key) {
-            joints.push(Joint {
-                ends,
-                kind: JointKind::Chardevs,
-            });
+            joints.push(Joint { ends, kind: JointKind::Chardevs });
         }
     }
     joints

@@ -43,9 +43,7 @@ impl Position {
 /// A machine's objects, then those that steps add under an id that is not there yet.
 pub(super) fn all(case: &Case, machine: &MachineId) -> Vec<Added> {
     let declared = case.objects.iter().filter(|one| one.machine == *machine);
-    let mut all: Vec<Added> = declared
-        .map(|one| read(case, machine, &one.form, None))
-        .collect();
+    let mut all: Vec<Added> = declared.map(|one| read(case, machine, &one.form, None)).collect();
     for (step, form) in added(case, machine) {
         let one = read(case, machine, &form, Some(step));
         if all.iter().all(|known| known.object.id != one.object.id) {
@@ -56,14 +54,12 @@ pub(super) fn all(case: &Case, machine: &MachineId) -> Vec<Added> {
 }
 
 fn added(case: &Case, machine: &MachineId) -> Vec<(usize, ObjectForm)> {
-    let strings = (1..)
-        .zip(&case.steps)
-        .filter_map(|(step, one)| match &one.verb {
-            Verb::ObjectOption(object) if object.machine == *machine => {
-                Some((step, object.form.clone()))
-            }
-            _ => None,
-        });
+    let strings = (1..).zip(&case.steps).filter_map(|(step, one)| match &one.verb {
+        Verb::ObjectOption(object) if object.machine == *machine => {
+            Some((step, object.form.clone()))
+        }
+        _ => None,
+    });
     let maps = commands(case, machine, "object-add");
     let maps = maps.map(|(step, args)| (step, ObjectForm::Qmp(args.clone())));
     let mut all: Vec<_> = strings.chain(maps).collect();
@@ -75,9 +71,7 @@ fn read(case: &Case, machine: &MachineId, form: &ObjectForm, added: Option<usize
     let properties = form.properties();
     let get = |name: &str| {
         let mut given = properties.iter().rev();
-        given
-            .find(|(key, value)| key == name && !value.is_empty())
-            .map(|(_, value)| value.as_str())
+        given.find(|(key, value)| key == name && !value.is_empty()).map(|(_, value)| value.as_str())
     };
     let kind = get("qom-type").unwrap_or("?").to_owned();
     let netdev = get("netdev").map(|id| machine.outer::<String>(id));
@@ -93,17 +87,10 @@ fn read(case: &Case, machine: &MachineId, form: &ObjectForm, added: Option<usize
         let wire = get(name).and_then(|value| wire(machine, name, value));
         wires.extend(wire.filter(|wire| wires.iter().all(|known| known.property != wire.property)));
     }
-    let mut notes: Vec<String> = NOTED
-        .iter()
-        .filter_map(|name| Some(format!("{name}={}", get(name)?)))
-        .collect();
+    let mut notes: Vec<String> =
+        NOTED.iter().filter_map(|name| Some(format!("{name}={}", get(name)?))).collect();
     let here = |id: &str| case.netdevs.iter().any(|one| one.id.as_str() == id);
-    notes.extend(
-        netdev
-            .iter()
-            .filter(|id| !here(id))
-            .map(|id| format!("netdev={id}")),
-    );
+    notes.extend(netdev.iter().filter(|id| !here(id)).map(|id| format!("netdev={id}")));
     let position = match (get("position"), get("insert")) {
         (Some("head"), _) => Position::Head,
         (Some(beside), insert) if beside.starts_with("id=") => Position::Beside {
@@ -154,12 +141,7 @@ fn wire(machine: &MachineId, property: &str, value: &str) -> Option<Wire> {
         WireKind::File => file_name(value).ok()?,
         _ => value,
     };
-    Some(Wire {
-        property: property.to_owned(),
-        way,
-        kind,
-        target: machine.outer(target),
-    })
+    Some(Wire { property: property.to_owned(), way, kind, target: machine.outer(target) })
 }
 
 /// The text with which it must be refused, by the case or by the step that adds it.
@@ -168,7 +150,5 @@ fn refused(case: &Case, id: &str, added: Option<usize>) -> Option<String> {
     let of_step = step.and_then(|step: &scenario::Step| step.error.as_ref());
     let mut errors = case.expect.errors.iter();
     let of_case = errors.find(|(object, _)| object.as_str() == id);
-    of_step
-        .or(of_case.map(|(_, error)| error))
-        .map(|error| error.desc.clone())
+    of_step.or(of_case.map(|(_, error)| error)).map(|error| error.desc.clone())
 }

@@ -53,12 +53,7 @@ impl<'t> Places<'t> {
         let mut places = Vec::new();
         for network in &topology.networks {
             places.extend(network.bridges.iter().map(|one| Place::Interface(&one.id)));
-            places.extend(
-                network
-                    .ends
-                    .iter()
-                    .map(|one| Place::Interface(&one.port.id)),
-            );
+            places.extend(network.ends.iter().map(|one| Place::Interface(&one.port.id)));
         }
         for machine in &topology.machines {
             for chain in &machine.chains {
@@ -70,21 +65,14 @@ impl<'t> Places<'t> {
                 places.extend(chardev.port().map(Place::Far));
             }
             let wires = machine.all_objects().flat_map(|object| &object.wires);
-            places.extend(
-                wires
-                    .filter(|wire| wire.kind == WireKind::File)
-                    .map(Place::of_wire),
-            );
+            places.extend(wires.filter(|wire| wire.kind == WireKind::File).map(Place::of_wire));
         }
         let mut ids = BTreeMap::new();
         for place in places {
             let next = format!("n{}", ids.len());
             ids.entry(place).or_insert(next);
         }
-        Self {
-            ids,
-            told: BTreeSet::new(),
-        }
+        Self { ids, told: BTreeSet::new() }
     }
 
     /// The name of a place; none where it is not there.
@@ -101,8 +89,6 @@ impl<'t> Places<'t> {
     /// The name of the file of a wire that has not been asked for before.
     pub(super) fn of_file(&mut self, wire: &'t Wire) -> Option<String> {
         let place = Place::of_wire(wire);
-        (wire.kind == WireKind::File)
-            .then(|| self.first(&place))
-            .flatten()
+        (wire.kind == WireKind::File).then(|| self.first(&place)).flatten()
     }
 }

@@ -24,11 +24,7 @@ pub struct Picture {
 /// A topology as an SVG file: it needs nothing else, and follows the light or dark screen.
 #[must_use]
 pub fn svg(topology: &Topology, title: &str) -> String {
-    let Picture {
-        width,
-        height,
-        body,
-    } = symbol(topology);
+    let Picture { width, height, body } = symbol(topology);
     let title = escaped(title);
     format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"tw\" width=\"{width}\" \
@@ -56,9 +52,7 @@ pub fn symbol(topology: &Topology) -> Picture {
     for rail in &sheet.rails {
         let (from, to) = (rail.from, rail.to);
         for (y, class) in [(rail.tx, "t"), (rail.rx, "r")] {
-            out.put(format_args!(
-                "<path class=\"w {class}\" d=\"M{from} {y}H{to}\"/>"
-            ));
+            out.put(format_args!("<path class=\"w {class}\" d=\"M{from} {y}H{to}\"/>"));
         }
         out.tip((to, rail.tx), Heading::Right, "i t");
         out.tip((from, rail.rx), Heading::Left, "i r");
@@ -66,23 +60,15 @@ pub fn symbol(topology: &Topology) -> Picture {
         out.text((to - 6, rail.rx + 14), "s r e", "rx");
     }
     let mut labels = Markup::default();
-    let mut edges = Edges {
-        sheet: &sheet,
-        out: &mut out,
-        labels: &mut labels,
-        labelled: Vec::new(),
-    };
+    let mut edges =
+        Edges { sheet: &sheet, out: &mut out, labels: &mut labels, labelled: Vec::new() };
     edges.draw(topology);
     for figure in &sheet.figures {
         self::figure(&mut out, figure);
     }
     let mut body = out.finish();
     body += &labels.finish();
-    Picture {
-        width: sheet.width,
-        height: sheet.height,
-        body,
-    }
+    Picture { width: sheet.width, height: sheet.height, body }
 }
 
 fn figure(out: &mut Markup, figure: &super::geometry::Figure) {
@@ -147,10 +133,7 @@ impl<'t> Edges<'_, 't> {
             }
             for chardev in &machine.chardevs {
                 let far = Place::Far(&chardev.id);
-                let rects = (
-                    self.sheet.rect(Place::Chardev(&chardev.id)),
-                    self.sheet.rect(far),
-                );
+                let rects = (self.sheet.rect(Place::Chardev(&chardev.id)), self.sheet.rect(far));
                 if let ((Some(one), Some(port)), Far::Port { connected, .. }) =
                     (rects, &chardev.far)
                 {
@@ -161,9 +144,7 @@ impl<'t> Edges<'_, 't> {
                     };
                     let x = one.center();
                     let class = if *connected { "w" } else { "w a" };
-                    self.out.put(format_args!(
-                        "<path class=\"{class}\" d=\"M{x} {from}V{to}\"/>"
-                    ));
+                    self.out.put(format_args!("<path class=\"{class}\" d=\"M{x} {from}V{to}\"/>"));
                 }
             }
         }
@@ -176,11 +157,7 @@ impl<'t> Edges<'_, 't> {
         };
         let (x1, x2) = (a.center(), b.center());
         let path = if a.bottom() < b.y || b.bottom() < a.y {
-            let (y1, y2) = if a.bottom() < b.y {
-                (a.bottom(), b.y)
-            } else {
-                (a.y, b.bottom())
-            };
+            let (y1, y2) = if a.bottom() < b.y { (a.bottom(), b.y) } else { (a.y, b.bottom()) };
             let middle = (y1 + y2) / 2;
             format!("M{x1} {y1}C{x1} {middle} {x2} {middle} {x2} {y2}")
         } else {
@@ -188,8 +165,7 @@ impl<'t> Edges<'_, 't> {
             let low = y1.max(y2) + 28;
             format!("M{x1} {y1}C{x1} {low} {x2} {low} {x2} {y2}")
         };
-        self.out
-            .put(format_args!("<path class=\"{class}\" d=\"{path}\"/>"));
+        self.out.put(format_args!("<path class=\"{class}\" d=\"{path}\"/>"));
     }
 
     /// Between an object and its chardev; the label stands at the chardev.
@@ -202,20 +178,13 @@ impl<'t> Edges<'_, 't> {
         property: &str,
     ) {
         let below = far.y > object.y;
-        let (y1, y2) = if below {
-            (object.bottom(), far.y)
-        } else {
-            (object.y, far.bottom())
-        };
+        let (y1, y2) = if below { (object.bottom(), far.y) } else { (object.y, far.bottom()) };
         let (x2, middle) = (far.center(), (y1 + y2) / 2);
         self.out.put(format_args!(
             "<path class=\"w\" d=\"M{x1} {y1}C{x1} {middle} {x2} {middle} {x2} {y2}\"/>"
         ));
-        let (to_object, to_far) = if below {
-            (Heading::Up, Heading::Down)
-        } else {
-            (Heading::Down, Heading::Up)
-        };
+        let (to_object, to_far) =
+            if below { (Heading::Up, Heading::Down) } else { (Heading::Down, Heading::Up) };
         if into {
             self.out.tip((x1, y1), to_object, "i");
         }
@@ -262,12 +231,7 @@ impl<'t> Edges<'_, 't> {
                 let (y1, y2) = (netdev.bottom(), filter.bottom());
                 (y1, y2, y1.max(y2) + 34, Heading::Up)
             } else {
-                (
-                    netdev.y,
-                    filter.y,
-                    netdev.y.min(filter.y) - 34,
-                    Heading::Down,
-                )
+                (netdev.y, filter.y, netdev.y.min(filter.y) - 34, Heading::Down)
             };
             let label = if flipped { rise - 12 } else { rise + 20 };
             self.labels.text(((x1 + x2) / 2, label), "v", property);
@@ -275,7 +239,6 @@ impl<'t> Edges<'_, 't> {
             self.out.tip((x, y), heading, "i q");
             format!("M{x1} {y1}C{x1} {rise} {x2} {rise} {x2} {y2}")
         };
-        self.out
-            .put(format_args!("<path class=\"w q\" d=\"{path}\"/>"));
+        self.out.put(format_args!("<path class=\"w q\" d=\"{path}\"/>"));
     }
 }

@@ -63,10 +63,7 @@ steps:
 "#;
 
 fn topology(text: &str, case: usize) -> Topology {
-    let source = Source {
-        path: "a.yaml".into(),
-        text: text.to_owned(),
-    };
+    let source = Source { path: "a.yaml".into(), text: text.to_owned() };
     let scenario = scenario::parse(Arc::new(source), "a", &Disk)
         .unwrap_or_else(|reports| panic!("{reports:?}"));
     Topology::of(&scenario.cases[case])
@@ -138,11 +135,7 @@ fn a_topology_crosses_into_json_and_back() {
 
 #[test]
 fn a_ladder_as_svg() {
-    let hit = |lane, kind, text: Option<&str>| Hit {
-        lane,
-        kind,
-        text: text.map(str::to_owned),
-    };
+    let hit = |lane, kind, text: Option<&str>| Hit { lane, kind, text: text.map(str::to_owned) };
     let packet = |label: &str, from, hits, lost: &[&str]| Row::Packet {
         label: label.to_owned(),
         from,
@@ -152,10 +145,7 @@ fn a_ladder_as_svg() {
         href: Some("#p1".to_owned()),
     };
     let rows = vec![
-        Row::Step {
-            title: "[1] send hn0.guest <now>".to_owned(),
-            wrong: true,
-        },
+        Row::Step { title: "[1] send hn0.guest <now>".to_owned(), wrong: true },
         packet("#1 same", Some(0), vec![hit(1, HitKind::Same, None)], &[]),
         packet("#2 lost", Some(0), vec![], &["dropped at f0: off"]),
         packet(
@@ -167,27 +157,11 @@ fn a_ladder_as_svg() {
             ],
             &[],
         ),
-        packet(
-            "from elsewhere",
-            None,
-            vec![hit(2, HitKind::Extra, Some("not expected"))],
-            &[],
-        ),
-        packet(
-            "#4 missing",
-            Some(1),
-            vec![hit(2, HitKind::Missing, Some("missing"))],
-            &[],
-        ),
-        Row::Remark {
-            text: "crash: an assertion & more".to_owned(),
-            grave: true,
-        },
+        packet("from elsewhere", None, vec![hit(2, HitKind::Extra, Some("not expected"))], &[]),
+        packet("#4 missing", Some(1), vec![hit(2, HitKind::Missing, Some("missing"))], &[]),
+        Row::Remark { text: "crash: an assertion & more".to_owned(), grave: true },
     ];
     let lanes = ["primary/hn0.guest", "primary/hn0.host", "out0"];
-    let picture = ladder(&Ladder {
-        lanes: lanes.map(str::to_owned).to_vec(),
-        rows,
-    });
+    let picture = ladder(&Ladder { lanes: lanes.map(str::to_owned).to_vec(), rows });
     insta::assert_snapshot!("ladder_svg", picture.body.replace("><", ">\n<"));
 }

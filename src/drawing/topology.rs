@@ -235,17 +235,12 @@ impl Machine {
     /// An id as the machine itself knows it.
     #[must_use]
     pub fn own<'a>(&self, id: &'a str) -> &'a str {
-        id.strip_prefix(self.name.as_str())
-            .and_then(|rest| rest.strip_prefix('/'))
-            .unwrap_or(id)
+        id.strip_prefix(self.name.as_str()).and_then(|rest| rest.strip_prefix('/')).unwrap_or(id)
     }
 
     /// Every object, those of the chains first.
     pub fn all_objects(&self) -> impl Iterator<Item = &Object> {
-        self.chains
-            .iter()
-            .flat_map(|chain| &chain.filters)
-            .chain(&self.objects)
+        self.chains.iter().flat_map(|chain| &chain.filters).chain(&self.objects)
     }
 }
 

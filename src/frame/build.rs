@@ -93,29 +93,19 @@ pub fn build(spec: &Spec, defaults: &Defaults) -> Result<Frame, BuildError> {
     let vnet = spec.vnet_hdr.unwrap_or_default();
     if let Some(hex) = &spec.hex {
         hex_stands_alone(spec)?;
-        return Ok(Frame {
-            vnet,
-            data: hex.clone(),
-        });
+        return Ok(Frame { vnet, data: hex.clone() });
     }
     let (src, dst) = addresses(spec, defaults);
     let (inner_type, body) = network(spec, src, dst)?;
     let inner_type = spec.eth.ethertype.unwrap_or(inner_type);
 
     let mut data = Vec::new();
-    let tpids: Vec<u16> = spec
-        .vlan
-        .iter()
-        .map(|tag| tag.tpid.unwrap_or(EtherType::VLAN_TAGGED_FRAME.0))
-        .collect();
+    let tpids: Vec<u16> =
+        spec.vlan.iter().map(|tag| tag.tpid.unwrap_or(EtherType::VLAN_TAGGED_FRAME.0)).collect();
     // Each type announces what follows its own header.
     let mut types = tpids.into_iter().chain([inner_type]);
     let ether_type = EtherType(types.next().unwrap_or(inner_type));
-    let header = Ethernet2Header {
-        source: src.0,
-        destination: dst.0,
-        ether_type,
-    };
+    let header = Ethernet2Header { source: src.0, destination: dst.0, ether_type };
     data.extend(header.to_bytes());
     for (tag, following) in spec.vlan.iter().zip(types) {
         let header = SingleVlanHeader {
@@ -128,10 +118,7 @@ pub fn build(spec: &Spec, defaults: &Defaults) -> Result<Frame, BuildError> {
     }
     data.extend(body);
     pad(&mut data, spec.eth.pad_to)?;
-    Ok(Frame {
-        vnet,
-        data: Bytes::from(data),
-    })
+    Ok(Frame { vnet, data: Bytes::from(data) })
 }
 
 fn hex_stands_alone(spec: &Spec) -> Result<(), BuildError> {
@@ -150,15 +137,8 @@ fn hex_stands_alone(spec: &Spec) -> Result<(), BuildError> {
 
 fn addresses(spec: &Spec, defaults: &Defaults) -> (MacAddr, MacAddr) {
     let request = matches!(&spec.net, Some(NetSpec::Arp(arp)) if arp.op == ArpOperation::REQUEST.0);
-    let dst = if request {
-        MacAddr::BROADCAST
-    } else {
-        defaults.dst
-    };
-    (
-        spec.eth.src.unwrap_or(defaults.src),
-        spec.eth.dst.unwrap_or(dst),
-    )
+    let dst = if request { MacAddr::BROADCAST } else { defaults.dst };
+    (spec.eth.src.unwrap_or(defaults.src), spec.eth.dst.unwrap_or(dst))
 }
 
 /// The Ethernet type and everything after it.
@@ -167,9 +147,9 @@ fn network(spec: &Spec, src: MacAddr, dst: MacAddr) -> Result<(u16, Vec<u8>), Bu
     let payload = &spec.payload[..];
     match &spec.net {
         None => match transport {
-            Some(transport) => Err(BuildError::TransportWithoutIp {
-                transport: transport_name(transport),
-            }),
+            Some(transport) => {
+                Err(BuildError::TransportWithoutIp { transport: transport_name(transport) })
+            }
             None => Ok((LOCAL_EXPERIMENTAL, payload.to_vec())),
         },
         Some(NetSpec::Arp(arp)) => {
@@ -187,11 +167,7 @@ fn network(spec: &Spec, src: MacAddr, dst: MacAddr) -> Result<(u16, Vec<u8>), Bu
 }
 
 fn arp_packet(arp: &ArpSpec, src: MacAddr, dst: MacAddr) -> Vec<u8> {
-    let unknown = if arp.op == ArpOperation::REQUEST.0 {
-        MacAddr([0; 6])
-    } else {
-        dst
-    };
+    let unknown = if arp.op == ArpOperation::REQUEST.0 { MacAddr([0; 6]) } else { dst };
     ArpEthIpv4Packet {
         operation: ArpOperation(arp.op),
         sender_mac: arp.sender_mac.unwrap_or(src).0,
@@ -217,22 +193,14 @@ fn ipv4(
     let len = Ipv4Header::MIN_LEN + options.len() + body.len();
     let [dscp, ecn] = [ip.tos >> 2, ip.tos & 3];
     let mut header = Ipv4Header {
-        dscp: dscp
-            .try_into()
-            .map_err(|_| too_big("ipv4.tos", ip.tos, u8::MAX))?,
-        ecn: ecn
-            .try_into()
-            .map_err(|_| too_big("ipv4.tos", ip.tos, u8::MAX))?,
+        dscp: dscp.try_into().map_err(|_| too_big("ipv4.tos", ip.tos, u8::MAX))?,
+        ecn: ecn.try_into().map_err(|_| too_big("ipv4.tos", ip.tos, u8::MAX))?,
         total_len: length("ipv4.total_len", ip.total_len, len)?,
         identification: ip.id,
         dont_fragment: ip.dont_fragment,
         more_fragments: ip.more_fragments,
         fragment_offset: IpFragOffset::try_new(ip.fragment_offset).map_err(|_| {
-            too_big(
-                "ipv4.fragment_offset",
-                ip.fragment_offset,
-                IpFragOffset::MAX_U16,
-            )
+            too_big("ipv4.fragment_offset", ip.fragment_offset, IpFragOffset::MAX_U16)
         })?,
         time_to_live: ip.ttl,
         protocol: IpNumber(ip.protocol.unwrap_or_else(|| protocol(transport))),
@@ -293,9 +261,9 @@ fn transport_bytes(
         Some(TransportSpec::Udp(udp)) => udp_bytes(udp, payload, pseudo),
         Some(TransportSpec::Tcp(tcp)) => tcp_bytes(tcp, payload, pseudo),
         Some(TransportSpec::Icmp(icmp)) => Ok(icmp_bytes(icmp, payload, |_| bare())),
-        Some(TransportSpec::Icmpv6(icmp)) => Ok(icmp_bytes(icmp, payload, |len| {
-            pseudo.sum(IpNumber::IPV6_ICMP, len)
-        })),
+        Some(TransportSpec::Icmpv6(icmp)) => {
+            Ok(icmp_bytes(icmp, payload, |len| pseudo.sum(IpNumber::IPV6_ICMP, len)))
+        }
     }
 }
 
@@ -337,9 +305,8 @@ fn tcp_bytes(tcp: &TcpSpec, payload: &[u8], pseudo: &Pseudo) -> Result<Vec<u8>, 
     bytes[12] |= high;
     bytes[13] = low;
     bytes.extend_from_slice(payload);
-    let checksum = tcp
-        .checksum
-        .unwrap_or_else(|| internet(pseudo.sum(IpNumber::TCP, bytes.len()), &bytes));
+    let checksum =
+        tcp.checksum.unwrap_or_else(|| internet(pseudo.sum(IpNumber::TCP, bytes.len()), &bytes));
     bytes[16..18].copy_from_slice(&checksum.to_be_bytes());
     Ok(bytes)
 }
@@ -352,9 +319,7 @@ fn icmp_bytes(
     let mut bytes = vec![icmp.kind, icmp.code, 0, 0];
     bytes.extend(icmp.rest);
     bytes.extend_from_slice(payload);
-    let checksum = icmp
-        .checksum
-        .unwrap_or_else(|| internet(pseudo(bytes.len()), &bytes));
+    let checksum = icmp.checksum.unwrap_or_else(|| internet(pseudo(bytes.len()), &bytes));
     bytes[2..4].copy_from_slice(&checksum.to_be_bytes());
     bytes
 }
@@ -379,10 +344,7 @@ fn length(field: &'static str, given: Option<u16>, len: usize) -> Result<u16, Bu
 fn pad(data: &mut Vec<u8>, pad_to: Option<usize>) -> Result<(), BuildError> {
     let Some(pad_to) = pad_to else { return Ok(()) };
     if data.len() > pad_to {
-        return Err(BuildError::LongerThanPadding {
-            len: data.len(),
-            pad_to,
-        });
+        return Err(BuildError::LongerThanPadding { len: data.len(), pad_to });
     }
     data.resize(pad_to, 0);
     Ok(())
@@ -408,11 +370,7 @@ fn transport_name(transport: &TransportSpec) -> &'static str {
 }
 
 fn too_big(field: &'static str, value: impl Into<u64>, max: impl Into<u64>) -> BuildError {
-    BuildError::TooBig {
-        field,
-        value: value.into(),
-        max: max.into(),
-    }
+    BuildError::TooBig { field, value: value.into(), max: max.into() }
 }
 
 #[cfg(test)]

@@ -76,20 +76,14 @@ impl FromStr for FieldChange {
                 to: to.to_owned(),
             })
         };
-        parts().ok_or_else(|| PatchError::Syntax {
-            text: text.to_owned(),
-        })
+        parts().ok_or_else(|| PatchError::Syntax { text: text.to_owned() })
     }
 }
 
 /// Changes as one line: `tcp.ack 4001 -> 5001, tcp.checksum 0x1234 -> 0x5678`.
 #[must_use]
 pub fn render_changes(changes: &[FieldChange]) -> String {
-    changes
-        .iter()
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(", ")
+    changes.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 /// The inverse of [`render_changes`].
@@ -121,9 +115,7 @@ pub fn changes(base: &[u8], actual: &[u8]) -> Option<Vec<FieldChange>> {
             _ => return None,
         }
     }
-    patch(base, &changes)
-        .is_ok_and(|patched| patched == actual)
-        .then_some(changes)
+    patch(base, &changes).is_ok_and(|patched| patched == actual).then_some(changes)
 }
 
 fn change(key: Key, old: &Field<'_>, new: &Field<'_>) -> FieldChange {
@@ -136,11 +128,7 @@ fn change(key: Key, old: &Field<'_>, new: &Field<'_>) -> FieldChange {
             to: hex_runs(&new.bytes()[start..end]),
         };
     }
-    FieldChange {
-        name,
-        from: old.value(),
-        to: new.value(),
-    }
+    FieldChange { name, from: old.value(), to: new.value() }
 }
 
 /// Carries changes out on a frame: the inverse of [`changes`]. Lengths and checksums are not
@@ -190,10 +178,7 @@ impl Edit {
 fn edit(change: &FieldChange, fields: &[(Key, &Field<'_>)]) -> Result<Edit, PatchError> {
     let FieldChange { name, from, to } = change;
     let no_field = || PatchError::NoField { name: name.clone() };
-    let no_value = || PatchError::Value {
-        name: name.clone(),
-        value: to.clone(),
-    };
+    let no_value = || PatchError::Value { name: name.clone(), value: to.clone() };
     let (plain, slice) = split_name(name).ok_or_else(no_field)?;
     let (index, field) = fields
         .iter()
@@ -203,11 +188,7 @@ fn edit(change: &FieldChange, fields: &[(Key, &Field<'_>)]) -> Result<Edit, Patc
         .ok_or_else(no_field)?;
     let was = |found: String| {
         let (name, from) = (name.clone(), from.clone());
-        if found == from {
-            Ok(())
-        } else {
-            Err(PatchError::Was { name, from, found })
-        }
+        if found == from { Ok(()) } else { Err(PatchError::Was { name, from, found }) }
     };
     let Some(slice) = slice else {
         was(field.value())?;
@@ -222,24 +203,12 @@ fn edit(change: &FieldChange, fields: &[(Key, &Field<'_>)]) -> Result<Edit, Patc
             bytes,
         });
     };
-    let old = field
-        .bytes()
-        .get(slice.clone())
-        .filter(|_| field.is_raw())
-        .ok_or_else(no_field)?;
+    let old = field.bytes().get(slice.clone()).filter(|_| field.is_raw()).ok_or_else(no_field)?;
     was(hex_runs(old))?;
-    let bytes = parse_hex(to)
-        .ok()
-        .filter(|new| new.len() == old.len())
-        .ok_or_else(no_value)?;
+    let bytes = parse_hex(to).ok().filter(|new| new.len() == old.len()).ok_or_else(no_value)?;
     let start = field.range.start;
     let range = start + slice.start..start + slice.end;
-    Ok(Edit {
-        field: index,
-        range,
-        own_bits: vec![0xff; old.len()],
-        bytes,
-    })
+    Ok(Edit { field: index, range, own_bits: vec![0xff; old.len()], bytes })
 }
 
 /// A field's name and its place among the fields of that name, from 1.
@@ -281,10 +250,7 @@ mod tests {
             text,
             "tcp.ack 5001 -> 6001, tcp.flags ACK -> PSH,ACK, tcp.checksum 0x1234 -> 0x5678"
         );
-        assert_eq!(
-            patch(&tcp(), &parse_changes(&text).unwrap()),
-            Ok(rewritten.unwrap())
-        );
+        assert_eq!(patch(&tcp(), &parse_changes(&text).unwrap()), Ok(rewritten.unwrap()));
     }
 
     #[test]
@@ -301,10 +267,7 @@ mod tests {
     #[test]
     fn a_long_payload_is_changed_in_part() {
         let frame = |middle: &str| {
-            parse_hex(&format!(
-                "ffffffffffff525400123456 88b5 (00*30) {middle} (11*30)"
-            ))
-            .unwrap()
+            parse_hex(&format!("ffffffffffff525400123456 88b5 (00*30) {middle} (11*30)")).unwrap()
         };
         let changes = changes(&frame("0a0b"), &frame("0c0d")).unwrap();
         assert_eq!(render_changes(&changes), "payload[30..32] 0a0b -> 0c0d");

@@ -79,12 +79,7 @@ pub fn checksum_due(frame: &[u8], field: &str) -> Option<u16> {
         return None;
     }
     let segment = &bytes[layer.range.start..end];
-    let sum = |protocol| {
-        Some(internet(
-            pseudo(&dissection, protocol, segment.len())?,
-            segment,
-        ))
-    };
+    let sum = |protocol| Some(internet(pseudo(&dissection, protocol, segment.len())?, segment));
     match layer.name {
         "icmp" => Some(internet(bare(), segment)),
         "tcp" => sum(6),
@@ -116,11 +111,7 @@ mod tests {
         let udp = "525400123456 020000000001 0800 4500002100000000401166ca 0a000001 0a000002 \
                    0fa00009000d9856 68656c6c6f";
         let due = |hex: &str, field| checksum_due(&parse_hex(hex).unwrap(), field);
-        for frame in [
-            udp.to_owned(),
-            udp.replace("9856", "1234"),
-            format!("{udp} (00*13)"),
-        ] {
+        for frame in [udp.to_owned(), udp.replace("9856", "1234"), format!("{udp} (00*13)")] {
             assert_eq!(due(&frame, "udp.checksum"), Some(0x9856));
             assert_eq!(due(&frame, "ipv4.checksum"), Some(0x66ca));
         }

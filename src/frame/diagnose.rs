@@ -88,10 +88,7 @@ mod tests {
         );
         assert!(reports.iter().all(|report| report.help.is_some()));
         assert!(
-            reports
-                .iter()
-                .map(|report| report.code)
-                .eq(EXPLANATIONS.iter().map(|row| row.code))
+            reports.iter().map(|report| report.code).eq(EXPLANATIONS.iter().map(|row| row.code))
         );
     }
 }

@@ -65,11 +65,7 @@ pub(super) fn occurrences<'d, 'a>(
 
 /// A key as text: `vlan.id`, `vlan.id[2]`.
 pub(super) fn key_text((name, occurrence): Key) -> String {
-    if occurrence == 1 {
-        name.to_owned()
-    } else {
-        format!("{name}[{occurrence}]")
-    }
+    if occurrence == 1 { name.to_owned() } else { format!("{name}[{occurrence}]") }
 }
 
 /// The first bytes at which two slices differ, and one past the last in the left one.
@@ -104,17 +100,9 @@ fn layers_diff(left: &Dissection<'_>, right: &Dissection<'_>) -> Option<FieldDif
     // Two kinds of ICMP message have the same layers but not the same fields.
     let at = same.min(ours.len() - 1);
     let text = |names: &[&str], dissection: &Dissection<'_>| {
-        let kind = dissection
-            .layers
-            .iter()
-            .find(|layer| layer.name.starts_with("icmp"));
-        let kind = kind
-            .and_then(|layer| layer.fields.first())
-            .map(Field::value);
-        kind.map_or_else(
-            || names.join(" "),
-            |kind| format!("{} (type {kind})", names.join(" ")),
-        )
+        let kind = dissection.layers.iter().find(|layer| layer.name.starts_with("icmp"));
+        let kind = kind.and_then(|layer| layer.fields.first()).map(Field::value);
+        kind.map_or_else(|| names.join(" "), |kind| format!("{} (type {kind})", names.join(" ")))
     };
     Some(FieldDiff {
         name: "layers".to_owned(),
@@ -128,12 +116,7 @@ fn field_diff(key: Key, ours: &Field<'_>, theirs: &Field<'_>) -> FieldDiff {
     let name = key_text(key);
     if !ours.is_raw() {
         let (expected, actual) = (ours.value(), theirs.value());
-        return FieldDiff {
-            name,
-            expected,
-            actual,
-            range: ours.range.clone(),
-        };
+        return FieldDiff { name, expected, actual, range: ours.range.clone() };
     }
     let within = differing(ours.bytes(), theirs.bytes());
     let start = ours.range.start;
@@ -220,10 +203,7 @@ mod tests {
         let arp = "0806 0001080006040001525400123456 0a000001 000000000000 0a000002";
         assert_eq!(
             texts(arp, &format!("{arp} (00*18)")),
-            [
-                "padding none -> (00*18) 42..42",
-                "length 42 B -> 60 B 0..42"
-            ]
+            ["padding none -> (00*18) 42..42", "length 42 B -> 60 B 0..42"]
         );
     }
 

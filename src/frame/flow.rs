@@ -54,42 +54,23 @@ pub fn flow(frame: &[u8]) -> Option<FlowKey> {
         .last()
         .map(low_word)?;
     let net = net_key(&dissection)?;
-    Some(FlowKey {
-        ethertype,
-        net,
-        ports: ports(&dissection),
-    })
+    Some(FlowKey { ethertype, net, ports: ports(&dissection) })
 }
 
 fn net_key(dissection: &Dissection<'_>) -> Option<NetKey> {
     let v4 = |name| dissection.field(name).and_then(ipv4);
     let v6 = |name| dissection.field(name).and_then(ipv6);
-    let mac = |name| {
-        dissection
-            .field(name)
-            .and_then(|field| field.bytes().try_into().ok())
-    };
+    let mac = |name| dissection.field(name).and_then(|field| field.bytes().try_into().ok());
     if let (Some(src), Some(dst)) = (v4("ipv4.src"), v4("ipv4.dst")) {
         let protocol = protocol(dissection)?;
-        Some(NetKey::Ip {
-            src: src.into(),
-            dst: dst.into(),
-            protocol,
-        })
+        Some(NetKey::Ip { src: src.into(), dst: dst.into(), protocol })
     } else if let (Some(src), Some(dst)) = (v6("ipv6.src"), v6("ipv6.dst")) {
         let protocol = protocol(dissection)?;
-        Some(NetKey::Ip {
-            src: src.into(),
-            dst: dst.into(),
-            protocol,
-        })
+        Some(NetKey::Ip { src: src.into(), dst: dst.into(), protocol })
     } else if let (Some(sender), Some(target)) = (v4("arp.sender_ip"), v4("arp.target_ip")) {
         Some(NetKey::Arp { sender, target })
     } else {
-        Some(NetKey::Link {
-            src: MacAddr(mac("eth.src")?),
-            dst: MacAddr(mac("eth.dst")?),
-        })
+        Some(NetKey::Link { src: MacAddr(mac("eth.src")?), dst: MacAddr(mac("eth.dst")?) })
     }
 }
 
@@ -105,21 +86,14 @@ pub(super) fn protocol(dissection: &Dissection<'_>) -> Option<u8> {
 /// Source and destination port, or twice an echo's identifier.
 pub(super) fn ports(dissection: &Dissection<'_>) -> Option<(u16, u16)> {
     let number = |name| dissection.field(name).map(low_word);
-    [
-        ("udp.sport", "udp.dport"),
-        ("tcp.sport", "tcp.dport"),
-        ("icmp.id", "icmp.id"),
-    ]
-    .into_iter()
-    .chain([("icmpv6.id", "icmpv6.id")])
-    .find_map(|(src, dst)| Some((number(src)?, number(dst)?)))
+    [("udp.sport", "udp.dport"), ("tcp.sport", "tcp.dport"), ("icmp.id", "icmp.id")]
+        .into_iter()
+        .chain([("icmpv6.id", "icmpv6.id")])
+        .find_map(|(src, dst)| Some((number(src)?, number(dst)?)))
 }
 
 fn low_word(field: &Field<'_>) -> u16 {
-    field
-        .bytes()
-        .iter()
-        .fold(0, |all, byte| all << 8 | u16::from(*byte))
+    field.bytes().iter().fold(0, |all, byte| all << 8 | u16::from(*byte))
 }
 
 fn ipv4(field: &Field<'_>) -> Option<Ipv4Addr> {
@@ -159,13 +133,7 @@ mod tests {
     fn what_is_not_ip_is_told_apart_by_its_ethernet_addresses() {
         let net = key("ffffffffffff 525400123456 88b5").unwrap().net;
         let src = MacAddr([0x52, 0x54, 0, 0x12, 0x34, 0x56]);
-        assert_eq!(
-            net,
-            NetKey::Link {
-                src,
-                dst: MacAddr::BROADCAST
-            }
-        );
+        assert_eq!(net, NetKey::Link { src, dst: MacAddr::BROADCAST });
         assert_eq!(key("ffffffffffff 525400123456 88"), None);
     }
 }

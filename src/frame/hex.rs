@@ -138,10 +138,7 @@ pub fn parse_hex(text: &str) -> Result<Vec<u8>, HexError> {
                 let high = digit(found).ok_or(HexError::Digit { found, at })?;
                 let low = match chars.next() {
                     Some((_, next)) if !next.is_whitespace() && next != '(' => {
-                        digit(next).ok_or(HexError::Digit {
-                            found: next,
-                            at: at + 1,
-                        })?
+                        digit(next).ok_or(HexError::Digit { found: next, at: at + 1 })?
                     }
                     _ => return Err(HexError::Odd { at }),
                 };
@@ -168,9 +165,7 @@ fn parse_run(run: &str) -> Option<(u8, usize)> {
 }
 
 fn digit(found: char) -> Option<u8> {
-    found
-        .to_digit(16)
-        .and_then(|value| u8::try_from(value).ok())
+    found.to_digit(16).and_then(|value| u8::try_from(value).ok())
 }
 
 #[cfg(test)]
@@ -219,13 +214,8 @@ mod tests {
     }
 
     fn bytes_with_runs() -> impl Strategy<Value = Vec<u8>> {
-        prop::collection::vec((any::<u8>(), prop_oneof![Just(1), 14_usize..40]), 0..60).prop_map(
-            |runs| {
-                runs.into_iter()
-                    .flat_map(|(byte, len)| vec![byte; len])
-                    .collect()
-            },
-        )
+        prop::collection::vec((any::<u8>(), prop_oneof![Just(1), 14_usize..40]), 0..60)
+            .prop_map(|runs| runs.into_iter().flat_map(|(byte, len)| vec![byte; len]).collect())
     }
 
     proptest! {

@@ -6,10 +6,7 @@ use super::wire::Dissection;
 #[must_use]
 pub fn mask(frame: &[u8], fields: &[&str]) -> Vec<u8> {
     let mut masked = frame.to_vec();
-    for field in Dissection::of(frame)
-        .fields()
-        .filter(|field| fields.contains(&field.name))
-    {
+    for field in Dissection::of(frame).fields().filter(|field| fields.contains(&field.name)) {
         for (byte, own) in masked[field.range.clone()].iter_mut().zip(field.own_bits()) {
             *byte &= !own;
         }

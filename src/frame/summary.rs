@@ -64,12 +64,8 @@ impl View<'_, '_> {
     }
 
     fn network(&self, eth_type: u32) -> String {
-        let inner = self
-            .0
-            .fields()
-            .filter(|field| field.name == "vlan.type")
-            .last()
-            .map(Field::number);
+        let inner =
+            self.0.fields().filter(|field| field.name == "vlan.type").last().map(Field::number);
         match inner.unwrap_or(eth_type) {
             0x0806 if self.has("arp") => self.arp(),
             0x0800 if self.has("ipv4") => self.ip("IPv4", "ipv4.src", "ipv4.dst"),
@@ -86,18 +82,10 @@ impl View<'_, '_> {
         let text = |name| self.text(name);
         match self.number("arp.op") {
             Some(1) => {
-                format!(
-                    "ARP who-has {} tell {}",
-                    text("arp.target_ip"),
-                    text("arp.sender_ip")
-                )
+                format!("ARP who-has {} tell {}", text("arp.target_ip"), text("arp.sender_ip"))
             }
             Some(2) => {
-                format!(
-                    "ARP reply {} is-at {}",
-                    text("arp.sender_ip"),
-                    text("arp.sender_mac")
-                )
+                format!("ARP reply {} is-at {}", text("arp.sender_ip"), text("arp.sender_mac"))
             }
             _ => format!(
                 "ARP op {} {} > {}",
@@ -139,18 +127,10 @@ impl View<'_, '_> {
     fn fragment(&self) -> Option<(String, bool)> {
         let (offset, more, id) = if self.has("ipv6_frag") {
             let offset = self.number("ipv6_frag.offset")? * 8;
-            (
-                offset,
-                self.number("ipv6_frag.flags")? & 1 == 1,
-                self.text("ipv6_frag.id"),
-            )
+            (offset, self.number("ipv6_frag.flags")? & 1 == 1, self.text("ipv6_frag.id"))
         } else {
             let offset = self.number("ipv4.fragment_offset")? * 8;
-            (
-                offset,
-                self.number("ipv4.flags")? & 1 == 1,
-                self.text("ipv4.id"),
-            )
+            (offset, self.number("ipv4.flags")? & 1 == 1, self.text("ipv4.id"))
         };
         let plus = if more { "+" } else { "" };
         (more || offset > 0).then(|| (format!("fragment {id} at {offset}{plus}"), offset > 0))
@@ -177,11 +157,7 @@ impl View<'_, '_> {
     fn icmp(&self) -> String {
         let code = self.number("icmp.code").unwrap_or_default();
         let echo = |what| {
-            format!(
-                "ICMP echo {what} id {} seq {}",
-                self.text("icmp.id"),
-                self.text("icmp.seq")
-            )
+            format!("ICMP echo {what} id {} seq {}", self.text("icmp.id"), self.text("icmp.seq"))
         };
         match self.number("icmp.type").unwrap_or_default() {
             0 => echo("reply"),
@@ -219,14 +195,8 @@ impl View<'_, '_> {
             131 | 143 => "ICMPv6 multicast listener report".to_owned(),
             133 => "ICMPv6 router solicitation".to_owned(),
             134 => "ICMPv6 router advertisement".to_owned(),
-            135 => format!(
-                "ICMPv6 neighbour solicitation who-has {}",
-                self.text("icmpv6.target")
-            ),
-            136 => format!(
-                "ICMPv6 neighbour advertisement of {}",
-                self.text("icmpv6.target")
-            ),
+            135 => format!("ICMPv6 neighbour solicitation who-has {}", self.text("icmpv6.target")),
+            136 => format!("ICMPv6 neighbour advertisement of {}", self.text("icmpv6.target")),
             kind => format!("ICMPv6 type {kind} code {code}"),
         }
     }
@@ -333,10 +303,7 @@ mod tests {
     fn a_runt() {
         assert_eq!(summary(&[0; 13]), "shorter than an Ethernet header");
         assert_eq!(summary(b"DO_CHECKPOINT"), "\"DO_CHECKPOINT\"");
-        assert_eq!(
-            summary(b"COLO_COMPARE_GET_XEN_INIT"),
-            "\"COLO_COMPARE_GET_XEN_INIT\""
-        );
+        assert_eq!(summary(b"COLO_COMPARE_GET_XEN_INIT"), "\"COLO_COMPARE_GET_XEN_INIT\"");
         assert_eq!(summary(&[b'A'; 65]), "0x4141");
     }
 

@@ -85,9 +85,8 @@ pub(super) enum Flow {
 
 impl Draft {
     pub(super) fn new(dialect: Dialect, rng: &mut Rng) -> Self {
-        let count = *rng
-            .weighted(&[(1, 6), (2, 3), (3, 1)], |each| each.1)
-            .map_or(&1, |(count, _)| count);
+        let count =
+            *rng.weighted(&[(1, 6), (2, 3), (3, 1)], |each| each.1).map_or(&1, |(count, _)| count);
         let taps = (0..count).map(|number| tap(dialect, number, rng)).collect();
         Self {
             dialect,
@@ -148,12 +147,7 @@ impl Draft {
             }
             _ => FarEnd::Port(PortFraming::Default),
         };
-        self.chardevs.push(Chardev {
-            id: id.clone(),
-            end,
-            peer: None,
-            options,
-        });
+        self.chardevs.push(Chardev { id: id.clone(), end, peer: None, options });
         id
     }
 
@@ -265,19 +259,14 @@ impl Draft {
 
     /// The ports at which the scenario itself can do something, chardevs last.
     pub(super) fn chardev_ports(&self) -> Vec<&Chardev> {
-        self.chardevs
-            .iter()
-            .filter(|chardev| matches!(chardev.end, FarEnd::Port(_)))
-            .collect()
+        self.chardevs.iter().filter(|chardev| matches!(chardev.end, FarEnd::Port(_))).collect()
     }
 
     /// `netdevs` of the scenario.
     pub(super) fn netdevs(&self) -> Value {
         let entries = self.taps.iter();
         Value::Object(
-            entries
-                .map(|tap| (tap.id.clone(), Value::Object(tap.options.clone())))
-                .collect(),
+            entries.map(|tap| (tap.id.clone(), Value::Object(tap.options.clone()))).collect(),
         )
     }
 
@@ -312,12 +301,5 @@ fn tap(dialect: Dialect, number: usize, rng: &mut Rng) -> Tap {
             options.insert("vnet_hdr_len".to_owned(), json!(10));
         }
     }
-    Tap {
-        id: format!("hn{number}"),
-        vhost,
-        virtio,
-        mtu,
-        gone: false,
-        options,
-    }
+    Tap { id: format!("hn{number}"), vhost, virtio, mtu, gone: false, options }
 }

@@ -130,19 +130,11 @@ impl Finding {
         match (self, other) {
             (
                 Self::Snapshot { lane, what, fates },
-                Self::Snapshot {
-                    lane: other_lane,
-                    what: other_what,
-                    fates: other_fates,
-                },
+                Self::Snapshot { lane: other_lane, what: other_what, fates: other_fates },
             ) => lane == other_lane && what == other_what && fates.is_subset(other_fates),
             (
                 Self::Expectation { lane, what, fates },
-                Self::Expectation {
-                    lane: other_lane,
-                    what: other_what,
-                    fates: other_fates,
-                },
+                Self::Expectation { lane: other_lane, what: other_what, fates: other_fates },
             ) => lane == other_lane && what == other_what && fates.is_subset(other_fates),
             _ => self == other,
         }
@@ -155,11 +147,9 @@ impl fmt::Display for Finding {
             Self::Internal { lane, text } => write!(f, "{lane} failed in itself: {text}"),
             Self::Invalid { lane, text } => write!(f, "{lane} does not build it: {text}"),
             Self::Broken { lane, kind } => write!(f, "{lane}: {kind}"),
-            Self::Disagreement {
-                first,
-                second,
-                what,
-            } => write!(f, "{first} and {second} differ: {what}"),
+            Self::Disagreement { first, second, what } => {
+                write!(f, "{first} and {second} differ: {what}")
+            }
             Self::Snapshot { lane, what, .. } => {
                 write!(f, "{lane} differs from the snapshot: {what}")
             }
@@ -214,11 +204,9 @@ impl fmt::Display for Broken {
 /// be made smaller; answers by their texts.
 pub(super) fn discrepancy(difference: &Difference) -> Discrepancy {
     let (kind, field, sides) = match &difference.what {
-        What::Frame { fields, .. } => (
-            "frame",
-            fields.first().map(|field| field.name.clone()),
-            None,
-        ),
+        What::Frame { fields, .. } => {
+            ("frame", fields.first().map(|field| field.name.clone()), None)
+        }
         What::Missing { .. } => ("missing", None, None),
         What::Extra { .. } => ("extra", None, None),
         What::Moved { .. } => ("moved", None, None),
@@ -229,26 +217,15 @@ pub(super) fn discrepancy(difference: &Difference) -> Discrepancy {
         What::Sent { .. } | What::StepGone | What::StepNew | What::Unreadable { .. } => {
             ("step", None, None)
         }
-        What::Value {
-            name,
-            expected,
-            actual,
-        } => {
-            let sized = matches!(
-                name.as_str(),
-                "bytes" | "eof" | "written" | "sent frames" | "step"
-            );
+        What::Value { name, expected, actual } => {
+            let sized =
+                matches!(name.as_str(), "bytes" | "eof" | "written" | "sent frames" | "step");
             let name = name.split(' ').next().unwrap_or_default();
             let sides = (!sized).then(|| (expected.clone(), actual.clone()));
             ("value", Some(name.to_owned()), sides)
         }
     };
-    Discrepancy {
-        kind,
-        port: difference.port.clone(),
-        field,
-        sides,
-    }
+    Discrepancy { kind, port: difference.port.clone(), field, sides }
 }
 
 /// What is wrong with one attempt by itself. A refusal counts only where the scenario was to say so.
@@ -260,22 +237,16 @@ pub(super) fn of_attempt(lane: &str, attempt: &Attempt, refusals: bool) -> Vec<F
             .iter()
             .filter_map(|failure| of_failure(lane(), executed, &failure.kind, refusals))
             .collect(),
-        Attempt::Failed(failure) => vec![Finding::Broken {
-            lane: lane(),
-            kind: word(&failure.kind),
-        }],
-        Attempt::Invalid(report) => vec![Finding::Invalid {
-            lane: lane(),
-            text: report.message.clone(),
-        }],
+        Attempt::Failed(failure) => {
+            vec![Finding::Broken { lane: lane(), kind: word(&failure.kind) }]
+        }
+        Attempt::Invalid(report) => {
+            vec![Finding::Invalid { lane: lane(), text: report.message.clone() }]
+        }
         Attempt::Panicked(text) => vec![Finding::Internal {
             lane: lane(),
             // Numbers in it may be sizes, which shrink.
-            text: text
-                .split(|c: char| c.is_ascii_digit())
-                .next()
-                .unwrap_or_default()
-                .to_owned(),
+            text: text.split(|c: char| c.is_ascii_digit()).next().unwrap_or_default().to_owned(),
         }],
         Attempt::Skipped(_) | Attempt::Interrupted => Vec::new(),
     }
@@ -302,26 +273,16 @@ fn of_failure(
             let expected = format!("of {object}");
             (Broken::Error { expected }, Fates::new())
         }
-        FailureKind::Count {
-            port,
-            expected,
-            got,
-        } => {
+        FailureKind::Count { port, expected, got } => {
             let too_few = got < expected;
             let ways = Ways::of(&executed.transcript, port.as_str());
             let accounted = expected.saturating_sub(*got) <= ways.lost;
             let fates = if too_few { ways.fates } else { Fates::new() };
             let port = port.to_string();
-            let what = Broken::Count {
-                port,
-                too_few,
-                accounted,
-            };
+            let what = Broken::Count { port, too_few, accounted };
             (what, fates)
         }
-        FailureKind::Frame {
-            port, difference, ..
-        } => {
+        FailureKind::Frame { port, difference, .. } => {
             let fields = difference
                 .split(", ")
                 .filter_map(|field| field.split(' ').next())
@@ -385,10 +346,8 @@ impl Ways {
             .filter(|frame| origins.is_empty() || origins.contains(frame.port.as_str()))
             .map(|frame| frame.tag)
             .collect();
-        let mut fates: Fates = origins
-            .iter()
-            .map(|origin| format!("others of {origin} came"))
-            .collect();
+        let mut fates: Fates =
+            origins.iter().map(|origin| format!("others of {origin} came")).collect();
         let is_lost = |tag: Option<Tag>| tag.is_some_and(|tag| lost.contains(&tag));
         for step in steps {
             for arrival in step.arrivals.iter().filter(|arrival| is_lost(arrival.tag)) {

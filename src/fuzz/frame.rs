@@ -48,10 +48,7 @@ impl At {
 
     /// A chardev's port.
     pub(super) fn chardev(framing: PortFraming) -> Self {
-        Self {
-            vnet: framing == PortFraming::Vnet,
-            mtu: None,
-        }
+        Self { vnet: framing == PortFraming::Vnet, mtu: None }
     }
 }
 
@@ -112,9 +109,7 @@ fn network(frame: &mut Map<String, Value>, at: At, rng: &mut Rng) -> Option<Tran
     let mut length = match at.mtu {
         // IPv4 and UDP have 28 bytes before it: just what fits, and just too much.
         Some(mtu) if rng.chance(5) => (mtu.max(28) - 28 + rng.below(2)).min(65_507),
-        _ => rng
-            .weighted(LENGTHS, |each| each.1)
-            .map_or(0, |(length, _)| *length),
+        _ => rng.weighted(LENGTHS, |each| each.1).map_or(0, |(length, _)| *length),
     };
     let mut insert = |key: &str, value: Value| drop(frame.insert(key.to_owned(), value));
     let ipv4 =
@@ -124,10 +119,7 @@ fn network(frame: &mut Map<String, Value>, at: At, rng: &mut Rng) -> Option<Tran
         0..40 => {
             insert("ipv4", ipv4);
             insert("udp", json!({ "sport": rng.within(1, 65535), "dport": 9 }));
-            transport = Some(Transport {
-                offset: 34,
-                checksum: 6,
-            });
+            transport = Some(Transport { offset: 34, checksum: 6 });
         }
         40..60 => {
             let flags = rng.word(&["S", "SA", "A", "PA", "FA", "R"]);
@@ -137,17 +129,11 @@ fn network(frame: &mut Map<String, Value>, at: At, rng: &mut Rng) -> Option<Tran
                 json!({ "sport": rng.within(1, 65535), "dport": 80, "flags": flags,
                         "seq": rng.below(1 << 32) }),
             );
-            transport = Some(Transport {
-                offset: 34,
-                checksum: 16,
-            });
+            transport = Some(Transport { offset: 34, checksum: 16 });
         }
         60..68 => {
             insert("ipv4", ipv4);
-            insert(
-                "icmp",
-                json!({ "type": "echo-request", "id": 7, "seq": rng.below(100) }),
-            );
+            insert("icmp", json!({ "type": "echo-request", "id": 7, "seq": rng.below(100) }));
         }
         68..76 => {
             insert("ipv6", json!({ "src": "fd00::1", "dst": "fd00::2" }));
@@ -155,10 +141,7 @@ fn network(frame: &mut Map<String, Value>, at: At, rng: &mut Rng) -> Option<Tran
         }
         76..84 => {
             let op = rng.word(&["request", "reply"]);
-            insert(
-                "arp",
-                json!({ "op": op, "sender": "10.0.0.1", "target": "10.0.0.2" }),
-            );
+            insert("arp", json!({ "op": op, "sender": "10.0.0.1", "target": "10.0.0.2" }));
             return None;
         }
         _ => {

@@ -21,11 +21,7 @@ const PAIRS: usize = 6;
 pub fn scenario(seed: u64, case: u64) -> Value {
     let mut rng = Rng::of(seed, case);
     let rng = &mut rng;
-    let dialect = if rng.chance(COMMON) {
-        Dialect::Common
-    } else {
-        Dialect::Rfc
-    };
+    let dialect = if rng.chance(COMMON) { Dialect::Common } else { Dialect::Rfc };
     let profile = profile(dialect, rng);
     let mut root = Map::new();
     let description = format!("Case {case} of seed {seed}: a random scenario.");
@@ -49,11 +45,7 @@ fn alone(dialect: Dialect, rng: &mut Rng, root: &mut Map<String, Value>) {
     let mut draft = Draft::new(dialect, rng);
     let mut made = Vec::new();
     if rng.chance(LOOPS) {
-        made.extend(
-            object::comparing_loop(&mut draft, rng)
-                .into_iter()
-                .flatten(),
-        );
+        made.extend(object::comparing_loop(&mut draft, rng).into_iter().flatten());
     }
     made.extend((0..rng.within(1, 4)).filter_map(|_| object::make(&mut draft, rng)));
     let objects: Vec<Value> = made.iter().map(|made| made.written(rng)).collect();
@@ -73,14 +65,10 @@ fn alone(dialect: Dialect, rng: &mut Rng, root: &mut Map<String, Value>) {
 /// Mostly the default; the quirks that others have or have not are worth a look too.
 fn profile(dialect: Dialect, rng: &mut Rng) -> Option<&'static str> {
     let profiles: &[(Option<&str>, usize)] = match dialect {
-        Dialect::Common => &[
-            (None, 60),
-            (Some("qemu-7.2"), 15),
-            (Some("qemu-10.2"), 10),
-            (Some("ideal"), 15),
-        ],
+        Dialect::Common => {
+            &[(None, 60), (Some("qemu-7.2"), 15), (Some("qemu-10.2"), 10), (Some("ideal"), 15)]
+        }
         Dialect::Rfc => &[(None, 80), (Some("ideal"), 20)],
     };
-    rng.weighted(profiles, |each| each.1)
-        .and_then(|(profile, _)| *profile)
+    rng.weighted(profiles, |each| each.1).and_then(|(profile, _)| *profile)
 }

@@ -105,16 +105,14 @@ pub fn minimise(
     budget: Budget,
 ) -> io::Result<Shrunk> {
     let mut error = None;
-    let shrunk = shrink(tree, budget, |candidate| {
-        match reproduce(court, exhibit, candidate) {
-            Ok(None) => Verdict::Invalid,
-            Ok(Some(outcomes)) if outcomes.interrupted => Verdict::Stop,
-            Ok(Some(outcomes)) if shows(&outcomes, finding) => Verdict::Fails,
-            Ok(Some(_)) => Verdict::Differs,
-            Err(refused) => {
-                error = Some(refused);
-                Verdict::Stop
-            }
+    let shrunk = shrink(tree, budget, |candidate| match reproduce(court, exhibit, candidate) {
+        Ok(None) => Verdict::Invalid,
+        Ok(Some(outcomes)) if outcomes.interrupted => Verdict::Stop,
+        Ok(Some(outcomes)) if shows(&outcomes, finding) => Verdict::Fails,
+        Ok(Some(_)) => Verdict::Differs,
+        Err(refused) => {
+            error = Some(refused);
+            Verdict::Stop
         }
     });
     error.map_or(Ok(shrunk), Err)

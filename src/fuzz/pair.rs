@@ -31,11 +31,7 @@ pub(super) fn draw(dialect: Dialect, rng: &mut Rng) -> (Value, Value) {
         notify: rng.chance(50),
         vnet: rng.chance(12),
     };
-    let vnet = if pair.vnet {
-        ",vnet_hdr_support=on"
-    } else {
-        ""
-    };
+    let vnet = if pair.vnet { ",vnet_hdr_support=on" } else { "" };
     let mirrored = if rng.chance(90) { "tx" } else { "all" };
     let notify = if pair.notify { ",notify_dev=ntf0" } else { "" };
     let primary = json!([
@@ -54,9 +50,7 @@ pub(super) fn draw(dialect: Dialect, rng: &mut Rng) -> (Value, Value) {
     ];
     if rng.chance(80) {
         pair.objects.push(("secondary", "rew0"));
-        secondary.push(format!(
-            "filter-rewriter,id=rew0,netdev=hn0,queue=all{vnet}"
-        ));
+        secondary.push(format!("filter-rewriter,id=rew0,netdev=hn0,queue=all{vnet}"));
     }
     let server = |path: &str| json!({ "server": "on", "path": path });
     let client = |path: &str| json!({ "path": path });

@@ -66,9 +66,7 @@ impl Rng {
 
     /// So many bytes in hexadecimal.
     pub(super) fn hex(&mut self, bytes: usize) -> String {
-        (0..bytes)
-            .map(|_| format!("{:02x}", self.below(256)))
-            .collect()
+        (0..bytes).map(|_| format!("{:02x}", self.below(256))).collect()
     }
 }
 
@@ -89,11 +87,7 @@ mod tests {
         let numbers = [rng.next(), rng.next(), rng.next()];
         assert_eq!(
             numbers,
-            [
-                6_457_827_717_110_365_317,
-                3_203_168_211_198_807_973,
-                9_817_491_932_198_370_423
-            ]
+            [6_457_827_717_110_365_317, 3_203_168_211_198_807_973, 9_817_491_932_198_370_423]
         );
     }
 

@@ -48,10 +48,7 @@ static CHOICES: &[Choice] = &[
     choice(1, link_del),
     choice(1, netdev_del),
     choice(2, advance),
-    Choice {
-        weight: 70,
-        draw: Draw::Scene(scene),
-    },
+    Choice { weight: 70, draw: Draw::Scene(scene) },
 ];
 
 /// Several steps. The last sends something, so that what was changed before shows itself.
@@ -75,11 +72,8 @@ pub(super) fn steps(draft: &mut Draft, rng: &mut Rng) -> Value {
 
 /// A port at which frames can be sent, mostly one that matters to an object.
 fn port(draft: &Draft, rng: &mut Rng) -> Option<(String, At)> {
-    let interesting: Vec<String> = draft
-        .objects
-        .iter()
-        .flat_map(|made| (made.kind.traffic)(made, draft))
-        .collect();
+    let interesting: Vec<String> =
+        draft.objects.iter().flat_map(|made| (made.kind.traffic)(made, draft)).collect();
     let mut ports: Vec<String> = draft
         .taps
         .iter()
@@ -93,12 +87,7 @@ fn port(draft: &Draft, rng: &mut Rng) -> Option<(String, At)> {
     };
     let at = match name.split_once('.') {
         Some((tap, _)) => At::tap(draft, tap),
-        None => match draft
-            .chardevs
-            .iter()
-            .find(|chardev| chardev.id == name)?
-            .end
-        {
+        None => match draft.chardevs.iter().find(|chardev| chardev.id == name)?.end {
             FarEnd::Port(PortFraming::Raw) | FarEnd::Joined | FarEnd::Nobody => return None,
             FarEnd::Port(framing) => At::chardev(framing),
         },
@@ -139,10 +128,7 @@ fn write(draft: &mut Draft, rng: &mut Rng) -> Option<Value> {
     let read: Vec<_> = ports
         .iter()
         .filter(|port| {
-            draft
-                .objects
-                .iter()
-                .any(|made| made.read_chardevs().any(|id| id == port.id))
+            draft.objects.iter().any(|made| made.read_chardevs().any(|id| id == port.id))
         })
         .collect();
     let port = if rng.chance(85) {
@@ -171,9 +157,7 @@ fn qom_set(draft: &mut Draft, rng: &mut Rng) -> Option<Value> {
     let boolean = property == "vnet_hdr_support";
     let value = match value {
         "on" | "off" if boolean => json!(value == "on"),
-        _ => value
-            .parse::<i64>()
-            .map_or_else(|_| json!(value), Value::from),
+        _ => value.parse::<i64>().map_or_else(|_| json!(value), Value::from),
     };
     let path = format!("/objects/{}", made.id);
     Some(json!({ "qom-set": { "path": path, "property": property, "value": value } }))
@@ -212,11 +196,7 @@ fn object_del(draft: &mut Draft, rng: &mut Rng) -> Option<Value> {
 
 /// What an object's kind makes of several steps.
 fn scene(draft: &mut Draft, rng: &mut Rng) -> Option<Vec<Value>> {
-    let players: Vec<_> = draft
-        .objects
-        .iter()
-        .filter(|made| made.kind.scene.is_some())
-        .collect();
+    let players: Vec<_> = draft.objects.iter().filter(|made| made.kind.scene.is_some()).collect();
     let made = (*rng.pick(&players)?).clone();
     (made.kind.scene?)(&made, draft, rng)
 }
@@ -276,11 +256,7 @@ fn chardev_add(draft: &mut Draft, rng: &mut Rng) -> Option<Value> {
 }
 
 fn set_link(draft: &mut Draft, rng: &mut Rng) -> Option<Value> {
-    let id = if rng.chance(95) {
-        rng.pick(&draft.taps)?.id.as_str()
-    } else {
-        "nope"
-    };
+    let id = if rng.chance(95) { rng.pick(&draft.taps)?.id.as_str() } else { "nope" };
     Some(json!({ "set_link": { "name": id, "up": rng.chance(50) } }))
 }
 

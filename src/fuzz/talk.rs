@@ -45,17 +45,8 @@ pub(super) struct Segment {
 }
 
 /// Initial sequence numbers that are worth a look: 0, and those that a connection soon passes.
-const NUMBERS: &[u32] = &[
-    0,
-    1,
-    1000,
-    5000,
-    0x7fff_fff0,
-    0x8000_0000,
-    0xffff_fff0,
-    0xffff_fffe,
-    0xffff_ffff,
-];
+const NUMBERS: &[u32] =
+    &[0, 1, 1000, 5000, 0x7fff_fff0, 0x8000_0000, 0xffff_fff0, 0xffff_fffe, 0xffff_ffff];
 
 impl Talk {
     pub(super) fn new(number: usize, rng: &mut Rng) -> Self {
@@ -65,16 +56,8 @@ impl Talk {
             number,
             client_isn,
             primary_isn,
-            secondary_isn: if rng.chance(15) {
-                primary_isn
-            } else {
-                secondary_isn
-            },
-            opener: if rng.chance(80) {
-                Speaker::Client
-            } else {
-                Speaker::Guest
-            },
+            secondary_isn: if rng.chance(15) { primary_isn } else { secondary_isn },
+            opener: if rng.chance(80) { Speaker::Client } else { Speaker::Guest },
             turn: 0,
             client_at: 0,
             guest_at: 0,
@@ -101,9 +84,7 @@ impl Talk {
             1 => self.say(other, "SA", 0),
             2 => self.say(self.opener, "A", 0),
             _ => {
-                let from = *rng
-                    .pick(&[Speaker::Client, Speaker::Guest])
-                    .unwrap_or(&self.opener);
+                let from = *rng.pick(&[Speaker::Client, Speaker::Guest]).unwrap_or(&self.opener);
                 self.go_on(from, rng)
             }
         }
@@ -132,13 +113,7 @@ impl Talk {
             Speaker::Client => (&mut self.client_at, self.guest_at),
             Speaker::Guest => (&mut self.guest_at, self.client_at),
         };
-        let segment = Segment {
-            from,
-            flags,
-            at: *own,
-            ack: other,
-            length,
-        };
+        let segment = Segment { from, flags, at: *own, ack: other, length };
         let one = u32::from(flags.contains(['S', 'F']));
         *own = own.wrapping_add(length).wrapping_add(one);
         self.last.push(segment.clone());
@@ -147,11 +122,7 @@ impl Talk {
 
     /// A segment as a frame, with the primary's numbers or the secondary's.
     pub(super) fn frame(&self, segment: &Segment, secondary: bool) -> Map<String, Value> {
-        let guest_isn = if secondary {
-            self.secondary_isn
-        } else {
-            self.primary_isn
-        };
+        let guest_isn = if secondary { self.secondary_isn } else { self.primary_isn };
         let client = (format!("10.0.0.{}", 9 + self.number), 4000 + self.number);
         let guest = ("10.0.0.2".to_owned(), 80);
         let (from, to, isn, other) = match segment.from {
@@ -183,9 +154,7 @@ impl Talk {
             return json!({ "fill": 0x79, "len": segment.length });
         }
         let place = |n: u32| char::from(b'a' + u8::try_from(n % 26).unwrap_or_default());
-        let text: String = (0..segment.length)
-            .map(|n| place(segment.at.wrapping_add(n)))
-            .collect();
+        let text: String = (0..segment.length).map(|n| place(segment.at.wrapping_add(n))).collect();
         text.into()
     }
 }

@@ -30,10 +30,7 @@ impl Backend for Mended {
 fn court(others: impl IntoIterator<Item = Arc<dyn Backend>>) -> Court {
     let sim: Arc<dyn Backend> = Arc::new(Sim);
     Court {
-        lanes: std::iter::once(sim)
-            .chain(others)
-            .map(Lane::probe)
-            .collect(),
+        lanes: std::iter::once(sim).chain(others).map(Lane::probe).collect(),
         profile: Some(Profile::new(QemuVersion::Rfc)),
         timeout: Duration::from_secs(60),
         interrupt: None,
@@ -53,26 +50,15 @@ fn smallest(quirk: Quirk) -> (String, Finding) {
     let (number, finding) = (1..3000)
         .find_map(|number| Some((number, tried(&court, number).findings.into_iter().next()?)))
         .expect("the fault is found");
-    let exhibit = Exhibit {
-        path: Path::new("a.yaml"),
-        name: "a",
-        case: &CaseId::from("a"),
-        probe: false,
-    };
-    let budget = Budget {
-        runs: 5000,
-        time: None,
-    };
+    let exhibit =
+        Exhibit { path: Path::new("a.yaml"), name: "a", case: &CaseId::from("a"), probe: false };
+    let budget = Budget { runs: 5000, time: None };
     let mut tree = scenario(1, number);
     tree["description"] = "What is left.".into();
     let shrunk = minimise(&court, exhibit, tree, &finding, budget).unwrap();
     assert!(shrunk.complete);
     let sizes = Sizes::of(&shrunk.tree);
-    assert!(
-        sizes.steps <= 4 && sizes.objects <= 1,
-        "{}",
-        write(&shrunk.tree)
-    );
+    assert!(sizes.steps <= 4 && sizes.objects <= 1, "{}", write(&shrunk.tree));
     (write(&shrunk.tree), finding)
 }
 
@@ -115,10 +101,7 @@ fn a_machine_that_panics_is_a_finding() {
     let court = court([Arc::new(Panics) as Arc<dyn Backend>]);
     let text = "frame ".to_owned();
     let lane = "panics".to_owned();
-    assert_eq!(
-        tried(&court, 1).findings,
-        [Finding::Internal { lane, text }]
-    );
+    assert_eq!(tried(&court, 1).findings, [Finding::Internal { lane, text }]);
 }
 
 /// A seed that a report names must go on meaning the same: a change of the generator changes this,

@@ -75,10 +75,7 @@ pub struct Refusal {
 /// # Errors
 /// Everything that is wrong with it.
 pub fn load(tree: &Value, path: &Path, name: &str) -> Result<Scenario, Vec<Report>> {
-    let source = Source {
-        path: path.to_owned(),
-        text: scenario::write(tree),
-    };
+    let source = Source { path: path.to_owned(), text: scenario::write(tree) };
     scenario::parse(Arc::new(source), name, &Disk)
 }
 
@@ -106,10 +103,7 @@ impl Court {
         cases: impl Iterator<Item = Arc<Case>>,
         mut listener: impl FnMut(usize, Outcomes) -> bool,
     ) -> io::Result<bool> {
-        let limits = TrialLimits {
-            jobs,
-            timeout: self.timeout,
-        };
+        let limits = TrialLimits { jobs, timeout: self.timeout };
         let trials = cases.map(|case| Trial { case, probe: false });
         let interrupt = self.interrupt.as_ref();
         try_cases(&self.lanes, limits, trials, interrupt, |place, attempts| {
@@ -127,14 +121,8 @@ impl Court {
             timeout: self.timeout,
         };
         let mut outcomes = Outcomes::default();
-        let trial = std::iter::once(Trial {
-            case: Arc::clone(&case),
-            probe,
-        });
-        let rules = Rules {
-            masks: &case.snapshot.masks,
-            without: &case.snapshot.without,
-        };
+        let trial = std::iter::once(Trial { case: Arc::clone(&case), probe });
+        let rules = Rules { masks: &case.snapshot.masks, without: &case.snapshot.without };
         let interrupt = self.interrupt.as_ref();
         let interrupted = try_cases(&self.lanes, limits, trial, interrupt, |_, attempts| {
             outcomes = self.judge(&attempts, rules);
@@ -165,22 +153,16 @@ impl Court {
                 }
                 _ => outcomes.ran.push(place),
             }
-            outcomes
-                .findings
-                .extend(of_attempt(name, attempt, self.refusals));
+            outcomes.findings.extend(of_attempt(name, attempt, self.refusals));
         }
         // A storm is the scenario's own doing, as long as no lane comes to an end. A real QEMU
         // does not count: it goes on until the deadline.
         let endless = |attempt: &Attempt| attempt_has(attempt, &["storm", "late"]);
         if attempts.iter().all(endless) && attempts.iter().any(|one| attempt_has(one, &["storm"])) {
-            outcomes
-                .findings
-                .retain(|finding| !matches!(finding.kind(), "storm" | "late"));
+            outcomes.findings.retain(|finding| !matches!(finding.kind(), "storm" | "late"));
         }
         if let (Some(section), Some((lane, transcript, _))) = (&self.snapshot, records.first()) {
-            outcomes
-                .findings
-                .extend(against(section, lane, transcript, rules));
+            outcomes.findings.extend(against(section, lane, transcript, rules));
         }
         if let [(first, reference, stormed), others @ ..] = records.as_slice() {
             for (second, transcript, also) in others {
@@ -200,10 +182,9 @@ impl Court {
 /// Whether a run ended in one of these ways.
 fn attempt_has(attempt: &Attempt, words: &[&str]) -> bool {
     match attempt {
-        Attempt::Executed(executed) => executed
-            .failures
-            .iter()
-            .any(|failure| words.contains(&word(&failure.kind))),
+        Attempt::Executed(executed) => {
+            executed.failures.iter().any(|failure| words.contains(&word(&failure.kind)))
+        }
         Attempt::Failed(failure) => words.contains(&word(&failure.kind)),
         _ => false,
     }
@@ -270,17 +251,11 @@ fn disagreements(
 fn comparable(transcript: &Transcript) -> usize {
     let aborts = |answer: &crate::record::Answer| matches!(answer.outcome, Outcome::Aborts(_));
     let steps = &transcript.steps;
-    steps
-        .iter()
-        .position(|step| step.answers.iter().any(aborts))
-        .map_or(steps.len(), |at| at + 1)
+    steps.iter().position(|step| step.answers.iter().any(aborts)).map_or(steps.len(), |at| at + 1)
 }
 
 fn answers(transcript: &Transcript) -> Answers {
-    let mut counted = Answers {
-        sent: transcript.accounting.sent,
-        ..Answers::default()
-    };
+    let mut counted = Answers { sent: transcript.accounting.sent, ..Answers::default() };
     for answer in transcript.steps.iter().flat_map(|step| &step.answers) {
         match &answer.outcome {
             Outcome::Done(_) if answer.command.starts_with("object-add") => counted.made += 1,
@@ -303,11 +278,7 @@ fn refusals(transcript: &Transcript) -> Vec<Refusal> {
                     }
                     Outcome::Done(_) | Outcome::Unanswered(_) => return None,
                 };
-                Some(Refusal {
-                    step: step.index,
-                    subject: answer.subject.clone(),
-                    error,
-                })
+                Some(Refusal { step: step.index, subject: answer.subject.clone(), error })
             })
             .collect()
     };

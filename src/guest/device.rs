@@ -16,11 +16,7 @@ pub(super) struct Card {
 
 impl Card {
     pub(super) const fn new(longest: usize) -> Self {
-        Self {
-            longest,
-            received: VecDeque::new(),
-            sent: Vec::new(),
-        }
+        Self { longest, received: VecDeque::new(), sent: Vec::new() }
     }
 }
 

@@ -164,10 +164,7 @@ impl Exchange {
             "answer".to_owned()
         } else if self.written < self.call.send.len() || socket.send_queue() > 0 {
             let taken = self.written.saturating_sub(socket.send_queue());
-            format!(
-                "acknowledge more than {taken} of {} B",
-                self.call.send.len()
-            )
+            format!("acknowledge more than {taken} of {} B", self.call.send.len())
         } else if self.lacks() > 0 {
             let (received, expected) = (self.received.len(), self.expected());
             format!("send more than {received} of {expected} B")
@@ -179,11 +176,7 @@ impl Exchange {
             socket.abort();
         }
         let to = self.call.to;
-        let refusal = Refusal::TimedOut {
-            to,
-            missing,
-            within,
-        };
+        let refusal = Refusal::TimedOut { to, missing, within };
         self.outcome = Some(Err(refusal.clone()));
         Err(refusal)
     }
@@ -206,10 +199,7 @@ impl Exchange {
 
     fn wants_to_close(&self, socket: &tcp::Socket<'_>) -> bool {
         self.call.close
-            && matches!(
-                socket.state(),
-                tcp::State::Established | tcp::State::CloseWait
-            )
+            && matches!(socket.state(), tcp::State::Established | tcp::State::CloseWait)
             && self.is_through(socket)
     }
 
@@ -232,22 +222,10 @@ impl Exchange {
         let ended = closed || state == tcp::State::CloseWait && !socket.can_recv();
         if ended && self.lacks() > 0 {
             let expected = self.expected();
-            return Some(Err(Refusal::Ended {
-                to,
-                received,
-                expected,
-            }));
+            return Some(Err(Refusal::Ended { to, received, expected }));
         }
-        let done = if self.call.close {
-            closed
-        } else {
-            self.is_through(socket)
-        };
-        done.then_some(Ok(Done {
-            sent: self.written,
-            received,
-            closed: ended,
-        }))
+        let done = if self.call.close { closed } else { self.is_through(socket) };
+        done.then_some(Ok(Done { sent: self.written, received, closed: ended }))
     }
 
     fn wrong_data(&mut self) -> Option<Refusal> {

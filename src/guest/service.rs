@@ -9,9 +9,7 @@ const STRIPE: usize = 256;
 /// place shows in which stripe it belongs, and a transcript folds each stripe to a few letters.
 #[must_use]
 pub fn pattern(from: usize, length: usize) -> Vec<u8> {
-    (from..from.saturating_add(length))
-        .map(|at| (at / STRIPE).to_le_bytes()[0])
-        .collect()
+    (from..from.saturating_add(length)).map(|at| (at / STRIPE).to_le_bytes()[0]).collect()
 }
 
 /// One connection of a service.
@@ -29,13 +27,7 @@ pub(super) struct Conversation {
 
 impl Conversation {
     pub(super) const fn new(kind: ServiceKind) -> Self {
-        Self {
-            kind,
-            written: 0,
-            waiting: Vec::new(),
-            owed: 0,
-            answers: 0,
-        }
+        Self { kind, written: 0, waiting: Vec::new(), owed: 0, answers: 0 }
     }
 
     /// Reads and writes as far as the connection allows; whether it did anything.
@@ -79,10 +71,7 @@ impl Conversation {
 
     fn source(&mut self, socket: &mut tcp::Socket<'_>, length: usize) -> bool {
         let room = socket.send_capacity() - socket.send_queue();
-        let sent = write(
-            socket,
-            &pattern(self.written, room.min(length - self.written)),
-        );
+        let sent = write(socket, &pattern(self.written, room.min(length - self.written)));
         self.written += sent;
         sent > 0
     }

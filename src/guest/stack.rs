@@ -55,9 +55,7 @@ enum Deed {
 
 impl std::fmt::Debug for Stack {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Stack")
-            .field("config", &self.config)
-            .finish_non_exhaustive()
+        f.debug_struct("Stack").field("config", &self.config).finish_non_exhaustive()
     }
 }
 
@@ -197,11 +195,8 @@ impl Stack {
         self.stirred = false;
         self.forget_closed();
         // What is due now and was not done can't be done: it waits for a frame.
-        self.deadline = self
-            .interface
-            .poll_at(time, &self.sockets)
-            .map(virtual_time)
-            .filter(|due| *due > now);
+        self.deadline =
+            self.interface.poll_at(time, &self.sockets).map(virtual_time).filter(|due| *due > now);
         std::mem::take(&mut self.card.sent)
     }
 

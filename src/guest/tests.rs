@@ -19,10 +19,7 @@ fn config(address: Ipv4Addr, services: Vec<(u16, ServiceKind)>) -> Config {
         window: 4_000,
         isn_seed: u64::from(address.octets()[3]),
         ack_delay: Duration::from_millis(10),
-        services: services
-            .into_iter()
-            .map(|(port, kind)| Service { port, kind })
-            .collect(),
+        services: services.into_iter().map(|(port, kind)| Service { port, kind }).collect(),
     }
 }
 
@@ -110,11 +107,7 @@ impl Wire {
 }
 
 fn done(sent: usize, received: usize, closed: bool) -> Outcome {
-    Ok(Done {
-        sent,
-        received,
-        closed,
-    })
+    Ok(Done { sent, received, closed })
 }
 
 #[rstest]

@@ -29,10 +29,7 @@ const STOOD_FOR: &[&str] = &[
 
 /// A chardev that the scenario is at the far end of.
 pub(super) fn made_up(id: &str) -> Options {
-    Options::read(
-        &format!("socket,id={id},path={id}.sock,server=on,wait=off"),
-        "backend",
-    )
+    Options::read(&format!("socket,id={id},path={id}.sock,server=on,wait=off"), "backend")
 }
 
 /// The chardev in the language, or QEMU's refusal. What is left out goes to `notes`.
@@ -89,17 +86,9 @@ mod tests {
     use super::*;
 
     #[rstest]
-    #[case(
-        "socket,id=a,path=/x,,y,server,nowait",
-        "socket,id=a,path=/x,,y,server,nowait",
-        0
-    )]
+    #[case("socket,id=a,path=/x,,y,server,nowait", "socket,id=a,path=/x,,y,server,nowait", 0)]
     #[case("socket,id=a,fd=3,server=on", "socket,id=a,server=on,path=a.sock", 1)]
-    #[case(
-        "stdio,id=a,signal=off",
-        "socket,id=a,path=a.sock,server=on,wait=off",
-        1
-    )]
+    #[case("stdio,id=a,signal=off", "socket,id=a,path=a.sock,server=on,wait=off", 1)]
     #[case("memory,id=a,size=64", "ringbuf,id=a,size=64", 0)]
     #[case("foo,id=a", "'foo' is not a valid char driver name", 0)]
     fn chardevs_are_of_the_language(

@@ -47,10 +47,7 @@ pub(super) fn read(lines: &[&str]) -> Option<(Section, usize)> {
         "device" => "driver",
         _ => "",
     };
-    let section = Section {
-        group: group.to_owned(),
-        text: Options::of_json(&map, implied).text(),
-    };
+    let section = Section { group: group.to_owned(), text: Options::of_json(&map, implied).text() };
     Some((section, taken))
 }
 
@@ -66,10 +63,8 @@ mod tests {
     fn a_section_is_an_option_string() {
         let text = "[netdev \"hn0\"]\n  type = \"tap\"\n# no\n\n  vhost = \"off\"\n[x]";
         let lines: Vec<&str> = text.lines().collect();
-        let section = Section {
-            group: "netdev".to_owned(),
-            text: "tap,id=hn0,vhost=off".to_owned(),
-        };
+        let section =
+            Section { group: "netdev".to_owned(), text: "tap,id=hn0,vhost=off".to_owned() };
         assert_eq!(read(&lines), Some((section, 5)));
         assert_eq!(read(&["[PATCH 1/2] \"x\""]), None);
     }

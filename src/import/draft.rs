@@ -95,10 +95,7 @@ impl Draft {
     #[must_use]
     pub fn default_port(&self) -> Option<String> {
         let of = |machine: &Machine| {
-            let tap = machine
-                .netdevs
-                .iter()
-                .find(|netdev| netdev.get("type") == Some("tap"))?;
+            let tap = machine.netdevs.iter().find(|netdev| netdev.get("type") == Some("tap"))?;
             let id = tap.id()?;
             let filter = machine.objects.iter().map(|(_, options)| options);
             let first = filter
@@ -134,11 +131,8 @@ impl Draft {
             root.insert("machines".to_owned(), Value::Object(machines.collect()));
         }
         if !self.errors.is_empty() {
-            let errors: Map<String, Value> = self
-                .errors
-                .iter()
-                .map(|(id, text)| (id.clone(), json!(text)))
-                .collect();
+            let errors: Map<String, Value> =
+                self.errors.iter().map(|(id, text)| (id.clone(), json!(text))).collect();
             root.insert("expect".to_owned(), json!({ "error": errors }));
         }
         let steps = self.steps();
@@ -173,11 +167,7 @@ impl Draft {
             options.get("in_netdev").is_some() || options.get("out_netdev").is_some()
         };
         let mut needed = objects.filter(|(_, options)| rfc(options));
-        given.unwrap_or(if needed.next().is_some() {
-            "rfc"
-        } else {
-            "qemu-10.2"
-        })
+        given.unwrap_or(if needed.next().is_some() { "rfc" } else { "qemu-10.2" })
     }
 
     fn steps(&self) -> Vec<Value> {
@@ -254,11 +244,7 @@ fn complete(machine: &mut Machine) {
         added.extend(step.adds());
     }
     for (is_netdev, id) in wanted {
-        let list = if is_netdev {
-            &mut machine.netdevs
-        } else {
-            &mut machine.chardevs
-        };
+        let list = if is_netdev { &mut machine.netdevs } else { &mut machine.chardevs };
         if list.iter().any(|one| one.id() == Some(&id)) || !super::option::is_id(&id) {
             continue;
         }
@@ -268,9 +254,9 @@ fn complete(machine: &mut Machine) {
             ("chardev", chardev::made_up(&id))
         };
         list.push(made);
-        machine.notes.push(format!(
-            "{what} {id} is made up: the paste names it and doesn't have it"
-        ));
+        machine
+            .notes
+            .push(format!("{what} {id} is made up: the paste names it and doesn't have it"));
     }
     let iothreads: Vec<String> = machine
         .objects
@@ -278,17 +264,13 @@ fn complete(machine: &mut Machine) {
         .filter_map(|(_, options)| options.get("iothread").map(str::to_owned))
         .collect();
     for id in iothreads {
-        if !machine
-            .objects
-            .iter()
-            .any(|(_, options)| options.id() == Some(&id))
-        {
+        if !machine.objects.iter().any(|(_, options)| options.id() == Some(&id)) {
             let text = format!("iothread,id={id}");
             let options = object::properties(&text);
             machine.objects.insert(0, (text, options));
-            machine.notes.push(format!(
-                "iothread {id} is made up: the paste names it and doesn't have it"
-            ));
+            machine
+                .notes
+                .push(format!("iothread {id} is made up: the paste names it and doesn't have it"));
         }
     }
 }

@@ -28,10 +28,9 @@ pub fn export(tree: &Value) -> String {
     let machines = tree.get("machines").and_then(Value::as_object);
     let texts: Vec<String> = match machines {
         None => vec![machine(None, tree, steps)],
-        Some(machines) => machines
-            .iter()
-            .map(|(name, parts)| machine(Some(name), parts, steps))
-            .collect(),
+        Some(machines) => {
+            machines.iter().map(|(name, parts)| machine(Some(name), parts, steps)).collect()
+        }
     };
     refusals(tree) + &texts.join("\n")
 }
@@ -100,9 +99,7 @@ fn declared(value: Option<&Value>, implied: &'static str) -> Vec<Options> {
                     options.0.splice(0..0, Options::read(default, implied).0);
                 }
                 if options.id().is_none() {
-                    options
-                        .0
-                        .splice(1..1, Options::read(&format!("id={id}"), "id").0);
+                    options.0.splice(1..1, Options::read(&format!("id={id}"), "id").0);
                 }
                 options
             })
@@ -140,9 +137,7 @@ fn chardev_options(mut chardev: Options) -> String {
     for key in OWN {
         chardev.remove(key);
     }
-    let has_address = ["path", "host", "fd"]
-        .iter()
-        .any(|key| chardev.get(key).is_some());
+    let has_address = ["path", "host", "fd"].iter().any(|key| chardev.get(key).is_some());
     if chardev.get("backend") == Some("socket") && !has_address {
         return chardev::made_up(chardev.id().unwrap_or_default()).text();
     }
@@ -151,10 +146,7 @@ fn chardev_options(mut chardev: Options) -> String {
 
 /// The commands of a machine's steps, the others in comments.
 fn commands(name: Option<&str>, steps: &[Value], out: &mut String) {
-    let own: Vec<String> = steps
-        .iter()
-        .filter_map(|step| command(name, step))
-        .collect();
+    let own: Vec<String> = steps.iter().filter_map(|step| command(name, step)).collect();
     if own.iter().any(|line| !line.starts_with('#')) {
         out.push_str("\n{\"execute\": \"qmp_capabilities\"}\n");
     } else if !own.is_empty() {

@@ -192,9 +192,7 @@ pub(super) fn is_program(word: &str) -> bool {
     let base = word.rsplit(['/', '\\']).next().unwrap_or(word);
     let base = base.strip_suffix(".exe").unwrap_or(base);
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_' || c == '.';
-    let named = base
-        .strip_prefix("qemu-system-")
-        .is_some_and(|rest| !rest.is_empty());
+    let named = base.strip_prefix("qemu-system-").is_some_and(|rest| !rest.is_empty());
     base.chars().all(plain) && (named || matches!(base, "qemu" | "qemu-kvm" | "qemu-dm" | "kvm"))
 }
 

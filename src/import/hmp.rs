@@ -99,11 +99,7 @@ fn object(value: Value) -> Option<Map<String, Value>> {
 fn chardev(text: &str) -> Option<Map<String, Value>> {
     let options = Options::read(text, "backend");
     let id = options.id()?;
-    let on = |key: &str| {
-        options
-            .get(key)
-            .is_some_and(crate::scenario::option::is_true)
-    };
+    let on = |key: &str| options.get(key).is_some_and(crate::scenario::option::is_true);
     let mut data = Map::new();
     let kind = options.get("backend")?;
     match kind {

@@ -35,15 +35,7 @@ pub(super) fn read(text: &str) -> Domain {
     for element in &root.children {
         reading.take(element, false);
     }
-    let Reading {
-        name,
-        elsewhere,
-        iothreads,
-        devices,
-        args,
-        left_out,
-        ..
-    } = reading;
+    let Reading { name, elsewhere, iothreads, devices, args, left_out, .. } = reading;
     let name = name.into_iter().flat_map(|name| ["-name".to_owned(), name]);
     let objects = iothreads.into_iter().flat_map(|id| {
         let object = format!("iothread,id=iothread{id}");
@@ -51,10 +43,7 @@ pub(super) fn read(text: &str) -> Domain {
     });
     let words = elsewhere.into_iter().chain(name).chain(objects);
     let words = words.chain(devices).chain(args);
-    Domain {
-        words: words.map(|word| word.replace("${", "$${")).collect(),
-        left_out,
-    }
+    Domain { words: words.map(|word| word.replace("${", "$${")).collect(), left_out }
 }
 
 #[derive(Debug, Default)]
@@ -148,13 +137,10 @@ impl Reading {
         element: &Element,
         carried: impl Fn(&Element) -> (&'k [&'k str], &'k [&'k str]),
     ) {
-        let left = element
-            .children
-            .iter()
-            .filter_map(|child| match carried(child) {
-                (&[], &[]) => Some(whole(child)),
-                (attributes, children) => Some(whole(&child.rest(attributes, children)?)),
-            });
+        let left = element.children.iter().filter_map(|child| match carried(child) {
+            (&[], &[]) => Some(whole(child)),
+            (attributes, children) => Some(whole(&child.rest(attributes, children)?)),
+        });
         let left: Vec<String> = left.collect();
         if !left.is_empty() {
             self.left_out.push(format!("{of}: {}", left.join(" ")));

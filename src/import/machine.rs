@@ -53,9 +53,7 @@ impl Machine {
         while let Some(word) = words.next() {
             let Some(name) = flag::name(word) else {
                 if word.starts_with("${") && word.ends_with('}') && !word[1..].contains('$') {
-                    self.notes.push(format!(
-                        "what {word} stands for is not in the paste: add it"
-                    ));
+                    self.notes.push(format!("what {word} stands for is not in the paste: add it"));
                 } else {
                     self.elsewhere.push(word.clone());
                 }
@@ -173,18 +171,13 @@ impl Machine {
             self.elsewhere.push(format!("-device {}", shown(written)));
             return;
         }
-        self.add_front(
-            format!("-device {}", shown(written)),
-            &options,
-            Nic::of_device(&options),
-        );
+        self.add_front(format!("-device {}", shown(written)), &options, Nic::of_device(&options));
     }
 
     /// A NIC that says which netdev it is on.
     fn add_front(&mut self, written: String, options: &Options, nic: Nic) {
         if let Some(netdev) = options.get("netdev") {
-            self.notes
-                .push(format!("{written} is the guest's side of {netdev}"));
+            self.notes.push(format!("{written} is the guest's side of {netdev}"));
             self.nics.push((netdev.to_owned(), nic));
         }
     }
@@ -198,10 +191,7 @@ impl Machine {
                 if nic::is_nic(&options) {
                     self.add_front(format!("-net {}", shown(written)), &options, nic);
                 } else {
-                    self.notes.push(format!(
-                        "-net {} is the guest's side of -net",
-                        shown(written)
-                    ));
+                    self.notes.push(format!("-net {} is the guest's side of -net", shown(written)));
                     self.hub.0.push(nic);
                 }
             }
@@ -236,10 +226,8 @@ impl Machine {
         if options.id().is_none() {
             options.push("id", &id);
         }
-        self.notes.push(format!(
-            "-nic {} is the netdev {id} and the guest's side of it",
-            shown(written)
-        ));
+        self.notes
+            .push(format!("-nic {} is the netdev {id} and the guest's side of it", shown(written)));
         self.nics.push((id, nic));
         self.add_netdev(options, written);
     }
@@ -257,18 +245,12 @@ impl Machine {
 
     /// The names of ports have no dots.
     fn rename(&mut self, what: &'static str, options: &mut Options) {
-        let Some(id) = options
-            .id()
-            .filter(|id| id.contains('.'))
-            .map(str::to_owned)
-        else {
+        let Some(id) = options.id().filter(|id| id.contains('.')).map(str::to_owned) else {
             return;
         };
         let new = id.replace('.', "_");
         options.set("id", &new);
-        self.notes.push(format!(
-            "{what} {id} is called {new} here: ports have names without dots"
-        ));
+        self.notes.push(format!("{what} {id} is called {new} here: ports have names without dots"));
         self.renamed.push((what, id, new));
     }
 
@@ -281,10 +263,8 @@ impl Machine {
     pub(super) fn finish(&mut self) {
         let (nics, netdevs) = std::mem::take(&mut self.hub);
         let hub = netdevs.into_iter().zip(nics);
-        let nics: Vec<(String, Nic)> = std::mem::take(&mut self.nics)
-            .into_iter()
-            .chain(hub)
-            .collect();
+        let nics: Vec<(String, Nic)> =
+            std::mem::take(&mut self.nics).into_iter().chain(hub).collect();
         for (id, nic) in nics {
             let new = self.new_name("netdev", &id).unwrap_or(id);
             if let Some(netdev) = self.netdevs.iter_mut().find(|one| one.id() == Some(&new)) {
@@ -333,10 +313,8 @@ impl Machine {
     fn iothreads_first(&mut self) {
         let is_iothread = |object: &(String, Options)| object.1.get("qom-type") == Some("iothread");
         let first = self.objects.iter().position(is_iothread);
-        let compare = self
-            .objects
-            .iter()
-            .position(|object| object.1.get("qom-type") == Some("colo-compare"));
+        let compare =
+            self.objects.iter().position(|object| object.1.get("qom-type") == Some("colo-compare"));
         if let (Some(iothread), Some(compare)) = (first, compare)
             && compare < iothread
         {

@@ -87,9 +87,7 @@ fn is_interface(name: &str) -> bool {
         || !name.is_empty()
             && name.len() <= 15
             && !matches!(name, "." | ".." | "lo")
-            && name
-                .chars()
-                .all(|c| c.is_ascii_graphic() && !"/:%".contains(c))
+            && name.chars().all(|c| c.is_ascii_graphic() && !"/:%".contains(c))
 }
 
 #[cfg(test)]
@@ -100,11 +98,7 @@ mod tests {
 
     #[rstest]
     #[case("tap,id=a,ifname=tap0,fd=3", "tap,id=a,ifname=tap0", 1)]
-    #[case(
-        "tap,id=a,script=no,vhost=on,queues=2",
-        "tap,id=a,script=no,vhost=on,queues=2",
-        0
-    )]
+    #[case("tap,id=a,script=no,vhost=on,queues=2", "tap,id=a,script=no,vhost=on,queues=2", 0)]
     #[case("vhost-user,id=a,chardev=c", "tap,id=a,vhost=on", 1)]
     #[case("user,id=a,hostfwd=tcp::1-:2", "user,id=a", 1)]
     #[case("tap,id=a,ifname=tap%d", "tap,id=a", 1)]

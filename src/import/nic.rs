@@ -24,10 +24,7 @@ impl Nic {
     pub(super) fn of_model(options: &Options) -> Self {
         let model = options.get("model").unwrap_or("");
         let mac = options.get("macaddr").or_else(|| options.get("mac"));
-        Self {
-            virtio: model.starts_with("virtio"),
-            mac: mac.map(str::to_owned),
-        }
+        Self { virtio: model.starts_with("virtio"), mac: mac.map(str::to_owned) }
     }
 
     /// Says it in the netdev's string, in the language's words.

@@ -54,13 +54,8 @@ const ELSEWHERE: &[&str] = &[
 pub(super) const NETDEVS: &[&str] = &["netdev", "in_netdev", "out_netdev"];
 
 /// Properties that name a chardev.
-pub(super) const CHARDEVS: &[&str] = &[
-    "indev",
-    "outdev",
-    "primary_in",
-    "secondary_in",
-    "notify_dev",
-];
+pub(super) const CHARDEVS: &[&str] =
+    &["indev", "outdev", "primary_in", "secondary_in", "notify_dev"];
 
 /// The properties of an object in either form; a JSON one that can't be read has none.
 pub(super) fn properties(text: &str) -> Options {
@@ -74,9 +69,7 @@ pub(super) fn properties(text: &str) -> Options {
 
 /// Whether an object has nothing to do with netdevs.
 pub(super) fn is_elsewhere(options: &Options) -> bool {
-    options
-        .get("qom-type")
-        .is_some_and(|kind| ELSEWHERE.contains(&kind))
+    options.get("qom-type").is_some_and(|kind| ELSEWHERE.contains(&kind))
 }
 
 /// The dump's file in the scenario's own folder, where a path leads out of it: what a machine opens
@@ -110,10 +103,7 @@ mod tests {
     use super::*;
 
     #[rstest]
-    #[case(
-        "filter-dump,id=d,file=/tmp/a.pcap",
-        Some("filter-dump,id=d,file=a.pcap")
-    )]
+    #[case("filter-dump,id=d,file=/tmp/a.pcap", Some("filter-dump,id=d,file=a.pcap"))]
     #[case("filter-dump,id=d,file=./a.pcap", None)]
     #[case("filter-dump,id=d,file=a.pcap", None)]
     #[case("filter-x,file=/tmp/a", None)]

@@ -47,9 +47,7 @@ impl Options {
 
     pub(super) fn get(&self, key: &str) -> Option<&str> {
         let mut items = self.0.iter().rev();
-        items
-            .find(|item| item.key == key)
-            .map(|item| item.value.as_str())
+        items.find(|item| item.key == key).map(|item| item.value.as_str())
     }
 
     /// The id, where it is not empty.
@@ -59,13 +57,7 @@ impl Options {
 
     /// Takes every element of this key out; gives how the last was written.
     pub(super) fn remove(&mut self, key: &str) -> Option<String> {
-        let last = self
-            .0
-            .iter()
-            .rev()
-            .find(|item| item.key == key)?
-            .raw
-            .clone();
+        let last = self.0.iter().rev().find(|item| item.key == key)?.raw.clone();
         self.0.retain(|item| item.key != key);
         Some(last)
     }
@@ -118,9 +110,7 @@ fn flatten(key: &str, value: &Value, items: &mut Vec<Item>) {
 /// Whether QEMU takes this as an id (QEMU 10.2.2, `util/id.c`, `id_wellformed`).
 pub(super) fn is_id(id: &str) -> bool {
     id.starts_with(|c: char| c.is_ascii_alphabetic())
-        && id
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_'))
+        && id.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_'))
 }
 
 /// What QEMU says of another (QEMU 7.2.22, measured).

@@ -49,10 +49,7 @@ pub(super) fn of_words(words: &[String]) -> Paste {
     }
     let mut paste = Paste::default();
     let escaped = words.iter().map(|word| word.replace("${", "$${")).collect();
-    let command = Simple {
-        words: escaped,
-        redirections: Vec::new(),
-    };
+    let command = Simple { words: escaped, redirections: Vec::new() };
     take(command, &mut paste);
     paste
 }
@@ -99,21 +96,14 @@ fn piece(lines: &[&str], paste: &mut Paste, variables: &mut Variables) -> usize 
         return 1;
     }
     if let Some(text) = hmp::error(line)
-        && matches!(
-            paste.pieces.last(),
-            Some(Piece::Command(..) | Piece::ObjectAdd(_))
-        )
+        && matches!(paste.pieces.last(), Some(Piece::Command(..) | Piece::ObjectAdd(_)))
     {
         paste.pieces.push(Piece::Error(None, text.to_owned()));
         return 1;
     }
     let shown = without_prompt(line);
     if line == "(qemu)" || is_comment(line) && shown == line {
-        if line.starts_with('#')
-            && line
-                .trim_start_matches(['#', ' '])
-                .split(' ')
-                .any(flag::is_net)
+        if line.starts_with('#') && line.trim_start_matches(['#', ' ']).split(' ').any(flag::is_net)
         {
             paste.unread.push(line.to_owned());
         }
@@ -149,9 +139,8 @@ fn human(command: Command, paste: &mut Paste) {
 /// The line after a shell's prompt: `user@host:~# `, `[user@host ~]$ `, `$ `, `C:\> `. A `# ` is one
 /// only before a command or an assignment, else it begins a comment.
 fn without_prompt(line: &str) -> &str {
-    let Some((at, _)) = line
-        .match_indices(['#', '$', '%', '>'])
-        .find(|(at, _)| line[at + 1..].starts_with(' '))
+    let Some((at, _)) =
+        line.match_indices(['#', '$', '%', '>']).find(|(at, _)| line[at + 1..].starts_with(' '))
     else {
         return line;
     };
@@ -184,9 +173,8 @@ fn is_shell(line: &str) -> bool {
         line.split([' ', '\t', '(', ';', '&', '|'])
             .map(|word| word.trim_matches(['"', '\'', '(', ')']))
     };
-    let says_so = words()
-        .next()
-        .is_some_and(|word| word.strip_suffix(':').is_some_and(flag::is_program));
+    let says_so =
+        words().next().is_some_and(|word| word.strip_suffix(':').is_some_and(flag::is_program));
     if says_so {
         return false;
     }
@@ -195,10 +183,7 @@ fn is_shell(line: &str) -> bool {
         words().any(flag::is_program) || line.starts_with('"') && line.contains("qemu-system-");
     let option = words().any(flag::is_option);
     let assigned = line.strip_prefix("export ").unwrap_or(line);
-    let assigns = assigned
-        .split(' ')
-        .next()
-        .is_some_and(|word| shell::assignment(word).is_some());
+    let assigns = assigned.split(' ').next().is_some_and(|word| shell::assignment(word).is_some());
     let first = line.split_whitespace().next().is_some_and(flag::is_option);
     assigns
         || first
@@ -213,19 +198,14 @@ fn logical(lines: &[&str], paste: &mut Paste) -> (String, usize) {
     let mut text = without_prompt(lines[0].trim()).to_owned();
     let mut taken = 1;
     loop {
-        let continued = text
-            .trim_end()
-            .strip_suffix(['\\', '^', '`'])
-            .map(str::to_owned);
+        let continued = text.trim_end().strip_suffix(['\\', '^', '`']).map(str::to_owned);
         let next = lines.get(taken).copied();
         match (continued, next) {
             (Some(before), Some(next)) => {
                 taken += 1;
                 let inner = next.trim_start();
                 if is_comment(inner) {
-                    paste
-                        .unread
-                        .push(inner.trim_end_matches(['\\', ' ']).to_owned());
+                    paste.unread.push(inner.trim_end_matches(['\\', ' ']).to_owned());
                     text = format!("{before}\\");
                     continue;
                 }
@@ -253,10 +233,7 @@ fn logical(lines: &[&str], paste: &mut Paste) -> (String, usize) {
 
 /// A command of the shell: QEMU's, or another.
 fn take(command: Simple, paste: &mut Paste) {
-    let Simple {
-        mut words,
-        redirections,
-    } = command;
+    let Simple { mut words, redirections } = command;
     let program = words.iter().position(|word| flag::is_program(word));
     let first_option = words.iter().position(|word| word.starts_with('-'));
     let of_net = words.iter().any(|word| flag::is_net(word));
@@ -272,17 +249,11 @@ fn take(command: Simple, paste: &mut Paste) {
     };
     let after = words.split_off(start);
     let before = &words[..words.len() - usize::from(whole)];
-    let before: Vec<&str> = before
-        .iter()
-        .map(String::as_str)
-        .filter(|word| *word != "exec")
-        .collect();
+    let before: Vec<&str> =
+        before.iter().map(String::as_str).filter(|word| *word != "exec").collect();
     if !before.is_empty() {
         paste.unread.push(before.join(" "));
     }
     paste.unread.extend(redirections);
-    paste.pieces.push(Piece::CommandLine {
-        words: after,
-        whole,
-    });
+    paste.pieces.push(Piece::CommandLine { words: after, whole });
 }

@@ -51,20 +51,14 @@ fn message(map: &Map<String, Value>) -> Option<Message> {
     };
     if let Some(name) = text(map, "execute").or_else(|| text(map, "exec-oob")) {
         let arguments = map.get("arguments").and_then(Value::as_object);
-        return Some(Message::Command(
-            name,
-            arguments.cloned().unwrap_or_default(),
-        ));
+        return Some(Message::Command(name, arguments.cloned().unwrap_or_default()));
     }
     if let Some(error) = map.get("error").and_then(Value::as_object) {
         let class = text(error, "class").unwrap_or_default();
         return Some(Message::Error(class, text(error, "desc")?));
     }
     let known = ["return", "QMP", "event"];
-    known
-        .iter()
-        .any(|key| map.contains_key(*key))
-        .then_some(Message::Other)
+    known.iter().any(|key| map.contains_key(*key)).then_some(Message::Other)
 }
 
 /// JSON of a Python literal: quotes, `True`, `False`, `None`.

@@ -163,9 +163,8 @@ impl Reader<'_> {
             }
             Some(c) if c.is_ascii_alphanumeric() || "_@*#?!$".contains(*c) => {
                 let mut name = String::new();
-                while let Some(c) = self
-                    .characters
-                    .next_if(|c| c.is_ascii_alphanumeric() || *c == '_')
+                while let Some(c) =
+                    self.characters.next_if(|c| c.is_ascii_alphanumeric() || *c == '_')
                 {
                     name.push(c);
                 }
@@ -181,9 +180,8 @@ impl Reader<'_> {
 
     fn braced(&mut self, inner: &str, quoted: bool) {
         let written = format!("${{{inner}}}");
-        let length = inner
-            .find(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
-            .unwrap_or(inner.len());
+        let length =
+            inner.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(inner.len());
         let (name, rest) = inner.split_at(length);
         let other = rest.strip_prefix(":-").or_else(|| rest.strip_prefix('-'));
         let other = other.or_else(|| rest.strip_prefix(":=")).map(str::to_owned);
@@ -218,11 +216,7 @@ impl Reader<'_> {
 
     fn placeholder(&mut self, name: &str, written: &str) {
         let plain = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
-        let known = self
-            .variables
-            .unset
-            .iter()
-            .find(|(_, other)| other == written);
+        let known = self.variables.unset.iter().find(|(_, other)| other == written);
         let name = match known {
             Some((name, _)) => name.clone(),
             None if plain => name.to_owned(),
@@ -268,10 +262,7 @@ impl Reader<'_> {
             written.push(c);
         }
         while self.characters.next_if(|c| *c == ' ').is_some() {}
-        while let Some(c) = self
-            .characters
-            .next_if(|c| !c.is_whitespace() && !";|&".contains(*c))
-        {
+        while let Some(c) = self.characters.next_if(|c| !c.is_whitespace() && !";|&".contains(*c)) {
             written.push(c);
         }
         if let Some(command) = self.commands.last_mut() {
@@ -293,9 +284,7 @@ impl Reader<'_> {
             }
             inner.push(c);
         }
-        let words = read(&inner, self.variables)
-            .into_iter()
-            .flat_map(|command| command.words);
+        let words = read(&inner, self.variables).into_iter().flat_map(|command| command.words);
         let name = name.trim_end_matches('=');
         match name.strip_suffix('+') {
             Some(name) => {
@@ -369,13 +358,7 @@ mod tests {
     fn lines_are_words(#[case] line: &str, #[case] expected: &str) {
         let shown: Vec<String> = read(line, &mut Variables::default())
             .iter()
-            .map(|command| {
-                command
-                    .words
-                    .iter()
-                    .map(|word| format!("[{word}]"))
-                    .collect()
-            })
+            .map(|command| command.words.iter().map(|word| format!("[{word}]")).collect())
             .collect();
         assert_eq!(shown.join(" "), expected);
     }

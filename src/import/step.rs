@@ -18,11 +18,7 @@ pub(super) struct Step {
 
 impl Step {
     fn new(verb: &str, value: Value) -> Self {
-        Self {
-            verb: verb.to_owned(),
-            value,
-            error: None,
-        }
+        Self { verb: verb.to_owned(), value, error: None }
     }
 
     /// `object_add` with an option string.
@@ -123,10 +119,7 @@ impl Step {
 /// The netdevs (true) and chardevs that an object names.
 pub(super) fn names(options: &super::option::Options) -> Vec<(bool, String)> {
     let of = |keys: &'static [&'static str], netdev: bool| {
-        keys.iter()
-            .filter_map(move |key| Some((netdev, options.get(key)?.to_owned())))
+        keys.iter().filter_map(move |key| Some((netdev, options.get(key)?.to_owned())))
     };
-    of(object::NETDEVS, true)
-        .chain(of(object::CHARDEVS, false))
-        .collect()
+    of(object::NETDEVS, true).chain(of(object::CHARDEVS, false)).collect()
 }

@@ -45,9 +45,8 @@ impl Element {
     /// Its tag, as it is written.
     pub(super) fn shown(&self) -> String {
         let attributes = self.attributes.iter();
-        let attributes: String = attributes
-            .map(|(name, value)| format!(" {name}='{value}'"))
-            .collect();
+        let attributes: String =
+            attributes.map(|(name, value)| format!(" {name}='{value}'")).collect();
         let text = self.text.trim();
         match (self.children.is_empty(), text.is_empty()) {
             (true, true) => format!("<{}{attributes}/>", self.name),
@@ -129,16 +128,9 @@ mod tests {
     fn an_excerpt_ends_where_it_ends() {
         let text = "<m@x.org> has:\n<a><b x='1' y=\"&quot;\"/></c><d>text";
         let root = read(text);
-        let shown: Vec<_> = root.children[0]
-            .children
-            .iter()
-            .map(Element::shown)
-            .collect();
+        let shown: Vec<_> = root.children[0].children.iter().map(Element::shown).collect();
         assert_eq!(shown, ["<b x='1' y='\"'/>", "<d>text</d>"]);
-        assert_eq!(
-            (root.children.len(), root.text.as_str()),
-            (1, "<m@x.org> has:\n")
-        );
+        assert_eq!((root.children.len(), root.text.as_str()), (1, "<m@x.org> has:\n"));
     }
 
     #[test]

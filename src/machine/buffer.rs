@@ -97,10 +97,7 @@ fn receive(core: &mut Core, key: ObjectKey, packet: &Packet) -> isize {
     let kind = if limited && buffer.held.len() >= QUEUE_LIMIT {
         EventKind::Dropped(DropReason::QueueFull)
     } else {
-        buffer.held.push_back(Packet {
-            resume: None,
-            ..packet.clone()
-        });
+        buffer.held.push_back(Packet { resume: None, ..packet.clone() });
         EventKind::Queued
     };
     core.event(place, packet.tag, kind);
@@ -128,10 +125,7 @@ fn flush(core: &mut Core, key: ObjectKey) {
             return;
         };
         buffer.held.push_front(packet);
-        let (purged, kept) = buffer
-            .held
-            .drain(..)
-            .partition(|packet| packet.sender == netdev);
+        let (purged, kept) = buffer.held.drain(..).partition(|packet| packet.sender == netdev);
         buffer.held = kept;
         return drop_all(core, key, purged, DropReason::Purged);
     }

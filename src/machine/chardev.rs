@@ -125,17 +125,9 @@ impl Core {
             return Ok(());
         };
         let mux = chardev.backend == CharBackend::Mux;
-        let used = if slots_leak {
-            chardev.mux_slots
-        } else {
-            chardev.users.len()
-        };
+        let used = if slots_leak { chardev.mux_slots } else { chardev.users.len() };
         let monitored = matches!(chardev.backend, CharBackend::Socket { monitor: true, .. });
-        if if mux {
-            used >= MUX_USERS
-        } else {
-            monitored || !chardev.users.is_empty()
-        } {
+        if if mux { used >= MUX_USERS } else { monitored || !chardev.users.is_empty() } {
             let id = &chardev.id;
             return Err(generic(match (version, mux) {
                 (QemuVersion::Qemu72, _) => format!("Device '{id}' is in use"),
@@ -233,10 +225,7 @@ impl Core {
 
     /// The main loop has come round: what it wrote to its own chardevs, it reads.
     pub(super) fn read_own_chardevs(&mut self) {
-        let own = self
-            .chardevs
-            .values_mut()
-            .filter(|chardev| chardev.own_loop);
+        let own = self.chardevs.values_mut().filter(|chardev| chardev.own_loop);
         own.for_each(|chardev| chardev.buffered = 0);
     }
 
@@ -294,11 +283,7 @@ impl Core {
         let Some(chardev) = self.chardevs.get_mut(&key) else {
             return Vec::new();
         };
-        let reason = if deaf {
-            DropReason::Deaf
-        } else {
-            DropReason::NoReader
-        };
+        let reason = if deaf { DropReason::Deaf } else { DropReason::NoReader };
         let mut tags: Vec<Tag> = chardev.inbox.drain(..).filter_map(|(_, tag)| tag).collect();
         tags.dedup();
         tags.into_iter().map(|tag| (tag, reason)).collect()

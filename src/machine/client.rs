@@ -53,10 +53,7 @@ impl Core {
     /// Makes a client. The peer must exist and be free.
     pub(super) fn client_add(&mut self, config: &NetdevConfig) -> ClientKey {
         let key = ClientKey(self.next_key());
-        let peer = config
-            .peer
-            .as_ref()
-            .and_then(|peer| self.client_of(peer.as_str()));
+        let peer = config.peer.as_ref().and_then(|peer| self.client_of(peer.as_str()));
         if let Some(peer) = peer.and_then(|peer| self.clients.get_mut(&peer)) {
             peer.peer = Some(key);
         }
@@ -90,24 +87,22 @@ impl Core {
 
     /// Bytes or a frame for a client's descriptor.
     pub(super) fn client_input(&mut self, netdev: &NetdevId, data: Bytes, tag: Option<Tag>) {
-        let reason = match self
-            .client_of(netdev.as_str())
-            .and_then(|key| self.clients.get_mut(&key))
-        {
-            None => DropReason::InterfaceGone,
-            Some(client) => match client.kind {
-                NetdevKind::Socket if !client.open || client.eof => DropReason::LinkDown,
-                NetdevKind::Tap { vhost: true, .. }
-                | NetdevKind::Hubport { .. }
-                | NetdevKind::Stream
-                | NetdevKind::VhostUser => DropReason::NoReader,
-                NetdevKind::Tap { .. } if client.inbox.len() >= TAP_QUEUE_LEN => {
-                    DropReason::TxQueueFull
-                }
-                NetdevKind::Socket if data.is_empty() => return,
-                _ => return client.inbox.push_back((data, tag)),
-            },
-        };
+        let reason =
+            match self.client_of(netdev.as_str()).and_then(|key| self.clients.get_mut(&key)) {
+                None => DropReason::InterfaceGone,
+                Some(client) => match client.kind {
+                    NetdevKind::Socket if !client.open || client.eof => DropReason::LinkDown,
+                    NetdevKind::Tap { vhost: true, .. }
+                    | NetdevKind::Hubport { .. }
+                    | NetdevKind::Stream
+                    | NetdevKind::VhostUser => DropReason::NoReader,
+                    NetdevKind::Tap { .. } if client.inbox.len() >= TAP_QUEUE_LEN => {
+                        DropReason::TxQueueFull
+                    }
+                    NetdevKind::Socket if data.is_empty() => return,
+                    _ => return client.inbox.push_back((data, tag)),
+                },
+            };
         self.drop_frame(Place::Netdev(netdev.clone()), tag, reason);
     }
 
@@ -195,11 +190,7 @@ impl Core {
 
     /// Removes a client, its filters first (`qemu_del_net_client`).
     pub(super) fn client_remove(&mut self, key: ClientKey) {
-        let chain = self
-            .clients
-            .get(&key)
-            .map(|client| client.chain.clone())
-            .unwrap_or_default();
+        let chain = self.clients.get(&key).map(|client| client.chain.clone()).unwrap_or_default();
         for object in chain {
             self.object_remove(object);
         }
@@ -230,21 +221,10 @@ impl Core {
         let Some(client) = self.clients.get_mut(&key) else {
             return Vec::new();
         };
-        let waits = if client.receive_disabled {
-            DropReason::Wedged
-        } else {
-            DropReason::Purged
-        };
-        let blocked = if client.reading || !running {
-            DropReason::Purged
-        } else {
-            DropReason::Wedged
-        };
-        let queued = client
-            .queue
-            .packets
-            .drain(..)
-            .filter_map(|packet| packet.tag);
+        let waits = if client.receive_disabled { DropReason::Wedged } else { DropReason::Purged };
+        let blocked =
+            if client.reading || !running { DropReason::Purged } else { DropReason::Wedged };
+        let queued = client.queue.packets.drain(..).filter_map(|packet| packet.tag);
         let mut residue: Vec<_> = queued.map(|tag| (tag, waits)).collect();
         let unread = client.inbox.drain(..).filter_map(|(_, tag)| tag);
         residue.extend(unread.map(|tag| (tag, blocked)));
@@ -271,14 +251,7 @@ impl Core {
     }
 
     fn send_from(&mut self, key: ClientKey, data: Bytes, tag: Option<Tag>) -> isize {
-        self.send(Packet {
-            sender: key,
-            data,
-            tag,
-            resume: Some(key),
-            captured: None,
-            hops: 0,
-        })
+        self.send(Packet { sender: key, data, tag, resume: Some(key), captured: None, hops: 0 })
     }
 
     /// A TAP pads what it reads for a peer that is not a virtio NIC (`net_peer_needs_padding`;

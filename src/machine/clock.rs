@@ -72,10 +72,7 @@ mod tests {
     #[test]
     fn a_timer_keeps_its_beat() {
         let beat = |now| next_beat(at(100), Duration::from_millis(30), at(now));
-        assert_eq!(
-            [99, 100, 129, 130].map(beat),
-            [at(100), at(130), at(130), at(160)]
-        );
+        assert_eq!([99, 100, 129, 130].map(beat), [at(100), at(130), at(130), at(160)]);
     }
 
     #[test]

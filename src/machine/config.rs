@@ -68,21 +68,13 @@ fn add_netdev(core: &mut Core, netdev: &NetdevConfig) -> Result<(), ConfigError>
         return Err(ConfigError::DuplicateNetdev(id));
     }
     if let Some(peer) = &netdev.peer {
-        let client = core
-            .client_of(peer.as_str())
-            .and_then(|key| core.clients.get(&key));
+        let client = core.client_of(peer.as_str()).and_then(|key| core.clients.get(&key));
         match client {
             None => {
-                return Err(ConfigError::UnknownPeer {
-                    netdev: id,
-                    peer: peer.clone(),
-                });
+                return Err(ConfigError::UnknownPeer { netdev: id, peer: peer.clone() });
             }
             Some(client) if client.peer.is_some() => {
-                return Err(ConfigError::PeerTaken {
-                    netdev: id,
-                    peer: peer.clone(),
-                });
+                return Err(ConfigError::PeerTaken { netdev: id, peer: peer.clone() });
             }
             Some(_) => {}
         }
@@ -116,15 +108,6 @@ fn add_iothread(core: &mut Core, id: ObjectId) -> Result<(), ConfigError> {
     };
     let key = ObjectKey(core.next_key());
     let values = BTreeMap::new();
-    core.objects.insert(
-        key,
-        Object {
-            id,
-            kind,
-            values,
-            by_option: false,
-            part: None,
-        },
-    );
+    core.objects.insert(key, Object { id, kind, values, by_option: false, part: None });
     Ok(())
 }

@@ -122,24 +122,15 @@ impl Core {
     }
 
     pub(super) fn client_of(&self, id: &str) -> Option<ClientKey> {
-        self.clients
-            .iter()
-            .find(|(_, client)| client.id.as_str() == id)
-            .map(|(key, _)| *key)
+        self.clients.iter().find(|(_, client)| client.id.as_str() == id).map(|(key, _)| *key)
     }
 
     pub(super) fn chardev_of(&self, id: &str) -> Option<ChardevKey> {
-        self.chardevs
-            .iter()
-            .find(|(_, chardev)| chardev.id.as_str() == id)
-            .map(|(key, _)| *key)
+        self.chardevs.iter().find(|(_, chardev)| chardev.id.as_str() == id).map(|(key, _)| *key)
     }
 
     pub(super) fn object_of(&self, id: &str) -> Option<ObjectKey> {
-        self.objects
-            .iter()
-            .find(|(_, object)| object.id.as_str() == id)
-            .map(|(key, _)| *key)
+        self.objects.iter().find(|(_, object)| object.id.as_str() == id).map(|(key, _)| *key)
     }
 
     /// The filter of an object, when it is one and is in place.
@@ -173,11 +164,7 @@ impl Core {
             return;
         }
         self.event(place.clone(), None, EventKind::Frozen);
-        self.freeze = Some(Freeze {
-            write: None,
-            for_ever: Some(place),
-            held: Vec::new(),
-        });
+        self.freeze = Some(Freeze { write: None, for_ever: Some(place), held: Vec::new() });
     }
 
     pub(super) fn event(&mut self, place: Place, tag: Option<Tag>, kind: EventKind) {
@@ -195,21 +182,15 @@ impl Core {
     }
 
     pub(super) fn netdev_place(&self, key: ClientKey) -> Place {
-        self.clients
-            .get(&key)
-            .map_or(Place::Machine, |client| Place::Netdev(client.id.clone()))
+        self.clients.get(&key).map_or(Place::Machine, |client| Place::Netdev(client.id.clone()))
     }
 
     pub(super) fn chardev_place(&self, key: ChardevKey) -> Place {
-        self.chardevs
-            .get(&key)
-            .map_or(Place::Machine, |chardev| Place::Chardev(chardev.id.clone()))
+        self.chardevs.get(&key).map_or(Place::Machine, |chardev| Place::Chardev(chardev.id.clone()))
     }
 
     pub(super) fn object_place(&self, key: ObjectKey) -> Place {
-        self.objects
-            .get(&key)
-            .map_or(Place::Machine, |object| Place::Object(object.id.clone()))
+        self.objects.get(&key).map_or(Place::Machine, |object| Place::Object(object.id.clone()))
     }
 
     pub(super) fn frame_out(&mut self, netdev: NetdevId, data: Bytes, tag: Option<Tag>) {
@@ -217,12 +198,7 @@ impl Core {
     }
 
     pub(super) fn file_out(&mut self, file: String, at: u64, data: Bytes, tag: Option<Tag>) {
-        self.emit(Output::FileBytes {
-            file,
-            at,
-            data,
-            tag,
-        });
+        self.emit(Output::FileBytes { file, at, data, tag });
     }
 
     pub(super) fn bytes_out(&mut self, chardev: ChardevId, data: Bytes, tag: Option<Tag>) {
@@ -242,16 +218,10 @@ impl Core {
 
 /// QMP's `GenericError`.
 pub(super) fn generic(desc: impl Into<String>) -> CommandError {
-    CommandError {
-        class: "GenericError".to_owned(),
-        desc: desc.into(),
-    }
+    CommandError { class: "GenericError".to_owned(), desc: desc.into() }
 }
 
 /// QMP's `DeviceNotFound`.
 pub(super) fn not_found(desc: impl Into<String>) -> CommandError {
-    CommandError {
-        class: "DeviceNotFound".to_owned(),
-        desc: desc.into(),
-    }
+    CommandError { class: "DeviceNotFound".to_owned(), desc: desc.into() }
 }

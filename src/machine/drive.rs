@@ -31,10 +31,7 @@ impl Machine {
     /// When the configuration contradicts itself.
     pub fn new(config: Config) -> Result<Self, ConfigError> {
         let core = config::build(config)?;
-        Ok(Self {
-            core,
-            backlog: VecDeque::new(),
-        })
+        Ok(Self { core, backlog: VecDeque::new() })
     }
 
     /// Does all that an input causes, and appends what comes of it to `out`, in order.
@@ -144,18 +141,9 @@ impl Machine {
     pub fn residue(mut self) -> Vec<Event> {
         let mut events = Vec::new();
         let mut dropped = |place: Place, tag: Tag, reason: DropReason| {
-            events.push(Event {
-                tag: Some(tag),
-                place,
-                kind: EventKind::Dropped(reason),
-            });
+            events.push(Event { tag: Some(tag), place, kind: EventKind::Dropped(reason) });
         };
-        let held = self
-            .core
-            .freeze
-            .take()
-            .map(|freeze| freeze.held)
-            .unwrap_or_default();
+        let held = self.core.freeze.take().map(|freeze| freeze.held).unwrap_or_default();
         let (ends, held): (Vec<Output>, Vec<Output>) = held.into_iter().partition(is_drop);
         let mut tags: Vec<(Place, Tag)> = held.iter().filter_map(held_frame).collect();
         tags.dedup();
@@ -201,18 +189,12 @@ impl Machine {
                 core.client_input(&netdev, data, tag);
             }
             Input::StreamClosed { netdev } => core.client_eof(&netdev),
-            Input::Captured {
-                netdev,
-                direction,
-                frame,
-                tag,
-            } => redirector::captured(core, &netdev, direction, &frame, tag),
-            Input::InjectFailed {
-                object,
-                reason,
-                tag,
-                ..
-            } => core.drop_frame(Place::Object(object), tag, reason),
+            Input::Captured { netdev, direction, frame, tag } => {
+                redirector::captured(core, &netdev, direction, &frame, tag)
+            }
+            Input::InjectFailed { object, reason, tag, .. } => {
+                core.drop_frame(Place::Object(object), tag, reason)
+            }
             Input::ChardevBytes { chardev, data, tag } => core.chardev_input(&chardev, data, tag),
             Input::Chardev { chardev, state } => core.chardev_state(&chardev, state),
             Input::Command { id, command } => {
@@ -326,12 +308,7 @@ impl Machine {
         let Some(BlockedWrite { chardev: key, .. }) = blocked else {
             return;
         };
-        let Some(id) = self
-            .core
-            .chardevs
-            .get(&key)
-            .map(|chardev| chardev.id.clone())
-        else {
+        let Some(id) = self.core.chardevs.get(&key).map(|chardev| chardev.id.clone()) else {
             return;
         };
         let gone = self.backlog.iter().position(|input| {
@@ -348,11 +325,7 @@ impl Machine {
         let Some(freeze) = core.freeze.as_mut() else {
             return;
         };
-        let Some(BlockedWrite {
-            chardev: key,
-            writer,
-        }) = freeze.write
-        else {
+        let Some(BlockedWrite { chardev: key, writer }) = freeze.write else {
             return;
         };
         let held = std::mem::take(&mut freeze.held);
@@ -366,11 +339,8 @@ impl Machine {
                         core.write_failed(writer, tag);
                     }
                 }
-                Output::Event(Event {
-                    tag,
-                    kind: EventKind::Consumed,
-                    ..
-                }) if failed == Some(tag) => {}
+                Output::Event(Event { tag, kind: EventKind::Consumed, .. })
+                    if failed == Some(tag) => {}
                 other => core.emit(other),
             }
         }
@@ -382,14 +352,10 @@ impl Machine {
             return self.take(input);
         }
         if let Some((place, tag)) = frame_of(&input) {
-            self.core
-                .drop_frame(place, Some(tag), DropReason::MachineDead);
+            self.core.drop_frame(place, Some(tag), DropReason::MachineDead);
         }
         if let Input::Command { id, .. } = input {
-            self.core.emit(Output::Answer {
-                id,
-                outcome: Outcome::Unanswered(NoAnswer::Dead),
-            });
+            self.core.emit(Output::Answer { id, outcome: Outcome::Unanswered(NoAnswer::Dead) });
         }
     }
 }

@@ -90,11 +90,7 @@ fn setup(core: &mut Core, key: ObjectKey, spec: &Spec) -> Result<(), CommandErro
     };
     core.file_out(file.clone(), 0, header, None);
     if let Some(filter) = core.filter_mut(key) {
-        filter.state = FilterState::Dump(Dump {
-            file,
-            maxlen,
-            descriptor,
-        });
+        filter.state = FilterState::Dump(Dump { file, maxlen, descriptor });
     }
     Ok(())
 }
@@ -158,12 +154,7 @@ fn receive(core: &mut Core, key: ObjectKey, packet: &Packet) -> isize {
         true => 0,
         false => core.vnet_hdr_len(netdev),
     };
-    let Some(Dump {
-        file,
-        maxlen,
-        descriptor,
-    }) = state(core, key)
-    else {
+    let Some(Dump { file, maxlen, descriptor }) = state(core, key) else {
         return 0;
     };
     let (file, maxlen, descriptor) = (file.clone(), *maxlen, *descriptor);

@@ -152,9 +152,8 @@ pub(super) fn colo(core: &mut Core, key: ObjectKey, event: ColoEvent) {
     if let Some(object) = core.objects.get_mut(&key) {
         object.values.insert("status", "off".into());
     }
-    let was_on = core
-        .filter_mut(key)
-        .is_some_and(|filter| std::mem::replace(&mut filter.on, false));
+    let was_on =
+        core.filter_mut(key).is_some_and(|filter| std::mem::replace(&mut filter.on, false));
     if was_on {
         tell(core, key, |class| class.changed);
     }
@@ -206,19 +205,13 @@ impl Core {
         let filter = Filter {
             class,
             netdev,
-            queue: spec
-                .text("queue")
-                .and_then(Queue::parse)
-                .unwrap_or_default(),
+            queue: spec.text("queue").and_then(Queue::parse).unwrap_or_default(),
             on: spec.text("status") != Some("off"),
             vnet_hdr_support: spec.flag("vnet_hdr_support"),
             state: FilterState::Unset,
         };
         if let Some(object) = self.objects.get_mut(&object) {
-            object.part = Some(Part {
-                class: &PART,
-                state: PartState::Filter(filter),
-            });
+            object.part = Some(Part { class: &PART, state: PartState::Filter(filter) });
         }
         (class.setup)(self, object, spec)?;
         let Some(client) = self.clients.get_mut(&netdev) else {
@@ -272,10 +265,7 @@ impl Core {
             self.drop_frame(self.object_place(filter), packet.tag, DropReason::NoPeer);
             return size;
         }
-        let chain = self
-            .clients
-            .get(&netdev)
-            .map(|client| client.chain.as_slice());
+        let chain = self.clients.get(&netdev).map(|client| client.chain.as_slice());
         let here = chain.and_then(|chain| chain.iter().position(|other| *other == filter));
         let Some(here) = here else {
             return size;
@@ -295,11 +285,7 @@ impl Core {
             self.drop_frame(place, packet.tag, DropReason::AlreadyDelivered);
             return size;
         }
-        match self
-            .clients
-            .get(&packet.sender)
-            .and_then(|sender| sender.peer)
-        {
+        match self.clients.get(&packet.sender).and_then(|sender| sender.peer) {
             Some(receiver) => {
                 self.queue_send(receiver, packet);
             }
@@ -349,9 +335,7 @@ impl Core {
     }
 
     fn chain_length(&self, netdev: ClientKey) -> usize {
-        self.clients
-            .get(&netdev)
-            .map_or(0, |client| client.chain.len())
+        self.clients.get(&netdev).map_or(0, |client| client.chain.len())
     }
 
     /// The base's checks of `netdev`, in QEMU's order.
@@ -395,10 +379,7 @@ impl Core {
             return Err(generic(format!("filter '{id}' not found")).into());
         };
         let elsewhere = generic(format!("filter '{id}' belongs to a different netdev"));
-        let is_filter = self
-            .objects
-            .get(&key)
-            .is_some_and(|object| object.kind.is_filter());
+        let is_filter = self.objects.get(&key).is_some_and(|object| object.kind.is_filter());
         if !is_filter && self.has(Quirk::PositionCastAborts) {
             return Err(CreateError::Aborts(Abort {
                 assertion: "include/net/filter.h:18:NETFILTER: Object is not an instance of type \
@@ -409,10 +390,9 @@ impl Core {
         }
         // The object itself is found too; it has no netdev yet.
         match self.filter(key) {
-            Some(filter) if filter.netdev == netdev && key != object => Ok(Position::Beside {
-                filter: key,
-                behind: spec.text("insert") != Some("before"),
-            }),
+            Some(filter) if filter.netdev == netdev && key != object => {
+                Ok(Position::Beside { filter: key, behind: spec.text("insert") != Some("before") })
+            }
             _ => Err(elsewhere.into()),
         }
     }

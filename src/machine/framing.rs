@@ -132,11 +132,7 @@ impl Reassembler {
                     };
                     self.length = length;
                     self.vnet_len = 0;
-                    self.expect = if self.vnet {
-                        Expect::VnetLength
-                    } else {
-                        Expect::Data
-                    };
+                    self.expect = if self.vnet { Expect::VnetLength } else { Expect::Data };
                     if length as usize > NET_BUFSIZE && !self.strictness.oversize_late {
                         return Some(self.oversize(input, tag));
                     }
@@ -222,8 +218,7 @@ impl Reassembler {
         let piece = input.split_to(take);
         if !whole {
             if self.partial.is_empty() {
-                self.partial
-                    .reserve((self.length as usize).min(NET_BUFSIZE));
+                self.partial.reserve((self.length as usize).min(NET_BUFSIZE));
             }
             self.partial.put(piece);
             if self.partial.len() < self.length as usize {
@@ -238,11 +233,7 @@ impl Reassembler {
     fn frame(&mut self, data: Bytes, input: &Bytes, tag: Option<Tag>) -> Unit {
         let vnet_len = self.vnet_len;
         let tag = self.finish(input, tag);
-        Unit::Frame {
-            data,
-            vnet_len,
-            tag,
-        }
+        Unit::Frame { data, vnet_len, tag }
     }
 
     /// Ends the unit and returns its owner. Frames that also had bytes in it are lost, but for `tag`,
@@ -278,14 +269,8 @@ impl Reassembler {
 mod tests {
     use super::*;
 
-    const QEMU: Strictness = Strictness {
-        empty_waits: true,
-        oversize_late: true,
-    };
-    const MENDED: Strictness = Strictness {
-        empty_waits: false,
-        oversize_late: false,
-    };
+    const QEMU: Strictness = Strictness { empty_waits: true, oversize_late: true };
+    const MENDED: Strictness = Strictness { empty_waits: false, oversize_late: false };
 
     fn feed(reassembler: &mut Reassembler, bytes: &[u8], tag: u32) -> Vec<Unit> {
         let mut input = Bytes::copy_from_slice(bytes);
@@ -293,11 +278,7 @@ mod tests {
     }
 
     fn frame(data: &'static [u8], vnet_len: u32, tag: u32) -> Unit {
-        Unit::Frame {
-            data: Bytes::from_static(data),
-            vnet_len,
-            tag: Some(Tag::sent(tag)),
-        }
+        Unit::Frame { data: Bytes::from_static(data), vnet_len, tag: Some(Tag::sent(tag)) }
     }
 
     #[test]
@@ -315,10 +296,8 @@ mod tests {
         let expected = [frame(b"abc", 9999, 1), frame(b"d", 0, 1)];
         assert_eq!(feed(&mut whole, &stream, 1), expected);
         let mut split = Reassembler::new(true, QEMU);
-        let units: Vec<Unit> = stream
-            .iter()
-            .flat_map(|byte| feed(&mut split, &[*byte], 1))
-            .collect();
+        let units: Vec<Unit> =
+            stream.iter().flat_map(|byte| feed(&mut split, &[*byte], 1)).collect();
         assert_eq!(units, expected);
     }
 
@@ -339,12 +318,7 @@ mod tests {
         assert_eq!(feed(&mut reassembler, &[0; 4], 1), []);
         assert_eq!(feed(&mut reassembler, &[0], 2), [frame(b"", 0, 1)]);
         let mut mended = Reassembler::new(false, MENDED);
-        assert_eq!(
-            feed(&mut mended, &[0; 4], 1),
-            [Unit::Empty {
-                tag: Some(Tag::sent(1))
-            }]
-        );
+        assert_eq!(feed(&mut mended, &[0; 4], 1), [Unit::Empty { tag: Some(Tag::sent(1)) }]);
     }
 
     #[test]
@@ -356,10 +330,7 @@ mod tests {
         let last = over.split_off(over.len() - 1);
         assert_eq!(feed(&mut reassembler, &over, 1), []);
         let length = NET_BUFSIZE as u32 + 1;
-        assert_eq!(
-            feed(&mut reassembler, &last, 2),
-            [Unit::Oversize { length }]
-        );
+        assert_eq!(feed(&mut reassembler, &last, 2), [Unit::Oversize { length }]);
         assert_eq!(reassembler.take_lost(), [Tag::sent(1), Tag::sent(2)]);
     }
 
@@ -368,10 +339,7 @@ mod tests {
         let mut reassembler = Reassembler::new(true, MENDED);
         let units = feed(&mut reassembler, &[0xff; 4], 1);
         assert_eq!(units, [Unit::Oversize { length: u32::MAX }]);
-        assert_eq!(
-            feed(&mut reassembler, &[0, 0, 0, 1, 0, 0, 0, 0, 7], 1).len(),
-            1
-        );
+        assert_eq!(feed(&mut reassembler, &[0, 0, 0, 1, 0, 0, 0, 0, 7], 1).len(), 1);
     }
 
     #[test]

@@ -23,8 +23,7 @@ impl Core {
 
     /// A hub takes packets while any other port can send them on.
     pub(super) fn hub_can_receive(&self, port: ClientKey, hub: u32) -> bool {
-        self.hub_others(port, hub)
-            .any(|other| self.can_send_on(other))
+        self.hub_others(port, hub).any(|other| self.can_send_on(other))
     }
 
     pub(super) fn hub_receive(&mut self, port: ClientKey, hub: u32, packet: &Packet) -> isize {
@@ -35,11 +34,7 @@ impl Core {
                 break;
             }
             self.hub_sends += 1;
-            self.send(Packet {
-                sender,
-                resume: None,
-                ..packet.clone()
-            });
+            self.send(Packet { sender, resume: None, ..packet.clone() });
         }
         packet.data.len() as isize
     }

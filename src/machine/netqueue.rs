@@ -50,11 +50,7 @@ impl Core {
         let size = packet.data.len() as isize;
         let peer = sender.peer.filter(|peer| self.clients.contains_key(peer));
         if packet.data.is_empty() && !self.has(Quirk::EmptyFrameWedges) {
-            self.drop_frame(
-                self.netdev_place(packet.sender),
-                packet.tag,
-                DropReason::Empty,
-            );
+            self.drop_frame(self.netdev_place(packet.sender), packet.tag, DropReason::Empty);
             return 1;
         }
         let reason = match peer {
@@ -127,11 +123,8 @@ impl Core {
         let Some(client) = self.clients.get_mut(&of) else {
             return;
         };
-        let (gone, kept): (VecDeque<Packet>, VecDeque<Packet>) = client
-            .queue
-            .packets
-            .drain(..)
-            .partition(|packet| packet.sender == from);
+        let (gone, kept): (VecDeque<Packet>, VecDeque<Packet>) =
+            client.queue.packets.drain(..).partition(|packet| packet.sender == from);
         client.queue.packets = kept;
         let place = self.netdev_place(of);
         for packet in gone {

@@ -68,10 +68,8 @@ impl Core {
         data: Bytes,
         tag: Option<Tag>,
     ) -> bool {
-        self.in_thread_of(key, |core, class| {
-            (class.read)(core, key, chardev, data, tag)
-        })
-        .unwrap_or(true)
+        self.in_thread_of(key, |core, class| (class.read)(core, key, chardev, data, tag))
+            .unwrap_or(true)
     }
 
     /// Tells a part that a chardev it reads was closed.
@@ -93,8 +91,7 @@ impl Core {
 
     /// Whether a part reads this chardev by its properties and yet never will again.
     pub(super) fn is_deaf(&self, key: ObjectKey, chardev: ChardevKey) -> bool {
-        self.part_class(key)
-            .is_some_and(|class| (class.is_deaf)(self, key, chardev))
+        self.part_class(key).is_some_and(|class| (class.is_deaf)(self, key, chardev))
     }
 
     /// Removes an object, which lets go of everything first.
@@ -124,9 +121,8 @@ impl Core {
             (class.deadline)(core, key).filter(|deadline| *deadline <= core.now)
         };
         let keys = self.objects.keys().copied();
-        let mut woken: Vec<_> = keys
-            .filter_map(|key| due(self, key).map(|deadline| (deadline, key)))
-            .collect();
+        let mut woken: Vec<_> =
+            keys.filter_map(|key| due(self, key).map(|deadline| (deadline, key))).collect();
         woken.sort_unstable();
         for (_, key) in woken {
             let frozen = self.freeze.is_some();
@@ -167,10 +163,7 @@ impl Core {
 
     /// Whether a chardev is served by an iothread.
     pub(super) fn is_beside_main_loop(&self, chardev: ChardevKey) -> bool {
-        let users = self
-            .chardevs
-            .get(&chardev)
-            .map(|held| held.users.as_slice());
+        let users = self.chardevs.get(&chardev).map(|held| held.users.as_slice());
         users
             .into_iter()
             .flatten()

@@ -66,9 +66,7 @@ fn setup(core: &mut Core, key: ObjectKey, spec: &Spec) -> Result<(), CommandErro
         ));
     }
     if indev.is_some() && indev == outdev {
-        return Err(generic(
-            "'indev' and 'outdev' could not be same for filter redirector",
-        ));
+        return Err(generic("'indev' and 'outdev' could not be same for filter redirector"));
     }
     let reassembler = Reassembler::new(spec.flag("vnet_hdr_support"), core.strictness());
     let redirector = Redirector {
@@ -176,22 +174,14 @@ fn read(core: &mut Core, key: ObjectKey, mut data: Bytes, tag: Option<Tag>) -> b
         let unit = redirector.reassembler.next(&mut data, tag);
         let lost = redirector.reassembler.take_lost();
         let broken = matches!(unit, Some(Unit::Oversize { .. }));
-        let reason = if broken {
-            DropReason::Oversize
-        } else {
-            DropReason::Incomplete
-        };
+        let reason = if broken { DropReason::Oversize } else { DropReason::Incomplete };
         let place = core.object_place(key);
         for tag in lost {
             core.drop_frame(place.clone(), Some(tag), reason);
         }
         match unit {
             None => return true,
-            Some(Unit::Frame {
-                data,
-                vnet_len,
-                tag,
-            }) => from_indev(core, key, data, vnet_len, tag),
+            Some(Unit::Frame { data, vnet_len, tag }) => from_indev(core, key, data, vnet_len, tag),
             Some(Unit::Empty { tag }) => core.drop_frame(place, tag, DropReason::Empty),
             Some(Unit::Oversize { .. }) => {
                 core.log(place, None, OVERSIZE_LOG);
@@ -300,14 +290,7 @@ fn pass(
     let Some(sender) = sender else {
         return core.drop_frame(core.object_place(key), tag, DropReason::NoPeer);
     };
-    let packet = Packet {
-        sender,
-        data,
-        tag,
-        resume: None,
-        captured: None,
-        hops: 0,
-    };
+    let packet = Packet { sender, data, tag, resume: None, captured: None, hops: 0 };
     core.pass_to_next(key, direction, packet);
 }
 
@@ -323,11 +306,7 @@ fn changed(core: &mut Core, key: ObjectKey) {
     if reaches_indev {
         redirector.reassembler.set_vnet(vnet);
     }
-    let discarded = if on {
-        std::mem::take(&mut redirector.discarded)
-    } else {
-        0
-    };
+    let discarded = if on { std::mem::take(&mut redirector.discarded) } else { 0 };
     if discarded > 0 {
         let said = format!("{discarded} captured frames were discarded while the status was off");
         core.event(core.object_place(key), None, EventKind::Notice(said));

@@ -56,9 +56,7 @@ pub(super) struct Rewriter {
 /// No checks of its own.
 fn setup(core: &mut Core, key: ObjectKey, _: &Spec) -> Result<(), CommandError> {
     let profile = core.profile.clone();
-    let limit = profile
-        .has(Quirk::RewriterForgetsAll)
-        .then_some(colo::LIMIT);
+    let limit = profile.has(Quirk::RewriterForgetsAll).then_some(colo::LIMIT);
     let rewriter = Rewriter {
         profile,
         connections: Table::new(limit),
@@ -94,20 +92,12 @@ fn receive(core: &mut Core, key: ObjectKey, packet: &Packet) -> isize {
         return 0;
     };
     let netdev = filter.netdev;
-    let vnet = if filter.vnet_hdr_support {
-        core.vnet_hdr_len(netdev)
-    } else {
-        0
-    };
+    let vnet = if filter.vnet_hdr_support { core.vnet_hdr_len(netdev) } else { 0 };
     let tags = !core.has(Quirk::RewriterIgnoresVlan);
     let Some(headers) = Headers::read(&packet.data, vnet, tags).filter(Headers::is_tcp) else {
         return 0;
     };
-    let direction = if packet.sender == netdev {
-        Direction::Tx
-    } else {
-        Direction::Rx
-    };
+    let direction = if packet.sender == netdev { Direction::Tx } else { Direction::Rx };
     let Some(rewriter) = state(core, key) else {
         return 0;
     };
@@ -120,10 +110,7 @@ fn receive(core: &mut Core, key: ObjectKey, packet: &Packet) -> isize {
         core.event(core.object_place(key), packet.tag, EventKind::Queued);
         return 1;
     }
-    let mut packet = Packet {
-        resume: None,
-        ..packet.clone()
-    };
+    let mut packet = Packet { resume: None, ..packet.clone() };
     if verdict.shift != 0 {
         translate(core, key, &mut packet, &headers, (direction, verdict.shift));
     }
@@ -176,9 +163,7 @@ impl Rewriter {
         }
         if verdict.forget {
             let gone = self.connections.remove(key);
-            verdict
-                .lost
-                .extend(gone.into_iter().flat_map(|gone| gone.held));
+            verdict.lost.extend(gone.into_iter().flat_map(|gone| gone.held));
         }
         Some((key, verdict, forgotten))
     }
@@ -289,10 +274,7 @@ fn tell_forgotten(core: &mut Core, key: ObjectKey, forgotten: Vec<Connection>) {
     if forgotten.is_empty() {
         return;
     }
-    let said = format!(
-        "the table of connections is full: {} are forgotten",
-        forgotten.len()
-    );
+    let said = format!("the table of connections is full: {} are forgotten", forgotten.len());
     core.event(core.object_place(key), None, EventKind::Notice(said));
     let held = forgotten.into_iter().flat_map(|gone| gone.held).collect();
     drop_all(core, key, held);

@@ -30,9 +30,7 @@ fn is_set(spec: &Spec, name: &str) -> bool {
 const RULES: &[Rule] = &[
     Rule {
         breaks: |spec| {
-            !["indev", "outdev", "in_netdev", "out_netdev"]
-                .iter()
-                .any(|name| is_set(spec, name))
+            !["indev", "outdev", "in_netdev", "out_netdev"].iter().any(|name| is_set(spec, name))
         },
         text: "filter redirector needs 'indev', 'outdev', 'in_netdev' or 'out_netdev' at least one \
                property set",
@@ -64,16 +62,12 @@ pub(super) fn bypasses_chain(spec: &Spec) -> bool {
 
 /// The TAP that `in_netdev` names.
 pub(super) fn resolve_in(core: &Core, spec: &Spec) -> Result<Option<NetdevId>, CommandError> {
-    spec.text("in_netdev")
-        .map(|id| resolve(core, "IN", id))
-        .transpose()
+    spec.text("in_netdev").map(|id| resolve(core, "IN", id)).transpose()
 }
 
 /// The TAP that `out_netdev` names.
 pub(super) fn resolve_out(core: &Core, spec: &Spec) -> Result<Option<NetdevId>, CommandError> {
-    spec.text("out_netdev")
-        .map(|id| resolve(core, "OUT", id))
-        .transpose()
+    spec.text("out_netdev").map(|id| resolve(core, "OUT", id)).transpose()
 }
 
 fn resolve(core: &Core, side: &str, id: &str) -> Result<NetdevId, CommandError> {
@@ -94,10 +88,7 @@ pub(super) fn open(
 ) {
     for netdev in in_netdev.iter().chain(&out_netdev) {
         if !socket_used(core, netdev) {
-            core.emit(Output::Capture {
-                netdev: netdev.clone(),
-                on: true,
-            });
+            core.emit(Output::Capture { netdev: netdev.clone(), on: true });
         }
     }
     if let Some(redirector) = state(core, key) {
@@ -205,14 +196,7 @@ fn capture(
         Direction::Rx => peer.unwrap_or(netdev),
     };
     let data = with_header(frame, core.vnet_hdr_len(netdev));
-    let packet = Packet {
-        sender,
-        data,
-        tag,
-        resume: None,
-        captured: tap,
-        hops: 0,
-    };
+    let packet = Packet { sender, data, tag, resume: None, captured: tap, hops: 0 };
     core.pass_to_next(key, direction, packet);
 }
 
@@ -260,24 +244,14 @@ fn inject(core: &mut Core, key: ObjectKey, mut data: Bytes, header: usize, tag: 
     let Some(object) = core.objects.get(&key).map(|object| object.id.clone()) else {
         return;
     };
-    let vnet = core
-        .filter(key)
-        .is_some_and(|filter| filter.vnet_hdr_support);
+    let vnet = core.filter(key).is_some_and(|filter| filter.vnet_hdr_support);
     let header = VnetHdr::from_bytes(&data.split_to(header));
-    let frame = Frame {
-        vnet: if vnet { header } else { VnetHdr::default() },
-        data,
-    };
+    let frame = Frame { vnet: if vnet { header } else { VnetHdr::default() }, data };
     let Some(netdev) = state(core, key).and_then(|redirector| redirector.out_netdev.clone()) else {
         return;
     };
     if core.client_of(netdev.as_str()).is_none() {
         return core.drop_frame(place, tag, DropReason::InterfaceGone);
     }
-    core.emit(Output::Inject {
-        netdev,
-        object,
-        frame,
-        tag,
-    });
+    core.emit(Output::Inject { netdev, object, frame, tag });
 }

@@ -24,9 +24,9 @@ impl<W: Write> AgreementTable<W> {
 impl<W: Write> Reporter for AgreementTable<W> {
     fn event(&mut self, event: &RunEvent) -> io::Result<()> {
         match event {
-            RunEvent::CaseFinished(result) => rows(result)
-                .into_iter()
-                .try_for_each(|row| writeln!(self.out, "{row}")),
+            RunEvent::CaseFinished(result) => {
+                rows(result).into_iter().try_for_each(|row| writeln!(self.out, "{row}"))
+            }
             RunEvent::Finished { .. } => self.out.flush(),
             _ => Ok(()),
         }
@@ -67,10 +67,7 @@ mod tests {
             what: What::StepNew,
             frames: Sides::default(),
         };
-        let pair = |second, verdict| Agreement {
-            backends: ["sim", second],
-            verdict,
-        };
+        let pair = |second, verdict| Agreement { backends: ["sim", second], verdict };
         result.unwrap().agreement = vec![
             pair("netns", Verdict::Agree),
             pair("qemu", Verdict::Differ(vec![difference])),

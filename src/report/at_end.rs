@@ -17,11 +17,7 @@ pub struct AtEnd<W> {
 impl<W: Write> AtEnd<W> {
     /// Writes to `out` when the run is over.
     pub fn new(kind: ReportKind, out: W, facts: RunFacts) -> Self {
-        Self {
-            kind,
-            out,
-            collector: Collector::new(facts, Events::OfFailures),
-        }
+        Self { kind, out, collector: Collector::new(facts, Events::OfFailures) }
     }
 }
 

@@ -34,10 +34,7 @@ pub(super) fn styled(case: &CaseRecord) -> String {
             if let Some(panic) = &case.panic {
                 indented(&mut text, panic);
             }
-            indented(
-                &mut text,
-                "this is a bug of tapwright; the case is not to blame",
-            );
+            indented(&mut text, "this is a bug of tapwright; the case is not to blame");
         }
         _ => {}
     }
@@ -96,15 +93,8 @@ fn problem(text: &mut String, problem: &ProblemRecord) {
 
 /// Both texts below each other, since they mostly differ in a word.
 fn another_error(text: &mut String, step: &str, error: &AnotherErrorRecord) {
-    let AnotherErrorRecord {
-        command,
-        expected,
-        got,
-    } = error;
-    indented(
-        text,
-        &format!("{step}{command}: another error than expected"),
-    );
+    let AnotherErrorRecord { command, expected, got } = error;
+    indented(text, &format!("{step}{command}: another error than expected"));
     *text += &snapshot::side_by_side(["expected", "got"], expected, got);
 }
 

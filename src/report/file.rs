@@ -35,11 +35,7 @@ impl ReportFiles {
                 Err(source) => errors.push(report_error(report, source)),
             }
         }
-        if errors.is_empty() {
-            Ok(Self(files))
-        } else {
-            Err(errors)
-        }
+        if errors.is_empty() { Ok(Self(files)) } else { Err(errors) }
     }
 
     /// Adds a report that goes behind what the file has, as GitHub wants its job summary.
@@ -84,10 +80,7 @@ fn create(path: &Path) -> io::Result<File> {
 }
 
 fn report_error(report: &WantedReport, source: io::Error) -> ReportError {
-    ReportError {
-        path: report.file(),
-        source,
-    }
+    ReportError { path: report.file(), source }
 }
 
 #[cfg(test)]
@@ -96,10 +89,7 @@ mod tests {
     use crate::report::{Events, ReportKind, fixture, record::Collector};
 
     fn json(path: impl Into<PathBuf>) -> WantedReport {
-        WantedReport {
-            kind: ReportKind::Json,
-            path: path.into(),
-        }
+        WantedReport { kind: ReportKind::Json, path: path.into() }
     }
 
     #[test]
@@ -123,10 +113,7 @@ mod tests {
         fs::write(&path, "before\n").unwrap();
         let mut files = ReportFiles::default();
         let kind = ReportKind::Markdown;
-        let report = WantedReport {
-            kind,
-            path: path.clone(),
-        };
+        let report = WantedReport { kind, path: path.clone() };
         files.append(report).unwrap();
         let record = Collector::of(&fixture::run(), Events::OfFailures);
         assert!(files.write(&record).is_empty());

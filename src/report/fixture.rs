@@ -13,10 +13,7 @@ use crate::{
 
 fn source() -> Arc<Source> {
     let text = "description: x\nsteps:\n  - send: hn0.guest\n  - expect: { out0: 2 }\n".to_owned();
-    Arc::new(Source {
-        path: "scenarios/colo/ack-rewrite.yaml".into(),
-        text,
-    })
+    Arc::new(Source { path: "scenarios/colo/ack-rewrite.yaml".into(), text })
 }
 
 fn declared() -> Arc<Case> {
@@ -24,10 +21,7 @@ fn declared() -> Arc<Case> {
                 out0: {} }\nobjects: [\"filter-redirector,id=red0,netdev=hn0,queue=rx,outdev=out0\"]\n\
                 steps:\n  - note: nothing\n"
         .to_owned();
-    let source = Source {
-        path: "scenarios/colo/ack-rewrite.yaml".into(),
-        text,
-    };
+    let source = Source { path: "scenarios/colo/ack-rewrite.yaml".into(), text };
     let parsed = scenario::parse(Arc::new(source), "colo/ack-rewrite", &Disk);
     Arc::new(parsed.expect("it is right").cases.remove(0))
 }
@@ -51,12 +45,7 @@ fn transcript() -> Arc<Transcript> {
         backend: "netns",
         ports: Vec::new(),
         steps: vec![step],
-        accounting: Accounting {
-            sent: 1,
-            arrivals: 0,
-            dropped: 1,
-            unexplained: 0,
-        },
+        accounting: Accounting { sent: 1, arrivals: 0, dropped: 1, unexplained: 0 },
         duration: Duration::from_millis(3),
     })
 }
@@ -72,10 +61,7 @@ fn finished(case: &str, status: Status) -> RunEvent {
         profile: Profile::default(),
         backend: "netns".to_owned(),
         status,
-        runs: Runs {
-            passed: 1 - failed,
-            failed,
-        },
+        runs: Runs { passed: 1 - failed, failed },
         failing: Vec::new(),
         duration: Duration::from_millis(3),
         transcript: Some(transcript()),
@@ -94,20 +80,10 @@ fn totals(results: &[RunEvent], totals: Totals) -> Totals {
 }
 
 fn around(cases: Vec<RunEvent>, sum: Totals) -> Vec<RunEvent> {
-    let started = RunEvent::Started {
-        cases: sum.selected,
-        backends: vec!["netns"],
-        repeat: 1,
-    };
+    let started = RunEvent::Started { cases: sum.selected, backends: vec!["netns"], repeat: 1 };
     let totals = totals(&cases, sum);
-    let finished = RunEvent::Finished {
-        totals,
-        duration: Duration::from_millis(412),
-    };
-    std::iter::once(started)
-        .chain(cases)
-        .chain([finished])
-        .collect()
+    let finished = RunEvent::Finished { totals, duration: Duration::from_millis(412) };
+    std::iter::once(started).chain(cases).chain([finished]).collect()
 }
 
 /// One case of each kind.
@@ -115,11 +91,7 @@ pub(super) fn run() -> Vec<RunEvent> {
     let count = Failure {
         step: 2,
         span: Span { start: 47, end: 66 },
-        kind: FailureKind::Count {
-            port: "out0".into(),
-            expected: 2,
-            got: 1,
-        },
+        kind: FailureKind::Count { port: "out0".into(), expected: 2, got: 1 },
     };
     let ack = FieldDifference {
         name: "tcp.ack".to_owned(),
@@ -128,11 +100,8 @@ pub(super) fn run() -> Vec<RunEvent> {
         bytes: Some((42, 46)),
         remark: None,
     };
-    let trace = Trace {
-        last_right: "red0".to_owned(),
-        step: 5,
-        changed_in: Some("rew0".to_owned()),
-    };
+    let trace =
+        Trace { last_right: "red0".to_owned(), step: 5, changed_in: Some("rew0".to_owned()) };
     let mismatch = Problem::Mismatch(Mismatch {
         expected: "snapshot".to_owned(),
         actual: "netns".to_owned(),
@@ -155,33 +124,16 @@ pub(super) fn run() -> Vec<RunEvent> {
     });
     let mut flaky = finished(
         "colo/flaky",
-        Status::Failed {
-            problems: vec![Problem::Expectation(count.clone())],
-        },
+        Status::Failed { problems: vec![Problem::Expectation(count.clone())] },
     );
     if let RunEvent::CaseFinished(result) = &mut flaky {
-        result.runs = Runs {
-            passed: 7,
-            failed: 3,
-        };
-        result.failing = vec![Failing {
-            first: 2,
-            times: 3,
-            status: result.status.clone(),
-        }];
-        result
-            .notes
-            .push("'target/x.pcapng' can't be written: no space".to_owned());
+        result.runs = Runs { passed: 7, failed: 3 };
+        result.failing = vec![Failing { first: 2, times: 3, status: result.status.clone() }];
+        result.notes.push("'target/x.pcapng' can't be written: no space".to_owned());
     }
-    let late = Failure {
-        step: 0,
-        span: Span::default(),
-        kind: FailureKind::Late,
-    };
+    let late = Failure { step: 0, span: Span::default(), kind: FailureKind::Late };
     let cases = vec![
-        RunEvent::CaseStarted {
-            case: "redirector/tx-outdev".into(),
-        },
+        RunEvent::CaseStarted { case: "redirector/tx-outdev".into() },
         RunEvent::CaseSlow {
             case: "redirector/tx-outdev".into(),
             running: Duration::from_secs(10),
@@ -189,36 +141,17 @@ pub(super) fn run() -> Vec<RunEvent> {
         finished("redirector/tx-outdev", Status::Passed),
         finished("redirector/new", Status::Pending),
         finished("redirector/taken", Status::Accepted),
-        finished(
-            "redirector/deaf",
-            Status::KnownBug {
-                id: "indev-deaf-after-close".into(),
-            },
-        ),
-        finished(
-            "host/ping",
-            Status::Skipped {
-                reason: "sim has no host stack".into(),
-            },
-        ),
+        finished("redirector/deaf", Status::KnownBug { id: "indev-deaf-after-close".into() }),
+        finished("host/ping", Status::Skipped { reason: "sim has no host stack".into() }),
         flaky,
         finished(
             "colo/ack-rewrite",
-            Status::Failed {
-                problems: vec![mismatch, Problem::Expectation(count)],
-            },
+            Status::Failed { problems: vec![mismatch, Problem::Expectation(count)] },
         ),
-        finished(
-            "colo/late",
-            Status::Failed {
-                problems: vec![Problem::Expectation(late)],
-            },
-        ),
+        finished("colo/late", Status::Failed { problems: vec![Problem::Expectation(late)] }),
         finished(
             "colo/gone",
-            Status::Failed {
-                problems: vec![Problem::BugGone { id: "b".into() }],
-            },
+            Status::Failed { problems: vec![Problem::BugGone { id: "b".into() }] },
         ),
         finished(
             "colo/invalid",
@@ -226,22 +159,9 @@ pub(super) fn run() -> Vec<RunEvent> {
                 Report::error(Code("TW-N999"), "two TAPs are named tap0").with_help("rename one"),
             )),
         ),
-        finished(
-            "colo/broken",
-            Status::Internal {
-                text: "index out of bounds".to_owned(),
-            },
-        ),
+        finished("colo/broken", Status::Internal { text: "index out of bounds".to_owned() }),
     ];
-    around(
-        cases,
-        Totals {
-            selected: 11,
-            proposed: 1,
-            unreferenced: 2,
-            ..Totals::default()
-        },
-    )
+    around(cases, Totals { selected: 11, proposed: 1, unreferenced: 2, ..Totals::default() })
 }
 
 /// A run that was interrupted after its first case.
@@ -251,13 +171,5 @@ pub(super) fn interrupted() -> Vec<RunEvent> {
         RunEvent::Interrupted { running: 1 },
         finished("b", Status::Interrupted),
     ];
-    around(
-        cases,
-        Totals {
-            selected: 3,
-            unreferenced: 1,
-            interrupted: true,
-            ..Totals::default()
-        },
-    )
+    around(cases, Totals { selected: 3, unreferenced: 1, interrupted: true, ..Totals::default() })
 }

@@ -86,10 +86,9 @@ pub fn annotations(record: &RunRecord, root: Option<&Path>) -> String {
 
 fn case(case: &CaseRecord, root: Option<&Path>) -> Option<String> {
     let (level, message) = match case.status {
-        CaseStatus::Pending => (
-            "notice",
-            "its snapshot waits for a review: tapwright review".to_owned(),
-        ),
+        CaseStatus::Pending => {
+            ("notice", "its snapshot waits for a review: tapwright review".to_owned())
+        }
         _ if case.is_bad() => ("error", failure::text(case)),
         _ => return None,
     };
@@ -135,9 +134,7 @@ fn below(file: &str, root: Option<&Path>) -> String {
 
 /// As the toolkit of GitHub's actions escapes a message (`@actions/core`, command.ts).
 fn data(text: &str) -> String {
-    text.replace('%', "%25")
-        .replace('\r', "%0D")
-        .replace('\n', "%0A")
+    text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
 }
 
 /// The same for a property.
@@ -177,13 +174,7 @@ mod tests {
 
     #[test]
     fn what_has_a_meaning_for_the_runner_is_escaped() {
-        let text = command(
-            "error",
-            Some(("a,b:c", Some(7))),
-            None,
-            "d,e",
-            "50%\r\nf:g,h\n",
-        );
+        let text = command("error", Some(("a,b:c", Some(7))), None, "d,e", "50%\r\nf:g,h\n");
         let expected = "::error file=a%2Cb%3Ac,line=7,title=d%2Ce::50%25%0D%0Af:g,h\n";
         assert_eq!(text, expected);
     }

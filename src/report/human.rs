@@ -29,10 +29,7 @@ pub struct Human<W> {
 impl<W: Write> Human<W> {
     /// Writes to `out`.
     pub const fn new(out: W) -> Self {
-        Self {
-            out,
-            failures: Vec::new(),
-        }
+        Self { out, failures: Vec::new() }
     }
 
     /// What it writes to.
@@ -58,11 +55,7 @@ impl<W: Write> Human<W> {
             _ => clock::column(case.seconds),
         };
         let remark = remark(&case);
-        writeln!(
-            self.out,
-            "{style}{word:>12}{style:#} {time} {}{remark}",
-            case.case
-        )?;
+        writeln!(self.out, "{style}{word:>12}{style:#} {time} {}{remark}", case.case)?;
         for note in &case.notes {
             writeln!(self.out, "{:NAME_COLUMN$}note: {note}", "")?;
         }
@@ -76,18 +69,9 @@ impl<W: Write> Human<W> {
         self.failures()?;
         let style = if sums.exit_code == 0 { GOOD } else { BAD };
         let time = clock::column(sums.seconds);
-        writeln!(
-            self.out,
-            "{style}{:>12}{style:#} {time} {}",
-            "Summary",
-            sum(sums)
-        )?;
+        writeln!(self.out, "{style}{:>12}{style:#} {time} {}", "Summary", sum(sums))?;
         if sums.totals.pending > 0 {
-            writeln!(
-                self.out,
-                "{:NAME_COLUMN$}see what is pending: tapwright review",
-                ""
-            )?;
+            writeln!(self.out, "{:NAME_COLUMN$}see what is pending: tapwright review", "")?;
         } else if sums.totals.proposed > 0 {
             writeln!(
                 self.out,
@@ -119,18 +103,10 @@ impl<W: Write> Human<W> {
             let (style, word) = word(case);
             let title = format!("  {}  [{}]", case.case, case.backend);
             let columns = PLACE_COLUMN.saturating_sub(word.len());
-            writeln!(
-                self.out,
-                "\n{style}{word}{style:#}{title:columns$} {}",
-                case.place()
-            )?;
+            writeln!(self.out, "\n{style}{word}{style:#}{title:columns$} {}", case.place())?;
             self.out.write_all(failure::styled(case).as_bytes())?;
         }
-        if self.failures.is_empty() {
-            Ok(())
-        } else {
-            writeln!(self.out)
-        }
+        if self.failures.is_empty() { Ok(()) } else { writeln!(self.out) }
     }
 }
 
@@ -180,11 +156,7 @@ fn remark(case: &CaseRecord) -> String {
         (CaseStatus::Skipped, _, Some(reason)) => format!(" ({reason})"),
         (CaseStatus::Failed, ..) if case.runs.flaky() => {
             let runs = case.runs;
-            format!(
-                " (failed {} of {} times)",
-                runs.failed,
-                runs.failed + runs.passed
-            )
+            format!(" (failed {} of {} times)", runs.failed, runs.failed + runs.passed)
         }
         _ => String::new(),
     }
@@ -200,17 +172,9 @@ pub(super) fn sum(sums: &Sums) -> String {
     } else {
         format!("{}/{due}", totals.run())
     };
-    let mut text = format!(
-        "{run} {} run: {} passed",
-        plural(due, "case"),
-        totals.passed
-    );
+    let mut text = format!("{run} {} run: {} passed", plural(due, "case"), totals.passed);
     if totals.known_bugs > 0 {
-        text += &format!(
-            " ({} {})",
-            totals.known_bugs,
-            plural(totals.known_bugs, "known bug")
-        );
+        text += &format!(" ({} {})", totals.known_bugs, plural(totals.known_bugs, "known bug"));
     }
     text += &format!(", {} failed", totals.failed);
     if totals.flaky > 0 {
@@ -225,11 +189,7 @@ pub(super) fn sum(sums: &Sums) -> String {
 }
 
 fn plural(number: usize, word: &str) -> String {
-    if number == 1 {
-        word.to_owned()
-    } else {
-        format!("{word}s")
-    }
+    if number == 1 { word.to_owned() } else { format!("{word}s") }
 }
 
 #[cfg(test)]

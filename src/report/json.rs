@@ -104,24 +104,17 @@ impl<W: Write> Json<W> {
 
     fn line(&self, event: &RunEvent) -> Line {
         match event {
-            RunEvent::Started {
-                cases,
-                backends,
-                repeat,
-            } => Line::RunStarted {
+            RunEvent::Started { cases, backends, repeat } => Line::RunStarted {
                 format: JSON_FORMAT,
                 tapwright: env!("CARGO_PKG_VERSION").to_owned(),
                 cases: *cases,
                 backends: backends.iter().map(ToString::to_string).collect(),
                 repeat: *repeat,
             },
-            RunEvent::CaseStarted { case } => Line::CaseStarted {
-                case: case.to_string(),
-            },
-            RunEvent::CaseSlow { case, running } => Line::CaseSlow {
-                case: case.to_string(),
-                seconds: running.as_secs_f64(),
-            },
+            RunEvent::CaseStarted { case } => Line::CaseStarted { case: case.to_string() },
+            RunEvent::CaseSlow { case, running } => {
+                Line::CaseSlow { case: case.to_string(), seconds: running.as_secs_f64() }
+            }
             RunEvent::CaseFinished(result) => {
                 Line::CaseFinished(Box::new(CaseRecord::new(result, self.events)))
             }
@@ -180,10 +173,7 @@ mod tests {
     fn explaining_events_come_with_failures_or_on_request() {
         let with_events = |events| {
             let lines = lines(events);
-            lines
-                .lines()
-                .filter(|line| line.contains(r#""events":["#))
-                .count()
+            lines.lines().filter(|line| line.contains(r#""events":["#)).count()
         };
         assert_eq!(with_events(Events::OfFailures), 5);
         assert_eq!(with_events(Events::OfAll), 11);

@@ -46,11 +46,7 @@ fn suites(record: &RunRecord) -> Vec<TestSuite> {
         .into_iter()
         .map(|((name, backend), mut cases)| {
             cases.sort_by(|a, b| a.case.cmp(&b.case));
-            let name = if several {
-                format!("{name} [{backend}]")
-            } else {
-                name
-            };
+            let name = if several { format!("{name} [{backend}]") } else { name };
             let mut suite = suite(&name, record);
             suite.add_property(("backend", backend));
             suite.set_time(cases.iter().map(|case| seconds(case.seconds)).sum());
@@ -67,10 +63,7 @@ fn suites(record: &RunRecord) -> Vec<TestSuite> {
 fn whole_run(record: &RunRecord) -> Option<TestSuite> {
     let error = |name: &str, ty: &str, message: &str, text: &str| {
         let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
-        status
-            .set_type(printable(ty))
-            .set_message(line(message))
-            .set_description(printable(text));
+        status.set_type(printable(ty)).set_message(line(message)).set_description(printable(text));
         let mut case = TestCase::new(printable(name), status);
         case.set_classname("tapwright");
         case
@@ -85,12 +78,7 @@ fn whole_run(record: &RunRecord) -> Option<TestSuite> {
         .collect();
     if record.sums.totals.interrupted {
         let sums = super::human::sum(&record.sums);
-        cases.push(error(
-            "run",
-            "interrupted",
-            "the run was interrupted",
-            &sums,
-        ));
+        cases.push(error("run", "interrupted", "the run was interrupted", &sums));
     }
     if cases.is_empty() {
         return None;
@@ -117,11 +105,7 @@ fn test_case(case: &CaseRecord, prefix: Option<&str>) -> TestCase {
     test.set_time(seconds(case.seconds));
     let class = scenario(&case.case).replace('/', ".");
     test.set_classname(printable(
-        &prefix
-            .into_iter()
-            .chain([class.as_str()])
-            .collect::<Vec<_>>()
-            .join("."),
+        &prefix.into_iter().chain([class.as_str()]).collect::<Vec<_>>().join("."),
     ));
     if !case.notes.is_empty() {
         test.set_system_out(printable(&case.notes.join("\n")));
@@ -142,10 +126,9 @@ fn status(case: &CaseRecord) -> TestCaseStatus {
             skipped("known-bug", format!("the known bug {id} is still there"))
         }
         CaseStatus::Skipped => skipped("skipped", case.reason.clone().unwrap_or_default()),
-        CaseStatus::Interrupted => skipped(
-            "interrupted",
-            "the run was interrupted before it was over".to_owned(),
-        ),
+        CaseStatus::Interrupted => {
+            skipped("interrupted", "the run was interrupted before it was over".to_owned())
+        }
         // CI fails a case without a snapshot, and so do those that read reports of other runs.
         CaseStatus::Pending => {
             let message = "its snapshot waits for a review: tapwright review";
@@ -169,16 +152,8 @@ fn bad(case: &CaseRecord, kind: NonSuccessKind) -> TestCaseStatus {
     status
         .set_type(printable(ty))
         .set_message(line(message))
-        .set_description(printable(&format!(
-            "{}\n{}",
-            case.place(),
-            failure::text(case)
-        )))
-        .set_rerun_kind(if case.runs.flaky() {
-            FlakyOrRerun::Flaky
-        } else {
-            FlakyOrRerun::Rerun
-        })
+        .set_description(printable(&format!("{}\n{}", case.place(), failure::text(case))))
+        .set_rerun_kind(if case.runs.flaky() { FlakyOrRerun::Flaky } else { FlakyOrRerun::Rerun })
         .add_reruns(case.failing.iter().map(|failing| rerun(failing, kind)));
     status
 }
@@ -197,9 +172,7 @@ fn rerun(failing: &FailingRecord, kind: NonSuccessKind) -> TestRerun {
 /// `redirector` of `redirector/tx@queue=rx`; `first` of `first`.
 fn directory(case: &str) -> &str {
     let scenario = scenario(case);
-    scenario
-        .rsplit_once('/')
-        .map_or(scenario, |(directory, _)| directory)
+    scenario.rsplit_once('/').map_or(scenario, |(directory, _)| directory)
 }
 
 /// The case's name without the values of its matrix.
@@ -232,10 +205,7 @@ fn printable(text: &str) -> String {
         }
     }
     if cut < text.len() {
-        out.push_str(&format!(
-            "\n... and {} bytes more: see --report json",
-            text.len() - cut
-        ));
+        out.push_str(&format!("\n... and {} bytes more: see --report json", text.len() - cut));
     }
     out
 }
@@ -262,10 +232,10 @@ mod tests {
 
     #[test]
     fn every_kind_of_case_is_told() {
-        insta::assert_snapshot!(xml(&record(&fixture::run())).replace(
-            &format!("value=\"{}\"", env!("CARGO_PKG_VERSION")),
-            "value=\"VERSION\""
-        ));
+        insta::assert_snapshot!(
+            xml(&record(&fixture::run()))
+                .replace(&format!("value=\"{}\"", env!("CARGO_PKG_VERSION")), "value=\"VERSION\"")
+        );
     }
 
     #[test]
@@ -297,11 +267,7 @@ mod tests {
     fn a_long_text_is_cut_between_characters() {
         let text = "\u{e4}".repeat(LONGEST);
         let cut = printable(&text);
-        assert!(
-            cut.ends_with("bytes more: see --report json"),
-            "{}",
-            cut.len()
-        );
+        assert!(cut.ends_with("bytes more: see --report json"), "{}", cut.len());
         assert!(cut.len() < LONGEST + 100);
     }
 }

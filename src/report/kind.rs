@@ -81,11 +81,7 @@ impl fmt::Display for ParseReportError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kinds: Vec<&str> = ReportKind::ALL.map(ReportKind::name).to_vec();
         let text = self.0.display();
-        write!(
-            f,
-            "'{text}' is no report: write KIND=PATH, with a KIND of {}",
-            kinds.join(", ")
-        )
+        write!(f, "'{text}' is no report: write KIND=PATH, with a KIND of {}", kinds.join(", "))
     }
 }
 
@@ -100,9 +96,7 @@ impl TryFrom<OsString> for WantedReport {
             let bytes = text.as_bytes();
             let at = bytes.iter().position(|byte| *byte == b'=')?;
             let (name, path) = (OsStr::from_bytes(&bytes[..at]), &bytes[at + 1..]);
-            let kind = ReportKind::ALL
-                .into_iter()
-                .find(|kind| name == kind.name())?;
+            let kind = ReportKind::ALL.into_iter().find(|kind| name == kind.name())?;
             let path = PathBuf::from(OsString::from_vec(path.to_vec()));
             (!path.as_os_str().is_empty()).then_some(Self { kind, path })
         };
@@ -125,10 +119,7 @@ mod tests {
         #[case] path: &str,
     ) {
         let path = path.into();
-        assert_eq!(
-            WantedReport::try_from(OsString::from(text)),
-            Ok(WantedReport { kind, path })
-        );
+        assert_eq!(WantedReport::try_from(OsString::from(text)), Ok(WantedReport { kind, path }));
     }
 
     #[rstest]

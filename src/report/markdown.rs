@@ -25,10 +25,7 @@ pub(super) fn write(record: &RunRecord, out: &mut dyn Write) -> io::Result<()> {
 fn text(record: &RunRecord) -> String {
     let sums = &record.sums;
     let word = sums.outcome();
-    let shard = record
-        .run
-        .partition
-        .map_or_else(String::new, |shard| format!(", {shard}"));
+    let shard = record.run.partition.map_or_else(String::new, |shard| format!(", {shard}"));
     let mut text = format!(
         "### tapwright: {word}\n\n{} in {:.3} s ({}{shard})\n",
         inline(&human::sum(sums)),
@@ -66,10 +63,7 @@ fn text(record: &RunRecord) -> String {
         }
     }
     if left_out > 0 {
-        line(
-            &mut text,
-            format_args!("\n{left_out} more in the JSON report."),
-        );
+        line(&mut text, format_args!("\n{left_out} more in the JSON report."));
     }
     text
 }
@@ -94,10 +88,7 @@ fn remark(case: &CaseRecord) -> String {
 
 /// What is shown when somebody asks. A `<pre>` goes on to its end, whatever lines are in it.
 fn details(text: &mut String, title: &str, body: &str) {
-    let body = body
-        .replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;");
+    let body = body.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
     line(
         text,
         format_args!(
@@ -153,10 +144,6 @@ mod tests {
             case.panic = case.panic.as_ref().map(|_| "x".repeat(LONGEST));
         }
         let text = text(&record);
-        assert!(
-            text.ends_with("\n1 more in the JSON report.\n"),
-            "{}",
-            text.len()
-        );
+        assert!(text.ends_with("\n1 more in the JSON report.\n"), "{}", text.len());
     }
 }

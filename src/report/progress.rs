@@ -63,11 +63,7 @@ impl<R: Reporter> Progress<R> {
             bar.set_style(style.progress_chars("=> ").with_key("running", draw));
         }
         bar.set_prefix("Running");
-        Self {
-            below,
-            bar,
-            running,
-        }
+        Self { below, bar, running }
     }
 
     fn running(&self, change: impl FnOnce(&mut Vec<(CaseId, Instant)>)) {
@@ -122,10 +118,7 @@ mod tests {
             progress.event(event).unwrap();
         }
         assert_eq!(progress.below.0, events.len());
-        assert_eq!(
-            (progress.bar.position(), progress.bar.length()),
-            (11, Some(11))
-        );
+        assert_eq!((progress.bar.position(), progress.bar.length()), (11, Some(11)));
         assert!(progress.bar.is_finished());
         assert!(progress.running.lock().unwrap().0.is_empty());
     }
@@ -147,9 +140,6 @@ mod tests {
         assert!(two.starts_with("a 36") && two.contains(", b 6"), "{two}");
         running.0.extend([ago("c", 5), ago("d", 4), ago("e", 3)]);
         let five = text(&running);
-        assert!(
-            five.contains(", c ") && five.ends_with(" and 2 more"),
-            "{five}"
-        );
+        assert!(five.contains(", c ") && five.ends_with(" and 2 more"), "{five}");
     }
 }

@@ -18,20 +18,16 @@ impl JsonSchema for Told {
     }
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let either = [
-            generator.subschema_for::<Line>(),
-            generator.subschema_for::<DiagnosticRecord>(),
-        ];
+        let either =
+            [generator.subschema_for::<Line>(), generator.subschema_for::<DiagnosticRecord>()];
         json_schema!({ "anyOf": either })
     }
 }
 
 /// As it is written: what is left out where there is nothing to say is not required.
 fn schema<T: JsonSchema>(id: &str, title: &str) -> String {
-    let mut schema = SchemaSettings::draft2020_12()
-        .for_serialize()
-        .into_generator()
-        .into_root_schema_for::<T>();
+    let mut schema =
+        SchemaSettings::draft2020_12().for_serialize().into_generator().into_root_schema_for::<T>();
     schema.insert("$id".to_owned(), id.into());
     schema.insert("title".to_owned(), title.into());
     serde_json::to_string_pretty(&schema).unwrap() + "\n"
@@ -40,10 +36,7 @@ fn schema<T: JsonSchema>(id: &str, title: &str) -> String {
 /// With `INSTA_UPDATE=always` the files are written, as insta writes its snapshots.
 #[test]
 fn the_schemas_are_those_of_the_types() {
-    let events = schema::<Told>(
-        "events.schema.json",
-        "A line of tapwright run --format json",
-    );
+    let events = schema::<Told>("events.schema.json", "A line of tapwright run --format json");
     let run = schema::<RunRecord>("run.schema.json", "tapwright run --report json=FILE");
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
     let update = env::var_os("INSTA_UPDATE").is_some_and(|update| update == "always");

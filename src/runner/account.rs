@@ -9,11 +9,8 @@ use crate::{
 /// Adds up what became of every frame that was sent.
 pub(super) fn account(transcript: &Transcript) -> Accounting {
     let steps = &transcript.steps;
-    let sent: BTreeSet<Tag> = steps
-        .iter()
-        .flat_map(|step| &step.sent)
-        .map(|frame| frame.tag)
-        .collect();
+    let sent: BTreeSet<Tag> =
+        steps.iter().flat_map(|step| &step.sent).map(|frame| frame.tag).collect();
     let mut explained = BTreeSet::new();
     let mut dropped = 0;
     let mut strangers = 0;

@@ -31,21 +31,13 @@ pub(super) struct Record<'a> {
 impl Record<'_> {
     fn rules(&self) -> Rules<'_> {
         let rules = &self.planned.case.snapshot;
-        Rules {
-            masks: &rules.masks,
-            without: &rules.without,
-        }
+        Rules { masks: &rules.masks, without: &rules.without }
     }
 }
 
 impl Archive {
     pub(super) const fn new(mode: Mode, out: PathBuf) -> Self {
-        Self {
-            mode,
-            out,
-            seen: BTreeSet::new(),
-            proposed: 0,
-        }
+        Self { mode, out, seen: BTreeSet::new(), proposed: 0 }
     }
 
     /// Compares records that ran in one world, and writes as the mode allows: those that fail
@@ -136,12 +128,8 @@ impl Archive {
             return Ok(());
         }
         let path = capture::path(&self.out, &transcript.case, variant);
-        let bytes = snapshot::write_pcapng(transcript, Vec::new()).map_err(|source| {
-            RunnerError::Capture {
-                path: path.clone(),
-                source,
-            }
-        })?;
+        let bytes = snapshot::write_pcapng(transcript, Vec::new())
+            .map_err(|source| RunnerError::Capture { path: path.clone(), source })?;
         capture::write(&path, &bytes)
     }
 }
@@ -157,11 +145,7 @@ fn check_case(record: &Record<'_>, mode: Mode) -> Result<State, SnapshotError> {
         },
     };
     let checked = snapshot::check(&case.source.path, &[recorded], &facts.sections, mode)?;
-    Ok(checked
-        .verdicts
-        .into_iter()
-        .next()
-        .map_or(State::New, |verdict| verdict.state))
+    Ok(checked.verdicts.into_iter().next().map_or(State::New, |verdict| verdict.state))
 }
 
 /// One table holds all of a scenario's probes; each probe is told what its own row came to, and the
@@ -174,30 +158,18 @@ fn check_probes(
     let columns = first.case.matrix.iter().map(|(name, _)| name.clone());
     let mut table = ProbeTable::new(columns);
     for record in records {
-        let values = record
-            .planned
-            .case
-            .matrix
-            .iter()
-            .map(|(_, value)| value.clone());
+        let values = record.planned.case.matrix.iter().map(|(_, value)| value.clone());
         table.push(values, &record.executed.transcript);
     }
     let complete = first.facts.probes == Some(records.len());
     let recorded = Recorded {
         section: snapshot::PROBES.to_owned(),
         profile: first.facts.profile.clone(),
-        content: Content::Probes {
-            table: &table,
-            complete,
-        },
+        content: Content::Probes { table: &table, complete },
     };
     let path = &first.case.source.path;
     let checked = snapshot::check(path, &[recorded], &first.facts.sections, mode)?;
-    let state = checked
-        .verdicts
-        .into_iter()
-        .next()
-        .map_or(State::New, |verdict| verdict.state);
+    let state = checked.verdicts.into_iter().next().map_or(State::New, |verdict| verdict.state);
     Ok(match state {
         State::Differs(mismatch) => rows(records, mismatch),
         state => vec![state; records.len()],
@@ -210,14 +182,9 @@ fn rows(records: &[Record<'_>], mut mismatch: Mismatch) -> Vec<State> {
         .skip(1)
         .map(|record| {
             let title = title(&record.planned.case);
-            let own = mismatch
-                .differences
-                .extract_if(.., |difference| difference.title == title);
+            let own = mismatch.differences.extract_if(.., |difference| difference.title == title);
             let differences: Vec<_> = own.collect();
-            state(Mismatch {
-                differences,
-                ..mismatch.clone()
-            })
+            state(Mismatch { differences, ..mismatch.clone() })
         })
         .collect();
     states.insert(0, state(mismatch));
@@ -225,19 +192,12 @@ fn rows(records: &[Record<'_>], mut mismatch: Mismatch) -> Vec<State> {
 }
 
 fn state(mismatch: Mismatch) -> State {
-    if mismatch.differences.is_empty() {
-        State::Matches
-    } else {
-        State::Differs(mismatch)
-    }
+    if mismatch.differences.is_empty() { State::Matches } else { State::Differs(mismatch) }
 }
 
 /// A probe's row as differences are titled.
 fn title(case: &Case) -> String {
-    let cells: Vec<String> = case
-        .matrix
-        .iter()
-        .map(|(name, value)| format!("{name}={value}"))
-        .collect();
+    let cells: Vec<String> =
+        case.matrix.iter().map(|(name, value)| format!("{name}={value}")).collect();
     cells.join(",")
 }

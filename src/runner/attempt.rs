@@ -38,10 +38,7 @@ impl Lane {
     #[must_use]
     pub fn probe(backend: Arc<dyn Backend>) -> Self {
         let capabilities = backend.probe().map_err(|error| error.to_string());
-        Self {
-            backend,
-            capabilities,
-        }
+        Self { backend, capabilities }
     }
 
     /// Executes cases that share a world, one after the other in it; one attempt for each.
@@ -67,10 +64,9 @@ impl Lane {
             Err(error @ BackendError::Unavailable { .. }) => {
                 all(Attempt::Skipped, &error.to_string())
             }
-            Err(BackendError::Case(report)) => cases
-                .iter()
-                .map(|_| Attempt::Invalid(report.clone()))
-                .collect(),
+            Err(BackendError::Case(report)) => {
+                cases.iter().map(|_| Attempt::Invalid(report.clone())).collect()
+            }
             Err(error @ BackendError::System { .. }) => all(unbuilt, &error.to_string()),
         }
     }
@@ -82,10 +78,7 @@ impl Lane {
             Err(reason) => return Some(reason.clone()),
         };
         let lacking = requires.iter().find(|name| !has.contains(&name.as_str()))?;
-        Some(format!(
-            "requires {lacking}, which {} has not here",
-            self.backend.name()
-        ))
+        Some(format!("requires {lacking}, which {} has not here", self.backend.name()))
     }
 }
 
@@ -98,17 +91,13 @@ fn execute(
     watch: Option<&Watcher>,
 ) -> Vec<Attempt> {
     let executed = match cases {
-        [case] if !probes => vec![exec_and_look(
-            case,
-            world,
-            backend,
-            deadline,
-            |executed, world| {
+        [case] if !probes => {
+            vec![exec_and_look(case, world, backend, deadline, |executed, world| {
                 if let Some(watch) = watch {
                     watch.look(executed, world, deadline);
                 }
-            },
-        )],
+            })]
+        }
         cases => {
             let cases: Vec<&Case> = cases.iter().map(AsRef::as_ref).collect();
             exec_probes(&cases, world, backend, deadline)
@@ -119,9 +108,5 @@ fn execute(
 
 fn unbuilt(text: String) -> Attempt {
     let kind = FailureKind::Backend(text);
-    Attempt::Failed(Failure {
-        step: 0,
-        span: Span::default(),
-        kind,
-    })
+    Attempt::Failed(Failure { step: 0, span: Span::default(), kind })
 }

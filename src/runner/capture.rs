@@ -14,15 +14,9 @@ const LONGEST: usize = 200;
 /// Where the capture of a case goes: `OUT/SCENARIO/CASE.pcapng`, where CASE is `case` without a
 /// matrix; `variant` tells several captures of one case apart.
 pub(super) fn path(out: &Path, case: &CaseId, variant: Option<&str>) -> PathBuf {
-    let (scenario, combination) = case
-        .as_str()
-        .split_once('@')
-        .unwrap_or((case.as_str(), "case"));
-    let variant = variant
-        .map(|variant| format!(".{variant}"))
-        .unwrap_or_default();
-    out.join(scenario)
-        .join(format!("{}{variant}.pcapng", safe(combination)))
+    let (scenario, combination) = case.as_str().split_once('@').unwrap_or((case.as_str(), "case"));
+    let variant = variant.map(|variant| format!(".{variant}")).unwrap_or_default();
+    out.join(scenario).join(format!("{}{variant}.pcapng", safe(combination)))
 }
 
 /// A name that every file system takes and no shell trips over. What had to be changed is told
@@ -32,11 +26,8 @@ fn safe(name: &str) -> String {
     if name.len() <= LONGEST && name.chars().all(plain) && !name.starts_with('.') {
         return name.to_owned();
     }
-    let kept: String = name
-        .chars()
-        .take(LONGEST / 2)
-        .map(|c| if plain(c) { c } else { '_' })
-        .collect();
+    let kept: String =
+        name.chars().take(LONGEST / 2).map(|c| if plain(c) { c } else { '_' }).collect();
     let digest = Sha256::digest(name);
     let hash = frame::hex(&digest[..6]);
     format!("{}-{hash}", kept.trim_start_matches('.'))
@@ -46,10 +37,7 @@ fn safe(name: &str) -> String {
 /// removed first: a rename over it makes ext4 write the data out at once (`auto_da_alloc`), which
 /// takes longer than most cases.
 pub(super) fn write(path: &Path, content: &[u8]) -> Result<(), RunnerError> {
-    let unwritable = |source| RunnerError::Unwritable {
-        path: path.to_owned(),
-        source,
-    };
+    let unwritable = |source| RunnerError::Unwritable { path: path.to_owned(), source };
     let mut beside = path.as_os_str().to_owned();
     beside.push(format!(".{}.tmp", std::process::id()));
     if let Some(directory) = path.parent() {
@@ -83,10 +71,7 @@ mod tests {
         #[case] variant: Option<&str>,
         #[case] expected: &str,
     ) {
-        assert_eq!(
-            path(Path::new("out"), &case.into(), variant),
-            Path::new(expected)
-        );
+        assert_eq!(path(Path::new("out"), &case.into(), variant), Path::new(expected));
     }
 
     #[test]

@@ -106,10 +106,9 @@ impl Diagnose for RunnerError {
                 "TW-E014",
                 "rename one, or give the directory above both, so that their names tell them apart",
             ),
-            Self::Unwritable { .. } | Self::Capture { .. } => (
-                "TW-E015",
-                "choose a directory that can be written with --out",
-            ),
+            Self::Unwritable { .. } | Self::Capture { .. } => {
+                ("TW-E015", "choose a directory that can be written with --out")
+            }
         };
         Report::error(Code(code), self.to_string()).with_help(help)
     }

@@ -45,27 +45,15 @@ pub(super) fn exec_and_look(
     if let Some(last) = executed.transcript.steps.last_mut() {
         last.events.extend(residue.events);
     }
-    let place = |kind| Failure {
-        step: 0,
-        span: Span::default(),
-        kind,
-    };
-    executed.failures.extend(
-        residue
-            .errors
-            .into_iter()
-            .map(|error| place(FailureKind::Residue(error))),
-    );
-    executed.transcript.accounting = account(&executed.transcript);
-    let stopped = executed
+    let place = |kind| Failure { step: 0, span: Span::default(), kind };
+    executed
         .failures
-        .iter()
-        .any(|failure| failure.kind.ends_the_run());
+        .extend(residue.errors.into_iter().map(|error| place(FailureKind::Residue(error))));
+    executed.transcript.accounting = account(&executed.transcript);
+    let stopped = executed.failures.iter().any(|failure| failure.kind.ends_the_run());
     let count = executed.transcript.accounting.unexplained;
     if count > 0 && !stopped {
-        executed
-            .failures
-            .push(place(FailureKind::Unexplained { count }));
+        executed.failures.push(place(FailureKind::Unexplained { count }));
     }
     executed
 }
@@ -95,12 +83,11 @@ pub fn exec_probes(
     }
     let residue = world.finish();
     if let Some(last) = executed.last_mut() {
-        last.failures
-            .extend(residue.errors.into_iter().map(|error| Failure {
-                step: 0,
-                span: Span::default(),
-                kind: FailureKind::Residue(error),
-            }));
+        last.failures.extend(residue.errors.into_iter().map(|error| Failure {
+            step: 0,
+            span: Span::default(),
+            kind: FailureKind::Residue(error),
+        }));
     }
     executed
 }
@@ -211,11 +198,7 @@ impl<'a> Run<'a> {
         for (machine, id) in created.into_iter().rev() {
             let mut args = serde_json::Map::new();
             args.insert("id".to_owned(), id.into());
-            let delete = Action::Qmp {
-                machine: &machine,
-                command: "object-del",
-                args: &args,
-            };
+            let delete = Action::Qmp { machine: &machine, command: "object-del", args: &args };
             let span = Span::default();
             match self.act(delete, span) {
                 ControlFlow::Continue(Some(answer)) => self.judge(&answer, None, span),
@@ -233,24 +216,11 @@ impl<'a> Run<'a> {
         let span = step.span;
         self.in_time(span)?;
         match &step.verb {
-            Verb::Send {
-                port,
-                frames,
-                burst,
-                chunk,
-            } => {
+            Verb::Send { port, frames, burst, chunk } => {
                 for outgoing in frames {
                     let tag = self.number(port, outgoing);
                     let frame = &outgoing.frame;
-                    self.act(
-                        Action::Send {
-                            port,
-                            frame,
-                            tag,
-                            chunk: *chunk,
-                        },
-                        span,
-                    )?;
+                    self.act(Action::Send { port, frame, tag, chunk: *chunk }, span)?;
                     if *burst == Burst::OneAtATime {
                         self.settle(span)?;
                     }
@@ -258,25 +228,10 @@ impl<'a> Run<'a> {
             }
             Verb::Write { port, data, chunk } => {
                 self.current().written = Some(data.clone());
-                self.act(
-                    Action::Write {
-                        port,
-                        data,
-                        chunk: *chunk,
-                    },
-                    span,
-                )?;
+                self.act(Action::Write { port, data, chunk: *chunk }, span)?;
             }
-            Verb::Qmp {
-                machine,
-                command,
-                args,
-            } => {
-                let action = Action::Qmp {
-                    machine,
-                    command,
-                    args,
-                };
+            Verb::Qmp { machine, command, args } => {
+                let action = Action::Qmp { machine, command, args };
                 let answer = self.act(action, span)?;
                 self.answered(answer, step.error.as_ref(), span);
             }
@@ -287,12 +242,11 @@ impl<'a> Run<'a> {
             Verb::Expect(expected) => {
                 self.wait_for(expected, span)?;
                 let kinds = self.ledger.judge(expected, &self.transcript.steps);
-                self.failures
-                    .extend(kinds.into_iter().map(|(span, kind)| Failure {
-                        step: index,
-                        span,
-                        kind,
-                    }));
+                self.failures.extend(kinds.into_iter().map(|(span, kind)| Failure {
+                    step: index,
+                    span,
+                    kind,
+                }));
             }
             Verb::Client(client) => {
                 self.act(Action::Client(client), span)?;
@@ -368,9 +322,9 @@ impl<'a> Run<'a> {
     /// Holds an answer against what is expected of it.
     fn judge(&mut self, answer: &Answer, expected: Option<&ExpectError>, span: Span) {
         let kind = match (expected, &answer.outcome) {
-            (None, Outcome::Refused(_) | Outcome::Aborts(_)) => FailureKind::Refused {
-                answer: answer.clone(),
-            },
+            (None, Outcome::Refused(_) | Outcome::Aborts(_)) => {
+                FailureKind::Refused { answer: answer.clone() }
+            }
             (Some(expected), outcome) if !is_expected(expected, outcome) => {
                 FailureKind::ExpectedError {
                     answer: answer.clone(),
@@ -392,12 +346,7 @@ impl<'a> Run<'a> {
 
     fn begin(&mut self, index: usize, title: String, span: Span) {
         let line = self.case.source.position(span.start).0;
-        self.transcript.steps.push(Step {
-            index,
-            title,
-            line,
-            ..Step::default()
-        });
+        self.transcript.steps.push(Step { index, title, line, ..Step::default() });
     }
 
     fn current(&mut self) -> &mut Step {
@@ -477,26 +426,18 @@ impl<'a> Run<'a> {
     fn check_whole_run(&mut self) {
         let failures = Ledger::new(&self.case.ports, &self.case.snapshot.masks)
             .judge(&self.case.expect, &self.transcript.steps);
-        self.failures
-            .extend(failures.into_iter().map(|(span, kind)| Failure {
-                step: 0,
-                span,
-                kind,
-            }));
+        self.failures.extend(failures.into_iter().map(|(span, kind)| Failure {
+            step: 0,
+            span,
+            kind,
+        }));
         for (object, error) in &self.case.expect.errors {
             let about = |answer: &Answer| answer.subject.as_deref() == Some(object.as_str());
-            if !self
-                .transcript
-                .steps
-                .iter()
-                .any(|step| step.answers.iter().any(about))
-            {
+            if !self.transcript.steps.iter().any(|step| step.answers.iter().any(about)) {
                 self.failures.push(Failure {
                     step: 0,
                     span: error.span,
-                    kind: FailureKind::NoSuchError {
-                        object: object.clone(),
-                    },
+                    kind: FailureKind::NoSuchError { object: object.clone() },
                 });
             }
         }
@@ -506,10 +447,7 @@ impl<'a> Run<'a> {
     /// when the world has been taken down.
     fn close(mut self) -> Executed {
         self.transcript.duration = self.started.elapsed();
-        Executed {
-            transcript: self.transcript,
-            failures: self.failures,
-        }
+        Executed { transcript: self.transcript, failures: self.failures }
     }
 }
 
@@ -522,10 +460,7 @@ fn plain_action(verb: &Verb) -> Option<Action<'_>> {
         Verb::ChardevResume(port) => Action::ChardevResume(port),
         Verb::LinkSet(change) => Action::LinkSet(change),
         Verb::LinkDel(port) => Action::LinkDel(port),
-        Verb::Colo { event, machine } => Action::Colo {
-            event: *event,
-            machine: machine.as_ref(),
-        },
+        Verb::Colo { event, machine } => Action::Colo { event: *event, machine: machine.as_ref() },
         Verb::Advance(span) => Action::Advance(*span),
         Verb::Impair(changes) => Action::Impair(changes),
         _ => return None,
@@ -540,9 +475,5 @@ fn is_expected(expected: &ExpectError, outcome: &Outcome) -> bool {
         Outcome::Aborts(abort) => ("CRASH", abort.assertion.as_str()),
         Outcome::Done(_) | Outcome::Unanswered(_) => return false,
     };
-    expected.desc == desc
-        && expected
-            .class
-            .as_deref()
-            .is_none_or(|expected| expected == class)
+    expected.desc == desc && expected.class.as_deref().is_none_or(|expected| expected == class)
 }

@@ -19,22 +19,14 @@ pub(super) struct Ledger {
 
 impl Ledger {
     pub(super) fn new(ports: &[Port], masks: &[String]) -> Self {
-        let kinds = ports
-            .iter()
-            .map(|port| (port.id.clone(), port.kind))
-            .collect();
-        Self {
-            kinds,
-            masks: masks.to_vec(),
-            looked_at: BTreeMap::new(),
-        }
+        let kinds = ports.iter().map(|port| (port.id.clone(), port.kind)).collect();
+        Self { kinds, masks: masks.to_vec(), looked_at: BTreeMap::new() }
     }
 
     /// Whether nothing is wrong so far; looks at nothing for good.
     pub(super) fn satisfied(&self, expected: &Expectations, steps: &[Step]) -> bool {
         expected.ports.iter().all(|one| {
-            self.compare(&one.port, &one.frames, &self.news(&one.port, steps))
-                .is_empty()
+            self.compare(&one.port, &one.frames, &self.news(&one.port, steps)).is_empty()
         })
     }
 
@@ -65,23 +57,13 @@ impl Ledger {
 
     fn news(&self, port: &PortId, steps: &[Step]) -> Vec<Frame> {
         let mut frames = self.all(port, steps);
-        frames.drain(
-            ..self
-                .looked_at
-                .get(port)
-                .copied()
-                .unwrap_or(0)
-                .min(frames.len()),
-        );
+        frames.drain(..self.looked_at.get(port).copied().unwrap_or(0).min(frames.len()));
         frames
     }
 
     fn compare(&self, port: &PortId, expected: &ExpectedFrames, got: &[Frame]) -> Vec<FailureKind> {
-        let count = |expected: usize| FailureKind::Count {
-            port: port.clone(),
-            expected,
-            got: got.len(),
-        };
+        let count =
+            |expected: usize| FailureKind::Count { port: port.clone(), expected, got: got.len() };
         match expected {
             ExpectedFrames::Count(number) if *number == got.len() => Vec::new(),
             ExpectedFrames::Count(number) => vec![count(*number)],
@@ -112,10 +94,7 @@ impl Ledger {
             return None;
         }
         let masks: Vec<&str> = self.masks.iter().map(String::as_str).collect();
-        let (one, other) = (
-            frame::mask(&expected.data, &masks),
-            frame::mask(&got.data, &masks),
-        );
+        let (one, other) = (frame::mask(&expected.data, &masks), frame::mask(&got.data, &masks));
         let mut fields: Vec<String> = frame::diff(&one, &other)
             .into_iter()
             .map(|field| format!("{} {} -> {}", field.name, field.expected, field.actual))

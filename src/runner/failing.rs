@@ -10,11 +10,7 @@ pub(super) fn add(ways: &mut Vec<Failing>, run: usize, status: &Status) {
                 way.status = status.clone();
             }
         }
-        None => ways.push(Failing {
-            first: run,
-            times: 1,
-            status: status.clone(),
-        }),
+        None => ways.push(Failing { first: run, times: 1, status: status.clone() }),
     }
 }
 
@@ -27,10 +23,7 @@ fn is_same(one: &Status, other: &Status) -> bool {
     match (one, other) {
         (Status::Failed { problems: one }, Status::Failed { problems: other }) => {
             one.len() == other.len()
-                && one
-                    .iter()
-                    .zip(other)
-                    .all(|(one, other)| same_problem(one, other))
+                && one.iter().zip(other).all(|(one, other)| same_problem(one, other))
         }
         (Status::Invalid(one), Status::Invalid(other)) => one == other,
         (Status::Internal { text: one }, Status::Internal { text: other }) => one == other,
@@ -77,16 +70,11 @@ mod tests {
 
     #[test]
     fn executions_that_fail_alike_are_one_way_named_by_the_first() {
-        let panics = Status::Internal {
-            text: "an invariant broke".to_owned(),
-        };
+        let panics = Status::Internal { text: "an invariant broke".to_owned() };
         let mut ways = Vec::new();
-        for (run, status) in [
-            (3, &panics),
-            (9, &disagrees(9, 1)),
-            (4, &disagrees(4, 1)),
-            (2, &disagrees(2, 2)),
-        ] {
+        for (run, status) in
+            [(3, &panics), (9, &disagrees(9, 1)), (4, &disagrees(4, 1)), (2, &disagrees(2, 2))]
+        {
             add(&mut ways, run, status);
         }
         sort(&mut ways);

@@ -16,10 +16,7 @@ pub(super) fn case(id: &str) -> Case {
     Case {
         id: id.into(),
         matrix: Vec::new(),
-        source: Arc::new(Source {
-            path: "scenarios/a.yaml".into(),
-            text: String::new(),
-        }),
+        source: Arc::new(Source { path: "scenarios/a.yaml".into(), text: String::new() }),
         description: String::new(),
         tags: Default::default(),
         profile: Profile::default(),
@@ -49,21 +46,12 @@ pub(super) fn executed(id: &str) -> Executed {
         case: id.into(),
         profile: Profile::default(),
         backend: "sim",
-        ports: vec![Port {
-            id: "out0".into(),
-            kind: PortKind::Chardev(Framing::Plain),
-        }],
-        steps: vec![Step {
-            title: "set-up".to_owned(),
-            ..Step::default()
-        }],
+        ports: vec![Port { id: "out0".into(), kind: PortKind::Chardev(Framing::Plain) }],
+        steps: vec![Step { title: "set-up".to_owned(), ..Step::default() }],
         accounting: Accounting::default(),
         duration: Duration::ZERO,
     };
-    Executed {
-        transcript,
-        failures: Vec::new(),
-    }
+    Executed { transcript, failures: Vec::new() }
 }
 
 /// It alone, to be run.
@@ -75,10 +63,5 @@ pub(super) fn planned(id: &str) -> Planned {
         probes: None,
         profile: case.profile.clone(),
     };
-    Planned {
-        case: Arc::new(case),
-        facts: Arc::new(facts),
-        consult: true,
-        unasked: None,
-    }
+    Planned { case: Arc::new(case), facts: Arc::new(facts), consult: true, unasked: None }
 }

@@ -29,9 +29,7 @@ pub(super) enum Comparison {
 /// another profile.
 pub(super) fn known_bug(case: &Case) -> Option<&KnownBug> {
     let profile = case.profile.to_string();
-    case.known_bug
-        .as_ref()
-        .filter(|bug| bug.profiles.contains(&profile))
+    case.known_bug.as_ref().filter(|bug| bug.profiles.contains(&profile))
 }
 
 /// Whether a record may become a snapshot: only when everything else is as it should be, so that
@@ -48,14 +46,8 @@ pub(super) fn judge(case: &Case, failures: Vec<Failure>, comparison: Comparison)
     let bug = known_bug(case);
     let cut_short = failures.iter().any(|failure| failure.kind.ends_the_run());
     let (expected, mut problems) = match bug {
-        None => (
-            Status::Passed,
-            failures.into_iter().map(Problem::Expectation).collect(),
-        ),
-        Some(bug) => (
-            Status::KnownBug { id: bug.id.clone() },
-            beside_the_bug(bug, failures),
-        ),
+        None => (Status::Passed, failures.into_iter().map(Problem::Expectation).collect()),
+        Some(bug) => (Status::KnownBug { id: bug.id.clone() }, beside_the_bug(bug, failures)),
     };
     let status = match comparison {
         Comparison::Matches | Comparison::NotConsulted => expected,
@@ -67,10 +59,7 @@ pub(super) fn judge(case: &Case, failures: Vec<Failure>, comparison: Comparison)
         }
         Comparison::Differs(mismatch) => {
             problems.push(match bug {
-                Some(bug) if !cut_short => Problem::BugChanged {
-                    id: bug.id.clone(),
-                    mismatch,
-                },
+                Some(bug) if !cut_short => Problem::BugChanged { id: bug.id.clone(), mismatch },
                 _ => Problem::Mismatch(mismatch),
             });
             expected
@@ -80,11 +69,7 @@ pub(super) fn judge(case: &Case, failures: Vec<Failure>, comparison: Comparison)
             expected
         }
     };
-    if problems.is_empty() {
-        status
-    } else {
-        Status::Failed { problems }
-    }
+    if problems.is_empty() { status } else { Status::Failed { problems } }
 }
 
 /// Where a bug is known, what is expected must fail; nothing else may. What a run that was cut short
@@ -93,9 +78,7 @@ fn beside_the_bug(bug: &KnownBug, failures: Vec<Failure>) -> Vec<Problem> {
     let (expectations, others): (Vec<_>, Vec<_>) = failures.into_iter().partition(is_expectation);
     let gone = expectations.is_empty() && !others.iter().any(|failure| failure.kind.ends_the_run());
     let gone = gone.then(|| Problem::BugGone { id: bug.id.clone() });
-    gone.into_iter()
-        .chain(others.into_iter().map(Problem::Expectation))
-        .collect()
+    gone.into_iter().chain(others.into_iter().map(Problem::Expectation)).collect()
 }
 
 /// Whether it is about what the scenario expects, and not about the run itself.
@@ -127,34 +110,17 @@ mod tests {
     };
 
     fn count() -> Failure {
-        let kind = FailureKind::Count {
-            port: "out0".into(),
-            expected: 2,
-            got: 1,
-        };
-        Failure {
-            step: 1,
-            span: Span::default(),
-            kind,
-        }
+        let kind = FailureKind::Count { port: "out0".into(), expected: 2, got: 1 };
+        Failure { step: 1, span: Span::default(), kind }
     }
 
     fn storm() -> Failure {
-        let kind = FailureKind::Storm {
-            cycle: vec!["f0".into()],
-        };
-        Failure {
-            step: 1,
-            span: Span::default(),
-            kind,
-        }
+        let kind = FailureKind::Storm { cycle: vec!["f0".into()] };
+        Failure { step: 1, span: Span::default(), kind }
     }
 
     fn died() -> Failure {
-        let kind = FailureKind::Died {
-            how: "signal 6".into(),
-            last: Vec::new(),
-        };
+        let kind = FailureKind::Died { how: "signal 6".into(), last: Vec::new() };
         Failure { kind, ..storm() }
     }
 
@@ -184,11 +150,9 @@ mod tests {
 
     fn short(status: &Status) -> String {
         match status {
-            Status::Failed { problems } => problems
-                .iter()
-                .map(Problem::kind)
-                .collect::<Vec<_>>()
-                .join(" "),
+            Status::Failed { problems } => {
+                problems.iter().map(Problem::kind).collect::<Vec<_>>().join(" ")
+            }
             Status::KnownBug { id } => format!("known {id}"),
             other => format!("{other:?}"),
         }
@@ -209,10 +173,7 @@ mod tests {
         #[case] comparison: Comparison,
         #[case] expected: &str,
     ) {
-        assert_eq!(
-            short(&judge(&fixture::case("a"), failures, comparison)),
-            expected
-        );
+        assert_eq!(short(&judge(&fixture::case("a"), failures, comparison)), expected);
     }
 
     #[rstest]
@@ -239,10 +200,7 @@ mod tests {
     fn a_bug_is_known_in_its_profiles_only() {
         let mut case = buggy();
         case.profile = case.profile.without([Quirk::IndevDeafAfterClose]);
-        assert_eq!(
-            short(&judge(&case, vec![count()], Comparison::Matches)),
-            "expectation"
-        );
+        assert_eq!(short(&judge(&case, vec![count()], Comparison::Matches)), "expectation");
         assert_eq!(short(&judge(&case, vec![], Comparison::Matches)), "Passed");
     }
 

@@ -105,10 +105,7 @@ impl FailureKind {
     /// Whether the run could not go on after it.
     #[must_use]
     pub const fn ends_the_run(&self) -> bool {
-        matches!(
-            self,
-            Self::Storm { .. } | Self::Late | Self::Died { .. } | Self::Backend(_)
-        )
+        matches!(self, Self::Storm { .. } | Self::Late | Self::Died { .. } | Self::Backend(_))
     }
 }
 

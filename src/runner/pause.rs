@@ -51,12 +51,7 @@ impl Watcher {
         mode: Mode,
         out: PathBuf,
     ) -> Self {
-        Self {
-            pause,
-            planned,
-            mode,
-            out,
-        }
+        Self { pause, planned, mode, out }
     }
 
     pub(super) fn look(&self, executed: &Executed, world: &mut dyn World, deadline: &Deadline) {
@@ -85,10 +80,7 @@ impl Watcher {
         if self.mode == Mode::Accept {
             return Comparison::NotConsulted;
         }
-        let record = Record {
-            planned: &self.planned,
-            executed,
-        };
+        let record = Record { planned: &self.planned, executed };
         let mut archive = Archive::new(Mode::Check, self.out.clone());
         match archive.compare(&[record]).pop() {
             Some(Comparison::Missing(_)) if self.mode != Mode::Check => Comparison::Pending,

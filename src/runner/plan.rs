@@ -66,11 +66,7 @@ impl Facts {
             number,
             sections: sections(scenario),
             probes: scenario.probes.then_some(scenario.cases.len()),
-            profile: scenario
-                .cases
-                .first()
-                .map(|case| case.profile.clone())
-                .unwrap_or_default(),
+            profile: scenario.cases.first().map(|case| case.profile.clone()).unwrap_or_default(),
         }
     }
 }
@@ -81,11 +77,7 @@ pub fn sections(scenario: &Scenario) -> Vec<String> {
     if scenario.probes {
         return vec![snapshot::PROBES.to_owned()];
     }
-    scenario
-        .cases
-        .iter()
-        .map(|case| snapshot::section_name(&case.id).to_owned())
-        .collect()
+    scenario.cases.iter().map(|case| snapshot::section_name(&case.id).to_owned()).collect()
 }
 
 /// The cases of the scenarios that are selected, in order, under another profile where one is given.
@@ -149,10 +141,7 @@ fn unasked(case: &Case, profile: &Profile) -> Option<String> {
     }
     let is_default = case.profile == Profile::default();
     if !is_default || case.matrix.iter().any(|(name, _)| name == "profile") {
-        return Some(format!(
-            "it is about {}, and this is {profile}",
-            case.profile
-        ));
+        return Some(format!("it is about {}, and this is {profile}", case.profile));
     }
     let needs_rfc = !profile.version().has_af_packet() && uses_af_packet(case);
     needs_rfc.then(|| format!("{profile} has no in_netdev and no out_netdev"))
@@ -173,11 +162,7 @@ pub(super) fn groups(cases: &[Planned]) -> Vec<Group> {
                 && first.unasked == planned.unasked
                 && share_world(&first.case, &planned.case)
         };
-        match groups
-            .iter_mut()
-            .find(shares)
-            .filter(|_| planned.facts.probes.is_some())
-        {
+        match groups.iter_mut().find(shares).filter(|_| planned.facts.probes.is_some()) {
             Some(group) => group.push(place),
             None => groups.push(vec![place]),
         }
@@ -197,12 +182,7 @@ mod tests {
             case
         };
         let cases: Vec<Case> = profiles.iter().enumerate().map(case).collect();
-        Scenario {
-            name: name.to_owned(),
-            source: cases[0].source.clone(),
-            cases,
-            probes,
-        }
+        Scenario { name: name.to_owned(), source: cases[0].source.clone(), cases, probes }
     }
 
     #[test]
@@ -214,10 +194,7 @@ mod tests {
             scenario("c", true, &[Rfc]),
         ];
         let cases = select(&scenarios, &Selection::default(), None);
-        assert_eq!(
-            groups(&cases),
-            [vec![0, 2], vec![1], vec![3], vec![4], vec![5]]
-        );
+        assert_eq!(groups(&cases), [vec![0, 2], vec![1], vec![3], vec![4], vec![5]]);
     }
 
     #[test]
@@ -252,17 +229,10 @@ mod tests {
 
     #[test]
     fn another_profile_leaves_the_snapshot_aside() {
-        let scenarios = [scenario(
-            "a",
-            false,
-            &[QemuVersion::Rfc, QemuVersion::Qemu72],
-        )];
+        let scenarios = [scenario("a", false, &[QemuVersion::Rfc, QemuVersion::Qemu72])];
         let rfc = Profile::new(QemuVersion::Rfc);
         let cases = select(&scenarios, &Selection::default(), Some(&rfc));
         assert!(cases.iter().all(|planned| planned.case.profile == rfc));
-        assert_eq!(
-            cases.iter().map(|case| case.consult).collect::<Vec<_>>(),
-            [true, false]
-        );
+        assert_eq!(cases.iter().map(|case| case.consult).collect::<Vec<_>>(), [true, false]);
     }
 }

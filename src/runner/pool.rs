@@ -40,11 +40,7 @@ pub(super) enum Signal<T> {
     /// A task begins.
     Started(usize),
     /// A task is over.
-    Ended {
-        task: usize,
-        end: End<T>,
-        duration: Duration,
-    },
+    Ended { task: usize, end: End<T>, duration: Duration },
     /// A task has been running for so long: a multiple of the time after which one is slow.
     Slow { task: usize, running: Duration },
     /// The run was interrupted while so many tasks ran; no other begins.
@@ -168,11 +164,7 @@ impl<T: Send + 'static> Pool<T> {
         let deadline = since + self.limits.timeout;
         self.running.insert(
             number,
-            Running {
-                since,
-                until: deadline + self.limits.grace,
-                slow: self.limits.slow_after,
-            },
+            Running { since, until: deadline + self.limits.grace, slow: self.limits.slow_after },
         );
         let outbox = self.outbox.clone();
         let deadline = Deadline::at(deadline).or_alarm(&self.alarm);
@@ -198,10 +190,7 @@ impl<T: Send + 'static> Pool<T> {
                 .map(|(task, running)| (running.next(), *task))
                 .map(|((at, due), task)| (at, task, due))
                 .min()?;
-            match self
-                .inbox
-                .recv_timeout(until.saturating_duration_since(Instant::now()))
-            {
+            match self.inbox.recv_timeout(until.saturating_duration_since(Instant::now())) {
                 // A task that was given up may still end; it has been reported.
                 Ok(Message::Ended { task, end }) => {
                     if let Some(signal) = self.end(task, end) {
@@ -231,11 +220,7 @@ impl<T: Send + 'static> Pool<T> {
 
     fn end(&mut self, task: usize, end: End<T>) -> Option<Signal<T>> {
         let running = self.running.remove(&task)?;
-        Some(Signal::Ended {
-            task,
-            end,
-            duration: running.since.elapsed(),
-        })
+        Some(Signal::Ended { task, end, duration: running.since.elapsed() })
     }
 
     fn interrupt(&mut self) -> Signal<T> {
@@ -245,9 +230,7 @@ impl<T: Send + 'static> Pool<T> {
         for running in self.running.values_mut() {
             running.until = running.until.min(last);
         }
-        Signal::Interrupted {
-            running: self.running.len(),
-        }
+        Signal::Interrupted { running: self.running.len() }
     }
 }
 
@@ -287,10 +270,7 @@ mod tests {
     }
 
     fn task<T>(run: impl FnOnce(&Deadline) -> T + Send + 'static) -> Task<T> {
-        Task {
-            name: "test".to_owned(),
-            run: Box::new(run),
-        }
+        Task { name: "test".to_owned(), run: Box::new(run) }
     }
 
     fn ends<T: Send + 'static>(
@@ -313,10 +293,7 @@ mod tests {
     fn one_job_runs_the_tasks_in_order() {
         let tasks = (0..3).map(|number| task(move |_| number)).collect();
         let ends = ends(Pool::new(limits(1)).unwrap(), tasks, Flow::Go);
-        assert_eq!(
-            ends,
-            [(0, End::Done(0)), (1, End::Done(1)), (2, End::Done(2))]
-        );
+        assert_eq!(ends, [(0, End::Done(0)), (1, End::Done(1)), (2, End::Done(2))]);
     }
 
     #[test]
@@ -333,10 +310,7 @@ mod tests {
                 })
             })
             .collect();
-        assert_eq!(
-            ends(Pool::new(limits(3)).unwrap(), tasks, Flow::Go).len(),
-            6
-        );
+        assert_eq!(ends(Pool::new(limits(3)).unwrap(), tasks, Flow::Go).len(), 6);
         assert_eq!(most.load(Ordering::SeqCst), 3);
     }
 
@@ -344,23 +318,14 @@ mod tests {
     fn a_panic_is_an_end_and_the_next_task_runs() {
         let tasks = vec![task(|_| panic!("the {} broke", "invariant")), task(|_| 1)];
         let ends = ends(Pool::new(limits(1)).unwrap(), tasks, Flow::Go);
-        assert_eq!(
-            ends,
-            [
-                (0, End::Panicked("the invariant broke".into())),
-                (1, End::Done(1))
-            ]
-        );
+        assert_eq!(ends, [(0, End::Panicked("the invariant broke".into())), (1, End::Done(1))]);
     }
 
     #[test]
     fn a_task_that_never_ends_is_given_up_and_its_place_is_free() {
         let (release, held) = channel::<()>();
         let tasks = vec![task(move |_| assert!(held.recv().is_err())), task(|_| ())];
-        let limits = Limits {
-            timeout: Duration::from_millis(20),
-            ..limits(1)
-        };
+        let limits = Limits { timeout: Duration::from_millis(20), ..limits(1) };
         let ends = ends(Pool::new(limits).unwrap(), tasks, Flow::Go);
         assert_eq!(ends.first(), Some(&(0, End::Hung)));
         assert_eq!(ends.len(), 2);
@@ -371,10 +336,7 @@ mod tests {
     fn a_task_that_is_slow_is_told_again_and_again_until_it_ends() {
         let (release, held) = channel::<()>();
         let slow_after = Duration::from_millis(1);
-        let limits = Limits {
-            slow_after: Some(slow_after),
-            ..limits(1)
-        };
+        let limits = Limits { slow_after: Some(slow_after), ..limits(1) };
         let mut release = Some(release);
         let mut told = Vec::new();
         let tasks = vec![task(move |_| assert!(held.recv().is_err()))];
@@ -394,10 +356,7 @@ mod tests {
     #[test]
     fn nothing_begins_after_a_stop() {
         let tasks = (0..3).map(|number| task(move |_| number)).collect();
-        assert_eq!(
-            ends(Pool::new(limits(1)).unwrap(), tasks, Flow::Stop),
-            [(0, End::Done(0))]
-        );
+        assert_eq!(ends(Pool::new(limits(1)).unwrap(), tasks, Flow::Stop), [(0, End::Done(0))]);
     }
 
     #[test]
@@ -429,11 +388,7 @@ mod tests {
 
     #[test]
     fn an_interrupt_makes_every_deadline_pass() {
-        let pool = Pool::new(Limits {
-            grace: Duration::from_secs(600),
-            ..limits(1)
-        })
-        .unwrap();
+        let pool = Pool::new(Limits { grace: Duration::from_secs(600), ..limits(1) }).unwrap();
         let interrupt = pool.interrupter();
         let tasks = vec![task(move |deadline: &Deadline| {
             let before = deadline.passed();
@@ -448,14 +403,8 @@ mod tests {
     #[test]
     fn a_task_is_told_its_deadline() {
         let tasks = vec![task(|deadline: &Deadline| deadline.passed())];
-        let limits = Limits {
-            timeout: Duration::ZERO,
-            grace: Duration::from_secs(600),
-            ..limits(1)
-        };
-        assert_eq!(
-            ends(Pool::new(limits).unwrap(), tasks, Flow::Go),
-            [(0, End::Done(true))]
-        );
+        let limits =
+            Limits { timeout: Duration::ZERO, grace: Duration::from_secs(600), ..limits(1) };
+        assert_eq!(ends(Pool::new(limits).unwrap(), tasks, Flow::Go), [(0, End::Done(true))]);
     }
 }

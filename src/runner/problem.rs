@@ -101,9 +101,5 @@ impl Problem {
 
 /// The line of the first step that differs and that the scenario has.
 fn first_line(mismatch: &Mismatch) -> Option<usize> {
-    mismatch
-        .differences
-        .iter()
-        .map(|difference| difference.line)
-        .find(|line| *line > 0)
+    mismatch.differences.iter().map(|difference| difference.line).find(|line| *line > 0)
 }

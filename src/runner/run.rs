@@ -84,10 +84,7 @@ pub fn run(
         drop(end);
         run.finish()
     });
-    listener(&RunEvent::Finished {
-        totals,
-        duration: began.elapsed(),
-    });
+    listener(&RunEvent::Finished { totals, duration: began.elapsed() });
     Ok(totals)
 }
 
@@ -128,10 +125,7 @@ impl<'a> Run<'a> {
     }
 
     fn tasks(&self) -> Vec<Task<Vec<Attempt>>> {
-        self.executions
-            .iter()
-            .map(|execution| task(self.plan, execution))
-            .collect()
+        self.executions.iter().map(|execution| task(self.plan, execution)).collect()
     }
 
     fn tell(&mut self, event: RunEvent) {
@@ -161,20 +155,12 @@ impl<'a> Run<'a> {
                 self.tell(RunEvent::Interrupted { running });
                 Flow::Stop
             }
-            Signal::Ended {
-                task,
-                end,
-                duration,
-            } => self.count(task, end, duration),
+            Signal::Ended { task, end, duration } => self.count(task, end, duration),
         }
     }
 
     fn count(&mut self, task: usize, end: End<Vec<Attempt>>, duration: Duration) -> Flow {
-        let Execution {
-            ref group,
-            lane,
-            repeat,
-        } = self.executions[task];
+        let Execution { ref group, lane, repeat } = self.executions[task];
         let group = group.clone();
         let share = duration / u32::try_from(group.len()).unwrap_or(u32::MAX).max(1);
         let attempts = self.attempts(end, group.len());
@@ -187,15 +173,9 @@ impl<'a> Run<'a> {
             };
             let tally = &mut self.tallies[place];
             let failed_before = tally.has_failed();
-            let came = Came {
-                attempt,
-                comparison,
-                duration,
-            };
+            let came = Came { attempt, comparison, duration };
             let keep = &mut |transcript: &_, variant: Option<&_>| {
-                self.archive
-                    .keep(transcript, variant)
-                    .map_err(|error| error.to_string())
+                self.archive.keep(transcript, variant).map_err(|error| error.to_string())
             };
             let result = tally.add(repeat, lane, came, keep);
             if self.plan.fail_fast && !failed_before && tally.has_failed() {
@@ -220,13 +200,9 @@ impl<'a> Run<'a> {
             .zip(attempts)
             .enumerate()
             .filter_map(|(at, (place, attempt))| match attempt {
-                Attempt::Executed(executed) => Some((
-                    at,
-                    Record {
-                        planned: &self.plan.cases[*place],
-                        executed,
-                    },
-                )),
+                Attempt::Executed(executed) => {
+                    Some((at, Record { planned: &self.plan.cases[*place], executed }))
+                }
                 _ => None,
             })
             .collect();
@@ -241,10 +217,9 @@ impl<'a> Run<'a> {
     fn attempts(&self, end: End<Vec<Attempt>>, cases: usize) -> Vec<Attempt> {
         let each = |attempt: &dyn Fn() -> Attempt| (0..cases).map(|_| attempt()).collect();
         match end {
-            End::Done(attempts) if attempts.len() == cases => attempts
-                .into_iter()
-                .map(|attempt| self.unless_interrupted(attempt))
-                .collect(),
+            End::Done(attempts) if attempts.len() == cases => {
+                attempts.into_iter().map(|attempt| self.unless_interrupted(attempt)).collect()
+            }
             End::Done(attempts) => {
                 let text = format!("{} records came of {cases} cases", attempts.len());
                 each(&|| Attempt::Panicked(text.clone()))
@@ -263,11 +238,7 @@ impl<'a> Run<'a> {
                 Attempt::Failed(failure) => cut_short(failure),
                 _ => false,
             };
-        if interrupted {
-            Attempt::Interrupted
-        } else {
-            attempt
-        }
+        if interrupted { Attempt::Interrupted } else { attempt }
     }
 
     /// Tells what is known of cases that were cut short.
@@ -284,11 +255,7 @@ impl<'a> Run<'a> {
 }
 
 fn late() -> Attempt {
-    Attempt::Failed(Failure {
-        step: 0,
-        span: Span::default(),
-        kind: FailureKind::Late,
-    })
+    Attempt::Failed(Failure { step: 0, span: Span::default(), kind: FailureKind::Late })
 }
 
 /// In the order in which they begin: all cases once before any is repeated, a case's backends side
@@ -299,29 +266,16 @@ fn executions(plan: &Plan) -> Vec<Execution> {
     (0..plan.repeat.get())
         .flat_map(|repeat| groups.iter().map(move |group| (repeat, group)))
         .flat_map(|(repeat, group)| {
-            (0..lanes).map(move |lane| Execution {
-                group: group.clone(),
-                lane,
-                repeat,
-            })
+            (0..lanes).map(move |lane| Execution { group: group.clone(), lane, repeat })
         })
         .collect()
 }
 
 fn task(plan: &Plan, execution: &Execution) -> Task<Vec<Attempt>> {
-    let cases: Vec<_> = execution
-        .group
-        .iter()
-        .map(|place| Arc::clone(&plan.cases[*place].case))
-        .collect();
-    let probes = execution
-        .group
-        .iter()
-        .any(|place| plan.cases[*place].facts.probes.is_some());
-    let unasked = execution
-        .group
-        .first()
-        .and_then(|place| plan.cases[*place].unasked.clone());
+    let cases: Vec<_> =
+        execution.group.iter().map(|place| Arc::clone(&plan.cases[*place].case)).collect();
+    let probes = execution.group.iter().any(|place| plan.cases[*place].facts.probes.is_some());
+    let unasked = execution.group.first().and_then(|place| plan.cases[*place].unasked.clone());
     let lane = plan.lanes[execution.lane].clone();
     let watcher = match execution.group.as_slice() {
         [place] if !probes => plan.pause.as_ref().map(|pause| {
@@ -330,16 +284,11 @@ fn task(plan: &Plan, execution: &Execution) -> Task<Vec<Attempt>> {
         }),
         _ => None,
     };
-    let name = cases
-        .first()
-        .map_or_else(String::new, |case| case.id.to_string());
+    let name = cases.first().map_or_else(String::new, |case| case.id.to_string());
     Task {
         name,
         run: Box::new(move |deadline| match unasked {
-            Some(reason) => cases
-                .iter()
-                .map(|_| Attempt::Skipped(reason.clone()))
-                .collect(),
+            Some(reason) => cases.iter().map(|_| Attempt::Skipped(reason.clone())).collect(),
             None => lane.attempt(&cases, probes, deadline, watcher.as_ref()),
         }),
     }
@@ -380,10 +329,9 @@ mod tests {
                     io::Read::read(&mut *self.held.lock().unwrap(), &mut [0]).unwrap();
                     Err(BackendError::Missing(Missing("nothing".to_owned())))
                 }
-                "invalid" => Err(BackendError::Case(Box::new(Report::error(
-                    Code("TW-N999"),
-                    "twice",
-                )))),
+                "invalid" => {
+                    Err(BackendError::Case(Box::new(Report::error(Code("TW-N999"), "twice"))))
+                }
                 "refused" => Err(BackendError::System {
                     what: "making tap0".to_owned(),
                     source: io::Error::other("no"),
@@ -408,9 +356,7 @@ mod tests {
         let out = tempfile::tempdir().unwrap();
         let mut plan = Plan {
             cases: cases.iter().map(|id| fixture::planned(id)).collect(),
-            lanes: vec![Lane::probe(Arc::new(Fake {
-                held: Mutex::new(held),
-            }))],
+            lanes: vec![Lane::probe(Arc::new(Fake { held: Mutex::new(held) }))],
             mode: Mode::Check,
             repeat: NonZeroUsize::MIN,
             jobs: NonZeroUsize::MIN,
@@ -452,12 +398,7 @@ mod tests {
                 "missing skipped: no TAPs",
             ]
         );
-        let counted = (
-            totals.internal,
-            totals.invalid,
-            totals.failed,
-            totals.skipped,
-        );
+        let counted = (totals.internal, totals.invalid, totals.failed, totals.skipped);
         assert_eq!((counted, totals.exit().code()), ((1, 1, 1, 1), 70));
     }
 
@@ -475,10 +416,7 @@ mod tests {
             case.requires.insert("vhost".to_owned());
             plan.cases[0].case = Arc::new(case);
         });
-        assert_eq!(
-            lines,
-            ["missing skipped: requires vhost, which fake has not here"]
-        );
+        assert_eq!(lines, ["missing skipped: requires vhost, which fake has not here"]);
         assert_eq!(totals.exit().code(), 3);
     }
 

@@ -20,13 +20,8 @@ impl Selection {
     #[must_use]
     pub fn selects(&self, case: &Case) -> bool {
         (self.names.is_empty() || self.names.iter().any(|name| name.matches(&case.id)))
-            && self
-                .tags
-                .iter()
-                .all(|rule| rule.holds(|tag| case.tags.contains(tag)))
-            && self
-                .partition
-                .is_none_or(|partition| partition.holds(&case.id))
+            && self.tags.iter().all(|rule| rule.holds(|tag| case.tags.contains(tag)))
+            && self.partition.is_none_or(|partition| partition.holds(&case.id))
     }
 }
 
@@ -95,14 +90,8 @@ impl FromStr for TagRule {
 
     fn from_str(text: &str) -> Result<Self, ParseTagError> {
         let alternative = |part: &str| {
-            let (wanted, tag) = part
-                .strip_prefix('!')
-                .map_or((true, part), |tag| (false, tag));
-            if tag.is_empty() {
-                None
-            } else {
-                Some((wanted, tag.to_owned()))
-            }
+            let (wanted, tag) = part.strip_prefix('!').map_or((true, part), |tag| (false, tag));
+            if tag.is_empty() { None } else { Some((wanted, tag.to_owned())) }
         };
         text.split(',')
             .map(|part| alternative(part.trim()))
@@ -115,10 +104,7 @@ impl FromStr for TagRule {
 impl fmt::Display for TagRule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (at, (wanted, tag)) in self.0.iter().enumerate() {
-            let (comma, not) = (
-                if at > 0 { "," } else { "" },
-                if *wanted { "" } else { "!" },
-            );
+            let (comma, not) = (if at > 0 { "," } else { "" }, if *wanted { "" } else { "!" });
             write!(f, "{comma}{not}{tag}")?;
         }
         Ok(())
@@ -152,10 +138,7 @@ impl FromStr for Partition {
     fn from_str(text: &str) -> Result<Self, ParsePartitionError> {
         let parse = || {
             let (index, of) = text.strip_prefix("hash:")?.split_once('/')?;
-            Some(Self {
-                index: index.parse().ok()?,
-                of: of.parse().ok()?,
-            })
+            Some(Self { index: index.parse().ok()?, of: of.parse().ok()? })
         };
         parse()
             .filter(|partition| (1..=partition.of).contains(&partition.index))
@@ -187,10 +170,7 @@ impl Partition {
     #[must_use]
     pub fn holds(self, case: &CaseId) -> bool {
         let digest = Sha256::digest(case.as_str());
-        let hash = digest
-            .iter()
-            .take(8)
-            .fold(0, |hash, byte| hash << 8 | u64::from(*byte));
+        let hash = digest.iter().take(8).fold(0, |hash, byte| hash << 8 | u64::from(*byte));
         hash % self.of == self.index - 1
     }
 }
@@ -246,17 +226,13 @@ mod tests {
     #[case("hash:1")]
     #[case("hash:-1/4")]
     fn a_partition_is_one_of_its_number(#[case] text: &str) {
-        assert_eq!(
-            text.parse::<Partition>(),
-            Err(ParsePartitionError(text.to_owned()))
-        );
+        assert_eq!(text.parse::<Partition>(), Err(ParsePartitionError(text.to_owned())));
     }
 
     #[test]
     fn every_case_is_in_exactly_one_shard_and_no_shard_is_empty() {
-        let shards: Vec<Partition> = (1..=4)
-            .map(|index| format!("hash:{index}/4").parse().unwrap())
-            .collect();
+        let shards: Vec<Partition> =
+            (1..=4).map(|index| format!("hash:{index}/4").parse().unwrap()).collect();
         let mut sizes = [0; 4];
         for number in 0..200 {
             let case = CaseId::from(format!("redirector/case@n={number}"));
@@ -270,10 +246,8 @@ mod tests {
     #[test]
     fn a_shard_does_not_depend_on_the_build() {
         let shard: Partition = "hash:1/2".parse().unwrap();
-        let held: Vec<bool> = ["a", "b", "c", "d"]
-            .iter()
-            .map(|name| shard.holds(&(*name).into()))
-            .collect();
+        let held: Vec<bool> =
+            ["a", "b", "c", "d"].iter().map(|name| shard.holds(&(*name).into())).collect();
         assert_eq!(held, [true, true, true, false]);
     }
 }

@@ -22,10 +22,7 @@ pub struct ScenarioFile {
 impl ScenarioFile {
     /// The path below the root without its extension.
     fn name(&self) -> PathBuf {
-        self.path
-            .strip_prefix(&self.root)
-            .unwrap_or(&self.path)
-            .with_extension("")
+        self.path.strip_prefix(&self.root).unwrap_or(&self.path).with_extension("")
     }
 }
 
@@ -48,11 +45,7 @@ pub fn find(paths: &[PathBuf]) -> Result<Vec<ScenarioFile>, Vec<RunnerError>> {
     }
     let files: Vec<ScenarioFile> = found.into_values().collect();
     errors.extend(same_names(&files));
-    if errors.is_empty() {
-        Ok(files)
-    } else {
-        Err(errors)
-    }
+    if errors.is_empty() { Ok(files) } else { Err(errors) }
 }
 
 /// Keyed by absolute path, so that overlapping arguments give each file once.
@@ -62,40 +55,26 @@ type Found = BTreeMap<PathBuf, ScenarioFile>;
 /// passed over as empty.
 fn find_below(path: &Path, found: &mut Found) -> Result<(), RunnerError> {
     let metadata = fs::metadata(path).map_err(|source| match source.kind() {
-        io::ErrorKind::NotFound => RunnerError::NoSuchPath {
-            path: path.to_owned(),
-        },
-        _ => RunnerError::Unreadable {
-            path: path.to_owned(),
-            source,
-        },
+        io::ErrorKind::NotFound => RunnerError::NoSuchPath { path: path.to_owned() },
+        _ => RunnerError::Unreadable { path: path.to_owned(), source },
     })?;
     if metadata.is_dir() && !is_yaml(path) {
         return walk(path, path, found);
     }
     if !is_yaml(path) {
-        return Err(RunnerError::NotYaml {
-            path: path.to_owned(),
-        });
+        return Err(RunnerError::NotYaml { path: path.to_owned() });
     }
     add(path, path.parent().unwrap_or(Path::new("")), found)
 }
 
 fn walk(directory: &Path, given: &Path, found: &mut Found) -> Result<(), RunnerError> {
-    let unreadable = |source| RunnerError::Unreadable {
-        path: directory.to_owned(),
-        source,
-    };
+    let unreadable = |source| RunnerError::Unreadable { path: directory.to_owned(), source };
     let entries: BTreeSet<PathBuf> = fs::read_dir(directory)
         .and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect())
         .map_err(unreadable)?;
     for path in entries {
-        let hidden = path
-            .file_name()
-            .is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
-        let linked = fs::symlink_metadata(&path)
-            .map_err(unreadable)?
-            .is_symlink();
+        let hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+        let linked = fs::symlink_metadata(&path).map_err(unreadable)?.is_symlink();
         if path.is_dir() {
             if !hidden && !linked {
                 walk(&path, given, found)?;
@@ -108,28 +87,16 @@ fn walk(directory: &Path, given: &Path, found: &mut Found) -> Result<(), RunnerE
 }
 
 fn is_yaml(path: &Path) -> bool {
-    path.extension()
-        .is_some_and(|extension| extension == "yaml" || extension == "yml")
+    path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml")
 }
 
 fn add(path: &Path, given: &Path, found: &mut Found) -> Result<(), RunnerError> {
-    let absolute = std::path::absolute(path).map_err(|source| RunnerError::Unreadable {
-        path: path.to_owned(),
-        source,
-    })?;
+    let absolute = std::path::absolute(path)
+        .map_err(|source| RunnerError::Unreadable { path: path.to_owned(), source })?;
     let file = match (suite_above(path), suite_above(&absolute)) {
-        (Some(root), _) => ScenarioFile {
-            path: path.to_owned(),
-            root,
-        },
-        (None, Some(root)) => ScenarioFile {
-            path: absolute.clone(),
-            root,
-        },
-        (None, None) => ScenarioFile {
-            path: path.to_owned(),
-            root: given.to_owned(),
-        },
+        (Some(root), _) => ScenarioFile { path: path.to_owned(), root },
+        (None, Some(root)) => ScenarioFile { path: absolute.clone(), root },
+        (None, None) => ScenarioFile { path: path.to_owned(), root: given.to_owned() },
     };
     found.insert(absolute, file);
     Ok(())
@@ -173,22 +140,12 @@ mod tests {
     }
 
     fn names(files: &[ScenarioFile]) -> Vec<String> {
-        files
-            .iter()
-            .map(|file| file.name().display().to_string())
-            .collect()
+        files.iter().map(|file| file.name().display().to_string()).collect()
     }
 
     #[test]
     fn a_directory_gives_its_yaml_files_in_order() {
-        let tree = tree(&[
-            "b/z.yaml",
-            "b/a.yml",
-            "a.yaml",
-            "a.snap",
-            ".git/c.yaml",
-            ".d.yaml",
-        ]);
+        let tree = tree(&["b/z.yaml", "b/a.yml", "a.yaml", "a.snap", ".git/c.yaml", ".d.yaml"]);
         let files = find(&[tree.path().to_owned()]).unwrap();
         assert_eq!(names(&files), ["a", "b/a", "b/z"]);
     }
@@ -196,12 +153,7 @@ mod tests {
     #[test]
     fn a_case_has_one_name_however_its_file_is_reached() {
         let tree = tree(&["scenarios/redirector/tx.yaml"]);
-        for given in [
-            "",
-            "scenarios",
-            "scenarios/redirector",
-            "scenarios/redirector/tx.yaml",
-        ] {
+        for given in ["", "scenarios", "scenarios/redirector", "scenarios/redirector/tx.yaml"] {
             let files = find(&[tree.path().join(given)]).unwrap();
             assert_eq!(names(&files), ["redirector/tx"], "{given}");
         }

@@ -72,28 +72,15 @@ impl Tally {
     ) -> Option<CaseResult> {
         self.duration += came.duration;
         let lanes = self.lanes.len();
-        let all = self
-            .open
-            .entry(repeat)
-            .or_insert_with(|| (0..lanes).map(|_| None).collect());
+        let all = self.open.entry(repeat).or_insert_with(|| (0..lanes).map(|_| None).collect());
         all[lane] = Some(came);
         if all.iter().any(Option::is_none) {
             return None;
         }
-        let all = self
-            .open
-            .remove(&repeat)
-            .into_iter()
-            .flatten()
-            .flatten()
-            .collect();
+        let all = self.open.remove(&repeat).into_iter().flatten().flatten().collect();
         let (status, transcript) = self.judge(all, keep);
         self.count(repeat, status, transcript);
-        if self.judged == self.repeat {
-            self.finish()
-        } else {
-            None
-        }
+        if self.judged == self.repeat { self.finish() } else { None }
     }
 
     /// Whether an execution failed.
@@ -140,11 +127,7 @@ impl Tally {
             }
             _ => {}
         }
-        if self
-            .worst
-            .as_ref()
-            .is_none_or(|(worst, _)| rank(&status) > rank(worst))
-        {
+        if self.worst.as_ref().is_none_or(|(worst, _)| rank(&status) > rank(worst)) {
             self.worst = Some((status, transcript));
         }
     }
@@ -166,9 +149,9 @@ impl Tally {
                     continue;
                 }
                 Attempt::Invalid(report) => Status::Invalid(report),
-                Attempt::Failed(failure) => Status::Failed {
-                    problems: vec![Problem::Expectation(failure)],
-                },
+                Attempt::Failed(failure) => {
+                    Status::Failed { problems: vec![Problem::Expectation(failure)] }
+                }
                 Attempt::Panicked(text) => Status::Internal { text },
                 Attempt::Interrupted => Status::Interrupted,
             };
@@ -182,13 +165,7 @@ impl Tally {
         if let Some(reason) = self.not_run(skipped) {
             failed = worse(failed, Status::Skipped { reason });
         }
-        (
-            status
-                .into_iter()
-                .fold(failed, worse)
-                .unwrap_or(Status::Passed),
-            transcript,
-        )
+        (status.into_iter().fold(failed, worse).unwrap_or(Status::Passed), transcript)
     }
 
     /// Why some backends did not run the case. With several it was not compared, and so did not
@@ -203,19 +180,13 @@ impl Tally {
         }
         let reasons: Vec<String> = skipped
             .into_iter()
-            .map(|(lane, reason)| {
-                if compared {
-                    format!("not compared: {lane}: {reason}")
-                } else {
-                    reason
-                }
-            })
+            .map(
+                |(lane, reason)| {
+                    if compared { format!("not compared: {lane}: {reason}") } else { reason }
+                },
+            )
             .collect();
-        if reasons.is_empty() {
-            None
-        } else {
-            Some(reasons.join("; "))
-        }
+        if reasons.is_empty() { None } else { Some(reasons.join("; ")) }
     }
 
     /// Judges each record by itself, then the others' against the first one's.
@@ -227,10 +198,7 @@ impl Tally {
         let mut status = None;
         let mut records: Vec<(&'static str, Arc<Transcript>)> = Vec::new();
         for (lane, executed, comparison) in ran {
-            let Executed {
-                transcript,
-                failures,
-            } = executed;
+            let Executed { transcript, failures } = executed;
             let transcript = Arc::new(transcript);
             let judged = judge(&self.planned.case, failures, comparison);
             self.keep(&transcript, lane, rank(&judged) >= FAILED, keep);
@@ -262,10 +230,7 @@ impl Tally {
                     (Err(reason), _) => Verdict::Skipped(format!("{first}: {reason}")),
                     (_, Err(reason)) => Verdict::Skipped(format!("{second}: {reason}")),
                 };
-                pairs.push(Agreement {
-                    backends: [first, second],
-                    verdict,
-                });
+                pairs.push(Agreement { backends: [first, second], verdict });
             }
         }
         let differs = |pair: &Agreement| matches!(pair.verdict, Verdict::Differ(_));
@@ -297,10 +262,7 @@ impl Tally {
     /// masks.
     fn difference(&self, one: &Transcript, other: &Transcript) -> Option<Mismatch> {
         let rules = &self.planned.case.snapshot;
-        let rules = Rules {
-            masks: &rules.masks,
-            without: &rules.without,
-        };
+        let rules = Rules { masks: &rules.masks, without: &rules.without };
         snapshot::disagreement_but(one, other, rules)
     }
 
@@ -323,11 +285,9 @@ fn did_not_end(status: &Status) -> String {
     match status {
         Status::Invalid(report) => report.message.clone(),
         Status::Internal { text } => text.clone(),
-        Status::Failed { problems } => problems
-            .iter()
-            .map(Problem::to_string)
-            .collect::<Vec<_>>()
-            .join("; "),
+        Status::Failed { problems } => {
+            problems.iter().map(Problem::to_string).collect::<Vec<_>>().join("; ")
+        }
         _ => "interrupted".to_owned(),
     }
 }
@@ -345,11 +305,7 @@ fn with_disagreement(
         Status::Failed { problems } => problems,
         _ => Vec::new(),
     };
-    problems.push(Problem::Disagreement {
-        first,
-        second,
-        mismatch,
-    });
+    problems.push(Problem::Disagreement { first, second, mismatch });
     Status::Failed { problems }
 }
 
@@ -359,10 +315,8 @@ fn worse(a: Option<Status>, b: Status) -> Option<Status> {
         (None, b) => b,
         (Some(Status::Failed { mut problems }), Status::Failed { problems: more }) => {
             let said: Vec<String> = problems.iter().map(Problem::to_string).collect();
-            problems.extend(
-                more.into_iter()
-                    .filter(|problem| !said.contains(&problem.to_string())),
-            );
+            problems
+                .extend(more.into_iter().filter(|problem| !said.contains(&problem.to_string())));
             Status::Failed { problems }
         }
         (Some(a), b) => {
@@ -406,28 +360,15 @@ mod tests {
     fn executed(arrivals: usize) -> Attempt {
         let mut executed = fixture::executed("a");
         let port = executed.transcript.ports[0].id.clone();
-        let eof = Arrival {
-            port,
-            item: Item::Eof,
-            tag: None,
-            at: Default::default(),
-        };
+        let eof = Arrival { port, item: Item::Eof, tag: None, at: Default::default() };
         executed.transcript.steps[0].arrivals = vec![eof; arrivals];
         Attempt::Executed(executed)
     }
 
     fn failing() -> Attempt {
         let mut executed = fixture::executed("a");
-        let kind = FailureKind::Count {
-            port: "out0".into(),
-            expected: 1,
-            got: 0,
-        };
-        executed.failures.push(Failure {
-            step: 1,
-            span: Default::default(),
-            kind,
-        });
+        let kind = FailureKind::Count { port: "out0".into(), expected: 1, got: 0 };
+        executed.failures.push(Failure { step: 1, span: Default::default(), kind });
         Attempt::Executed(executed)
     }
 
@@ -436,16 +377,8 @@ mod tests {
     }
 
     fn came(attempt: Attempt, lane: usize, comparison: &Comparison) -> Came {
-        let comparison = if lane == 0 {
-            comparison.clone()
-        } else {
-            Comparison::NotConsulted
-        };
-        Came {
-            attempt,
-            comparison,
-            duration: Duration::ZERO,
-        }
+        let comparison = if lane == 0 { comparison.clone() } else { Comparison::NotConsulted };
+        Came { attempt, comparison, duration: Duration::ZERO }
     }
 
     /// The result of the attempts of each repeat, by lane, and the captures that were kept.
@@ -479,11 +412,9 @@ mod tests {
 
     fn short(status: &Status) -> String {
         match status {
-            Status::Failed { problems } => problems
-                .iter()
-                .map(Problem::to_string)
-                .collect::<Vec<_>>()
-                .join("; "),
+            Status::Failed { problems } => {
+                problems.iter().map(Problem::to_string).collect::<Vec<_>>().join("; ")
+            }
             other => format!("{other:?}"),
         }
     }
@@ -516,10 +447,7 @@ mod tests {
     #[test]
     fn a_case_that_one_backend_skips_is_not_compared() {
         let result = result(&["sim", "netns"], vec![vec![executed(1), skipped()]]);
-        assert_eq!(
-            short(&result.status),
-            r#"Skipped { reason: "not compared: netns: no TAPs" }"#
-        );
+        assert_eq!(short(&result.status), r#"Skipped { reason: "not compared: netns: no TAPs" }"#);
         let skipped = Verdict::Skipped("netns: no TAPs".to_owned());
         assert_eq!(result.agreement[0].verdict, skipped);
     }
@@ -539,20 +467,9 @@ mod tests {
 
     #[test]
     fn a_case_that_passes_and_fails_is_flaky_and_keeps_its_first_failing_record() {
-        let repeats = vec![
-            vec![executed(0)],
-            vec![failing()],
-            vec![executed(0)],
-            vec![failing()],
-        ];
+        let repeats = vec![vec![executed(0)], vec![failing()], vec![executed(0)], vec![failing()]];
         let (result, kept) = result_with(&["sim"], repeats, Comparison::Matches);
-        assert_eq!(
-            result.runs,
-            Runs {
-                passed: 2,
-                failed: 2
-            }
-        );
+        assert_eq!(result.runs, Runs { passed: 2, failed: 2 });
         assert!(result.runs.flaky());
         assert_eq!(short(&result.status), "out0: expected 1 frame(s), got 0");
         assert_eq!(kept.len(), 2);
@@ -562,10 +479,7 @@ mod tests {
     fn without_a_snapshot_the_repeats_must_agree_with_each_other() {
         let pending =
             |repeats| short(&result_with(&["sim"], repeats, Comparison::Pending).0.status);
-        assert_eq!(
-            pending(vec![vec![executed(1)], vec![executed(1)]]),
-            "Pending"
-        );
+        assert_eq!(pending(vec![vec![executed(1)], vec![executed(1)]]), "Pending");
         assert_eq!(
             pending(vec![vec![executed(1)], vec![executed(2)]]),
             "the first execution and execution 2 disagree"
@@ -593,9 +507,7 @@ mod tests {
     fn a_capture_that_can_not_be_kept_is_a_note() {
         let mut tally = Tally::new(fixture::planned("a"), vec!["sim"], 1);
         let came = came(executed(1), 0, &Comparison::Matches);
-        let result = tally
-            .add(0, 0, came, &mut |_, _| Err("disk full".to_owned()))
-            .unwrap();
+        let result = tally.add(0, 0, came, &mut |_, _| Err("disk full".to_owned())).unwrap();
         assert_eq!(short(&result.status), "Passed");
         assert_eq!(result.notes, ["disk full"]);
     }

@@ -6,29 +6,15 @@ use crate::{
 /// A step as the transcript prints it.
 pub(super) fn of(verb: &Verb) -> String {
     match verb {
-        Verb::Qmp {
-            machine,
-            command,
-            args,
-        } => qmp_title(machine, command, args).text,
+        Verb::Qmp { machine, command, args } => qmp_title(machine, command, args).text,
         Verb::ObjectOption(object) => object_title(object).text,
-        Verb::Send {
-            port, burst, chunk, ..
-        } => {
-            let burst = if *burst == Burst::AllFirst {
-                ", burst"
-            } else {
-                ""
-            };
-            let chunk = chunk
-                .map(|size| format!(", {size} B at a time"))
-                .unwrap_or_default();
+        Verb::Send { port, burst, chunk, .. } => {
+            let burst = if *burst == Burst::AllFirst { ", burst" } else { "" };
+            let chunk = chunk.map(|size| format!(", {size} B at a time")).unwrap_or_default();
             format!("send {port}{burst}{chunk}")
         }
         Verb::Write { port, chunk, .. } => {
-            let chunk = chunk
-                .map(|size| format!(", {size} B at a time"))
-                .unwrap_or_default();
+            let chunk = chunk.map(|size| format!(", {size} B at a time")).unwrap_or_default();
             format!("write {port}{chunk}")
         }
         Verb::ChardevOpen(port) => format!("chardev-open {port}"),

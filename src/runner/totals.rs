@@ -194,10 +194,7 @@ mod tests {
             assert_eq!(Exit::from_code(exit.code()), exit);
         }
         assert_eq!(Exit::from_code(99), Exit::Internal);
-        assert_eq!(
-            Exit::first_of(&[Exit::Success, Exit::Pending]),
-            Exit::Pending
-        );
+        assert_eq!(Exit::first_of(&[Exit::Success, Exit::Pending]), Exit::Pending);
     }
 
     #[rstest]

@@ -77,19 +77,14 @@ pub fn try_cases(
             }
             Signal::Ended { task, end, .. } => {
                 let (place, lane) = (task / lanes.len(), task % lanes.len());
-                let attempts = open
-                    .entry(place)
-                    .or_insert_with(|| lanes.iter().map(|_| None).collect());
+                let attempts =
+                    open.entry(place).or_insert_with(|| lanes.iter().map(|_| None).collect());
                 attempts[lane] = Some(attempt(end, interrupted.load(Ordering::Relaxed)));
                 if attempts.iter().any(Option::is_none) {
                     return Flow::Go;
                 }
                 let all = open.remove(&place).into_iter().flatten().flatten();
-                if listener(place, all.collect()) {
-                    Flow::Go
-                } else {
-                    Flow::Stop
-                }
+                if listener(place, all.collect()) { Flow::Go } else { Flow::Stop }
             }
         });
         drop(end);
@@ -116,11 +111,9 @@ fn attempt(end: End<Attempt>, interrupted: bool) -> Attempt {
     let attempt = match end {
         End::Done(attempt) => attempt,
         End::Panicked(text) => Attempt::Panicked(text),
-        End::Hung => Attempt::Failed(Failure {
-            step: 0,
-            span: Span::default(),
-            kind: FailureKind::Late,
-        }),
+        End::Hung => {
+            Attempt::Failed(Failure { step: 0, span: Span::default(), kind: FailureKind::Late })
+        }
     };
     let cut_short = interrupted
         && match &attempt {
@@ -128,11 +121,7 @@ fn attempt(end: End<Attempt>, interrupted: bool) -> Attempt {
             Attempt::Failed(failure) => late(failure),
             _ => false,
         };
-    if cut_short {
-        Attempt::Interrupted
-    } else {
-        attempt
-    }
+    if cut_short { Attempt::Interrupted } else { attempt }
 }
 
 #[cfg(test)]
@@ -167,14 +156,10 @@ mod tests {
     #[test]
     fn every_case_is_told_with_an_attempt_for_each_lane_until_the_listener_has_enough() {
         let lanes = [Lane::probe(Arc::new(Sim)), Lane::probe(Arc::new(Broken))];
-        let limits = TrialLimits {
-            jobs: NonZeroUsize::MIN,
-            timeout: Duration::from_secs(600),
-        };
-        let cases = ["panics", "lacks", "never"].into_iter().map(|id| Trial {
-            case: Arc::new(fixture::case(id)),
-            probe: false,
-        });
+        let limits = TrialLimits { jobs: NonZeroUsize::MIN, timeout: Duration::from_secs(600) };
+        let cases = ["panics", "lacks", "never"]
+            .into_iter()
+            .map(|id| Trial { case: Arc::new(fixture::case(id)), probe: false });
         let mut told = Vec::new();
         let none = None::<&PipeReader>;
         let interrupted = try_cases(&lanes, limits, cases, none, |place, attempts| {

@@ -61,22 +61,17 @@ impl Address {
     pub fn reaches(&self, from: &MachineId, server: &Self, at: &MachineId) -> Option<Reach> {
         match (self, server) {
             (Self::Unix(path), Self::Unix(other)) => (path == other).then_some(Reach::Same),
-            (
-                Self::Tcp { host, port },
-                Self::Tcp {
-                    host: other,
-                    port: other_port,
-                },
-            ) if port == other_port => match (is_local(host), is_any(other)) {
-                (true, any) if from == at => (any || is_local(other)).then_some(if host == other {
-                    Reach::Same
-                } else {
-                    Reach::Any
-                }),
-                (false, true) => Some(Reach::Any),
-                (false, false) if host == other => Some(Reach::Same),
-                _ => None,
-            },
+            (Self::Tcp { host, port }, Self::Tcp { host: other, port: other_port })
+                if port == other_port =>
+            {
+                match (is_local(host), is_any(other)) {
+                    (true, any) if from == at => (any || is_local(other))
+                        .then_some(if host == other { Reach::Same } else { Reach::Any }),
+                    (false, true) => Some(Reach::Any),
+                    (false, false) if host == other => Some(Reach::Same),
+                    _ => None,
+                }
+            }
             _ => None,
         }
     }
@@ -86,13 +81,7 @@ impl Address {
     pub fn collides(&self, here: &MachineId, other: &Self, there: &MachineId) -> bool {
         match (self, other) {
             (Self::Unix(path), Self::Unix(other)) => path == other,
-            (
-                Self::Tcp { host, port },
-                Self::Tcp {
-                    host: other,
-                    port: other_port,
-                },
-            ) => {
+            (Self::Tcp { host, port }, Self::Tcp { host: other, port: other_port }) => {
                 let same_host = host == other
                     || is_any(host)
                     || is_any(other)
@@ -146,10 +135,7 @@ mod tests {
 
     fn tcp(text: &str) -> Address {
         let (host, port) = text.rsplit_once(':').expect("a host and a port");
-        Address::Tcp {
-            host: host.to_owned(),
-            port: port.parse().expect("a port"),
-        }
+        Address::Tcp { host: host.to_owned(), port: port.parse().expect("a port") }
     }
 
     #[rstest]
@@ -186,10 +172,7 @@ mod tests {
         #[case] there: &str,
         #[case] expected: bool,
     ) {
-        assert_eq!(
-            tcp(one).collides(&"a".into(), &tcp(other), &there.into()),
-            expected
-        );
+        assert_eq!(tcp(one).collides(&"a".into(), &tcp(other), &there.into()), expected);
     }
 
     #[test]
@@ -205,10 +188,7 @@ mod tests {
         let inet = json!({"type": "inet", "data": {"host": "3.3.3.3", "port": "9003"}});
         assert_eq!(Address::from_qmp(&inet), Some(tcp("3.3.3.3:9003")));
         let unix = json!({"type": "unix", "data": {"path": "/a"}});
-        assert_eq!(
-            Address::from_qmp(&unix),
-            Some(Address::Unix("/a".to_owned()))
-        );
+        assert_eq!(Address::from_qmp(&unix), Some(Address::Unix("/a".to_owned())));
         assert_eq!(Address::from_qmp(&json!({"type": "fd"})), None);
     }
 }

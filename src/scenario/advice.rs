@@ -65,31 +65,17 @@ impl Fault {
             Self::Syntax { reason, .. } => reason.clone(),
             Self::SeveralDocuments => "the second document".to_owned(),
             Self::DuplicateKey { .. } => "again here".to_owned(),
-            Self::UnknownKey {
-                near: Some(near), ..
-            } => format!("did you mean `{near}`?"),
+            Self::UnknownKey { near: Some(near), .. } => format!("did you mean `{near}`?"),
             Self::UnknownKey { map, .. } => format!("{map} has no such key"),
             Self::MissingKey { key, .. } => format!("`{key}` is missing here"),
             Self::Type { expected, .. } => format!("must be {expected}"),
             Self::Range { least, most, .. } => format!("must be from {least} to {most}"),
-            Self::Choice {
-                near: Some(near), ..
-            }
-            | Self::UnknownProfile {
-                near: Some(near), ..
-            }
-            | Self::UnknownQuirk {
-                near: Some(near), ..
-            }
-            | Self::UnknownName {
-                near: Some(near), ..
-            }
-            | Self::UnknownVerb {
-                near: Some(near), ..
-            }
-            | Self::UnknownField {
-                near: Some(near), ..
-            } => format!("did you mean `{near}`?"),
+            Self::Choice { near: Some(near), .. }
+            | Self::UnknownProfile { near: Some(near), .. }
+            | Self::UnknownQuirk { near: Some(near), .. }
+            | Self::UnknownName { near: Some(near), .. }
+            | Self::UnknownVerb { near: Some(near), .. }
+            | Self::UnknownField { near: Some(near), .. } => format!("did you mean `{near}`?"),
             Self::Conflict { second, .. } => format!("`{second}` stands here"),
             Self::NotYet { .. } => "not yet".to_owned(),
             Self::DuplicateId { .. } => "the second one".to_owned(),
@@ -175,11 +161,11 @@ impl Fault {
             }
             Self::Needs { key, needs } => format!("leave `{key}` out, or name {needs}"),
             Self::BadId { rule, .. } => (*rule).to_owned(),
-            Self::DuplicateId {
-                what: "the port", ..
-            } => "a port is called as its chardev, as a filter-dump's file, or NETDEV.guest, \
+            Self::DuplicateId { what: "the port", .. } => {
+                "a port is called as its chardev, as a filter-dump's file, or NETDEV.guest, \
                   NETDEV.host and LINK.END: name one of the two otherwise"
-                .to_owned(),
+                    .to_owned()
+            }
             Self::DuplicateId { .. } => "give each an id of its own".to_owned(),
             Self::UnknownVariable { help, .. } => help.clone(),
             Self::BadReference { .. } => {
@@ -210,10 +196,8 @@ impl Fault {
                 "the profiles are qemu-7.2, qemu-10.2, rfc and ideal".to_owned()
             }
             Self::UnknownQuirk { .. } => {
-                let names: Vec<&str> = crate::base::Quirk::ALL
-                    .iter()
-                    .map(|quirk| quirk.name())
-                    .collect();
+                let names: Vec<&str> =
+                    crate::base::Quirk::ALL.iter().map(|quirk| quirk.name()).collect();
                 format!("the quirks are {}", names.join(", "))
             }
             Self::QuirkNotThere { .. } => {

@@ -467,9 +467,7 @@ impl Case {
     pub fn profile_of(&self, machine: &MachineId) -> &Profile {
         let mut machines = self.machines.iter();
         let found = machines.find(|one| one.id == *machine);
-        found
-            .and_then(|machine| machine.profile.as_ref())
-            .unwrap_or(&self.profile)
+        found.and_then(|machine| machine.profile.as_ref()).unwrap_or(&self.profile)
     }
 
     /// The machine that an id belongs to, and the id there.
@@ -482,9 +480,6 @@ impl Case {
     /// The directory that paths in the file are relative to.
     #[must_use]
     pub fn directory(&self) -> PathBuf {
-        self.source
-            .path
-            .parent()
-            .map_or_else(PathBuf::new, PathBuf::from)
+        self.source.path.parent().map_or_else(PathBuf::new, PathBuf::from)
     }
 }

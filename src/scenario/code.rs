@@ -130,31 +130,15 @@ mod tests {
 
     #[test]
     fn codes_are_in_order_and_used_once() {
-        assert!(
-            EXPLANATIONS
-                .windows(2)
-                .all(|pair| pair[0].code < pair[1].code)
-        );
+        assert!(EXPLANATIONS.windows(2).all(|pair| pair[0].code < pair[1].code));
     }
 
     #[test]
     fn every_explanation_is_a_paragraph() {
         for row in EXPLANATIONS {
-            assert!(
-                row.code.0.starts_with("TW-S") && row.code.0.len() == 7,
-                "{}",
-                row.code
-            );
-            assert!(
-                row.text.len() > 60 && row.text.ends_with('.'),
-                "{}",
-                row.code
-            );
-            assert!(
-                !row.title.ends_with('.') && !row.text.contains('\n'),
-                "{}",
-                row.code
-            );
+            assert!(row.code.0.starts_with("TW-S") && row.code.0.len() == 7, "{}", row.code);
+            assert!(row.text.len() > 60 && row.text.ends_with('.'), "{}", row.code);
+            assert!(!row.title.ends_with('.') && !row.text.contains('\n'), "{}", row.code);
         }
     }
 }

@@ -94,19 +94,11 @@ impl<'a> Context<'a> {
 
     /// Notes a fault; the same at the same place, as several cases find it, only once.
     pub(crate) fn fault(&self, span: Span, fault: Fault) {
-        self.note(Found {
-            fault,
-            span: Some(span),
-            related: None,
-        });
+        self.note(Found { fault, span: Some(span), related: None });
     }
 
     pub(crate) fn fault_with(&self, span: Span, fault: Fault, at: Span, text: &'static str) {
-        self.note(Found {
-            fault,
-            span: Some(span),
-            related: Some((at, text)),
-        });
+        self.note(Found { fault, span: Some(span), related: Some((at, text)) });
     }
 
     fn note(&self, found: Found) {
@@ -121,12 +113,7 @@ impl<'a> Context<'a> {
             }
             Some(_) => {}
             None if !is_full => {
-                all.push(Noted {
-                    found,
-                    first: self.case.borrow().clone(),
-                    last,
-                    seen: 1,
-                });
+                all.push(Noted { found, first: self.case.borrow().clone(), last, seen: 1 });
             }
             None => {}
         }
@@ -135,10 +122,8 @@ impl<'a> Context<'a> {
     /// Begins a case with these values of the matrix.
     pub(crate) fn begin_case(&self, values: &[(String, String)]) {
         self.cases.set(self.cases.get() + 1);
-        let pairs: Vec<String> = values
-            .iter()
-            .map(|(name, value)| format!("{name}={value}"))
-            .collect();
+        let pairs: Vec<String> =
+            values.iter().map(|(name, value)| format!("{name}={value}")).collect();
         *self.case.borrow_mut() = pairs.join(",");
     }
 
@@ -184,24 +169,12 @@ impl<'a> Context<'a> {
         };
         if !take(&self.frames, frames) {
             self.spent.set(true);
-            self.fault(
-                span,
-                Fault::TooMuch {
-                    what: "the frames of all cases",
-                    most: MAX_FRAMES,
-                },
-            );
+            self.fault(span, Fault::TooMuch { what: "the frames of all cases", most: MAX_FRAMES });
             return false;
         }
         if !take(&self.bytes, bytes) {
             self.spent.set(true);
-            self.fault(
-                span,
-                Fault::TooMuch {
-                    what: "the bytes of all cases",
-                    most: MAX_BYTES,
-                },
-            );
+            self.fault(span, Fault::TooMuch { what: "the bytes of all cases", most: MAX_BYTES });
             return false;
         }
         true
@@ -220,19 +193,14 @@ impl<'a> Context<'a> {
     }
 
     fn read_capture(&self, path: &Path) -> Packets {
-        let bytes = self
-            .files
-            .read(path)
-            .map_err(|error| Fault::CaptureUnreadable {
-                path: path.to_owned(),
-                reason: reason(&error),
-            })?;
-        capture::read(&bytes)
-            .map(Rc::new)
-            .map_err(|error| Fault::CaptureBroken {
-                path: path.to_owned(),
-                reason: error.to_string(),
-            })
+        let bytes = self.files.read(path).map_err(|error| Fault::CaptureUnreadable {
+            path: path.to_owned(),
+            reason: reason(&error),
+        })?;
+        capture::read(&bytes).map(Rc::new).map_err(|error| Fault::CaptureBroken {
+            path: path.to_owned(),
+            reason: error.to_string(),
+        })
     }
 }
 

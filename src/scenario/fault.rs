@@ -427,10 +427,7 @@ impl Found {
             report.source = Some(std::sync::Arc::clone(source));
         }
         if let Some((span, text)) = self.related {
-            report.labels.push(Label {
-                span,
-                text: text.to_owned(),
-            });
+            report.labels.push(Label { span, text: text.to_owned() });
         }
         report
     }

@@ -59,12 +59,7 @@ impl<'a> Fields<'a> {
             );
             return None;
         };
-        let fields = Self {
-            context,
-            keys,
-            entries,
-            span: node.span,
-        };
+        let fields = Self { context, keys, entries, span: node.span };
         // A misspelt key is not missing too.
         let meant: Vec<String> = entries
             .iter()
@@ -77,11 +72,7 @@ impl<'a> Fields<'a> {
             if key.required && !is_there {
                 context.fault(
                     node.span,
-                    Fault::MissingKey {
-                        key: key.name,
-                        map: keys.name,
-                        doc: key.doc,
-                    },
+                    Fault::MissingKey { key: key.name, map: keys.name, doc: key.doc },
                 );
             }
         }
@@ -110,11 +101,7 @@ impl<'a> Fields<'a> {
     }
 
     pub(crate) fn entry(&self, name: &str) -> Option<&'a Entry> {
-        debug_assert!(
-            self.keys.key(name).is_some(),
-            "{} has no {name}",
-            self.keys.name
-        );
+        debug_assert!(self.keys.key(name).is_some(), "{} has no {name}", self.keys.name);
         self.entries.iter().find(|entry| entry.key == name)
     }
 
@@ -128,10 +115,7 @@ impl<'a> Fields<'a> {
 
     /// Where a key's value stands.
     pub(crate) fn span_of(&self, name: &str) -> Option<Span> {
-        self.entries
-            .iter()
-            .find(|entry| entry.key == name)
-            .map(|entry| entry.value.span)
+        self.entries.iter().find(|entry| entry.key == name).map(|entry| entry.value.span)
     }
 
     /// Whether this kind of map can have a key.
@@ -150,11 +134,7 @@ impl<'a> Fields<'a> {
         };
         self.context.fault_with(
             other.key_span,
-            Fault::Conflict {
-                first: first.to_owned(),
-                second: second.to_owned(),
-                help,
-            },
+            Fault::Conflict { first: first.to_owned(), second: second.to_owned(), help },
             one.key_span,
             "excludes the other",
         );
@@ -199,25 +179,19 @@ impl<'a> Fields<'a> {
     pub(crate) fn mac(&self, name: &str) -> Option<MacAddr> {
         let text = value::text(self.context, self.node(name)?)?;
         let reason = || format!("\"{}\" is not a MAC address", short(text));
-        text.parse()
-            .map_err(|_| self.bad(name, &reason(), MAC_HELP, code::BAD_MAC))
-            .ok()
+        text.parse().map_err(|_| self.bad(name, &reason(), MAC_HELP, code::BAD_MAC)).ok()
     }
 
     pub(crate) fn ipv4(&self, name: &str) -> Option<Ipv4Addr> {
         let text = value::text(self.context, self.node(name)?)?;
         let reason = || format!("\"{}\" is not an IPv4 address", short(text));
-        text.parse()
-            .map_err(|_| self.bad(name, &reason(), IPV4_HELP, code::BAD_ADDRESS))
-            .ok()
+        text.parse().map_err(|_| self.bad(name, &reason(), IPV4_HELP, code::BAD_ADDRESS)).ok()
     }
 
     pub(crate) fn ipv6(&self, name: &str) -> Option<Ipv6Addr> {
         let text = value::text(self.context, self.node(name)?)?;
         let reason = || format!("\"{}\" is not an IPv6 address", short(text));
-        text.parse()
-            .map_err(|_| self.bad(name, &reason(), IPV6_HELP, code::BAD_ADDRESS))
-            .ok()
+        text.parse().map_err(|_| self.bad(name, &reason(), IPV6_HELP, code::BAD_ADDRESS)).ok()
     }
 
     fn bad(
@@ -228,14 +202,7 @@ impl<'a> Fields<'a> {
         code: crate::diag::Code,
     ) {
         if let Some(node) = self.node(name) {
-            self.fault(
-                node.span,
-                Fault::Format {
-                    reason: reason.to_string(),
-                    help,
-                    code,
-                },
-            );
+            self.fault(node.span, Fault::Format { reason: reason.to_string(), help, code });
         }
     }
 
@@ -273,12 +240,7 @@ pub(crate) fn nearest<'n>(
     let wanted = name.to_lowercase();
     let near = names
         .clone()
-        .map(|known| {
-            (
-                strsim::damerau_levenshtein(&wanted, &known.to_lowercase()),
-                known,
-            )
-        })
+        .map(|known| (strsim::damerau_levenshtein(&wanted, &known.to_lowercase()), known))
         .filter(|(distance, known)| *distance <= known.len().max(wanted.len()) / 3 + 1)
         .filter(|(distance, known)| *distance < known.chars().count())
         .min_by_key(|(distance, known)| (*distance, !known.starts_with(&wanted)))

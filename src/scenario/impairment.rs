@@ -115,22 +115,13 @@ impl fmt::Display for Impairment {
 }
 
 /// The units of a rate, the largest first (tc(8), of 1000 each).
-pub(super) const RATE_UNITS: [(&str, u64); 4] = [
-    ("gbit", 1_000_000_000),
-    ("mbit", 1_000_000),
-    ("kbit", 1_000),
-    ("bit", 1),
-];
+pub(super) const RATE_UNITS: [(&str, u64); 4] =
+    [("gbit", 1_000_000_000), ("mbit", 1_000_000), ("kbit", 1_000), ("bit", 1)];
 
 /// Bits in a second in the largest unit that fits.
 fn rate(bits: u64) -> String {
-    let unit = RATE_UNITS
-        .iter()
-        .find(|(_, unit)| bits.is_multiple_of(*unit));
-    unit.map_or_else(
-        || format!("{bits}bit"),
-        |(name, unit)| format!("{}{name}", bits / unit),
-    )
+    let unit = RATE_UNITS.iter().find(|(_, unit)| bits.is_multiple_of(*unit));
+    unit.map_or_else(|| format!("{bits}bit"), |(name, unit)| format!("{}{name}", bits / unit))
 }
 
 /// Reads `1mbit`; zero is no rate.
@@ -140,11 +131,7 @@ pub(super) fn parse_rate(text: &str) -> Option<u64> {
     if number.len() > 9 {
         return None;
     }
-    number
-        .parse::<u64>()
-        .ok()
-        .filter(|number| *number > 0)?
-        .checked_mul(*unit)
+    number.parse::<u64>().ok().filter(|number| *number > 0)?.checked_mul(*unit)
 }
 
 /// The impairment of one direction of a port, in place of the one before.

@@ -32,19 +32,10 @@ use crate::{
 /// ```
 pub fn load(path: &Path, suite_root: &Path, files: &dyn Files) -> Result<Scenario, Vec<Report>> {
     let bytes = files.read(path).map_err(|error| {
-        without_place(
-            path,
-            Fault::Unreadable {
-                path: path.to_owned(),
-                reason: reason(&error),
-            },
-        )
+        without_place(path, Fault::Unreadable { path: path.to_owned(), reason: reason(&error) })
     })?;
     if bytes.len() > yaml::MAX_BYTES {
-        let fault = Fault::TooLong {
-            bytes: bytes.len(),
-            most: yaml::MAX_BYTES,
-        };
+        let fault = Fault::TooLong { bytes: bytes.len(), most: yaml::MAX_BYTES };
         return Err(without_place(path, fault));
     }
     let text = match String::from_utf8(bytes) {
@@ -54,30 +45,15 @@ pub fn load(path: &Path, suite_root: &Path, files: &dyn Files) -> Result<Scenari
             let byte = error.as_bytes().get(offset).copied().unwrap_or_default();
             // Positions still need the text; the wrong byte keeps its line and column.
             let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
-            let source = Arc::new(Source {
-                path: path.to_owned(),
-                text,
-            });
-            let span = Some(Span {
-                start: offset,
-                end: offset + '\u{fffd}'.len_utf8(),
-            });
-            let found = Found {
-                fault: Fault::NotUtf8 { offset, byte },
-                span,
-                related: None,
-            };
+            let source = Arc::new(Source { path: path.to_owned(), text });
+            let span = Some(Span { start: offset, end: offset + '\u{fffd}'.len_utf8() });
+            let found = Found { fault: Fault::NotUtf8 { offset, byte }, span, related: None };
             return Err(vec![found.report(&source)]);
         }
     };
     // The mark is not part of the text (YAML 1.2.2, section 5.2).
-    let text = text
-        .strip_prefix('\u{feff}')
-        .map_or_else(|| text.clone(), str::to_owned);
-    let source = Arc::new(Source {
-        path: path.to_owned(),
-        text,
-    });
+    let text = text.strip_prefix('\u{feff}').map_or_else(|| text.clone(), str::to_owned);
+    let source = Arc::new(Source { path: path.to_owned(), text });
     parse(source, &scenario_name(path, suite_root), files)
 }
 
@@ -97,21 +73,11 @@ pub fn parse(source: Arc<Source>, name: &str, files: &dyn Files) -> Result<Scena
 fn read(context: &Context<'_>, name: &str) -> Option<Scenario> {
     let mut root = yaml::read(context)?;
     if root.is_null() {
-        context.fault(
-            root.span,
-            Fault::Empty {
-                what: "the scenario is empty",
-            },
-        );
+        context.fault(root.span, Fault::Empty { what: "the scenario is empty" });
         return None;
     }
     if root.map().is_none() {
-        context.fault(
-            root.span,
-            Fault::Empty {
-                what: "the scenario is not a map of keys",
-            },
-        );
+        context.fault(root.span, Fault::Empty { what: "the scenario is not a map of keys" });
         return None;
     }
     yaml::drop_duplicates(&mut root, context);
@@ -143,20 +109,12 @@ fn read(context: &Context<'_>, name: &str) -> Option<Scenario> {
         }
     }
     let probes = cases.iter().all(|case| case.steps.is_empty());
-    Some(Scenario {
-        name: name.to_owned(),
-        source: Arc::clone(context.source()),
-        cases,
-        probes,
-    })
+    Some(Scenario { name: name.to_owned(), source: Arc::clone(context.source()), cases, probes })
 }
 
 fn case_id(name: &str, values: Values<'_>) -> CaseId {
-    let pairs: Vec<String> = values
-        .pairs()
-        .into_iter()
-        .map(|(name, value)| format!("{name}={value}"))
-        .collect();
+    let pairs: Vec<String> =
+        values.pairs().into_iter().map(|(name, value)| format!("{name}={value}")).collect();
     if pairs.is_empty() {
         CaseId::from(name)
     } else {
@@ -166,10 +124,7 @@ fn case_id(name: &str, values: Values<'_>) -> CaseId {
 
 /// The path below the suite's root without its extension, with `/` between its parts.
 fn scenario_name(path: &Path, suite_root: &Path) -> String {
-    let below = path
-        .strip_prefix(suite_root)
-        .unwrap_or(path)
-        .with_extension("");
+    let below = path.strip_prefix(suite_root).unwrap_or(path).with_extension("");
     let parts: Vec<_> = below
         .components()
         .filter(|part| matches!(part, std::path::Component::Normal(_)))
@@ -179,16 +134,6 @@ fn scenario_name(path: &Path, suite_root: &Path) -> String {
 }
 
 fn without_place(path: &Path, fault: Fault) -> Vec<Report> {
-    let source = Arc::new(Source {
-        path: path.to_owned(),
-        text: String::new(),
-    });
-    vec![
-        Found {
-            fault,
-            span: None,
-            related: None,
-        }
-        .report(&source),
-    ]
+    let source = Arc::new(Source { path: path.to_owned(), text: String::new() });
+    vec![Found { fault, span: None, related: None }.report(&source)]
 }

@@ -48,11 +48,7 @@ pub(crate) struct Entry {
 
 impl Scalar {
     pub(crate) fn text(text: impl Into<String>) -> Self {
-        Self {
-            text: text.into(),
-            kind: ScalarKind::Text,
-            substituted: false,
-        }
+        Self { text: text.into(), kind: ScalarKind::Text, substituted: false }
     }
 
     pub(crate) fn is_null(&self) -> bool {
@@ -75,9 +71,7 @@ impl Node {
 
     /// The text, when it is text and nothing else.
     pub(crate) fn text(&self) -> Option<&str> {
-        self.scalar()
-            .filter(|scalar| scalar.kind == ScalarKind::Text)
-            .map(|s| s.text.as_str())
+        self.scalar().filter(|scalar| scalar.kind == ScalarKind::Text).map(|s| s.text.as_str())
     }
 
     pub(crate) fn list(&self) -> Option<&[Self]> {
@@ -139,20 +133,14 @@ impl Node {
 
 /// A map as JSON, in the order of the file.
 pub(crate) fn json_map(entries: &[Entry]) -> Map<String, Value> {
-    entries
-        .iter()
-        .map(|entry| (entry.key.clone(), entry.value.to_json()))
-        .collect()
+    entries.iter().map(|entry| (entry.key.clone(), entry.value.to_json())).collect()
 }
 
 /// The beginning of a long text, on one line.
 pub(crate) fn short(text: &str) -> String {
     const MOST: usize = 60;
-    let one_line: String = text
-        .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .take(MOST + 1)
-        .collect();
+    let one_line: String =
+        text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MOST + 1).collect();
     if one_line.chars().count() > MOST {
         let cut: String = one_line.chars().take(MOST).collect();
         format!("{cut}...")

@@ -45,11 +45,8 @@ fn reference(name: &str) -> String {
 
 /// A map that has these keys and no others, but for those that `others` allows.
 fn of_map(map: &KeyMap, others: Option<KeyType>) -> Value {
-    let properties: Map<String, Value> = map
-        .keys
-        .iter()
-        .map(|key| (key.name.to_owned(), of_key(key)))
-        .collect();
+    let properties: Map<String, Value> =
+        map.keys.iter().map(|key| (key.name.to_owned(), of_key(key))).collect();
     let mut schema = json!({
         "title": map.name,
         "type": "object",
@@ -57,12 +54,8 @@ fn of_map(map: &KeyMap, others: Option<KeyType>) -> Value {
         "patternProperties": { REFERENCE: {} },
         "additionalProperties": others.map_or(Value::Bool(false), of_type),
     });
-    let required: Vec<&str> = map
-        .keys
-        .iter()
-        .filter(|key| key.required)
-        .map(|key| key.name)
-        .collect();
+    let required: Vec<&str> =
+        map.keys.iter().filter(|key| key.required).map(|key| key.name).collect();
     if !required.is_empty() {
         schema["required"] = json!(required);
     }

@@ -19,11 +19,7 @@ pub fn read(source: &Arc<Source>) -> Result<Value, Vec<Report>> {
     let context = Context::new(Arc::clone(source), &Disk);
     let mut root = yaml::read(&context).ok_or_else(|| context.reports())?;
     yaml::drop_duplicates(&mut root, &context);
-    if context.is_clean() {
-        Ok(root.to_json())
-    } else {
-        Err(context.reports())
-    }
+    if context.is_clean() { Ok(root.to_json()) } else { Err(context.reports()) }
 }
 
 /// The tree of one combination of the matrix, from 0, its values put in and the matrix gone. None
@@ -45,10 +41,7 @@ pub fn combination(source: &Arc<Source>, number: usize) -> Option<Value> {
 /// The tree of a text.
 #[cfg(test)]
 pub(super) fn read_text(text: &str) -> Result<Value, Vec<Report>> {
-    read(&Arc::new(Source {
-        path: "a.yaml".into(),
-        text: text.to_owned(),
-    }))
+    read(&Arc::new(Source { path: "a.yaml".into(), text: text.to_owned() }))
 }
 
 #[cfg(test)]
@@ -64,10 +57,7 @@ mod tests {
             text: "matrix: { q: [rx, tx], n: [1, 2] }\nobjects: [\"x,queue=${q}\"]\nn: ${n}\n"
                 .to_owned(),
         });
-        assert_eq!(
-            combination(&source, 3),
-            Some(json!({ "objects": ["x,queue=tx"], "n": 2 }))
-        );
+        assert_eq!(combination(&source, 3), Some(json!({ "objects": ["x,queue=tx"], "n": 2 })));
         assert_eq!(combination(&source, 4), None);
     }
 }

@@ -16,10 +16,7 @@ pub(crate) fn text<'a>(context: &Context<'_>, node: &'a Node) -> Option<&'a str>
     if let Some(text) = node.text() {
         return Some(text);
     }
-    if let Some(scalar) = node
-        .scalar()
-        .filter(|scalar| scalar.substituted && !scalar.is_null())
-    {
+    if let Some(scalar) = node.scalar().filter(|scalar| scalar.substituted && !scalar.is_null()) {
         return Some(&scalar.text);
     }
     let help = node
@@ -32,10 +29,7 @@ pub(crate) fn text<'a>(context: &Context<'_>, node: &'a Node) -> Option<&'a str>
 
 /// A boolean, in YAML's words or in QEMU's.
 pub(crate) fn boolean(context: &Context<'_>, node: &Node) -> Option<bool> {
-    match node
-        .scalar()
-        .map(|scalar| (scalar.kind, scalar.text.as_str()))
-    {
+    match node.scalar().map(|scalar| (scalar.kind, scalar.text.as_str())) {
         Some((ScalarKind::Bool(value), _)) => Some(value),
         Some((ScalarKind::Text, "on")) => Some(true),
         Some((ScalarKind::Text, "off")) => Some(false),
@@ -67,9 +61,7 @@ pub(crate) fn integer(
             context,
             node,
             "a whole number",
-            Some(format!(
-                "write a number from {least} to {most}, decimal or as 0x..."
-            )),
+            Some(format!("write a number from {least} to {most}, decimal or as 0x...")),
         );
         return None;
     };
@@ -77,15 +69,7 @@ pub(crate) fn integer(
         Ok(number) if (least..=most).contains(&number) => Some(number),
         _ => {
             let found = scalar.map_or_else(String::new, |scalar| short(&scalar.text));
-            context.fault(
-                node.span,
-                Fault::Range {
-                    key: key.to_owned(),
-                    found,
-                    least,
-                    most,
-                },
-            );
+            context.fault(node.span, Fault::Range { key: key.to_owned(), found, least, most });
             None
         }
     }
@@ -133,14 +117,7 @@ pub(crate) fn duration(context: &Context<'_>, node: &Node) -> Option<Duration> {
     if duration.is_none() {
         let found = shown.map_or_else(|| node.shown(), |text| format!("\"{}\"", short(&text)));
         let reason = format!("{found} is not a duration");
-        context.fault(
-            node.span,
-            Fault::Format {
-                reason,
-                help: HELP,
-                code: code::BAD_DURATION,
-            },
-        );
+        context.fault(node.span, Fault::Format { reason, help: HELP, code: code::BAD_DURATION });
     }
     duration
 }
@@ -213,21 +190,10 @@ pub(crate) fn is_network(context: &Context<'_>, text: &str, span: Span) -> bool 
 /// Pairs of hexadecimal digits; blanks are free.
 pub(crate) fn hex(context: &Context<'_>, node: &Node) -> Option<Vec<u8>> {
     const HELP: &str = "write pairs of hexadecimal digits in quotes: \"ffffffffffff 0806 00\"";
-    let text = match node
-        .scalar()
-        .filter(|scalar| !scalar.substituted)
-        .map(|scalar| scalar.kind)
-    {
+    let text = match node.scalar().filter(|scalar| !scalar.substituted).map(|scalar| scalar.kind) {
         Some(ScalarKind::Integer(_) | ScalarKind::Float(_)) => {
             let reason = format!("{} is a number to YAML", node.shown());
-            context.fault(
-                node.span,
-                Fault::Format {
-                    reason,
-                    help: HELP,
-                    code: code::BAD_HEX,
-                },
-            );
+            context.fault(node.span, Fault::Format { reason, help: HELP, code: code::BAD_HEX });
             return None;
         }
         _ => text(context, node)?,
@@ -235,51 +201,29 @@ pub(crate) fn hex(context: &Context<'_>, node: &Node) -> Option<Vec<u8>> {
     let bytes = parse_hex(text);
     if let Err(reason) = &bytes {
         let reason = reason.clone();
-        context.fault(
-            node.span,
-            Fault::Format {
-                reason,
-                help: HELP,
-                code: code::BAD_HEX,
-            },
-        );
+        context.fault(node.span, Fault::Format { reason, help: HELP, code: code::BAD_HEX });
     }
     bytes.ok()
 }
 
 fn parse_hex(text: &str) -> Result<Vec<u8>, String> {
     let mut digits = Vec::with_capacity(text.len());
-    for c in text
-        .chars()
-        .filter(|c| !c.is_whitespace() && *c != ':' && *c != '_')
-    {
+    for c in text.chars().filter(|c| !c.is_whitespace() && *c != ':' && *c != '_') {
         match c.to_digit(16).and_then(|digit| u8::try_from(digit).ok()) {
             Some(digit) => digits.push(digit),
             None => return Err(format!("'{}' is not a hexadecimal digit", c.escape_debug())),
         }
     }
     if digits.len() % 2 == 1 {
-        return Err(format!(
-            "{} hexadecimal digits: the last byte has only one",
-            digits.len()
-        ));
+        return Err(format!("{} hexadecimal digits: the last byte has only one", digits.len()));
     }
-    Ok(digits
-        .chunks_exact(2)
-        .map(|pair| pair[0] << 4 | pair[1])
-        .collect())
+    Ok(digits.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect())
 }
 
 /// Reports another kind of value.
 pub(crate) fn mismatch(context: &Context<'_>, node: &Node, expected: &str, help: Option<String>) {
-    context.fault(
-        node.span,
-        Fault::Type {
-            expected: expected.to_owned(),
-            found: node.shown(),
-            help,
-        },
-    );
+    context
+        .fault(node.span, Fault::Type { expected: expected.to_owned(), found: node.shown(), help });
 }
 
 #[cfg(test)]

@@ -209,15 +209,11 @@ fn is_plain(text: &str, place: Place) -> bool {
         return false;
     };
     let word = text.to_ascii_lowercase();
-    let reserved = [
-        "null", "true", "false", "yes", "no", "on", "off", "y", "n", "~", ".inf", ".nan",
-    ];
+    let reserved =
+        ["null", "true", "false", "yes", "no", "on", "off", "y", "n", "~", ".inf", ".nan"];
     let may_stand = |c: char| {
         c.is_ascii_alphanumeric()
-            || matches!(
-                c,
-                '_' | '-' | '.' | '/' | '=' | '+' | '@' | '$' | '\'' | '(' | ')' | ' '
-            )
+            || matches!(c, '_' | '-' | '.' | '/' | '=' | '+' | '@' | '$' | '\'' | '(' | ')' | ' ')
             || (c == ',' && place == Place::Block)
     };
     (first.is_ascii_alphabetic() || first == '/' || is_dotted(text) || is_duration(text))
@@ -246,9 +242,7 @@ fn is_duration(text: &str) -> bool {
 fn folded(text: &str, key: usize) -> Option<Vec<String>> {
     let words: Vec<&str> = text.split(' ').collect();
     let safe = !text.contains(|c: char| c.is_control())
-        && words
-            .iter()
-            .all(|word| !word.is_empty() && word.len() < FOLD);
+        && words.iter().all(|word| !word.is_empty() && word.len() < FOLD);
     if !safe || key + 2 + text.len() <= WIDTH {
         return None;
     }

@@ -61,44 +61,23 @@ fn options() -> serde_yaml::Options {
 fn byte_span(source: &Source, location: Location) -> Span {
     let span = location.span();
     if let (Some(start), Some(length)) = (span.byte_offset(), span.byte_len()) {
-        let start = usize::try_from(start)
-            .unwrap_or(usize::MAX)
-            .min(source.text.len());
+        let start = usize::try_from(start).unwrap_or(usize::MAX).min(source.text.len());
         let end = start.saturating_add(usize::try_from(length).unwrap_or(0));
-        return Span {
-            start,
-            end: end.min(source.text.len()),
-        };
+        return Span { start, end: end.min(source.text.len()) };
     }
     let line = usize::try_from(location.line()).unwrap_or(1).max(1);
     let column = usize::try_from(location.column()).unwrap_or(1).max(1);
     let text = &source.text;
-    let line_start: usize = text
-        .split_inclusive('\n')
-        .take(line - 1)
-        .map(str::len)
-        .sum();
+    let line_start: usize = text.split_inclusive('\n').take(line - 1).map(str::len).sum();
     let rest = &text[line_start..];
     let start = line_start
-        + rest
-            .char_indices()
-            .nth(column - 1)
-            .map_or(rest.trim_end().len(), |(at, _)| at);
-    let width = text[start..]
-        .chars()
-        .next()
-        .filter(|c| *c != '\n')
-        .map_or(0, char::len_utf8);
-    Span {
-        start,
-        end: start + width,
-    }
+        + rest.char_indices().nth(column - 1).map_or(rest.trim_end().len(), |(at, _)| at);
+    let width = text[start..].chars().next().filter(|c| *c != '\n').map_or(0, char::len_utf8);
+    Span { start, end: start + width }
 }
 
 fn place(source: &Source, error: &serde_yaml::Error) -> Span {
-    error
-        .location()
-        .map_or_else(Span::default, |location| byte_span(source, location))
+    error.location().map_or_else(Span::default, |location| byte_span(source, location))
 }
 
 fn syntax_fault(source: &Source, error: &serde_yaml::Error) -> Fault {
@@ -123,10 +102,7 @@ fn syntax_fault(source: &Source, error: &serde_yaml::Error) -> Fault {
             budget_fault(&text)
         }
         _ if text.contains("tag") => Fault::Tag { reason: text },
-        _ => Fault::Syntax {
-            help: syntax_help(line, &text),
-            reason: text,
-        },
+        _ => Fault::Syntax { help: syntax_help(line, &text), reason: text },
     }
 }
 
@@ -138,11 +114,7 @@ fn budget_fault(text: &str) -> Fault {
         _ => text,
     };
     let reason = reason.to_owned();
-    Fault::Budget {
-        nodes: MAX_NODES,
-        depth: MAX_DEPTH,
-        reason,
-    }
+    Fault::Budget { nodes: MAX_NODES, depth: MAX_DEPTH, reason }
 }
 
 /// What usually lies behind a syntax error.
@@ -240,41 +212,23 @@ fn to_node(raw: Spanned<Raw>, context: &Context<'_>) -> Node {
     let span = byte_span(context.source(), raw.defined);
     let tree = match raw.value {
         Raw::Scalar(kind, text) => Tree::Scalar(to_scalar(kind, text, span, context.source())),
-        Raw::List(nodes) => Tree::List(
-            nodes
-                .into_iter()
-                .map(|node| to_node(node, context))
-                .collect(),
-        ),
+        Raw::List(nodes) => {
+            Tree::List(nodes.into_iter().map(|node| to_node(node, context)).collect())
+        }
         Raw::Map(entries) => Tree::Map(
-            entries
-                .into_iter()
-                .filter_map(|(key, value)| to_entry(key, value, context))
-                .collect(),
+            entries.into_iter().filter_map(|(key, value)| to_entry(key, value, context)).collect(),
         ),
     };
-    Node {
-        span: tree_span(&tree, span),
-        tree,
-    }
+    Node { span: tree_span(&tree, span), tree }
 }
 
 fn to_scalar(kind: ScalarKind, text: Option<String>, span: Span, source: &Source) -> Scalar {
     let text = text.unwrap_or_else(|| match kind {
         ScalarKind::Null => String::new(),
         // The text as it was written: `0x88b5`, `1e3`.
-        _ => source
-            .text
-            .get(span.start..span.end)
-            .unwrap_or_default()
-            .trim()
-            .to_owned(),
+        _ => source.text.get(span.start..span.end).unwrap_or_default().trim().to_owned(),
     });
-    Scalar {
-        text,
-        kind,
-        substituted: false,
-    }
+    Scalar { text, kind, substituted: false }
 }
 
 /// The parser gives a container only its first byte; a label reads better on its first line.
@@ -294,11 +248,7 @@ fn to_entry(key: Spanned<Raw>, value: Spanned<Raw>, context: &Context<'_>) -> Op
     match key.value {
         Raw::Scalar(kind, text) if kind != ScalarKind::Null => {
             let key = to_scalar(kind, text, key_span, context.source()).text;
-            Some(Entry {
-                key,
-                key_span,
-                value,
-            })
+            Some(Entry { key, key_span, value })
         }
         Raw::Scalar(..) | Raw::List(_) | Raw::Map(_) => {
             context.fault(key_span, Fault::KeyNotText);
@@ -311,9 +261,7 @@ fn to_entry(key: Spanned<Raw>, value: Spanned<Raw>, context: &Context<'_>) -> Op
 pub(crate) fn drop_duplicates(node: &mut Node, context: &Context<'_>) {
     match &mut node.tree {
         Tree::Scalar(_) => {}
-        Tree::List(nodes) => nodes
-            .iter_mut()
-            .for_each(|node| drop_duplicates(node, context)),
+        Tree::List(nodes) => nodes.iter_mut().for_each(|node| drop_duplicates(node, context)),
         Tree::Map(entries) => {
             let mut first: BTreeMap<String, Span> = BTreeMap::new();
             entries.retain(|entry| {
@@ -321,15 +269,11 @@ pub(crate) fn drop_duplicates(node: &mut Node, context: &Context<'_>) {
                     first.insert(entry.key.clone(), entry.key_span);
                     return true;
                 };
-                let fault = Fault::DuplicateKey {
-                    key: short(&entry.key),
-                };
+                let fault = Fault::DuplicateKey { key: short(&entry.key) };
                 context.fault_with(entry.key_span, fault, *at, "the first stands here");
                 false
             });
-            entries
-                .iter_mut()
-                .for_each(|entry| drop_duplicates(&mut entry.value, context));
+            entries.iter_mut().for_each(|entry| drop_duplicates(&mut entry.value, context));
         }
     }
 }

@@ -28,38 +28,22 @@ pub(super) fn align<K: Eq + Hash>(
     let mut pairs = Vec::new();
     for operation in capture_diff_slices(Algorithm::Myers, expected, actual) {
         match operation {
-            DiffOp::Equal {
-                old_index,
-                new_index,
-                len,
-            } => {
+            DiffOp::Equal { old_index, new_index, len } => {
                 pairs.extend((0..len).map(|n| (Some(old_index + n), Some(new_index + n))));
             }
-            DiffOp::Delete {
-                old_index, old_len, ..
-            } => {
+            DiffOp::Delete { old_index, old_len, .. } => {
                 pairs.extend((old_index..old_index + old_len).map(|n| (Some(n), None)));
             }
-            DiffOp::Insert {
-                new_index, new_len, ..
-            } => {
+            DiffOp::Insert { new_index, new_len, .. } => {
                 pairs.extend((new_index..new_index + new_len).map(|n| (None, Some(n))));
             }
-            DiffOp::Replace {
-                old_index,
-                old_len,
-                new_index,
-                new_len,
-            } => {
+            DiffOp::Replace { old_index, old_len, new_index, new_len } => {
                 let block = match old_len.max(new_len) <= BLOCK {
                     true => cheapest(old_len, new_len, |a, b| cost(old_index + a, new_index + b)),
                     false => by_place(old_len, new_len),
                 };
                 pairs.extend(block.into_iter().map(|(a, b)| {
-                    (
-                        a.map(|index| old_index + index),
-                        b.map(|index| new_index + index),
-                    )
+                    (a.map(|index| old_index + index), b.map(|index| new_index + index))
                 }));
             }
         }
@@ -76,19 +60,14 @@ fn by_place(expected: usize, actual: usize) -> Vec<Pair> {
 /// The cheapest way to line up two short lists (Needleman and Wunsch).
 fn cheapest(expected: usize, actual: usize, cost: impl Fn(usize, usize) -> usize) -> Vec<Pair> {
     let mut costs = vec![vec![0; actual + 1]; expected + 1];
-    let pair_costs: Vec<Vec<usize>> = (0..expected)
-        .map(|a| (0..actual).map(|b| cost(a, b)).collect())
-        .collect();
+    let pair_costs: Vec<Vec<usize>> =
+        (0..expected).map(|a| (0..actual).map(|b| cost(a, b)).collect()).collect();
     for a in (0..=expected).rev() {
         for b in (0..=actual).rev() {
             let missing = (a < expected).then(|| GAP + costs[a + 1][b]);
             let extra = (b < actual).then(|| GAP + costs[a][b + 1]);
             let pair = (a < expected && b < actual).then(|| pair_costs[a][b] + costs[a + 1][b + 1]);
-            costs[a][b] = [pair, missing, extra]
-                .into_iter()
-                .flatten()
-                .min()
-                .unwrap_or(0);
+            costs[a][b] = [pair, missing, extra].into_iter().flatten().min().unwrap_or(0);
         }
     }
     let (mut a, mut b) = (0, 0);
@@ -97,10 +76,7 @@ fn cheapest(expected: usize, actual: usize, cost: impl Fn(usize, usize) -> usize
         let paired =
             a < expected && b < actual && costs[a][b] == pair_costs[a][b] + costs[a + 1][b + 1];
         let missing = a < expected && costs[a][b] == GAP + costs[a + 1][b];
-        pairs.push((
-            (paired || missing).then_some(a),
-            (paired || !missing).then_some(b),
-        ));
+        pairs.push(((paired || missing).then_some(a), (paired || !missing).then_some(b)));
         a += usize::from(paired || missing);
         b += usize::from(paired || !missing);
     }

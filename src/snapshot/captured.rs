@@ -20,11 +20,7 @@ pub(super) fn differences(section: &str, actual: &Transcript) -> Vec<Difference>
     let sent: BTreeMap<u32, (&Step, &SentFrame)> = actual
         .steps
         .iter()
-        .flat_map(|step| {
-            step.sent
-                .iter()
-                .map(move |sent| (number_of(sent), (step, sent)))
-        })
+        .flat_map(|step| step.sent.iter().map(move |sent| (number_of(sent), (step, sent))))
         .collect();
     let mut found = Vec::new();
     let mut gone: BTreeMap<usize, usize> = BTreeMap::new();
@@ -89,11 +85,7 @@ impl Reviewed {
             None => rest.to_owned(),
         };
         let (source, sha, _) = parse_source(&rest)?;
-        Some(Self {
-            number: number.parse().ok()?,
-            packet: packet_of(&source),
-            sha,
-        })
+        Some(Self { number: number.parse().ok()?, packet: packet_of(&source), sha })
     }
 
     /// How the frame was sent, where that is another way.
@@ -114,10 +106,7 @@ impl Reviewed {
             title: step.title.clone(),
             line: step.line,
             port: Some(sent.port.to_string()),
-            what: What::Sent {
-                number: self.number,
-                fields,
-            },
+            what: What::Sent { number: self.number, fields },
             frames: Sides::default(),
         })
     }

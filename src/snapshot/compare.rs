@@ -53,33 +53,24 @@ pub fn compare(section: &str, actual: &Transcript, rules: Rules<'_>) -> Option<M
         })
         .collect();
     let resolve = |source: &SourceFrame| -> Option<Bytes> {
-        frames
-            .get(&(source.file.as_path(), source.number))
-            .map(|data| (*data).clone())
+        frames.get(&(source.file.as_path(), source.number)).map(|data| (*data).clone())
     };
-    let mut differences = match parse(
-        section,
-        actual.case.clone(),
-        actual.profile.clone(),
-        &resolve,
-    ) {
-        Ok(expected) => Comparison::new(&expected, actual, rules).differences(),
-        Err(error) => {
-            let captured = captured::differences(section, actual);
-            match captured.is_empty() {
-                true => vec![unreadable(&error)],
-                false => captured,
+    let mut differences =
+        match parse(section, actual.case.clone(), actual.profile.clone(), &resolve) {
+            Ok(expected) => Comparison::new(&expected, actual, rules).differences(),
+            Err(error) => {
+                let captured = captured::differences(section, actual);
+                match captured.is_empty() {
+                    true => vec![unreadable(&error)],
+                    false => captured,
+                }
             }
-        }
-    };
+        };
     let whole = rules.masks.is_empty() && rules.without.is_empty();
     if differences.is_empty() && whole && explained::is_compared(actual.backend) {
         differences = explained::differences(section, &text(actual));
         for difference in &mut differences {
-            let step = actual
-                .steps
-                .iter()
-                .find(|step| step.index == difference.step);
+            let step = actual.steps.iter().find(|step| step.index == difference.step);
             difference.line = step.map_or(0, |step| step.line);
         }
     }
@@ -105,17 +96,11 @@ pub fn compare_sections(reviewed: &str, proposed: &str, resolve: Resolve<'_>) ->
         }
     };
     let (expected, actual) = ("reviewed".to_owned(), "proposed".to_owned());
-    found.map(|found| Mismatch {
-        expected,
-        actual,
-        ..found
-    })
+    found.map(|found| Mismatch { expected, actual, ..found })
 }
 
 fn unreadable(error: &SectionError) -> Difference {
-    let what = What::Unreadable {
-        reason: error.to_string(),
-    };
+    let what = What::Unreadable { reason: error.to_string() };
     Difference {
         step: 0,
         title: String::new(),
@@ -141,11 +126,7 @@ pub fn disagreement_but(a: &Transcript, b: &Transcript, rules: Rules<'_>) -> Opt
 
 fn mismatch(expected: &str, actual: &str, differences: Vec<Difference>) -> Option<Mismatch> {
     let (expected, actual) = (expected.to_owned(), actual.to_owned());
-    (!differences.is_empty()).then_some(Mismatch {
-        expected,
-        actual,
-        differences,
-    })
+    (!differences.is_empty()).then_some(Mismatch { expected, actual, differences })
 }
 
 /// An answer's outcome as the comparison shows it; an empty return is never kept.
@@ -175,13 +156,7 @@ struct Placed {
 impl Placed {
     /// Puts in which of the sent frames it is about, and where an unexpected one came before.
     fn number(&mut self, expected: &Numbers<'_, '_>, actual: &Numbers<'_, '_>, traced: bool) {
-        let Difference {
-            step,
-            line,
-            port,
-            what,
-            ..
-        } = &mut self.difference;
+        let Difference { step, line, port, what, .. } = &mut self.difference;
         let Some(port) = port.as_deref() else { return };
         let unexpected = matches!(what, What::Extra { .. });
         if let Some((sent, frame)) = what.sent() {
@@ -223,9 +198,7 @@ impl<'t> Comparison<'t> {
         let expected_steps = std::mem::take(&mut self.expected.steps);
         let actual_steps = std::mem::take(&mut self.actual.steps);
         let observed = |steps: &'_ [StepView<'t>]| -> Vec<usize> {
-            (0..steps.len())
-                .filter(|at| steps[*at].is_observed())
-                .collect()
+            (0..steps.len()).filter(|at| steps[*at].is_observed()).collect()
         };
         let (left, right) = (observed(&expected_steps), observed(&actual_steps));
         let expected: Vec<_> = left.iter().map(|at| &expected_steps[*at]).collect();
@@ -246,10 +219,7 @@ impl<'t> Comparison<'t> {
     /// differs pays for them.
     fn finished(mut self) -> Vec<Difference> {
         let mut found = std::mem::take(&mut self.found);
-        if found
-            .iter_mut()
-            .any(|one| one.difference.what.sent().is_some())
-        {
+        if found.iter_mut().any(|one| one.difference.what.sent().is_some()) {
             let numbers = (Numbers::of(&self.expected), Numbers::of(&self.actual));
             for (place, one) in found.iter_mut().enumerate() {
                 one.number(&numbers.0, &numbers.1, place < TRACED);
@@ -296,15 +266,7 @@ impl<'t> Comparison<'t> {
     fn value(&mut self, step: &StepView<'_>, name: &str, expected: &str, actual: &str) {
         if expected != actual {
             let (name, expected, actual) = (name.into(), expected.into(), actual.into());
-            self.push(
-                step,
-                None,
-                What::Value {
-                    name,
-                    expected,
-                    actual,
-                },
-            );
+            self.push(step, None, What::Value { name, expected, actual });
         }
     }
 
@@ -312,10 +274,7 @@ impl<'t> Comparison<'t> {
         self.value(actual, "step", &expected.step.title, &actual.step.title);
         self.sent(expected, actual);
         let written = |step: &StepView<'_>| {
-            step.step
-                .written
-                .as_ref()
-                .map_or_else(String::new, |bytes| lexis::raw_hex(bytes))
+            step.step.written.as_ref().map_or_else(String::new, |bytes| lexis::raw_hex(bytes))
         };
         self.value(actual, "written", &written(expected), &written(actual));
         self.answers(expected, actual);
@@ -353,9 +312,7 @@ impl<'t> Comparison<'t> {
     /// Answers by command; the same command twice is told apart by its place.
     fn answers(&mut self, expected: &StepView<'_>, actual: &StepView<'_>) {
         let (left, right) = (by_command(&expected.answers), by_command(&actual.answers));
-        let only_left = left
-            .iter()
-            .filter(|(command, _)| find(&right, command).is_none());
+        let only_left = left.iter().filter(|(command, _)| find(&right, command).is_none());
         for (command, outcome) in right.iter().chain(only_left) {
             let (a, b) = (find(&left, command), find(&right, command));
             let same = match (a, b) {
@@ -363,10 +320,7 @@ impl<'t> Comparison<'t> {
                 _ => outcome_text(a) == outcome_text(b),
             };
             if !same {
-                debug_assert!(
-                    a.or(b) == Some(outcome) || b == Some(outcome),
-                    "found by command"
-                );
+                debug_assert!(a.or(b) == Some(outcome) || b == Some(outcome), "found by command");
                 self.value(actual, &command.0, &outcome_text(a), &outcome_text(b));
             }
         }
@@ -387,13 +341,10 @@ fn crashes(step: &StepView<'_>) -> String {
     if step.crashes.is_empty() {
         "none".to_owned()
     } else {
-        let crashes = step
-            .crashes
-            .iter()
-            .map(|(machine, assertion)| match machine {
-                Some(machine) => format!("{machine}: {assertion}"),
-                None => (*assertion).to_owned(),
-            });
+        let crashes = step.crashes.iter().map(|(machine, assertion)| match machine {
+            Some(machine) => format!("{machine}: {assertion}"),
+            None => (*assertion).to_owned(),
+        });
         crashes.collect::<Vec<_>>().join("; ")
     }
 }
@@ -414,10 +365,7 @@ fn by_command<'a>(answers: &[&'a Answer]) -> Vec<(CommandKey, &'a Outcome)> {
 }
 
 fn find<'a>(answers: &[(CommandKey, &'a Outcome)], command: &CommandKey) -> Option<&'a Outcome> {
-    answers
-        .iter()
-        .find(|(key, _)| key == command)
-        .map(|(_, outcome)| *outcome)
+    answers.iter().find(|(key, _)| key == command).map(|(_, outcome)| *outcome)
 }
 
 /// Steps by title, so that one that was put in or taken out does not shift all others.
@@ -427,13 +375,7 @@ fn step_pairs(expected: &[&StepView<'_>], actual: &[&StepView<'_>]) -> Vec<Pair>
     };
     let (left, right) = (titles(expected), titles(actual));
     let verb = |title: &str| title.split(' ').next().map(str::to_owned);
-    align::align(&left, &right, |a, b| {
-        if verb(&left[a]) == verb(&right[b]) {
-            1
-        } else {
-            UNLIKE
-        }
-    })
+    align::align(&left, &right, |a, b| if verb(&left[a]) == verb(&right[b]) { 1 } else { UNLIKE })
 }
 
 fn entries_at<'v>(view: &View<'_>, step: &'v StepView<'_>, port: &PortId) -> &'v [Entry] {

@@ -178,28 +178,14 @@ impl Course {
                     Entry::Frame { frame, whole, .. } => {
                         let label = labels.next().unwrap_or(&Label::New);
                         let (number, words) = labelled(label, frame, *whole);
-                        CamePacket {
-                            port,
-                            frame: Some(frames.of(&frame.data)),
-                            number,
-                            words,
-                        }
+                        CamePacket { port, frame: Some(frames.of(&frame.data)), number, words }
                     }
-                    other => CamePacket {
-                        port,
-                        frame: None,
-                        number: None,
-                        words: beside(other),
-                    },
+                    other => CamePacket { port, frame: None, number: None, words: beside(other) },
                 });
             }
         }
         let mut said: Vec<Said> = view.answers.iter().map(|one| answer(step, one)).collect();
-        said.extend(
-            step.events
-                .iter()
-                .filter_map(|event| self::said(event, requests)),
-        );
+        said.extend(step.events.iter().filter_map(|event| self::said(event, requests)));
         CourseStep {
             step: step.index,
             title: step.title.clone(),
@@ -247,11 +233,7 @@ fn labelled(label: &Label, frame: &Frame, whole: Option<usize>) -> (Option<u32>,
             words.push(format!("cut to {}", frame.data.len()));
             Some(*number)
         }
-        Label::Sent {
-            number,
-            padded,
-            changes,
-        } => {
+        Label::Sent { number, padded, changes } => {
             words.extend(padded.map(|length| format!("padded to {length}")));
             if !changes.is_empty() {
                 words.push(format!("with {}", frame::render_changes(changes)));
@@ -274,21 +256,15 @@ fn beside(entry: &Entry) -> String {
 }
 
 fn answer(step: &crate::record::Step, answer: &crate::record::Answer) -> Said {
-    let command = if answer.command == step.title {
-        String::new()
-    } else {
-        format!("{}: ", answer.command)
-    };
+    let command =
+        if answer.command == step.title { String::new() } else { format!("{}: ", answer.command) };
     let (text, grave) = match &answer.outcome {
         Outcome::Done(value) => (value.to_string(), false),
         Outcome::Refused(error) => (format!("refused: {error}"), true),
         Outcome::Aborts(abort) => (format!("this QEMU aborts here: {}", abort.assertion), true),
         Outcome::Unanswered(why) => (why.to_string(), true),
     };
-    Said {
-        text: format!("{command}{text}"),
-        grave,
-    }
+    Said { text: format!("{command}{text}"), grave }
 }
 
 fn said(event: &Event, requests: &Requests<'_>) -> Option<Said> {
@@ -299,9 +275,7 @@ fn said(event: &Event, requests: &Requests<'_>) -> Option<Said> {
             (format!("{place} asked for a checkpoint: {asked}"), true)
         }
         EventKind::Crash(assertion) => {
-            let of = place
-                .machine()
-                .map_or_else(String::new, |name| format!(" {name}"));
+            let of = place.machine().map_or_else(String::new, |name| format!(" {name}"));
             (format!("crash{of}: {assertion}"), true)
         }
         EventKind::Frozen => (frozen(place), true),
@@ -318,20 +292,17 @@ fn fate(event: &Event) -> Option<Fate> {
     let (words, kind) = match &event.kind {
         EventKind::Seen { .. } => (format!("seen at {place}"), FateKind::Passed),
         EventKind::Queued => (format!("queued at {place}"), FateKind::Passed),
-        EventKind::Rewritten { field, old, new } => (
-            format!("{field} {old} -> {new} by {place}"),
-            FateKind::Passed,
-        ),
+        EventKind::Rewritten { field, old, new } => {
+            (format!("{field} {old} -> {new} by {place}"), FateKind::Passed)
+        }
         EventKind::Impaired(done) => (format!("impaired at {place}: {done}"), FateKind::Passed),
         EventKind::Consumed => (format!("consumed by {place}"), FateKind::Ended),
-        EventKind::Released { fate, with } => (
-            format!("released by {place}: {fate}{}", counterpart(*with)),
-            FateKind::Passed,
-        ),
-        EventKind::Spent { fate, with } => (
-            format!("spent by {place}: {fate}{}", counterpart(*with)),
-            FateKind::Ended,
-        ),
+        EventKind::Released { fate, with } => {
+            (format!("released by {place}: {fate}{}", counterpart(*with)), FateKind::Passed)
+        }
+        EventKind::Spent { fate, with } => {
+            (format!("spent by {place}: {fate}{}", counterpart(*with)), FateKind::Ended)
+        }
         EventKind::Dropped(reason) => (format!("dropped at {place}: {reason}"), FateKind::Dropped),
         _ => return None,
     };

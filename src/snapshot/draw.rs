@@ -30,12 +30,8 @@ pub fn render(mismatch: &Mismatch) -> String {
 #[must_use]
 pub fn render_styled(mismatch: &Mismatch) -> String {
     let differences = &mismatch.differences;
-    let several = differences
-        .iter()
-        .any(|other| other.step != differences[0].step);
-    let widest = differences
-        .iter()
-        .filter_map(|difference| difference.port.as_ref());
+    let several = differences.iter().any(|other| other.step != differences[0].step);
+    let widest = differences.iter().filter_map(|difference| difference.port.as_ref());
     let width = widest.map(|port| port.chars().count()).max().unwrap_or(0);
     let mut out = String::new();
     let mut heading = None;
@@ -52,10 +48,7 @@ pub fn render_styled(mismatch: &Mismatch) -> String {
         draw(&mut out, mismatch, difference, width);
     }
     if differences.len() > DRAWN {
-        line(
-            &mut out,
-            format_args!("  and {} more differences", differences.len() - DRAWN),
-        );
+        line(&mut out, format_args!("  and {} more differences", differences.len() - DRAWN));
     }
     out
 }
@@ -80,9 +73,9 @@ fn draw(out: &mut String, mismatch: &Mismatch, difference: &Difference, width: u
     line(out, format_args!("{subject}{}", said.headline()));
     match &difference.what {
         What::Frame { fields, .. } | What::Sent { fields, .. } => draw_fields(out, fields),
-        What::Value {
-            expected, actual, ..
-        } => *out += &side_by_side([&mismatch.expected, &mismatch.actual], expected, actual),
+        What::Value { expected, actual, .. } => {
+            *out += &side_by_side([&mismatch.expected, &mismatch.actual], expected, actual)
+        }
         _ => {}
     }
     for note in said.notes {
@@ -108,20 +101,11 @@ pub fn side_by_side(names: [&str; 2], expected: &str, actual: &str) -> String {
     let same = common(expected, actual);
     let (shown, at) = window(expected, same);
     let (other, _) = window(actual, same);
-    line(
-        &mut out,
-        format_args!("    {left:<width$}   {}", painted(EXPECTED, &shown)),
-    );
-    line(
-        &mut out,
-        format_args!("    {right:<width$}   {}", painted(ACTUAL, &other)),
-    );
+    line(&mut out, format_args!("    {left:<width$}   {}", painted(EXPECTED, &shown)));
+    line(&mut out, format_args!("    {right:<width$}   {}", painted(ACTUAL, &other)));
     if same > 0 {
         let column = 4 + width + 3 + at;
-        line(
-            &mut out,
-            format_args!("{:column$}^ differs from character {} on", "", same + 1),
-        );
+        line(&mut out, format_args!("{:column$}^ differs from character {} on", "", same + 1));
     }
     out
 }
@@ -142,10 +126,8 @@ fn window(text: &str, at: usize) -> (String, usize) {
 }
 
 fn draw_fields(out: &mut String, fields: &[FieldDifference]) {
-    let values: Vec<_> = fields
-        .iter()
-        .map(|field| [shortened(&field.expected), shortened(&field.actual)])
-        .collect();
+    let values: Vec<_> =
+        fields.iter().map(|field| [shortened(&field.expected), shortened(&field.actual)]).collect();
     let widest = |lengths: &mut dyn Iterator<Item = usize>| lengths.max().unwrap_or(0);
     let name_width = widest(&mut fields.iter().map(|field| field.name.chars().count()));
     let length = |[expected, actual]: &[String; 2]| {
@@ -154,11 +136,7 @@ fn draw_fields(out: &mut String, fields: &[FieldDifference]) {
     let change_width = widest(&mut values.iter().map(length));
     for (field, both) in fields.iter().zip(&values) {
         let [expected, actual] = both;
-        let change = format!(
-            "{} -> {}",
-            painted(EXPECTED, expected),
-            painted(ACTUAL, actual)
-        );
+        let change = format!("{} -> {}", painted(EXPECTED, expected), painted(ACTUAL, actual));
         let name = painted(NAME, &format!("{:<name_width$}", field.name));
         let remark = field.remark.as_ref();
         let remark = remark.map_or_else(String::new, |remark| format!("   {remark}"));

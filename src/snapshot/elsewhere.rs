@@ -52,10 +52,7 @@ pub(super) fn joined(
         let tag = tag.filter(|_| count < TRACED);
         what.extend(join(missing_one, extra_one, tag, actual).map(|what| (missing, what)));
     }
-    let kept = differences
-        .into_iter()
-        .enumerate()
-        .filter(|(index, _)| !gone.contains(index));
+    let kept = differences.into_iter().enumerate().filter(|(index, _)| !gone.contains(index));
     kept.map(|(index, (difference, _))| match what.remove(&index) {
         Some(what) => Difference { what, ..difference },
         None => difference,
@@ -90,14 +87,7 @@ fn join(
     tag: Option<Tag>,
     actual: &Transcript,
 ) -> Option<What> {
-    let What::Missing {
-        frame,
-        of,
-        sent,
-        ref summary,
-        ..
-    } = missing.what
-    else {
+    let What::Missing { frame, of, sent, ref summary, .. } = missing.what else {
         return None;
     };
     let What::Extra { frame: came, .. } = extra.what else {
@@ -107,28 +97,9 @@ fn join(
     let cause = tag.and_then(|tag| trace::way(actual, tag));
     Some(if missing.port.as_ref() == Some(&port) {
         let (step, line) = (extra.step, extra.line);
-        let came = Seat {
-            step,
-            line,
-            frame: came,
-        };
-        What::OtherStep {
-            frame,
-            of,
-            sent,
-            came,
-            summary,
-            cause,
-        }
+        let came = Seat { step, line, frame: came };
+        What::OtherStep { frame, of, sent, came, summary, cause }
     } else {
-        What::OtherPort {
-            frame,
-            of,
-            sent,
-            port,
-            came,
-            summary,
-            cause,
-        }
+        What::OtherPort { frame, of, sent, port, came, summary, cause }
     })
 }

@@ -42,10 +42,7 @@ impl Arrived {
     ) -> Result<(), Reason> {
         let framing = match kind.framing() {
             None => {
-                self.items
-                    .entry((step, port))
-                    .or_default()
-                    .push(Piece::Frame(frame));
+                self.items.entry((step, port)).or_default().push(Piece::Frame(frame));
                 return Ok(());
             }
             Some(Framing::Raw) => return Err("a raw chardev has no frames".into()),
@@ -82,11 +79,7 @@ impl Arrived {
         data: &[u8],
         whole: usize,
     ) -> Result<(), Reason> {
-        self.raw(
-            step,
-            port,
-            &framing::pcap::record(VirtualTime::ZERO, data, whole),
-        )
+        self.raw(step, port, &framing::pcap::record(VirtualTime::ZERO, data, whole))
     }
 
     /// Bytes of the port's next frame come in this step.
@@ -129,12 +122,7 @@ impl Arrived {
                     Piece::Bytes(bytes) => Item::Bytes(bytes.freeze()),
                     Piece::Eof => Item::Eof,
                 };
-                Arrival {
-                    port: ports[port].id.clone(),
-                    item,
-                    tag: None,
-                    at,
-                }
+                Arrival { port: ports[port].id.clone(), item, tag: None, at }
             }));
         }
         Ok(())

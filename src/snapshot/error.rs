@@ -16,11 +16,7 @@ pub struct SectionError {
 
 impl SectionError {
     pub(super) fn at(line: usize, text: &str, reason: String) -> Self {
-        Self {
-            line,
-            text: text.trim().chars().take(60).collect(),
-            reason,
-        }
+        Self { line, text: text.trim().chars().take(60).collect(), reason }
     }
 }
 
@@ -107,10 +103,9 @@ impl Diagnose for SnapshotError {
         let (code, help) = match self {
             Self::Read { .. } => ("TW-P010", "repair the file or its permissions".to_owned()),
             Self::Write { .. } => ("TW-P011", "make the directory writable".to_owned()),
-            Self::Form { .. } => (
-                "TW-P012",
-                "repair the file, or delete it and review the next run's".to_owned(),
-            ),
+            Self::Form { .. } => {
+                ("TW-P012", "repair the file, or delete it and review the next run's".to_owned())
+            }
             Self::NotPending { pending, .. } if pending.is_empty() => {
                 ("TW-P013", "nothing is pending".to_owned())
             }

@@ -44,9 +44,8 @@ fn by_step(section: &str) -> BTreeMap<Step<'_>, Vec<String>> {
             steps.entry(at).or_default().push(explaining.to_owned());
         } else if line.starts_with("accounted: ") {
             steps.entry(at).or_default().push(line.to_owned());
-        } else if let Some((index, title)) = line
-            .strip_prefix('[')
-            .and_then(|rest| rest.split_once("] "))
+        } else if let Some((index, title)) =
+            line.strip_prefix('[').and_then(|rest| rest.split_once("] "))
         {
             at = (index.parse().unwrap_or_default(), title);
         }

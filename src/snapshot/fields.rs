@@ -47,25 +47,17 @@ pub(super) fn between(expected: &Frame, actual: &Frame, masks: &[&str]) -> Vec<F
 /// A difference in what stands beside a frame.
 pub(super) fn beside(name: &str, expected: &str, actual: &str) -> FieldDifference {
     let (name, expected, actual) = (name.to_owned(), expected.to_owned(), actual.to_owned());
-    FieldDifference {
-        name,
-        expected,
-        actual,
-        bytes: None,
-        remark: None,
-    }
+    FieldDifference { name, expected, actual, bytes: None, remark: None }
 }
 
 fn differing(expected: &[u8], actual: &[u8]) -> impl Iterator<Item = FieldDifference> {
-    frame::diff(expected, actual)
-        .into_iter()
-        .map(|field| FieldDifference {
-            name: field.name,
-            expected: field.expected,
-            actual: field.actual,
-            bytes: Some((field.range.start, field.range.end)),
-            remark: None,
-        })
+    frame::diff(expected, actual).into_iter().map(|field| FieldDifference {
+        name: field.name,
+        expected: field.expected,
+        actual: field.actual,
+        bytes: Some((field.range.start, field.range.end)),
+        remark: None,
+    })
 }
 
 /// A tag that only one of two frames has, and both frames without it; none where that is not what

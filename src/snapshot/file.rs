@@ -30,10 +30,7 @@ pub(super) fn read(path: &Path) -> Result<Option<SnapFile>, SnapshotError> {
     match fs::read_to_string(path) {
         Ok(text) => SnapFile::parse(path, &text).map(Some),
         Err(source) if source.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(SnapshotError::Read {
-            path: path.to_owned(),
-            source,
-        }),
+        Err(source) => Err(SnapshotError::Read { path: path.to_owned(), source }),
     }
 }
 
@@ -43,15 +40,10 @@ pub(super) fn read(path: &Path) -> Result<Option<SnapFile>, SnapshotError> {
 /// # Errors
 /// When the system refuses; then the old file is untouched and nothing else is left.
 pub(super) fn write(path: &Path, text: &str) -> Result<(), SnapshotError> {
-    let failed = |source| SnapshotError::Write {
-        path: path.to_owned(),
-        source,
-    };
+    let failed = |source| SnapshotError::Write { path: path.to_owned(), source };
     let unfinished = Unfinished(unfinished_path(path));
     let mut file = fs::File::create(&unfinished.0).map_err(failed)?;
-    file.write_all(text.as_bytes())
-        .and_then(|()| file.sync_all())
-        .map_err(failed)?;
+    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)?;
     fs::rename(&unfinished.0, path).map_err(failed)
 }
 
@@ -61,10 +53,9 @@ pub(super) fn write(path: &Path, text: &str) -> Result<(), SnapshotError> {
 /// When it is there and can't be removed.
 pub(super) fn remove(path: &Path) -> Result<(), SnapshotError> {
     match fs::remove_file(path) {
-        Err(source) if source.kind() != io::ErrorKind::NotFound => Err(SnapshotError::Write {
-            path: path.to_owned(),
-            source,
-        }),
+        Err(source) if source.kind() != io::ErrorKind::NotFound => {
+            Err(SnapshotError::Write { path: path.to_owned(), source })
+        }
         _ => Ok(()),
     }
 }

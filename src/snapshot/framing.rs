@@ -125,12 +125,7 @@ fn cut_vnet(stream: &Bytes, at: usize) -> Option<Cut> {
     }
     let data = stream.slice(start + vnet_len..end);
     let vnet = VnetHdr::from_bytes(&stream[start..start + vnet_len]);
-    Some(Cut::Frame {
-        frame: Frame { vnet, data },
-        vnet_len: Some(vnet_len),
-        whole: None,
-        size,
-    })
+    Some(Cut::Frame { frame: Frame { vnet, data }, vnet_len: Some(vnet_len), whole: None, size })
 }
 
 #[cfg(test)]
@@ -144,9 +139,7 @@ mod tests {
         let mut bytes = Vec::new();
         for cut in cut(framing, stream) {
             match &cut {
-                Cut::Frame {
-                    frame, vnet_len, ..
-                } => {
+                Cut::Frame { frame, vnet_len, .. } => {
                     bytes.extend(encode(framing, frame, *vnet_len));
                 }
                 Cut::Raw(size) => bytes.extend(&stream[at..at + size]),
@@ -185,25 +178,14 @@ mod tests {
     fn an_odd_vnet_length_is_raw_and_the_next_frame_is_read() {
         let mut bytes = vec![0, 0, 0, 3, 0, 0, 0, 3, 1, 2, 3];
         let frame = Frame {
-            vnet: VnetHdr {
-                flags: 1,
-                ..VnetHdr::default()
-            },
+            vnet: VnetHdr { flags: 1, ..VnetHdr::default() },
             data: Bytes::from_static(b"xyz"),
         };
         bytes.extend(encode(Framing::Vnet, &frame, Some(10)));
         let cuts = cut(Framing::Vnet, &bytes.into());
         assert_eq!(
             cuts,
-            [
-                Cut::Raw(11),
-                Cut::Frame {
-                    frame,
-                    vnet_len: Some(10),
-                    whole: None,
-                    size: 21
-                }
-            ]
+            [Cut::Raw(11), Cut::Frame { frame, vnet_len: Some(10), whole: None, size: 21 }]
         );
     }
 

@@ -28,11 +28,7 @@ pub fn hexdump(mismatch: &Mismatch) -> String {
         out += &format!("  {}\n", draw::title(mismatch, difference));
         let frames = &difference.frames;
         let (expected, actual) = (frames.expected.as_deref(), frames.actual.as_deref());
-        rows(
-            &mut out,
-            expected.unwrap_or_default(),
-            actual.unwrap_or_default(),
-        );
+        rows(&mut out, expected.unwrap_or_default(), actual.unwrap_or_default());
     }
     match differences.count() {
         0 if out.is_empty() => "  no frame differs\n".to_owned(),

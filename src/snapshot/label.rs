@@ -45,11 +45,7 @@ pub(super) enum Label {
 /// that it has not matched yet, and the newest again when it has matched them all.
 pub(super) fn labels(view: &View<'_>) -> Vec<Vec<Vec<Label>>> {
     let mut known = Known::default();
-    let mut receivers: Vec<_> = view
-        .ports
-        .iter()
-        .map(|port| Receiver::new(&port.id))
-        .collect();
+    let mut receivers: Vec<_> = view.ports.iter().map(|port| Receiver::new(&port.id)).collect();
     let mut labels = Vec::new();
     for step in &view.steps {
         known.of_this_step = known.frames.len();
@@ -92,11 +88,7 @@ struct Receiver {
 
 impl Receiver {
     fn new(port: &PortId) -> Self {
-        Self {
-            port: port.clone(),
-            matched: Vec::new(),
-            from: BTreeSet::new(),
-        }
+        Self { port: port.clone(), matched: Vec::new(), from: BTreeSet::new() }
     }
 
     fn had(&self, index: usize) -> bool {
@@ -143,11 +135,7 @@ impl Known {
     fn add(&mut self, sent: &SentFrame) {
         let index = self.frames.len();
         let data = &sent.frame.data;
-        add_to(
-            self.by_bytes.entry(data.clone()).or_default(),
-            &sent.port,
-            index,
-        );
+        add_to(self.by_bytes.entry(data.clone()).or_default(), &sent.port, index);
         if let Some(flow) = frame::flow(data) {
             self.by_flow.entry(flow).or_default().push(index);
         }
@@ -166,11 +154,7 @@ impl Known {
         let Some((index, padded, changes)) = found else {
             return Label::New;
         };
-        Label::Sent {
-            number: self.give(index, receiver),
-            padded,
-            changes,
-        }
+        Label::Sent { number: self.give(index, receiver), padded, changes }
     }
 
     /// The beginning of a frame that had `whole` bytes.
@@ -183,9 +167,7 @@ impl Known {
             }
         }
         self.choose(&senders, receiver)
-            .map_or(Label::New, |index| Label::Cut {
-                number: self.give(index, receiver),
-            })
+            .map_or(Label::New, |index| Label::Cut { number: self.give(index, receiver) })
     }
 
     /// Notes that a frame came out there, and tells its number.
@@ -220,12 +202,7 @@ impl Known {
             let of_this_step = indices.partition_point(|index| *index < self.of_this_step);
             unmatched(&indices[of_this_step..]).or_else(|| unmatched(indices))
         });
-        let newest = || {
-            senders
-                .iter()
-                .filter_map(|(_, indices)| indices.last())
-                .max()
-        };
+        let newest = || senders.iter().filter_map(|(_, indices)| indices.last()).max();
         left.or_else(|| newest().copied())
     }
 
@@ -241,12 +218,7 @@ impl Known {
         let mut left = indices.iter().filter(|index| !receiver.had(**index));
         let waiting = left.find(waits);
         let heard = receiver.from.contains(port);
-        (
-            !heard,
-            *port == receiver.port,
-            waiting.is_none(),
-            waiting.copied(),
-        )
+        (!heard, *port == receiver.port, waiting.is_none(), waiting.copied())
     }
 
     fn padded(&self, data: &[u8], receiver: &Receiver) -> Option<Match> {
@@ -254,13 +226,9 @@ impl Known {
             return None;
         }
         let zeros = data.iter().rev().take_while(|byte| **byte == 0).count();
-        let lengths = (data.len() - zeros..data.len())
-            .rev()
-            .filter(|length| *length > 0);
+        let lengths = (data.len() - zeros..data.len()).rev().filter(|length| *length > 0);
         let mut shorter = lengths.filter_map(|length| self.equal(&data[..length], receiver));
-        shorter
-            .next()
-            .map(|(index, ..)| (index, Some(data.len()), Vec::new()))
+        shorter.next().map(|(index, ..)| (index, Some(data.len()), Vec::new()))
     }
 
     /// The fewest changed fields win, then the fewest bytes, then the oldest; only the winner is put to the proof.
@@ -275,10 +243,7 @@ impl Known {
             .filter(|(_, (base, _))| base.len() == data.len())
             .collect();
         bases.sort_by_cached_key(|(_, (base, _))| {
-            base.iter()
-                .zip(data)
-                .filter(|(before, after)| before != after)
-                .count()
+            base.iter().zip(data).filter(|(before, after)| before != after).count()
         });
         bases.truncate(DISSECTED);
         let mut matches: Vec<_> = bases

@@ -60,9 +60,9 @@ fn stream(framing: Framing, entries: &[Entry]) -> Option<Bytes> {
     let mut stream = BytesMut::new();
     for entry in entries {
         match entry {
-            Entry::Frame {
-                frame, vnet_len, ..
-            } => stream.extend(framing::encode(framing, frame, *vnet_len)),
+            Entry::Frame { frame, vnet_len, .. } => {
+                stream.extend(framing::encode(framing, frame, *vnet_len))
+            }
             Entry::Raw(bytes) => stream.extend(&bytes[..]),
             Entry::Eof => {}
             Entry::Begun(_) | Entry::Pcap(_) => return None,
@@ -78,16 +78,10 @@ fn wrong_word(
     stream: &Bytes,
     masks: &[&str],
 ) -> Option<Misread> {
-    let of = left
-        .iter()
-        .filter(|entry| matches!(entry, Entry::Frame { .. }))
-        .count();
+    let of = left.iter().filter(|entry| matches!(entry, Entry::Frame { .. })).count();
     let mut start = 0;
     for (index, entry) in left.iter().enumerate() {
-        let Entry::Frame {
-            frame, vnet_len, ..
-        } = entry
-        else {
+        let Entry::Frame { frame, vnet_len, .. } = entry else {
             return None;
         };
         let expected = framing::encode(framing, frame, *vnet_len);
@@ -144,15 +138,8 @@ fn other_framing(
     (data(left)? == data(&read)?).then(|| {
         let [expected, actual] = name.map(str::to_owned);
         let name = "framing".to_owned();
-        let what = What::Value {
-            name,
-            expected,
-            actual,
-        };
-        Misread {
-            found: Found::new(what, None, None),
-            mended: left.to_vec(),
-        }
+        let what = What::Value { name, expected, actual };
+        Misread { found: Found::new(what, None, None), mended: left.to_vec() }
     })
 }
 
@@ -163,18 +150,9 @@ fn entries(framing: Framing, stream: Bytes, before: &[Entry]) -> Vec<Entry> {
     for cut in framing::cut(framing, &stream) {
         let size = cut.size();
         entries.push(match cut {
-            Cut::Frame {
-                frame,
-                vnet_len,
-                whole,
-                ..
-            } => Entry::Frame {
-                frame,
-                vnet_len,
-                whole,
-                tag: None,
-                at: VirtualTime::ZERO,
-            },
+            Cut::Frame { frame, vnet_len, whole, .. } => {
+                Entry::Frame { frame, vnet_len, whole, tag: None, at: VirtualTime::ZERO }
+            }
             Cut::Pcap { maxlen } => Entry::Pcap(maxlen),
             Cut::Raw(size) => Entry::Raw(stream.slice(at..at + size)),
         });
@@ -185,6 +163,5 @@ fn entries(framing: Framing, stream: Bytes, before: &[Entry]) -> Vec<Entry> {
 }
 
 fn number(word: &[u8]) -> usize {
-    word.iter()
-        .fold(0, |all, byte| all << 8 | usize::from(*byte))
+    word.iter().fold(0, |all, byte| all << 8 | usize::from(*byte))
 }

@@ -17,11 +17,7 @@ pub(super) fn quote(text: &str) -> Cow<'_, str> {
         && text.trim() == text
         && !text.starts_with('"')
         && !text.contains(char::is_control);
-    if plain {
-        Cow::Borrowed(text)
-    } else {
-        Cow::Owned(json_string(text))
-    }
+    if plain { Cow::Borrowed(text) } else { Cow::Owned(json_string(text)) }
 }
 
 /// A name between other words: quoted as soon as it holds a blank a bar or one of `special`.
@@ -35,11 +31,7 @@ pub(super) fn quote_word<'a>(text: &'a str, special: &[char]) -> Cow<'a, str> {
 
 /// Text that stands in brackets.
 pub(super) fn quote_bracketed(text: &str) -> Cow<'_, str> {
-    if text.contains(']') {
-        Cow::Owned(json_string(text))
-    } else {
-        quote(text)
-    }
+    if text.contains(']') { Cow::Owned(json_string(text)) } else { quote(text) }
 }
 
 /// Takes what [`quote_bracketed`] wrote, up to the bracket and the blank that follow.
@@ -54,19 +46,12 @@ pub(super) fn take_bracketed(text: &str) -> Option<(String, &str)> {
 
 /// A JSON string without the characters that structure a line: they are written as escapes.
 fn json_string(text: &str) -> String {
-    serde_json::Value::from(text)
-        .to_string()
-        .replace('|', "\\u007c")
-        .replace(']', "\\u005d")
+    serde_json::Value::from(text).to_string().replace('|', "\\u007c").replace(']', "\\u005d")
 }
 
 /// Reads what [`quote`] wrote.
 pub(super) fn unquote(text: &str) -> Option<String> {
-    if text.starts_with('"') {
-        serde_json::from_str(text).ok()
-    } else {
-        Some(text.to_owned())
-    }
+    if text.starts_with('"') { serde_json::from_str(text).ok() } else { Some(text.to_owned()) }
 }
 
 /// Takes a word that [`quote_word`] wrote from the front, up to a blank or one of `ends`.
@@ -80,8 +65,7 @@ pub(super) fn take_word<'a>(text: &'a str, ends: &[char]) -> Option<(String, &'a
         });
         closing?.0 + 1
     } else {
-        text.find(|letter: char| letter == ' ' || ends.contains(&letter))
-            .unwrap_or(text.len())
+        text.find(|letter: char| letter == ' ' || ends.contains(&letter)).unwrap_or(text.len())
     };
     Some((unquote(&text[..end])?, &text[end..]))
 }
@@ -181,11 +165,7 @@ pub(super) fn hex_lines(out: &mut String, indent: usize, hex: &str) {
 
 /// Reads the contents of lines that [`hex_lines`] wrote.
 pub(super) fn parse_hex(hex: &str) -> Option<Vec<u8>> {
-    if hex.is_empty() {
-        Some(Vec::new())
-    } else {
-        frame::parse_hex(hex).ok()
-    }
+    if hex.is_empty() { Some(Vec::new()) } else { frame::parse_hex(hex).ok() }
 }
 
 /// Puts words on lines of at most [`WIDTH`] columns after `first`, and after `next` from the
@@ -216,10 +196,7 @@ mod tests {
     #[test]
     fn three_in_a_row_are_a_range() {
         assert_eq!(numbers(&[1, 2]), ["#1", "#2"]);
-        assert_eq!(
-            numbers(&[1, 2, 3, 5, 7, 8, 9, 9]),
-            ["#1-#3", "#5", "#7-#9", "#9"]
-        );
+        assert_eq!(numbers(&[1, 2, 3, 5, 7, 8, 9, 9]), ["#1-#3", "#5", "#7-#9", "#9"]);
         assert_eq!(parse_numbers("#1-#3"), Some(1..=3));
         assert_eq!(parse_numbers("#4"), Some(4..=4));
         assert_eq!(parse_numbers("#4-#3"), None);
@@ -234,11 +211,7 @@ mod tests {
         hex_lines(&mut out, 6, &"ab".repeat(120));
         let lines: Vec<_> = out.lines().collect();
         assert_eq!(lines.len(), 3);
-        assert!(
-            lines
-                .iter()
-                .all(|line| line.len() <= WIDTH && line.starts_with("      | "))
-        );
+        assert!(lines.iter().all(|line| line.len() <= WIDTH && line.starts_with("      | ")));
         assert!(lines.iter().all(|line| line.len() % 2 == 0));
     }
 

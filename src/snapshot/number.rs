@@ -20,11 +20,7 @@ impl<'v, 't> Numbers<'v, 't> {
 
     /// `#n` of a frame at a port in a step.
     pub(super) fn sent(&self, step: usize, port: &str, frame: usize) -> Option<u32> {
-        let step = self
-            .view
-            .steps
-            .iter()
-            .position(|one| one.step.index == step)?;
+        let step = self.view.steps.iter().position(|one| one.step.index == step)?;
         let port = self.port(port)?;
         match self.labels[step][port].get(frame.checked_sub(1)?)? {
             Label::Sent { number, .. } | Label::Cut { number } => Some(*number),
@@ -49,11 +45,7 @@ impl<'v, 't> Numbers<'v, 't> {
         earlier.rev().find_map(|one| {
             let place = frames(one).iter().position(|data| *data == this)?;
             let (step, line) = (one.step.index, one.step.line);
-            Some(Seat {
-                step,
-                line,
-                frame: place + 1,
-            })
+            Some(Seat { step, line, frame: place + 1 })
         })
     }
 

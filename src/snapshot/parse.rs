@@ -64,12 +64,8 @@ pub fn parse(
         parser.line(line).map_err(at)?;
     }
     let last = text.lines().count();
-    parser
-        .end_hex()
-        .map_err(|reason| SectionError::at(last, "", reason))?;
-    parser
-        .finish()
-        .map_err(|reason| SectionError::at(last, "", reason))
+    parser.end_hex().map_err(|reason| SectionError::at(last, "", reason))?;
+    parser.finish().map_err(|reason| SectionError::at(last, "", reason))
 }
 
 /// What is wrong with a line.
@@ -145,10 +141,7 @@ impl Parser<'_> {
     }
 
     fn step(&mut self) -> Result<&mut Step, Reason> {
-        self.transcript
-            .steps
-            .last_mut()
-            .ok_or_else(|| "no step has begun".to_owned())
+        self.transcript.steps.last_mut().ok_or_else(|| "no step has begun".to_owned())
     }
 
     fn heading(&mut self, line: &str) -> Result<(), Reason> {
@@ -160,23 +153,12 @@ impl Parser<'_> {
             self.transcript.accounting = parse_accounting(sums).ok_or("not a sum of frames")?;
             return Ok(());
         }
-        let step = line
-            .strip_prefix('[')
-            .and_then(|rest| rest.split_once("] "));
+        let step = line.strip_prefix('[').and_then(|rest| rest.split_once("] "));
         let (index, title) = step.ok_or("neither a step nor a sum")?;
         let index = index.parse().map_err(|_| "not a step's number")?;
         let title = unquote(title).ok_or("not a step's title")?;
-        let clock = self
-            .transcript
-            .steps
-            .last()
-            .map_or(VirtualTime::ZERO, |step| step.clock);
-        self.transcript.steps.push(Step {
-            index,
-            title,
-            clock,
-            ..Step::default()
-        });
+        let clock = self.transcript.steps.last().map_or(VirtualTime::ZERO, |step| step.clock);
+        self.transcript.steps.push(Step { index, title, clock, ..Step::default() });
         Ok(())
     }
 
@@ -201,11 +183,7 @@ impl Parser<'_> {
             self.transcript.ports.push(Port { id, kind });
             words = rest;
         }
-        if words.is_empty() {
-            Ok(())
-        } else {
-            wrong("not a port")
-        }
+        if words.is_empty() { Ok(()) } else { wrong("not a port") }
     }
 
     fn sent(&mut self, words: &str) -> Result<(), Reason> {
@@ -217,41 +195,22 @@ impl Parser<'_> {
         let (port, rest) = match rest.strip_prefix("at ") {
             Some(rest) => {
                 let (port, rest) = take_word(rest, &[]).ok_or("not a port")?;
-                (
-                    PortId::from(port),
-                    rest.strip_prefix(' ')
-                        .ok_or("a sent frame without a size")?,
-                )
+                (PortId::from(port), rest.strip_prefix(' ').ok_or("a sent frame without a size")?)
             }
-            None => (
-                sends_at(&self.step()?.title).ok_or("this step sends nowhere")?,
-                rest,
-            ),
+            None => (sends_at(&self.step()?.title).ok_or("this step sends nowhere")?, rest),
         };
         let source = parse_source(rest);
         let rest = source.as_ref().map_or(rest, |(_, _, rest)| rest);
         let (vnet, size) = parse_described(rest)?;
         let Some((source, expected, _)) = source else {
-            if counter
-                .as_ref()
-                .is_some_and(|counter| !counter.is_within(size))
-            {
+            if counter.as_ref().is_some_and(|counter| !counter.is_within(size)) {
                 return wrong("the number that counts up is not in the frame");
             }
-            let sent = Target::Sent {
-                tags,
-                counter,
-                port,
-                vnet,
-            };
+            let sent = Target::Sent { tags, counter, port, vnet };
             return self.open_hex(sent, size);
         };
         let data = (self.resolve)(&source).ok_or_else(|| {
-            format!(
-                "frame {} of {} can't be found",
-                source.number,
-                source.file.display()
-            )
+            format!("frame {} of {} can't be found", source.number, source.file.display())
         })?;
         let found = sha(&data);
         if found != expected || data.len() != size {
@@ -284,11 +243,7 @@ impl Parser<'_> {
 
     fn open_hex(&mut self, target: Target, size: usize) -> Result<(), Reason> {
         self.step()?;
-        self.hex = Some(Hex {
-            target,
-            size,
-            text: String::new(),
-        });
+        self.hex = Some(Hex { target, size, text: String::new() });
         Ok(())
     }
 
@@ -302,12 +257,7 @@ impl Parser<'_> {
         }
         let data = Bytes::from(data);
         match target {
-            Target::Sent {
-                tags,
-                counter,
-                port,
-                vnet,
-            } => {
+            Target::Sent { tags, counter, port, vnet } => {
                 let first = Frame { vnet, data };
                 (0..).zip(tags).try_for_each(|(by, number)| {
                     let frame = match &counter {
@@ -326,11 +276,9 @@ impl Parser<'_> {
                 self.step()?.written = Some(data);
                 Ok(())
             }
-            Target::New {
-                port,
-                whole: Some(whole),
-                ..
-            } => self.arrived.record(self.index()?, port, &data, whole),
+            Target::New { port, whole: Some(whole), .. } => {
+                self.arrived.record(self.index()?, port, &data, whole)
+            }
             Target::New { port, vnet, .. } => self.arrive(port, Frame { vnet, data }),
             Target::Raw { port } => self.arrived.raw(self.index()?, port, &data),
         }
@@ -346,11 +294,7 @@ impl Parser<'_> {
             Some(rest) => take_bracketed(rest).ok_or("not a command")?,
             None => (step.title.clone(), words),
         };
-        step.answers.push(Answer {
-            command,
-            subject: None,
-            outcome: outcome(rest)?,
-        });
+        step.answers.push(Answer { command, subject: None, outcome: outcome(rest)? });
         Ok(())
     }
 
@@ -363,31 +307,20 @@ impl Parser<'_> {
     fn crash(&mut self, place: Place, assertion: &str) -> Result<(), Reason> {
         let assertion = unquote(assertion).ok_or("not an assertion")?;
         let kind = EventKind::Crash(assertion);
-        self.step()?.events.push(Event {
-            tag: None,
-            place,
-            kind,
-        });
+        self.step()?.events.push(Event { tag: None, place, kind });
         Ok(())
     }
 
     fn explained(&mut self, words: &str) -> Result<(), Reason> {
         if let Some(time) = words.strip_prefix("clock ") {
-            let time = time
-                .strip_suffix(" s")
-                .and_then(parse_seconds)
-                .ok_or("not a time")?;
+            let time = time.strip_suffix(" s").and_then(parse_seconds).ok_or("not a time")?;
             self.step()?.clock = VirtualTime::ZERO + time;
         }
         Ok(())
     }
 
     fn index(&self) -> Result<usize, Reason> {
-        self.transcript
-            .steps
-            .len()
-            .checked_sub(1)
-            .ok_or_else(|| "no step has begun".to_owned())
+        self.transcript.steps.len().checked_sub(1).ok_or_else(|| "no step has begun".to_owned())
     }
 
     /// A port's list, or its continuation.
@@ -396,15 +329,8 @@ impl Parser<'_> {
             words
         } else {
             let (name, rest) = take_word(words, &[]).ok_or("not a port")?;
-            let words = rest
-                .trim_start()
-                .strip_prefix("<- ")
-                .ok_or("not a line of a step")?;
-            let position = self
-                .transcript
-                .ports
-                .iter()
-                .position(|port| port.id.as_str() == name);
+            let words = rest.trim_start().strip_prefix("<- ").ok_or("not a line of a step")?;
+            let position = self.transcript.ports.iter().position(|port| port.id.as_str() == name);
             self.port = Some(position.ok_or_else(|| format!("no port is called {name}"))?);
             words
         };
@@ -456,9 +382,7 @@ impl Parser<'_> {
             }
             return Ok(());
         }
-        let number = first
-            .strip_prefix('#')
-            .and_then(|number| number.parse().ok());
+        let number = first.strip_prefix('#').and_then(|number| number.parse().ok());
         let sent = self.sent_data(number.ok_or("not a frame's number")?)?;
         if let Some(length) = rest.strip_prefix("cut to ") {
             let length: usize = length.parse().map_err(|_| "not a length")?;
@@ -483,31 +407,20 @@ impl Parser<'_> {
             let changes = frame::parse_changes(changes).map_err(|error| error.to_string())?;
             data = frame::patch(&data, &changes).map_err(|error| error.to_string())?;
         }
-        self.arrive(
-            port,
-            Frame {
-                vnet,
-                data: data.into(),
-            },
-        )
+        self.arrive(port, Frame { vnet, data: data.into() })
     }
 
     fn sent_data(&self, number: u32) -> Result<Bytes, Reason> {
-        self.sent
-            .get(&number)
-            .cloned()
-            .ok_or_else(|| format!("no frame #{number} was sent"))
+        self.sent.get(&number).cloned().ok_or_else(|| format!("no frame #{number} was sent"))
     }
 
     fn arrive(&mut self, port: usize, frame: Frame) -> Result<(), Reason> {
         let step = self.index()?;
-        self.arrived
-            .frame(step, port, self.transcript.ports[port].kind, frame)
+        self.arrived.frame(step, port, self.transcript.ports[port].kind, frame)
     }
 
     fn finish(mut self) -> Result<Transcript, Reason> {
-        self.arrived
-            .into_steps(&self.transcript.ports, &mut self.transcript.steps)?;
+        self.arrived.into_steps(&self.transcript.ports, &mut self.transcript.steps)?;
         Ok(self.transcript)
     }
 }

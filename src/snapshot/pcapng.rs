@@ -21,22 +21,14 @@ use crate::{
 pub fn write_pcapng<W: Write>(transcript: &Transcript, destination: W) -> Result<W, WriteError> {
     let view = View::of(transcript);
     let names: Vec<_> = view.ports.iter().map(|port| port.id.as_str()).collect();
-    let mut writer = Packets {
-        writer: Writer::new(destination, &names)?,
-        count: 0,
-    };
+    let mut writer = Packets { writer: Writer::new(destination, &names)?, count: 0 };
     let mut began = VirtualTime::ZERO;
     for step in &view.steps {
         let title = format!("[{}] {}", step.step.index, step.step.title);
         for sent in &step.step.sent {
             let port = view.ports.iter().position(|port| port.id == sent.port);
             let Some(port) = port else { continue };
-            writer.put(
-                port,
-                began,
-                &sent.frame,
-                &format!("{title}: {} sent", sent.tag),
-            )?;
+            writer.put(port, began, &sent.frame, &format!("{title}: {} sent", sent.tag))?;
         }
         let entries = step.entries.iter().enumerate();
         let frames = entries.flat_map(|(port, entries)| entries.iter().map(move |e| (port, e)));

@@ -60,22 +60,13 @@ impl PendingSection {
         let Some(pending) = pending else {
             return Ok(());
         };
-        let empty = || SnapFile {
-            header: pending.header.clone(),
-            sections: Vec::new(),
-        };
+        let empty = || SnapFile { header: pending.header.clone(), sections: Vec::new() };
         let mut file = read(&self.snapshot)?.unwrap_or_else(empty);
         match &self.proposed {
             Some(section) => file.put(section.clone()),
-            None => file
-                .sections
-                .retain(|section| section.name != self.section()),
+            None => file.sections.retain(|section| section.name != self.section()),
         }
-        let order: Vec<_> = pending
-            .sections
-            .iter()
-            .map(|section| section.name.clone())
-            .collect();
+        let order: Vec<_> = pending.sections.iter().map(|section| section.name.clone()).collect();
         file.sort_by(&order);
         write(&self.snapshot, &file.text())?;
         settle_pending(&self.snapshot, &file, |name| name == self.section())
@@ -91,10 +82,7 @@ impl PendingSection {
         let Some(pending) = pending else {
             return Ok(());
         };
-        let empty = SnapFile {
-            header: pending.header,
-            sections: Vec::new(),
-        };
+        let empty = SnapFile { header: pending.header, sections: Vec::new() };
         let file = read(&self.snapshot)?.unwrap_or(empty);
         settle_pending(&self.snapshot, &file, |name| name == self.section())
     }
@@ -142,12 +130,7 @@ pub fn pending(paths: &[PathBuf]) -> Result<Vec<PendingSection>, SnapshotError> 
             if reviewed != proposed {
                 let (reviewed, proposed) = (reviewed.cloned(), proposed.cloned());
                 let (id, snapshot) = (id(&stem, name), snapshot.clone());
-                found.push(PendingSection {
-                    id,
-                    snapshot,
-                    reviewed,
-                    proposed,
-                });
+                found.push(PendingSection { id, snapshot, reviewed, proposed });
             }
         };
         for section in &proposed.sections {
@@ -185,11 +168,7 @@ pub fn unreferenced(
             continue;
         };
         let pending = path.extension().is_some_and(|extension| extension == "new");
-        let snapshot = if pending {
-            path.with_extension("")
-        } else {
-            path.clone()
-        };
+        let snapshot = if pending { path.with_extension("") } else { path.clone() };
         let candidates = SCENARIO.map(|extension| snapshot.with_extension(extension));
         let Some(scenario) = candidates.into_iter().find(|scenario| scenario.exists()) else {
             found.push(Unreferenced::File(path));
@@ -198,10 +177,7 @@ pub fn unreferenced(
         let Some(names) = sections(&scenario).filter(|_| !pending) else {
             continue;
         };
-        let gone = file
-            .sections
-            .into_iter()
-            .filter(|section| !names.contains(&section.name));
+        let gone = file.sections.into_iter().filter(|section| !names.contains(&section.name));
         found.extend(gone.map(|section| Unreferenced::Section {
             snapshot: snapshot.clone(),
             section: section.name,
@@ -215,10 +191,7 @@ fn files(paths: &[PathBuf], wanted: &dyn Fn(&str) -> bool) -> Result<Vec<PathBuf
     let mut found = Vec::new();
     let mut open: Vec<PathBuf> = paths.to_vec();
     while let Some(path) = open.pop() {
-        let failed = |source: io::Error| SnapshotError::Read {
-            path: path.clone(),
-            source,
-        };
+        let failed = |source: io::Error| SnapshotError::Read { path: path.clone(), source };
         if !fs::metadata(&path).map_err(failed)?.is_dir() {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
             if wanted(&name) {
@@ -227,10 +200,7 @@ fn files(paths: &[PathBuf], wanted: &dyn Fn(&str) -> bool) -> Result<Vec<PathBuf
                 let snapshot = file::snapshot_path(&path);
                 let both = [pending_path(&snapshot), snapshot];
                 found.extend(both.into_iter().filter(|path| {
-                    path.exists()
-                        && path
-                            .file_name()
-                            .is_some_and(|n| wanted(&n.to_string_lossy()))
+                    path.exists() && path.file_name().is_some_and(|n| wanted(&n.to_string_lossy()))
                 }));
             }
             continue;
@@ -241,11 +211,7 @@ fn files(paths: &[PathBuf], wanted: &dyn Fn(&str) -> bool) -> Result<Vec<PathBuf
             let name = name.to_string_lossy();
             let directory = entry.file_type().map_err(failed)?.is_dir();
             let passed_over = name.starts_with('.') || name == "target";
-            if if directory {
-                !passed_over
-            } else {
-                wanted(&name)
-            } {
+            if if directory { !passed_over } else { wanted(&name) } {
                 open.push(entry.path());
             }
         }
@@ -262,9 +228,7 @@ fn read_ours(path: &Path) -> Result<Option<SnapFile>, SnapshotError> {
         Ok(file) => Ok(file.filter(|file| !file.sections.is_empty())),
         Err(error @ SnapshotError::Form { .. }) => {
             let text = fs::read_to_string(path).unwrap_or_default();
-            let ours = text
-                .lines()
-                .any(|line| line.starts_with(super::section::HEADING));
+            let ours = text.lines().any(|line| line.starts_with(super::section::HEADING));
             if ours { Err(error) } else { Ok(None) }
         }
         Err(error) => Err(error),
@@ -273,9 +237,5 @@ fn read_ours(path: &Path) -> Result<Option<SnapFile>, SnapshotError> {
 
 fn id(stem: &Path, section: &str) -> String {
     let stem = stem.display();
-    if section == super::section::ONLY {
-        stem.to_string()
-    } else {
-        format!("{stem}@{section}")
-    }
+    if section == super::section::ONLY { stem.to_string() } else { format!("{stem}@{section}") }
 }

@@ -84,9 +84,8 @@ impl PortComparison<'_> {
         let cost = |a: usize, b: usize| self.cost(&left[a], &right[b]);
         let pairs = align::align(&left_keys, &right_keys, cost);
         let pairs = order::repeats_last(pairs, &left_keys, &right_keys);
-        let moved = order::moved(&pairs, &left_keys, &right_keys, |key| {
-            matches!(key, Key::Frame(..))
-        });
+        let moved =
+            order::moved(&pairs, &left_keys, &right_keys, |key| matches!(key, Key::Frame(..)));
         let pairs = order::without_moved(pairs, &moved, &left_keys, &right_keys, cost);
         let place = Places::of(left, right);
         let mut found = Vec::new();
@@ -141,12 +140,7 @@ impl PortComparison<'_> {
 
     fn key(&self, entry: &Entry) -> Key {
         match entry {
-            Entry::Frame {
-                frame,
-                vnet_len,
-                whole,
-                ..
-            } => {
+            Entry::Frame { frame, vnet_len, whole, .. } => {
                 let masked = frame::mask(&frame.data, &self.masks);
                 Key::Frame(masked, frame.vnet, *vnet_len, *whole)
             }
@@ -189,27 +183,12 @@ impl PortComparison<'_> {
         traced: bool,
     ) -> What {
         let (
-            Entry::Frame {
-                frame: a,
-                vnet_len: a_len,
-                whole: a_whole,
-                ..
-            },
-            Entry::Frame {
-                frame: b,
-                vnet_len: b_len,
-                whole: b_whole,
-                tag,
-                ..
-            },
+            Entry::Frame { frame: a, vnet_len: a_len, whole: a_whole, .. },
+            Entry::Frame { frame: b, vnet_len: b_len, whole: b_whole, tag, .. },
         ) = (expected, actual)
         else {
             let name = "bytes".to_owned();
-            return What::Value {
-                name,
-                expected: shown(expected),
-                actual: shown(actual),
-            };
+            return What::Value { name, expected: shown(expected), actual: shown(actual) };
         };
         let mut differing = self.fields(a, b);
         for (name, a, b) in [("vnet_len", a_len, b_len), ("len", a_whole, b_whole)] {
@@ -219,9 +198,7 @@ impl PortComparison<'_> {
                 differing.push(fields::beside(name, &text(a), &text(b)));
             }
         }
-        let trace = tag
-            .filter(|_| traced)
-            .and_then(|tag| self.trace(tag, a, &differing));
+        let trace = tag.filter(|_| traced).and_then(|tag| self.trace(tag, a, &differing));
         What::Frame {
             frame,
             of,
@@ -247,22 +224,11 @@ impl PortComparison<'_> {
     }
 
     fn missing(&self, entry: &Entry, (frame, of): (usize, usize), traced: bool) -> What {
-        let Entry::Frame {
-            frame: expected, ..
-        } = entry
-        else {
+        let Entry::Frame { frame: expected, .. } = entry else {
             return gone(shown(entry), "nothing".to_owned());
         };
-        let fate = traced
-            .then(|| trace::fate(self.transcript, &expected.data))
-            .flatten();
-        What::Missing {
-            frame,
-            of,
-            sent: None,
-            summary: frame::summary(&expected.data),
-            fate,
-        }
+        let fate = traced.then(|| trace::fate(self.transcript, &expected.data)).flatten();
+        What::Missing { frame, of, sent: None, summary: frame::summary(&expected.data), fate }
     }
 
     fn extra(
@@ -272,10 +238,7 @@ impl PortComparison<'_> {
         again: Option<usize>,
         traced: bool,
     ) -> What {
-        let Entry::Frame {
-            frame: actual, tag, ..
-        } = entry
-        else {
+        let Entry::Frame { frame: actual, tag, .. } = entry else {
             return gone("nothing".to_owned(), shown(entry));
         };
         let way = || trace::way(self.transcript, (*tag)?);
@@ -285,14 +248,8 @@ impl PortComparison<'_> {
             sent: None,
             summary: frame::summary(&actual.data),
             // Its step is put in by who knows it.
-            again: again.map(|frame| Seat {
-                step: 0,
-                line: 0,
-                frame,
-            }),
-            cause: self
-                .impaired(entry, traced)
-                .or_else(|| traced.then(way).flatten()),
+            again: again.map(|frame| Seat { step: 0, line: 0, frame }),
+            cause: self.impaired(entry, traced).or_else(|| traced.then(way).flatten()),
         }
     }
 
@@ -315,20 +272,13 @@ impl Found {
             Some(Entry::Frame { tag, .. }) => *tag,
             _ => None,
         };
-        let frames = Sides {
-            expected: data(expected),
-            actual: data(actual),
-        };
+        let frames = Sides { expected: data(expected), actual: data(actual) };
         Self { what, frames, tag }
     }
 }
 
 fn gone(expected: String, actual: String) -> What {
-    What::Value {
-        name: "bytes".to_owned(),
-        expected,
-        actual,
-    }
+    What::Value { name: "bytes".to_owned(), expected, actual }
 }
 
 fn shown(entry: &Entry) -> String {
@@ -349,17 +299,11 @@ struct Places {
 
 impl Places {
     fn of(left: &[Entry], right: &[Entry]) -> Self {
-        Self {
-            expected: frame_numbers(left),
-            actual: frame_numbers(right),
-        }
+        Self { expected: frame_numbers(left), actual: frame_numbers(right) }
     }
 
     fn expected(&self, index: usize) -> (usize, usize) {
-        (
-            self.expected[index],
-            self.expected.last().copied().unwrap_or(0),
-        )
+        (self.expected[index], self.expected.last().copied().unwrap_or(0))
     }
 
     fn actual(&self, index: usize) -> (usize, usize) {

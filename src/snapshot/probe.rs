@@ -35,55 +35,34 @@ impl ProbeTable {
     /// An empty table.
     #[must_use]
     pub fn new(columns: impl IntoIterator<Item = String>) -> Self {
-        Self {
-            columns: columns.into_iter().collect(),
-            rows: Vec::new(),
-        }
+        Self { columns: columns.into_iter().collect(), rows: Vec::new() }
     }
 
     /// Adds a probe's row.
     pub fn push(&mut self, values: impl IntoIterator<Item = String>, transcript: &Transcript) {
         let cells = values.into_iter().collect();
-        self.rows.push(ProbeRow {
-            cells,
-            outcome: outcome(transcript),
-        });
+        self.rows.push(ProbeRow { cells, outcome: outcome(transcript) });
     }
 
     /// The table as the text of a section.
     #[must_use]
     pub fn text(&self) -> String {
-        let headings = self
-            .columns
-            .iter()
-            .map(|name| cell(name))
-            .collect::<Vec<_>>();
-        let rows: Vec<Vec<String>> = self
-            .rows
-            .iter()
-            .map(|row| row.cells.iter().map(|text| cell(text)).collect())
-            .collect();
+        let headings = self.columns.iter().map(|name| cell(name)).collect::<Vec<_>>();
+        let rows: Vec<Vec<String>> =
+            self.rows.iter().map(|row| row.cells.iter().map(|text| cell(text)).collect()).collect();
         let widths: Vec<usize> = (0..headings.len())
             .map(|column| {
-                let cells = rows
-                    .iter()
-                    .chain([&headings])
-                    .filter_map(|row| row.get(column));
+                let cells = rows.iter().chain([&headings]).filter_map(|row| row.get(column));
                 cells.map(|text| text.chars().count()).max().unwrap_or(0)
             })
             .collect();
         let line = |cells: &[String], last: &str| -> String {
             let cells = cells.iter().zip(&widths);
-            let cells: String = cells
-                .map(|(text, width)| format!("| {text:<width$} "))
-                .collect();
+            let cells: String = cells.map(|(text, width)| format!("| {text:<width$} ")).collect();
             format!("{cells}| {last}\n")
         };
         let outcomes = self.rows.iter().map(|row| quote(&row.outcome));
-        let lines = rows
-            .iter()
-            .zip(outcomes)
-            .map(|(cells, outcome)| line(cells, &outcome));
+        let lines = rows.iter().zip(outcomes).map(|(cells, outcome)| line(cells, &outcome));
         line(&headings, OUTCOME) + &lines.collect::<String>()
     }
 
@@ -94,11 +73,7 @@ impl ProbeTable {
     pub fn parse(text: &str) -> Result<Self, SectionError> {
         let mut lines = text.lines().enumerate();
         let Some((_, first)) = lines.next() else {
-            return Err(SectionError::at(
-                1,
-                "",
-                "a table has a line of headings".to_owned(),
-            ));
+            return Err(SectionError::at(1, "", "a table has a line of headings".to_owned()));
         };
         let count = first.matches('|').count().saturating_sub(1);
         let read = |index: usize, line: &str| {
@@ -110,10 +85,7 @@ impl ProbeTable {
             let (cells, outcome) = read(index, line)?;
             Ok(ProbeRow { cells, outcome })
         });
-        Ok(Self {
-            columns,
-            rows: rows.collect::<Result<_, SectionError>>()?,
-        })
+        Ok(Self { columns, rows: rows.collect::<Result<_, SectionError>>()? })
     }
 
     /// The table with its rows put in for those of the same values, the others kept: what a run of
@@ -130,10 +102,7 @@ impl ProbeTable {
                 None => rows.push(row.clone()),
             }
         }
-        Self {
-            columns: self.columns.clone(),
-            rows,
-        }
+        Self { columns: self.columns.clone(), rows }
     }
 }
 
@@ -143,12 +112,7 @@ impl ProbeTable {
 pub fn compare_probes(section: &str, actual: &ProbeTable, complete: bool) -> Option<Mismatch> {
     let differences = match ProbeTable::parse(section) {
         Err(error) => {
-            vec![difference(
-                String::new(),
-                What::Unreadable {
-                    reason: error.to_string(),
-                },
-            )]
+            vec![difference(String::new(), What::Unreadable { reason: error.to_string() })]
         }
         Ok(expected) if expected.columns != actual.columns => vec![difference(
             String::new(),
@@ -161,38 +125,23 @@ pub fn compare_probes(section: &str, actual: &ProbeTable, complete: bool) -> Opt
         Ok(expected) => row_differences(&expected, actual, complete),
     };
     let (expected, actual) = ("snapshot".to_owned(), "run".to_owned());
-    (!differences.is_empty()).then_some(Mismatch {
-        expected,
-        actual,
-        differences,
-    })
+    (!differences.is_empty()).then_some(Mismatch { expected, actual, differences })
 }
 
 fn row_differences(expected: &ProbeTable, actual: &ProbeTable, complete: bool) -> Vec<Difference> {
     let outcomes = |table: &ProbeTable| -> BTreeMap<Vec<String>, String> {
-        table
-            .rows
-            .iter()
-            .map(|row| (row.cells.clone(), row.outcome.clone()))
-            .collect()
+        table.rows.iter().map(|row| (row.cells.clone(), row.outcome.clone())).collect()
     };
     let (left, right) = (outcomes(expected), outcomes(actual));
     let title = |cells: &[String]| {
         let values = actual.columns.iter().zip(cells);
-        values
-            .map(|(name, value)| format!("{name}={value}"))
-            .collect::<Vec<_>>()
-            .join(",")
+        values.map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(",")
     };
     let mut differences = Vec::new();
     let mut differ = |cells: &[String], a: Option<&String>, b: Option<&String>| {
         if a != b {
             let text = |outcome: Option<&String>| outcome.cloned().unwrap_or("no row".to_owned());
-            let what = What::Value {
-                name: title(cells),
-                expected: text(a),
-                actual: text(b),
-            };
+            let what = What::Value { name: title(cells), expected: text(a), actual: text(b) };
             differences.push(difference(title(cells), what));
         }
     };
@@ -208,14 +157,7 @@ fn row_differences(expected: &ProbeTable, actual: &ProbeTable, complete: bool) -
 }
 
 fn difference(title: String, what: What) -> Difference {
-    Difference {
-        step: 0,
-        title,
-        line: 0,
-        port: None,
-        what,
-        frames: Sides::default(),
-    }
+    Difference { step: 0, title, line: 0, port: None, what, frames: Sides::default() }
 }
 
 /// What a probe came to: of several answers only those that are not plainly good.
@@ -227,45 +169,27 @@ fn outcome(transcript: &Transcript) -> String {
         EventKind::Crash(assertion) => Some(format!("crash: {assertion}")),
         _ => None,
     });
-    let told = answers
-        .iter()
-        .filter(|answer| !matches!(answer.outcome, Outcome::Done(_)));
+    let told = answers.iter().filter(|answer| !matches!(answer.outcome, Outcome::Done(_)));
     let told = told.map(|answer| {
         let text = outcome_text(Some(&answer.outcome));
         match answers.len() {
             1 => text,
-            _ => format!(
-                "{}: {text}",
-                answer.subject.as_ref().unwrap_or(&answer.command)
-            ),
+            _ => format!("{}: {text}", answer.subject.as_ref().unwrap_or(&answer.command)),
         }
     });
     let told: Vec<_> = told.chain(crash).collect();
-    if told.is_empty() {
-        "ok".to_owned()
-    } else {
-        told.join("; ")
-    }
+    if told.is_empty() { "ok".to_owned() } else { told.join("; ") }
 }
 
 fn cell(text: &str) -> String {
-    if text.contains('|') {
-        quote_word(text, &[]).into_owned()
-    } else {
-        quote(text).into_owned()
-    }
+    if text.contains('|') { quote_word(text, &[]).into_owned() } else { quote(text).into_owned() }
 }
 
 /// The cells of a line, and what follows the last bar.
 fn cells(line: &str, count: usize) -> Option<(Vec<String>, String)> {
     let mut parts = line.strip_prefix('|')?.splitn(count + 1, '|');
-    let cells: Option<Vec<_>> = parts
-        .by_ref()
-        .take(count)
-        .map(|part| unquote(part.trim()))
-        .collect();
+    let cells: Option<Vec<_>> =
+        parts.by_ref().take(count).map(|part| unquote(part.trim())).collect();
     let outcome = unquote(parts.next()?.trim())?;
-    cells
-        .filter(|cells| cells.len() == count)
-        .map(|cells| (cells, outcome))
+    cells.filter(|cells| cells.len() == count).map(|cells| (cells, outcome))
 }

@@ -19,9 +19,7 @@ impl<'t> Requests<'t> {
     #[must_use]
     pub fn of(transcript: &'t Transcript) -> Self {
         let sent = transcript.steps.iter().flat_map(|step| &step.sent);
-        Self {
-            sent: sent.map(|frame| (frame.tag, frame)).collect(),
-        }
+        Self { sent: sent.map(|frame| (frame.tag, frame)).collect() }
     }
 
     /// `UDP 10.0.0.1:1000 > 10.0.0.2:2000: #1 (primary) and #2 (secondary) differ in payload, byte 42:
@@ -30,19 +28,12 @@ impl<'t> Requests<'t> {
     #[must_use]
     pub fn describe(&self, request: &CheckpointRequest) -> String {
         let name = |tag: Option<Tag>, side: Side| {
-            tag.map_or_else(
-                || format!("the {side}'s frame"),
-                |tag| format!("{tag} ({side})"),
-            )
+            tag.map_or_else(|| format!("the {side}'s frame"), |tag| format!("{tag} ({side})"))
         };
         let primary = name(request.primary, Side::Primary);
         let secondary = name(request.secondary, Side::Secondary);
         let what = match &request.cause {
-            CheckpointCause::Bytes {
-                primary: at,
-                secondary: other_at,
-                seq,
-            } => {
+            CheckpointCause::Bytes { primary: at, secondary: other_at, seq } => {
                 let field = self.field(request);
                 let field = field.map_or_else(|| "at".to_owned(), |field| format!("in {field},"));
                 let (one, other) = match seq {
@@ -54,21 +45,17 @@ impl<'t> Requests<'t> {
                 } else {
                     format!("byte {at}{one} and byte {other_at}{other}")
                 };
-                let values = self
-                    .bytes(request)
-                    .map_or_else(String::new, |[one, other]| {
-                        format!(": {one:#04x} and {other:#04x}")
-                    });
+                let values = self.bytes(request).map_or_else(String::new, |[one, other]| {
+                    format!(": {one:#04x} and {other:#04x}")
+                });
                 format!("{primary} and {secondary} differ {field} {places}{values}")
             }
-            CheckpointCause::Lengths {
-                primary: one,
-                secondary: other,
-            } => format!("{primary} has {one} B to compare, {secondary} {other} B"),
-            CheckpointCause::Sizes {
-                primary: one,
-                secondary: other,
-            } => format!("{primary} is {one} B long, {secondary} {other} B, with all headers"),
+            CheckpointCause::Lengths { primary: one, secondary: other } => {
+                format!("{primary} has {one} B to compare, {secondary} {other} B")
+            }
+            CheckpointCause::Sizes { primary: one, secondary: other } => {
+                format!("{primary} is {one} B long, {secondary} {other} B, with all headers")
+            }
             CheckpointCause::Acknowledges { primary: ack, both } => {
                 format!("{primary} acknowledges {ack}, the guests together only {both}")
             }
@@ -87,11 +74,7 @@ impl<'t> Requests<'t> {
         let since = super::text::seconds(request.since);
         let length = request.at.since(request.since);
         let length = super::text::seconds(VirtualTime::ZERO + length);
-        let told = if request.told {
-            "; told on notify_dev"
-        } else {
-            ""
-        };
+        let told = if request.told { "; told on notify_dev" } else { "" };
         format!(
             "{}: {what}; {held}held since clock {since} s, for {length} s{told}",
             request.connection
@@ -114,17 +97,11 @@ impl<'t> Requests<'t> {
     /// those don't differ, because it was changed on the way.
     #[must_use]
     pub fn bytes(&self, request: &CheckpointRequest) -> Option<[u8; 2]> {
-        let CheckpointCause::Bytes {
-            primary, secondary, ..
-        } = request.cause
-        else {
+        let CheckpointCause::Bytes { primary, secondary, .. } = request.cause else {
             return None;
         };
         let byte = |tag: Option<Tag>, at: usize| self.sent.get(&tag?)?.frame.data.get(at).copied();
-        let bytes = [
-            byte(request.primary, primary)?,
-            byte(request.secondary, secondary)?,
-        ];
+        let bytes = [byte(request.primary, primary)?, byte(request.secondary, secondary)?];
         (bytes[0] != bytes[1]).then_some(bytes)
     }
 }

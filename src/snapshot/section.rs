@@ -18,9 +18,7 @@ pub const PROBES: &str = "probes";
 /// The section of a case: its combination of the matrix, or `case`.
 #[must_use]
 pub fn section_name(case: &CaseId) -> &str {
-    case.as_str()
-        .split_once('@')
-        .map_or(ONLY, |(_, combination)| combination)
+    case.as_str().split_once('@').map_or(ONLY, |(_, combination)| combination)
 }
 
 /// One section of a snapshot file.
@@ -52,10 +50,7 @@ impl SnapFile {
         let source = serde_json::Value::from(name.as_ref()).to_string();
         let expression = serde_json::Value::from(format!("tapwright run {name}")).to_string();
         let header = format!("source: {source}\nexpression: {expression}\n");
-        Self {
-            header,
-            sections: Vec::new(),
-        }
+        Self { header, sections: Vec::new() }
     }
 
     /// Reads a file's text.
@@ -93,19 +88,12 @@ impl SnapFile {
                 if !names.insert(name.clone()) {
                     return Err(wrong(index + 1, "there is a section of this name already"));
                 }
-                sections.push(Section {
-                    name,
-                    profile,
-                    body: String::new(),
-                });
+                sections.push(Section { name, profile, body: String::new() });
             } else if let Some(section) = sections.last_mut() {
                 section.body.push_str(line);
                 section.body.push('\n');
             } else if !line.trim().is_empty() {
-                return Err(wrong(
-                    index + 1,
-                    "a section begins with '== NAME [PROFILE]'",
-                ));
+                return Err(wrong(index + 1, "a section begins with '== NAME [PROFILE]'"));
             }
         }
         for section in &mut sections {
@@ -138,11 +126,7 @@ impl SnapFile {
 
     /// Puts a section in the place of the one of its name, or at the end.
     pub fn put(&mut self, section: Section) {
-        match self
-            .sections
-            .iter_mut()
-            .find(|other| other.name == section.name)
-        {
+        match self.sections.iter_mut().find(|other| other.name == section.name) {
             Some(other) => *other = section,
             None => self.sections.push(section),
         }
@@ -152,10 +136,7 @@ impl SnapFile {
     pub fn sort_by(&mut self, order: &[String]) {
         let places: BTreeMap<&str, usize> = order.iter().map(String::as_str).zip(0..).collect();
         self.sections.sort_by_cached_key(|section| {
-            places
-                .get(section.name.as_str())
-                .copied()
-                .unwrap_or(order.len())
+            places.get(section.name.as_str()).copied().unwrap_or(order.len())
         });
     }
 }
@@ -176,11 +157,7 @@ mod tests {
     use super::*;
 
     fn section(name: &str, body: &str) -> Section {
-        Section {
-            name: name.into(),
-            profile: "rfc".into(),
-            body: body.into(),
-        }
+        Section { name: name.into(), profile: "rfc".into(), body: body.into() }
     }
 
     #[test]
@@ -204,15 +181,9 @@ mod tests {
 
     #[test]
     fn what_is_no_snapshot_is_refused_with_its_line() {
-        let refused = |text: &str| {
-            SnapFile::parse(Path::new("x.snap"), text)
-                .unwrap_err()
-                .to_string()
-        };
-        assert_eq!(
-            refused("hello"),
-            "x.snap:1: a snapshot file begins with a line '---'"
-        );
+        let refused =
+            |text: &str| SnapFile::parse(Path::new("x.snap"), text).unwrap_err().to_string();
+        assert_eq!(refused("hello"), "x.snap:1: a snapshot file begins with a line '---'");
         assert_eq!(
             refused("---\na: b\n---\n[1] note\n"),
             "x.snap:4: a section begins with '== NAME [PROFILE]'"
@@ -225,10 +196,7 @@ mod tests {
 
     #[test]
     fn a_section_is_named_by_the_matrix() {
-        assert_eq!(
-            section_name(&"redirector/queue@queue=tx,vhost=on".into()),
-            "queue=tx,vhost=on"
-        );
+        assert_eq!(section_name(&"redirector/queue@queue=tx,vhost=on".into()), "queue=tx,vhost=on");
         assert_eq!(section_name(&"redirector/vhost".into()), "case");
     }
 

@@ -82,10 +82,7 @@ impl Counter {
             *byte = sum as u8;
             carry = (carry >> 8) + (sum >> 8);
         }
-        Frame {
-            vnet: frame.vnet,
-            data: Bytes::from(data),
-        }
+        Frame { vnet: frame.vnet, data: Bytes::from(data) }
     }
 
     /// Reads `counting 34..36`, and what comes behind it.
@@ -93,9 +90,7 @@ impl Counter {
         let (range, rest) = words.strip_prefix(WORD)?.split_once(' ')?;
         let (begin, end) = range.split_once("..")?;
         let range = begin.parse().ok()?..end.parse().ok()?;
-        (1..=WIDEST)
-            .contains(&range.len())
-            .then_some((Self(range), rest))
+        (1..=WIDEST).contains(&range.len()).then_some((Self(range), rest))
     }
 
     /// Whether frames of this length have these bytes.

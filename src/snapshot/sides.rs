@@ -31,10 +31,7 @@ impl Sides {
     /// Of both.
     #[must_use]
     pub fn of(expected: Option<&Bytes>, actual: Option<&Bytes>) -> Self {
-        Self {
-            expected: expected.cloned(),
-            actual: actual.cloned(),
-        }
+        Self { expected: expected.cloned(), actual: actual.cloned() }
     }
 
     /// Whether there is neither.
@@ -64,10 +61,7 @@ mod tests {
         let text = serde_json::to_string(&sides).unwrap();
         assert_eq!(text, r#"{"expected":"00ff"}"#);
         assert_eq!(serde_json::from_str::<Sides>(&text).unwrap(), sides);
-        assert_eq!(
-            serde_json::from_str::<Sides>("{}").unwrap(),
-            Sides::default()
-        );
+        assert_eq!(serde_json::from_str::<Sides>("{}").unwrap(), Sides::default());
         assert!(serde_json::from_str::<Sides>(r#"{"actual":"0g"}"#).is_err());
     }
 }

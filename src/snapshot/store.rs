@@ -105,10 +105,8 @@ pub fn check(
         Mode::Pending | Mode::Accept => lock(&path),
     };
     let reviewed = read(&path)?;
-    let verdicts: Vec<_> = recorded
-        .iter()
-        .map(|recorded| verdict(recorded, reviewed.as_ref()))
-        .collect();
+    let verdicts: Vec<_> =
+        recorded.iter().map(|recorded| verdict(recorded, reviewed.as_ref())).collect();
     let kept = reviewed.iter().flat_map(|file| &file.sections);
     let gone = kept.filter(|section| !sections.contains(&section.name));
     let stale = gone.map(|section| section.name.clone()).collect();
@@ -123,11 +121,7 @@ pub fn check(
         Mode::Accept => accept(scenario, reviewed.as_ref(), &news, sections)?,
     }
     let pending = new_path.exists().then_some(new_path);
-    Ok(Checked {
-        verdicts,
-        stale,
-        pending,
-    })
+    Ok(Checked { verdicts, stale, pending })
 }
 
 /// The profile that a scenario's section was reviewed under, as it prints.
@@ -152,20 +146,14 @@ type News<'a, 'r> = (&'a Recorded<'r>, &'a State);
 fn verdict(recorded: &Recorded<'_>, reviewed: Option<&SnapFile>) -> Verdict {
     let section = recorded.section.clone();
     let Some(stored) = reviewed.and_then(|file| file.section(&section)) else {
-        return Verdict {
-            section,
-            state: State::New,
-        };
+        return Verdict { section, state: State::New };
     };
     let mismatch = match recorded.content {
         Content::Transcript { transcript, rules } => compare(&stored.body, transcript, rules),
         Content::Probes { table, complete } => compare_probes(&stored.body, table, complete),
     };
     let mismatch = with_profile(mismatch, &stored.profile, &recorded.profile.to_string());
-    Verdict {
-        section,
-        state: mismatch.map_or(State::Matches, State::Differs),
-    }
+    Verdict { section, state: mismatch.map_or(State::Matches, State::Differs) }
 }
 
 /// A section of another profile never matches.
@@ -174,11 +162,7 @@ fn with_profile(mismatch: Option<Mismatch>, reviewed: &str, run: &str) -> Option
         return mismatch;
     }
     let (expected, actual) = (reviewed.to_owned(), run.to_owned());
-    let what = What::Value {
-        name: "profile".to_owned(),
-        expected,
-        actual,
-    };
+    let what = What::Value { name: "profile".to_owned(), expected, actual };
     let profile = Difference {
         step: 0,
         title: String::new(),
@@ -200,23 +184,13 @@ fn with_profile(mismatch: Option<Mismatch>, reviewed: &str, run: &str) -> Option
 fn section(recorded: &Recorded<'_>, before: Option<&Section>) -> Section {
     let body = match recorded.content {
         Content::Transcript { transcript, .. } => text(transcript),
-        Content::Probes {
-            table,
-            complete: true,
-        } => table.text(),
-        Content::Probes {
-            table,
-            complete: false,
-        } => {
+        Content::Probes { table, complete: true } => table.text(),
+        Content::Probes { table, complete: false } => {
             let stored = before.and_then(|section| ProbeTable::parse(&section.body).ok());
             stored.map_or_else(|| table.text(), |stored| table.merged_into(&stored).text())
         }
     };
-    Section {
-        name: recorded.section.clone(),
-        profile: recorded.profile.to_string(),
-        body,
-    }
+    Section { name: recorded.section.clone(), profile: recorded.profile.to_string(), body }
 }
 
 /// Writes the whole file as it would be after everything pending is accepted: what an earlier run
@@ -263,9 +237,7 @@ fn propose(
 fn same_sections(reviewed: Option<&SnapFile>, proposed: &SnapFile) -> bool {
     let reviewed = reviewed.map_or(&[][..], |file| &file.sections);
     reviewed.len() == proposed.sections.len()
-        && reviewed
-            .iter()
-            .all(|section| proposed.section(&section.name) == Some(section))
+        && reviewed.iter().all(|section| proposed.section(&section.name) == Some(section))
 }
 
 fn accept(
@@ -276,10 +248,7 @@ fn accept(
 ) -> Result<(), SnapshotError> {
     let path = snapshot_path(scenario);
     let mut file = reviewed.cloned().unwrap_or_else(|| SnapFile::new(scenario));
-    let changed: Vec<_> = news
-        .iter()
-        .filter(|(_, state)| **state != State::Matches)
-        .collect();
+    let changed: Vec<_> = news.iter().filter(|(_, state)| **state != State::Matches).collect();
     for (recorded, _) in &changed {
         let stored = reviewed.and_then(|file| file.section(&recorded.section));
         file.put(section(recorded, stored));
@@ -288,9 +257,7 @@ fn accept(
         file.sort_by(order);
         write(&path, &file.text())?;
     }
-    settle_pending(&path, &file, |name| {
-        news.iter().any(|(recorded, _)| recorded.section == name)
-    })
+    settle_pending(&path, &file, |name| news.iter().any(|(recorded, _)| recorded.section == name))
 }
 
 /// Takes what is settled out of the pending file: those sections become what the snapshot has. A
@@ -308,20 +275,12 @@ pub(super) fn settle_pending(
     pending
         .sections
         .retain(|section| !settled(&section.name) || reviewed.section(&section.name).is_some());
-    for section in reviewed
-        .sections
-        .iter()
-        .filter(|section| settled(&section.name))
-    {
+    for section in reviewed.sections.iter().filter(|section| settled(&section.name)) {
         pending.put(section.clone());
     }
     if same_sections(Some(reviewed), &pending) {
         return remove(&path);
     }
     let text = pending.text();
-    if text == before {
-        Ok(())
-    } else {
-        write(&path, &text)
-    }
+    if text == before { Ok(()) } else { write(&path, &text) }
 }

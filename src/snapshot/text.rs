@@ -32,11 +32,7 @@ const SENT_INDENT: usize = 6;
 pub fn text(transcript: &Transcript) -> String {
     let view = View::of(transcript);
     let labels = label::labels(&view);
-    let widest = view
-        .ports
-        .iter()
-        .map(|port| port.id.as_str().chars().count())
-        .max();
+    let widest = view.ports.iter().map(|port| port.id.as_str().chars().count()).max();
     let mut writer = Writer {
         out: ports_line(&view.ports),
         width: widest.unwrap_or(0).max(PORT_WIDTH),
@@ -79,12 +75,7 @@ pub(super) const fn framing_name(framing: Framing) -> &'static str {
 }
 
 fn accounting_line(accounting: Accounting) -> String {
-    let Accounting {
-        sent,
-        arrivals,
-        dropped,
-        unexplained,
-    } = accounting;
+    let Accounting { sent, arrivals, dropped, unexplained } = accounting;
     format!(
         "accounted: {sent} sent, {arrivals} arrivals, {dropped} dropped, {unexplained} \
          unexplained\n"
@@ -101,11 +92,7 @@ pub(super) fn sha(data: &[u8]) -> String {
 pub(super) fn vnet_words(vnet: VnetHdr) -> String {
     let all = vnet.to_string();
     let set = all.split(' ').filter(|word| !word.ends_with("=0"));
-    ["vnet"]
-        .into_iter()
-        .chain(set)
-        .collect::<Vec<_>>()
-        .join(" ")
+    ["vnet"].into_iter().chain(set).collect::<Vec<_>>().join(" ")
 }
 
 /// `vnet ..., SUMMARY, N B`: what is said of bytes that stand in the line below.
@@ -141,11 +128,7 @@ impl Writer<'_> {
         }
         if let Some(bytes) = &record.written {
             let messages = messages(ports, &record.title, bytes);
-            self.line(&format!(
-                "{:SENT_INDENT$}wrote {} B{messages}",
-                "",
-                bytes.len()
-            ));
+            self.line(&format!("{:SENT_INDENT$}wrote {} B{messages}", "", bytes.len()));
             self.raw_lines(SENT_INDENT + 3, bytes);
         }
         for answer in &step.answers {
@@ -179,16 +162,10 @@ impl Writer<'_> {
             format!("at {} ", quote_word(sent.port.as_str(), &[]))
         };
         let data = &sent.frame.data;
-        let source = sent
-            .source
-            .as_ref()
-            .map(|source| source_words(source, data));
+        let source = sent.source.as_ref().map(|source| source_words(source, data));
         let words = described(sent.frame.vnet, data);
         let source_text = source.as_deref().unwrap_or_default();
-        self.line(&format!(
-            "{:SENT_INDENT$}#{number} {at}{source_text}{words}",
-            ""
-        ));
+        self.line(&format!("{:SENT_INDENT$}#{number} {at}{source_text}{words}", ""));
         if source.is_none() {
             hex_lines(&mut self.out, SENT_INDENT + 3, &frame::hex_groups(data));
         }
@@ -218,20 +195,11 @@ impl Writer<'_> {
         let name = quote_word(port.as_str(), &[]);
         let first = format!("    {name:<width$} <-", width = self.width);
         let next = format!("{:width$} <-", "", width = self.width + 4);
-        let mut list = List {
-            first,
-            next,
-            numbers: Vec::new(),
-        };
+        let mut list = List { first, next, numbers: Vec::new() };
         let mut labels = labels.iter();
         for entry in entries {
             match entry {
-                Entry::Frame {
-                    frame,
-                    vnet_len,
-                    whole,
-                    ..
-                } => {
+                Entry::Frame { frame, vnet_len, whole, .. } => {
                     if let Some(len) = vnet_len.filter(|len| *len != self.vnet_len[index]) {
                         self.vnet_len[index] = len;
                         list.line(&mut self.out, &format!("vnet_len={len}"));
@@ -348,11 +316,7 @@ const SAME_WORDS: usize = 5;
 
 /// The port that a step's title names, when it sends.
 pub(super) fn sends_at(title: &str) -> Option<PortId> {
-    title
-        .strip_prefix("send ")?
-        .split([' ', ','])
-        .next()
-        .map(PortId::from)
+    title.strip_prefix("send ")?.split([' ', ',']).next().map(PortId::from)
 }
 
 /// `: "COLO_CHECKPOINT"`, where all that a step wrote to a chardev is text in its framing.
@@ -362,10 +326,7 @@ fn messages(ports: &[Port], title: &str, bytes: &Bytes) -> String {
         let rest = rest.and_then(|rest| rest.strip_prefix(port.id.as_str()));
         rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(','))
     };
-    let framing = ports
-        .iter()
-        .find(written)
-        .and_then(|port| port.kind.framing());
+    let framing = ports.iter().find(written).and_then(|port| port.kind.framing());
     let cuts = framing::cut(framing.unwrap_or(Framing::Raw), bytes);
     let texts = cuts.into_iter().map(|cut| match cut {
         Cut::Frame { frame, .. } => frame::message(&frame.data),
@@ -379,12 +340,7 @@ fn messages(ports: &[Port], title: &str, bytes: &Bytes) -> String {
 
 fn source_words(source: &SourceFrame, data: &[u8]) -> String {
     let file = source.file.to_string_lossy();
-    format!(
-        "{}[{}] sha={} ",
-        quote_word(&file, &['[']),
-        source.number,
-        sha(data)
-    )
+    format!("{}[{}] sha={} ", quote_word(&file, &['[']), source.number, sha(data))
 }
 
 /// What the main loop waits for: a chardev's reader, or in an object what never comes.
@@ -405,10 +361,7 @@ fn tag_words(tags: &[Option<Tag>]) -> String {
         })
         .collect();
     let mut words = lexis::numbers(&sent);
-    let others = tags
-        .iter()
-        .flatten()
-        .filter(|tag| !matches!(tag.0, Origin::Sent(_)));
+    let others = tags.iter().flatten().filter(|tag| !matches!(tag.0, Origin::Sent(_)));
     words.extend(others.map(ToString::to_string));
     let mut words = folded(words);
     match tags.iter().filter(|tag| tag.is_none()).count() {
@@ -444,12 +397,7 @@ impl List {
         if let Label::Cut { number } = label {
             return self.line(out, &format!("#{number} cut to {}", data.len()));
         }
-        let Label::Sent {
-            number,
-            padded,
-            changes,
-        } = label
-        else {
+        let Label::Sent { number, padded, changes } = label else {
             let column = self.next.len() + 1;
             let of = whole.map_or_else(String::new, |whole| format!("len={whole} "));
             self.line(out, &format!("new {of}{}", described(vnet, data)));

@@ -23,12 +23,7 @@ pub struct Told {
 #[must_use]
 pub fn told(mismatch: &Mismatch, difference: &Difference) -> Told {
     let plain = |text: &str| anstream::adapter::strip_str(text).to_string();
-    let Said {
-        frame,
-        verdict,
-        summary,
-        notes,
-    } = Said::of(mismatch, difference);
+    let Said { frame, verdict, summary, notes } = Said::of(mismatch, difference);
     Told {
         frame,
         verdict: plain(&verdict),
@@ -51,21 +46,12 @@ impl<'d> Said<'d> {
         let (summary, cause) = known(what);
         let mut notes = notes(what);
         notes.extend(cause.map(str::to_owned));
-        Self {
-            frame: frame(what),
-            verdict: verdict(mismatch, difference),
-            summary,
-            notes,
-        }
+        Self { frame: frame(what), verdict: verdict(mismatch, difference), summary, notes }
     }
 
     /// What stands beside the port.
     pub(super) fn headline(&self) -> String {
-        let gap = if self.frame.is_empty() || self.verdict.is_empty() {
-            ""
-        } else {
-            " "
-        };
+        let gap = if self.frame.is_empty() || self.verdict.is_empty() { "" } else { " " };
         let summary = self.summary.map(|summary| format!(": {summary}"));
         let summary = summary.unwrap_or_default();
         format!("{}{gap}{}{summary}", self.frame, self.verdict)
@@ -75,27 +61,13 @@ impl<'d> Said<'d> {
 /// `frame 3 of 7 (#2)`.
 fn frame(what: &What) -> String {
     match what {
-        What::Frame {
-            frame, of, sent, ..
-        }
-        | What::Missing {
-            frame, of, sent, ..
-        }
-        | What::Extra {
-            frame, of, sent, ..
-        }
-        | What::Moved {
-            frame, of, sent, ..
-        }
-        | What::OtherStep {
-            frame, of, sent, ..
-        }
-        | What::OtherPort {
-            frame, of, sent, ..
-        }
-        | What::Length {
-            frame, of, sent, ..
-        } => {
+        What::Frame { frame, of, sent, .. }
+        | What::Missing { frame, of, sent, .. }
+        | What::Extra { frame, of, sent, .. }
+        | What::Moved { frame, of, sent, .. }
+        | What::OtherStep { frame, of, sent, .. }
+        | What::OtherPort { frame, of, sent, .. }
+        | What::Length { frame, of, sent, .. } => {
             let number = sent.map_or_else(String::new, |number| format!(" (#{number})"));
             format!("frame {frame} of {of}{number}")
         }
@@ -121,10 +93,9 @@ fn verdict(mismatch: &Mismatch, difference: &Difference) -> String {
             };
             format!("came {when}, in {}", seat(*came))
         }
-        What::OtherPort { port, came, .. } => format!(
-            "came out of {} instead, as frame {came} there",
-            painted(NAME, port)
-        ),
+        What::OtherPort { port, came, .. } => {
+            format!("came out of {} instead, as frame {came} there", painted(NAME, port))
+        }
         What::Length { .. } => "has a wrong length word".to_owned(),
         What::Sent { .. } => "was sent differently".to_owned(),
         What::Value { name, .. } => painted(NAME, name),
@@ -150,20 +121,12 @@ fn known(what: &What) -> (Option<&str>, Option<&str>) {
 
 fn notes(what: &What) -> Vec<String> {
     match what {
-        What::Frame {
-            trace: Some(trace), ..
-        } => vec![since(trace)],
-        What::Extra {
-            again: Some(Seat { step, frame, .. }),
-            ..
-        } => vec![format!("the same bytes as frame {frame} of step {step}")],
+        What::Frame { trace: Some(trace), .. } => vec![since(trace)],
+        What::Extra { again: Some(Seat { step, frame, .. }), .. } => {
+            vec![format!("the same bytes as frame {frame} of step {step}")]
+        }
         What::Moved { passed, frame, .. } => passing(passed, *frame),
-        What::Length {
-            expected,
-            actual,
-            bytes: (start, end),
-            ..
-        } => vec![
+        What::Length { expected, actual, bytes: (start, end), .. } => vec![
             format!(
                 "length   {} -> {}     bytes {start}..{end} of what came here",
                 painted(EXPECTED, &expected.to_string()),
@@ -172,9 +135,7 @@ fn notes(what: &What) -> Vec<String> {
             format!("the frame behind it is as expected; what follows is read with {expected}"),
         ],
         What::Explained { gone, new } => {
-            let gone = gone
-                .iter()
-                .map(|text| painted(EXPECTED, &format!("- {text}")));
+            let gone = gone.iter().map(|text| painted(EXPECTED, &format!("- {text}")));
             let new = new.iter().map(|text| painted(ACTUAL, &format!("+ {text}")));
             gone.chain(new).collect()
         }
@@ -211,11 +172,7 @@ fn passing(passed: &[usize], frame: usize) -> Vec<String> {
 
 /// Since when a frame is wrong.
 fn since(trace: &Trace) -> String {
-    let Trace {
-        last_right,
-        step,
-        changed_in,
-    } = trace;
+    let Trace { last_right, step, changed_in } = trace;
     let changed = changed_in.as_ref();
     let changed = changed.map_or_else(String::new, |place| format!(", changed in {place}"));
     format!("last right at {last_right} in step {step}{changed}")

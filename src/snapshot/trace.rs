@@ -31,32 +31,19 @@ pub(super) fn trace(
     let right = |station: &Station| {
         let seen = frame::mask(&station.data, masks);
         let differs = frame::diff(&expected, &seen);
-        !differs
-            .iter()
-            .any(|field| wrong.contains(&AsRef::<str>::as_ref(&field.name)))
+        !differs.iter().any(|field| wrong.contains(&AsRef::<str>::as_ref(&field.name)))
     };
-    let last = stations
-        .iter()
-        .take_while(|station| right(station))
-        .count()
-        .checked_sub(1)?;
+    let last = stations.iter().take_while(|station| right(station)).count().checked_sub(1)?;
     let changed_in = (last > 0).then(|| stations[last].place.clone());
     let passed_on = &stations[last.saturating_sub(1)];
-    Some(Trace {
-        last_right: passed_on.place.clone(),
-        step: passed_on.step,
-        changed_in,
-    })
+    Some(Trace { last_right: passed_on.place.clone(), step: passed_on.step, changed_in })
 }
 
 /// What became of an expected frame that never came: a drop of a frame with these bytes, else what
 /// took the first of them, or the last place that saw it.
 pub(super) fn fate(actual: &Transcript, data: &[u8]) -> Option<String> {
     let sent = actual.steps.iter().flat_map(|step| &step.sent);
-    let tags: Vec<_> = sent
-        .filter(|sent| sent.frame.data == data)
-        .map(|sent| sent.tag)
-        .collect();
+    let tags: Vec<_> = sent.filter(|sent| sent.frame.data == data).map(|sent| sent.tag).collect();
     let events: Vec<_> = actual
         .steps
         .iter()
@@ -64,17 +51,12 @@ pub(super) fn fate(actual: &Transcript, data: &[u8]) -> Option<String> {
         .filter(|(_, event)| event.tag.is_some_and(|tag| tags.contains(&tag)))
         .collect();
     let dropped = events.iter().find_map(|(step, event)| match event.kind {
-        EventKind::Dropped(reason) => Some(format!(
-            "dropped at {} in step {step}: {reason}",
-            event.place
-        )),
+        EventKind::Dropped(reason) => {
+            Some(format!("dropped at {} in step {step}: {reason}", event.place))
+        }
         _ => None,
     });
-    let of_first = || {
-        events
-            .iter()
-            .filter(|(_, event)| event.tag == tags.first().copied())
-    };
+    let of_first = || events.iter().filter(|(_, event)| event.tag == tags.first().copied());
     let consumed = || {
         of_first().find_map(|(step, event)| {
             let place = &event.place;
@@ -136,20 +118,13 @@ fn stations(actual: &Transcript, tag: Tag, length: usize) -> Vec<Station> {
             let EventKind::Seen { data, .. } = &event.kind else {
                 continue;
             };
-            let header = data
-                .len()
-                .checked_sub(length)
-                .filter(|extra| [10, 12].contains(extra));
+            let header = data.len().checked_sub(length).filter(|extra| [10, 12].contains(extra));
             let place = match &event.place {
                 Place::Object(id) => id.to_string(),
                 other => other.to_string(),
             };
             let data = data.slice(header.unwrap_or(0)..);
-            stations.push(Station {
-                place,
-                step: step.index,
-                data,
-            });
+            stations.push(Station { place, step: step.index, data });
         }
     }
     stations

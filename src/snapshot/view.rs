@@ -80,38 +80,24 @@ impl<'t> View<'t> {
             }
         }
         let steps = transcript.steps.iter().zip(entries).map(StepView::of);
-        Self {
-            ports,
-            steps: steps.filter(StepView::says_something).collect(),
-        }
+        Self { ports, steps: steps.filter(StepView::says_something).collect() }
     }
 }
 
 impl<'t> StepView<'t> {
     fn of((step, entries): (&'t Step, Vec<Vec<Entry>>)) -> Self {
-        let answers = step
-            .answers
-            .iter()
-            .filter(|answer| !is_empty_return(&answer.outcome));
+        let answers = step.answers.iter().filter(|answer| !is_empty_return(&answer.outcome));
         let crashes = step.events.iter().filter_map(|event| match &event.kind {
             EventKind::Crash(assertion) => Some((event.place.machine(), assertion.as_str())),
             _ => None,
         });
-        Self {
-            step,
-            answers: answers.collect(),
-            crashes: crashes.collect(),
-            entries,
-        }
+        Self { step, answers: answers.collect(), crashes: crashes.collect(), entries }
     }
 
     /// The set-up is left out where nothing came of it.
     fn says_something(&self) -> bool {
         let explained = |kind: &EventKind| {
-            !matches!(
-                kind,
-                EventKind::Seen { .. } | EventKind::Queued | EventKind::Crash(_)
-            )
+            !matches!(kind, EventKind::Seen { .. } | EventKind::Queued | EventKind::Crash(_))
         };
         self.step.index > 0
             || !self.step.sent.is_empty()
@@ -145,10 +131,7 @@ fn all_ports(transcript: &Transcript) -> Vec<Port> {
                 Item::Frame(_) => kind_of_name(&arrival.port),
                 Item::Bytes(_) | Item::Eof => PortKind::Chardev(Framing::Raw),
             };
-            ports.push(Port {
-                id: arrival.port.clone(),
-                kind,
-            });
+            ports.push(Port { id: arrival.port.clone(), kind });
         }
     }
     ports
@@ -180,21 +163,12 @@ fn port_entries(transcript: &Transcript, port: &Port) -> Vec<Vec<Entry>> {
         if closes(step).as_ref() == Some(&port.id) {
             std::mem::take(&mut stream).flush(framing, &mut entries);
         }
-        for arrival in step
-            .arrivals
-            .iter()
-            .filter(|arrival| arrival.port == port.id)
-        {
+        for arrival in step.arrivals.iter().filter(|arrival| arrival.port == port.id) {
             match &arrival.item {
                 Item::Bytes(bytes) => {
                     stream.bytes.extend_from_slice(bytes);
                     let (size, tag, at) = (bytes.len(), arrival.tag, arrival.at);
-                    stream.chunks.push(Chunk {
-                        step: index,
-                        size,
-                        tag,
-                        at,
-                    });
+                    stream.chunks.push(Chunk { step: index, size, tag, at });
                 }
                 Item::Frame(frame) => {
                     std::mem::take(&mut stream).flush(framing, &mut entries);
@@ -222,11 +196,7 @@ impl Stream {
     /// Reads the stream as frames, each in the step in which its last byte came.
     fn flush(self, framing: Framing, entries: &mut [Vec<Entry>]) {
         let stream = self.bytes.freeze();
-        let mut chunks = self
-            .chunks
-            .into_iter()
-            .filter(|chunk| chunk.size > 0)
-            .peekable();
+        let mut chunks = self.chunks.into_iter().filter(|chunk| chunk.size > 0).peekable();
         let mut at = 0;
         for cut in framing::cut(framing, &stream) {
             let shares = take_shares(&mut chunks, cut.size());
@@ -237,13 +207,7 @@ impl Stream {
                 }
                 continue;
             }
-            let Cut::Frame {
-                frame,
-                vnet_len,
-                whole,
-                ..
-            } = cut
-            else {
+            let Cut::Frame { frame, vnet_len, whole, .. } = cut else {
                 for Chunk { step, size, .. } in shares {
                     push_raw(&mut entries[step], stream.slice(at..at + size));
                     at += size;
@@ -259,13 +223,7 @@ impl Stream {
                     }
                 }
                 let (tag, at) = (last.tag, last.at);
-                entries[last.step].push(Entry::Frame {
-                    frame,
-                    vnet_len,
-                    whole,
-                    tag,
-                    at,
-                });
+                entries[last.step].push(Entry::Frame { frame, vnet_len, whole, tag, at });
             }
         }
     }
@@ -282,10 +240,7 @@ fn take_shares(
             break;
         };
         let taken = chunk.size.min(size);
-        shares.push(Chunk {
-            size: taken,
-            ..*chunk
-        });
+        shares.push(Chunk { size: taken, ..*chunk });
         chunk.size -= taken;
         size -= taken;
         if chunk.size == 0 {

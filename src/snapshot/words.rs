@@ -20,21 +20,13 @@ pub(super) fn parse_accounting(sums: &str) -> Option<Accounting> {
         (Some(name) == numbers.next()).then(|| number.parse::<usize>().ok())?
     });
     let mut next = || sums.next().flatten();
-    Some(Accounting {
-        sent: next()?,
-        arrivals: next()?,
-        dropped: next()?,
-        unexplained: next()?,
-    })
+    Some(Accounting { sent: next()?, arrivals: next()?, dropped: next()?, unexplained: next()? })
 }
 
 /// `3`, `0.25`.
 pub(super) fn parse_seconds(text: &str) -> Option<Duration> {
     let (seconds, fraction) = text.split_once('.').unwrap_or((text, "0"));
-    let nanos = (fraction.len() <= 9)
-        .then(|| format!("{fraction:0<9}"))?
-        .parse()
-        .ok()?;
+    let nanos = (fraction.len() <= 9).then(|| format!("{fraction:0<9}"))?.parse().ok()?;
     Some(Duration::new(seconds.parse().ok()?, nanos))
 }
 
@@ -79,10 +71,7 @@ pub(super) fn parse_source(words: &str) -> Option<(SourceFrame, String, &str)> {
     let (file, rest) = take_word(words, &['['])?;
     let (number, rest) = rest.strip_prefix('[')?.split_once("] sha=")?;
     let (sha, rest) = rest.split_once(' ')?;
-    let source = SourceFrame {
-        file: file.into(),
-        number: number.parse().ok()?,
-    };
+    let source = SourceFrame { file: file.into(), number: number.parse().ok()? };
     Some((source, sha.to_owned(), rest))
 }
 
@@ -101,15 +90,9 @@ pub(super) fn parse_refusal(words: &str) -> Result<Outcome, Reason> {
     if let Some(abort) = words.strip_prefix("aborts: ") {
         let assertion = abort.strip_suffix(ABORTS).and_then(unquote);
         let assertion = assertion.ok_or("not an assertion")?;
-        return Ok(Outcome::Aborts(Abort {
-            assertion,
-            survivor: None,
-        }));
+        return Ok(Outcome::Aborts(Abort { assertion, survivor: None }));
     }
     let (class, rest) = take_word(words, &[':']).ok_or("not an error's class")?;
-    let desc = rest
-        .strip_prefix(": ")
-        .and_then(unquote)
-        .ok_or("not an error's text")?;
+    let desc = rest.strip_prefix(": ").and_then(unquote).ok_or("not an error's text")?;
     Ok(Outcome::Refused(CommandError { class, desc }))
 }

@@ -22,10 +22,7 @@ impl SlowToClose {
 
 impl AsFd for SlowToClose {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.fd
-            .as_ref()
-            .expect("the descriptor is only taken out by drop")
-            .as_fd()
+        self.fd.as_ref().expect("the descriptor is only taken out by drop").as_fd()
     }
 }
 
@@ -33,8 +30,6 @@ impl Drop for SlowToClose {
     fn drop(&mut self) {
         let fd = self.fd.take();
         // Where no thread can be had, the closure and the descriptor in it are dropped here.
-        let _ = thread::Builder::new()
-            .name("close".to_owned())
-            .spawn(move || drop(fd));
+        let _ = thread::Builder::new().name("close".to_owned()).spawn(move || drop(fd));
     }
 }

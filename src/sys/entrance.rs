@@ -30,11 +30,7 @@ impl Tenant {
     pub fn current() -> io::Result<Self> {
         let (process, thread) = (getpid().as_raw(), gettid().as_raw());
         let started = started(process, thread)?;
-        Ok(Self {
-            process,
-            thread,
-            started,
-        })
+        Ok(Self { process, thread, started })
     }
 
     /// Whether it is still there.
@@ -44,9 +40,7 @@ impl Tenant {
     }
 
     fn namespace(self, kind: &str) -> PathBuf {
-        let Self {
-            process, thread, ..
-        } = self;
+        let Self { process, thread, .. } = self;
         PathBuf::from(format!("/proc/{process}/task/{thread}/ns/{kind}"))
     }
 }
@@ -84,11 +78,7 @@ impl Entrance {
             network: open("net")?,
         };
         // The numbers may have been given to another in between.
-        if tenant.is_alive() {
-            Ok(entrance)
-        } else {
-            Err(io::ErrorKind::NotFound.into())
-        }
+        if tenant.is_alive() { Ok(entrance) } else { Err(io::ErrorKind::NotFound.into()) }
     }
 
     /// Moves the process into them. The user namespace comes first, since it gives the privileges
@@ -122,13 +112,7 @@ pub fn enter_mounted(path: &Path) -> io::Result<()> {
 pub fn show_own_interfaces() -> io::Result<()> {
     unshare(CloneFlags::CLONE_NEWNS)?;
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
-    Ok(mount(
-        Some("sysfs"),
-        "/sys",
-        Some("sysfs"),
-        flags,
-        None::<&str>,
-    )?)
+    Ok(mount(Some("sysfs"), "/sys", Some("sysfs"), flags, None::<&str>)?)
 }
 
 fn is_own(kind: &str, other: &File) -> io::Result<bool> {
@@ -154,15 +138,9 @@ mod tests {
         let tenant = told.recv().unwrap();
         assert!(tenant.is_alive());
         assert_ne!(tenant, Tenant::current().unwrap());
-        let other_start = Tenant {
-            started: tenant.started + 1,
-            ..tenant
-        };
+        let other_start = Tenant { started: tenant.started + 1, ..tenant };
         assert!(!other_start.is_alive());
-        assert_eq!(
-            Entrance::open(other_start).unwrap_err().kind(),
-            io::ErrorKind::NotFound
-        );
+        assert_eq!(Entrance::open(other_start).unwrap_err().kind(), io::ErrorKind::NotFound);
         drop(release);
         assert!(other.join().unwrap().is_err());
         // The kernel removes a thread's entry soon after it has been waited for, not before.

@@ -45,11 +45,7 @@ impl FromStr for InterfaceName {
         let valid = (1..=Self::MAX).contains(&text.len())
             && !matches!(text, "." | "..")
             && !text.bytes().any(forbidden);
-        if valid {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err(InterfaceNameError(text.to_owned()))
-        }
+        if valid { Ok(Self(text.to_owned())) } else { Err(InterfaceNameError(text.to_owned())) }
     }
 }
 

@@ -48,10 +48,7 @@ impl Isolated {
     /// A file name in [`Isolated::directory`] that nothing else has.
     #[must_use]
     pub fn unique(&self, name: &str) -> String {
-        format!(
-            "{}-{name}",
-            self.inner.names.fetch_add(1, Ordering::Relaxed)
-        )
+        format!("{}-{name}", self.inner.names.fetch_add(1, Ordering::Relaxed))
     }
 }
 
@@ -117,14 +114,8 @@ impl IsolationError {
 /// Places to mount the private tmpfs on, the first that is there: directories that this process
 /// has no business in, since what they hold is hidden from it (and from nothing else). A directory
 /// of our own would outlive a process that is killed.
-const MOUNT_POINTS: &[&str] = &[
-    "/sys/kernel/debug",
-    "/sys/fs/bpf",
-    "/proc/fs",
-    "/sys/kernel/tracing",
-    "/media",
-    "/srv",
-];
+const MOUNT_POINTS: &[&str] =
+    &["/sys/kernel/debug", "/sys/fs/bpf", "/proc/fs", "/sys/kernel/tracing", "/media", "/srv"];
 
 /// Moves the process into private mount and network namespaces, and into a user namespace when the
 /// privileges for those are missing. To be called once, before any thread is started.
@@ -133,31 +124,17 @@ const MOUNT_POINTS: &[&str] = &[
 /// See [`IsolationError`]; after one other than [`IsolationError::Threads`] and
 /// [`IsolationError::Refused`] the process is neither here nor there, and should only report it.
 pub fn isolate() -> Result<Isolated, IsolationError> {
-    let threads = fs::read_dir("/proc/self/task")
-        .map_err(IsolationError::Proc)?
-        .count();
+    let threads = fs::read_dir("/proc/self/task").map_err(IsolationError::Proc)?.count();
     if threads != 1 {
         return Err(IsolationError::Threads { threads });
     }
     let user_namespace = unshare_all()?;
-    mount(
-        None::<&str>,
-        "/",
-        None::<&str>,
-        MsFlags::MS_REC | MsFlags::MS_PRIVATE,
-        None::<&str>,
-    )
-    .map_err(|errno| IsolationError::Propagation(errno.into()))?;
+    mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&str>)
+        .map_err(|errno| IsolationError::Propagation(errno.into()))?;
     let directory = mount_tmpfs()?;
     quieten()?;
-    let inner = Inner {
-        directory,
-        user_namespace,
-        names: AtomicU64::new(0),
-    };
-    Ok(Isolated {
-        inner: Arc::new(inner),
-    })
+    let inner = Inner { directory, user_namespace, names: AtomicU64::new(0) };
+    Ok(Isolated { inner: Arc::new(inner) })
 }
 
 /// Whether a user namespace was needed.
@@ -186,13 +163,7 @@ fn mount_tmpfs() -> Result<PathBuf, IsolationError> {
     let mut refusal = Errno::ENOENT;
     for point in MOUNT_POINTS {
         let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
-        match mount(
-            Some("tapwright"),
-            *point,
-            Some("tmpfs"),
-            flags,
-            Some("mode=0700"),
-        ) {
+        match mount(Some("tapwright"), *point, Some("tmpfs"), flags, Some("mode=0700")) {
             Ok(()) => return Ok(PathBuf::from(point)),
             Err(Errno::ENOENT) => {}
             Err(errno) => refusal = errno,

@@ -79,16 +79,9 @@ impl Namespace {
     /// When the kernel refuses.
     pub fn create(isolated: &Isolated, name: &str) -> Result<Self, NamespaceError> {
         let env = PrivateEnv(isolated.directory().to_path_buf());
-        let netns = NetNs::new_with_env(isolated.unique(name), env).map_err(|source| {
-            NamespaceError::Named {
-                name: name.to_owned(),
-                source,
-            }
-        })?;
-        let namespace = Self {
-            name: name.to_owned(),
-            netns: Some(netns),
-        };
+        let netns = NetNs::new_with_env(isolated.unique(name), env)
+            .map_err(|source| NamespaceError::Named { name: name.to_owned(), source })?;
+        let namespace = Self { name: name.to_owned(), netns: Some(netns) };
         namespace.inside(quieten)??;
         Ok(namespace)
     }
@@ -127,9 +120,7 @@ impl Namespace {
                 .name(name)
                 .spawn_scoped(scope, run)
                 .map_err(NamespaceError::Thread)?;
-            thread
-                .join()
-                .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
         })
     }
 
@@ -145,10 +136,7 @@ impl Namespace {
     }
 
     fn failed(&self, source: netns_rs::Error) -> NamespaceError {
-        NamespaceError::Named {
-            name: self.name.clone(),
-            source,
-        }
+        NamespaceError::Named { name: self.name.clone(), source }
     }
 }
 
@@ -158,11 +146,7 @@ impl AsFd for Namespace {
     /// # Panics
     /// Never: the namespace is only taken out by `remove` and by drop, which consume it.
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.netns
-            .as_ref()
-            .expect("a namespace that was not removed")
-            .file()
-            .as_fd()
+        self.netns.as_ref().expect("a namespace that was not removed").file().as_fd()
     }
 }
 

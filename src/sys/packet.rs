@@ -260,10 +260,7 @@ impl PacketSocket {
     fn recv_message(&mut self) -> Result<Received, Errno> {
         let mut vnet = [0; Self::VNET_HDR_LEN];
         let vnet_len = if self.vnet_hdr { vnet.len() } else { 0 };
-        let mut parts = [
-            io_vector_mut(&mut vnet[..vnet_len]),
-            io_vector_mut(&mut self.scratch),
-        ];
+        let mut parts = [io_vector_mut(&mut vnet[..vnet_len]), io_vector_mut(&mut self.scratch)];
         let mut control = Control([0; 64]);
         // SAFETY: zero is valid for every field.
         let mut address: libc::sockaddr_ll = unsafe { std::mem::zeroed() };
@@ -277,13 +274,8 @@ impl PacketSocket {
         header.msg_controllen = size_of::<Control>() as _; // likewise
         // SAFETY: the header describes an address, two parts and a control buffer, which are
         // distinct, outlive the call, and are not read by anybody else meanwhile.
-        let received = unsafe {
-            libc::recvmsg(
-                self.fd.as_fd().as_raw_fd(),
-                &raw mut header,
-                libc::MSG_TRUNC,
-            )
-        };
+        let received =
+            unsafe { libc::recvmsg(self.fd.as_fd().as_raw_fd(), &raw mut header, libc::MSG_TRUNC) };
         let received = usize::try_from(Errno::result(received)?).unwrap_or(0);
         // SAFETY: recvmsg filled the header in, and the control buffer it points to is alive.
         let auxiliary = unsafe { auxiliary_data(&header) };
@@ -330,9 +322,7 @@ unsafe fn auxiliary_data(header: &libc::msghdr) -> Option<libc::tpacket_auxdata>
             // SAFETY: the kernel puts one `tpacket_auxdata` into this kind of message (packet(7));
             // it may lie unaligned.
             return Some(unsafe {
-                libc::CMSG_DATA(message)
-                    .cast::<libc::tpacket_auxdata>()
-                    .read_unaligned()
+                libc::CMSG_DATA(message).cast::<libc::tpacket_auxdata>().read_unaligned()
             });
         }
         // SAFETY: `message` is a message of this header.
@@ -345,15 +335,8 @@ fn vlan_tag(auxiliary: &libc::tpacket_auxdata) -> Option<VlanTag> {
     let valid = auxiliary.tp_status & libc::TP_STATUS_VLAN_VALID != 0;
     let has_tpid = auxiliary.tp_status & libc::TP_STATUS_VLAN_TPID_VALID != 0;
     // Before TP_STATUS_VLAN_TPID_VALID there was only 802.1Q (packet(7)).
-    let tpid = if has_tpid {
-        auxiliary.tp_vlan_tpid
-    } else {
-        0x8100
-    };
-    valid.then_some(VlanTag {
-        tpid,
-        tci: auxiliary.tp_vlan_tci,
-    })
+    let tpid = if has_tpid { auxiliary.tp_vlan_tpid } else { 0x8100 };
+    valid.then_some(VlanTag { tpid, tci: auxiliary.tp_vlan_tci })
 }
 
 fn put_back(tag: VlanTag, frame: &mut Vec<u8>) {
@@ -373,15 +356,9 @@ fn ask_for_buffer(fd: &OwnedFd, bytes: usize) -> Result<(), Errno> {
 }
 
 fn io_vector(bytes: &[u8]) -> libc::iovec {
-    libc::iovec {
-        iov_base: bytes.as_ptr().cast_mut().cast(),
-        iov_len: bytes.len(),
-    }
+    libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() }
 }
 
 fn io_vector_mut(bytes: &mut [u8]) -> libc::iovec {
-    libc::iovec {
-        iov_base: bytes.as_mut_ptr().cast(),
-        iov_len: bytes.len(),
-    }
+    libc::iovec { iov_base: bytes.as_mut_ptr().cast(), iov_len: bytes.len() }
 }

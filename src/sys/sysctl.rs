@@ -33,10 +33,7 @@ const QUIET: &[(&str, &str)] = &[
     // that joins the group returns, and again after a random part of this time, in milliseconds: 24
     // days (Linux 6.18 net/ipv6/mcast.c, igmp6_join_group).
     ("ipv6/conf/default/force_mld_version", "1"),
-    (
-        "ipv6/conf/default/mldv1_unsolicited_report_interval",
-        "2147483647",
-    ),
+    ("ipv6/conf/default/mldv1_unsolicited_report_interval", "2147483647"),
     ("ipv4/conf/default/arp_notify", "0"),
     // An unanswered ARP request is not repeated, and an answered one never verified.
     ("ipv4/neigh/default/mcast_solicit", "1"),
@@ -52,9 +49,7 @@ const QUIET: &[(&str, &str)] = &[
 
 /// Makes the calling thread's namespace quiet. It must hold no interface but `lo`.
 pub(super) fn quieten() -> Result<(), SysctlError> {
-    QUIET
-        .iter()
-        .try_for_each(|(name, value)| write(name.into(), value))
+    QUIET.iter().try_for_each(|(name, value)| write(name.into(), value))
 }
 
 /// Whether the calling thread's namespace can be kept from handing frames to other processors,
@@ -70,12 +65,7 @@ pub fn has_rps_default_mask(_: &Isolated) -> bool {
 /// # Errors
 /// When the setting can't be written.
 pub fn allow_ipv6(_: &Isolated, interface: &InterfaceName) -> Result<(), SysctlError> {
-    write(
-        ["ipv6/conf", interface.as_str(), "disable_ipv6"]
-            .iter()
-            .collect(),
-        "0",
-    )
+    write(["ipv6/conf", interface.as_str(), "disable_ipv6"].iter().collect(), "0")
 }
 
 /// Writes below `/proc/sys/net`, which shows the *calling thread's* network namespace (unlike
@@ -85,11 +75,7 @@ fn write(name: PathBuf, value: &'static str) -> Result<(), SysctlError> {
     let path = PathBuf::from("/proc/sys/net").join(name);
     match fs::write(&path, value) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(source) => Err(SysctlError {
-            path,
-            value,
-            source,
-        }),
+        Err(source) => Err(SysctlError { path, value, source }),
         Ok(()) => Ok(()),
     }
 }

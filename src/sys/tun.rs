@@ -22,19 +22,9 @@ mod ioctl {
         request_code_write,
     };
 
-    nix::ioctl_readwrite_bad!(
-        set_iff,
-        request_code_write!(b'T', 202, size_of::<c_int>()),
-        ifreq
-    );
-    nix::ioctl_write_int_bad!(
-        set_persist,
-        request_code_write!(b'T', 203, size_of::<c_int>())
-    );
-    nix::ioctl_write_int_bad!(
-        set_offload,
-        request_code_write!(b'T', 208, size_of::<c_int>())
-    );
+    nix::ioctl_readwrite_bad!(set_iff, request_code_write!(b'T', 202, size_of::<c_int>()), ifreq);
+    nix::ioctl_write_int_bad!(set_persist, request_code_write!(b'T', 203, size_of::<c_int>()));
+    nix::ioctl_write_int_bad!(set_offload, request_code_write!(b'T', 208, size_of::<c_int>()));
     nix::ioctl_write_ptr!(set_vnet_hdr_size, b'T', 216, c_int);
     nix::ioctl_write_ptr!(set_vnet_le, b'T', 220, c_int);
 }
@@ -145,11 +135,7 @@ impl Tap {
             .custom_flags(libc::O_NONBLOCK | libc::O_CLOEXEC)
             .open("/dev/net/tun")
             .map_err(TapError::Device)?;
-        let tap = Self {
-            file,
-            name: name.clone(),
-            header,
-        };
+        let tap = Self { file, name: name.clone(), header };
         tap.configure(persistent)?;
         Ok(tap)
     }

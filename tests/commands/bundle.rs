@@ -66,20 +66,13 @@ fn whoever_unpacks_it_runs_it_as_its_readme_says() {
     );
     let text = |name: &str| String::from_utf8(files[name].clone()).unwrap();
     assert_eq!(text("http/scenarios/net/http.yaml"), SCENARIO);
-    assert!(
-        text("http/record.txt").contains("\n    out0 "),
-        "{}",
-        text("http/record.txt")
-    );
+    assert!(text("http/record.txt").contains("\n    out0 "), "{}", text("http/record.txt"));
     assert!(text("http/qemu.txt").contains("-object filter-mirror,id=f0,netdev=hn0,queue=all"));
     let readme = text("http/README.md");
 
     let elsewhere = Project::new(&[]);
-    let unpacking = Command::new("tar")
-        .arg("xzf")
-        .arg(&one)
-        .current_dir(elsewhere.path(""))
-        .status();
+    let unpacking =
+        Command::new("tar").arg("xzf").arg(&one).current_dir(elsewhere.path("")).status();
     assert!(unpacking.unwrap().success());
     let commands = commands(&readme);
     assert_eq!(commands.len(), 2, "{readme}");
@@ -113,10 +106,7 @@ fn what_fails_is_said_in_the_readme_and_a_snapshot_is_not_needed() {
     assert_eq!(code(&output), 0, "{}", stderr(&output));
     let files = unpacked(&project.path("a.tar.gz"));
     let readme = String::from_utf8(files["a/README.md"].clone()).unwrap();
-    assert!(
-        readme.contains("- step 1: out0: expected 1 frame(s), got 0"),
-        "{readme}"
-    );
+    assert!(readme.contains("- step 1: out0: expected 1 frame(s), got 0"), "{readme}");
     assert_eq!(commands(&readme)[1], "tapwright run --backend sim a.yaml");
     assert!(!files.contains_key("a/a.snap"));
 }
@@ -132,10 +122,7 @@ fn what_differs_from_the_snapshot_is_said_in_the_readme() {
     assert_eq!(code(&output), 0, "{}", stderr(&output));
     let files = unpacked(&project.path("a.tar.gz"));
     let readme = String::from_utf8(files["http/README.md"].clone()).unwrap();
-    assert!(
-        readme.contains("The record differs from the snapshot:\n"),
-        "{readme}"
-    );
+    assert!(readme.contains("The record differs from the snapshot:\n"), "{readme}");
     assert!(readme.contains("sent frames\n"), "{readme}");
 }
 

@@ -9,15 +9,9 @@ fn the_json_has_every_combination_of_every_table() {
     let output = project.output(&["conflicts", "--type", "filter-buffer", "--format", "json"]);
     assert_eq!(code(&output), 0);
     let text = stdout(&output);
-    let lines: Vec<Value> = text
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect();
+    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let (heads, rows): (Vec<_>, Vec<_>) = lines.iter().partition(|line| line["type"] == "table");
-    let told: u64 = heads
-        .iter()
-        .map(|head| head["combinations"].as_u64().unwrap())
-        .sum();
+    let told: u64 = heads.iter().map(|head| head["combinations"].as_u64().unwrap()).sum();
     assert_eq!((heads.len(), told), (2, rows.len() as u64));
 }
 

@@ -14,10 +14,7 @@ fn the_doctor_says_what_a_run_then_finds() {
         .output()
         .unwrap();
     let text = stdout(&output);
-    let lines: Vec<Value> = text
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect();
+    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let named = |name: &str| lines.iter().find(|line| line["name"] == name);
     let runs = &lines.last().unwrap()["runs"];
     assert_eq!(runs["sim"], true);
@@ -46,10 +43,7 @@ fn people_read_the_same() {
     let project = Project::new(&[]);
     let output = project.output(&["doctor"]);
     let text = stdout(&output);
-    assert!(
-        text.lines().any(|line| line.starts_with("     ok  sim ")),
-        "{text}"
-    );
+    assert!(text.lines().any(|line| line.starts_with("     ok  sim ")), "{text}");
     let last = text.lines().last().unwrap();
     assert!(last.starts_with("Backends: sim runs, netns "), "{text}");
     assert_eq!(code(&output) == 0, last.contains("netns runs"));

@@ -46,12 +46,7 @@ impl Paused {
                 return None;
             }
         }
-        Some(Self {
-            project,
-            run,
-            errors,
-            said,
-        })
+        Some(Self { project, run, errors, said })
     }
 
     fn pid(&self) -> Pid {
@@ -59,8 +54,7 @@ impl Paused {
     }
 
     fn state(&self) -> PathBuf {
-        self.project
-            .path(&format!("out/paused-{}.json", self.pid()))
+        self.project.path(&format!("out/paused-{}.json", self.pid()))
     }
 
     /// Its exit, what it printed and what else it said.
@@ -76,10 +70,7 @@ impl Paused {
 }
 
 fn two() -> Project {
-    Project::new(&[
-        ("scenarios/a-fails.yaml", FAILS),
-        ("scenarios/b-passes.yaml", PASSES),
-    ])
+    Project::new(&[("scenarios/a-fails.yaml", FAILS), ("scenarios/b-passes.yaml", PASSES)])
 }
 
 #[test]
@@ -110,10 +101,7 @@ fn a_command_runs_inside_and_the_run_goes_on_when_it_has_ended() {
     assert!(text.ends_with("case a-fails\n"), "{text}");
     let (_, exit, text) = paused.ends();
     assert_eq!(exit, Some(1), "{text}");
-    assert!(
-        text.contains("2 cases run: 0 passed, 1 failed, 0 skipped, 1 pending"),
-        "{text}"
-    );
+    assert!(text.contains("2 cases run: 0 passed, 1 failed, 0 skipped, 1 pending"), "{text}");
 }
 
 #[test]
@@ -121,28 +109,12 @@ fn another_namespace_of_the_case_can_be_entered() {
     let Some(paused) = Paused::at(two()) else {
         return;
     };
-    assert!(
-        paused.said.contains("    l0.end is l0.end in far\n"),
-        "{}",
-        paused.said
-    );
-    let inside = [
-        "enter",
-        "--out",
-        "out",
-        "--netns",
-        "far",
-        "--",
-        "cat",
-        "/proc/net/dev",
-    ];
+    assert!(paused.said.contains("    l0.end is l0.end in far\n"), "{}", paused.said);
+    let inside = ["enter", "--out", "out", "--netns", "far", "--", "cat", "/proc/net/dev"];
     let output = paused.project.output(&inside);
     let text = stdout(&output);
     assert_eq!(code(&output), 0, "{text}{}", stderr(&output));
-    assert!(
-        text.contains("l0.end:") && !text.contains("l0.near:"),
-        "{text}"
-    );
+    assert!(text.contains("l0.end:") && !text.contains("l0.near:"), "{text}");
     assert_eq!(paused.ends().1, Some(1));
 }
 
@@ -173,9 +145,7 @@ fn nothing_of_a_run_that_was_killed_can_be_entered() {
     assert!(paused.state().exists());
     paused.run.kill().unwrap();
     paused.run.wait().unwrap();
-    let output = paused
-        .project
-        .output(&["enter", "--out", "out", "--", "true"]);
+    let output = paused.project.output(&["enter", "--out", "out", "--", "true"]);
     assert_eq!(code(&output), 4, "{}", stderr(&output));
     assert!(stderr(&output).contains("TW-E050"), "{}", stderr(&output));
     assert!(!paused.state().exists());
@@ -195,11 +165,7 @@ fn a_record_that_is_not_its_snapshot_pauses_too() {
     let Some(mut paused) = Paused::at(project) else {
         return;
     };
-    assert!(
-        paused.said.contains("paused: b-passes [netns]"),
-        "{}",
-        paused.said
-    );
+    assert!(paused.said.contains("paused: b-passes [netns]"), "{}", paused.said);
     paused.run.stdin.take().unwrap().write_all(b"\n").unwrap();
     let (_, exit, text) = paused.ends();
     assert_eq!(exit, Some(1), "{text}");

@@ -46,11 +46,7 @@ impl Project {
 
 fn tapwright(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tapwright"));
-    command
-        .current_dir(folder)
-        .args(arguments)
-        .env_remove("CI")
-        .env("NO_COLOR", "1");
+    command.current_dir(folder).args(arguments).env_remove("CI").env("NO_COLOR", "1");
     command
 }
 

@@ -50,11 +50,7 @@ pub(crate) fn read(text: &str) -> Vec<Block> {
                 text.push('\n');
             }
             // A command is shown with its prompt, whatever else is indented is not run.
-            let language = if first.starts_with("$ ") {
-                "console"
-            } else {
-                ""
-            };
+            let language = if first.starts_with("$ ") { "console" } else { "" };
             blocks.push(Block {
                 line: number,
                 language: language.to_owned(),

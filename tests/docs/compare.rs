@@ -32,11 +32,7 @@ fn timeless(line: &str) -> String {
     let mut result = String::new();
     for word in line.split_inclusive([' ', '[', ']', ',', '(', ')']) {
         let end = word.len() - word.chars().last().map_or(0, char::len_utf8);
-        let bare = if word.ends_with([' ', '[', ']', ',', '(', ')']) {
-            &word[..end]
-        } else {
-            word
-        };
+        let bare = if word.ends_with([' ', '[', ']', ',', '(', ')']) { &word[..end] } else { word };
         if is_time(bare) {
             // How many blanks stand before depends on the number.
             result.truncate(result.trim_end().len());

@@ -37,11 +37,7 @@ fn main() -> ExitCode {
     shown.sort();
     let mut out = std::io::stderr();
     // Where standard error is closed nobody can be told.
-    drop(writeln!(
-        out,
-        "{} blocks of the documents are not run:",
-        shown.len()
-    ));
+    drop(writeln!(out, "{} blocks of the documents are not run:", shown.len()));
     for line in shown {
         drop(writeln!(out, "  {line}"));
     }
@@ -82,11 +78,7 @@ fn document(path: &Path, shown: &Shown) -> Result<(), Failed> {
             Err(fault) => faults.push(format!("{place}: {fault}")),
         }
     }
-    if faults.is_empty() {
-        Ok(())
-    } else {
-        Err(faults.join("\n\n").into())
-    }
+    if faults.is_empty() { Ok(()) } else { Err(faults.join("\n\n").into()) }
 }
 
 fn one(project: &Project, block: &Block) -> Result<Done, String> {

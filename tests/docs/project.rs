@@ -22,9 +22,8 @@ pub(crate) enum Done {
 }
 
 /// Keys without which a scenario declares nothing and does nothing.
-const CONTENT: &[&str] = &[
-    "netdevs", "chardevs", "objects", "links", "bridges", "steps", "machines",
-];
+const CONTENT: &[&str] =
+    &["netdevs", "chardevs", "objects", "links", "bridges", "steps", "machines"];
 
 /// The folder that a document's blocks are run in. It has the repository's fixtures, and of its suite
 /// what the commands name.
@@ -121,10 +120,7 @@ impl Project {
             // 3: only a host's stack could answer. 5: nobody has reviewed it.
             let codes: &[i32] = if block.is("fails") { &[1] } else { &[0, 3, 5] };
             expect(&checked, &[0]).and_then(|()| {
-                expect(
-                    &self.shell(&format!("tapwright run --backend sim {name}")),
-                    codes,
-                )
+                expect(&self.shell(&format!("tapwright run --backend sim {name}")), codes)
             })
         } else {
             expect(&checked, &[0])
@@ -141,10 +137,7 @@ impl Project {
 
 /// The text with what a part of a scenario leaves out, and whether it was whole.
 fn completed(text: &str) -> Result<(String, bool), String> {
-    let source = Source {
-        path: "block.yaml".into(),
-        text: text.to_owned(),
-    };
+    let source = Source { path: "block.yaml".into(), text: text.to_owned() };
     // What is no YAML is refused by the check.
     let Ok(tree) = tree::read(&Arc::new(source)) else {
         return Ok((text.to_owned(), true));
@@ -186,11 +179,7 @@ fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
     }
     fs::copy(from, to)?;
     let snapshot = from.with_extension("snap");
-    if from
-        .extension()
-        .is_some_and(|extension| extension == "yaml")
-        && snapshot.is_file()
-    {
+    if from.extension().is_some_and(|extension| extension == "yaml") && snapshot.is_file() {
         fs::copy(&snapshot, to.with_extension("snap"))?;
     }
     Ok(())

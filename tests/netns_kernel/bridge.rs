@@ -13,19 +13,10 @@ use crate::{
 };
 
 pub(crate) const TRIALS: &[(&str, Try)] = &[
-    (
-        "a_link_carries_its_first_frame",
-        a_link_carries_its_first_frame,
-    ),
-    (
-        "a_link_into_another_namespace",
-        a_link_into_another_namespace,
-    ),
+    ("a_link_carries_its_first_frame", a_link_carries_its_first_frame),
+    ("a_link_into_another_namespace", a_link_into_another_namespace),
     ("a_bridge_floods_and_learns", a_bridge_floods_and_learns),
-    (
-        "a_bridge_between_a_tap_and_a_link",
-        a_bridge_between_a_tap_and_a_link,
-    ),
+    ("a_bridge_between_a_tap_and_a_link", a_bridge_between_a_tap_and_a_link),
     ("a_bridge_drops_what_it_must", a_bridge_drops_what_it_must),
     ("vnet_headers_beyond_a_bridge", vnet_headers_beyond_a_bridge),
     ("a_bridge_port_that_is_down", a_bridge_port_that_is_down),
@@ -74,8 +65,7 @@ fn a_link_into_another_namespace(lab: &Lab) {
 /// To a stranger and to all: everywhere else. To somebody who has spoken: there.
 fn a_bridge_floods_and_learns(lab: &Lab) {
     let mut case = empty();
-    case.netdevs
-        .extend((0..3).map(|number| tap(number, Nic::Plain, &[])));
+    case.netdevs.extend((0..3).map(|number| tap(number, Nic::Plain, &[])));
     case.bridges.push(bridge(&["hn0", "hn1", "hn2"], &[]));
     let mut world = World::open(lab, &case);
     let counts = |world: &mut World| {
@@ -84,47 +74,17 @@ fn a_bridge_floods_and_learns(lab: &Lab) {
     };
     assert_eq!(world.guest_sends("hn0", &broadcast(60)), Ok(()));
     assert_eq!(counts(&mut world), [0, 1, 1], "to all");
-    assert_eq!(
-        world.guest_sends("hn0", &sized(SECOND, GUEST, &TYPE, 60)),
-        Ok(())
-    );
+    assert_eq!(world.guest_sends("hn0", &sized(SECOND, GUEST, &TYPE, 60)), Ok(()));
     assert_eq!(counts(&mut world), [0, 1, 1], "to a stranger");
-    assert_eq!(
-        world.guest_sends("hn1", &sized(GUEST, SECOND, &TYPE, 60)),
-        Ok(())
-    );
-    assert_eq!(
-        counts(&mut world),
-        [1, 0, 0],
-        "to the first, who has spoken"
-    );
-    assert_eq!(
-        world.guest_sends("hn0", &sized(SECOND, GUEST, &TYPE, 60)),
-        Ok(())
-    );
-    assert_eq!(
-        counts(&mut world),
-        [0, 1, 0],
-        "to the second, who has spoken"
-    );
-    assert_eq!(
-        world.guest_sends("hn2", &sized(SECOND, GUEST, &TYPE, 60)),
-        Ok(())
-    );
-    assert_eq!(
-        counts(&mut world),
-        [0, 1, 0],
-        "and the first seems to have moved"
-    );
-    assert_eq!(
-        world.guest_sends("hn1", &sized(GUEST, SECOND, &TYPE, 60)),
-        Ok(())
-    );
+    assert_eq!(world.guest_sends("hn1", &sized(GUEST, SECOND, &TYPE, 60)), Ok(()));
+    assert_eq!(counts(&mut world), [1, 0, 0], "to the first, who has spoken");
+    assert_eq!(world.guest_sends("hn0", &sized(SECOND, GUEST, &TYPE, 60)), Ok(()));
+    assert_eq!(counts(&mut world), [0, 1, 0], "to the second, who has spoken");
+    assert_eq!(world.guest_sends("hn2", &sized(SECOND, GUEST, &TYPE, 60)), Ok(()));
+    assert_eq!(counts(&mut world), [0, 1, 0], "and the first seems to have moved");
+    assert_eq!(world.guest_sends("hn1", &sized(GUEST, SECOND, &TYPE, 60)), Ok(()));
     assert_eq!(counts(&mut world), [0, 0, 1], "so it is found there");
-    assert_eq!(
-        world.guest_sends("hn2", &sized(GUEST, GUEST, &TYPE, 60)),
-        Ok(())
-    );
+    assert_eq!(world.guest_sends("hn2", &sized(GUEST, GUEST, &TYPE, 60)), Ok(()));
     assert_eq!(counts(&mut world), [0, 0, 0], "not back where it came from");
     world.finish();
 }
@@ -143,10 +103,7 @@ fn a_bridge_between_a_tap_and_a_link(lab: &Lab) {
         let seen = world.look();
         assert_eq!(seen.at("hn0.host")[0].data, frame);
         assert_eq!(seen.at("l0.b")[0].data, frame);
-        assert!(
-            seen.at("l0.a").is_empty(),
-            "l0.a sends it, and receives nothing"
-        );
+        assert!(seen.at("l0.a").is_empty(), "l0.a sends it, and receives nothing");
 
         assert_eq!(world.host_sends("l0.b", &frame), Ok(()));
         let seen = world.look();
@@ -157,22 +114,16 @@ fn a_bridge_between_a_tap_and_a_link(lab: &Lab) {
     }
     // A TAP takes more than the MTU from the guest; a bridge forwards up to MTU + 18, and does not
     // count a tag that the kernel has taken out.
-    for (frame, forwarded) in [
-        (broadcast(1518), 1),
-        (broadcast(1519), 0),
-        (tagged(1522), 1),
-        (tagged(1523), 0),
-    ] {
+    for (frame, forwarded) in
+        [(broadcast(1518), 1), (broadcast(1519), 0), (tagged(1522), 1), (tagged(1523), 0)]
+    {
         assert_eq!(world.guest_sends("hn0", &frame), Ok(()));
         let seen = world.look();
         assert_eq!(seen.at("hn0.host").len(), 1, "{} bytes", frame.len());
         assert_eq!(seen.at("l0.b").len(), forwarded, "{} bytes", frame.len());
     }
 
-    assert_eq!(
-        world.host_sends("hn0.host", &sized(ALL, SECOND, &TYPE, 60)),
-        Ok(())
-    );
+    assert_eq!(world.host_sends("hn0.host", &sized(ALL, SECOND, &TYPE, 60)), Ok(()));
     let seen = world.look();
     assert_eq!((seen.to_guest("hn0").len(), seen.at("l0.b").len()), (1, 0));
     world.finish();
@@ -182,8 +133,7 @@ fn a_bridge_between_a_tap_and_a_link(lab: &Lab) {
 /// that can't be one (Linux 6.18 `net/bridge/br_input.c`, `br_handle_frame`).
 fn a_bridge_drops_what_it_must(lab: &Lab) {
     let mut case = empty();
-    case.netdevs
-        .extend((0..2).map(|number| tap(number, Nic::Plain, &[])));
+    case.netdevs.extend((0..2).map(|number| tap(number, Nic::Plain, &[])));
     case.bridges.push(bridge(&["hn0", "hn1"], &[]));
     let mut world = World::open(lab, &case);
     let reserved = |last| [0x01, 0x80, 0xc2, 0x00, 0x00, last];
@@ -202,11 +152,7 @@ fn a_bridge_drops_what_it_must(lab: &Lab) {
         assert_eq!(world.guest_sends("hn0", &frame), Ok(()));
         let seen = world.look();
         assert_eq!(seen.at("hn0.host").len(), 1, "{to:x?} from {from:x?}");
-        assert_eq!(
-            seen.to_guest("hn1").len(),
-            forwarded,
-            "{to:x?} from {from:x?}"
-        );
+        assert_eq!(seen.to_guest("hn1").len(), forwarded, "{to:x?} from {from:x?}");
     }
     world.finish();
 }
@@ -215,19 +161,12 @@ fn a_bridge_drops_what_it_must(lab: &Lab) {
 /// they are finished.
 fn vnet_headers_beyond_a_bridge(lab: &Lab) {
     let mut case = empty();
-    case.netdevs
-        .push(tap(0, Nic::Virtio { vnet_hdr_len: 12 }, &[]));
-    case.netdevs
-        .push(tap(1, Nic::Virtio { vnet_hdr_len: 12 }, &[]));
+    case.netdevs.push(tap(0, Nic::Virtio { vnet_hdr_len: 12 }, &[]));
+    case.netdevs.push(tap(1, Nic::Virtio { vnet_hdr_len: 12 }, &[]));
     case.links.push(link(None, &[]));
     case.bridges.push(bridge(&["hn0", "hn1"], &["l0.a"]));
     let mut world = World::open(lab, &case);
-    let header = VnetHdr {
-        flags: 1,
-        csum_start: 34,
-        csum_offset: 16,
-        ..VnetHdr::default()
-    };
+    let header = VnetHdr { flags: 1, csum_start: 34, csum_offset: 16, ..VnetHdr::default() };
     assert_eq!(world.guest_sends_with(header, &broadcast(60)), Ok(()));
     let seen = world.look();
     assert_eq!(seen.at("l0.b")[0].vnet, header);
@@ -240,8 +179,7 @@ fn vnet_headers_beyond_a_bridge(lab: &Lab) {
 
 fn a_bridge_port_that_is_down(lab: &Lab) {
     let mut case = empty();
-    case.netdevs
-        .extend((0..2).map(|number| tap(number, Nic::Plain, &[])));
+    case.netdevs.extend((0..2).map(|number| tap(number, Nic::Plain, &[])));
     case.bridges.push(bridge(&["hn0", "hn1"], &[]));
     let mut world = World::open(lab, &case);
     world.set_up("hn1.host", false);
@@ -266,10 +204,7 @@ fn a_tap_in_another_namespace(lab: &Lab) {
     assert_eq!(world.guest_sends("hn0", &broadcast(60)), Ok(()));
     assert_eq!(world.host_sends("hn0.host", &broadcast(61)), Ok(()));
     let seen = world.look();
-    assert_eq!(
-        (seen.at("hn0.host").len(), seen.to_guest("hn0").len()),
-        (1, 1)
-    );
+    assert_eq!((seen.at("hn0.host").len(), seen.to_guest("hn0").len()), (1, 1));
     assert_eq!(seen.captured(Direction::Rx).len(), 1);
     world.finish();
 }

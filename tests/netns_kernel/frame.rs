@@ -26,12 +26,7 @@ pub(crate) fn tagged(len: usize) -> Vec<u8> {
 
 /// The same with an outer tag of 802.1ad.
 pub(crate) fn double_tagged(len: usize) -> Vec<u8> {
-    sized(
-        ALL,
-        GUEST,
-        &[0x88, 0xa8, 0x20, 0x64, 0x81, 0x00, 0x00, 0x07, 0x88, 0xb5],
-        len,
-    )
+    sized(ALL, GUEST, &[0x88, 0xa8, 0x20, 0x64, 0x81, 0x00, 0x00, 0x07, 0x88, 0xb5], len)
 }
 
 /// An ARP request of the guest.
@@ -52,14 +47,8 @@ pub(crate) fn echo_request(source: [u8; 4], destination: [u8; 4]) -> Vec<u8> {
     let sum = checksum(&icmp);
     icmp[2..4].copy_from_slice(&sum);
     let length = u16::try_from(20 + icmp.len()).unwrap().to_be_bytes();
-    let mut ip = [
-        &[0x45, 0][..],
-        &length,
-        &[0, 1, 0, 0, 64, 1, 0, 0],
-        &source,
-        &destination,
-    ]
-    .concat();
+    let mut ip =
+        [&[0x45, 0][..], &length, &[0, 1, 0, 0, 64, 1, 0, 0], &source, &destination].concat();
     let sum = checksum(&ip);
     ip[10..12].copy_from_slice(&sum);
     [&HOST[..], &GUEST, &[0x08, 0x00], &ip, &icmp].concat()
@@ -71,13 +60,7 @@ pub(crate) fn tcp_v4(flags: u8, payload: usize) -> Vec<u8> {
     let length = u16::try_from(20 + payload).unwrap().to_be_bytes();
     let addresses = [10, 0, 0, 1, 10, 0, 0, 2];
     let total = u16::try_from(40 + payload).unwrap().to_be_bytes();
-    let mut ip = [
-        &[0x45, 0][..],
-        &total,
-        &[0xff, 0xff, 0x40, 0, 64, 6, 0, 0],
-        &addresses,
-    ]
-    .concat();
+    let mut ip = [&[0x45, 0][..], &total, &[0xff, 0xff, 0x40, 0, 64, 6, 0, 0], &addresses].concat();
     let sum = checksum(&ip);
     ip[10..12].copy_from_slice(&sum);
     let pseudo = [&addresses[..], &[0, 6], &length].concat();
@@ -96,39 +79,17 @@ pub(crate) fn tcp_v6(flags: u8, payload: usize) -> Vec<u8> {
 
 fn tcp(kind: &[u8], ip: &[u8], pseudo: &[u8], flags: u8, payload: usize) -> Vec<u8> {
     let sum = u16::from_be_bytes(checksum(pseudo));
-    let head = [
-        0x0f, 0xa0, 0, 9, 0xff, 0xff, 0xff, 0, 0, 0, 0, 0, 0x50, flags, 1, 0,
-    ];
+    let head = [0x0f, 0xa0, 0, 9, 0xff, 0xff, 0xff, 0, 0, 0, 0, 0, 0x50, flags, 1, 0];
     let data: Vec<u8> = (0..251).cycle().take(payload).collect();
-    [
-        &ALL[..],
-        &GUEST,
-        kind,
-        ip,
-        &head,
-        &(!sum).to_be_bytes(),
-        &[0, 0],
-        &data,
-    ]
-    .concat()
+    [&ALL[..], &GUEST, kind, ip, &head, &(!sum).to_be_bytes(), &[0, 0], &data].concat()
 }
 
 /// Whether lengths and checksums of a TCP segment are right.
 pub(crate) fn tcp_is_sound(frame: &[u8]) -> bool {
     let ip = &frame[14..];
-    let (header, addresses) = if ip[0] >> 4 == 4 {
-        (20, 12..20)
-    } else {
-        (40, 8..40)
-    };
+    let (header, addresses) = if ip[0] >> 4 == 4 { (20, 12..20) } else { (40, 8..40) };
     let length = u16::try_from(ip.len() - header).unwrap();
-    let pseudo = [
-        &ip[addresses],
-        &[0, 6],
-        &length.to_be_bytes(),
-        &ip[header..],
-    ]
-    .concat();
+    let pseudo = [&ip[addresses], &[0, 6], &length.to_be_bytes(), &ip[header..]].concat();
     let ip_is_sound = match header {
         20 => checksum(&ip[..20]) == [0, 0] && ip[2..4] == (length + 20).to_be_bytes(),
         _ => ip[4..6] == length.to_be_bytes(),

@@ -39,11 +39,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let isolated = isolate()
         .map_err(|error| unavailable(&error).to_string())
-        .and_then(|isolated| {
-            probe(&isolated)
-                .map(|_| isolated)
-                .map_err(|error| error.to_string())
-        });
+        .and_then(|isolated| probe(&isolated).map(|_| isolated).map_err(|error| error.to_string()));
     let both: [(&str, &[(&str, Try)]); 6] = [
         ("tap", tap::TRIALS),
         ("packet", packet::TRIALS),
@@ -72,11 +68,7 @@ fn main() -> ExitCode {
     }
     for (group, tries) in kernel {
         for (name, run) in tries {
-            trials.push(on_kernel(
-                format!("{group}::{name}"),
-                *run,
-                isolated.clone(),
-            ));
+            trials.push(on_kernel(format!("{group}::{name}"), *run, isolated.clone()));
         }
     }
     libtest_mimic::run(&arguments, trials).exit_code()

@@ -29,10 +29,7 @@ fn random_sequences(isolated: &Isolated) {
     for seed in 0..count {
         whole += u64::from(sequence(isolated, seed));
     }
-    assert!(
-        whole > count / 2,
-        "the model knew only {whole} of {count} to their end"
-    );
+    assert!(whole > count / 2, "the model knew only {whole} of {count} to their end");
 }
 
 /// Whether the model knew the outcome of all that was done.
@@ -50,12 +47,7 @@ fn sequence(isolated: &Isolated, seed: u64) -> bool {
             assert_eq!(kernel.finish(), Vec::<String>::new());
             return false;
         }
-        assert_eq!(
-            results[0],
-            results[1],
-            "seed {seed}, kernel and model\n{}",
-            done.join("\n")
-        );
+        assert_eq!(results[0], results[1], "seed {seed}, kernel and model\n{}", done.join("\n"));
         if random.below(3) > 0 {
             continue;
         }
@@ -109,11 +101,7 @@ impl Random {
 /// One to three TAPs, perhaps a link, perhaps a bridge around some of them.
 fn topology(random: &mut Random) -> Case {
     let mut case = empty();
-    let nics = [
-        Nic::Plain,
-        Nic::Virtio { vnet_hdr_len: 10 },
-        Nic::Virtio { vnet_hdr_len: 12 },
-    ];
+    let nics = [Nic::Plain, Nic::Virtio { vnet_hdr_len: 10 }, Nic::Virtio { vnet_hdr_len: 12 }];
     for number in 0..=u8::try_from(random.below(3)).unwrap() {
         case.netdevs.push(tap(number, random.one_of(&nics), &[]));
     }
@@ -121,17 +109,10 @@ fn topology(random: &mut Random) -> Case {
         case.links.push(link(None, &[]));
     }
     if random.below(3) > 0 {
-        let netdevs: Vec<&str> = case
-            .netdevs
-            .iter()
-            .map(|netdev| netdev.id.as_str())
-            .collect();
+        let netdevs: Vec<&str> = case.netdevs.iter().map(|netdev| netdev.id.as_str()).collect();
         let held = &netdevs[..=random.below(netdevs.len())];
-        let ends: &[&str] = if case.links.is_empty() || random.below(4) == 0 {
-            &[]
-        } else {
-            &["l0.a"]
-        };
+        let ends: &[&str] =
+            if case.links.is_empty() || random.below(4) == 0 { &[] } else { &["l0.a"] };
         let bridge = bridge(held, ends);
         case.bridges.push(bridge);
     }
@@ -158,21 +139,12 @@ impl std::fmt::Debug for Action {
             Self::Delete(port) => return write!(f, "delete {port}"),
         };
         let head = &frame.data[..frame.data.len().min(40)];
-        write!(
-            f,
-            "{what}: {} B {head:02x?} [{}] * {times}",
-            frame.data.len(),
-            frame.vnet
-        )
+        write!(f, "{what}: {} B {head:02x?} [{}] * {times}", frame.data.len(), frame.vnet)
     }
 }
 
 fn action(random: &mut Random, case: &Case) -> Action {
-    let netdevs: Vec<NetdevId> = case
-        .netdevs
-        .iter()
-        .map(|netdev| netdev.id.clone())
-        .collect();
+    let netdevs: Vec<NetdevId> = case.netdevs.iter().map(|netdev| netdev.id.clone()).collect();
     let ends = case.links.iter().flat_map(|link| &link.ends);
     let hosts = netdevs.iter().map(|id| PortId::from(format!("{id}.host")));
     let ports: Vec<PortId> = ends.map(|end| end.port.clone()).chain(hosts).collect();
@@ -196,29 +168,16 @@ fn action(random: &mut Random, case: &Case) -> Action {
             let up = random.one_of(&[None, Some(false), Some(true), Some(true)]);
             let mtus = [67, 68, 600, 1500, 9000, 65_521, 65_522, 65_535, 65_536];
             let mtu = (up.is_none() || random.below(2) == 0).then(|| random.one_of(&mtus));
-            Action::Set(LinkSet {
-                port,
-                up,
-                mtu,
-                address: None,
-            })
+            Action::Set(LinkSet { port, up, mtu, address: None })
         }
     }
 }
 
 /// A frame, and how many times it is sent.
 fn frames(random: &mut Random, case: &Case) -> (Frame, usize) {
-    let frame = if random.below(4) == 0 {
-        segment(random)
-    } else {
-        sized(random, case)
-    };
+    let frame = if random.below(4) == 0 { segment(random) } else { sized(random, case) };
     let small = frame.data.len() < 2000 && frame.vnet.gso_type == 0;
-    let burst = if small && random.below(12) == 0 {
-        random.one_of(&[16, 600, 1100])
-    } else {
-        1
-    };
+    let burst = if small && random.below(12) == 0 { random.one_of(&[16, 600, 1100]) } else { 1 };
     (frame, burst)
 }
 
@@ -228,29 +187,13 @@ fn sized(random: &mut Random, case: &Case) -> Frame {
         618, 619, 1500, 1514, 1515, 1518, 1519, 1522, 1523, 4031, 4032, 4080, 9014, 9018, 9019,
     ];
     let huge = [65_535, 70_000, 131_072, 131_073, 131_076, 131_077];
-    let length: usize = if random.below(30) == 0 {
-        random.one_of(&huge)
-    } else {
-        random.one_of(&lengths)
-    };
-    let mut addresses = vec![
-        ALL,
-        GUEST,
-        [0; 6],
-        [1, 0, 0x5e, 0, 0, 1],
-        [2, 0, 0, 0, 1, 1],
-        [2, 0, 0, 0, 1, 2],
-    ];
+    let length: usize =
+        if random.below(30) == 0 { random.one_of(&huge) } else { random.one_of(&lengths) };
+    let mut addresses =
+        vec![ALL, GUEST, [0; 6], [1, 0, 0x5e, 0, 0, 1], [2, 0, 0, 0, 1, 1], [2, 0, 0, 0, 1, 2]];
     for last in 0..=3 {
         addresses.push([0x52, 0x54, 0, 0x12, 0x34, 0x56 + last]);
-        addresses.push([
-            0x01,
-            0x80,
-            0xc2,
-            0,
-            0,
-            random.one_of(&[0, 1, 2, 14, 15, 16]),
-        ]);
+        addresses.push([0x01, 0x80, 0xc2, 0, 0, random.one_of(&[0, 1, 2, 14, 15, 16])]);
     }
     for netdev in &case.netdevs {
         if let NetdevType::Tap { host_mac, .. } = netdev.kind {
@@ -258,23 +201,14 @@ fn sized(random: &mut Random, case: &Case) -> Frame {
         }
     }
     let from = random.below(8);
-    let source = if from == 0 {
-        random.one_of(&addresses)
-    } else {
-        random.one_of(&addresses[6..])
-    };
+    let source = if from == 0 { random.one_of(&addresses) } else { random.one_of(&addresses[6..]) };
     let kinds: [&[u8]; 4] = [
         &[0x88, 0xb5],
         &[0x81, 0x00, 0x20, 0x64, 0x88, 0xb5],
         &[0x88, 0xa8, 0x20, 0x64, 0x81, 0x00, 0x00, 0x07, 0x88, 0xb5],
         &[0x81, 0x00, 0x00, 0x07, 0x81, 0x00, 0x00, 0x08, 0x88, 0xb5],
     ];
-    let mut data = [
-        &random.one_of(&addresses)[..],
-        &source,
-        random.one_of(&kinds),
-    ]
-    .concat();
+    let mut data = [&random.one_of(&addresses)[..], &source, random.one_of(&kinds)].concat();
     let fill = random.next().to_be_bytes();
     data.extend(fill.iter().cycle().take(length.saturating_sub(data.len())));
     data.truncate(length);
@@ -290,24 +224,17 @@ fn sized(random: &mut Random, case: &Case) -> Frame {
         },
         _ => VnetHdr::default(),
     };
-    Frame {
-        vnet,
-        data: data.into(),
-    }
+    Frame { vnet, data: data.into() }
 }
 
 /// TCP, with a header that may be wrong.
 fn segment(random: &mut Random) -> Frame {
-    let payload = random.one_of(&[
-        0, 1, 99, 100, 101, 1001, 3977, 3978, 4026, 5001, 20_000, 60_000,
-    ]);
+    let payload =
+        random.one_of(&[0, 1, 99, 100, 101, 1001, 3977, 3978, 4026, 5001, 20_000, 60_000]);
     let flags = random.one_of(&[0x10, 0x18, 0x99, 0x02]);
     let six = random.below(2) == 0;
-    let (mut data, mut gso_type, mut start) = if six {
-        (tcp_v6(flags, payload), 4, 54)
-    } else {
-        (tcp_v4(flags, payload), 1, 34)
-    };
+    let (mut data, mut gso_type, mut start) =
+        if six { (tcp_v6(flags, payload), 4, 54) } else { (tcp_v4(flags, payload), 1, 34) };
     if random.below(4) == 0 {
         data.splice(12..12, [0x81, 0x00, 0x00, 0x05]);
         start += 4;
@@ -325,18 +252,11 @@ fn segment(random: &mut Random) -> Frame {
         gso_type,
         hdr_len: random.one_of(&[0, start, start + 18, start + 20, start + 40, 4000]),
         gso_size: random.one_of(&[100, 1000, 1000, 1460, 0, 0xffff]),
-        csum_start: if random.below(16) == 0 {
-            start - 2
-        } else {
-            start
-        },
+        csum_start: if random.below(16) == 0 { start - 2 } else { start },
         csum_offset: random.one_of(&[16, 16, 16, 16, 16, 16, 6]),
         num_buffers: 0,
     };
-    Frame {
-        vnet,
-        data: data.into(),
-    }
+    Frame { vnet, data: data.into() }
 }
 
 /// What came of it: for a frame what the sender was told, the same for all or in turn.
@@ -386,28 +306,17 @@ fn look(carrier: &mut dyn Carrier) -> Option<BTreeMap<String, Vec<String>>> {
         result => result.unwrap(),
     }
     let mut seen: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    let text = |frame: &Frame| {
-        format!(
-            "{} B [{}] {:02x?}",
-            frame.data.len(),
-            frame.vnet,
-            frame.data
-        )
-    };
+    let text =
+        |frame: &Frame| format!("{} B [{}] {:02x?}", frame.data.len(), frame.vnet, frame.data);
     for carried in arrived {
         let (source, what) = match carried {
             Carried::ToGuest { netdev, frame } => {
                 (format!("to the guest of {netdev}"), text(&frame))
             }
             Carried::ToHost { port, frame } => (format!("at {port}"), text(&frame)),
-            Carried::Captured {
-                netdev,
-                direction,
-                frame,
-            } => (
-                format!("captured on {netdev}"),
-                format!("{direction:?} {}", text(&frame)),
-            ),
+            Carried::Captured { netdev, direction, frame } => {
+                (format!("captured on {netdev}"), format!("{direction:?} {}", text(&frame)))
+            }
             Carried::Said(event) => {
                 let what = match event.kind {
                     EventKind::Notice(_) => "notice".to_owned(),

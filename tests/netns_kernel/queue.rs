@@ -20,27 +20,13 @@ use crate::{
 
 pub(crate) const TRIALS: &[(&str, Try)] = &[
     ("a_tap_holds_a_thousand", a_tap_holds_a_thousand),
-    (
-        "what_a_bridge_overflows_is_said",
-        what_a_bridge_overflows_is_said,
-    ),
+    ("what_a_bridge_overflows_is_said", what_a_bridge_overflows_is_said),
     ("a_host_tells_its_own_losses", a_host_tells_its_own_losses),
-    (
-        "a_burst_before_a_socket_closes",
-        a_burst_before_a_socket_closes,
-    ),
-    ("small_frames_from_the_guest", |lab| {
-        from_the_guest(lab, 60, 1500)
-    }),
-    ("large_frames_from_the_guest", |lab| {
-        from_the_guest(lab, 1514, 1500)
-    }),
-    ("jumbo_frames_from_the_guest", |lab| {
-        from_the_guest(lab, 9000, 1000)
-    }),
-    ("super_frames_from_the_guest", |lab| {
-        from_the_guest(lab, 65_000, 300)
-    }),
+    ("a_burst_before_a_socket_closes", a_burst_before_a_socket_closes),
+    ("small_frames_from_the_guest", |lab| from_the_guest(lab, 60, 1500)),
+    ("large_frames_from_the_guest", |lab| from_the_guest(lab, 1514, 1500)),
+    ("jumbo_frames_from_the_guest", |lab| from_the_guest(lab, 9000, 1000)),
+    ("super_frames_from_the_guest", |lab| from_the_guest(lab, 65_000, 300)),
 ];
 
 /// However much it was: a closed socket's frames are lost.
@@ -56,10 +42,8 @@ fn a_burst_before_a_socket_closes(lab: &Lab) {
     world.finish();
 }
 
-pub(crate) const KERNEL_TRIALS: &[(&str, KernelTry)] = &[(
-    "a_small_buffer_tells_its_losses",
-    a_small_buffer_tells_its_losses,
-)];
+pub(crate) const KERNEL_TRIALS: &[(&str, KernelTry)] =
+    &[("a_small_buffer_tells_its_losses", a_small_buffer_tells_its_losses)];
 
 /// The queue's ring of 1,000 gives its places back in steps of 16 reads, and at its end (Linux 6.18
 /// `include/linux/ptr_ring.h`, `__ptr_ring_discard_one`).
@@ -72,22 +56,14 @@ fn a_tap_holds_a_thousand(lab: &Lab) {
         }
         read += world.look().to_guest("hn0").len();
         let room = 1000 - (read % 1000) % 16;
-        let sent: Vec<_> = (0..1500)
-            .map(|_| world.host_sends("hn0.host", &broadcast(60)))
-            .collect();
+        let sent: Vec<_> =
+            (0..1500).map(|_| world.host_sends("hn0.host", &broadcast(60))).collect();
         assert!(sent[..room].iter().all(Result::is_ok), "after {read} reads");
         let refused = Err(DropReason::TxQueueFull);
-        assert!(
-            sent[room..].iter().all(|sent| *sent == refused),
-            "after {read} reads"
-        );
+        assert!(sent[room..].iter().all(|sent| *sent == refused), "after {read} reads");
         let seen = world.look();
         assert_eq!(seen.to_guest("hn0").len(), room, "after {read} reads");
-        assert_eq!(
-            seen.captured(Direction::Tx).len(),
-            1500,
-            "packet sockets see them all"
-        );
+        assert_eq!(seen.captured(Direction::Tx).len(), 1500, "packet sockets see them all");
         assert!(seen.said().is_empty(), "told by the sends already");
         read += room;
     }
@@ -97,8 +73,7 @@ fn a_tap_holds_a_thousand(lab: &Lab) {
 /// What comes over a bridge can't be told by the send.
 fn what_a_bridge_overflows_is_said(lab: &Lab) {
     let mut case = empty();
-    case.netdevs
-        .extend((0..2).map(|number| tap(number, Nic::Plain, &[])));
+    case.netdevs.extend((0..2).map(|number| tap(number, Nic::Plain, &[])));
     case.bridges.push(bridge(&["hn0", "hn1"], &[]));
     let mut world = World::open(lab, &case);
     for _ in 0..1500 {
@@ -116,8 +91,7 @@ fn what_a_bridge_overflows_is_said(lab: &Lab) {
 /// Also when it was a bridge that filled the queue.
 fn a_host_tells_its_own_losses(lab: &Lab) {
     let mut case = empty();
-    case.netdevs
-        .extend((0..2).map(|number| tap(number, Nic::Plain, &[])));
+    case.netdevs.extend((0..2).map(|number| tap(number, Nic::Plain, &[])));
     case.bridges.push(bridge(&["hn0", "hn1"], &[]));
     let mut world = World::open(lab, &case);
     for _ in 0..999 {
@@ -138,20 +112,11 @@ fn a_small_buffer_tells_its_losses(isolated: &Isolated) {
     enter_fresh(isolated).unwrap();
     let network = Network::open(isolated).unwrap();
     let tap = Tap::create(isolated, &"tap0".parse().unwrap(), TapHeader::None, true).unwrap();
-    network
-        .set_up(network.index(tap.name()).unwrap(), true)
-        .unwrap();
+    network.set_up(network.index(tap.name()).unwrap(), true).unwrap();
     let index = InterfaceIndex::of(tap.name()).unwrap();
-    let options = PacketOptions {
-        receive_buffer: 20_000,
-        ..PacketOptions::default()
-    };
+    let options = PacketOptions { receive_buffer: 20_000, ..PacketOptions::default() };
     let mut socket = PacketSocket::open(isolated, index, options).unwrap();
-    assert_eq!(
-        socket.receive_buffer().unwrap(),
-        40_000,
-        "the kernel doubles it"
-    );
+    assert_eq!(socket.receive_buffer().unwrap(), 40_000, "the kernel doubles it");
     for _ in 0..500 {
         tap.write(&[], &broadcast(60)).unwrap();
     }
@@ -160,10 +125,7 @@ fn a_small_buffer_tells_its_losses(isolated: &Isolated) {
         delivered += 1;
     }
     assert!((1..500).contains(&delivered), "{delivered} delivered");
-    let expected = PacketStatistics {
-        packets: 500,
-        drops: 500 - delivered,
-    };
+    let expected = PacketStatistics { packets: 500, drops: 500 - delivered };
     assert_eq!(socket.statistics().unwrap(), expected);
     assert_eq!(socket.statistics().unwrap(), PacketStatistics::default());
 }

@@ -22,18 +22,12 @@ pub(crate) const TRIALS: &[(&str, Try)] = &[
     ("gone_for_every_length", gone_for_every_length),
     ("mtu", mtu),
     ("a_link_follows_its_other_end", a_link_follows_its_other_end),
-    (
-        "a_link_is_as_wide_as_its_other_end",
-        a_link_is_as_wide_as_its_other_end,
-    ),
+    ("a_link_is_as_wide_as_its_other_end", a_link_is_as_wide_as_its_other_end),
     ("a_link_goes_with_one_end", a_link_goes_with_one_end),
 ];
 
 fn notices(seen: &Seen) -> usize {
-    seen.said()
-        .iter()
-        .filter(|event| matches!(event.kind, EventKind::Notice(_)))
-        .count()
+    seen.said().iter().filter(|event| matches!(event.kind, EventKind::Notice(_))).count()
 }
 
 /// EIO and ENETDOWN while down, one ENETDOWN at the machine's socket, and nothing to be mended
@@ -44,27 +38,13 @@ fn down_and_up(lab: &Lab) {
     assert_eq!(notices(&world.look()), 1, "one ENETDOWN");
     let down = Err(DropReason::InterfaceDown);
     for length in [14, 60, 9000] {
-        assert_eq!(
-            world.guest_sends("hn0", &broadcast(length)),
-            down,
-            "{length} bytes"
-        );
-        assert_eq!(
-            world.host_sends("hn0.host", &broadcast(length)),
-            down,
-            "{length} bytes"
-        );
+        assert_eq!(world.guest_sends("hn0", &broadcast(length)), down, "{length} bytes");
+        assert_eq!(world.host_sends("hn0.host", &broadcast(length)), down, "{length} bytes");
         assert_eq!(world.injects(&broadcast(length)), down, "{length} bytes");
     }
     // A write looks at the length first, a send at the interface.
-    assert_eq!(
-        world.guest_sends("hn0", &broadcast(13)),
-        Err(DropReason::TooShort)
-    );
-    assert_eq!(
-        world.host_sends("hn0.host", &broadcast(13)),
-        Err(DropReason::InterfaceDown)
-    );
+    assert_eq!(world.guest_sends("hn0", &broadcast(13)), Err(DropReason::TooShort));
+    assert_eq!(world.host_sends("hn0.host", &broadcast(13)), Err(DropReason::InterfaceDown));
     assert!(world.look().is_empty(), "refused sends leave nothing");
 
     world.set_up("hn0.host", true);
@@ -73,10 +53,7 @@ fn down_and_up(lab: &Lab) {
     assert_eq!(world.injects(&broadcast(60)), Ok(()));
     assert_eq!(world.guest_sends("hn0", &broadcast(60)), Ok(()));
     let seen = world.look();
-    assert_eq!(
-        (seen.to_guest("hn0").len(), seen.at("hn0.host").len()),
-        (2, 1)
-    );
+    assert_eq!((seen.to_guest("hn0").len(), seen.at("hn0.host").len()), (2, 1));
     world.finish();
 }
 
@@ -107,16 +84,8 @@ fn deleted(lab: &Lab) {
     assert_eq!(seen.captured(Direction::Rx).len(), 1);
     for length in [13, 60, 9000] {
         let gone = Err(DropReason::InterfaceGone);
-        assert_eq!(
-            world.guest_sends("hn0", &broadcast(length)),
-            gone,
-            "{length} bytes"
-        );
-        assert_eq!(
-            world.host_sends("hn0.host", &broadcast(length)),
-            gone,
-            "{length} bytes"
-        );
+        assert_eq!(world.guest_sends("hn0", &broadcast(length)), gone, "{length} bytes");
+        assert_eq!(world.host_sends("hn0.host", &broadcast(length)), gone, "{length} bytes");
         assert_eq!(world.injects(&broadcast(length)), gone, "{length} bytes");
     }
     assert!(world.look().is_empty());
@@ -134,10 +103,7 @@ fn capture_while_down(lab: &Lab) {
     assert!(world.look().is_empty(), "nobody listens");
     world.capture(true);
     assert_eq!(notices(&world.look()), 1);
-    assert_eq!(
-        world.injects(&broadcast(60)),
-        Err(DropReason::InterfaceDown)
-    );
+    assert_eq!(world.injects(&broadcast(60)), Err(DropReason::InterfaceDown));
     assert!(world.look().is_empty());
     world.set_up("hn0.host", true);
     assert_eq!(world.injects(&broadcast(60)), Ok(()));
@@ -182,37 +148,17 @@ fn mtu(lab: &Lab) {
         world.set_mtu("hn0.host", mtu).unwrap();
         assert!(world.look().is_empty(), "a change of the MTU is silent");
         let longest = usize::try_from(mtu).unwrap() + 14;
-        assert_eq!(
-            world.host_sends("hn0.host", &broadcast(longest)),
-            Ok(()),
-            "MTU {mtu}"
-        );
+        assert_eq!(world.host_sends("hn0.host", &broadcast(longest)), Ok(()), "MTU {mtu}");
         let longer = broadcast(longest + 1);
-        assert_eq!(
-            world.host_sends("hn0.host", &longer),
-            Err(DropReason::TooLong),
-            "MTU {mtu}"
-        );
+        assert_eq!(world.host_sends("hn0.host", &longer), Err(DropReason::TooLong), "MTU {mtu}");
         assert_eq!(world.guest_sends("hn0", &longer), Ok(()), "MTU {mtu}");
-        assert_eq!(
-            world.look().to_guest("hn0")[0].data.len(),
-            longest,
-            "MTU {mtu}"
-        );
+        assert_eq!(world.look().to_guest("hn0")[0].data.len(), longest, "MTU {mtu}");
     }
     for mtu in [67, 65_522, 65_535] {
         let refused = world.set_mtu("hn0.host", mtu).unwrap_err();
-        assert_eq!(
-            refused.kind(),
-            std::io::ErrorKind::InvalidInput,
-            "MTU {mtu}"
-        );
+        assert_eq!(refused.kind(), std::io::ErrorKind::InvalidInput, "MTU {mtu}");
     }
-    assert_eq!(
-        world.host_sends("hn0.host", &broadcast(1514)),
-        Ok(()),
-        "the MTU is as it was"
-    );
+    assert_eq!(world.host_sends("hn0.host", &broadcast(1514)), Ok(()), "the MTU is as it was");
     world.finish();
 }
 
@@ -223,14 +169,8 @@ fn a_link_follows_its_other_end(lab: &Lab) {
     let mut world = World::open(lab, &case);
     world.set_up("l0.b", false);
     assert!(world.look().is_empty());
-    assert_eq!(
-        world.host_sends("l0.b", &broadcast(60)),
-        Err(DropReason::InterfaceDown)
-    );
-    assert_eq!(
-        world.host_sends("l0.a", &broadcast(60)),
-        Err(DropReason::InterfaceDown)
-    );
+    assert_eq!(world.host_sends("l0.b", &broadcast(60)), Err(DropReason::InterfaceDown));
+    assert_eq!(world.host_sends("l0.a", &broadcast(60)), Err(DropReason::InterfaceDown));
     assert!(world.look().is_empty());
     world.set_up("l0.b", true);
     for (from, to) in [("l0.a", "l0.b"), ("l0.b", "l0.a")] {
@@ -268,10 +208,7 @@ fn a_link_goes_with_one_end(lab: &Lab) {
     world.delete("l0.a");
     assert!(world.look().is_empty());
     for port in ["l0.a", "l0.b"] {
-        assert_eq!(
-            world.host_sends(port, &broadcast(60)),
-            Err(DropReason::InterfaceGone)
-        );
+        assert_eq!(world.host_sends(port, &broadcast(60)), Err(DropReason::InterfaceGone));
     }
     world.finish();
 }

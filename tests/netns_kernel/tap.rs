@@ -16,16 +16,11 @@ use crate::{
 pub(crate) const TRIALS: &[(&str, Try)] = &[
     ("too_long_to_be_recorded", too_long_to_be_recorded),
     ("lengths", |lab| lengths(lab, Nic::Plain)),
-    ("lengths_behind_a_header", |lab| {
-        lengths(lab, Nic::Virtio { vnet_hdr_len: 12 })
-    }),
+    ("lengths_behind_a_header", |lab| lengths(lab, Nic::Virtio { vnet_hdr_len: 12 })),
     ("tags_are_put_back", tags_are_put_back),
     ("short_tagged_frames_are_told", short_tagged_frames_are_told),
     ("vnet_headers", vnet_headers),
-    (
-        "nothing_is_padded_to_the_guest",
-        nothing_is_padded_to_the_guest,
-    ),
+    ("nothing_is_padded_to_the_guest", nothing_is_padded_to_the_guest),
 ];
 
 /// Below 14 bytes EINVAL; above, anything goes, whatever the MTU, unpadded and uncut.
@@ -45,23 +40,14 @@ fn lengths(lab: &Lab, nic: Nic) {
             assert_eq!(frames[0].data, frame, "{length} bytes");
             assert!(frames[0].vnet.is_zero(), "{length} bytes");
         }
-        assert!(
-            seen.to_guest("hn0").is_empty(),
-            "the host's stack is silent"
-        );
+        assert!(seen.to_guest("hn0").is_empty(), "the host's stack is silent");
     }
     world.finish();
 }
 
 fn tags_are_put_back(lab: &Lab) {
     let mut world = World::with_tap(lab, Nic::Plain, &[]);
-    for frame in [
-        tagged(20),
-        tagged(64),
-        tagged(1518),
-        double_tagged(64),
-        double_tagged(1522),
-    ] {
+    for frame in [tagged(20), tagged(64), tagged(1518), double_tagged(64), double_tagged(1522)] {
         assert_eq!(world.guest_sends("hn0", &frame), Ok(()));
         let seen = world.look();
         assert_eq!(seen.at("hn0.host")[0].data, frame);
@@ -90,75 +76,20 @@ fn short_tagged_frames_are_told(lab: &Lab) {
 /// What of a guest's virtio-net header packet sockets show.
 fn vnet_headers(lab: &Lab) {
     let mut world = World::with_tap(lab, Nic::Virtio { vnet_hdr_len: 12 }, &[]);
-    let checksum = VnetHdr {
-        flags: 1,
-        csum_start: 34,
-        csum_offset: 16,
-        ..VnetHdr::default()
-    };
-    let gso = VnetHdr {
-        gso_type: 1,
-        hdr_len: 54,
-        gso_size: 100,
-        ..checksum
-    };
+    let checksum = VnetHdr { flags: 1, csum_start: 34, csum_offset: 16, ..VnetHdr::default() };
+    let gso = VnetHdr { gso_type: 1, hdr_len: 54, gso_size: 100, ..checksum };
     let zero = VnetHdr::default();
     let cases = [
         ("a checksum to be done", checksum, 60, Ok(checksum)),
-        (
-            "a super-frame",
-            gso,
-            1000,
-            Ok(VnetHdr {
-                hdr_len: 1000,
-                ..gso
-            }),
-        ),
-        (
-            "below a page",
-            gso,
-            4031,
-            Ok(VnetHdr {
-                hdr_len: 4031,
-                ..gso
-            }),
-        ),
+        ("a super-frame", gso, 1000, Ok(VnetHdr { hdr_len: 1000, ..gso })),
+        ("below a page", gso, 4031, Ok(VnetHdr { hdr_len: 4031, ..gso })),
         ("a page", gso, 4032, Ok(gso)),
         ("of more than a page", gso, 20_000, Ok(gso)),
         ("no longer than a segment", gso, 60, Ok(checksum)),
-        (
-            "checksum verified",
-            VnetHdr { flags: 2, ..zero },
-            60,
-            Ok(zero),
-        ),
-        (
-            "merged buffers",
-            VnetHdr {
-                num_buffers: 9,
-                ..zero
-            },
-            60,
-            Ok(zero),
-        ),
-        (
-            "csum_start beyond the frame",
-            VnetHdr {
-                csum_start: 200,
-                ..checksum
-            },
-            60,
-            Err(()),
-        ),
-        (
-            "an unknown gso_type",
-            VnetHdr {
-                gso_type: 9,
-                ..zero
-            },
-            60,
-            Err(()),
-        ),
+        ("checksum verified", VnetHdr { flags: 2, ..zero }, 60, Ok(zero)),
+        ("merged buffers", VnetHdr { num_buffers: 9, ..zero }, 60, Ok(zero)),
+        ("csum_start beyond the frame", VnetHdr { csum_start: 200, ..checksum }, 60, Err(())),
+        ("an unknown gso_type", VnetHdr { gso_type: 9, ..zero }, 60, Err(())),
     ];
     for (what, header, length, expected) in cases {
         let sent = world.guest_sends_with(header, &broadcast(length));
@@ -177,16 +108,9 @@ fn vnet_headers(lab: &Lab) {
     }
     let mut tagged_frame = tagged(80);
     tagged_frame[18..].fill(0);
-    let header = VnetHdr {
-        csum_start: 38,
-        ..checksum
-    };
+    let header = VnetHdr { csum_start: 38, ..checksum };
     assert_eq!(world.guest_sends_with(header, &tagged_frame), Ok(()));
-    assert_eq!(
-        world.look().at("hn0.host")[0].vnet,
-        header,
-        "offsets count the tag"
-    );
+    assert_eq!(world.look().at("hn0.host")[0].vnet, header, "offsets count the tag");
     world.finish();
 }
 
@@ -198,11 +122,7 @@ fn too_long_to_be_recorded(lab: &Lab) {
     assert_eq!(world.guest_sends("hn0", &broadcast(131_073)), Ok(()));
     let seen = world.look();
     let truncated = EventKind::Dropped(DropReason::Truncated);
-    assert_eq!(
-        seen.said().len(),
-        2,
-        "the machine's socket and the recorder"
-    );
+    assert_eq!(seen.said().len(), 2, "the machine's socket and the recorder");
     assert!(seen.said().iter().all(|event| event.kind == truncated));
     assert!(seen.at("hn0.host").is_empty() && seen.captured(Direction::Rx).is_empty());
     world.finish();

@@ -17,10 +17,7 @@ use crate::lab::Lab;
 
 /// A case without anything.
 pub(crate) fn empty() -> Case {
-    let source = Source {
-        path: PathBuf::from("kernel.yaml"),
-        text: String::new(),
-    };
+    let source = Source { path: PathBuf::from("kernel.yaml"), text: String::new() };
     Case {
         id: "kernel".into(),
         matrix: Vec::new(),
@@ -79,20 +76,13 @@ pub(crate) fn link(netns: Option<&str>, addresses: &[&str]) -> Link {
         addresses: addresses.iter().map(|text| (*text).to_owned()).collect(),
         mtu: 1500,
     };
-    Link {
-        id: "l0".to_owned(),
-        ends: [end("a", 1, None, &[]), end("b", 2, netns, addresses)],
-    }
+    Link { id: "l0".to_owned(), ends: [end("a", 1, None, &[]), end("b", 2, netns, addresses)] }
 }
 
 /// The bridge `br0` around TAPs and link ends.
 pub(crate) fn bridge(netdevs: &[&str], links: &[&str]) -> Bridge {
-    let netdevs = netdevs
-        .iter()
-        .map(|id| BridgePort::Netdev(NetdevId::from(*id)));
-    let links = links
-        .iter()
-        .map(|port| BridgePort::Link(PortId::from(*port)));
+    let netdevs = netdevs.iter().map(|id| BridgePort::Netdev(NetdevId::from(*id)));
+    let links = links.iter().map(|port| BridgePort::Link(PortId::from(*port)));
     Bridge {
         id: "br0".to_owned(),
         netns: None,
@@ -127,9 +117,7 @@ impl Seen {
     /// Frames at the machine's socket.
     pub(crate) fn captured(&self, wanted: Direction) -> Vec<&Frame> {
         self.pick(|carried| match carried {
-            Carried::Captured {
-                direction, frame, ..
-            } if *direction == wanted => Some(frame),
+            Carried::Captured { direction, frame, .. } if *direction == wanted => Some(frame),
             _ => None,
         })
     }
@@ -159,9 +147,7 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn open(lab: &Lab, case: &Case) -> Self {
-        let mut world = Self {
-            carrier: lab.open(case),
-        };
+        let mut world = Self { carrier: lab.open(case) };
         assert!(world.look().is_empty(), "a world begins quiet");
         world
     }
@@ -186,8 +172,7 @@ impl World {
     }
 
     pub(crate) fn guest_sends(&mut self, netdev: &str, data: &[u8]) -> Result<(), DropReason> {
-        self.carrier
-            .send_from_guest(&netdev.into(), &Frame::plain(data.to_vec()))
+        self.carrier.send_from_guest(&netdev.into(), &Frame::plain(data.to_vec()))
     }
 
     pub(crate) fn guest_sends_with(
@@ -195,43 +180,30 @@ impl World {
         vnet: VnetHdr,
         data: &[u8],
     ) -> Result<(), DropReason> {
-        let frame = Frame {
-            vnet,
-            data: data.to_vec().into(),
-        };
+        let frame = Frame { vnet, data: data.to_vec().into() };
         self.carrier.send_from_guest(&"hn0".into(), &frame)
     }
 
     pub(crate) fn host_sends(&mut self, port: &str, data: &[u8]) -> Result<(), DropReason> {
-        self.carrier
-            .send_from_host(&port.into(), &Frame::plain(data.to_vec()))
+        self.carrier.send_from_host(&port.into(), &Frame::plain(data.to_vec()))
     }
 
     pub(crate) fn host_sends_with(&mut self, vnet: VnetHdr, data: &[u8]) -> Result<(), DropReason> {
-        let frame = Frame {
-            vnet,
-            data: data.to_vec().into(),
-        };
+        let frame = Frame { vnet, data: data.to_vec().into() };
         self.carrier.send_from_host(&"hn0.host".into(), &frame)
     }
 
     pub(crate) fn injects(&mut self, data: &[u8]) -> Result<(), DropReason> {
-        self.carrier
-            .inject(&"hn0".into(), &Frame::plain(data.to_vec()))
+        self.carrier.inject(&"hn0".into(), &Frame::plain(data.to_vec()))
     }
 
     pub(crate) fn injects_with(&mut self, vnet: VnetHdr, data: &[u8]) -> Result<(), DropReason> {
-        let frame = Frame {
-            vnet,
-            data: data.to_vec().into(),
-        };
+        let frame = Frame { vnet, data: data.to_vec().into() };
         self.carrier.inject(&"hn0".into(), &frame)
     }
 
     pub(crate) fn set_up(&mut self, port: &str, up: bool) {
-        self.carrier
-            .link_set(&change(port, Some(up), None))
-            .unwrap();
+        self.carrier.link_set(&change(port, Some(up), None)).unwrap();
     }
 
     pub(crate) fn set_mtu(&mut self, port: &str, mtu: u32) -> std::io::Result<()> {
@@ -252,10 +224,5 @@ impl World {
 }
 
 fn change(port: &str, up: Option<bool>, mtu: Option<u32>) -> LinkSet {
-    LinkSet {
-        port: port.into(),
-        up,
-        mtu,
-        address: None,
-    }
+    LinkSet { port: port.into(), up, mtu, address: None }
 }

@@ -39,11 +39,8 @@ pub(crate) struct Browser {
 pub(crate) fn program() -> Option<PathBuf> {
     let paths = env::var_os("PATH")?;
     let directories: Vec<PathBuf> = env::split_paths(&paths).collect();
-    let mut candidates = NAMES.iter().flat_map(|name| {
-        directories
-            .iter()
-            .map(move |directory| directory.join(name))
-    });
+    let mut candidates =
+        NAMES.iter().flat_map(|name| directories.iter().map(move |directory| directory.join(name)));
     candidates.find(|path| path.is_file())
 }
 
@@ -94,12 +91,7 @@ impl Browser {
         let target = json!({ "targetId": target["targetId"], "flatten": true });
         let attached = browser.call("Target.attachToTarget", &target);
         browser.session = attached["sessionId"].as_str().map(str::to_owned);
-        for domain in [
-            "Page.enable",
-            "Runtime.enable",
-            "Log.enable",
-            "Network.enable",
-        ] {
+        for domain in ["Page.enable", "Runtime.enable", "Log.enable", "Network.enable"] {
             browser.call(domain, &json!({}));
         }
         browser
@@ -113,9 +105,7 @@ impl Browser {
         if let Some(session) = &self.session {
             message["sessionId"] = json!(session);
         }
-        self.input
-            .write_all(format!("{message}\0").as_bytes())
-            .unwrap();
+        self.input.write_all(format!("{message}\0").as_bytes()).unwrap();
         loop {
             let answer = self.hear();
             if answer["id"] == json!(id) {
@@ -134,21 +124,15 @@ impl Browser {
         if gone.get("loaderId").is_none() {
             return;
         }
-        while !self
-            .events
-            .iter()
-            .any(|event| event["method"] == "Page.loadEventFired")
-        {
+        while !self.events.iter().any(|event| event["method"] == "Page.loadEventFired") {
             self.hear();
         }
     }
 
     /// Which addresses the page asked for.
     pub(crate) fn requests(&self) -> Vec<String> {
-        let asked = self
-            .events
-            .iter()
-            .filter(|event| event["method"] == "Network.requestWillBeSent");
+        let asked =
+            self.events.iter().filter(|event| event["method"] == "Network.requestWillBeSent");
         asked
             .filter_map(|event| event["params"]["request"]["url"].as_str())
             .map(str::to_owned)
@@ -161,18 +145,12 @@ impl Browser {
             "expression": expression, "returnByValue": true, "awaitPromise": true,
         });
         let result = self.call("Runtime.evaluate", &params);
-        assert!(
-            result.get("exceptionDetails").is_none(),
-            "{expression}: {result}"
-        );
+        assert!(result.get("exceptionDetails").is_none(), "{expression}: {result}");
         result["result"]["value"].clone()
     }
 
     fn hear(&mut self) -> Value {
-        let message = self
-            .messages
-            .recv_timeout(SILENCE)
-            .expect("the browser answers");
+        let message = self.messages.recv_timeout(SILENCE).expect("the browser answers");
         let method = message["method"].as_str().unwrap_or_default();
         match method {
             "Runtime.consoleAPICalled" | "Runtime.exceptionThrown" | "Log.entryAdded" => {

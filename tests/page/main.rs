@@ -96,27 +96,15 @@ fn the_page_filters_and_opens_packets() {
     let project = reported();
     let mut browser = Browser::start(&program);
     browser.open(&project.url());
-    assert_eq!(
-        browser.requests(),
-        [project.url()],
-        "nothing else is asked for"
-    );
+    assert_eq!(browser.requests(), [project.url()], "nothing else is asked for");
     assert_eq!(browser.evaluate(SEEN), json!(["changed", "good"]));
     // What failed is open, and what is wrong stands in it.
     let wrong = browser.evaluate("document.querySelector('.case[open] .df').textContent");
-    assert!(
-        wrong.as_str().is_some_and(|text| text.contains("payload")),
-        "{wrong}"
-    );
+    assert!(wrong.as_str().is_some_and(|text| text.contains("payload")), "{wrong}");
     let fields = browser.evaluate(
         "[...document.querySelectorAll('.case[open] .df .ne td:first-child')].map(one => one.textContent)",
     );
-    assert!(
-        fields
-            .as_array()
-            .is_some_and(|all| all.contains(&json!("payload"))),
-        "{fields}"
-    );
+    assert!(fields.as_array().is_some_and(|all| all.contains(&json!("payload"))), "{fields}");
 
     browser.evaluate("document.querySelector('#filter input[value=failed]').click()");
     assert_eq!(browser.evaluate(SEEN), json!(["good"]));
@@ -165,28 +153,19 @@ fn the_page_can_be_read_without_javascript_and_in_the_dark() {
     let ground = "getComputedStyle(document.body).backgroundColor";
     browser.open(&project.url());
     let light = browser.evaluate(ground);
-    browser.call(
-        "Emulation.setScriptExecutionDisabled",
-        &json!({ "value": true }),
-    );
+    browser.call("Emulation.setScriptExecutionDisabled", &json!({ "value": true }));
     let dark = json!({ "features": [{ "name": "prefers-color-scheme", "value": "dark" }] });
     browser.call("Emulation.setEmulatedMedia", &dark);
     browser.open(&project.url());
     assert_ne!(browser.evaluate(ground), light);
-    assert_eq!(
-        browser.evaluate("document.querySelector('#filter').hidden"),
-        json!(true)
-    );
+    assert_eq!(browser.evaluate("document.querySelector('#filter').hidden"), json!(true));
     assert_eq!(browser.evaluate(SEEN), json!(["changed", "good"]));
     let drawn = browser.evaluate(
         "[...document.querySelectorAll('.case[open] svg')].map(one => one.getBoundingClientRect().width > 100)",
     );
     assert_eq!(drawn, json!([true, true]));
     browser.evaluate("document.querySelector('.case:not([open]) > summary').click()");
-    assert_eq!(
-        browser.evaluate("document.querySelectorAll('.case[open]').length"),
-        json!(2)
-    );
+    assert_eq!(browser.evaluate("document.querySelectorAll('.case[open]').length"), json!(2));
     let first = "document.querySelector('.ld a').getAttribute('href')";
     let href = browser.evaluate(first);
     browser.open(&format!("{}{}", project.url(), href.as_str().unwrap()));
@@ -200,15 +179,7 @@ fn a_case_takes_ten_kilobytes_at_most() {
     const MOST: usize = 10_000;
     let directory = tempfile::tempdir().unwrap();
     let run = Command::new(env!("CARGO_BIN_EXE_tapwright"))
-        .args([
-            "run",
-            "--backend",
-            "sim",
-            "--ci",
-            "--partition",
-            "hash:1/7",
-            "scenarios",
-        ])
+        .args(["run", "--backend", "sim", "--ci", "--partition", "hash:1/7", "scenarios"])
         .arg("--out")
         .arg(directory.path().join("captures"))
         .arg("--report")
@@ -219,9 +190,5 @@ fn a_case_takes_ten_kilobytes_at_most() {
     let page = fs::read_to_string(directory.path().join("index.html")).unwrap();
     let cases = page.matches("<details class=\"case ").count();
     assert!(cases > 300, "{cases}");
-    assert!(
-        page.len() < cases * MOST,
-        "{} B for {cases} cases",
-        page.len()
-    );
+    assert!(page.len() < cases * MOST, "{} B for {cases} cases", page.len());
 }

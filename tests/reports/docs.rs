@@ -17,22 +17,15 @@ fn blocks(language: &str) -> Vec<String> {
     let text = fs::read_to_string(path).unwrap();
     let fence = format!("```{language}\n");
     let blocks = text.split(&fence).skip(1);
-    blocks
-        .map(|rest| rest.split("```").next().unwrap().to_owned())
-        .collect()
+    blocks.map(|rest| rest.split("```").next().unwrap().to_owned()).collect()
 }
 
 /// The YAML block that has this at its top.
 fn file(key: &str) -> Value {
-    let files: Vec<Value> = blocks("yml")
-        .iter()
-        .map(|text| serde_yaml::from_str(text).unwrap())
-        .collect();
+    let files: Vec<Value> =
+        blocks("yml").iter().map(|text| serde_yaml::from_str(text).unwrap()).collect();
     assert_eq!(files.len(), 3);
-    files
-        .into_iter()
-        .find(|file| file.get(key).is_some())
-        .unwrap()
+    files.into_iter().find(|file| file.get(key).is_some()).unwrap()
 }
 
 /// A suite, and a shell that finds `tapwright` and what stands for the commands around it.
@@ -46,10 +39,9 @@ impl Machine {
         fs::create_dir(&bin).unwrap();
         fs::create_dir(project.path().join("reports")).unwrap();
         symlink(env!("CARGO_BIN_EXE_tapwright"), bin.join("tapwright")).unwrap();
-        for (name, text) in [
-            ("cargo", "#!/bin/sh\nexit 0\n"),
-            ("sudo", "#!/bin/sh\nshift\nexec \"$@\"\n"),
-        ] {
+        for (name, text) in
+            [("cargo", "#!/bin/sh\nexit 0\n"), ("sudo", "#!/bin/sh\nshift\nexec \"$@\"\n")]
+        {
             fs::write(bin.join(name), text).unwrap();
             fs::set_permissions(bin.join(name), fs::Permissions::from_mode(0o755)).unwrap();
         }
@@ -95,15 +87,10 @@ fn strings<'v>(value: &'v Value, key: &str) -> Vec<&'v str> {
 fn the_workflow_of_github_runs() {
     let machine = Machine::new();
     let jobs = &file("jobs")["jobs"];
-    let shards = jobs["shard"]["strategy"]["matrix"]["shard"]
-        .as_array()
-        .unwrap();
+    let shards = jobs["shard"]["strategy"]["matrix"]["shard"].as_array().unwrap();
     for shard in shards {
         for script in strings(&jobs["shard"]["steps"], "run") {
-            machine.shell(
-                &script.replace("${{ matrix.shard }}", &shard.to_string()),
-                &[],
-            );
+            machine.shell(&script.replace("${{ matrix.shard }}", &shard.to_string()), &[]);
         }
     }
     for script in strings(&jobs["merge"]["steps"], "run") {

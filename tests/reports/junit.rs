@@ -13,21 +13,10 @@ type Names = &'static [&'static str];
 
 /// Jenkins's junit-10.xsd (xunit-plugin).
 const SCHEMA: &[Row] = &[
-    (
-        "testsuites",
-        &["testsuite"],
-        &[],
-        &["name", "time", "tests", "failures", "errors"],
-    ),
+    ("testsuites", &["testsuite"], &[], &["name", "time", "tests", "failures", "errors"]),
     (
         "testsuite",
-        &[
-            "testsuite",
-            "properties",
-            "testcase",
-            "system-out",
-            "system-err",
-        ],
+        &["testsuite", "properties", "testcase", "system-out", "system-err"],
         &["name", "tests", "failures", "errors"],
         &[
             "group",
@@ -75,30 +64,20 @@ const RERUN: Names = &["stackTrace", "system-out", "system-err"];
 
 fn check_element(above: Option<&str>, element: &BytesStart<'_>) -> String {
     let name = element.name().as_ref().to_owned();
-    let row = |name: &str| {
-        SCHEMA
-            .iter()
-            .find(|(element, ..)| *element == name)
-            .unwrap()
-    };
+    let row = |name: &str| SCHEMA.iter().find(|(element, ..)| *element == name).unwrap();
     let (_, _, needed, allowed) = row(&name);
     match above {
         None => assert_eq!(name, "testsuites"),
         Some(above) => assert!(row(above).1.contains(&name.as_str()), "{name} in {above}"),
     }
-    let attributes: Vec<String> = element
-        .attributes()
-        .map(|attribute| attribute.unwrap().key.as_ref().to_owned())
-        .collect();
+    let attributes: Vec<String> =
+        element.attributes().map(|attribute| attribute.unwrap().key.as_ref().to_owned()).collect();
     for attribute in &attributes {
         let known = needed.contains(&attribute.as_str()) || allowed.contains(&attribute.as_str());
         assert!(known, "{attribute} of {name}");
     }
     for needed in *needed {
-        assert!(
-            attributes.iter().any(|attribute| attribute == needed),
-            "{needed} of {name}"
-        );
+        assert!(attributes.iter().any(|attribute| attribute == needed), "{needed} of {name}");
     }
     name
 }
@@ -110,12 +89,7 @@ fn check_element(above: Option<&str>, element: &BytesStart<'_>) -> String {
 fn junit_has_only_what_the_schema_has(#[case] files: &[(&str, &str)]) {
     let project = Project::new(files);
     fs::create_dir_all(project.path().join("scenarios")).unwrap();
-    project.exit(&[
-        "run",
-        "--backend=sim",
-        "--repeat=2",
-        "--report=junit=run.xml",
-    ]);
+    project.exit(&["run", "--backend=sim", "--repeat=2", "--report=junit=run.xml"]);
     let text = project.read("run.xml");
     let mut reader = quick_xml::Reader::from_str(&text);
     let mut open: Vec<String> = Vec::new();

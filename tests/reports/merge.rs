@@ -29,28 +29,18 @@ fn shards(project: &Project, of: usize, without: &[usize]) -> Vec<String> {
 
 fn merge<'a>(files: &'a [String], more: &[&'a str]) -> Vec<&'a str> {
     let files = files.iter().map(String::as_str);
-    ["merge"]
-        .into_iter()
-        .chain(files)
-        .chain(more.iter().copied())
-        .collect()
+    ["merge"].into_iter().chain(files).chain(more.iter().copied()).collect()
 }
 
 /// What can't be used is counted, and is no case of those that were to run.
 #[test]
 fn a_run_of_files_that_are_wrong_is_merged() {
     let project = Project::new(&[("a.yaml", "description: x\nstep: []\nstap: []\n")]);
-    assert_eq!(
-        project.exit(&["run", "--backend=sim", "--report=json=one.json"]),
-        2
-    );
+    assert_eq!(project.exit(&["run", "--backend=sim", "--report=json=one.json"]), 2);
     let output = project.tapwright(&["merge", "one.json"]);
     assert_eq!(output.status.code(), Some(2));
     let text = String::from_utf8(output.stdout).unwrap();
-    assert!(
-        text.contains("] 0 cases run: 0 passed, 0 failed, 3 invalid,"),
-        "{text}"
-    );
+    assert!(text.contains("] 0 cases run: 0 passed, 0 failed, 3 invalid,"), "{text}");
 }
 
 #[rstest]
@@ -60,10 +50,7 @@ fn a_run_of_files_that_are_wrong_is_merged() {
 fn shards_merge_into_the_run_that_was_not_split(#[case] files: &[(&str, &str)], #[case] code: i32) {
     let project = Project::new(files);
     project.exit(&["run", "--backend=sim", "--accept"]);
-    assert_eq!(
-        project.exit(&["run", "--backend=sim", "--ci", "--report=json=one.json"]),
-        code
-    );
+    assert_eq!(project.exit(&["run", "--backend=sim", "--ci", "--report=json=one.json"]), code);
     let shards = shards(&project, 3, &[]);
     let output = project.tapwright(&merge(&shards, &["--report=json=all.json"]));
     assert_eq!(output.status.code(), Some(code));
@@ -97,21 +84,14 @@ fn what_is_odd_about_shards_is_told_and_what_is_there_is_merged() {
     let project = Project::new(&[("many.yaml", MANY)]);
     project.exit(&["run", "--backend=sim", "--accept"]);
     let mut files = shards(&project, 4, &[2]);
-    fs::copy(
-        project.path().join(&files[0]),
-        project.path().join("again.json"),
-    )
-    .unwrap();
+    fs::copy(project.path().join(&files[0]), project.path().join("again.json")).unwrap();
     fs::write(project.path().join("killed.json"), "").unwrap();
     files.extend(["again.json".to_owned(), "killed.json".to_owned()]);
     let output = project.tapwright(&merge(&files, &["--report=junit=all.xml"]));
     assert_eq!(output.status.code(), Some(2));
     insta::assert_snapshot!("odd", String::from_utf8(output.stderr).unwrap());
     let told = redacted(&String::from_utf8(output.stdout).unwrap());
-    assert!(
-        told.lines().last().unwrap().contains("cases run:"),
-        "{told}"
-    );
+    assert!(told.lines().last().unwrap().contains("cases run:"), "{told}");
     let xml = project.read("all.xml");
     assert!(xml.contains("TW-E062") && xml.contains("TW-E061"), "{xml}");
 }

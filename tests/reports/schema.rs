@@ -15,9 +15,7 @@ use serde_json::Value;
 use crate::project::{FAILS, INVALID, MANY, NEEDS_HOST, PASSES, Project};
 
 fn validator(name: &str) -> Validator {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("docs")
-        .join(name);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join(name);
     let schema: Value = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
     jsonschema::validator_for(&schema).unwrap()
 }
@@ -61,20 +59,9 @@ fn checked(project: &Project, arguments: &[&str]) -> BTreeSet<String> {
 fn every_event_of_the_suite_is_as_its_schema_says() {
     let suite = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
     let project = Project::new(&[]);
-    let types = checked(
-        &project,
-        &["--ci", "--backend=sim", suite.to_str().unwrap()],
-    );
-    let expected = [
-        "case-finished",
-        "case-started",
-        "run-finished",
-        "run-started",
-    ];
-    assert!(
-        expected.iter().all(|name| types.contains(*name)),
-        "{types:?}"
-    );
+    let types = checked(&project, &["--ci", "--backend=sim", suite.to_str().unwrap()]);
+    let expected = ["case-finished", "case-started", "run-finished", "run-started"];
+    assert!(expected.iter().all(|name| types.contains(*name)), "{types:?}");
 }
 
 #[test]
@@ -103,10 +90,7 @@ fn a_schema_refuses_what_it_does_not_say() {
         r#"{"type":"case-started","case":7}"#,
         r#"{"type":"interrupted","running":-1}"#,
     ] {
-        assert!(
-            !events.is_valid(&serde_json::from_str(wrong).unwrap()),
-            "{wrong}"
-        );
+        assert!(!events.is_valid(&serde_json::from_str(wrong).unwrap()), "{wrong}");
     }
     let run = validator("run.schema.json");
     assert!(!run.is_valid(&serde_json::json!({ "format": 1, "cases": [] })));

@@ -101,11 +101,7 @@ fn what_a_change_touches_runs_again() {
     let mut watching = Watching::new(&project, &["--backend=sim", "--jobs=1"]);
     assert_eq!(watching.ran(), ["PENDING a", "PENDING replays"]);
 
-    fs::write(
-        suite.join("a.yaml"),
-        PASSES.replace("note: nothing", "note: something"),
-    )
-    .unwrap();
+    fs::write(suite.join("a.yaml"), PASSES.replace("note: nothing", "note: something")).unwrap();
     assert_eq!(watching.ran(), ["PENDING a"]);
 
     capture(&project, "vlan.pcap");
@@ -142,8 +138,5 @@ fn a_selection_of_nothing_is_said_at_once() {
 #[test]
 fn reports_of_a_whole_run_are_refused() {
     let project = Project::new(&[("a.yaml", PASSES)]);
-    assert_eq!(
-        project.exit(&["run", "--watch", "--report=json=run.json"]),
-        2
-    );
+    assert_eq!(project.exit(&["run", "--watch", "--report=json=run.json"]), 2);
 }

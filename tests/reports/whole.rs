@@ -46,10 +46,7 @@ fn every_report_of_a_run_is_written_though_it_fails() {
     assert_eq!(record["format"], 1);
     assert_eq!(record["sums"]["exit_code"], 1);
     assert_eq!(record["cases"].as_array().unwrap().len(), 4);
-    insta::assert_snapshot!(
-        "junit",
-        without_stamp(&redacted(&project.read("out/deep/run.xml")))
-    );
+    insta::assert_snapshot!("junit", without_stamp(&redacted(&project.read("out/deep/run.xml"))));
     insta::assert_snapshot!("markdown", redacted(&project.read("run.md")));
 }
 
@@ -61,13 +58,9 @@ pub(crate) fn redacted(text: &str) -> String {
     // A time has digits, a point and at least three digits.
     while let Some(at) = rest.find(|c: char| c.is_ascii_digit()) {
         let (before, from) = rest.split_at(at);
-        let end = from
-            .find(|c: char| !(c.is_ascii_digit() || c == '.'))
-            .unwrap_or(from.len());
+        let end = from.find(|c: char| !(c.is_ascii_digit() || c == '.')).unwrap_or(from.len());
         let (number, after) = from.split_at(end);
-        let decimals = number
-            .split_once('.')
-            .map_or(0, |(_, decimals)| decimals.len());
+        let decimals = number.split_once('.').map_or(0, |(_, decimals)| decimals.len());
         out.push_str(before);
         out.push_str(if decimals >= 3 { "TIME" } else { number });
         rest = after;
@@ -95,10 +88,7 @@ fn a_place_that_can_not_be_written_is_told_before_anything_runs() {
     assert_eq!(output.status.code(), Some(2));
     assert!(output.stdout.is_empty());
     let text = String::from_utf8(output.stderr).unwrap();
-    assert!(
-        text.contains("TW-E060") && text.contains("'scenarios'"),
-        "{text}"
-    );
+    assert!(text.contains("TW-E060") && text.contains("'scenarios'"), "{text}");
 }
 
 #[test]
@@ -112,10 +102,7 @@ fn a_report_that_can_not_be_written_stops_neither_the_run_nor_the_other_reports(
     ]);
     assert_eq!(output.status.code(), Some(70));
     let text = String::from_utf8(output.stderr).unwrap();
-    assert!(
-        text.contains("TW-E060") && text.contains("/dev/full"),
-        "{text}"
-    );
+    assert!(text.contains("TW-E060") && text.contains("/dev/full"), "{text}");
     assert_eq!(json(&project, "run.json")["sums"]["failed"], 1);
     let told = String::from_utf8(output.stdout).unwrap();
     assert!(told.contains("Summary"), "{told}");
@@ -173,10 +160,7 @@ fn what_keeps_a_run_from_beginning_is_in_its_reports() {
     assert_eq!(record["sums"]["exit_code"], 2);
     assert_eq!(record["diagnostics"].as_array().unwrap().len(), 2);
     let xml = project.read("run.xml");
-    assert!(
-        xml.contains("errors=\"2\"") && xml.contains("scenarios/a.yaml"),
-        "{xml}"
-    );
+    assert!(xml.contains("errors=\"2\"") && xml.contains("scenarios/a.yaml"), "{xml}");
 }
 
 #[test]
@@ -185,10 +169,7 @@ fn junit_goes_to_standard_output_whole() {
     let output = project.tapwright(&["run", "--backend=sim", "--format=junit"]);
     assert_eq!(output.status.code(), Some(1));
     let text = String::from_utf8(output.stdout).unwrap();
-    assert!(
-        text.starts_with("<?xml") && text.ends_with("</testsuites>\n"),
-        "{text}"
-    );
+    assert!(text.starts_with("<?xml") && text.ends_with("</testsuites>\n"), "{text}");
 }
 
 #[test]
@@ -207,8 +188,5 @@ fn github_gets_annotations_and_a_summary_behind_what_is_there() {
     let token = text.lines().next().unwrap().rsplit_once(':').unwrap().1;
     insta::assert_snapshot!("github", redacted(&text.replace(token, "TOKEN")));
     let summary = fs::read_to_string(summary).unwrap();
-    assert!(
-        summary.starts_with("before\n### tapwright: failed\n"),
-        "{summary}"
-    );
+    assert!(summary.starts_with("before\n### tapwright: failed\n"), "{summary}");
 }

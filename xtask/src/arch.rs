@@ -11,39 +11,16 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("capture", &["base", "diag", "frame"]),
     ("record", &["base"]),
     ("guest", &["base"]),
-    (
-        "scenario",
-        &["base", "capture", "diag", "frame", "guest", "record"],
-    ),
+    ("scenario", &["base", "capture", "diag", "frame", "guest", "record"]),
     ("drawing", &["base", "diag", "record", "scenario"]),
     ("import", &["diag", "scenario"]),
     ("machine", &["base", "record"]),
     ("conflict", &["base", "machine", "record"]),
-    (
-        "backend",
-        &[
-            "base", "diag", "frame", "guest", "machine", "record", "scenario", "sys",
-        ],
-    ),
+    ("backend", &["base", "diag", "frame", "guest", "machine", "record", "scenario", "sys"]),
     ("snapshot", &["base", "capture", "diag", "frame", "record"]),
-    (
-        "runner",
-        &[
-            "backend", "base", "capture", "diag", "frame", "record", "scenario", "snapshot",
-        ],
-    ),
-    (
-        "report",
-        &[
-            "base", "diag", "drawing", "frame", "record", "runner", "scenario", "snapshot",
-        ],
-    ),
-    (
-        "fuzz",
-        &[
-            "backend", "base", "diag", "record", "runner", "scenario", "snapshot", "sys",
-        ],
-    ),
+    ("runner", &["backend", "base", "capture", "diag", "frame", "record", "scenario", "snapshot"]),
+    ("report", &["base", "diag", "drawing", "frame", "record", "runner", "scenario", "snapshot"]),
+    ("fuzz", &["backend", "base", "diag", "record", "runner", "scenario", "snapshot", "sys"]),
     (
         "cli",
         &[
@@ -54,9 +31,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
 ];
 
 /// Parts without I/O, clock and randomness.
-const PURE: &[&str] = &[
-    "base", "conflict", "drawing", "frame", "guest", "import", "machine", "record",
-];
+const PURE: &[&str] =
+    &["base", "conflict", "drawing", "frame", "guest", "import", "machine", "record"];
 
 /// Modules of `std` that a pure part may not name, alone or in a group.
 const IMPURE_MODULES: &[&str] = &["fs", "process", "thread"];
@@ -84,10 +60,8 @@ pub(crate) fn run() -> Result<(), ChoreError> {
     collect(&src, &mut files)?;
     let mut wrong = 0;
     for file in &files {
-        let text = fs::read_to_string(file).map_err(|source| ChoreError::Unreadable {
-            path: file.clone(),
-            source,
-        })?;
+        let text = fs::read_to_string(file)
+            .map_err(|source| ChoreError::Unreadable { path: file.clone(), source })?;
         let relative = file.strip_prefix(&src).unwrap_or(file);
         let Some(part) = part_of(relative) else {
             continue;
@@ -169,11 +143,7 @@ fn impurities(code: &str) -> Vec<String> {
     found.retain(|name| IMPURE_MODULES.contains(&name.as_str()));
     let code = code.replace(TIME_AS_DATA, "");
     let words = code.split(|c: char| !(c.is_alphanumeric() || c == '_'));
-    found.extend(
-        words
-            .filter(|word| IMPURE_WORDS.contains(word))
-            .map(str::to_owned),
-    );
+    found.extend(words.filter(|word| IMPURE_WORDS.contains(word)).map(str::to_owned));
     found
 }
 
@@ -208,19 +178,13 @@ fn top_level_names(group: &str) -> Vec<String> {
 }
 
 fn name(text: &str) -> String {
-    text.chars()
-        .take_while(|c| c.is_alphanumeric() || *c == '_')
-        .collect()
+    text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()
 }
 
 fn collect(directory: &std::path::Path, files: &mut Vec<PathBuf>) -> Result<(), ChoreError> {
-    let unreadable = |source| ChoreError::Unreadable {
-        path: directory.to_owned(),
-        source,
-    };
-    let mut entries: Vec<_> = fs::read_dir(directory)
-        .and_then(Iterator::collect::<Result<_, _>>)
-        .map_err(unreadable)?;
+    let unreadable = |source| ChoreError::Unreadable { path: directory.to_owned(), source };
+    let mut entries: Vec<_> =
+        fs::read_dir(directory).and_then(Iterator::collect::<Result<_, _>>).map_err(unreadable)?;
     entries.sort_by_key(fs::DirEntry::path);
     for entry in entries {
         let path = entry.path();
@@ -280,10 +244,7 @@ mod tests {
         for (at, (part, allowed)) in MAY_IMPORT.iter().enumerate() {
             for imported in *allowed {
                 let place = MAY_IMPORT.iter().position(|(name, _)| name == imported);
-                assert!(
-                    place.is_some_and(|place| place < at),
-                    "{part} imports {imported}"
-                );
+                assert!(place.is_some_and(|place| place < at), "{part} imports {imported}");
             }
         }
     }

@@ -67,9 +67,7 @@ struct Lab {
 
 impl Lab {
     fn isolated(&self) -> Result<&Isolated, BenchError> {
-        self.isolated
-            .as_ref()
-            .map_err(|reason| BenchError::Skipped(reason.clone()))
+        self.isolated.as_ref().map_err(|reason| BenchError::Skipped(reason.clone()))
     }
 }
 
@@ -87,10 +85,7 @@ pub(crate) enum BenchError {
     #[error("the work went wrong: {0}")]
     Wrong(String),
     #[error("{what}: {source}")]
-    Io {
-        what: &'static str,
-        source: io::Error,
-    },
+    Io { what: &'static str, source: io::Error },
     #[error("the optimised build ended with {0}")]
     Release(ExitStatus),
 }
@@ -108,12 +103,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), BenchError> {
             .map_err(|error| error.to_string()),
         qemu: arguments.qemu.clone(),
     };
-    let wanted = |name: &str| {
-        arguments
-            .row
-            .as_deref()
-            .is_none_or(|part| name.contains(part))
-    };
+    let wanted = |name: &str| arguments.row.as_deref().is_none_or(|part| name.contains(part));
     let mut report = Report::default();
     let mut out = io::stdout().lock();
     report::head(&mut out)?;
@@ -142,11 +132,7 @@ fn optimised() -> Result<(), BenchError> {
         .current_dir(crate::chore::root())
         .status()
         .map_err(io_error("cargo"))?;
-    if status.success() {
-        Ok(())
-    } else {
-        Err(BenchError::Release(status))
-    }
+    if status.success() { Ok(()) } else { Err(BenchError::Release(status)) }
 }
 
 fn io_error(what: &'static str) -> impl Fn(io::Error) -> BenchError {

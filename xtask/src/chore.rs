@@ -8,10 +8,7 @@ use std::{
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ChoreError {
     #[error("`{command}` failed: {status}")]
-    Failed {
-        command: String,
-        status: std::process::ExitStatus,
-    },
+    Failed { command: String, status: std::process::ExitStatus },
     #[error("`{command}` could not be started: {source}")]
     NotStarted { command: String, source: io::Error },
     #[error("{path}: {source}")]
@@ -34,32 +31,17 @@ pub(crate) enum ChoreError {
 
 /// The repository's root.
 pub(crate) fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .unwrap_or(Path::new("."))
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."))
 }
 
 /// Everything that CI runs; the test runner's closing line comes last.
 pub(crate) fn ci() -> Result<(), ChoreError> {
     cargo(&["fmt", "--all", "--check"], &[])?;
-    cargo(
-        &[
-            "clippy",
-            "--workspace",
-            "--all-targets",
-            "--",
-            "--deny",
-            "warnings",
-        ],
-        &[],
-    )?;
+    cargo(&["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"], &[])?;
     crate::arch::run()?;
     crate::generate::check()?;
     deny()?;
-    cargo(
-        &["doc", "--workspace", "--no-deps"],
-        &[("RUSTDOCFLAGS", "--deny warnings")],
-    )?;
+    cargo(&["doc", "--workspace", "--no-deps"], &[("RUSTDOCFLAGS", "--deny warnings")])?;
     test(&[])
 }
 
@@ -87,10 +69,7 @@ fn tell_of_qemu() {
     match version {
         Some(output) => {
             let text = String::from_utf8_lossy(&output.stdout).into_owned();
-            anstream::eprintln!(
-                "xtask: tests run {}",
-                text.lines().next().unwrap_or_default()
-            );
+            anstream::eprintln!("xtask: tests run {}", text.lines().next().unwrap_or_default());
         }
         None => anstream::eprintln!(
             "xtask: WARNING: SKIPPED: every test with a real QEMU, since {} does not run; install it \
@@ -120,19 +99,15 @@ pub(crate) fn cargo(args: &[&str], environment: &[(&str, &str)]) -> Result<(), C
     anstream::eprintln!("xtask: cargo {}", args.join(" "));
     let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(program);
-    command
-        .args(args)
-        .envs(environment.iter().copied())
-        .current_dir(root());
+    command.args(args).envs(environment.iter().copied()).current_dir(root());
     run(&format!("cargo {}", args.join(" ")), &mut command)
 }
 
 /// Runs a command that must succeed; its name is for messages.
 pub(crate) fn run(name: &str, command: &mut Command) -> Result<(), ChoreError> {
-    let status = command.status().map_err(|source| ChoreError::NotStarted {
-        command: name.to_owned(),
-        source,
-    })?;
+    let status = command
+        .status()
+        .map_err(|source| ChoreError::NotStarted { command: name.to_owned(), source })?;
     if status.success() {
         Ok(())
     } else {
@@ -144,10 +119,8 @@ pub(crate) fn run(name: &str, command: &mut Command) -> Result<(), ChoreError> {
 /// What a command says that must succeed; its name is for messages.
 pub(crate) fn said(name: &str, command: &mut Command) -> Result<String, ChoreError> {
     let output = command.stderr(Stdio::inherit()).output();
-    let output = output.map_err(|source| ChoreError::NotStarted {
-        command: name.to_owned(),
-        source,
-    })?;
+    let output =
+        output.map_err(|source| ChoreError::NotStarted { command: name.to_owned(), source })?;
     if output.status.success() {
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     } else {

@@ -39,16 +39,9 @@ pub(crate) struct Tally {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConformError {
     #[error("{}: {source}", file.display())]
-    Read {
-        file: PathBuf,
-        source: std::io::Error,
-    },
+    Read { file: PathBuf, source: std::io::Error },
     #[error("{}:{line}: {source}", file.display())]
-    Record {
-        file: PathBuf,
-        line: usize,
-        source: RecordError,
-    },
+    Record { file: PathBuf, line: usize, source: RecordError },
     #[error("{}: {source}", file.display())]
     TearDown { file: PathBuf, source: RecordError },
     #[error("can't print: {0}")]
@@ -77,23 +70,13 @@ pub(crate) fn replay(files: &[PathBuf], out: &mut dyn Write) -> Result<Tally, Co
     let texts = files
         .iter()
         .map(|file| {
-            fs::read_to_string(file).map_err(|source| ConformError::Read {
-                file: file.clone(),
-                source,
-            })
+            fs::read_to_string(file)
+                .map_err(|source| ConformError::Read { file: file.clone(), source })
         })
         .collect::<Result<Vec<_>, _>>()?;
     for (file, text) in files.iter().zip(texts) {
-        for (at, line) in text
-            .lines()
-            .enumerate()
-            .filter(|(_, line)| !line.trim().is_empty())
-        {
-            let wrong = |source| ConformError::Record {
-                file: file.clone(),
-                line: at + 1,
-                source,
-            };
+        for (at, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+            let wrong = |source| ConformError::Record { file: file.clone(), line: at + 1, source };
             let record = Record::parse(line).map_err(wrong)?;
             let verdict = record.replay(&mut taps).map_err(wrong)?;
             if let Some(note) = taps.take_note() {
@@ -112,20 +95,10 @@ pub(crate) fn replay(files: &[PathBuf], out: &mut dyn Write) -> Result<Tally, Co
                 }
             }
         }
-        taps.close().map_err(|source| ConformError::TearDown {
-            file: file.clone(),
-            source,
-        })?;
+        taps.close().map_err(|source| ConformError::TearDown { file: file.clone(), source })?;
     }
-    let Tally {
-        agree,
-        disagree,
-        not_built,
-    } = tally;
-    writeln!(
-        out,
-        "agree {agree}, disagree {disagree}, not built {not_built}"
-    )?;
+    let Tally { agree, disagree, not_built } = tally;
+    writeln!(out, "agree {agree}, disagree {disagree}, not built {not_built}")?;
     Ok(tally)
 }
 

@@ -66,10 +66,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), ChoreError> {
     for path in &made {
         anstream::println!("made      {}", path.display());
     }
-    anstream::println!(
-        "made      {} (completions, man pages)",
-        parts.folder.display()
-    );
+    anstream::println!("made      {} (completions, man pages)", parts.folder.display());
     for Missing { what, why } in &missing {
         anstream::println!("not made  {what}: {why}");
     }
@@ -81,10 +78,7 @@ fn empty(out: &Path) -> Result<(), ChoreError> {
     if !out.exists() {
         return Ok(());
     }
-    let unreadable = |source| ChoreError::Unreadable {
-        path: out.to_owned(),
-        source,
-    };
+    let unreadable = |source| ChoreError::Unreadable { path: out.to_owned(), source };
     for entry in fs::read_dir(out).map_err(unreadable)? {
         let name = entry.map_err(unreadable)?.file_name();
         let name = name.to_string_lossy();
@@ -130,29 +124,12 @@ fn build(debug: bool, missing: &mut Vec<Missing>) -> Result<Binary, ChoreError> 
     }
     let is_static = has_target(&musl)?;
     if !is_static {
-        without(format!(
-            "the target is not installed: rustup target add {musl}"
-        ));
+        without(format!("the target is not installed: rustup target add {musl}"));
     }
     let target = if is_static { musl } else { native };
-    let arguments = [
-        "build",
-        "--release",
-        "--locked",
-        "--bin",
-        "tapwright",
-        "--target",
-        &target,
-    ];
-    chore::cargo(
-        &arguments,
-        &[("CARGO_ENCODED_RUSTFLAGS", &without_folders())],
-    )?;
-    Ok(Binary {
-        path: target_folder().join(&target).join("release/tapwright"),
-        target,
-        is_static,
-    })
+    let arguments = ["build", "--release", "--locked", "--bin", "tapwright", "--target", &target];
+    chore::cargo(&arguments, &[("CARGO_ENCODED_RUSTFLAGS", &without_folders())])?;
+    Ok(Binary { path: target_folder().join(&target).join("release/tapwright"), target, is_static })
 }
 
 /// The flags that are set, and those that keep the folders of this machine out of the binary: where it
@@ -189,10 +166,7 @@ fn has_target(target: &str) -> Result<bool, ChoreError> {
         .args(["--print", "target-libdir", "--target", target])
         .stderr(Stdio::null())
         .output()
-        .map_err(|source| ChoreError::NotStarted {
-            command: name,
-            source,
-        })?;
+        .map_err(|source| ChoreError::NotStarted { command: name, source })?;
     let folder = String::from_utf8_lossy(&output.stdout).trim().to_owned();
     Ok(output.status.success() && Path::new(&folder).is_dir())
 }
@@ -248,15 +222,11 @@ fn tarball(out: &Path, parts: &tree::Parts, binary: &Binary) -> Result<PathBuf, 
 fn checksums(out: &Path, made: &[PathBuf]) -> Result<PathBuf, ChoreError> {
     let mut text = String::new();
     for path in made {
-        let bytes = fs::read(path).map_err(|source| ChoreError::Unreadable {
-            path: path.clone(),
-            source,
-        })?;
+        let bytes = fs::read(path)
+            .map_err(|source| ChoreError::Unreadable { path: path.clone(), source })?;
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let digits: String = Sha256::digest(&bytes)
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+        let digits: String =
+            Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
         text += &format!("{digits}  {name}\n");
     }
     let path = out.join("SHA256SUMS");

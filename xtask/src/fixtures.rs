@@ -98,20 +98,13 @@ pub(crate) fn run(root: &Path) -> Result<(), FixtureError> {
     for (capture, packets) in &made {
         store(&directory, capture, packets)?;
     }
-    let counts: Vec<_> = made
-        .iter()
-        .map(|(capture, packets)| (*capture, packets.len()))
-        .collect();
-    write(
-        &directory.join("README.md"),
-        readme::render(&counts)?.as_bytes(),
-    )
+    let counts: Vec<_> = made.iter().map(|(capture, packets)| (*capture, packets.len())).collect();
+    write(&directory.join("README.md"), readme::render(&counts)?.as_bytes())
 }
 
 fn check_programs() -> Result<(), FixtureError> {
-    let paths: Vec<PathBuf> = env::var_os("PATH")
-        .map(|path| env::split_paths(&path).collect())
-        .unwrap_or_default();
+    let paths: Vec<PathBuf> =
+        env::var_os("PATH").map(|path| env::split_paths(&path).collect()).unwrap_or_default();
     let missing: Vec<_> = PROGRAMS
         .iter()
         .filter(|(program, _)| !paths.iter().any(|path| path.join(program).is_file()))
@@ -120,11 +113,7 @@ fn check_programs() -> Result<(), FixtureError> {
         return Ok(());
     }
     let join = |part: fn(&(&'static str, &'static str)) -> &'static str, by: &str| {
-        missing
-            .iter()
-            .map(|pair| part(pair))
-            .collect::<Vec<_>>()
-            .join(by)
+        missing.iter().map(|pair| part(pair)).collect::<Vec<_>>().join(by)
     };
     Err(FixtureError::Missing {
         missing: join(|(program, _)| program, ", "),
@@ -138,36 +127,20 @@ fn run_inside() -> Result<(), FixtureError> {
     let program = env::current_exe().map_err(io_error("the path of this program"))?;
     let mut command = Command::new("unshare");
     command
-        .args([
-            "--user",
-            "--map-user=1000",
-            "--keep-caps",
-            "--net",
-            "--pid",
-            "--fork",
-        ])
+        .args(["--user", "--map-user=1000", "--keep-caps", "--net", "--pid", "--fork"])
         .args(["--kill-child", "--mount-proc", "--"])
         .arg(program)
         .args(env::args_os().skip(1))
         .env(INSIDE, "1");
-    let status = command
-        .status()
-        .map_err(|error| failed(&command, error.to_string()))?;
-    if status.success() {
-        Ok(())
-    } else {
-        Err(failed(&command, status.to_string()))
-    }
+    let status = command.status().map_err(|error| failed(&command, error.to_string()))?;
+    if status.success() { Ok(()) } else { Err(failed(&command, status.to_string())) }
 }
 
 /// Makes a capture's traffic and returns what tcpdump saw, beginning at the time 0.
 fn record(capture: &Capture) -> Result<Vec<Packet>, FixtureError> {
     let lab = Lab::open(capture.family, capture.offloads)?;
     let file = lab.record(capture.filter, || (capture.traffic)(&lab))?;
-    let unfit = |why: String| FixtureError::Capture {
-        file: capture.file,
-        why,
-    };
+    let unfit = |why: String| FixtureError::Capture { file: capture.file, why };
     let mut packets = capture::read(&file).map_err(|error| unfit(error.to_string()))?;
     packets.retain(|packet| !lab::is_end_mark(&packet.data));
     let start = packets.first().map_or(Duration::ZERO, |packet| packet.time);
@@ -181,22 +154,14 @@ fn record(capture: &Capture) -> Result<Vec<Packet>, FixtureError> {
 }
 
 fn store(directory: &Path, capture: &Capture, packets: &[Packet]) -> Result<(), FixtureError> {
-    let unfit = |why: String| FixtureError::Capture {
-        file: capture.file,
-        why,
-    };
+    let unfit = |why: String| FixtureError::Capture { file: capture.file, why };
     let mut writer = ClassicWriter::new(Vec::new()).map_err(|error| unfit(error.to_string()))?;
     for packet in packets {
-        writer
-            .packet(packet.time, &packet.data)
-            .map_err(|error| unfit(error.to_string()))?;
+        writer.packet(packet.time, &packet.data).map_err(|error| unfit(error.to_string()))?;
     }
     let file = writer.into_inner();
     if file.len() > MAX_FILE {
-        return Err(unfit(format!(
-            "{} bytes, and at most {MAX_FILE} are wanted",
-            file.len()
-        )));
+        return Err(unfit(format!("{} bytes, and at most {MAX_FILE} are wanted", file.len())));
     }
     write(&directory.join(capture.file), &file)
 }
@@ -220,8 +185,5 @@ fn failed(command: &Command, why: String) -> FixtureError {
         .chain(command.get_args())
         .map(|word| word.to_string_lossy())
         .collect();
-    FixtureError::Failed {
-        command: words.join(" "),
-        why: why.trim().to_owned(),
-    }
+    FixtureError::Failed { command: words.join(" "), why: why.trim().to_owned() }
 }

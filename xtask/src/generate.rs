@@ -56,11 +56,7 @@ pub(crate) fn check() -> Result<(), ChoreError> {
         })
         .map(|(path, _)| path.into())
         .collect();
-    if stale.is_empty() {
-        Ok(())
-    } else {
-        Err(ChoreError::Stale(stale))
-    }
+    if stale.is_empty() { Ok(()) } else { Err(ChoreError::Stale(stale)) }
 }
 
 #[cfg(test)]

@@ -68,17 +68,10 @@ fn main() -> ExitCode {
         Chore::Ci => exit(chore::ci()),
         Chore::Test { filter } => exit(chore::test(&filter)),
         Chore::Arch => exit(arch::run()),
-        Chore::Conform {
-            files,
-            record: false,
-            ..
-        } => conform::run(&files),
-        Chore::Conform {
-            files,
-            qemu,
-            questions,
-            ..
-        } => conform::ask::run(&qemu, &questions, &files),
+        Chore::Conform { files, record: false, .. } => conform::run(&files),
+        Chore::Conform { files, qemu, questions, .. } => {
+            conform::ask::run(&qemu, &questions, &files)
+        }
         Chore::Fixtures => exit(fixtures::run(chore::root())),
         Chore::Bench(arguments) => exit(bench::run(&arguments)),
         Chore::Schema => exit(generate::write_schema()),

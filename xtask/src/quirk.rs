@@ -56,8 +56,7 @@ fn shown_by<'a>(quirk: &str, scenarios: &'a [(String, String)]) -> Option<&'a st
 
 /// Whether a word of the text, dashes included, is this.
 fn names(text: &str, quirk: &str) -> bool {
-    text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-'))
-        .any(|word| word == quirk)
+    text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-')).any(|word| word == quirk)
 }
 
 /// Every shipped scenario, path and text, in the order of paths.
@@ -70,10 +69,8 @@ fn scenarios() -> Result<Vec<(String, String)>, ChoreError> {
     let mut all = Vec::new();
     for file in files {
         let path: PathBuf = file.path;
-        let text = fs::read_to_string(&path).map_err(|source| ChoreError::Unreadable {
-            path: path.clone(),
-            source,
-        })?;
+        let text = fs::read_to_string(&path)
+            .map_err(|source| ChoreError::Unreadable { path: path.clone(), source })?;
         let path = path.strip_prefix(root()).unwrap_or(&path);
         all.push((path.display().to_string(), text));
     }

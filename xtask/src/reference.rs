@@ -31,13 +31,9 @@ pub(crate) fn text() -> Result<String, ChoreError> {
     let mut uses = Uses::new();
     let scenario = key_table()[0];
     for (name, text) in &examples {
-        visit(
-            &read(name, text)?,
-            KeyType::Map(scenario),
-            &mut |map, key| {
-                uses.entry((map, key)).or_insert_with(|| name.clone());
-            },
-        );
+        visit(&read(name, text)?, KeyType::Map(scenario), &mut |map, key| {
+            uses.entry((map, key)).or_insert_with(|| name.clone());
+        });
     }
     let mut page = INTRODUCTION.to_owned();
     for map in key_table() {
@@ -64,9 +60,7 @@ fn examples() -> Result<BTreeMap<String, String>, ChoreError> {
         .map_err(unreadable(&folder))?;
     let mut examples = BTreeMap::new();
     for path in paths {
-        let is_scenario = path
-            .extension()
-            .is_some_and(|extension| extension == "yaml");
+        let is_scenario = path.extension().is_some_and(|extension| extension == "yaml");
         if let Some(name) = path.file_stem().filter(|_| is_scenario) {
             let text = fs::read_to_string(&path).map_err(unreadable(&path))?;
             examples.insert(name.to_string_lossy().into_owned(), text);
@@ -76,10 +70,7 @@ fn examples() -> Result<BTreeMap<String, String>, ChoreError> {
 }
 
 fn read(name: &str, text: &str) -> Result<Value, ChoreError> {
-    let source = Source {
-        path: format!("{EXAMPLES}/{name}.yaml").into(),
-        text: text.to_owned(),
-    };
+    let source = Source { path: format!("{EXAMPLES}/{name}.yaml").into(), text: text.to_owned() };
     let path = source.path.clone();
     tree::read(&Arc::new(source)).map_err(|reports| ChoreError::Scenario {
         path,
@@ -153,9 +144,8 @@ fn heading(map: &KeyMap) -> String {
 
 fn row(key: &Key, example: Option<&String>) -> String {
     let required = if key.required { " (required)" } else { "" };
-    let example = example.map_or_else(String::new, |name| {
-        format!("[{name}](../{EXAMPLES}/{name}.yaml)")
-    });
+    let example =
+        example.map_or_else(String::new, |name| format!("[{name}](../{EXAMPLES}/{name}.yaml)"));
     format!(
         "| `{}`{required} | {} | {} | {} | {} | {example} |\n",
         key.name,

@@ -8,23 +8,15 @@ use std::{
 };
 
 fn fixture(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../fixtures/qemu")
-        .join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/qemu").join(name)
 }
 
 /// What `conform` says of these files, and its exit code.
 fn conform(files: &[PathBuf]) -> (String, Option<i32>) {
-    let output = Command::new(env!("CARGO_BIN_EXE_xtask"))
-        .arg("conform")
-        .args(files)
-        .output()
-        .unwrap();
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_xtask")).arg("conform").args(files).output().unwrap();
     assert_eq!(String::from_utf8(output.stderr).unwrap(), "");
-    (
-        String::from_utf8(output.stdout).unwrap(),
-        output.status.code(),
-    )
+    (String::from_utf8(output.stdout).unwrap(), output.status.code())
 }
 
 fn is_permitted(printed: &str) -> bool {
@@ -63,10 +55,7 @@ fn every_measurement_counts() {
         ("\"udp_socket\": null", "\"udp_socket\": \"to-host\""),
         ("\"udp_socket\": \"to-host\"", "\"udp_socket\": null"),
         ("insert=behind", "insert=before"),
-        (
-            "\"text\": \"qemu-system-x86_64: warning: hub",
-            "\"text\": \"qemu-system-x86_64: hub",
-        ),
+        ("\"text\": \"qemu-system-x86_64: warning: hub", "\"text\": \"qemu-system-x86_64: hub"),
     ] {
         let lines: Vec<&str> = text.lines().collect();
         let expected = lines.iter().filter(|line| line.contains(from)).count();
@@ -75,11 +64,7 @@ fn every_measurement_counts() {
         let (printed, code) = conform(std::slice::from_ref(&file));
         if is_permitted(&printed) {
             let sums = format!("agree {}, disagree {expected}, not built 0", 59 - expected);
-            assert_eq!(
-                printed.lines().last(),
-                Some(sums.as_str()),
-                "{from}\n{printed}"
-            );
+            assert_eq!(printed.lines().last(), Some(sums.as_str()), "{from}\n{printed}");
             assert_eq!(code, Some(1));
         }
     }

@@ -13,10 +13,7 @@ fn run(program: &str, arguments: &[&str], folder: &Path) -> Output {
         .env_remove("CI")
         .output()
         .unwrap();
-    assert!(
-        output.status.success(),
-        "{program} {arguments:?}: {output:?}"
-    );
+    assert!(output.status.success(), "{program} {arguments:?}: {output:?}");
     output
 }
 
@@ -26,9 +23,7 @@ fn text(output: Output) -> String {
 
 /// The one file in a folder whose name ends so.
 fn only(folder: &Path, end: &str) -> Option<PathBuf> {
-    let paths = fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path());
+    let paths = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let mut paths = paths.filter(|path| path.to_string_lossy().ends_with(end));
     let path = paths.next();
     assert_eq!(paths.next(), None);
@@ -51,17 +46,9 @@ fn what_is_released_is_whole_and_runs() {
     assert!(said.contains("not made  a static binary: "), "{said}");
 
     let archive = only(&out, ".tar.gz").unwrap();
-    let list = text(run(
-        "tar",
-        &["-tvzf", &archive.display().to_string()],
-        folder.path(),
-    ));
+    let list = text(run("tar", &["-tvzf", &archive.display().to_string()], folder.path()));
     assert!(list.lines().all(is_for_all), "{list}");
-    run(
-        "tar",
-        &["-xzf", &archive.display().to_string()],
-        folder.path(),
-    );
+    run("tar", &["-xzf", &archive.display().to_string()], folder.path());
     let name = archive.file_name().unwrap().to_string_lossy().into_owned();
     let top = folder.path().join(name.strip_suffix(".tar.gz").unwrap());
     for file in [
@@ -118,9 +105,7 @@ fn a_folder_with_other_things_is_left_as_it_is() {
 
 /// Whether everybody may read what a line of a listing is about.
 fn is_for_all(line: &str) -> bool {
-    ["-rwxr-xr-x ", "-rw-r--r-- ", "drwxr-xr-x "]
-        .iter()
-        .any(|mode| line.starts_with(mode))
+    ["-rwxr-xr-x ", "-rw-r--r-- ", "drwxr-xr-x "].iter().any(|mode| line.starts_with(mode))
 }
 
 /// Scenarios with captures beside them, which are shipped too.
@@ -195,11 +180,7 @@ fn runs(program: &Path, folder: &Path) {
     assert!(version.starts_with("tapwright "), "{version}");
     let place = tempfile::tempdir_in(folder).unwrap();
     run(&program, &["new", "a"], place.path());
-    run(
-        &program,
-        &["run", "--backend", "sim", "--accept"],
-        place.path(),
-    );
+    run(&program, &["run", "--backend", "sim", "--accept"], place.path());
     run(&program, &["run", "--backend", "sim", "--ci"], place.path());
 }
 
@@ -220,22 +201,11 @@ fn debian(package: &Path, folder: &Path) {
     ] {
         assert!(list.contains(file), "{list}");
     }
-    assert!(
-        list.lines().all(|line| line.contains(" root/root ")),
-        "{list}"
-    );
+    assert!(list.lines().all(|line| line.contains(" root/root ")), "{list}");
     assert!(list.lines().all(is_for_all), "{list}");
     let root = folder.join("root");
-    run(
-        "dpkg-deb",
-        &["-R", &package, &root.display().to_string()],
-        folder,
-    );
-    run(
-        "md5sum",
-        &["--check", "--strict", "--quiet", "DEBIAN/md5sums"],
-        &root,
-    );
+    run("dpkg-deb", &["-R", &package, &root.display().to_string()], folder);
+    run("md5sum", &["--check", "--strict", "--quiet", "DEBIAN/md5sums"], &root);
     runs(&root.join("usr/bin/tapwright"), folder);
     let doc = root.join("usr/share/doc/tapwright");
     links_hold(&doc);

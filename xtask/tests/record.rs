@@ -54,9 +54,7 @@ const TAP: &[&str] = &[
 ];
 
 fn fixture(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../fixtures/qemu")
-        .join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/qemu").join(name)
 }
 
 fn xtask(arguments: &[&str]) -> Output {
@@ -72,10 +70,7 @@ fn skipped(why: &str) {
 /// Lines of a shipped file, which must have each of the cases.
 fn records(file: &str, cases: &[&str]) -> Vec<Value> {
     let text = fs::read_to_string(fixture(file)).unwrap();
-    let all: Vec<Value> = text
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect();
+    let all: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     for case in cases {
         assert!(all.iter().any(|record| record["case"] == *case), "{case}");
     }
@@ -87,9 +82,7 @@ fn records(file: &str, cases: &[&str]) -> Vec<Value> {
 fn question(record: &Value) -> Value {
     let mut question = record.clone();
     let answers = ["class", "desc", "return", "rc", "stderr", "alive"];
-    let steps = [
-        "out", "eof", "stderr", "crash", "return", "error", "content",
-    ];
+    let steps = ["out", "eof", "stderr", "crash", "return", "error", "content"];
     let taps = ["chardevs", "peer", "tap_rx", "udp_socket", "text", "info"];
     let remove = |record: &mut Value, keys: &[&str]| {
         for key in keys {
@@ -110,18 +103,11 @@ fn question(record: &Value) -> Value {
 /// What QEMU answers to the questions of these records; none, said aloud, where it can't be asked.
 fn recorded(folder: &Path, records: &[Value]) -> Option<Vec<String>> {
     let questions = folder.join("questions.jsonl");
-    let lines: Vec<String> = records
-        .iter()
-        .map(|record| question(record).to_string())
-        .collect();
+    let lines: Vec<String> = records.iter().map(|record| question(record).to_string()).collect();
     fs::write(&questions, lines.join("\n")).unwrap();
     let out = folder.join("answers.jsonl");
-    let output = xtask(&[
-        "--record",
-        "--questions",
-        questions.to_str().unwrap(),
-        out.to_str().unwrap(),
-    ]);
+    let output =
+        xtask(&["--record", "--questions", questions.to_str().unwrap(), out.to_str().unwrap()]);
     let stderr = String::from_utf8(output.stderr).unwrap();
     if stderr.contains("can't run here") {
         skipped(&stderr);
@@ -206,17 +192,10 @@ fn what_is_no_question_is_refused_with_its_line() {
     let questions = folder.path().join("questions.jsonl");
     fs::write(&questions, "\n{\"case\": \"a\"}\n").unwrap();
     let out = folder.path().join("answers.jsonl");
-    let output = xtask(&[
-        "--record",
-        "--questions",
-        questions.to_str().unwrap(),
-        out.to_str().unwrap(),
-    ]);
+    let output =
+        xtask(&["--record", "--questions", questions.to_str().unwrap(), out.to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(2));
     let stderr = String::from_utf8(output.stderr).unwrap();
-    assert!(
-        stderr.contains("questions.jsonl:2: not a record"),
-        "{stderr}"
-    );
+    assert!(stderr.contains("questions.jsonl:2: not a record"), "{stderr}");
     assert!(!out.exists());
 }

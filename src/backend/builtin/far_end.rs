@@ -126,9 +126,7 @@ pub(crate) fn encode(frame: &Frame, framing: Framing, vnet_hdr_len: usize) -> By
 pub(crate) fn chunks(bytes: &Bytes, chunk: Option<usize>) -> impl Iterator<Item = Bytes> {
     let size = chunk.unwrap_or(bytes.len()).max(1);
     let bytes = bytes.clone();
-    (0..bytes.len())
-        .step_by(size)
-        .map(move |from| bytes.slice(from..bytes.len().min(from + size)))
+    (0..bytes.len()).step_by(size).map(move |from| bytes.slice(from..bytes.len().min(from + size)))
 }
 
 #[cfg(test)]
@@ -139,17 +137,11 @@ mod tests {
     #[test]
     fn framing_counts_the_vnet_header_in_the_length() {
         let frame = Frame {
-            vnet: VnetHdr {
-                flags: 1,
-                ..VnetHdr::default()
-            },
+            vnet: VnetHdr { flags: 1, ..VnetHdr::default() },
             data: Bytes::from_static(b"ab"),
         };
         assert_eq!(&encode(&frame, Framing::Plain, 0)[..], b"\0\0\0\x02ab");
-        assert_eq!(
-            &encode(&frame, Framing::Vnet, 0)[..],
-            b"\0\0\0\x02\0\0\0\0ab"
-        );
+        assert_eq!(&encode(&frame, Framing::Vnet, 0)[..], b"\0\0\0\x02\0\0\0\0ab");
         assert_eq!(
             &encode(&frame, Framing::Vnet, 10)[..],
             b"\0\0\0\x0c\0\0\0\x0a\x01\0\0\0\0\0\0\0\0\0ab"

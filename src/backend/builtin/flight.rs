@@ -82,11 +82,7 @@ fn seen_as(frame: &Frame) -> Vec<Bytes> {
     let mut seen = vec![frame.data.clone()];
     if frame.vnet.flags & NEEDS_CSUM != 0 {
         let mut data = frame.data.to_vec();
-        let VnetHdr {
-            csum_start,
-            csum_offset,
-            ..
-        } = frame.vnet;
+        let VnetHdr { csum_start, csum_offset, .. } = frame.vnet;
         if complete_checksum(&mut data, csum_start, csum_offset) && data != frame.data {
             seen.push(data.into());
         }

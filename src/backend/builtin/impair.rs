@@ -48,25 +48,13 @@ pub(super) enum Fate {
 
 impl Stretch {
     pub(super) const fn new(impairment: Impairment) -> Self {
-        Self {
-            dice: Dice::new(impairment.seed),
-            impairment,
-            free: VirtualTime::ZERO,
-        }
+        Self { dice: Dice::new(impairment.seed), impairment, free: VirtualTime::ZERO }
     }
 
     /// A frame goes in.
     pub(super) fn decide(&mut self, now: VirtualTime, frame: &Frame) -> Fate {
-        let Impairment {
-            loss,
-            delay,
-            jitter,
-            reorder,
-            duplicate,
-            corrupt,
-            rate,
-            seed: _,
-        } = self.impairment;
+        let Impairment { loss, delay, jitter, reorder, duplicate, corrupt, rate, seed: _ } =
+            self.impairment;
         let [lost, doubled, corrupted, bit, overtakes, swing] =
             std::array::from_fn(|_| self.dice.next());
         if picks(loss, lost) {
@@ -94,12 +82,7 @@ impl Stretch {
         } else {
             leaves + swung(delay, jitter, swing)
         };
-        Fate::Goes {
-            frame,
-            at,
-            copies,
-            done,
-        }
+        Fate::Goes { frame, at, copies, done }
     }
 }
 
@@ -156,9 +139,7 @@ mod tests {
     /// The fates of so many frames that all go in at once.
     fn fates(impairment: Impairment, count: usize) -> Vec<Fate> {
         let mut stretch = Stretch::new(impairment);
-        (0..count)
-            .map(|number| stretch.decide(VirtualTime::ZERO, &frame(number)))
-            .collect()
+        (0..count).map(|number| stretch.decide(VirtualTime::ZERO, &frame(number))).collect()
     }
 
     #[test]
@@ -177,11 +158,8 @@ mod tests {
     /// Which frames a seed picks is part of every snapshot with an impairment in it.
     #[test]
     fn the_same_frames_are_lost_for_ever() {
-        let impairment = Impairment {
-            loss: Share::from_ppm(300_000),
-            seed: 7,
-            ..Impairment::default()
-        };
+        let impairment =
+            Impairment { loss: Share::from_ppm(300_000), seed: 7, ..Impairment::default() };
         let lost: Vec<usize> = (1..)
             .zip(fates(impairment, 20))
             .filter_map(|(number, fate)| (fate == Fate::Lost).then_some(number))
@@ -191,11 +169,7 @@ mod tests {
 
     #[test]
     fn a_rate_lets_one_frame_after_the_other_on_the_line() {
-        let impairment = Impairment {
-            rate: 8_000,
-            delay: ms(5),
-            ..Impairment::default()
-        };
+        let impairment = Impairment { rate: 8_000, delay: ms(5), ..Impairment::default() };
         let mut stretch = Stretch::new(impairment);
         // 100 bytes at 8,000 bits a second take 100 ms.
         let frame = Frame::plain(vec![0; 100]);

@@ -22,11 +22,8 @@ impl Process {
         let lowered = case.machines.iter().map(|machine| {
             let mut lowered = lower::lower(case, machine);
             let config = std::mem::take(&mut lowered.config);
-            let process = Self {
-                id: machine.id.clone(),
-                machine: Machine::new(config)?,
-                dead: false,
-            };
+            let process =
+                Self { id: machine.id.clone(), machine: Machine::new(config)?, dead: false };
             Ok((process, lowered))
         });
         lowered.collect()
@@ -92,10 +89,7 @@ impl Process {
 
     pub(super) fn residue(self) -> Vec<Event> {
         let Self { id, machine, .. } = self;
-        let outer = |event: Event| Event {
-            place: outer_place(&id, event.place),
-            ..event
-        };
+        let outer = |event: Event| Event { place: outer_place(&id, event.place), ..event };
         machine.residue().into_iter().map(outer).collect()
     }
 
@@ -103,62 +97,28 @@ impl Process {
         let netdev = |outer: NetdevId| Some(NetdevId::from(self.id.own(outer.as_str())?));
         let chardev = |outer: ChardevId| Some(ChardevId::from(self.id.own(outer.as_str())?));
         Some(match input {
-            Input::NetdevFrame {
-                netdev: id,
-                data,
-                tag,
-            } => Input::NetdevFrame {
-                netdev: netdev(id)?,
-                data,
-                tag,
-            },
-            Input::StreamBytes {
-                netdev: id,
-                data,
-                tag,
-            } => Input::StreamBytes {
-                netdev: netdev(id)?,
-                data,
-                tag,
-            },
-            Input::StreamClosed { netdev: id } => Input::StreamClosed {
-                netdev: netdev(id)?,
-            },
-            Input::Captured {
-                netdev: id,
-                direction,
-                frame,
-                tag,
-            } => Input::Captured {
-                netdev: netdev(id)?,
-                direction,
-                frame,
-                tag,
-            },
-            Input::InjectFailed {
-                netdev: id,
-                object,
-                reason,
-                tag,
-            } => Input::InjectFailed {
+            Input::NetdevFrame { netdev: id, data, tag } => {
+                Input::NetdevFrame { netdev: netdev(id)?, data, tag }
+            }
+            Input::StreamBytes { netdev: id, data, tag } => {
+                Input::StreamBytes { netdev: netdev(id)?, data, tag }
+            }
+            Input::StreamClosed { netdev: id } => Input::StreamClosed { netdev: netdev(id)? },
+            Input::Captured { netdev: id, direction, frame, tag } => {
+                Input::Captured { netdev: netdev(id)?, direction, frame, tag }
+            }
+            Input::InjectFailed { netdev: id, object, reason, tag } => Input::InjectFailed {
                 netdev: netdev(id)?,
                 object: ObjectId::from(self.id.own(object.as_str())?),
                 reason,
                 tag,
             },
-            Input::ChardevBytes {
-                chardev: id,
-                data,
-                tag,
-            } => Input::ChardevBytes {
-                chardev: chardev(id)?,
-                data,
-                tag,
-            },
-            Input::Chardev { chardev: id, state } => Input::Chardev {
-                chardev: chardev(id)?,
-                state,
-            },
+            Input::ChardevBytes { chardev: id, data, tag } => {
+                Input::ChardevBytes { chardev: chardev(id)?, data, tag }
+            }
+            Input::Chardev { chardev: id, state } => {
+                Input::Chardev { chardev: chardev(id)?, state }
+            }
             input @ (Input::Command { .. } | Input::Tick) => input,
         })
     }
@@ -167,66 +127,31 @@ impl Process {
         let netdev = |own: NetdevId| self.id.outer(own.as_str());
         let chardev = |own: ChardevId| self.id.outer(own.as_str());
         match output {
-            Output::NetdevFrame {
-                netdev: id,
-                data,
-                tag,
-            } => Output::NetdevFrame {
-                netdev: netdev(id),
-                data,
-                tag,
-            },
+            Output::NetdevFrame { netdev: id, data, tag } => {
+                Output::NetdevFrame { netdev: netdev(id), data, tag }
+            }
             Output::StreamClosed { netdev: id } => Output::StreamClosed { netdev: netdev(id) },
-            Output::Inject {
-                netdev: id,
-                object,
-                frame,
-                tag,
-            } => Output::Inject {
+            Output::Inject { netdev: id, object, frame, tag } => Output::Inject {
                 netdev: netdev(id),
                 object: self.id.outer(object.as_str()),
                 frame,
                 tag,
             },
-            Output::Capture { netdev: id, on } => Output::Capture {
-                netdev: netdev(id),
-                on,
-            },
-            Output::ChardevBytes {
-                chardev: id,
-                data,
-                tag,
-            } => Output::ChardevBytes {
-                chardev: chardev(id),
-                data,
-                tag,
-            },
-            Output::FileBytes {
-                file,
-                at,
-                data,
-                tag,
-            } => Output::FileBytes {
-                file: self.id.outer(&file),
-                at,
-                data,
-                tag,
-            },
-            Output::ChardevClosed { chardev: id } => Output::ChardevClosed {
-                chardev: chardev(id),
-            },
-            Output::ChardevExists {
-                chardev: id,
-                exists,
-            } => Output::ChardevExists {
-                chardev: chardev(id),
-                exists,
-            },
+            Output::Capture { netdev: id, on } => Output::Capture { netdev: netdev(id), on },
+            Output::ChardevBytes { chardev: id, data, tag } => {
+                Output::ChardevBytes { chardev: chardev(id), data, tag }
+            }
+            Output::FileBytes { file, at, data, tag } => {
+                Output::FileBytes { file: self.id.outer(&file), at, data, tag }
+            }
+            Output::ChardevClosed { chardev: id } => Output::ChardevClosed { chardev: chardev(id) },
+            Output::ChardevExists { chardev: id, exists } => {
+                Output::ChardevExists { chardev: chardev(id), exists }
+            }
             Output::NetdevGone { netdev: id } => Output::NetdevGone { netdev: netdev(id) },
-            Output::Event(event) => Output::Event(Event {
-                place: self.outer_place(event.place),
-                ..event
-            }),
+            Output::Event(event) => {
+                Output::Event(Event { place: self.outer_place(event.place), ..event })
+            }
             answer @ Output::Answer { .. } => answer,
         }
     }

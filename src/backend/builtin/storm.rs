@@ -56,8 +56,7 @@ impl Storm {
         }
         match output {
             Output::Inject { netdev, object, .. } => {
-                self.trail
-                    .push_back(format!("{object} injects on {netdev}"));
+                self.trail.push_back(format!("{object} injects on {netdev}"));
             }
             Output::Event(Event {
                 place: Place::Object(object),
@@ -88,9 +87,7 @@ fn name(input: &Input) -> String {
         Input::StreamBytes { netdev, .. } | Input::StreamClosed { netdev } => {
             format!("stream of {netdev}")
         }
-        Input::Captured {
-            netdev, direction, ..
-        } => format!("capture {direction} on {netdev}"),
+        Input::Captured { netdev, direction, .. } => format!("capture {direction} on {netdev}"),
         Input::InjectFailed { netdev, .. } => format!("injection on {netdev}"),
         Input::ChardevBytes { chardev, .. } | Input::Chardev { chardev, .. } => {
             format!("chardev {chardev}")
@@ -114,9 +111,7 @@ mod tests {
 
     #[test]
     fn the_cycle_is_named_once() {
-        let trail: VecDeque<String> = ["a", "b", "c", "a", "b", "c", "a"]
-            .map(str::to_owned)
-            .into();
+        let trail: VecDeque<String> = ["a", "b", "c", "a", "b", "c", "a"].map(str::to_owned).into();
         assert_eq!(period(&trail), ["a", "b", "c"]);
     }
 

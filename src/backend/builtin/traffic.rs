@@ -146,21 +146,11 @@ impl Traffic {
         };
         let (frame, at, copies, done) = match stretch.decide(now, frame) {
             Fate::Lost => return Passed::Lost,
-            Fate::Goes {
-                frame,
-                at,
-                copies,
-                done,
-            } => (frame, at, copies, done),
+            Fate::Goes { frame, at, copies, done } => (frame, at, copies, done),
         };
         for _ in 0..copies {
             self.held_count += 1;
-            let held = Held {
-                port: port.clone(),
-                way,
-                frame: frame.clone(),
-                tag,
-            };
+            let held = Held { port: port.clone(), way, frame: frame.clone(), tag };
             self.held.insert((at, self.held_count), held);
         }
         Passed::Held(done)
@@ -203,8 +193,7 @@ impl Traffic {
         for station in &mut self.stations {
             if station.runs(machines) && station.stack.is_due(now) {
                 let frames = station.stack.poll(now).into_iter();
-                self.outgoing
-                    .extend(frames.map(|frame| (station.port.clone(), frame)));
+                self.outgoing.extend(frames.map(|frame| (station.port.clone(), frame)));
             }
         }
         !self.outgoing.is_empty()
@@ -232,11 +221,7 @@ impl Traffic {
     ) {
         if let Some(stack) = self.stack(port) {
             stack.call(call.clone());
-            self.exchange = Some(Exchange {
-                port: port.clone(),
-                began: now,
-                until,
-            });
+            self.exchange = Some(Exchange { port: port.clone(), began: now, until });
         }
     }
 

@@ -162,12 +162,10 @@ impl<C: Carrier> BuiltinWorld<C> {
     }
 
     fn link_set(&mut self, change: &LinkSet) -> Result<(), BackendError> {
-        self.carrier
-            .link_set(change)
-            .map_err(|source| BackendError::System {
-                what: format!("link-set {}", change.port),
-                source,
-            })
+        self.carrier.link_set(change).map_err(|source| BackendError::System {
+            what: format!("link-set {}", change.port),
+            source,
+        })
     }
 }
 
@@ -177,15 +175,9 @@ impl<C: Carrier> World for BuiltinWorld<C> {
         match action {
             Action::ObjectAdd(object) => {
                 let at = self.process_of(&object.machine);
-                return self
-                    .command(at, object_title(object), lower::command(object))
-                    .map(Some);
+                return self.command(at, object_title(object), lower::command(object)).map(Some);
             }
-            Action::Qmp {
-                machine,
-                command,
-                args,
-            } => {
+            Action::Qmp { machine, command, args } => {
                 let title = qmp_title(machine, command, args);
                 if let Some(error) = self.prepare(machine, command, args) {
                     return Ok(Some(Answer {
@@ -195,20 +187,12 @@ impl<C: Carrier> World for BuiltinWorld<C> {
                     }));
                 }
                 let name = command.to_owned();
-                let qmp = Command::Qmp {
-                    name,
-                    args: Value::Object(Map::clone(args)),
-                };
+                let qmp = Command::Qmp { name, args: Value::Object(Map::clone(args)) };
                 let at = self.process_of(machine);
                 return self.command(at, title, qmp).map(Some);
             }
             Action::Colo { event, machine } => self.colo(event, machine)?,
-            Action::Send {
-                port,
-                frame,
-                tag,
-                chunk,
-            } => self.emit(port, frame, tag, chunk),
+            Action::Send { port, frame, tag, chunk } => self.emit(port, frame, tag, chunk),
             Action::Write { port, data, chunk } => {
                 self.write_count += 1;
                 let tag = Tag(Origin::Written(self.write_count));
@@ -239,12 +223,10 @@ impl<C: Carrier> World for BuiltinWorld<C> {
             }
             Action::LinkSet(change) => self.link_set(change)?,
             Action::LinkDel(port) => {
-                self.carrier
-                    .link_del(port)
-                    .map_err(|source| BackendError::System {
-                        what: format!("link-del {port}"),
-                        source,
-                    })?;
+                self.carrier.link_del(port).map_err(|source| BackendError::System {
+                    what: format!("link-del {port}"),
+                    source,
+                })?;
             }
             Action::Advance(span) => {
                 self.until = Some(self.until.unwrap_or(self.clock) + span);
@@ -286,40 +268,28 @@ impl<C: Carrier> World for BuiltinWorld<C> {
     }
 
     fn wait(&mut self, deadline: &Deadline) -> Result<Option<Settled>, BackendError> {
-        let may_come = self
-            .carrier
-            .wait(deadline)
-            .map_err(|source| BackendError::System {
-                what: "waiting for the kernel".to_owned(),
-                source,
-            })?;
-        if may_come {
-            self.settle(deadline).map(Some)
-        } else {
-            Ok(None)
-        }
+        let may_come = self.carrier.wait(deadline).map_err(|source| BackendError::System {
+            what: "waiting for the kernel".to_owned(),
+            source,
+        })?;
+        if may_come { self.settle(deadline).map(Some) } else { Ok(None) }
     }
 
     fn expose(&mut self) -> Result<Exposed, BackendError> {
         self.carrier
             .expose()
-            .map_err(|source| BackendError::System {
-                what: "naming interfaces".to_owned(),
-                source,
-            })
+            .map_err(|source| BackendError::System { what: "naming interfaces".to_owned(), source })
     }
 
     fn finish(mut self: Box<Self>) -> Residue {
         for end in self.far_ends.values_mut() {
             if let FarEnd::Port(end) = end {
                 let place = Place::Port(end.port.clone());
-                self.seen
-                    .events
-                    .extend(end.never_read().into_iter().map(|tag| Event {
-                        tag: Some(tag),
-                        place: place.clone(),
-                        kind: EventKind::Dropped(DropReason::NoReader),
-                    }));
+                self.seen.events.extend(end.never_read().into_iter().map(|tag| Event {
+                    tag: Some(tag),
+                    place: place.clone(),
+                    kind: EventKind::Dropped(DropReason::NoReader),
+                }));
             }
         }
         let mut events = self.seen.events;

@@ -96,26 +96,13 @@ impl NetnsCarrier {
         for end in case.links.iter().flat_map(|link| &link.ends) {
             links.push(LinkPort::open(&topology, &end.port)?);
         }
-        let granted = taps
-            .iter()
-            .map(TapPort::buffer)
-            .chain(links.iter().map(LinkPort::buffer));
+        let granted = taps.iter().map(TapPort::buffer).chain(links.iter().map(LinkPort::buffer));
         let buffer = granted.min().unwrap_or(usize::MAX);
-        let mut carrier = Self {
-            taps,
-            links,
-            topology,
-            early: Vec::new(),
-            queued: 0,
-            in_flight: 0,
-            buffer,
-        };
+        let mut carrier =
+            Self { taps, links, topology, early: Vec::new(), queued: 0, in_flight: 0, buffer };
         // IPv6 addresses have been announced to multicast routers, and were so before the kernel
         // said that the addresses are there.
-        let failed = |source| BackendError::System {
-            what: "the first look".to_owned(),
-            source,
-        };
+        let failed = |source| BackendError::System { what: "the first look".to_owned(), source };
         carrier.drain(&mut Vec::new()).map_err(failed)?;
         Ok(carrier)
     }
@@ -160,11 +147,7 @@ impl NetnsCarrier {
 
     fn odd(&mut self, error: &dyn std::error::Error) -> DropReason {
         let kind = EventKind::Notice(format!("the kernel failed: {error}"));
-        self.early.push(Carried::Said(Event {
-            tag: None,
-            place: Place::Machine,
-            kind,
-        }));
+        self.early.push(Carried::Said(Event { tag: None, place: Place::Machine, kind }));
         DropReason::InterfaceGone
     }
 
@@ -246,9 +229,7 @@ impl Carrier for NetnsCarrier {
         let length = frame.data.len();
         self.make_room(frame)?;
         let at = self.tap(netdev).ok_or(DropReason::InterfaceGone)?;
-        self.taps[at]
-            .write(frame)
-            .map_err(|error| self.reason(&error, length))?;
+        self.taps[at].write(frame).map_err(|error| self.reason(&error, length))?;
         if vanishes(&frame.data) {
             return Err(DropReason::TooShort);
         }
@@ -288,10 +269,7 @@ impl Carrier for NetnsCarrier {
 
     fn capture(&mut self, netdev: &NetdevId, on: bool) -> io::Result<()> {
         let Some(at) = self.tap(netdev) else {
-            return Err(io::Error::new(
-                io::ErrorKind::NotFound,
-                format!("no TAP {netdev}"),
-            ));
+            return Err(io::Error::new(io::ErrorKind::NotFound, format!("no TAP {netdev}")));
         };
         if !on {
             // Whether they had been read early depends on the buffers that this system grants.
@@ -340,11 +318,7 @@ impl Carrier for NetnsCarrier {
         self.take_errors(id)?;
         let mut caused = Vec::new();
         self.drain(&mut caused)?;
-        early.extend(
-            caused
-                .into_iter()
-                .filter(|carried| !is_multicast_report(carried)),
-        );
+        early.extend(caused.into_iter().filter(|carried| !is_multicast_report(carried)));
         self.early = early;
         changed
     }
@@ -425,10 +399,7 @@ mod tests {
     #[case::cut_off(report(131, 0)[..62].to_vec(), false)]
     #[case::empty(Vec::new(), false)]
     fn reports(#[case] data: Vec<u8>, #[case] expected: bool) {
-        let carried = Carried::ToGuest {
-            netdev: "hn0".into(),
-            frame: Frame::plain(data),
-        };
+        let carried = Carried::ToGuest { netdev: "hn0".into(), frame: Frame::plain(data) };
         assert_eq!(is_multicast_report(&carried), expected);
     }
 }

@@ -13,9 +13,7 @@ impl Cidr {
     /// Reads `ADDRESS/BITS`; an address alone is a network of its own.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let (address, prefix) = text
-            .split_once('/')
-            .map_or((text, None), |(a, p)| (a, Some(p)));
+        let (address, prefix) = text.split_once('/').map_or((text, None), |(a, p)| (a, Some(p)));
         let address: IpAddr = address.parse().ok()?;
         let longest = if address.is_ipv4() { 32 } else { 128 };
         let prefix = prefix.map_or(Some(longest), |text| text.parse().ok())?;
@@ -35,13 +33,7 @@ mod tests {
     #[case("fd00::1/64", "fd00::1", 64)]
     #[case("fd00::1", "fd00::1", 128)]
     fn reads(#[case] text: &str, #[case] address: &str, #[case] prefix: u8) {
-        assert_eq!(
-            Cidr::parse(text),
-            Some(Cidr {
-                address: address.parse().unwrap(),
-                prefix
-            })
-        );
+        assert_eq!(Cidr::parse(text), Some(Cidr { address: address.parse().unwrap(), prefix }));
     }
 
     #[rstest]

@@ -25,34 +25,26 @@ impl Expected {
     /// What is not as expected.
     pub(super) fn unmet(&self, link: &LinkMessage) -> Option<String> {
         let (state, port) = (operational_state(link), port_state(link));
-        let operational = self
-            .operational
-            .is_none_or(|up| (state == Some(State::Up)) == up);
-        let forwarding = self
-            .forwarding
-            .is_none_or(|on| (port == Some(BridgePortState::Forwarding)) == on);
+        let operational = self.operational.is_none_or(|up| (state == Some(State::Up)) == up);
+        let forwarding =
+            self.forwarding.is_none_or(|on| (port == Some(BridgePortState::Forwarding)) == on);
         (!(operational && forwarding))
             .then(|| format!("{} is {state:?}, as a bridge port {port:?}", self.name))
     }
 }
 
 fn operational_state(link: &LinkMessage) -> Option<State> {
-    link.attributes
-        .iter()
-        .find_map(|attribute| match attribute {
-            LinkAttribute::OperState(state) => Some(*state),
-            _ => None,
-        })
+    link.attributes.iter().find_map(|attribute| match attribute {
+        LinkAttribute::OperState(state) => Some(*state),
+        _ => None,
+    })
 }
 
 fn port_state(link: &LinkMessage) -> Option<BridgePortState> {
-    let infos = link
-        .attributes
-        .iter()
-        .find_map(|attribute| match attribute {
-            LinkAttribute::LinkInfo(infos) => Some(infos),
-            _ => None,
-        })?;
+    let infos = link.attributes.iter().find_map(|attribute| match attribute {
+        LinkAttribute::LinkInfo(infos) => Some(infos),
+        _ => None,
+    })?;
     let port = infos.iter().find_map(|info| match info {
         LinkInfo::PortData(InfoPortData::BridgePort(port)) => Some(port),
         _ => None,
@@ -77,8 +69,7 @@ mod tests {
         link.attributes.push(LinkAttribute::OperState(state));
         if let Some(port) = port {
             let data = InfoPortData::BridgePort(vec![InfoBridgePort::State(port)]);
-            link.attributes
-                .push(LinkAttribute::LinkInfo(vec![LinkInfo::PortData(data)]));
+            link.attributes.push(LinkAttribute::LinkInfo(vec![LinkInfo::PortData(data)]));
         }
         link
     }
@@ -89,24 +80,9 @@ mod tests {
     #[case(Some(false), None, link(State::LowerLayerDown, None), true)]
     #[case(Some(false), None, link(State::Up, None), false)]
     #[case(None, None, link(State::Unknown, None), true)]
-    #[case(
-        None,
-        Some(true),
-        link(State::Unknown, Some(BridgePortState::Forwarding)),
-        true
-    )]
-    #[case(
-        None,
-        Some(true),
-        link(State::Up, Some(BridgePortState::Learning)),
-        false
-    )]
-    #[case(
-        None,
-        Some(false),
-        link(State::Up, Some(BridgePortState::Disabled)),
-        true
-    )]
+    #[case(None, Some(true), link(State::Unknown, Some(BridgePortState::Forwarding)), true)]
+    #[case(None, Some(true), link(State::Up, Some(BridgePortState::Learning)), false)]
+    #[case(None, Some(false), link(State::Up, Some(BridgePortState::Disabled)), true)]
     #[case(None, Some(true), link(State::Up, None), false)]
     fn readiness(
         #[case] operational: Option<bool>,
@@ -114,11 +90,7 @@ mod tests {
         #[case] link: LinkMessage,
         #[case] ready: bool,
     ) {
-        let expected = Expected {
-            name: "l0.a".parse().unwrap(),
-            operational,
-            forwarding,
-        };
+        let expected = Expected { name: "l0.a".parse().unwrap(), operational, forwarding };
         assert_eq!(expected.unmet(&link).is_none(), ready);
     }
 }

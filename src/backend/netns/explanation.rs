@@ -1,11 +1,7 @@
 use crate::diag::{Code, Explanation};
 
 const fn row(code: &'static str, title: &'static str, text: &'static str) -> Explanation {
-    Explanation {
-        code: Code(code),
-        title,
-        text,
-    }
+    Explanation { code: Code(code), title, text }
 }
 
 /// What `explain` says of this part's codes.

@@ -75,10 +75,7 @@ impl Network {
     /// # Errors
     /// When there is no socket to be had.
     pub fn open(_: &Isolated) -> Result<Self, NetworkError> {
-        let failed = |source| NetworkError {
-            what: "netlink can't be reached".to_owned(),
-            source,
-        };
+        let failed = |source| NetworkError { what: "netlink can't be reached".to_owned(), source };
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_io()
             .enable_time()
@@ -90,11 +87,7 @@ impl Network {
                 .map_err(failed)?;
         drop(entered);
         runtime.spawn(connection);
-        Ok(Self {
-            handle,
-            notifications: Notifications(notifications.map(drop).boxed()),
-            runtime,
-        })
+        Ok(Self { handle, notifications: Notifications(notifications.map(drop).boxed()), runtime })
     }
 
     /// The interface's number.
@@ -102,15 +95,8 @@ impl Network {
     /// # Errors
     /// ENODEV when there is none of this name.
     pub fn index(&self, name: &InterfaceName) -> Result<u32, NetworkError> {
-        let request = self
-            .handle
-            .link()
-            .get()
-            .match_name(name.as_str().to_owned())
-            .execute();
-        let found = self
-            .runtime
-            .block_on(async { std::pin::pin!(request).try_next().await });
+        let request = self.handle.link().get().match_name(name.as_str().to_owned()).execute();
+        let found = self.runtime.block_on(async { std::pin::pin!(request).try_next().await });
         let missing = || rtnetlink::Error::RequestFailed;
         let message = found
             .and_then(|message| message.ok_or_else(missing))
@@ -129,10 +115,7 @@ impl Network {
         let message = born_in(LinkVeth::new(a.as_str(), b.as_str()), a_namespace)
             .set_info_data(InfoData::Veth(InfoVeth::Peer(peer)))
             .build();
-        self.run(
-            format!("veth {a} and {b}"),
-            self.handle.link().add(message).execute(),
-        )
+        self.run(format!("veth {a} and {b}"), self.handle.link().add(message).execute())
     }
 
     /// Makes a bridge, down, that forwards at once and says nothing by itself: no spanning tree, no
@@ -146,10 +129,7 @@ impl Network {
             .forward_delay(0)
             .mcast_snooping(false)
             .build();
-        self.run(
-            format!("bridge {name}"),
-            self.handle.link().add(message).execute(),
-        )
+        self.run(format!("bridge {name}"), self.handle.link().add(message).execute())
     }
 
     /// Gives an interface to a bridge.
@@ -157,10 +137,7 @@ impl Network {
     /// # Errors
     /// When the kernel refuses.
     pub fn enslave(&self, index: u32, bridge: u32) -> Result<(), NetworkError> {
-        self.set(
-            "bridge port",
-            LinkUnspec::new_with_index(index).controller(bridge).build(),
-        )
+        self.set("bridge port", LinkUnspec::new_with_index(index).controller(bridge).build())
     }
 
     /// Sets what an interface has from birth: its address, the longest payload in bytes, and how
@@ -197,9 +174,7 @@ impl Network {
     /// When it is longer than 255 bytes.
     pub fn set_alias(&self, index: u32, alias: &str) -> Result<(), NetworkError> {
         let mut message = LinkUnspec::new_with_index(index).build();
-        message
-            .attributes
-            .push(LinkAttribute::IfAlias(alias.to_owned()));
+        message.attributes.push(LinkAttribute::IfAlias(alias.to_owned()));
         self.set("alias", message)
     }
 
@@ -230,11 +205,7 @@ impl Network {
             let request = handle.address().get().set_link_index_filter(index);
             let addresses: Vec<AddressMessage> = request.execute().try_collect().await?;
             let tentative = addresses.iter().any(is_tentative);
-            Ok(if tentative {
-                vec![what.clone()]
-            } else {
-                Vec::new()
-            })
+            Ok(if tentative { vec![what.clone()] } else { Vec::new() })
         })
     }
 
@@ -249,10 +220,7 @@ impl Network {
             } else {
                 Ipv6Addr::UNSPECIFIED.into()
             };
-            Cidr {
-                address: any,
-                prefix: 0,
-            }
+            Cidr { address: any, prefix: 0 }
         });
         let what = format!("route to {}/{} via {via}", to.address, to.prefix);
         let message = RouteMessageBuilder::<IpAddr>::new()
@@ -275,11 +243,7 @@ impl Network {
         address: IpAddr,
         mac: MacAddr,
     ) -> Result<(), NetworkError> {
-        let request = self
-            .handle
-            .neighbours()
-            .add(index, address)
-            .link_layer_address(&mac.0);
+        let request = self.handle.neighbours().add(index, address).link_layer_address(&mac.0);
         self.run(format!("neighbour {address} at {mac}"), request.execute())
     }
 
@@ -298,9 +262,7 @@ impl Network {
     /// ENODEV when it is gone.
     pub fn transmit_drops(&self, index: u32) -> Result<u64, NetworkError> {
         let request = self.handle.link().get().match_index(index).execute();
-        let found = self
-            .runtime
-            .block_on(async { std::pin::pin!(request).try_next().await });
+        let found = self.runtime.block_on(async { std::pin::pin!(request).try_next().await });
         let link = found.map_err(|error| failed(format!("interface {index}"), error))?;
         let attributes = link.into_iter().flat_map(|link| link.attributes);
         let mut drops = attributes.filter_map(|attribute| match attribute {
@@ -342,11 +304,7 @@ impl Network {
         &mut self,
         look: impl AsyncFn(Handle) -> Result<Vec<String>, rtnetlink::Error>,
     ) -> Result<(), NetworkError> {
-        let Self {
-            handle,
-            notifications,
-            runtime,
-        } = self;
+        let Self { handle, notifications, runtime } = self;
         runtime.block_on(async {
             let deadline = tokio::time::Instant::now() + SETTLE;
             loop {
@@ -375,9 +333,7 @@ impl Network {
         what: String,
         request: impl Future<Output = Result<(), rtnetlink::Error>>,
     ) -> Result<(), NetworkError> {
-        self.runtime
-            .block_on(request)
-            .map_err(|error| failed(what, error))
+        self.runtime.block_on(request).map_err(|error| failed(what, error))
     }
 }
 
@@ -406,8 +362,5 @@ fn is_tentative(address: &AddressMessage) -> bool {
 }
 
 fn not_ready(waiting: &[String], kind: io::ErrorKind) -> NetworkError {
-    NetworkError {
-        what: format!("not ready: {}", waiting.join(", ")),
-        source: kind.into(),
-    }
+    NetworkError { what: format!("not ready: {}", waiting.join(", ")), source: kind.into() }
 }

@@ -44,15 +44,9 @@ impl Places {
             .iter()
             .map(|name| Namespace::create(isolated, name).map_err(no_namespace))
             .collect::<Result<_, _>>()?;
-        let mut places = Self {
-            own: Some(own),
-            extra,
-            isolated: isolated.clone(),
-        };
+        let mut places = Self { own: Some(own), extra, isolated: isolated.clone() };
         for at in 0..places.extra.len() {
-            places.network(Place::Extra(at), |network| {
-                network.set_up(LOOPBACK_INDEX, true)
-            })?;
+            places.network(Place::Extra(at), |network| network.set_up(LOOPBACK_INDEX, true))?;
         }
         Ok(places)
     }
@@ -67,15 +61,9 @@ impl Places {
         let Some(name) = name else {
             return Ok(Place::Own);
         };
-        let at = self
-            .extra
-            .iter()
-            .position(|namespace| namespace.name() == name);
+        let at = self.extra.iter().position(|namespace| namespace.name() == name);
         at.map(Place::Extra).ok_or_else(|| {
-            bad_environment(
-                "TW-N007",
-                format!("there is no namespace '{name}' in `namespaces`"),
-            )
+            bad_environment("TW-N007", format!("there is no namespace '{name}' in `namespaces`"))
         })
     }
 
@@ -150,17 +138,12 @@ impl Places {
     pub(super) fn leave(&mut self) -> Vec<String> {
         self.own = None;
         let removed = self.extra.drain(..).map(Namespace::remove);
-        removed
-            .filter_map(|removed| removed.err().map(|error| error.to_string()))
-            .collect()
+        removed.filter_map(|removed| removed.err().map(|error| error.to_string())).collect()
     }
 }
 
 fn no_namespace(error: NamespaceError) -> BackendError {
-    BackendError::System {
-        what: "namespaces".to_owned(),
-        source: io::Error::other(error),
-    }
+    BackendError::System { what: "namespaces".to_owned(), source: io::Error::other(error) }
 }
 
 fn closed(what: &str) -> BackendError {

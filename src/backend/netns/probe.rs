@@ -61,16 +61,8 @@ pub fn unavailable(error: &IsolationError) -> BackendError {
 }
 
 fn try_all(isolated: &Isolated) -> Vec<Tried> {
-    let needed = |name, result| Tried {
-        name,
-        needed: true,
-        result,
-    };
-    let optional = |name, result| Tried {
-        name,
-        needed: false,
-        result,
-    };
+    let needed = |name, result| Tried { name, needed: true, result };
+    let optional = |name, result| Tried { name, needed: false, result };
     let entered = enter_fresh(isolated).map_err(|error| refused(&error, "run as root"));
     let mut all = vec![needed(NAMESPACE, entered)];
     if all[0].result.is_err() {

@@ -44,11 +44,7 @@ pub(super) struct TapPort {
 impl TapPort {
     pub(super) fn open(
         topology: &Topology,
-        BuiltTap {
-            netdev,
-            tap,
-            interface,
-        }: BuiltTap,
+        BuiltTap { netdev, tap, interface }: BuiltTap,
     ) -> Result<Self, BackendError> {
         let recorder = open_socket(topology, interface, true)?;
         Ok(Self {
@@ -85,9 +81,7 @@ impl TapPort {
     pub(super) fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
         let tap = (!self.deleted && !self.handed_over).then(|| self.tap.as_fd());
         let machine = self.machine.as_ref().map(AsFd::as_fd);
-        [tap, machine, Some(self.recorder.as_fd())]
-            .into_iter()
-            .flatten()
+        [tap, machine, Some(self.recorder.as_fd())].into_iter().flatten()
     }
 
     /// A second descriptor of the TAP, for a reader that is not this one.
@@ -102,8 +96,7 @@ impl TapPort {
     }
 
     pub(super) fn write(&self, frame: &Frame) -> Result<(), FrameError> {
-        self.tap
-            .write(&frame.vnet.to_bytes(self.tap.header().len()), &frame.data)
+        self.tap.write(&frame.vnet.to_bytes(self.tap.header().len()), &frame.data)
     }
 
     pub(super) fn send_as_host(&mut self, frame: &Frame) -> Result<(), FrameError> {
@@ -111,9 +104,7 @@ impl TapPort {
     }
 
     pub(super) fn inject(&mut self, frame: &Frame) -> Result<(), FrameError> {
-        self.machine
-            .as_ref()
-            .map_or(Err(FrameError::Gone), |machine| send(machine, frame))
+        self.machine.as_ref().map_or(Err(FrameError::Gone), |machine| send(machine, frame))
     }
 
     /// Whether a queue has room for so many frames since it was last read.
@@ -179,14 +170,8 @@ impl TapPort {
             match self.tap.read(header, &mut self.scratch) {
                 Ok(Some(length)) => {
                     let data = Bytes::copy_from_slice(&self.scratch[..length]);
-                    let frame = Frame {
-                        vnet: VnetHdr::from_bytes(header),
-                        data,
-                    };
-                    arrived.push(Carried::ToGuest {
-                        netdev: self.netdev.clone(),
-                        frame,
-                    });
+                    let frame = Frame { vnet: VnetHdr::from_bytes(header), data };
+                    arrived.push(Carried::ToGuest { netdev: self.netdev.clone(), frame });
                     read += 1;
                 }
                 Ok(None) => break,
@@ -202,27 +187,13 @@ impl TapPort {
 
     /// Takes what the machine's socket captured and what the host's stack received.
     pub(super) fn read_sockets(&mut self, arrived: &mut Vec<Carried>) -> io::Result<()> {
-        let Self {
-            netdev,
-            host_port,
-            machine,
-            recorder,
-            ..
-        } = self;
+        let Self { netdev, host_port, machine, recorder, .. } = self;
         if let Some(machine) = machine {
             let place = Place::Tap(netdev.clone());
             read_socket(machine, &place, arrived, |received, frame| {
                 let outgoing = received == PacketType::Outgoing;
-                let direction = if outgoing {
-                    Direction::Tx
-                } else {
-                    Direction::Rx
-                };
-                Carried::Captured {
-                    netdev: netdev.clone(),
-                    direction,
-                    frame,
-                }
+                let direction = if outgoing { Direction::Tx } else { Direction::Rx };
+                Carried::Captured { netdev: netdev.clone(), direction, frame }
             })?;
         }
         let place = Place::Port(host_port.clone());
@@ -234,19 +205,14 @@ impl TapPort {
 
     pub(super) fn take_errors(&mut self, said: &mut Vec<Carried>) -> io::Result<()> {
         self.recorder.take_error()?;
-        let waiting = self
-            .machine
-            .as_ref()
-            .map_or(Ok(None), PacketSocket::take_error)?;
+        let waiting = self.machine.as_ref().map_or(Ok(None), PacketSocket::take_error)?;
         said.extend(waiting.map(|error| socket_error(Place::Tap(self.netdev.clone()), &error)));
         Ok(())
     }
 
     pub(super) fn close(self) -> impl Iterator<Item = String> {
         let recorder = lost(&self.recorder, self.host_port.as_str());
-        let machine = self
-            .machine
-            .and_then(|socket| lost(&socket, self.netdev.as_str()));
+        let machine = self.machine.and_then(|socket| lost(&socket, self.netdev.as_str()));
         recorder.into_iter().chain(machine)
     }
 }
@@ -263,16 +229,9 @@ impl LinkPort {
     pub(super) fn open(topology: &Topology, port: &PortId) -> Result<Self, BackendError> {
         let interface = topology
             .of_port(port)
-            .map_err(|source| BackendError::System {
-                what: "a link's end".to_owned(),
-                source,
-            })?;
+            .map_err(|source| BackendError::System { what: "a link's end".to_owned(), source })?;
         let socket = open_socket(topology, interface, true)?;
-        Ok(Self {
-            port: port.clone(),
-            interface,
-            socket,
-        })
+        Ok(Self { port: port.clone(), interface, socket })
     }
 
     pub(super) fn port(&self) -> &PortId {
@@ -293,15 +252,9 @@ impl LinkPort {
 
     pub(super) fn read(&mut self, arrived: &mut Vec<Carried>) -> io::Result<()> {
         let port = &self.port;
-        read_socket(
-            &mut self.socket,
-            &Place::Port(port.clone()),
-            arrived,
-            |_, frame| Carried::ToHost {
-                port: port.clone(),
-                frame,
-            },
-        )
+        read_socket(&mut self.socket, &Place::Port(port.clone()), arrived, |_, frame| {
+            Carried::ToHost { port: port.clone(), frame }
+        })
     }
 
     pub(super) fn take_error(&self) -> io::Result<()> {
@@ -326,18 +279,12 @@ fn open_socket(
     interface: InterfaceId,
     recorder: bool,
 ) -> Result<PacketSocket, BackendError> {
-    let options = PacketOptions {
-        vnet_hdr: true,
-        ignore_outgoing: recorder,
-        receive_buffer: BUFFER,
-    };
+    let options =
+        PacketOptions { vnet_hdr: true, ignore_outgoing: recorder, receive_buffer: BUFFER };
     let opened = topology.inside(interface, |isolated, name| {
         InterfaceIndex::of(name).and_then(|index| PacketSocket::open(isolated, index, options))
     })?;
-    opened.map_err(|source| BackendError::System {
-        what: "a packet socket".to_owned(),
-        source,
-    })
+    opened.map_err(|source| BackendError::System { what: "a packet socket".to_owned(), source })
 }
 
 fn send(socket: &PacketSocket, frame: &Frame) -> Result<(), FrameError> {
@@ -374,19 +321,13 @@ fn read_socket(
         }
     }
     // Where nothing waits, nothing was lost for want of room.
-    if read {
-        say_overflow(socket, place, arrived)
-    } else {
-        Ok(())
-    }
+    if read { say_overflow(socket, place, arrived) } else { Ok(()) }
 }
 
 /// The frame as it was on the wire. The kernel's offsets are those of the frame without the tag
 /// that has been put back.
 fn frame_of(received: Received) -> Frame {
-    let mut vnet = received
-        .vnet
-        .map_or_else(VnetHdr::default, |bytes| VnetHdr::from_bytes(&bytes));
+    let mut vnet = received.vnet.map_or_else(VnetHdr::default, |bytes| VnetHdr::from_bytes(&bytes));
     if received.vlan.is_some() {
         const NEEDS_CSUM: u8 = 1;
         const TAG: u16 = 4;
@@ -398,10 +339,7 @@ fn frame_of(received: Received) -> Frame {
             vnet.hdr_len = vnet.hdr_len.wrapping_add(TAG);
         }
     }
-    Frame {
-        vnet,
-        data: received.data.into(),
-    }
+    Frame { vnet, data: received.data.into() }
 }
 
 fn say_overflow(
@@ -416,11 +354,7 @@ fn say_overflow(
 }
 
 fn dropped(place: Place, reason: DropReason) -> Carried {
-    Carried::Said(Event {
-        tag: None,
-        place,
-        kind: EventKind::Dropped(reason),
-    })
+    Carried::Said(Event { tag: None, place, kind: EventKind::Dropped(reason) })
 }
 
 fn socket_error(place: Place, error: &FrameError) -> Carried {
@@ -428,11 +362,7 @@ fn socket_error(place: Place, error: &FrameError) -> Carried {
 }
 
 fn notice(place: Place, text: impl Into<String>) -> Carried {
-    Carried::Said(Event {
-        tag: None,
-        place,
-        kind: EventKind::Notice(text.into()),
-    })
+    Carried::Said(Event { tag: None, place, kind: EventKind::Notice(text.into()) })
 }
 
 /// Whether there was no interface to open a socket on.
@@ -440,10 +370,7 @@ fn is_gone(error: &BackendError) -> bool {
     let BackendError::System { source, .. } = error else {
         return false;
     };
-    matches!(
-        source.raw_os_error().map(Errno::from_raw),
-        Some(Errno::ENODEV | Errno::ENXIO)
-    )
+    matches!(source.raw_os_error().map(Errno::from_raw), Some(Errno::ENODEV | Errno::ENXIO))
 }
 
 /// What nobody will ask for any more: losses that no later frame told.
@@ -454,9 +381,7 @@ fn lost(socket: &PacketSocket, name: &str) -> Option<String> {
             "{name}: the packet socket's buffer overflowed by {} frames",
             counters.drops
         )),
-        Err(error) => Some(format!(
-            "{name}: the packet socket's counters can't be read: {error}"
-        )),
+        Err(error) => Some(format!("{name}: the packet socket's counters can't be read: {error}")),
     }
 }
 
@@ -470,10 +395,7 @@ mod tests {
         sys::{PacketSocket, PacketType, Received, Status, VlanTag},
     };
 
-    const TAG: VlanTag = VlanTag {
-        tpid: 0x8100,
-        tci: 100,
-    };
+    const TAG: VlanTag = VlanTag { tpid: 0x8100, tci: 100 };
 
     /// The header that the frame has for one that the kernel wrote.
     fn shown(kernel: VnetHdr, vlan: Option<VlanTag>) -> VnetHdr {
@@ -501,24 +423,14 @@ mod tests {
         #[case] csum_start: u16,
         #[case] hdr_len: u16,
     ) {
-        let kernel = VnetHdr {
-            flags,
-            gso_type,
-            csum_start: 34,
-            hdr_len: 54,
-            ..VnetHdr::default()
-        };
+        let kernel = VnetHdr { flags, gso_type, csum_start: 34, hdr_len: 54, ..VnetHdr::default() };
         let frame = shown(kernel, vlan);
         assert_eq!((frame.csum_start, frame.hdr_len), (csum_start, hdr_len));
     }
 
     #[test]
     fn a_length_that_wraps_in_the_kernel_s_field_wraps_here() {
-        let kernel = VnetHdr {
-            gso_type: 1,
-            hdr_len: 0xfffe,
-            ..VnetHdr::default()
-        };
+        let kernel = VnetHdr { gso_type: 1, hdr_len: 0xfffe, ..VnetHdr::default() };
         assert_eq!(shown(kernel, Some(TAG)).hdr_len, 2);
     }
 }

@@ -69,18 +69,11 @@ impl Topology {
         case: &Case,
     ) -> Result<(Self, Vec<BuiltTap>), BackendError> {
         let places = Places::enter(isolated, &case.namespaces)?;
-        let mut topology = Self {
-            places,
-            interfaces: Vec::new(),
-            by_port: BTreeMap::new(),
-        };
+        let mut topology = Self { places, interfaces: Vec::new(), by_port: BTreeMap::new() };
         let mut addresses = Vec::new();
         let mut taps = Vec::new();
         for netdev in &case.netdevs {
-            if let NetdevType::Tap {
-                addresses: list, ..
-            } = &netdev.kind
-            {
+            if let NetdevType::Tap { addresses: list, .. } = &netdev.kind {
                 let tap = topology.build_tap(isolated, &netdev.id, &netdev.kind)?;
                 addresses.push((tap.interface, list));
                 taps.push(tap);
@@ -88,10 +81,7 @@ impl Topology {
         }
         for (number, link) in case.links.iter().enumerate() {
             let ends = topology.build_link(number, link)?;
-            addresses.extend(
-                ends.into_iter()
-                    .zip(link.ends.iter().map(|end| &end.addresses)),
-            );
+            addresses.extend(ends.into_iter().zip(link.ends.iter().map(|end| &end.addresses)));
         }
         for bridge in &case.bridges {
             let id = topology.build_bridge(bridge)?;
@@ -106,16 +96,10 @@ impl Topology {
             }
         }
         for route in &case.routes {
-            let to = if route.to == "default" {
-                None
-            } else {
-                Some(cidr(&route.to)?)
-            };
+            let to = if route.to == "default" { None } else { Some(cidr(&route.to)?) };
             let via: IpAddr = route.via.parse().map_err(|_| bad_address(&route.via))?;
             let place = topology.places.of(route.netns.as_deref())?;
-            topology
-                .places
-                .network(place, |network| network.add_route(to, via))?;
+            topology.places.network(place, |network| network.add_route(to, via))?;
         }
         topology.settle()?;
         Ok((topology, taps))
@@ -124,10 +108,7 @@ impl Topology {
     /// The interface of a host port or link end.
     pub(super) fn of_port(&self, port: &PortId) -> io::Result<InterfaceId> {
         self.by_port.get(port).copied().ok_or_else(|| {
-            io::Error::new(
-                io::ErrorKind::NotFound,
-                format!("port {port} has no interface"),
-            )
+            io::Error::new(io::ErrorKind::NotFound, format!("port {port} has no interface"))
         })
     }
 
@@ -140,17 +121,14 @@ impl Topology {
     ) -> Result<T, BackendError> {
         let interface = self.interface(id);
         let isolated = self.places.isolated();
-        self.places
-            .inside(interface.place, || work(isolated, &interface.name))
+        self.places.inside(interface.place, || work(isolated, &interface.name))
     }
 
     /// Changes an interface, and waits until every interface shows it.
     pub(super) fn change(&mut self, id: InterfaceId, change: &LinkSet) -> io::Result<()> {
         if let Some(mtu) = change.mtu {
             let (place, index) = self.at(id);
-            self.places
-                .network(place, |network| network.set_mtu(index, mtu))
-                .map_err(to_io)?;
+            self.places.network(place, |network| network.set_mtu(index, mtu)).map_err(to_io)?;
             self.interface_mut(id).mtu = mtu;
         }
         if let Some(up) = change.up {
@@ -166,9 +144,7 @@ impl Topology {
     /// Deletes an interface, and with one end of a link the other; gives what is gone.
     pub(super) fn delete(&mut self, id: InterfaceId) -> io::Result<Vec<InterfaceId>> {
         let (place, index) = self.at(id);
-        self.places
-            .network(place, |network| network.delete(index))
-            .map_err(to_io)?;
+        self.places.network(place, |network| network.delete(index)).map_err(to_io)?;
         let mut gone = vec![id];
         if let Kind::Veth { peer } = self.interface(id).kind {
             gone.push(peer);
@@ -199,9 +175,7 @@ impl Topology {
             return Ok(0);
         }
         let (place, index) = self.at(id);
-        self.places
-            .network(place, |network| network.transmit_drops(index))
-            .map_err(to_io)
+        self.places.network(place, |network| network.transmit_drops(index)).map_err(to_io)
     }
 
     /// Gives each interface that has a port the port's name as its alias.
@@ -224,10 +198,7 @@ impl Topology {
                 namespace: self.places.name(place),
             });
         }
-        Ok(Exposed {
-            interfaces,
-            namespaces: self.places.mounts(),
-        })
+        Ok(Exposed { interfaces, namespaces: self.places.mounts() })
     }
 
     /// Lets everything go; what failed is said.
@@ -241,19 +212,8 @@ impl Topology {
         netdev: &NetdevId,
         kind: &NetdevType,
     ) -> Result<BuiltTap, BackendError> {
-        let NetdevType::Tap {
-            ifname,
-            netns,
-            host_mac,
-            mtu,
-            nic,
-            ..
-        } = kind
-        else {
-            return Err(bad_environment(
-                "TW-N003",
-                format!("netdev {netdev} is no TAP"),
-            ));
+        let NetdevType::Tap { ifname, netns, host_mac, mtu, nic, .. } = kind else {
+            return Err(bad_environment("TW-N003", format!("netdev {netdev} is no TAP")));
         };
         let name = interface_name(ifname)?;
         let header = tap_header(*nic)
@@ -264,24 +224,15 @@ impl Topology {
             .inside(place, || Tap::create(isolated, &name, header, true))?
             .map_err(no_tap)?;
         let interface = self.add(name, place, Kind::Tap, Some((*host_mac, *mtu)))?;
-        self.by_port
-            .insert(PortId::from(format!("{netdev}.host")), interface);
-        Ok(BuiltTap {
-            netdev: netdev.clone(),
-            tap,
-            interface,
-        })
+        self.by_port.insert(PortId::from(format!("{netdev}.host")), interface);
+        Ok(BuiltTap { netdev: netdev.clone(), tap, interface })
     }
 
     fn build_link(&mut self, number: usize, link: &Link) -> Result<[InterfaceId; 2], BackendError> {
         let [a, b] = &link.ends;
         let names = [link_end_name(number, 0, a)?, link_end_name(number, 1, b)?];
-        let places = [
-            self.places.of(a.netns.as_deref())?,
-            self.places.of(b.netns.as_deref())?,
-        ];
-        self.places
-            .add_veth([(&names[0], places[0]), (&names[1], places[1])])?;
+        let places = [self.places.of(a.netns.as_deref())?, self.places.of(b.netns.as_deref())?];
+        self.places.add_veth([(&names[0], places[0]), (&names[1], places[1])])?;
         let first = self.interfaces.len();
         let ids = [InterfaceId(first), InterfaceId(first + 1)];
         let ends = link.ends.iter().zip(names).zip(places);
@@ -296,8 +247,7 @@ impl Topology {
     fn build_bridge(&mut self, bridge: &Bridge) -> Result<InterfaceId, BackendError> {
         let name = interface_name(&bridge.id)?;
         let place = self.places.of(bridge.netns.as_deref())?;
-        self.places
-            .network(place, |network| network.add_bridge(&name))?;
+        self.places.network(place, |network| network.add_bridge(&name))?;
         let id = self.add(name, place, Kind::Bridge, None)?;
         let (_, index) = self.at(id);
         for port in &bridge.ports {
@@ -310,14 +260,10 @@ impl Topology {
             })?;
             let (member_place, member_index) = self.at(member);
             if member_place != place {
-                let text = format!(
-                    "bridge {} and {port} are in different namespaces",
-                    bridge.id
-                );
+                let text = format!("bridge {} and {port} are in different namespaces", bridge.id);
                 return Err(bad_environment("TW-N006", text));
             }
-            self.places
-                .network(place, |network| network.enslave(member_index, index))?;
+            self.places.network(place, |network| network.enslave(member_index, index))?;
             self.interface_mut(member).bridge = Some(id);
         }
         Ok(id)
@@ -354,32 +300,27 @@ impl Topology {
 
     fn set_up(&mut self, id: InterfaceId, up: bool) -> Result<(), BackendError> {
         let (place, index) = self.at(id);
-        self.places
-            .network(place, |network| network.set_up(index, up))?;
+        self.places.network(place, |network| network.set_up(index, up))?;
         self.interface_mut(id).up = up;
         Ok(())
     }
 
     fn add_address(&mut self, id: InterfaceId, cidr: Cidr) -> Result<(), BackendError> {
         if cidr.address.is_ipv6() {
-            self.inside(id, allow_ipv6)?
-                .map_err(|error| BackendError::System {
-                    what: "IPv6 can't be switched on".to_owned(),
-                    source: io::Error::other(error),
-                })?;
+            self.inside(id, allow_ipv6)?.map_err(|error| BackendError::System {
+                what: "IPv6 can't be switched on".to_owned(),
+                source: io::Error::other(error),
+            })?;
         }
         let (place, index) = self.at(id);
-        self.places
-            .network(place, |network| network.add_address(index, cidr))
+        self.places.network(place, |network| network.add_address(index, cidr))
     }
 
     /// Waits until the kernel shows what follows from what was switched on.
     fn settle(&mut self) -> Result<(), BackendError> {
         let mut expected: BTreeMap<Place, BTreeMap<u32, Expected>> = BTreeMap::new();
         for id in self.ids() {
-            let Interface {
-                place, index, gone, ..
-            } = *self.interface(id);
+            let Interface { place, index, gone, .. } = *self.interface(id);
             let of_this = self.expected(id);
             if !gone && !of_this.is_nothing() {
                 expected.entry(place).or_default().insert(index, of_this);
@@ -388,8 +329,7 @@ impl Topology {
         for (place, expected) in expected {
             let indexes: Vec<u32> = expected.keys().copied().collect();
             let unmet = |index, link: &_| expected.get(&index).and_then(|this| this.unmet(link));
-            self.places
-                .network(place, |network| network.settle(&indexes, unmet))?;
+            self.places.network(place, |network| network.settle(&indexes, unmet))?;
         }
         Ok(())
     }
@@ -397,9 +337,7 @@ impl Topology {
     fn expected(&self, id: InterfaceId) -> Expected {
         let interface = self.interface(id);
         let active = self.is_active(id);
-        let bridge = interface
-            .bridge
-            .filter(|bridge| !self.interface(*bridge).gone);
+        let bridge = interface.bridge.filter(|bridge| !self.interface(*bridge).gone);
         Expected {
             name: interface.name.clone(),
             operational: (interface.kind != Kind::Tap).then_some(active),
@@ -448,17 +386,13 @@ fn tap_header(nic: Nic) -> Option<TapHeader> {
 /// A link's end is named as its port, so that two links may name their ends alike; where that is
 /// too long for the kernel, by number.
 fn link_end_name(link: usize, end: usize, of: &LinkEnd) -> Result<InterfaceName, BackendError> {
-    of.port
-        .as_str()
-        .parse()
-        .or_else(|_| interface_name(&format!("link{link}.{end}")))
+    of.port.as_str().parse().or_else(|_| interface_name(&format!("link{link}.{end}")))
 }
 
 fn interface_name(text: &str) -> Result<InterfaceName, BackendError> {
-    text.parse()
-        .map_err(|error: crate::sys::InterfaceNameError| {
-            bad_environment("TW-N001", error.to_string())
-        })
+    text.parse().map_err(|error: crate::sys::InterfaceNameError| {
+        bad_environment("TW-N001", error.to_string())
+    })
 }
 
 fn cidr(text: &str) -> Result<Cidr, BackendError> {
@@ -466,10 +400,7 @@ fn cidr(text: &str) -> Result<Cidr, BackendError> {
 }
 
 fn bad_address(text: &str) -> BackendError {
-    bad_environment(
-        "TW-N002",
-        format!("'{text}' is not an address like 10.0.0.1/24 or fd00::1/64"),
-    )
+    bad_environment("TW-N002", format!("'{text}' is not an address like 10.0.0.1/24 or fd00::1/64"))
 }
 
 /// A case that can't be built as it is written.
@@ -481,19 +412,12 @@ pub(super) fn bad_environment(code: &'static str, message: impl Into<String>) ->
 pub(super) fn no_tap(error: TapError) -> BackendError {
     let remedy = error.remedy().to_owned();
     match error {
-        TapError::Ioctl {
-            ioctl,
-            name,
-            source,
-        } => BackendError::System {
-            what: format!("{ioctl} for {name}"),
-            source,
-        },
-        error @ TapError::Device(_) => BackendError::Unavailable {
-            backend: super::NAME,
-            reason: error.to_string(),
-            remedy,
-        },
+        TapError::Ioctl { ioctl, name, source } => {
+            BackendError::System { what: format!("{ioctl} for {name}"), source }
+        }
+        error @ TapError::Device(_) => {
+            BackendError::Unavailable { backend: super::NAME, reason: error.to_string(), remedy }
+        }
     }
 }
 

@@ -54,11 +54,7 @@ impl Qemu {
                 .to_owned(),
         };
         let probed = probe(&program).map_err(unavailable)?;
-        Ok(Self {
-            isolated,
-            program,
-            probed,
-        })
+        Ok(Self { isolated, program, probed })
     }
 
     /// What it is.
@@ -72,9 +68,7 @@ impl Probed {
     /// What is run and as what it is modelled, in a sentence.
     #[must_use]
     pub fn announcement(&self) -> String {
-        let Self {
-            version, profile, ..
-        } = self;
+        let Self { version, profile, .. } = self;
         let exact = if self.version.is_modelled() {
             ""
         } else {
@@ -134,10 +128,7 @@ fn probe(program: &std::path::Path) -> Result<Probed, String> {
     let has_compare = matches!(&listed, Outcome::Done(Value::Array(types)) if !types.is_empty());
     // Without this no case could be told to have settled.
     Threads::of(process.id()).map_err(|error| {
-        format!(
-            "its threads can't be watched in /proc/{}/task: {error}",
-            process.id()
-        )
+        format!("its threads can't be watched in /proc/{}/task: {error}", process.id())
     })?;
     Ok(Probed {
         version,

@@ -241,11 +241,7 @@ pub(super) struct Cutter {
 
 impl Cutter {
     pub(super) fn new(framing: Framing) -> Self {
-        Self {
-            bytes: Vec::new(),
-            header: header_len(framing),
-            owed: 0,
-        }
+        Self { bytes: Vec::new(), header: header_len(framing), owed: 0 }
     }
 
     pub(super) fn cut(&mut self, whole: &mut Vec<Vec<u8>>) {

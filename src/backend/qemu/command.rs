@@ -70,9 +70,7 @@ pub(super) fn reconnects(options: &Map<String, Value>) -> bool {
 
 fn milliseconds(options: &Map<String, Value>) -> u64 {
     let of = |key: &str| options.get(key).and_then(number);
-    of("reconnect-ms")
-        .or_else(|| of("reconnect").map(|seconds| seconds * 1000))
-        .unwrap_or_default()
+    of("reconnect-ms").or_else(|| of("reconnect").map(|seconds| seconds * 1000)).unwrap_or_default()
 }
 
 /// A number as a map or a command-line string has it.
@@ -91,11 +89,7 @@ mod tests {
     #[test]
     fn reconnect_is_said_in_the_words_of_the_version() {
         let options = json!({"reconnect-ms": 1500});
-        let version = |major, minor| Version {
-            major,
-            minor,
-            micro: 0,
-        };
+        let version = |major, minor| Version { major, minor, micro: 0 };
         for (version, expected) in [
             (version(7, 2), json!({"reconnect": 2})),
             (version(10, 2), json!({"reconnect-ms": 1500})),

@@ -24,12 +24,7 @@ pub(super) struct DumpFile {
 
 impl DumpFile {
     pub(super) fn new(port: PortId, path: PathBuf) -> Self {
-        Self {
-            port,
-            path,
-            read: 0,
-            changed: None,
-        }
+        Self { port, path, read: 0, changed: None }
     }
 
     /// What was written since it was last read; from the beginning when it was made anew.

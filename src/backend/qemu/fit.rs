@@ -53,18 +53,13 @@ pub(super) fn check(case: &Case, probed: &Probed) -> Result<(), Missing> {
     }
     let carries = !case.steps.is_empty();
     for netdev in &case.netdevs {
-        if let NetdevType::Tap {
-            vhost, nic, queues, ..
-        } = &netdev.kind
-        {
+        if let NetdevType::Tap { vhost, nic, queues, .. } = &netdev.kind {
             let id = &netdev.id;
             if *vhost && !Path::new("/dev/vhost-net").exists() {
                 return missing(format!("netdev {id}: there is no /dev/vhost-net"));
             }
             if *vhost && carries {
-                return missing(format!(
-                    "netdev {id}: vhost runs only with a guest's driver"
-                ));
+                return missing(format!("netdev {id}: vhost runs only with a guest's driver"));
             }
             if matches!(nic, Nic::Virtio { .. }) && carries {
                 return missing(format!("netdev {id}: a virtio NIC needs a guest's driver"));
@@ -88,9 +83,7 @@ pub(super) fn check(case: &Case, probed: &Probed) -> Result<(), Missing> {
     if !advance.is_zero() && case_has(case, |form| is_of(form, "filter-buffer")) {
         return missing("a filter-buffer's periods are of the wall's clock here".to_owned());
     }
-    if case_has(case, |form| {
-        is_of(form, "colo-compare") && !is_never_due(form, advance)
-    }) {
+    if case_has(case, |form| is_of(form, "colo-compare") && !is_never_due(form, advance)) {
         return missing("a colo-compare's compare_timeout is of the wall's clock here".to_owned());
     }
     if let Some(reason) = dump::unfit(case) {
@@ -128,18 +121,14 @@ fn case_has(case: &Case, is: impl Fn(&ObjectForm) -> bool) -> bool {
 /// The objects of the case and of which machine they are, also those that steps add.
 fn forms(case: &Case) -> impl Iterator<Item = (&MachineId, ObjectForm)> {
     let added = case.steps.iter().filter_map(|step| match &step.verb {
-        Verb::Qmp {
-            machine,
-            command,
-            args,
-        } if command == "object-add" => Some((machine, ObjectForm::Qmp(args.clone()))),
+        Verb::Qmp { machine, command, args } if command == "object-add" => {
+            Some((machine, ObjectForm::Qmp(args.clone())))
+        }
         Verb::ObjectOption(object) => Some((&object.machine, object.form.clone())),
         _ => None,
     });
     let objects = case.objects.iter();
-    objects
-        .map(|object| (&object.machine, object.form.clone()))
-        .chain(added)
+    objects.map(|object| (&object.machine, object.form.clone())).chain(added)
 }
 
 fn is_of(form: &ObjectForm, kind: &str) -> bool {
@@ -189,13 +178,8 @@ fn needs_af_packet(case: &Case) -> bool {
         errors.iter().any(|(id, _)| Some(id) == object.id.as_ref())
     };
     let objects = &case.objects;
-    objects
-        .iter()
-        .any(|object| form_uses(&object.form) && !refused(object))
-        || case
-            .steps
-            .iter()
-            .any(|step| step.error.is_none() && verb_uses(&step.verb))
+    objects.iter().any(|object| form_uses(&object.form) && !refused(object))
+        || case.steps.iter().any(|step| step.error.is_none() && verb_uses(&step.verb))
 }
 
 fn verb_uses(verb: &Verb) -> bool {
@@ -218,7 +202,5 @@ pub(super) const PROPERTIES: [&str; 2] = ["in_netdev", "out_netdev"];
 
 fn map_uses(args: &Map<String, Value>) -> bool {
     let property = args.get("property").and_then(Value::as_str);
-    PROPERTIES
-        .iter()
-        .any(|name| args.contains_key(*name) || property == Some(name))
+    PROPERTIES.iter().any(|name| args.contains_key(*name) || property == Some(name))
 }

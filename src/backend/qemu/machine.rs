@@ -115,10 +115,7 @@ impl Machine {
             }
         }
         out.extend(
-            self.process
-                .read_lines()
-                .into_iter()
-                .map(|line| Out::Said(EventKind::Log(line))),
+            self.process.read_lines().into_iter().map(|line| Out::Said(EventKind::Log(line))),
         );
         for tap in self.taps.values_mut() {
             moved |= tap.read(out);
@@ -128,20 +125,13 @@ impl Machine {
         }
         if self.qmp.is_closed() && self.death.is_none() {
             let end = self.process.end()?;
-            self.death = Some(Death {
-                end,
-                told: false,
-                answered: false,
-            });
+            self.death = Some(Death { end, told: false, answered: false });
             // What it wrote before it ended.
             for end in self.ends.values_mut() {
                 end.pump(out)?;
             }
             out.extend(
-                self.process
-                    .read_lines()
-                    .into_iter()
-                    .map(|line| Out::Said(EventKind::Log(line))),
+                self.process.read_lines().into_iter().map(|line| Out::Said(EventKind::Log(line))),
             );
             out.push(Out::Died);
         }
@@ -167,11 +157,7 @@ impl Machine {
 
     /// Where something that is about the whole machine happens.
     pub(super) fn place(&self) -> Place {
-        if self.id.is_named() {
-            Place::Named(self.id.clone())
-        } else {
-            Place::Machine
-        }
+        if self.id.is_named() { Place::Named(self.id.clone()) } else { Place::Machine }
     }
 
     /// Its threads, while it lives.
@@ -188,10 +174,7 @@ impl Machine {
     pub(super) fn answer_of_the_dead(&self) -> Option<Outcome> {
         let death = self.death.as_ref()?;
         Some(if death.answered {
-            Outcome::Aborts(Abort {
-                assertion: death.end.how.clone(),
-                survivor: None,
-            })
+            Outcome::Aborts(Abort { assertion: death.end.how.clone(), survivor: None })
         } else {
             Outcome::Unanswered(NoAnswer::Dead)
         })
@@ -243,11 +226,7 @@ impl Machine {
     /// The main loop is found frozen, or not; what is new of that.
     pub(super) fn freeze(&mut self, frozen: bool) -> Option<EventKind> {
         let is_new = std::mem::replace(&mut self.frozen, frozen) != frozen;
-        is_new.then_some(if frozen {
-            EventKind::Frozen
-        } else {
-            EventKind::Thawed
-        })
+        is_new.then_some(if frozen { EventKind::Frozen } else { EventKind::Thawed })
     }
 
     /// Gives it a command; the number of its answer.
@@ -289,11 +268,7 @@ impl Machine {
         let answers = std::mem::take(&mut self.answers);
         let late = answers.into_iter().filter_map(|(number, outcome)| {
             let (Title { text, subject }, instead) = self.late.remove(&number)?;
-            Some(Answer {
-                command: text,
-                subject,
-                outcome: instead.unwrap_or(outcome),
-            })
+            Some(Answer { command: text, subject, outcome: instead.unwrap_or(outcome) })
         });
         late.collect()
     }

@@ -169,9 +169,7 @@ impl Process {
                 return Ok(outcome);
             }
             if qmp.is_closed() {
-                return Err(self
-                    .end()
-                    .map_or_else(|error| error.to_string(), |end| end.how));
+                return Err(self.end().map_or_else(|error| error.to_string(), |end| end.how));
             }
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
@@ -264,11 +262,7 @@ impl Process {
             None if status.success() => Some(TERMINATED.to_owned()),
             None => Some(words.clone()),
         };
-        let how = if words.is_empty() {
-            how
-        } else {
-            format!("{words} ({how})")
-        };
+        let how = if words.is_empty() { how } else { format!("{words} ({how})") };
         Ok(End { how, itself })
     }
 

@@ -41,12 +41,7 @@ impl Qmp {
     /// # Errors
     /// When it can't be made non-blocking.
     pub fn new(socket: UnixStream) -> io::Result<Self> {
-        Ok(Self {
-            stream: Stream::new(socket)?,
-            input: Vec::new(),
-            last: 0,
-            closed: false,
-        })
+        Ok(Self { stream: Stream::new(socket)?, input: Vec::new(), last: 0, closed: false })
     }
 
     /// Sends a command; its number is that of its answer.
@@ -130,16 +125,10 @@ mod tests {
         theirs.write_all(one.as_bytes()).unwrap();
         assert_eq!(qmp.read().unwrap(), []);
         theirs.write_all(two.as_bytes()).unwrap();
-        let refused = CommandError {
-            class: "GenericError".into(),
-            desc: "no".into(),
-        };
+        let refused = CommandError { class: "GenericError".into(), desc: "no".into() };
         assert_eq!(
             qmp.read().unwrap(),
-            [
-                (1, Outcome::Done(json!({}))),
-                (2, Outcome::Refused(refused))
-            ]
+            [(1, Outcome::Done(json!({}))), (2, Outcome::Refused(refused))]
         );
         drop(theirs);
         assert_eq!(qmp.read().unwrap(), []);

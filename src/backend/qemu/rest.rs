@@ -60,11 +60,8 @@ impl Threads {
     /// When the kernel does not let us look, or the process ends.
     pub(super) fn of(process: u32) -> io::Result<Self> {
         let main = process.to_string();
-        let mut threads = Self {
-            tasks: Path::new("/proc").join(&main).join("task"),
-            main,
-            home: 0,
-        };
+        let mut threads =
+            Self { tasks: Path::new("/proc").join(&main).join("task"), main, home: 0 };
         loop {
             let seen = threads.scan()?;
             let main = seen.get(&threads.main).ok_or(io::ErrorKind::NotFound)?;
@@ -81,9 +78,7 @@ impl Threads {
     /// `syscr`); 0 for a process that has ended.
     pub(super) fn reads(&self) -> u64 {
         let io = fs::read_to_string(self.tasks.join(&self.main).join("io"));
-        field(&io.unwrap_or_default(), "syscr:")
-            .parse()
-            .unwrap_or_default()
+        field(&io.unwrap_or_default(), "syscr:").parse().unwrap_or_default()
     }
 
     /// Each thread, one after the other; none for a process that has ended.
@@ -125,12 +120,7 @@ impl Threads {
 /// # Errors
 /// When the kernel does not let us look: see ptrace(2), `PTRACE_MODE_ATTACH_REALCREDS`.
 pub(super) fn look<'a>(processes: impl Iterator<Item = &'a Threads> + Clone) -> io::Result<Rest> {
-    let scan = || {
-        processes
-            .clone()
-            .map(Threads::scan)
-            .collect::<io::Result<Vec<_>>>()
-    };
+    let scan = || processes.clone().map(Threads::scan).collect::<io::Result<Vec<_>>>();
     let first = scan()?;
     let first = Naps(first);
     if first.0.iter().any(BTreeMap::is_empty) || first.any(|thread| !thread.waits) {
@@ -237,11 +227,7 @@ mod tests {
     #[test]
     fn who_waits_elsewhere_than_at_home_is_away_and_who_ended_does_not_rest() {
         let mut command = Command::new("cat");
-        let mut child = command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
         let id = child.id();
         let threads = |main: &str| Threads {
             main: main.to_owned(),
@@ -264,18 +250,12 @@ mod tests {
             scan.values_mut().for_each(|thread| thread.naps = true);
         }
         assert!(naps.alone(&later) && !naps.all_tried_again(&later));
-        later.0[1]
-            .values_mut()
-            .for_each(|thread| thread.switches += TRIES);
+        later.0[1].values_mut().for_each(|thread| thread.switches += TRIES);
         assert!(naps.all_tried_again(&later));
-        later.0[0]
-            .values_mut()
-            .for_each(|thread| thread.switches += 1);
+        later.0[0].values_mut().for_each(|thread| thread.switches += 1);
         assert!(!naps.alone(&later) && !naps.all_tried_again(&later));
         assert!(naps.stuck(&naps, 9).eq([false, false]), "it tries again");
-        naps.0[1]
-            .values_mut()
-            .for_each(|thread| thread.naps = false);
+        naps.0[1].values_mut().for_each(|thread| thread.naps = false);
         let mut later = naps.clone();
         let mut iothread = *naps.0[0].values().next().unwrap();
         naps.0[1].insert("IO".to_owned(), iothread);

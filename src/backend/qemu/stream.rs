@@ -27,11 +27,7 @@ impl Stream {
     /// When it can't be made non-blocking.
     pub fn new(socket: UnixStream) -> io::Result<Self> {
         socket.set_nonblocking(true)?;
-        Ok(Self {
-            socket,
-            unsent: Vec::new(),
-            half_closes: false,
-        })
+        Ok(Self { socket, unsent: Vec::new(), half_closes: false })
     }
 
     /// Sends these bytes, the rest of them when there is room again.
@@ -103,10 +99,8 @@ impl Stream {
     #[must_use]
     pub(super) fn is_hung_up(&self) -> bool {
         let mut polled = [PollFd::new(self.as_fd(), PollFlags::empty())];
-        let hung_up = |one: &PollFd<'_>| {
-            one.revents()
-                .is_some_and(|so| so.contains(PollFlags::POLLHUP))
-        };
+        let hung_up =
+            |one: &PollFd<'_>| one.revents().is_some_and(|so| so.contains(PollFlags::POLLHUP));
         poll(&mut polled, PollTimeout::ZERO).is_ok() && polled.iter().any(hung_up)
     }
 

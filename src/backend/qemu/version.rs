@@ -20,11 +20,7 @@ impl Version {
     pub(super) fn read(answer: &Value) -> Option<Self> {
         let qemu = answer.get("qemu")?;
         let number = |key: &str| qemu.get(key)?.as_u64();
-        Some(Self {
-            major: number("major")?,
-            minor: number("minor")?,
-            micro: number("micro")?,
-        })
+        Some(Self { major: number("major")?, minor: number("minor")?, micro: number("micro")? })
     }
 
     /// Whether a profile was made after this very version.

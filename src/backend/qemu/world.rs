@@ -67,27 +67,17 @@ fn longest_command() -> Deadline {
 }
 
 fn system(what: &str, source: impl Into<io::Error>) -> BackendError {
-    BackendError::System {
-        what: what.to_owned(),
-        source: source.into(),
-    }
+    BackendError::System { what: what.to_owned(), source: source.into() }
 }
 
 impl World for QemuWorld {
     fn act(&mut self, action: Action<'_>) -> Result<Option<Answer>, BackendError> {
         match action {
             Action::ObjectAdd(object) => return self.object_add(object).map(Some),
-            Action::Qmp {
-                machine,
-                command,
-                args,
-            } => return self.command(machine, command, args).map(Some),
-            Action::Send {
-                port,
-                frame,
-                tag,
-                chunk,
-            } => self.send(port, frame, tag, chunk)?,
+            Action::Qmp { machine, command, args } => {
+                return self.command(machine, command, args).map(Some);
+            }
+            Action::Send { port, frame, tag, chunk } => self.send(port, frame, tag, chunk)?,
             Action::Write { port, data, chunk } => {
                 self.write_count += 1;
                 let tag = Tag(Origin::Written(self.write_count));
@@ -179,9 +169,7 @@ impl World for QemuWorld {
     }
 
     fn expose(&mut self) -> Result<Exposed, BackendError> {
-        self.carrier
-            .expose()
-            .map_err(|error| system("naming interfaces", error))
+        self.carrier.expose().map_err(|error| system("naming interfaces", error))
     }
 
     fn finish(mut self: Box<Self>) -> Residue {

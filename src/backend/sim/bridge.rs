@@ -114,11 +114,7 @@ mod tests {
         let (one, two) = ([2, 0, 0, 0, 0, 1], [2, 0, 0, 0, 0, 2]);
         bridge.forward(A, &frame(two, one));
         assert!(bridge.forward(A, &frame(one, two)).is_empty());
-        assert!(
-            bridge
-                .forward(A, &frame([1, 0x80, 0xc2, 0, 0, 0x0e], one))
-                .is_empty()
-        );
+        assert!(bridge.forward(A, &frame([1, 0x80, 0xc2, 0, 0, 0x0e], one)).is_empty());
         assert_eq!(bridge.forward(A, &frame([0xff; 6], one)), [C, B]);
     }
 

@@ -43,10 +43,7 @@ impl SimCarrier {
         let mut ports = BTreeMap::new();
         let mut own = BTreeMap::new();
         for netdev in &case.netdevs {
-            if let NetdevType::Tap {
-                mtu, nic, host_mac, ..
-            } = &netdev.kind
-            {
+            if let NetdevType::Tap { mtu, nic, host_mac, .. } = &netdev.kind {
                 let port = PortId::from(format!("{}.host", netdev.id));
                 let tap = Tap::new(netdev.id.clone(), lower::vnet_hdr_len(*nic));
                 let id = fabric.add(port.clone(), Kind::Tap(tap), *mtu);
@@ -78,12 +75,7 @@ impl SimCarrier {
             }
             fabric.bridges.push(held);
         }
-        Self {
-            fabric,
-            taps,
-            ports,
-            early: Vec::new(),
-        }
+        Self { fabric, taps, ports, early: Vec::new() }
     }
 
     fn tap(&mut self, netdev: &NetdevId) -> Option<(InterfaceId, &mut Tap)> {
@@ -100,9 +92,7 @@ impl SimCarrier {
 
     /// An interface that can be changed.
     fn present(&mut self, port: &PortId) -> io::Result<InterfaceId> {
-        let id = self
-            .port(port)
-            .ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))?;
+        let id = self.port(port).ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))?;
         if self.fabric.get(id).gone {
             return Err(io::Error::from_raw_os_error(libc::ENODEV));
         }
@@ -156,17 +146,15 @@ impl Carrier for SimCarrier {
     }
 
     fn capture(&mut self, netdev: &NetdevId, on: bool) -> io::Result<()> {
-        let (id, tap) = self
-            .tap(netdev)
-            .ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))?;
+        let (id, tap) = self.tap(netdev).ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))?;
         if !on {
             tap.socket = None;
             let place = Place::Tap(netdev.clone());
             self.early.retain(|carried| match carried {
                 Carried::Captured { netdev: at, .. } => at != netdev,
-                Carried::Said(Event {
-                    place: at, kind, ..
-                }) => *at != place || *kind != EventKind::Dropped(DropReason::Truncated),
+                Carried::Said(Event { place: at, kind, .. }) => {
+                    *at != place || *kind != EventKind::Dropped(DropReason::Truncated)
+                }
                 Carried::ToGuest { .. } | Carried::ToHost { .. } => true,
             });
             return Ok(());
@@ -199,10 +187,11 @@ impl Carrier for SimCarrier {
         for interface in &mut self.fabric.interfaces {
             if let Kind::Tap(tap) = &mut interface.kind {
                 let netdev = &tap.netdev;
-                arrived.extend(tap.queue.take().map(|frame| Carried::ToGuest {
-                    netdev: netdev.clone(),
-                    frame,
-                }));
+                arrived.extend(
+                    tap.queue
+                        .take()
+                        .map(|frame| Carried::ToGuest { netdev: netdev.clone(), frame }),
+                );
                 arrived.extend(tap.socket.iter_mut().flat_map(|socket| socket.drain(..)));
             }
             arrived.append(&mut interface.received);

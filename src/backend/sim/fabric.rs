@@ -128,11 +128,7 @@ impl Fabric {
         if usize::from(offload::header_len(&frame.vnet)) > length {
             return Err(DropReason::BadVnetHdr);
         }
-        let tag = if frame.data[12..14] == [0x81, 0x00] {
-            VLAN_HLEN
-        } else {
-            0
-        };
+        let tag = if frame.data[12..14] == [0x81, 0x00] { VLAN_HLEN } else { 0 };
         if frame.vnet.gso_type == 0 && length > interface.mtu as usize + ETH_HLEN + tag {
             return Err(DropReason::TooLong);
         }
@@ -221,10 +217,7 @@ impl Fabric {
         let interface = self.get(id);
         let port = interface.port.clone();
         interface.received.push(if whole {
-            Carried::ToHost {
-                port,
-                frame: frame.clone(),
-            }
+            Carried::ToHost { port, frame: frame.clone() }
         } else {
             truncated(Place::Port(port))
         });
@@ -287,9 +280,5 @@ fn untagged_len(frame: &[u8]) -> usize {
 }
 
 fn truncated(place: Place) -> Carried {
-    Carried::Said(Event {
-        tag: None,
-        place,
-        kind: EventKind::Dropped(DropReason::Truncated),
-    })
+    Carried::Said(Event { tag: None, place, kind: EventKind::Dropped(DropReason::Truncated) })
 }

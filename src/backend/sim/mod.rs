@@ -23,9 +23,7 @@ impl Backend for Sim {
     }
 
     fn probe(&self) -> Result<Capabilities, BackendError> {
-        Ok(Capabilities {
-            has: vec!["af-packet", "tap", "vhost"],
-        })
+        Ok(Capabilities { has: vec!["af-packet", "tap", "vhost"] })
     }
 
     fn open(&self, case: &Case) -> Result<Box<dyn World>, BackendError> {
@@ -55,12 +53,7 @@ fn needs_host_stack(case: &Case) -> Result<(), Missing> {
         }
     }
     for step in &case.steps {
-        if let Verb::LinkSet(LinkSet {
-            port,
-            address: Some(_),
-            ..
-        }) = &step.verb
-        {
+        if let Verb::LinkSet(LinkSet { port, address: Some(_), .. }) = &step.verb {
             return Err(at(port.to_string()));
         }
     }

@@ -37,10 +37,7 @@ pub(super) fn header_len(vnet: &VnetHdr) -> u16 {
     if vnet.flags & NEEDS_CSUM == 0 {
         return vnet.hdr_len;
     }
-    let end = vnet
-        .csum_start
-        .wrapping_add(vnet.csum_offset)
-        .wrapping_add(2);
+    let end = vnet.csum_start.wrapping_add(vnet.csum_offset).wrapping_add(2);
     vnet.hdr_len.max(end)
 }
 
@@ -143,10 +140,7 @@ fn accept(frame: &Frame, linear: usize, reads_headers: bool) -> Result<Frame, Dr
         shown.gso_size = vnet.gso_size;
         shown.hdr_len = short(linear.max(pulled));
     }
-    Ok(Frame {
-        vnet: shown,
-        data: frame.data.clone(),
-    })
+    Ok(Frame { vnet: shown, data: frame.data.clone() })
 }
 
 /// What the guest of a TAP without offloads gets of a frame: its checksum is filled in, a
@@ -160,11 +154,7 @@ pub(super) fn to_guest(frame: &Frame) -> Option<Vec<Frame>> {
         return Some(vec![frame.clone()]);
     }
     let mut data = frame.data.to_vec();
-    let VnetHdr {
-        csum_start,
-        csum_offset,
-        ..
-    } = frame.vnet;
+    let VnetHdr { csum_start, csum_offset, .. } = frame.vnet;
     complete_checksum(&mut data, csum_start, csum_offset).then(|| vec![Frame::plain(data)])
 }
 

@@ -40,13 +40,8 @@ impl SuperFrame {
         if header < 20 || frame.data.len().checked_sub(headers)? <= size {
             return None;
         }
-        let mut this = Self {
-            data: frame.data.to_vec(),
-            vnet: frame.vnet,
-            network,
-            transport,
-            headers,
-        };
+        let mut this =
+            Self { data: frame.data.to_vec(), vnet: frame.vnet, network, transport, headers };
         if frame.vnet.flags & NEEDS_CSUM == 0 {
             this.vnet.flags = NEEDS_CSUM;
             this.vnet.csum_start = short(transport);
@@ -60,10 +55,7 @@ impl SuperFrame {
 
     /// As it travels over a link.
     pub(super) fn whole(self) -> Frame {
-        Frame {
-            vnet: self.vnet,
-            data: self.data.into(),
-        }
+        Frame { vnet: self.vnet, data: self.data.into() }
     }
 
     /// As it reaches who has no offloads: each segment with its own numbers, lengths, flags and
@@ -176,9 +168,7 @@ pub(super) fn transport_offset(frame: &[u8], protocol: u8) -> Option<usize> {
 /// The sum of RFC 1071 over whole words, from `sum` on.
 fn folded(words: &[u8], sum: u32) -> u32 {
     let words = words.chunks_exact(2);
-    fold(words.fold(sum, |sum, word| {
-        sum + (u32::from(word[0]) << 8 | u32::from(word[1]))
-    }))
+    fold(words.fold(sum, |sum, word| sum + (u32::from(word[0]) << 8 | u32::from(word[1]))))
 }
 
 const fn fold(mut sum: u32) -> u32 {

@@ -18,12 +18,7 @@ pub(super) struct Tap {
 
 impl Tap {
     pub(super) fn new(netdev: NetdevId, vnet_hdr_len: usize) -> Self {
-        Self {
-            netdev,
-            vnet_hdr_len,
-            queue: Ring::default(),
-            socket: None,
-        }
+        Self { netdev, vnet_hdr_len, queue: Ring::default(), socket: None }
     }
 
     /// The machine's socket sees a frame.

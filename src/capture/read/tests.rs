@@ -8,18 +8,10 @@ use crate::capture::{ClassicWriter, Writer};
 fn pcap(magic: [u8; 4], link: u32) -> Vec<u8> {
     let big = magic[0] == 0xa1;
     let half = |value: u16| {
-        if big {
-            value.to_be_bytes()
-        } else {
-            value.to_le_bytes()
-        }
+        if big { value.to_be_bytes() } else { value.to_le_bytes() }
     };
     let word = |value: u32| {
-        if big {
-            value.to_be_bytes()
-        } else {
-            value.to_le_bytes()
-        }
+        if big { value.to_be_bytes() } else { value.to_le_bytes() }
     };
     let mut file = magic.to_vec();
     file.extend([half(2), half(4)].concat());
@@ -38,9 +30,7 @@ fn block(kind: u32, body: &[u8]) -> Vec<u8> {
 fn section() -> Vec<u8> {
     block(
         0x0a0d_0d0a,
-        &[
-            0x1a, 0x2b, 0x3c, 0x4d, 0, 1, 0, 0, 255, 255, 255, 255, 255, 255, 255, 255,
-        ],
+        &[0x1a, 0x2b, 0x3c, 0x4d, 0, 1, 0, 0, 255, 255, 255, 255, 255, 255, 255, 255],
     )
 }
 
@@ -50,12 +40,7 @@ fn interface(link: u8, options: &[u8]) -> Vec<u8> {
 
 /// An enhanced packet of the first interface at tick 3.
 fn enhanced() -> Vec<u8> {
-    block(
-        6,
-        &[
-            0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 2, 0, 0, 0, 2, 0xaa, 0xbb, 0, 0,
-        ],
-    )
+    block(6, &[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 2, 0, 0, 0, 2, 0xaa, 0xbb, 0, 0])
 }
 
 #[rstest]
@@ -66,14 +51,7 @@ fn enhanced() -> Vec<u8> {
 fn every_pcap(#[case] magic: [u8; 4], #[case] nanos: u32) {
     let packets = read(&pcap(magic, 1)).unwrap();
     let data = Bytes::from_static(&[0xaa, 0xbb, 0xcc]);
-    assert_eq!(
-        packets,
-        [Packet {
-            data,
-            time: Duration::new(1, nanos),
-            original_len: 4
-        }]
-    );
+    assert_eq!(packets, [Packet { data, time: Duration::new(1, nanos), original_len: 4 }]);
     assert!(packets[0].is_cut());
 }
 
@@ -91,21 +69,12 @@ fn pcapng_s_resolution_is_honoured(#[case] options: &[u8], #[case] time: Duratio
 fn a_simple_packet_has_no_time() {
     let simple = block(3, &[0, 0, 0, 2, 0xaa, 0xbb, 0, 0]);
     let packets = read(&[section(), interface(1, &[]), simple].concat()).unwrap();
-    assert_eq!(
-        (&packets[0].data[..], packets[0].time),
-        (&[0xaa, 0xbb][..], Duration::ZERO)
-    );
+    assert_eq!((&packets[0].data[..], packets[0].time), (&[0xaa, 0xbb][..], Duration::ZERO));
 }
 
 #[test]
 fn unknown_blocks_are_skipped() {
-    let file = [
-        section(),
-        block(0x0bad, &[1, 2, 3, 4]),
-        interface(1, &[]),
-        enhanced(),
-    ]
-    .concat();
+    let file = [section(), block(0x0bad, &[1, 2, 3, 4]), interface(1, &[]), enhanced()].concat();
     assert_eq!(read(&file).unwrap().len(), 1);
 }
 
@@ -125,21 +94,11 @@ fn a_cut_packet_is_named() {
     let file = pcap([0xa1, 0xb2, 0xc3, 0xd4], 1);
     assert_eq!(
         read(&file[..file.len() - 1]).unwrap_err(),
-        ReadError::Truncated {
-            packet: 1,
-            offset: 24,
-            needed: 19,
-            available: 18
-        }
+        ReadError::Truncated { packet: 1, offset: 24, needed: 19, available: 18 }
     );
     assert_eq!(
         read(&file[..30]).unwrap_err(),
-        ReadError::Truncated {
-            packet: 1,
-            offset: 24,
-            needed: 16,
-            available: 6
-        }
+        ReadError::Truncated { packet: 1, offset: 24, needed: 16, available: 6 }
     );
     let file = [section(), interface(1, &[]), enhanced(), enhanced()].concat();
     let offset = file.len() - enhanced().len();
@@ -154,14 +113,7 @@ fn a_cut_packet_is_named() {
 fn a_length_that_lies_is_named() {
     let mut file = pcap([0xa1, 0xb2, 0xc3, 0xd4], 1);
     file[32..36].copy_from_slice(&[0xff; 4]);
-    assert!(matches!(
-        read(&file).unwrap_err(),
-        ReadError::Truncated {
-            packet: 1,
-            offset: 24,
-            ..
-        }
-    ));
+    assert!(matches!(read(&file).unwrap_err(), ReadError::Truncated { packet: 1, offset: 24, .. }));
     // Longer than it was on the wire.
     let mut file = pcap([0xa1, 0xb2, 0xc3, 0xd4], 1);
     file[39] = 2;
@@ -174,19 +126,13 @@ fn a_length_that_lies_is_named() {
 #[test]
 fn only_ethernet() {
     assert_eq!(
-        read(&pcap([0xa1, 0xb2, 0xc3, 0xd4], 113))
-            .unwrap_err()
-            .to_string(),
+        read(&pcap([0xa1, 0xb2, 0xc3, 0xd4], 113)).unwrap_err().to_string(),
         "the file's header at byte 0 has the link type 113: only Ethernet (1) can be used"
     );
     let file = [section(), interface(113, &[]), enhanced()].concat();
     assert_eq!(
         read(&file).unwrap_err(),
-        ReadError::LinkType {
-            packet: 1,
-            offset: 48,
-            link_type: 113
-        }
+        ReadError::LinkType { packet: 1, offset: 48, link_type: 113 }
     );
 }
 
@@ -197,9 +143,7 @@ fn files(packets: &[Vec<u8>]) -> [Vec<u8>; 2] {
     for (second, data) in (0..).zip(packets) {
         let time = Duration::from_secs(second);
         classic.packet(time, data).unwrap();
-        pcapng
-            .packet(data.len() % 2, time, data, Some("comment"))
-            .unwrap();
+        pcapng.packet(data.len() % 2, time, data, Some("comment")).unwrap();
     }
     [classic.into_inner(), pcapng.into_inner()]
 }

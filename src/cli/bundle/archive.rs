@@ -36,11 +36,7 @@ impl Archive {
             header.set_gid(0);
             header.set_mtime(0);
             header.set_size(content.len() as u64);
-            archive.append_data(
-                &mut header,
-                Path::new(folder).join(path),
-                content.as_slice(),
-            )?;
+            archive.append_data(&mut header, Path::new(folder).join(path), content.as_slice())?;
         }
         archive.into_inner()?.finish()
     }
@@ -67,11 +63,7 @@ pub(super) fn common<'a>(mut paths: impl Iterator<Item = &'a Path>) -> PathBuf {
     let first = first.unwrap_or(Path::new("/")).to_owned();
     paths.fold(first, |common, path| {
         let holds = |folder: &&Path| path.starts_with(folder);
-        common
-            .ancestors()
-            .find(holds)
-            .unwrap_or(Path::new("/"))
-            .to_owned()
+        common.ancestors().find(holds).unwrap_or(Path::new("/")).to_owned()
     })
 }
 
@@ -97,9 +89,6 @@ mod tests {
         assert_eq!(path, Path::new("/s/fixtures/a.pcap"));
         let scenario = Path::new("/s/scenarios/colo/x.yaml");
         assert_eq!(common([scenario, &path].into_iter()), Path::new("/s"));
-        assert_eq!(
-            common([scenario].into_iter()),
-            Path::new("/s/scenarios/colo")
-        );
+        assert_eq!(common([scenario].into_iter()), Path::new("/s/scenarios/colo"));
     }
 }

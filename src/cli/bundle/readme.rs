@@ -30,10 +30,7 @@ impl Readme<'_> {
         let record = &executed.transcript;
         let mut text = format!("# {}\n\n{}\n\n", case.id, case.description);
         text += &format!("- tapwright {}\n", env!("CARGO_PKG_VERSION"));
-        text += &format!(
-            "- profile {}\n- backend {}\n",
-            record.profile, record.backend
-        );
+        text += &format!("- profile {}\n- backend {}\n", record.profile, record.backend);
         text += &format!("- kernel {}\n", kernel());
         if let Some(probed) = self.probed {
             text += &format!("- {}\n", probed.announcement());
@@ -104,11 +101,8 @@ fn quoted(text: &str) -> String {
 fn kernel() -> String {
     let text = |name| fs::read_to_string(format!("/proc/sys/kernel/{name}"));
     let told = [text("ostype"), text("osrelease")];
-    let words: Vec<String> = told
-        .into_iter()
-        .flatten()
-        .map(|word| word.trim().to_owned())
-        .collect();
+    let words: Vec<String> =
+        told.into_iter().flatten().map(|word| word.trim().to_owned()).collect();
     words.join(" ")
 }
 

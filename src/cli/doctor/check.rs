@@ -36,22 +36,11 @@ pub(super) struct Check {
 
 impl Check {
     pub(super) fn ok(name: &'static str, found: impl Into<String>) -> Self {
-        Self {
-            name,
-            state: State::Ok,
-            found: found.into(),
-            means: "",
-            remedy: Vec::new(),
-        }
+        Self { name, state: State::Ok, found: found.into(), means: "", remedy: Vec::new() }
     }
 
     pub(super) fn but(self, state: State, means: &'static str, remedy: Vec<String>) -> Self {
-        Self {
-            state,
-            means,
-            remedy,
-            ..self
-        }
+        Self { state, means, remedy, ..self }
     }
 }
 
@@ -100,11 +89,8 @@ impl Diagnosis {
                 "remedy": check.remedy,
             })
         });
-        let backends: serde_json::Map<_, _> = self
-            .backends
-            .iter()
-            .map(|(name, runs)| ((*name).to_owned(), (*runs).into()))
-            .collect();
+        let backends: serde_json::Map<_, _> =
+            self.backends.iter().map(|(name, runs)| ((*name).to_owned(), (*runs).into())).collect();
         checks
             .chain([json!({ "type": "backends", "runs": backends })])
             .map(|line| format!("{line}\n"))

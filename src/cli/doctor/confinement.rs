@@ -10,17 +10,9 @@ struct Setting {
 
 const SETTINGS: &[Setting] = &[
     // Linux 6.18 `kernel/ucount.c`.
-    Setting {
-        name: "user.max_user_namespaces",
-        forbids: |value| value == 0,
-        allows: "15000",
-    },
+    Setting { name: "user.max_user_namespaces", forbids: |value| value == 0, allows: "15000" },
     // A patch of Debian's and Ubuntu's.
-    Setting {
-        name: "kernel.unprivileged_userns_clone",
-        forbids: |value| value == 0,
-        allows: "1",
-    },
+    Setting { name: "kernel.unprivileged_userns_clone", forbids: |value| value == 0, allows: "1" },
     // A patch of Ubuntu's, since 23.10: namespaces are made, and have no privileges.
     Setting {
         name: "kernel.apparmor_restrict_unprivileged_userns",
@@ -35,19 +27,11 @@ pub(super) fn confinements(root: &Path) -> Vec<(String, String)> {
     SETTINGS
         .iter()
         .filter_map(|setting| {
-            let Setting {
-                name,
-                forbids,
-                allows,
-            } = setting;
+            let Setting { name, forbids, allows } = setting;
             let text = fs::read_to_string(root.join(name.replace('.', "/"))).ok()?;
             let value: i64 = text.trim().parse().ok()?;
-            forbids(value).then(|| {
-                (
-                    format!("{name}={value}"),
-                    format!("sudo sysctl -w {name}={allows}"),
-                )
-            })
+            forbids(value)
+                .then(|| (format!("{name}={value}"), format!("sudo sysctl -w {name}={allows}")))
         })
         .collect()
 }
@@ -69,10 +53,8 @@ mod tests {
             fs::write(path, value).unwrap();
         }
         let found = confinements(proc_sys.path());
-        let lines: Vec<String> = found
-            .iter()
-            .map(|(is, command)| format!("{is}: {command}"))
-            .collect();
+        let lines: Vec<String> =
+            found.iter().map(|(is, command)| format!("{is}: {command}")).collect();
         assert_eq!(
             lines,
             [

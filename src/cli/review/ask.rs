@@ -58,14 +58,10 @@ pub(super) fn ask(
             print(out, &drawn(section))?;
             shown = Some(at);
         }
-        print(
-            out,
-            "(a)ccept (r)eject (s)kip (h)ex (n)ext (p)revious (q)uit (?) ",
-        )?;
-        let key = keys.next_key().map_err(|source| SnapshotError::Read {
-            path: "the terminal".into(),
-            source,
-        })?;
+        print(out, "(a)ccept (r)eject (s)kip (h)ex (n)ext (p)revious (q)uit (?) ")?;
+        let key = keys
+            .next_key()
+            .map_err(|source| SnapshotError::Read { path: "the terminal".into(), source })?;
         print(out, "\n")?;
         let decision = match key {
             None | Some('q') => break,
@@ -86,10 +82,7 @@ pub(super) fn ask(
             }
         };
         if let Some(before @ (Decision::Accepted | Decision::Rejected)) = decisions[at] {
-            print(
-                out,
-                &format!("{} is {} already\n", section.id, before.word()),
-            )?;
+            print(out, &format!("{} is {} already\n", section.id, before.word()))?;
             continue;
         }
         match decision {
@@ -111,11 +104,7 @@ pub(super) fn ask(
 /// `[1/3] changed scenarios/queue@queue=tx`.
 fn heading(section: &PendingSection, at: usize, of: usize) -> String {
     let place = at + 1;
-    format!(
-        "\n{HEADING}[{place}/{of}] {} {}{HEADING:#}\n",
-        change(section),
-        section.id
-    )
+    format!("\n{HEADING}[{place}/{of}] {} {}{HEADING:#}\n", change(section), section.id)
 }
 
 /// `2 accepted, 1 rejected, 0 still pending`.

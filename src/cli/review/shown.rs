@@ -75,10 +75,7 @@ fn in_its_step(mismatch: &Mismatch) -> String {
 }
 
 fn is_readable(mismatch: &Mismatch) -> bool {
-    !mismatch
-        .differences
-        .iter()
-        .any(|one| matches!(one.what, What::Unreadable { .. }))
+    !mismatch.differences.iter().any(|one| matches!(one.what, What::Unreadable { .. }))
 }
 
 fn text_diff(reviewed: &str, proposed: &str) -> String {
@@ -105,9 +102,7 @@ fn text_diff(reviewed: &str, proposed: &str) -> String {
 pub(super) fn mismatch(section: &PendingSection) -> Option<Mismatch> {
     let (reviewed, proposed) = (section.reviewed.as_ref()?, section.proposed.as_ref()?);
     let captures = Captures::of(&section.snapshot);
-    compare_sections(&reviewed.body, &proposed.body, &|source| {
-        captures.frame(source)
-    })
+    compare_sections(&reviewed.body, &proposed.body, &|source| captures.frame(source))
 }
 
 /// The capture files beside a scenario, each read once.
@@ -119,10 +114,7 @@ struct Captures {
 impl Captures {
     fn of(snapshot: &Path) -> Self {
         let directory = snapshot.parent().unwrap_or(Path::new("")).to_owned();
-        Self {
-            directory,
-            read: RefCell::default(),
-        }
+        Self { directory, read: RefCell::default() }
     }
 
     /// A frame's bytes; none when the file is gone or unreadable: the review then shows text.
@@ -131,9 +123,7 @@ impl Captures {
         let packets = files.entry(source.file.clone()).or_insert_with(|| {
             let packets = std::fs::read(self.directory.join(&source.file))
                 .and_then(|file| capture::read(&file).map_err(io::Error::other));
-            packets.map_or(Vec::new(), |packets| {
-                packets.into_iter().map(|p| p.data).collect()
-            })
+            packets.map_or(Vec::new(), |packets| packets.into_iter().map(|p| p.data).collect())
         });
         packets.get(source.number.checked_sub(1)?).cloned()
     }

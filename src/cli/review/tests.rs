@@ -19,11 +19,7 @@ fn write(path: &Path, sections: &[(&str, &str)]) {
     let mut file = SnapFile::new(Path::new("queue.yaml"));
     for (name, body) in sections {
         let (name, profile, body) = ((*name).into(), "rfc".into(), (*body).into());
-        file.put(Section {
-            name,
-            profile,
-            body,
-        });
+        file.put(Section { name, profile, body });
     }
     fs::write(path, file.text()).unwrap();
 }
@@ -34,10 +30,7 @@ fn suite() -> TempDir {
     let lost = REVIEWED.replace("    hn0.host   <- #1\n", "");
     let at = |name: &str| directory.path().join(name);
     write(&at("queue.snap"), &[("queue=tx", REVIEWED)]);
-    write(
-        &at("queue.snap.new"),
-        &[("queue=tx", &lost), ("queue=rx", REVIEWED)],
-    );
+    write(&at("queue.snap.new"), &[("queue=tx", &lost), ("queue=rx", REVIEWED)]);
     write(&at("other.snap.new"), &[("case", REVIEWED)]);
     directory
 }
@@ -57,22 +50,12 @@ fn review(
     change: impl FnOnce(&mut ReviewArgs),
     keys: Option<&str>,
 ) -> Result<String, SnapshotError> {
-    let mut args = ReviewArgs {
-        paths: vec![directory.path().to_owned()],
-        ..ReviewArgs::default()
-    };
+    let mut args = ReviewArgs { paths: vec![directory.path().to_owned()], ..ReviewArgs::default() };
     change(&mut args);
     let mut out = Vec::new();
     let mut keys = keys.map(|keys| Typed(keys.chars()));
     let keys = keys.as_mut().map(|keys| keys as &mut dyn Keys);
-    run(
-        &args,
-        Desk {
-            out: &mut out,
-            keys,
-            sections: &|_| None,
-        },
-    )?;
+    run(&args, Desk { out: &mut out, keys, sections: &|_| None })?;
     let text = String::from_utf8(out).unwrap();
     let text = anstream::adapter::strip_str(&text).to_string();
     Ok(text.replace(&directory.path().display().to_string(), "DIR"))
@@ -90,10 +73,7 @@ fn what_is_pending_is_listed() {
     let json = review(&directory, |args| args.json = true, None).unwrap();
     let entries: Vec<Value> = serde_json::from_str(&json).unwrap();
     assert_eq!(entries.len(), 3);
-    assert_eq!(
-        entries[1]["mismatch"]["differences"][0]["what"]["kind"],
-        "missing"
-    );
+    assert_eq!(entries[1]["mismatch"]["differences"][0]["what"]["kind"], "missing");
 }
 
 #[test]
@@ -130,18 +110,11 @@ fn what_only_explains_is_shown_as_text() {
 fn keys_decide_one_by_one() {
     let directory = suite();
     let shown = review(&directory, |_| {}, Some("xars")).unwrap();
-    assert_eq!(
-        shown.matches("(a)ccept").count(),
-        4,
-        "an unknown key is asked again: {shown}"
-    );
+    assert_eq!(shown.matches("(a)ccept").count(), 4, "an unknown key is asked again: {shown}");
     let list = review(&directory, |args| args.list = true, None).unwrap();
     assert_eq!(list, "new     DIR/queue@queue=rx\n1 pending\n");
     let snapshot = fs::read_to_string(directory.path().join("queue.snap")).unwrap();
-    assert!(
-        snapshot.contains("hn0.host   <- #1"),
-        "rejected, so as it was: {snapshot}"
-    );
+    assert!(snapshot.contains("hn0.host   <- #1"), "rejected, so as it was: {snapshot}");
     assert!(directory.path().join("other.snap").exists());
 }
 
@@ -175,16 +148,9 @@ fn quitting_and_the_end_of_input_decide_nothing() {
 #[test]
 fn ids_are_accepted_and_rejected() {
     let directory = suite();
-    let unknown = review(
-        &directory,
-        |args| args.accept = vec!["other".into(), "no".into()],
-        None,
-    );
+    let unknown = review(&directory, |args| args.accept = vec!["other".into(), "no".into()], None);
     assert!(matches!(unknown, Err(SnapshotError::NotPending { .. })));
-    assert!(
-        !directory.path().join("other.snap").exists(),
-        "looked up before anything is written"
-    );
+    assert!(!directory.path().join("other.snap").exists(), "looked up before anything is written");
     let decided = review(
         &directory,
         |args| {
@@ -228,12 +194,7 @@ fn what_nobody_uses_is_deleted_only_when_asked() {
     2 unreferenced
     ");
     assert!(directory.path().join("queue.snap").exists());
-    review(
-        &directory,
-        |args| (args.unreferenced, args.delete) = (true, true),
-        None,
-    )
-    .unwrap();
+    review(&directory, |args| (args.unreferenced, args.delete) = (true, true), None).unwrap();
     assert!(!directory.path().join("queue.snap").exists());
     assert!(directory.path().join("other.snap.new").exists());
 }

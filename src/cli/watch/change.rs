@@ -58,11 +58,7 @@ impl Watch {
             .name("interrupt".to_owned())
             .spawn(move || tell_interrupt(&interrupt, &outbox))
             .map_err(notify::Error::io)?;
-        Ok(Self {
-            watcher,
-            inbox,
-            watched: BTreeSet::new(),
-        })
+        Ok(Self { watcher, inbox, watched: BTreeSet::new() })
     }
 
     /// Watches a directory and all below it, or the directory of a file: editors put another file
@@ -74,23 +70,14 @@ impl Watch {
         let (directory, mode) = if path.is_dir() {
             (path, RecursiveMode::Recursive)
         } else {
-            let parent = path
-                .parent()
-                .filter(|parent| !parent.as_os_str().is_empty());
-            (
-                parent.unwrap_or(Path::new(".")),
-                RecursiveMode::NonRecursive,
-            )
+            let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+            (parent.unwrap_or(Path::new(".")), RecursiveMode::NonRecursive)
         };
         let there = directory.ancestors().find(|directory| directory.is_dir());
         let directory = there.unwrap_or(Path::new("."));
         // A capture is named from its scenario on: `suite/../captures` is not below `suite`.
         let directory = directory.canonicalize().map_err(notify::Error::io)?;
-        if self
-            .watched
-            .iter()
-            .any(|watched| directory.starts_with(watched))
-        {
+        if self.watched.iter().any(|watched| directory.starts_with(watched)) {
             return Ok(());
         }
         self.watcher.watch(&directory, mode)?;

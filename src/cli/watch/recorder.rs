@@ -16,9 +16,7 @@ pub(super) type Print = Option<[u8; 32]>;
 
 /// The content of a file as it is now.
 pub(super) fn print(path: &Path) -> Print {
-    std::fs::read(path)
-        .ok()
-        .map(|bytes| Sha256::digest(bytes).into())
+    std::fs::read(path).ok().map(|bytes| Sha256::digest(bytes).into())
 }
 
 /// The real files, and which were read and what was in them: what a scenario depends on.

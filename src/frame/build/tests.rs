@@ -18,13 +18,7 @@ const A6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 1);
 const B6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 2);
 
 fn built(spec: &Spec) -> Result<Frame, BuildError> {
-    build(
-        spec,
-        &Defaults {
-            src: GUEST,
-            dst: HOST,
-        },
-    )
+    build(spec, &Defaults { src: GUEST, dst: HOST })
 }
 
 fn text(spec: &Spec) -> String {
@@ -32,25 +26,12 @@ fn text(spec: &Spec) -> String {
 }
 
 fn arp(op: u16) -> Spec {
-    let arp = ArpSpec {
-        op,
-        sender: A,
-        target: B,
-        sender_mac: None,
-        target_mac: None,
-    };
-    Spec {
-        net: Some(NetSpec::Arp(arp)),
-        ..Spec::default()
-    }
+    let arp = ArpSpec { op, sender: A, target: B, sender_mac: None, target_mac: None };
+    Spec { net: Some(NetSpec::Arp(arp)), ..Spec::default() }
 }
 
 fn v4() -> Ipv4Spec {
-    Ipv4Spec {
-        src: A,
-        dst: B,
-        ..Ipv4Spec::default()
-    }
+    Ipv4Spec { src: A, dst: B, ..Ipv4Spec::default() }
 }
 
 fn over_v4(transport: TransportSpec, payload: &'static [u8]) -> Spec {
@@ -63,33 +44,16 @@ fn over_v4(transport: TransportSpec, payload: &'static [u8]) -> Spec {
 }
 
 fn over_v6(transport: TransportSpec, payload: &'static [u8]) -> Spec {
-    let ip = Ipv6Spec {
-        src: A6,
-        dst: B6,
-        ..Ipv6Spec::default()
-    };
-    Spec {
-        net: Some(NetSpec::Ipv6(ip)),
-        ..over_v4(transport, payload)
-    }
+    let ip = Ipv6Spec { src: A6, dst: B6, ..Ipv6Spec::default() };
+    Spec { net: Some(NetSpec::Ipv6(ip)), ..over_v4(transport, payload) }
 }
 
 fn udp() -> TransportSpec {
-    TransportSpec::Udp(UdpSpec {
-        sport: 4000,
-        dport: 9,
-        ..UdpSpec::default()
-    })
+    TransportSpec::Udp(UdpSpec { sport: 4000, dport: 9, ..UdpSpec::default() })
 }
 
 fn tcp(flags: u16) -> TransportSpec {
-    TransportSpec::Tcp(TcpSpec {
-        sport: 4000,
-        dport: 80,
-        seq: 1,
-        flags,
-        ..TcpSpec::default()
-    })
+    TransportSpec::Tcp(TcpSpec { sport: 4000, dport: 80, seq: 1, flags, ..TcpSpec::default() })
 }
 
 #[test]
@@ -110,13 +74,7 @@ fn an_arp_reply_goes_to_the_other_side() {
 
 #[test]
 fn an_arp_request_goes_where_it_is_told() {
-    let spec = Spec {
-        eth: EthSpec {
-            dst: Some(HOST),
-            ..EthSpec::default()
-        },
-        ..arp(1)
-    };
+    let spec = Spec { eth: EthSpec { dst: Some(HOST), ..EthSpec::default() }, ..arp(1) };
     assert!(text(&spec).starts_with("020000000001525400123456 0806"));
 }
 
@@ -169,17 +127,8 @@ fn virtio_s_partial_checksum_completes_to_the_built_one() {
 
 #[test]
 fn given_numbers_are_kept_though_they_are_wrong() {
-    let ip = Ipv4Spec {
-        checksum: Some(1),
-        total_len: Some(2),
-        protocol: Some(3),
-        ..v4()
-    };
-    let udp = UdpSpec {
-        checksum: Some(0),
-        length: Some(5),
-        ..UdpSpec::default()
-    };
+    let ip = Ipv4Spec { checksum: Some(1), total_len: Some(2), protocol: Some(3), ..v4() };
+    let udp = UdpSpec { checksum: Some(0), length: Some(5), ..UdpSpec::default() };
     let spec = Spec {
         net: Some(NetSpec::Ipv4(ip)),
         transport: Some(TransportSpec::Udp(udp)),
@@ -194,45 +143,20 @@ fn given_numbers_are_kept_though_they_are_wrong() {
 #[test]
 fn tags_announce_each_other() {
     let vlan = vec![
-        VlanSpec {
-            tpid: Some(0x88a8),
-            id: 100,
-            pcp: 5,
-            dei: true,
-        },
-        VlanSpec {
-            id: 200,
-            ..VlanSpec::default()
-        },
+        VlanSpec { tpid: Some(0x88a8), id: 100, pcp: 5, dei: true },
+        VlanSpec { id: 200, ..VlanSpec::default() },
     ];
-    let spec = Spec {
-        vlan,
-        payload: Bytes::from_static(&[1]),
-        ..Spec::default()
-    };
-    assert_eq!(
-        text(&spec),
-        "020000000001525400123456 88a8 b064 8100 00c8 88b5 01"
-    );
+    let spec = Spec { vlan, payload: Bytes::from_static(&[1]), ..Spec::default() };
+    assert_eq!(text(&spec), "020000000001525400123456 88a8 b064 8100 00c8 88b5 01");
 }
 
 #[test]
 fn options_fill_whole_words() {
     let options = vec![TcpOption::Mss(1460), TcpOption::WindowScale(7)];
-    let tcp = TcpSpec {
-        flags: 2,
-        options,
-        ..TcpSpec::default()
-    };
+    let tcp = TcpSpec { flags: 2, options, ..TcpSpec::default() };
     let frame = built(&over_v4(TransportSpec::Tcp(tcp), b"")).unwrap().data;
     assert_eq!(frame[54..], [2, 4, 5, 0xb4, 3, 3, 7, 0]);
-    assert_eq!(
-        Dissection::of(&frame)
-            .field("tcp.data_offset")
-            .unwrap()
-            .value(),
-        "7"
-    );
+    assert_eq!(Dissection::of(&frame).field("tcp.data_offset").unwrap().value(), "7");
 }
 
 #[test]
@@ -243,34 +167,16 @@ fn reserved_flags_are_kept() {
 
 #[test]
 fn padding_is_zeros() {
-    let spec = Spec {
-        eth: EthSpec {
-            pad_to: Some(60),
-            ..EthSpec::default()
-        },
-        ..arp(1)
-    };
+    let spec = Spec { eth: EthSpec { pad_to: Some(60), ..EthSpec::default() }, ..arp(1) };
     assert!(text(&spec).ends_with("0a000002 (00*18)"));
 }
 
 #[test]
 fn hex_is_the_whole_frame_with_its_vnet_header() {
-    let vnet = VnetHdr {
-        flags: 1,
-        ..VnetHdr::default()
-    };
-    let spec = Spec {
-        vnet_hdr: Some(vnet),
-        hex: Some(Bytes::from_static(&[1, 2, 3])),
-        ..Spec::default()
-    };
-    assert_eq!(
-        built(&spec),
-        Ok(Frame {
-            vnet,
-            data: Bytes::from_static(&[1, 2, 3])
-        })
-    );
+    let vnet = VnetHdr { flags: 1, ..VnetHdr::default() };
+    let spec =
+        Spec { vnet_hdr: Some(vnet), hex: Some(Bytes::from_static(&[1, 2, 3])), ..Spec::default() };
+    assert_eq!(built(&spec), Ok(Frame { vnet, data: Bytes::from_static(&[1, 2, 3]) }));
 }
 
 #[rstest]
@@ -310,10 +216,7 @@ fn refused(#[case] spec: Spec, #[case] error: BuildError) {
 
 #[test]
 fn bare_payload_has_the_experimental_type() {
-    let spec = Spec {
-        payload: Bytes::from_static(&[0]),
-        ..Spec::default()
-    };
+    let spec = Spec { payload: Bytes::from_static(&[0]), ..Spec::default() };
     assert_eq!(
         built(&spec).unwrap().data[..],
         parse_hex("020000000001525400123456 88b5 00").unwrap()

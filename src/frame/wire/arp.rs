@@ -17,11 +17,7 @@ pub(super) const FIELDS: &[Def] = &[
     whole("arp.proto_type", 2..4, Format::Hex),
     whole("arp.hw_len", 4..5, Format::Decimal),
     whole("arp.proto_len", 5..6, Format::Decimal),
-    whole(
-        "arp.op",
-        6..8,
-        Format::Named(&[(1, "request"), (2, "reply")]),
-    ),
+    whole("arp.op", 6..8, Format::Named(&[(1, "request"), (2, "reply")])),
     whole("arp.sender_mac", 8..14, Format::Mac),
     whole("arp.sender_ip", 14..18, Format::Ipv4),
     whole("arp.target_mac", 18..24, Format::Mac),

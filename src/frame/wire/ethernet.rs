@@ -43,36 +43,16 @@ pub(super) fn parse(frame: &[u8], range: Range<usize>) -> Option<Parsed<'_>> {
         return None;
     }
     let value = word(frame, range.start + 12);
-    let next = if value < MIN_TYPE {
-        Next::Data
-    } else {
-        Next::EtherType { value, tags: 0 }
-    };
+    let next = if value < MIN_TYPE { Next::Data } else { Next::EtherType { value, tags: 0 } };
     let layer = layer("eth", FIELDS, frame, range.start..range.start + LEN);
-    Some(Parsed {
-        layer,
-        next,
-        end: range.end,
-    })
+    Some(Parsed { layer, next, end: range.end })
 }
 
 pub(super) fn parse_tag(frame: &[u8], range: Range<usize>, tags: usize) -> Option<Parsed<'_>> {
     if range.len() < TAG_LEN {
         return None;
     }
-    let next = Next::EtherType {
-        value: word(frame, range.start + 2),
-        tags: tags + 1,
-    };
-    let layer = layer(
-        "vlan",
-        TAG_FIELDS,
-        frame,
-        range.start..range.start + TAG_LEN,
-    );
-    Some(Parsed {
-        layer,
-        next,
-        end: range.end,
-    })
+    let next = Next::EtherType { value: word(frame, range.start + 2), tags: tags + 1 };
+    let layer = layer("vlan", TAG_FIELDS, frame, range.start..range.start + TAG_LEN);
+    Some(Parsed { layer, next, end: range.end })
 }

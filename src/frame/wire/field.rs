@@ -15,22 +15,12 @@ pub(super) struct Def {
 
 /// A field that has its bytes to itself.
 pub(super) const fn whole(name: &'static str, at: Range<usize>, format: Format) -> Def {
-    Def {
-        name,
-        at,
-        bits: None,
-        format,
-    }
+    Def { name, at, bits: None, format }
 }
 
 /// A field of some bits.
 pub(super) const fn bits(name: &'static str, at: Range<usize>, bits: u32, format: Format) -> Def {
-    Def {
-        name,
-        at,
-        bits: Some(bits),
-        format,
-    }
+    Def { name, at, bits: Some(bits), format }
 }
 
 /// A field of a frame.
@@ -47,12 +37,7 @@ pub struct Field<'a> {
 
 impl<'a> Field<'a> {
     pub(super) fn new(def: &'static Def, frame: &'a [u8], range: Range<usize>) -> Self {
-        Self {
-            name: def.name,
-            bytes: &frame[range.clone()],
-            range,
-            def,
-        }
+        Self { name: def.name, bytes: &frame[range.clone()], range, def }
     }
 
     pub(super) fn at(def: &'static Def, frame: &'a [u8], start: usize) -> Self {

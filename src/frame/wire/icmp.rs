@@ -65,17 +65,9 @@ pub(super) fn parse_v4(frame: &[u8], range: Range<usize>) -> Option<Parsed<'_>> 
     if range.len() < LEN {
         return None;
     }
-    let table = if matches!(frame[at], 0 | 8) {
-        ECHO_FIELDS
-    } else {
-        FIELDS
-    };
+    let table = if matches!(frame[at], 0 | 8) { ECHO_FIELDS } else { FIELDS };
     let layer = layer("icmp", table, frame, at..at + LEN);
-    Some(Parsed {
-        layer,
-        next: Next::Data,
-        end: range.end,
-    })
+    Some(Parsed { layer, next: Next::Data, end: range.end })
 }
 
 pub(super) fn parse_v6(frame: &[u8], range: Range<usize>) -> Option<Parsed<'_>> {
@@ -87,16 +79,10 @@ pub(super) fn parse_v6(frame: &[u8], range: Range<usize>) -> Option<Parsed<'_>> 
         128 | 129 => layer("icmpv6", V6_ECHO_FIELDS, frame, at..at + LEN),
         135 | 136 if range.len() >= TARGET_END => {
             let mut layer = layer("icmpv6", V6_NEIGHBOUR_FIELDS, frame, at..range.end);
-            layer
-                .fields
-                .push(Field::new(V6_OPTIONS, frame, at + TARGET_END..range.end));
+            layer.fields.push(Field::new(V6_OPTIONS, frame, at + TARGET_END..range.end));
             layer
         }
         _ => layer("icmpv6", V6_FIELDS, frame, at..at + LEN),
     };
-    Some(Parsed {
-        layer,
-        next: Next::Data,
-        end: range.end,
-    })
+    Some(Parsed { layer, next: Next::Data, end: range.end })
 }

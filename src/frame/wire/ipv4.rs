@@ -17,12 +17,7 @@ pub(super) const FIELDS: &[Def] = &[
     whole("ipv4.tos", 1..2, Format::Hex),
     whole("ipv4.total_len", 2..4, Format::Decimal),
     whole("ipv4.id", 4..6, Format::Decimal),
-    bits(
-        "ipv4.flags",
-        6..8,
-        0xe000,
-        Format::Flags(&["MF", "DF", "RF"]),
-    ),
+    bits("ipv4.flags", 6..8, 0xe000, Format::Flags(&["MF", "DF", "RF"])),
     bits("ipv4.fragment_offset", 6..8, 0x1fff, Format::Decimal),
     whole("ipv4.ttl", 8..9, Format::Decimal),
     whole("ipv4.protocol", 9..10, Format::Decimal),
@@ -41,25 +36,15 @@ pub(super) fn parse(frame: &[u8], range: Range<usize>) -> Option<Parsed<'_>> {
     let header = usize::from(frame[at] & 0x0f) * 4;
     let total = usize::from(word(frame, at + 2));
     // A super-frame of 64 KiB or more has a total length of 0 (Linux, "BIG TCP").
-    let end = if total == 0 {
-        range.end
-    } else {
-        range.end.min(at + total)
-    };
+    let end = if total == 0 { range.end } else { range.end.min(at + total) };
     if header < MIN_LEN || at + header > end {
         return None;
     }
     let mut layer = layer("ipv4", FIELDS, frame, at..at + header);
-    layer
-        .fields
-        .push(Field::new(OPTIONS, frame, at + MIN_LEN..at + header));
+    layer.fields.push(Field::new(OPTIONS, frame, at + MIN_LEN..at + header));
     let fragment_offset = word(frame, at + 6) & 0x1fff;
     let next = if fragment_offset == 0 {
-        Next::Protocol {
-            number: frame[at + 9],
-            version: IpVersion::V4,
-            extensions: 0,
-        }
+        Next::Protocol { number: frame[at + 9], version: IpVersion::V4, extensions: 0 }
     } else {
         Next::Data
     };

@@ -60,16 +60,8 @@ pub(super) fn parse(frame: &[u8], range: Range<usize>) -> Option<Parsed<'_>> {
     } else {
         range.end.min(at + LEN + payload)
     };
-    let next = Next::Protocol {
-        number: frame[at + 6],
-        version: IpVersion::V6,
-        extensions: 0,
-    };
-    Some(Parsed {
-        layer: layer("ipv6", FIELDS, frame, at..at + LEN),
-        next,
-        end,
-    })
+    let next = Next::Protocol { number: frame[at + 6], version: IpVersion::V6, extensions: 0 };
+    Some(Parsed { layer: layer("ipv6", FIELDS, frame, at..at + LEN), next, end })
 }
 
 pub(super) fn parse_extension(
@@ -95,14 +87,8 @@ fn parse_options(frame: &[u8], range: Range<usize>, extensions: usize) -> Option
         return None;
     }
     let mut layer = layer("ipv6_ext", EXTENSION_FIELDS, frame, at..at + len);
-    layer
-        .fields
-        .push(Field::new(EXTENSION_DATA, frame, at + 2..at + len));
-    Some(Parsed {
-        layer,
-        next: following(frame[at], extensions),
-        end: range.end,
-    })
+    layer.fields.push(Field::new(EXTENSION_DATA, frame, at + 2..at + len));
+    Some(Parsed { layer, next: following(frame[at], extensions), end: range.end })
 }
 
 fn parse_fragment(frame: &[u8], range: Range<usize>, extensions: usize) -> Option<Parsed<'_>> {
@@ -111,23 +97,11 @@ fn parse_fragment(frame: &[u8], range: Range<usize>, extensions: usize) -> Optio
         return None;
     }
     let first = word(frame, at + 2) & 0xfff8 == 0;
-    let next = if first {
-        following(frame[at], extensions)
-    } else {
-        Next::Data
-    };
+    let next = if first { following(frame[at], extensions) } else { Next::Data };
     let layer = layer("ipv6_frag", FRAGMENT_FIELDS, frame, at..at + FRAGMENT_LEN);
-    Some(Parsed {
-        layer,
-        next,
-        end: range.end,
-    })
+    Some(Parsed { layer, next, end: range.end })
 }
 
 fn following(number: u8, extensions: usize) -> Next {
-    Next::Protocol {
-        number,
-        version: IpVersion::V6,
-        extensions: extensions + 1,
-    }
+    Next::Protocol { number, version: IpVersion::V6, extensions: extensions + 1 }
 }

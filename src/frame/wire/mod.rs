@@ -140,11 +140,7 @@ enum Next {
     /// What an Ethernet type says, after so many tags.
     EtherType { value: u16, tags: usize },
     /// What an IP protocol number says, after so many IPv6 extension headers.
-    Protocol {
-        number: u8,
-        version: IpVersion,
-        extensions: usize,
-    },
+    Protocol { number: u8, version: IpVersion, extensions: usize },
     /// Nothing that is taken apart.
     Data,
 }
@@ -163,10 +159,8 @@ struct Parsed<'a> {
     end: usize,
 }
 
-const DATA: &[Def] = &[
-    whole("payload", 0..0, Format::Bytes),
-    whole("padding", 0..0, Format::Bytes),
-];
+const DATA: &[Def] =
+    &[whole("payload", 0..0, Format::Bytes), whole("padding", 0..0, Format::Bytes)];
 
 impl<'a> Dissection<'a> {
     /// Takes a frame apart.
@@ -183,11 +177,7 @@ impl<'a> Dissection<'a> {
             Field::new(&DATA[0], frame, at..end),
             Field::new(&DATA[1], frame, end..frame.len()),
         ];
-        layers.push(Layer {
-            name: "data",
-            range: at..frame.len(),
-            fields,
-        });
+        layers.push(Layer { name: "data", range: at..frame.len(), fields });
         Self { layers }
     }
 
@@ -243,11 +233,7 @@ fn parse(frame: &[u8], range: Range<usize>, next: Next) -> Option<Parsed<'_>> {
             ethernet::TYPE_IPV6 => ipv6::parse(frame, range),
             _ => None,
         },
-        Next::Protocol {
-            number,
-            version,
-            extensions,
-        } => match (number, version) {
+        Next::Protocol { number, version, extensions } => match (number, version) {
             (udp::PROTOCOL, _) => udp::parse(frame, range),
             (tcp::PROTOCOL, _) => tcp::parse(frame, range),
             (icmp::PROTOCOL_V4, _) => icmp::parse_v4(frame, range),
@@ -268,15 +254,8 @@ fn layer<'a>(
     frame: &'a [u8],
     range: Range<usize>,
 ) -> Layer<'a> {
-    let fields = table
-        .iter()
-        .map(|def| Field::at(def, frame, range.start))
-        .collect();
-    Layer {
-        name,
-        range,
-        fields,
-    }
+    let fields = table.iter().map(|def| Field::at(def, frame, range.start)).collect();
+    Layer { name, range, fields }
 }
 
 /// A big-endian 16-bit word.

@@ -40,12 +40,6 @@ pub(super) fn parse(frame: &[u8], range: Range<usize>) -> Option<Parsed<'_>> {
         return None;
     }
     let mut layer = layer("tcp", FIELDS, frame, at..at + header);
-    layer
-        .fields
-        .push(Field::new(OPTIONS, frame, at + MIN_LEN..at + header));
-    Some(Parsed {
-        layer,
-        next: Next::Data,
-        end: range.end,
-    })
+    layer.fields.push(Field::new(OPTIONS, frame, at + MIN_LEN..at + header));
+    Some(Parsed { layer, next: Next::Data, end: range.end })
 }

@@ -79,15 +79,11 @@ fn decode_one(kind: u8, option: &[u8]) -> TcpOption {
         (WINDOW_SCALE, [shift]) => TcpOption::WindowScale(*shift),
         (SACK_PERMITTED, []) => TcpOption::SackPermitted,
         (SACK, blocks) if !blocks.is_empty() && blocks.len() % 8 == 0 => TcpOption::Sack(
-            blocks
-                .chunks_exact(8)
-                .map(|block| (long(&block[..4]), long(&block[4..])))
-                .collect(),
+            blocks.chunks_exact(8).map(|block| (long(&block[..4]), long(&block[4..]))).collect(),
         ),
-        (TIMESTAMPS, times) if times.len() == 8 => TcpOption::Timestamps {
-            value: long(&times[..4]),
-            echo: long(&times[4..]),
-        },
+        (TIMESTAMPS, times) if times.len() == 8 => {
+            TcpOption::Timestamps { value: long(&times[..4]), echo: long(&times[4..]) }
+        }
         _ => TcpOption::Raw(Bytes::copy_from_slice(option)),
     }
 }
@@ -106,10 +102,8 @@ fn render_one(option: &TcpOption) -> String {
         TcpOption::WindowScale(shift) => format!("wscale:{shift}"),
         TcpOption::SackPermitted => "sack-ok".to_owned(),
         TcpOption::Sack(blocks) => {
-            let edges: Vec<String> = blocks
-                .iter()
-                .map(|(left, right)| format!("{left}-{right}"))
-                .collect();
+            let edges: Vec<String> =
+                blocks.iter().map(|(left, right)| format!("{left}-{right}")).collect();
             format!("sack:{}", edges.join(":"))
         }
         TcpOption::Timestamps { value, echo } => format!("ts:{value}:{echo}"),
@@ -140,10 +134,7 @@ fn parse_one(text: &str) -> Option<TcpOption> {
         }
         "ts" => {
             let (value, echo) = value.split_once(':')?;
-            TcpOption::Timestamps {
-                value: value.parse().ok()?,
-                echo: echo.parse().ok()?,
-            }
+            TcpOption::Timestamps { value: value.parse().ok()?, echo: echo.parse().ok()? }
         }
         "raw" => TcpOption::Raw(parse_hex(value).ok()?.into()),
         _ => return None,
@@ -164,10 +155,7 @@ mod tests {
             0x03, 0x07,
         ];
         assert_eq!(render(&bytes), "mss:1460,sack-ok,ts:9:0,nop,wscale:7");
-        assert_eq!(
-            parse("mss:1460,sack-ok,ts:9:0,nop,wscale:7").unwrap(),
-            bytes
-        );
+        assert_eq!(parse("mss:1460,sack-ok,ts:9:0,nop,wscale:7").unwrap(), bytes);
     }
 
     #[test]

@@ -35,13 +35,7 @@ pub(in crate::frame) fn frames() -> impl Strategy<Value = Vec<u8>> {
     let example = prop::sample::select(EXAMPLES)
         .prop_map(|hex| parse_hex(hex).expect("an example is hexadecimal"));
     let edits = vec((any::<prop::sample::Index>(), any::<u8>()), 0..4);
-    let edited = (
-        example,
-        edits,
-        any::<prop::sample::Index>(),
-        0_u8..4,
-        vec(any::<u8>(), 0..4),
-    )
+    let edited = (example, edits, any::<prop::sample::Index>(), 0_u8..4, vec(any::<u8>(), 0..4))
         .prop_map(|(mut frame, edits, cut, how, tail)| {
             for (at, byte) in edits {
                 let at = at.index(frame.len());
@@ -165,20 +159,10 @@ fn a_neighbour_solicitation() {
 fn extension_headers_are_walked() {
     let names = |hex| {
         let frame = parse_hex(hex).unwrap();
-        Dissection::of(&frame)
-            .layers
-            .iter()
-            .map(|layer| layer.name)
-            .collect::<Vec<_>>()
+        Dissection::of(&frame).layers.iter().map(|layer| layer.name).collect::<Vec<_>>()
     };
-    assert_eq!(
-        names(EXAMPLES[8]),
-        ["eth", "ipv6", "ipv6_ext", "icmpv6", "data"]
-    );
-    assert_eq!(
-        names(EXAMPLES[9]),
-        ["eth", "ipv6", "ipv6_frag", "udp", "data"]
-    );
+    assert_eq!(names(EXAMPLES[8]), ["eth", "ipv6", "ipv6_ext", "icmpv6", "data"]);
+    assert_eq!(names(EXAMPLES[9]), ["eth", "ipv6", "ipv6_frag", "udp", "data"]);
 }
 
 #[test]
@@ -195,10 +179,7 @@ fn a_later_fragment_has_no_transport() {
     let frame = parse_hex(EXAMPLES[5]).unwrap();
     let dissection = Dissection::of(&frame);
     assert!(dissection.layer("udp").is_none());
-    assert_eq!(
-        dissection.field("ipv4.fragment_offset").unwrap().value(),
-        "185"
-    );
+    assert_eq!(dissection.field("ipv4.fragment_offset").unwrap().value(), "185");
 }
 
 #[test]
@@ -220,18 +201,9 @@ fn the_names_are_those_of_the_tables_sorted() {
         icmp::V6_NEIGHBOUR_FIELDS,
         DATA,
     ];
-    let single = [
-        ipv4::OPTIONS,
-        ipv6::EXTENSION_DATA,
-        tcp::OPTIONS,
-        icmp::V6_OPTIONS,
-    ];
-    let names: BTreeSet<_> = tables
-        .into_iter()
-        .flatten()
-        .chain(single)
-        .map(|def| def.name)
-        .collect();
+    let single = [ipv4::OPTIONS, ipv6::EXTENSION_DATA, tcp::OPTIONS, icmp::V6_OPTIONS];
+    let names: BTreeSet<_> =
+        tables.into_iter().flatten().chain(single).map(|def| def.name).collect();
     assert!(FIELD_NAMES.iter().eq(names.iter()), "{names:#?}");
 }
 

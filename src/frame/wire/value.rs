@@ -27,9 +27,7 @@ pub(super) enum Format {
 
 /// A field's number: of at most its last four bytes.
 pub(super) fn number(bytes: &[u8], bits: Option<u32>) -> u32 {
-    let all = bytes
-        .iter()
-        .fold(0_u32, |all, byte| all << 8 | u32::from(*byte));
+    let all = bytes.iter().fold(0_u32, |all, byte| all << 8 | u32::from(*byte));
     bits.map_or(all, |bits| (all & bits) >> bits.trailing_zeros())
 }
 
@@ -44,10 +42,7 @@ impl Format {
                 });
                 format!("0x{:0digits$x}", number())
             }
-            Self::Mac => bytes
-                .try_into()
-                .map(MacAddr)
-                .map_or_else(|_| hex_runs(bytes), text),
+            Self::Mac => bytes.try_into().map(MacAddr).map_or_else(|_| hex_runs(bytes), text),
             Self::Ipv4 => <[u8; 4]>::try_from(bytes)
                 .map(Ipv4Addr::from)
                 .map_or_else(|_| hex_runs(bytes), text),
@@ -98,9 +93,7 @@ fn encode(number: u32, len: usize, bits: Option<u32>) -> Option<Vec<u8>> {
         None => u32::MAX >> (32 - 8 * u32::try_from(len).ok()?),
     };
     let placed = u64::from(number) << room.trailing_zeros();
-    let placed = u32::try_from(placed)
-        .ok()
-        .filter(|placed| placed & !room == 0)?;
+    let placed = u32::try_from(placed).ok().filter(|placed| placed & !room == 0)?;
     Some(placed.to_be_bytes()[4 - len..].to_vec())
 }
 

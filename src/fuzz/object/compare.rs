@@ -47,11 +47,8 @@ fn properties(chardevs: [String; 3], draft: &mut Draft, rng: &mut Rng) -> Proper
         properties.push(("notify_dev", draft.socket("ntf", rng).into()));
     }
     // Nothing may be held for too long where the clock is the wall's.
-    let millis: &[usize] = if draft.has_own_time() {
-        &[10, 3000, 3_600_000]
-    } else {
-        &[3_600_000, 4_294_967_295]
-    };
+    let millis: &[usize] =
+        if draft.has_own_time() { &[10, 3000, 3_600_000] } else { &[3_600_000, 4_294_967_295] };
     properties.push(("compare_timeout", number(rng.number(millis))));
     if rng.chance(20) {
         let cycle = rng.number(&[1000, 60_000, 3_600_000]);
@@ -78,9 +75,7 @@ pub(in crate::fuzz) fn comparing_loop(draft: &mut Draft, rng: &mut Rng) -> Optio
     let [passed, back] = draft.joined_pair();
     let secondary = draft.socket("sec", rng);
     let comparer = properties([compared, secondary, passed], draft, rng);
-    let vnet = comparer
-        .iter()
-        .find(|(name, _)| *name == "vnet_hdr_support");
+    let vnet = comparer.iter().find(|(name, _)| *name == "vnet_hdr_support");
     let redirector = |property: (&'static str, String)| {
         let mut properties: Properties = vec![
             ("netdev", netdev.as_str().into()),
@@ -106,11 +101,8 @@ pub(in crate::fuzz) fn comparing_loop(draft: &mut Draft, rng: &mut Rng) -> Optio
 
 fn scene(made: &Made, draft: &mut Draft, rng: &mut Rng) -> Option<Vec<Value>> {
     let entry = |name: &str| draft.entry(made.text(name)?);
-    let (primary, secondary, notify) = (
-        entry("primary_in")?,
-        entry("secondary_in")?,
-        entry("notify_dev"),
-    );
+    let (primary, secondary, notify) =
+        (entry("primary_in")?, entry("secondary_in")?, entry("notify_dev"));
     let vnet = made.is_on("vnet_hdr_support");
     match rng.below(100) {
         0..14 => {
@@ -127,11 +119,8 @@ fn scene(made: &Made, draft: &mut Draft, rng: &mut Rng) -> Option<Vec<Value>> {
         }
         _ => {}
     }
-    let (first, second) = if rng.chance(65) {
-        segments(draft.talk(rng), rng)
-    } else {
-        datagrams(rng)
-    };
+    let (first, second) =
+        if rng.chance(65) { segments(draft.talk(rng), rng) } else { datagrams(rng) };
     Some(both([(primary, first), (secondary, second)], rng))
 }
 
@@ -178,11 +167,7 @@ fn segments(talk: &mut Talk, rng: &mut Rng) -> (Vec<Value>, Vec<Value>) {
             // The client's part is not seen here; it moves what is acknowledged.
             talk.go_on(Speaker::Client, rng);
         }
-        let segment = if rng.chance(30) {
-            talk.next(rng)
-        } else {
-            talk.go_on(Speaker::Guest, rng)
-        };
+        let segment = if rng.chance(30) { talk.next(rng) } else { talk.go_on(Speaker::Guest, rng) };
         ours.push(segment);
     }
     let mut theirs = ours.clone();
@@ -224,11 +209,7 @@ fn secondary_differs(rng: &mut Rng) -> bool {
 
 fn moved(number: u32, rng: &mut Rng) -> u32 {
     let by = u32::try_from(rng.number(&[1, 5, 100, 70_000])).unwrap_or(1);
-    if rng.chance(50) {
-        number.wrapping_add(by)
-    } else {
-        number.wrapping_sub(by)
-    }
+    if rng.chance(50) { number.wrapping_add(by) } else { number.wrapping_sub(by) }
 }
 
 /// The same bytes in other pieces.

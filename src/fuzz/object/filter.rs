@@ -41,8 +41,7 @@ pub(super) fn base(netdev: &str, draft: &Draft, rng: &mut Rng) -> Properties {
 /// `vnet_hdr_support`, now and then.
 pub(super) fn vnet_hdr_support(netdev: &str, draft: &Draft, rng: &mut Rng) -> Option<Property> {
     let virtio = draft.tap(netdev).is_some_and(|tap| tap.virtio);
-    rng.chance(if virtio { 60 } else { 20 })
-        .then(|| Property::Bool(rng.chance(90)))
+    rng.chance(if virtio { 60 } else { 20 }).then(|| Property::Bool(rng.chance(90)))
 }
 
 /// A netdev whose frames QEMU reads itself: the only one that most filters can be on.

@@ -6,13 +6,8 @@ use crate::fuzz::{
     rng::Rng,
 };
 
-pub(super) const KIND: Kind = Kind {
-    name: "filter-mirror",
-    weight: 30,
-    prefix: "m",
-    draw,
-    ..PLAIN
-};
+pub(super) const KIND: Kind =
+    Kind { name: "filter-mirror", weight: 30, prefix: "m", draw, ..PLAIN };
 
 fn draw(draft: &mut Draft, rng: &mut Rng) -> Option<Properties> {
     let netdev = filter::netdev(draft, rng)?;

@@ -131,9 +131,7 @@ impl Made {
     /// Whether a boolean property is set.
     pub(super) fn is_on(&self, name: &str) -> bool {
         let on = |value: &Property| *value == Property::Bool(true);
-        self.properties
-            .iter()
-            .any(|(key, value)| *key == name && on(value))
+        self.properties.iter().any(|(key, value)| *key == name && on(value))
     }
 
     /// The object as a scenario writes it: mostly the command line's string, else QMP's map.
@@ -183,20 +181,12 @@ pub(super) fn risky(draft: &mut Draft, rng: &mut Rng) -> Option<Made> {
 fn drawn(draft: &mut Draft, rng: &mut Rng) -> Option<Made> {
     let weight = |kind: &Kind| {
         let late = kind.timed && draft.waits && !draft.has_own_time();
-        if kind.dialects.contains(&draft.dialect) && !late {
-            kind.weight
-        } else {
-            0
-        }
+        if kind.dialects.contains(&draft.dialect) && !late { kind.weight } else { 0 }
     };
     let kind = rng.weighted(KINDS, weight)?;
     let properties = (kind.draw)(draft, rng)?;
     let id = format!("{}{}", kind.prefix, draft.number());
-    Some(Made {
-        kind,
-        id,
-        properties,
-    })
+    Some(Made { kind, id, properties })
 }
 
 /// Values that no property of ours should take, and ids of nothing.
@@ -231,8 +221,7 @@ fn spoil(made: &mut Made, draft: &Draft, rng: &mut Rng) {
         }
         _ => {
             made.properties.retain(|(other, _)| *other != "position");
-            made.properties
-                .push(("position", format!("id={}", made.id).into()));
+            made.properties.push(("position", format!("id={}", made.id).into()));
         }
     }
 }

@@ -26,12 +26,8 @@ pub(super) const KIND: Kind = Kind {
 /// The combinations that work in QEMU's chain.
 const IN_THE_CHAIN: &[&[&str]] = &[&["outdev"], &["indev"], &["indev", "outdev"]];
 /// Those that work beside it, as under vhost.
-const BESIDE_IT: &[&[&str]] = &[
-    &["in_netdev"],
-    &["out_netdev"],
-    &["in_netdev", "outdev"],
-    &["indev", "out_netdev"],
-];
+const BESIDE_IT: &[&[&str]] =
+    &[&["in_netdev"], &["out_netdev"], &["in_netdev", "outdev"], &["indev", "out_netdev"]];
 
 fn draw(draft: &mut Draft, rng: &mut Rng) -> Option<Properties> {
     let tap = rng.pick(&draft.taps)?.clone();

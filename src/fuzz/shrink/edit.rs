@@ -13,11 +13,7 @@ pub(super) enum Segment {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Edit {
     /// Items of a list go.
-    Items {
-        list: Path,
-        from: usize,
-        count: usize,
-    },
+    Items { list: Path, from: usize, count: usize },
     /// An entry of a map goes.
     Entry { map: Path, key: String },
     /// A netdev, a chardev or an object goes, with everything that speaks of it.
@@ -79,12 +75,8 @@ fn remove_option(text: &mut String, place: usize) -> bool {
     if place == 0 || place >= parts.len() {
         return false;
     }
-    let left: Vec<&str> = parts
-        .iter()
-        .enumerate()
-        .filter(|(at, _)| *at != place)
-        .map(|(_, part)| *part)
-        .collect();
+    let left: Vec<&str> =
+        parts.iter().enumerate().filter(|(at, _)| *at != place).map(|(_, part)| *part).collect();
     *text = left.join(",");
     true
 }
@@ -122,28 +114,23 @@ fn names(value: &Value, id: &str) -> bool {
                 })
         }
         Value::Array(items) => items.iter().any(|item| names(item, id)),
-        Value::Object(entries) => entries
-            .iter()
-            .any(|(key, value)| is_name(key, id) || names(value, id)),
+        Value::Object(entries) => {
+            entries.iter().any(|(key, value)| is_name(key, id) || names(value, id))
+        }
         Value::Null | Value::Bool(_) | Value::Number(_) => false,
     }
 }
 
 /// `hn0` and its ports `hn0.guest` and `hn0.host`.
 fn is_name(text: &str, id: &str) -> bool {
-    text == id
-        || text
-            .strip_prefix(id)
-            .is_some_and(|rest| rest.starts_with('.'))
+    text == id || text.strip_prefix(id).is_some_and(|rest| rest.starts_with('.'))
 }
 
 /// How big a tree is: its nodes and letters, then its numbers. Every edit that is taken makes this
 /// less, so shrinking ends.
 pub(super) fn size(value: &Value) -> (usize, u128) {
     let sum = |sizes: &mut dyn Iterator<Item = (usize, u128)>| {
-        sizes.fold((1, 0u128), |sum, size| {
-            (sum.0 + size.0, sum.1.saturating_add(size.1))
-        })
+        sizes.fold((1, 0u128), |sum, size| (sum.0 + size.0, sum.1.saturating_add(size.1)))
     };
     match value {
         Value::Null => (1, 0),

@@ -59,11 +59,7 @@ pub fn shrink(tree: Value, budget: Budget, mut judge: impl FnMut(&Value) -> Verd
         rejected: BTreeSet::new(),
         stopped: false,
     };
-    let mut shrunk = Shrunk {
-        tree,
-        runs: 0,
-        complete: false,
-    };
+    let mut shrunk = Shrunk { tree, runs: 0, complete: false };
     while !shrunk.complete && !search.stopped {
         shrunk.complete = true;
         for pass in PASSES {

@@ -8,16 +8,8 @@ use super::edit::{Edit, Path, Segment};
 pub(super) type Pass = fn(&Value) -> Vec<Edit>;
 
 /// In the order in which they are tried.
-pub(super) const PASSES: &[Pass] = &[
-    items_of_sections,
-    named,
-    items,
-    entries,
-    options,
-    with_expectations,
-    numbers,
-    texts,
-];
+pub(super) const PASSES: &[Pass] =
+    &[items_of_sections, named, items, entries, options, with_expectations, numbers, texts];
 
 /// Keys that are kept: every scenario has one.
 const KEPT: &[&str] = &["description"];
@@ -65,11 +57,7 @@ fn runs(list: &Path, len: usize) -> Vec<Edit> {
     let mut count = len;
     while count > 0 {
         let starts = (0..len).step_by(count).rev();
-        edits.extend(starts.map(|from| Edit::Items {
-            list: list.clone(),
-            from,
-            count,
-        }));
+        edits.extend(starts.map(|from| Edit::Items { list: list.clone(), from, count }));
         count /= 2;
     }
     edits
@@ -91,31 +79,22 @@ fn items_of_sections(tree: &Value) -> Vec<Edit> {
 fn named(tree: &Value) -> Vec<Edit> {
     let keys = |section: &str| {
         let entries = tree.get(section).and_then(Value::as_object);
-        entries.map_or_else(Vec::new, |entries: &Map<_, _>| {
-            entries.keys().cloned().collect()
-        })
+        entries.map_or_else(Vec::new, |entries: &Map<_, _>| entries.keys().cloned().collect())
     };
     let added = tree.get("steps").and_then(Value::as_array);
-    let added = added
-        .into_iter()
-        .flatten()
-        .filter_map(|step| step.get("object-add"));
+    let added = added.into_iter().flatten().filter_map(|step| step.get("object-add"));
     let objects = tree.get("objects").and_then(Value::as_array);
     let objects = objects.into_iter().flatten().chain(added).filter_map(id);
-    let ids: Vec<String> = objects
-        .chain(keys("chardevs"))
-        .chain(keys("netdevs"))
-        .collect();
+    let ids: Vec<String> = objects.chain(keys("chardevs")).chain(keys("netdevs")).collect();
     ids.into_iter().map(|id| Edit::Named { id }).collect()
 }
 
 /// An object's id, in either form.
 fn id(object: &Value) -> Option<String> {
     match object {
-        Value::String(text) => text
-            .split(',')
-            .find_map(|part| part.strip_prefix("id="))
-            .map(str::to_owned),
+        Value::String(text) => {
+            text.split(',').find_map(|part| part.strip_prefix("id=")).map(str::to_owned)
+        }
         other => other.get("id")?.as_str().map(str::to_owned),
     }
 }
@@ -134,10 +113,7 @@ fn entries(tree: &Value) -> Vec<Edit> {
         Value::Object(entries) => entries
             .keys()
             .filter(|key| !(path.is_empty() && KEPT.contains(&key.as_str())))
-            .map(|key| Edit::Entry {
-                map: path.clone(),
-                key: key.clone(),
-            })
+            .map(|key| Edit::Entry { map: path.clone(), key: key.clone() })
             .collect(),
         _ => Vec::new(),
     })
@@ -148,13 +124,7 @@ fn options(tree: &Value) -> Vec<Edit> {
     collect(tree, |path, value| match value {
         Value::String(text) if text.contains('=') => {
             let places = 1..text.split(',').count();
-            places
-                .rev()
-                .map(|place| Edit::Option {
-                    text: path.clone(),
-                    place,
-                })
-                .collect()
+            places.rev().map(|place| Edit::Option { text: path.clone(), place }).collect()
         }
         _ => Vec::new(),
     })
@@ -164,26 +134,17 @@ fn options(tree: &Value) -> Vec<Edit> {
 /// another failure.
 fn with_expectations(tree: &Value) -> Vec<Edit> {
     let fewer = collect(tree, |path, value| {
-        let expected = path
-            .iter()
-            .any(|segment| *segment == Segment::Key("expect".to_owned()));
+        let expected = path.iter().any(|segment| *segment == Segment::Key("expect".to_owned()));
         let last_is_key = matches!(path.last(), Some(Segment::Key(_)));
         match value {
             Value::Number(number) if expected && last_is_key => number
                 .as_u64()
                 .filter(|number| *number > 0)
-                .map(|number| Edit::Value {
-                    at: path.clone(),
-                    value: (number - 1).into(),
-                })
+                .map(|number| Edit::Value { at: path.clone(), value: (number - 1).into() })
                 .into_iter()
                 .collect(),
             Value::Array(items) if expected => (0..items.len())
-                .map(|from| Edit::Items {
-                    list: path.clone(),
-                    from,
-                    count: 1,
-                })
+                .map(|from| Edit::Items { list: path.clone(), from, count: 1 })
                 .collect(),
             _ => Vec::new(),
         }
@@ -197,21 +158,14 @@ fn with_expectations(tree: &Value) -> Vec<Edit> {
             if key == "frames" || key == "data");
         match value {
             Value::Array(items) if of_step || path.as_slice() == steps => (0..items.len())
-                .map(|from| Edit::Items {
-                    list: path.clone(),
-                    from,
-                    count: 1,
-                })
+                .map(|from| Edit::Items { list: path.clone(), from, count: 1 })
                 .collect(),
             Value::Number(number) if matches!(path.last(), Some(Segment::Key(key)) if key == "repeat") =>
             {
                 let less = number.as_u64().and_then(|number| number.checked_sub(1));
-                less.map(|less| Edit::Value {
-                    at: path.clone(),
-                    value: less.into(),
-                })
-                .into_iter()
-                .collect()
+                less.map(|less| Edit::Value { at: path.clone(), value: less.into() })
+                    .into_iter()
+                    .collect()
             }
             _ => Vec::new(),
         }
@@ -231,10 +185,7 @@ fn numbers(tree: &Value) -> Vec<Edit> {
     collect(tree, |path, value| {
         let number = value.as_u64().unwrap_or(0);
         smaller(number)
-            .map(|smaller| Edit::Value {
-                at: path.clone(),
-                value: smaller.into(),
-            })
+            .map(|smaller| Edit::Value { at: path.clone(), value: smaller.into() })
             .collect()
     })
 }
@@ -260,13 +211,8 @@ fn texts(tree: &Value) -> Vec<Edit> {
         let units = u64::try_from(letters.len() / unit).unwrap_or(0);
         smaller(units)
             .map(|units| {
-                let letters = letters
-                    .iter()
-                    .take(usize::try_from(units).unwrap_or(0) * unit);
-                Edit::Value {
-                    at: path.clone(),
-                    value: letters.collect::<String>().into(),
-                }
+                let letters = letters.iter().take(usize::try_from(units).unwrap_or(0) * unit);
+                Edit::Value { at: path.clone(), value: letters.collect::<String>().into() }
             })
             .collect()
     })

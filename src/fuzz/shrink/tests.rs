@@ -4,17 +4,10 @@ use serde_json::{Value, json};
 use super::{Budget, Verdict, edit::size, pass::PASSES, shrink};
 use crate::fuzz::scenario;
 
-const ENOUGH: Budget = Budget {
-    runs: usize::MAX,
-    time: None,
-};
+const ENOUGH: Budget = Budget { runs: usize::MAX, time: None };
 
 fn verdict(fails: bool) -> Verdict {
-    if fails {
-        Verdict::Fails
-    } else {
-        Verdict::Differs
-    }
+    if fails { Verdict::Fails } else { Verdict::Differs }
 }
 
 /// Every smaller tree that is one change away.
@@ -33,16 +26,14 @@ fn fails(kind: u8, seed: u64, tree: &Value) -> bool {
     let text = tree.to_string();
     match kind {
         0 => text.contains("hn0"),
-        1 => tree["steps"]
-            .as_array()
-            .is_some_and(|steps| steps.len() >= 2),
+        1 => tree["steps"].as_array().is_some_and(|steps| steps.len() >= 2),
         2 => text.matches("frames").count() == 1,
         3 => size(tree).1 >= 100,
         4 => text.contains("status") || text.contains("guest"),
         _ => {
-            let sum = text.bytes().fold(seed, |sum, byte| {
-                sum.wrapping_mul(31).wrapping_add(u64::from(byte))
-            });
+            let sum = text
+                .bytes()
+                .fold(seed, |sum, byte| sum.wrapping_mul(31).wrapping_add(u64::from(byte)));
             sum % 3 > 0
         }
     }
@@ -122,13 +113,8 @@ fn a_frame_goes_with_what_is_expected_of_it() {
     });
     let count = |tree: &Value| tree["steps"][0]["frames"].as_array().map_or(0, Vec::len) as u64;
     let shrunk = shrink(tree, ENOUGH, |tree| {
-        let lacking = tree["expect"]["out0"]
-            .as_u64()
-            .map(|out| out + 1 - count(tree));
+        let lacking = tree["expect"]["out0"].as_u64().map(|out| out + 1 - count(tree));
         verdict(count(tree) > 0 && lacking == Some(1))
     });
-    assert_eq!(
-        (count(&shrunk.tree), &shrunk.tree["expect"]["out0"]),
-        (1, &json!(1))
-    );
+    assert_eq!((count(&shrunk.tree), &shrunk.tree["expect"]["out0"]), (1, &json!(1)));
 }

@@ -17,11 +17,7 @@ pub(super) fn head(draft: &Draft) -> String {
         of_machine(machine, name, &mut out);
     }
     if !draft.unset.is_empty() {
-        let names: Vec<&str> = draft
-            .unset
-            .iter()
-            .map(|(_, written)| written.as_str())
-            .collect();
+        let names: Vec<&str> = draft.unset.iter().map(|(_, written)| written.as_str()).collect();
         let text = format!(
             "Not set in the paste: {}. Fill in the values, or give them here, as matrix: {{ {} }}. \
              Until then nothing can be tried.",
@@ -59,10 +55,7 @@ fn of_machine(machine: &Machine, name: Option<&str>, out: &mut String) {
         sentence(&text, out);
     }
     if !machine.refused.is_empty() {
-        sentence(
-            &format!("{of}Left out, because QEMU refuses it and does not start:"),
-            out,
-        );
+        sentence(&format!("{of}Left out, because QEMU refuses it and does not start:"), out);
         for (written, text) in &machine.refused {
             say(&format!("  {written}"), out);
             say(&format!("    {text}"), out);

@@ -43,9 +43,7 @@ impl Draft {
             .flat_map(|machine| {
                 let name = machine.name.clone().unwrap_or_default();
                 let listening = machine.chardevs.iter().filter(|one| is_server(one));
-                let listening = listening
-                    .filter_map(address)
-                    .map(move |one| (name.clone(), one));
+                let listening = listening.filter_map(address).map(move |one| (name.clone(), one));
                 listening.collect::<Vec<_>>()
             })
             .collect();
@@ -69,10 +67,9 @@ impl Draft {
                 }
                 // Any name but a loopback one reaches a server that listens on all addresses.
                 let elsewhere = match &wanted {
-                    Address::Tcp { port, .. } => reached(&Address::Tcp {
-                        host: "elsewhere".to_owned(),
-                        port: *port,
-                    }),
+                    Address::Tcp { port, .. } => {
+                        reached(&Address::Tcp { host: "elsewhere".to_owned(), port: *port })
+                    }
                     Address::Unix(_) => None,
                 };
                 if let Some(other) = elsewhere {
@@ -117,16 +114,8 @@ fn address(chardev: &Options) -> Option<Address> {
 fn plain_name(name: &str) -> String {
     let plain: String = name
         .chars()
-        .map(|c| {
-            if c.is_ascii_alphanumeric() || c == '-' || c == '_' {
-                c
-            } else {
-                '-'
-            }
-        })
+        .map(|c| if c.is_ascii_alphanumeric() || c == '-' || c == '_' { c } else { '-' })
         .collect();
-    let start = plain
-        .find(|c: char| c.is_ascii_alphabetic())
-        .unwrap_or(plain.len());
+    let start = plain.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(plain.len());
     plain[start..].trim_end_matches('-').to_owned()
 }

@@ -95,10 +95,7 @@ fn chardev(element: &Element, id: &str) -> Option<Options> {
     }
     if matches!(kind, "unix" | "tcp") {
         let default = if kind == "tcp" { "connect" } else { "bind" };
-        match first
-            .and_then(|source| source.get("mode"))
-            .unwrap_or(default)
-        {
+        match first.and_then(|source| source.get("mode")).unwrap_or(default) {
             "bind" => {
                 chardev.push("server", "on");
                 chardev.push("wait", "off");

@@ -143,16 +143,9 @@ impl Core {
         let Some(chardev) = self.chardevs.get(&key) else {
             return;
         };
-        let rest = Output::ChardevBytes {
-            chardev: chardev.id.clone(),
-            data: rest,
-            tag,
-        };
+        let rest = Output::ChardevBytes { chardev: chardev.id.clone(), data: rest, tag };
         self.freeze = Some(Freeze {
-            write: Some(BlockedWrite {
-                chardev: key,
-                writer,
-            }),
+            write: Some(BlockedWrite { chardev: key, writer }),
             for_ever: None,
             held: vec![rest],
         });

@@ -39,11 +39,7 @@ impl Core {
         let mut tags = client.reassembler.reset();
         tags.extend(client.inbox.drain(..).filter_map(|(_, tag)| tag));
         for tag in tags {
-            self.drop_frame(
-                Place::Netdev(netdev.clone()),
-                Some(tag),
-                DropReason::Incomplete,
-            );
+            self.drop_frame(Place::Netdev(netdev.clone()), Some(tag), DropReason::Incomplete);
         }
         self.emit(Output::StreamClosed { netdev });
     }
@@ -93,11 +89,7 @@ impl Core {
             let unit = client.reassembler.next(&mut slice, tag);
             let lost = client.reassembler.take_lost();
             let broken = matches!(unit, Some(Unit::Oversize { .. }));
-            let reason = if broken {
-                DropReason::Oversize
-            } else {
-                DropReason::Incomplete
-            };
+            let reason = if broken { DropReason::Oversize } else { DropReason::Incomplete };
             for tag in lost {
                 self.drop_frame(self.netdev_place(key), Some(tag), reason);
             }

@@ -43,11 +43,7 @@ impl Key {
     ) -> Option<Self> {
         let source = (long(data, headers.network + 12)?, sport);
         let destination = (long(data, headers.network + 16)?, dport);
-        let (near, far) = if reverse {
-            (destination, source)
-        } else {
-            (source, destination)
-        };
+        let (near, far) = if reverse { (destination, source) } else { (source, destination) };
         let end = |(address, port): (u32, u16)| u128::from(address) << 16 | u128::from(port);
         let link = u128::from(headers.vlans) << 8 | u128::from(headers.protocol);
         Some(Self(link << 96 | end(near) << 48 | end(far)))
@@ -78,13 +74,7 @@ mod tests {
         data.extend(source.to_be_bytes());
         data.extend(destination.to_be_bytes());
         data.extend(body);
-        let headers = Headers {
-            ethernet: 0,
-            network: 0,
-            transport: 20,
-            protocol,
-            vlans: 0,
-        };
+        let headers = Headers { ethernet: 0, network: 0, transport: 20, protocol, vlans: 0 };
         (data, headers)
     }
 

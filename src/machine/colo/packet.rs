@@ -58,11 +58,8 @@ impl Headers {
         if vnet > LONGEST_VNET || data.len() < vnet + ETHERNET + TAG {
             return None;
         }
-        let (network, vlans) = if tags {
-            behind_tags(data, vnet)?
-        } else {
-            (vnet + qemu_link_length(data, vnet)?, 0)
-        };
+        let (network, vlans) =
+            if tags { behind_tags(data, vnet)? } else { (vnet + qemu_link_length(data, vnet)?, 0) };
         if word(data, network - 2)? != IPV4 {
             return None;
         }
@@ -70,13 +67,7 @@ impl Headers {
         let transport = network + usize::from(data.get(network)? & 0x0f) * 4;
         let protocol = *data.get(network + 9)?;
         data.get(transport..)?;
-        Some(Self {
-            ethernet: vnet,
-            network,
-            transport,
-            protocol,
-            vlans,
-        })
+        Some(Self { ethernet: vnet, network, transport, protocol, vlans })
     }
 
     /// Whether the packet is a fragment but not the first of its datagram: it has no transport
@@ -181,10 +172,7 @@ mod tests {
             .filter_map(|digit| digit.to_digit(16))
             .map(|digit| digit as u8)
             .collect();
-        digits
-            .chunks(2)
-            .map(|pair| pair[0] << 4 | pair[1])
-            .collect()
+        digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect()
     }
 
     #[rstest]
@@ -244,10 +232,7 @@ mod tests {
     fn a_tcp_header() {
         let data = bytes(&["0fa00050 00001388 ffffffff 6012ffff 00000000"]);
         let tcp = TcpHeader::read(&data, 0).unwrap();
-        assert_eq!(
-            (tcp.seq, tcp.ack, tcp.length, tcp.flags),
-            (5000, u32::MAX, 24, 0x12)
-        );
+        assert_eq!((tcp.seq, tcp.ack, tcp.length, tcp.flags), (5000, u32::MAX, 24, 0x12));
         assert!(tcp.has(flag::SYN | flag::ACK) && !tcp.has(flag::SYN | flag::RST));
         assert_eq!(TcpHeader::read(&data, 1), None);
     }

@@ -43,10 +43,7 @@ impl Sample {
 
     /// A segment of the guest.
     pub(in crate::machine) fn guest(flags: u8, seq: u32, ack: u32) -> Self {
-        Self {
-            from_guest: true,
-            ..Self::client(flags, seq, ack)
-        }
+        Self { from_guest: true, ..Self::client(flags, seq, ack) }
     }
 
     /// The client opens with 1999, the secondary answers with `secondary`, the client acknowledges
@@ -103,15 +100,7 @@ impl Sample {
         let sum = checksum(&packet);
         packet[10..12].copy_from_slice(&sum);
         let macs = [0x52, 0x54, 0, 0, 0, 2, 0x52, 0x54, 0, 0, 0, 1];
-        [
-            &self.vnet[..],
-            &macs,
-            &self.tags,
-            &[8, 0],
-            &packet,
-            &segment,
-        ]
-        .concat()
+        [&self.vnet[..], &macs, &self.tags, &[8, 0], &packet, &segment].concat()
     }
 }
 

@@ -20,12 +20,7 @@ impl<T> Table<T> {
     /// An empty table. When more than `limit` connections are tracked, the next new one empties it
     /// first, as QEMU does with [`LIMIT`]; so it holds `limit` + 1 at most.
     pub(in crate::machine) const fn new(limit: Option<usize>) -> Self {
-        Self {
-            limit,
-            serials: BTreeMap::new(),
-            connections: BTreeMap::new(),
-            next: 0,
-        }
+        Self { limit, serials: BTreeMap::new(), connections: BTreeMap::new(), next: 0 }
     }
 
     /// Connections that are tracked.
@@ -56,10 +51,7 @@ impl<T> Table<T> {
                 self.next
             }
         };
-        let (_, kept) = self
-            .connections
-            .entry(serial)
-            .or_insert_with(|| (key, make()));
+        let (_, kept) = self.connections.entry(serial).or_insert_with(|| (key, make()));
         (kept, forgotten)
     }
 
@@ -71,10 +63,7 @@ impl<T> Table<T> {
     /// Empties the table: what was kept, oldest first.
     pub(in crate::machine) fn clear(&mut self) -> Vec<T> {
         self.serials.clear();
-        std::mem::take(&mut self.connections)
-            .into_values()
-            .map(|(_, kept)| kept)
-            .collect()
+        std::mem::take(&mut self.connections).into_values().map(|(_, kept)| kept).collect()
     }
 
     /// What is kept, in the order in which the connections were first seen.
@@ -98,13 +87,7 @@ mod tests {
         let mut data = vec![0; 20];
         data.extend(port.to_be_bytes());
         data.extend([0, 80]);
-        let headers = Headers {
-            ethernet: 0,
-            network: 0,
-            transport: 20,
-            protocol: 17,
-            vlans: 0,
-        };
+        let headers = Headers { ethernet: 0, network: 0, transport: 20, protocol: 17, vlans: 0 };
         Key::of(&data, &headers).unwrap()
     }
 

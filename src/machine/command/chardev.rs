@@ -41,10 +41,8 @@ const TYPES: &[&str] = &[
     "memory",
 ];
 
-static BACKEND: &[Property] = &[
-    arg("type", Kind::Enum(TYPES), true),
-    arg("data", Kind::Struct, true),
-];
+static BACKEND: &[Property] =
+    &[arg("type", Kind::Enum(TYPES), true), arg("data", Kind::Struct, true)];
 
 pub(super) fn add(core: &mut Core, args: &Args) -> Result<Value, CommandError> {
     let backend = backend(args)?;
@@ -60,16 +58,9 @@ pub(super) fn add(core: &mut Core, args: &Args) -> Result<Value, CommandError> {
             "Failed to add chardev '{id}': size of ringbuf chardev must be power of two"
         )));
     }
-    let config = ChardevConfig {
-        id: id.into(),
-        backend,
-        connected: false,
-    };
+    let config = ChardevConfig { id: id.into(), backend, connected: false };
     core.chardev_add(&config);
-    core.emit(Output::ChardevExists {
-        chardev: config.id,
-        exists: true,
-    });
+    core.emit(Output::ChardevExists { chardev: config.id, exists: true });
     Ok(done())
 }
 
@@ -97,11 +88,7 @@ pub(super) fn remove(core: &mut Core, args: &Args) -> Result<Value, CommandError
     let key = core.chardev_of(id);
     let key = key.ok_or_else(|| generic(format!("Chardev '{id}' not found")))?;
     let never_idle = core.has(Quirk::MuxSlotsLeak);
-    if core
-        .chardevs
-        .get(&key)
-        .is_some_and(|chardev| chardev.is_busy(never_idle))
-    {
+    if core.chardevs.get(&key).is_some_and(|chardev| chardev.is_busy(never_idle)) {
         return Err(generic(format!("Chardev '{id}' is busy")));
     }
     take_away(core, key);
@@ -115,18 +102,11 @@ fn take_away(core: &mut Core, key: ChardevKey) {
     }
     // A multiplexer does not delete the chardev below it, whose connection lives on (QEMU 10.2.2
     // chardev/char-mux.c, char_mux_finalize).
-    if core
-        .chardevs
-        .get(&key)
-        .is_some_and(|chardev| !matches!(chardev.backend, CharBackend::Mux))
-    {
+    if core.chardevs.get(&key).is_some_and(|chardev| !matches!(chardev.backend, CharBackend::Mux)) {
         core.hang_up(key);
     }
     if let Some(chardev) = core.chardevs.remove(&key) {
-        core.emit(Output::ChardevExists {
-            chardev: chardev.id,
-            exists: false,
-        });
+        core.emit(Output::ChardevExists { chardev: chardev.id, exists: false });
     }
 }
 
@@ -180,10 +160,7 @@ pub(super) fn ringbuf_read(core: &mut Core, args: &Args) -> Result<Value, Comman
 /// The types that the machine has; the inner error is for those it has not.
 fn backend(args: &Args) -> Result<Result<CharBackend, CommandError>, CommandError> {
     let empty = serde_json::Map::new();
-    let given = args
-        .get("backend")
-        .and_then(Value::as_object)
-        .unwrap_or(&empty);
+    let given = args.get("backend").and_then(Value::as_object).unwrap_or(&empty);
     let head = visit_members(Source::Json(given), &mut BACKEND.iter(), "backend.")?;
     let data = head.get("data").unwrap_or(&Value::Null);
     let flag = |name: &str| data.get(name).and_then(Value::as_bool);
@@ -223,11 +200,7 @@ fn base64(bytes: &[u8]) -> String {
         for digit in 0..4 {
             let shown = digit <= group.len();
             let value = (bits >> (18 - 6 * digit)) & 63;
-            text.push(if shown {
-                DIGITS[value as usize] as char
-            } else {
-                '='
-            });
+            text.push(if shown { DIGITS[value as usize] as char } else { '=' });
         }
     }
     text

@@ -44,11 +44,7 @@ const fn arg(name: &'static str, kind: Kind, required: bool) -> Property {
 
 /// In the order of the manual; `object-add` and `netdev_add` read their own arguments.
 static COMMANDS: &[Row] = &[
-    Row {
-        name: "object-del",
-        args: &[arg("id", Kind::Str, true)],
-        run: object::del,
-    },
+    Row { name: "object-del", args: &[arg("id", Kind::Str, true)], run: object::del },
     Row {
         name: "qom-list",
         args: &[arg("path", Kind::Str, true)],
@@ -56,10 +52,7 @@ static COMMANDS: &[Row] = &[
     },
     Row {
         name: "qom-get",
-        args: &[
-            arg("path", Kind::Str, true),
-            arg("property", Kind::Str, true),
-        ],
+        args: &[arg("path", Kind::Str, true), arg("property", Kind::Str, true)],
         run: |core, args| qom::get(core, args),
     },
     Row {
@@ -73,10 +66,7 @@ static COMMANDS: &[Row] = &[
     },
     Row {
         name: "qom-list-types",
-        args: &[
-            arg("implements", Kind::Str, false),
-            arg("abstract", Kind::Bool, false),
-        ],
+        args: &[arg("implements", Kind::Str, false), arg("abstract", Kind::Bool, false)],
         run: |core, args| qom::list_types(core, args),
     },
     Row {
@@ -84,37 +74,19 @@ static COMMANDS: &[Row] = &[
         args: &[arg("name", Kind::Str, true), arg("up", Kind::Bool, true)],
         run: netdev::set_link,
     },
-    Row {
-        name: "netdev_del",
-        args: &[arg("id", Kind::Str, true)],
-        run: netdev::del,
-    },
+    Row { name: "netdev_del", args: &[arg("id", Kind::Str, true)], run: netdev::del },
     Row {
         name: "chardev-add",
-        args: &[
-            arg("id", Kind::Str, true),
-            arg("backend", Kind::Struct, true),
-        ],
+        args: &[arg("id", Kind::Str, true), arg("backend", Kind::Struct, true)],
         run: chardev::add,
     },
     Row {
         name: "chardev-change",
-        args: &[
-            arg("id", Kind::Str, true),
-            arg("backend", Kind::Struct, true),
-        ],
+        args: &[arg("id", Kind::Str, true), arg("backend", Kind::Struct, true)],
         run: chardev::change,
     },
-    Row {
-        name: "chardev-remove",
-        args: &[arg("id", Kind::Str, true)],
-        run: chardev::remove,
-    },
-    Row {
-        name: "query-chardev",
-        args: &[],
-        run: |core, _| Ok(chardev::query(core)),
-    },
+    Row { name: "chardev-remove", args: &[arg("id", Kind::Str, true)], run: chardev::remove },
+    Row { name: "query-chardev", args: &[], run: |core, _| Ok(chardev::query(core)) },
     Row {
         name: "ringbuf-read",
         args: &[
@@ -124,21 +96,9 @@ static COMMANDS: &[Row] = &[
         ],
         run: chardev::ringbuf_read,
     },
-    Row {
-        name: "query-status",
-        args: &[],
-        run: |core, _| Ok(netdev::status(core)),
-    },
-    Row {
-        name: "stop",
-        args: &[],
-        run: netdev::stop,
-    },
-    Row {
-        name: "cont",
-        args: &[],
-        run: netdev::cont,
-    },
+    Row { name: "query-status", args: &[], run: |core, _| Ok(netdev::status(core)) },
+    Row { name: "stop", args: &[], run: netdev::stop },
+    Row { name: "cont", args: &[], run: netdev::cont },
     // Needs no Xen (QEMU 10.2.2 migration/colo.c:273-284; measured on 7.2.22).
     Row {
         name: "xen-colo-do-checkpoint",
@@ -200,7 +160,7 @@ impl Core {
             Value::Null => &none,
             _ => {
                 return Err(
-                    super::core::generic("QMP input member 'arguments' must be an object").into(),
+                    super::core::generic("QMP input member 'arguments' must be an object").into()
                 );
             }
         };

@@ -50,27 +50,17 @@ const TYPES: &[&str] = &[
     "af-xdp",
 ];
 
-static HEAD: &[Property] = &[
-    arg("id", Kind::Str, true),
-    arg("type", Kind::Enum(TYPES), true),
-];
+static HEAD: &[Property] = &[arg("id", Kind::Str, true), arg("type", Kind::Enum(TYPES), true)];
 
-static HUBPORT: &[Property] = &[
-    arg("hubid", Kind::Int, true),
-    arg("netdev", Kind::Str, false),
-];
+static HUBPORT: &[Property] = &[arg("hubid", Kind::Int, true), arg("netdev", Kind::Str, false)];
 
 pub(super) fn add(core: &mut Core, args: &Map<String, Value>) -> Result<Value, CommandError> {
     let of_type = args.get("type").and_then(Value::as_str);
     let values = if of_type == Some("hubport") {
         visit_members(Source::Json(args), &mut HEAD.iter().chain(HUBPORT), "")?
     } else {
-        let head = args
-            .iter()
-            .filter(|(name, _)| matches!(name.as_str(), "id" | "type"));
-        let head = head
-            .map(|(name, value)| (name.clone(), value.clone()))
-            .collect();
+        let head = args.iter().filter(|(name, _)| matches!(name.as_str(), "id" | "type"));
+        let head = head.map(|(name, value)| (name.clone(), value.clone())).collect();
         visit_members(Source::Json(&head), &mut HEAD.iter(), "")?
     };
     let id = text(&values, "id");
@@ -82,10 +72,7 @@ pub(super) fn add(core: &mut Core, args: &Map<String, Value>) -> Result<Value, C
     }
     let (kind, peer) = match text(&values, "type") {
         "hubport" => {
-            let hub = values
-                .get("hubid")
-                .and_then(Value::as_i64)
-                .unwrap_or_default();
+            let hub = values.get("hubid").and_then(Value::as_i64).unwrap_or_default();
             // `hubid` is an int32 (QEMU 10.2.2 qapi/net.json, qapi/qapi-visit-core.c).
             let hub = i32::try_from(hub)
                 .map_err(|_| generic("Parameter 'hubid' expects int32_t"))?
@@ -105,18 +92,12 @@ pub(super) fn add(core: &mut Core, args: &Map<String, Value>) -> Result<Value, C
             });
         }
     };
-    core.client_add(&NetdevConfig {
-        id: id.into(),
-        kind,
-        peer,
-    });
+    core.client_add(&NetdevConfig { id: id.into(), kind, peer });
     Ok(done())
 }
 
 fn free_netdev(core: &Core, netdev: &str) -> Result<crate::base::NetdevId, CommandError> {
-    let client = core
-        .client_of(netdev)
-        .and_then(|key| core.clients.get(&key));
+    let client = core.client_of(netdev).and_then(|key| core.clients.get(&key));
     let client = client.ok_or_else(|| generic(format!("netdev '{netdev}' not found")))?;
     if client.peer.is_some() {
         return Err(generic(format!("netdev '{netdev}' is already in use")));
@@ -128,10 +109,8 @@ pub(super) fn del(core: &mut Core, args: &Args) -> Result<Value, CommandError> {
     let id = text(args, "id");
     let key = core.client_of(id);
     let key = key.ok_or_else(|| not_found(format!("Device '{id}' not found")))?;
-    let nic = core
-        .clients
-        .get(&key)
-        .is_some_and(|client| matches!(client.kind, NetdevKind::Nic { .. }));
+    let nic =
+        core.clients.get(&key).is_some_and(|client| matches!(client.kind, NetdevKind::Nic { .. }));
     if nic {
         return Err(not_found(format!("Device '{id}' not found")));
     }

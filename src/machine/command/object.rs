@@ -26,10 +26,7 @@ pub(super) fn add_option(core: &mut Core, option: &str) -> Result<Value, CreateE
     // The list of options knows its own ids, and looks there first (QEMU 10.2.2
     // util/qemu-option.c:624-633).
     if let Some(id) = ObjectOption::id_of(option)
-        && core
-            .objects
-            .values()
-            .any(|object| object.by_option && object.id.as_str() == id)
+        && core.objects.values().any(|object| object.by_option && object.id.as_str() == id)
     {
         return Err(generic(format!("Duplicate ID '{id}' for object")).into());
     }

@@ -55,25 +55,16 @@ pub(super) fn list(core: &Core, args: &Args) -> Result<Value, CommandError> {
                 .map(|object| entry(object.id.as_str(), &format!("child<{}>", object.kind.name))),
         ),
         Node::Chardevs => entries.extend(core.chardevs.values().map(|chardev| {
-            entry(
-                chardev.id.as_str(),
-                &format!("child<chardev-{}>", chardev.type_name()),
-            )
+            entry(chardev.id.as_str(), &format!("child<chardev-{}>", chardev.type_name()))
         })),
         Node::Object(key) => {
             let version = core.profile.version();
-            let members = core
-                .objects
-                .get(&key)
-                .map(|object| object.kind.members(version));
+            let members = core.objects.get(&key).map(|object| object.kind.members(version));
             let members = members.into_iter().flatten();
             entries.extend(members.map(|member| entry(member.name, member.qom_type)));
         }
         Node::Chardev(key) => {
-            let stream = core
-                .chardevs
-                .get(&key)
-                .is_some_and(|chardev| chardev.is_stream());
+            let stream = core.chardevs.get(&key).is_some_and(|chardev| chardev.is_stream());
             entries.extend(stream.then(|| entry("connected", "bool")));
         }
     }
@@ -127,19 +118,14 @@ pub(super) fn set(core: &mut Core, args: &Args) -> Result<Value, CommandError> {
     let key = match node {
         Node::Object(key) => key,
         Node::Chardev(_) if property == "connected" => {
-            return Err(generic(format!(
-                "Property '{kind}.connected' is not writable"
-            )));
+            return Err(generic(format!("Property '{kind}.connected' is not writable")));
         }
         _ => return Err(missing()),
     };
     let version = core.profile.version();
     let mended = !core.has(Quirk::QomSetWithoutEffect);
     let object = core.objects.get(&key).ok_or_else(missing)?;
-    let member = object
-        .kind
-        .members(version)
-        .find(|member| member.name == property);
+    let member = object.kind.members(version).find(|member| member.name == property);
     let member = member.ok_or_else(missing)?;
     let given = args.get("value").unwrap_or(&Value::Null);
     let mut value = value_of(member, given, core.has(Quirk::MaxQueueSizeCut))?;
@@ -182,14 +168,9 @@ pub(super) fn list_types(core: &Core, args: &Args) -> Result<Value, CommandError
     let types = if implements == "netfilter" {
         let base = json!({"name": "netfilter", "abstract": true, "parent": "object"});
         let filters = filter_types(version).map(|name| entry(name, "netfilter"));
-        with_abstract
-            .then_some(base)
-            .into_iter()
-            .chain(filters)
-            .collect()
-    } else if let Some(kind) = OBJECT_TYPES
-        .iter()
-        .find(|kind| kind.name == implements && (kind.exists)(version))
+        with_abstract.then_some(base).into_iter().chain(filters).collect()
+    } else if let Some(kind) =
+        OBJECT_TYPES.iter().find(|kind| kind.name == implements && (kind.exists)(version))
     {
         vec![entry(kind.name, kind.parent)]
     } else {
@@ -204,12 +185,9 @@ pub(super) fn list_types(core: &Core, args: &Args) -> Result<Value, CommandError
 fn kind_name(core: &Core, node: &Node) -> String {
     match node {
         Node::Objects | Node::Chardevs => "container".to_owned(),
-        Node::Object(key) => core
-            .objects
-            .get(key)
-            .map(|object| object.kind.name)
-            .unwrap_or_default()
-            .to_owned(),
+        Node::Object(key) => {
+            core.objects.get(key).map(|object| object.kind.name).unwrap_or_default().to_owned()
+        }
         Node::Chardev(key) => {
             let kind = core.chardevs.get(key).map(|chardev| chardev.type_name());
             format!("chardev-{}", kind.unwrap_or_default())

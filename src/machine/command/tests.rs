@@ -12,37 +12,23 @@ fn core() -> Core {
     let nic = NetdevKind::Nic { vnet_hdr_len: 0 };
     for (id, kind, peer) in [("n0", NetdevKind::Socket, None), ("nic0", nic, Some("n0"))] {
         let peer = peer.map(Into::into);
-        core.client_add(&NetdevConfig {
-            id: id.into(),
-            kind,
-            peer,
-        });
+        core.client_add(&NetdevConfig { id: id.into(), kind, peer });
     }
-    let socket = |monitor: bool| CharBackend::Socket {
-        server: !monitor,
-        reconnect: false,
-        monitor,
-    };
+    let socket =
+        |monitor: bool| CharBackend::Socket { server: !monitor, reconnect: false, monitor };
     for (id, backend, connected) in [
         ("c0", socket(false), true),
         ("qmp0", socket(true), true),
         ("ring", CharBackend::Ringbuf { size: 4 }, true),
         ("mux", CharBackend::Mux, false),
     ] {
-        core.chardev_add(&ChardevConfig {
-            id: id.into(),
-            backend,
-            connected,
-        });
+        core.chardev_add(&ChardevConfig { id: id.into(), backend, connected });
     }
     core
 }
 
 fn qmp(core: &mut Core, name: &str, args: Value) -> Outcome {
-    core.command(&Command::Qmp {
-        name: name.to_owned(),
-        args,
-    })
+    core.command(&Command::Qmp { name: name.to_owned(), args })
 }
 
 fn mirror() -> Value {
@@ -139,10 +125,7 @@ fn refusal(outcome: Outcome) -> String {
 )]
 fn refusals(#[case] name: &str, #[case] args: Value, #[case] expected: &str) {
     let mut core = core();
-    assert_eq!(
-        qmp(&mut core, "object-add", mirror()),
-        Outcome::Done(json!({}))
-    );
+    assert_eq!(qmp(&mut core, "object-add", mirror()), Outcome::Done(json!({})));
     assert_eq!(refusal(qmp(&mut core, name, args)), expected);
 }
 
@@ -161,11 +144,7 @@ fn properties_are_shown_with_their_defaults() {
         ("/chardevs/c0", "connected", json!(true)),
     ] {
         let args = json!({"path": path, "property": property});
-        assert_eq!(
-            qmp(&mut core, "qom-get", args),
-            Outcome::Done(value),
-            "{property}"
-        );
+        assert_eq!(qmp(&mut core, "qom-get", args), Outcome::Done(value), "{property}");
     }
 }
 
@@ -174,10 +153,7 @@ fn a_ring_keeps_the_newest_and_is_read_from_the_oldest() {
     let mut core = core();
     let ring = core.chardev_of("ring").unwrap();
     let data = bytes::Bytes::from_static(b"abcdef");
-    assert_eq!(
-        core.chardev_write(ring, ObjectKey(0), data, None),
-        Ok(false)
-    );
+    assert_eq!(core.chardev_write(ring, ObjectKey(0), data, None), Ok(false));
     let mut read = |size: u64, format: &str| {
         let args = json!({"device": "ring", "size": size, "format": format});
         qmp(&mut core, "ringbuf-read", args)
@@ -191,10 +167,7 @@ fn a_ring_keeps_the_newest_and_is_read_from_the_oldest() {
 fn a_deleted_netdev_takes_its_filters_along() {
     let mut core = core();
     qmp(&mut core, "object-add", mirror());
-    assert_eq!(
-        qmp(&mut core, "netdev_del", json!({"id": "n0"})),
-        Outcome::Done(json!({}))
-    );
+    assert_eq!(qmp(&mut core, "netdev_del", json!({"id": "n0"})), Outcome::Done(json!({})));
     assert!(core.object_of("f0").is_none());
     let free = qmp(&mut core, "chardev-remove", json!({"id": "c0"}));
     assert_eq!(free, Outcome::Done(json!({})));
@@ -207,15 +180,9 @@ fn an_option_string_has_ids_of_its_own() {
     let mut core = core();
     let option = Command::ObjectOption("filter-mirror,id=f0,netdev=n0,outdev=c0".to_owned());
     assert_eq!(core.command(&option), Outcome::Done(json!({})));
-    assert_eq!(
-        refusal(core.command(&option)),
-        "GenericError: Duplicate ID 'f0' for object"
-    );
+    assert_eq!(refusal(core.command(&option)), "GenericError: Duplicate ID 'f0' for object");
     let text = refusal(qmp(&mut core, "object-add", mirror()));
-    assert!(
-        text.contains("attempt to add duplicate property 'f0'"),
-        "{text}"
-    );
+    assert!(text.contains("attempt to add duplicate property 'f0'"), "{text}");
 }
 
 #[test]
@@ -224,10 +191,7 @@ fn the_base_refuses_a_rewriter_before_it_is_made() {
     let rewriter =
         json!({"qom-type": "filter-rewriter", "id": "b", "netdev": "n0", "position": "middle"});
     let text = refusal(qmp(&mut core, "object-add", rewriter));
-    assert_eq!(
-        text,
-        "GenericError: Parameter 'position' expects 'head', 'tail' or 'id=<id>'"
-    );
+    assert_eq!(text, "GenericError: Parameter 'position' expects 'head', 'tail' or 'id=<id>'");
     assert!(core.object_of("b").is_none());
 }
 

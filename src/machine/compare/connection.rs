@@ -18,17 +18,9 @@ use crate::{
 #[derive(Debug)]
 pub(super) enum Effect {
     /// A primary's frame goes on.
-    Release {
-        packet: Box<Packet>,
-        fate: Fate,
-        with: Option<Tag>,
-    },
+    Release { packet: Box<Packet>, fate: Fate, with: Option<Tag> },
     /// A secondary's frame is done with.
-    Spend {
-        tag: Option<Tag>,
-        fate: Fate,
-        with: Option<Tag>,
-    },
+    Spend { tag: Option<Tag>, fate: Fate, with: Option<Tag> },
     /// The guests have gone apart.
     Ask(Box<CheckpointRequest>),
 }
@@ -143,10 +135,7 @@ impl Connection {
     /// Asks when a packet has waited longer than `limit` (QEMU 10.2.2
     /// net/colo-compare.c:600-662).
     pub(super) fn expired(&self, now: VirtualTime, limit: std::time::Duration) -> Option<Effect> {
-        let sides = [
-            (Side::Primary, &self.primary),
-            (Side::Secondary, &self.secondary),
-        ];
+        let sides = [(Side::Primary, &self.primary), (Side::Secondary, &self.secondary)];
         sides.into_iter().find_map(|(side, queue)| {
             let oldest = queue.iter().min_by_key(|packet| packet.arrived.at)?;
             let old = oldest.arrived.at + limit < now;
@@ -214,27 +203,16 @@ impl Connection {
 
     /// Tags of everything that is held.
     pub(super) fn tags(&self) -> impl Iterator<Item = Tag> {
-        self.primary
-            .iter()
-            .chain(&self.secondary)
-            .filter_map(Packet::tag)
+        self.primary.iter().chain(&self.secondary).filter_map(Packet::tag)
     }
 }
 
 pub(super) fn release(packet: Packet, fate: Fate, with: Option<Tag>) -> Effect {
-    Effect::Release {
-        packet: Box::new(packet),
-        fate,
-        with,
-    }
+    Effect::Release { packet: Box::new(packet), fate, with }
 }
 
 pub(super) fn spend(packet: &Packet, fate: Fate, with: Option<Tag>) -> Effect {
-    Effect::Spend {
-        tag: packet.tag(),
-        fate,
-        with,
-    }
+    Effect::Spend { tag: packet.tag(), fate, with }
 }
 
 /// Where two runs of bytes differ first, as a request's cause: their bytes, else their lengths. The
@@ -248,11 +226,7 @@ pub(super) fn difference(
     let differs = |at: &usize| from.get(*at) != to.get(*at);
     let mut both = 0..from.len().min(to.len());
     let told = both.clone().filter(|at| !checksum.contains(at));
-    match told
-        .into_iter()
-        .find(differs)
-        .or_else(|| both.find(differs))
-    {
+    match told.into_iter().find(differs).or_else(|| both.find(differs)) {
         Some(at) => CheckpointCause::Bytes {
             primary: primary.in_frame(primary_at + at),
             secondary: secondary.in_frame(secondary_at + at),
@@ -261,9 +235,6 @@ pub(super) fn difference(
                 .zip(secondary.seq_at(secondary_at + at))
                 .map(|(one, other)| [one, other]),
         },
-        None => CheckpointCause::Lengths {
-            primary: from.len(),
-            secondary: to.len(),
-        },
+        None => CheckpointCause::Lengths { primary: from.len(), secondary: to.len() },
     }
 }

@@ -61,9 +61,7 @@ fn complete(core: &mut Core, key: ObjectKey, spec: &Spec) -> Result<(), CommandE
     let primary_in = hold(core, key, primary_in)?;
     let secondary_in = hold(core, key, secondary_in)?;
     let outdev = hold(core, key, outdev)?;
-    let notify_dev = given("notify_dev")
-        .map(|id| hold(core, key, id))
-        .transpose()?;
+    let notify_dev = given("notify_dev").map(|id| hold(core, key, id)).transpose()?;
 
     let vnet = spec.flag("vnet_hdr_support");
     let strictness = core.strictness();
@@ -92,10 +90,7 @@ fn complete(core: &mut Core, key: ObjectKey, spec: &Spec) -> Result<(), CommandE
     compare.go_by(|name| spec.values.get(name));
     compare.next_scan = core.now + compare.scan_cycle;
     if let Some(object) = core.objects.get_mut(&key) {
-        object.part = Some(Part {
-            class: &CLASS,
-            state: PartState::Compare(Box::new(compare)),
-        });
+        object.part = Some(Part { class: &CLASS, state: PartState::Compare(Box::new(compare)) });
     }
     for chardev in [primary_in, secondary_in].into_iter().chain(notify_dev) {
         core.chardev_reads(chardev, key);
@@ -204,10 +199,7 @@ pub(in crate::machine) fn refusal(core: &Core, error: CommandError) -> CreateErr
              failed."
         )
     };
-    CreateError::Aborts(Abort {
-        assertion,
-        survivor: Some(error),
-    })
+    CreateError::Aborts(Abort { assertion, survivor: Some(error) })
 }
 
 /// The end of a comparer. QEMU lets go of outdev before it writes what was held (QEMU 10.2.2

@@ -58,10 +58,7 @@ fn cause(primary: &Packet, secondary: &Packet, rules: &Rules) -> CheckpointCause
         && sizes.0 != sizes.1
         && one.at != begin(secondary, whole(primary, rules), rules)
     {
-        return CheckpointCause::Sizes {
-            primary: sizes.0,
-            secondary: sizes.1,
-        };
+        return CheckpointCause::Sizes { primary: sizes.0, secondary: sizes.1 };
     }
     difference(
         (primary, one.bytes),
@@ -106,11 +103,7 @@ fn both<'a>(
 ) -> (Compared<'a>, Compared<'a>) {
     let whole = whole(primary, rules);
     let one = begin(primary, whole, rules);
-    let other = if rules.vnet_of_primary {
-        one
-    } else {
-        begin(secondary, whole, rules)
-    };
+    let other = if rules.vnet_of_primary { one } else { begin(secondary, whole, rules) };
     (cut(primary, one, rules), cut(secondary, other, rules))
 }
 

@@ -42,10 +42,7 @@ fn input(core: &mut Core, key: ObjectKey, chardev: ChardevKey) -> Option<(From, 
     let compare = compare_mut(core, key)?;
     let inputs = [
         (From::Guest(Side::Primary), Some(&mut compare.primary_in)),
-        (
-            From::Guest(Side::Secondary),
-            Some(&mut compare.secondary_in),
-        ),
+        (From::Guest(Side::Secondary), Some(&mut compare.secondary_in)),
         (From::Notify, compare.notify_in.as_mut()),
     ];
     let mut inputs = inputs.into_iter();
@@ -82,19 +79,10 @@ pub(super) fn read(
         }
         match unit {
             None => return true,
-            Some(Unit::Frame {
-                data,
-                vnet_len,
-                tag,
-            }) => {
+            Some(Unit::Frame { data, vnet_len, tag }) => {
                 core.seen(key, None, data.clone(), tag);
                 let at = core.now;
-                let arrived = Arrived {
-                    data,
-                    vnet_len,
-                    tag,
-                    at,
-                };
+                let arrived = Arrived { data, vnet_len, tag, at };
                 match from {
                     From::Guest(side) => take(core, key, side, arrived),
                     From::Notify => notify::message(core, key, &arrived),
@@ -175,9 +163,8 @@ fn take(core: &mut Core, key: ObjectKey, side: Side, arrived: Arrived) {
         return;
     };
     compare.stir(now);
-    let (connection, forgotten) = compare
-        .connections
-        .entry(connection, || Connection::new(&packet));
+    let (connection, forgotten) =
+        compare.connections.entry(connection, || Connection::new(&packet));
     let mut effects = Vec::new();
     let refused = connection.insert(side, packet, &rules, &mut effects);
     connection.compare(&rules, &mut effects);

@@ -105,11 +105,7 @@ impl Compare {
 
     /// Which scan finds the oldest of what is held.
     fn plan(&mut self) {
-        let oldest = self
-            .connections
-            .values()
-            .filter_map(Connection::oldest)
-            .min();
+        let oldest = self.connections.values().filter_map(Connection::oldest).min();
         self.wakes = oldest.map(|arrived| self.first_scan_for(arrived));
     }
 

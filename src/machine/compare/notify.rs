@@ -26,11 +26,7 @@ const INIT_ANSWER: &[u8] = b"COLO_COMPARE_GET_XEN_INIT";
 
 /// The limit of a comparer's queues: in QEMU one for all comparers.
 pub(super) fn queue_limit(core: &Core, own: u32) -> u32 {
-    if core.has(Quirk::MaxQueueSizeGlobal) {
-        core.compare_queue_size
-    } else {
-        own
-    }
+    if core.has(Quirk::MaxQueueSizeGlobal) { core.compare_queue_size } else { own }
 }
 
 /// Asks for a checkpoint: on notify_dev when there is one. Without one, QEMU tells COLO's own
@@ -58,11 +54,7 @@ pub(super) fn message(core: &mut Core, key: ObjectKey, message: &Arrived) {
             }
         }
         CHECKPOINT => flush(core, key, Fate::Checkpoint),
-        _ => core.log(
-            place,
-            message.tag,
-            "COLO compare got unsupported instruction",
-        ),
+        _ => core.log(place, message.tag, "COLO compare got unsupported instruction"),
     }
 }
 
@@ -94,10 +86,8 @@ pub(super) fn scan(core: &mut Core, key: ObjectKey) {
     };
     compare.next_scan = now + compare.scan_cycle;
     let timeout = compare.timeout;
-    let expired = compare
-        .connections
-        .values()
-        .find_map(|connection| connection.expired(now, timeout));
+    let expired =
+        compare.connections.values().find_map(|connection| connection.expired(now, timeout));
     compare.plan();
     compare.connections.values_mut().for_each(Connection::trim);
     ingest::carry_out(core, key, expired.into_iter().collect());

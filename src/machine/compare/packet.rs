@@ -65,23 +65,13 @@ impl Packet {
         } else {
             Headers::read(data, vnet_len, false)?
         };
-        let end = if rules.padding_counts {
-            data.len()
-        } else {
-            ip_end(data, &headers)
-        };
+        let end = if rules.padding_counts { data.len() } else { ip_end(data, &headers) };
         let segment = if headers.is_tcp() && !later_fragment {
             Some(Segment::read(data, &headers, end, rules)?)
         } else {
             None
         };
-        Some(Self {
-            arrived,
-            headers,
-            later_fragment,
-            end,
-            segment,
-        })
+        Some(Self { arrived, headers, later_fragment, end, segment })
     }
 
     pub(super) fn tag(&self) -> Option<Tag> {
@@ -117,15 +107,11 @@ impl Packet {
     pub(super) fn connection(&self) -> Connection {
         let data = self.data();
         let address = |at: usize| {
-            let octets = data
-                .get(at..at + 4)
-                .and_then(|octets| octets.try_into().ok());
+            let octets = data.get(at..at + 4).and_then(|octets| octets.try_into().ok());
             Ipv4Addr::from(octets.unwrap_or([0; 4]))
         };
         let word = |at: usize| {
-            let octets = data
-                .get(at..at + 2)
-                .and_then(|octets| octets.try_into().ok());
+            let octets = data.get(at..at + 2).and_then(|octets| octets.try_into().ok());
             octets.map_or(0, u16::from_be_bytes)
         };
         let ported =
@@ -171,15 +157,9 @@ impl Segment {
 /// Where the IPv4 packet ends by its own length; at the frame's end when that can't be.
 fn ip_end(data: &[u8], headers: &Headers) -> usize {
     let at = headers.network + 2;
-    let length = data
-        .get(at..at + 2)
-        .and_then(|octets| octets.try_into().ok());
+    let length = data.get(at..at + 2).and_then(|octets| octets.try_into().ok());
     let end = headers.network + usize::from(length.map_or(0, u16::from_be_bytes));
-    if (headers.transport..=data.len()).contains(&end) {
-        end
-    } else {
-        data.len()
-    }
+    if (headers.transport..=data.len()).contains(&end) { end } else { data.len() }
 }
 
 /// Whether sequence number `a` comes after `b`, as RFC 9293 counts.

@@ -80,11 +80,7 @@ fn done_with(segment: &Segment, compared: bool) -> Option<Fate> {
     if segment.is_empty() {
         return Some(Fate::NoPayload);
     }
-    let fate = if segment.done >= segment.length {
-        Fate::Matched
-    } else {
-        Fate::Repeated
-    };
+    let fate = if segment.done >= segment.length { Fate::Matched } else { Fate::Repeated };
     compared.then_some(fate)
 }
 
@@ -101,11 +97,7 @@ fn both_ack(connection: &Connection, rules: &Rules) -> Option<u32> {
         return Some(primary.unwrap_or(0).min(secondary.unwrap_or(0)));
     }
     let (primary, secondary) = (primary?, secondary?);
-    Some(if after(primary, secondary) {
-        secondary
-    } else {
-        primary
-    })
+    Some(if after(primary, secondary) { secondary } else { primary })
 }
 
 /// Compares two packets with payload (QEMU 10.2.2 net/colo-compare.c:351-397). That both begin at
@@ -146,14 +138,10 @@ fn mark(p: &mut Packet, s: &mut Packet, both_ack: Option<u32>) -> Verdict {
         return Verdict::FreeSecondary;
     }
     match both_ack {
-        Some(both) if after(one.ack, both) => Verdict::Different(CheckpointCause::Acknowledges {
-            primary: one.ack,
-            both,
-        }),
-        None => Verdict::Different(CheckpointCause::Acknowledges {
-            primary: one.ack,
-            both: 0,
-        }),
+        Some(both) if after(one.ack, both) => {
+            Verdict::Different(CheckpointCause::Acknowledges { primary: one.ack, both })
+        }
+        None => Verdict::Different(CheckpointCause::Acknowledges { primary: one.ack, both: 0 }),
         Some(_) => {
             advance(s, count, p.tag());
             Verdict::FreePrimary

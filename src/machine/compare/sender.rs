@@ -54,11 +54,7 @@ impl Entry {
 
 impl Sender {
     pub(super) const fn new(chardev: ChardevKey) -> Self {
-        Self {
-            chardev,
-            current: None,
-            waiting: VecDeque::new(),
-        }
+        Self { chardev, current: None, waiting: VecDeque::new() }
     }
 
     /// Tags of what has not been written whole.
@@ -79,20 +75,12 @@ impl Sender {
         let last = current.filter(|entry| entry.writes.len() == 1);
         let ending = last.and_then(|entry| entry.tag);
         tags.retain(|tag| Some(*tag) != ending);
-        let entries = self
-            .current
-            .take()
-            .into_iter()
-            .chain(self.waiting.drain(..));
+        let entries = self.current.take().into_iter().chain(self.waiting.drain(..));
         let writes = entries.flat_map(|entry| {
             let tag = entry.tag;
             entry.writes.into_iter().map(move |write| (write, tag))
         });
-        Backlog {
-            writes: writes.collect(),
-            ending,
-            tags,
-        }
+        Backlog { writes: writes.collect(), ending, tags }
     }
 }
 
@@ -147,13 +135,9 @@ fn carry_on(core: &mut Core, key: ObjectKey, line: Line) -> Result<(), WriteErro
         let chardev = sender.chardev;
         let waiting = &mut sender.waiting;
         let begun = sender.current.take();
-        let Some(mut entry) = begun.or_else(|| {
-            if newest_first {
-                waiting.pop_back()
-            } else {
-                waiting.pop_front()
-            }
-        }) else {
+        let Some(mut entry) =
+            begun.or_else(|| if newest_first { waiting.pop_back() } else { waiting.pop_front() })
+        else {
             return Ok(());
         };
         while let Some(mut write) = entry.writes.pop_front() {

@@ -109,9 +109,7 @@ fn acknowledged(connection: &Connection, segment: &Segment) -> bool {
     if segment.flags & flag::ACK == 0 {
         return connection.stream.secondary_seen;
     }
-    connection
-        .secondary_ack
-        .is_some_and(|both| !after(segment.ack, both))
+    connection.secondary_ack.is_some_and(|both| !after(segment.ack, both))
 }
 
 fn search(connection: &Connection, primary: &Packet, segment: &Segment) -> Found {
@@ -139,11 +137,7 @@ fn search(connection: &Connection, primary: &Packet, segment: &Segment) -> Found
             return Found::Missing;
         };
         let sent = other.seq_end;
-        let end = if after(sent, segment.seq_end) {
-            segment.seq_end
-        } else {
-            sent
-        };
+        let end = if after(sent, segment.seq_end) { segment.seq_end } else { sent };
         let end = connection.stream.compared_from(at, end);
         let count = end.wrapping_sub(at) as usize;
         let p_at = segment.at + at.wrapping_sub(segment.seq) as usize;
@@ -156,20 +150,13 @@ fn search(connection: &Connection, primary: &Packet, segment: &Segment) -> Found
         }
         (at, fate, with) = (end, Fate::Matched, secondary.tag());
     }
-    if missing {
-        Found::Missing
-    } else {
-        Found::Equal(fate, with)
-    }
+    if missing { Found::Missing } else { Found::Equal(fate, with) }
 }
 
 /// Where the first stretch begins, between two numbers, of which anything is known; the second one
 /// without any.
 fn next_known(connection: &Connection, at: u32, end: u32) -> u32 {
-    let held = connection
-        .secondary
-        .iter()
-        .filter_map(|held| held.segment.as_ref());
+    let held = connection.secondary.iter().filter_map(|held| held.segment.as_ref());
     let begins = held.map(|segment| segment.seq);
     first_between(begins, at, connection.stream.compared_from(at, end))
 }
@@ -177,10 +164,7 @@ fn next_known(connection: &Connection, at: u32, end: u32) -> u32 {
 /// The first number of several that lies between two; the second one without any.
 fn first_between(numbers: impl Iterator<Item = u32>, at: u32, end: u32) -> u32 {
     let within = numbers.filter(|number| after(*number, at) && after(end, *number));
-    within.fold(
-        end,
-        |first, number| if after(first, number) { number } else { first },
-    )
+    within.fold(end, |first, number| if after(first, number) { number } else { first })
 }
 
 /// Lets go of the secondary's packets that say nothing more: without payload, or all compared.
@@ -228,11 +212,7 @@ impl Stream {
         self.compared.retain(|(other_from, other_to)| {
             let apart = after(*other_from, to) || after(from, *other_to);
             if !apart {
-                from = if after(from, *other_from) {
-                    *other_from
-                } else {
-                    from
-                };
+                from = if after(from, *other_from) { *other_from } else { from };
                 to = if after(*other_to, to) { *other_to } else { to };
             }
             apart

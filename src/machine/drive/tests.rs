@@ -22,32 +22,16 @@ struct Rig {
 }
 
 fn netdev(id: &str, kind: NetdevKind, peer: Option<&str>) -> NetdevConfig {
-    NetdevConfig {
-        id: id.into(),
-        kind,
-        peer: peer.map(Into::into),
-    }
+    NetdevConfig { id: id.into(), kind, peer: peer.map(Into::into) }
 }
 
 fn socket(id: &str, connected: bool) -> ChardevConfig {
-    let backend = CharBackend::Socket {
-        server: true,
-        reconnect: false,
-        monitor: false,
-    };
-    ChardevConfig {
-        id: id.into(),
-        backend,
-        connected,
-    }
+    let backend = CharBackend::Socket { server: true, reconnect: false, monitor: false };
+    ChardevConfig { id: id.into(), backend, connected }
 }
 
 fn other(id: &str, backend: CharBackend) -> ChardevConfig {
-    ChardevConfig {
-        id: id.into(),
-        backend,
-        connected: true,
-    }
+    ChardevConfig { id: id.into(), backend, connected: true }
 }
 
 fn qemu(quirk: Option<Quirk>) -> Profile {
@@ -77,18 +61,8 @@ impl Rig {
             other("mux", CharBackend::Mux),
         ];
         let iothreads = vec!["io0".into()];
-        let machine = Machine::new(Config {
-            profile,
-            netdevs,
-            chardevs,
-            iothreads,
-        });
-        Self {
-            machine: machine.unwrap(),
-            out: Vec::new(),
-            commands: 0,
-            now: VirtualTime::ZERO,
-        }
+        let machine = Machine::new(Config { profile, netdevs, chardevs, iothreads });
+        Self { machine: machine.unwrap(), out: Vec::new(), commands: 0, now: VirtualTime::ZERO }
     }
 
     fn input(&mut self, input: Input) -> &mut Self {
@@ -108,10 +82,7 @@ impl Rig {
     }
 
     fn qmp(&mut self, name: &str, args: Value) -> Outcome {
-        self.command(Command::Qmp {
-            name: name.to_owned(),
-            args,
-        })
+        self.command(Command::Qmp { name: name.to_owned(), args })
     }
 
     fn command(&mut self, command: Command) -> Outcome {
@@ -120,12 +91,7 @@ impl Rig {
         self.input(Input::Command { id, command });
         let is_answer =
             |output: &Output| matches!(output, Output::Answer { id: of, .. } if *of == id);
-        match self
-            .out
-            .iter()
-            .position(is_answer)
-            .map(|at| self.out.remove(at))
-        {
+        match self.out.iter().position(is_answer).map(|at| self.out.remove(at)) {
             Some(Output::Answer { outcome, .. }) => outcome,
             _ => Outcome::Unanswered(NoAnswer::Frozen),
         }
@@ -148,35 +114,22 @@ impl Rig {
     /// A frame on the stream of n0 or n9.
     fn send(&mut self, netdev: &str, data: &[u8], tag: u32) -> &mut Self {
         let (data, tag) = (encode(data, None), Some(Tag::sent(tag)));
-        self.input(Input::StreamBytes {
-            netdev: netdev.into(),
-            data,
-            tag,
-        })
+        self.input(Input::StreamBytes { netdev: netdev.into(), data, tag })
     }
 
     fn write(&mut self, chardev: &str, data: Bytes, tag: u32) -> &mut Self {
-        self.input(Input::ChardevBytes {
-            chardev: chardev.into(),
-            data,
-            tag: Some(Tag::sent(tag)),
-        })
+        self.input(Input::ChardevBytes { chardev: chardev.into(), data, tag: Some(Tag::sent(tag)) })
     }
 
     fn state(&mut self, chardev: &str, state: ChardevState) -> &mut Self {
-        self.input(Input::Chardev {
-            chardev: chardev.into(),
-            state,
-        })
+        self.input(Input::Chardev { chardev: chardev.into(), state })
     }
 
     /// Frames that came out of a client since the last call of any of these.
     fn frames(&mut self, netdev: &str) -> Vec<Bytes> {
         let taken = std::mem::take(&mut self.out);
         let frame = |output| match output {
-            Output::NetdevFrame {
-                netdev: from, data, ..
-            } if from.as_str() == netdev => Some(data),
+            Output::NetdevFrame { netdev: from, data, .. } if from.as_str() == netdev => Some(data),
             _ => None,
         };
         taken.into_iter().filter_map(frame).collect()
@@ -185,9 +138,7 @@ impl Rig {
     fn bytes(&mut self, chardev: &str) -> Vec<u8> {
         let taken = std::mem::take(&mut self.out);
         let bytes = |output| match output {
-            Output::ChardevBytes {
-                chardev: to, data, ..
-            } if to.as_str() == chardev => Some(data),
+            Output::ChardevBytes { chardev: to, data, .. } if to.as_str() == chardev => Some(data),
             _ => None,
         };
         taken.into_iter().filter_map(bytes).flatten().collect()
@@ -203,10 +154,7 @@ impl Rig {
     fn logs(&mut self) -> Vec<String> {
         let taken = std::mem::take(&mut self.out);
         let log = |output| match output {
-            Output::Event(Event {
-                kind: EventKind::Log(line),
-                ..
-            }) => Some(line),
+            Output::Event(Event { kind: EventKind::Log(line), .. }) => Some(line),
             _ => None,
         };
         taken.into_iter().filter_map(log).collect()

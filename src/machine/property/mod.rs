@@ -61,10 +61,7 @@ pub(super) struct Setter {
 #[derive(Debug)]
 pub(super) enum Rule {
     /// This, else the text.
-    Holds {
-        accepts: fn(&Value) -> bool,
-        text: &'static str,
-    },
+    Holds { accepts: fn(&Value) -> bool, text: &'static str },
     /// A positive number of 32 bits, else the text, though the schema lets more pass.
     Positive32 { text: &'static str },
     /// A positive number, else the text; QEMU keeps 32 bits of it, whatever the setter is given.
@@ -118,9 +115,7 @@ impl Setter {
         match target {
             None => Err(not_found(format!("Device '{path}' not found"))),
             Some(target) if target.kind.name == to => Ok(()),
-            Some(_) => Err(generic(format!(
-                "Invalid parameter type for '{name}', expected: {to}"
-            ))),
+            Some(_) => Err(generic(format!("Invalid parameter type for '{name}', expected: {to}"))),
         }
     }
 }
@@ -194,26 +189,19 @@ impl ObjectType {
     }
 
     pub(super) fn class(&self) -> Option<&'static FilterClass> {
-        CLASSES
-            .iter()
-            .copied()
-            .find(|class| class.name == self.name)
+        CLASSES.iter().copied().find(|class| class.name == self.name)
     }
 }
 
 /// The type of this name, in this version.
 pub(super) fn object_type(name: &str, version: QemuVersion) -> Option<&'static ObjectType> {
-    OBJECT_TYPES
-        .iter()
-        .find(|kind| kind.name == name && (kind.exists)(version))
+    OBJECT_TYPES.iter().find(|kind| kind.name == name && (kind.exists)(version))
 }
 
 /// The names of the types that objects may have, in this version.
 pub fn object_types(version: QemuVersion) -> impl Iterator<Item = &'static str> + Clone {
     let types = OBJECT_TYPES.iter();
-    types
-        .filter(move |kind| (kind.exists)(version))
-        .map(|kind| kind.name)
+    types.filter(move |kind| (kind.exists)(version)).map(|kind| kind.name)
 }
 
 /// The names of a type's properties, in this version; none where there is no such type.
@@ -241,10 +229,7 @@ impl Spec {
 
     /// A boolean; absent is false.
     pub(super) fn flag(&self, name: &str) -> bool {
-        self.values
-            .get(name)
-            .and_then(Value::as_bool)
-            .unwrap_or_default()
+        self.values.get(name).and_then(Value::as_bool).unwrap_or_default()
     }
 
     /// Runs the setters in QEMU's order: by the hash buckets of the names, not as they were given.
@@ -256,9 +241,7 @@ impl Spec {
         };
         let mut given: Vec<_> = members.filter_map(given).collect();
         given.sort_by_key(|(setter, ..)| setter.bucket);
-        given
-            .into_iter()
-            .try_for_each(|(setter, name, value)| setter.check(name, value, core))
+        given.into_iter().try_for_each(|(setter, name, value)| setter.check(name, value, core))
     }
 
     /// The refusal of an object whose class is not built.
@@ -280,9 +263,7 @@ pub(super) fn value_of(
     given: &Value,
     cuts: bool,
 ) -> Result<Value, CommandError> {
-    let cut = Some(&member.setter)
-        .filter(|_| cuts)
-        .and_then(Option::as_ref);
+    let cut = Some(&member.setter).filter(|_| cuts).and_then(Option::as_ref);
     if cut.is_some_and(|setter| matches!(setter.rule, Rule::Cut32 { .. })) {
         return visit::json(Kind::U64, given, member.name);
     }
@@ -297,9 +278,7 @@ pub(super) fn value_of(
 /// Whether QEMU takes a text as an id (`id_wellformed`, QEMU 10.2.2 `util/id.c`).
 pub(super) fn id_wellformed(id: &str) -> bool {
     let mut chars = id.chars();
-    chars
-        .next()
-        .is_some_and(|first| first.is_ascii_alphabetic())
+    chars.next().is_some_and(|first| first.is_ascii_alphabetic())
         && chars.all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_'))
 }
 

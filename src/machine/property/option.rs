@@ -39,10 +39,7 @@ impl ObjectOption {
         let option = Self::parse(text)?;
         match option.spec(version) {
             Ok(_) => Ok(option),
-            Err(error) => Err(OptionError {
-                error,
-                warnings: option.warnings,
-            }),
+            Err(error) => Err(OptionError { error, warnings: option.warnings }),
         }
     }
 
@@ -56,11 +53,7 @@ impl ObjectOption {
         let mut members = Map::new();
         members.insert("qom-type".to_owned(), spec.kind.name.into());
         members.insert("id".to_owned(), spec.id.into());
-        members.extend(
-            spec.values
-                .into_iter()
-                .map(|(name, value)| (name.to_owned(), value)),
-        );
+        members.extend(spec.values.into_iter().map(|(name, value)| (name.to_owned(), value)));
         Ok(members)
     }
 
@@ -79,36 +72,24 @@ impl ObjectOption {
     }
 
     fn parse(text: &str) -> Result<Self, OptionError> {
-        let refuse = |desc: &str| OptionError {
-            error: generic(desc),
-            warnings: Vec::new(),
-        };
+        let refuse = |desc: &str| OptionError { error: generic(desc), warnings: Vec::new() };
         if text.starts_with('{') {
             let value: Value = serde_json::from_str(text)
                 .map_err(|_| refuse("JSON parse error, expecting value"))?;
             return match value {
-                Value::Object(map) => Ok(Self {
-                    content: Content::Json(map),
-                    warnings: Vec::new(),
-                }),
-                _ => Err(refuse(
-                    "Invalid parameter type for 'object', expected: object",
-                )),
+                Value::Object(map) => {
+                    Ok(Self { content: Content::Json(map), warnings: Vec::new() })
+                }
+                _ => Err(refuse("Invalid parameter type for 'object', expected: object")),
             };
         }
         let mut warnings = Vec::new();
         let options = split(text, &mut warnings);
         let id = options.iter().find(|(name, _)| name == "id");
         if id.is_some_and(|(_, id)| !id_wellformed(id)) {
-            return Err(OptionError {
-                error: generic(BAD_ID),
-                warnings,
-            });
+            return Err(OptionError { error: generic(BAD_ID), warnings });
         }
-        Ok(Self {
-            content: Content::Options(options),
-            warnings,
-        })
+        Ok(Self { content: Content::Options(options), warnings })
     }
 
     /// The object that the text asks for.
@@ -119,10 +100,7 @@ impl ObjectOption {
         let option = Self::parse(text)?;
         match option.spec(version) {
             Ok(spec) => Ok((spec, option.warnings)),
-            Err(error) => Err(OptionError {
-                error,
-                warnings: option.warnings,
-            }),
+            Err(error) => Err(OptionError { error, warnings: option.warnings }),
         }
     }
 
@@ -131,10 +109,9 @@ impl ObjectOption {
     pub fn id_of(text: &str) -> Option<String> {
         match Self::parse(text).ok()?.content {
             Content::Json(_) => None,
-            Content::Options(options) => options
-                .into_iter()
-                .find(|(name, _)| name == "id")
-                .map(|(_, id)| id),
+            Content::Options(options) => {
+                options.into_iter().find(|(name, _)| name == "id").map(|(_, id)| id)
+            }
         }
     }
 
@@ -161,16 +138,8 @@ pub(in crate::machine) fn spec(
     let mut members = HEAD.iter().chain(kind.members(version));
     let mut values = visit_members(source, &mut members, "")?;
     values.remove("qom-type");
-    let id = values
-        .remove("id")
-        .and_then(|id| id.as_str().map(str::to_owned))
-        .unwrap_or_default();
-    Ok(Spec {
-        kind,
-        id,
-        values,
-        by_option,
-    })
+    let id = values.remove("id").and_then(|id| id.as_str().map(str::to_owned)).unwrap_or_default();
+    Ok(Spec { kind, id, values, by_option })
 }
 
 fn kind_of(source: Source<'_>, version: QemuVersion) -> Result<&'static ObjectType, CommandError> {
@@ -187,11 +156,8 @@ fn kind_of(source: Source<'_>, version: QemuVersion) -> Result<&'static ObjectTy
             given.ok_or_else(missing)?.1.as_str()
         }
     };
-    object_type(name, version).ok_or_else(|| {
-        generic(format!(
-            "Parameter 'qom-type' does not accept value '{name}'"
-        ))
-    })
+    object_type(name, version)
+        .ok_or_else(|| generic(format!("Parameter 'qom-type' does not accept value '{name}'")))
 }
 
 /// Splits at single commas; a double comma is a comma. The first item without `=` is the type, a

@@ -23,10 +23,7 @@ const fn only_7_2(version: QemuVersion) -> bool {
 
 /// A mandatory property that is shown and has no effect when it is set later.
 const fn required(name: &'static str, kind: Kind) -> Property {
-    Property {
-        required: true,
-        ..optional(name, kind, Default::Str(""))
-    }
+    Property { required: true, ..optional(name, kind, Default::Str("")) }
 }
 
 const fn optional(name: &'static str, kind: Kind, default: Default) -> Property {
@@ -50,10 +47,7 @@ const fn optional(name: &'static str, kind: Kind, default: Default) -> Property 
 }
 
 const fn live(property: Property) -> Property {
-    Property {
-        effect: Effect::Live,
-        ..property
-    }
+    Property { effect: Effect::Live, ..property }
 }
 
 const fn checked(
@@ -66,10 +60,7 @@ const fn checked(
 }
 
 const fn ruled(property: Property, bucket: u16, rule: Rule) -> Property {
-    Property {
-        setter: Some(Setter { bucket, rule }),
-        ..property
-    }
+    Property { setter: Some(Setter { bucket, rule }), ..property }
 }
 
 fn on_or_off(value: &Value) -> bool {
@@ -88,22 +79,15 @@ fn positive(value: &Value) -> bool {
 pub(in crate::machine) const HEAD_QOM_TYPE: Property = required("qom-type", Kind::Str);
 pub(in crate::machine) const HEAD_ID: Property = required("id", Kind::Str);
 
-const VNET_HDR_SUPPORT: Property = live(optional(
-    "vnet_hdr_support",
-    Kind::Bool,
-    Default::Bool(false),
-));
+const VNET_HDR_SUPPORT: Property =
+    live(optional("vnet_hdr_support", Kind::Bool, Default::Bool(false)));
 
 /// The base of all filters (QEMU 10.2.2 qapi/qom.json:388-422, net/filter.c:341-351).
 pub(in crate::machine) static NETFILTER: &[Property] = &[
     required("netdev", Kind::Str),
     Property {
         qom_type: "NetFilterDirection",
-        ..live(optional(
-            "queue",
-            Kind::Enum(&["all", "rx", "tx"]),
-            Default::Str("all"),
-        ))
+        ..live(optional("queue", Kind::Enum(&["all", "rx", "tx"]), Default::Str("all")))
     },
     checked(
         live(optional("status", Kind::Str, Default::Str("on"))),
@@ -113,11 +97,7 @@ pub(in crate::machine) static NETFILTER: &[Property] = &[
     ),
     optional("position", Kind::Str, Default::Str("tail")),
     checked(
-        optional(
-            "insert",
-            Kind::Enum(&["before", "behind"]),
-            Default::Str("behind"),
-        ),
+        optional("insert", Kind::Enum(&["before", "behind"]), Default::Str("behind")),
         306,
         before_or_behind,
         "Invalid value for netfilter insert, should be 'before' or 'behind'",
@@ -130,23 +110,14 @@ static REDIRECTOR: &[Property] = &[
     optional("indev", Kind::Str, Default::Str("")),
     optional("outdev", Kind::Str, Default::Str("")),
     VNET_HDR_SUPPORT,
-    Property {
-        exists: af_packet,
-        ..optional("in_netdev", Kind::Str, Default::Str(""))
-    },
-    Property {
-        exists: af_packet,
-        ..optional("out_netdev", Kind::Str, Default::Str(""))
-    },
+    Property { exists: af_packet, ..optional("in_netdev", Kind::Str, Default::Str("")) },
+    Property { exists: af_packet, ..optional("out_netdev", Kind::Str, Default::Str("")) },
 ];
 
 static REWRITER: &[Property] = &[VNET_HDR_SUPPORT];
 
 static BUFFER: &[Property] = &[checked(
-    live(Property {
-        default: Default::Number(0),
-        ..required("interval", Kind::U32)
-    }),
+    live(Property { default: Default::Number(0), ..required("interval", Kind::U32) }),
     488,
     positive,
     "Property 'filter-buffer.interval' requires a positive value",
@@ -168,31 +139,20 @@ static COMPARE: &[Property] = &[
     required("secondary_in", Kind::Str),
     required("outdev", Kind::Str),
     ruled(
-        Property {
-            qom_type: "link<iothread>",
-            ..required("iothread", Kind::Str)
-        },
+        Property { qom_type: "link<iothread>", ..required("iothread", Kind::Str) },
         274,
         Rule::Link { to: "iothread" },
     ),
     optional("notify_dev", Kind::Str, Default::Str("")),
     ruled(
-        live(optional(
-            "compare_timeout",
-            Kind::U64,
-            Default::Number(3000),
-        )),
+        live(optional("compare_timeout", Kind::U64, Default::Number(3000))),
         301,
         Rule::Positive32 {
             text: "Property 'colo-compare.compare_timeout' requires a positive value",
         },
     ),
     checked(
-        live(optional(
-            "expired_scan_cycle",
-            Kind::U32,
-            Default::Number(1000),
-        )),
+        live(optional("expired_scan_cycle", Kind::U32, Default::Number(1000))),
         428,
         positive,
         "Property 'colo-compare.expired_scan_cycle' requires a positive value",
@@ -200,9 +160,7 @@ static COMPARE: &[Property] = &[
     ruled(
         live(optional("max_queue_size", Kind::U32, Default::Number(1024))),
         128,
-        Rule::Cut32 {
-            text: "Property 'colo-compare.max_queue_size' requires a positive value",
-        },
+        Rule::Cut32 { text: "Property 'colo-compare.max_queue_size' requires a positive value" },
     ),
     VNET_HDR_SUPPORT,
 ];
@@ -217,13 +175,7 @@ static IOTHREAD: &[Property] = &[
 ];
 
 const fn filter(name: &'static str, properties: &'static [&'static [Property]]) -> ObjectType {
-    ObjectType {
-        name,
-        parent: "netfilter",
-        properties,
-        creation: Creation::Filter,
-        exists: always,
-    }
+    ObjectType { name, parent: "netfilter", properties, creation: Creation::Filter, exists: always }
 }
 
 const fn other(name: &'static str) -> ObjectType {
@@ -248,16 +200,8 @@ pub(in crate::machine) static OBJECT_TYPES: &[ObjectType] = &[
     filter("filter-buffer", &[NETFILTER, BUFFER]),
     filter("filter-dump", &[NETFILTER, DUMP]),
     filter("filter-replay", &[NETFILTER]),
-    ObjectType {
-        properties: &[COMPARE],
-        creation: Creation::Compare,
-        ..other("colo-compare")
-    },
-    ObjectType {
-        properties: &[IOTHREAD],
-        creation: Creation::Inert,
-        ..other("iothread")
-    },
+    ObjectType { properties: &[COMPARE], creation: Creation::Compare, ..other("colo-compare") },
+    ObjectType { properties: &[IOTHREAD], creation: Creation::Inert, ..other("iothread") },
     since(other("acpi-generic-initiator"), after_7_2),
     since(other("acpi-generic-port"), after_7_2),
     other("authz-list"),

@@ -10,22 +10,13 @@ fn qmp(args: &Value) -> Result<Spec, CommandError> {
 
 #[rstest]
 #[case("", "Parameter 'qom-type' is missing")]
-#[case(
-    "filter-nope,id=f0",
-    "Parameter 'qom-type' does not accept value 'filter-nope'"
-)]
+#[case("filter-nope,id=f0", "Parameter 'qom-type' does not accept value 'filter-nope'")]
 #[case("filter-nope,id=0f", "Parameter 'id' expects an identifier")]
 #[case("filter-mirror,netdev=n0,outdev=c0", "Parameter 'id' is missing")]
 #[case("filter-mirror,id=m0", "Parameter 'netdev' is missing")]
 #[case("filter-mirror,id=m0,netdev=n0", "Parameter 'outdev' is missing")]
-#[case(
-    "filter-mirror,id=m,netdev=n,queue=both",
-    "Parameter 'queue' does not accept value 'both'"
-)]
-#[case(
-    "filter-mirror,id=m,netdev=n,outdev=c,indev=d",
-    "Invalid parameter 'indev'"
-)]
+#[case("filter-mirror,id=m,netdev=n,queue=both", "Parameter 'queue' does not accept value 'both'")]
+#[case("filter-mirror,id=m,netdev=n,outdev=c,indev=d", "Invalid parameter 'indev'")]
 #[case(
     "filter-mirror,id=m,netdev=n,outdev=c,vnet_hdr_support=1",
     "Parameter 'vnet_hdr_support' expects 'on' or 'off'"
@@ -33,27 +24,16 @@ fn qmp(args: &Value) -> Result<Spec, CommandError> {
 #[case("filter-mirror,id=m,netdev=n,outdev=c,vnet_hdr_support=y", "ok")]
 #[case("filter-mirror,id=m,netdev=n,outdev=c,queue=zz,queue=rx", "ok")]
 #[case("filter-mirror,id=m,netdev=n,outdev=a,,b,status=zz", "ok")]
-#[case(
-    "filter-buffer,id=b,netdev=n,interval=x",
-    "Parameter 'interval' expects a uint64 value"
-)]
-#[case(
-    "filter-buffer,id=b,netdev=n,interval=4294967296",
-    "Parameter 'interval' expects uint32_t"
-)]
+#[case("filter-buffer,id=b,netdev=n,interval=x", "Parameter 'interval' expects a uint64 value")]
+#[case("filter-buffer,id=b,netdev=n,interval=4294967296", "Parameter 'interval' expects uint32_t")]
 #[case("filter-buffer,id=b,netdev=n,interval=0x10", "ok")]
-#[case(
-    "filter-buffer,id=b,netdev=n,interval=0x+5",
-    "Parameter 'interval' expects a uint64 value"
-)]
+#[case("filter-buffer,id=b,netdev=n,interval=0x+5", "Parameter 'interval' expects a uint64 value")]
 #[case(
     r#"{"qom-type":"filter-mirror","id":5}"#,
     "Invalid parameter type for 'id', expected: string"
 )]
 fn option_strings(#[case] text: &str, #[case] expected: &str) {
-    let refused = ObjectOption::check(text, Qemu102)
-        .err()
-        .map(|refused| refused.error.desc);
+    let refused = ObjectOption::check(text, Qemu102).err().map(|refused| refused.error.desc);
     assert_eq!(refused.as_deref().unwrap_or("ok"), expected);
 }
 
@@ -104,15 +84,9 @@ fn setters_run_in_the_order_of_their_buckets() {
     let core = Core::new(crate::base::Profile::new(Qemu102));
     let refused = |spec: &Spec| spec.run_setters(&core).unwrap_err().desc;
     let mut spec = qmp(&args).unwrap();
-    assert_eq!(
-        refused(&spec),
-        "Property 'filter-buffer.interval' requires a positive value"
-    );
+    assert_eq!(refused(&spec), "Property 'filter-buffer.interval' requires a positive value");
     spec.values.insert("status", "zz".into());
-    assert_eq!(
-        refused(&spec),
-        "Invalid value for netfilter status, should be 'on' or 'off'"
-    );
+    assert_eq!(refused(&spec), "Invalid value for netfilter status, should be 'on' or 'off'");
 }
 
 #[rstest]
@@ -124,22 +98,13 @@ fn the_rfc_has_two_more_members(#[case] version: QemuVersion, #[case] expected: 
     let kind = object_type("filter-redirector", version).unwrap();
     let names: Vec<&str> = kind.members(version).map(|member| member.name).collect();
     assert_eq!(names.contains(&"in_netdev"), expected);
-    assert_eq!(
-        names[..5],
-        ["netdev", "queue", "status", "position", "insert"]
-    );
+    assert_eq!(names[..5], ["netdev", "queue", "status", "position", "insert"]);
 }
 
 #[test]
 fn the_tables_agree_with_each_other() {
     for kind in OBJECT_TYPES {
-        assert_eq!(
-            OBJECT_TYPES
-                .iter()
-                .filter(|other| other.name == kind.name)
-                .count(),
-            1
-        );
+        assert_eq!(OBJECT_TYPES.iter().filter(|other| other.name == kind.name).count(), 1);
         let names: Vec<&str> = kind.members(Rfc).map(|member| member.name).collect();
         let unique: std::collections::BTreeSet<_> = names.iter().collect();
         assert_eq!(unique.len(), names.len(), "{}", kind.name);

@@ -45,10 +45,9 @@ pub(in crate::machine) fn visit_members(
 impl Source<'_> {
     fn get(self, member: &Property, path: &str) -> Result<Option<Value>, CommandError> {
         match self {
-            Self::Json(map) => map
-                .get(member.name)
-                .map(|value| json(member.kind, value, path))
-                .transpose(),
+            Self::Json(map) => {
+                map.get(member.name).map(|value| json(member.kind, value, path)).transpose()
+            }
             Self::Options(options) => options
                 .iter()
                 .rev()
@@ -73,10 +72,7 @@ impl Source<'_> {
                 }
             }
             Self::Options(options) => {
-                match options
-                    .iter()
-                    .find(|(name, _)| !known.contains_key(name.as_str()))
-                {
+                match options.iter().find(|(name, _)| !known.contains_key(name.as_str())) {
                     Some((name, _)) => Err(generic(format!("Invalid parameter '{name}'"))),
                     None => Ok(()),
                 }
@@ -89,8 +85,7 @@ impl Source<'_> {
 /// (GLib 2.74 `ghash.c`): `g_str_hash`, times 11, modulo a prime by size.
 fn glib_slot(name: &str, count: usize) -> u32 {
     let hash = name.bytes().fold(5381_u32, |hash, byte| {
-        hash.wrapping_mul(33)
-            .wrapping_add(i32::from(byte.cast_signed()).cast_unsigned())
+        hash.wrapping_mul(33).wrapping_add(i32::from(byte.cast_signed()).cast_unsigned())
     });
     let prime = match count {
         0..=7 => 7,
@@ -102,9 +97,7 @@ fn glib_slot(name: &str, count: usize) -> u32 {
 }
 
 fn wrong_type(path: &str, expected: &str) -> CommandError {
-    generic(format!(
-        "Invalid parameter type for '{path}', expected: {expected}"
-    ))
+    generic(format!("Invalid parameter type for '{path}', expected: {expected}"))
 }
 
 /// Checks a JSON value; numbers come back as unsigned.
@@ -130,10 +123,7 @@ pub(in crate::machine) fn json(
         // A negative number counts as two's complement (QEMU 10.2.2
         // qapi/qobject-input-visitor.c:437-463).
         Kind::U32 | Kind::U64 => {
-            match value
-                .as_u64()
-                .or_else(|| value.as_i64().map(i64::cast_unsigned))
-            {
+            match value.as_u64().or_else(|| value.as_i64().map(i64::cast_unsigned)) {
                 Some(number) => in_range(kind, number, path),
                 None => Err(generic(format!("Parameter '{path}' expects uint64"))),
             }
@@ -152,15 +142,11 @@ fn option(kind: Kind, text: &str, path: &str) -> Result<Value, CommandError> {
         },
         Kind::Int => match text.parse::<i64>() {
             Ok(number) => Ok(number.into()),
-            Err(_) => Err(generic(format!(
-                "Parameter '{path}' expects an int64 value"
-            ))),
+            Err(_) => Err(generic(format!("Parameter '{path}' expects an int64 value"))),
         },
         Kind::U32 | Kind::U64 => match number(text) {
             Some(number) => in_range(kind, number, path),
-            None => Err(generic(format!(
-                "Parameter '{path}' expects a uint64 value"
-            ))),
+            None => Err(generic(format!("Parameter '{path}' expects a uint64 value"))),
         },
     }
 }
@@ -169,9 +155,7 @@ fn word(words: &[&str], text: &str, path: &str) -> Result<Value, CommandError> {
     if words.contains(&text) {
         Ok(text.into())
     } else {
-        Err(generic(format!(
-            "Parameter '{path}' does not accept value '{text}'"
-        )))
+        Err(generic(format!("Parameter '{path}' does not accept value '{text}'")))
     }
 }
 

@@ -82,8 +82,7 @@ impl Segment {
 
     /// The sequence number of its FIN, if it has one.
     fn fin(&self) -> Option<u32> {
-        self.has(flag::FIN)
-            .then(|| self.tcp.seq.wrapping_add(self.payload))
+        self.has(flag::FIN).then(|| self.tcp.seq.wrapping_add(self.payload))
     }
 }
 
@@ -239,11 +238,7 @@ impl Connection {
         }
         let before = std::mem::replace(
             self,
-            Self {
-                state: State::SynSent,
-                guest_isn: Some(isn),
-                ..Self::default()
-            },
+            Self { state: State::SynSent, guest_isn: Some(isn), ..Self::default() },
         );
         before.held
     }

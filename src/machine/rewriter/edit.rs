@@ -49,13 +49,7 @@ pub(super) type Change = (&'static str, u32, u32);
 
 impl<'a> Edit<'a> {
     pub(super) fn new(data: &'a [u8], headers: &'a Headers, profile: &'a Profile) -> Self {
-        let mut edit = Self {
-            came: data,
-            data: BytesMut::from(data),
-            headers,
-            profile,
-            before: 0,
-        };
+        let mut edit = Self { came: data, data: BytesMut::from(data), headers, profile, before: 0 };
         edit.before = edit.header_sum();
         edit
     }
@@ -80,11 +74,7 @@ impl<'a> Edit<'a> {
     /// what a misplaced checksum overwrote, but not the checksum in its place.
     pub(super) fn finish(mut self) -> (Bytes, Vec<Change>) {
         let vnet = self.headers.ethernet > 0;
-        let partial = vnet
-            && self
-                .data
-                .first()
-                .is_some_and(|flags| flags & NEEDS_CSUM != 0);
+        let partial = vnet && self.data.first().is_some_and(|flags| flags & NEEDS_CSUM != 0);
         // A sum of the pseudo-header does not depend on the numbers.
         if !partial || self.profile.has(Quirk::RewriterPartialChecksum) {
             if self.profile.has(Quirk::RewriterLaundersCorruption) {
@@ -134,18 +124,13 @@ impl<'a> Edit<'a> {
                 END => break,
                 NOP => at += 1,
                 kind => {
-                    let length = self
-                        .came
-                        .get(at + 1)
-                        .map_or(0, |length| usize::from(*length));
+                    let length = self.came.get(at + 1).map_or(0, |length| usize::from(*length));
                     if length < 2 || at + length > end {
                         break;
                     }
                     if kind == SACK {
                         edges.extend(
-                            (at + 2..at + length)
-                                .step_by(4)
-                                .filter(|edge| edge + 4 <= at + length),
+                            (at + 2..at + length).step_by(4).filter(|edge| edge + 4 <= at + length),
                         );
                     }
                     at += length;
@@ -191,11 +176,7 @@ impl<'a> Edit<'a> {
         if packet[0] >> 4 != 4 || fragment || packet.len() < total || length < SHORTEST {
             return;
         }
-        let transport = if self.profile.has(Quirk::RewriterIpOptions) {
-            ASSUMED
-        } else {
-            header
-        };
+        let transport = if self.profile.has(Quirk::RewriterIpOptions) { ASSUMED } else { header };
         let end = (transport + length).min(packet.len());
         let Some(field) = packet.get_mut(transport + CHECKSUM..transport + CHECKSUM + 2) else {
             return;
@@ -211,11 +192,7 @@ impl<'a> Edit<'a> {
 /// A big-endian number of at most four bytes.
 fn number(data: &[u8], at: usize, bytes: usize) -> Option<u32> {
     let octets = data.get(at..at + bytes)?;
-    Some(
-        octets
-            .iter()
-            .fold(0, |all, octet| all << 8 | u32::from(*octet)),
-    )
+    Some(octets.iter().fold(0, |all, octet| all << 8 | u32::from(*octet)))
 }
 
 /// Sum of big-endian 16-bit words, an odd byte at the end counting as the high one; a frame is far
@@ -237,9 +214,9 @@ fn fold(mut sum: u32) -> u16 {
 /// Bytes of TCP payload: what the IPv4 header says less the headers.
 pub(super) fn payload(data: &[u8], headers: &Headers, tcp: &TcpHeader) -> u32 {
     let at = headers.network;
-    let total = data.get(at + 2..at + 4).map_or(0, |bytes| {
-        usize::from(u16::from_be_bytes([bytes[0], bytes[1]]))
-    });
+    let total = data
+        .get(at + 2..at + 4)
+        .map_or(0, |bytes| usize::from(u16::from_be_bytes([bytes[0], bytes[1]])));
     let before = headers.transport - at + tcp.length;
     let syn = u32::from(tcp.has(flag::SYN));
     total.saturating_sub(before) as u32 + syn
@@ -282,11 +259,7 @@ mod tests {
 
     /// What the client would have sent to the secondary.
     fn translated(sample: &Sample) -> Vec<u8> {
-        Sample {
-            ack: sample.ack.wrapping_add(SHIFT),
-            ..sample.clone()
-        }
-        .bytes()
+        Sample { ack: sample.ack.wrapping_add(SHIFT), ..sample.clone() }.bytes()
     }
 
     #[rstest]
@@ -305,10 +278,7 @@ mod tests {
     #[case::mended(&[Quirk::RewriterIpOptions], true)]
     #[case::updated(&[Quirk::RewriterLaundersCorruption], true)]
     fn ip_options(#[case] without: &[Quirk], #[case] right: bool) {
-        let sample = Sample {
-            ip_options: vec![1, 1, 1, 0],
-            ..sample()
-        };
+        let sample = Sample { ip_options: vec![1, 1, 1, 0], ..sample() };
         let (bytes, _) = shifted(&qemu(without), &sample.bytes(), 0);
         assert_eq!(bytes == translated(&sample), right);
         // QEMU's lands on the header length and the flags, as measured ('W IP options').
@@ -324,10 +294,7 @@ mod tests {
     #[case::port(16, &["tcp.sport", "tcp.ack"])]
     #[case::the_options(20, &["ipv4.options", "tcp.ack"])]
     fn what_a_misplaced_checksum_overwrites(#[case] options: usize, #[case] fields: &[&str]) {
-        let sample = Sample {
-            ip_options: vec![1; options],
-            ..sample()
-        };
+        let sample = Sample { ip_options: vec![1; options], ..sample() };
         let came = sample.bytes();
         let (bytes, changes) = shifted(&qemu(&[]), &came, 0);
         let names: Vec<_> = changes.iter().map(|(name, ..)| *name).collect();
@@ -362,10 +329,7 @@ mod tests {
         #[case] fragment: u16,
         #[case] damage: Option<(usize, u8)>,
     ) {
-        let sample = Sample {
-            fragment,
-            ..sample()
-        };
+        let sample = Sample { fragment, ..sample() };
         let mut data = sample.bytes();
         if let Some((at, byte)) = damage {
             data[at] = byte;
@@ -385,10 +349,7 @@ mod tests {
         #[case] flags: u8,
         #[case] left_alone: bool,
     ) {
-        let sample = Sample {
-            vnet: [vec![flags], vec![0; 11]].concat(),
-            ..sample()
-        };
+        let sample = Sample { vnet: [vec![flags], vec![0; 11]].concat(), ..sample() };
         let data = sample.bytes();
         let (bytes, _) = shifted(&qemu(without), &data, 12);
         assert_eq!(bytes[62..64] == data[62..64], left_alone);
@@ -418,14 +379,9 @@ mod tests {
     fn selective_acknowledgements(#[case] before: &[u8], #[case] after: &[u8]) {
         let edges = [5011, 5021, 6000, 6001];
         let moved = edges.map(|edge: u32| edge.wrapping_add(SHIFT));
-        let with = |edges: &[u32]| Sample {
-            options: [before, &sack(edges), after].concat(),
-            ..sample()
-        };
-        let mended = [
-            Quirk::RewriterSackUntranslated,
-            Quirk::RewriterLaundersCorruption,
-        ];
+        let with =
+            |edges: &[u32]| Sample { options: [before, &sack(edges), after].concat(), ..sample() };
+        let mended = [Quirk::RewriterSackUntranslated, Quirk::RewriterLaundersCorruption];
         for without in [&mended[..1], &mended] {
             let (bytes, changes) = shifted(&qemu(without), &with(&edges).bytes(), 0);
             assert_eq!(bytes, translated(&with(&moved)));
@@ -444,10 +400,7 @@ mod tests {
     #[case::half_an_edge(&[5, 5, 0, 0, 0, 0, 0, 0])]
     #[case::kind_at_the_end(&[1, 1, 1, 5])]
     fn options_that_are_none(#[case] options: &[u8]) {
-        let sample = Sample {
-            options: options.to_vec(),
-            ..sample()
-        };
+        let sample = Sample { options: options.to_vec(), ..sample() };
         let profile = Profile::new(QemuVersion::Ideal);
         let (bytes, changes) = shifted(&profile, &sample.bytes(), 0);
         assert_eq!(bytes, translated(&sample));

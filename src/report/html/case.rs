@@ -125,11 +125,7 @@ impl CaseView {
             command: command(run, case),
             facts,
             problems: case.problems.iter().map(problem).collect(),
-            text: if told {
-                String::new()
-            } else {
-                failure::text(case)
-            },
+            text: if told { String::new() } else { failure::text(case) },
             notes: case.notes.clone(),
             topology,
             ladder,
@@ -161,13 +157,9 @@ fn remark(case: &CaseRecord) -> String {
         None => one.message.clone(),
     });
     let runs = case.runs;
-    let flaky = runs.flaky().then(|| {
-        format!(
-            "failed {} of {} times: ",
-            runs.failed,
-            runs.failed + runs.passed
-        )
-    });
+    let flaky = runs
+        .flaky()
+        .then(|| format!("failed {} of {} times: ", runs.failed, runs.failed + runs.passed));
     let text = first
         .or_else(|| case.diagnostic.as_ref().map(|one| one.message.clone()))
         .or_else(|| case.panic.clone())
@@ -217,12 +209,8 @@ fn problem(problem: &ProblemRecord) -> ProblemView {
     let (mut differences, mut more) = (Vec::new(), 0);
     let (mut expected, mut actual) = (String::new(), String::new());
     if let Some(mismatch) = &problem.mismatch {
-        differences = mismatch
-            .differences
-            .iter()
-            .take(TOLD)
-            .map(|one| difference(one, mismatch))
-            .collect();
+        differences =
+            mismatch.differences.iter().take(TOLD).map(|one| difference(one, mismatch)).collect();
         more = mismatch.differences.len().saturating_sub(TOLD);
         (expected, actual) = (mismatch.expected.clone(), mismatch.actual.clone());
     }
@@ -263,9 +251,7 @@ fn difference(difference: &Difference, mismatch: &Mismatch) -> DifferenceView {
         What::Frame { fields, .. } | What::Sent { fields, .. } => {
             (steps::changes(fields), Some(fields.as_slice()))
         }
-        What::Value {
-            expected, actual, ..
-        } => (format!("{expected} \u{2192} {actual}"), None),
+        What::Value { expected, actual, .. } => (format!("{expected} \u{2192} {actual}"), None),
         _ => (told.summary, None),
     };
     DifferenceView {
@@ -286,12 +272,8 @@ fn events(course: &Course) -> String {
         if lines.is_empty() {
             continue;
         }
-        out += &format!(
-            "<b>[{}] {}</b>  clock {} s\n",
-            step.step,
-            escaped(&step.title),
-            step.clock
-        );
+        out +=
+            &format!("<b>[{}] {}</b>  clock {} s\n", step.step, escaped(&step.title), step.clock);
         out += &lines;
     }
     out
@@ -307,10 +289,8 @@ fn names<'a>(fates: impl Iterator<Item = &'a Fate>) -> Vec<String> {
             "" => "a frame".to_owned(),
             frame => escaped(frame),
         };
-        numbers.map_or_else(
-            || run.iter().map(name).collect(),
-            |numbers| snapshot::numbers(&numbers),
-        )
+        numbers
+            .map_or_else(|| run.iter().map(name).collect(), |numbers| snapshot::numbers(&numbers))
     });
     words.collect()
 }
@@ -338,18 +318,12 @@ fn of_step(step: &CourseStep) -> String {
     let mut lines = String::new();
     for alike in ways.chunk_by(|one, other| one.1 == other.1) {
         let frames = names(alike.iter().map(|(fate, _)| *fate));
-        let way = alike
-            .first()
-            .map_or_else(String::new, |(_, way)| way.join(" \u{203a} "));
+        let way = alike.first().map_or_else(String::new, |(_, way)| way.join(" \u{203a} "));
         lines += &format!("  {}  {way}\n", frames.join(" "));
     }
     for said in &step.said {
         let text = escaped(&said.text);
-        lines += &if said.grave {
-            format!("  <em>{text}</em>\n")
-        } else {
-            format!("  {text}\n")
-        };
+        lines += &if said.grave { format!("  <em>{text}</em>\n") } else { format!("  {text}\n") };
     }
     lines
 }
@@ -385,11 +359,7 @@ mod tests {
     #[test]
     fn what_is_in_the_wrong_place_is_told_as_at_the_terminal() {
         let (frame, of, sent, summary) = (1, 2, Some(3), "ARP".to_owned());
-        let seat = Seat {
-            step: 2,
-            line: 14,
-            frame: 1,
-        };
+        let seat = Seat { step: 2, line: 14, frame: 1 };
         let kinds = [
             What::OtherStep {
                 frame,
@@ -417,22 +387,8 @@ mod tests {
                 summary: summary.clone(),
                 cause: None,
             },
-            What::Extra {
-                frame,
-                of,
-                sent,
-                summary,
-                again: Some(seat),
-                cause: None,
-            },
-            What::Length {
-                frame,
-                of,
-                sent,
-                expected: 60,
-                actual: 64,
-                bytes: (0, 4),
-            },
+            What::Extra { frame, of, sent, summary, again: Some(seat), cause: None },
+            What::Length { frame, of, sent, expected: 60, actual: 64, bytes: (0, 4) },
         ];
         for what in kinds {
             let (page, terminal) = words(what);

@@ -88,20 +88,14 @@ fn fields(bytes: &[u8]) -> String {
             continue;
         }
         let range = &layer.range;
-        put(
-            &mut out,
-            format_args!("<b>{}</b>  {}..{}\n", layer.name, range.start, range.end),
-        );
+        put(&mut out, format_args!("<b>{}</b>  {}..{}\n", layer.name, range.start, range.end));
         for field in layer.fields.iter().filter(|field| !field.range.is_empty()) {
             let name = field.name.rsplit('.').next().unwrap_or(field.name);
             let (value, range) = (field.value(), &field.range);
             let value = escaped(&value);
             put(
                 &mut out,
-                format_args!(
-                    "  {name:<16} {value}  <i>{}..{}</i>\n",
-                    range.start, range.end
-                ),
+                format_args!("  {name:<16} {value}  <i>{}..{}</i>\n", range.start, range.end),
             );
         }
     }
@@ -135,15 +129,8 @@ pub(super) fn dump(bytes: &[u8], marked: &[bool]) -> String {
             }
         }
         let missing = LINE - line.len();
-        let gap = if line.len() <= LINE / 2 && missing > 0 {
-            1
-        } else {
-            0
-        };
-        put(
-            &mut out,
-            format_args!("{:width$}  ", "", width = missing * 3 + gap),
-        );
+        let gap = if line.len() <= LINE / 2 && missing > 0 { 1 } else { 0 };
+        put(&mut out, format_args!("{:width$}  ", "", width = missing * 3 + gap));
         let text: String = line
             .iter()
             .map(|byte| match byte {

@@ -55,9 +55,7 @@ fn marks(expected: Option<&[u8]>, actual: Option<&[u8]>) -> Vec<bool> {
     let (Some(expected), Some(actual)) = (expected, actual) else {
         return Vec::new();
     };
-    (0..expected.len().max(actual.len()))
-        .map(|at| expected.get(at) != actual.get(at))
-        .collect()
+    (0..expected.len().max(actual.len())).map(|at| expected.get(at) != actual.get(at)).collect()
 }
 
 fn rows(

@@ -25,22 +25,12 @@ const FIELDS: usize = 3;
 pub(super) fn ladder(case: &CaseRecord, course: &Course, packets: &mut Packets) -> Ladder {
     let mut rows = Vec::new();
     for step in &course.steps {
-        Steps {
-            case,
-            course,
-            step,
-            packets,
-            rows: &mut rows,
-        }
-        .draw();
+        Steps { case, course, step, packets, rows: &mut rows }.draw();
     }
     // What is expected of the whole run is said at its end.
     for problem in &case.problems {
         if problem.mismatch.is_none() && matches!(problem.step, None | Some(0)) {
-            rows.push(Row::Remark {
-                text: problem.message.clone(),
-                grave: true,
-            });
+            rows.push(Row::Remark { text: problem.message.clone(), grave: true });
         }
     }
     let left = rows.len().saturating_sub(ROWS);
@@ -52,17 +42,11 @@ pub(super) fn ladder(case: &CaseRecord, course: &Course, packets: &mut Packets) 
         });
     }
     for row in &rows {
-        if let Row::Packet {
-            href: Some(href), ..
-        } = row
-        {
+        if let Row::Packet { href: Some(href), .. } = row {
             packets.link(href);
         }
     }
-    Ladder {
-        lanes: course.ports.clone(),
-        rows,
-    }
+    Ladder { lanes: course.ports.clone(), rows }
 }
 
 struct Steps<'a> {
@@ -94,10 +78,8 @@ impl<'a> Steps<'a> {
                 .problems
                 .iter()
                 .any(|one| one.step == Some(self.step.step) && one.step != Some(0));
-        self.rows.push(Row::Step {
-            title: format!("[{}] {}", self.step.step, self.step.title),
-            wrong,
-        });
+        self.rows
+            .push(Row::Step { title: format!("[{}] {}", self.step.step, self.step.title), wrong });
         let begun = self.rows.len();
         let marks = self.marks(&differences);
         let mut shown = vec![false; self.step.came.len()];
@@ -134,10 +116,7 @@ impl<'a> Steps<'a> {
                 .differences
                 .iter()
                 .filter(here)
-                .map(|difference| Found {
-                    difference,
-                    told: snapshot::told(mismatch, difference),
-                })
+                .map(|difference| Found { difference, told: snapshot::told(mismatch, difference) })
         };
         let mismatches = case.problems.iter().filter_map(|one| one.mismatch.as_ref());
         mismatches.flat_map(found).collect()
@@ -157,18 +136,14 @@ impl<'a> Steps<'a> {
                 came.frame?;
                 counts[came.port] += 1;
                 let place = counts[came.port];
-                differences
-                    .iter()
-                    .find_map(|found| self.mark(found, came.port, place))
+                differences.iter().find_map(|found| self.mark(found, came.port, place))
             })
             .collect()
     }
 
     /// What a difference says of the packet at this place of a port, if it is about that one.
     fn mark(&self, found: &Found<'_>, lane: usize, place: usize) -> Option<Mark> {
-        let Difference {
-            step, port, what, ..
-        } = found.difference;
+        let Difference { step, port, what, .. } = found.difference;
         let verdict = &found.told.verdict;
         let due = self.lane(port.as_ref());
         let here = due == Some(lane) && *step == self.step.step;
@@ -179,10 +154,9 @@ impl<'a> Steps<'a> {
             What::Extra { frame, .. } if here && *frame == place => {
                 (HitKind::Extra, verdict.clone())
             }
-            What::Moved { frame, came, .. } if here && *came == place => (
-                HitKind::Wrong,
-                format!("{verdict}, expected as frame {frame}"),
-            ),
+            What::Moved { frame, came, .. } if here && *came == place => {
+                (HitKind::Wrong, format!("{verdict}, expected as frame {frame}"))
+            }
             What::OtherStep { came, .. }
                 if due == Some(lane) && (came.step, came.frame) == (self.step.step, place) =>
             {
@@ -217,11 +191,7 @@ impl<'a> Steps<'a> {
             shown[at] = true;
             match hits.iter_mut().find(|hit| hit.lane == came.port) {
                 Some(hit) => hit.text = Some(again(hit.text.as_deref())),
-                None => hits.push(Hit {
-                    lane: came.port,
-                    kind: HitKind::Same,
-                    text: None,
-                }),
+                None => hits.push(Hit { lane: came.port, kind: HitKind::Same, text: None }),
             }
         }
         for Found { difference, told } in differences {
@@ -269,11 +239,7 @@ impl<'a> Steps<'a> {
 
     /// What came otherwise than it was sent, or from an earlier step, or from elsewhere.
     fn came(&mut self, came: &CamePacket, mark: Option<&Mark>) {
-        let sender = self
-            .step
-            .sent
-            .iter()
-            .find(|sent| Some(sent.number) == came.number);
+        let sender = self.step.sent.iter().find(|sent| Some(sent.number) == came.number);
         let (from, base) = (sender.map(|sent| sent.port), sender.map(|sent| sent.frame));
         let (summary, href) = self.packet(came.frame);
         let label = match (came.number, came.words.as_str()) {
@@ -288,26 +254,13 @@ impl<'a> Steps<'a> {
             None if changed && came.frame.is_some() => HitKind::Changed,
             None => HitKind::Same,
         };
-        let hit = Hit {
-            lane: came.port,
-            kind,
-            text: mark.map(|mark| mark.text.clone()),
-        };
+        let hit = Hit { lane: came.port, kind, text: mark.map(|mark| mark.text.clone()) };
         // The same packet at several ports is one row.
         let of_step = |row: &&mut Row| !matches!(row, Row::Step { .. });
         let mut rows = self.rows.iter_mut().rev().take_while(of_step);
         let same = rows.find_map(|row| match row {
-            Row::Packet {
-                label: known,
-                from: source,
-                href: leads,
-                hits,
-                lost,
-                ..
-            } => {
-                let new = hits
-                    .iter()
-                    .all(|one| one.lane != hit.lane && one.kind == hit.kind);
+            Row::Packet { label: known, from: source, href: leads, hits, lost, .. } => {
+                let new = hits.iter().all(|one| one.lane != hit.lane && one.kind == hit.kind);
                 let same = (&*known, *source, &*leads) == (&label, from, &href);
                 (mark.is_none() && same && new && lost.is_empty()).then_some(hits)
             }
@@ -345,11 +298,7 @@ impl<'a> Steps<'a> {
         self.rows.push(Row::Packet {
             label: told.summary.clone(),
             from: None,
-            hits: vec![Hit {
-                lane,
-                kind: HitKind::Missing,
-                text: Some(told.verdict.clone()),
-            }],
+            hits: vec![Hit { lane, kind: HitKind::Missing, text: Some(told.verdict.clone()) }],
             lost: Vec::new(),
             notes: told.notes.clone(),
             href: number.map(Packets::href),
@@ -359,12 +308,7 @@ impl<'a> Steps<'a> {
     /// What was said, what became of frames of earlier steps, and what is wrong beside packets.
     fn remarks(&mut self, differences: &[Found<'_>]) {
         let here = |number: Option<u32>| {
-            number.is_some()
-                && self
-                    .step
-                    .sent
-                    .iter()
-                    .any(|sent| Some(sent.number) == number)
+            number.is_some() && self.step.sent.iter().any(|sent| Some(sent.number) == number)
         };
         let mut lost: Vec<String> = Vec::new();
         for fate in &self.step.fates {
@@ -378,23 +322,14 @@ impl<'a> Steps<'a> {
         }
         let lost = snapshot::folded(lost);
         let mut remarks: Vec<(String, bool)> = lost.into_iter().map(|text| (text, false)).collect();
-        remarks.extend(
-            self.step
-                .said
-                .iter()
-                .map(|said| (said.text.clone(), said.grave)),
-        );
+        remarks.extend(self.step.said.iter().map(|said| (said.text.clone(), said.grave)));
         for Found { difference, told } in differences {
             let port = difference.port.as_ref().map(|port| format!("{port} "));
             let port = port.unwrap_or_default();
             let verdict = &told.verdict;
             match &difference.what {
-                What::Value {
-                    expected, actual, ..
-                } => remarks.push((
-                    format!("{port}{verdict}: expected {expected}, got {actual}"),
-                    true,
-                )),
+                What::Value { expected, actual, .. } => remarks
+                    .push((format!("{port}{verdict}: expected {expected}, got {actual}"), true)),
                 What::Length { .. } => {
                     remarks.push((format!("{port}{} {verdict}", told.frame), true));
                     remarks.extend(told.notes.iter().map(|note| (note.clone(), true)));
@@ -414,11 +349,7 @@ impl<'a> Steps<'a> {
                 remarks.push((problem.message.clone(), true));
             }
         }
-        self.rows.extend(
-            remarks
-                .into_iter()
-                .map(|(text, grave)| Row::Remark { text, grave }),
-        );
+        self.rows.extend(remarks.into_iter().map(|(text, grave)| Row::Remark { text, grave }));
     }
 
     fn packet(&mut self, frame: Option<usize>) -> (String, Option<String>) {
@@ -457,10 +388,7 @@ pub(super) fn changes(fields: &[FieldDifference]) -> String {
         .map(|field| {
             let remark = field.remark.as_ref();
             let remark = remark.map_or_else(String::new, |remark| format!(" ({remark})"));
-            format!(
-                "{} {} \u{2192} {}{remark}",
-                field.name, field.expected, field.actual
-            )
+            format!("{} {} \u{2192} {}{remark}", field.name, field.expected, field.actual)
         })
         .collect();
     if fields.len() > FIELDS {
@@ -472,9 +400,7 @@ pub(super) fn changes(fields: &[FieldDifference]) -> String {
 /// Long stretches of packets that went the same way, in a few rows.
 fn folded(rows: Vec<Row>) -> Vec<Row> {
     let way = |row: &Row| match row {
-        Row::Packet {
-            from, hits, lost, ..
-        } => Some((*from, hits.clone(), lost.clone())),
+        Row::Packet { from, hits, lost, .. } => Some((*from, hits.clone(), lost.clone())),
         _ => None,
     };
     let mut folded = Vec::new();

@@ -233,10 +233,7 @@ impl CaseRecord {
             profile: result.profile.to_string(),
             status: CaseStatus::from(&result.status),
             seconds: result.duration.as_secs_f64(),
-            runs: RunsRecord {
-                passed: result.runs.passed,
-                failed: result.runs.failed,
-            },
+            runs: RunsRecord { passed: result.runs.passed, failed: result.runs.failed },
             known_bug: None,
             reason: None,
             problems: Vec::new(),
@@ -268,11 +265,8 @@ impl CaseRecord {
             if record.has_failed() || events == Events::OfAll {
                 let requests = Requests::of(transcript);
                 let steps = transcript.steps.iter();
-                record.events = Some(
-                    steps
-                        .flat_map(|step| event::of_step(step, &requests))
-                        .collect(),
-                );
+                record.events =
+                    Some(steps.flat_map(|step| event::of_step(step, &requests)).collect());
                 record.course = Some(Course::of(transcript));
                 record.transcript = Some(snapshot::text(transcript));
             }
@@ -283,18 +277,14 @@ impl CaseRecord {
     /// Whether somebody has to look at it: it failed, is invalid, or tapwright itself failed.
     #[must_use]
     pub const fn is_bad(&self) -> bool {
-        matches!(
-            self.status,
-            CaseStatus::Failed | CaseStatus::Invalid | CaseStatus::Internal
-        )
+        matches!(self.status, CaseStatus::Failed | CaseStatus::Invalid | CaseStatus::Internal)
     }
 
     /// The file, and the line where there is one.
     #[must_use]
     pub fn place(&self) -> String {
         let file = &self.scenario;
-        self.line
-            .map_or_else(|| file.clone(), |line| format!("{file}:{line}"))
+        self.line.map_or_else(|| file.clone(), |line| format!("{file}:{line}"))
     }
 
     const fn has_failed(&self) -> bool {
@@ -333,12 +323,7 @@ impl FailingRecord {
             Status::Internal { text } => (Vec::new(), Some(text.clone())),
             _ => (Vec::new(), None),
         };
-        Self {
-            first: failing.first,
-            times: failing.times,
-            problems,
-            text,
-        }
+        Self { first: failing.first, times: failing.times, problems, text }
     }
 
     /// `3 times, first in run 2`.
@@ -356,10 +341,9 @@ impl ProblemRecord {
             _ => None,
         };
         let sides = match problem {
-            Problem::Expectation(Failure {
-                kind: FailureKind::Frame { sides, .. },
-                ..
-            }) => sides.clone(),
+            Problem::Expectation(Failure { kind: FailureKind::Frame { sides, .. }, .. }) => {
+                sides.clone()
+            }
             _ => Sides::default(),
         };
         Self {
@@ -421,11 +405,6 @@ impl From<&Agreement> for AgreementRecord {
             Verdict::Differ(differences) => (VerdictRecord::Differ, None, differences.clone()),
             Verdict::Skipped(reason) => (VerdictRecord::Skipped, Some(reason.clone()), Vec::new()),
         };
-        Self {
-            backends: agreement.backends.map(str::to_owned),
-            verdict,
-            reason,
-            differences,
-        }
+        Self { backends: agreement.backends.map(str::to_owned), verdict, reason, differences }
     }
 }

@@ -12,18 +12,13 @@ impl Collector {
     /// Of a run that begins now, and of which this is known.
     #[must_use]
     pub fn new(facts: RunFacts, events: Events) -> Self {
-        Self {
-            record: RunRecord::begun(facts),
-            events,
-        }
+        Self { record: RunRecord::begun(facts), events }
     }
 
     /// Takes the next event; the whole record when it was the last.
     pub fn event(&mut self, event: &RunEvent) -> Option<&RunRecord> {
         match event {
-            RunEvent::Started {
-                backends, repeat, ..
-            } => {
+            RunEvent::Started { backends, repeat, .. } => {
                 // None is opened where no case is selected, as may be in a shard.
                 if !backends.is_empty() {
                     self.record.run.backends = backends.iter().map(ToString::to_string).collect();

@@ -123,9 +123,7 @@ pub(super) fn of_step<'t>(
     step: &'t Step,
     requests: &'t Requests<'t>,
 ) -> impl Iterator<Item = EventRecord> + 't {
-    step.events
-        .iter()
-        .map(|event| record(step.index, event, requests))
+    step.events.iter().map(|event| record(step.index, event, requests))
 }
 
 fn record(step: usize, event: &Event, requests: &Requests<'_>) -> EventRecord {
@@ -217,11 +215,7 @@ fn cause(cause: &CheckpointCause) -> CauseRecord {
         ..CauseRecord::default()
     };
     match cause {
-        CheckpointCause::Bytes {
-            primary,
-            secondary,
-            seq,
-        } => CauseRecord {
+        CheckpointCause::Bytes { primary, secondary, seq } => CauseRecord {
             secondary: Some(*secondary as u64),
             seq: *seq,
             ..differs("bytes", *primary as u64)
@@ -230,22 +224,18 @@ fn cause(cause: &CheckpointCause) -> CauseRecord {
             secondary: Some(*secondary as u64),
             ..differs("lengths", *primary as u64)
         },
-        CheckpointCause::Sizes { primary, secondary } => CauseRecord {
-            secondary: Some(*secondary as u64),
-            ..differs("sizes", *primary as u64)
-        },
-        CheckpointCause::Acknowledges { primary, both } => CauseRecord {
-            both: Some(u64::from(*both)),
-            ..differs("ack", u64::from(*primary))
-        },
-        CheckpointCause::TimedOut(side) => CauseRecord {
-            timed_out: Some(side.to_string()),
-            ..CauseRecord::default()
-        },
-        CheckpointCause::QueueFull(side) => CauseRecord {
-            queue_full: Some(side.to_string()),
-            ..CauseRecord::default()
-        },
+        CheckpointCause::Sizes { primary, secondary } => {
+            CauseRecord { secondary: Some(*secondary as u64), ..differs("sizes", *primary as u64) }
+        }
+        CheckpointCause::Acknowledges { primary, both } => {
+            CauseRecord { both: Some(u64::from(*both)), ..differs("ack", u64::from(*primary)) }
+        }
+        CheckpointCause::TimedOut(side) => {
+            CauseRecord { timed_out: Some(side.to_string()), ..CauseRecord::default() }
+        }
+        CheckpointCause::QueueFull(side) => {
+            CauseRecord { queue_full: Some(side.to_string()), ..CauseRecord::default() }
+        }
     }
 }
 

@@ -51,11 +51,7 @@ fn shards(missing: &[ShardRecord]) -> String {
 }
 
 const fn not_there(missing: &[ShardRecord]) -> &'static str {
-    if missing.len() == 1 {
-        "is not there"
-    } else {
-        "are not there"
-    }
+    if missing.len() == 1 { "is not there" } else { "are not there" }
 }
 
 /// A case on a backend, as a QEMU: what is one and the same in several runs.
@@ -71,14 +67,9 @@ pub fn merge(runs: Vec<(String, RunRecord)>) -> Merged {
     let mut totals = Totals::default();
     let mut exits = Vec::new();
     let mut seconds = 0.0;
-    let mut merged =
-        RunRecord::begun(
-            runs.first()
-                .map_or_else(Default::default, |(_, run)| super::RunFacts {
-                    partition: None,
-                    ..run.run.clone()
-                }),
-        );
+    let mut merged = RunRecord::begun(runs.first().map_or_else(Default::default, |(_, run)| {
+        super::RunFacts { partition: None, ..run.run.clone() }
+    }));
     let mut cases: BTreeMap<Key, (CaseRecord, Vec<String>)> = BTreeMap::new();
     for (file, run) in runs {
         merged.started = merged.started.min(run.started);
@@ -99,11 +90,7 @@ pub fn merge(runs: Vec<(String, RunRecord)>) -> Merged {
         }
         merged.diagnostics.extend(run.diagnostics);
         for case in run.cases {
-            let key = (
-                case.case.clone(),
-                case.backend.clone(),
-                case.profile.clone(),
-            );
+            let key = (case.case.clone(), case.backend.clone(), case.profile.clone());
             match cases.get_mut(&key) {
                 None => drop(cases.insert(key, (case, vec![file.clone()]))),
                 Some((other, files)) => {
@@ -133,10 +120,7 @@ pub fn merge(runs: Vec<(String, RunRecord)>) -> Merged {
     }
     merged.sums = Sums::new(&totals, seconds);
     merged.sums.exit_code = Exit::first_of(&exits).code();
-    Merged {
-        record: merged,
-        oddities,
-    }
+    Merged { record: merged, oddities }
 }
 
 impl Oddity {
@@ -266,14 +250,8 @@ mod tests {
                 case
             })
             .collect();
-        let mut totals = Totals {
-            selected: cases.len(),
-            ..Totals::default()
-        };
-        record
-            .cases
-            .iter()
-            .for_each(|case| count(&mut totals, case));
+        let mut totals = Totals { selected: cases.len(), ..Totals::default() };
+        record.cases.iter().for_each(|case| count(&mut totals, case));
         record.sums = Sums::new(&totals, 1.5);
         record
     }
@@ -313,15 +291,9 @@ mod tests {
 
     #[test]
     fn a_shard_that_is_not_there_is_named_and_nothing_passed() {
-        let runs = vec![
-            run(Some((1, 4)), &[("a", Passed)]),
-            run(Some((3, 4)), &[("b", Passed)]),
-        ];
+        let runs = vec![run(Some((1, 4)), &[("a", Passed)]), run(Some((3, 4)), &[("b", Passed)])];
         let (merged, oddities) = merged(runs);
-        assert_eq!(
-            oddities,
-            ["hash:2/4, hash:4/4 of the run on netns are not there"]
-        );
+        assert_eq!(oddities, ["hash:2/4, hash:4/4 of the run on netns are not there"]);
         assert_eq!(merged.record.sums.exit_code, 2);
     }
 
@@ -332,15 +304,9 @@ mod tests {
             run(Some((1, 1)), &[("a", Passed), ("b", Failed)]),
         ];
         let (merged, oddities) = merged(runs);
-        assert_eq!(
-            oddities,
-            ["hash:1/1 of the run on netns is there 2 times: 1.json, 2.json"]
-        );
+        assert_eq!(oddities, ["hash:1/1 of the run on netns is there 2 times: 1.json, 2.json"]);
         let sums = merged.record.sums;
-        assert_eq!(
-            (sums.totals.selected, sums.totals.passed, sums.totals.failed),
-            (2, 1, 1)
-        );
+        assert_eq!((sums.totals.selected, sums.totals.passed, sums.totals.failed), (2, 1, 1));
         assert_eq!((sums.totals.flaky, sums.exit_code), (1, 1));
         assert!((merged.record.cases[1].seconds - 0.006).abs() < 1e-9);
     }

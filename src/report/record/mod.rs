@@ -105,10 +105,7 @@ pub struct Sums {
 
 impl From<Partition> for ShardRecord {
     fn from(partition: Partition) -> Self {
-        Self {
-            index: partition.index(),
-            of: partition.of(),
-        }
+        Self { index: partition.index(), of: partition.of() }
     }
 }
 
@@ -135,11 +132,7 @@ impl Sums {
     /// Of a run that took so many seconds.
     #[must_use]
     pub const fn new(totals: &Totals, seconds: f64) -> Self {
-        Self {
-            seconds,
-            totals: *totals,
-            exit_code: totals.exit().code(),
-        }
+        Self { seconds, totals: *totals, exit_code: totals.exit().code() }
     }
 }
 

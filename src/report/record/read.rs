@@ -63,17 +63,11 @@ mod tests {
     fn what_can_not_be_read_is_said() {
         assert!(matches!(read("\n"), Err(ReadRecordError::Empty)));
         let newer = text().replacen("\"format\":1", "\"format\":99", 1);
-        assert!(matches!(
-            read(&newer),
-            Err(ReadRecordError::Newer { found: 99 })
-        ));
+        assert!(matches!(read(&newer), Err(ReadRecordError::Newer { found: 99 })));
         let text = text();
         let half = &text[..text.len() / 2];
         assert!(matches!(read(half), Err(ReadRecordError::Malformed(_))));
-        assert!(matches!(
-            read("{\"format\":1}"),
-            Err(ReadRecordError::Malformed(_))
-        ));
+        assert!(matches!(read("{\"format\":1}"), Err(ReadRecordError::Malformed(_))));
     }
 
     #[test]

@@ -5,19 +5,11 @@ pub(crate) static FRAME: KeyMap = KeyMap {
     name: "a frame",
     keys: &[
         key("hex", Text, "the whole frame"),
-        key(
-            "vnet_hdr",
-            Map(&VNET_HDR),
-            "the virtio-net header beside the frame",
-        ),
+        key("vnet_hdr", Map(&VNET_HDR), "the virtio-net header beside the frame"),
         key("eth", Map(&ETH), "the Ethernet header"),
         key(
             "vlan",
-            OneOf(&[
-                Integer(0, 4095),
-                Map(&VLAN),
-                List(&OneOf(&[Integer(0, 4095), Map(&VLAN)])),
-            ]),
+            OneOf(&[Integer(0, 4095), Map(&VLAN), List(&OneOf(&[Integer(0, 4095), Map(&VLAN)]))]),
             "a VLAN id, a tag, or a list of tags, the outer one first",
         ),
         key("arp", Map(&ARP), "an ARP packet"),
@@ -27,11 +19,7 @@ pub(crate) static FRAME: KeyMap = KeyMap {
         key("icmpv6", Map(&ICMPV6), "ICMPv6, on ipv6"),
         key("udp", Map(&UDP), "a UDP header"),
         key("tcp", Map(&TCP), "a TCP header"),
-        key(
-            "payload",
-            Bytes,
-            "what follows: text, {hex}, {fill, len}, or a list of these",
-        ),
+        key("payload", Bytes, "what follows: text, {hex}, {fill, len}, or a list of these"),
     ],
 };
 
@@ -40,12 +28,7 @@ pub(crate) static VNET_HDR: KeyMap = KeyMap {
     name: "`vnet_hdr`",
     keys: &[
         key("flags", U8, "1 NEEDS_CSUM, 2 DATA_VALID, 4 RSC_INFO").or("0"),
-        key(
-            "gso_type",
-            U8,
-            "0 none, 1 TCPv4, 3 UDP, 4 TCPv6, 5 UDP_L4, 0x80 ECN",
-        )
-        .or("0"),
+        key("gso_type", U8, "0 none, 1 TCPv4, 3 UDP, 4 TCPv6, 5 UDP_L4, 0x80 ECN").or("0"),
         key("hdr_len", U16, "bytes of headers").or("0"),
         key("gso_size", U16, "payload bytes of each segment").or("0"),
         key("csum_start", U16, "where the checksum begins").or("0"),
@@ -61,12 +44,7 @@ pub(crate) static ETH: KeyMap = KeyMap {
         key("dst", Mac, "destination").or("the far side of the port"),
         key("src", Mac, "source").or("the port's own side"),
         key("type", U16, "EtherType").or("that of the network layer"),
-        key(
-            "pad_to",
-            Integer(0, 65_535),
-            "zeros are appended up to this many bytes",
-        )
-        .or("0"),
+        key("pad_to", Integer(0, 65_535), "zeros are appended up to this many bytes").or("0"),
     ],
 };
 
@@ -85,12 +63,7 @@ pub(crate) static VLAN: KeyMap = KeyMap {
 pub(crate) static ARP: KeyMap = KeyMap {
     name: "`arp`",
     keys: &[
-        key(
-            "op",
-            OneOf(&[Choice(&["request", "reply"]), U16]),
-            "a word or a number",
-        )
-        .or("request"),
+        key("op", OneOf(&[Choice(&["request", "reply"]), U16]), "a word or a number").or("request"),
         need("sender", Ipv4, "the sender's IPv4 address"),
         need("target", Ipv4, "the target's IPv4 address"),
         key("sender_mac", Mac, "the sender's MAC address").or("the frame's source"),
@@ -133,13 +106,8 @@ pub(crate) static IPV6: KeyMap = KeyMap {
 };
 
 /// The words for ICMP's types.
-const ICMP_TYPES: &[&str] = &[
-    "echo-reply",
-    "destination-unreachable",
-    "redirect",
-    "echo-request",
-    "time-exceeded",
-];
+const ICMP_TYPES: &[&str] =
+    &["echo-reply", "destination-unreachable", "redirect", "echo-request", "time-exceeded"];
 
 /// The words for ICMPv6's types.
 const ICMPV6_TYPES: &[&str] = &[
@@ -161,26 +129,18 @@ const fn icmp_keys(kind: super::KeyType) -> [super::Key; 6] {
         key("code", U8, "the code").or("0"),
         key("id", U16, "identifier of an echo").or("0"),
         key("seq", U16, "sequence number of an echo").or("0"),
-        key(
-            "rest",
-            Text,
-            "the four bytes after the checksum, instead of id and seq",
-        ),
+        key("rest", Text, "the four bytes after the checksum, instead of id and seq"),
         key("checksum", U16, "checksum").or("the right one"),
     ]
 }
 
 /// An ICMP header.
-pub(crate) static ICMP: KeyMap = KeyMap {
-    name: "`icmp`",
-    keys: &icmp_keys(OneOf(&[Choice(ICMP_TYPES), U8])),
-};
+pub(crate) static ICMP: KeyMap =
+    KeyMap { name: "`icmp`", keys: &icmp_keys(OneOf(&[Choice(ICMP_TYPES), U8])) };
 
 /// An ICMPv6 header.
-pub(crate) static ICMPV6: KeyMap = KeyMap {
-    name: "`icmpv6`",
-    keys: &icmp_keys(OneOf(&[Choice(ICMPV6_TYPES), U8])),
-};
+pub(crate) static ICMPV6: KeyMap =
+    KeyMap { name: "`icmpv6`", keys: &icmp_keys(OneOf(&[Choice(ICMPV6_TYPES), U8])) };
 
 /// A UDP header.
 pub(crate) static UDP: KeyMap = KeyMap {
@@ -212,10 +172,7 @@ pub(crate) static TCP: KeyMap = KeyMap {
         key("checksum", U16, "checksum").or("the right one"),
         key(
             "options",
-            List(&OneOf(&[
-                Choice(&["nop", "end", "sack_permitted"]),
-                Map(&TCP_OPTION),
-            ])),
+            List(&OneOf(&[Choice(&["nop", "end", "sack_permitted"]), Map(&TCP_OPTION)])),
             "a list: nop, end, sack_permitted, {mss}, {window_scale}, {sack}, {timestamps}, {hex}",
         ),
     ],
@@ -228,11 +185,7 @@ pub(crate) static TCP_OPTION: KeyMap = KeyMap {
         key("mss", U16, "maximum segment size"),
         key("window_scale", U8, "shift count"),
         key("sack", List(&List(&U32)), "a list of [left, right]"),
-        key(
-            "timestamps",
-            Map(&TIMESTAMPS),
-            "the sender's clock and the echo",
-        ),
+        key("timestamps", Map(&TIMESTAMPS), "the sender's clock and the echo"),
         key("hex", Text, "the option's bytes, with kind and length"),
     ],
 };
@@ -240,10 +193,7 @@ pub(crate) static TCP_OPTION: KeyMap = KeyMap {
 /// TCP's timestamps.
 pub(crate) static TIMESTAMPS: KeyMap = KeyMap {
     name: "`timestamps`",
-    keys: &[
-        need("value", U32, "the sender's clock"),
-        key("echo", U32, "the other side's").or("0"),
-    ],
+    keys: &[need("value", U32, "the sender's clock"), key("echo", U32, "the other side's").or("0")],
 };
 
 /// A piece of bytes.
@@ -252,17 +202,9 @@ pub(crate) static BYTES: KeyMap = KeyMap {
     keys: &[
         key("text", Text, "UTF-8 text"),
         key("hex", Text, "pairs of hexadecimal digits"),
-        key(
-            "fill",
-            OneOf(&[U8, Text]),
-            "the byte to repeat: a number, or two hexadecimal digits",
-        ),
+        key("fill", OneOf(&[U8, Text]), "the byte to repeat: a number, or two hexadecimal digits"),
         key("len", Integer(0, 16 << 20), "with fill, how often"),
-        key(
-            "pattern",
-            Integer(0, 16 << 20),
-            "so many bytes, the n-th of them is n / 256",
-        ),
+        key("pattern", Integer(0, 16 << 20), "so many bytes, the n-th of them is n / 256"),
         key("u16", U16, "a number in two bytes, big endian"),
         key("u32", U32, "a number in four bytes, big endian"),
     ],

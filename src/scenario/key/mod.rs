@@ -127,26 +127,12 @@ impl KeyMap {
 
 /// An optional key.
 const fn key(name: &'static str, kind: KeyType, doc: &'static str) -> Key {
-    Key {
-        name,
-        kind,
-        required: false,
-        doc,
-        default: None,
-        since: "0.1.0",
-    }
+    Key { name, kind, required: false, doc, default: None, since: "0.1.0" }
 }
 
 /// A key that must be there.
 const fn need(name: &'static str, kind: KeyType, doc: &'static str) -> Key {
-    Key {
-        name,
-        kind,
-        required: true,
-        doc,
-        default: None,
-        since: "0.1.0",
-    }
+    Key { name, kind, required: true, doc, default: None, since: "0.1.0" }
 }
 
 const U8: KeyType = KeyType::Integer(0, 0xff);
@@ -228,10 +214,7 @@ mod tests {
     #[test]
     fn every_verb_has_keys() {
         for verb in VERB_NAMES {
-            assert!(
-                verb_keys(verb).is_some_and(|map| map.key(verb).is_some()),
-                "{verb}"
-            );
+            assert!(verb_keys(verb).is_some_and(|map| map.key(verb).is_some()), "{verb}");
         }
     }
 }

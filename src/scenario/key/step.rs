@@ -50,30 +50,16 @@ pub(crate) const QMP_VERBS: &[&str] = &[
 /// A text, or a text and a class.
 const ANY_ERROR: KeyType = OneOf(&[Text, Map(&EXPECT_ERROR)]);
 /// Packets of a capture, by number.
-const SELECTION: KeyType = OneOf(&[
-    Integer(1, u64::MAX),
-    Text,
-    List(&OneOf(&[Integer(1, u64::MAX), Text])),
-]);
+const SELECTION: KeyType =
+    OneOf(&[Integer(1, u64::MAX), Text, List(&OneOf(&[Integer(1, u64::MAX), Text]))]);
 /// What must come out of a port: how many frames, which, or those of a file.
 pub(super) const ARRIVALS: KeyType =
     OneOf(&[Integer(0, 1_000_000), List(&Map(&FRAME)), Map(&EXPECT_PORT)]);
-const ERROR: Key = key(
-    "error",
-    ANY_ERROR,
-    "the error it must give: a text, or {class, text}",
-);
-const MACHINE: Key = key(
-    "machine",
-    Name,
-    "the machine whose monitor it is given to, where there are several",
-);
-const CHUNK: Key = key(
-    "chunk",
-    Integer(1, 1 << 20),
-    "the most bytes of one write to a chardev",
-)
-.or("all at once");
+const ERROR: Key = key("error", ANY_ERROR, "the error it must give: a text, or {class, text}");
+const MACHINE: Key =
+    key("machine", Name, "the machine whose monitor it is given to, where there are several");
+const CHUNK: Key =
+    key("chunk", Integer(1, 1 << 20), "the most bytes of one write to a chardev").or("all at once");
 
 /// Declares the step of each verb.
 macro_rules! verbs {
@@ -168,16 +154,8 @@ pub(crate) static COLO: KeyMap = KeyMap {
 pub(crate) static EXPECT: KeyMap = KeyMap {
     name: "`expect`",
     keys: &[
-        key(
-            "error",
-            Named(&ANY_ERROR),
-            "object id to the error that its creation must give",
-        ),
-        key(
-            "within",
-            Duration,
-            "how long the kernel's own timers may take",
-        ),
+        key("error", Named(&ANY_ERROR), "object id to the error that its creation must give"),
+        key("within", Duration, "how long the kernel's own timers may take"),
     ],
 };
 
@@ -194,16 +172,7 @@ pub(crate) static EXPECT_ERROR: KeyMap = KeyMap {
 pub(crate) static EXPECT_PORT: KeyMap = KeyMap {
     name: "the frames of a port",
     keys: &[
-        need(
-            "pcap",
-            Text,
-            "a pcap or pcapng file, relative to the scenario's folder",
-        ),
-        key(
-            "frames",
-            SELECTION,
-            "a selection of its packets: 1..5, [1, 3]",
-        )
-        .or("all"),
+        need("pcap", Text, "a pcap or pcapng file, relative to the scenario's folder"),
+        key("frames", SELECTION, "a selection of its packets: 1..5, [1, 3]").or("all"),
     ],
 };

@@ -34,11 +34,7 @@ const OBJECTS: Key = key(
 pub(crate) static ROOT: KeyMap = KeyMap {
     name: "the scenario",
     keys: &[
-        need(
-            "description",
-            Text,
-            "what the scenario shows, in a sentence",
-        ),
+        need("description", Text, "what the scenario shows, in a sentence"),
         key("tags", Texts, "words for selection"),
         key(
             "profile",
@@ -46,26 +42,10 @@ pub(crate) static ROOT: KeyMap = KeyMap {
             "the QEMU modelled: qemu-7.2, qemu-10.2, rfc, ideal, or {base, without}",
         )
         .or("rfc"),
-        key(
-            "requires",
-            Texts,
-            "capabilities beyond those that follow from the scenario",
-        ),
-        key(
-            "matrix",
-            Named(&List(&Scalar)),
-            "name to list of values; each combination is a case",
-        ),
-        key(
-            "namespaces",
-            Texts,
-            "extra network namespaces of the host side",
-        ),
-        key(
-            "links",
-            Named(&Map(&LINK)),
-            "pairs of joined interfaces on the host side",
-        ),
+        key("requires", Texts, "capabilities beyond those that follow from the scenario"),
+        key("matrix", Named(&List(&Scalar)), "name to list of values; each combination is a case"),
+        key("namespaces", Texts, "extra network namespaces of the host side"),
+        key("links", Named(&Map(&LINK)), "pairs of joined interfaces on the host side"),
         key("bridges", Named(&Map(&BRIDGE)), "bridges on the host side"),
         key("routes", List(&Map(&ROUTE)), "routes on the host side"),
         NETDEVS,
@@ -86,22 +66,10 @@ pub(crate) static ROOT: KeyMap = KeyMap {
             Named(&Map(&IMPAIR)),
             "port to the stretches of bad network in front of it, from the start",
         ),
-        key(
-            "steps",
-            List(&Step),
-            "what is done, in order; without steps the cases are probes",
-        ),
-        key(
-            "expect",
-            Open(&EXPECT, &ARRIVALS),
-            "what must come of the whole run",
-        ),
+        key("steps", List(&Step), "what is done, in order; without steps the cases are probes"),
+        key("expect", Open(&EXPECT, &ARRIVALS), "what must come of the whole run"),
         key("snapshot", Map(&SNAPSHOT), "how the snapshot is compared"),
-        key(
-            "known_bug",
-            Map(&KNOWN_BUG),
-            "a bug that is there and known to be",
-        ),
+        key("known_bug", Map(&KNOWN_BUG), "a bug that is there and known to be"),
     ],
 };
 
@@ -126,20 +94,14 @@ pub(crate) static PROFILE: KeyMap = KeyMap {
 };
 
 /// A link.
-pub(crate) static LINK: KeyMap = KeyMap {
-    name: "a link",
-    keys: &[need("ends", List(&Map(&LINK_END)), "its two ends")],
-};
+pub(crate) static LINK: KeyMap =
+    KeyMap { name: "a link", keys: &[need("ends", List(&Map(&LINK_END)), "its two ends")] };
 
 /// An end of a link.
 pub(crate) static LINK_END: KeyMap = KeyMap {
     name: "an end of a link",
     keys: &[
-        need(
-            "name",
-            Name,
-            "the interface, and with the link's name the port: LINK.NAME",
-        ),
+        need("name", Name, "the interface, and with the link's name the port: LINK.NAME"),
         key("netns", Name, "the namespace").or("the scenario's own"),
         key("mac", Mac, "the address").or("02:00:00:00:01:01 and up"),
         key("address", Texts, "addresses with their prefix"),
@@ -154,11 +116,7 @@ pub(crate) static BRIDGE: KeyMap = KeyMap {
     keys: &[
         key("netns", Name, "the namespace").or("the scenario's own"),
         key("address", Texts, "addresses with their prefix"),
-        key(
-            "ports",
-            Texts,
-            "what it holds: netdevs by id, link ends as LINK.NAME",
-        ),
+        key("ports", Texts, "what it holds: netdevs by id, link ends as LINK.NAME"),
     ],
 };
 
@@ -181,51 +139,18 @@ pub(crate) static NETDEV: KeyMap = KeyMap {
         key("netns", Name, "the TAP's namespace").or("its machine's, or the scenario's own"),
         key("mac", Mac, "the guest NIC's address").or("52:54:00:12:34:56 and up"),
         key("host_mac", Mac, "the TAP's own address").or("02:00:00:00:00:01 and up"),
-        key(
-            "address",
-            Texts,
-            "the host's addresses on the TAP, with their prefix",
-        ),
+        key("address", Texts, "the host's addresses on the TAP, with their prefix"),
         key("mtu", MTU, "bytes").or("1500"),
         key("vhost", Bool, "the kernel carries the frames past QEMU").or("false"),
         key("nic", Choice(&["plain", "virtio"]), "the guest's NIC").or("plain"),
-        key(
-            "vnet_hdr_len",
-            Integer(10, 12),
-            "with nic: virtio, 10 or 12",
-        )
-        .or("12"),
-        key(
-            "guest",
-            Map(&GUEST),
-            "a TCP/IP stack behind the guest port, which answers by itself",
-        ),
+        key("vnet_hdr_len", Integer(10, 12), "with nic: virtio, 10 or 12").or("12"),
+        key("guest", Map(&GUEST), "a TCP/IP stack behind the guest port, which answers by itself"),
         key("queues", Integer(1, 256), "queues=").or("1"),
-        key(
-            "hubid",
-            Integer(0, 0x7fff_ffff),
-            "with type: hubport, the hub",
-        ),
-        key(
-            "br",
-            Text,
-            "QEMU's; no effect, as `bridges` says what holds the TAP",
-        ),
-        key(
-            "helper",
-            Text,
-            "QEMU's; no effect, as no program makes the TAP",
-        ),
-        key(
-            "script",
-            Text,
-            "QEMU's; no effect, as no program configures the TAP",
-        ),
-        key(
-            "downscript",
-            Text,
-            "QEMU's; no effect, as no program configures the TAP",
-        ),
+        key("hubid", Integer(0, 0x7fff_ffff), "with type: hubport, the hub"),
+        key("br", Text, "QEMU's; no effect, as `bridges` says what holds the TAP"),
+        key("helper", Text, "QEMU's; no effect, as no program makes the TAP"),
+        key("script", Text, "QEMU's; no effect, as no program configures the TAP"),
+        key("downscript", Text, "QEMU's; no effect, as no program configures the TAP"),
         key("vhostforce", Bool, "QEMU's; no effect, as `vhost` says it"),
     ],
 };
@@ -235,34 +160,17 @@ pub(crate) static NETDEV: KeyMap = KeyMap {
 pub(crate) static CHARDEV: KeyMap = KeyMap {
     name: "a chardev",
     keys: &[
-        key(
-            "connected",
-            Bool,
-            "whether a client is there before the first step",
-        )
-        .or("true"),
-        key(
-            "framing",
-            Choice(&["plain", "vnet", "raw"]),
-            "how the port's bytes are printed",
-        )
-        .or("from the object that uses it"),
+        key("connected", Bool, "whether a client is there before the first step").or("true"),
+        key("framing", Choice(&["plain", "vnet", "raw"]), "how the port's bytes are printed")
+            .or("from the object that uses it"),
         key(
             "backend",
             Choice(&["socket", "null", "file", "ringbuf", "udp", "pty", "mux"]),
             "QEMU's backend",
         )
         .or("socket"),
-        key(
-            "path",
-            Text,
-            "a unix socket; two chardevs with one path are joined",
-        ),
-        key(
-            "host",
-            Text,
-            "a TCP or UDP address; a client is joined to the server that it reaches",
-        ),
+        key("path", Text, "a unix socket; two chardevs with one path are joined"),
+        key("host", Text, "a TCP or UDP address; a client is joined to the server that it reaches"),
         key("port", U16, "a TCP or UDP port"),
         key("server", Bool, "listens").or("false"),
         key("wait", Bool, "QEMU waits for a client before it starts"),
@@ -278,11 +186,7 @@ pub(crate) static CHARDEV: KeyMap = KeyMap {
         key("logfile", Text, "a copy of what is written"),
         key("nodelay", Bool, "sets TCP_NODELAY"),
         key("reconnect", super::U32, "seconds between tries of a client"),
-        key(
-            "reconnect-ms",
-            super::U32,
-            "milliseconds between tries of a client",
-        ),
+        key("reconnect-ms", super::U32, "milliseconds between tries of a client"),
         key("size", super::U32, "ringbuf: bytes, a power of two"),
         key("telnet", Bool, "speaks telnet"),
         key("tight", Bool, "abstract: the length is the name's"),
@@ -296,11 +200,7 @@ pub(crate) static CHARDEV: KeyMap = KeyMap {
 pub(crate) static SNAPSHOT: KeyMap = KeyMap {
     name: "`snapshot`",
     keys: &[
-        key(
-            "masks",
-            Texts,
-            "fields that are not compared: ipv4.id, tcp.seq",
-        ),
+        key("masks", Texts, "fields that are not compared: ipv4.id, tcp.seq"),
         key("without", Texts, "ports that are left out"),
     ],
 };
@@ -316,12 +216,5 @@ pub(crate) static KNOWN_BUG: KeyMap = KeyMap {
 };
 
 /// The names of the chardev's keys that are tapwright's own or are read by it.
-pub(crate) const OWN_CHARDEV_KEYS: &[&str] = &[
-    "connected",
-    "framing",
-    "backend",
-    "path",
-    "host",
-    "port",
-    "server",
-];
+pub(crate) const OWN_CHARDEV_KEYS: &[&str] =
+    &["connected", "framing", "backend", "path", "host", "port", "server"];

@@ -21,12 +21,7 @@ pub(crate) static GUEST: KeyMap = KeyMap {
         need("address", Text, "its IPv4 address with the prefix"),
         key("mss", MSS, "its maximum segment size").or("the netdev's mtu less 40"),
         key("window", WINDOW, "bytes of a connection's buffers").or("65535"),
-        key(
-            "isn_seed",
-            ANY_U64,
-            "where its initial sequence numbers come from",
-        )
-        .or("1"),
+        key("isn_seed", ANY_U64, "where its initial sequence numbers come from").or("1"),
         key("ack_delay", Duration, ACK_DELAY).or("10ms"),
         key(
             "services",
@@ -40,11 +35,7 @@ pub(crate) static GUEST: KeyMap = KeyMap {
 pub(crate) static SERVICE: KeyMap = KeyMap {
     name: "a service",
     keys: &[
-        key(
-            "source",
-            Integer(0, 16 << 20),
-            "sends so many bytes, the n-th is n / 256, and ends",
-        ),
+        key("source", Integer(0, 16 << 20), "sends so many bytes, the n-th is n / 256, and ends"),
         key("respond", Bytes, "what it sends for each request"),
         key("after", Bytes, "with respond, the end of a request").or("an empty line, CR LF CR LF"),
         key("close", Bool, "with respond, ends after the first answer").or("true"),
@@ -59,12 +50,7 @@ pub(crate) static CLIENT: KeyMap = KeyMap {
         key("mac", Mac, "its address").or("that of the port's interface"),
         key("mss", MSS, "its maximum segment size").or("the interface's mtu less 40"),
         key("window", WINDOW, "bytes of a connection's buffers").or("65535"),
-        key(
-            "isn_seed",
-            ANY_U64,
-            "where its initial sequence numbers come from",
-        )
-        .or("1000"),
+        key("isn_seed", ANY_U64, "where its initial sequence numbers come from").or("1000"),
         key("ack_delay", Duration, ACK_DELAY).or("10ms"),
     ],
 };
@@ -80,23 +66,15 @@ pub(crate) static CALL: KeyMap = KeyMap {
         ),
         need("to", Text, "whom it asks: ADDRESS:PORT"),
         key("send", Bytes, "what it sends once it is connected"),
-        key(
-            "expect",
-            Bytes,
-            "what it must receive; without it anything may come",
-        ),
+        key("expect", Bytes, "what it must receive; without it anything may come"),
         key(
             "close",
             Bool,
             "ends the connection; else the next call to the same address goes on with it",
         )
         .or("true"),
-        key(
-            "within",
-            Duration,
-            "how far the machine's clock may move for retransmissions",
-        )
-        .or("not at all"),
+        key("within", Duration, "how far the machine's clock may move for retransmissions")
+            .or("not at all"),
     ],
 };
 
@@ -117,22 +95,14 @@ pub(crate) static IMPAIRMENT: KeyMap = KeyMap {
     keys: &[
         key("loss", Text, "the share of frames that is lost: 10%"),
         key("delay", Duration, "how long each frame is on its way").or("0s"),
-        key(
-            "jitter",
-            Duration,
-            "with delay, up to so much more or less, all equally likely",
-        ),
+        key("jitter", Duration, "with delay, up to so much more or less, all equally likely"),
         key(
             "reorder",
             Text,
             "with delay, the share of frames that is not delayed and so overtakes others",
         ),
         key("duplicate", Text, "the share of frames that comes twice"),
-        key(
-            "corrupt",
-            Text,
-            "the share of frames of which one bit is flipped",
-        ),
+        key("corrupt", Text, "the share of frames of which one bit is flipped"),
         key("rate", Text, "bits in a second: 500kbit, 1mbit, 10gbit"),
         key("seed", ANY_U64, "where every decision comes from").or("0"),
     ],

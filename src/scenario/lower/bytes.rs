@@ -17,10 +17,7 @@ pub(super) fn lower(context: &Context<'_>, node: &Node) -> Option<Vec<u8>> {
         return piece(context, node);
     };
     let pieces: Vec<Option<Vec<u8>>> = nodes.iter().map(|node| piece(context, node)).collect();
-    pieces
-        .into_iter()
-        .collect::<Option<Vec<_>>>()
-        .map(|pieces| pieces.concat())
+    pieces.into_iter().collect::<Option<Vec<_>>>().map(|pieces| pieces.concat())
 }
 
 fn piece(context: &Context<'_>, node: &Node) -> Option<Vec<u8>> {
@@ -35,11 +32,7 @@ fn piece(context: &Context<'_>, node: &Node) -> Option<Vec<u8>> {
     let form = match forms.as_slice() {
         [form] => *form,
         [first, second, ..] => {
-            map.conflict(
-                first,
-                second,
-                "a piece is one of them; write a list of pieces",
-            );
+            map.conflict(first, second, "a piece is one of them; write a list of pieces");
             return None;
         }
         [] => {
@@ -50,13 +43,7 @@ fn piece(context: &Context<'_>, node: &Node) -> Option<Vec<u8>> {
         }
     };
     if let Some(entry) = map.entry("len").filter(|_| form != "fill") {
-        map.fault(
-            entry.key_span,
-            Fault::Needs {
-                key: "len".to_owned(),
-                needs: "`fill`",
-            },
-        );
+        map.fault(entry.key_span, Fault::Needs { key: "len".to_owned(), needs: "`fill`" });
     }
     match form {
         "text" => map.text("text").map(String::into_bytes),
@@ -67,12 +54,8 @@ fn piece(context: &Context<'_>, node: &Node) -> Option<Vec<u8>> {
             let affordable = context.spend(map.span, 0, count);
             affordable.then(|| guest::pattern(0, count))
         }
-        "u16" => map
-            .integer::<u16>("u16")
-            .map(|number| number.to_be_bytes().to_vec()),
-        _ => map
-            .integer::<u32>("u32")
-            .map(|number| number.to_be_bytes().to_vec()),
+        "u16" => map.integer::<u16>("u16").map(|number| number.to_be_bytes().to_vec()),
+        _ => map.integer::<u32>("u32").map(|number| number.to_be_bytes().to_vec()),
     }
 }
 
@@ -104,7 +87,5 @@ fn fill(context: &Context<'_>, map: &Fields<'_>) -> Option<Vec<u8>> {
     };
     let count: usize = map.integer("len")?;
     // Taken before the memory is.
-    context
-        .spend(len.span, 0, count)
-        .then(|| vec![byte.unwrap_or(0); count])
+    context.spend(len.span, 0, count).then(|| vec![byte.unwrap_or(0); count])
 }

@@ -83,11 +83,7 @@ fn half(part: &Part<'_>, id: &str, span: Span, node: &Node) -> Option<Half> {
         "raw" => Framing::Raw,
         _ => Framing::Plain,
     });
-    Some(Half {
-        chardev,
-        connected: map.boolean("connected"),
-        framing,
-    })
+    Some(Half { chardev, connected: map.boolean("connected"), framing })
 }
 
 fn address(map: &Fields<'_>) -> Option<Address> {
@@ -103,12 +99,7 @@ fn address(map: &Fields<'_>) -> Option<Address> {
         let needs = "`port`";
         map.fault(entry.key_span, Fault::Needs { key, needs });
     }
-    path.map(Address::Unix).or_else(|| {
-        Some(Address::Tcp {
-            host: host?,
-            port: port?,
-        })
-    })
+    path.map(Address::Unix).or_else(|| Some(Address::Tcp { host: host?, port: port? }))
 }
 
 /// The options that are QEMU's alone, with the types of its schema, and the address.

@@ -37,9 +37,7 @@ fn map(
     let elements = option::split(text);
     let id = option::get(&elements, "id").map(str::to_owned);
     match elements.first() {
-        Some(option::Element {
-            key: None, value, ..
-        }) if !value.is_empty() => {}
+        Some(option::Element { key: None, value, .. }) if !value.is_empty() => {}
         Some(option::Element { key: Some(key), .. }) if key == kind.implied => {}
         _ => {
             let reason = format!("it doesn't begin with {}", kind.first);
@@ -48,31 +46,18 @@ fn map(
         }
     }
     let mut entries: Vec<Entry> = Vec::new();
-    for element in elements
-        .into_iter()
-        .filter(|element| element.key.as_deref() != Some("id"))
-    {
+    for element in elements.into_iter().filter(|element| element.key.as_deref() != Some("id")) {
         let at = place(context, text, span, &element);
         let key = element.key.unwrap_or_else(|| kind.implied.to_owned());
-        let boolean = kind
-            .keys
-            .key(&key)
-            .is_some_and(|key| key.kind == KeyType::Bool);
+        let boolean = kind.keys.key(&key).is_some_and(|key| key.kind == KeyType::Bool);
         let value = match element.value.as_str() {
             "yes" | "true" | "y" if boolean => "on".to_owned(),
             "no" | "false" | "n" if boolean => "off".to_owned(),
             _ => element.value,
         };
         entries.retain(|entry| entry.key != key);
-        let value = Node {
-            span: at,
-            tree: Tree::Scalar(Scalar::text(value)),
-        };
-        entries.push(Entry {
-            key,
-            key_span: at,
-            value,
-        });
+        let value = Node { span: at, tree: Tree::Scalar(Scalar::text(value)) };
+        entries.push(Entry { key, key_span: at, value });
     }
     let tree = Tree::Map(entries);
     Some((Node { span, tree }, id))
@@ -109,10 +94,9 @@ pub(super) fn all<'a>(
         return Vec::new();
     };
     match &node.tree {
-        Tree::Map(entries) => entries
-            .iter()
-            .filter_map(|entry| from_entry(context, kind, entry))
-            .collect(),
+        Tree::Map(entries) => {
+            entries.iter().filter_map(|entry| from_entry(context, kind, entry)).collect()
+        }
         Tree::List(nodes) => {
             let mut all: Vec<(String, Span, Cow<'a, Node>)> = Vec::new();
             for node in nodes {
@@ -153,10 +137,7 @@ fn from_entry<'a>(
     }
     // `out0:` with nothing after it has every default.
     let node = if entry.value.is_null() {
-        Cow::Owned(Node {
-            span: entry.value.span,
-            tree: Tree::Map(Vec::new()),
-        })
+        Cow::Owned(Node { span: entry.value.span, tree: Tree::Map(Vec::new()) })
     } else {
         Cow::Borrowed(&entry.value)
     };

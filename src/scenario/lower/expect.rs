@@ -70,34 +70,21 @@ pub(super) fn error(context: &Context<'_>, node: &Node) -> Option<ExpectError> {
     let span = node.span;
     if node.map().is_none() {
         let desc = value::text(context, node)?.to_owned();
-        return Some(ExpectError {
-            span,
-            class: None,
-            desc,
-        });
+        return Some(ExpectError { span, class: None, desc });
     }
     let map = Fields::open(context, node, &key::EXPECT_ERROR)?;
-    Some(ExpectError {
-        span,
-        class: map.text("class"),
-        desc: map.text("text")?,
-    })
+    Some(ExpectError { span, class: map.text("class"), desc: map.text("text")? })
 }
 
 fn port(context: &Context<'_>, entry: &Entry, known: &Known<'_>) -> Option<Expectation> {
-    let place = known
-        .ports
-        .find(context, &entry.key, entry.key_span, "`expect`")?;
+    let place = known.ports.find(context, &entry.key, entry.key_span, "`expect`")?;
     if !send::has_frames(context, place, entry.key_span, "`expect`") {
         return None;
     }
     let frames = match &entry.value.tree {
-        Tree::List(_) => ExpectedFrames::Exactly(send::frames(
-            context,
-            &entry.value,
-            place,
-            &place.arriving(),
-        )),
+        Tree::List(_) => {
+            ExpectedFrames::Exactly(send::frames(context, &entry.value, place, &place.arriving()))
+        }
         Tree::Map(_) => {
             let map = Fields::open(context, &entry.value, &key::EXPECT_PORT)?;
             let name = map.text("pcap")?;
@@ -110,9 +97,5 @@ fn port(context: &Context<'_>, entry: &Entry, known: &Known<'_>) -> Option<Expec
             ExpectedFrames::Count(usize::try_from(count).ok()?)
         }
     };
-    Some(Expectation {
-        port: place.port.id.clone(),
-        span: entry.key_span,
-        frames,
-    })
+    Some(Expectation { port: place.port.id.clone(), span: entry.key_span, frames })
 }

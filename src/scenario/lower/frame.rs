@@ -16,31 +16,19 @@ use crate::{
     },
 };
 
-const LAYERS: [&str; 9] = [
-    "eth", "vlan", "arp", "ipv4", "ipv6", "icmp", "icmpv6", "udp", "tcp",
-];
+const LAYERS: [&str; 9] = ["eth", "vlan", "arp", "ipv4", "ipv6", "icmp", "icmpv6", "udp", "tcp"];
 
 pub(super) fn lower(context: &Context<'_>, node: &Node) -> Option<Spec> {
     let map = Fields::open(context, node, &key::FRAME)?;
-    let vnet_hdr = map
-        .node("vnet_hdr")
-        .and_then(|node| vnet_hdr(context, node));
+    let vnet_hdr = map.node("vnet_hdr").and_then(|node| vnet_hdr(context, node));
     if let Some(hex) = map.entry("hex") {
         for layer in LAYERS.into_iter().chain(["payload"]) {
             map.conflict("hex", layer, "`hex` is the whole frame; take the rest out");
         }
         let bytes = value::hex(context, &hex.value)?;
-        return Some(Spec {
-            vnet_hdr,
-            hex: Some(Bytes::from(bytes)),
-            ..Spec::default()
-        });
+        return Some(Spec { vnet_hdr, hex: Some(Bytes::from(bytes)), ..Spec::default() });
     }
-    if !LAYERS
-        .into_iter()
-        .chain(["payload"])
-        .any(|key| map.has(key))
-    {
+    if !LAYERS.into_iter().chain(["payload"]).any(|key| map.has(key)) {
         if map.entries().iter().any(|entry| entry.key != "vnet_hdr") {
             return None;
         }
@@ -50,10 +38,7 @@ pub(super) fn lower(context: &Context<'_>, node: &Node) -> Option<Spec> {
         return None;
     }
     check_layers(&map);
-    let mut eth = map
-        .node("eth")
-        .map(|node| eth(context, node))
-        .unwrap_or_default();
+    let mut eth = map.node("eth").map(|node| eth(context, node)).unwrap_or_default();
     let net = net(context, &map);
     if let Some(NetSpec::Arp(ArpSpec { op: 1, .. })) = net {
         eth.dst = eth.dst.or(Some(MacAddr::BROADCAST));
@@ -67,10 +52,7 @@ pub(super) fn lower(context: &Context<'_>, node: &Node) -> Option<Spec> {
         vnet_hdr,
         hex: None,
         eth,
-        vlan: map
-            .node("vlan")
-            .map(|node| vlans(context, node))
-            .unwrap_or_default(),
+        vlan: map.node("vlan").map(|node| vlans(context, node)).unwrap_or_default(),
         net,
         transport,
         payload,
@@ -81,17 +63,9 @@ fn check_layers(map: &Fields<'_>) {
     const NET: [&str; 3] = ["arp", "ipv4", "ipv6"];
     const TRANSPORT: [&str; 4] = ["udp", "tcp", "icmp", "icmpv6"];
     for layers in [&NET[..], &TRANSPORT[..]] {
-        let there: Vec<&str> = layers
-            .iter()
-            .copied()
-            .filter(|layer| map.has(layer))
-            .collect();
+        let there: Vec<&str> = layers.iter().copied().filter(|layer| map.has(layer)).collect();
         if let [first, second, ..] = there.as_slice() {
-            map.conflict(
-                first,
-                second,
-                "a frame has one network and one transport layer",
-            );
+            map.conflict(first, second, "a frame has one network and one transport layer");
         }
     }
     for layer in TRANSPORT.into_iter().filter(|layer| map.has(layer)) {
@@ -145,19 +119,13 @@ fn eth(context: &Context<'_>, node: &Node) -> EthSpec {
 /// A number, a tag, or a list of either.
 fn vlans(context: &Context<'_>, node: &Node) -> Vec<VlanSpec> {
     let nodes = node.list().unwrap_or(std::slice::from_ref(node));
-    nodes
-        .iter()
-        .filter_map(|node| vlan(context, node))
-        .collect()
+    nodes.iter().filter_map(|node| vlan(context, node)).collect()
 }
 
 fn vlan(context: &Context<'_>, node: &Node) -> Option<VlanSpec> {
     if node.map().is_none() {
         let id = value::integer(context, node, "vlan", 0, 4095)?;
-        return Some(VlanSpec {
-            id: u16::try_from(id).ok()?,
-            ..VlanSpec::default()
-        });
+        return Some(VlanSpec { id: u16::try_from(id).ok()?, ..VlanSpec::default() });
     }
     let map = Fields::open(context, node, &key::VLAN)?;
     Some(VlanSpec {
@@ -175,9 +143,7 @@ fn net(context: &Context<'_>, map: &Fields<'_>) -> Option<NetSpec> {
     if let Some(node) = map.node("ipv4") {
         return ipv4(context, node).map(NetSpec::Ipv4);
     }
-    map.node("ipv6")
-        .and_then(|node| ipv6(context, node))
-        .map(NetSpec::Ipv6)
+    map.node("ipv6").and_then(|node| ipv6(context, node)).map(NetSpec::Ipv6)
 }
 
 fn arp(context: &Context<'_>, node: &Node) -> Option<ArpSpec> {

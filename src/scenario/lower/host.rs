@@ -34,8 +34,7 @@ pub(super) fn lower(fields: &Fields<'_>, machines: &[MachineId]) -> Host {
     let mut host = Host::default();
     // Each of several machines is a host of its own.
     let machines = machines.iter().filter(|machine| machine.is_named());
-    host.namespaces
-        .extend(machines.map(|machine| (machine.to_string(), fields.span)));
+    host.namespaces.extend(machines.map(|machine| (machine.to_string(), fields.span)));
     namespaces(fields, &mut host);
     bridges(fields, &mut host);
     links(fields, &mut host);
@@ -48,13 +47,7 @@ fn namespaces(fields: &Fields<'_>, host: &mut Host) {
         if !is_id(&name) {
             fields.fault(span, bad_id(&name, "a namespace"));
         } else if host.namespaces.iter().any(|(other, _)| *other == name) {
-            fields.fault(
-                span,
-                Fault::DuplicateId {
-                    id: name.clone(),
-                    what: "the namespace",
-                },
-            );
+            fields.fault(span, Fault::DuplicateId { id: name.clone(), what: "the namespace" });
         } else {
             host.namespaces.push((name, span));
         }
@@ -82,10 +75,8 @@ fn bridges(fields: &Fields<'_>, host: &mut Host) {
         let number = host.bridges.len();
         let netns = netns(&map, host);
         let ports = map.texts("ports");
-        host.wanted
-            .extend(ports.into_iter().map(|(name, span)| (number, name, span)));
-        host.interfaces
-            .push((netns.clone(), entry.key.clone(), entry.key_span));
+        host.wanted.extend(ports.into_iter().map(|(name, span)| (number, name, span)));
+        host.interfaces.push((netns.clone(), entry.key.clone(), entry.key_span));
         host.bridges.push(Bridge {
             id: entry.key.clone(),
             netns,
@@ -120,10 +111,7 @@ fn links(fields: &Fields<'_>, host: &mut Host) {
             mac = mac.nth(1);
         }
         if let Ok(ends) = <[LinkEnd; 2]>::try_from(ends) {
-            host.links.push(Link {
-                id: entry.key.clone(),
-                ends,
-            });
+            host.links.push(Link { id: entry.key.clone(), ends });
         }
     }
 }
@@ -217,22 +205,12 @@ pub(super) fn join_bridges(fields: &Fields<'_>, host: &mut Host, netdevs: &[Netd
             fields.fault(span, unknown("interface", &name, names));
             continue;
         };
-        if host
-            .bridges
-            .iter()
-            .any(|bridge| bridge.ports.contains(&port))
-        {
+        if host.bridges.iter().any(|bridge| bridge.ports.contains(&port)) {
             let id = match &port {
                 BridgePort::Netdev(id) => id.to_string(),
                 BridgePort::Link(id) => id.to_string(),
             };
-            fields.fault(
-                span,
-                Fault::DuplicateId {
-                    id,
-                    what: "as the port of a bridge,",
-                },
-            );
+            fields.fault(span, Fault::DuplicateId { id, what: "as the port of a bridge," });
         }
         host.bridges[bridge].ports.push(port);
     }
@@ -247,13 +225,8 @@ pub(super) fn check_interfaces(fields: &Fields<'_>, host: &Host, netdevs: &[Netd
     });
     for (netns, name, span) in host.interfaces.iter().cloned().chain(taps) {
         if let Some(first) = seen.insert((netns, name.clone()), span) {
-            let fault = Fault::DuplicateId {
-                id: name,
-                what: "the interface",
-            };
-            fields
-                .context()
-                .fault_with(span, fault, first, "the first is declared here");
+            let fault = Fault::DuplicateId { id: name, what: "the interface" };
+            fields.context().fault_with(span, fault, first, "the first is declared here");
         }
     }
 }
@@ -299,18 +272,12 @@ pub(super) fn unknown<'n>(
 /// without the dot, which separates an id from the side of a port.
 pub(super) fn is_id(id: &str) -> bool {
     id.starts_with(|c: char| c.is_ascii_alphabetic())
-        && id
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
+        && id.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
 }
 
 pub(super) fn bad_id(id: &str, what: &'static str) -> Fault {
     let rule = "begin with a letter, then letters, digits, `-` and `_`";
-    Fault::BadId {
-        id: short(id),
-        what,
-        rule,
-    }
+    Fault::BadId { id: short(id), what, rule }
 }
 
 /// Linux `net/core/dev.c`, `dev_valid_name`: at most 15 bytes, no `/`, `:` or blank.
@@ -320,9 +287,7 @@ pub(super) fn check_interface_name(fields: &Fields<'_>, name: &str, span: Span) 
         && name != "."
         && name != ".."
         && name != "lo"
-        && name
-            .chars()
-            .all(|c| c.is_ascii_graphic() && !"/:%".contains(c));
+        && name.chars().all(|c| c.is_ascii_graphic() && !"/:%".contains(c));
     if !ok {
         fields.fault(span, Fault::BadId {
             id: short(name),

@@ -38,10 +38,8 @@ pub(super) fn join(
     let sockets = sockets(&halves, added);
     servers(root, &sockets);
     // Of each client, the server that it reaches.
-    let servers: Vec<Option<usize>> = sockets
-        .iter()
-        .map(|client| server_of(root, &sockets, client))
-        .collect();
+    let servers: Vec<Option<usize>> =
+        sockets.iter().map(|client| server_of(root, &sockets, client)).collect();
     clients(root, &sockets, &servers, &halves);
     let partner = |at: usize| {
         let server = servers[at];
@@ -63,10 +61,8 @@ pub(super) fn join(
     let far: Vec<ChardevFar> = halves
         .iter()
         .map(|half| {
-            let other = far_ends
-                .iter()
-                .find(|(id, _)| *id == half.chardev.id)
-                .map(|(_, other)| *other);
+            let other =
+                far_ends.iter().find(|(id, _)| *id == half.chardev.id).map(|(_, other)| *other);
             far_end(root, half, other, wiring)
         })
         .collect();
@@ -77,10 +73,7 @@ pub(super) fn join(
             .filter(|(_, far)| matches!(far, ChardevFar::Joined(_)))
             .map(|(half, _)| half.chardev.id.clone()),
     );
-    let chardevs = halves.into_iter().zip(far).map(|(half, far)| Chardev {
-        far,
-        ..half.chardev
-    });
+    let chardevs = halves.into_iter().zip(far).map(|(half, far)| Chardev { far, ..half.chardev });
     (chardevs.collect(), joined)
 }
 
@@ -96,13 +89,7 @@ fn sockets<'a>(halves: &'a [Half], added: &'a [Added]) -> Vec<Socket<'a>> {
         })
     });
     let mut sockets: Vec<Socket<'a>> = declared.collect();
-    for Added {
-        machine,
-        id,
-        socket,
-        ..
-    } in added
-    {
+    for Added { machine, id, socket, .. } in added {
         let Some((address, server)) = socket else {
             continue;
         };
@@ -110,13 +97,7 @@ fn sockets<'a>(halves: &'a [Half], added: &'a [Added]) -> Vec<Socket<'a>> {
             other.id == id && other.address == address && other.server == *server
         };
         if !sockets.iter().any(again) {
-            sockets.push(Socket {
-                machine,
-                id,
-                address,
-                server: *server,
-                declared: None,
-            });
+            sockets.push(Socket { machine, id, address, server: *server, declared: None });
         }
     }
     sockets
@@ -130,10 +111,9 @@ fn servers(root: &Fields<'_>, sockets: &[Socket<'_>]) {
         .filter_map(|socket| Some((socket, socket.declared?)))
         .collect();
     for (at, (one, span)) in listening.iter().enumerate() {
-        let first = listening[..at].iter().find(|(other, _)| {
-            one.address
-                .collides(one.machine, other.address, other.machine)
-        });
+        let first = listening[..at]
+            .iter()
+            .find(|(other, _)| one.address.collides(one.machine, other.address, other.machine));
         if let Some((_, first)) = first {
             let reason = format!("two servers share the address {}", shown(one));
             let help = "let one of them be the client: leave `server` out there";
@@ -153,9 +133,7 @@ fn server_of(root: &Fields<'_>, sockets: &[Socket<'_>], client: &Socket<'_>) -> 
         .enumerate()
         .filter(|(_, server)| server.server)
         .filter_map(|(at, server)| {
-            let reach = client
-                .address
-                .reaches(client.machine, server.address, server.machine)?;
+            let reach = client.address.reaches(client.machine, server.address, server.machine)?;
             Some((at, (server.declared.is_some(), reach)))
         })
         .collect();
@@ -202,21 +180,14 @@ fn clients(root: &Fields<'_>, sockets: &[Socket<'_>], servers: &[Option<usize>],
                     }
             })
             .and_then(|(other, _)| other.declared);
-        let is_port = halves
-            .iter()
-            .any(|half| half.chardev.id == *client.id && half.is_port());
+        let is_port = halves.iter().any(|half| half.chardev.id == *client.id && half.is_port());
         match (servers[at], earlier) {
             (Some(server), Some(other)) => {
                 let reason = format!("more than two chardevs share the address {}", shown(client));
                 let help = "a server has one client at a time: give each pair its own address";
                 let first = sockets[server].declared.filter(|_| server < at);
-                let first = first.map_or(other, |first| {
-                    if first.start < other.start {
-                        first
-                    } else {
-                        other
-                    }
-                });
+                let first = first
+                    .map_or(other, |first| if first.start < other.start { first } else { other });
                 fault(root, span, reason, help, first);
             }
             (Some(server), None)
@@ -233,13 +204,7 @@ fn clients(root: &Fields<'_>, sockets: &[Socket<'_>], servers: &[Option<usize>],
             }
             (None, Some(other)) if !client.machine.is_named() => {
                 let reason = format!("two clients share the address {}", shown(client));
-                fault(
-                    root,
-                    span,
-                    reason,
-                    "let one of them listen: `server: on`",
-                    other,
-                );
+                fault(root, span, reason, "let one of them listen: `server: on`", other);
             }
             (None, _) if client.machine.is_named() && !is_port => {
                 let reason = format!("no chardev of this scenario listens at {}", shown(client));
@@ -258,8 +223,7 @@ fn shown(socket: &Socket<'_>) -> String {
 
 fn fault(root: &Fields<'_>, span: Span, reason: String, help: &'static str, first: Span) {
     let fault = Fault::Join { reason, help };
-    root.context()
-        .fault_with(span, fault, first, "the first one");
+    root.context().fault_with(span, fault, first, "the first one");
 }
 
 fn far_end(
@@ -290,9 +254,6 @@ fn far_end(
     let used = wiring.iter().find(|used| used.chardev == chardev.id);
     ChardevFar::Port {
         connected: half.connected.unwrap_or(true),
-        framing: half
-            .framing
-            .or(used.map(|used| used.framing))
-            .unwrap_or_default(),
+        framing: half.framing.or(used.map(|used| used.framing)).unwrap_or_default(),
     }
 }

@@ -38,35 +38,20 @@ pub(super) fn parts<'a>(root: &Fields<'a>) -> Vec<Part<'a>> {
     }
     let Some(entries) = entry.value.map() else {
         let help = "write `machines: {primary: {netdevs: {...}}, secondary: {...}}`".to_owned();
-        value::mismatch(
-            root.context(),
-            &entry.value,
-            "a map from names to machines",
-            Some(help),
-        );
+        value::mismatch(root.context(), &entry.value, "a map from names to machines", Some(help));
         return vec![whole(root)];
     };
-    let parts: Vec<Part<'a>> = entries
-        .iter()
-        .filter_map(|entry| named(root, entry))
-        .collect();
+    let parts: Vec<Part<'a>> = entries.iter().filter_map(|entry| named(root, entry)).collect();
     if entries.is_empty() {
         let what = "there is no machine in `machines`";
         let help = "name one, or move its keys to the top level";
         root.fault(entry.key_span, Fault::Nothing { what, help });
     }
-    if parts.is_empty() {
-        vec![whole(root)]
-    } else {
-        parts
-    }
+    if parts.is_empty() { vec![whole(root)] } else { parts }
 }
 
 fn whole<'a>(root: &Fields<'a>) -> Part<'a> {
-    Part {
-        machine: Machine::default(),
-        fields: *root,
-    }
+    Part { machine: Machine::default(), fields: *root }
 }
 
 fn named<'a>(root: &Fields<'a>, entry: &'a Entry) -> Option<Part<'a>> {
@@ -77,10 +62,7 @@ fn named<'a>(root: &Fields<'a>, entry: &'a Entry) -> Option<Part<'a>> {
     let fields = Fields::open(root.context(), &entry.value, &key::MACHINE)?;
     let profile = fields.has("profile").then(|| root::profile(&fields));
     let id = MachineId::from(entry.key.as_str());
-    Some(Part {
-        machine: Machine { id, profile },
-        fields,
-    })
+    Some(Part { machine: Machine { id, profile }, fields })
 }
 
 /// The machine that a step names.
@@ -119,10 +101,7 @@ pub(super) fn find(step: &Fields<'_>, node: &Node, machines: &[MachineId]) -> Op
     let found = named().find(|machine| machine.as_str() == name);
     if found.is_none() {
         let names: Vec<&str> = named().map(MachineId::as_str).collect();
-        step.fault(
-            node.span,
-            host::unknown("machine", name, names.iter().copied()),
-        );
+        step.fault(node.span, host::unknown("machine", name, names.iter().copied()));
     }
     found.cloned()
 }

@@ -67,18 +67,8 @@ fn kind(map: &Fields<'_>, span: Span, host: &Host, taps: &mut usize) -> NetdevTy
             _ => kind == "tap",
         };
         if !belongs && key::NETDEV.key(&entry.key).is_some() {
-            let needs = if entry.key == "hubid" {
-                "`type: hubport`"
-            } else {
-                "`type: tap`"
-            };
-            map.fault(
-                entry.key_span,
-                Fault::Needs {
-                    key: entry.key.clone(),
-                    needs,
-                },
-            );
+            let needs = if entry.key == "hubid" { "`type: hubport`" } else { "`type: tap`" };
+            map.fault(entry.key_span, Fault::Needs { key: entry.key.clone(), needs });
         }
     }
     match kind {
@@ -93,9 +83,7 @@ fn kind(map: &Fields<'_>, span: Span, host: &Host, taps: &mut usize) -> NetdevTy
                     },
                 );
             }
-            NetdevType::Hubport {
-                hub: map.integer("hubid").unwrap_or(0),
-            }
+            NetdevType::Hubport { hub: map.integer("hubid").unwrap_or(0) }
         }
         "user" => NetdevType::User,
         _ => {
@@ -117,9 +105,7 @@ fn tap(map: &Fields<'_>, host: &Host, number: usize) -> NetdevType {
         ifname: ifname.unwrap_or_default(),
         netns: host::netns(map, host),
         mac: map.mac("mac").unwrap_or_else(|| FIRST_MAC.nth(nth)),
-        host_mac: map
-            .mac("host_mac")
-            .unwrap_or_else(|| FIRST_HOST_MAC.nth(nth)),
+        host_mac: map.mac("host_mac").unwrap_or_else(|| FIRST_HOST_MAC.nth(nth)),
         addresses: map.addresses("address"),
         mtu: map.integer("mtu").unwrap_or(1500),
         vhost: map.boolean("vhost").unwrap_or(false),
@@ -132,24 +118,12 @@ fn nic(map: &Fields<'_>) -> Nic {
     let virtio = map.choice("nic") == Some("virtio");
     let Some(node) = map.node("vnet_hdr_len") else {
         let vnet_hdr_len = VnetHdr::LONG;
-        return if virtio {
-            Nic::Virtio { vnet_hdr_len }
-        } else {
-            Nic::Plain
-        };
+        return if virtio { Nic::Virtio { vnet_hdr_len } } else { Nic::Plain };
     };
     if !virtio {
-        let span = map
-            .entry("vnet_hdr_len")
-            .map_or(node.span, |entry| entry.key_span);
+        let span = map.entry("vnet_hdr_len").map_or(node.span, |entry| entry.key_span);
         let key = "vnet_hdr_len".to_owned();
-        map.fault(
-            span,
-            Fault::Needs {
-                key,
-                needs: "`nic: virtio`",
-            },
-        );
+        map.fault(span, Fault::Needs { key, needs: "`nic: virtio`" });
     }
     let vnet_hdr_len = map.integer("vnet_hdr_len").unwrap_or(VnetHdr::LONG);
     if vnet_hdr_len != VnetHdr::SHORT && vnet_hdr_len != VnetHdr::LONG {
@@ -163,9 +137,5 @@ fn nic(map: &Fields<'_>) -> Nic {
             },
         );
     }
-    if virtio {
-        Nic::Virtio { vnet_hdr_len }
-    } else {
-        Nic::Plain
-    }
+    if virtio { Nic::Virtio { vnet_hdr_len } } else { Nic::Plain }
 }

@@ -32,10 +32,7 @@ pub(super) fn lower(part: &Part<'_>) -> Vec<Object> {
         value::mismatch(fields.context(), node, "a list of objects", Some(help));
         return Vec::new();
     };
-    nodes
-        .iter()
-        .filter_map(|node| object(fields.context(), part.id(), node))
-        .collect()
+    nodes.iter().filter_map(|node| object(fields.context(), part.id(), node)).collect()
 }
 
 /// An object, without judging its properties: their rules and texts are QEMU's.
@@ -54,12 +51,7 @@ pub(super) fn object(context: &Context<'_>, machine: &MachineId, node: &Node) ->
         .into_iter()
         .find(|(key, value)| key == "id" && !value.is_empty())
         .map(|(_, value)| machine.outer(&value));
-    Some(Object {
-        machine: machine.clone(),
-        id,
-        span: node.span,
-        form,
-    })
+    Some(Object { machine: machine.clone(), id, span: node.span, form })
 }
 
 impl ObjectForm {
@@ -88,10 +80,7 @@ impl ObjectForm {
             Self::Option(text) => option::split(text)
                 .into_iter()
                 .map(|element| {
-                    (
-                        element.key.unwrap_or_else(|| "qom-type".to_owned()),
-                        element.value,
-                    )
+                    (element.key.unwrap_or_else(|| "qom-type".to_owned()), element.value)
                 })
                 .collect(),
         }
@@ -112,46 +101,28 @@ pub(super) struct Use {
 /// The uses of chardevs by all objects, also by those that steps add.
 pub(super) fn wiring(fields: &Fields<'_>, objects: &[Object]) -> Vec<Use> {
     let added = added_objects(fields);
-    objects
-        .iter()
-        .chain(&added)
-        .flat_map(|object| uses(&object.machine, &object.form))
-        .collect()
+    objects.iter().chain(&added).flat_map(|object| uses(&object.machine, &object.form)).collect()
 }
 
 fn uses(machine: &MachineId, form: &ObjectForm) -> Vec<Use> {
     let properties = form.properties();
     let get = |name: &str| {
-        properties
-            .iter()
-            .rev()
-            .find(|(key, _)| key == name)
-            .map(|(_, value)| value.as_str())
+        properties.iter().rev().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     };
     let vnet = get("vnet_hdr_support").is_some_and(option::is_true);
     // colo-compare's notify_dev carries messages without a virtio-net header whatever is set
     // (QEMU 10.2.2, net/colo-compare.c, notify_remote_frame).
-    [
-        "indev",
-        "outdev",
-        "primary_in",
-        "secondary_in",
-        "notify_dev",
-    ]
-    .into_iter()
-    .filter_map(|name| {
-        Some(Use {
-            chardev: machine.outer(get(name)?),
-            framing: if vnet && name != "notify_dev" {
-                Framing::Vnet
-            } else {
-                Framing::Plain
-            },
-            netdev: get("netdev").map(|netdev| machine.outer(netdev)),
-            towards_guest: get("queue") == Some("tx"),
+    ["indev", "outdev", "primary_in", "secondary_in", "notify_dev"]
+        .into_iter()
+        .filter_map(|name| {
+            Some(Use {
+                chardev: machine.outer(get(name)?),
+                framing: if vnet && name != "notify_dev" { Framing::Vnet } else { Framing::Plain },
+                netdev: get("netdev").map(|netdev| machine.outer(netdev)),
+                towards_guest: get("queue") == Some("tx"),
+            })
         })
-    })
-    .collect()
+        .collect()
 }
 
 /// The file of a filter-dump.
@@ -175,9 +146,7 @@ pub(super) fn files(fields: &Fields<'_>, objects: &[Object]) -> Vec<DumpFile> {
         let properties = object.form.properties();
         let get = |name: &str| {
             let mut given = properties.iter().rev();
-            given
-                .find(|(key, _)| key == name)
-                .map(|(_, value)| value.as_str())
+            given.find(|(key, _)| key == name).map(|(_, value)| value.as_str())
         };
         if get("qom-type") != Some("filter-dump") {
             continue;
@@ -209,9 +178,7 @@ fn place_of(context: &Context<'_>, object: &Object, property: &str) -> Span {
     let elements = option::split(text);
     let mut given = elements.iter().rev();
     let found = given.find(|element| element.key.as_deref() == Some(property));
-    found.map_or(object.span, |element| {
-        declared::place(context, text, object.span, element)
-    })
+    found.map_or(object.span, |element| declared::place(context, text, object.span, element))
 }
 
 fn added_objects(fields: &Fields<'_>) -> Vec<Object> {
@@ -228,22 +195,13 @@ fn added_objects(fields: &Fields<'_>) -> Vec<Object> {
                 .into_iter()
                 .find(|(key, _)| key == "id")
                 .map(|(_, value)| machine.outer(&value));
-            Some(Object {
-                machine,
-                id,
-                span: entry.value.span,
-                form,
-            })
+            Some(Object { machine, id, span: entry.value.span, form })
         })
         .collect()
 }
 
 fn steps<'a>(fields: &Fields<'a>) -> impl Iterator<Item = &'a Node> + use<'a> {
-    fields
-        .node("steps")
-        .and_then(Node::list)
-        .unwrap_or_default()
-        .iter()
+    fields.node("steps").and_then(Node::list).unwrap_or_default().iter()
 }
 
 /// A chardev that a step adds.
@@ -279,10 +237,6 @@ pub(super) fn known_ids(fields: &Fields<'_>, objects: &[Object]) -> BTreeSet<Str
         .iter()
         .chain(&added)
         .filter_map(|object| object.id.as_ref().map(ToString::to_string))
-        .chain(
-            added_chardevs(fields)
-                .iter()
-                .map(|added| added.id.to_string()),
-        )
+        .chain(added_chardevs(fields).iter().map(|added| added.id.to_string()))
         .collect()
 }

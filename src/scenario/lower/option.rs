@@ -28,12 +28,7 @@ pub(crate) fn split(text: &str) -> Vec<Element> {
                 None => (Some(raw), "on".to_owned()),
             },
         };
-        elements.push(Element {
-            key,
-            value,
-            at,
-            len,
-        });
+        elements.push(Element { key, value, at, len });
         at += len + 1;
     }
     elements
@@ -41,10 +36,7 @@ pub(crate) fn split(text: &str) -> Vec<Element> {
 
 /// The short negative forms that command lines still have: `nowait`, `nodelay` is a name itself.
 fn is_flag(name: &str) -> bool {
-    matches!(
-        name,
-        "wait" | "server" | "telnet" | "ipv4" | "ipv6" | "mux" | "append"
-    )
+    matches!(name, "wait" | "server" | "telnet" | "ipv4" | "ipv6" | "mux" | "append")
 }
 
 /// The text up to the next single comma, with doubled ones made one, and its length as written.

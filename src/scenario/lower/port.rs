@@ -34,10 +34,7 @@ pub(super) struct Place {
 impl Place {
     /// Addresses of a frame that is sent here.
     pub(super) fn sending(&self) -> Defaults {
-        Defaults {
-            src: self.src,
-            dst: self.dst,
-        }
+        Defaults { src: self.src, dst: self.dst }
     }
 
     /// Addresses of a frame that arrives here. A chardev's frames go the way of its filter in
@@ -45,10 +42,9 @@ impl Place {
     pub(super) fn arriving(&self) -> Defaults {
         match self.port.kind {
             PortKind::Chardev(_) | PortKind::File => self.sending(),
-            PortKind::Guest | PortKind::Host | PortKind::LinkEnd => Defaults {
-                src: self.dst,
-                dst: self.src,
-            },
+            PortKind::Guest | PortKind::Host | PortKind::LinkEnd => {
+                Defaults { src: self.dst, dst: self.src }
+            }
         }
     }
 
@@ -86,10 +82,7 @@ impl Ports {
         devices: &Devices<'_>,
         links: &[Link],
     ) -> Self {
-        let mut ports = Self {
-            places: Vec::new(),
-            portless: Vec::new(),
-        };
+        let mut ports = Self { places: Vec::new(), portless: Vec::new() };
         for machine in machines {
             ports.add_machine(machine, devices);
         }
@@ -105,19 +98,10 @@ impl Ports {
     }
 
     fn add_machine(&mut self, machine: &MachineId, devices: &Devices<'_>) {
-        let Devices {
-            netdevs,
-            chardevs,
-            joined,
-            added,
-            wiring,
-            files,
-        } = devices;
+        let Devices { netdevs, chardevs, joined, added, wiring, files } = devices;
         // A filter's netdev, and the guest that a chardev speaks for, are of its own machine.
-        let netdevs: Vec<&Netdev> = netdevs
-            .iter()
-            .filter(|netdev| netdev.machine == *machine)
-            .collect();
+        let netdevs: Vec<&Netdev> =
+            netdevs.iter().filter(|netdev| netdev.machine == *machine).collect();
         for netdev in &netdevs {
             self.add_netdev(netdev);
         }
@@ -150,25 +134,14 @@ impl Ports {
         (src, dst): (MacAddr, MacAddr),
         carries_vnet: bool,
     ) {
-        let port = Port {
-            id: PortId::from(id),
-            kind,
-        };
-        self.places.push(Place {
-            port,
-            span,
-            src,
-            dst,
-            carries_vnet,
-        });
+        let port = Port { id: PortId::from(id), kind };
+        self.places.push(Place { port, span, src, dst, carries_vnet });
     }
 
     fn add_netdev(&mut self, netdev: &Netdev) {
         let id = &netdev.id;
         match &netdev.kind {
-            NetdevType::Tap {
-                mac, host_mac, nic, ..
-            } => {
+            NetdevType::Tap { mac, host_mac, nic, .. } => {
                 let virtio = matches!(nic, Nic::Virtio { .. });
                 let ends = (*mac, *host_mac);
                 let guest = format!("{id}.guest");
@@ -194,10 +167,9 @@ impl Ports {
                 self.add_chardev_port(at, *framing, netdevs, used);
             }
             ChardevFar::Joined(_) => self.portless.push((chardev.id.to_string(), JOINED)),
-            ChardevFar::Nobody => self.portless.push((
-                chardev.id.to_string(),
-                "has a backend without a far end, so no port",
-            )),
+            ChardevFar::Nobody => self
+                .portless
+                .push((chardev.id.to_string(), "has a backend without a far end, so no port")),
         }
     }
 
@@ -223,10 +195,7 @@ impl Ports {
                 let mut spans = [other.span, place.span];
                 spans.sort_by_key(|span| span.start);
                 let [first, second] = spans;
-                let fault = Fault::DuplicateId {
-                    id: id.to_string(),
-                    what: "the port",
-                };
+                let fault = Fault::DuplicateId { id: id.to_string(), what: "the port" };
                 let text = "the first is declared here";
                 fields.context().fault_with(second, fault, first, text);
             }
@@ -239,9 +208,7 @@ impl Ports {
     }
 
     pub(super) fn get(&self, name: &str) -> Option<&Place> {
-        self.places
-            .iter()
-            .find(|place| place.port.id.as_str() == name)
+        self.places.iter().find(|place| place.port.id.as_str() == name)
     }
 
     /// The port of this name; reports one that isn't there, and why.
@@ -302,9 +269,5 @@ fn addresses(
         .and_then(of)
         .or_else(|| netdevs.iter().find_map(of))
         .unwrap_or((FIRST_MAC, FIRST_HOST_MAC));
-    if towards_guest {
-        (host, guest)
-    } else {
-        (guest, host)
-    }
+    if towards_guest { (host, guest) } else { (guest, host) }
 }

@@ -29,11 +29,9 @@ pub(in crate::scenario) fn case(
     matrix: Vec<(String, String)>,
 ) -> Option<Case> {
     let fields = Fields::open(context, root, &key::ROOT)?;
-    let has_content = [
-        "netdevs", "chardevs", "objects", "links", "bridges", "steps", "machines",
-    ]
-    .iter()
-    .any(|key| fields.node(key).is_some_and(|node| !is_empty(node)));
+    let has_content = ["netdevs", "chardevs", "objects", "links", "bridges", "steps", "machines"]
+        .iter()
+        .any(|key| fields.node(key).is_some_and(|node| !is_empty(node)));
     if !has_content {
         let what = "the scenario declares nothing and does nothing";
         fields.fault(first_key(root), Fault::Empty { what });
@@ -43,10 +41,8 @@ pub(in crate::scenario) fn case(
     let names: Vec<MachineId> = parts.iter().map(|part| part.id().clone()).collect();
     let mut host = host::lower(&fields, &names);
     let mut taps = 0;
-    let netdevs: Vec<Netdev> = parts
-        .iter()
-        .flat_map(|part| netdev::lower(part, &host, &mut taps))
-        .collect();
+    let netdevs: Vec<Netdev> =
+        parts.iter().flat_map(|part| netdev::lower(part, &host, &mut taps)).collect();
     host::join_bridges(&fields, &mut host, &netdevs);
     host::check_interfaces(&fields, &host, &netdevs);
     let objects: Vec<Object> = parts.iter().flat_map(object::lower).collect();
@@ -64,15 +60,9 @@ pub(in crate::scenario) fn case(
         files: &files,
     };
     let ports = Ports::new(&fields, &names, &devices, &host.links);
-    let interfaces = Interfaces {
-        netdevs: &netdevs,
-        links: &host.links,
-        bridged: host::bridged(&host),
-    };
-    let mut stacks: Vec<_> = parts
-        .iter()
-        .flat_map(|part| stack::guests(part, &netdevs))
-        .collect();
+    let interfaces =
+        Interfaces { netdevs: &netdevs, links: &host.links, bridged: host::bridged(&host) };
+    let mut stacks: Vec<_> = parts.iter().flat_map(|part| stack::guests(part, &netdevs)).collect();
     stack::clients(&fields, &ports, &interfaces, &mut stacks);
     let impair = fields
         .node("impair")
@@ -86,10 +76,8 @@ pub(in crate::scenario) fn case(
         stacks: RefCell::new(stacks),
     };
     let steps = step::lower(&fields, &known);
-    let expect = fields
-        .node("expect")
-        .map(|node| expect::lower(context, node, &known))
-        .unwrap_or_default();
+    let expect =
+        fields.node("expect").map(|node| expect::lower(context, node, &known)).unwrap_or_default();
     let known_bug = known_bug(&fields, &steps);
     let stacks = known.stacks.into_inner();
     Some(Case {
@@ -126,9 +114,7 @@ fn is_empty(node: &Node) -> bool {
 }
 
 fn first_key(root: &Node) -> Span {
-    root.map()
-        .and_then(<[_]>::first)
-        .map_or(root.span, |entry| entry.key_span)
+    root.map().and_then(<[_]>::first).map_or(root.span, |entry| entry.key_span)
 }
 
 fn description(fields: &Fields<'_>) -> String {
@@ -153,9 +139,7 @@ fn words(fields: &Fields<'_>, key: &str) -> BTreeSet<String> {
     let mut words = BTreeSet::new();
     for (word, span) in fields.texts(key) {
         let ok = !word.is_empty()
-            && word
-                .chars()
-                .all(|c| c.is_ascii_alphanumeric() || "-_.+".contains(c));
+            && word.chars().all(|c| c.is_ascii_alphanumeric() || "-_.+".contains(c));
         if ok {
             words.insert(word);
         } else {
@@ -163,11 +147,7 @@ fn words(fields: &Fields<'_>, key: &str) -> BTreeSet<String> {
                 span,
                 Fault::BadId {
                     id: short(&word),
-                    what: if key == "tags" {
-                        "a tag"
-                    } else {
-                        "a capability"
-                    },
+                    what: if key == "tags" { "a tag" } else { "a capability" },
                     rule: "use letters, digits, `-`, `_`, `.` and `+`",
                 },
             );
@@ -191,10 +171,7 @@ pub(super) fn profile(fields: &Fields<'_>) -> Profile {
     let Some(map) = Fields::open(fields.context(), node, &key::PROFILE) else {
         return Profile::default();
     };
-    let base = map
-        .choice("base")
-        .and_then(|name| Profile::parse(name).ok())
-        .unwrap_or_default();
+    let base = map.choice("base").and_then(|name| Profile::parse(name).ok()).unwrap_or_default();
     let quirks: Vec<Quirk> = map
         .texts("without")
         .into_iter()
@@ -206,34 +183,19 @@ pub(super) fn profile(fields: &Fields<'_>) -> Profile {
 fn quirk(fields: &Fields<'_>, base: &Profile, name: &str, span: Span) -> Option<Quirk> {
     let Some(quirk) = Quirk::parse(name) else {
         let near = nearest(name, Quirk::ALL.iter().map(|quirk| quirk.name()));
-        fields.fault(
-            span,
-            Fault::UnknownQuirk {
-                name: short(name),
-                near,
-            },
-        );
+        fields.fault(span, Fault::UnknownQuirk { name: short(name), near });
         return None;
     };
     if !base.has(quirk) {
         let profile = base.version().name();
-        fields.fault(
-            span,
-            Fault::QuirkNotThere {
-                quirk: quirk.name(),
-                profile,
-            },
-        );
+        fields.fault(span, Fault::QuirkNotThere { quirk: quirk.name(), profile });
     }
     Some(quirk)
 }
 
 fn unknown_profile(name: &str) -> Fault {
     let near = nearest(name, QemuVersion::ALL.iter().map(|version| version.name()));
-    Fault::UnknownProfile {
-        name: short(name),
-        near,
-    }
+    Fault::UnknownProfile { name: short(name), near }
 }
 
 fn snapshot(fields: &Fields<'_>, ports: &Ports) -> SnapshotRules {
@@ -293,9 +255,5 @@ fn known_bug(fields: &Fields<'_>, steps: &[crate::scenario::Step]) -> Option<Kno
             },
         );
     }
-    Some(KnownBug {
-        id: map.text("id")?,
-        profiles,
-        reason: map.text("reason")?,
-    })
+    Some(KnownBug { id: map.text("id")?, profiles, reason: map.text("reason")? })
 }

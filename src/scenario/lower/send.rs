@@ -34,10 +34,7 @@ pub(super) fn frames(
     nodes
         .iter()
         .filter_map(|node| one(context, node, place, defaults))
-        .map(|frame| Outgoing {
-            frame,
-            source: None,
-        })
+        .map(|frame| Outgoing { frame, source: None })
         .collect()
 }
 
@@ -50,34 +47,19 @@ fn one(context: &Context<'_>, node: &Node, place: &Place, defaults: &Defaults) -
     }
     let built = build(&spec, defaults)
         .map_err(|error| {
-            context.fault(
-                node.span,
-                Fault::Build {
-                    reason: error.to_string(),
-                },
-            );
+            context.fault(node.span, Fault::Build { reason: error.to_string() });
         })
         .ok()?;
     if !built.vnet.is_zero() && !place.carries_vnet {
-        let span = node
-            .get("vnet_hdr")
-            .map_or(node.span, |entry| entry.key_span);
+        let span = node.get("vnet_hdr").map_or(node.span, |entry| entry.key_span);
         let help = if place.is_chardev() {
             "use an object with vnet_hdr_support=on there, or `framing: vnet` on the chardev"
         } else {
             "give the netdev `nic: virtio`, or leave `vnet_hdr` out"
         };
-        context.fault(
-            span,
-            Fault::VnetLost {
-                port: place.port.id.to_string(),
-                help,
-            },
-        );
+        context.fault(span, Fault::VnetLost { port: place.port.id.to_string(), help });
     }
-    context
-        .spend(node.span, 1, built.data.len())
-        .then_some(built)
+    context.spend(node.span, 1, built.data.len()).then_some(built)
 }
 
 /// Frames with `repeat` written out.
@@ -139,28 +121,14 @@ pub(super) fn packets(
             let (has, was) = (packet.data.len(), packet.original_len);
             if has < was {
                 let path = path.clone();
-                context.fault(
-                    at,
-                    Fault::CaptureCut {
-                        path,
-                        number,
-                        has,
-                        was,
-                    },
-                );
+                context.fault(at, Fault::CaptureCut { path, number, has, was });
                 return frames;
             }
             if !context.spend(at, 1, 0) {
                 return frames;
             }
-            let source = Some(SourceFrame {
-                file: path.clone(),
-                number,
-            });
-            frames.push(Outgoing {
-                frame: Frame::plain(packet.data.clone()),
-                source,
-            });
+            let source = Some(SourceFrame { file: path.clone(), number });
+            frames.push(Outgoing { frame: Frame::plain(packet.data.clone()), source });
         }
     }
     frames
@@ -193,9 +161,7 @@ fn select(context: &Context<'_>, node: &Node) -> Vec<(RangeInclusive<usize>, Spa
 
 fn range(text: &str) -> Option<RangeInclusive<usize>> {
     let number = |text: &str| {
-        text.bytes()
-            .all(|byte| byte.is_ascii_digit())
-            .then(|| text.parse::<usize>().ok())?
+        text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse::<usize>().ok())?
     };
     let (first, last) = match text.split_once("..") {
         Some((first, last)) => (number(first)?, number(last)?),

@@ -63,18 +63,10 @@ pub(super) fn guests(part: &Part<'_>, netdevs: &[Netdev]) -> Vec<PortStack> {
             continue;
         };
         map.choice("stack");
-        let defaults = Defaults {
-            mac: *mac,
-            mtu: *mtu,
-            address: None,
-            isn_seed: GUEST_SEED,
-        };
+        let defaults = Defaults { mac: *mac, mtu: *mtu, address: None, isn_seed: GUEST_SEED };
         if let Some(mut config) = config(&map, &defaults, guest.key_span) {
             config.services = service::lower(&map);
-            stacks.push(PortStack {
-                port: PortId::from(format!("{id}.guest")),
-                config,
-            });
+            stacks.push(PortStack { port: PortId::from(format!("{id}.guest")), config });
         }
     }
     stacks
@@ -111,10 +103,7 @@ pub(super) fn clients(
         if let Some(map) = Fields::open(context, &entry.value, &key::CLIENT) {
             let defaults = host.defaults(place);
             if let Some(config) = config(&map, &defaults, span) {
-                stacks.push(PortStack {
-                    port: place.port.id.clone(),
-                    config,
-                });
+                stacks.push(PortStack { port: place.port.id.clone(), config });
             }
         }
     }
@@ -179,16 +168,8 @@ fn takes_client(context: &Context<'_>, place: &Place, host: &Interfaces<'_>, spa
 }
 
 fn config(map: &Fields<'_>, defaults: &Defaults, span: Span) -> Option<Config> {
-    let (address, prefix) = if map.has("address") {
-        address(map)?
-    } else {
-        defaults.address?
-    };
-    let mac = if map.knows("mac") && map.has("mac") {
-        map.mac("mac")?
-    } else {
-        defaults.mac
-    };
+    let (address, prefix) = if map.has("address") { address(map)? } else { defaults.address? };
+    let mac = if map.knows("mac") && map.has("mac") { map.mac("mac")? } else { defaults.mac };
     if mac.0[0] & 1 == 1 {
         let span = map.span_of("mac").unwrap_or(span);
         map.fault(

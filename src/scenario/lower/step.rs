@@ -32,10 +32,7 @@ pub(super) fn lower(fields: &Fields<'_>, known: &Known<'_>) -> Vec<Step> {
         value::mismatch(fields.context(), node, "a list of steps", Some(help));
         return Vec::new();
     };
-    nodes
-        .iter()
-        .filter_map(|node| step(fields, node, known))
-        .collect()
+    nodes.iter().filter_map(|node| step(fields, node, known)).collect()
 }
 
 fn step(root: &Fields<'_>, node: &Node, known: &Known<'_>) -> Option<Step> {
@@ -47,51 +44,34 @@ fn step(root: &Fields<'_>, node: &Node, known: &Known<'_>) -> Option<Step> {
             command: word.to_owned(),
             args: Map::new(),
         };
-        return Some(Step {
-            span: node.span,
-            error: None,
-            verb,
-        });
+        return Some(Step { span: node.span, error: None, verb });
     }
     let entry = verb_entry(context, node)?;
     let keys = key::verb_keys(&entry.key)?;
     let map = Fields::open(context, node, keys)?;
     let error = match keys.key("error") {
-        Some(_) => map
-            .node("error")
-            .and_then(|node| expect::error(context, node)),
+        Some(_) => map.node("error").and_then(|node| expect::error(context, node)),
         None => None,
     };
-    let step = Step {
-        span: entry.key_span,
-        error,
-        verb: verb(&map, entry, known)?,
-    };
+    let step = Step { span: entry.key_span, error, verb: verb(&map, entry, known)? };
     Some(step)
 }
 
 /// The one entry of a step whose key is a verb.
 fn verb_entry<'a>(context: &Context<'_>, node: &'a Node) -> Option<&'a Entry> {
     let Some(entries) = node.map() else {
-        let fault = match node
-            .text()
-            .filter(|text| !text.contains(char::is_whitespace))
-        {
-            Some(word) if VERB_NAMES.contains(&word) => Fault::StepShape {
-                reason: format!("`{word}` needs its arguments"),
-            },
+        let fault = match node.text().filter(|text| !text.contains(char::is_whitespace)) {
+            Some(word) if VERB_NAMES.contains(&word) => {
+                Fault::StepShape { reason: format!("`{word}` needs its arguments") }
+            }
             Some(word) => unknown_verb(word),
-            None => Fault::StepShape {
-                reason: format!("a step can't be {}", node.shown()),
-            },
+            None => Fault::StepShape { reason: format!("a step can't be {}", node.shown()) },
         };
         context.fault(node.span, fault);
         return None;
     };
-    let verbs: Vec<&Entry> = entries
-        .iter()
-        .filter(|entry| VERB_NAMES.contains(&entry.key.as_str()))
-        .collect();
+    let verbs: Vec<&Entry> =
+        entries.iter().filter(|entry| VERB_NAMES.contains(&entry.key.as_str())).collect();
     match verbs.as_slice() {
         [verb] => Some(verb),
         [first, second, ..] => {
@@ -122,16 +102,10 @@ fn unknown_verb(word: &str) -> Fault {
         "exec" => "use `client` for an exchange over TCP, else `send` the program's packets",
         _ => {
             let near = nearest(word, VERB_NAMES.iter().copied());
-            return Fault::UnknownVerb {
-                verb: short(word),
-                near,
-            };
+            return Fault::UnknownVerb { verb: short(word), near };
         }
     };
-    Fault::NotYet {
-        what: word.to_owned(),
-        help,
-    }
+    Fault::NotYet { what: word.to_owned(), help }
 }
 
 fn verb(map: &Fields<'_>, entry: &Entry, known: &Known<'_>) -> Option<Verb> {
@@ -148,14 +122,8 @@ fn verb(map: &Fields<'_>, entry: &Entry, known: &Known<'_>) -> Option<Verb> {
         "note" => map.text("note").map(Verb::Note),
         "client" => {
             let stacks = &mut known.stacks.borrow_mut();
-            traffic::client(
-                context,
-                &entry.value,
-                known.ports,
-                &known.interfaces,
-                stacks,
-            )
-            .map(Verb::Client)
+            traffic::client(context, &entry.value, known.ports, &known.interfaces, stacks)
+                .map(Verb::Client)
         }
         "impair" => {
             let all = traffic::impairs(context, &entry.value, known.ports, &known.interfaces);
@@ -208,26 +176,12 @@ fn at_port(map: &Fields<'_>, verb: &'static str, place: &Place, span: Span) -> O
                 link_set(map, place)
             };
         }
-        _ => need(
-            map,
-            place,
-            span,
-            verb,
-            place.is_chardev(),
-            "the port of a chardev",
-        )?,
+        _ => need(map, place, span, verb, place.is_chardev(), "the port of a chardev")?,
     }
     Some(match verb {
-        "write" => Verb::Write {
-            port,
-            data: Bytes::from(data(map)?),
-            chunk: map.integer("chunk"),
-        },
+        "write" => Verb::Write { port, data: Bytes::from(data(map)?), chunk: map.integer("chunk") },
         "chardev-open" => Verb::ChardevOpen(port),
-        "chardev-close" => Verb::ChardevClose {
-            port,
-            half: map.boolean("half").unwrap_or(false),
-        },
+        "chardev-close" => Verb::ChardevClose { port, half: map.boolean("half").unwrap_or(false) },
         "chardev-stall" => Verb::ChardevStall(port),
         _ => Verb::ChardevResume(port),
     })
@@ -288,11 +242,7 @@ fn qmp(context: &Context<'_>, machine: MachineId, entry: &Entry) -> Option<Verb>
             return None;
         }
     };
-    Some(Verb::Qmp {
-        machine,
-        command,
-        args,
-    })
+    Some(Verb::Qmp { machine, command, args })
 }
 
 fn send_verb(map: &Fields<'_>, place: &Place, span: Span) -> Option<Verb> {
@@ -302,13 +252,7 @@ fn send_verb(map: &Fields<'_>, place: &Place, span: Span) -> Option<Verb> {
     }
     if let Some(entry) = map.entry("chunk").filter(|_| !place.is_chardev()) {
         let key = "chunk".to_owned();
-        map.fault(
-            entry.key_span,
-            Fault::Needs {
-                key,
-                needs: "the port of a chardev",
-            },
-        );
+        map.fault(entry.key_span, Fault::Needs { key, needs: "the port of a chardev" });
     }
     let before = context.noted();
     let times: usize = map.integer("repeat").unwrap_or(1);
@@ -329,42 +273,25 @@ fn send_verb(map: &Fields<'_>, place: &Place, span: Span) -> Option<Verb> {
         (None, Some(node)) => send::frames(context, node, place, &place.sending()),
         (None, None) => Vec::new(),
     };
-    let given = map.has("pcap")
-        || map
-            .node("frames")
-            .is_some_and(|node| node.list() != Some(&[]));
+    let given = map.has("pcap") || map.node("frames").is_some_and(|node| node.list() != Some(&[]));
     if !given || frames.is_empty() && context.noted() == before {
         let what = "this `send` sends nothing";
         let help = "add `frames: [...]` or `pcap: FILE` with at least one frame";
         map.fault(span, Fault::Nothing { what, help });
     }
     frames.shrink_to_fit();
-    let burst = if map.boolean("burst") == Some(true) {
-        Burst::AllFirst
-    } else {
-        Burst::OneAtATime
-    };
+    let burst =
+        if map.boolean("burst") == Some(true) { Burst::AllFirst } else { Burst::OneAtATime };
     let chunk = map.integer("chunk");
-    Some(Verb::Send {
-        port: place.port.id.clone(),
-        frames,
-        burst,
-        chunk,
-    })
+    Some(Verb::Send { port: place.port.id.clone(), frames, burst, chunk })
 }
 
 /// The bytes of a `write`.
 fn data(map: &Fields<'_>) -> Option<Vec<u8>> {
-    let forms: Vec<&str> = ["data", "text", "hex"]
-        .into_iter()
-        .filter(|form| map.has(form))
-        .collect();
+    let forms: Vec<&str> =
+        ["data", "text", "hex"].into_iter().filter(|form| map.has(form)).collect();
     if let [first, second, ..] = forms.as_slice() {
-        map.conflict(
-            first,
-            second,
-            "a `write` has one of them; write a list under `data`",
-        );
+        map.conflict(first, second, "a `write` has one of them; write a list under `data`");
     }
     let node = |name: &str| map.node(name);
     let bytes = match forms.first() {
@@ -378,9 +305,7 @@ fn data(map: &Fields<'_>) -> Option<Vec<u8>> {
         let help = "add `data: \"text\"`, `data: {hex: \"...\"}` or a list of pieces";
         map.fault(map.span, Fault::Nothing { what, help });
     }
-    map.context()
-        .spend(map.span, 0, bytes.len())
-        .then_some(bytes)
+    map.context().spend(map.span, 0, bytes.len()).then_some(bytes)
 }
 
 fn link_set(map: &Fields<'_>, place: &Place) -> Option<Verb> {

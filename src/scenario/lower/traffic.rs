@@ -82,11 +82,7 @@ fn of_port(
         if let Some(node) = map.node(name) {
             let port = place.port.id.clone();
             let impairment = impairment(context, node)?;
-            all.push(Impair {
-                port,
-                way,
-                impairment,
-            });
+            all.push(Impair { port, way, impairment });
         }
     }
     if map.entries().is_empty() {
@@ -176,9 +172,7 @@ pub(super) fn client(
         .as_deref()
         .and_then(|name| ports.find(context, name, span, "`client`"))
         .filter(|place| stack::client_at(context, place, host, stacks, span));
-    let to = map
-        .text("to")
-        .and_then(|text| whom(&map, &text, map.span_of("to")?));
+    let to = map.text("to").and_then(|text| whom(&map, &text, map.span_of("to")?));
     let bytes = |key: &str| map.node(key).map(|node| bytes::lower(context, node));
     let (send, expect) = (bytes("send"), bytes("expect"));
     let call = Call {
@@ -190,11 +184,7 @@ pub(super) fn client(
         },
         close: map.boolean("close").unwrap_or(true),
     };
-    Some(Client {
-        from: place?.port.id.clone(),
-        call,
-        within: map.duration("within"),
-    })
+    Some(Client { from: place?.port.id.clone(), call, within: map.duration("within") })
 }
 
 fn whom(map: &Fields<'_>, text: &str, span: Span) -> Option<SocketAddrV4> {

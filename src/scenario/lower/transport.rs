@@ -67,11 +67,7 @@ pub(super) fn icmp(
     let kind = word_or_number(context, map.node("type")?, "type", types, 0xff)?;
     let rest = if let Some(node) = map.node("rest") {
         for key in ["id", "seq"] {
-            map.conflict(
-                "rest",
-                key,
-                "`rest` is the four bytes that `id` and `seq` make",
-            );
+            map.conflict("rest", key, "`rest` is the four bytes that `id` and `seq` make");
         }
         let bytes = value::hex(context, node)?;
         <[u8; 4]>::try_from(bytes).unwrap_or_else(|bytes| {
@@ -109,18 +105,13 @@ pub(super) fn tcp(context: &Context<'_>, node: &Node) -> Option<TcpSpec> {
         window: map.integer("window").unwrap_or(0xffff),
         urgent: map.integer("urgent").unwrap_or(0),
         checksum: map.integer("checksum"),
-        options: map
-            .node("options")
-            .map(|node| options(context, node))
-            .unwrap_or_default(),
+        options: map.node("options").map(|node| options(context, node)).unwrap_or_default(),
     })
 }
 
 /// Letters (`SA`), words (`[syn, ack]`, `syn`) or a number.
 fn flags(context: &Context<'_>, node: &Node) -> u16 {
-    let is_number = node
-        .scalar()
-        .is_some_and(|s| matches!(s.kind, ScalarKind::Integer(_)));
+    let is_number = node.scalar().is_some_and(|s| matches!(s.kind, ScalarKind::Integer(_)));
     if is_number {
         let number = value::integer(context, node, "flags", 0, 0x1ff).unwrap_or(0);
         return u16::try_from(number).unwrap_or(0);
@@ -148,10 +139,7 @@ fn flags(context: &Context<'_>, node: &Node) -> u16 {
 }
 
 fn word_flags(word: &str) -> Option<u16> {
-    if let Some(bit) = FLAGS
-        .iter()
-        .position(|(name, _)| *name == word.to_lowercase())
-    {
+    if let Some(bit) = FLAGS.iter().position(|(name, _)| *name == word.to_lowercase()) {
         return Some(1 << bit);
     }
     word.chars().try_fold(0, |flags, letter| {
@@ -166,10 +154,7 @@ fn options(context: &Context<'_>, node: &Node) -> Vec<TcpOption> {
         value::mismatch(context, node, "a list of TCP options", Some(help));
         return Vec::new();
     };
-    nodes
-        .iter()
-        .filter_map(|node| option(context, node))
-        .collect()
+    nodes.iter().filter_map(|node| option(context, node)).collect()
 }
 
 fn option(context: &Context<'_>, node: &Node) -> Option<TcpOption> {
@@ -186,10 +171,7 @@ fn option(context: &Context<'_>, node: &Node) -> Option<TcpOption> {
         map.fault(
             node.span,
             Fault::Layers {
-                reason: format!(
-                    "a TCP option has one key; this one has {}",
-                    map.entries().len()
-                ),
+                reason: format!("a TCP option has one key; this one has {}", map.entries().len()),
                 help: "write one option an entry: `options: [{mss: 1460}, {window_scale: 7}]`",
             },
         );
@@ -202,10 +184,7 @@ fn option(context: &Context<'_>, node: &Node) -> Option<TcpOption> {
         "timestamps" => {
             let map = Fields::open(context, &entry.value, &key::TIMESTAMPS)?;
             let echo = map.integer("echo").unwrap_or(0);
-            Some(TcpOption::Timestamps {
-                value: map.integer("value")?,
-                echo,
-            })
+            Some(TcpOption::Timestamps { value: map.integer("value")?, echo })
         }
         "hex" => value::hex(context, &entry.value).map(|hex| TcpOption::Raw(Bytes::from(hex))),
         _ => None,

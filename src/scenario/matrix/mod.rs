@@ -41,30 +41,13 @@ pub(crate) fn read(context: &Context<'_>, root: &Node) -> Vec<Axis> {
     };
     let Some(entries) = entry.value.map().filter(|entries| !entries.is_empty()) else {
         let reason = format!("it is {}", entry.value.shown());
-        context.fault(
-            entry.value.span,
-            Fault::Matrix {
-                reason,
-                help: MATRIX_HELP,
-            },
-        );
+        context.fault(entry.value.span, Fault::Matrix { reason, help: MATRIX_HELP });
         return Vec::new();
     };
-    let axes: Vec<Axis> = entries
-        .iter()
-        .filter_map(|entry| axis(context, entry))
-        .collect();
-    let cases = axes.iter().fold(1usize, |product, axis| {
-        product.saturating_mul(axis.values.len())
-    });
+    let axes: Vec<Axis> = entries.iter().filter_map(|entry| axis(context, entry)).collect();
+    let cases = axes.iter().fold(1usize, |product, axis| product.saturating_mul(axis.values.len()));
     if cases > MAX_CASES {
-        context.fault(
-            entry.key_span,
-            Fault::TooManyCases {
-                cases,
-                most: MAX_CASES,
-            },
-        );
+        context.fault(entry.key_span, Fault::TooManyCases { cases, most: MAX_CASES });
         return axes.into_iter().map(Axis::first_only).collect();
     }
     axes
@@ -87,23 +70,13 @@ fn axis(context: &Context<'_>, entry: &Entry) -> Option<Axis> {
     }
     let nodes = entry.value.list().unwrap_or_default();
     if nodes.is_empty() {
-        let reason = format!(
-            "`{}` is {}, not a list of values",
-            entry.key,
-            entry.value.shown()
-        );
+        let reason = format!("`{}` is {}, not a list of values", entry.key, entry.value.shown());
         let reason = if entry.value.list().is_some() {
             format!("`{}` has no values", entry.key)
         } else {
             reason
         };
-        context.fault(
-            entry.value.span,
-            Fault::Matrix {
-                reason,
-                help: MATRIX_HELP,
-            },
-        );
+        context.fault(entry.value.span, Fault::Matrix { reason, help: MATRIX_HELP });
         return None;
     }
     let mut values: Vec<Scalar> = Vec::with_capacity(nodes.len());
@@ -127,18 +100,12 @@ fn axis(context: &Context<'_>, entry: &Entry) -> Option<Axis> {
         }
         values.push(scalar.clone());
     }
-    (!values.is_empty()).then(|| Axis {
-        name: entry.key.clone(),
-        span: entry.key_span,
-        values,
-    })
+    (!values.is_empty()).then(|| Axis { name: entry.key.clone(), span: entry.key_span, values })
 }
 
 fn is_name(name: &str) -> bool {
     !name.is_empty()
-        && name
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
         && name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
 }
 
@@ -152,11 +119,7 @@ impl Axis {
 /// Every combination, the last name running fastest; one without a matrix.
 pub(crate) fn combinations(axes: &[Axis]) -> impl Iterator<Item = Values<'_>> {
     let cases: usize = axes.iter().map(|axis| axis.values.len()).product();
-    (0..cases).map(|number| Values {
-        axes,
-        number,
-        counter: None,
-    })
+    (0..cases).map(|number| Values { axes, number, counter: None })
 }
 
 impl<'a> Values<'a> {
@@ -171,10 +134,7 @@ impl<'a> Values<'a> {
 
     /// The value of the axis at a place: the digits of the number, the last axis first.
     fn nth(self, at: usize) -> &'a Scalar {
-        let after: usize = self.axes[at + 1..]
-            .iter()
-            .map(|axis| axis.values.len())
-            .product();
+        let after: usize = self.axes[at + 1..].iter().map(|axis| axis.values.len()).product();
         let values = &self.axes[at].values;
         &values[self.number / after % values.len()]
     }

@@ -59,12 +59,7 @@ pub(crate) fn check(context: &Context<'_>, root: &Node, axes: &[Axis]) {
         }
     }
     for axis in axes.iter().filter(|axis| !used.contains(&axis.name)) {
-        context.fault(
-            axis.span,
-            Fault::UnusedVariable {
-                name: axis.name.clone(),
-            },
-        );
+        context.fault(axis.span, Fault::UnusedVariable { name: axis.name.clone() });
     }
 }
 
@@ -80,9 +75,7 @@ fn check_node(
             check_text(context, &scalar.text, node.span, axes, counting, used);
         }
         Tree::List(nodes) => {
-            nodes
-                .iter()
-                .for_each(|node| check_node(context, node, axes, counting, used));
+            nodes.iter().for_each(|node| check_node(context, node, axes, counting, used));
         }
         Tree::Map(entries) => {
             let repeats = node.get("repeat").is_some();
@@ -108,12 +101,7 @@ fn check_text(
             Piece::Literal(_) | Piece::Escape => {}
             Piece::Broken(found) => {
                 let at = part(context, span, found);
-                context.fault(
-                    at,
-                    Fault::BadReference {
-                        found: short(found),
-                    },
-                );
+                context.fault(at, Fault::BadReference { found: short(found) });
             }
             Piece::Reference(name) if axes.iter().any(|axis| axis.name == name) => {
                 used.insert(name.to_owned());
@@ -122,13 +110,7 @@ fn check_text(
             Piece::Reference(name) => {
                 let at = part(context, span, &format!("${{{name}}}"));
                 let help = unknown_help(name, axes);
-                context.fault(
-                    at,
-                    Fault::UnknownVariable {
-                        name: name.to_owned(),
-                        help,
-                    },
-                );
+                context.fault(at, Fault::UnknownVariable { name: name.to_owned(), help });
             }
         }
     }
@@ -144,24 +126,15 @@ fn unknown_help(name: &str, axes: &[Axis]) -> String {
     } else if axes.is_empty() {
         format!("add `matrix: {{{name}: [...]}}`, or write `$${{` for a literal `${{`")
     } else {
-        format!(
-            "the matrix has {}; `$${{` stands for a literal `${{`",
-            list(names())
-        )
+        format!("the matrix has {}; `$${{` stands for a literal `${{`", list(names()))
     }
 }
 
 /// The place of a reference inside its scalar, where the scalar stands in the file as it reads.
 pub(super) fn part(context: &Context<'_>, span: Span, reference: &str) -> Span {
     let source = &context.source().text;
-    match source
-        .get(span.start..span.end)
-        .and_then(|text| text.find(reference))
-    {
-        Some(at) => Span {
-            start: span.start + at,
-            end: span.start + at + reference.len(),
-        },
+    match source.get(span.start..span.end).and_then(|text| text.find(reference)) {
+        Some(at) => Span { start: span.start + at, end: span.start + at + reference.len() },
         None => span,
     }
 }

@@ -24,10 +24,7 @@ struct Place {
 
 /// The root with the values of one combination and without `matrix`. Places stay those of the file.
 pub(crate) fn substitute(context: &Context<'_>, root: &Node, values: Values<'_>) -> Node {
-    let place = Place {
-        prose: false,
-        keep_escapes: false,
-    };
+    let place = Place { prose: false, keep_escapes: false };
     let entries = root
         .map()
         .unwrap_or_default()
@@ -35,23 +32,13 @@ pub(crate) fn substitute(context: &Context<'_>, root: &Node, values: Values<'_>)
         .filter(|entry| entry.key != "matrix")
         .filter_map(|entry| substitute_entry(context, entry, values, place))
         .collect();
-    Node {
-        span: root.span,
-        tree: Tree::Map(entries),
-    }
+    Node { span: root.span, tree: Tree::Map(entries) }
 }
 
 /// The frames of a repetition with its number for `${i}`.
 pub(crate) fn count(context: &Context<'_>, frames: &Node, number: usize) -> Node {
-    let values = Values {
-        axes: &[],
-        number: 0,
-        counter: Some(number),
-    };
-    let place = Place {
-        prose: false,
-        keep_escapes: false,
-    };
+    let values = Values { axes: &[], number: 0, counter: Some(number) };
+    let place = Place { prose: false, keep_escapes: false };
     substitute_node(context, frames, values, place).unwrap_or_else(|| frames.clone())
 }
 
@@ -60,9 +47,9 @@ pub(crate) fn has_reference(node: &Node) -> bool {
     match &node.tree {
         Tree::Scalar(scalar) => scalar.text.contains("${"),
         Tree::List(nodes) => nodes.iter().any(has_reference),
-        Tree::Map(entries) => entries
-            .iter()
-            .any(|entry| entry.key.contains("${") || has_reference(&entry.value)),
+        Tree::Map(entries) => {
+            entries.iter().any(|entry| entry.key.contains("${") || has_reference(&entry.value))
+        }
     }
 }
 
@@ -74,14 +61,11 @@ fn substitute_node(
     place: Place,
 ) -> Option<Node> {
     let tree = match &node.tree {
-        Tree::Scalar(scalar) => Tree::Scalar(substitute_scalar(
-            context, scalar, node.span, values, place,
-        )?),
+        Tree::Scalar(scalar) => {
+            Tree::Scalar(substitute_scalar(context, scalar, node.span, values, place)?)
+        }
         Tree::List(nodes) => Tree::List(
-            nodes
-                .iter()
-                .filter_map(|node| substitute_node(context, node, values, place))
-                .collect(),
+            nodes.iter().filter_map(|node| substitute_node(context, node, values, place)).collect(),
         ),
         Tree::Map(entries) => {
             let repeats = node.get("repeat").is_some();
@@ -90,24 +74,13 @@ fn substitute_node(
                     .iter()
                     .filter_map(|entry| {
                         let keep_escapes = place.keep_escapes || repeats && entry.key == "frames";
-                        substitute_entry(
-                            context,
-                            entry,
-                            values,
-                            Place {
-                                keep_escapes,
-                                ..place
-                            },
-                        )
+                        substitute_entry(context, entry, values, Place { keep_escapes, ..place })
                     })
                     .collect(),
             )
         }
     };
-    Some(Node {
-        span: node.span,
-        tree,
-    })
+    Some(Node { span: node.span, tree })
 }
 
 fn substitute_entry(
@@ -120,11 +93,7 @@ fn substitute_entry(
     let key = Scalar::text(entry.key.as_str());
     let key = substitute_scalar(context, &key, entry.key_span, values, place)?;
     let value = substitute_node(context, &entry.value, values, Place { prose, ..place })?;
-    Some(Entry {
-        key: key.text,
-        key_span: entry.key_span,
-        value,
-    })
+    Some(Entry { key: key.text, key_span: entry.key_span, value })
 }
 
 fn substitute_scalar(
@@ -141,10 +110,7 @@ fn substitute_scalar(
     if let Some(value) = whole(&scalar.text).and_then(|name| values.get(name))
         && !(place.prose && value.is_null())
     {
-        return (!value.is_null()).then_some(Scalar {
-            substituted: true,
-            ..value
-        });
+        return (!value.is_null()).then_some(Scalar { substituted: true, ..value });
     }
     let text = without_null_elements(&scalar.text, values);
     let mut result = String::with_capacity(text.len());
@@ -157,12 +123,7 @@ fn substitute_scalar(
                 Some(value) => {
                     if value.is_null() && !place.prose {
                         let at = part(context, span, &format!("${{{name}}}"));
-                        context.fault(
-                            at,
-                            Fault::NullInText {
-                                name: name.to_owned(),
-                            },
-                        );
+                        context.fault(at, Fault::NullInText { name: name.to_owned() });
                     }
                     result.push_str(value.shown());
                 }
@@ -186,14 +147,9 @@ fn without_null_elements(text: &str, values: Values<'_>) -> String {
     }
     let is_null = |element: &str| {
         let value = element.split_once('=').map_or(element, |(_, value)| value);
-        whole(value)
-            .and_then(|name| values.get(name))
-            .is_some_and(|value| value.is_null())
+        whole(value).and_then(|name| values.get(name)).is_some_and(|value| value.is_null())
     };
-    text.split(',')
-        .filter(|element| !is_null(element))
-        .collect::<Vec<_>>()
-        .join(",")
+    text.split(',').filter(|element| !is_null(element)).collect::<Vec<_>>().join(",")
 }
 
 #[cfg(test)]
@@ -204,17 +160,10 @@ mod tests {
     use crate::scenario::matrix::{Axis, combinations};
     use crate::scenario::node::ScalarKind;
 
-    const PLAIN: Place = Place {
-        prose: false,
-        keep_escapes: false,
-    };
+    const PLAIN: Place = Place { prose: false, keep_escapes: false };
 
     fn axes() -> Vec<Axis> {
-        let null = Scalar {
-            text: String::new(),
-            kind: ScalarKind::Null,
-            substituted: false,
-        };
+        let null = Scalar { text: String::new(), kind: ScalarKind::Null, substituted: false };
         let axis = |name: &str, values: Vec<Scalar>| Axis {
             name: name.to_owned(),
             span: Span::default(),
@@ -230,24 +179,14 @@ mod tests {
     fn the_last_name_runs_fastest() {
         let axes = axes();
         let names: Vec<_> = combinations(&axes)
-            .map(|values| {
-                values
-                    .pairs()
-                    .into_iter()
-                    .map(|(_, value)| value)
-                    .collect::<Vec<_>>()
-            })
+            .map(|values| values.pairs().into_iter().map(|(_, value)| value).collect::<Vec<_>>())
             .map(|values| values.join("-"))
             .collect();
         assert_eq!(names, ["rx-out0", "rx-null", "tx-out0", "tx-null"]);
     }
 
     #[rstest]
-    #[case(
-        "f,queue=${queue},outdev=${dev}",
-        "f,queue=rx,outdev=out0",
-        "f,queue=rx"
-    )]
+    #[case("f,queue=${queue},outdev=${dev}", "f,queue=rx,outdev=out0", "f,queue=rx")]
     #[case("f,${dev},x=y", "f,out0,x=y", "f,x=y")]
     #[case("f,a=${dev},b=${dev}", "f,a=out0,b=out0", "f")]
     #[case("$${queue},${queue}", "${queue},rx", "${queue},rx")]
@@ -256,10 +195,8 @@ mod tests {
         #[case] with: &str,
         #[case] without: &str,
     ) {
-        let source = std::sync::Arc::new(crate::diag::Source {
-            path: "x.yaml".into(),
-            text: String::new(),
-        });
+        let source =
+            std::sync::Arc::new(crate::diag::Source { path: "x.yaml".into(), text: String::new() });
         let context = Context::new(source, &crate::scenario::Disk);
         let axes = axes();
         let mut all = combinations(&axes);

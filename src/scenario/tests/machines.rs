@@ -27,9 +27,9 @@ fn ids_ports_and_namespaces_are_the_machines() {
         .netdevs
         .iter()
         .map(|netdev| match &netdev.kind {
-            NetdevType::Tap {
-                ifname, netns, mac, ..
-            } => (ifname.as_str(), netns.as_deref(), mac.to_string()),
+            NetdevType::Tap { ifname, netns, mac, .. } => {
+                (ifname.as_str(), netns.as_deref(), mac.to_string())
+            }
             _ => panic!("a TAP"),
         })
         .collect();
@@ -48,11 +48,8 @@ fn ids_ports_and_namespaces_are_the_machines() {
 #[test]
 fn a_machine_may_model_another_qemu() {
     let case = only_case("machines");
-    let profiles: Vec<Profile> = case
-        .machines
-        .iter()
-        .map(|machine| case.profile_of(&machine.id).clone())
-        .collect();
+    let profiles: Vec<Profile> =
+        case.machines.iter().map(|machine| case.profile_of(&machine.id).clone()).collect();
     let expected = [QemuVersion::Qemu72, QemuVersion::Qemu102].map(Profile::new);
     assert_eq!(profiles, expected);
 }
@@ -87,9 +84,7 @@ fn chardevs_are_joined_by_address_across_machines_and_with_later_ones() {
 #[test]
 fn commands_and_events_are_addressed() {
     let case = only_case("machines");
-    let Verb::Qmp { machine, .. } = &case.steps[1].verb else {
-        panic!("a command")
-    };
+    let Verb::Qmp { machine, .. } = &case.steps[1].verb else { panic!("a command") };
     assert_eq!(machine.as_str(), "secondary");
     let colo = |step: usize| match &case.steps[step].verb {
         Verb::Colo { event, machine } => (*event, machine.as_ref().map(ToString::to_string)),

@@ -50,12 +50,7 @@ impl Files for Memory {
 
 /// A pcap of version 2.4, little endian, microseconds, Ethernet.
 fn three_frames() -> Vec<u8> {
-    let words = |words: &[u32]| {
-        words
-            .iter()
-            .flat_map(|w| w.to_le_bytes())
-            .collect::<Vec<u8>>()
-    };
+    let words = |words: &[u32]| words.iter().flat_map(|w| w.to_le_bytes()).collect::<Vec<u8>>();
     let mut file = words(&[0xa1b2_c3d4, 0x0004_0002, 0, 0, 65535, 1]);
     for number in 1..=3u8 {
         file.extend(words(&[1, 0, 20, 20]));
@@ -78,14 +73,7 @@ fn only_case(name: &str) -> Case {
 
 fn text(text: &str) -> Result<Scenario, Vec<crate::diag::Report>> {
     let path = PathBuf::from("suite/x.yaml");
-    parse(
-        Arc::new(Source {
-            path,
-            text: text.to_owned(),
-        }),
-        "x",
-        &Memory,
-    )
+    parse(Arc::new(Source { path, text: text.to_owned() }), "x", &Memory)
 }
 
 fn names(node: &Node, into: &mut BTreeSet<String>) {
@@ -106,10 +94,7 @@ fn the_examples_use_every_key_and_verb() {
     let mut used = BTreeSet::new();
     for (name, text) in EXAMPLES {
         let path = PathBuf::from(name);
-        let source = Arc::new(Source {
-            path,
-            text: (*text).to_owned(),
-        });
+        let source = Arc::new(Source { path, text: (*text).to_owned() });
         let context = Context::new(source, &Memory);
         names(&yaml::read(&context).expect("YAML"), &mut used);
         assert!(context.is_clean());
@@ -134,12 +119,7 @@ fn guests_clients_and_impairments_are_lowered() {
         .map(|stack| {
             let config = &stack.config;
             let port = stack.port.as_str();
-            (
-                port,
-                config.address.to_string(),
-                config.mss,
-                config.services.len(),
-            )
+            (port, config.address.to_string(), config.mss, config.services.len())
         })
         .collect();
     let text = |text: &str| text.to_owned();
@@ -172,58 +152,23 @@ fn guests_clients_and_impairments_are_lowered() {
 fn the_scenario_of_the_design_is_lowered() {
     let case = only_case("redirector");
     assert_eq!(case.id.as_str(), "sub/redirector");
-    assert_eq!(
-        case.objects[0].id.as_ref().map(|id| id.as_str()),
-        Some("f0")
-    );
-    let ports: Vec<_> = case
-        .ports
-        .iter()
-        .map(|port| (port.id.as_str(), port.kind))
-        .collect();
+    assert_eq!(case.objects[0].id.as_ref().map(|id| id.as_str()), Some("f0"));
+    let ports: Vec<_> = case.ports.iter().map(|port| (port.id.as_str(), port.kind)).collect();
     let plain = PortKind::Chardev(Framing::Plain);
     assert_eq!(
         ports,
-        [
-            ("hn0.guest", PortKind::Guest),
-            ("hn0.host", PortKind::Host),
-            ("out0", plain)
-        ]
+        [("hn0.guest", PortKind::Guest), ("hn0.host", PortKind::Host), ("out0", plain)]
     );
-    let Verb::Send {
-        port,
-        frames,
-        burst,
-        chunk,
-    } = &case.steps[0].verb
-    else {
-        panic!("a send")
-    };
-    assert_eq!(
-        (port.as_str(), *burst, *chunk),
-        ("hn0.guest", Burst::OneAtATime, None)
-    );
+    let Verb::Send { port, frames, burst, chunk } = &case.steps[0].verb else { panic!("a send") };
+    assert_eq!((port.as_str(), *burst, *chunk), ("hn0.guest", Burst::OneAtATime, None));
     let arp = "ffffffffffff52540012345608060001080006040001525400123456\
                0a0000010000000000000a000002";
-    let hex: String = frames[0]
-        .frame
-        .data
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let hex: String = frames[0].frame.data.iter().map(|byte| format!("{byte:02x}")).collect();
     assert_eq!(hex, arp);
-    assert_eq!(
-        frames[1].frame.data[..12],
-        [2, 0, 0, 0, 0, 1, 0x52, 0x54, 0, 0x12, 0x34, 0x56]
-    );
+    assert_eq!(frames[1].frame.data[..12], [2, 0, 0, 0, 0, 1, 0x52, 0x54, 0, 0x12, 0x34, 0x56]);
     assert!(frames[1].frame.data.ends_with(b"hello"));
-    let Verb::Qmp { command, args, .. } = &case.steps[1].verb else {
-        panic!("a command")
-    };
-    assert_eq!(
-        (command.as_str(), &args["value"]),
-        ("qom-set", &serde_json::json!("off"))
-    );
+    let Verb::Qmp { command, args, .. } = &case.steps[1].verb else { panic!("a command") };
+    assert_eq!((command.as_str(), &args["value"]), ("qom-set", &serde_json::json!("off")));
     let (line, column) = case.source.position(case.steps[1].span.start);
     assert_eq!((line, column), (19, 5));
 }
@@ -234,22 +179,15 @@ fn probes_are_named_after_their_values_and_leave_nulls_out() {
     assert!(scenario.probes);
     assert_eq!(scenario.cases.len(), 24);
     let last = scenario.cases.last().expect("cases");
-    assert_eq!(
-        last.id.as_str(),
-        "sub/probe@profile=rfc,queue=null,outdev=null,vnet=off"
-    );
+    assert_eq!(last.id.as_str(), "sub/probe@profile=rfc,queue=null,outdev=null,vnet=off");
     assert_eq!(last.description, "queue=null with outdev=null under rfc");
     let form = |case: &Case, at: usize| case.objects[at].form.clone();
     let option = ObjectForm::Option("filter-redirector,id=f0,netdev=hn0".to_owned());
     assert_eq!(form(last, 0), option);
-    let ObjectForm::Qmp(map) = form(last, 1) else {
-        panic!("a map")
-    };
+    let ObjectForm::Qmp(map) = form(last, 1) else { panic!("a map") };
     assert!(!map.contains_key("outdev"));
     assert_eq!(map["vnet_hdr_support"], serde_json::json!("off"));
-    let ObjectForm::Qmp(map) = form(&scenario.cases[0], 1) else {
-        panic!("a map")
-    };
+    let ObjectForm::Qmp(map) = form(&scenario.cases[0], 1) else { panic!("a map") };
     assert_eq!(map["vnet_hdr_support"], serde_json::json!(true));
     assert_eq!(map["outdev"], serde_json::json!("out0"));
 }
@@ -257,15 +195,7 @@ fn probes_are_named_after_their_values_and_leave_nulls_out() {
 #[test]
 fn the_host_side_is_lowered_with_its_defaults() {
     let case = only_case("host");
-    let NetdevType::Tap {
-        ifname,
-        mac,
-        host_mac,
-        mtu,
-        nic,
-        ..
-    } = &case.netdevs[1].kind
-    else {
+    let NetdevType::Tap { ifname, mac, host_mac, mtu, nic, .. } = &case.netdevs[1].kind else {
         panic!("a TAP")
     };
     assert_eq!((ifname.as_str(), *mtu, *nic), ("tap1", 1500, Nic::Plain));
@@ -273,50 +203,26 @@ fn the_host_side_is_lowered_with_its_defaults() {
     assert_eq!(*host_mac, MacAddr([2, 0, 0, 0, 0, 2]));
     assert_eq!(case.bridges[0].ports.len(), 2);
     assert_eq!(case.links[0].ends[0].mac, MacAddr([2, 0, 0, 0, 1, 1]));
-    let Verb::Send { frames, .. } = &case.steps[1].verb else {
-        panic!("a send")
-    };
-    assert_eq!(
-        frames[0].frame.data[..12],
-        [2, 0, 0, 0, 1, 1, 2, 0, 0, 0, 7, 1]
-    );
+    let Verb::Send { frames, .. } = &case.steps[1].verb else { panic!("a send") };
+    assert_eq!(frames[0].frame.data[..12], [2, 0, 0, 0, 1, 1, 2, 0, 0, 0, 7, 1]);
 }
 
 #[test]
 fn chardevs_are_joined_framed_and_addressed() {
     let case = only_case("chardev");
     let far = |id: &str| {
-        let chardev = case
-            .chardevs
-            .iter()
-            .find(|chardev| chardev.id.as_str() == id);
+        let chardev = case.chardevs.iter().find(|chardev| chardev.id.as_str() == id);
         chardev.expect("the chardev").far.clone()
     };
     assert_eq!(far("out0"), ChardevFar::Joined("back".into()));
     assert_eq!(far("back"), ChardevFar::Joined("out0".into()));
-    assert_eq!(
-        far("in0"),
-        ChardevFar::Port {
-            connected: false,
-            framing: Framing::Plain
-        }
-    );
-    assert_eq!(
-        far("many"),
-        ChardevFar::Port {
-            connected: true,
-            framing: Framing::Vnet
-        }
-    );
+    assert_eq!(far("in0"), ChardevFar::Port { connected: false, framing: Framing::Plain });
+    assert_eq!(far("many"), ChardevFar::Port { connected: true, framing: Framing::Vnet });
     assert_eq!(far("ring"), ChardevFar::Nobody);
     assert!(case.ports.iter().all(|port| port.id.as_str() != "back"));
-    let Verb::Write { data, .. } = &case.steps[1].verb else {
-        panic!("a write")
-    };
+    let Verb::Write { data, .. } = &case.steps[1].verb else { panic!("a write") };
     assert_eq!(data[..], *b"a,\x00\xffZZZ\x01\x01\x02\x00\x00\x00\x10z");
-    let Verb::Send { frames, .. } = &case.steps[4].verb else {
-        panic!("a send")
-    };
+    let Verb::Send { frames, .. } = &case.steps[4].verb else { panic!("a send") };
     let host_to_guest = [0x52, 0x54, 0, 0x12, 0x34, 0x56, 2, 0, 0, 0, 0, 1];
     assert_eq!(frames[0].frame.data[..12], host_to_guest);
     assert_eq!(frames[0].frame.vnet.gso_size, 1448);
@@ -325,9 +231,7 @@ fn chardevs_are_joined_framed_and_addressed() {
 #[test]
 fn repetitions_count_from_one_and_escapes_survive() {
     let case = only_case("frames");
-    let Verb::Send { frames, .. } = &case.steps[1].verb else {
-        panic!("a send")
-    };
+    let Verb::Send { frames, .. } = &case.steps[1].verb else { panic!("a send") };
     let payload = |at: usize| frames[at].frame.data[42..].to_vec();
     assert_eq!(frames.len(), 3);
     assert_eq!(payload(0), b"packet 1 of ${i}1");
@@ -338,19 +242,12 @@ fn repetitions_count_from_one_and_escapes_survive() {
 #[test]
 fn packets_of_a_capture_keep_their_numbers() {
     let case = only_case("capture");
-    let Verb::Send { frames, .. } = &case.steps[0].verb else {
-        panic!("a send")
-    };
-    let numbers: Vec<_> = frames
-        .iter()
-        .filter_map(|frame| frame.source.as_ref())
-        .map(|s| s.number)
-        .collect();
+    let Verb::Send { frames, .. } = &case.steps[0].verb else { panic!("a send") };
+    let numbers: Vec<_> =
+        frames.iter().filter_map(|frame| frame.source.as_ref()).map(|s| s.number).collect();
     assert_eq!(numbers, [1, 2, 3, 1, 2, 3]);
     assert_eq!(frames[1].frame.data[..], [2; 20]);
-    let ExpectedFrames::Exactly(expected) = &case.expect.ports[0].frames else {
-        panic!("frames")
-    };
+    let ExpectedFrames::Exactly(expected) = &case.expect.ports[0].frames else { panic!("frames") };
     assert_eq!(expected.len(), 3);
 }
 
@@ -371,25 +268,17 @@ fn on_and_off_stay_texts_in_an_object_and_are_booleans_elsewhere() {
         "description: x\nnetdevs: {hn0: {vhost: on}}\nobjects: [{id: f, a: on, b: true, c: 5}]\n",
     )
     .expect("valid");
-    let ObjectForm::Qmp(map) = &scenario.cases[0].objects[0].form else {
-        panic!("a map")
-    };
+    let ObjectForm::Qmp(map) = &scenario.cases[0].objects[0].form else { panic!("a map") };
     assert_eq!(map["a"], serde_json::json!("on"));
     assert_eq!(map["b"], serde_json::json!(true));
     assert_eq!(map["c"], serde_json::json!(5));
-    let NetdevType::Tap { vhost, .. } = scenario.cases[0].netdevs[0].kind else {
-        panic!("a TAP")
-    };
+    let NetdevType::Tap { vhost, .. } = scenario.cases[0].netdevs[0].kind else { panic!("a TAP") };
     assert!(vhost);
 }
 
 #[test]
 fn names_are_paths_below_the_suite() {
-    let scenario = load(
-        Path::new("suite/sub/capture.yaml"),
-        Path::new("suite/sub"),
-        &Memory,
-    )
-    .expect("valid");
+    let scenario =
+        load(Path::new("suite/sub/capture.yaml"), Path::new("suite/sub"), &Memory).expect("valid");
     assert_eq!(scenario.name, "capture");
 }

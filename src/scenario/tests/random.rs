@@ -22,10 +22,7 @@ impl Files for Bytes {
 /// Every report is drawn, has a remedy, and points into its source.
 fn check(text: String) -> Result<(), TestCaseError> {
     let length = text.len();
-    let source = Arc::new(Source {
-        path: PathBuf::from("suite/sub/x.yaml"),
-        text,
-    });
+    let source = Arc::new(Source { path: PathBuf::from("suite/sub/x.yaml"), text });
     if let Err(reports) = parse(source, "sub/x", &Memory) {
         prop_assert!(!reports.is_empty());
         for report in &reports {
@@ -49,17 +46,8 @@ fn mutated() -> impl Strategy<Value = String> {
         "[ -~]{1,4}",
         "[:\\[\\]{}\",$&*#|>\t\n-]{1,3}",
         any::<char>().prop_map(String::from),
-        prop::sample::select(vec![
-            "${",
-            "${i}",
-            "$${",
-            "null",
-            "[]",
-            "{}",
-            "-1",
-            "99999999999"
-        ])
-        .prop_map(String::from),
+        prop::sample::select(vec!["${", "${i}", "$${", "null", "[]", "{}", "-1", "99999999999"])
+            .prop_map(String::from),
     ];
     let edit = (any::<prop::sample::Index>(), 0..12usize, pieces);
     (0..EXAMPLES.len(), prop::collection::vec(edit, 1..6)).prop_map(|(example, edits)| {
@@ -79,18 +67,12 @@ fn mutated() -> impl Strategy<Value = String> {
 /// A value of one example in the place of a value of another: right YAML, wrong types.
 fn swapped() -> impl Strategy<Value = String> {
     let index = any::<prop::sample::Index>;
-    let value = |line: &str| {
-        line.split_once(": ")
-            .map(|(key, value)| (key.to_owned(), value.to_owned()))
-    };
+    let value =
+        |line: &str| line.split_once(": ").map(|(key, value)| (key.to_owned(), value.to_owned()));
     (0..EXAMPLES.len(), index(), 0..EXAMPLES.len(), index()).prop_map(
         move |(to, line, from, other)| {
-            let values: Vec<String> = EXAMPLES[from]
-                .1
-                .lines()
-                .filter_map(value)
-                .map(|(_, value)| value)
-                .collect();
+            let values: Vec<String> =
+                EXAMPLES[from].1.lines().filter_map(value).map(|(_, value)| value).collect();
             let lines: Vec<&str> = EXAMPLES[to].1.lines().collect();
             let at = line.index(lines.len());
             let changed = value(lines[at]).map_or_else(

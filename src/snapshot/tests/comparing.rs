@@ -13,10 +13,7 @@ fn differs(expected: &Transcript, actual: &Transcript) -> Option<Mismatch> {
 fn receiving(frames: &[Vec<u8>]) -> Transcript {
     let mut only = step(5, "send hn0.guest");
     only.sent = vec![sent(1, "hn0.guest", &frames[0])];
-    only.arrivals = frames
-        .iter()
-        .map(|data| frame_at("hn0.host", data))
-        .collect();
+    only.arrivals = frames.iter().map(|data| frame_at("hn0.host", data)).collect();
     transcript(vec![only])
 }
 
@@ -29,14 +26,9 @@ fn a_field_that_changed_is_named_with_its_bytes_and_its_way() {
     let wrong = Item::Frame(Frame::plain(tcp(1000, 5001)));
     let arrival = &mut actual.steps[0].arrivals[2];
     (arrival.item, arrival.tag) = (wrong, Some(Tag::sent(3)));
-    let seen = |data: &[u8]| EventKind::Seen {
-        direction: None,
-        data: data.to_vec().into(),
-    };
-    actual.steps[0].events = vec![
-        event(Some(3), "red0", seen(&right)),
-        event(Some(3), "rew0", seen(&right)),
-    ];
+    let seen = |data: &[u8]| EventKind::Seen { direction: None, data: data.to_vec().into() };
+    actual.steps[0].events =
+        vec![event(Some(3), "red0", seen(&right)), event(Some(3), "rew0", seen(&right))];
     let mismatch = differs(&expected, &actual).unwrap();
     insta::assert_snapshot!(render(&mismatch), @"
     hn0.host   frame 3 of 4 (#3)
@@ -54,14 +46,7 @@ fn a_frame_changed_before_any_object_saw_it_was_last_right_where_it_was_sent() {
     actual.steps[0].arrivals[0] = frame_at("hn0.host", &tcp(1, 5001));
     actual.steps[0].arrivals[0].tag = Some(Tag::sent(1));
     let data = tcp(1, 5001).into();
-    actual.steps[0].events = vec![event(
-        Some(1),
-        "f0",
-        EventKind::Seen {
-            direction: None,
-            data,
-        },
-    )];
+    actual.steps[0].events = vec![event(Some(1), "f0", EventKind::Seen { direction: None, data })];
     insta::assert_snapshot!(render(&differs(&expected, &actual).unwrap()), @"
     hn0.host   frame 1 of 1 (#1)
       tcp.ack   4001 -> 5001     bytes 42..46
@@ -73,21 +58,14 @@ fn a_frame_changed_before_any_object_saw_it_was_last_right_where_it_was_sent() {
 fn a_missing_frame_does_not_shift_the_others() {
     let frames: Vec<_> = (1..=6).map(|ack| tcp(ack, ack)).collect();
     let mut expected = receiving(&frames);
-    expected.steps[0].sent = vec![
-        sent(1, "hn0.guest", &frames[0]),
-        sent(2, "hn0.guest", &frames[2]),
-    ];
+    expected.steps[0].sent =
+        vec![sent(1, "hn0.guest", &frames[0]), sent(2, "hn0.guest", &frames[2])];
     let mut actual = expected.clone();
     actual.steps[0].arrivals.remove(2);
     actual.steps[0].arrivals[3] = frame_at("hn0.host", &tcp(5, 9));
-    actual.steps[0]
-        .arrivals
-        .push(frame_at("hn0.host", &ethernet(b"more")));
-    actual.steps[0].events = vec![event(
-        Some(2),
-        "f0",
-        EventKind::Dropped(DropReason::OutdevClosed),
-    )];
+    actual.steps[0].arrivals.push(frame_at("hn0.host", &ethernet(b"more")));
+    actual.steps[0].events =
+        vec![event(Some(2), "f0", EventKind::Dropped(DropReason::OutdevClosed))];
     insta::assert_snapshot!(render(&differs(&expected, &actual).unwrap()), @"
     hn0.host   frame 3 of 6 (#2) is missing: IPv4 10.0.0.1:4000 > 10.0.0.2:80 TCP [ACK] seq 3 ack 3 win 8192, 0 B payload
       dropped at f0 in step 5: outdev-closed
@@ -99,40 +77,21 @@ fn a_missing_frame_does_not_shift_the_others() {
 
 #[test]
 fn frames_that_changed_places() {
-    let frames = [
-        ethernet(b"one"),
-        ethernet(b"two"),
-        ethernet(b"three, and longer"),
-    ];
+    let frames = [ethernet(b"one"), ethernet(b"two"), ethernet(b"three, and longer")];
     let expected = receiving(&frames);
     let mut actual = expected.clone();
     actual.steps[0].arrivals.rotate_left(1);
     let mismatch = differs(&expected, &actual).unwrap();
     assert_eq!(mismatch.differences.len(), 1, "{}", render(&mismatch));
-    assert!(matches!(
-        mismatch.differences[0].what,
-        What::Moved {
-            frame: 1,
-            of: 3,
-            came: 3,
-            ..
-        }
-    ));
+    assert!(matches!(mismatch.differences[0].what, What::Moved { frame: 1, of: 3, came: 3, .. }));
 }
 
 #[test]
 fn what_stands_beside_a_frame_is_compared() {
     let expected = receiving(&[tcp(1, 1)]);
     let mut actual = expected.clone();
-    let vnet = VnetHdr {
-        flags: 1,
-        csum_start: 34,
-        ..VnetHdr::default()
-    };
-    let with_header = Frame {
-        vnet,
-        data: tcp(1, 1).into(),
-    };
+    let vnet = VnetHdr { flags: 1, csum_start: 34, ..VnetHdr::default() };
+    let with_header = Frame { vnet, data: tcp(1, 1).into() };
     actual.steps[0].arrivals = vec![arrival("hn0.host", Item::Frame(with_header))];
     insta::assert_snapshot!(render(&differs(&expected, &actual).unwrap()), @"
     hn0.host   frame 1 of 1 (#1)
@@ -144,16 +103,9 @@ fn what_stands_beside_a_frame_is_compared() {
 #[test]
 fn answers_bytes_and_crashes() {
     let refused = |desc: &str| {
-        Outcome::Refused(CommandError {
-            class: "GenericError".into(),
-            desc: desc.into(),
-        })
+        Outcome::Refused(CommandError { class: "GenericError".into(), desc: desc.into() })
     };
-    let answer = |outcome| Answer {
-        command: "object-add f0".into(),
-        subject: None,
-        outcome,
-    };
+    let answer = |outcome| Answer { command: "object-add f0".into(), subject: None, outcome };
     let mut first = step(1, "object-add f0");
     first.answers = vec![answer(refused("Device 'hn9' not found"))];
     first.arrivals = vec![bytes_at("raw0", b"abc"), arrival("raw0", Item::Eof)];
@@ -161,11 +113,7 @@ fn answers_bytes_and_crashes() {
     first.answers.clear();
     first.arrivals = vec![bytes_at("raw0", b"abd")];
     let mut second = step(2, "stop");
-    second.events = vec![event(
-        None,
-        "f0",
-        EventKind::Crash("qemu: s->x != NULL".into()),
-    )];
+    second.events = vec![event(None, "f0", EventKind::Crash("qemu: s->x != NULL".into()))];
     let actual = transcript(vec![first, second]);
     insta::assert_snapshot!(render(&differs(&expected, &actual).unwrap()), @"
     step 1, line 11: object-add f0
@@ -188,17 +136,10 @@ fn answers_bytes_and_crashes() {
 
 #[test]
 fn steps_are_lined_up_by_what_they_do() {
-    let expected = transcript(vec![
-        step(1, "send hn0.guest"),
-        step(2, "qom-set f0.status = off"),
-    ]);
+    let expected = transcript(vec![step(1, "send hn0.guest"), step(2, "qom-set f0.status = off")]);
     let mut sending = step(2, "send hn0.guest");
     sending.arrivals = vec![frame_at("hn0.host", &tcp(1, 1))];
-    let actual = transcript(vec![
-        step(1, "stop"),
-        sending,
-        step(3, "qom-set f0.status = off"),
-    ]);
+    let actual = transcript(vec![step(1, "stop"), sending, step(3, "qom-set f0.status = off")]);
     insta::assert_snapshot!(render(&differs(&expected, &actual).unwrap()), @"
     step 1, line 11: stop
     the step is only in: sim
@@ -212,36 +153,13 @@ fn masks_and_ports_that_are_left_out() {
     let expected = receiving(&[tcp(1, 1)]);
     let actual = receiving(&[tcp(1, 1), tcp(1, 1)]);
     let without = ["hn0.host".into()];
-    assert_eq!(
-        compare(
-            &text(&expected),
-            &actual,
-            Rules {
-                masks: &[],
-                without: &without
-            }
-        ),
-        None
-    );
+    assert_eq!(compare(&text(&expected), &actual, Rules { masks: &[], without: &without }), None);
     let mut other = receiving(&[tcp(1, 1)]);
     other.steps[0].arrivals = vec![frame_at("hn0.host", &tcp(1, 2))];
     let masks = ["tcp.ack".to_owned()];
-    assert_eq!(
-        compare(
-            &text(&expected),
-            &other,
-            Rules {
-                masks: &masks,
-                without: &[]
-            }
-        ),
-        None
-    );
+    assert_eq!(compare(&text(&expected), &other, Rules { masks: &masks, without: &[] }), None);
     assert!(compare(&text(&expected), &other, Rules::default()).is_some());
-    assert!(
-        text(&other).contains("with tcp.ack 1 -> 2"),
-        "masks never touch what is written"
-    );
+    assert!(text(&other).contains("with tcp.ack 1 -> 2"), "masks never touch what is written");
 }
 
 #[test]
@@ -270,10 +188,7 @@ fn what_explains_is_compared_where_the_objects_are_built_in() {
       + accounted: 3 sent, 5 arrivals, 9 dropped, 0 unexplained
     ");
     let of_all = [String::from("tcp.seq")];
-    let masked = Rules {
-        masks: &of_all,
-        ..Rules::default()
-    };
+    let masked = Rules { masks: &of_all, ..Rules::default() };
     assert_eq!(compare(&text(&expected), &actual, masked), None);
     assert_eq!(disagreement(&expected, &actual), None);
     actual.backend = "qemu";
@@ -284,9 +199,8 @@ fn what_explains_is_compared_where_the_objects_are_built_in() {
 fn what_explains_in_another_order_differs() {
     let said = |texts: [&str; 2]| {
         let mut record = receiving(&[tcp(1, 1)]);
-        record.steps[0].events = texts
-            .map(|text| event(None, "f0", EventKind::Log(text.into())))
-            .into();
+        record.steps[0].events =
+            texts.map(|text| event(None, "f0", EventKind::Log(text.into()))).into();
         record
     };
     let mismatch = differs(&said(["first", "second"]), &said(["second", "first"])).unwrap();
@@ -308,10 +222,7 @@ fn backends_that_disagree_are_named() {
     actual.backend = "netns";
     actual.steps[0].arrivals.clear();
     let mismatch = disagreement(&expected, &actual).unwrap();
-    assert_eq!(
-        (mismatch.expected.as_str(), mismatch.actual.as_str()),
-        ("sim", "netns")
-    );
+    assert_eq!((mismatch.expected.as_str(), mismatch.actual.as_str()), ("sim", "netns"));
 }
 
 #[test]
@@ -325,10 +236,7 @@ fn a_section_that_was_edited_is_a_mismatch_with_its_line() {
 #[test]
 fn a_capture_file_that_changed_is_a_mismatch() {
     let mut expected = receiving(&[tcp(1, 1)]);
-    let source = crate::record::SourceFrame {
-        file: "a.pcap".into(),
-        number: 3,
-    };
+    let source = crate::record::SourceFrame { file: "a.pcap".into(), number: 3 };
     expected.steps[0].sent[0].source = Some(source);
     let mut actual = expected.clone();
     actual.steps[0].sent[0].frame = Frame::plain(tcp(1, 2));
@@ -383,38 +291,21 @@ fn the_fate_of_a_missing_frame_is_that_of_the_one_that_was_lost() {
     let fate = |events: Vec<Event>| {
         let mut actual = actual.clone();
         actual.steps[0].events = events;
-        match differs(&expected, &actual)
-            .unwrap()
-            .differences
-            .remove(0)
-            .what
-        {
+        match differs(&expected, &actual).unwrap().differences.remove(0).what {
             What::Missing { fate, .. } => fate,
             other => panic!("{other:?}"),
         }
     };
-    let seen = || EventKind::Seen {
-        direction: None,
-        data: tcp(1, 1).into(),
-    };
+    let seen = || EventKind::Seen { direction: None, data: tcp(1, 1).into() };
     let dropped = || EventKind::Dropped(DropReason::Off);
     assert_eq!(
-        fate(vec![
-            event(Some(1), "f0", seen()),
-            event(Some(2), "f1", dropped())
-        ]),
+        fate(vec![event(Some(1), "f0", seen()), event(Some(2), "f1", dropped())]),
         Some("dropped at f1 in step 5: off".into())
     );
     assert_eq!(
-        fate(vec![
-            event(Some(1), "f0", seen()),
-            event(Some(1), "c0", EventKind::Consumed)
-        ]),
+        fate(vec![event(Some(1), "f0", seen()), event(Some(1), "c0", EventKind::Consumed)]),
         Some("consumed by c0 in step 5".into())
     );
-    assert_eq!(
-        fate(vec![event(Some(1), "f0", seen())]),
-        Some("last seen at f0 in step 5".into())
-    );
+    assert_eq!(fate(vec![event(Some(1), "f0", seen())]), Some("last seen at f0 in step 5".into()));
     assert_eq!(fate(vec![]), None);
 }

@@ -26,9 +26,7 @@ fn record(steps: &str) -> Transcript {
 fn labels(record: &Transcript) -> Vec<String> {
     let text = text(record);
     let lines = text.lines().filter(|line| line.contains("<-"));
-    lines
-        .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
-        .collect()
+    lines.map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect()
 }
 
 /// Two ports send the same bytes.

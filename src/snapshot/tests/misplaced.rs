@@ -36,10 +36,8 @@ fn late_early_and_out_of_another_port() {
 fn a_copy_that_was_expected_stays_where_it_is() {
     let frame = tcp(1, 1);
     let mut expected = two_steps(&frame);
-    expected.steps[0].arrivals = vec![
-        frame_at("hn0.host", &frame),
-        bytes_at("out0", &framed(&frame)),
-    ];
+    expected.steps[0].arrivals =
+        vec![frame_at("hn0.host", &frame), bytes_at("out0", &framed(&frame))];
     let mut actual = expected.clone();
     actual.steps[0].arrivals.remove(0);
     insta::assert_snapshot!(told(&expected, &actual), @"  hn0.host   frame 1 of 1 (#1) is missing: IPv4 10.0.0.1:4000 > 10.0.0.2:80 TCP [ACK] seq 1 ack 1 win 8192, 0 B payload");

@@ -19,10 +19,7 @@ use crate::{
 
 /// A transcript over two ports of a TAP and a chardev of each framing.
 fn transcript(steps: Vec<Step>) -> Transcript {
-    let port = |id: &str, kind| Port {
-        id: id.into(),
-        kind,
-    };
+    let port = |id: &str, kind| Port { id: id.into(), kind };
     Transcript {
         case: CaseId::from("redirector/vhost"),
         profile: Profile::default(),
@@ -36,42 +33,22 @@ fn transcript(steps: Vec<Step>) -> Transcript {
             port("x.pcap", PortKind::File),
         ],
         steps,
-        accounting: Accounting {
-            sent: 3,
-            arrivals: 5,
-            dropped: 0,
-            unexplained: 0,
-        },
+        accounting: Accounting { sent: 3, arrivals: 5, dropped: 0, unexplained: 0 },
         duration: Duration::from_millis(3),
     }
 }
 
 fn step(index: usize, title: &str) -> Step {
-    Step {
-        index,
-        title: title.into(),
-        line: 10 + index,
-        ..Step::default()
-    }
+    Step { index, title: title.into(), line: 10 + index, ..Step::default() }
 }
 
 fn sent(number: u32, port: &str, data: &[u8]) -> SentFrame {
     let frame = Frame::plain(data.to_vec());
-    SentFrame {
-        tag: Tag::sent(number),
-        port: port.into(),
-        frame,
-        source: None,
-    }
+    SentFrame { tag: Tag::sent(number), port: port.into(), frame, source: None }
 }
 
 fn arrival(port: &str, item: Item) -> Arrival {
-    Arrival {
-        port: port.into(),
-        item,
-        tag: None,
-        at: VirtualTime::ZERO,
-    }
+    Arrival { port: port.into(), item, tag: None, at: VirtualTime::ZERO }
 }
 
 fn frame_at(port: &str, data: &[u8]) -> Arrival {
@@ -84,11 +61,7 @@ fn bytes_at(port: &str, data: &[u8]) -> Arrival {
 
 fn event(tag: Option<u32>, object: &str, kind: EventKind) -> Event {
     let place = Place::Object(ObjectId::from(object));
-    Event {
-        tag: tag.map(Tag::sent),
-        place,
-        kind,
-    }
+    Event { tag: tag.map(Tag::sent), place, kind }
 }
 
 /// A frame as it stands on a plain chardev.
@@ -98,11 +71,7 @@ fn framed(data: &[u8]) -> Vec<u8> {
 
 /// An Ethernet frame of an experimental type, told apart by its last bytes.
 fn ethernet(payload: &[u8]) -> Vec<u8> {
-    [
-        &b"\xff\xff\xff\xff\xff\xff\x52\x54\x00\x12\x34\x56\x88\xb5"[..],
-        payload,
-    ]
-    .concat()
+    [&b"\xff\xff\xff\xff\xff\xff\x52\x54\x00\x12\x34\x56\x88\xb5"[..], payload].concat()
 }
 
 /// A TCP segment of one flow; its checksums are those that `ack` and `seq` alone would change.

@@ -40,19 +40,12 @@ fn frame() -> impl Strategy<Value = Frame> {
             VnetHdr { flags, csum_start, num_buffers, ..VnetHdr::default() }
         }),
     ];
-    (vnet, data()).prop_map(|(vnet, data)| Frame {
-        vnet,
-        data: data.into(),
-    })
+    (vnet, data()).prop_map(|(vnet, data)| Frame { vnet, data: data.into() })
 }
 
 /// Whole frames, pieces of them and junk.
 fn stream() -> impl Strategy<Value = Bytes> {
-    let words = (
-        prop_oneof![Just(0_usize), Just(10), Just(12)],
-        frame(),
-        any::<bool>(),
-    );
+    let words = (prop_oneof![Just(0_usize), Just(10), Just(12)], frame(), any::<bool>());
     let whole = words.prop_map(|(len, frame, vnet)| {
         let framing = if vnet { Framing::Vnet } else { Framing::Plain };
         framing::encode(framing, &frame, Some(len))
@@ -102,10 +95,7 @@ fn outcome() -> impl Strategy<Value = Outcome> {
         text().prop_map(|text| Outcome::Done(json!({ "return": [text, 1, null] }))),
         ("[A-Z][a-z]{0,9}|.{0,3}", text())
             .prop_map(|(class, desc)| Outcome::Refused(CommandError { class, desc })),
-        text().prop_map(|assertion| Outcome::Aborts(Abort {
-            assertion,
-            survivor: None
-        })),
+        text().prop_map(|assertion| Outcome::Aborts(Abort { assertion, survivor: None })),
         Just(Outcome::Unanswered(NoAnswer::Frozen)),
         Just(Outcome::Unanswered(NoAnswer::Dead)),
     ]
@@ -151,28 +141,18 @@ prop_compose! {
 fn record() -> impl Strategy<Value = Transcript> {
     prop::collection::vec(one_step(), 0..5).prop_map(|parts| {
         let (mut number, mut clock) = (0, VirtualTime::ZERO);
-        let steps = parts
-            .into_iter()
-            .enumerate()
-            .map(|(index, (mut step, frames, nanos))| {
-                clock = clock + Duration::from_nanos(nanos);
-                (step.index, step.line, step.clock) = (index + 1, index + 9, clock);
-                for (port, frame, from_file) in frames {
-                    number += 1;
-                    let source = from_file.then(|| SourceFrame {
-                        file: "a b[1].pcap".into(),
-                        number: number as usize,
-                    });
-                    let tag = Tag::sent(number);
-                    step.sent.push(SentFrame {
-                        tag,
-                        port: PORTS[port].into(),
-                        frame,
-                        source,
-                    });
-                }
-                step
-            });
+        let steps = parts.into_iter().enumerate().map(|(index, (mut step, frames, nanos))| {
+            clock = clock + Duration::from_nanos(nanos);
+            (step.index, step.line, step.clock) = (index + 1, index + 9, clock);
+            for (port, frame, from_file) in frames {
+                number += 1;
+                let source = from_file
+                    .then(|| SourceFrame { file: "a b[1].pcap".into(), number: number as usize });
+                let tag = Tag::sent(number);
+                step.sent.push(SentFrame { tag, port: PORTS[port].into(), frame, source });
+            }
+            step
+        });
         transcript(steps.collect())
     })
 }
@@ -183,12 +163,7 @@ fn read_back(record: &Transcript) -> Result<Transcript, SectionError> {
         let sent = sent.find(|sent| sent.source.as_ref() == Some(source));
         sent.map(|sent| sent.frame.data.clone())
     };
-    parse(
-        &text(record),
-        record.case.clone(),
-        record.profile.clone(),
-        &resolve,
-    )
+    parse(&text(record), record.case.clone(), record.profile.clone(), &resolve)
 }
 
 /// What came out of each port in a step, bytes joined.

@@ -23,29 +23,13 @@ fn titled(title: &str) -> Transcript {
 }
 
 fn recorded<'a>(section: &str, transcript: &'a Transcript) -> Recorded<'a> {
-    let content = Content::Transcript {
-        transcript,
-        rules: Rules::default(),
-    };
-    Recorded {
-        section: section.into(),
-        profile: transcript.profile.clone(),
-        content,
-    }
+    let content = Content::Transcript { transcript, rules: Rules::default() };
+    Recorded { section: section.into(), profile: transcript.profile.clone(), content }
 }
 
 fn run(directory: &TempDir, records: &[(&str, &Transcript)], mode: Mode) -> Checked {
-    let records: Vec<_> = records
-        .iter()
-        .map(|(name, record)| recorded(name, record))
-        .collect();
-    check(
-        &directory.path().join("queue.yaml"),
-        &records,
-        &names(),
-        mode,
-    )
-    .unwrap()
+    let records: Vec<_> = records.iter().map(|(name, record)| recorded(name, record)).collect();
+    check(&directory.path().join("queue.yaml"), &records, &names(), mode).unwrap()
 }
 
 fn states(checked: &Checked) -> Vec<&'static str> {
@@ -60,9 +44,8 @@ fn states(checked: &Checked) -> Vec<&'static str> {
 /// Every file's name in the directory, hidden ones too.
 fn listing(directory: &Path) -> Vec<String> {
     let entries = fs::read_dir(directory).unwrap();
-    let mut names: Vec<_> = entries
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .collect();
+    let mut names: Vec<_> =
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
     names
 }
@@ -71,11 +54,7 @@ fn listing(directory: &Path) -> Vec<String> {
 fn a_new_section_is_pending_until_it_is_accepted() {
     let directory = TempDir::new().unwrap();
     let (tx, rx) = (titled("note tx"), titled("note rx"));
-    let checked = run(
-        &directory,
-        &[("queue=rx", &rx), ("queue=tx", &tx)],
-        Mode::Pending,
-    );
+    let checked = run(&directory, &[("queue=rx", &rx), ("queue=tx", &tx)], Mode::Pending);
     assert_eq!(states(&checked), ["new", "new"]);
     assert_eq!(listing(directory.path()), ["queue.snap.new"]);
     let waiting = pending(&[directory.path().to_owned()]).unwrap();
@@ -87,11 +66,7 @@ fn a_new_section_is_pending_until_it_is_accepted() {
     assert_eq!(states(&checked), ["matches"]);
     waiting[1].accept().unwrap();
     assert_eq!(listing(directory.path()), ["queue.snap"]);
-    let checked = run(
-        &directory,
-        &[("queue=tx", &tx), ("queue=rx", &rx)],
-        Mode::Check,
-    );
+    let checked = run(&directory, &[("queue=tx", &tx), ("queue=rx", &rx)], Mode::Check);
     assert_eq!(states(&checked), ["matches", "matches"]);
 }
 
@@ -107,43 +82,20 @@ fn checking_never_writes() {
 fn a_partial_run_touches_only_its_own_sections() {
     let directory = TempDir::new().unwrap();
     let (tx, rx) = (titled("note tx"), titled("note rx"));
-    run(
-        &directory,
-        &[("queue=tx", &tx), ("queue=rx", &rx)],
-        Mode::Accept,
-    );
+    run(&directory, &[("queue=tx", &tx), ("queue=rx", &rx)], Mode::Accept);
     let path = directory.path().join("queue.snap");
     let reviewed = fs::read_to_string(&path).unwrap();
-    run(
-        &directory,
-        &[("queue=tx", &titled("note other"))],
-        Mode::Pending,
-    );
-    run(
-        &directory,
-        &[("queue=rx", &titled("note more"))],
-        Mode::Pending,
-    );
-    assert_eq!(
-        fs::read_to_string(&path).unwrap(),
-        reviewed,
-        "nothing without consent"
-    );
+    run(&directory, &[("queue=tx", &titled("note other"))], Mode::Pending);
+    run(&directory, &[("queue=rx", &titled("note more"))], Mode::Pending);
+    assert_eq!(fs::read_to_string(&path).unwrap(), reviewed, "nothing without consent");
     let waiting = pending(&[directory.path().to_owned()]).unwrap();
-    assert_eq!(
-        waiting.len(),
-        2,
-        "what an earlier run proposed stays proposed"
-    );
+    assert_eq!(waiting.len(), 2, "what an earlier run proposed stays proposed");
     waiting[0].reject().unwrap();
     let waiting = pending(&[directory.path().to_owned()]).unwrap();
     assert_eq!(waiting.len(), 1);
     assert_eq!(waiting[0].section(), "queue=rx");
     let checked = run(&directory, &[("queue=rx", &rx)], Mode::Pending);
-    assert_eq!(
-        checked.pending, None,
-        "a proposal that proposes nothing is removed"
-    );
+    assert_eq!(checked.pending, None, "a proposal that proposes nothing is removed");
     assert_eq!(listing(directory.path()), ["queue.snap"]);
 }
 
@@ -200,47 +152,28 @@ fn another_profile_is_a_mismatch() {
 fn stale_and_unreferenced_things_are_listed_and_deleted() {
     let directory = TempDir::new().unwrap();
     fs::write(directory.path().join("queue.yaml"), "").unwrap();
-    run(
-        &directory,
-        &[("queue=tx", &titled("note")), ("queue=rx", &titled("note"))],
-        Mode::Accept,
-    );
+    run(&directory, &[("queue=tx", &titled("note")), ("queue=rx", &titled("note"))], Mode::Accept);
     let scenario = directory.path().join("queue.yaml");
     let record = titled("note");
     let only_tx = ["queue=tx".to_owned()];
-    let checked = check(
-        &scenario,
-        &[recorded("queue=tx", &record)],
-        &only_tx,
-        Mode::Check,
-    )
-    .unwrap();
+    let checked =
+        check(&scenario, &[recorded("queue=tx", &record)], &only_tx, Mode::Check).unwrap();
     assert_eq!(checked.stale, ["queue=rx"]);
     let snapshot = directory.path().join("queue.snap");
     fs::copy(&snapshot, directory.path().join("gone.snap")).unwrap();
     fs::write(directory.path().join(".queue.snap.1.tmp"), "---\n").unwrap();
-    fs::write(
-        directory.path().join("insta.snap"),
-        "---\nsource: a.rs\n---\nx\n",
-    )
-    .unwrap();
+    fs::write(directory.path().join("insta.snap"), "---\nsource: a.rs\n---\nx\n").unwrap();
     let found = unreferenced(&[directory.path().to_owned()], &|_| Some(only_tx.to_vec())).unwrap();
     assert_eq!(
         found,
         [
             Unreferenced::Unfinished(directory.path().join(".queue.snap.1.tmp")),
             Unreferenced::File(directory.path().join("gone.snap")),
-            Unreferenced::Section {
-                snapshot,
-                section: "queue=rx".into()
-            },
+            Unreferenced::Section { snapshot, section: "queue=rx".into() },
         ]
     );
     found.iter().for_each(|one| one.delete().unwrap());
-    assert_eq!(
-        listing(directory.path()),
-        ["insta.snap", "queue.snap", "queue.yaml"]
-    );
+    assert_eq!(listing(directory.path()), ["insta.snap", "queue.snap", "queue.yaml"]);
     assert_eq!(
         unreferenced(&[directory.path().to_owned()], &|_| Some(only_tx.to_vec())).unwrap(),
         []
@@ -268,12 +201,7 @@ fn a_directory_that_can_not_be_written_is_said() {
     let names = names();
     let records = [recorded("queue=tx", &record)];
     let failed = check(scenario, &records, &names, Mode::Pending).unwrap_err();
-    assert!(
-        failed
-            .to_string()
-            .starts_with("can't write /proc/queue.snap.new: "),
-        "{failed}"
-    );
+    assert!(failed.to_string().starts_with("can't write /proc/queue.snap.new: "), "{failed}");
     let checked = check(scenario, &records, &names, Mode::Check).unwrap();
     assert_eq!(states(&checked), ["new"]);
 }
@@ -287,10 +215,7 @@ fn a_broken_snapshot_is_never_overwritten() {
     for mode in [Mode::Check, Mode::Pending, Mode::Accept] {
         let scenario = directory.path().join("queue.yaml");
         let failed = check(&scenario, &[recorded("queue=tx", &record)], &names(), mode);
-        assert!(
-            matches!(failed, Err(SnapshotError::Form { line: 1, .. })),
-            "{failed:?}"
-        );
+        assert!(matches!(failed, Err(SnapshotError::Form { line: 1, .. })), "{failed:?}");
     }
     assert_eq!(fs::read_to_string(&path).unwrap(), "<<<<<<< ours\n");
     assert_eq!(listing(directory.path()), ["queue.snap"]);
@@ -318,17 +243,13 @@ fn insta_accepts_a_pending_file_without_changing_it() {
 fn probed(desc: Option<&str>) -> Transcript {
     let outcome = match desc {
         None => Outcome::Done(serde_json::json!({})),
-        Some(desc) => Outcome::Refused(CommandError {
-            class: "GenericError".into(),
-            desc: desc.into(),
-        }),
+        Some(desc) => {
+            Outcome::Refused(CommandError { class: "GenericError".into(), desc: desc.into() })
+        }
     };
     let mut only = step(0, "set-up");
-    only.answers = vec![Answer {
-        command: "object-add f0".into(),
-        subject: Some("f0".into()),
-        outcome,
-    }];
+    only.answers =
+        vec![Answer { command: "object-add f0".into(), subject: Some("f0".into()), outcome }];
     transcript(vec![only])
 }
 
@@ -342,10 +263,7 @@ fn table(rows: &[(&str, &str, Option<&str>)]) -> ProbeTable {
 
 #[test]
 fn probes_are_one_table() {
-    let full = table(&[
-        ("tx", "", None),
-        ("all", "a|b", Some("Invalid parameter 'a|b'")),
-    ]);
+    let full = table(&[("tx", "", None), ("all", "a|b", Some("Invalid parameter 'a|b'"))]);
     insta::assert_snapshot!(full.text(), @r#"
     | queue | indev      | outcome
     | tx    | ""         | ok
@@ -361,13 +279,7 @@ fn probes_are_one_table() {
       run        GenericError: Invalid value
                                        ^ differs from character 23 on
     ");
-    assert_eq!(
-        compare_probes(&full.text(), &part, true)
-            .unwrap()
-            .differences
-            .len(),
-        2
-    );
+    assert_eq!(compare_probes(&full.text(), &part, true).unwrap().differences.len(), 2);
     assert_eq!(part.merged_into(&full).rows.len(), 2);
 }
 
@@ -377,23 +289,12 @@ fn some_probes_keep_the_rows_of_the_others() {
     let scenario = directory.path().join("queue.yaml");
     let check_table = |table: &ProbeTable, complete, mode| {
         let content = Content::Probes { table, complete };
-        let record = Recorded {
-            section: PROBES.into(),
-            profile: Profile::default(),
-            content,
-        };
+        let record = Recorded { section: PROBES.into(), profile: Profile::default(), content };
         check(&scenario, &[record], &[PROBES.to_owned()], mode).unwrap()
     };
-    check_table(
-        &table(&[("tx", "-", None), ("rx", "-", None)]),
-        true,
-        Mode::Accept,
-    );
+    check_table(&table(&[("tx", "-", None), ("rx", "-", None)]), true, Mode::Accept);
     let part = table(&[("rx", "-", Some("no"))]);
-    assert_eq!(
-        states(&check_table(&part, false, Mode::Accept)),
-        ["differs"]
-    );
+    assert_eq!(states(&check_table(&part, false, Mode::Accept)), ["differs"]);
     let both = table(&[("tx", "-", None), ("rx", "-", Some("no"))]);
     assert_eq!(states(&check_table(&both, true, Mode::Check)), ["matches"]);
     assert_eq!(section_name(&"a/b@queue=tx".into()), "queue=tx");

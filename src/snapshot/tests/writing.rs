@@ -10,18 +10,11 @@ use crate::{
 };
 
 fn answer(command: &str, outcome: Outcome) -> Answer {
-    Answer {
-        command: command.into(),
-        subject: None,
-        outcome,
-    }
+    Answer { command: command.into(), subject: None, outcome }
 }
 
 fn refused(desc: &str) -> Outcome {
-    Outcome::Refused(CommandError {
-        class: "GenericError".into(),
-        desc: desc.into(),
-    })
+    Outcome::Refused(CommandError { class: "GenericError".into(), desc: desc.into() })
 }
 
 #[test]
@@ -66,31 +59,17 @@ fn frames_that_arrive_otherwise() {
     let (short, segment) = (ethernet(b"abc"), tcp(1000, 4001));
     let mut padded = short.clone();
     padded.resize(60, 0);
-    let vnet = VnetHdr {
-        flags: 1,
-        csum_start: 34,
-        csum_offset: 16,
-        ..VnetHdr::default()
-    };
-    let with_header = |data: &[u8]| Frame {
-        vnet,
-        data: data.to_vec().into(),
-    };
+    let vnet = VnetHdr { flags: 1, csum_start: 34, csum_offset: 16, ..VnetHdr::default() };
+    let with_header = |data: &[u8]| Frame { vnet, data: data.to_vec().into() };
     let on_vnet = |frame: &Frame, len| framing::encode(Framing::Vnet, frame, Some(len));
     let mut first = step(1, "send hn0.guest");
     first.sent = vec![
         sent(1, "hn0.guest", &short),
         sent(2, "hn0.guest", &segment),
         sent(3, "hn0.host", &ethernet(&[0x5a; 40])),
+        SentFrame { frame: with_header(&segment), ..sent(4, "hn0.guest", &[]) },
         SentFrame {
-            frame: with_header(&segment),
-            ..sent(4, "hn0.guest", &[])
-        },
-        SentFrame {
-            source: Some(SourceFrame {
-                file: "http.pcap".into(),
-                number: 12,
-            }),
+            source: Some(SourceFrame { file: "http.pcap".into(), number: 12 }),
             ..sent(5, "hn0.guest", &ethernet(b"from a file"))
         },
     ];
@@ -142,15 +121,9 @@ fn frames_that_arrive_otherwise() {
 fn long_lists_are_ranges_and_lines_are_wrapped() {
     let frames: Vec<_> = (0..64_u8).map(|n| ethernet(&[n, 1])).collect();
     let mut first = step(1, "send hn0.guest");
-    first.sent = (1..)
-        .zip(&frames)
-        .map(|(n, data)| sent(n, "hn0.guest", data))
-        .collect();
+    first.sent = (1..).zip(&frames).map(|(n, data)| sent(n, "hn0.guest", data)).collect();
     let in_order = frames.iter().map(|data| frame_at("hn0.host", data));
-    let every_other = frames
-        .iter()
-        .step_by(2)
-        .map(|data| bytes_at("out0", &framed(data)));
+    let every_other = frames.iter().step_by(2).map(|data| bytes_at("out0", &framed(data)));
     first.arrivals = in_order.chain(every_other).collect();
     let text = text(&transcript(vec![first]));
     let lists: Vec<_> = text.lines().filter(|line| line.contains("<-")).collect();
@@ -168,11 +141,8 @@ fn a_frame_that_is_cut_by_a_step() {
     first.sent = vec![sent(1, "hn0.guest", &ethernet(b"one"))];
     first.arrivals = vec![bytes_at("out0", &one[..10])];
     let mut second = step(2, "chardev-resume out0");
-    second.arrivals = vec![
-        bytes_at("out0", &one[10..]),
-        bytes_at("out0", &two[..7]),
-        arrival("out0", Item::Eof),
-    ];
+    second.arrivals =
+        vec![bytes_at("out0", &one[10..]), bytes_at("out0", &two[..7]), arrival("out0", Item::Eof)];
     insta::assert_snapshot!(text(&transcript(vec![first, second])), @"
     ports: hn0.guest hn0.host out0=plain vnet0=vnet raw0=raw x.pcap=pcap
     [1] send hn0.guest
@@ -193,25 +163,16 @@ fn answers_and_what_explains() {
     let mut setup = step(0, "set-up");
     setup.answers = vec![
         answer("object-add f0", Outcome::Done(json!({}))),
-        answer(
-            "object-add f1",
-            refused("Parameter 'netdev' is missing\nTry help"),
-        ),
+        answer("object-add f1", refused("Parameter 'netdev' is missing\nTry help")),
     ];
     let mut first = step(1, "qom-get f0.status");
-    first.answers = vec![answer(
-        "qom-get f0.status",
-        Outcome::Done(json!({"status": "on"})),
-    )];
+    first.answers = vec![answer("qom-get f0.status", Outcome::Done(json!({"status": "on"})))];
     let mut second = step(2, "object-del f0");
     second.answers = vec![
         answer("object-del f0", Outcome::Unanswered(NoAnswer::Frozen)),
         answer(
             "object-add c0",
-            Outcome::Aborts(Abort {
-                assertion: "s->x != NULL".into(),
-                survivor: None,
-            }),
+            Outcome::Aborts(Abort { assertion: "s->x != NULL".into(), survivor: None }),
         ),
     ];
     second.clock = VirtualTime::ZERO + Duration::from_secs(3);
@@ -223,38 +184,10 @@ fn answers_and_what_explains() {
         event(None, "f0", EventKind::Dropped(DropReason::Off)),
         event(Some(4), "c0", EventKind::Consumed),
         event(Some(4), "c0", EventKind::Queued),
-        event(
-            Some(3),
-            "rew0",
-            EventKind::Rewritten {
-                field: "tcp.ack",
-                old: 1001,
-                new: 5001,
-            },
-        ),
-        event(
-            Some(3),
-            "rew0",
-            EventKind::Rewritten {
-                field: "tcp.sack",
-                old: 1011,
-                new: 5011,
-            },
-        ),
-        event(
-            Some(2),
-            "rew0",
-            EventKind::Rewritten {
-                field: "tcp.seq",
-                old: 9001,
-                new: 1,
-            },
-        ),
-        event(
-            None,
-            "c0",
-            EventKind::Crash("qemu: assertion `x' failed".into()),
-        ),
+        event(Some(3), "rew0", EventKind::Rewritten { field: "tcp.ack", old: 1001, new: 5001 }),
+        event(Some(3), "rew0", EventKind::Rewritten { field: "tcp.sack", old: 1011, new: 5011 }),
+        event(Some(2), "rew0", EventKind::Rewritten { field: "tcp.seq", old: 9001, new: 1 }),
+        event(None, "c0", EventKind::Crash("qemu: assertion `x' failed".into())),
     ];
     let mut third = step(3, "write out0");
     third.written = Some(vec![0, 0, 0, 9].into());
@@ -295,10 +228,7 @@ fn frames_that_are_sent_again_stand_once() {
     let text = text(&record);
     assert_eq!(text.matches("0x88b5").count(), 2, "{text}");
     assert!(text.contains("      #1-#3 0x88b5, 19 B\n"), "{text}");
-    let back = parse(&text, record.case.clone(), record.profile.clone(), &|_| {
-        None
-    })
-    .unwrap();
+    let back = parse(&text, record.case.clone(), record.profile.clone(), &|_| None).unwrap();
     assert_eq!(back.steps[0].sent, record.steps[0].sent);
 }
 
@@ -316,25 +246,16 @@ fn frames_that_count_up_stand_once() {
             .collect();
         transcript(vec![send])
     };
-    for (record, lines) in [
-        (frames(15, 1), 15),
-        (frames(16, 1), 1),
-        (frames(300, 1), 1),
-        (frames(40, 2), 40),
-    ] {
+    for (record, lines) in
+        [(frames(15, 1), 15), (frames(16, 1), 1), (frames(300, 1), 1), (frames(40, 2), 40)]
+    {
         let text = text(&record);
         assert_eq!(text.matches("0x88b5").count(), lines, "{text}");
-        let back = parse(&text, record.case.clone(), record.profile.clone(), &|_| {
-            None
-        })
-        .unwrap();
+        let back = parse(&text, record.case.clone(), record.profile.clone(), &|_| None).unwrap();
         assert_eq!(back.steps[0].sent, record.steps[0].sent);
     }
     let text = text(&frames(300, 1));
-    assert!(
-        text.contains("      #1-#300 counting 14..16 0x88b5, 22 B\n"),
-        "{text}"
-    );
+    assert!(text.contains("      #1-#300 counting 14..16 0x88b5, 22 B\n"), "{text}");
     let outside = text.replace("14..16", "21..23");
     let record = frames(1, 1);
     let parsed = parse(&outside, record.case.clone(), record.profile, &|_| None);
@@ -346,8 +267,5 @@ fn a_word_that_stands_there_many_times_is_counted() {
     let words = |times: usize| vec!["write 1".to_owned(); times];
     assert_eq!(crate::snapshot::folded(words(4)), words(4));
     let mixed = [words(5), vec!["host 1".to_owned()], words(1)].concat();
-    assert_eq!(
-        crate::snapshot::folded(mixed),
-        ["write 1 x5", "host 1", "write 1"]
-    );
+    assert_eq!(crate::snapshot::folded(mixed), ["write 1 x5", "host 1", "write 1"]);
 }

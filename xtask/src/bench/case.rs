@@ -61,15 +61,10 @@ pub(super) fn run(backend: &dyn Backend, case: &Case) -> Result<(), BenchError> 
 
 /// The one case of a scenario.
 pub(super) fn parse(text: &str) -> Result<Case, BenchError> {
-    let source = Source {
-        path: "bench.yaml".into(),
-        text: text.to_owned(),
-    };
+    let source = Source { path: "bench.yaml".into(), text: text.to_owned() };
     let wrong = |what: String| BenchError::Scenario(what);
     let scenario = tapwright::scenario::parse(Arc::new(source), "bench", &Disk)
         .map_err(|reports| wrong(format!("{reports:?}")))?;
     let mut cases = scenario.cases;
-    cases
-        .pop()
-        .ok_or_else(|| wrong("it has no case".to_owned()))
+    cases.pop().ok_or_else(|| wrong("it has no case".to_owned()))
 }

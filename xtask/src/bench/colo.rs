@@ -73,10 +73,7 @@ pub(super) fn row() -> Result<Row, BenchError> {
 fn exchange(world: &mut dyn World, client: &Client) -> Result<u32, BenchError> {
     world.act(Action::Client(client))?;
     world.settle(&Deadline::NEVER)?;
-    match world
-        .act(Action::ClientAnswer)?
-        .map(|answer| answer.outcome)
-    {
+    match world.act(Action::ClientAnswer)?.map(|answer| answer.outcome) {
         Some(Outcome::Done(_)) => {}
         other => return Err(BenchError::Wrong(format!("{other:?}"))),
     }

@@ -55,16 +55,11 @@ pub(super) fn row(lab: &Lab, length: usize) -> Result<Row, BenchError> {
 
 /// A TAP, a packet socket on it, and a pair of sockets; nothing else.
 fn bare(isolated: &Isolated, length: usize) -> Result<Lap, BenchError> {
-    let system = |source| BenchError::Io {
-        what: "a bare TAP",
-        source,
-    };
+    let system = |source| BenchError::Io { what: "a bare TAP", source };
     enter_fresh(isolated).map_err(|error| BenchError::Skipped(error.to_string()))?;
     let network = Network::open(isolated).map_err(BackendError::from)?;
     let name: InterfaceName = "tap0".parse().map_err(|error| {
-        system(std::io::Error::other::<tapwright::sys::InterfaceNameError>(
-            error,
-        ))
+        system(std::io::Error::other::<tapwright::sys::InterfaceNameError>(error))
     })?;
     let tap = Tap::create(isolated, &name, TapHeader::None, true)
         .map_err(|error| system(std::io::Error::other(error)))?;
@@ -79,8 +74,7 @@ fn bare(isolated: &Isolated, length: usize) -> Result<Lap, BenchError> {
     Ok(Box::new(move || {
         timed(|| {
             for _ in 0..FRAMES {
-                tap.write(&[], &frame)
-                    .map_err(|error| BenchError::Wrong(error.to_string()))?;
+                tap.write(&[], &frame).map_err(|error| BenchError::Wrong(error.to_string()))?;
                 let received = socket.recv();
                 let Ok(Some(received)) = received else {
                     return Err(BenchError::Wrong(format!("{received:?}")));

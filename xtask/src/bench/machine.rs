@@ -53,11 +53,7 @@ pub(super) fn machine(length: usize) -> Result<Row, BenchError> {
                 "outdev": "r0"}),
         ],
     )?;
-    let input = move || Input::NetdevFrame {
-        netdev: "hn0".into(),
-        data: frame.clone(),
-        tag: None,
-    };
+    let input = move || Input::NetdevFrame { netdev: "hn0".into(), data: frame.clone(), tag: None };
     let subject = handling(machine, input, 4);
     Ok(row("mirror and redirector", subject, copied))
 }
@@ -68,10 +64,8 @@ pub(super) fn captured(length: usize) -> Result<Row, BenchError> {
     let copied = frame.data.clone();
     let machine = chain(
         true,
-        &[
-            json!({"qom-type": "filter-redirector", "id": "f0", "netdev": "hn0", "queue": "rx",
-                "in_netdev": "hn0", "outdev": "r0", "vnet_hdr_support": true}),
-        ],
+        &[json!({"qom-type": "filter-redirector", "id": "f0", "netdev": "hn0", "queue": "rx",
+                "in_netdev": "hn0", "outdev": "r0", "vnet_hdr_support": true})],
     )?;
     let input = move || Input::Captured {
         netdev: "hn0".into(),
@@ -121,12 +115,7 @@ pub(super) fn send(
     arrivals: usize,
 ) -> Result<(), BenchError> {
     for number in 1..=count {
-        world.act(Action::Send {
-            port,
-            frame,
-            tag: Tag::sent(number),
-            chunk: None,
-        })?;
+        world.act(Action::Send { port, frame, tag: Tag::sent(number), chunk: None })?;
         world.settle(&Deadline::NEVER)?;
         let came = black_box(world.observe()).arrivals.len();
         if came != arrivals {
@@ -164,18 +153,10 @@ fn chain(vhost: bool, filters: &[Value]) -> Result<Machine, BenchError> {
     };
     let chardev = |id: &str| ChardevConfig {
         id: id.into(),
-        backend: CharBackend::Socket {
-            server: true,
-            reconnect: false,
-            monitor: false,
-        },
+        backend: CharBackend::Socket { server: true, reconnect: false, monitor: false },
         connected: true,
     };
-    let tap = NetdevKind::Tap {
-        queues: 1,
-        vhost,
-        vnet_hdr_len: 0,
-    };
+    let tap = NetdevKind::Tap { queues: 1, vhost, vnet_hdr_len: 0 };
     let mut machine = Machine::new(Config {
         profile: Profile::default(),
         netdevs: vec![
@@ -189,21 +170,11 @@ fn chain(vhost: bool, filters: &[Value]) -> Result<Machine, BenchError> {
         let mut out = Vec::new();
         let input = Input::Command {
             id: CommandId(0),
-            command: Command::Qmp {
-                name: "object-add".to_owned(),
-                args: args.clone(),
-            },
+            command: Command::Qmp { name: "object-add".to_owned(), args: args.clone() },
         };
         machine.handle(VirtualTime::ZERO, input, &mut out);
-        let done = |output: &Output| {
-            matches!(
-                output,
-                Output::Answer {
-                    outcome: Outcome::Done(_),
-                    ..
-                }
-            )
-        };
+        let done =
+            |output: &Output| matches!(output, Output::Answer { outcome: Outcome::Done(_), .. });
         if !out.iter().any(done) {
             return Err(BenchError::Wrong(format!("object-add: {out:?}")));
         }
@@ -213,10 +184,7 @@ fn chain(vhost: bool, filters: &[Value]) -> Result<Machine, BenchError> {
 
 /// Each frame leaves as this many writes to chardevs.
 fn taken(out: &[Output], writes: usize) -> Result<(), BenchError> {
-    let written = out
-        .iter()
-        .filter(|output| matches!(output, Output::ChardevBytes { .. }))
-        .count();
+    let written = out.iter().filter(|output| matches!(output, Output::ChardevBytes { .. })).count();
     if written == writes {
         return Ok(());
     }

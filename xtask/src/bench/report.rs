@@ -21,11 +21,7 @@ impl Spread {
             let last = values.len().saturating_sub(1);
             values.get(last * quarter / 4).copied().unwrap_or(f64::NAN)
         };
-        Self {
-            low: at(1),
-            median: at(2),
-            high: at(3),
-        }
+        Self { low: at(1), median: at(2), high: at(3) }
     }
 }
 
@@ -64,12 +60,8 @@ struct ReportRow {
 }
 
 pub(super) fn head(out: &mut dyn Write) -> Result<(), BenchError> {
-    writeln!(
-        out,
-        "{:24}{:>8}  {:15}subject and baseline",
-        "row", "ratio", "(quartiles)"
-    )
-    .map_err(io_error("standard output"))
+    writeln!(out, "{:24}{:>8}  {:15}subject and baseline", "row", "ratio", "(quartiles)")
+        .map_err(io_error("standard output"))
 }
 
 impl Report {
@@ -81,21 +73,12 @@ impl Report {
         out: &mut dyn Write,
     ) -> Result<(), BenchError> {
         let line = match &measured {
-            Measured::Times {
-                subject,
-                baseline,
-                ratio,
-                of,
-                ..
-            } => {
+            Measured::Times { subject, baseline, ratio, of, .. } => {
                 let quartiles = format!("({:.2}-{:.2})", ratio.low, ratio.high);
                 let rate = rate(subject.1.median);
                 let subject = format!("{}{rate}, {}", time(subject.1.median), subject.0);
                 let baseline = format!("{}, {}", time(baseline.1.median), baseline.0);
-                format!(
-                    "{:8.2}  {quartiles:15}{subject} / {baseline}, a {of}",
-                    ratio.median
-                )
+                format!("{:8.2}  {quartiles:15}{subject} / {baseline}, a {of}", ratio.median)
             }
             Measured::Skipped { reason } => format!(" SKIPPED  {reason}"),
         };
@@ -105,10 +88,8 @@ impl Report {
     }
 
     pub(super) fn write(&self, file: &Path) -> Result<(), BenchError> {
-        let text = serde_json::to_string_pretty(self).map_err(|error| BenchError::Io {
-            what: "the report",
-            source: error.into(),
-        })?;
+        let text = serde_json::to_string_pretty(self)
+            .map_err(|error| BenchError::Io { what: "the report", source: error.into() })?;
         if let Some(folder) = file.parent() {
             fs::create_dir_all(folder).map_err(io_error("target/bench"))?;
         }
@@ -141,11 +122,7 @@ mod tests {
     #[test]
     fn quartiles_are_of_the_sorted_values() {
         let spread = Spread::of([5.0, 1.0, 4.0, 2.0, 3.0].into_iter());
-        let expected = Spread {
-            low: 2.0,
-            median: 3.0,
-            high: 4.0,
-        };
+        let expected = Spread { low: 2.0, median: 3.0, high: 4.0 };
         assert_eq!(spread, expected);
         assert_eq!(Spread::of([7.0].into_iter()).median, 7.0);
     }
@@ -153,9 +130,7 @@ mod tests {
     #[test]
     fn a_skipped_row_is_told_and_stored() {
         let (mut report, mut out) = (Report::default(), Vec::new());
-        report
-            .add("QEMU start", Measured::skipped("no QEMU".into()), &mut out)
-            .unwrap();
+        report.add("QEMU start", Measured::skipped("no QEMU".into()), &mut out).unwrap();
         let printed = String::from_utf8(out).unwrap();
         assert_eq!(printed, "QEMU start               SKIPPED  no QEMU\n");
         let folder = tempfile::tempdir().unwrap();

@@ -46,10 +46,7 @@ pub(super) fn row(lab: &Lab) -> Result<Row, BenchError> {
     let program = lab.qemu.clone();
     Ok(Row {
         subject: ("the backend", Box::new(move || world(&qemu, &case))),
-        baseline: (
-            "QEMU until it answers QMP",
-            Box::new(move || raw(&isolated, &program)),
-        ),
+        baseline: ("QEMU until it answers QMP", Box::new(move || raw(&isolated, &program))),
         of: "start",
         count: 1,
         baseline_count: 1,
@@ -62,9 +59,8 @@ fn world(qemu: &Qemu, case: &Case) -> Result<Duration, BenchError> {
         let world = opened.insert(qemu.open(case)?);
         for object in &case.objects {
             let answer = world.act(Action::ObjectAdd(object))?;
-            let done = answer
-                .as_ref()
-                .is_some_and(|answer| matches!(answer.outcome, Outcome::Done(_)));
+            let done =
+                answer.as_ref().is_some_and(|answer| matches!(answer.outcome, Outcome::Done(_)));
             if !done {
                 return Err(BenchError::Wrong(format!("{answer:?}")));
             }
@@ -72,9 +68,7 @@ fn world(qemu: &Qemu, case: &Case) -> Result<Duration, BenchError> {
         world.settle(&Deadline::NEVER)?;
         Ok(())
     })?;
-    let residue = opened
-        .map(|world| world.finish().errors)
-        .unwrap_or_default();
+    let residue = opened.map(|world| world.finish().errors).unwrap_or_default();
     match residue.first() {
         None => Ok(time),
         Some(error) => Err(BenchError::Wrong(error.clone())),
@@ -85,17 +79,12 @@ fn world(qemu: &Qemu, case: &Case) -> Result<Duration, BenchError> {
 fn raw(isolated: &Isolated, program: &Path) -> Result<Duration, BenchError> {
     enter_fresh(isolated).map_err(|error| BenchError::Wrong(error.to_string()))?;
     let name: InterfaceName =
-        "tap0"
-            .parse()
-            .map_err(|error: tapwright::sys::InterfaceNameError| {
-                BenchError::Wrong(error.to_string())
-            })?;
+        "tap0".parse().map_err(|error: tapwright::sys::InterfaceNameError| {
+            BenchError::Wrong(error.to_string())
+        })?;
     let tap = Tap::create(isolated, &name, TapHeader::None, true)
         .map_err(|error| BenchError::Wrong(error.to_string()))?;
-    let tap: OwnedFd = tap
-        .as_fd()
-        .try_clone_to_owned()
-        .map_err(io_error("a TAP's descriptor"))?;
+    let tap: OwnedFd = tap.as_fd().try_clone_to_owned().map_err(io_error("a TAP's descriptor"))?;
     let (ours, theirs) = UnixStream::pair().map_err(io_error("a pair of sockets"))?;
     let mut arguments = Arguments::default();
     for word in ["-nodefaults", "-no-user-config"] {
@@ -127,9 +116,7 @@ fn answered(qmp: &mut Qmp, process: &mut Process) -> Result<(), BenchError> {
     qmp.send("qmp_capabilities", None);
     let until = Instant::now() + LONGEST;
     while Instant::now() < until {
-        let answers = qmp
-            .read()
-            .map_err(|error| BenchError::Wrong(error.to_string()))?;
+        let answers = qmp.read().map_err(|error| BenchError::Wrong(error.to_string()))?;
         if !answers.is_empty() {
             return Ok(());
         }

@@ -30,9 +30,7 @@ pub(super) fn row() -> Result<Row, BenchError> {
         .collect();
     let subject = move || {
         timed(|| {
-            let lines = black_box(snapshot::text(black_box(&record)))
-                .lines()
-                .count();
+            let lines = black_box(snapshot::text(black_box(&record))).lines().count();
             // A sent frame has its summary and its bytes.
             if lines > 2 * FRAMES as usize {
                 return Ok(());
@@ -62,10 +60,7 @@ pub(super) fn row() -> Result<Row, BenchError> {
 
 /// Distinct frames of a few flows, each of which comes out at the host and, framed, on a chardev.
 fn transcript() -> Transcript {
-    let port = |id: &str, kind| Port {
-        id: id.into(),
-        kind,
-    };
+    let port = |id: &str, kind| Port { id: id.into(), kind };
     let arrival = |port: &str, item, tag| Arrival {
         port: port.into(),
         item,
@@ -83,13 +78,8 @@ fn transcript() -> Transcript {
         for number in (index - 1) * (FRAMES / STEPS)..index * (FRAMES / STEPS) {
             let (tag, frame) = (Tag::sent(number + 1), udp(number));
             let framed = [&(LENGTH as u32).to_be_bytes()[..], &frame].concat();
-            step.arrivals.push(arrival(
-                "hn0.host",
-                Item::Frame(Frame::plain(frame.clone())),
-                tag,
-            ));
-            step.arrivals
-                .push(arrival("r0", Item::Bytes(framed.into()), tag));
+            step.arrivals.push(arrival("hn0.host", Item::Frame(Frame::plain(frame.clone())), tag));
+            step.arrivals.push(arrival("r0", Item::Bytes(framed.into()), tag));
             step.sent.push(SentFrame {
                 tag,
                 port: "hn0.guest".into(),

@@ -45,18 +45,11 @@ pub(crate) enum AskError {
     #[error("{}: {source}", file.display())]
     File { file: PathBuf, source: io::Error },
     #[error("{}:{line}: {source}", file.display())]
-    Question {
-        file: PathBuf,
-        line: usize,
-        source: Box<AskError>,
-    },
+    Question { file: PathBuf, line: usize, source: Box<AskError> },
     #[error("{0}")]
     Record(#[from] RecordError),
     #[error("{what}: {source}")]
-    System {
-        what: &'static str,
-        source: io::Error,
-    },
+    System { what: &'static str, source: io::Error },
     #[error("{0}")]
     Backend(#[from] BackendError),
     #[error("{0}")]
@@ -89,11 +82,7 @@ struct Recording<'a> {
 pub(crate) fn run(qemu: &Path, questions: &[PathBuf], files: &[PathBuf]) -> ExitCode {
     let recorded = match files {
         [out] => newest(questions).and_then(|questions| {
-            let recording = Recording {
-                qemu,
-                questions: &questions,
-                out,
-            };
+            let recording = Recording { qemu, questions: &questions, out };
             Ok((out, recording.make()?))
         }),
         _ => Err(AskError::Files(files.len())),
@@ -116,10 +105,7 @@ fn newest(questions: &[PathBuf]) -> Result<Vec<PathBuf>, AskError> {
         return Ok(questions.to_vec());
     }
     let folder = crate::chore::root().join("fixtures/qemu");
-    let failed = |source| AskError::File {
-        file: folder.clone(),
-        source,
-    };
+    let failed = |source| AskError::File { file: folder.clone(), source };
     let mut newest: BTreeMap<String, ((u32, u32), PathBuf)> = BTreeMap::new();
     for entry in fs::read_dir(&folder).map_err(failed)? {
         let file = entry.map_err(failed)?.path();
@@ -151,10 +137,7 @@ impl Recording<'_> {
             .create(true)
             .truncate(false)
             .open(self.out)
-            .map_err(|source| AskError::File {
-                file: file(),
-                source,
-            })?;
+            .map_err(|source| AskError::File { file: file(), source })?;
         let mut lab = Lab::open(self.qemu)?;
         let mut text = String::new();
         let mut rest = questions.as_slice();
@@ -171,25 +154,16 @@ impl Recording<'_> {
         out.set_len(0)
             .and_then(|()| out.rewind())
             .and_then(|()| out.write_all(text.as_bytes()))
-            .map_err(|source| AskError::File {
-                file: file(),
-                source,
-            })?;
+            .map_err(|source| AskError::File { file: file(), source })?;
         Ok(count)
     }
 
     fn read(&self) -> Result<Vec<Question>, AskError> {
         let mut questions = Vec::new();
         for file in self.questions {
-            let text = fs::read_to_string(file).map_err(|source| AskError::File {
-                file: file.clone(),
-                source,
-            })?;
-            for (at, line) in text
-                .lines()
-                .enumerate()
-                .filter(|(_, line)| !line.trim().is_empty())
-            {
+            let text = fs::read_to_string(file)
+                .map_err(|source| AskError::File { file: file.clone(), source })?;
+            for (at, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
                 let place = (file.clone(), at + 1);
                 questions.push(
                     Question::parse(line, place.clone()).map_err(|error| at_line(&place, error))?,
@@ -201,11 +175,7 @@ impl Recording<'_> {
 }
 
 fn at_line((file, line): &(PathBuf, usize), error: impl Into<AskError>) -> AskError {
-    AskError::Question {
-        file: file.clone(),
-        line: *line,
-        source: Box::new(error.into()),
-    }
+    AskError::Question { file: file.clone(), line: *line, source: Box::new(error.into()) }
 }
 
 /// A record of which only the question counts.
@@ -218,11 +188,7 @@ struct Question {
 
 impl Question {
     fn parse(line: &str, place: (PathBuf, usize)) -> Result<Self, RecordError> {
-        Ok(Self {
-            record: Record::parse(line)?,
-            line: serde_json::from_str(line)?,
-            place,
-        })
+        Ok(Self { record: Record::parse(line)?, line: serde_json::from_str(line)?, place })
     }
 
     /// The line without these keys and with the version, for new answers to be appended.
@@ -262,12 +228,8 @@ struct Lab {
 impl Lab {
     fn open(program: &Path) -> Result<Self, AskError> {
         let isolated = isolate().map_err(|error| unavailable(&error))?;
-        let mut lab = Self {
-            isolated,
-            program: program.to_owned(),
-            version: Version::default(),
-            started: 0,
-        };
+        let mut lab =
+            Self { isolated, program: program.to_owned(), version: Version::default(), started: 0 };
         let place = lab.place()?;
         lab.version = process::version(&lab, &place)?;
         Ok(lab)

@@ -25,11 +25,7 @@ struct Run {
 }
 
 pub(super) fn replay(record: &CliRecord) -> Result<Verdict, RecordError> {
-    let Parts {
-        netdevs,
-        mut chardevs,
-        objects,
-    } = split(&record.args)?;
+    let Parts { netdevs, mut chardevs, objects } = split(&record.args)?;
     chardevs.push(monitor());
     let config = tapwright::machine::Config {
         profile: profile(&record.qemu)?,
@@ -39,10 +35,7 @@ pub(super) fn replay(record: &CliRecord) -> Result<Verdict, RecordError> {
     };
     let version = config.profile.version();
     let mut bench = Bench::new(config)?;
-    let mut run = Run {
-        stderr: String::new(),
-        rc: None,
-    };
+    let mut run = Run { stderr: String::new(), rc: None };
     // Every -object is parsed before any is made (QEMU 10.2.2 system/vl.c:1852-1884).
     let mut ids: Vec<String> = Vec::new();
     for object in &objects {
@@ -86,10 +79,7 @@ pub(super) fn replay(record: &CliRecord) -> Result<Verdict, RecordError> {
     }
     let mut differences = Vec::new();
     if run.rc != record.rc {
-        differences.push(format!(
-            "exit code: QEMU {:?}, machine {:?}",
-            record.rc, run.rc
-        ));
+        differences.push(format!("exit code: QEMU {:?}, machine {:?}", record.rc, run.rc));
     }
     let same = match run.rc {
         Some(-6) => mask_crash(&run.stderr) == mask_crash(&record.stderr),
@@ -105,18 +95,13 @@ pub(super) fn replay(record: &CliRecord) -> Result<Verdict, RecordError> {
 impl Run {
     fn warn(&mut self, object: &str, warnings: &[String]) {
         for warning in warnings {
-            self.stderr.push_str(&format!(
-                "{PROGRAM}: -object {object}: warning: {warning}\n"
-            ));
+            self.stderr.push_str(&format!("{PROGRAM}: -object {object}: warning: {warning}\n"));
         }
     }
 
     fn refuse(&mut self, object: Option<&String>, text: &str) {
-        let option = object
-            .map(|object| format!("-object {object}: "))
-            .unwrap_or_default();
-        self.stderr
-            .push_str(&format!("{PROGRAM}: {option}{text}\n"));
+        let option = object.map(|object| format!("-object {object}: ")).unwrap_or_default();
+        self.stderr.push_str(&format!("{PROGRAM}: {option}{text}\n"));
         if text == "Parameter 'id' expects an identifier" {
             self.stderr.push_str(ID_HINT);
         }
@@ -138,9 +123,7 @@ pub(super) fn split(args: &[String]) -> Result<Parts, RecordError> {
     let mut parts = Parts::default();
     let mut args = args.iter();
     while let Some(option) = args.next() {
-        let value = args
-            .next()
-            .ok_or_else(|| RecordError::Option(option.clone()))?;
+        let value = args.next().ok_or_else(|| RecordError::Option(option.clone()))?;
         match option.as_str() {
             "-netdev" => parts.netdevs.push(parse_netdev(value)?),
             "-chardev" => parts.chardevs.push(parse_chardev(value)?.0),
@@ -153,22 +136,13 @@ pub(super) fn split(args: &[String]) -> Result<Parts, RecordError> {
 
 fn parse_netdev(text: &str) -> Result<NetdevConfig, RecordError> {
     let unknown = || RecordError::Option(format!("-netdev {text}"));
-    let options: Vec<(&str, &str)> = text
-        .split(',')
-        .filter_map(|item| item.split_once('='))
-        .collect();
-    let get = |name: &str| {
-        options
-            .iter()
-            .find(|(key, _)| *key == name)
-            .map(|(_, value)| *value)
-    };
+    let options: Vec<(&str, &str)> =
+        text.split(',').filter_map(|item| item.split_once('=')).collect();
+    let get = |name: &str| options.iter().find(|(key, _)| *key == name).map(|(_, value)| *value);
     let id = get("id").ok_or_else(unknown)?;
     match text.split(',').next() {
         Some("hubport") => {
-            let hub = get("hubid")
-                .and_then(|hub| hub.parse().ok())
-                .ok_or_else(unknown)?;
+            let hub = get("hubid").and_then(|hub| hub.parse().ok()).ok_or_else(unknown)?;
             Ok(hubport(id, hub, get("netdev")))
         }
         Some("user") => Ok(netdev(id, NetdevKind::User, None)),
@@ -181,18 +155,12 @@ fn parse_netdev(text: &str) -> Result<NetdevConfig, RecordError> {
 /// (QEMU 10.2.2 `net/net.c` `net_check_clients`, `net/hub.c` `net_hub_check_clients`).
 fn peer_warnings(netdevs: &[NetdevConfig]) -> String {
     let joined = |netdev: &NetdevConfig| {
-        netdev.peer.is_some()
-            || netdevs
-                .iter()
-                .any(|other| other.peer.as_ref() == Some(&netdev.id))
+        netdev.peer.is_some() || netdevs.iter().any(|other| other.peer.as_ref() == Some(&netdev.id))
     };
     let lonely = netdevs.iter().filter(|netdev| !joined(netdev));
-    let ports = lonely
-        .clone()
-        .filter(|netdev| matches!(netdev.kind, NetdevKind::Hubport { .. }));
-    let ports = ports
-        .rev()
-        .map(|port| format!("{PROGRAM}: warning: hub port {} has no peer\n", port.id));
+    let ports = lonely.clone().filter(|netdev| matches!(netdev.kind, NetdevKind::Hubport { .. }));
+    let ports =
+        ports.rev().map(|port| format!("{PROGRAM}: warning: hub port {} has no peer\n", port.id));
     let all =
         lonely.map(|netdev| format!("{PROGRAM}: warning: netdev {} has no peer\n", netdev.id));
     ports.chain(all).collect()

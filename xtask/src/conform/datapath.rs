@@ -115,15 +115,10 @@ impl World {
         let mut paths: BTreeMap<String, ChardevId> = BTreeMap::new();
         let (mut joined, mut files) = (BTreeMap::new(), BTreeMap::new());
         for text in record.chardevs.values() {
-            let text = text
-                .as_str()
-                .ok_or_else(|| RecordError::Chardev(text.to_string()))?;
+            let text = text.as_str().ok_or_else(|| RecordError::Chardev(text.to_string()))?;
             let (mut config, path) = parse_chardev(text)?;
             let id = config.id.clone();
-            config.connected = record
-                .connected
-                .iter()
-                .any(|name| name.as_str() == id.as_str());
+            config.connected = record.connected.iter().any(|name| name.as_str() == id.as_str());
             match (&config.backend, path) {
                 (CharBackend::File, Some(path)) => {
                     let name = path.rsplit('/').next().unwrap_or_default();
@@ -151,20 +146,10 @@ impl World {
             profile: profile(&record.qemu)?,
             netdevs,
             chardevs,
-            iothreads: if record.iothread {
-                vec!["io0".into()]
-            } else {
-                Vec::new()
-            },
+            iothreads: if record.iothread { vec!["io0".into()] } else { Vec::new() },
         })?;
         let chardevs = record.chardevs.keys().cloned().collect();
-        Ok(Self {
-            bench,
-            chardevs,
-            joined,
-            files,
-            contents: BTreeMap::new(),
-        })
+        Ok(Self { bench, chardevs, joined, files, contents: BTreeMap::new() })
     }
 
     fn step(&mut self, step: &StepRecord) -> Result<Done, RecordError> {
@@ -204,16 +189,8 @@ impl World {
     fn write(&mut self, endpoint: &str, data: Bytes) -> Result<(), RecordError> {
         self.check(endpoint)?;
         let input = match stream(endpoint) {
-            Some(netdev) => Input::StreamBytes {
-                netdev: netdev.into(),
-                data,
-                tag: None,
-            },
-            None => Input::ChardevBytes {
-                chardev: endpoint.into(),
-                data,
-                tag: None,
-            },
+            Some(netdev) => Input::StreamBytes { netdev: netdev.into(), data, tag: None },
+            None => Input::ChardevBytes { chardev: endpoint.into(), data, tag: None },
         };
         self.bench.input(input);
         Ok(())
@@ -222,9 +199,7 @@ impl World {
     fn close(&mut self, endpoint: &str, state: ChardevState) -> Result<(), RecordError> {
         self.check(endpoint)?;
         match stream(endpoint) {
-            Some(netdev) => self.bench.input(Input::StreamClosed {
-                netdev: netdev.into(),
-            }),
+            Some(netdev) => self.bench.input(Input::StreamClosed { netdev: netdev.into() }),
             None => self.chardev(endpoint, state),
         }
         Ok(())
@@ -238,10 +213,7 @@ impl World {
     }
 
     fn chardev(&mut self, endpoint: &str, state: ChardevState) {
-        self.bench.input(Input::Chardev {
-            chardev: endpoint.into(),
-            state,
-        });
+        self.bench.input(Input::Chardev { chardev: endpoint.into(), state });
     }
 
     fn wait(&mut self, span: Duration) {
@@ -287,22 +259,12 @@ impl World {
             }
             Output::ChardevBytes { chardev, data, tag } => {
                 if let Some(peer) = self.joined.get(&chardev) {
-                    return Some(Input::ChardevBytes {
-                        chardev: peer.clone(),
-                        data,
-                        tag,
-                    });
+                    return Some(Input::ChardevBytes { chardev: peer.clone(), data, tag });
                 }
                 if let Some(file) = self.files.get(&chardev) {
-                    self.contents
-                        .entry(file.clone())
-                        .or_default()
-                        .extend_from_slice(&data);
+                    self.contents.entry(file.clone()).or_default().extend_from_slice(&data);
                 } else {
-                    seen.out
-                        .entry(chardev.as_str().to_owned())
-                        .or_default()
-                        .push(data);
+                    seen.out.entry(chardev.as_str().to_owned()).or_default().push(data);
                 }
             }
             Output::FileBytes { file, data, .. } => {
@@ -315,10 +277,7 @@ impl World {
             Output::ChardevClosed { chardev } => {
                 if let Some(peer) = self.joined.get(&chardev) {
                     let state = ChardevState::Closed;
-                    return Some(Input::Chardev {
-                        chardev: peer.clone(),
-                        state,
-                    });
+                    return Some(Input::Chardev { chardev: peer.clone(), state });
                 }
                 seen.eof.insert(chardev.as_str().to_owned());
             }

@@ -22,9 +22,7 @@ pub(super) fn replay(record: &ErrorRecord) -> Result<Verdict, RecordError> {
         }
         let differences = compare(&outcome, pre.class.as_deref(), pre.desc.as_deref(), None);
         if !differences.is_empty() {
-            let before = differences
-                .into_iter()
-                .map(|text| format!("before, {}: {text}", pre.cmd));
+            let before = differences.into_iter().map(|text| format!("before, {}: {text}", pre.cmd));
             return Ok(Verdict::Disagree(before.collect()));
         }
     }
@@ -50,10 +48,7 @@ fn intended(record: &ErrorRecord) -> Option<Refusal> {
     let mut intended = record.intended.clone()?;
     let in_use = |desc: &String| {
         let desc = desc.strip_prefix("chardev ")?;
-        Some(format!(
-            "Device {}",
-            desc.replace(" already in use", " in use")
-        ))
+        Some(format!("Device {}", desc.replace(" already in use", " in use")))
     };
     if record.qemu.starts_with("7.2")
         && let Some(desc) = intended.desc.as_ref().and_then(in_use)
@@ -65,11 +60,7 @@ fn intended(record: &ErrorRecord) -> Option<Refusal> {
 }
 
 pub(super) fn verdict(differences: Vec<String>) -> Verdict {
-    if differences.is_empty() {
-        Verdict::Agree
-    } else {
-        Verdict::Disagree(differences)
-    }
+    if differences.is_empty() { Verdict::Agree } else { Verdict::Disagree(differences) }
 }
 
 /// What the machine says it has not, when that is its answer.
@@ -111,10 +102,7 @@ pub(super) fn compare(
         None => "done".to_owned(),
         Some(class) => format!("{class}: {desc}"),
     };
-    vec![
-        format!("QEMU:    {expected}"),
-        format!("machine: {}", outcome),
-    ]
+    vec![format!("QEMU:    {expected}"), format!("machine: {}", outcome)]
 }
 
 /// Compares what a command returned. Lists whose order is a hash table's are compared as sets, and
@@ -124,10 +112,7 @@ pub(super) fn compare_return(command: &str, returned: &Value, expected: &Value) 
     if returned == expected {
         return Vec::new();
     }
-    vec![
-        format!("QEMU returned:    {expected}"),
-        format!("machine returned: {returned}"),
-    ]
+    vec![format!("QEMU returned:    {expected}"), format!("machine returned: {returned}")]
 }
 
 fn settle(command: &str, value: &Value) -> Value {
@@ -170,11 +155,7 @@ pub(super) fn mask_crash(text: &str) -> String {
         let program = word.starts_with("qemu") && word.ends_with(':');
         !(address || exit || program)
     });
-    let words = text
-        .starts_with("rc=-11")
-        .then_some("SIGSEGV")
-        .into_iter()
-        .chain(words);
+    let words = text.starts_with("rc=-11").then_some("SIGSEGV").into_iter().chain(words);
     let words = words.map(|word| match word.find(".c:").or_else(|| word.find(".h:")) {
         Some(dot) => {
             let start = word[..dot].rfind('/').map_or(0, |slash| slash + 1);

@@ -24,9 +24,7 @@ pub(super) fn decode(text: &str) -> Result<Vec<u8>, RecordError> {
 }
 
 fn octet(text: &str) -> Option<u8> {
-    (text.len() == 2)
-        .then(|| u8::from_str_radix(text, 16).ok())
-        .flatten()
+    (text.len() == 2).then(|| u8::from_str_radix(text, 16).ok()).flatten()
 }
 
 /// The shortest run of one byte that is written as one.
@@ -44,11 +42,7 @@ pub(super) fn encode(bytes: &[u8]) -> String {
 
 /// The first bytes, for a difference that a person reads.
 pub(super) fn show(bytes: &[u8]) -> String {
-    let head: String = bytes
-        .iter()
-        .take(48)
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let head: String = bytes.iter().take(48).map(|byte| format!("{byte:02x}")).collect();
     let more = if bytes.len() > 48 { "..." } else { "" };
     format!("{} B {head}{more}", bytes.len())
 }

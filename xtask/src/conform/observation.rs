@@ -42,16 +42,11 @@ pub(super) fn add_errors(expected: &Value, refused: &[String]) -> Vec<String> {
         other => vec![text_of(other)],
     };
     let same = entries.len() == refused.len()
-        && entries
-            .iter()
-            .zip(refused)
-            .all(|(entry, refused)| entry.contains(refused.as_str()));
+        && entries.iter().zip(refused).all(|(entry, refused)| entry.contains(refused.as_str()));
     if same {
         return Vec::new();
     }
-    vec![format!(
-        "filters refused: QEMU {entries:?}, machine {refused:?}"
-    )]
+    vec![format!("filters refused: QEMU {entries:?}, machine {refused:?}")]
 }
 
 fn text_of(entry: &Value) -> String {
@@ -95,11 +90,7 @@ pub(super) fn compare(
             Some(text) => hex::decode(text)?,
             None => Vec::new(),
         };
-        let got = seen
-            .out
-            .get(endpoint)
-            .map(|parts| parts.concat())
-            .unwrap_or_default();
+        let got = seen.out.get(endpoint).map(|parts| parts.concat()).unwrap_or_default();
         if got != expected {
             differences.push(format!("{endpoint}: QEMU    {}", hex::show(&expected)));
             differences.push(format!("{endpoint}: machine {}", hex::show(&got)));
@@ -107,23 +98,14 @@ pub(super) fn compare(
     }
     let expected: BTreeSet<String> = step.eof.iter().cloned().collect();
     if expected != seen.eof {
-        differences.push(format!(
-            "end of file: QEMU {expected:?}, machine {:?}",
-            seen.eof
-        ));
+        differences.push(format!("end of file: QEMU {expected:?}, machine {:?}", seen.eof));
     }
     let printed = seen.stderr.join("\n");
     let expected = plain_stderr(&step.stderr);
     if printed != expected {
-        differences.push(format!(
-            "standard error: QEMU {expected:?}, machine {printed:?}"
-        ));
+        differences.push(format!("standard error: QEMU {expected:?}, machine {printed:?}"));
     }
-    let expected = step
-        .crash
-        .as_ref()
-        .filter(|crash| **crash != Value::Bool(false))
-        .map(text_of);
+    let expected = step.crash.as_ref().filter(|crash| **crash != Value::Bool(false)).map(text_of);
     // A record may say only that QEMU died.
     let unsaid = expected.as_deref() == Some("true");
     let same = match (&expected, &seen.crash) {
@@ -131,10 +113,7 @@ pub(super) fn compare(
         (expected, crash) => expected.is_none() && crash.is_none(),
     };
     if !same {
-        differences.push(format!(
-            "crash: QEMU {expected:?}, machine {:?}",
-            seen.crash
-        ));
+        differences.push(format!("crash: QEMU {expected:?}, machine {:?}", seen.crash));
     }
     if let Some(content) = &step.content {
         let got = contents.get(&step.ep).cloned().unwrap_or_default();
@@ -142,11 +121,7 @@ pub(super) fn compare(
             differences.push(format!("file: QEMU {content}, machine {}", hex::show(&got)));
         }
     }
-    differences.extend(
-        answer
-            .map(|answer| compare_answer(step, &answer))
-            .unwrap_or_default(),
-    );
+    differences.extend(answer.map(|answer| compare_answer(step, &answer)).unwrap_or_default());
     Ok(differences)
 }
 
@@ -168,10 +143,7 @@ fn compare_answer(step: &StepRecord, answer: &Outcome) -> Vec<String> {
         return Vec::new();
     }
     let (returned, error) = (&step.returned, &step.error);
-    vec![format!(
-        "answer: QEMU {returned:?} {error:?}, machine {}",
-        answer
-    )]
+    vec![format!("answer: QEMU {returned:?} {error:?}, machine {}", answer)]
 }
 
 /// Standard error without the program's name in front of its lines.

@@ -23,12 +23,7 @@ pub(super) struct Bench {
 impl Bench {
     pub(super) fn new(config: Config) -> Result<Self, RecordError> {
         let machine = Machine::new(config)?;
-        Ok(Self {
-            machine,
-            now: VirtualTime::ZERO,
-            out: Vec::new(),
-            commands: 0,
-        })
+        Ok(Self { machine, now: VirtualTime::ZERO, out: Vec::new(), commands: 0 })
     }
 
     pub(super) fn input(&mut self, input: Input) {
@@ -54,10 +49,7 @@ impl Bench {
     }
 
     pub(super) fn qmp(&mut self, name: &str, args: &Value) -> Outcome {
-        self.command(Command::Qmp {
-            name: name.to_owned(),
-            args: in_folder(args),
-        })
+        self.command(Command::Qmp { name: name.to_owned(), args: in_folder(args) })
     }
 }
 
@@ -75,11 +67,7 @@ fn in_folder(args: &Value) -> Value {
 }
 
 pub(super) fn netdev(id: &str, kind: NetdevKind, peer: Option<&str>) -> NetdevConfig {
-    NetdevConfig {
-        id: id.into(),
-        kind,
-        peer: peer.map(Into::into),
-    }
+    NetdevConfig { id: id.into(), kind, peer: peer.map(Into::into) }
 }
 
 pub(super) fn hubport(id: &str, hub: u32, peer: Option<&str>) -> NetdevConfig {
@@ -87,19 +75,11 @@ pub(super) fn hubport(id: &str, hub: u32, peer: Option<&str>) -> NetdevConfig {
 }
 
 pub(super) fn chardev(id: &str, backend: CharBackend, connected: bool) -> ChardevConfig {
-    ChardevConfig {
-        id: id.into(),
-        backend,
-        connected,
-    }
+    ChardevConfig { id: id.into(), backend, connected }
 }
 
 pub(super) fn socket(server: bool, reconnect: bool, monitor: bool) -> CharBackend {
-    CharBackend::Socket {
-        server,
-        reconnect,
-        monitor,
-    }
+    CharBackend::Socket { server, reconnect, monitor }
 }
 
 /// The monitor's own chardev.
@@ -109,11 +89,7 @@ pub(super) fn monitor() -> ChardevConfig {
 
 /// One of the set-ups of the records of errors.
 pub(super) fn machine(setup: &str, profile: Profile) -> Result<Config, RecordError> {
-    let tap = |queues| NetdevKind::Tap {
-        queues,
-        vhost: false,
-        vnet_hdr_len: 0,
-    };
+    let tap = |queues| NetdevKind::Tap { queues, vhost: false, vnet_hdr_len: 0 };
     let netdevs = match setup {
         "std" => vec![
             netdev("n0", NetdevKind::Socket, None),
@@ -149,12 +125,7 @@ pub(super) fn machine(setup: &str, profile: Profile) -> Result<Config, RecordErr
         monitor(),
     ];
     let chardevs = servers.chain(others).collect();
-    Ok(Config {
-        profile,
-        netdevs,
-        chardevs,
-        iothreads: vec!["io0".into()],
-    })
+    Ok(Config { profile, netdevs, chardevs, iothreads: vec!["io0".into()] })
 }
 
 /// A chardev of a command line: its config and the path of its socket or file.
@@ -162,25 +133,15 @@ pub(super) fn parse_chardev(text: &str) -> Result<(ChardevConfig, Option<String>
     let unknown = || RecordError::Chardev(text.to_owned());
     let mut items = text.split(',');
     let kind = items.next().ok_or_else(unknown)?;
-    let options: Vec<(&str, &str)> = items
-        .map(|item| item.split_once('=').unwrap_or((item, "on")))
-        .collect();
-    let get = |name: &str| {
-        options
-            .iter()
-            .rev()
-            .find(|(key, _)| *key == name)
-            .map(|(_, value)| *value)
-    };
+    let options: Vec<(&str, &str)> =
+        items.map(|item| item.split_once('=').unwrap_or((item, "on"))).collect();
+    let get =
+        |name: &str| options.iter().rev().find(|(key, _)| *key == name).map(|(_, value)| *value);
     let on =
         |name: &str| get(name).is_some_and(|value| matches!(value, "on" | "yes" | "true" | "y"));
     let backend = match kind {
         "socket" if on("mux") => CharBackend::Mux,
-        "socket" => socket(
-            on("server"),
-            get("reconnect-ms").or(get("reconnect")).is_some(),
-            false,
-        ),
+        "socket" => socket(on("server"), get("reconnect-ms").or(get("reconnect")).is_some(), false),
         "null" => CharBackend::Null,
         "file" => CharBackend::File,
         "ringbuf" | "memory" => CharBackend::Ringbuf {

@@ -3,9 +3,7 @@ use std::path::Path;
 use super::*;
 
 fn fixture(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../fixtures/qemu")
-        .join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/qemu").join(name)
 }
 
 /// Replays one file of the fixtures; the printed disagreements are the test's message.
@@ -78,22 +76,9 @@ const WRONG: &str = r#"{"case": "made up", "qemu": "10.2.9", "setup": "std", "cm
 #[test]
 fn a_disagreement_shows_both_sides() {
     let (tally, printed) = lines(&[&WRONG.replace('\n', "")]).unwrap();
-    assert_eq!(
-        tally,
-        Tally {
-            agree: 0,
-            disagree: 1,
-            not_built: 0
-        }
-    );
-    assert!(
-        printed.contains("records.jsonl:1: disagree: made up"),
-        "{printed}"
-    );
-    assert!(
-        printed.contains("machine: GenericError: object 'x' not found"),
-        "{printed}"
-    );
+    assert_eq!(tally, Tally { agree: 0, disagree: 1, not_built: 0 });
+    assert!(printed.contains("records.jsonl:1: disagree: made up"), "{printed}");
+    assert!(printed.contains("machine: GenericError: object 'x' not found"), "{printed}");
 }
 
 #[test]
@@ -119,10 +104,7 @@ fn what_nobody_can_replay_is_an_error_with_its_place() {
     ] {
         let record = WRONG.replace('\n', "").replace(from, to);
         let error = lines(&["", &record]).unwrap_err().to_string();
-        assert!(
-            error.ends_with(&format!("records.jsonl:2: {text}")),
-            "{error}"
-        );
+        assert!(error.ends_with(&format!("records.jsonl:2: {text}")), "{error}");
     }
 }
 
@@ -134,26 +116,15 @@ fn what_nobody_knows_of_a_tap_is_an_error_with_its_place() {
         ("7.2.0", "9.1.0", "QEMU version '9.1.0' has no profile"),
         ("\"hub\"", "\"ne2k\"", "unknown nic 'ne2k'"),
         ("\"none\"", "\"paused\"", "unknown state of the VM 'paused'"),
-        (
-            "peer P",
-            "peer Q",
-            "unknown step 'frame written to hub peer Q'",
-        ),
-        (
-            "\"hub\"",
-            "\"e1000\"",
-            "unknown step 'frame written to hub peer P'",
-        ),
+        ("peer P", "peer Q", "unknown step 'frame written to hub peer Q'"),
+        ("\"hub\"", "\"e1000\"", "unknown step 'frame written to hub peer P'"),
         ("hub peer P", "chardev c1", "unknown chardev 'c1'"),
         ("\"00\"", "\"0g\"", "not hex: '0g'"),
         (", \"data\": \"00\"", "", "the step has no data"),
     ] {
         let record = record.replace('\n', "").replace(from, to);
         let error = lines(&["", &record]).unwrap_err().to_string();
-        assert!(
-            error.ends_with(&format!("records.jsonl:2: {text}")),
-            "{error}"
-        );
+        assert!(error.ends_with(&format!("records.jsonl:2: {text}")), "{error}");
     }
 }
 
@@ -162,12 +133,6 @@ fn crashes_are_compared_without_addresses_and_paths() {
     let built = "rc=-6 qemu-system-x86_64: ../src-10.2/util/thread.c:81: f: Assertion `x' failed.";
     let other = "rc=-6 qemu-system-x86_64: ../../util/thread.c:76: f: Assertion `x' failed.";
     assert_eq!(error::mask_crash(built), error::mask_crash(other));
-    assert_eq!(
-        error::mask_crash("a.h:18:X: Object 0x55aa is no Y"),
-        "a.h:X: Object is no Y"
-    );
-    assert_ne!(
-        error::mask_crash(built),
-        error::mask_crash(&built.replace("`x'", "`y'"))
-    );
+    assert_eq!(error::mask_crash("a.h:18:X: Object 0x55aa is no Y"), "a.h:X: Object is no Y");
+    assert_ne!(error::mask_crash(built), error::mask_crash(&built.replace("`x'", "`y'")));
 }

@@ -107,9 +107,7 @@ fn fill(
         tree::copy(&parts.completions.join(name), &share.join(place))?;
     }
     for page in tree::files(&parts.man)? {
-        let place = share
-            .join("man/man1")
-            .join(page.file_name().unwrap_or_default());
+        let place = share.join("man/man1").join(page.file_name().unwrap_or_default());
         tree::copy(&page, &place)?;
         compress(&place)?;
     }
@@ -192,20 +190,14 @@ fn write(path: &Path, text: &str) -> Result<(), ChoreError> {
 
 /// In KiB, each file rounded up (Debian Policy 4.6.2, section 5.6.20).
 fn installed_size(folder: &Path) -> Result<u64, ChoreError> {
-    let unreadable = |source| ChoreError::Unreadable {
-        path: folder.to_owned(),
-        source,
-    };
+    let unreadable = |source| ChoreError::Unreadable { path: folder.to_owned(), source };
     let mut size = 0;
     for entry in fs::read_dir(folder).map_err(unreadable)? {
         let path = entry.map_err(unreadable)?.path();
         size += if path.is_dir() {
             1 + installed_size(&path)?
         } else {
-            fs::metadata(&path)
-                .map_err(unreadable)?
-                .len()
-                .div_ceil(1024)
+            fs::metadata(&path).map_err(unreadable)?.len().div_ceil(1024)
         };
     }
     Ok(size)

@@ -16,14 +16,7 @@ use crate::chore::{self, ChoreError, root};
 pub(super) const NAME: &str = "LICENSES-OF-CRATES";
 
 /// How the files begin that have a crate's licence.
-const BEGINNINGS: &[&str] = &[
-    "LICENSE",
-    "LICENCE",
-    "COPYING",
-    "COPYRIGHT",
-    "NOTICE",
-    "UNLICENSE",
-];
+const BEGINNINGS: &[&str] = &["LICENSE", "LICENCE", "COPYING", "COPYRIGHT", "NOTICE", "UNLICENSE"];
 
 const HEAD: &str = "\
 tapwright is made of the crates below, of Rust's standard library (https://www.rust-lang.org, MIT or
@@ -68,22 +61,11 @@ pub(super) fn write(path: &Path, target: &str) -> Result<Vec<String>, ChoreError
 
 fn metadata(target: &str) -> Result<Value, ChoreError> {
     let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let arguments = [
-        "metadata",
-        "--format-version=1",
-        "--locked",
-        "--filter-platform",
-        target,
-    ];
+    let arguments = ["metadata", "--format-version=1", "--locked", "--filter-platform", target];
     let name = format!("cargo {}", arguments.join(" "));
-    let said = chore::said(
-        &name,
-        Command::new(program).args(arguments).current_dir(root()),
-    )?;
-    serde_json::from_str(&said).map_err(|error| ChoreError::Unreadable {
-        path: name.into(),
-        source: error.into(),
-    })
+    let said = chore::said(&name, Command::new(program).args(arguments).current_dir(root()))?;
+    serde_json::from_str(&said)
+        .map_err(|error| ChoreError::Unreadable { path: name.into(), source: error.into() })
 }
 
 /// The packages whose code is in the binary: not what only builds it, nor macros and what they need.
@@ -115,8 +97,7 @@ fn linked(metadata: &Value) -> Vec<&Value> {
 
 fn by_id(list: &Value) -> BTreeMap<&str, &Value> {
     let list = list.as_array().into_iter().flatten();
-    list.filter_map(|one| Some((one["id"].as_str()?, one)))
-        .collect()
+    list.filter_map(|one| Some((one["id"].as_str()?, one))).collect()
 }
 
 fn is_macro(package: &Value) -> bool {
@@ -133,14 +114,9 @@ fn licences(folder: &Path) -> Result<Vec<String>, ChoreError> {
     for path in tree::files(folder)? {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let name = name.to_uppercase();
-        if BEGINNINGS
-            .iter()
-            .any(|beginning| name.starts_with(beginning))
-        {
-            let bytes = fs::read(&path).map_err(|source| ChoreError::Unreadable {
-                path: path.clone(),
-                source,
-            })?;
+        if BEGINNINGS.iter().any(|beginning| name.starts_with(beginning)) {
+            let bytes = fs::read(&path)
+                .map_err(|source| ChoreError::Unreadable { path: path.clone(), source })?;
             let text = String::from_utf8_lossy(&bytes).replace("\r\n", "\n");
             texts.push(text.trim_matches('\n').to_owned());
         }

@@ -11,14 +11,8 @@ use super::{unwritable, version};
 use crate::chore::{ChoreError, root};
 
 /// What is packed as it is in the repository, so that links and commands of the documentation hold.
-const DOCUMENTS: &[&str] = &[
-    "README.md",
-    "CHANGELOG.md",
-    "docs",
-    "scenarios",
-    "fixtures/pcaps",
-    "fixtures/qemu-cmdlines",
-];
+const DOCUMENTS: &[&str] =
+    &["README.md", "CHANGELOG.md", "docs", "scenarios", "fixtures/pcaps", "fixtures/qemu-cmdlines"];
 
 /// What the archives are filled with.
 pub(super) struct Parts {
@@ -63,13 +57,7 @@ fn strip(binary: &Path) -> bool {
 fn completions(folder: &Path) -> Result<(), ChoreError> {
     fs::create_dir_all(folder).map_err(|source| unwritable(folder, source))?;
     let mut command = tapwright::cli::command();
-    for shell in [
-        Shell::Bash,
-        Shell::Elvish,
-        Shell::Fish,
-        Shell::PowerShell,
-        Shell::Zsh,
-    ] {
+    for shell in [Shell::Bash, Shell::Elvish, Shell::Fish, Shell::PowerShell, Shell::Zsh] {
         clap_complete::generate_to(shell, &mut command, "tapwright", folder)
             .map_err(|source| unwritable(folder, source))?;
     }
@@ -103,11 +91,8 @@ pub(super) fn documents(to: &Path) -> Result<(), ChoreError> {
         .stderr(Stdio::null())
         .output();
     let known = known.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
-    let known: Vec<PathBuf> = known
-        .unwrap_or_default()
-        .split_terminator('\0')
-        .map(PathBuf::from)
-        .collect();
+    let known: Vec<PathBuf> =
+        known.unwrap_or_default().split_terminator('\0').map(PathBuf::from).collect();
     // Sources without git have no scratch yet.
     let all = match known.is_empty() {
         true => DOCUMENTS.iter().map(PathBuf::from).collect(),
@@ -149,9 +134,7 @@ pub(super) fn settle(folder: &Path) -> Result<(), ChoreError> {
 pub(super) fn copy(from: &Path, to: &Path) -> Result<(), ChoreError> {
     let folder = to.parent().unwrap_or(Path::new(""));
     fs::create_dir_all(folder).map_err(|source| unwritable(folder, source))?;
-    fs::copy(from, to)
-        .map(drop)
-        .map_err(|source| unwritable(to, source))
+    fs::copy(from, to).map(drop).map_err(|source| unwritable(to, source))
 }
 
 /// The files in a folder, in the order of their names.
@@ -176,14 +159,10 @@ pub(super) fn below(folder: &Path) -> Result<Vec<PathBuf>, ChoreError> {
 
 fn entries(folder: &Path) -> Result<Vec<PathBuf>, ChoreError> {
     let entries = fs::read_dir(folder).and_then(|entries| {
-        entries
-            .map(|entry| Ok(entry?.path()))
-            .collect::<std::io::Result<Vec<_>>>()
+        entries.map(|entry| Ok(entry?.path())).collect::<std::io::Result<Vec<_>>>()
     });
-    let mut entries = entries.map_err(|source| ChoreError::Unreadable {
-        path: folder.to_owned(),
-        source,
-    })?;
+    let mut entries =
+        entries.map_err(|source| ChoreError::Unreadable { path: folder.to_owned(), source })?;
     entries.sort();
     Ok(entries)
 }

@@ -34,10 +34,7 @@ impl<C: Carrier> BuiltinWorld<C> {
             }
         };
         for at in chosen {
-            let title = Title {
-                text: format!("colo {}", event.name()),
-                subject: None,
-            };
+            let title = Title { text: format!("colo {}", event.name()), subject: None };
             let told = match event {
                 ColoEvent::Checkpoint => machine::ColoEvent::Checkpoint,
                 ColoEvent::Failover => machine::ColoEvent::Failover,

@@ -27,16 +27,14 @@ impl<C: Carrier> BuiltinWorld<C> {
         let id = CommandId(self.command_count);
         self.commands.insert(id, title.clone());
         self.feed_to(at, Input::Command { id, command })?;
-        Ok(
-            match self.answered.take_if(|(answered, _)| *answered == id) {
-                Some((_, answer)) => answer,
-                None => Answer {
-                    command: title.text,
-                    subject: title.subject,
-                    outcome: Outcome::Unanswered(NoAnswer::Frozen),
-                },
+        Ok(match self.answered.take_if(|(answered, _)| *answered == id) {
+            Some((_, answer)) => answer,
+            None => Answer {
+                command: title.text,
+                subject: title.subject,
+                outcome: Outcome::Unanswered(NoAnswer::Frozen),
             },
-        )
+        })
     }
 
     /// Gives one input to the machine that it is for.
@@ -50,9 +48,7 @@ impl<C: Carrier> BuiltinWorld<C> {
         self.storm.count(&input);
         let mut outputs = std::mem::take(&mut self.outputs);
         self.processes[at].handle(self.clock, input, &mut outputs);
-        let result = outputs
-            .drain(..)
-            .try_for_each(|output| self.carry_out(at, output));
+        let result = outputs.drain(..).try_for_each(|output| self.carry_out(at, output));
         self.outputs = outputs;
         self.tell_readers(at);
         result
@@ -64,15 +60,11 @@ impl<C: Carrier> BuiltinWorld<C> {
 
     /// The machine that something belongs to, by its id.
     pub(super) fn process_of_id(&self, id: &str) -> usize {
-        id.split_once('/')
-            .map_or(0, |(name, _)| self.process_named(name))
+        id.split_once('/').map_or(0, |(name, _)| self.process_named(name))
     }
 
     fn process_named(&self, name: &str) -> usize {
-        let at = self
-            .processes
-            .iter()
-            .position(|process| process.id().as_str() == name);
+        let at = self.processes.iter().position(|process| process.id().as_str() == name);
         at.unwrap_or(0)
     }
 
@@ -93,10 +85,7 @@ impl<C: Carrier> BuiltinWorld<C> {
             self.take(one);
         }
         self.carried = carried;
-        drained.map_err(|source| BackendError::System {
-            what: "reading".to_owned(),
-            source,
-        })?;
+        drained.map_err(|source| BackendError::System { what: "reading".to_owned(), source })?;
         for at in 0..self.processes.len() {
             let deadline = self.processes[at].deadline();
             if deadline.is_some_and(|due| due <= self.clock) {

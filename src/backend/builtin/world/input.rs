@@ -58,17 +58,9 @@ impl<C: Carrier> BuiltinWorld<C> {
         let input = match lower::vnet_hdr_len(tap.nic) {
             0 => {
                 let data = far_end::encode(frame, Framing::Plain, 0);
-                Input::StreamBytes {
-                    netdev: guest,
-                    data,
-                    tag,
-                }
+                Input::StreamBytes { netdev: guest, data, tag }
             }
-            len => Input::NetdevFrame {
-                netdev: guest,
-                data: join(frame, len),
-                tag,
-            },
+            len => Input::NetdevFrame { netdev: guest, data: join(frame, len), tag },
         };
         self.queue.push_back(input);
     }
@@ -80,13 +72,11 @@ impl<C: Carrier> BuiltinWorld<C> {
         tag: Option<Tag>,
         chunk: Option<usize>,
     ) {
-        self.queue.extend(
-            far_end::chunks(bytes, chunk).map(|data| Input::ChardevBytes {
-                chardev: chardev.clone(),
-                data,
-                tag,
-            }),
-        );
+        self.queue.extend(far_end::chunks(bytes, chunk).map(|data| Input::ChardevBytes {
+            chardev: chardev.clone(),
+            data,
+            tag,
+        }));
     }
 
     /// The far end of a chardev, when it is a port with a client.
@@ -129,11 +119,8 @@ impl<C: Carrier> BuiltinWorld<C> {
         // Of a frame whose write broke half way the machine itself has told.
         let broke = EventKind::Dropped(DropReason::OutdevBroke);
         let told = &self.seen.events[before..];
-        never_read.retain(|tag| {
-            !told
-                .iter()
-                .any(|event| event.tag == Some(*tag) && event.kind == broke)
-        });
+        never_read
+            .retain(|tag| !told.iter().any(|event| event.tag == Some(*tag) && event.kind == broke));
         for tag in never_read {
             let place = Place::Port(port.clone());
             self.drop_frame(Some(tag), place, DropReason::NoReader);
@@ -145,9 +132,7 @@ impl<C: Carrier> BuiltinWorld<C> {
     pub(super) fn take(&mut self, carried: Carried) {
         match carried {
             Carried::ToGuest { netdev, frame } => {
-                let tag = self
-                    .flights
-                    .arrive(&frame.data, Destination::Guest(netdev.clone()));
+                let tag = self.flights.arrive(&frame.data, Destination::Guest(netdev.clone()));
                 let tap = &self.taps[&netdev];
                 let process = &self.processes[self.process_of_id(netdev.as_str())];
                 if process.dead {
@@ -157,32 +142,17 @@ impl<C: Carrier> BuiltinWorld<C> {
                     self.arrive(port, Item::Frame(frame), Some(tag));
                 } else {
                     let data = join(&frame, lower::vnet_hdr_len(tap.nic));
-                    self.queue.push_back(Input::NetdevFrame {
-                        netdev,
-                        data,
-                        tag: Some(tag),
-                    });
+                    self.queue.push_back(Input::NetdevFrame { netdev, data, tag: Some(tag) });
                 }
             }
             Carried::ToHost { port, frame } => {
-                let tag = self
-                    .flights
-                    .arrive(&frame.data, Destination::Host(port.clone()));
+                let tag = self.flights.arrive(&frame.data, Destination::Host(port.clone()));
                 self.arrive(port, Item::Frame(frame), Some(tag));
             }
-            Carried::Captured {
-                netdev,
-                direction,
-                frame,
-            } => {
+            Carried::Captured { netdev, direction, frame } => {
                 let at = Destination::Socket(netdev.clone());
                 let tag = Some(self.flights.arrive(&frame.data, at));
-                self.queue.push_back(Input::Captured {
-                    netdev,
-                    direction,
-                    frame,
-                    tag,
-                });
+                self.queue.push_back(Input::Captured { netdev, direction, frame, tag });
             }
             Carried::Said(event) => self.seen.events.push(event),
         }

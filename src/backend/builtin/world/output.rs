@@ -20,9 +20,8 @@ impl<C: Carrier> BuiltinWorld<C> {
     /// Shows the files again in which something was overwritten since the last time.
     pub(super) fn show_files(&mut self) {
         let files = self.files.iter_mut();
-        let again: Vec<(PortId, Bytes)> = files
-            .filter_map(|(port, file)| Some((port.clone(), file.again()?)))
-            .collect();
+        let again: Vec<(PortId, Bytes)> =
+            files.filter_map(|(port, file)| Some((port.clone(), file.again()?))).collect();
         for (port, content) in again {
             self.arrive(port, Item::Bytes(content), None);
         }
@@ -32,38 +31,21 @@ impl<C: Carrier> BuiltinWorld<C> {
         self.storm.follow(&output);
         match output {
             Output::NetdevFrame { netdev, data, tag } => self.frame_out(&netdev, data, tag),
-            Output::Inject {
-                netdev,
-                object,
-                frame,
-                tag,
-            } => {
+            Output::Inject { netdev, object, frame, tag } => {
                 self.flights.depart(&frame, tag);
                 if let Err(reason) = self.carrier.inject(&netdev, &frame) {
                     self.flights.refuse(&frame, tag);
-                    self.queue.push_back(Input::InjectFailed {
-                        netdev,
-                        object,
-                        reason,
-                        tag,
-                    });
+                    self.queue.push_back(Input::InjectFailed { netdev, object, reason, tag });
                 }
             }
             Output::Capture { netdev, on } => {
-                self.carrier
-                    .capture(&netdev, on)
-                    .map_err(|source| BackendError::System {
-                        what: format!("opening a packet socket on the TAP of {netdev}"),
-                        source,
-                    })?;
+                self.carrier.capture(&netdev, on).map_err(|source| BackendError::System {
+                    what: format!("opening a packet socket on the TAP of {netdev}"),
+                    source,
+                })?;
             }
             Output::ChardevBytes { chardev, data, tag } => self.bytes_out(&chardev, data, tag),
-            Output::FileBytes {
-                file,
-                at,
-                data,
-                tag,
-            } => {
+            Output::FileBytes { file, at, data, tag } => {
                 let port = PortId::from(file);
                 let file = self.files.entry(port.clone()).or_default();
                 if let Some(added) = file.write(at, data) {
@@ -86,11 +68,7 @@ impl<C: Carrier> BuiltinWorld<C> {
             }
             Output::Answer { id, outcome } => {
                 if let Some(title) = self.commands.remove(&id) {
-                    let answer = Answer {
-                        command: title.text,
-                        subject: title.subject,
-                        outcome,
-                    };
+                    let answer = Answer { command: title.text, subject: title.subject, outcome };
                     if let Some((_, late)) = self.answered.replace((id, answer)) {
                         self.seen.answers.push(late);
                     }
@@ -110,10 +88,7 @@ impl<C: Carrier> BuiltinWorld<C> {
     fn frame_out(&mut self, netdev: &NetdevId, data: Bytes, tag: Option<Tag>) {
         if let Some(tap) = self.guests.get(netdev) {
             let tap = &self.taps[tap];
-            let (port, frame) = (
-                tap.guest_port.clone(),
-                split(data, lower::vnet_hdr_len(tap.nic)),
-            );
+            let (port, frame) = (tap.guest_port.clone(), split(data, lower::vnet_hdr_len(tap.nic)));
             self.arrive(port, Item::Frame(frame), tag);
         } else if let Some(tap) = self.taps.get(netdev) {
             let frame = split(data, lower::vnet_hdr_len(tap.nic));
@@ -142,8 +117,7 @@ impl<C: Carrier> BuiltinWorld<C> {
             }
             Some(FarEnd::Joined(end)) => match end.peer.clone() {
                 Some(chardev) => {
-                    self.queue
-                        .push_back(Input::ChardevBytes { chardev, data, tag });
+                    self.queue.push_back(Input::ChardevBytes { chardev, data, tag });
                 }
                 None if end.lose(tag) => {
                     let place = Place::Chardev(chardev.clone());
@@ -209,19 +183,12 @@ impl<C: Carrier> BuiltinWorld<C> {
     }
 
     pub(super) fn drop_frame(&mut self, tag: Option<Tag>, place: Place, reason: DropReason) {
-        self.seen.events.push(Event {
-            tag,
-            place,
-            kind: EventKind::Dropped(reason),
-        });
+        self.seen.events.push(Event { tag, place, kind: EventKind::Dropped(reason) });
     }
 }
 
 /// Cuts the virtio-net header off the front of a frame.
 fn split(mut data: Bytes, vnet_hdr_len: usize) -> Frame {
     let header = data.split_to(vnet_hdr_len.min(data.len()));
-    Frame {
-        vnet: VnetHdr::from_bytes(&header),
-        data,
-    }
+    Frame { vnet: VnetHdr::from_bytes(&header), data }
 }

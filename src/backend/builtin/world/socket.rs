@@ -161,11 +161,8 @@ impl<C: Carrier> BuiltinWorld<C> {
     /// Clients whose time has come try again; whether there was one.
     pub(super) fn retry(&mut self) -> bool {
         let now = self.clock;
-        let due: Vec<ChardevId> = self
-            .retries()
-            .filter(|(_, due)| *due <= now)
-            .map(|(id, _)| id.clone())
-            .collect();
+        let due: Vec<ChardevId> =
+            self.retries().filter(|(_, due)| *due <= now).map(|(id, _)| id.clone()).collect();
         for client in &due {
             self.connect(client);
         }

@@ -20,10 +20,8 @@ mod trouble;
 
 /// The only case of a scenario.
 pub(crate) fn case(text: &str) -> Case {
-    let source = Source {
-        path: PathBuf::from("world.yaml"),
-        text: format!("description: a world\n{text}"),
-    };
+    let source =
+        Source { path: PathBuf::from("world.yaml"), text: format!("description: a world\n{text}") };
     let scenario = parse(Arc::new(source), "world", &Disk).expect("a scenario without faults");
     let [case] = <[Case; 1]>::try_from(scenario.cases).expect("one case");
     case
@@ -56,11 +54,7 @@ impl Rig {
     fn qmp(&mut self, command: &str, args: &Value) -> Outcome {
         let args = args.as_object().expect("an object");
         let machine = &MachineId::default();
-        let answer = self.act(Action::Qmp {
-            machine,
-            command,
-            args,
-        });
+        let answer = self.act(Action::Qmp { machine, command, args });
         answer.expect("an answer").outcome
     }
 
@@ -88,9 +82,7 @@ impl Rig {
     }
 
     fn settle(&mut self) -> Settled {
-        self.world
-            .settle(&Deadline::NEVER)
-            .expect("a world that works")
+        self.world.settle(&Deadline::NEVER).expect("a world that works")
     }
 
     /// Everything that came once nothing moves any more.

@@ -43,12 +43,7 @@ impl<C: Carrier> BuiltinWorld<C> {
         if let Item::Frame(frame) = &item {
             self.traffic.deliver(&port, frame);
         }
-        self.seen.arrivals.push(Arrival {
-            port,
-            item,
-            tag,
-            at: self.clock,
-        });
+        self.seen.arrivals.push(Arrival { port, item, tag, at: self.clock });
     }
 
     /// Whether a frame goes on at once; what else becomes of it is said.
@@ -75,8 +70,7 @@ impl<C: Carrier> BuiltinWorld<C> {
         // Nothing is inside the carrier.
         self.flights.land();
         if let Some((port, frame, tag)) = self.traffic.sends() {
-            self.storm
-                .note(|| format!("frame from the stack at {port}"));
+            self.storm.note(|| format!("frame from the stack at {port}"));
             self.seen.sent.push(SentFrame {
                 tag,
                 port: port.clone(),
@@ -87,12 +81,7 @@ impl<C: Carrier> BuiltinWorld<C> {
             return true;
         }
         if let Some(held) = self.traffic.released(self.clock) {
-            let Held {
-                port,
-                way,
-                frame,
-                tag,
-            } = held;
+            let Held { port, way, frame, tag } = held;
             self.storm.note(|| format!("impaired frame at {port}"));
             match (way, tag) {
                 (Way::Out, Some(tag)) => self.send(&port, &frame, tag, None),
@@ -170,11 +159,7 @@ impl<C: Carrier> BuiltinWorld<C> {
     pub(super) fn client_answer(&mut self) -> Option<Answer> {
         let client = self.called.take()?;
         let outcome = match self.traffic.hang_up()? {
-            Ok(Done {
-                sent,
-                received,
-                closed,
-            }) => {
+            Ok(Done { sent, received, closed }) => {
                 let state = if closed { "closed" } else { "open" };
                 Outcome::Done(serde_json::json!({
                     "sent": sent, "received": received, "connection": state,
@@ -186,10 +171,6 @@ impl<C: Carrier> BuiltinWorld<C> {
             }),
         };
         let title = title::client_title(&client);
-        Some(Answer {
-            command: title.text,
-            subject: title.subject,
-            outcome,
-        })
+        Some(Answer { command: title.text, subject: title.subject, outcome })
     }
 }

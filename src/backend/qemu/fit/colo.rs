@@ -34,15 +34,7 @@ pub(super) fn unfit(case: &Case, probed: &Probed) -> Option<String> {
 
 /// Whether somebody of ours is at its far end.
 fn is_ours(case: &Case, chardev: &ChardevId) -> bool {
-    let is_port = |far: &ChardevFar| {
-        matches!(
-            far,
-            ChardevFar::Port {
-                connected: true,
-                ..
-            }
-        )
-    };
+    let is_port = |far: &ChardevFar| matches!(far, ChardevFar::Port { connected: true, .. });
     let mut chardevs = case.chardevs.iter();
     chardevs.any(|one| one.id == *chardev && is_port(&one.far))
 }

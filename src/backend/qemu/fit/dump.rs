@@ -25,10 +25,9 @@ fn writes_anywhere(form: &ObjectForm) -> bool {
     is_of(form, "filter-dump")
         && match form {
             ObjectForm::Option(text) => text.contains("file=/") || text.contains("\"file\": \"/"),
-            ObjectForm::Qmp(args) => args
-                .get("file")
-                .and_then(Value::as_str)
-                .is_some_and(|file| file.starts_with('/')),
+            ObjectForm::Qmp(args) => {
+                args.get("file").and_then(Value::as_str).is_some_and(|file| file.starts_with('/'))
+            }
         }
 }
 
@@ -65,11 +64,7 @@ fn file_of_two_dumps(case: &Case) -> Option<String> {
     for step in case.steps.iter().filter(|step| step.error.is_none()) {
         let shared = match &step.verb {
             Verb::ObjectOption(object) => dumps.add(&object.machine, &object.form),
-            Verb::Qmp {
-                machine,
-                command,
-                args,
-            } => match command.as_str() {
+            Verb::Qmp { machine, command, args } => match command.as_str() {
                 "object-add" => dumps.add(machine, &ObjectForm::Qmp(args.clone())),
                 "object-del" => {
                     let gone = args.get("id").and_then(Value::as_str);

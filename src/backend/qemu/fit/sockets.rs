@@ -28,19 +28,13 @@ pub(super) fn unfit(case: &Case) -> Option<String> {
         return Some(format!("chardev {}: its server comes later", client.id));
     }
     let comes_again = clients().any(|client| command::reconnects(&client.options))
-        || added
-            .iter()
-            .any(|(_, _, socket)| !socket.server && socket.retry.is_some());
-    let advances = case
-        .steps
-        .iter()
-        .any(|step| matches!(step.verb, Verb::Advance(_)));
+        || added.iter().any(|(_, _, socket)| !socket.server && socket.retry.is_some());
+    let advances = case.steps.iter().any(|step| matches!(step.verb, Verb::Advance(_)));
     if comes_again && advances && added.iter().any(|(_, _, socket)| socket.server) {
         return Some("a client tries again by the wall's clock here".to_owned());
     }
-    let mut taken = added
-        .iter()
-        .filter(|(machine, id, socket)| collides(case, machine, id, socket, &added));
+    let mut taken =
+        added.iter().filter(|(machine, id, socket)| collides(case, machine, id, socket, &added));
     let (_, id, _) = taken.next()?;
     Some(format!("chardev {id}: no real port is taken"))
 }
@@ -75,11 +69,7 @@ fn added(case: &Case) -> impl Iterator<Item = (&MachineId, ChardevId, Socket)> {
         Some((id, lower::added_socket(args)?))
     };
     case.steps.iter().filter_map(move |step| match &step.verb {
-        Verb::Qmp {
-            machine,
-            command,
-            args,
-        } if command == "chardev-add" => {
+        Verb::Qmp { machine, command, args } if command == "chardev-add" => {
             let (id, socket) = of(args)?;
             Some((machine, machine.outer(&id), socket))
         }

@@ -84,9 +84,7 @@ impl Thread {
             away: false,
             pauses: false,
             place,
-            switches: field(status, "voluntary_ctxt_switches:")
-                .parse()
-                .unwrap_or_default(),
+            switches: field(status, "voluntary_ctxt_switches:").parse().unwrap_or_default(),
         }
     }
 
@@ -98,9 +96,7 @@ impl Thread {
 /// A field of a thread's `status`.
 pub(super) fn field<'a>(status: &'a str, name: &str) -> &'a str {
     let mut lines = status.lines();
-    lines
-        .find_map(|line| line.strip_prefix(name))
-        .map_or("", str::trim)
+    lines.find_map(|line| line.strip_prefix(name)).map_or("", str::trim)
 }
 
 /// A number as `0x7ffc`.
@@ -125,11 +121,7 @@ mod tests {
         let thread = Thread::read(status, syscall);
         assert_eq!(thread.waits, waits);
         if waits {
-            let place = Place {
-                call: 271,
-                timed: false,
-                stack: 0x7ffc,
-            };
+            let place = Place { call: 271, timed: false, stack: 0x7ffc };
             assert_eq!((thread.switches, thread.place), (62, Some(place)));
         }
     }

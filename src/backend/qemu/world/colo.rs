@@ -33,11 +33,7 @@ impl QemuWorld {
         let (mut comparing, mut others) = (Vec::new(), Vec::new());
         for at in of {
             let devices = self.notify_devices(at)?;
-            let group = if devices.is_empty() {
-                &mut others
-            } else {
-                &mut comparing
-            };
+            let group = if devices.is_empty() { &mut others } else { &mut comparing };
             group.push((at, devices));
         }
         for (at, devices) in comparing.into_iter().chain(others) {
@@ -50,10 +46,7 @@ impl QemuWorld {
                 frame.extend(CHECKPOINT);
                 self.write(&chardev, &Bytes::from(frame), None)?;
             }
-            let title = Title {
-                text: "colo checkpoint".to_owned(),
-                subject: None,
-            };
+            let title = Title { text: "colo checkpoint".to_owned(), subject: None };
             self.ask(at, TELL_FILTERS, &Map::new(), title)?;
         }
         Ok(())
@@ -78,9 +71,7 @@ impl QemuWorld {
             let path = format!("/objects/{}", text("name").unwrap_or_default());
             let device = self.query(at, "qom-get", &of(&path, Some("notify_dev")))?;
             let vnet = self.query(at, "qom-get", &of(&path, Some("vnet_hdr_support")))?;
-            let id: ChardevId = self.machines[at]
-                .id
-                .outer(device.as_str().unwrap_or_default());
+            let id: ChardevId = self.machines[at].id.outer(device.as_str().unwrap_or_default());
             devices.push((id, vnet == Value::Bool(true)));
         }
         Ok(devices)
@@ -93,10 +84,7 @@ impl QemuWorld {
         command: &str,
         args: &Map<String, Value>,
     ) -> Result<Value, BackendError> {
-        let title = Title {
-            text: command.to_owned(),
-            subject: None,
-        };
+        let title = Title { text: command.to_owned(), subject: None };
         match self.ask(at, command, args, title)?.outcome {
             Outcome::Done(value) => Ok(value),
             Outcome::Unanswered(_) => Ok(Value::Null),

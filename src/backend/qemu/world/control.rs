@@ -137,8 +137,7 @@ impl QemuWorld {
             && socket.is_none()
         {
             let port = PortId::from(chardev.as_str());
-            self.ports
-                .insert(port.clone(), Target::Chardev(chardev.clone()));
+            self.ports.insert(port.clone(), Target::Chardev(chardev.clone()));
             let end = FarEnd::new(port, Framing::Plain, 0, Side::Server, path);
             self.machines[at].ends.insert(chardev, end);
         }
@@ -147,9 +146,7 @@ impl QemuWorld {
 
     fn named(&self, machine: &MachineId) -> usize {
         let mut machines = self.machines.iter();
-        machines
-            .position(|one| one.id == *machine)
-            .unwrap_or_default()
+        machines.position(|one| one.id == *machine).unwrap_or_default()
     }
 
     /// A file name of our own.

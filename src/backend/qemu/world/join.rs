@@ -34,20 +34,14 @@ struct Place {
 
 impl Joins {
     pub(super) const fn new(folder: PathBuf) -> Self {
-        Self {
-            folder,
-            places: Vec::new(),
-        }
+        Self { folder, places: Vec::new() }
     }
 
     /// The path of a socket with this address.
     pub(super) fn path(&mut self, machine: &MachineId, address: &Address, server: bool) -> PathBuf {
         let is_path = matches!(address, Address::Unix(_));
-        let (machine, listens) = if is_path {
-            (MachineId::default(), true)
-        } else {
-            (machine.clone(), server)
-        };
+        let (machine, listens) =
+            if is_path { (MachineId::default(), true) } else { (machine.clone(), server) };
         let known = self.places.iter().find(|place| {
             place.address == *address && place.machine == machine && place.listens == listens
         });
@@ -55,12 +49,7 @@ impl Joins {
             return place.file.clone();
         }
         let file = self.folder.join(self.places.len().to_string());
-        self.places.push(Place {
-            address: address.clone(),
-            machine,
-            listens,
-            file: file.clone(),
-        });
+        self.places.push(Place { address: address.clone(), machine, listens, file: file.clone() });
         file
     }
 
@@ -96,10 +85,7 @@ impl Joins {
 
     /// What QEMU says, with the scenario's addresses.
     pub(super) fn in_words_of_the_scenario(&self, text: String) -> String {
-        let Some(place) = self
-            .places
-            .iter()
-            .find(|place| text.contains(&quoted(&place.file)))
+        let Some(place) = self.places.iter().find(|place| text.contains(&quoted(&place.file)))
         else {
             return text;
         };
@@ -155,10 +141,7 @@ mod tests {
         joins.link(|machine| *machine == one).unwrap();
         assert_eq!(fs::read_link(&client).unwrap(), any.1);
         let text = format!("to '{}': No such file or directory", client.display());
-        assert_eq!(
-            joins.in_words_of_the_scenario(text),
-            "to '3.3.3.3:9003': Connection refused"
-        );
+        assert_eq!(joins.in_words_of_the_scenario(text), "to '3.3.3.3:9003': Connection refused");
     }
 
     #[test]

@@ -137,10 +137,7 @@ impl QemuWorld {
         vnet_hdr_len: usize,
     ) -> Result<(), BackendError> {
         let at = self.machine_of(chardev.id.as_str());
-        let id = chardev
-            .machine
-            .own(chardev.id.as_str())
-            .unwrap_or(chardev.id.as_str());
+        let id = chardev.machine.own(chardev.id.as_str()).unwrap_or(chardev.id.as_str());
         let is_mux = chardev.backend == "mux";
         // As QEMU itself names the base of a multiplexed -chardev (QEMU 7.2.22 chardev/char.c,
         // qemu_chr_new_from_opts).
@@ -163,11 +160,7 @@ impl QemuWorld {
             let (connected, framing) = far.unwrap_or((false, Framing::Plain));
             let port = PortId::from(chardev.id.as_str());
             let mut end = FarEnd::new(port.clone(), framing, vnet_hdr_len, side, path.clone());
-            let listener = if connected {
-                end.listen().map_err(failed)?
-            } else {
-                None
-            };
+            let listener = if connected { end.listen().map_err(failed)? } else { None };
             self.must(at, "chardev-add", &args)?;
             match listener {
                 Some(listener) => end.accept(&listener).map_err(failed)?,
@@ -226,9 +219,7 @@ fn netdevs(
                     let fd = carrier.hand_over(outer).map_err(failed)?;
                     Ok::<_, BackendError>(arguments.inherit(fd).to_string())
                 };
-                let fds = (0..*queues)
-                    .map(|_| queue())
-                    .collect::<Result<Vec<_>, _>>()?;
+                let fds = (0..*queues).map(|_| queue()).collect::<Result<Vec<_>, _>>()?;
                 let key = if fds.len() > 1 { "fds" } else { "fd" };
                 let vhost = if *vhost { ",vhost=on" } else { "" };
                 let fds = fds.join(":");

@@ -102,9 +102,7 @@ impl QemuWorld {
     fn read_dumps(&mut self) -> Result<bool, BackendError> {
         let mut moved = false;
         for dump in &mut self.dumps {
-            let bytes = dump
-                .read()
-                .map_err(|error| system(dump.port.as_str(), error))?;
+            let bytes = dump.read().map_err(|error| system(dump.port.as_str(), error))?;
             if !bytes.is_empty() {
                 moved = true;
                 self.seen.arrivals.push(Arrival {
@@ -214,9 +212,7 @@ impl QemuWorld {
     /// How often each main thread has called read(2).
     fn reads(&self) -> Vec<u64> {
         let threads = self.machines.iter().map(Machine::threads);
-        threads
-            .map(|threads| threads.map_or(0, Threads::reads))
-            .collect()
+        threads.map(|threads| threads.map_or(0, Threads::reads)).collect()
     }
 
     /// Of each machine that lives, whether its main loop has gone round [`ROUNDS`] times since.
@@ -241,8 +237,7 @@ impl QemuWorld {
         }
         let stuck: Vec<bool> = began.stuck(now, ROUNDS as u64).collect();
         let mut each = turned.iter().zip(&stuck);
-        each.all(|(turned, stuck)| *stuck || *turned)
-            .then_some(stuck)
+        each.all(|(turned, stuck)| *stuck || *turned).then_some(stuck)
     }
 
     /// Tells who has died since that was told last.
@@ -302,11 +297,7 @@ impl QemuWorld {
         };
         self.link()?;
         let Title { text, subject } = title;
-        Ok(Answer {
-            command: text,
-            subject,
-            outcome,
-        })
+        Ok(Answer { command: text, subject, outcome })
     }
 
     /// Clients of sockets find who listens now.
@@ -315,9 +306,7 @@ impl QemuWorld {
             let mut machines = self.machines.iter();
             machines.any(|machine| machine.id == *id && !machine.is_dead())
         };
-        self.joins
-            .link(lives)
-            .map_err(|error| system("joining sockets", error))
+        self.joins.link(lives).map_err(|error| system("joining sockets", error))
     }
 
     fn outcome(

@@ -26,9 +26,7 @@ impl QemuWorld {
                 self.arrive(port, Item::Frame(frame), &data);
             }
             Carried::ToGuest { netdev, frame } => {
-                let tag = self
-                    .flights
-                    .arrive(&frame.data, Destination::Guest(netdev.clone()));
+                let tag = self.flights.arrive(&frame.data, Destination::Guest(netdev.clone()));
                 self.inside.remove(&tag);
                 let machine = &self.machines[self.machine_of(netdev.as_str())];
                 let (place, reason) = if machine.is_dead() {
@@ -51,12 +49,7 @@ impl QemuWorld {
         if let Some(tag) = tag {
             self.inside.remove(&tag);
         }
-        self.seen.arrivals.push(Arrival {
-            port,
-            item,
-            tag,
-            at: self.clock,
-        });
+        self.seen.arrivals.push(Arrival { port, item, tag, at: self.clock });
     }
 
     pub(super) fn say(&mut self, place: Place, kind: EventKind) {
@@ -90,13 +83,10 @@ impl QemuWorld {
             }
             Some(Target::Host) => {
                 self.depart(frame, tag);
-                self.carrier
-                    .send_from_host(port, frame)
-                    .err()
-                    .map(|reason| {
-                        self.flights.refuse(frame, Some(tag));
-                        (Place::Port(port.clone()), reason)
-                    })
+                self.carrier.send_from_host(port, frame).err().map(|reason| {
+                    self.flights.refuse(frame, Some(tag));
+                    (Place::Port(port.clone()), reason)
+                })
             }
             Some(Target::Chardev(chardev)) => match self.machines[at].ends.get(&chardev) {
                 Some(end) if end.served().is_some() => {

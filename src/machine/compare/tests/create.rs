@@ -48,13 +48,7 @@ const SAME: &str = "'indev' and 'outdev' could not be same for compare module";
 #[case::then_outdev("pri", "sec", "no3", "io0,notify_dev=no4", "Device 'no3' not found")]
 #[case::then_notify("pri", "sec", "out", "io0,notify_dev=no4", "Device 'no4' not found")]
 #[case::kind("pri", "null", "no3", "io0", "chardev \"null\" is not reconnectable")]
-#[case::busy(
-    "pri",
-    "sec",
-    "out",
-    "io0,notify_dev=pri",
-    "chardev 'pri' is already in use"
-)]
+#[case::busy("pri", "sec", "out", "io0,notify_dev=pri", "chardev 'pri' is already in use")]
 fn a_refusal(
     #[case] primary: &str,
     #[case] secondary: &str,
@@ -154,10 +148,7 @@ fn deletion_loses_what_is_held_and_a_mended_one_does_not() {
     let mut rig = Rig::new(qemu());
     let held = rig.pri(&udp(b"held"));
     let cut = rig.write("pri", &b"\0\0"[..]);
-    assert_eq!(
-        rig.qmp("object-del", delete.clone()),
-        Outcome::Done(json!({}))
-    );
+    assert_eq!(rig.qmp("object-del", delete.clone()), Outcome::Done(json!({})));
     let seen = rig.look();
     assert!(seen.released().is_empty() && seen.logs().is_empty());
     let purged = (held, DropReason::Purged);
@@ -178,10 +169,7 @@ fn deletion_waits_for_the_reader_of_outdev() {
     let sent: Vec<u32> = (0..100).map(|_| rig.pri(&arp(&[0; 4000]))).collect();
     let written = rig.released();
     assert!(written.len() < sent.len());
-    assert_eq!(
-        rig.qmp("object-del", json!({"id": "cc0"})),
-        Outcome::Unanswered(NoAnswer::Frozen)
-    );
+    assert_eq!(rig.qmp("object-del", json!({"id": "cc0"})), Outcome::Unanswered(NoAnswer::Frozen));
     assert_eq!(rig.look().frames("out").len(), 0);
     rig.state("out", ChardevState::Resumed);
     let seen = rig.look();
@@ -192,10 +180,7 @@ fn deletion_waits_for_the_reader_of_outdev() {
     let mut rig = Rig::new(ideal());
     rig.state("out", ChardevState::Stalled);
     let sent: Vec<u32> = (0..100).map(|_| rig.pri(&arp(&[0; 4000]))).collect();
-    assert_eq!(
-        rig.qmp("object-del", json!({"id": "cc0"})),
-        Outcome::Done(json!({}))
-    );
+    assert_eq!(rig.qmp("object-del", json!({"id": "cc0"})), Outcome::Done(json!({})));
     assert_eq!(rig.released(), sent);
 }
 
@@ -217,10 +202,7 @@ fn a_notify_dev_that_is_set_late_hangs_the_deletion() {
                 rig.pri(&arp(&[0; 4000]));
             }
         }
-        assert_eq!(
-            rig.qmp("object-del", delete.clone()),
-            Outcome::Unanswered(NoAnswer::Frozen)
-        );
+        assert_eq!(rig.qmp("object-del", delete.clone()), Outcome::Unanswered(NoAnswer::Frozen));
         rig.state("out", ChardevState::Resumed);
         assert_eq!(
             rig.qmp("query-status", json!({})),
@@ -229,18 +211,12 @@ fn a_notify_dev_that_is_set_late_hangs_the_deletion() {
         );
         let frozen = |event: &&Event| event.kind == EventKind::Frozen;
         let seen = rig.look();
-        assert_eq!(
-            seen.events().filter(frozen).count(),
-            1 + usize::from(stalled)
-        );
+        assert_eq!(seen.events().filter(frozen).count(), 1 + usize::from(stalled));
         assert!(!seen.events().any(|event| event.kind == EventKind::Thawed));
         rig.send("pri2", &arp(b"on its iothread"));
         assert_eq!(rig.look().frames("out2").len(), 1);
         rig.state("out", ChardevState::Closed);
-        assert_eq!(
-            rig.qmp("query-status", json!({})),
-            Outcome::Unanswered(NoAnswer::Frozen)
-        );
+        assert_eq!(rig.qmp("query-status", json!({})), Outcome::Unanswered(NoAnswer::Frozen));
     }
     let mut rig = Rig::bare(without(Quirk::CompareNotifySetHangs));
     rig.add(WITHOUT);

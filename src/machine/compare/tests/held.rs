@@ -21,22 +21,12 @@ fn a_request_names_frames_and_bytes() {
         _ => None,
     });
     let request = request.unwrap();
-    assert_eq!(
-        request.connection.to_string(),
-        "UDP 10.0.0.1:1000 > 10.0.0.2:2000"
-    );
+    assert_eq!(request.connection.to_string(), "UDP 10.0.0.1:1000 > 10.0.0.2:2000");
     assert_eq!(request.primary, Some(Tag::sent(primary)));
     assert_eq!(request.secondary, Some(Tag::sent(secondary)));
-    let at = CheckpointCause::Bytes {
-        primary: 44,
-        secondary: 44,
-        seq: None,
-    };
+    let at = CheckpointCause::Bytes { primary: 44, secondary: 44, seq: None };
     assert_eq!(request.cause, at);
-    assert_eq!(
-        request.since,
-        VirtualTime::ZERO + Duration::from_millis(250)
-    );
+    assert_eq!(request.since, VirtualTime::ZERO + Duration::from_millis(250));
     assert_eq!(request.at, VirtualTime::ZERO + Duration::from_millis(500));
     assert!(request.told);
 }
@@ -53,11 +43,7 @@ fn a_request_names_the_sequence_numbers(
     let mut rig = Rig::new(qemu());
     rig.pri(&data(primary, b"abcd"));
     rig.sec(&data(secondary, b"abXd"));
-    let at = CheckpointCause::Bytes {
-        primary: 56,
-        secondary: 56,
-        seq: Some(numbers),
-    };
+    let at = CheckpointCause::Bytes { primary: 56, secondary: 56, seq: Some(numbers) };
     assert_eq!(rig.look().causes(), [at]);
 }
 
@@ -96,10 +82,7 @@ fn parts_that_matched() {
             _ => None,
         })
         .collect();
-    let expected = [
-        (Some(whole), Fate::Matched, Some(two)),
-        (Some(again), Fate::Repeated, None),
-    ];
+    let expected = [(Some(whole), Fate::Matched, Some(two)), (Some(again), Fate::Repeated, None)];
     assert_eq!(spent, expected);
 }
 
@@ -180,25 +163,10 @@ fn a_stopped_machine_and_new_limits_change_the_scan() {
 }
 
 #[rstest]
-#[case(
-    b"COLO_USERSPACE_PROXY_INIT",
-    Some("COLO_COMPARE_GET_XEN_INIT"),
-    None,
-    0
-)]
+#[case(b"COLO_USERSPACE_PROXY_INIT", Some("COLO_COMPARE_GET_XEN_INIT"), None, 0)]
 #[case(b"COLO_CHECKPOINT", None, None, 1)]
-#[case(
-    b"COLO_CHECKPOINT\0",
-    None,
-    Some("COLO compare got unsupported instruction"),
-    0
-)]
-#[case(
-    b"COLO_CHECKPOIN",
-    None,
-    Some("COLO compare got unsupported instruction"),
-    0
-)]
+#[case(b"COLO_CHECKPOINT\0", None, Some("COLO compare got unsupported instruction"), 0)]
+#[case(b"COLO_CHECKPOIN", None, Some("COLO compare got unsupported instruction"), 0)]
 #[case(b"x", None, Some("COLO compare got unsupported instruction"), 0)]
 fn messages(
     #[case] message: &[u8],
@@ -221,10 +189,7 @@ fn messages_need_the_vnet_word_and_answers_lack_it() {
     let init: &[u8] = b"COLO_USERSPACE_PROXY_INIT";
     let mut rig = Rig::with(qemu(), ",vnet_hdr_support=on");
     rig.write("ntf", encode(init, Some(0)));
-    assert_eq!(
-        rig.look().frames("ntf"),
-        [&b"COLO_COMPARE_GET_XEN_INIT"[..]]
-    );
+    assert_eq!(rig.look().frames("ntf"), [&b"COLO_COMPARE_GET_XEN_INIT"[..]]);
     rig.send("ntf", init);
     assert!(rig.look().frames("ntf").is_empty());
     let mut rig = Rig::with(ideal(), ",vnet_hdr_support=on");
@@ -247,11 +212,7 @@ fn a_checkpoint_releases_everything_that_is_held() {
             rig.command(Command::Colo(ColoEvent::Checkpoint));
         }
         let expected = [udps[2], udps[1], udps[0], first, second];
-        assert_eq!(
-            rig.released(),
-            expected,
-            "newest first, and by sequence number"
-        );
+        assert_eq!(rig.released(), expected, "newest first, and by sequence number");
         rig.sec(&data(10, b"first"));
         assert!(rig.residue().len() == 1, "the secondary's was forgotten");
     }

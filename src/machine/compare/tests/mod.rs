@@ -53,18 +53,10 @@ impl Rig {
     fn bare(profile: Profile) -> Self {
         let socket = |id: &str| ChardevConfig {
             id: id.into(),
-            backend: CharBackend::Socket {
-                server: true,
-                reconnect: false,
-                monitor: false,
-            },
+            backend: CharBackend::Socket { server: true, reconnect: false, monitor: false },
             connected: true,
         };
-        let null = ChardevConfig {
-            id: "null".into(),
-            backend: CharBackend::Null,
-            connected: true,
-        };
+        let null = ChardevConfig { id: "null".into(), backend: CharBackend::Null, connected: true };
         let sockets = ["pri", "sec", "out", "ntf", "pri2", "sec2", "out2"].map(socket);
         let machine = Machine::new(Config {
             profile,
@@ -72,12 +64,7 @@ impl Rig {
             iothreads: vec!["io0".into()],
             ..Config::default()
         });
-        Self {
-            machine: machine.unwrap(),
-            now: VirtualTime::ZERO,
-            out: Vec::new(),
-            tags: 0,
-        }
+        Self { machine: machine.unwrap(), now: VirtualTime::ZERO, out: Vec::new(), tags: 0 }
     }
 
     fn new(profile: Profile) -> Self {
@@ -100,22 +87,14 @@ impl Rig {
         let id = CommandId(1);
         self.input(Input::Command { id, command });
         let answer = |output: &Output| matches!(output, Output::Answer { .. });
-        match self
-            .out
-            .iter()
-            .position(answer)
-            .map(|at| self.out.remove(at))
-        {
+        match self.out.iter().position(answer).map(|at| self.out.remove(at)) {
             Some(Output::Answer { outcome, .. }) => outcome,
             _ => Outcome::Unanswered(NoAnswer::Frozen),
         }
     }
 
     fn qmp(&mut self, name: &str, args: Value) -> Outcome {
-        self.command(Command::Qmp {
-            name: name.to_owned(),
-            args,
-        })
+        self.command(Command::Qmp { name: name.to_owned(), args })
     }
 
     fn option(&mut self, text: &str) -> Outcome {
@@ -130,10 +109,7 @@ impl Rig {
 
     fn set(&mut self, property: &str, value: impl Into<Value>) -> Outcome {
         let value: Value = value.into();
-        self.qmp(
-            "qom-set",
-            json!({"path": "/objects/cc0", "property": property, "value": value}),
-        )
+        self.qmp("qom-set", json!({"path": "/objects/cc0", "property": property, "value": value}))
     }
 
     /// Bytes as they are, with the next number.
@@ -165,10 +141,7 @@ impl Rig {
     }
 
     fn state(&mut self, chardev: &str, state: ChardevState) {
-        self.input(Input::Chardev {
-            chardev: chardev.into(),
-            state,
-        });
+        self.input(Input::Chardev { chardev: chardev.into(), state });
     }
 
     /// The clock moves, timer by timer.
@@ -208,9 +181,7 @@ impl Seen {
 
     fn bytes(&self, chardev: &str) -> Vec<u8> {
         let bytes = self.0.iter().filter_map(|output| match output {
-            Output::ChardevBytes {
-                chardev: to, data, ..
-            } if to.as_str() == chardev => Some(data),
+            Output::ChardevBytes { chardev: to, data, .. } if to.as_str() == chardev => Some(data),
             _ => None,
         });
         bytes.flatten().copied().collect()
@@ -219,10 +190,7 @@ impl Seen {
     /// The frames written to a chardev without the virtio-net word.
     fn frames(&self, chardev: &str) -> Vec<Bytes> {
         let mut bytes = Bytes::from(self.bytes(chardev));
-        let strictness = Strictness {
-            empty_waits: false,
-            oversize_late: false,
-        };
+        let strictness = Strictness { empty_waits: false, oversize_late: false };
         let mut reassembler = Reassembler::new(false, strictness);
         let mut frames = Vec::new();
         while let Some(Unit::Frame { data, .. }) = reassembler.next(&mut bytes, None) {
@@ -248,10 +216,7 @@ impl Seen {
 
     /// How often a checkpoint was asked for.
     fn asked(&self) -> usize {
-        self.frames("ntf")
-            .iter()
-            .filter(|frame| *frame == CHECKPOINT)
-            .count()
+        self.frames("ntf").iter().filter(|frame| *frame == CHECKPOINT).count()
     }
 
     fn causes(&self) -> Vec<CheckpointCause> {
@@ -299,9 +264,7 @@ fn number(tag: Option<Tag>) -> Option<u32> {
 
 /// An IPv4 packet from 10.0.0.1 to 10.0.0.2 in an Ethernet frame.
 fn ip(protocol: u8, id: u16, body: &[u8]) -> Vec<u8> {
-    let mut frame = vec![
-        0x52, 0x54, 0, 0, 0, 2, 0x52, 0x54, 0, 0, 0, 1, 8, 0, 0x45, 0,
-    ];
+    let mut frame = vec![0x52, 0x54, 0, 0, 0, 2, 0x52, 0x54, 0, 0, 0, 1, 8, 0, 0x45, 0];
     frame.extend((20 + body.len() as u16).to_be_bytes());
     frame.extend(id.to_be_bytes());
     frame.extend([0, 0, 64, protocol, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2]);

@@ -78,13 +78,7 @@ pub(super) struct Model {
 
 impl Model {
     pub(super) fn new(ideal: bool, limit: usize) -> Self {
-        Self {
-            ideal,
-            limit,
-            flows: Vec::new(),
-            released: Vec::new(),
-            asked: 0,
-        }
+        Self { ideal, limit, flows: Vec::new(), released: Vec::new(), asked: 0 }
     }
 
     /// A frame of a guest; all frames of the tests are IPv4 without options.
@@ -107,19 +101,11 @@ impl Model {
             seq: if tcp { long(38) } else { 0 },
             ack: if tcp { long(42) } else { 0 },
             flags: if tcp { frame[47] } else { 0 },
-            payload: if tcp {
-                frame[54..end].to_vec()
-            } else {
-                Vec::new()
-            },
+            payload: if tcp { frame[54..end].to_vec() } else { Vec::new() },
             compared: 0,
         };
         let flow = &mut self.flows[at].1;
-        let queue = if primary {
-            &mut flow.primary
-        } else {
-            &mut flow.secondary
-        };
+        let queue = if primary { &mut flow.primary } else { &mut flow.secondary };
         let full = queue.len() > self.limit;
         if full && self.ideal {
             self.asked += 1;
@@ -132,11 +118,7 @@ impl Model {
             (true, false) => {
                 if !full {
                     flow.last_ack[usize::from(!primary)] = packet.ack;
-                    let queue = if primary {
-                        &mut flow.primary
-                    } else {
-                        &mut flow.secondary
-                    };
+                    let queue = if primary { &mut flow.primary } else { &mut flow.secondary };
                     let below = queue.iter().filter(|held| !after(held.seq, packet.seq));
                     let below = below.count();
                     queue.insert(below, packet);
@@ -234,16 +216,9 @@ impl Model {
         let whole = !self.ideal && ![1, 17].contains(&protocol);
         let from = if whole { 0 } else { 34 };
         while !flow.primary.is_empty() && !flow.secondary.is_empty() {
-            let next = if self.ideal {
-                0
-            } else {
-                flow.primary.len() - 1
-            };
+            let next = if self.ideal { 0 } else { flow.primary.len() - 1 };
             let wanted = &flow.primary[next].frame[from..];
-            let found = flow
-                .secondary
-                .iter()
-                .position(|s| &s.frame[from..] == wanted);
+            let found = flow.secondary.iter().position(|s| &s.frame[from..] == wanted);
             let Some(found) = found else {
                 self.asked += 1;
                 return;

@@ -31,10 +31,7 @@ fn a_full_queue_takes_one_more_than_its_size() {
 
     let mut rig = Rig::with(qemu(), ",max_queue_size=1");
     let sent = [b"1", b"2", b"3"].map(|text| rig.sec(&udp(text)));
-    assert_eq!(
-        rig.look().drops(),
-        [(sent[2], DropReason::SecondaryQueueFull)]
-    );
+    assert_eq!(rig.look().drops(), [(sent[2], DropReason::SecondaryQueueFull)]);
 }
 
 #[test]
@@ -84,10 +81,7 @@ fn an_empty_frame_kills_qemu(#[case] chardev: &str) {
     let mut rig = Rig::new(ideal());
     let empty = rig.send(chardev, b"");
     let seen = rig.look();
-    assert_eq!(
-        (seen.crash(), seen.drops()),
-        (None, vec![(empty, DropReason::Empty)])
-    );
+    assert_eq!((seen.crash(), seen.drops()), (None, vec![(empty, DropReason::Empty)]));
 }
 
 /// A client's half word makes an empty frame of what the next one sends.

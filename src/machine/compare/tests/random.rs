@@ -30,11 +30,7 @@ impl std::fmt::Debug for Act {
         }
         let long = |at: usize| u32::from_be_bytes(frame[at..at + 4].try_into().unwrap_or_default());
         let (seq, ack, flags) = (long(38), long(42), frame[47]);
-        write!(
-            f,
-            " seq {seq} ack {ack} flags {flags:x} {:x?}",
-            &frame[54..]
-        )
+        write!(f, " seq {seq} ack {ack} flags {flags:x} {:x?}", &frame[54..])
     }
 }
 

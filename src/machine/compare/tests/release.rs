@@ -65,10 +65,7 @@ fn later_fragments(
     #[case] measured: (usize, usize),
     #[case] mended: (usize, usize),
 ) {
-    let frames = [
-        ('p', later(protocol, primary)),
-        ('s', later(protocol, secondary)),
-    ];
+    let frames = [('p', later(protocol, primary)), ('s', later(protocol, secondary))];
     let counts = |profile| {
         let (released, asked) = exchange(profile, &frames);
         (released.len(), asked)
@@ -156,10 +153,7 @@ fn a_vnet_header_on_one_side_only_confuses_udp() {
     for (profile, passes) in [(qemu(), 0), (without(Quirk::CompareVnetOfPrimary), 1)] {
         let mut rig = Rig::with(profile, ",vnet_hdr_support=on");
         let frame = udp(b"abc");
-        rig.write(
-            "pri",
-            encode(&[vec![0; 12], frame.clone()].concat(), Some(12)),
-        );
+        rig.write("pri", encode(&[vec![0; 12], frame.clone()].concat(), Some(12)));
         rig.write("sec", encode(&frame, Some(0)));
         assert_eq!(rig.released().len(), passes);
     }

@@ -28,11 +28,7 @@ fn a_slow_reader(#[case] profile: &Profile, #[case] reversed: bool) {
     let mut expected = sent;
     if reversed {
         // The one that was under way is ended first.
-        let rest = got
-            .iter()
-            .zip(&expected)
-            .take_while(|(one, other)| one == other)
-            .count();
+        let rest = got.iter().zip(&expected).take_while(|(one, other)| one == other).count();
         assert!(rest - fitted <= 1);
         expected[rest..].reverse();
     }
@@ -75,11 +71,7 @@ fn a_slow_reader_that_goes_takes_the_backlog_with_it() {
     assert!(seen.logs().is_empty());
     let drops = seen.drops();
     assert!(drops.len() > 40 && drops.len() < sent.len());
-    assert!(
-        drops
-            .iter()
-            .all(|(_, reason)| *reason == DropReason::OutdevBroke)
-    );
+    assert!(drops.iter().all(|(_, reason)| *reason == DropReason::OutdevBroke));
 }
 
 /// An iothread serves the comparer: a mirror's unread outdev freezes the main loop, not it.
@@ -105,33 +97,20 @@ fn a_frozen_main_loop_leaves_the_comparer_at_work() {
     config.chardevs = ["pri", "sec", "out", "ntf", "mirror"]
         .map(|id| ChardevConfig {
             id: id.into(),
-            backend: CharBackend::Socket {
-                server: true,
-                reconnect: false,
-                monitor: false,
-            },
+            backend: CharBackend::Socket { server: true, reconnect: false, monitor: false },
             connected: true,
         })
         .to_vec();
     rig.machine = Machine::new(config).unwrap();
-    rig.add(&format!(
-        "{COMPARE},compare_timeout=100,expired_scan_cycle=100"
-    ));
+    rig.add(&format!("{COMPARE},compare_timeout=100,expired_scan_cycle=100"));
     rig.add("filter-mirror,id=m0,netdev=n0,queue=tx,outdev=mirror");
     rig.state("mirror", ChardevState::Stalled);
     for _ in 0..70 {
         let data = encode(&[0; 4000], None);
         let netdev = "n0".into();
-        rig.input(Input::StreamBytes {
-            netdev,
-            data,
-            tag: None,
-        });
+        rig.input(Input::StreamBytes { netdev, data, tag: None });
     }
-    assert_eq!(
-        rig.qmp("query-status", json!({})),
-        Outcome::Unanswered(NoAnswer::Frozen)
-    );
+    assert_eq!(rig.qmp("query-status", json!({})), Outcome::Unanswered(NoAnswer::Frozen));
     rig.look();
     let released = rig.pri(&udp(b"a"));
     rig.sec(&udp(b"a"));
@@ -141,9 +120,5 @@ fn a_frozen_main_loop_leaves_the_comparer_at_work() {
     assert_eq!(rig.look().asked(), 1);
     rig.write("sec", &[0; 5][..]);
     assert!(rig.look().crash().is_some());
-    assert_eq!(
-        rig.machine.deadline(),
-        None,
-        "a dead machine waits for nothing"
-    );
+    assert_eq!(rig.machine.deadline(), None, "a dead machine waits for nothing");
 }

@@ -29,10 +29,7 @@ fn bytes() -> impl Strategy<Value = Vec<u8>> {
 fn segment() -> impl Strategy<Value = Any> {
     let number = || prop::sample::select(vec![0, 1, 1999, 2000, 5001, 9000, 9001, u32::MAX]);
     (any::<bool>(), 0_u8..32, number(), number()).prop_map(|(from_guest, flags, seq, ack)| {
-        let sample = Sample {
-            from_guest,
-            ..Sample::client(flags, seq, ack)
-        };
+        let sample = Sample { from_guest, ..Sample::client(flags, seq, ack) };
         Any::Stream(from_guest, encode(&sample.bytes(), None).to_vec())
     })
 }
@@ -60,12 +57,7 @@ fn input() -> impl Strategy<Value = Any> {
         ("chardev-remove", json!({"id": "c1"})),
         ("xen-colo-do-checkpoint", json!({})),
     ]);
-    let filter = (
-        0..3,
-        chardev(),
-        chardev(),
-        prop::sample::select(vec!["rx", "tx", "all"]),
-    );
+    let filter = (0..3, chardev(), chardev(), prop::sample::select(vec!["rx", "tx", "all"]));
     let filter = filter.prop_map(|(n, indev, outdev, queue)| {
         format!("filter-redirector,id=f{n},netdev=n0,queue={queue},indev={indev},outdev={outdev}")
     });
@@ -101,11 +93,7 @@ fn tag_of(output: &Output) -> Option<Tag> {
         Output::NetdevFrame { tag, .. }
         | Output::ChardevBytes { tag, .. }
         | Output::Inject { tag, .. } => *tag,
-        Output::Event(Event {
-            tag,
-            kind: EventKind::Dropped(_) | EventKind::Consumed,
-            ..
-        }) => *tag,
+        Output::Event(Event { tag, kind: EventKind::Dropped(_) | EventKind::Consumed, .. }) => *tag,
         _ => None,
     }
 }

@@ -47,18 +47,13 @@ fn only_its_queue_is_held(
     #[case] at_host: &[&str],
     #[case] at_guest: &[&str],
 ) {
-    let mut rig = rig(&format!(
-        "filter-buffer,id=f0,netdev=n0,interval=1000,queue={queue}"
-    ));
+    let mut rig = rig(&format!("filter-buffer,id=f0,netdev=n0,interval=1000,queue={queue}"));
     send(&mut rig, "n0", &["a"]);
     assert_eq!(rig.frames("n9"), at_guest);
     send(&mut rig, "n9", &["p"]);
     assert_eq!(rig.frames("n0"), at_host);
     let late = rig.advance(1).out.len();
-    assert_eq!(
-        late > 0,
-        queue == "all" || at_host.len() + at_guest.len() == 1
-    );
+    assert_eq!(late > 0, queue == "all" || at_host.len() + at_guest.len() == 1);
 }
 
 #[test]
@@ -123,10 +118,9 @@ fn a_new_interval_holds_from_the_next_period_on() {
 
 #[test]
 fn a_full_buffer_loses_what_comes_after() {
-    for (quirk, expected) in [
-        (None, QUEUE_LIMIT),
-        (Some(Quirk::BufferDropsWhenFull), QUEUE_LIMIT + 2),
-    ] {
+    for (quirk, expected) in
+        [(None, QUEUE_LIMIT), (Some(Quirk::BufferDropsWhenFull), QUEUE_LIMIT + 2)]
+    {
         let mut rig = Rig::new(qemu(quirk));
         rig.add(HOLD);
         for at in 1..=QUEUE_LIMIT as u32 + 2 {
@@ -134,11 +128,7 @@ fn a_full_buffer_loses_what_comes_after() {
         }
         let dropped = rig.drops();
         assert_eq!(dropped.len(), QUEUE_LIMIT + 2 - expected);
-        assert!(
-            dropped
-                .iter()
-                .all(|(_, reason)| *reason == DropReason::QueueFull)
-        );
+        assert!(dropped.iter().all(|(_, reason)| *reason == DropReason::QueueFull));
         assert_eq!(rig.advance(1_000).frames("n9").len(), expected);
     }
 }
@@ -164,11 +154,7 @@ fn an_empty_packet_ends_the_release() {
 /// queue that nothing leaves, that changes nothing, and is left out until something else happens.
 #[test]
 fn a_release_that_changes_nothing_is_not_tried_for_ever() {
-    let tap = NetdevKind::Tap {
-        queues: 1,
-        vhost: false,
-        vnet_hdr_len: 0,
-    };
+    let tap = NetdevKind::Tap { queues: 1, vhost: false, vnet_hdr_len: 0 };
     let guest = netdev("n9", NetdevKind::Nic { vnet_hdr_len: 0 }, Some("n0"));
     let mut rig = Rig::with(qemu(None), vec![netdev("n0", tap, None), guest]);
     rig.add("filter-buffer,id=f0,netdev=n0,interval=1000,queue=rx");
@@ -179,12 +165,8 @@ fn a_release_that_changes_nothing_is_not_tried_for_ever() {
     let full = (1, DropReason::QueueFull);
     assert_eq!(rig.drops(), [full]);
     assert_eq!(rig.machine.deadline(), None);
-    rig.advance(1_234)
-        .qmp("qom-set", set("status", json!("on")));
-    assert_eq!(
-        rig.machine.deadline(),
-        Some(rig.now + Duration::from_millis(1))
-    );
+    rig.advance(1_234).qmp("qom-set", set("status", json!("on")));
+    assert_eq!(rig.machine.deadline(), Some(rig.now + Duration::from_millis(1)));
     assert_eq!(rig.advance(10).drops(), [full]);
 }
 

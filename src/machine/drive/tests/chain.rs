@@ -38,8 +38,7 @@ fn a_filter_that_is_off_sees_nothing() {
 fn a_close_without_a_client_does_not_deafen() {
     let mut rig = Rig::new(qemu(None));
     rig.add("filter-redirector,id=f0,netdev=n0,queue=rx,indev=away");
-    rig.state("away", ChardevState::Closed)
-        .state("away", ChardevState::Opened);
+    rig.state("away", ChardevState::Closed).state("away", ChardevState::Opened);
     rig.write("away", encode(b"first", None), 1);
     assert_eq!(rig.frames("n0"), ["first"]);
 }

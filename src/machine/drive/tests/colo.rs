@@ -13,10 +13,7 @@ fn a_failover_switches_filters_off() {
     assert_eq!(outcome, Outcome::Done(json!({})));
     rig.send("n0", b"passed on", 2);
     assert_eq!(rig.frames("n9"), [&b"passed on"[..]]);
-    let status = rig.qmp(
-        "qom-get",
-        json!({"path": "/objects/f0", "property": "status"}),
-    );
+    let status = rig.qmp("qom-get", json!({"path": "/objects/f0", "property": "status"}));
     assert_eq!(status, Outcome::Done("off".into()));
 }
 

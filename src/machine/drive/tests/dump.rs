@@ -25,11 +25,7 @@ fn words(words: &[u32]) -> Vec<u8> {
 fn a_file_is_a_header_and_records_in_the_host_s_order() {
     let mut rig = Rig::new(qemu(None));
     rig.add(&format!("{DUMP},maxlen=2147483648"));
-    let version = if cfg!(target_endian = "little") {
-        0x0004_0002
-    } else {
-        0x0002_0004
-    };
+    let version = if cfg!(target_endian = "little") { 0x0004_0002 } else { 0x0002_0004 };
     let header = [0xa1b2_c3d4, version, 0, 0, 0x8000_0000, 1];
     assert_eq!(rig.file("x.pcap"), words(&header));
     rig.advance(1_250).send("n0", &[1; 20], 1);
@@ -66,15 +62,7 @@ fn two_dumps_of_one_file_have_a_place_each(#[case] number_0: bool) {
         Output::FileBytes { at, data, .. } => Some((*at, data.len())),
         _ => None,
     });
-    let expected = [
-        (0, 24),
-        (24, 24),
-        (0, 24),
-        (48, 20),
-        (24, 20),
-        (68, 18),
-        (44, 18),
-    ];
+    let expected = [(0, 24), (24, 24), (0, 24), (48, 20), (24, 20), (68, 18), (44, 18)];
     assert_eq!(places.collect::<Vec<_>>(), expected);
     let notices = |output: &&Output| matches!(output, Output::Event(event) if matches!(&event.kind, EventKind::Notice(text) if text.starts_with("x.pcap is f0's file too")));
     assert_eq!(rig.out.iter().filter(notices).count(), 1);
@@ -112,23 +100,13 @@ fn frames_pass_and_off_writes_nothing() {
 #[case(".", "Is a directory")]
 fn a_file_that_can_not_be_opened(#[case] file: &str, #[case] reason: &str) {
     let error = Rig::new(qemu(None)).refusal(&format!("filter-dump,id=f0,netdev=n0,file={file}"));
-    assert_eq!(
-        error.to_string(),
-        format!("GenericError: net dump: can't open {file}: {reason}")
-    );
+    assert_eq!(error.to_string(), format!("GenericError: net dump: can't open {file}: {reason}"));
 }
 
 fn virtio(profile: Profile) -> Rig {
-    let tap = NetdevKind::Tap {
-        queues: 1,
-        vhost: false,
-        vnet_hdr_len: 10,
-    };
+    let tap = NetdevKind::Tap { queues: 1, vhost: false, vnet_hdr_len: 10 };
     let nic = NetdevKind::Nic { vnet_hdr_len: 10 };
-    let mut rig = Rig::with(
-        profile,
-        vec![netdev("n0", tap, None), netdev("nic", nic, Some("n0"))],
-    );
+    let mut rig = Rig::with(profile, vec![netdev("n0", tap, None), netdev("nic", nic, Some("n0"))]);
     rig.add("filter-redirector,id=r0,netdev=n0,queue=tx,indev=c0");
     rig.add(DUMP).file("x.pcap");
     rig
@@ -207,10 +185,7 @@ fn a_connection_can_be_what_is_closed() {
     let closed = |output: &Output| matches!(output, Output::ChardevClosed { chardev } if chardev.as_str() == "away");
     assert!(rig.out.iter().any(closed));
     rig.send("n0", b"a", 1);
-    assert_eq!(
-        rig.logs(),
-        ["filter mirror send failed(Operation not permitted)"]
-    );
+    assert_eq!(rig.logs(), ["filter mirror send failed(Operation not permitted)"]);
 }
 
 #[test]

@@ -18,15 +18,8 @@ fn frozen(quirk: Option<Quirk>) -> Rig {
 #[test]
 fn a_stalled_reader_freezes_the_machine_at_its_buffers_end() {
     let mut rig = frozen(None);
-    let is_frozen = |output: &Output| {
-        matches!(
-            output,
-            Output::Event(Event {
-                kind: EventKind::Frozen,
-                ..
-            })
-        )
-    };
+    let is_frozen =
+        |output: &Output| matches!(output, Output::Event(Event { kind: EventKind::Frozen, .. }));
     assert_eq!(rig.out.iter().filter(|output| is_frozen(output)).count(), 1);
     // Three frames and the fourth's length word and first buffer leave no space.
     const TAKEN: usize = 3 * (FRAME + 4) + 4 + 36_544;
@@ -44,20 +37,14 @@ fn a_stalled_reader_freezes_the_machine_at_its_buffers_end() {
     rig.out = out.clone();
     assert_eq!(rig.bytes("c0").len(), 4 * (FRAME + 4) + 8 - TAKEN);
     rig.out = out;
-    assert_eq!(
-        rig.frames("n9").last().map(Bytes::as_ref),
-        Some(&b"late"[..])
-    );
+    assert_eq!(rig.frames("n9").last().map(Bytes::as_ref), Some(&b"late"[..]));
 }
 
 #[test]
 fn a_mended_machine_does_not_wait() {
     let mut rig = frozen(Some(Quirk::OutdevStallFreezes));
     assert_eq!(rig.bytes("c0").len(), 4 * (FRAME + 4));
-    assert!(matches!(
-        rig.qmp("qom-list", json!({"path": "/objects"})),
-        Outcome::Done(_)
-    ));
+    assert!(matches!(rig.qmp("qom-list", json!({"path": "/objects"})), Outcome::Done(_)));
 }
 
 #[test]
@@ -71,10 +58,7 @@ fn a_reader_that_goes_away_fails_the_write() {
     rig.out = out;
     assert_eq!(rig.frames("n9").len(), 1);
     rig.send("n0", b"next", 5);
-    assert_eq!(
-        rig.logs(),
-        ["filter mirror send failed(Operation not permitted)"]
-    );
+    assert_eq!(rig.logs(), ["filter mirror send failed(Operation not permitted)"]);
 }
 
 /// A buffer releases so many frames into a chardev that this main loop reads.
@@ -175,11 +159,7 @@ fn a_dead_machine_closes_everything_and_answers_nothing() {
     let mut rig = Rig::new(qemu(None));
     rig.add("filter-redirector,id=f0,netdev=n0,queue=rx,indev=mux");
     // Ctrl-A twice is one Ctrl-A for the filter; then x ends QEMU.
-    rig.write(
-        "mux",
-        Bytes::from_static(&[0, 0, 0, 1, 1, 1, 1, 1, b'x']),
-        1,
-    );
+    rig.write("mux", Bytes::from_static(&[0, 0, 0, 1, 1, 1, 1, 1, b'x']), 1);
     assert_eq!(rig.frames("n0"), ["\x01"]);
     // Nobody reads it yet, and so it does not either.
     let mut rig = Rig::new(qemu(None));
@@ -190,61 +170,31 @@ fn a_dead_machine_closes_everything_and_answers_nothing() {
     let crash = EventKind::Crash("QEMU: Terminated".to_owned());
     let is_crash = |output: &Output| matches!(output, Output::Event(event) if event.kind == crash);
     assert!(rig.out.iter().any(is_crash));
-    let closed = rig
-        .out
-        .iter()
-        .filter(|output| matches!(output, Output::ChardevClosed { .. }));
+    let closed = rig.out.iter().filter(|output| matches!(output, Output::ChardevClosed { .. }));
     assert_eq!(closed.count(), 3);
-    let closed = rig
-        .out
-        .iter()
-        .filter(|output| matches!(output, Output::StreamClosed { .. }));
+    let closed = rig.out.iter().filter(|output| matches!(output, Output::StreamClosed { .. }));
     assert_eq!(closed.count(), 2);
     rig.out.clear();
-    assert_eq!(
-        rig.qmp("stop", json!({})),
-        Outcome::Unanswered(NoAnswer::Dead)
-    );
+    assert_eq!(rig.qmp("stop", json!({})), Outcome::Unanswered(NoAnswer::Dead));
     rig.send("n0", b"x", 2);
     assert_eq!(rig.drops(), [(2, DropReason::MachineDead)]);
 }
 
 #[test]
 fn null_consumes_and_a_tap_pads() {
-    let tap = NetdevKind::Tap {
-        queues: 1,
-        vhost: false,
-        vnet_hdr_len: 0,
-    };
+    let tap = NetdevKind::Tap { queues: 1, vhost: false, vnet_hdr_len: 0 };
     let nic = NetdevKind::Nic { vnet_hdr_len: 0 };
-    let mut rig = Rig::with(
-        qemu(None),
-        vec![netdev("t0", tap, None), netdev("nic", nic, Some("t0"))],
-    );
+    let mut rig =
+        Rig::with(qemu(None), vec![netdev("t0", tap, None), netdev("nic", nic, Some("t0"))]);
     rig.add("filter-mirror,id=m0,netdev=t0,outdev=null");
     let data = Bytes::from_static(b"short");
-    rig.input(Input::NetdevFrame {
-        netdev: "t0".into(),
-        data,
-        tag: Some(Tag::sent(1)),
-    });
-    let consumed = |output: &Output| {
-        matches!(
-            output,
-            Output::Event(Event {
-                kind: EventKind::Consumed,
-                ..
-            })
-        )
-    };
+    rig.input(Input::NetdevFrame { netdev: "t0".into(), data, tag: Some(Tag::sent(1)) });
+    let consumed =
+        |output: &Output| matches!(output, Output::Event(Event { kind: EventKind::Consumed, .. }));
     assert_eq!(rig.out.iter().filter(|output| consumed(output)).count(), 1);
     assert_eq!(rig.frames("nic")[0].len(), 60);
     let data = Bytes::from_static(b"reply");
-    rig.input(Input::NetdevFrame {
-        netdev: "nic".into(),
-        data,
-        tag: Some(Tag::sent(2)),
-    });
+    rig.input(Input::NetdevFrame { netdev: "nic".into(), data, tag: Some(Tag::sent(2)) });
     assert_eq!(rig.frames("t0"), ["reply"]);
 }
 
@@ -263,11 +213,7 @@ fn hubs_joined_in_a_ring_come_to_rest() {
         ],
     );
     rig.send("n0", b"storm", 1);
-    assert!(
-        rig.drops()
-            .iter()
-            .any(|(_, reason)| *reason == DropReason::Purged)
-    );
+    assert!(rig.drops().iter().any(|(_, reason)| *reason == DropReason::Purged));
 }
 
 #[rstest]
@@ -276,11 +222,7 @@ fn hubs_joined_in_a_ring_come_to_rest() {
 #[case::unknown(vec![netdev("n0", NetdevKind::User, Some("zz"))],
     "'n0' is joined to 'zz', which is not among the netdevs before it")]
 fn a_contradictory_configuration(#[case] netdevs: Vec<NetdevConfig>, #[case] text: &str) {
-    let error = Machine::new(Config {
-        netdevs,
-        ..Config::default()
-    })
-    .unwrap_err();
+    let error = Machine::new(Config { netdevs, ..Config::default() }).unwrap_err();
     assert_eq!(error.to_string(), text);
 }
 

@@ -9,16 +9,11 @@ fn an_indev_after_its_first_client(#[case] without: Option<Quirk>, #[case] frame
     let mut rig = Rig::new(qemu(without));
     rig.add("filter-redirector,id=f0,netdev=n0,queue=rx,indev=c0");
     rig.write("c0", encode(b"cut", None).slice(..5), 1);
-    rig.state("c0", ChardevState::Closed)
-        .state("c0", ChardevState::Opened);
+    rig.state("c0", ChardevState::Closed).state("c0", ChardevState::Opened);
     assert_eq!(rig.drops(), [(1, DropReason::Incomplete)]);
     rig.write("c0", encode(b"next", None), 2);
     assert_eq!(rig.frames("n0").len(), frames);
-    let deaf = if frames == 0 {
-        vec![(2, DropReason::Deaf)]
-    } else {
-        vec![]
-    };
+    let deaf = if frames == 0 { vec![(2, DropReason::Deaf)] } else { vec![] };
     assert_eq!(rig.residue(), deaf);
 }
 
@@ -42,10 +37,7 @@ fn a_bogus_length_is_found_late() {
     rig.write("c0", Bytes::from_static(&[0xff; 100]), 1);
     assert_eq!(rig.logs(), [] as [&str; 0]);
     rig.write("c0", vec![0; 70_000].into(), 2);
-    let closed = rig
-        .out
-        .iter()
-        .any(|output| matches!(output, Output::ChardevClosed { .. }));
+    let closed = rig.out.iter().any(|output| matches!(output, Output::ChardevClosed { .. }));
     assert!(!closed);
     let line = "serious error: oversized packet received,connection terminated.";
     assert_eq!(rig.logs(), [line]);
@@ -59,14 +51,10 @@ fn a_mended_indev_refuses_a_bogus_length_and_closes() {
     let mut rig = Rig::new(Profile::new(QemuVersion::Qemu102).without(mended));
     rig.add("filter-redirector,id=f0,netdev=n0,queue=rx,indev=c0");
     rig.write("c0", Bytes::from_static(&[0xff; 100]), 1);
-    let closed = rig
-        .out
-        .iter()
-        .any(|output| matches!(output, Output::ChardevClosed { .. }));
+    let closed = rig.out.iter().any(|output| matches!(output, Output::ChardevClosed { .. }));
     assert!(closed);
     assert_eq!(rig.drops(), [(1, DropReason::Oversize)]);
-    rig.state("c0", ChardevState::Opened)
-        .write("c0", encode(b"next", None), 2);
+    rig.state("c0", ChardevState::Opened).write("c0", encode(b"next", None), 2);
     assert_eq!(rig.frames("n0"), ["next"]);
 }
 
@@ -89,10 +77,7 @@ fn a_mended_machine_drops_empty_frames() {
     let mut rig = Rig::new(qemu(Some(Quirk::EmptyFrameWedges)));
     rig.add("filter-redirector,id=f0,netdev=n0,queue=tx,indev=c0");
     rig.send("n0", b"", 1).write("c0", encode(b"", None), 2);
-    assert_eq!(
-        rig.drops(),
-        [(1, DropReason::Empty), (2, DropReason::Empty)]
-    );
+    assert_eq!(rig.drops(), [(1, DropReason::Empty), (2, DropReason::Empty)]);
     rig.send("n0", b"a", 3);
     assert_eq!(rig.frames("n9"), ["a"]);
 }
@@ -105,16 +90,10 @@ fn a_failed_write_is_logged(#[case] without: Option<Quirk>, #[case] why: &str) {
     rig.add("filter-mirror,id=m0,netdev=n0,queue=tx,outdev=away");
     rig.send("n0", b"a", 1);
     assert_eq!(rig.logs(), [format!("filter mirror send failed({why})")]);
-    rig.command(Command::Qmp {
-        name: "object-del".into(),
-        args: json!({"id": "m0"}),
-    });
+    rig.command(Command::Qmp { name: "object-del".into(), args: json!({"id": "m0"}) });
     rig.add("filter-redirector,id=f0,netdev=n0,queue=tx,outdev=away");
     rig.send("n0", b"a", 2);
-    assert_eq!(
-        rig.logs(),
-        [format!("filter redirector send failed({why})")]
-    );
+    assert_eq!(rig.logs(), [format!("filter redirector send failed({why})")]);
     rig.send("n0", b"a", 3);
     assert_eq!(rig.drops(), [(3, DropReason::OutdevClosed)]);
 }
@@ -143,13 +122,8 @@ fn a_position_beside_an_iothread() {
     let option = "filter-redirector,id=f0,netdev=n0,outdev=c0,position=id=io0";
     let mut rig = Rig::new(qemu(None));
     let outcome = rig.command(Command::ObjectOption(option.to_owned()));
-    let Outcome::Aborts(abort) = outcome else {
-        panic!("{outcome:?}")
-    };
-    assert_eq!(
-        abort.survivor.map(|error| error.desc).as_deref(),
-        Some(elsewhere)
-    );
+    let Outcome::Aborts(abort) = outcome else { panic!("{outcome:?}") };
+    assert_eq!(abort.survivor.map(|error| error.desc).as_deref(), Some(elsewhere));
     let mut mended = Rig::new(qemu(Some(Quirk::PositionCastAborts)));
     assert_eq!(mended.refusal(option).desc, elsewhere);
 }
@@ -159,23 +133,15 @@ fn qom_set_of_the_wiring() {
     let option = "filter-redirector,id=f0,netdev=n0,queue=tx,outdev=c0";
     let mut rig = Rig::new(qemu(None));
     rig.add(option);
-    assert!(matches!(
-        rig.qmp("qom-set", set("outdev", "c1")),
-        Outcome::Done(_)
-    ));
-    let shown = rig.qmp(
-        "qom-get",
-        json!({"path": "/objects/f0", "property": "outdev"}),
-    );
+    assert!(matches!(rig.qmp("qom-set", set("outdev", "c1")), Outcome::Done(_)));
+    let shown = rig.qmp("qom-get", json!({"path": "/objects/f0", "property": "outdev"}));
     assert_eq!(shown, Outcome::Done("c1".into()));
     rig.send("n0", b"a", 1);
     assert_eq!(rig.bytes("c0"), encode(b"a", None));
     let mut mended = Rig::new(qemu(Some(Quirk::QomSetWithoutEffect)));
     mended.add(option);
     let outcome = mended.qmp("qom-set", set("outdev", "c1"));
-    let Outcome::Refused(error) = outcome else {
-        panic!("{outcome:?}")
-    };
+    let Outcome::Refused(error) = outcome else { panic!("{outcome:?}") };
     let text = "Property 'filter-redirector.outdev' can only be set when the object is created";
     assert_eq!(error.desc, text);
 }
@@ -187,8 +153,7 @@ fn a_packet_sent_while_others_wait(#[case] without: Option<Quirk>, #[case] order
     let mut rig = Rig::new(qemu(without));
     rig.add("filter-redirector,id=f0,netdev=n0,queue=rx,indev=c0");
     rig.qmp("stop", json!({}));
-    rig.write("c0", encode(b"old", None), 1)
-        .send("n9", b"new", 2);
+    rig.write("c0", encode(b"old", None), 1).send("n9", b"new", 2);
     assert_eq!(rig.frames("n0"), [] as [Bytes; 0]);
     rig.qmp("cont", json!({}));
     assert_eq!(rig.frames("n0"), order);
@@ -227,11 +192,7 @@ fn an_announced_header_on_a_netdev_without_one(#[case] without: Option<Quirk>, #
     rig.write("c0", encode(b"0123456789data", Some(10)), 1);
     assert_eq!(rig.frames("n0")[0].len(), len);
     rig.write("c0", encode(b"data", Some(10)), 2);
-    let drops = if len == 4 {
-        vec![(2, DropReason::BadVnetHdr)]
-    } else {
-        vec![]
-    };
+    let drops = if len == 4 { vec![(2, DropReason::BadVnetHdr)] } else { vec![] };
     assert_eq!(rig.drops(), drops);
 }
 
@@ -247,14 +208,10 @@ fn a_burst_before_a_hang_up(
     let mut rig = Rig::new(Profile::new(version).without(without));
     rig.add("filter-mirror,id=m0,netdev=n0,queue=tx,outdev=c1");
     rig.add("filter-redirector,id=f0,netdev=n0,queue=rx,indev=c0");
-    rig.state("c1", ChardevState::Stalled)
-        .send("n0", &[0; 69_000], 1);
-    rig.send("n0", &[0; 69_000], 2)
-        .send("n0", &[0; 69_000], 3)
-        .send("n0", &[0; 69_000], 4);
+    rig.state("c1", ChardevState::Stalled).send("n0", &[0; 69_000], 1);
+    rig.send("n0", &[0; 69_000], 2).send("n0", &[0; 69_000], 3).send("n0", &[0; 69_000], 4);
     let burst: Vec<u8> = (0..200).flat_map(|_| encode(&[7; 60], None)).collect();
-    rig.write("c0", burst.into(), 5)
-        .state("c0", ChardevState::Closed);
+    rig.write("c0", burst.into(), 5).state("c0", ChardevState::Closed);
     assert_eq!(rig.frames("n0").len(), 0);
     rig.state("c1", ChardevState::Resumed);
     assert_eq!(rig.frames("n0").len(), frames);
@@ -273,14 +230,10 @@ fn the_fifth_user_of_a_multiplexer(#[case] version: QemuVersion, #[case] free_ag
         QemuVersion::Qemu72 => "Device 'mux' is in use",
         _ => "too many uses of multiplexed chardev 'mux' (maximum is 4)",
     };
-    assert_eq!(
-        rig.refusal("filter-mirror,id=m4,netdev=n0,outdev=mux").desc,
-        text
-    );
+    assert_eq!(rig.refusal("filter-mirror,id=m4,netdev=n0,outdev=mux").desc, text);
     rig.qmp("object-del", json!({"id": "m0"}));
-    let outcome = rig.command(Command::ObjectOption(
-        "filter-mirror,id=m4,netdev=n0,outdev=mux".into(),
-    ));
+    let outcome =
+        rig.command(Command::ObjectOption("filter-mirror,id=m4,netdev=n0,outdev=mux".into()));
     assert_eq!(matches!(outcome, Outcome::Done(_)), free_again);
     for n in 1..5 {
         rig.qmp("object-del", json!({"id": format!("m{n}")}));
@@ -292,11 +245,7 @@ fn the_fifth_user_of_a_multiplexer(#[case] version: QemuVersion, #[case] free_ag
 /// As QEMU 7.2.22 does: writev(2) of nothing returns 0.
 #[test]
 fn an_empty_frame_wedges_the_way_to_a_tap() {
-    let tap = NetdevKind::Tap {
-        queues: 1,
-        vhost: false,
-        vnet_hdr_len: 0,
-    };
+    let tap = NetdevKind::Tap { queues: 1, vhost: false, vnet_hdr_len: 0 };
     let hub = NetdevKind::Hubport { hub: 0 };
     let mut rig = Rig::with(
         qemu(None),

@@ -31,11 +31,7 @@ impl Rig {
     }
 
     fn pass_bytes(&mut self, from_guest: bool, data: &[u8]) -> Vec<Bytes> {
-        let (from, to) = if from_guest {
-            ("n9", "n0")
-        } else {
-            ("n0", "n9")
-        };
+        let (from, to) = if from_guest { ("n9", "n0") } else { ("n0", "n9") };
         self.send(from, data, 1);
         self.frames(to)
     }
@@ -64,9 +60,8 @@ impl Rig {
 fn what_is_no_tcp_passes_at_once(#[case] head: &str, #[case] zeros: usize) {
     let digits: Vec<u8> = head.bytes().filter(|byte| *byte != b' ').collect();
     let digit = |at: usize| (digits[at] as char).to_digit(16).unwrap() as u8;
-    let mut frame: Vec<u8> = (0..digits.len() / 2)
-        .map(|at| digit(2 * at) << 4 | digit(2 * at + 1))
-        .collect();
+    let mut frame: Vec<u8> =
+        (0..digits.len() / 2).map(|at| digit(2 * at) << 4 | digit(2 * at + 1)).collect();
     frame.resize(frame.len() + zeros, 0);
     for from_guest in [false, true] {
         let mut rig = Rig::rewriter(qemu(None));
@@ -91,10 +86,7 @@ fn a_stopped_guest(
     let mut rig = Rig::rewriter(Profile::new(QemuVersion::Qemu102).without(without));
     let segment = |number: u8| Sample::client(ACK, 2000, 1).payload(&[number]);
     let numbers = |frames: Vec<Bytes>| -> Vec<u8> {
-        frames
-            .iter()
-            .filter_map(|frame| frame.last().copied())
-            .collect()
+        frames.iter().filter_map(|frame| frame.last().copied()).collect()
     };
     rig.qmp("stop", Value::Null);
     for number in 0..3 {
@@ -113,11 +105,7 @@ fn a_rewriter_that_goes_sends_what_waits() {
     let segment = Sample::client(ACK, 2000, 1);
     rig.pass(&segment);
     rig.qmp("object-del", json!({"id": "f0"}));
-    assert_eq!(
-        rig.bytes("c0"),
-        encode(&segment.bytes(), None),
-        "the next filter sees it"
-    );
+    assert_eq!(rig.bytes("c0"), encode(&segment.bytes(), None), "the next filter sees it");
     rig.qmp("cont", Value::Null);
     assert_eq!(rig.frames("n9"), [segment.bytes()]);
     assert_eq!(rig.residue(), []);
@@ -136,9 +124,9 @@ fn a_segment_goes_on_in_its_direction(#[case] profile: Profile) {
     rig.send("n9", &segment, 1);
     let to = |chardev: &str| {
         let sent = |output: &Output| match output {
-            Output::ChardevBytes {
-                chardev: to, data, ..
-            } if to.as_str() == chardev => data.to_vec(),
+            Output::ChardevBytes { chardev: to, data, .. } if to.as_str() == chardev => {
+                data.to_vec()
+            }
             _ => Vec::new(),
         };
         rig.out.iter().flat_map(sent).collect::<Vec<u8>>()
@@ -164,11 +152,7 @@ fn more_than_ten_thousand_do_not_wait() {
 #[test]
 fn an_empty_frame_aborts() {
     let mut rig = Rig::rewriter(qemu(None));
-    let both = [
-        encode(b"", None),
-        encode(&Sample::client(ACK, 1, 1).bytes(), None),
-    ]
-    .concat();
+    let both = [encode(b"", None), encode(&Sample::client(ACK, 1, 1).bytes(), None)].concat();
     rig.input(Input::StreamBytes {
         netdev: "n0".into(),
         data: both.into(),
@@ -177,11 +161,7 @@ fn an_empty_frame_aborts() {
     let crash = |output: &Output| matches!(output, Output::Event(Event { kind: EventKind::Crash(text), .. }) if text.ends_with("parse_packet_early: Assertion `data' failed."));
     assert!(rig.out.iter().any(crash));
     let dead = DropReason::MachineDead;
-    assert_eq!(
-        rig.drops(),
-        [(1, dead), (1, dead)],
-        "the empty frame, and what follows it"
-    );
+    assert_eq!(rig.drops(), [(1, dead), (1, dead)], "the empty frame, and what follows it");
 }
 
 #[test]
@@ -200,10 +180,7 @@ fn many_connections(#[case] without: Option<Quirk>, #[case] others: u16, #[case]
     let mut rig = Rig::rewriter(qemu(without));
     rig.handshake(5000, 9000);
     for port in 10_000..10_000 + others {
-        let syn = Sample {
-            port,
-            ..Sample::client(SYN, 1999, 0)
-        };
+        let syn = Sample { port, ..Sample::client(SYN, 1999, 0) };
         assert_eq!(rig.pass(&syn), [syn.bytes()]);
     }
     let expected = Sample::client(ACK, 2000, ack);
@@ -293,25 +270,16 @@ fn a_failover(#[case] secondary: u32, #[case] ack: u32) {
     let mut rig = Rig::rewriter(qemu(None));
     rig.handshake(5000, secondary);
     rig.colo(ColoEvent::Failover);
-    let status = rig.qmp(
-        "qom-get",
-        json!({"path": "/objects/f0", "property": "status"}),
-    );
+    let status = rig.qmp("qom-get", json!({"path": "/objects/f0", "property": "status"}));
     assert!(matches!(status, Outcome::Done(Value::String(on)) if on == "on"));
     let known = Sample::client(ACK, 2000, 5001);
     let expected = Sample::client(ACK, 2000, secondary + 1);
     assert_eq!(rig.pass(&known), [expected.bytes()]);
     let mut last = Vec::new();
     for sample in Sample::handshake(599, 699) {
-        last = rig.pass(&Sample {
-            port: 4001,
-            ..sample
-        });
+        last = rig.pass(&Sample { port: 4001, ..sample });
     }
-    let expected = Sample {
-        port: 4001,
-        ..Sample::client(ACK, 2000, ack)
-    };
+    let expected = Sample { port: 4001, ..Sample::client(ACK, 2000, ack) };
     assert_eq!(last, [expected.bytes()]);
 }
 
@@ -321,19 +289,12 @@ fn a_failover(#[case] secondary: u32, #[case] ack: u32) {
 #[case::with_support(",vnet_hdr_support=on", 9001)]
 fn a_virtio_net_header(#[case] option: &str, #[case] ack: u32) {
     let vnet_hdr_len = 12;
-    let tap = NetdevKind::Tap {
-        queues: 1,
-        vhost: false,
-        vnet_hdr_len,
-    };
+    let tap = NetdevKind::Tap { queues: 1, vhost: false, vnet_hdr_len };
     let nic = NetdevKind::Nic { vnet_hdr_len };
     let netdevs = vec![netdev("n0", tap, None), netdev("g", nic, Some("n0"))];
     let mut rig = Rig::with(qemu(None), netdevs);
     rig.add(&format!("{REWRITER}{option}"));
-    let with_header = |sample: Sample| Sample {
-        vnet: vec![0; vnet_hdr_len],
-        ..sample
-    };
+    let with_header = |sample: Sample| Sample { vnet: vec![0; vnet_hdr_len], ..sample };
     for sample in Sample::handshake(5000, 9000) {
         let netdev = if sample.from_guest { "g" } else { "n0" };
         rig.input(Input::NetdevFrame {
@@ -357,10 +318,7 @@ fn what_has_no_tcp_header(
 ) {
     let mut rig = Rig::rewriter(qemu(without));
     rig.handshake(5000, 9000);
-    let sample = Sample {
-        fragment,
-        ..Sample::client(ACK, 2000, 5001)
-    };
+    let sample = Sample { fragment, ..Sample::client(ACK, 2000, 5001) };
     let mut sent = sample.bytes();
     sent[14] = version;
     let passed = rig.pass_bytes(false, &sent);
@@ -376,10 +334,7 @@ fn what_has_no_tcp_header(
 #[case::mended(Some(Quirk::RewriterIgnoresVlan), 9001)]
 fn an_802_1q_connection(#[case] without: Option<Quirk>, #[case] ack: u32) {
     let mut rig = Rig::rewriter(qemu(without));
-    let tagged = |sample: Sample, vlan: u8| Sample {
-        tags: vec![0x81, 0, 0, vlan],
-        ..sample
-    };
+    let tagged = |sample: Sample, vlan: u8| Sample { tags: vec![0x81, 0, 0, vlan], ..sample };
     for sample in Sample::handshake(5000, 9000) {
         rig.pass(&tagged(sample, 5));
     }

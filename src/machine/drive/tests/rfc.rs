@@ -3,11 +3,7 @@
 use super::*;
 
 fn rig(version: QemuVersion) -> Rig {
-    let tap = |vhost| NetdevKind::Tap {
-        queues: 1,
-        vhost,
-        vnet_hdr_len: 0,
-    };
+    let tap = |vhost| NetdevKind::Tap { queues: 1, vhost, vnet_hdr_len: 0 };
     let nic = NetdevKind::Nic { vnet_hdr_len: 0 };
     Rig::with(
         Profile::new(version),
@@ -23,12 +19,7 @@ fn rig(version: QemuVersion) -> Rig {
 
 fn captured(netdev: &str, direction: Direction, data: &'static [u8], tag: u32) -> Input {
     let frame = Frame::plain(data);
-    Input::Captured {
-        netdev: netdev.into(),
-        direction,
-        frame,
-        tag: Some(Tag::sent(tag)),
-    }
+    Input::Captured { netdev: netdev.into(), direction, frame, tag: Some(Tag::sent(tag)) }
 }
 
 #[rstest]
@@ -59,22 +50,10 @@ fn captured(netdev: &str, direction: Direction, data: &'static [u8], tag: u32) -
     "'indev' and 'outdev' could not be same for filter redirector"
 )]
 #[case("in_netdev=zz,outdev=yy", "DeviceNotFound", "IN netdev 'zz' not found")]
-#[case(
-    "in_netdev=n0,outdev=yy",
-    "GenericError",
-    "IN netdev 'n0' is not a TAP"
-)]
+#[case("in_netdev=n0,outdev=yy", "GenericError", "IN netdev 'n0' is not a TAP")]
 #[case("indev=zz,out_netdev=yy", "DeviceNotFound", "IN Device 'zz' not found")]
-#[case(
-    "indev=c0,out_netdev=nic0",
-    "GenericError",
-    "OUT netdev 'nic0' is not a TAP"
-)]
-#[case(
-    "in_netdev=t0,outdev=yy",
-    "DeviceNotFound",
-    "OUT Device 'yy' not found"
-)]
+#[case("indev=c0,out_netdev=nic0", "GenericError", "OUT netdev 'nic0' is not a TAP")]
+#[case("in_netdev=t0,outdev=yy", "DeviceNotFound", "OUT Device 'yy' not found")]
 fn refusals(#[case] properties: &str, #[case] class: &str, #[case] text: &str) {
     let comma = if properties.is_empty() { "" } else { "," };
     let option = format!("filter-redirector,id=f0,netdev=t1{comma}{properties}");
@@ -119,15 +98,8 @@ fn the_header_travels_with_vnet_hdr_support() {
     let mut rig = rig(QemuVersion::Rfc);
     rig.add("filter-redirector,id=f0,netdev=t0,in_netdev=t0,outdev=c0,vnet_hdr_support=on");
     rig.add("filter-redirector,id=f1,netdev=t0,indev=c1,out_netdev=t0,vnet_hdr_support=on");
-    let vnet = VnetHdr {
-        flags: 1,
-        csum_start: 34,
-        ..VnetHdr::default()
-    };
-    let frame = Frame {
-        vnet,
-        data: Bytes::from_static(b"frame"),
-    };
+    let vnet = VnetHdr { flags: 1, csum_start: 34, ..VnetHdr::default() };
+    let frame = Frame { vnet, data: Bytes::from_static(b"frame") };
     let netdev = NetdevId::from("t0");
     rig.input(Input::Captured {
         netdev,
@@ -177,11 +149,7 @@ fn a_tap_that_qemu_reads_is_not_taken_twice() {
     let mut rig = rig(QemuVersion::Rfc);
     rig.add("filter-redirector,id=f0,netdev=t1,queue=tx,in_netdev=t1,outdev=c0");
     let data = Bytes::from_static(&[5; 64]);
-    rig.input(Input::NetdevFrame {
-        netdev: "t1".into(),
-        data: data.clone(),
-        tag: None,
-    });
+    rig.input(Input::NetdevFrame { netdev: "t1".into(), data: data.clone(), tag: None });
     assert_eq!(rig.frames("nic1"), [data]);
 }
 
@@ -190,11 +158,7 @@ fn out_netdev_takes_from_the_chain_and_from_indev() {
     let mut rig = rig(QemuVersion::Rfc);
     rig.add("filter-redirector,id=f0,netdev=t1,queue=rx,indev=c0,out_netdev=t0");
     let data = Bytes::from_static(b"from the guest of t1");
-    rig.input(Input::NetdevFrame {
-        netdev: "nic1".into(),
-        data,
-        tag: None,
-    });
+    rig.input(Input::NetdevFrame { netdev: "nic1".into(), data, tag: None });
     rig.write("c0", encode(b"from indev", None), 1);
     let injected: Vec<Bytes> = rig
         .out

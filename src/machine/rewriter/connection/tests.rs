@@ -21,20 +21,11 @@ struct Sent {
 }
 
 const fn client(flags: u8, seq: u32, ack: u32) -> Sent {
-    Sent {
-        client: true,
-        flags,
-        seq,
-        ack,
-        payload: 0,
-    }
+    Sent { client: true, flags, seq, ack, payload: 0 }
 }
 
 const fn guest(flags: u8, seq: u32, ack: u32) -> Sent {
-    Sent {
-        client: false,
-        ..client(flags, seq, ack)
-    }
+    Sent { client: false, ..client(flags, seq, ack) }
 }
 
 const HANDSHAKE: [Sent; 3] = [
@@ -57,12 +48,7 @@ use Fate::{Held, Last, Shift};
 fn play(profile: &Profile, sent: &[Sent]) -> Vec<Fate> {
     let mut connection = Connection::default();
     let mut fate = |sent: &Sent| {
-        let tcp = TcpHeader {
-            seq: sent.seq,
-            ack: sent.ack,
-            length: 20,
-            flags: sent.flags,
-        };
+        let tcp = TcpHeader { seq: sent.seq, ack: sent.ack, length: 20, flags: sent.flags };
         let payload = sent.payload;
         let segment = Segment { tcp, payload };
         let verdict = if sent.client {
@@ -75,11 +61,7 @@ fn play(profile: &Profile, sent: &[Sent]) -> Vec<Fate> {
         }
         match verdict {
             Verdict { hold: true, .. } => Held,
-            Verdict {
-                forget: true,
-                shift,
-                ..
-            } => Last(shift),
+            Verdict { forget: true, shift, .. } => Last(shift),
             Verdict { shift, .. } => Shift(shift),
         }
     };
@@ -100,18 +82,9 @@ fn after_handshake(profile: &Profile, sent: &[Sent]) -> Vec<Fate> {
 #[case::mended(QemuVersion::Ideal)]
 fn the_client_opens(#[case] version: QemuVersion) {
     let profile = Profile::new(version);
-    let data = [
-        client(ACK, CLIENT + 1, PRIMARY + 1),
-        guest(ACK, SECONDARY + 1, CLIENT + 1),
-    ];
+    let data = [client(ACK, CLIENT + 1, PRIMARY + 1), guest(ACK, SECONDARY + 1, CLIENT + 1)];
     let fates = play(&profile, &[&HANDSHAKE[..], &data].concat());
-    let expected = [
-        Shift(0),
-        Shift(0),
-        Shift(OFFSET),
-        Shift(OFFSET),
-        Shift(OFFSET),
-    ];
+    let expected = [Shift(0), Shift(0), Shift(OFFSET), Shift(OFFSET), Shift(OFFSET)];
     assert_eq!(fates, expected);
 }
 
@@ -120,11 +93,7 @@ fn the_client_opens(#[case] version: QemuVersion) {
 #[case::below(PRIMARY - 1, u32::MAX)]
 #[case::past_the_end(4, 4_u32.wrapping_sub(PRIMARY))]
 fn offsets_wrap(#[case] secondary: u32, #[case] offset: u32) {
-    let opening = [
-        HANDSHAKE[0],
-        guest(SYN | ACK, secondary, CLIENT + 1),
-        HANDSHAKE[2],
-    ];
+    let opening = [HANDSHAKE[0], guest(SYN | ACK, secondary, CLIENT + 1), HANDSHAKE[2]];
     let fates = play(&qemu(None), &opening);
     assert_eq!(fates[2], Shift(offset));
 }
@@ -179,19 +148,12 @@ fn a_reset_does_not_wait_for_the_guests_answer() {
 #[case::mended(Some(Quirk::RewriterSynAgain), OFFSET)]
 fn a_syn_again(#[case] without: Option<Quirk>, #[case] shift: u32) {
     let [syn, _, ack] = HANDSHAKE;
-    assert_eq!(
-        after_handshake(&qemu(without), &[syn, ack])[1],
-        Shift(shift)
-    );
+    assert_eq!(after_handshake(&qemu(without), &[syn, ack])[1], Shift(shift));
 }
 
 #[rstest]
 fn a_port_used_again(#[values(None, Some(Quirk::RewriterSynAgain))] without: Option<Quirk>) {
-    let opening = [
-        client(SYN, 70, 0),
-        guest(SYN | ACK, 700, 71),
-        client(ACK, 71, 601),
-    ];
+    let opening = [client(SYN, 70, 0), guest(SYN | ACK, 700, 71), client(ACK, 71, 601)];
     assert_eq!(after_handshake(&qemu(without), &opening)[2], Shift(100));
 }
 
@@ -217,11 +179,7 @@ fn the_guest_opens(#[case] without: Option<Quirk>, #[case] offset: u32) {
 #[test]
 fn a_guest_that_opens_on_a_port_used_again() {
     let profile = Profile::new(QemuVersion::Ideal);
-    let sent = [
-        guest(SYN, 800, 0),
-        client(SYN | ACK, 90, 401),
-        guest(ACK, 801, 91),
-    ];
+    let sent = [guest(SYN, 800, 0), client(SYN | ACK, 90, 401), guest(ACK, 801, 91)];
     let fates = after_handshake(&profile, &sent);
     assert_eq!(fates, [Shift(0), Shift(400), Shift(400)]);
 }
@@ -229,22 +187,10 @@ fn a_guest_that_opens_on_a_port_used_again() {
 /// Client first: FIN, its ACK, the guest's FIN, its ACK, then a stray one.
 #[rstest]
 #[case::quirk(None, SECONDARY, 0, Shift(OFFSET), Shift(OFFSET))]
-#[case::mended(
-    Some(Quirk::RewriterPassiveClose),
-    SECONDARY,
-    0,
-    Last(OFFSET),
-    Shift(0)
-)]
+#[case::mended(Some(Quirk::RewriterPassiveClose), SECONDARY, 0, Last(OFFSET), Shift(0))]
 #[case::quirk_same_number(None, PRIMARY, 0, Last(0), Shift(0))]
 #[case::quirk_same_number_with_data(None, PRIMARY, 3, Shift(0), Shift(0))]
-#[case::mended_with_data(
-    Some(Quirk::RewriterPassiveClose),
-    SECONDARY,
-    3,
-    Last(OFFSET),
-    Shift(0)
-)]
+#[case::mended_with_data(Some(Quirk::RewriterPassiveClose), SECONDARY, 3, Last(OFFSET), Shift(0))]
 fn the_client_closes_first(
     #[case] without: Option<Quirk>,
     #[case] secondary: u32,
@@ -254,10 +200,7 @@ fn the_client_closes_first(
 ) {
     let [syn, _, ack] = HANDSHAKE;
     let opening = [syn, guest(SYN | ACK, secondary, CLIENT + 1), ack];
-    let fin = Sent {
-        payload,
-        ..guest(FIN | ACK, secondary + 1, CLIENT + 2)
-    };
+    let fin = Sent { payload, ..guest(FIN | ACK, secondary + 1, CLIENT + 2) };
     let closing = [
         client(FIN | ACK, CLIENT + 1, PRIMARY + 1),
         guest(ACK, secondary + 1, CLIENT + 2),
@@ -265,10 +208,7 @@ fn the_client_closes_first(
         client(ACK, CLIENT + 2, PRIMARY + 2 + payload),
         client(ACK, 3000, 1234),
     ];
-    let fates = play(
-        &qemu(without),
-        &[opening.to_vec(), closing.to_vec()].concat(),
-    );
+    let fates = play(&qemu(without), &[opening.to_vec(), closing.to_vec()].concat());
     assert_eq!(fates[6..], [last, stray]);
 }
 
@@ -326,12 +266,7 @@ fn a_checkpoint(#[case] without: Option<Quirk>, #[case] seen: usize, #[case] shi
     let profile = qemu(without);
     let mut connection = Connection::default();
     let send = |connection: &mut Connection, sent: &Sent| {
-        let tcp = TcpHeader {
-            seq: sent.seq,
-            ack: sent.ack,
-            length: 20,
-            flags: sent.flags,
-        };
+        let tcp = TcpHeader { seq: sent.seq, ack: sent.ack, length: 20, flags: sent.flags };
         let segment = Segment { tcp, payload: 0 };
         if sent.client {
             connection.client_sends(&profile, &segment)

@@ -18,11 +18,7 @@ pub(super) fn ask(
     let mut qemu = command.start(lab)?;
     qemu.settle()?;
     let rc = qemu.code();
-    let printed: String = qemu
-        .take_said()
-        .iter()
-        .map(|line| format!("{line}\n"))
-        .collect();
+    let printed: String = qemu.take_said().iter().map(|line| format!("{line}\n")).collect();
     let (class, desc) = match rc {
         None | Some(0) => (Value::Null, Value::Null),
         Some(code) if code < 0 => {

@@ -114,11 +114,7 @@ fn chardevs(line: &mut Line<'_>, major: u64) {
         line.push("-chardev", &path);
     }
     // `reconnect`, in seconds, went with 10 (QEMU 10.2.2 `docs/about/removed-features.rst`).
-    let reconnect = if major < 10 {
-        "reconnect=60"
-    } else {
-        "reconnect-ms=60000"
-    };
+    let reconnect = if major < 10 { "reconnect=60" } else { "reconnect-ms=60000" };
     for chardev in [
         "null,id=cnull",
         "udp,id=cudp,host=127.0.0.1,port=9",

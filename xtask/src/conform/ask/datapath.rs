@@ -56,13 +56,8 @@ pub(super) fn ask(
     // What comes of a timer between two steps depends on how long they last.
     let timed = has_timers(record);
     for (at, step) in record.steps.iter().enumerate() {
-        let mut answers = question.line["steps"][at]
-            .as_object()
-            .cloned()
-            .unwrap_or_default();
-        for key in [
-            "return", "error", "out", "eof", "stderr", "crash", "content",
-        ] {
+        let mut answers = question.line["steps"][at].as_object().cloned().unwrap_or_default();
+        for key in ["return", "error", "out", "eof", "stderr", "crash", "content"] {
             answers.shift_remove(key);
         }
         let until = timed.then(|| Instant::now() + LISTENED);
@@ -119,9 +114,7 @@ fn paths(place: &Place, record: &DatapathRecord) -> Result<BTreeMap<String, Path
 }
 
 fn text(chardev: &Value) -> Result<&str, RecordError> {
-    chardev
-        .as_str()
-        .ok_or_else(|| RecordError::Chardev(chardev.to_string()))
+    chardev.as_str().ok_or_else(|| RecordError::Chardev(chardev.to_string()))
 }
 
 fn connect(
@@ -129,12 +122,8 @@ fn connect(
     paths: &BTreeMap<String, PathBuf>,
     name: &str,
 ) -> Result<(), AskError> {
-    let path = paths
-        .get(name)
-        .ok_or_else(|| RecordError::Endpoint(name.to_owned()))?;
-    qemu.ends
-        .connect(name, path)
-        .map_err(system("connecting to a chardev"))
+    let path = paths.get(name).ok_or_else(|| RecordError::Endpoint(name.to_owned()))?;
+    qemu.ends.connect(name, path).map_err(system("connecting to a chardev"))
 }
 
 /// Waits until QEMU has taken a client: what is sent to a chardev before that is lost.
@@ -213,10 +202,8 @@ fn take_step(
         // Its monitor's connection ends with it.
         eof.insert(MONITOR.to_owned());
     }
-    let out: Map<String, Value> = out
-        .into_iter()
-        .map(|(name, bytes)| (name, hex::encode(&bytes).into()))
-        .collect();
+    let out: Map<String, Value> =
+        out.into_iter().map(|(name, bytes)| (name, hex::encode(&bytes).into())).collect();
     answers.insert("out".to_owned(), out.into());
     if !eof.is_empty() {
         answers.insert("eof".to_owned(), json!(eof));
@@ -250,9 +237,5 @@ fn nameless(line: &str) -> String {
 
 /// An endpoint that never was is a mistake of the question.
 fn exists(qemu: &Asked<'_>, name: &str) -> Result<(), RecordError> {
-    if qemu.ends.knows(name) {
-        Ok(())
-    } else {
-        Err(RecordError::Endpoint(name.to_owned()))
-    }
+    if qemu.ends.knows(name) { Ok(()) } else { Err(RecordError::Endpoint(name.to_owned())) }
 }

@@ -52,11 +52,8 @@ mod tests {
 
     #[test]
     fn who_waits_for_input_falls_asleep() {
-        let mut child = Command::new("cat")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
+        let mut child =
+            Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
         while !is_asleep(child.id()).unwrap() {
             std::thread::yield_now();
         }

@@ -43,10 +43,9 @@ pub(super) fn map_strings(value: &Value, change: &dyn Fn(&str) -> String) -> Val
     match value {
         Value::String(text) => change(text).into(),
         Value::Array(items) => items.iter().map(|item| map_strings(item, change)).collect(),
-        Value::Object(items) => items
-            .iter()
-            .map(|(key, item)| (key.clone(), map_strings(item, change)))
-            .collect(),
+        Value::Object(items) => {
+            items.iter().map(|(key, item)| (key.clone(), map_strings(item, change))).collect()
+        }
         other => other.clone(),
     }
 }
@@ -63,10 +62,7 @@ mod tests {
         let mut lines = 0;
         for entry in fs::read_dir(folder).unwrap() {
             let file = entry.unwrap().path();
-            if file
-                .extension()
-                .is_none_or(|extension| extension != "jsonl")
-            {
+            if file.extension().is_none_or(|extension| extension != "jsonl") {
                 continue;
             }
             for line in fs::read_to_string(file).unwrap().lines() {

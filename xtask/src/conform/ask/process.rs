@@ -61,13 +61,7 @@ impl<'a> Line<'a> {
     pub(super) fn new(place: &'a Place) -> Self {
         let mut arguments = Arguments::default();
         BARE.iter().for_each(|word| arguments.word(word));
-        Self {
-            place,
-            arguments,
-            ends: Endpoints::default(),
-            vhost: None,
-            busy: false,
-        }
+        Self { place, arguments, ends: Endpoints::default(), vhost: None, busy: false }
     }
 
     pub(super) fn machine(mut self, name: &str) -> Self {
@@ -249,11 +243,7 @@ impl Asked<'_> {
     /// The code it ended with, or the signal's number below 0; none while it lives.
     pub(super) fn code(&self) -> Option<i32> {
         let status = self.status?;
-        Some(
-            status
-                .code()
-                .unwrap_or(-status.signal().unwrap_or_default()),
-        )
+        Some(status.code().unwrap_or(-status.signal().unwrap_or_default()))
     }
 
     /// How it died, when it did: its code and what it printed last.
@@ -278,10 +268,7 @@ impl Asked<'_> {
         if let Some(device) = &mut self.vhost {
             device.pump().map_err(system("a vhost-user device"))?;
         }
-        let answers = self
-            .qmp
-            .read()
-            .map_err(|error| AskError::Qmp(error.to_string()))?;
+        let answers = self.qmp.read().map_err(|error| AskError::Qmp(error.to_string()))?;
         self.answers.extend(answers);
         if self.qmp.is_closed() && self.status.is_none() {
             self.status = Some(self.process.wait().map_err(system("waiting for QEMU"))?);
@@ -302,11 +289,7 @@ impl Asked<'_> {
         polled.extend(self.process.stderr().map(reads));
         polled.extend(self.vhost.as_ref().map(|device| reads(device.fd())));
         polled.extend(self.ends.fds().map(|(fd, blocked)| {
-            let room = if blocked {
-                PollFlags::POLLOUT
-            } else {
-                PollFlags::empty()
-            };
+            let room = if blocked { PollFlags::POLLOUT } else { PollFlags::empty() };
             PollFd::new(fd, PollFlags::POLLIN | room)
         }));
         let left = until.saturating_duration_since(Instant::now());
@@ -330,10 +313,7 @@ pub(super) fn version(lab: &Lab, place: &Place) -> Result<Version, AskError> {
     else {
         return Err(AskError::Qmp(format!("no version: {answer}")));
     };
-    Ok(Version {
-        text: format!("{major}.{minor}.{micro}"),
-        major,
-    })
+    Ok(Version { text: format!("{major}.{minor}.{micro}"), major })
 }
 
 /// A refusal as records have it.

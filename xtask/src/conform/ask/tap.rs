@@ -80,9 +80,7 @@ impl<'a> World<'a> {
         let (listens, sends) = interface(lab)?;
         let udp = host(&lab.isolated)?;
         let path = place.folder.join(CHARDEV);
-        qemu.ends
-            .connect(CHARDEV, &path)
-            .map_err(system("connecting to a chardev"))?;
+        qemu.ends.connect(CHARDEV, &path).map_err(system("connecting to a chardev"))?;
         super::datapath::accepted(&mut qemu, CHARDEV)?;
         for filter in &record.filters {
             qemu.must("object-add", filter)?;
@@ -115,17 +113,11 @@ impl<'a> World<'a> {
             }
             Step::Chardev(frame) => {
                 let bytes = framing::encode(frame, self.vnet_word);
-                (
-                    &["tap_rx", "udp_socket", "peer"][..],
-                    Some((CHARDEV, bytes)),
-                )
+                (&["tap_rx", "udp_socket", "peer"][..], Some((CHARDEV, bytes)))
             }
             Step::HubPeer(frame) => {
                 let bytes = framing::encode(frame, None);
-                (
-                    &["tap_rx", "udp_socket", "chardevs"][..],
-                    Some(("P", bytes)),
-                )
+                (&["tap_rx", "udp_socket", "chardevs"][..], Some(("P", bytes)))
             }
             Step::Printed => return self.print(line),
         };
@@ -223,20 +215,14 @@ fn interface(lab: &Lab) -> Result<(PacketSocket, PacketSocket), AskError> {
     let name: InterfaceName = "tap0".parse()?;
     let mut network = Network::open(&lab.isolated).map_err(BackendError::from)?;
     let index = network.index(&name).map_err(BackendError::from)?;
-    let address = Cidr {
-        address: HOST.into(),
-        prefix: 24,
-    };
+    let address = Cidr { address: HOST.into(), prefix: 24 };
     network
         .shape(index, MAC, MTU, QUEUE)
         .and_then(|()| network.add_address(index, address))
         .and_then(|()| network.set_up(index, true))
         .map_err(BackendError::from)?;
     let open = |ignore_outgoing| {
-        let options = PacketOptions {
-            ignore_outgoing,
-            ..PacketOptions::default()
-        };
+        let options = PacketOptions { ignore_outgoing, ..PacketOptions::default() };
         InterfaceIndex::of(&name)
             .and_then(|index| PacketSocket::open(&lab.isolated, index, options))
             .map_err(system("a packet socket"))

@@ -36,11 +36,7 @@ impl VhostUser {
     pub(super) fn listen(path: &Path) -> io::Result<Self> {
         let listener = UnixListener::bind(path)?;
         listener.set_nonblocking(true)?;
-        Ok(Self {
-            listener,
-            stream: None,
-            input: Vec::new(),
-        })
+        Ok(Self { listener, stream: None, input: Vec::new() })
     }
 
     /// Answers what has come.
@@ -104,19 +100,14 @@ mod tests {
         let mut device = VhostUser::listen(&path).unwrap();
         let mut qemu = UnixStream::connect(&path).unwrap();
         // SET_OWNER, a message with a payload, GET_FEATURES.
-        let words = [3, 1, 0, 2, 1, 8, 7, 7, 1, 1, 0]
-            .map(u32::to_ne_bytes)
-            .concat();
+        let words = [3, 1, 0, 2, 1, 8, 7, 7, 1, 1, 0].map(u32::to_ne_bytes).concat();
         for byte in words {
             qemu.write_all(&[byte]).unwrap();
             device.pump().unwrap();
         }
         let mut answer = [0; 20];
         qemu.read_exact(&mut answer).unwrap();
-        assert_eq!(
-            answer.to_vec(),
-            [1, 5, 8, 0, 0].map(u32::to_ne_bytes).concat()
-        );
+        assert_eq!(answer.to_vec(), [1, 5, 8, 0, 0].map(u32::to_ne_bytes).concat());
         qemu.set_nonblocking(true).unwrap();
         assert!(qemu.read(&mut answer).is_err());
     }

@@ -22,10 +22,7 @@ pub(super) struct Layout {
 
 impl Layout {
     /// What the peer of a socket netdev reads.
-    const PEER: Self = Self {
-        vnet_word: false,
-        vnet_hdr_len: 0,
-    };
+    const PEER: Self = Self { vnet_word: false, vnet_hdr_len: 0 };
 
     /// A stream with these fields of its frames masked; what is no whole unit stays as it is.
     fn mask(self, stream: &[u8], fields: &[&str]) -> Vec<u8> {
@@ -55,11 +52,7 @@ pub(super) fn compare(
     layout: Layout,
     seen: &Seen,
 ) -> Result<Vec<String>, RecordError> {
-    let fields = if *step == Step::Datagram {
-        MADE_BY_THE_KERNEL
-    } else {
-        &[]
-    };
+    let fields = if *step == Step::Datagram { MADE_BY_THE_KERNEL } else { &[] };
     let mut differences = seen.troubles.clone();
     for (chardev, expected) in &record.chardevs {
         let expected = layout.mask(&hex::decode(expected)?, fields);
@@ -90,16 +83,9 @@ fn differ(what: &str, expected: &[Vec<u8>], got: &[Vec<u8>]) -> Vec<String> {
     }
     let show = |all: &[Vec<u8>]| {
         let each: Vec<String> = all.iter().map(|bytes| hex::show(bytes)).collect();
-        if each.is_empty() {
-            "nothing".to_owned()
-        } else {
-            each.join(", ")
-        }
+        if each.is_empty() { "nothing".to_owned() } else { each.join(", ") }
     };
-    vec![
-        format!("{what}: QEMU    {}", show(expected)),
-        format!("{what}: machine {}", show(got)),
-    ]
+    vec![format!("{what}: QEMU    {}", show(expected)), format!("{what}: machine {}", show(got))]
 }
 
 #[cfg(test)]
@@ -116,27 +102,12 @@ mod tests {
 
     #[test]
     fn every_frame_of_a_stream_is_masked_in_its_place() {
-        let plain = Layout {
-            vnet_word: false,
-            vnet_hdr_len: 0,
-        };
+        let plain = Layout { vnet_word: false, vnet_hdr_len: 0 };
         let header = "ff".repeat(10);
         for (layout, front) in [
             (plain, "00000022".to_owned()),
-            (
-                Layout {
-                    vnet_word: true,
-                    ..plain
-                },
-                "0000002200000000".to_owned(),
-            ),
-            (
-                Layout {
-                    vnet_word: true,
-                    vnet_hdr_len: 10,
-                },
-                format!("0000002c0000000a{header}"),
-            ),
+            (Layout { vnet_word: true, ..plain }, "0000002200000000".to_owned()),
+            (Layout { vnet_word: true, vnet_hdr_len: 10 }, format!("0000002c0000000a{header}")),
         ] {
             assert_eq!(
                 layout.mask(&stream(&front, "ffff"), MADE_BY_THE_KERNEL),

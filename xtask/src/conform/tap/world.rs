@@ -85,10 +85,7 @@ impl World {
             bench: Bench::new(config(profile, peer))?,
             carrier,
             socket,
-            layout: Layout {
-                vnet_word: has_vnet_word(record),
-                vnet_hdr_len,
-            },
+            layout: Layout { vnet_word: has_vnet_word(record), vnet_hdr_len },
             printed: Vec::new(),
         };
         let stop = (record.vm == "stopped").then(|| ("stop", json!({})));
@@ -155,15 +152,11 @@ impl World {
     pub(super) fn compare_printed(&mut self, record: &TapRecord) -> Vec<String> {
         let mut differences = Vec::new();
         let text = plain_stderr(&record.text);
-        let expected: Vec<&str> = text
-            .lines()
-            .filter(|line| !line.starts_with("warning: "))
-            .collect();
+        let expected: Vec<&str> =
+            text.lines().filter(|line| !line.starts_with("warning: ")).collect();
         if expected != self.printed {
             let printed = &self.printed;
-            differences.push(format!(
-                "standard error: QEMU {expected:?}, machine {printed:?}"
-            ));
+            differences.push(format!("standard error: QEMU {expected:?}, machine {printed:?}"));
         }
         let filters = record.info.lines().filter_map(|line| {
             let (id, properties) = line.strip_prefix("  - ")?.split_once(": ")?;
@@ -192,11 +185,7 @@ impl World {
     /// Takes everything down.
     pub(super) fn finish(mut self) -> Result<(), RecordError> {
         let errors = self.carrier.finish();
-        if errors.is_empty() {
-            Ok(())
-        } else {
-            Err(RecordError::Residue(errors.join(", ")))
-        }
+        if errors.is_empty() { Ok(()) } else { Err(RecordError::Residue(errors.join(", "))) }
     }
 
     /// Carries everything on until one pass over all sources brings nothing.
@@ -209,9 +198,7 @@ impl World {
                 self.carry_out(output, &mut seen);
             }
             let mut carried = Vec::new();
-            self.carrier
-                .drain(&mut carried)
-                .map_err(|source| failed("reading tap0", source))?;
+            self.carrier.drain(&mut carried).map_err(|source| failed("reading tap0", source))?;
             moved |= !carried.is_empty();
             for one in carried {
                 self.take(one, &mut seen);
@@ -248,10 +235,7 @@ impl World {
     /// where the record says that it came out.
     fn write_to_tap(&mut self, netdev: &NetdevId, data: &[u8]) {
         let (header, data) = data.split_at(data.len().min(self.layout.vnet_hdr_len));
-        let frame = Frame {
-            vnet: VnetHdr::from_bytes(header),
-            data: data.to_vec().into(),
-        };
+        let frame = Frame { vnet: VnetHdr::from_bytes(header), data: data.to_vec().into() };
         let _ = self.carrier.send_from_guest(netdev, &frame);
     }
 
@@ -260,17 +244,12 @@ impl World {
             Carried::ToGuest { netdev, frame } => {
                 let mut data = frame.vnet.to_bytes(self.layout.vnet_hdr_len);
                 data.extend(&frame.data);
-                self.bench.input(Input::NetdevFrame {
-                    netdev,
-                    data: data.into(),
-                    tag: None,
-                });
+                self.bench.input(Input::NetdevFrame { netdev, data: data.into(), tag: None });
             }
             Carried::ToHost { frame, .. } => seen.tap_rx.push(frame.data.to_vec()),
             Carried::Captured { .. } => {}
             Carried::Said(event) => {
-                seen.troubles
-                    .push(format!("{}: {:?}", event.place, event.kind));
+                seen.troubles.push(format!("{}: {:?}", event.place, event.kind));
             }
         }
     }
@@ -293,11 +272,7 @@ impl World {
 
 /// The netdev t0 with its peer, and the chardev.
 fn config(profile: Profile, peer: Peer) -> Config {
-    let tap = NetdevKind::Tap {
-        queues: 1,
-        vhost: false,
-        vnet_hdr_len: peer.vnet_hdr_len(),
-    };
+    let tap = NetdevKind::Tap { queues: 1, vhost: false, vnet_hdr_len: peer.vnet_hdr_len() };
     let mut netdevs = vec![netdev("t0", tap, None)];
     match peer {
         Peer::Nobody => {}
@@ -313,10 +288,7 @@ fn config(profile: Profile, peer: Peer) -> Config {
     Config {
         profile,
         netdevs,
-        chardevs: vec![
-            chardev(CHARDEV, socket(true, false, false), true),
-            monitor(),
-        ],
+        chardevs: vec![chardev(CHARDEV, socket(true, false, false), true), monitor()],
         iothreads: Vec::new(),
     }
 }
@@ -331,10 +303,7 @@ fn case(vnet_hdr_len: usize) -> Case {
         "description: the interface of a measured record\nnetdevs:\n  t0: {{ifname: tap0, host_mac: \
          '52:54:00:aa:00:01', address: [{HOST}/24], nic: {nic}}}\n"
     );
-    let source = Source {
-        path: "record.yaml".into(),
-        text,
-    };
+    let source = Source { path: "record.yaml".into(), text };
     let scenario = parse(Arc::new(source), "record", &Disk).expect("the text is a scenario");
     let mut cases = scenario.cases;
     cases.pop().expect("a scenario has a case")
@@ -345,9 +314,7 @@ pub(in crate::conform) fn host(isolated: &Isolated) -> Result<UdpSocket, RecordE
     let name: InterfaceName = "tap0".parse().expect("a name of four letters");
     let network = Network::open(isolated).map_err(BackendError::from)?;
     let index = network.index(&name).map_err(BackendError::from)?;
-    network
-        .add_neighbour(index, GUEST.into(), GUEST_MAC)
-        .map_err(BackendError::from)?;
+    network.add_neighbour(index, GUEST.into(), GUEST_MAC).map_err(BackendError::from)?;
     let socket = UdpSocket::bind((HOST, HOST_PORT))
         .and_then(|socket| socket.set_nonblocking(true).map(|()| socket));
     socket.map_err(|source| failed("a UDP socket", source))

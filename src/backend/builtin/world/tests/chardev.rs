@@ -35,11 +35,7 @@ objects:
     rig.send("in0", LONG[0]);
     let seen = rig.look();
     assert_eq!(seen.bytes("out0"), framed(LONG[0]));
-    assert!(
-        seen.arrivals
-            .iter()
-            .all(|one| one.tag == Some(Tag::sent(1)))
-    );
+    assert!(seen.arrivals.iter().all(|one| one.tag == Some(Tag::sent(1))));
 }
 
 #[test]
@@ -53,10 +49,7 @@ objects:
     );
     rig.send("hn0.host", LONG[0]);
     let seen = rig.look();
-    assert_eq!(
-        seen.frames("hn1.host"),
-        [(super::frame(LONG[0]), Tag::sent(1))]
-    );
+    assert_eq!(seen.frames("hn1.host"), [(super::frame(LONG[0]), Tag::sent(1))]);
     assert_eq!(seen.arrivals.len(), 1);
 }
 
@@ -70,10 +63,7 @@ fn a_stalled_port_reads_when_it_resumes() {
     assert!(rig.look().arrivals.is_empty());
     rig.act(Action::ChardevResume(&out0()));
     let seen = rig.look();
-    assert_eq!(
-        seen.bytes("out0"),
-        [framed(LONG[0]), framed(LONG[1])].concat()
-    );
+    assert_eq!(seen.bytes("out0"), [framed(LONG[0]), framed(LONG[1])].concat());
     rig.send("hn0.host", LONG[2]);
     assert_eq!(rig.look().bytes("out0"), framed(LONG[2]));
 }
@@ -88,10 +78,7 @@ fn what_a_stalled_port_never_reads_is_dropped_once_a_frame() {
         rig.send("hn0.host", LONG[1]);
         rig.look();
         let dropped = if closes {
-            rig.act(Action::ChardevClose {
-                port: &out0(),
-                half: false,
-            });
+            rig.act(Action::ChardevClose { port: &out0(), half: false });
             let seen = rig.look();
             assert!(seen.arrivals.is_empty());
             assert!(rig.finish().events.is_empty());
@@ -99,15 +86,8 @@ fn what_a_stalled_port_never_reads_is_dropped_once_a_frame() {
         } else {
             rig.finish().events
         };
-        assert_eq!(
-            drops(&dropped),
-            [1, 2].map(|number| (Tag::sent(number), DropReason::NoReader))
-        );
-        assert!(
-            dropped
-                .iter()
-                .all(|event| event.place == Place::Port(out0()))
-        );
+        assert_eq!(drops(&dropped), [1, 2].map(|number| (Tag::sent(number), DropReason::NoReader)));
+        assert!(dropped.iter().all(|event| event.place == Place::Port(out0())));
     }
 }
 
@@ -115,10 +95,7 @@ fn what_a_stalled_port_never_reads_is_dropped_once_a_frame() {
 fn a_second_client_waits_its_turn() {
     let mut rig = Rig::new(OUTDEV);
     let close = |rig: &mut Rig| {
-        rig.act(Action::ChardevClose {
-            port: &out0(),
-            half: false,
-        });
+        rig.act(Action::ChardevClose { port: &out0(), half: false });
         rig.look();
     };
     rig.act(Action::ChardevOpen(&out0()));
@@ -148,10 +125,7 @@ objects: [\"filter-redirector,id=f0,netdev=hn0,queue=rx,indev=in0\"]",
     rig.write("in0", b"bytes");
     let written = Tag(Origin::Written(1));
     let seen = rig.look();
-    assert_eq!(
-        seen.drops(),
-        [Tag::sent(1), written].map(|tag| (tag, DropReason::ChardevClosed))
-    );
+    assert_eq!(seen.drops(), [Tag::sent(1), written].map(|tag| (tag, DropReason::ChardevClosed)));
     rig.act(Action::ChardevOpen(&"in0".into()));
     rig.send("in0", LONG[1]);
     assert_eq!(rig.look().frames("hn0.host").len(), 1);
@@ -186,10 +160,7 @@ fn an_added_chardev_has_a_port_until_it_is_removed() {
 fn an_added_chardev_never_takes_another_port_s_name() {
     let mut rig = Rig::new("netdevs: {hn0: {type: tap}}");
     let backend = json!({"type": "null", "data": {}});
-    rig.qmp(
-        "chardev-add",
-        &json!({"id": "hn0.guest", "backend": backend}),
-    );
+    rig.qmp("chardev-add", &json!({"id": "hn0.guest", "backend": backend}));
     rig.send("hn0.guest", LONG[0]);
     assert_eq!(rig.look().frames("hn0.host").len(), 1);
 }

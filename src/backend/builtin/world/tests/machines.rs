@@ -29,11 +29,7 @@ impl Rig {
     fn ask(&mut self, machine: &str, command: &str, args: &Value) -> Outcome {
         let args = args.as_object().expect("an object");
         let machine = &MachineId::from(machine);
-        let answer = self.act(Action::Qmp {
-            machine,
-            command,
-            args,
-        });
+        let answer = self.act(Action::Qmp { machine, command, args });
         answer.expect("an answer").outcome
     }
 
@@ -45,11 +41,7 @@ impl Rig {
     fn add_server(&mut self, machine: &str) -> Outcome {
         let addr = json!({"type": "inet", "data": {"host": "0.0.0.0", "port": "9003"}});
         let backend = json!({"type": "socket", "data": {"addr": addr, "wait": false}});
-        self.ask(
-            machine,
-            "chardev-add",
-            &json!({"id": "mirror0", "backend": backend}),
-        )
+        self.ask(machine, "chardev-add", &json!({"id": "mirror0", "backend": backend}))
     }
 
     fn remove_mirror(&mut self) {
@@ -131,10 +123,7 @@ fn a_port_is_taken_in_its_own_machine_only() {
     let taken = json!({"id": "again", "backend": backend});
     let desc = "Failed to add chardev 'again': Failed to find an available port: Address already \
                 in use";
-    let expected = CommandError {
-        class: "GenericError".to_owned(),
-        desc: desc.to_owned(),
-    };
+    let expected = CommandError { class: "GenericError".to_owned(), desc: desc.to_owned() };
     // One whose client is the scenario keeps its port as well.
     for machine in ["primary", "secondary"] {
         let outcome = rig.ask(machine, "chardev-add", &taken);
@@ -167,16 +156,10 @@ fn a_dead_machine_hangs_up_and_the_other_goes_on() {
     );
     rig.write("primary/mon", b"\x01x");
     let seen = rig.look();
-    let crash = seen
-        .events
-        .iter()
-        .find(|event| matches!(event.kind, EventKind::Crash(_)));
+    let crash = seen.events.iter().find(|event| matches!(event.kind, EventKind::Crash(_)));
     assert_eq!(crash.expect("a crash").place.to_string(), "machine primary");
     rig.send("primary/hn0.host", TEXT);
-    assert_eq!(
-        rig.look().drops(),
-        [(Tag::sent(1), DropReason::MachineDead)]
-    );
+    assert_eq!(rig.look().drops(), [(Tag::sent(1), DropReason::MachineDead)]);
     rig.send("secondary/hn0.host", TEXT);
     let seen = rig.look();
     assert_eq!(seen.frames("secondary/hn0.guest").len(), 1);
@@ -194,21 +177,11 @@ fn a_chardev_that_nobody_reads_freezes_who_writes_to_it_until_somebody_does() {
         rig.send("primary/hn0.host", &text);
     }
     let seen = rig.look();
-    let frozen = seen
-        .events
-        .iter()
-        .find(|event| event.kind == EventKind::Frozen);
-    assert_eq!(
-        frozen.expect("a wait").place.to_string(),
-        "chardev primary/mirror0"
-    );
+    let frozen = seen.events.iter().find(|event| event.kind == EventKind::Frozen);
+    assert_eq!(frozen.expect("a wait").place.to_string(), "chardev primary/mirror0");
     let before = seen.frames("primary/hn0.guest").len();
     assert!(before < 160, "{before}");
-    let late = rig.ask(
-        "primary",
-        "qom-get",
-        &json!({"path": "/objects/m0", "property": "status"}),
-    );
+    let late = rig.ask("primary", "qom-get", &json!({"path": "/objects/m0", "property": "status"}));
     assert_eq!(late, Outcome::Unanswered(NoAnswer::Frozen));
     rig.send("secondary/hn0.host", &text);
     assert_eq!(rig.look().frames("secondary/hn0.guest").len(), 1);
@@ -323,11 +296,7 @@ steps:
     let client = json!({"id": "d", "backend": backend(false)});
     rig.done("c", "chardev-add", &client);
     rig.done("a", "chardev-remove", &json!({"id": "s"}));
-    rig.done(
-        "a",
-        "chardev-add",
-        &json!({"id": "s", "backend": backend(true)}),
-    );
+    rig.done("a", "chardev-add", &json!({"id": "s", "backend": backend(true)}));
     rig.look();
     let mirror = json!({
         "qom-type": "filter-mirror", "id": "m0", "netdev": "hn0", "queue": "tx", "outdev": "s",

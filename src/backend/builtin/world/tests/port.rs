@@ -59,12 +59,7 @@ fn a_short_frame_reaches_a_plain_guest_padded_and_a_vhost_guest_as_it_is() {
 #[test]
 fn a_virtio_nic_s_header_goes_through_the_machine() {
     let mut rig = Rig::new("netdevs: {hn0: {type: tap, nic: virtio, vnet_hdr_len: 10}}");
-    let vnet = VnetHdr {
-        flags: 1,
-        csum_start: 34,
-        csum_offset: 6,
-        ..VnetHdr::default()
-    };
+    let vnet = VnetHdr { flags: 1, csum_start: 34, csum_offset: 6, ..VnetHdr::default() };
     let data = frame(LONG).data;
     rig.send_frame("hn0.guest", &Frame { vnet, data });
     let arrived = rig.look().frames("hn0.host");
@@ -84,11 +79,7 @@ bridges: {br0: {ports: [hn0, l0.b]}}",
     rig.send_frame("l0.a", &Frame::plain(data.clone()));
     let seen = rig.look();
     for port in ["l0.b", "hn0.guest"] {
-        assert_eq!(
-            seen.frames(port),
-            [(Frame::plain(data.clone()), Tag::sent(1))],
-            "{port}"
-        );
+        assert_eq!(seen.frames(port), [(Frame::plain(data.clone()), Tag::sent(1))], "{port}");
     }
     assert_eq!(seen.arrivals.len(), 2);
 }
@@ -102,11 +93,8 @@ fn a_refused_frame_is_dropped_at_its_place_with_the_carrier_s_reason() {
     rig.send("nowhere", LONG);
     let seen = rig.look();
     assert!(seen.arrivals.is_empty());
-    let events: Vec<_> = seen
-        .events
-        .into_iter()
-        .map(|event| (event.tag, event.place, event.kind))
-        .collect();
+    let events: Vec<_> =
+        seen.events.into_iter().map(|event| (event.tag, event.place, event.kind)).collect();
     let dropped =
         |number, place, reason| (Some(Tag::sent(number)), place, EventKind::Dropped(reason));
     assert_eq!(

@@ -26,22 +26,13 @@ fn client(text: &'static str, within: Option<Duration>) -> Client {
     let data = Bytes::from_static(text.as_bytes());
     Client {
         from: "hn0.host".into(),
-        call: Call {
-            to,
-            send: data.clone(),
-            expect: Some(data),
-            close: true,
-        },
+        call: Call { to, send: data.clone(), expect: Some(data), close: true },
         within,
     }
 }
 
 fn out(impairment: Impairment) -> Impair {
-    Impair {
-        port: "hn0.guest".into(),
-        way: Way::Out,
-        impairment,
-    }
+    Impair { port: "hn0.guest".into(), way: Way::Out, impairment }
 }
 
 fn ms(count: u64) -> Duration {
@@ -72,10 +63,7 @@ fn what_stacks_send_is_numbered_behind_the_scenarios_frames() {
 #[test]
 fn an_exchange_does_not_move_the_clock_unless_it_may() {
     let mut rig = Rig::new(GUEST);
-    let loss = out(Impairment {
-        loss: Share::ALL,
-        ..Impairment::default()
-    });
+    let loss = out(Impairment { loss: Share::ALL, ..Impairment::default() });
     rig.act(Action::Impair(&[loss]));
     for (within, clock) in [(None, ms(0)), (Some(ms(2_500)), ms(2_500))] {
         let (_, outcome) = exchange(&mut rig, &client("hello", within));
@@ -108,10 +96,7 @@ objects:
   - colo-compare,id=c0,primary_in=pri,secondary_in=sec,outdev=out,iothread=io0,notify_dev=ntf,compare_timeout=1,expired_scan_cycle=1
 ",
     );
-    let delay = out(Impairment {
-        delay: ms(100_100),
-        ..Impairment::default()
-    });
+    let delay = out(Impairment { delay: ms(100_100), ..Impairment::default() });
     rig.act(Action::Impair(&[delay]));
     // UDP of four bytes, which the secondary never sends.
     let held = "020000000001525400123456 0800 4500002000000000401166cb 0a0000010a000002 \
@@ -123,29 +108,20 @@ objects:
     assert_eq!(rig.world.now().elapsed(), ms(100_100));
     let seen = rig.look();
     assert_eq!(seen.frames("hn0.host"), [(frame("late"), Tag::sent(2))]);
-    assert_eq!(
-        seen.bytes("ntf").len(),
-        100_099 * "\0\0\0\x0dDO_CHECKPOINT".len()
-    );
+    assert_eq!(seen.bytes("ntf").len(), 100_099 * "\0\0\0\x0dDO_CHECKPOINT".len());
 }
 
 #[test]
 fn timers_fire_in_order_while_the_clock_advances() {
     let mut rig = Rig::new(GUEST);
-    let loss = out(Impairment {
-        loss: Share::ALL,
-        ..Impairment::default()
-    });
+    let loss = out(Impairment { loss: Share::ALL, ..Impairment::default() });
     rig.act(Action::Impair(&[loss]));
     rig.act(Action::Client(&client("hello", None)));
     rig.look();
     rig.act(Action::Advance(ms(3_100)));
     let seen = rig.look();
     // ARP once a second.
-    let asked = seen
-        .sent
-        .iter()
-        .filter(|sent| sent.port.as_str() == "hn0.host");
+    let asked = seen.sent.iter().filter(|sent| sent.port.as_str() == "hn0.host");
     assert_eq!(asked.count(), 3);
     let at: Vec<_> = seen.arrivals.iter().map(|one| one.at.elapsed()).collect();
     assert_eq!(at, [ms(1_000), ms(2_000), ms(3_000)]);
@@ -163,17 +139,9 @@ fn each_direction_of_a_port_is_its_own(
     #[case] to: &str,
 ) {
     let mut rig = Rig::new("netdevs: {hn0: {}}");
-    let impairment = Impairment {
-        delay: ms(7),
-        duplicate: Share::ALL,
-        ..Impairment::default()
-    };
+    let impairment = Impairment { delay: ms(7), duplicate: Share::ALL, ..Impairment::default() };
     let port = port.into();
-    rig.act(Action::Impair(&[Impair {
-        port,
-        way,
-        impairment,
-    }]));
+    rig.act(Action::Impair(&[Impair { port, way, impairment }]));
     rig.send(to, "the other way");
     let seen = rig.look();
     assert_eq!(seen.frames(from).len(), 1);
@@ -190,10 +158,7 @@ fn each_direction_of_a_port_is_its_own(
 #[test]
 fn what_is_lost_is_told() {
     let mut rig = Rig::new("netdevs: {hn0: {}}");
-    let loss = out(Impairment {
-        loss: Share::ALL,
-        ..Impairment::default()
-    });
+    let loss = out(Impairment { loss: Share::ALL, ..Impairment::default() });
     rig.act(Action::Impair(&[loss]));
     rig.send_frame("hn0.guest", &frame("lost"));
     let seen = rig.look();
@@ -204,20 +169,13 @@ fn what_is_lost_is_told() {
 #[test]
 fn frames_inside_a_stretch_come_out_in_their_time_when_it_changes() {
     let mut rig = Rig::new("netdevs: {hn0: {}}");
-    let slow = out(Impairment {
-        delay: ms(50),
-        ..Impairment::default()
-    });
+    let slow = out(Impairment { delay: ms(50), ..Impairment::default() });
     rig.act(Action::Impair(&[slow]));
     rig.send("hn0.guest", "slow");
     rig.act(Action::Impair(&[out(Impairment::default())]));
     rig.send("hn0.guest", "fast");
     let seen = rig.look();
-    let tags: Vec<Tag> = seen
-        .frames("hn0.host")
-        .iter()
-        .map(|(_, tag)| *tag)
-        .collect();
+    let tags: Vec<Tag> = seen.frames("hn0.host").iter().map(|(_, tag)| *tag).collect();
     assert_eq!(tags, [Tag::sent(2), Tag::sent(1)]);
     assert_eq!(seen.arrivals[1].at.elapsed(), ms(50));
 }

@@ -62,10 +62,7 @@ fn a_dead_machine_takes_nothing_and_answers_nothing() {
             (Tag::sent(2), DropReason::MachineDead),
         ]
     );
-    assert_eq!(
-        rig.qmp("stop", &json!({})),
-        Outcome::Unanswered(NoAnswer::Dead)
-    );
+    assert_eq!(rig.qmp("stop", &json!({})), Outcome::Unanswered(NoAnswer::Dead));
 }
 
 const FROZEN: &str = "profile: qemu-10.2
@@ -95,14 +92,8 @@ fn freeze(rig: &mut Rig) {
 fn an_answer_comes_late_after_a_freeze() {
     let mut rig = Rig::new(FROZEN);
     freeze(&mut rig);
-    assert_eq!(
-        rig.qmp("stop", &json!({})),
-        Outcome::Unanswered(NoAnswer::Frozen)
-    );
-    assert_eq!(
-        rig.qmp("cont", &json!({})),
-        Outcome::Unanswered(NoAnswer::Frozen)
-    );
+    assert_eq!(rig.qmp("stop", &json!({})), Outcome::Unanswered(NoAnswer::Frozen));
+    assert_eq!(rig.qmp("cont", &json!({})), Outcome::Unanswered(NoAnswer::Frozen));
     assert!(rig.look().answers.is_empty());
     rig.act(Action::ChardevResume(&out0()));
     let seen = rig.look();
@@ -113,10 +104,7 @@ fn an_answer_comes_late_after_a_freeze() {
         .collect();
     let done = Outcome::Done(json!({}));
     assert_eq!(answered, [("stop", done.clone()), ("cont", done.clone())]);
-    assert_eq!(
-        seen.bytes("out0").len(),
-        4 * framed(&"z".repeat(60_000)).len()
-    );
+    assert_eq!(seen.bytes("out0").len(), 4 * framed(&"z".repeat(60_000)).len());
     assert_eq!(rig.qmp("stop", &json!({})), done);
 }
 
@@ -156,15 +144,10 @@ fn a_frozen_machine_s_frames_are_the_residue() {
 fn a_frame_cut_by_a_close_is_dropped_once() {
     let mut rig = Rig::new(FROZEN);
     freeze(&mut rig);
-    rig.act(Action::ChardevClose {
-        port: &out0(),
-        half: false,
-    });
+    rig.act(Action::ChardevClose { port: &out0(), half: false });
     let mut dropped = rig.look().drops();
     dropped.sort();
-    let mut expected = [1, 2, 3]
-        .map(|number| (Tag::sent(number), DropReason::NoReader))
-        .to_vec();
+    let mut expected = [1, 2, 3].map(|number| (Tag::sent(number), DropReason::NoReader)).to_vec();
     expected.push((Tag::sent(4), DropReason::OutdevBroke));
     assert_eq!(dropped, expected);
     rig.act(Action::ChardevOpen(&out0()));
