@@ -22,6 +22,7 @@
 //! | `clock` | the VM's clock, which `stop` stops |
 //! | `property` | which types of object there are, which properties, in which order they are checked |
 //! | `command` | QMP's commands and `-object` |
+//! | `argument` | what a command's arguments name, for those who hand them to a real QEMU |
 //!
 //! # Adding a filter
 //!
@@ -39,6 +40,7 @@
 //!    fixtures/qemu/*.jsonl`.
 
 mod api;
+mod argument;
 mod buffer;
 mod chardev;
 mod client;
@@ -67,7 +69,8 @@ pub use api::{
     CharBackend, ChardevConfig, ChardevState, ColoEvent, Command, CommandId, Config, Input,
     NetdevConfig, NetdevKind, Output,
 };
+pub use argument::{Argument, Arguments, NotModelled, property_roles};
 pub use chardev::SOCKET_BUFFER;
 pub use config::ConfigError;
 pub use drive::Machine;
-pub use property::{NOT_BUILT, ObjectOption, OptionError, object_types, properties_of};
+pub use property::{NOT_BUILT, ObjectOption, OptionError, Role, object_types, properties_of};

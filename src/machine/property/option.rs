@@ -71,6 +71,17 @@ impl ObjectOption {
         }
     }
 
+    /// Names and values, whatever they are, the type's as `qom-type`; none of a text that begins as
+    /// JSON and is no JSON object.
+    pub(in crate::machine) fn pairs(text: &str) -> Option<Vec<(String, Value)>> {
+        if text.starts_with('{') {
+            let map: Map<String, Value> = serde_json::from_str(text).ok()?;
+            return Some(map.into_iter().collect());
+        }
+        let options = split(text, &mut Vec::new()).into_iter();
+        Some(options.map(|(name, value)| (name, value.into())).collect())
+    }
+
     fn parse(text: &str) -> Result<Self, OptionError> {
         let refuse = |desc: &str| OptionError { error: generic(desc), warnings: Vec::new() };
         if text.starts_with('{') {
@@ -126,7 +137,9 @@ impl ObjectOption {
 /// What QEMU says of an id that is none.
 pub(in crate::machine) const BAD_ID: &str = "Parameter 'id' expects an identifier";
 
-static HEAD: &[Property] = &[super::table::HEAD_QOM_TYPE, super::table::HEAD_ID];
+/// What every object begins with.
+pub(in crate::machine) static HEAD: &[Property] =
+    &[super::table::HEAD_QOM_TYPE, super::table::HEAD_ID];
 
 /// Phase 0 of an object: `qom-type`, `id`, then the type's members in the order of the schema.
 pub(in crate::machine) fn spec(
