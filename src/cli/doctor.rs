@@ -1,5 +1,6 @@
 mod check;
 mod confinement;
+mod fence;
 
 use std::{
     env,
@@ -9,6 +10,7 @@ use std::{
 
 use check::{Check, Diagnosis, State};
 use confinement::confinements;
+use fence::fences;
 
 use super::{
     Stop,
@@ -180,6 +182,7 @@ fn ask_qemu(isolated: &Isolated, program: &Path) -> (bool, Vec<Check>) {
             vec!["configure it with --enable-replication".to_owned()],
         )
     });
+    checks.extend(fences(qemu.program(), &probed.missing));
     (true, checks)
 }
 
