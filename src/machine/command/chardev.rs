@@ -10,8 +10,9 @@ use crate::{
         CharBackend, ChardevConfig, Output,
         chardev::ring_read,
         core::{ChardevKey, Core, generic},
-        property::{Kind, NOT_BUILT, Property, Source, visit_members},
+        property::NOT_BUILT,
     },
+    qapi::{Kind, Property, Source, visit_members},
     record::CommandError,
 };
 

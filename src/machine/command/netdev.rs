@@ -8,8 +8,9 @@ use crate::{
     machine::{
         NetdevConfig, NetdevKind,
         core::{ClientKey, Core, generic, not_found},
-        property::{BAD_ID, Kind, NOT_BUILT, Property, Source, id_wellformed, visit_members},
+        property::NOT_BUILT,
     },
+    qapi::{BAD_ID, Kind, Property, Source, id_wellformed, visit_members},
     record::CommandError,
 };
 
