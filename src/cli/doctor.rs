@@ -12,13 +12,14 @@ use confinement::confinements;
 
 use super::{
     Stop,
-    lanes::QemuArgs,
+    lanes::QemuProgram,
     output::{self, Format},
 };
 use crate::{
     backend::{
         BackendError, Qemu,
         netns::{self, Tried},
+        qemu::Admission,
     },
     runner::Exit,
     sys::{self, Isolated, IsolationError},
@@ -28,7 +29,7 @@ use crate::{
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct DoctorArgs {
     #[command(flatten)]
-    qemu: QemuArgs,
+    qemu: QemuProgram,
     /// How to print
     #[arg(long, value_enum, default_value_t = Format::Human)]
     format: Format,
@@ -131,7 +132,7 @@ const NOTHING_RUNS: &str = "neither netns nor qemu runs; --backend sim does";
 
 /// Whether there is a QEMU, and what it is.
 fn ask_qemu(isolated: &Isolated, program: &Path) -> (bool, Vec<Check>) {
-    let qemu = match Qemu::new(isolated.clone(), program.to_owned()) {
+    let qemu = match Qemu::new(isolated.clone(), program.to_owned(), Admission::Listed) {
         Ok(qemu) => qemu,
         Err(error) => {
             let (reason, remedy) = match error {

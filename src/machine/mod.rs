@@ -22,6 +22,7 @@
 //! | `clock` | the VM's clock, which `stop` stops |
 //! | `property` | what the setters of properties hold a value to, and their order |
 //! | `command` | QMP's commands and `-object` |
+//! | `argument` | what a command's arguments name, for those who hand them to a real QEMU |
 //!
 //! # Adding a filter
 //!
@@ -39,6 +40,7 @@
 //!    fixtures/qemu/*.jsonl`.
 
 mod api;
+mod argument;
 mod buffer;
 mod chardev;
 mod client;
@@ -67,6 +69,7 @@ pub use api::{
     CharBackend, ChardevConfig, ChardevState, ColoEvent, Command, CommandId, Config, Input,
     NetdevConfig, NetdevKind, Output,
 };
+pub use argument::{Argument, Arguments, NotModelled, property_roles};
 pub use chardev::SOCKET_BUFFER;
 pub use config::ConfigError;
 pub use drive::Machine;

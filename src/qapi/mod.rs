@@ -21,12 +21,12 @@ mod visit;
 
 pub(crate) use edit::Options;
 pub(crate) use id::{BAD_ID, id_wellformed};
+pub(crate) use object::{HEAD, Spec, spec};
 pub use object::{ObjectOption, OptionError};
-pub(crate) use object::{Spec, spec};
 pub(crate) use schema::{
     Creation, Default, Effect, Kind, ObjectType, Property, Rule, Setter, object_type,
 };
-pub use schema::{object_types, properties_of};
+pub use schema::{Role, object_types, properties_of};
 pub(crate) use table::{OBJECT_TYPES, filter_types};
 pub(crate) use visit::{Source, json, visit_members};
 

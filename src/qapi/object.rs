@@ -77,6 +77,17 @@ impl ObjectOption {
         }
     }
 
+    /// Names and values, whatever they are, the type's as `qom-type`; none of a text that begins as
+    /// JSON and is no JSON object.
+    pub(crate) fn pairs(text: &str) -> Option<Vec<(String, Value)>> {
+        if text.starts_with('{') {
+            let map: Map<String, Value> = serde_json::from_str(text).ok()?;
+            return Some(map.into_iter().collect());
+        }
+        let options = split(text, &mut Vec::new()).into_iter();
+        Some(options.map(|(name, value)| (name, value.into())).collect())
+    }
+
     fn parse(text: &str) -> Result<Self, OptionError> {
         let refuse = |desc: &str| OptionError { error: refusal(desc), warnings: Vec::new() };
         if text.starts_with('{') {
@@ -151,7 +162,8 @@ impl Spec {
     }
 }
 
-static HEAD: &[Property] = &[table::HEAD_QOM_TYPE, table::HEAD_ID];
+/// What every object begins with.
+pub(crate) static HEAD: &[Property] = &[table::HEAD_QOM_TYPE, table::HEAD_ID];
 
 /// Phase 0 of an object: `qom-type`, `id`, then the type's members in the order of the schema.
 pub(crate) fn spec(

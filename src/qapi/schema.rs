@@ -67,6 +67,36 @@ pub(crate) struct Property {
     /// Its type in `qom-list`.
     pub(crate) qom_type: &'static str,
     pub(crate) setter: Option<Setter>,
+    pub(crate) role: Role,
+}
+
+impl Property {
+    /// The same property, whose value names something.
+    pub(crate) const fn naming(self, role: Role) -> Self {
+        Self { role, ..self }
+    }
+}
+
+/// What the value of a property or of an argument names. It decides what becomes of the value where
+/// a real QEMU is given it: see `backend::qemu`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Nothing beyond itself: a number, a switch, a word, a place in a chain.
+    Plain,
+    /// A netdev, a chardev or an object of the machine, by its id.
+    Id,
+    /// An object of the machine, by its QOM path.
+    ObjectPath,
+    /// A property of an object, by its name.
+    Property,
+    /// A value for the property that another argument names.
+    PropertyValue,
+    /// A file that is read.
+    ReadFile,
+    /// A file that is written.
+    WriteFile,
+    /// The address of a socket.
+    Socket,
 }
 
 /// A default value.

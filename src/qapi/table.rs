@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::schema::{Creation, Default, Effect, Kind, ObjectType, Property, Rule, Setter};
+use super::schema::{Creation, Default, Effect, Kind, ObjectType, Property, Role, Rule, Setter};
 use crate::base::QemuVersion;
 
 const fn always(_: QemuVersion) -> bool {
@@ -43,6 +43,7 @@ const fn optional(name: &'static str, kind: Kind, default: Default) -> Property 
         effect: Effect::Shown,
         qom_type,
         setter: None,
+        role: Role::Plain,
     }
 }
 
@@ -77,14 +78,14 @@ fn positive(value: &Value) -> bool {
 
 /// What every object begins with; the type is read before its members are known.
 pub(crate) const HEAD_QOM_TYPE: Property = required("qom-type", Kind::Str);
-pub(crate) const HEAD_ID: Property = required("id", Kind::Str);
+pub(crate) const HEAD_ID: Property = required("id", Kind::Str).naming(Role::Id);
 
 const VNET_HDR_SUPPORT: Property =
     live(optional("vnet_hdr_support", Kind::Bool, Default::Bool(false)));
 
 /// The base of all filters (QEMU 10.2.2 qapi/qom.json:388-422, net/filter.c:341-351).
 pub(crate) static NETFILTER: &[Property] = &[
-    required("netdev", Kind::Str),
+    required("netdev", Kind::Str).naming(Role::Id),
     Property {
         qom_type: "NetFilterDirection",
         ..live(optional("queue", Kind::Enum(&["all", "rx", "tx"]), Default::Str("all")))
@@ -104,14 +105,20 @@ pub(crate) static NETFILTER: &[Property] = &[
     ),
 ];
 
-static MIRROR: &[Property] = &[required("outdev", Kind::Str), VNET_HDR_SUPPORT];
+static MIRROR: &[Property] = &[required("outdev", Kind::Str).naming(Role::Id), VNET_HDR_SUPPORT];
 
 static REDIRECTOR: &[Property] = &[
-    optional("indev", Kind::Str, Default::Str("")),
-    optional("outdev", Kind::Str, Default::Str("")),
+    optional("indev", Kind::Str, Default::Str("")).naming(Role::Id),
+    optional("outdev", Kind::Str, Default::Str("")).naming(Role::Id),
     VNET_HDR_SUPPORT,
-    Property { exists: af_packet, ..optional("in_netdev", Kind::Str, Default::Str("")) },
-    Property { exists: af_packet, ..optional("out_netdev", Kind::Str, Default::Str("")) },
+    Property {
+        exists: af_packet,
+        ..optional("in_netdev", Kind::Str, Default::Str("")).naming(Role::Id)
+    },
+    Property {
+        exists: af_packet,
+        ..optional("out_netdev", Kind::Str, Default::Str("")).naming(Role::Id)
+    },
 ];
 
 static REWRITER: &[Property] = &[VNET_HDR_SUPPORT];
@@ -124,7 +131,7 @@ static BUFFER: &[Property] = &[checked(
 )];
 
 static DUMP: &[Property] = &[
-    required("file", Kind::Str),
+    required("file", Kind::Str).naming(Role::WriteFile),
     checked(
         optional("maxlen", Kind::U32, Default::Number(65536)),
         506,
@@ -135,15 +142,15 @@ static DUMP: &[Property] = &[
 
 /// QEMU 10.2.2 qapi/qom.json:313-322.
 static COMPARE: &[Property] = &[
-    required("primary_in", Kind::Str),
-    required("secondary_in", Kind::Str),
-    required("outdev", Kind::Str),
+    required("primary_in", Kind::Str).naming(Role::Id),
+    required("secondary_in", Kind::Str).naming(Role::Id),
+    required("outdev", Kind::Str).naming(Role::Id),
     ruled(
-        Property { qom_type: "link<iothread>", ..required("iothread", Kind::Str) },
+        Property { qom_type: "link<iothread>", ..required("iothread", Kind::Str).naming(Role::Id) },
         274,
         Rule::Link { to: "iothread" },
     ),
-    optional("notify_dev", Kind::Str, Default::Str("")),
+    optional("notify_dev", Kind::Str, Default::Str("")).naming(Role::Id),
     ruled(
         live(optional("compare_timeout", Kind::U64, Default::Number(3000))),
         301,

@@ -3,14 +3,14 @@ use std::path::PathBuf;
 use serde_json::{Map, Value};
 
 use super::{
-    NAME, fit,
+    Admission, NAME, fit,
     process::{Arguments, Process},
     rest::Threads,
     version::Version,
     world::{QemuWorld, TELL_FILTERS},
 };
 use crate::{
-    backend::{Backend, BackendError, Capabilities, World, netns},
+    backend::{Backend, BackendError, Capabilities, Missing, World, netns},
     base::Profile,
     record::Outcome,
     scenario::Case,
@@ -38,6 +38,7 @@ pub struct Qemu {
     isolated: Isolated,
     program: PathBuf,
     probed: Probed,
+    admission: Admission,
 }
 
 impl Qemu {
@@ -45,7 +46,11 @@ impl Qemu {
     ///
     /// # Errors
     /// [`BackendError::Unavailable`] when there is no QEMU or it does not speak QMP.
-    pub fn new(isolated: Isolated, program: PathBuf) -> Result<Self, BackendError> {
+    pub fn new(
+        isolated: Isolated,
+        program: PathBuf,
+        admission: Admission,
+    ) -> Result<Self, BackendError> {
         let unavailable = |reason: String| BackendError::Unavailable {
             backend: NAME,
             reason: format!("{}: {reason}", program.display()),
@@ -54,7 +59,7 @@ impl Qemu {
                 .to_owned(),
         };
         let probed = probe(&program).map_err(unavailable)?;
-        Ok(Self { isolated, program, probed })
+        Ok(Self { isolated, program, probed, admission })
     }
 
     /// What it is.
@@ -87,9 +92,14 @@ impl Backend for Qemu {
         netns::probe(&self.isolated)
     }
 
+    fn takes(&self, case: &Case) -> Result<(), Missing> {
+        self.admission.case(case, self.probed.version)?;
+        fit::check(case, &self.probed)
+    }
+
     fn open(&self, case: &Case) -> Result<Box<dyn World>, BackendError> {
-        fit::check(case, &self.probed)?;
-        let world = QemuWorld::open(&self.isolated, &self.program, self.probed.version, case)?;
+        let Self { isolated, program, probed, admission } = self;
+        let world = QemuWorld::open(isolated, program, probed.version, *admission, case)?;
         Ok(Box::new(world))
     }
 }

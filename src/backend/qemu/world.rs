@@ -5,7 +5,7 @@ use std::{
     time::Instant,
 };
 
-use super::{LONGEST_COMMAND, file::DumpFile, machine::Machine, version::Version};
+use super::{Admission, LONGEST_COMMAND, file::DumpFile, machine::Machine, version::Version};
 use crate::{
     backend::{
         Action, BackendError, Deadline, Exposed, Observations, Residue, Settled, World,
@@ -36,6 +36,7 @@ pub(super) struct QemuWorld {
     /// The chardevs whose far end is a chardev, those that steps add too.
     joined: BTreeSet<ChardevId>,
     version: Version,
+    admission: Admission,
     program: PathBuf,
     directory: Isolated,
     carrier: NetnsCarrier,

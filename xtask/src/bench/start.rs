@@ -13,7 +13,7 @@ use std::{
 use tapwright::{
     backend::{
         Action, Backend, Deadline,
-        qemu::{Arguments, Process, Qemu, Qmp},
+        qemu::{Admission, Arguments, Process, Qemu, Qmp},
     },
     record::Outcome,
     scenario::Case,
@@ -41,7 +41,7 @@ const LONGEST: Duration = Duration::from_secs(20);
 pub(super) fn row(lab: &Lab) -> Result<Row, BenchError> {
     let isolated = lab.isolated()?.clone();
     let case = parse(SCENARIO)?;
-    let qemu = Qemu::new(isolated.clone(), lab.qemu.clone())
+    let qemu = Qemu::new(isolated.clone(), lab.qemu.clone(), Admission::Listed)
         .map_err(|error| BenchError::Skipped(error.to_string()))?;
     let program = lab.qemu.clone();
     Ok(Row {

@@ -19,7 +19,7 @@ use crate::{
         lower::{self, FIRST_GUEST_HUB},
         netns::NetnsCarrier,
         qemu::{
-            OWN,
+            Admission, OWN,
             chardev::{Cutter, FarEnd, Side},
             command,
             file::DumpFile,
@@ -41,6 +41,7 @@ impl QemuWorld {
         isolated: &Isolated,
         program: &Path,
         version: Version,
+        admission: Admission,
         case: &Case,
     ) -> Result<Self, BackendError> {
         let mut carrier = NetnsCarrier::open(isolated, case)?;
@@ -79,6 +80,7 @@ impl QemuWorld {
             joins: Joins::new(sockets),
             joined: case.joined.clone(),
             version,
+            admission,
             program: program.to_owned(),
             directory: isolated.clone(),
             carrier,
