@@ -3,10 +3,8 @@
 
 use serde_json::{Map, Value};
 
-use super::{
-    command::{COMMANDS, NETDEV_HEAD, backend_options, netdev_options},
-    property::{Creation, HEAD, OBJECT_TYPES, ObjectOption, Property, Role},
-};
+use super::command::{COMMANDS, NETDEV_HEAD, backend_options, netdev_options};
+use crate::qapi::{Creation, HEAD, OBJECT_TYPES, ObjectOption, Property, Role};
 
 /// The options of a type, of a netdev or a chardev, as far as the machine has them.
 #[derive(Clone, Copy, Debug)]

@@ -26,7 +26,8 @@ use super::{OWN, version::Version};
 use crate::{
     backend::Missing,
     diag::{Code, Explanation},
-    machine::{Argument, Arguments, NotModelled, Role, property_roles},
+    machine::{Argument, Arguments, NotModelled, property_roles},
+    qapi::Role,
     scenario::{Case, Object, ObjectForm, Verb},
 };
 

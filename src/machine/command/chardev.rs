@@ -11,8 +11,9 @@ use crate::{
         argument::{Named, Options},
         chardev::ring_read,
         core::{ChardevKey, Core, generic},
-        property::{Kind, NOT_BUILT, Property, Role, Source, visit_members},
+        property::NOT_BUILT,
     },
+    qapi::{Kind, Property, Role, Source, visit_members},
     record::CommandError,
 };
 

@@ -12,13 +12,11 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use super::{
-    ColoEvent, Command,
-    core::Core,
-    filter::CreateError,
-    property::{Default, Effect, Kind, NOT_BUILT, Property, Role, Source, visit_members},
+use super::{ColoEvent, Command, core::Core, filter::CreateError, property::NOT_BUILT};
+use crate::{
+    qapi::{Default, Effect, Kind, Property, Role, Source, visit_members},
+    record::{CommandError, Outcome},
 };
-use crate::record::{CommandError, Outcome};
 
 /// A command's arguments, types checked.
 type Args = BTreeMap<&'static str, Value>;
@@ -173,7 +171,8 @@ impl Core {
                 desc: format!("The command {name} has not been found"),
             }));
         };
-        let args = visit_members(Source::Json(map), &mut row.args.iter(), "")?;
+        let args = visit_members(Source::Json(map), &mut row.args.iter(), "")
+            .map_err(CommandError::from)?;
         Ok((row.run)(self, &args)?)
     }
 }

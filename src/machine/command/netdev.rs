@@ -9,8 +9,9 @@ use crate::{
         NetdevConfig, NetdevKind,
         argument::{Named, Options},
         core::{ClientKey, Core, generic, not_found},
-        property::{BAD_ID, Kind, NOT_BUILT, Property, Role, Source, id_wellformed, visit_members},
+        property::NOT_BUILT,
     },
+    qapi::{BAD_ID, Kind, Property, Role, Source, id_wellformed, visit_members},
     record::CommandError,
 };
 

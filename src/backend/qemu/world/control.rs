@@ -18,7 +18,7 @@ use crate::{
         title::{Title, object_title, qmp_title},
     },
     base::{ChardevId, MachineId, NetdevId, PortId},
-    machine::ObjectOption,
+    qapi::ObjectOption,
     record::{Answer, CommandError, Framing, Item, NoAnswer, Outcome},
     scenario::{Object, ObjectForm},
 };

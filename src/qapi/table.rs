@@ -1,8 +1,8 @@
-//! The tables: types, their properties, and what `qom-list-types` shows.
+//! The tables of the schema: the types of object, their properties, and what `qom-list-types` shows.
 
 use serde_json::Value;
 
-use super::{Creation, Default, Effect, Kind, ObjectType, Property, Role, Rule, Setter};
+use super::schema::{Creation, Default, Effect, Kind, ObjectType, Property, Role, Rule, Setter};
 use crate::base::QemuVersion;
 
 const fn always(_: QemuVersion) -> bool {
@@ -77,14 +77,14 @@ fn positive(value: &Value) -> bool {
 }
 
 /// What every object begins with; the type is read before its members are known.
-pub(in crate::machine) const HEAD_QOM_TYPE: Property = required("qom-type", Kind::Str);
-pub(in crate::machine) const HEAD_ID: Property = required("id", Kind::Str).naming(Role::Id);
+pub(crate) const HEAD_QOM_TYPE: Property = required("qom-type", Kind::Str);
+pub(crate) const HEAD_ID: Property = required("id", Kind::Str).naming(Role::Id);
 
 const VNET_HDR_SUPPORT: Property =
     live(optional("vnet_hdr_support", Kind::Bool, Default::Bool(false)));
 
 /// The base of all filters (QEMU 10.2.2 qapi/qom.json:388-422, net/filter.c:341-351).
-pub(in crate::machine) static NETFILTER: &[Property] = &[
+pub(crate) static NETFILTER: &[Property] = &[
     required("netdev", Kind::Str).naming(Role::Id),
     Property {
         qom_type: "NetFilterDirection",
@@ -200,7 +200,7 @@ const fn since(kind: ObjectType, exists: fn(QemuVersion) -> bool) -> ObjectType 
 }
 
 /// Every value of `ObjectType` in `qapi/qom.json` of the x86 builds that were measured.
-pub(in crate::machine) static OBJECT_TYPES: &[ObjectType] = &[
+pub(crate) static OBJECT_TYPES: &[ObjectType] = &[
     filter("filter-mirror", &[NETFILTER, MIRROR]),
     filter("filter-redirector", &[NETFILTER, REDIRECTOR]),
     filter("filter-rewriter", &[NETFILTER, REWRITER]),
@@ -255,7 +255,7 @@ pub(in crate::machine) static OBJECT_TYPES: &[ObjectType] = &[
 ];
 
 /// What `qom-list-types implements=netfilter` shows, in the order of each version's hash table.
-pub(in crate::machine) const fn filter_types(version: QemuVersion) -> [&'static str; 6] {
+pub(crate) const fn filter_types(version: QemuVersion) -> [&'static str; 6] {
     if only_7_2(version) {
         [
             "filter-buffer",
