@@ -1,6 +1,7 @@
 //! The part of the host that a scenario tries to reach, and what happened to it.
 
 use std::{
+    ffi::{OsStr, OsString},
     fs,
     os::unix::{fs::PermissionsExt, net::UnixListener},
     path::Path,
@@ -21,7 +22,7 @@ use crate::way::Way;
 
 /// Two folders with a file, a program, a FIFO and a socket in them, watched by the kernel.
 pub(crate) struct Host {
-    /// Below the build's folder, which QEMU can see.
+    /// Where QEMU can see it.
     out: TempDir,
     /// Below /tmp.
     run: TempDir,
@@ -37,6 +38,9 @@ pub(crate) struct Run {
     pub(crate) text: String,
 }
 
+/// The program that must not run.
+const PROGRAM: &str = "run.sh";
+
 /// What is in the file that must not change.
 const CONTENT: &str = "the only copy\n";
 
@@ -44,10 +48,11 @@ impl Host {
     pub(crate) fn new() -> Self {
         let built = Path::new(env!("CARGO_TARGET_TMPDIR"));
         fs::create_dir_all(built).expect("the build's folder");
-        let out = TempDir::new_in(built).expect("a folder");
+        // A folder for programs, which QEMU has to see. Every other is empty for it.
+        let out = TempDir::new_in("/opt").or_else(|_| TempDir::new_in(built)).expect("a folder");
         let run = TempDir::new_in("/tmp").expect("a folder below /tmp");
         let work = TempDir::new_in(built).expect("a folder");
-        let program = out.path().join("run.sh");
+        let program = out.path().join(PROGRAM);
         fs::write(&program, format!("#!/bin/sh\ntouch {}/pwned\n", out.path().display()))
             .expect("a program");
         fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("a program");
@@ -128,11 +133,17 @@ impl Host {
         self.events(changes)
     }
 
+    /// What was done of these; the program is not even to be looked into.
     fn events(&self, of: AddWatchFlags) -> Option<String> {
+        let is_program = |name: &Option<OsString>| name.as_deref() == Some(OsStr::new(PROGRAM));
         let mut seen = Vec::new();
         loop {
             match self.watch.read_events() {
-                Ok(events) => seen.extend(events.into_iter().filter(|one| one.mask.intersects(of))),
+                Ok(events) => seen.extend(
+                    events
+                        .into_iter()
+                        .filter(|one| one.mask.intersects(of) || is_program(&one.name)),
+                ),
                 Err(Errno::EAGAIN) => break,
                 Err(errno) => return Some(format!("inotify: {errno}")),
             }

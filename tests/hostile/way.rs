@@ -87,11 +87,11 @@ pub(crate) const WAYS: &[Way] = &[
     ),
     refused(
         "netdev_add whose type is put together",
-        "matrix: { t: [bri] }\nsteps:\n  - netdev_add: { type: \"${t}dge\", id: b0, helper: \"/bin/touch @OUT@/pwned\" }\n",
+        "matrix: { t: [bri] }\nsteps:\n  - netdev_add: { type: \"${t}dge\", id: b0, helper: @OUT@/run.sh }\n",
     ),
     refused(
         "netdev_add tap: helper",
-        step!("netdev_add: { type: tap, id: b0, br: br0, helper: \"/bin/touch @OUT@/pwned\" }"),
+        step!("netdev_add: { type: tap, id: b0, br: br0, helper: @OUT@/run.sh }"),
     ),
     refused(
         "netdev_add tap: script",
