@@ -19,6 +19,7 @@
 //! - [`record`]: transcripts, as data.
 //! - [`capture`]: pcap and pcapng.
 //! - [`frame`]: building, reading, masking, comparing and printing packets.
+//! - [`qapi`]: QEMU's option strings, ids, types of object and properties, read once.
 //! - [`base`]: names, times, directions, profiles, quirks.
 //! - [`diag`]: codes, positions, reports.
 //! - [`sys`]: the only unsafe code: TAPs, packet sockets, namespaces.
@@ -74,6 +75,7 @@ pub mod fuzz;
 pub mod guest;
 pub mod import;
 pub mod machine;
+pub mod qapi;
 pub mod record;
 pub mod report;
 pub mod runner;

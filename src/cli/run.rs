@@ -22,6 +22,7 @@ use super::{
     watch,
 };
 use crate::{
+    backend::Probed,
     base::Profile,
     diag::Diagnose,
     report::{
@@ -168,6 +169,9 @@ impl RunArgs {
         let opened = lanes::open(self.backends(), &self.qemu)?;
         if let (Some(probed), None) = (&opened.probed, &self.profile) {
             anstream::eprintln!("tapwright: {}", probed.announcement());
+        }
+        if let Some(warning) = opened.probed.as_ref().and_then(Probed::warning) {
+            anstream::eprintln!("tapwright: {warning}");
         }
         Ok(opened)
     }

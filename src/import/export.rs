@@ -3,8 +3,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{chardev, machine::shown, option::Options};
-use crate::scenario::QMP_VERBS;
+use super::{chardev, machine::shown};
+use crate::{qapi::Options, scenario::QMP_VERBS};
 
 /// Keys of netdevs and chardevs that are not QEMU's.
 const OWN: &[&str] = &[

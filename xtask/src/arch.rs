@@ -7,16 +7,20 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("sys", &[]),
     ("diag", &[]),
     ("base", &[]),
+    ("qapi", &["base"]),
     ("frame", &["base", "diag"]),
     ("capture", &["base", "diag", "frame"]),
     ("record", &["base"]),
     ("guest", &["base"]),
-    ("scenario", &["base", "capture", "diag", "frame", "guest", "record"]),
+    ("scenario", &["base", "capture", "diag", "frame", "guest", "qapi", "record"]),
     ("drawing", &["base", "diag", "record", "scenario"]),
-    ("import", &["diag", "scenario"]),
-    ("machine", &["base", "record"]),
+    ("import", &["diag", "qapi", "scenario"]),
+    ("machine", &["base", "qapi", "record"]),
     ("conflict", &["base", "machine", "record"]),
-    ("backend", &["base", "diag", "frame", "guest", "machine", "record", "scenario", "sys"]),
+    (
+        "backend",
+        &["base", "diag", "frame", "guest", "machine", "qapi", "record", "scenario", "sys"],
+    ),
     ("snapshot", &["base", "capture", "diag", "frame", "record"]),
     ("runner", &["backend", "base", "capture", "diag", "frame", "record", "scenario", "snapshot"]),
     ("report", &["base", "diag", "drawing", "frame", "record", "runner", "scenario", "snapshot"]),
@@ -25,14 +29,14 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         "cli",
         &[
             "backend", "base", "capture", "conflict", "diag", "drawing", "frame", "fuzz", "import",
-            "machine", "record", "report", "runner", "scenario", "snapshot", "sys",
+            "machine", "qapi", "record", "report", "runner", "scenario", "snapshot", "sys",
         ],
     ),
 ];
 
 /// Parts without I/O, clock and randomness.
 const PURE: &[&str] =
-    &["base", "conflict", "drawing", "frame", "guest", "import", "machine", "record"];
+    &["base", "conflict", "drawing", "frame", "guest", "import", "machine", "qapi", "record"];
 
 /// Modules of `std` that a pure part may not name, alone or in a group.
 const IMPURE_MODULES: &[&str] = &["fs", "process", "thread"];

@@ -5,9 +5,12 @@ use std::{
     fs, io,
     path::{Path, PathBuf},
     thread,
+    time::Instant,
 };
 
 use nix::libc::SYS_ppoll;
+
+use super::{LONGEST_COMMAND, process::Process};
 
 mod task;
 
@@ -57,8 +60,10 @@ impl Threads {
     /// in its main loop, or soon will.
     ///
     /// # Errors
-    /// When the kernel does not let us look, or the process ends.
+    /// When the kernel does not let us look, or the process ends; [`io::ErrorKind::TimedOut`] when its
+    /// main thread does not come to wait, which QEMU's does.
     pub(super) fn of(process: u32) -> io::Result<Self> {
+        let until = Instant::now() + LONGEST_COMMAND;
         let main = process.to_string();
         let mut threads =
             Self { tasks: Path::new("/proc").join(&main).join("task"), main, home: 0 };
@@ -70,8 +75,20 @@ impl Threads {
                 threads.home = place.stack;
                 return Ok(threads);
             }
+            if Instant::now() >= until {
+                let text = format!("process {process} does not wait for events as QEMU does");
+                return Err(io::Error::new(io::ErrorKind::TimedOut, text));
+            }
             thread::yield_now();
         }
+    }
+
+    /// Those of a QEMU that has answered.
+    ///
+    /// # Errors
+    /// See [`Threads::of`]; [`io::ErrorKind::NotFound`] when the kernel did not tell who answered.
+    pub(super) fn of_qemu(process: &Process) -> io::Result<Self> {
+        Self::of(process.id().ok_or(io::ErrorKind::NotFound)?)
     }
 
     /// How often the main thread has called read(2) so far, whatever came of it (proc_pid_io(5),
