@@ -1,3 +1,6 @@
+//! What goes into a machine and comes out of it. Whoever runs machines reads this: the backends, and
+//! `xtask conform`.
+
 use bytes::Bytes;
 use serde_json::Value;
 

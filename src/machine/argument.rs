@@ -3,16 +3,8 @@
 
 use serde_json::{Map, Value};
 
-use super::command::{COMMANDS, NETDEV_HEAD, backend_options, netdev_options};
+use super::command::{COMMANDS, NETDEV_HEAD, Named, Options, backend_options, netdev_options};
 use crate::qapi::{Creation, HEAD, OBJECT_TYPES, ObjectOption, Property, Role};
-
-/// The options of a type, of a netdev or a chardev, as far as the machine has them.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Options {
-    pub(super) properties: &'static [&'static [Property]],
-    /// These are all that any version has, so that QEMU refuses every other name.
-    pub(super) complete: bool,
-}
 
 /// An argument that the tables know.
 #[derive(Clone, Debug, PartialEq)]
@@ -167,17 +159,6 @@ impl Arguments {
             None => self.unknown.push(name),
         }
     }
-}
-
-/// What a name is, of a type.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Named {
-    /// A type that works here.
-    Built(Options),
-    /// A type of QEMU's that does not.
-    NotBuilt,
-    /// No type of a modelled version.
-    Unknown,
 }
 
 /// The name that a chardev's type has among its options; no option is called so.

@@ -1,8 +1,8 @@
-//! The VM's own clock: it stands while the VM is stopped (`QEMU_CLOCK_VIRTUAL`).
+//! The VM's own clock: it stands while the VM is stopped (`QEMU_CLOCK_VIRTUAL`). And the beat of a
+//! periodic timer.
 
 use std::time::Duration;
 
-use super::core::Core;
 use crate::base::VirtualTime;
 
 /// How far the VM's clock is behind the machine's.
@@ -26,13 +26,13 @@ impl VmClock {
     }
 
     /// What the clock shows.
-    fn at(&self, now: VirtualTime) -> VirtualTime {
+    pub(super) fn at(&self, now: VirtualTime) -> VirtualTime {
         let moving = self.stopped.unwrap_or(now);
         VirtualTime::ZERO + moving.elapsed().saturating_sub(self.stood)
     }
 
     /// When the clock will show `time` if nobody stops the VM; never while it is stopped.
-    fn when(&self, time: VirtualTime) -> Option<VirtualTime> {
+    pub(super) fn when(&self, time: VirtualTime) -> Option<VirtualTime> {
         match self.stopped {
             None => Some(time + self.stood),
             Some(_) => None,
@@ -47,18 +47,6 @@ pub(super) fn next_beat(beat: VirtualTime, period: Duration, now: VirtualTime) -
     }
     let over = now.since(beat).as_nanos() % period.as_nanos().max(1);
     now + period.saturating_sub(Duration::from_nanos(u64::try_from(over).unwrap_or(0)))
-}
-
-impl Core {
-    /// What the VM's clock shows.
-    pub(super) fn vm_now(&self) -> VirtualTime {
-        self.vm_clock.at(self.now)
-    }
-
-    /// When a time of the VM's clock comes on the machine's; never while the VM is stopped.
-    pub(super) fn vm_deadline(&self, time: VirtualTime) -> Option<VirtualTime> {
-        self.vm_clock.when(time)
-    }
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::{
     CharBackend, ChardevConfig, Config, NetdevConfig,
     core::{Core, Object, ObjectKey},
+    net::Net,
 };
 use crate::{
     base::{ChardevId, NetdevId, ObjectId},
@@ -50,18 +51,19 @@ pub enum ConfigError {
 }
 
 /// The net clients, chardevs and iothreads of a configuration, in its order.
-pub(super) fn build(config: Config) -> Result<Core, ConfigError> {
-    let mut core = Core::new(config.profile);
+pub(super) fn build(config: Config) -> Result<Net, ConfigError> {
+    let mut net = Net::new(config.profile);
+    let core = &mut net.core;
     for netdev in &config.netdevs {
-        add_netdev(&mut core, netdev)?;
+        add_netdev(core, netdev)?;
     }
     for chardev in &config.chardevs {
-        add_chardev(&mut core, chardev)?;
+        add_chardev(core, chardev)?;
     }
     for id in config.iothreads {
-        add_iothread(&mut core, id)?;
+        add_iothread(core, id)?;
     }
-    Ok(core)
+    Ok(net)
 }
 
 fn add_netdev(core: &mut Core, netdev: &NetdevConfig) -> Result<(), ConfigError> {
@@ -110,6 +112,6 @@ fn add_iothread(core: &mut Core, id: ObjectId) -> Result<(), ConfigError> {
     };
     let key = ObjectKey(core.next_key());
     let values = BTreeMap::new();
-    core.objects.insert(key, Object { id, kind, values, by_option: false, part: None });
+    core.objects.insert(key, Object { id, kind, values, by_option: false });
     Ok(())
 }

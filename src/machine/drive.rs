@@ -5,8 +5,9 @@ use std::collections::VecDeque;
 
 use super::{
     ChardevState, Config, ConfigError, Input, Output, config,
-    core::{BlockedWrite, ChardevKey, ClientKey, Core, ObjectKey},
-    redirector,
+    core::{BlockedWrite, ChardevKey, ClientKey, ObjectKey},
+    net::Net,
+    part::Captured,
 };
 use crate::{
     base::{Tag, VirtualTime},
@@ -19,7 +20,7 @@ use crate::{
 /// when that returns, the machine is idle until the next input or [`Machine::deadline`].
 #[derive(Debug)]
 pub struct Machine {
-    core: Core,
+    net: Net,
     /// What arrived while the main loop was frozen.
     backlog: VecDeque<Input>,
 }
@@ -30,8 +31,8 @@ impl Machine {
     /// # Errors
     /// When the configuration contradicts itself.
     pub fn new(config: Config) -> Result<Self, ConfigError> {
-        let core = config::build(config)?;
-        Ok(Self { core, backlog: VecDeque::new() })
+        let net = config::build(config)?;
+        Ok(Self { net, backlog: VecDeque::new() })
     }
 
     /// Does all that an input causes, and appends what comes of it to `out`, in order.
@@ -68,71 +69,70 @@ impl Machine {
     /// assert!(matches!(&out[..], [Output::NetdevFrame { netdev, .. }] if netdev.as_str() == "hn0"));
     /// ```
     pub fn handle(&mut self, now: VirtualTime, input: Input, out: &mut Vec<Output>) {
-        self.core.now = self.core.now.max(now);
-        self.core.hub_sends = 0;
-        self.core.retry_releases();
+        self.net.core.now = self.net.core.now.max(now);
+        self.net.stir();
         // Outputs go straight into the caller's buffer.
-        std::mem::swap(&mut self.core.out, out);
-        if self.core.dead {
+        std::mem::swap(&mut self.net.core.out, out);
+        if self.net.core.dead {
             self.refuse(input);
-        } else if self.core.freeze.is_some() {
+        } else if self.net.core.freeze.is_some() {
             self.while_frozen(input);
         } else {
             self.take(input);
             self.turn();
         }
-        if self.core.freeze.is_none() {
-            self.core.read_own_chardevs();
+        if self.net.core.freeze.is_none() {
+            self.net.core.read_own_chardevs();
         }
-        std::mem::swap(&mut self.core.out, out);
+        std::mem::swap(&mut self.net.core.out, out);
     }
 
     /// When [`Input::Tick`] is due; none while no object that can act waits for a time. It may lie
     /// in the past: of what waited for a frozen main loop, when that goes on.
     #[must_use]
     pub fn deadline(&self) -> Option<VirtualTime> {
-        self.core.next_deadline()
+        self.net.next_deadline()
     }
 
     /// Whether bytes that came for a chardev would be read, now or when the main loop goes on.
     #[must_use]
     pub fn reads(&self, chardev: &str) -> bool {
-        let chardev = self.core.chardev_of(chardev);
+        let chardev = self.net.core.chardev_of(chardev);
         chardev
-            .and_then(|key| self.core.chardevs.get(&key))
+            .and_then(|key| self.net.core.chardevs.get(&key))
             .is_some_and(|chardev| !chardev.is_stream() || chardev.is_read())
     }
 
     /// Whether a chardev is not read because the main loop waits for another's reader.
     #[must_use]
     pub fn waits(&self, chardev: &str) -> bool {
-        let key = self.core.chardev_of(chardev);
-        self.is_frozen() && !key.is_some_and(|key| self.core.is_beside_main_loop(key))
+        let key = self.net.core.chardev_of(chardev);
+        self.is_frozen() && !key.is_some_and(|key| self.net.is_beside_main_loop(key))
     }
 
     /// Whether a chardev is read by an iothread, whatever the main loop does.
     #[must_use]
     pub fn reads_beside_main_loop(&self, chardev: &str) -> bool {
-        let key = self.core.chardev_of(chardev);
-        key.is_some_and(|key| self.core.is_beside_main_loop(key))
+        let key = self.net.core.chardev_of(chardev);
+        key.is_some_and(|key| self.net.is_beside_main_loop(key))
     }
 
     /// Whether the main loop waits for a reader.
     #[must_use]
     pub fn is_frozen(&self) -> bool {
-        self.core.freeze.is_some()
+        self.net.core.freeze.is_some()
     }
 
     /// Whether the guest runs: `stop` halts it, `cont` lets it go on.
     #[must_use]
     pub const fn is_running(&self) -> bool {
-        self.core.running
+        self.net.core.running
     }
 
     /// Whether there is an object of this QOM type.
     #[must_use]
     pub fn has_object(&self, qom_type: &str) -> bool {
-        let mut objects = self.core.objects.values();
+        let mut objects = self.net.core.objects.values();
         objects.any(|object| object.kind.name == qom_type)
     }
 
@@ -143,7 +143,7 @@ impl Machine {
         let mut dropped = |place: Place, tag: Tag, reason: DropReason| {
             events.push(Event { tag: Some(tag), place, kind: EventKind::Dropped(reason) });
         };
-        let held = self.core.freeze.take().map(|freeze| freeze.held).unwrap_or_default();
+        let held = self.net.core.freeze.take().map(|freeze| freeze.held).unwrap_or_default();
         let (ends, held): (Vec<Output>, Vec<Output>) = held.into_iter().partition(is_drop);
         let mut tags: Vec<(Place, Tag)> = held.iter().filter_map(held_frame).collect();
         tags.dedup();
@@ -153,24 +153,22 @@ impl Machine {
         for (place, tag) in waiting {
             dropped(place, tag, DropReason::Frozen);
         }
-        let clients: Vec<ClientKey> = self.core.clients.keys().copied().collect();
+        let clients: Vec<ClientKey> = self.net.core.clients.keys().copied().collect();
         for key in clients {
-            for (tag, reason) in self.core.client_residue(key) {
-                dropped(self.core.netdev_place(key), tag, reason);
+            for (tag, reason) in self.net.core.client_residue(key) {
+                dropped(self.net.core.netdev_place(key), tag, reason);
             }
         }
-        let chardevs: Vec<ChardevKey> = self.core.chardevs.keys().copied().collect();
+        let chardevs: Vec<ChardevKey> = self.net.core.chardevs.keys().copied().collect();
         for key in chardevs {
-            for (tag, reason) in self.core.chardev_residue(key) {
-                dropped(self.core.chardev_place(key), tag, reason);
+            for (tag, reason) in self.net.chardev_residue(key) {
+                dropped(self.net.core.chardev_place(key), tag, reason);
             }
         }
-        let objects: Vec<ObjectKey> = self.core.objects.keys().copied().collect();
+        let objects: Vec<ObjectKey> = self.net.core.objects.keys().copied().collect();
         for key in objects {
-            let unfinished = self.core.part_class(key).map(|class| class.unfinished);
-            let held = unfinished.map(|held| held(&mut self.core, key));
-            for (tag, reason) in held.unwrap_or_default() {
-                dropped(self.core.object_place(key), tag, reason);
+            for (tag, reason) in self.net.unfinished(key) {
+                dropped(self.net.core.object_place(key), tag, reason);
             }
         }
         // What was dropped behind the blocked write keeps its reason.
@@ -183,49 +181,49 @@ impl Machine {
 
     /// Brings an input to where the main loop finds it.
     fn take(&mut self, input: Input) {
-        let core = &mut self.core;
+        let net = &mut self.net;
         match input {
             Input::NetdevFrame { netdev, data, tag } | Input::StreamBytes { netdev, data, tag } => {
-                core.client_input(&netdev, data, tag);
+                net.core.client_input(&netdev, data, tag);
             }
-            Input::StreamClosed { netdev } => core.client_eof(&netdev),
+            Input::StreamClosed { netdev } => net.core.client_eof(&netdev),
             Input::Captured { netdev, direction, frame, tag } => {
-                redirector::captured(core, &netdev, direction, &frame, tag)
+                net.captured(&Captured { netdev, direction, frame, tag });
             }
             Input::InjectFailed { object, reason, tag, .. } => {
-                core.drop_frame(Place::Object(object), tag, reason)
+                net.core.drop_frame(Place::Object(object), tag, reason)
             }
-            Input::ChardevBytes { chardev, data, tag } => core.chardev_input(&chardev, data, tag),
-            Input::Chardev { chardev, state } => core.chardev_state(&chardev, state),
+            Input::ChardevBytes { chardev, data, tag } => net.chardev_input(&chardev, data, tag),
+            Input::Chardev { chardev, state } => net.chardev_state(&chardev, state),
             Input::Command { id, command } => {
-                let outcome = core.command(&command);
-                core.emit(Output::Answer { id, outcome });
+                let outcome = net.command(&command);
+                net.core.emit(Output::Answer { id, outcome });
             }
-            Input::Tick => core.wake_parts(),
+            Input::Tick => net.wake_parts(),
         }
     }
 
     /// The main loop: every descriptor that is watched and ready is read, until none is.
     fn turn(&mut self) {
-        let core = &mut self.core;
+        let net = &mut self.net;
         let mut busy = true;
         while busy {
             busy = false;
-            let mut client = core.clients.keys().next().copied();
+            let mut client = net.core.clients.keys().next().copied();
             while let Some(key) = client {
-                if core.freeze.is_some() || core.dead {
+                if net.core.freeze.is_some() || net.core.dead {
                     return;
                 }
-                busy |= core.client_read(key);
-                client = core.clients.range(after(key)).next().map(|(key, _)| *key);
+                busy |= net.client_read(key);
+                client = net.core.clients.range(after(key)).next().map(|(key, _)| *key);
             }
-            let mut chardev = core.chardevs.keys().next().copied();
+            let mut chardev = net.core.chardevs.keys().next().copied();
             while let Some(key) = chardev {
-                if core.freeze.is_some() || core.dead {
+                if net.core.freeze.is_some() || net.core.dead {
                     return;
                 }
-                busy |= core.chardev_turn(key);
-                chardev = core.chardevs.range(after(key)).next().map(|(key, _)| *key);
+                busy |= net.chardev_turn(key);
+                chardev = net.core.chardevs.range(after(key)).next().map(|(key, _)| *key);
             }
         }
     }
@@ -234,35 +232,36 @@ impl Machine {
     fn while_frozen(&mut self, input: Input) {
         let beside = match &input {
             Input::ChardevBytes { chardev, .. } | Input::Chardev { chardev, .. } => self
+                .net
                 .core
                 .chardev_of(chardev.as_str())
-                .filter(|key| self.core.is_beside_main_loop(*key)),
-            Input::Tick => return self.core.wake_parts(),
+                .filter(|key| self.net.is_beside_main_loop(*key)),
+            Input::Tick => return self.net.wake_parts(),
             _ => None,
         };
         if let Some(chardev) = beside {
             self.take(input);
-            self.core.iothread_turn(chardev);
+            self.net.iothread_turn(chardev);
             return;
         }
-        let blocked = self.core.freeze.as_ref().and_then(|freeze| freeze.write);
+        let blocked = self.net.core.freeze.as_ref().and_then(|freeze| freeze.write);
         let writes_to = blocked.map(|write| write.chardev);
         let Input::Chardev { chardev, state } = &input else {
             return self.backlog.push_back(input);
         };
-        let ours = writes_to.is_some() && self.core.chardev_of(chardev.as_str()) == writes_to;
+        let ours = writes_to.is_some() && self.net.core.chardev_of(chardev.as_str()) == writes_to;
         match state {
             // What the kernel does holds at once, whatever the main loop waits for.
-            ChardevState::Stalled => self.core.chardev_state(chardev, *state),
+            ChardevState::Stalled => self.net.chardev_state(chardev, *state),
             ChardevState::Resumed => {
-                self.core.chardev_state(chardev, *state);
+                self.net.chardev_state(chardev, *state);
                 if ours {
                     self.thaw();
                 }
             }
             ChardevState::Closed if ours => {
                 self.fail_write();
-                self.core.chardev_state(chardev, *state);
+                self.net.chardev_state(chardev, *state);
                 self.thaw();
             }
             _ => self.backlog.push_back(input),
@@ -271,20 +270,20 @@ impl Machine {
 
     /// The write is over: what the machine did after it comes out, then what has arrived since.
     fn thaw(&mut self) {
-        let Some(freeze) = self.core.freeze.take() else {
+        let Some(freeze) = self.net.core.freeze.take() else {
             return;
         };
         let Some(write) = freeze.write else { return };
-        let (place, held) = (self.core.chardev_place(write.chardev), freeze.held);
+        let (place, held) = (self.net.core.chardev_place(write.chardev), freeze.held);
         if let Some(object) = freeze.for_ever {
             // The command that waits is never answered.
             let outputs = held.into_iter();
             let heard = outputs.filter(|output| !matches!(output, Output::Answer { .. }));
-            self.core.out.extend(heard);
-            return self.core.freeze_for_ever(object);
+            self.net.core.out.extend(heard);
+            return self.net.core.freeze_for_ever(object);
         }
-        self.core.out.extend(held);
-        self.core.event(place, None, EventKind::Thawed);
+        self.net.core.out.extend(held);
+        self.net.core.event(place, None, EventKind::Thawed);
         // The kernel holds what came meanwhile: all of it is there when the main loop looks.
         while let Some(input) = self.backlog.pop_front() {
             let waits = !matches!(input, Input::ChardevBytes { .. });
@@ -292,23 +291,23 @@ impl Machine {
             if waits {
                 self.turn();
             }
-            if self.core.freeze.is_some() {
+            if self.net.core.freeze.is_some() {
                 return self.stuck();
             }
         }
         self.turn();
-        if self.core.freeze.is_some() {
+        if self.net.core.freeze.is_some() {
             self.stuck();
         }
     }
 
     /// The next write waits already. If its reader is known to have gone, it fails at once.
     fn stuck(&mut self) {
-        let blocked = self.core.freeze.as_ref().and_then(|freeze| freeze.write);
+        let blocked = self.net.core.freeze.as_ref().and_then(|freeze| freeze.write);
         let Some(BlockedWrite { chardev: key, .. }) = blocked else {
             return;
         };
-        let Some(id) = self.core.chardevs.get(&key).map(|chardev| chardev.id.clone()) else {
+        let Some(id) = self.net.core.chardevs.get(&key).map(|chardev| chardev.id.clone()) else {
             return;
         };
         let gone = self.backlog.iter().position(|input| {
@@ -321,7 +320,7 @@ impl Machine {
 
     /// The blocked write fails: what was held for that chardev never gets there.
     fn fail_write(&mut self) {
-        let core = &mut self.core;
+        let core = &mut self.net.core;
         let Some(freeze) = core.freeze.as_mut() else {
             return;
         };
@@ -352,10 +351,10 @@ impl Machine {
             return self.take(input);
         }
         if let Some((place, tag)) = frame_of(&input) {
-            self.core.drop_frame(place, Some(tag), DropReason::MachineDead);
+            self.net.core.drop_frame(place, Some(tag), DropReason::MachineDead);
         }
         if let Input::Command { id, .. } = input {
-            self.core.emit(Output::Answer { id, outcome: Outcome::Unanswered(NoAnswer::Dead) });
+            self.net.core.emit(Output::Answer { id, outcome: Outcome::Unanswered(NoAnswer::Dead) });
         }
     }
 }

@@ -6,6 +6,11 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use crate::base::{NET_BUFSIZE, Origin, Tag};
 
+/// What a stream that announces a frame longer than [`NET_BUFSIZE`] leaves on standard error (QEMU
+/// 10.2.2 `net/net.c:2155`).
+pub(super) const OVERSIZE_LOG: &str =
+    "serious error: oversized packet received,connection terminated.";
+
 /// The words in front of a frame's bytes, each as QEMU writes it: one write a word. A length beyond
 /// `u32` is cut, as QEMU's conversion to `uint32_t` does.
 pub fn words(length: usize, vnet_len: Option<u32>) -> impl Iterator<Item = Bytes> {

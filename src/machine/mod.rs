@@ -4,46 +4,52 @@
 //!
 //! # Map
 //!
-//! | file | subject |
+//! From the top down; a part imports only what stands below it (`cargo xtask arch` holds the floors).
+//!
+//! | part | subject |
 //! |---|---|
-//! | `api` | what goes in and comes out: [`Config`], [`Input`], [`Output`] |
-//! | `config` | the machine before its first command, checked |
 //! | `drive` | [`Machine`], the main loop: descriptors are read in order; a frozen write; what is left at the end |
-//! | `core` | the tables of clients, chardevs and objects that everything else works on |
-//! | `client`, `netqueue`, `hub` | net clients, the queue before each, and hubs |
-//! | `chardev`, `mux`, [`framing`] | byte streams, and frames in them |
-//! | `part` | what an object that works is made of, and what reaches it beside a chain: bytes, time, properties, COLO |
-//! | `filter` | one kind of part, the filter base: a netdev's chain, the walk along it, the table of classes |
-//! | `compare` | another kind of part, colo-compare; its map is in its own folder |
-//! | `colo` | packets and connections, as the rewriter and the comparer see them |
-//! | `mirror`, `redirector`, `rfc` | one file a filter; `rfc` is the redirector's `in_netdev` and `out_netdev` |
-//! | `buffer`, `dump`, `replay` | the filters that hold, write down, and only let pass |
-//! | `rewriter` | filter-rewriter: a connection's state, the bytes of a segment |
-//! | `clock` | the VM's clock, which `stop` stops |
-//! | `property` | what the setters of properties hold a value to, and their order |
-//! | `command` | QMP's commands and `-object` |
 //! | `argument` | what a command's arguments name, for those who hand them to a real QEMU |
+//! | `config` | the machine before its first command, checked |
+//! | `command` | QMP's commands and `-object` |
+//! | `filter` | the filters, one file each, and the list of them |
+//! | `compare` | colo-compare; its map is in its own folder |
+//! | `net` | the net layer at work: packets between clients and along chains of filters, bytes between chardevs and parts. It calls parts, and does not know which there are; filters and comparers do not know it |
+//! | `part` | what a filter or comparer is to the net layer: the trait `Part`, and the `Context` that it works with |
+//! | `chardev` | who takes hold of a chardev, and what is written to it |
+//! | `core` | the tables of clients, chardevs and objects, and what the machine has put out |
+//! | `property` | what the setters of properties hold a value to, and their order |
+//! | `colo` | packets and connections, as the rewriter and the comparer see them |
+//! | [`framing`] | frames in byte streams |
+//! | `clock` | the VM's clock, which `stop` stops |
+//! | `error` | QMP's error classes |
+//! | `api` | what goes in and comes out: [`Config`], [`Input`], [`Output`] |
+//!
+//! # How a part runs
+//!
+//! QEMU's net layer is re-entrant: a packet that a filter passes on may come back to it through a hub
+//! before the filter has returned. Here a part that runs has nothing but the tables in its hands, so
+//! that it can't reach the net layer by itself. What it wants done there it leaves as
+//! `Action`s, in order; `net/parts.rs` carries them out as soon as the part has
+//! returned, and only then goes on with what called it. A part that has more to do after that, and
+//! depending on that, leaves `Action::Resume` and is called back.
 //!
 //! # Adding a filter
 //!
 //! 1. `qapi/table.rs` has a row for every type of QEMU's with its properties, texts and setter
-//!    order. Most filters are there already and answer [`NOT_BUILT`].
-//! 2. Write `machine/NAME.rs`: a struct for what it keeps, and a `CLASS: FilterClass` whose
-//!    functions say what happens on creation, to a packet, to bytes of its chardev, on time, when
-//!    COLO speaks (`filter::colo` is what most do then).
-//!    `mirror.rs` is the shortest example.
-//! 3. In `filter.rs`, add the struct to `FilterState` and the class to `CLASSES`. Nothing else
-//!    knows the classes by name.
-//! 4. A way in which QEMU departs from its documentation is a row in [`crate::base::Quirk`], asked
-//!    with `core.has(...)`.
-//! 5. Test it in `drive/tests.rs`, and replay the measured records of QEMU: `cargo xtask conform
+//!    order. All filters of QEMU are there.
+//! 2. Write `filter/NAME.rs`: a struct for what it keeps, a `make` that checks the properties and makes
+//!    one, and its `impl Part`: what it does to a packet, to bytes of its chardev, on time. Whatever it
+//!    has nothing to say about has a default. `mirror.rs` is the shortest example.
+//! 3. Add a row to `CLASSES` in `filter/mod.rs`. Nothing else knows the filters by name.
+//! 4. A frame that ends at the filter needs a [`DropReason`](crate::record::DropReason). A way in which
+//!    QEMU departs from its documentation is a row in [`crate::base::Quirk`], asked with `cx.has(...)`.
+//! 5. Test it in `drive/tests`, and replay the measured records of QEMU: `cargo xtask conform
 //!    fixtures/qemu/*.jsonl`.
 
 mod api;
 mod argument;
-mod buffer;
 mod chardev;
-mod client;
 mod clock;
 mod colo;
 mod command;
@@ -51,19 +57,12 @@ mod compare;
 mod config;
 mod core;
 mod drive;
-mod dump;
+mod error;
 mod filter;
 pub mod framing;
-mod hub;
-mod mirror;
-mod mux;
-mod netqueue;
+mod net;
 mod part;
 mod property;
-mod redirector;
-mod replay;
-mod rewriter;
-mod rfc;
 
 pub use api::{
     CharBackend, ChardevConfig, ChardevState, ColoEvent, Command, CommandId, Config, Input,

@@ -1,193 +1,324 @@
-//! What an object that works is made of, and everything that reaches it other than through a
-//! netdev's chain: bytes of the chardevs it reads, time, changed properties, events of COLO.
+//! What a part is: the working side of an object, a filter or a comparer. A part keeps its state in
+//! itself, and works on the machine's tables through a [`Context`]. What leads back into the net
+//! layer, where the same part may be reached again, it does not do itself: it leaves [`Action`]s,
+//! and the net layer carries them out as soon as the part has returned.
+
+use std::fmt::Debug;
 
 use bytes::Bytes;
+use serde_json::Value;
 
 use super::{
     ColoEvent,
-    compare::Compare,
-    core::{ChardevKey, Core, ObjectKey},
-    filter::Filter,
+    chardev::WriteError,
+    core::{ChardevKey, ClientKey, Core, ObjectKey, Packet},
+    framing,
 };
 use crate::{
-    base::{Tag, VirtualTime},
-    record::DropReason,
+    base::{Direction, Frame, NetdevId, Queue, Quirk, Tag, VirtualTime},
+    qapi::Spec,
+    record::{CommandError, DropReason, EventKind, Place},
 };
 
-/// The working part of an object.
-#[derive(Debug)]
-pub(super) struct Part {
-    pub(super) class: &'static PartClass,
-    pub(super) state: PartState,
+/// What a filter says to a packet of its chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// It goes on to the next filter.
+    Pass,
+    /// It ends here: dropped, kept, or passed on in another shape.
+    Take,
 }
 
-/// What each class of part keeps.
-#[derive(Debug)]
-pub(super) enum PartState {
-    Filter(Filter),
-    Compare(Box<Compare>),
+/// How far a part has come with the bytes of a chardev that it reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Read {
+    /// It wants the rest once its actions have been carried out.
+    More,
+    /// It has taken all of them.
+    Done,
+    /// The rest of what the chardev has just read is thrown away.
+    Discard,
 }
 
-/// What any part can be asked and told.
+/// What a part wants done when it has returned, in order.
 #[derive(Debug)]
-pub(super) struct PartClass {
-    /// It runs in an iothread: a main loop that waits for a reader does not stop it.
-    pub(super) own_thread: bool,
-    /// Bytes from a chardev that it reads; `false` discards the rest of the read.
-    pub(super) read: fn(&mut Core, ObjectKey, ChardevKey, Bytes, Option<Tag>) -> bool,
-    /// A chardev that it reads was closed.
-    pub(super) closed: fn(&mut Core, ObjectKey, ChardevKey),
-    /// A chardev that it holds takes bytes again, or its far end has gone.
-    pub(super) writable: fn(&mut Core, ObjectKey, ChardevKey),
-    /// Whether it reads this chardev by its properties and yet never will again.
-    pub(super) is_deaf: fn(&Core, ObjectKey, ChardevKey) -> bool,
-    /// A property was set at run time.
-    pub(super) changed: fn(&mut Core, ObjectKey),
-    /// COLO tells it something.
-    pub(super) colo: fn(&mut Core, ObjectKey, ColoEvent),
-    /// When it wants to be woken.
-    pub(super) deadline: fn(&Core, ObjectKey) -> Option<VirtualTime>,
-    /// The time that it wanted has come.
-    pub(super) due: fn(&mut Core, ObjectKey),
-    /// Frames that it holds when the run ends, and why they went no further.
-    pub(super) unfinished: fn(&mut Core, ObjectKey) -> Vec<(Tag, DropReason)>,
-    /// Lets go of everything; the object is about to go.
-    pub(super) cleanup: fn(&mut Core, ObjectKey),
+pub(super) enum Action {
+    /// A packet goes on behind this filter: to the filters after it in this direction, then to the
+    /// receiver (`qemu_netfilter_pass_to_next`).
+    PassOn(Direction, Packet),
+    /// A packet that this filter held reaches it again.
+    Receive(Packet),
+    /// The part goes on: [`Part::resume`].
+    Resume,
+    /// A frame ends at this object.
+    Drop(Option<Tag>, DropReason),
+    /// QEMU closes its end of a chardev's connection.
+    HangUp(ChardevKey),
+    /// QEMU dies.
+    Crash(&'static str),
 }
 
-impl Core {
-    pub(super) fn part_class(&self, key: ObjectKey) -> Option<&'static PartClass> {
-        self.objects.get(&key)?.part.as_ref().map(|part| part.class)
-    }
+/// What every part has, beside what its type keeps: the base of all filters (QEMU 10.2.2
+/// `include/net/filter.h`). A part without a netdev stands beside the chains.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Base {
+    /// The netdev whose chain it is in.
+    pub(super) netdev: Option<ClientKey>,
+    pub(super) queue: Queue,
+    pub(super) on: bool,
+    pub(super) vnet_hdr_support: bool,
+}
 
-    /// Bytes for a part from a chardev that it reads; `false` discards the rest of the read.
-    pub(super) fn part_read(
-        &mut self,
-        key: ObjectKey,
-        chardev: ChardevKey,
-        data: Bytes,
-        tag: Option<Tag>,
-    ) -> bool {
-        self.in_thread_of(key, |core, class| (class.read)(core, key, chardev, data, tag))
-            .unwrap_or(true)
-    }
-
-    /// Tells a part that a chardev it reads was closed.
-    pub(super) fn part_closed(&mut self, key: ObjectKey, chardev: ChardevKey) {
-        self.in_thread_of(key, |core, class| (class.closed)(core, key, chardev));
-    }
-
-    /// Tells the holders of a chardev that its far end reads again, or has gone.
-    pub(super) fn parts_writable(&mut self, chardev: ChardevKey) {
-        let users = self.chardevs.get(&chardev).map(|held| held.users.clone());
-        for key in users.into_iter().flatten() {
-            self.in_thread_of(key, |core, class| (class.writable)(core, key, chardev));
+impl Base {
+    pub(super) fn new(netdev: Option<ClientKey>, spec: &Spec) -> Self {
+        Self {
+            netdev,
+            queue: spec.text("queue").and_then(Queue::parse).unwrap_or_default(),
+            on: spec.text("status") != Some("off"),
+            vnet_hdr_support: spec.flag("vnet_hdr_support"),
         }
     }
 
-    pub(super) fn part_changed(&mut self, key: ObjectKey) {
-        self.in_thread_of(key, |core, class| (class.changed)(core, key));
-    }
-
-    /// Whether a part reads this chardev by its properties and yet never will again.
-    pub(super) fn is_deaf(&self, key: ObjectKey, chardev: ChardevKey) -> bool {
-        self.part_class(key).is_some_and(|class| (class.is_deaf)(self, key, chardev))
-    }
-
-    /// Removes an object, which lets go of everything first.
-    pub(super) fn object_remove(&mut self, key: ObjectKey) {
-        if let Some(class) = self.part_class(key) {
-            (class.cleanup)(self, key);
-        }
-        self.objects.remove(&key);
-    }
-
-    /// When the next part that can act now wants to be woken.
-    pub(super) fn next_deadline(&self) -> Option<VirtualTime> {
-        let stopped = self.dead || self.freeze.is_some();
-        let wanted = self.objects.keys().filter_map(|key| {
-            let class = self.part_class(*key)?;
-            let acts = !stopped || (class.own_thread && !self.dead);
-            acts.then(|| (class.deadline)(self, *key)).flatten()
-        });
-        wanted.min()
-    }
-
-    /// Wakes the parts whose time has come, the earliest first, then in order of creation. A main
-    /// loop that waits keeps its own parts waiting too.
-    pub(super) fn wake_parts(&mut self) {
-        let due = |core: &Self, key: ObjectKey| {
-            let class = core.part_class(key)?;
-            (class.deadline)(core, key).filter(|deadline| *deadline <= core.now)
-        };
-        let keys = self.objects.keys().copied();
-        let mut woken: Vec<_> =
-            keys.filter_map(|key| due(self, key).map(|deadline| (deadline, key))).collect();
-        woken.sort_unstable();
-        for (_, key) in woken {
-            let frozen = self.freeze.is_some();
-            let waits =
-                self.dead || frozen && !self.part_class(key).is_some_and(|class| class.own_thread);
-            // What an earlier one did may have put it off.
-            if !waits && due(self, key).is_some() {
-                self.in_thread_of(key, |core, class| (class.due)(core, key));
+    /// Goes by a property that was set.
+    pub(super) fn apply(&mut self, property: &str, value: &Value) {
+        match (property, value) {
+            ("queue", Value::String(queue)) => {
+                self.queue = Queue::parse(queue).unwrap_or(self.queue);
             }
+            ("status", Value::String(status)) => self.on = status == "on",
+            ("vnet_hdr_support", Value::Bool(support)) => self.vnet_hdr_support = *support,
+            _ => {}
         }
     }
 
-    /// Tells what COLO's frame tells: first the objects beside the chains in order of creation, then
-    /// each netdev's filters in the order of its chain (QEMU 10.2.2 net/net.c:1617-1634,
-    /// net/colo-compare.c:902-925). Of a checkpoint a primary, which compares, tells its comparers only
-    /// (QEMU 10.2.2 migration/colo.c:754-765 is the secondary's): a rewriter that it has from its own
-    /// time as a secondary goes on as before.
-    pub(super) fn colo(&mut self, event: ColoEvent) {
-        let beside = self.objects.keys().copied();
-        let beside = beside.filter(|key| self.filter(*key).is_none());
-        for key in beside.collect::<Vec<ObjectKey>>() {
-            self.in_thread_of(key, |core, class| (class.colo)(core, key, event));
-        }
-        let mut objects = self.objects.values();
-        let compares = objects.any(|object| object.kind.name == "colo-compare");
-        if event == ColoEvent::Failover || !compares {
-            self.colo_filters(event);
+    /// Where a packet goes on that the filter took before: as `queue` says now, and where that says
+    /// nothing, away from its sender (QEMU 10.2.2 net/filter.c:64-120).
+    pub(super) fn onward(&self, sender: ClientKey) -> Direction {
+        match self.queue {
+            Queue::Tx => Direction::Tx,
+            Queue::Rx => Direction::Rx,
+            Queue::All if self.netdev == Some(sender) => Direction::Tx,
+            Queue::All => Direction::Rx,
         }
     }
+}
 
-    /// Tells the filters alone, as Xen's COLO does on the secondary.
-    pub(super) fn colo_filters(&mut self, event: ColoEvent) {
-        let chains = self.clients.values().flat_map(|client| &client.chain);
-        for key in chains.copied().collect::<Vec<ObjectKey>>() {
-            self.in_thread_of(key, |core, class| (class.colo)(core, key, event));
-        }
+/// Makes a part: checks the type's own properties and takes hold of what the part needs. The object
+/// is a child of `/objects` and in no chain. A refusal leaves nothing held.
+pub(super) type Make = fn(&mut Context<'_>, &Spec) -> Result<Box<dyn Part>, CommandError>;
+
+/// A type of filter, as the base needs to know it.
+#[derive(Debug)]
+pub(super) struct Class {
+    /// Its QOM type.
+    pub(super) name: &'static str,
+    pub(super) make: Make,
+    /// Whether a filter of these properties works beside its chain, so that a netdev with vhost will
+    /// do.
+    pub(super) bypasses_chain: fn(&Spec) -> bool,
+    /// A filter of the type was refused after QEMU had made the object. Gives a chardev whose
+    /// connection is closed by that.
+    pub(super) refused: fn(&mut Core) -> Option<ChardevKey>,
+}
+
+impl Class {
+    /// A type about which there is nothing else to say.
+    pub(super) const fn new(name: &'static str, make: Make) -> Self {
+        Self { name, make, bypasses_chain: |_| false, refused: |_| None }
+    }
+}
+
+/// A copy of a frame that the machine's packet socket on a TAP took.
+#[derive(Clone, Debug)]
+pub(super) struct Captured {
+    pub(super) netdev: NetdevId,
+    pub(super) direction: Direction,
+    pub(super) frame: Frame,
+    pub(super) tag: Option<Tag>,
+}
+
+/// A filter or a comparer. Every method has a default, which does nothing.
+pub(super) trait Part: Debug + Send {
+    /// It runs in an iothread: a main loop that waits for a reader does not stop it.
+    fn own_thread(&self) -> bool {
+        false
     }
 
-    /// Whether a chardev is served by an iothread.
-    pub(super) fn is_beside_main_loop(&self, chardev: ChardevKey) -> bool {
-        let users = self.chardevs.get(&chardev).map(|held| held.users.as_slice());
-        users
-            .into_iter()
-            .flatten()
-            .any(|user| self.part_class(*user).is_some_and(|class| class.own_thread))
+    /// The chardevs that it reads. They are read from its creation on.
+    fn inputs(&self) -> Vec<ChardevKey> {
+        Vec::new()
     }
 
-    /// An iothread reads a chardev until nothing is left.
-    pub(super) fn iothread_turn(&mut self, chardev: ChardevKey) {
-        let before = std::mem::replace(&mut self.beside_main_loop, true);
-        while !self.dead && self.chardev_turn(chardev) {}
-        self.beside_main_loop = before;
+    /// The rest of its creation, once its inputs are read. After a refusal it is cleaned up.
+    fn complete(&mut self, _cx: &mut Context<'_>, _spec: &Spec) -> Result<(), CommandError> {
+        Ok(())
     }
 
-    /// Does something as the thread that a part runs in: what an iothread does comes out at once,
-    /// whatever the main loop waits for.
-    fn in_thread_of<T>(
+    /// A packet of the chain reached it.
+    fn receive(&mut self, _cx: &mut Context<'_>, _packet: &Packet) -> Verdict {
+        Verdict::Pass
+    }
+
+    /// A packet socket of the machine took a copy.
+    fn captured(&mut self, _cx: &mut Context<'_>, _copy: &Captured) {}
+
+    /// Bytes from a chardev that it reads; it takes what it uses out of `data`.
+    fn read(
         &mut self,
-        key: ObjectKey,
-        act: impl FnOnce(&mut Self, &'static PartClass) -> T,
-    ) -> Option<T> {
-        let class = self.part_class(key)?;
-        let before = std::mem::replace(&mut self.beside_main_loop, class.own_thread);
-        let done = act(self, class);
-        self.beside_main_loop = before;
-        Some(done)
+        _cx: &mut Context<'_>,
+        _chardev: ChardevKey,
+        _data: &mut Bytes,
+        _tag: Option<Tag>,
+    ) -> Read {
+        Read::Done
+    }
+
+    /// A chardev that it reads was closed.
+    fn closed(&mut self, _cx: &mut Context<'_>, _chardev: ChardevKey) {}
+
+    /// A chardev that it holds takes bytes again, or its far end has gone.
+    fn writable(&mut self, _cx: &mut Context<'_>, _chardev: ChardevKey) {}
+
+    /// Whether it reads this chardev by its properties and yet never will again.
+    fn is_deaf(&self, _chardev: ChardevKey) -> bool {
+        false
+    }
+
+    /// A property was set at run time.
+    fn changed(&mut self, _cx: &mut Context<'_>) {}
+
+    /// COLO's frame says something. A failover switches a filter off, as `qom-set status` does (QEMU
+    /// 10.2.2 net/filter.c:323-334).
+    fn colo(&mut self, cx: &mut Context<'_>, event: ColoEvent) {
+        if event == ColoEvent::Failover && cx.switch_off() {
+            self.changed(cx);
+        }
+    }
+
+    /// When it wants to be woken.
+    fn deadline(&self, _core: &Core) -> Option<VirtualTime> {
+        None
+    }
+
+    /// The time that it wanted has come.
+    fn due(&mut self, _cx: &mut Context<'_>) {}
+
+    /// Something reaches the machine: an input, whatever it is for.
+    fn stirred(&mut self, _core: &Core) {}
+
+    /// It left [`Action::Resume`]. `last` is what became of the packet that was passed on before: an
+    /// empty one that no filter took counts as not taken.
+    fn resume(&mut self, _cx: &mut Context<'_>, _last: Verdict) {}
+
+    /// Frames that it holds when the run ends, and why they went no further.
+    fn unfinished(&mut self) -> Vec<(Tag, DropReason)> {
+        Vec::new()
+    }
+
+    /// Lets go of everything; a filter is still in its chain.
+    fn cleanup(&mut self, _cx: &mut Context<'_>) {}
+}
+
+/// What a part works with.
+#[derive(Debug)]
+pub(super) struct Context<'a> {
+    pub(super) core: &'a mut Core,
+    /// The object that it is of.
+    pub(super) key: ObjectKey,
+    pub(super) base: &'a mut Base,
+    pub(super) actions: Vec<Action>,
+}
+
+impl<'a> Context<'a> {
+    pub(super) const fn new(core: &'a mut Core, key: ObjectKey, base: &'a mut Base) -> Self {
+        Self { core, key, base, actions: Vec::new() }
+    }
+
+    pub(super) fn has(&self, quirk: Quirk) -> bool {
+        self.core.has(quirk)
+    }
+
+    /// Leaves something to be done when the part has returned.
+    pub(super) fn then(&mut self, action: Action) {
+        self.actions.push(action);
+    }
+
+    /// Where its events are.
+    pub(super) fn place(&self) -> Place {
+        self.core.object_place(self.key)
+    }
+
+    pub(super) fn event(&mut self, tag: Option<Tag>, kind: EventKind) {
+        self.core.event(self.place(), tag, kind);
+    }
+
+    /// A frame ends here.
+    pub(super) fn drop_frame(&mut self, tag: Option<Tag>, reason: DropReason) {
+        self.core.drop_frame(self.place(), tag, reason);
+    }
+
+    /// A line on QEMU's standard error.
+    pub(super) fn log(&mut self, tag: Option<Tag>, line: impl Into<String>) {
+        self.core.log(self.place(), tag, line);
+    }
+
+    /// Records that the object sees a frame.
+    pub(super) fn seen(&mut self, direction: Option<Direction>, data: Bytes, tag: Option<Tag>) {
+        self.event(tag, EventKind::Seen { direction, data });
+    }
+
+    /// What the getter of a property shows.
+    pub(super) fn value(&self, property: &str) -> Option<&Value> {
+        self.core.objects.get(&self.key)?.values.get(property)
+    }
+
+    /// Switches a filter off. Whether it was on.
+    pub(super) fn switch_off(&mut self) -> bool {
+        if let Some(object) = self.core.objects.get_mut(&self.key) {
+            object.values.insert("status", "off".into());
+        }
+        std::mem::replace(&mut self.base.on, false)
+    }
+
+    /// Bytes of the virtio-net header in front of the frames of its netdev.
+    pub(super) fn vnet_hdr_len(&self) -> usize {
+        self.base.netdev.map_or(0, |netdev| self.core.vnet_hdr_len(netdev))
+    }
+
+    /// Writes a frame to a chardev in the filter's framing: each word and the frame is a write of its
+    /// own, and the first failure leaves the rest out. Nothing is written for an empty frame.
+    pub(super) fn write_frame(
+        &mut self,
+        outdev: ChardevKey,
+        data: &Bytes,
+        tag: Option<Tag>,
+    ) -> Result<(), WriteError> {
+        let length = self.base.vnet_hdr_support.then(|| self.vnet_hdr_len() as u32);
+        self.write_framed(outdev, data, length, tag)
+    }
+
+    /// [`Context::write_frame`] with the second word given.
+    pub(super) fn write_framed(
+        &mut self,
+        outdev: ChardevKey,
+        data: &Bytes,
+        vnet_len: Option<u32>,
+        tag: Option<Tag>,
+    ) -> Result<(), WriteError> {
+        if data.is_empty() {
+            return Ok(());
+        }
+        for word in framing::words(data.len(), vnet_len) {
+            self.core.chardev_write(outdev, self.key, word, tag)?;
+        }
+        if !self.core.chardev_write(outdev, self.key, data.clone(), tag)? {
+            self.core.event(self.core.chardev_place(outdev), tag, EventKind::Consumed);
+        }
+        Ok(())
+    }
+
+    /// The line that a failed write leaves.
+    pub(super) fn log_failed_write(&mut self, error: WriteError, tag: Option<Tag>) {
+        self.core.log_failed_write(self.key, error, tag);
     }
 }

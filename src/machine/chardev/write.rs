@@ -180,6 +180,33 @@ impl Core {
             self.bytes_out(id.clone(), piece, tag);
         }
     }
+
+    /// A write that had waited for its reader failed.
+    pub(in crate::machine) fn write_failed(&mut self, writer: ObjectKey, tag: Option<Tag>) {
+        self.log_failed_write(writer, WriteError::Broken, tag);
+        self.drop_frame(self.object_place(writer), tag, WriteError::Broken.reason());
+    }
+
+    /// The line that a filter's failed write leaves: QEMU prints its -1 as an errno.
+    pub(in crate::machine) fn log_failed_write(
+        &mut self,
+        writer: ObjectKey,
+        error: WriteError,
+        tag: Option<Tag>,
+    ) {
+        let kind = self.objects.get(&writer).map(|object| object.kind);
+        let Some(kind) = kind.filter(|kind| kind.is_filter()) else {
+            return;
+        };
+        let filter = kind.name.trim_start_matches("filter-");
+        let reason = if self.has(Quirk::SendErrorSaysEperm) {
+            "Operation not permitted"
+        } else {
+            error.strerror()
+        };
+        let line = format!("filter {filter} send failed({reason})");
+        self.log(self.object_place(writer), tag, line);
+    }
 }
 
 /// What a buffer of so many bytes, at most [`LARGEST_BUFFER`], takes of a unix socket's space: what

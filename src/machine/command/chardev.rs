@@ -3,14 +3,15 @@
 
 use serde_json::{Value, json};
 
-use super::{Args, arg, done, text};
+use super::{Args, Named, Options, arg, done, text};
 use crate::{
     base::Quirk,
     machine::{
         CharBackend, ChardevConfig, Output,
-        argument::{Named, Options},
         chardev::ring_read,
-        core::{ChardevKey, Core, generic},
+        core::{ChardevKey, Core},
+        error::generic,
+        net::Net,
         property::NOT_BUILT,
     },
     qapi::{Kind, Property, Role, Source, visit_members},
@@ -86,7 +87,8 @@ pub(in crate::machine) fn options(name: &str) -> Named {
 static BACKEND: &[Property] =
     &[arg("type", Kind::Enum(TYPES), true), arg("data", Kind::Struct, true)];
 
-pub(super) fn add(core: &mut Core, args: &Args) -> Result<Value, CommandError> {
+pub(super) fn add(net: &mut Net, args: &Args) -> Result<Value, CommandError> {
+    let core = &mut net.core;
     let backend = backend(args)?;
     let id = text(args, "id");
     if core.chardev_of(id).is_some() {
@@ -106,7 +108,8 @@ pub(super) fn add(core: &mut Core, args: &Args) -> Result<Value, CommandError> {
     Ok(done())
 }
 
-pub(super) fn change(core: &mut Core, args: &Args) -> Result<Value, CommandError> {
+pub(super) fn change(net: &mut Net, args: &Args) -> Result<Value, CommandError> {
+    let core = &mut net.core;
     let backend = backend(args)?;
     let id = text(args, "id");
     let key = core.chardev_of(id);
@@ -121,11 +124,12 @@ pub(super) fn change(core: &mut Core, args: &Args) -> Result<Value, CommandError
         return Err(generic("Chardev user does not support chardev hotswap"));
     }
     backend?;
-    take_away(core, key);
-    add(core, args)
+    take_away(net, key);
+    add(net, args)
 }
 
-pub(super) fn remove(core: &mut Core, args: &Args) -> Result<Value, CommandError> {
+pub(super) fn remove(net: &mut Net, args: &Args) -> Result<Value, CommandError> {
+    let core = &mut net.core;
     let id = text(args, "id");
     let key = core.chardev_of(id);
     let key = key.ok_or_else(|| generic(format!("Chardev '{id}' not found")))?;
@@ -133,22 +137,27 @@ pub(super) fn remove(core: &mut Core, args: &Args) -> Result<Value, CommandError
     if core.chardevs.get(&key).is_some_and(|chardev| chardev.is_busy(never_idle)) {
         return Err(generic(format!("Chardev '{id}' is busy")));
     }
-    take_away(core, key);
+    take_away(net, key);
     Ok(done())
 }
 
-fn take_away(core: &mut Core, key: ChardevKey) {
-    let place = core.chardev_place(key);
-    for (tag, reason) in core.chardev_residue(key) {
-        core.drop_frame(place.clone(), Some(tag), reason);
+fn take_away(net: &mut Net, key: ChardevKey) {
+    let place = net.core.chardev_place(key);
+    for (tag, reason) in net.chardev_residue(key) {
+        net.core.drop_frame(place.clone(), Some(tag), reason);
     }
     // A multiplexer does not delete the chardev below it, whose connection lives on (QEMU 10.2.2
     // chardev/char-mux.c, char_mux_finalize).
-    if core.chardevs.get(&key).is_some_and(|chardev| !matches!(chardev.backend, CharBackend::Mux)) {
-        core.hang_up(key);
+    if net
+        .core
+        .chardevs
+        .get(&key)
+        .is_some_and(|chardev| !matches!(chardev.backend, CharBackend::Mux))
+    {
+        net.hang_up(key);
     }
-    if let Some(chardev) = core.chardevs.remove(&key) {
-        core.emit(Output::ChardevExists { chardev: chardev.id, exists: false });
+    if let Some(chardev) = net.core.chardevs.remove(&key) {
+        net.core.emit(Output::ChardevExists { chardev: chardev.id, exists: false });
     }
 }
 
@@ -178,7 +187,8 @@ pub(super) fn query(core: &Core) -> Value {
     entries.collect()
 }
 
-pub(super) fn ringbuf_read(core: &mut Core, args: &Args) -> Result<Value, CommandError> {
+pub(super) fn ringbuf_read(net: &mut Net, args: &Args) -> Result<Value, CommandError> {
+    let core = &mut net.core;
     let id = text(args, "device");
     let key = core.chardev_of(id);
     let key = key.ok_or_else(|| generic(format!("Device '{id}' not found")))?;

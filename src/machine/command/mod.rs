@@ -12,16 +12,40 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use super::{ColoEvent, Command, core::Core, filter::CreateError, property::NOT_BUILT};
+use super::{
+    ColoEvent, Command,
+    error::{CreateError, generic},
+    net::Net,
+    property::NOT_BUILT,
+};
 use crate::{
     qapi::{Default, Effect, Kind, Property, Role, Source, visit_members},
     record::{CommandError, Outcome},
 };
 
+/// The options of a type, of a netdev or a chardev, as far as the machine has them.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Options {
+    pub(super) properties: &'static [&'static [Property]],
+    /// These are all that any version has, so that QEMU refuses every other name.
+    pub(super) complete: bool,
+}
+
+/// What a name is, of a type.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Named {
+    /// A type that works here.
+    Built(Options),
+    /// A type of QEMU's that does not.
+    NotBuilt,
+    /// No type of a modelled version.
+    Unknown,
+}
+
 /// A command's arguments, types checked.
 type Args = BTreeMap<&'static str, Value>;
 
-type Run = fn(&mut Core, &Args) -> Result<Value, CommandError>;
+type Run = fn(&mut Net, &Args) -> Result<Value, CommandError>;
 
 /// A QMP command.
 pub(super) struct Row {
@@ -51,8 +75,8 @@ const PROPERTY: Property = arg("property", Kind::Str, true).naming(Role::Propert
 /// In the order of the manual; `object-add` and `netdev_add` read their own arguments.
 pub(super) static COMMANDS: &[Row] = &[
     Row { name: "object-del", args: &[ID], run: object::del },
-    Row { name: "qom-list", args: &[PATH], run: |core, args| qom::list(core, args) },
-    Row { name: "qom-get", args: &[PATH, PROPERTY], run: |core, args| qom::get(core, args) },
+    Row { name: "qom-list", args: &[PATH], run: |net, args| qom::list(&net.core, args) },
+    Row { name: "qom-get", args: &[PATH, PROPERTY], run: |net, args| qom::get(&net.core, args) },
     Row {
         name: "qom-set",
         args: &[PATH, PROPERTY, arg("value", Kind::Any, true).naming(Role::PropertyValue)],
@@ -61,7 +85,7 @@ pub(super) static COMMANDS: &[Row] = &[
     Row {
         name: "qom-list-types",
         args: &[arg("implements", Kind::Str, false), arg("abstract", Kind::Bool, false)],
-        run: |core, args| qom::list_types(core, args),
+        run: |net, args| qom::list_types(&net.core, args),
     },
     Row {
         name: "set_link",
@@ -76,7 +100,7 @@ pub(super) static COMMANDS: &[Row] = &[
         run: chardev::change,
     },
     Row { name: "chardev-remove", args: &[ID], run: chardev::remove },
-    Row { name: "query-chardev", args: &[], run: |core, _| Ok(chardev::query(core)) },
+    Row { name: "query-chardev", args: &[], run: |net, _| Ok(chardev::query(&net.core)) },
     Row {
         name: "ringbuf-read",
         args: &[
@@ -86,15 +110,15 @@ pub(super) static COMMANDS: &[Row] = &[
         ],
         run: chardev::ringbuf_read,
     },
-    Row { name: "query-status", args: &[], run: |core, _| Ok(netdev::status(core)) },
+    Row { name: "query-status", args: &[], run: |net, _| Ok(netdev::status(&net.core)) },
     Row { name: "stop", args: &[], run: netdev::stop },
     Row { name: "cont", args: &[], run: netdev::cont },
     // Needs no Xen (QEMU 10.2.2 migration/colo.c:273-284; measured on 7.2.22).
     Row {
         name: "xen-colo-do-checkpoint",
         args: &[],
-        run: |core, _| {
-            core.colo_filters(ColoEvent::Checkpoint);
+        run: |net, _| {
+            net.colo_filters(ColoEvent::Checkpoint);
             Ok(done())
         },
     },
@@ -126,7 +150,7 @@ static NOT_MODELLED: &[&str] = &[
     "x-colo-lost-heartbeat",
 ];
 
-impl Core {
+impl Net {
     /// Carries a command out.
     pub(super) fn command(&mut self, command: &Command) -> Outcome {
         match self.run(command) {
@@ -149,9 +173,7 @@ impl Core {
             Value::Object(map) => map,
             Value::Null => &none,
             _ => {
-                return Err(
-                    super::core::generic("QMP input member 'arguments' must be an object").into()
-                );
+                return Err(generic("QMP input member 'arguments' must be an object").into());
             }
         };
         match name {

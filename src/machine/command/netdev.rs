@@ -2,20 +2,22 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Args, arg, done, text};
+use super::{Args, Named, Options, arg, done, text};
 use crate::{
     base::QemuVersion,
     machine::{
         NetdevConfig, NetdevKind,
-        argument::{Named, Options},
-        core::{ClientKey, Core, generic, not_found},
+        core::{ClientKey, Core},
+        error::{generic, not_found},
+        net::Net,
         property::NOT_BUILT,
     },
     qapi::{BAD_ID, Kind, Property, Role, Source, id_wellformed, visit_members},
     record::CommandError,
 };
 
-pub(super) fn set_link(core: &mut Core, args: &Args) -> Result<Value, CommandError> {
+pub(super) fn set_link(net: &mut Net, args: &Args) -> Result<Value, CommandError> {
+    let core = &mut net.core;
     let name = text(args, "name");
     let down = args.get("up").and_then(Value::as_bool) == Some(false);
     let key = core.client_of(name);
@@ -70,7 +72,8 @@ pub(in crate::machine) fn options(name: &str) -> Named {
     }
 }
 
-pub(super) fn add(core: &mut Core, args: &Map<String, Value>) -> Result<Value, CommandError> {
+pub(super) fn add(net: &mut Net, args: &Map<String, Value>) -> Result<Value, CommandError> {
+    let core = &mut net.core;
     let of_type = args.get("type").and_then(Value::as_str);
     let values = if of_type == Some("hubport") {
         visit_members(Source::Json(args), &mut HEAD.iter().chain(HUBPORT), "")?
@@ -121,7 +124,8 @@ fn free_netdev(core: &Core, netdev: &str) -> Result<crate::base::NetdevId, Comma
     Ok(client.id.clone())
 }
 
-pub(super) fn del(core: &mut Core, args: &Args) -> Result<Value, CommandError> {
+pub(super) fn del(net: &mut Net, args: &Args) -> Result<Value, CommandError> {
+    let core = &mut net.core;
     let id = text(args, "id");
     let key = core.client_of(id);
     let key = key.ok_or_else(|| not_found(format!("Device '{id}' not found")))?;
@@ -130,29 +134,31 @@ pub(super) fn del(core: &mut Core, args: &Args) -> Result<Value, CommandError> {
     if nic {
         return Err(not_found(format!("Device '{id}' not found")));
     }
-    core.client_remove(key);
+    net.client_remove(key);
     Ok(done())
 }
 
 /// The queues are flushed, and what can't be delivered is thrown away
 /// (`net_vm_change_state_handler`).
-pub(super) fn stop(core: &mut Core, _: &Args) -> Result<Value, CommandError> {
+pub(super) fn stop(net: &mut Net, _: &Args) -> Result<Value, CommandError> {
+    let core = &mut net.core;
     if std::mem::take(&mut core.running) {
         core.vm_clock.stop(core.now);
-        for key in clients(core) {
-            core.flush_queued(key, true);
+        for key in clients(&net.core) {
+            net.flush_queued(key, true);
         }
     }
     Ok(done())
 }
 
-pub(super) fn cont(core: &mut Core, _: &Args) -> Result<Value, CommandError> {
+pub(super) fn cont(net: &mut Net, _: &Args) -> Result<Value, CommandError> {
+    let core = &mut net.core;
     if !std::mem::replace(&mut core.running, true) {
         core.vm_clock.go_on(core.now);
-        for key in clients(core) {
-            let peer = core.clients.get(&key).and_then(|client| client.peer);
-            if let Some(peer) = peer.filter(|_| core.can_send(key)) {
-                core.flush_queued(peer, false);
+        for key in clients(&net.core) {
+            let peer = net.core.clients.get(&key).and_then(|client| client.peer);
+            if let Some(peer) = peer.filter(|_| net.core.can_send(key)) {
+                net.flush_queued(peer, false);
             }
         }
     }

@@ -9,26 +9,29 @@ use crate::{
     base::QemuVersion,
     machine::{
         compare,
-        core::{Core, Object, ObjectKey, generic},
-        filter::{CLASSES, CreateError, FilterClass},
+        core::{Object, ObjectKey},
+        error::{CreateError, generic},
+        filter,
+        net::Net,
+        part::Base,
         property::{not_built, run_setters, shown},
     },
     qapi::{BAD_ID, Creation, ObjectOption, Source, Spec, id_wellformed, spec},
     record::{CommandError, Place},
 };
 
-pub(super) fn add(core: &mut Core, args: &Map<String, Value>) -> Result<Value, CreateError> {
-    let spec =
-        spec(Source::Json(args), core.profile.version(), false).map_err(CommandError::from)?;
-    create(core, &spec)
+pub(super) fn add(net: &mut Net, args: &Map<String, Value>) -> Result<Value, CreateError> {
+    let version = net.core.profile.version();
+    let spec = spec(Source::Json(args), version, false).map_err(CommandError::from)?;
+    create(net, &spec)
 }
 
-pub(super) fn add_option(core: &mut Core, option: &str) -> Result<Value, CreateError> {
-    let version = core.profile.version();
+pub(super) fn add_option(net: &mut Net, option: &str) -> Result<Value, CreateError> {
+    let version = net.core.profile.version();
     // The list of options knows its own ids, and looks there first (QEMU 10.2.2
     // util/qemu-option.c:624-633).
     if let Some(id) = ObjectOption::id_of(option)
-        && core.objects.values().any(|object| object.by_option && object.id.as_str() == id)
+        && net.core.objects.values().any(|object| object.by_option && object.id.as_str() == id)
     {
         return Err(generic(format!("Duplicate ID '{id}' for object")).into());
     }
@@ -37,71 +40,74 @@ pub(super) fn add_option(core: &mut Core, option: &str) -> Result<Value, CreateE
         Err(error) => (Err(error.error), error.warnings),
     };
     for warning in warnings {
-        core.log(Place::Machine, None, format!("warning: {warning}"));
+        net.core.log(Place::Machine, None, format!("warning: {warning}"));
     }
-    create(core, &spec.map_err(CommandError::from)?)
+    create(net, &spec.map_err(CommandError::from)?)
 }
 
-pub(super) fn del(core: &mut Core, args: &Args) -> Result<Value, CommandError> {
+pub(super) fn del(net: &mut Net, args: &Args) -> Result<Value, CommandError> {
     let id = text(args, "id");
-    let key = core.object_of(id);
+    let key = net.core.object_of(id);
     let key = key.ok_or_else(|| generic(format!("object '{id}' not found")))?;
-    core.object_remove(key);
+    net.object_remove(key);
     Ok(done())
 }
 
 /// Phase 1 and on: the id, the setters, the child, the completion.
-fn create(core: &mut Core, spec: &Spec) -> Result<Value, CreateError> {
+fn create(net: &mut Net, spec: &Spec) -> Result<Value, CreateError> {
     if !id_wellformed(&spec.id) {
         return Err(generic(BAD_ID).into());
     }
     if spec.kind.creation == Creation::NotBuilt {
         return Err(not_built(spec).into());
     }
-    let created = build(core, spec);
+    let created = build(net, spec);
     if created.is_err()
-        && let Some(class) = class_of(spec)
+        && let Some(class) = filter::class(spec.kind.name)
+        && let Some(chardev) = (class.refused)(&mut net.core)
     {
-        (class.refused)(core);
+        net.hang_up(chardev);
     }
     match created {
         Err(CreateError::Refused(error)) if spec.kind.creation == Creation::Compare => {
-            Err(compare::refusal(core, error))
+            Err(compare::refusal(&mut net.core, error))
         }
         created => created,
     }
 }
 
 /// From the setters on there is an instance, which a refusal destroys.
-fn build(core: &mut Core, spec: &Spec) -> Result<Value, CreateError> {
+fn build(net: &mut Net, spec: &Spec) -> Result<Value, CreateError> {
     if spec.kind.creation == Creation::Compare {
         let size = spec.values.get("max_queue_size");
-        compare::share_queue_size(core, size.filter(|size| size.as_u64() != Some(0)));
+        compare::share_queue_size(&mut net.core, size.filter(|size| size.as_u64() != Some(0)));
     }
-    run_setters(spec, core)?;
-    if core.object_of(&spec.id).is_some() {
+    run_setters(spec, &net.core)?;
+    if net.core.object_of(&spec.id).is_some() {
         let id = &spec.id;
         return Err(generic(format!(
             "attempt to add duplicate property '{id}' to object (type 'container')"
         ))
         .into());
     }
-    let key = ObjectKey(core.next_key());
+    let key = ObjectKey(net.core.next_key());
     let object = Object {
         id: spec.id.as_str().into(),
         kind: spec.kind,
-        values: shown_values(spec, core.profile.version()),
+        values: shown_values(spec, net.core.profile.version()),
         by_option: spec.by_option,
-        part: None,
     };
-    core.objects.insert(key, object);
+    net.core.objects.insert(key, object);
     let completed = match spec.kind.creation {
-        Creation::Filter => core.filter_complete(key, class_of(spec), spec),
-        Creation::Compare => compare::create(core, key, spec),
+        Creation::Filter => net.filter_complete(key, filter::class(spec.kind.name), spec),
+        Creation::Compare => {
+            let base = Base::new(None, spec);
+            net.part_add(key, base, compare::CLASS.make, spec).map_err(CreateError::from)
+        }
         Creation::Inert | Creation::NotBuilt => Ok(()),
     };
     if let Err(error) = completed {
-        core.object_remove(key);
+        net.object_remove(key);
         return Err(error);
     }
     Ok(done())
@@ -116,9 +122,4 @@ fn shown_values(spec: &Spec, version: QemuVersion) -> BTreeMap<&'static str, Val
         }
     }
     values
-}
-
-/// The class of a filter that is built.
-fn class_of(spec: &Spec) -> Option<&'static FilterClass> {
-    CLASSES.iter().copied().find(|class| class.name == spec.kind.name)
 }

@@ -4,10 +4,11 @@ use serde_json::{Value, json};
 
 use super::{Args, done, text};
 use crate::{
-    base::{Queue, Quirk},
+    base::Quirk,
     machine::{
-        core::{ChardevKey, Core, ObjectKey, generic, not_found},
-        filter::Filter,
+        core::{ChardevKey, Core, ObjectKey},
+        error::{generic, not_found},
+        net::Net,
         property::{NOT_BUILT, check, shown, value_of},
     },
     qapi::{Effect, OBJECT_TYPES, filter_types},
@@ -108,7 +109,8 @@ pub(super) fn get(core: &Core, args: &Args) -> Result<Value, CommandError> {
     }
 }
 
-pub(super) fn set(core: &mut Core, args: &Args) -> Result<Value, CommandError> {
+pub(super) fn set(net: &mut Net, args: &Args) -> Result<Value, CommandError> {
+    let core = &net.core;
     let property = text(args, "property");
     let node = resolve(core, args)?;
     let kind = kind_name(core, &node);
@@ -134,31 +136,16 @@ pub(super) fn set(core: &mut Core, args: &Args) -> Result<Value, CommandError> {
         check(setter, member.name, &value, core)?;
         value = shown(setter, value);
     }
-    if member.effect == Effect::Shown && object.part.is_some() && mended {
+    if member.effect == Effect::Shown && net.has_part(key) && mended {
         return Err(generic(format!(
             "Property '{kind}.{property}' can only be set when the object is created"
         )));
     }
-    if let Some(object) = core.objects.get_mut(&key) {
+    if let Some(object) = net.core.objects.get_mut(&key) {
         object.values.insert(member.name, value.clone());
     }
-    if let Some(filter) = core.filter_mut(key) {
-        apply(filter, member.name, &value);
-    }
-    core.part_changed(key);
+    net.part_changed(key, member.name, &value);
     Ok(done())
-}
-
-/// What the filter base itself goes by.
-fn apply(filter: &mut Filter, property: &str, value: &Value) {
-    match (property, value) {
-        ("queue", Value::String(queue)) => {
-            filter.queue = Queue::parse(queue).unwrap_or(filter.queue);
-        }
-        ("status", Value::String(status)) => filter.on = status == "on",
-        ("vnet_hdr_support", Value::Bool(support)) => filter.vnet_hdr_support = *support,
-        _ => {}
-    }
 }
 
 pub(super) fn list_types(core: &Core, args: &Args) -> Result<Value, CommandError> {

@@ -7,8 +7,9 @@ use crate::{
     machine::{CharBackend, ChardevConfig, NetdevConfig, NetdevKind, core::ObjectKey},
 };
 
-fn core() -> Core {
-    let mut core = Core::new(Profile::new(QemuVersion::Qemu102));
+fn net() -> Net {
+    let mut net = Net::new(Profile::new(QemuVersion::Qemu102));
+    let core = &mut net.core;
     let nic = NetdevKind::Nic { vnet_hdr_len: 0 };
     for (id, kind, peer) in [("n0", NetdevKind::Socket, None), ("nic0", nic, Some("n0"))] {
         let peer = peer.map(Into::into);
@@ -24,11 +25,11 @@ fn core() -> Core {
     ] {
         core.chardev_add(&ChardevConfig { id: id.into(), backend, connected });
     }
-    core
+    net
 }
 
-fn qmp(core: &mut Core, name: &str, args: Value) -> Outcome {
-    core.command(&Command::Qmp { name: name.to_owned(), args })
+fn qmp(net: &mut Net, name: &str, args: Value) -> Outcome {
+    net.command(&Command::Qmp { name: name.to_owned(), args })
 }
 
 fn mirror() -> Value {
@@ -124,15 +125,15 @@ fn refusal(outcome: Outcome) -> String {
     "GenericError: c0 is not a ringbuf device"
 )]
 fn refusals(#[case] name: &str, #[case] args: Value, #[case] expected: &str) {
-    let mut core = core();
-    assert_eq!(qmp(&mut core, "object-add", mirror()), Outcome::Done(json!({})));
-    assert_eq!(refusal(qmp(&mut core, name, args)), expected);
+    let mut net = net();
+    assert_eq!(qmp(&mut net, "object-add", mirror()), Outcome::Done(json!({})));
+    assert_eq!(refusal(qmp(&mut net, name, args)), expected);
 }
 
 #[test]
 fn properties_are_shown_with_their_defaults() {
-    let mut core = core();
-    qmp(&mut core, "object-add", mirror());
+    let mut net = net();
+    qmp(&mut net, "object-add", mirror());
     for (path, property, value) in [
         ("/objects/f0", "type", json!("filter-mirror")),
         ("/objects/f0", "queue", json!("all")),
@@ -144,19 +145,19 @@ fn properties_are_shown_with_their_defaults() {
         ("/chardevs/c0", "connected", json!(true)),
     ] {
         let args = json!({"path": path, "property": property});
-        assert_eq!(qmp(&mut core, "qom-get", args), Outcome::Done(value), "{property}");
+        assert_eq!(qmp(&mut net, "qom-get", args), Outcome::Done(value), "{property}");
     }
 }
 
 #[test]
 fn a_ring_keeps_the_newest_and_is_read_from_the_oldest() {
-    let mut core = core();
-    let ring = core.chardev_of("ring").unwrap();
+    let mut net = net();
+    let ring = net.core.chardev_of("ring").unwrap();
     let data = bytes::Bytes::from_static(b"abcdef");
-    assert_eq!(core.chardev_write(ring, ObjectKey(0), data, None), Ok(false));
+    assert_eq!(net.core.chardev_write(ring, ObjectKey(0), data, None), Ok(false));
     let mut read = |size: u64, format: &str| {
         let args = json!({"device": "ring", "size": size, "format": format});
-        qmp(&mut core, "ringbuf-read", args)
+        qmp(&mut net, "ringbuf-read", args)
     };
     assert_eq!(read(2, "utf8"), Outcome::Done("cd".into()));
     assert_eq!(read(9, "base64"), Outcome::Done("ZWY=".into()));
@@ -165,41 +166,41 @@ fn a_ring_keeps_the_newest_and_is_read_from_the_oldest() {
 
 #[test]
 fn a_deleted_netdev_takes_its_filters_along() {
-    let mut core = core();
-    qmp(&mut core, "object-add", mirror());
-    assert_eq!(qmp(&mut core, "netdev_del", json!({"id": "n0"})), Outcome::Done(json!({})));
-    assert!(core.object_of("f0").is_none());
-    let free = qmp(&mut core, "chardev-remove", json!({"id": "c0"}));
+    let mut net = net();
+    qmp(&mut net, "object-add", mirror());
+    assert_eq!(qmp(&mut net, "netdev_del", json!({"id": "n0"})), Outcome::Done(json!({})));
+    assert!(net.core.object_of("f0").is_none());
+    let free = qmp(&mut net, "chardev-remove", json!({"id": "c0"}));
     assert_eq!(free, Outcome::Done(json!({})));
-    let nic = core.client_of("nic0").unwrap();
-    assert!(core.clients[&nic].link_down);
+    let nic = net.core.client_of("nic0").unwrap();
+    assert!(net.core.clients[&nic].link_down);
 }
 
 #[test]
 fn an_option_string_has_ids_of_its_own() {
-    let mut core = core();
+    let mut net = net();
     let option = Command::ObjectOption("filter-mirror,id=f0,netdev=n0,outdev=c0".to_owned());
-    assert_eq!(core.command(&option), Outcome::Done(json!({})));
-    assert_eq!(refusal(core.command(&option)), "GenericError: Duplicate ID 'f0' for object");
-    let text = refusal(qmp(&mut core, "object-add", mirror()));
+    assert_eq!(net.command(&option), Outcome::Done(json!({})));
+    assert_eq!(refusal(net.command(&option)), "GenericError: Duplicate ID 'f0' for object");
+    let text = refusal(qmp(&mut net, "object-add", mirror()));
     assert!(text.contains("attempt to add duplicate property 'f0'"), "{text}");
 }
 
 #[test]
 fn the_base_refuses_a_rewriter_before_it_is_made() {
-    let mut core = core();
+    let mut net = net();
     let rewriter =
         json!({"qom-type": "filter-rewriter", "id": "b", "netdev": "n0", "position": "middle"});
-    let text = refusal(qmp(&mut core, "object-add", rewriter));
+    let text = refusal(qmp(&mut net, "object-add", rewriter));
     assert_eq!(text, "GenericError: Parameter 'position' expects 'head', 'tail' or 'id=<id>'");
-    assert!(core.object_of("b").is_none());
+    assert!(net.core.object_of("b").is_none());
 }
 
 #[test]
 fn what_is_not_built_says_so() {
-    let mut core = core();
+    let mut net = net();
     let list = json!({"qom-type": "authz-list", "id": "b"});
-    let text = refusal(qmp(&mut core, "object-add", list));
+    let text = refusal(qmp(&mut net, "object-add", list));
     assert!(text.starts_with(crate::machine::NOT_BUILT), "{text}");
-    assert!(core.object_of("b").is_none());
+    assert!(net.core.object_of("b").is_none());
 }

@@ -4,18 +4,18 @@
 use bytes::Bytes;
 
 use super::{
-    Rules, compare, compare_mut,
+    Compare, Rules,
     connection::{Connection, Effect},
-    notify,
+    create,
     packet::{Arrived, Packet},
-    sender::{self, Entry, Line},
+    sender::{Entry, Line},
 };
 use crate::{
     base::{Quirk, Tag},
     machine::{
-        client::OVERSIZE_LOG,
-        core::{ChardevKey, Core, ObjectKey},
-        framing::{Reassembler, Unit},
+        core::ChardevKey,
+        framing::{OVERSIZE_LOG, Reassembler, Unit},
+        part::{Action, Context, Read},
     },
     record::{DropReason, EventKind, Fate, Side},
 };
@@ -38,177 +38,165 @@ enum From {
     Notify,
 }
 
-fn input(core: &mut Core, key: ObjectKey, chardev: ChardevKey) -> Option<(From, &mut Input)> {
-    let compare = compare_mut(core, key)?;
-    let inputs = [
-        (From::Guest(Side::Primary), Some(&mut compare.primary_in)),
-        (From::Guest(Side::Secondary), Some(&mut compare.secondary_in)),
-        (From::Notify, compare.notify_in.as_mut()),
-    ];
-    let mut inputs = inputs.into_iter();
-    inputs.find_map(|(from, input)| Some((from, input.filter(|input| input.chardev == chardev)?)))
-}
+impl Compare {
+    fn input(&mut self, chardev: ChardevKey) -> Option<(From, &mut Input)> {
+        let inputs = [
+            (From::Guest(Side::Primary), Some(&mut self.primary_in)),
+            (From::Guest(Side::Secondary), Some(&mut self.secondary_in)),
+            (From::Notify, self.notify_in.as_mut()),
+        ];
+        let mut inputs = inputs.into_iter();
+        inputs
+            .find_map(|(from, input)| Some((from, input.filter(|input| input.chardev == chardev)?)))
+    }
 
-/// Bytes of an input; `false` discards the rest of the read.
-pub(super) fn read(
-    core: &mut Core,
-    key: ObjectKey,
-    chardev: ChardevKey,
-    mut data: Bytes,
-    tag: Option<Tag>,
-) -> bool {
-    let place = core.object_place(key);
-    loop {
-        if core.dead {
+    /// One unit of an input's stream.
+    pub(super) fn read_input(
+        &mut self,
+        cx: &mut Context<'_>,
+        chardev: ChardevKey,
+        data: &mut Bytes,
+        tag: Option<Tag>,
+    ) -> Read {
+        if cx.core.dead {
             if !data.is_empty() {
-                core.drop_frame(place, tag, DropReason::MachineDead);
+                cx.drop_frame(tag, DropReason::MachineDead);
             }
-            return false;
+            return Read::Discard;
         }
-        let Some((from, input)) = input(core, key, chardev) else {
-            return false;
+        let Some((from, input)) = self.input(chardev) else {
+            return Read::Discard;
         };
         let name = input.name;
-        let unit = input.reassembler.next(&mut data, tag);
+        let unit = input.reassembler.next(data, tag);
         let reason = match unit {
             Some(Unit::Oversize { .. }) => DropReason::Oversize,
             _ => DropReason::Incomplete,
         };
         for tag in input.reassembler.take_lost() {
-            core.drop_frame(place.clone(), Some(tag), reason);
+            cx.drop_frame(Some(tag), reason);
         }
         match unit {
-            None => return true,
+            None => return Read::Done,
             Some(Unit::Frame { data, vnet_len, tag }) => {
-                core.seen(key, None, data.clone(), tag);
-                let at = core.now;
-                let arrived = Arrived { data, vnet_len, tag, at };
+                cx.seen(None, data.clone(), tag);
+                let arrived = Arrived { data, vnet_len, tag, at: cx.core.now };
                 match from {
-                    From::Guest(side) => take(core, key, side, arrived),
-                    From::Notify => notify::message(core, key, &arrived),
+                    From::Guest(side) => self.take(cx, side, arrived),
+                    From::Notify => self.message(cx, &arrived),
                 }
             }
-            Some(Unit::Empty { tag }) => core.drop_frame(place.clone(), tag, DropReason::Empty),
+            Some(Unit::Empty { tag }) => cx.drop_frame(tag, DropReason::Empty),
             Some(Unit::Oversize { .. }) => {
-                core.log(place.clone(), None, OVERSIZE_LOG);
-                core.log(place, None, format!("colo-compare {name} error"));
-                broken_stream(core, key, chardev);
-                return false;
+                cx.log(None, OVERSIZE_LOG);
+                cx.log(None, format!("colo-compare {name} error"));
+                self.broken_stream(cx, chardev);
+                return Read::Discard;
             }
         }
+        Read::More
     }
-}
 
-/// An input's connection is over. QEMU does not notice, and puts the next client's bytes behind
-/// what this one cut.
-pub(super) fn closed(core: &mut Core, key: ObjectKey, chardev: ChardevKey) {
-    if core.has(Quirk::CompareKeepsHalfFrame) {
-        return;
-    }
-    let place = core.object_place(key);
-    let Some((_, input)) = input(core, key, chardev) else {
-        return;
-    };
-    for tag in input.reassembler.reset() {
-        core.drop_frame(place.clone(), Some(tag), DropReason::Incomplete);
-    }
-}
-
-/// After an oversized frame QEMU reads the input no more but leaves the connection open; mended, it
-/// closes it.
-fn broken_stream(core: &mut Core, key: ObjectKey, chardev: ChardevKey) {
-    if !core.has(Quirk::OversizeFoundLate) {
-        return core.hang_up(chardev);
-    }
-    if let Some((_, input)) = input(core, key, chardev) {
-        input.deaf = true;
-    }
-    if let Some(chardev) = core.chardevs.get_mut(&chardev) {
-        chardev.reader = None;
-    }
-}
-
-/// A frame of one of the guests.
-fn take(core: &mut Core, key: ObjectKey, side: Side, arrived: Arrived) {
-    let place = core.object_place(key);
-    if arrived.data.is_empty() {
-        if core.has(Quirk::CompareEmptyFrameAborts) {
-            core.event(place, arrived.tag, EventKind::Consumed);
-            return core.crash("net/colo.c:51: parse_packet_early: Assertion `data' failed.");
+    /// An input's connection is over. QEMU does not notice, and puts the next client's bytes behind
+    /// what this one cut.
+    pub(super) fn input_closed(&mut self, cx: &mut Context<'_>, chardev: ChardevKey) {
+        if cx.has(Quirk::CompareKeepsHalfFrame) {
+            return;
         }
-        return core.drop_frame(place, arrived.tag, DropReason::Empty);
-    }
-    let Some(limit) = compare(core, key).map(|compare| compare.queue_limit) else {
-        return;
-    };
-    let rules = Rules::of(core, notify::queue_limit(core, limit));
-    let packet = Packet::read(arrived.clone(), &rules);
-    let found = packet.and_then(|packet| {
-        let connection = packet.key()?;
-        Some((connection, packet))
-    });
-    let Some((connection, packet)) = found else {
-        // Nothing that is compared: the primary's goes on past everything that is held.
-        let fate = Fate::NotCompared;
-        match side {
-            Side::Primary => release(core, key, arrived, fate, None),
-            Side::Secondary => {
-                core.event(place, arrived.tag, EventKind::Spent { fate, with: None });
-            }
-        }
-        return;
-    };
-    let now = core.now;
-    let Some(compare) = compare_mut(core, key) else {
-        return;
-    };
-    compare.stir(now);
-    let (connection, forgotten) =
-        compare.connections.entry(connection, || Connection::new(&packet));
-    let mut effects = Vec::new();
-    let refused = connection.insert(side, packet, &rules, &mut effects);
-    connection.compare(&rules, &mut effects);
-    for tag in forgotten.iter().flat_map(Connection::tags) {
-        core.drop_frame(place.clone(), Some(tag), DropReason::TooManyConnections);
-    }
-    if let Err(tag) = refused {
-        let reason = match side {
-            Side::Primary => DropReason::PrimaryQueueFull,
-            Side::Secondary => DropReason::SecondaryQueueFull,
+        let Some((_, input)) = self.input(chardev) else {
+            return;
         };
-        core.drop_frame(place, tag, reason);
-    }
-    carry_out(core, key, effects);
-}
-
-pub(super) fn carry_out(core: &mut Core, key: ObjectKey, effects: Vec<Effect>) {
-    for effect in effects {
-        match effect {
-            Effect::Release { packet, fate, with } => {
-                release(core, key, packet.arrived, fate, with);
-            }
-            Effect::Spend { tag, fate, with } => {
-                let place = core.object_place(key);
-                core.event(place, tag, EventKind::Spent { fate, with });
-            }
-            Effect::Ask(request) => notify::ask(core, key, *request),
+        for tag in input.reassembler.reset() {
+            cx.drop_frame(Some(tag), DropReason::Incomplete);
         }
     }
-}
 
-/// A primary's frame goes on to outdev, with its own virtio-net header (QEMU 10.2.2
-/// net/colo-compare.c:300-314).
-fn release(core: &mut Core, key: ObjectKey, frame: Arrived, fate: Fate, with: Option<Tag>) {
-    let place = core.object_place(key);
-    core.event(place.clone(), frame.tag, EventKind::Released { fate, with });
-    let vnet = compare(core, key).is_some_and(|compare| compare.vnet);
-    let vnet_len = vnet.then_some(frame.vnet_len);
-    let Some(entry) = Entry::new(frame.data, vnet_len, frame.tag) else {
-        return;
-    };
-    let failed = sender::send(core, key, Line::Out, entry).is_err();
-    // Of what is not compared QEMU does not ask whether it was sent.
-    if failed && fate != Fate::NotCompared {
-        core.log(place, frame.tag, "colo send primary packet failed");
+    /// After an oversized frame QEMU reads the input no more but leaves the connection open; mended, it
+    /// closes it.
+    fn broken_stream(&mut self, cx: &mut Context<'_>, chardev: ChardevKey) {
+        if !cx.has(Quirk::OversizeFoundLate) {
+            return cx.then(Action::HangUp(chardev));
+        }
+        if let Some((_, input)) = self.input(chardev) {
+            input.deaf = true;
+        }
+        if let Some(chardev) = cx.core.chardevs.get_mut(&chardev) {
+            chardev.reader = None;
+        }
+    }
+
+    /// A frame of one of the guests.
+    fn take(&mut self, cx: &mut Context<'_>, side: Side, arrived: Arrived) {
+        if arrived.data.is_empty() {
+            if cx.has(Quirk::CompareEmptyFrameAborts) {
+                cx.event(arrived.tag, EventKind::Consumed);
+                let assertion = "net/colo.c:51: parse_packet_early: Assertion `data' failed.";
+                return cx.then(Action::Crash(assertion));
+            }
+            return cx.drop_frame(arrived.tag, DropReason::Empty);
+        }
+        let limit = create::queue_limit(cx.core, self.queue_limit);
+        let rules = Rules::of(cx.core, limit);
+        let packet = Packet::read(arrived.clone(), &rules);
+        let found = packet.and_then(|packet| {
+            let connection = packet.key()?;
+            Some((connection, packet))
+        });
+        let Some((connection, packet)) = found else {
+            // Nothing that is compared: the primary's goes on past everything that is held.
+            let fate = Fate::NotCompared;
+            return match side {
+                Side::Primary => self.release(cx, arrived, fate, None),
+                Side::Secondary => {
+                    cx.event(arrived.tag, EventKind::Spent { fate, with: None });
+                }
+            };
+        };
+        self.stir(cx.core.now);
+        let (connection, forgotten) =
+            self.connections.entry(connection, || Connection::new(&packet));
+        let mut effects = Vec::new();
+        let refused = connection.insert(side, packet, &rules, &mut effects);
+        connection.compare(&rules, &mut effects);
+        for tag in forgotten.iter().flat_map(Connection::tags) {
+            cx.drop_frame(Some(tag), DropReason::TooManyConnections);
+        }
+        if let Err(tag) = refused {
+            let reason = match side {
+                Side::Primary => DropReason::PrimaryQueueFull,
+                Side::Secondary => DropReason::SecondaryQueueFull,
+            };
+            cx.drop_frame(tag, reason);
+        }
+        self.carry_out(cx, effects);
+    }
+
+    pub(super) fn carry_out(&mut self, cx: &mut Context<'_>, effects: Vec<Effect>) {
+        for effect in effects {
+            match effect {
+                Effect::Release { packet, fate, with } => {
+                    self.release(cx, packet.arrived, fate, with);
+                }
+                Effect::Spend { tag, fate, with } => {
+                    cx.event(tag, EventKind::Spent { fate, with });
+                }
+                Effect::Ask(request) => self.ask(cx, *request),
+            }
+        }
+    }
+
+    /// A primary's frame goes on to outdev, with its own virtio-net header (QEMU 10.2.2
+    /// net/colo-compare.c:300-314).
+    fn release(&mut self, cx: &mut Context<'_>, frame: Arrived, fate: Fate, with: Option<Tag>) {
+        cx.event(frame.tag, EventKind::Released { fate, with });
+        let vnet_len = self.vnet.then_some(frame.vnet_len);
+        let Some(entry) = Entry::new(frame.data, vnet_len, frame.tag) else {
+            return;
+        };
+        let failed = self.send(cx, Line::Out, entry).is_err();
+        // Of what is not compared QEMU does not ask whether it was sent.
+        if failed && fate != Fate::NotCompared {
+            cx.log(frame.tag, "colo send primary packet failed");
+        }
     }
 }

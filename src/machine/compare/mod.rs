@@ -28,44 +28,32 @@ mod tests;
 
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use connection::Connection;
-pub(super) use create::{create, refusal, share_queue_size};
+use create::make;
+pub(super) use create::{refusal, share_queue_size};
 use ingest::Input;
 use sender::Sender;
 
 use super::{
+    ColoEvent,
     clock::next_beat,
     colo::Table,
-    core::{Core, ObjectKey},
-    part::{PartClass, PartState},
+    core::{ChardevKey, Core},
+    part::{Class, Context, Part, Read},
 };
 use crate::{
     base::{Quirk, Tag, VirtualTime},
-    record::DropReason,
+    qapi::Spec,
+    record::{CommandError, DropReason, Fate},
 };
 
-pub(super) static CLASS: PartClass = PartClass {
-    own_thread: true,
-    read: ingest::read,
-    closed: ingest::closed,
-    writable: sender::writable,
-    is_deaf: |core, key, chardev| {
-        compare(core, key).is_some_and(|compare| {
-            let mut inputs = compare.inputs();
-            inputs.any(|input| input.deaf && input.chardev == chardev)
-        })
-    },
-    changed: create::changed,
-    colo: notify::colo,
-    deadline: |core, key| compare(core, key)?.wakes,
-    due: notify::scan,
-    unfinished,
-    cleanup: create::cleanup,
-};
+pub(super) static CLASS: Class = Class::new("colo-compare", make);
 
 /// A comparer in place.
 #[derive(Debug)]
-pub(super) struct Compare {
+struct Compare {
     vnet: bool,
     timeout: Duration,
     scan_cycle: Duration,
@@ -84,7 +72,7 @@ pub(super) struct Compare {
 }
 
 impl Compare {
-    fn inputs(&self) -> impl Iterator<Item = &Input> {
+    fn every_input(&self) -> impl Iterator<Item = &Input> {
         let both = [&self.primary_in, &self.secondary_in];
         both.into_iter().chain(&self.notify_in)
     }
@@ -175,27 +163,70 @@ impl Rules {
     }
 }
 
-fn compare(core: &Core, key: ObjectKey) -> Option<&Compare> {
-    match &core.objects.get(&key)?.part.as_ref()?.state {
-        PartState::Compare(compare) => Some(compare),
-        PartState::Filter(_) => None,
+impl Part for Compare {
+    fn own_thread(&self) -> bool {
+        true
     }
-}
 
-fn compare_mut(core: &mut Core, key: ObjectKey) -> Option<&mut Compare> {
-    match &mut core.objects.get_mut(&key)?.part.as_mut()?.state {
-        PartState::Compare(compare) => Some(compare),
-        PartState::Filter(_) => None,
+    fn inputs(&self) -> Vec<ChardevKey> {
+        self.every_input().map(|input| input.chardev).collect()
     }
-}
 
-/// What a comparer's inputs had not completed, what it held, and what it could not write yet.
-fn unfinished(core: &mut Core, key: ObjectKey) -> Vec<(Tag, DropReason)> {
-    let Some(compare) = compare_mut(core, key) else {
-        return Vec::new();
-    };
-    let mut ends = compare.end(DropReason::Held);
-    let unread = compare.out.waiting();
-    ends.extend(unread.map(|tag| (tag, DropReason::NoReader)));
-    ends
+    fn complete(&mut self, cx: &mut Context<'_>, _: &Spec) -> Result<(), CommandError> {
+        create::joins(cx);
+        Ok(())
+    }
+
+    fn read(
+        &mut self,
+        cx: &mut Context<'_>,
+        chardev: ChardevKey,
+        data: &mut Bytes,
+        tag: Option<Tag>,
+    ) -> Read {
+        self.read_input(cx, chardev, data, tag)
+    }
+
+    fn closed(&mut self, cx: &mut Context<'_>, chardev: ChardevKey) {
+        self.input_closed(cx, chardev);
+    }
+
+    fn writable(&mut self, cx: &mut Context<'_>, chardev: ChardevKey) {
+        self.write_on(cx, chardev);
+    }
+
+    fn is_deaf(&self, chardev: ChardevKey) -> bool {
+        self.every_input().any(|input| input.deaf && input.chardev == chardev)
+    }
+
+    fn changed(&mut self, cx: &mut Context<'_>) {
+        self.go_by_values(cx);
+    }
+
+    /// The guests are equal again.
+    fn colo(&mut self, cx: &mut Context<'_>, event: ColoEvent) {
+        if event == ColoEvent::Checkpoint {
+            self.flush(cx, Fate::Checkpoint);
+        }
+    }
+
+    fn deadline(&self, _: &Core) -> Option<VirtualTime> {
+        self.wakes
+    }
+
+    fn due(&mut self, cx: &mut Context<'_>) {
+        self.scan(cx);
+    }
+
+    /// What its inputs had not completed, what it held, and what it could not write yet.
+    fn unfinished(&mut self) -> Vec<(Tag, DropReason)> {
+        let mut ends = self.end(DropReason::Held);
+        let unread = self.out.waiting();
+        ends.extend(unread.map(|tag| (tag, DropReason::NoReader)));
+        ends
+    }
+
+    fn cleanup(&mut self, cx: &mut Context<'_>) {
+        self.delete(cx);
+    }
 }

@@ -5,14 +5,10 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
-use super::{Compare, compare_mut};
+use super::Compare;
 use crate::{
     base::{Quirk, Tag},
-    machine::{
-        chardev::WriteError,
-        core::{ChardevKey, Core, ObjectKey},
-        framing,
-    },
+    machine::{chardev::WriteError, core::ChardevKey, framing, part::Context},
     record::DropReason,
 };
 
@@ -95,86 +91,91 @@ pub(super) struct Backlog {
     pub(super) tags: Vec<Tag>,
 }
 
-/// Gives a unit to a sender. An error is one that shows at once; what waits may fail later, unsaid.
-pub(super) fn send(
-    core: &mut Core,
-    key: ObjectKey,
-    line: Line,
-    entry: Entry,
-) -> Result<(), WriteError> {
-    let Some(sender) = sender(core, key, line) else {
-        return Ok(());
-    };
-    sender.waiting.push_back(entry);
-    if sender.is_stuck() {
-        return Ok(());
+impl Compare {
+    /// Gives a unit to a sender. An error is one that shows at once; what waits may fail later, unsaid.
+    pub(super) fn send(
+        &mut self,
+        cx: &mut Context<'_>,
+        line: Line,
+        entry: Entry,
+    ) -> Result<(), WriteError> {
+        let Some(sender) = self.sender(line) else {
+            return Ok(());
+        };
+        sender.waiting.push_back(entry);
+        if sender.is_stuck() {
+            return Ok(());
+        }
+        self.carry_on(cx, line)
     }
-    carry_on(core, key, line)
-}
 
-/// A chardev takes bytes again, or its far end has gone.
-pub(super) fn writable(core: &mut Core, key: ObjectKey, chardev: ChardevKey) {
-    for line in [Line::Out, Line::Notify] {
-        let stuck = sender(core, key, line)
-            .is_some_and(|sender| sender.chardev == chardev && sender.is_stuck());
-        if stuck {
-            // Nobody waits for this result any more.
-            let _ = carry_on(core, key, line);
+    /// A chardev takes bytes again, or its far end has gone.
+    pub(super) fn write_on(&mut self, cx: &mut Context<'_>, chardev: ChardevKey) {
+        for line in [Line::Out, Line::Notify] {
+            let stuck = self
+                .sender(line)
+                .is_some_and(|sender| sender.chardev == chardev && sender.is_stuck());
+            if stuck {
+                // Nobody waits for this result any more.
+                let _ = self.carry_on(cx, line);
+            }
         }
     }
-}
 
-/// Writes until nothing waits or the chardev takes no more. The first failure throws away all that
-/// waits.
-fn carry_on(core: &mut Core, key: ObjectKey, line: Line) -> Result<(), WriteError> {
-    let newest_first = core.has(Quirk::CompareBacklogNewestFirst);
-    loop {
-        let Some(sender) = sender(core, key, line) else {
+    /// Writes until nothing waits or the chardev takes no more. The first failure throws away all that
+    /// waits.
+    fn carry_on(&mut self, cx: &mut Context<'_>, line: Line) -> Result<(), WriteError> {
+        let newest_first = cx.has(Quirk::CompareBacklogNewestFirst);
+        let Some(sender) = self.sender(line) else {
             return Ok(());
         };
         let chardev = sender.chardev;
-        let waiting = &mut sender.waiting;
-        let begun = sender.current.take();
-        let Some(mut entry) =
-            begun.or_else(|| if newest_first { waiting.pop_back() } else { waiting.pop_front() })
-        else {
-            return Ok(());
-        };
-        while let Some(mut write) = entry.writes.pop_front() {
-            match core.chardev_offer(chardev, &mut write, entry.tag) {
-                Ok(()) if write.is_empty() => {}
-                Ok(()) => {
-                    entry.writes.push_front(write);
-                    if let Some(sender) = self::sender(core, key, line) {
+        loop {
+            let waiting = &mut sender.waiting;
+            let begun = sender.current.take();
+            let Some(mut entry) = begun
+                .or_else(|| if newest_first { waiting.pop_back() } else { waiting.pop_front() })
+            else {
+                return Ok(());
+            };
+            while let Some(mut write) = entry.writes.pop_front() {
+                match cx.core.chardev_offer(chardev, &mut write, entry.tag) {
+                    Ok(()) if write.is_empty() => {}
+                    Ok(()) => {
+                        entry.writes.push_front(write);
                         sender.current = Some(entry);
+                        return Ok(());
                     }
-                    return Ok(());
-                }
-                Err(error) => {
-                    discard(core, key, line, entry, error.reason());
-                    return Err(error);
+                    Err(error) => {
+                        let waiting = std::mem::take(&mut sender.waiting);
+                        discard(cx, line, entry, waiting, error.reason());
+                        return Err(error);
+                    }
                 }
             }
+        }
+    }
+
+    fn sender(&mut self, line: Line) -> Option<&mut Sender> {
+        match line {
+            Line::Out => Some(&mut self.out),
+            Line::Notify => self.notify_out.as_mut(),
         }
     }
 }
 
 /// A write failed: everything that waits behind it goes too.
-fn discard(core: &mut Core, key: ObjectKey, line: Line, entry: Entry, reason: DropReason) {
-    let waiting = sender(core, key, line).map(|sender| std::mem::take(&mut sender.waiting));
+fn discard(
+    cx: &mut Context<'_>,
+    line: Line,
+    entry: Entry,
+    waiting: VecDeque<Entry>,
+    reason: DropReason,
+) {
     if line == Line::Notify {
         return;
     }
-    let place = core.object_place(key);
-    for entry in std::iter::once(entry).chain(waiting.into_iter().flatten()) {
-        core.drop_frame(place.clone(), entry.tag, reason);
-    }
-}
-
-fn sender(core: &mut Core, key: ObjectKey, line: Line) -> Option<&mut Sender> {
-    let compare: &mut Compare = compare_mut(core, key)?;
-    match line {
-        Line::Out => Some(&mut compare.out),
-        Line::Notify => compare.notify_out.as_mut(),
+    for entry in std::iter::once(entry).chain(waiting) {
+        cx.drop_frame(entry.tag, reason);
     }
 }

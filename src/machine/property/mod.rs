@@ -3,13 +3,14 @@
 
 use serde_json::Value;
 
-use super::core::{Core, generic, not_found};
+use super::{
+    core::Core,
+    error::{generic, not_found},
+};
 use crate::{
-    qapi::{self, Kind, Property, Refusal, Rule, Setter},
+    qapi::{self, Kind, Property, Refusal, Rule, Setter, Spec},
     record::CommandError,
 };
-
-pub(super) use crate::qapi::Spec;
 
 /// The class of tapwright's own refusals: QEMU would have done more here.
 pub const NOT_BUILT: &str = "NotBuilt";

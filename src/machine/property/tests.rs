@@ -2,9 +2,8 @@ use serde_json::json;
 
 use super::*;
 use crate::{
-    base::QemuVersion::{Qemu72, Qemu102},
-    machine::filter::CLASSES,
-    qapi::{ObjectType, Source, object_type, spec},
+    base::QemuVersion::Qemu102,
+    qapi::{Source, spec},
 };
 
 #[test]
@@ -16,11 +15,4 @@ fn setters_run_in_the_order_of_their_buckets() {
     assert_eq!(refused(&spec), "Property 'filter-buffer.interval' requires a positive value");
     spec.values.insert("status", "zz".into());
     assert_eq!(refused(&spec), "Invalid value for netfilter status, should be 'on' or 'off'");
-}
-
-#[test]
-fn every_class_is_of_the_schema() {
-    for class in CLASSES {
-        assert!(object_type(class.name, Qemu72).is_some_and(ObjectType::is_filter));
-    }
 }

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::machine::netqueue::QUEUE_LIMIT;
+use crate::machine::core::QUEUE_LIMIT;
 
 const HOLD: &str = "filter-buffer,id=f0,netdev=n0,interval=1000000,queue=tx";
 

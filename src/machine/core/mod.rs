@@ -1,20 +1,26 @@
+//! The tables that everything else works on: net clients, chardevs and objects by their keys, and what
+//! the machine has put out. A part has this in its hands while it works (`part::Context`); it knows
+//! nothing of parts.
+
+mod chardev;
+mod client;
+mod descriptor;
+mod shared;
+
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
-use super::{
-    Output,
-    chardev::Chardev,
-    client::Client,
-    clock::VmClock,
-    dump::DescriptorZero,
-    filter::Filter,
-    part::{Part, PartState},
-};
+pub(super) use chardev::Chardev;
+pub(super) use client::{Client, Packet, QUEUE_LIMIT};
+pub(super) use descriptor::DescriptorZero;
+pub(super) use shared::Shared;
+
+use super::{Output, clock::VmClock, framing::Strictness};
 use crate::{
     base::{ChardevId, NetdevId, ObjectId, Profile, Quirk, Tag, VirtualTime},
     qapi::ObjectType,
-    record::{CommandError, DropReason, Event, EventKind, Place},
+    record::{DropReason, Event, EventKind, Place},
 };
 
 /// Declares a key of one of the machine's tables: a number that is never used again, so that
@@ -39,8 +45,6 @@ pub(super) struct Object {
     pub(super) values: BTreeMap<&'static str, serde_json::Value>,
     /// Made by an option string, whose list of ids refuses a duplicate on its own.
     pub(super) by_option: bool,
-    /// What it works with; none while it is being completed and in objects that only exist.
-    pub(super) part: Option<Part>,
 }
 
 /// What the main loop waits for, and what the machine did after that.
@@ -76,17 +80,13 @@ pub(super) struct Core {
     pub(super) freeze: Option<Freeze>,
     /// What QEMU's descriptor 0 is.
     pub(super) descriptor_zero: DescriptorZero,
+    /// What objects of one type have in common.
+    pub(super) shared: Shared,
     /// What is done now is done in an iothread.
     pub(super) beside_main_loop: bool,
-    /// `max_queue_size`, where all comparers share it; 0 until one asks.
-    pub(super) compare_queue_size: u32,
     /// QEMU died.
     pub(super) dead: bool,
     pub(super) out: Vec<Output>,
-    /// Packets that hubs have sent on since the last input.
-    pub(super) hub_sends: u32,
-    /// A filter-buffer looks at no timer until something happens.
-    pub(super) has_futile_release: bool,
     next_key: u32,
 }
 
@@ -102,12 +102,10 @@ impl Core {
             objects: BTreeMap::new(),
             freeze: None,
             descriptor_zero: DescriptorZero::default(),
+            shared: Shared::default(),
             beside_main_loop: false,
-            compare_queue_size: 0,
             dead: false,
             out: Vec::new(),
-            hub_sends: 0,
-            has_futile_release: false,
             next_key: 0,
         }
     }
@@ -133,19 +131,22 @@ impl Core {
         self.objects.iter().find(|(_, object)| object.id.as_str() == id).map(|(key, _)| *key)
     }
 
-    /// The filter of an object, when it is one and is in place.
-    pub(super) fn filter(&self, key: ObjectKey) -> Option<&Filter> {
-        match &self.objects.get(&key)?.part.as_ref()?.state {
-            PartState::Filter(filter) => Some(filter),
-            PartState::Compare(_) => None,
+    /// How reassemblers of this machine's profile behave.
+    pub(super) fn strictness(&self) -> Strictness {
+        Strictness {
+            empty_waits: self.has(Quirk::EmptyFrameWedges),
+            oversize_late: self.has(Quirk::OversizeFoundLate),
         }
     }
 
-    pub(super) fn filter_mut(&mut self, key: ObjectKey) -> Option<&mut Filter> {
-        match &mut self.objects.get_mut(&key)?.part.as_mut()?.state {
-            PartState::Filter(filter) => Some(filter),
-            PartState::Compare(_) => None,
-        }
+    /// What the VM's clock shows.
+    pub(super) fn vm_now(&self) -> VirtualTime {
+        self.vm_clock.at(self.now)
+    }
+
+    /// When a time of the VM's clock comes on the machine's; never while the VM is stopped.
+    pub(super) fn vm_deadline(&self, time: VirtualTime) -> Option<VirtualTime> {
+        self.vm_clock.when(time)
     }
 
     /// Puts an output where it belongs: what the main loop does while it is frozen comes behind the
@@ -204,24 +205,4 @@ impl Core {
     pub(super) fn bytes_out(&mut self, chardev: ChardevId, data: Bytes, tag: Option<Tag>) {
         self.emit(Output::ChardevBytes { chardev, data, tag });
     }
-
-    /// QEMU dies: its descriptors close, and nothing is done any more.
-    pub(super) fn crash(&mut self, assertion: &str) {
-        self.event(Place::Machine, None, EventKind::Crash(assertion.to_owned()));
-        let chardevs: Vec<ChardevKey> = self.chardevs.keys().copied().collect();
-        chardevs.into_iter().for_each(|key| self.hang_up(key));
-        let clients: Vec<ClientKey> = self.clients.keys().copied().collect();
-        clients.into_iter().for_each(|key| self.close_stream(key));
-        self.dead = true;
-    }
-}
-
-/// QMP's `GenericError`.
-pub(super) fn generic(desc: impl Into<String>) -> CommandError {
-    CommandError { class: "GenericError".to_owned(), desc: desc.into() }
-}
-
-/// QMP's `DeviceNotFound`.
-pub(super) fn not_found(desc: impl Into<String>) -> CommandError {
-    CommandError { class: "DeviceNotFound".to_owned(), desc: desc.into() }
 }

@@ -10,7 +10,7 @@ use crate::{
     base::{Profile, Quirk},
     machine::{
         colo::{TcpHeader, flag},
-        netqueue::Packet,
+        core::Packet,
     },
 };
 

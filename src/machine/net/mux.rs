@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::core::Core;
+use super::Net;
 use crate::{
     base::{ChardevId, Tag},
     record::{EventKind, Place},
@@ -11,17 +11,17 @@ use crate::{
 /// Ctrl-A.
 const ESCAPE: u8 = 1;
 
-impl Core {
+impl Net {
     /// A multiplexer takes Ctrl-A and the next byte out of its input: Ctrl-A twice is a Ctrl-A, `x`
     /// ends QEMU, and what else there is says nothing to a filter (QEMU 10.2.2
     /// chardev/char-mux.c, mux_proc_byte).
     pub(super) fn mux_input(&mut self, id: ChardevId, mut data: Bytes, tag: Option<Tag>) {
-        let Some(key) = self.chardev_of(id.as_str()) else {
+        let Some(key) = self.core.chardev_of(id.as_str()) else {
             return;
         };
         let mut kept = false;
         while !data.is_empty() {
-            let Some(chardev) = self.chardevs.get_mut(&key) else {
+            let Some(chardev) = self.core.chardevs.get_mut(&key) else {
                 return;
             };
             if std::mem::take(&mut chardev.escaped) {
@@ -34,8 +34,8 @@ impl Core {
                     b'x' => {
                         // What came before is with the filter already.
                         while self.chardev_turn(key) {}
-                        self.bytes_out(id, Bytes::from_static(b"QEMU: Terminated\n\r"), tag);
-                        self.event(self.chardev_place(key), tag, EventKind::Consumed);
+                        self.core.bytes_out(id, Bytes::from_static(b"QEMU: Terminated\n\r"), tag);
+                        self.core.event(self.core.chardev_place(key), tag, EventKind::Consumed);
                         return self.crash("QEMU: Terminated");
                     }
                     _ => {}
@@ -52,7 +52,7 @@ impl Core {
             data = data.slice(usize::from(chardev.escaped)..);
         }
         if !kept {
-            self.event(Place::Chardev(id), tag, EventKind::Consumed);
+            self.core.event(Place::Chardev(id), tag, EventKind::Consumed);
         }
     }
 }

@@ -1,0 +1,281 @@
+//! `filter-redirector`: takes packets out of the chain and puts others in (QEMU 10.2.2
+//! `net/filter-mirror.c`; `in_netdev` and `out_netdev`: [`rfc`]).
+
+mod rfc;
+
+use bytes::Bytes;
+
+pub(super) use rfc::bypasses_chain;
+
+use crate::{
+    base::{Direction, Frame, NetdevId, Queue, Quirk, Tag, VnetHdr},
+    machine::{
+        core::{ChardevKey, ClientKey, Packet},
+        error::{generic, not_found},
+        framing::{OVERSIZE_LOG, Reassembler, Unit},
+        part::{Action, Captured, Context, Part, Read, Verdict},
+    },
+    qapi::Spec,
+    record::{CommandError, DropReason, EventKind},
+};
+
+/// What a redirector keeps.
+#[derive(Debug)]
+struct Redirector {
+    indev: Option<ChardevKey>,
+    outdev: Option<ChardevKey>,
+    in_netdev: Option<NetdevId>,
+    out_netdev: Option<NetdevId>,
+    /// Frames captured and discarded while its status was off.
+    discarded: u64,
+    reassembler: Reassembler,
+    /// Its indev is never read again.
+    deaf: bool,
+}
+
+/// QEMU's checks in QEMU's order (QEMU 10.2.2 net/filter-mirror.c:278-325), after the RFC's, as far as
+/// the indev; the rest is [`Part::complete`].
+pub(super) fn make(cx: &mut Context<'_>, spec: &Spec) -> Result<Box<dyn Part>, CommandError> {
+    let (indev, outdev) = (spec.text("indev"), spec.text("outdev"));
+    if cx.core.profile.version().has_af_packet() {
+        rfc::check(spec)?;
+    } else if indev.is_none() && outdev.is_none() {
+        return Err(generic(
+            "filter redirector needs 'indev' or 'outdev' at least one property set",
+        ));
+    }
+    if indev.is_some() && indev == outdev {
+        return Err(generic("'indev' and 'outdev' could not be same for filter redirector"));
+    }
+    Ok(Box::new(Redirector {
+        indev: indev.map(|id| hold(cx, "IN", id)).transpose()?,
+        outdev: None,
+        in_netdev: None,
+        out_netdev: None,
+        discarded: 0,
+        reassembler: Reassembler::new(cx.base.vnet_hdr_support, cx.core.strictness()),
+        deaf: false,
+    }))
+}
+
+/// Takes hold of a chardev.
+fn hold(cx: &mut Context<'_>, side: &str, id: &str) -> Result<ChardevKey, CommandError> {
+    let missing = || not_found(format!("{side} Device '{id}' not found"));
+    let chardev = cx.core.chardev_of(id).ok_or_else(missing)?;
+    cx.core.chardev_attach(chardev, cx.key)?;
+    Ok(chardev)
+}
+
+impl Part for Redirector {
+    fn inputs(&self) -> Vec<ChardevKey> {
+        self.indev.into_iter().collect()
+    }
+
+    fn complete(&mut self, cx: &mut Context<'_>, spec: &Spec) -> Result<(), CommandError> {
+        let in_netdev = rfc::resolve_in(cx.core, spec)?;
+        self.outdev = spec.text("outdev").map(|id| hold(cx, "OUT", id)).transpose()?;
+        let out_netdev = rfc::resolve_out(cx.core, spec)?;
+        self.open(cx, in_netdev, out_netdev);
+        Ok(())
+    }
+
+    /// A packet of the chain: taken by the output side, else passed on.
+    fn receive(&mut self, cx: &mut Context<'_>, packet: &Packet) -> Verdict {
+        if packet.captured.is_none() && self.captures_own_chain(cx) {
+            return Verdict::Pass;
+        }
+        if self.out_netdev.is_some() {
+            self.inject(cx, packet.data.clone(), cx.vnet_hdr_len(), packet.tag);
+            return Verdict::Take;
+        }
+        match self.outdev {
+            Some(outdev) => take(cx, outdev, &packet.data, None, packet.tag),
+            None => Verdict::Pass,
+        }
+    }
+
+    fn captured(&mut self, cx: &mut Context<'_>, copy: &Captured) {
+        self.capture(cx, copy);
+    }
+
+    /// One unit of the stream.
+    fn read(
+        &mut self,
+        cx: &mut Context<'_>,
+        chardev: ChardevKey,
+        data: &mut Bytes,
+        tag: Option<Tag>,
+    ) -> Read {
+        if cx.core.dead {
+            if !data.is_empty() {
+                cx.drop_frame(tag, DropReason::MachineDead);
+            }
+            return Read::Discard;
+        }
+        let unit = self.reassembler.next(data, tag);
+        let broken = matches!(unit, Some(Unit::Oversize { .. }));
+        let reason = if broken { DropReason::Oversize } else { DropReason::Incomplete };
+        for tag in self.reassembler.take_lost() {
+            cx.drop_frame(Some(tag), reason);
+        }
+        match unit {
+            None => return Read::Done,
+            Some(Unit::Frame { data, vnet_len, tag }) => self.from_indev(cx, data, vnet_len, tag),
+            Some(Unit::Empty { tag }) => cx.drop_frame(tag, DropReason::Empty),
+            Some(Unit::Oversize { .. }) => {
+                cx.log(None, OVERSIZE_LOG);
+                // QEMU reads no more but leaves the connection open; mended, it closes it.
+                if cx.has(Quirk::OversizeFoundLate) {
+                    self.deafen(cx);
+                } else {
+                    cx.then(Action::HangUp(chardev));
+                }
+                return Read::Discard;
+            }
+        }
+        Read::More
+    }
+
+    /// The indev's connection is over; what it cut is discarded (QEMU 10.2.2
+    /// net/filter-mirror.c:176-189).
+    fn closed(&mut self, cx: &mut Context<'_>, _: ChardevKey) {
+        self.cut(cx);
+        if cx.has(Quirk::IndevDeafAfterClose) {
+            self.deafen(cx);
+        }
+    }
+
+    fn is_deaf(&self, chardev: ChardevKey) -> bool {
+        self.deaf && self.indev == Some(chardev)
+    }
+
+    fn changed(&mut self, cx: &mut Context<'_>) {
+        if !cx.has(Quirk::VnetSetReachesOutdevOnly) {
+            self.reassembler.set_vnet(cx.base.vnet_hdr_support);
+        }
+        let discarded = if cx.base.on { std::mem::take(&mut self.discarded) } else { 0 };
+        if discarded > 0 {
+            let notice =
+                format!("{discarded} captured frames were discarded while the status was off");
+            cx.event(None, EventKind::Notice(notice));
+        }
+    }
+
+    /// A frame that its indev has not completed.
+    fn unfinished(&mut self) -> Vec<(Tag, DropReason)> {
+        let tags = self.reassembler.reset().into_iter();
+        tags.map(|tag| (tag, DropReason::Incomplete)).collect()
+    }
+
+    fn cleanup(&mut self, cx: &mut Context<'_>) {
+        self.cut(cx);
+        for chardev in [self.indev, self.outdev].into_iter().flatten() {
+            cx.core.chardev_detach(chardev, cx.key);
+        }
+        self.close(cx);
+    }
+}
+
+impl Redirector {
+    /// Discards what the indev has not completed.
+    fn cut(&mut self, cx: &mut Context<'_>) {
+        for tag in self.reassembler.reset() {
+            cx.drop_frame(Some(tag), DropReason::Incomplete);
+        }
+    }
+
+    fn deafen(&mut self, cx: &mut Context<'_>) {
+        self.deaf = true;
+        if let Some(chardev) = self.indev.and_then(|indev| cx.core.chardevs.get_mut(&indev)) {
+            chardev.reader = None;
+        }
+    }
+
+    /// A frame from indev: injected by out_netdev when that is set, else passed to the next filter
+    /// (QEMU 10.2.2 net/filter-mirror.c:137-155).
+    fn from_indev(&mut self, cx: &mut Context<'_>, data: Bytes, vnet_len: u32, tag: Option<Tag>) {
+        cx.seen(None, data.clone(), tag);
+        let injects = self.out_netdev.is_some();
+        if !cx.base.on && (injects || !cx.has(Quirk::OffIndevInjects)) {
+            return cx.drop_frame(tag, DropReason::Off);
+        }
+        if data.is_empty() && !cx.has(Quirk::EmptyFrameWedges) {
+            return cx.drop_frame(tag, DropReason::Empty);
+        }
+        if injects {
+            return self.inject(cx, data, vnet_len as usize, tag);
+        }
+        let Some(data) = fit_header(cx, data, vnet_len) else {
+            return cx.drop_frame(tag, DropReason::BadVnetHdr);
+        };
+        let (queue, both) = (cx.base.queue, cx.has(Quirk::IndevAllInjectsTwice));
+        if queue.handles(Direction::Tx) {
+            pass_on(cx, Direction::Tx, data.clone(), tag, None);
+        }
+        if queue == Queue::Rx || (queue == Queue::All && both) {
+            pass_on(cx, Direction::Rx, data, tag, None);
+        }
+    }
+}
+
+/// Passes a frame on behind the filter: for tx the filter's netdev sends it, for rx that one's peer.
+fn pass_on(
+    cx: &mut Context<'_>,
+    direction: Direction,
+    data: Bytes,
+    tag: Option<Tag>,
+    captured: Option<ClientKey>,
+) {
+    let Some(netdev) = cx.base.netdev else {
+        return;
+    };
+    let peer = cx.core.clients.get(&netdev).and_then(|client| client.peer);
+    let sender = match direction {
+        Direction::Tx => netdev,
+        Direction::Rx => peer.unwrap_or(netdev),
+    };
+    let packet = Packet { sender, data, tag, resume: None, captured, hops: 0 };
+    cx.then(Action::PassOn(direction, packet));
+}
+
+/// Writes a frame to outdev. An empty one is not written and passes; when the write fails, the frame is
+/// lost all the same (QEMU 10.2.2 net/filter-mirror.c:213-232).
+fn take(
+    cx: &mut Context<'_>,
+    outdev: ChardevKey,
+    data: &Bytes,
+    vnet_len: Option<u32>,
+    tag: Option<Tag>,
+) -> Verdict {
+    if data.is_empty() {
+        return Verdict::Pass;
+    }
+    let written = match vnet_len {
+        Some(_) => cx.write_framed(outdev, data, vnet_len, tag),
+        None => cx.write_frame(outdev, data, tag),
+    };
+    match written {
+        Ok(()) => cx.event(tag, EventKind::Consumed),
+        Err(error) => {
+            cx.log_failed_write(error, tag);
+            cx.drop_frame(tag, error.reason());
+        }
+    }
+    Verdict::Take
+}
+
+/// A frame with its virtio-net header as its netdev has it; none when the stream announced a header
+/// that is longer than the frame. QEMU leaves the frame as it came.
+fn fit_header(cx: &Context<'_>, mut data: Bytes, vnet_len: u32) -> Option<Bytes> {
+    let has = cx.vnet_hdr_len();
+    let announced = vnet_len as usize;
+    let asked = cx.base.vnet_hdr_support && !cx.has(Quirk::IndevIgnoresVnetLen);
+    if !asked || announced == has {
+        return Some(data);
+    }
+    if announced > data.len() {
+        return None;
+    }
+    let vnet = VnetHdr::from_bytes(&data.split_to(announced));
+    Some(rfc::with_header(&Frame { vnet, data }, has))
+}
