@@ -21,6 +21,7 @@
 //! - [`frame`]: building, reading, masking, comparing and printing packets.
 //! - [`base`]: names, times, directions, profiles, quirks.
 //! - [`diag`]: codes, positions, reports.
+//! - [`terminal`]: what of a text from outside a terminal, a log or a CI system is shown.
 //! - [`sys`]: the only unsafe code: TAPs, packet sockets, namespaces.
 //!
 //! # Examples
@@ -80,3 +81,4 @@ pub mod runner;
 pub mod scenario;
 pub mod snapshot;
 pub mod sys;
+pub mod terminal;
