@@ -28,22 +28,30 @@ where
 
 /// Makes every text of a value visible; whether any was not.
 fn change(value: &mut Value, is_multiline: bool, multiline: &[&str]) -> bool {
+    let mut changed = false;
     match value {
         Value::String(text) => {
-            let shown =
-                if is_multiline { visible_lines(text) } else { visible(&*text).to_string() };
-            let changed = shown != *text;
-            *text = shown;
-            changed
+            let is_harmless = text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+            if !is_harmless {
+                let shown =
+                    if is_multiline { visible_lines(text) } else { visible(&*text).to_string() };
+                changed = shown != *text;
+                *text = shown;
+            }
         }
-        Value::Array(items) => items
-            .iter_mut()
-            .fold(false, |changed, item| change(item, is_multiline, multiline) || changed),
-        Value::Object(members) => members.iter_mut().fold(false, |changed, (name, member)| {
-            change(member, multiline.contains(&name.as_str()), multiline) || changed
-        }),
-        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+        Value::Array(items) => {
+            for item in items {
+                changed |= change(item, is_multiline, multiline);
+            }
+        }
+        Value::Object(members) => {
+            for (name, member) in members {
+                changed |= change(member, multiline.contains(&name.as_str()), multiline);
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
+    changed
 }
 
 #[cfg(test)]
