@@ -22,6 +22,7 @@
 //! - [`qapi`]: QEMU's option strings, ids, types of object and properties, read once.
 //! - [`base`]: names, times, directions, profiles, quirks.
 //! - [`diag`]: codes, positions, reports.
+//! - [`terminal`]: what of a text from outside a terminal, a log or a CI system is shown.
 //! - [`sys`]: the only unsafe code: TAPs, packet sockets, namespaces.
 //!
 //! # Examples
@@ -82,3 +83,4 @@ pub mod runner;
 pub mod scenario;
 pub mod snapshot;
 pub mod sys;
+pub mod terminal;

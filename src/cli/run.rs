@@ -22,7 +22,6 @@ use super::{
     watch,
 };
 use crate::{
-    backend::Probed,
     base::Profile,
     diag::Diagnose,
     report::{
@@ -34,6 +33,7 @@ use crate::{
     scenario::Scenario,
     snapshot::Mode,
     sys::Interrupt,
+    terminal::visible,
 };
 
 /// Runs scenarios.
@@ -168,10 +168,7 @@ impl RunArgs {
     pub(super) fn open(&self) -> Result<Opened, Stop> {
         let opened = lanes::open(self.backends(), &self.qemu)?;
         if let (Some(probed), None) = (&opened.probed, &self.profile) {
-            anstream::eprintln!("tapwright: {}", probed.announcement());
-        }
-        if let Some(warning) = opened.probed.as_ref().and_then(Probed::warning) {
-            anstream::eprintln!("tapwright: {warning}");
+            output::note(format_args!("{}", visible(probed.announcement())));
         }
         Ok(opened)
     }
@@ -265,7 +262,7 @@ impl RunArgs {
             RunFormat::Junit => {
                 Box::new(Progress::new(AtEnd::new(ReportKind::Junit, out, self.facts())))
             }
-            RunFormat::Github => Box::new(output::github(out)),
+            RunFormat::Github => Box::new(output::github()),
         }
     }
 }

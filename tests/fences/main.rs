@@ -13,7 +13,7 @@ use std::{env, fs, process::ExitCode, thread};
 
 use libtest_mimic::{Arguments, Completion, Trial};
 use tapwright::{
-    backend::{Qemu, netns::unavailable},
+    backend::{Qemu, netns::unavailable, qemu::Admission},
     sys::isolate,
 };
 
@@ -40,8 +40,8 @@ fn open() -> Result<Lab, String> {
     let host = fs::read_link("/proc/self/ns/net").map_err(|error| error.to_string())?;
     let isolated = isolate().map_err(|error| unavailable(&error).to_string())?;
     let name = env::var_os("TAPWRIGHT_QEMU").unwrap_or_else(|| "qemu-system-x86_64".into());
-    let qemu =
-        Qemu::new(isolated.clone(), name.clone().into()).map_err(|error| error.to_string())?;
+    let qemu = Qemu::new(isolated.clone(), name.clone().into(), Admission::Listed)
+        .map_err(|error| error.to_string())?;
     if let Some(warning) = qemu.probed().warning() {
         return Err(warning);
     }

@@ -12,7 +12,7 @@ use nix::{
 };
 use tapwright::backend::{
     Qemu,
-    qemu::{Fence, Program},
+    qemu::{Admission, Fence, Program},
 };
 use tempfile::TempDir;
 
@@ -52,7 +52,8 @@ fn copy(lab: &Lab, folder: &Path) -> PathBuf {
 
 /// It bears all fences.
 fn fenced(lab: &Lab, path: &Path) -> Program {
-    let qemu = Qemu::new(lab.isolated.clone(), path.to_owned()).expect("QEMU answers");
+    let qemu =
+        Qemu::new(lab.isolated.clone(), path.to_owned(), Admission::Listed).expect("QEMU answers");
     assert_eq!(qemu.probed().missing, []);
     qemu.program().clone()
 }
@@ -116,7 +117,7 @@ fn a_qemu_without_a_sandbox(lab: &Lab) {
         "case \"$*\" in *-sandbox*) echo \"$0: -sandbox on: not built\" >&2; exit 1;; esac\n\
          exec {name} \"$@\""
     ));
-    let qemu = Qemu::new(lab.isolated.clone(), path).expect("QEMU answers");
+    let qemu = Qemu::new(lab.isolated.clone(), path, Admission::Listed).expect("QEMU answers");
     let missing = &qemu.probed().missing;
     assert_eq!(missing.len(), 1, "{missing:?}");
     assert_eq!(missing[0].fence, Fence::Sandbox);
@@ -137,8 +138,9 @@ fn a_script_that_needs_a_folder_gets_it(lab: &Lab) {
 
 fn what_is_no_qemu_is_said_to_be_none(lab: &Lab) {
     let (_folder, path) = script("echo what >&2; exit 3");
-    let error = Qemu::new(lab.isolated.clone(), path).expect_err("no QEMU").to_string();
+    let error =
+        Qemu::new(lab.isolated.clone(), path, Admission::Listed).expect_err("no QEMU").to_string();
     assert!(error.contains("what (exit status 3)"), "{error}");
-    let missing = Qemu::new(lab.isolated.clone(), lab.name.join("none"));
+    let missing = Qemu::new(lab.isolated.clone(), lab.name.join("none"), Admission::Listed);
     assert!(missing.is_err());
 }
