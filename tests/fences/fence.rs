@@ -9,7 +9,7 @@ use std::{
 use nix::{
     fcntl::{FcntlArg, FdFlag, fcntl},
     sys::signal::{Signal, kill},
-    unistd::Pid,
+    unistd::{Pid, getsid},
 };
 use tapwright::{
     backend::qemu::{Fence, Program},
@@ -36,6 +36,7 @@ pub(crate) const TRIALS: &[(&str, Try)] = &[
     ("no_descriptor_is_there_but_its_own", no_descriptor_is_there_but_its_own),
     ("no_core_and_no_file_without_bounds", no_core_and_no_file_without_bounds),
     ("the_network_is_not_the_hosts", the_network_is_not_the_hosts),
+    ("no_key_of_the_terminal_reaches_it", no_key_of_the_terminal_reaches_it),
 ];
 
 /// In the folder that it may write to, so that only what starts programs is tried.
@@ -260,4 +261,11 @@ fn the_network_is_not_the_hosts(lab: &Lab) {
     let qemu = lab.start();
     let own = fs::read_link(qemu.proc("ns/net")).expect("its network namespace");
     assert_ne!(own, lab.host);
+}
+
+fn no_key_of_the_terminal_reaches_it(lab: &Lab) {
+    let qemu = lab.start();
+    let id = i32::try_from(qemu.id()).expect("a number");
+    let session = |process| getsid(process).expect("a session");
+    assert_ne!(session(Some(Pid::from_raw(id))), session(None));
 }

@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    os::unix::fs::{PermissionsExt, symlink},
+    os::unix::fs::{PermissionsExt, chown, symlink},
     path::{Path, PathBuf},
 };
 
@@ -23,9 +23,12 @@ use crate::{
 
 pub(crate) const TRIALS: &[(&str, Try)] = &[
     ("what_a_script_leaves_running_ends_with_qemu", what_a_script_leaves_running_ends_with_qemu),
+    ("the_first_process_tells_nothing", the_first_process_tells_nothing),
     ("a_script_without_exec_is_not_qemu", a_script_without_exec_is_not_qemu),
     ("what_it_died_of_is_told_through_a_shell", what_it_died_of_is_told_through_a_shell),
     ("a_program_in_an_empty_folder_is_seen", a_program_in_an_empty_folder_is_seen),
+    ("somebody_elses_build_is_run", somebody_elses_build_is_run),
+    ("a_private_build_is_read", a_private_build_is_read),
     ("a_qemu_without_a_sandbox_runs_without_that_alone", a_qemu_without_a_sandbox),
     ("a_script_that_needs_a_folder_gets_it", a_script_that_needs_a_folder_gets_it),
     ("what_is_no_qemu_is_said_to_be_none", what_is_no_qemu_is_said_to_be_none),
@@ -62,16 +65,24 @@ fn what_a_script_leaves_running_ends_with_qemu(lab: &Lab) {
     let sleep = format!("sleep 3000{}", std::process::id());
     let name = lab.program.file().display();
     let (_folder, path) = script(&format!("{sleep} &\nexec {name} \"$@\""));
-    let program = fenced(lab, &path);
-    assert_eq!(processes(&sleep), [0; 0], "those of the first look are gone");
-    let qemu = lab.start_as(&program);
-    assert_eq!(processes(&sleep).len(), 1);
+    let qemu = lab.start_as(&fenced(lab, &path));
+    let while_it_runs = processes(&sleep);
     drop(qemu);
     let left = processes(&sleep);
     for one in &left {
         kill(Pid::from_raw(*one), Signal::SIGKILL).expect("it is there");
     }
-    assert_eq!(left, [0; 0]);
+    assert_eq!((while_it_runs.len(), left.len()), (1, 0), "those of the first look are gone too");
+}
+
+/// It is a copy of this process, with the memory and the environment of that.
+fn the_first_process_tells_nothing(lab: &Lab) {
+    let name = lab.program.file().display();
+    let (_folder, path) =
+        script(&format!("cat /proc/1/environ /proc/$$/environ >$TMPDIR/read\nexec {name} \"$@\""));
+    let qemu = lab.start_as(&fenced(lab, &path));
+    let read = fs::read_to_string(qemu.folder.join("read")).expect("what it could read");
+    assert!(read.contains("LC_ALL=C") && !read.contains("CARGO"), "{read}");
 }
 
 fn a_script_without_exec_is_not_qemu(lab: &Lab) {
@@ -109,6 +120,44 @@ fn a_program_in_an_empty_folder_is_seen(lab: &Lab) {
     let within = folder.path().strip_prefix("/").expect("from the root").to_string_lossy();
     assert_eq!(qemu.names(&within), ["build"]);
     assert_eq!(qemu.names(&format!("{within}/build")), ["qemu", "qemu-bundle"]);
+}
+
+/// A copy in a folder of another user's, in a private folder of that user's.
+fn private(lab: &Lab, mode: u32) -> (TempDir, PathBuf) {
+    const SOMEBODY: u32 = 1000;
+    let home = tempfile::tempdir().expect("a temporary folder");
+    let build = home.path().join("build");
+    fs::create_dir(&build).expect("a folder");
+    let path = copy(lab, &build);
+    for (folder, mode) in [(&build, mode), (&home.path().to_owned(), 0o700)] {
+        chown(folder, Some(SOMEBODY), Some(SOMEBODY)).expect("a user");
+        fs::set_permissions(folder, fs::Permissions::from_mode(mode)).expect("permissions");
+    }
+    (home, path)
+}
+
+fn somebody_elses_build_is_run(lab: &Lab) {
+    if lab.isolated.in_user_namespace() {
+        return;
+    }
+    let (_home, path) = private(lab, 0o755);
+    let qemu = lab.start_as(&fenced(lab, &path));
+    assert_eq!(u64::from_str_radix(&qemu.status("CapEff"), 16), Ok(0));
+}
+
+fn a_private_build_is_read(lab: &Lab) {
+    const CAP_DAC_READ_SEARCH: u64 = 1 << 2;
+    if lab.isolated.in_user_namespace() {
+        return;
+    }
+    let (_home, path) = private(lab, 0o700);
+    let qemu = Qemu::new(lab.isolated.clone(), path).expect("QEMU answers");
+    let missing = &qemu.probed().missing;
+    let capabilities = Fence::Kernel(tapwright::sys::Fence::Capabilities);
+    assert!(missing.len() == 1 && missing[0].fence == capabilities, "{missing:?}");
+    assert!(missing[0].reason.contains("Permission denied"), "{missing:?}");
+    let running = lab.start_as(qemu.program());
+    assert_eq!(u64::from_str_radix(&running.status("CapBnd"), 16), Ok(CAP_DAC_READ_SEARCH));
 }
 
 fn a_qemu_without_a_sandbox(lab: &Lab) {
