@@ -151,7 +151,7 @@ fn a_private_build_is_read(lab: &Lab) {
         return;
     }
     let (_home, path) = private(lab, 0o700);
-    let qemu = Qemu::new(lab.isolated.clone(), path).expect("QEMU answers");
+    let qemu = Qemu::new(lab.isolated.clone(), path, Admission::Listed).expect("QEMU answers");
     let missing = &qemu.probed().missing;
     let capabilities = Fence::Kernel(tapwright::sys::Fence::Capabilities);
     assert!(missing.len() == 1 && missing[0].fence == capabilities, "{missing:?}");
