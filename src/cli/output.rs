@@ -155,21 +155,37 @@ fn tell(text: &str) {
     drop(out.write_all(text.as_bytes()).and_then(|()| out.flush()));
 }
 
-/// Says what a panic says. It names the thread, which is called as its case, and quotes what the case
-/// is about.
+/// Says what a panic says through the fence. It names the thread, which is called as its case, and may
+/// quote what the case is about.
 pub(super) fn fence_panics() {
     panic::set_hook(Box::new(|panic| {
         let thread = thread::current();
-        let name = visible(thread.name().unwrap_or("<unnamed>"));
-        let text = visible_lines(panic.payload_as_str().unwrap_or("a panic without a text"));
-        let place = panic.location().map_or_else(String::new, |place| format!(" at {place}"));
         let trace = Backtrace::capture();
-        let trace = match trace.status() {
-            BacktraceStatus::Captured => format!("{trace}\n"),
-            _ => "note: run with `RUST_BACKTRACE=1` to see a backtrace\n".to_owned(),
-        };
-        tell(&format!("\nthread '{name}' panicked{place}:\n{text}\n{trace}"));
+        let trace = (trace.status() == BacktraceStatus::Captured).then(|| trace.to_string());
+        tell(&panicked(
+            thread.name(),
+            panic.location().map(ToString::to_string),
+            panic.payload_as_str(),
+            trace,
+        ));
     }));
+}
+
+/// What is said of a panic.
+fn panicked(
+    thread: Option<&str>,
+    place: Option<String>,
+    text: Option<&str>,
+    trace: Option<String>,
+) -> String {
+    let thread = visible(thread.unwrap_or("<unnamed>"));
+    let place = place.map_or_else(String::new, |place| format!(" at {place}"));
+    let text = visible_lines(text.unwrap_or("a panic without a text"));
+    let trace = trace.map_or_else(
+        || "note: run with `RUST_BACKTRACE=1` to see a backtrace".to_owned(),
+        |trace| visible_lines(&trace),
+    );
+    format!("\nthread '{thread}' panicked{place}:\n{text}\n{trace}\n")
 }
 
 /// Prints what is wrong with the command line, or its help.
@@ -201,7 +217,7 @@ pub(super) fn print(text: &str) -> Result<(), Stop> {
 pub(super) fn document(text: &str) -> Result<(), Stop> {
     let mut out = io::stdout();
     if out.is_terminal() || AutoStream::choice(&out) != anstream::ColorChoice::Never {
-        return print(text);
+        return print(&visible_lines(text));
     }
     ended(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
 }
@@ -259,4 +275,23 @@ fn sections(path: &Path) -> Option<Vec<String>> {
     let root = path.parent().unwrap_or(Path::new(""));
     let scenario = scenario::load(path, root, &Disk).ok()?;
     Some(runner::sections(&scenario))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_says_its_thread_and_text_without_acting() {
+        let text = panicked(
+            Some("a\u{1b}]0;x\u{7}\nb"),
+            Some("src/x.rs:1:2".to_owned()),
+            Some("left: \u{9b}2J\nright: 1"),
+            None,
+        );
+        let expected = "\nthread 'a\\u{1b}]0;x\\u{7}\\nb' panicked at src/x.rs:1:2:\n\
+                        left: \\u{9b}2J\nright: 1\n\
+                        note: run with `RUST_BACKTRACE=1` to see a backtrace\n";
+        assert_eq!(text, expected);
+    }
 }

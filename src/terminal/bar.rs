@@ -5,7 +5,7 @@ use std::io;
 use console::Term;
 use indicatif::{ProgressDrawTarget, TermLike};
 
-use super::visible;
+use super::{fence::fenced, visible};
 
 /// How often a bar is drawn at most, in a second.
 const RATE: u8 = 20;
@@ -50,7 +50,7 @@ impl<T: TermLike> TermLike for Fenced<T> {
     }
 
     fn write_line(&self, text: &str) -> io::Result<()> {
-        self.0.write_line(&visible(text).to_string())
+        self.0.write_line(&fenced(&visible(text).to_string()))
     }
 
     fn write_str(&self, text: &str) -> io::Result<()> {
@@ -58,7 +58,7 @@ impl<T: TermLike> TermLike for Fenced<T> {
         if text == "\r" {
             return self.0.write_str(text);
         }
-        self.0.write_str(&visible(text).to_string())
+        self.0.write_str(&fenced(&visible(text).to_string()))
     }
 
     fn clear_line(&self) -> io::Result<()> {
@@ -127,10 +127,13 @@ mod tests {
         let target = ProgressDrawTarget::term_like(Box::new(Fenced(paper)));
         let bar = ProgressBar::with_draw_target(Some(3), target);
         bar.set_style(ProgressStyle::with_template("{pos}/{len} {msg}").unwrap());
-        bar.set_message("a\u{1b}]0;x\u{7}\u{9b}2J\u{202e}");
+        bar.set_message("a\u{1b}]0;x\u{7}\u{9b}2J\u{202e}##[error]");
         bar.tick();
         let written = paper.0.lock().unwrap().replace('\r', "");
-        assert!(written.contains(r"0/3 a\u{1b}]0;x\u{7}\u{9b}2J\u{202e}"), "{written:?}");
+        assert!(
+            written.contains(r"0/3 a\u{1b}]0;x\u{7}\u{9b}2J\u{202e}##\u{5b}error]"),
+            "{written:?}"
+        );
         assert!(!written.contains(char::is_control), "{written:?}");
     }
 }

@@ -226,6 +226,14 @@ impl<W: Write> Write for Fence<W> {
     }
 }
 
+/// A line of text as a fence passes it.
+pub(super) fn fenced(text: &str) -> String {
+    let (mut fence, mut out) = (Fence::new(io::sink()), Vec::with_capacity(text.len()));
+    let taken = fence.put(text, &mut out);
+    fence.put_escaped(&text[taken..], &mut out);
+    String::from_utf8_lossy(&out).into_owned()
+}
+
 /// Whether a byte inside of a line is itself, whatever stands around it.
 const fn is_plain(byte: u8) -> bool {
     matches!(byte, b' '..=b'~' | b'\t') && byte != b'#'
