@@ -2,6 +2,7 @@
 
 use std::{
     fs::{self, File},
+    io,
     os::{fd::AsFd, unix::net::UnixListener},
     path::Path,
 };
@@ -101,8 +102,10 @@ fn no_socket_of_the_host_is_reached(lab: &Lab) {
     let other = lab.folder();
     for folder in ["/tmp", "/run", "/var/tmp", &*other.to_string_lossy()] {
         let path = format!("{folder}/tapwright-{}.sock", std::process::id());
-        let Ok(listener) = UnixListener::bind(&path) else {
-            panic!("{path} can't be made");
+        let listener = match UnixListener::bind(&path) {
+            // Nobody but root may.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => continue,
+            bound => bound.unwrap_or_else(|error| panic!("{path}: {error}")),
         };
         let data = format!(
             r#"{{"addr": {{"type": "unix", "data": {{"path": "{path}"}}}}, "server": false}}"#
@@ -239,7 +242,11 @@ fn no_descriptor_is_there_but_its_own(lab: &Lab) {
     fcntl(file.as_fd(), FcntlArg::F_SETFD(FdFlag::empty())).expect("a flag");
     let qemu = lab.start();
     for id in [qemu.id().to_string(), qemu.status("PPid")] {
-        let open = fs::read_dir(format!("/proc/{id}/fd")).expect("descriptors");
+        let open = match fs::read_dir(format!("/proc/{id}/fd")) {
+            // Root of the host alone may look into the first process.
+            Err(_) if lab.isolated.in_user_namespace() && id != qemu.id().to_string() => continue,
+            open => open.expect("descriptors"),
+        };
         let links = open.filter_map(|entry| fs::read_link(entry.ok()?.path()).ok());
         assert_eq!(links.filter(|link| *link == path).count(), 0, "process {id}");
     }

@@ -19,6 +19,9 @@ use tapwright::{
 
 use crate::lab::Lab;
 
+/// Needed to take capabilities away for good (capabilities(7)).
+const CAP_SETPCAP: u64 = 1 << 8;
+
 /// A trial on QEMU.
 type Try = fn(&Lab);
 
@@ -44,6 +47,13 @@ fn open() -> Result<Lab, String> {
         .map_err(|error| error.to_string())?;
     if let Some(warning) = qemu.probed().warning() {
         return Err(warning);
+    }
+    // Then one fence leans on another, and can't be tried by itself.
+    let status = fs::read_to_string("/proc/self/status").map_err(|error| error.to_string())?;
+    let set = status.lines().find_map(|line| line.strip_prefix("CapEff:")).unwrap_or_default();
+    let held = u64::from_str_radix(set.trim(), 16).map_err(|error| error.to_string())?;
+    if held & CAP_SETPCAP == 0 {
+        return Err("CAP_SETPCAP is missing".to_owned());
     }
     Ok(Lab { isolated, name: name.into(), program: qemu.program().clone(), host })
 }

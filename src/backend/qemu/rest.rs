@@ -109,7 +109,10 @@ impl Threads {
                 continue;
             };
             let status = unless_gone(fs::read_to_string(task.path().join("status")))?;
-            let syscall = unless_gone(fs::read_to_string(task.path().join("syscall")))?;
+            let syscall = match fs::read_to_string(task.path().join("syscall")) {
+                Err(error) if is_refused_by_the_dying(&error, &task.path()) => None,
+                read => unless_gone(read)?,
+            };
             if let Some((status, syscall)) = status.zip(syscall) {
                 let name = task.file_name().to_string_lossy().into_owned();
                 let mut thread = Thread::read(&status, &syscall);
@@ -223,6 +226,13 @@ impl Naps {
         };
         self.0.len() == now.0.len() && self.0.iter().zip(&now.0).all(threads)
     }
+}
+
+/// Of a thread that ends and has no memory any more, only root of the host is told what it does.
+fn is_refused_by_the_dying(error: &io::Error, task: &Path) -> bool {
+    let has_memory = |status: String| status.contains("\nVmSize:");
+    error.kind() == io::ErrorKind::PermissionDenied
+        && !fs::read_to_string(task.join("status")).is_ok_and(has_memory)
 }
 
 /// A thread may end while it is looked at.
