@@ -20,6 +20,7 @@
 //! - [`capture`]: pcap and pcapng.
 //! - [`frame`]: building, reading, masking, comparing and printing packets.
 //! - [`base`]: names, times, directions, profiles, quirks.
+//! - [`file`]: files that a person or a scenario names: checked and sized before they are read.
 //! - [`diag`]: codes, positions, reports.
 //! - [`sys`]: the only unsafe code: TAPs, packet sockets, namespaces.
 //!
@@ -69,6 +70,7 @@ pub mod cli;
 pub mod conflict;
 pub mod diag;
 pub mod drawing;
+pub mod file;
 pub mod frame;
 pub mod fuzz;
 pub mod guest;

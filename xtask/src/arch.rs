@@ -6,26 +6,36 @@ use crate::chore::{ChoreError, root};
 const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("sys", &[]),
     ("diag", &[]),
+    ("file", &["diag", "sys"]),
     ("base", &[]),
     ("frame", &["base", "diag"]),
     ("capture", &["base", "diag", "frame"]),
     ("record", &["base"]),
     ("guest", &["base"]),
-    ("scenario", &["base", "capture", "diag", "frame", "guest", "record"]),
+    ("scenario", &["base", "capture", "diag", "file", "frame", "guest", "record"]),
     ("drawing", &["base", "diag", "record", "scenario"]),
     ("import", &["diag", "scenario"]),
     ("machine", &["base", "record"]),
     ("conflict", &["base", "machine", "record"]),
     ("backend", &["base", "diag", "frame", "guest", "machine", "record", "scenario", "sys"]),
-    ("snapshot", &["base", "capture", "diag", "frame", "record"]),
-    ("runner", &["backend", "base", "capture", "diag", "frame", "record", "scenario", "snapshot"]),
-    ("report", &["base", "diag", "drawing", "frame", "record", "runner", "scenario", "snapshot"]),
-    ("fuzz", &["backend", "base", "diag", "record", "runner", "scenario", "snapshot", "sys"]),
+    ("snapshot", &["base", "capture", "diag", "file", "frame", "record"]),
+    (
+        "runner",
+        &["backend", "base", "capture", "diag", "file", "frame", "record", "scenario", "snapshot"],
+    ),
+    (
+        "report",
+        &["base", "diag", "drawing", "file", "frame", "record", "runner", "scenario", "snapshot"],
+    ),
+    (
+        "fuzz",
+        &["backend", "base", "diag", "file", "record", "runner", "scenario", "snapshot", "sys"],
+    ),
     (
         "cli",
         &[
-            "backend", "base", "capture", "conflict", "diag", "drawing", "frame", "fuzz", "import",
-            "machine", "record", "report", "runner", "scenario", "snapshot", "sys",
+            "backend", "base", "capture", "conflict", "diag", "drawing", "file", "frame", "fuzz",
+            "import", "machine", "record", "report", "runner", "scenario", "snapshot", "sys",
         ],
     ),
 ];
