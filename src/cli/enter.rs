@@ -67,7 +67,7 @@ impl EnterArgs {
     fn case(&self) -> Result<PausedCase, Stop> {
         let out = &self.out;
         let all = paused(out).map_err(|source| {
-            let path = out.clone();
+            let (path, source) = (out.clone(), source.into());
             stop(Exit::Unavailable, &CliError::Unreadable { path, source })
         })?;
         let wanted = |case: &PausedCase| {

@@ -1,7 +1,8 @@
 use std::{
     cell::RefCell,
     collections::{BTreeMap, BTreeSet},
-    fs, io,
+    fs,
+    io::{self, Write},
     num::{NonZeroU64, NonZeroUsize},
     path::{Path, PathBuf},
     thread,
@@ -20,6 +21,7 @@ use super::{
 use crate::{
     base::{CaseId, Profile},
     diag::Diagnose,
+    file::{self, Care, Scope},
     fuzz::{self, Answers, Budget, Court, Exhibit, Finding, Outcomes, Sizes},
     runner::Exit,
     scenario,
@@ -248,8 +250,9 @@ impl<'a> Campaign<'a> {
         let tree = fuzz::scenario(self.args.seed, number);
         let name = name(self.args.seed, number);
         let path = self.args.out.join(&name).with_extension("yaml");
-        let exhibit =
-            Exhibit { path: &path, name: &name, case: &CaseId::from(name.as_str()), probe: false };
+        let case = &CaseId::from(name.as_str());
+        let scope = Scope::Root;
+        let exhibit = Exhibit { path: &path, name: &name, case, probe: false, scope };
         let watch = |error| refused("watching for signals", error);
         let budget = Budget { runs: self.args.budget, time: None };
         let before = Sizes::of(&tree);
@@ -423,16 +426,31 @@ pub(super) fn counted(number: usize, word: &str) -> String {
     format!("{number} {word}{}", if number == 1 { "" } else { "s" })
 }
 
-/// Writes a scenario, its directory too where that is missing.
+/// Writes a scenario to where the command wants it, its directory too where that is missing.
 pub(super) fn write(path: &Path, text: &str) -> Result<(), Stop> {
-    let made = match path.parent() {
+    let written =
+        with_folder(path).and_then(|()| file::replace(path, text.as_bytes(), Care::Durable));
+    written.map_err(|source| unwritable(path, source))
+}
+
+/// The same where a person wants it.
+pub(super) fn write_named(path: &Path, text: &str) -> Result<(), Stop> {
+    let made = with_folder(path).and_then(|()| file::create(path));
+    let written = made.and_then(|mut file| file.write_all(text.as_bytes()));
+    written.map_err(|source| unwritable(path, source))
+}
+
+/// Makes the directory of a file where that is missing.
+pub(super) fn with_folder(path: &Path) -> io::Result<()> {
+    match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => fs::create_dir_all(parent),
         _ => Ok(()),
-    };
-    made.and_then(|()| fs::write(path, text)).map_err(|source| {
-        let path = path.to_owned();
-        Stop::invalid(vec![CliError::Unwritable { path, source }.report()])
-    })
+    }
+}
+
+pub(super) fn unwritable(path: &Path, source: io::Error) -> Stop {
+    let path = path.to_owned();
+    Stop::invalid(vec![CliError::Unwritable { path, source }.report()])
 }
 
 pub(super) fn refused(what: &'static str, source: io::Error) -> Stop {

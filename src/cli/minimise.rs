@@ -7,8 +7,8 @@ use std::{
 use serde_json::{Value, json};
 
 use super::{
-    CliError, Stop,
-    fuzz::{counted, refused, write},
+    CliError, ReachArgs, Stop,
+    fuzz::{counted, refused, write, write_named},
     lanes::{self, BackendName, Opened, QemuArgs},
     number::from_one,
     output::{self, Format},
@@ -18,7 +18,7 @@ use crate::{
     diag::Diagnose,
     fuzz::{self, Budget, Court, Exhibit, Finding, Shrunk, Sizes},
     runner::{Exit, Pattern},
-    scenario::{self, Case, Disk, Scenario, tree},
+    scenario::{self, Case, Scenario, tree},
     snapshot,
     sys::Interrupt,
     terminal::visible,
@@ -57,6 +57,8 @@ pub(super) struct MinimiseArgs {
     /// How to print
     #[arg(long, value_enum, default_value_t = Format::Human)]
     format: Format,
+    #[command(flatten)]
+    reach: ReachArgs,
 }
 
 /// `200` runs, or `30s`, `5m`.
@@ -78,7 +80,7 @@ fn budget(text: &str) -> Result<Budget, String> {
 
 pub(super) fn run(args: &MinimiseArgs) -> Result<Exit, Stop> {
     let root = args.file.parent().unwrap_or(Path::new(""));
-    let scenario = scenario::load(&args.file, root, &Disk).map_err(Stop::invalid)?;
+    let scenario = scenario::load(&args.file, root, args.reach.files()).map_err(Stop::invalid)?;
     let pattern = args.name.as_deref().map(Pattern::from);
     let chosen: Vec<(usize, Case)> = scenario
         .cases
@@ -140,7 +142,7 @@ fn section(args: &MinimiseArgs, scenario: &Scenario, case: &Case) -> Option<Stri
     if !args.agree.is_empty() || scenario.probes || !own {
         return None;
     }
-    snapshot::reviewed(&scenario.source.path, &case.id, &case.profile)
+    snapshot::reviewed(&scenario.source.path, &case.id, &case.profile, args.reach.scope())
 }
 
 fn minimise(
@@ -150,8 +152,13 @@ fn minimise(
     (place, case): (usize, &Case),
     finding: &Finding,
 ) -> Result<Exit, Stop> {
-    let exhibit =
-        Exhibit { path: &args.file, name: &scenario.name, case: &case.id, probe: scenario.probes };
+    let exhibit = Exhibit {
+        path: &args.file,
+        name: &scenario.name,
+        case: &case.id,
+        probe: scenario.probes,
+        scope: args.reach.scope(),
+    };
     let whole = tree::read(&scenario.source).map_err(Stop::invalid)?;
     let before = Sizes::of(&whole);
     let start = match tree::combination(&scenario.source, place) {
@@ -162,8 +169,15 @@ fn minimise(
         return Err(Stop { exit: Exit::Failed, reports: vec![CliError::Unsteady.report()] });
     }
     let shrunk = fuzz::minimise(court, exhibit, start, finding, args.budget).map_err(watch)?;
-    let path = args.out.clone().unwrap_or_else(|| args.file.with_extension("min.yaml"));
-    write(&path, &scenario::write(&shrunk.tree))?;
+    let text = scenario::write(&shrunk.tree);
+    let path = match &args.out {
+        Some(path) => write_named(path, &text).map(|()| path.clone())?,
+        None => {
+            let path = args.file.with_extension("min.yaml");
+            write(&path, &text)?;
+            path
+        }
+    };
     let after = Sizes::of(&shrunk.tree);
     let told = Told { case, finding, shrunk: &shrunk, sizes: [before, after], path: &path };
     output::print(&match args.format {

@@ -20,6 +20,7 @@ mod new;
 mod number;
 mod output;
 mod pause;
+mod reach;
 pub mod review;
 mod run;
 mod schema;
@@ -39,6 +40,7 @@ use crate::{
 };
 
 pub use error::{CliError, EXPLANATIONS};
+pub use reach::ReachArgs;
 
 /// Declarative tests for QEMU-style packet redirectors.
 #[derive(Debug, Parser)]

@@ -7,7 +7,7 @@ use std::{
 use clap::ValueEnum;
 
 use super::{CliError, Stop, output};
-use crate::{diag::Diagnose, runner::Exit, terminal::visible};
+use crate::{diag::Diagnose, file, runner::Exit, terminal::visible};
 
 /// Writes a commented scenario to begin with.
 #[derive(Clone, Debug, clap::Args)]
@@ -83,7 +83,7 @@ fn write(path: &Path, text: &str) -> Result<(), CliError> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder).map_err(unwritable)?;
     }
-    let mut file = match fs::File::create_new(path) {
+    let mut file = match file::create_new(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             return Err(CliError::Exists(path.to_owned()));

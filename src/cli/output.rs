@@ -21,7 +21,7 @@ use crate::{
     diag::{self, Diagnose, Report, Style},
     report::{self, Events, Github, Human, Json, ReportKind, record::RunRecord},
     runner::{self, Exit},
-    scenario::{self, Disk},
+    scenario::{self, Files},
     terminal::{self, Fence, visible, visible_lines},
 };
 
@@ -243,7 +243,7 @@ pub(super) fn review(args: &review::ReviewArgs) -> Result<Exit, Stop> {
     let desk = review::Desk {
         out: &mut stdout(),
         keys: if interactive { Some(&mut keys) } else { None },
-        sections: &sections,
+        sections: &|path| sections(path, args.reach.files()),
     };
     match review::run(args, desk) {
         Ok(()) => Ok(Exit::Success),
@@ -271,9 +271,9 @@ impl review::Keys for Keyboard {
 }
 
 /// The sections of a scenario's snapshot file; none where the scenario can't be read.
-fn sections(path: &Path) -> Option<Vec<String>> {
+fn sections(path: &Path, files: &dyn Files) -> Option<Vec<String>> {
     let root = path.parent().unwrap_or(Path::new(""));
-    let scenario = scenario::load(path, root, &Disk).ok()?;
+    let scenario = scenario::load_found(path, root, files).ok()?;
     Some(runner::sections(&scenario))
 }
 

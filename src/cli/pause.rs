@@ -25,10 +25,14 @@ use serde::{Deserialize, Serialize};
 use super::output;
 use crate::{
     backend::{Deadline, Exposed},
+    file::{self, Care, Scope},
     runner::{Held, Pause},
     sys::Tenant,
     terminal::visible,
 };
+
+/// Most bytes of the file of a case that is held.
+const MAX_STATE: usize = 1 << 20;
 
 /// The abstract socket's name.
 const DOOR: &str = "tapwright";
@@ -75,11 +79,11 @@ pub(super) fn paused(out: &Path) -> io::Result<Vec<PausedCase>> {
         if !name.is_some_and(|name| name.starts_with("paused-") && name.ends_with(".json")) {
             continue;
         }
-        let Ok(text) = fs::read_to_string(&path) else {
-            // Its run has just gone on.
+        let Ok(bytes) = file::read_found(&path, Scope::Root, MAX_STATE) else {
+            // Its run has just gone on, or it is no file of a run.
             continue;
         };
-        match serde_json::from_str::<PausedCase>(&text) {
+        match serde_json::from_slice::<PausedCase>(&bytes) {
             Ok(case) if case.tenant().is_alive() => found.push(case),
             _ => match fs::remove_file(&path) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -172,9 +176,7 @@ impl StateFile {
         fs::create_dir_all(out)?;
         let path = out.join(format!("paused-{}.json", case.process));
         // Whole or not at all: a reader takes half of it for a stale one.
-        let beside = path.with_extension("tmp");
-        fs::write(&beside, serde_json::to_vec(case)?)?;
-        fs::rename(&beside, &path)?;
+        file::replace(&path, &serde_json::to_vec(case)?, Care::Quick)?;
         Ok(Self(path))
     }
 }

@@ -10,6 +10,7 @@ use std::{
 
 use serde_json::Value;
 
+use super::ReachArgs;
 use crate::{
     snapshot::{PendingSection, SnapshotError, Unreferenced, pending, unreferenced},
     terminal::{json, visible},
@@ -54,6 +55,9 @@ pub struct ReviewArgs {
     /// Delete what --unreferenced lists
     #[arg(long, requires = "unreferenced")]
     pub delete: bool,
+    /// How far files are looked for.
+    #[command(flatten)]
+    pub reach: ReachArgs,
 }
 
 /// Where a review happens.
@@ -84,7 +88,7 @@ pub fn run(args: &ReviewArgs, desk: Desk<'_>) -> Result<(), SnapshotError> {
     if args.unreferenced {
         return unused(args, out, sections);
     }
-    let waiting = pending(&args.paths)?;
+    let waiting = pending(&args.paths, args.reach.scope())?;
     if args.accept_all || args.reject_all || !args.accept.is_empty() || !args.reject.is_empty() {
         return decide(args, &waiting, out);
     }
@@ -189,9 +193,10 @@ fn unused(
     out: &mut dyn Write,
     sections: &dyn Fn(&Path) -> Option<Vec<String>>,
 ) -> Result<(), SnapshotError> {
-    let found = unreferenced(&args.paths, sections)?;
+    let scope = args.reach.scope();
+    let found = unreferenced(&args.paths, sections, scope)?;
     if args.delete {
-        found.iter().try_for_each(Unreferenced::delete)?;
+        found.iter().try_for_each(|one| one.delete(scope))?;
     }
     if args.json {
         return print(out, &line(&Value::from_iter(found.iter().map(unused_entry))));

@@ -1,8 +1,7 @@
 use std::{
-    fs::File,
     io::BufWriter,
     num::{NonZeroU64, NonZeroUsize},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
     thread,
     time::Duration,
@@ -24,6 +23,7 @@ use super::{
 use crate::{
     base::Profile,
     diag::Diagnose,
+    file,
     report::{
         AgreementTable, AtEnd, Events, Human, Json, Progress, ReportFiles, ReportKind, Reporter,
         WantedReport,
@@ -111,6 +111,9 @@ pub(super) fn report_parser() -> impl TypedValueParser<Value = WantedReport> {
 pub(super) fn run(args: &RunArgs) -> Result<Exit, Stop> {
     let mode = args.mode(ci::is_ci())?;
     args.check_agree()?;
+    if args.out == Path::new(DEFAULT_OUT) {
+        args.suite.reach.inside(&args.out)?;
+    }
     let pause = args.pause()?;
     if args.watch {
         return watch::run(args, mode);
@@ -187,6 +190,7 @@ impl RunArgs {
             cases,
             lanes: opened.lanes.clone(),
             mode,
+            scope: self.suite.reach.scope(),
             repeat: self.repeat,
             jobs: self.jobs(),
             timeout: Duration::from_secs(self.timeout.get()),
@@ -245,7 +249,7 @@ impl RunArgs {
     pub(super) fn reporters(&self) -> Result<Vec<Told>, Stop> {
         let mut reporters = vec![Told::new(self.reporter(), STDOUT)];
         if let Some(path) = &self.agree_table {
-            let file = File::create(path).map_err(tell::refused(AGREE_TABLE))?;
+            let file = file::create(path).map_err(tell::refused(AGREE_TABLE))?;
             let table = AgreementTable::new(BufWriter::new(file));
             reporters.push(Told::new(Box::new(table), AGREE_TABLE));
         }

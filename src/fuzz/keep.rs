@@ -6,6 +6,7 @@ use super::{Budget, Court, Finding, Outcomes, Refusal, Shrunk, Verdict, shrink, 
 use crate::{
     base::CaseId,
     diag::Report,
+    file::Scope,
     scenario::{self, Case, Scenario},
 };
 
@@ -20,6 +21,8 @@ pub struct Exhibit<'a> {
     pub case: &'a CaseId,
     /// Its refusals are data.
     pub probe: bool,
+    /// How far what it names is looked for.
+    pub scope: Scope,
 }
 
 /// How much of everything a scenario has.
@@ -75,7 +78,7 @@ pub fn reproduce(
     exhibit: Exhibit<'_>,
     tree: &Value,
 ) -> io::Result<Option<Outcomes>> {
-    let Some(case) = trial::load(tree, exhibit.path, exhibit.name)
+    let Some(case) = trial::load(tree, exhibit.path, exhibit.name, exhibit.scope)
         .ok()
         .and_then(|scenario| the_case(scenario, exhibit.case))
     else {
@@ -164,6 +167,6 @@ pub fn finished(mut tree: Value, description: String, refusals: &[Refusal]) -> V
 /// What is wrong with it: then the generator is wrong.
 pub fn random_case(tree: &Value, name: &str) -> Result<Option<Case>, Vec<Report>> {
     let path = Path::new(name).with_extension("yaml");
-    let scenario = trial::load(tree, &path, name)?;
+    let scenario = trial::load(tree, &path, name, Scope::Root)?;
     Ok(the_case(scenario, &CaseId::from(name)))
 }

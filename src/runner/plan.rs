@@ -4,6 +4,7 @@ use super::{Lane, Pause, Selection, share_world};
 use crate::{
     backend::uses_af_packet,
     base::Profile,
+    file::Scope,
     scenario::{Case, Scenario},
     snapshot::{self, Mode},
 };
@@ -16,6 +17,8 @@ pub struct Plan {
     pub lanes: Vec<Lane>,
     /// How snapshots are treated.
     pub mode: Mode,
+    /// How far snapshots that are links are followed.
+    pub scope: Scope,
     /// How often each case runs.
     pub repeat: NonZeroUsize,
     /// Executions at once.

@@ -3,7 +3,6 @@
 use std::{
     cell::{Cell, RefCell},
     collections::BTreeMap,
-    io,
     path::{Path, PathBuf},
     rc::Rc,
     sync::Arc,
@@ -12,28 +11,75 @@ use std::{
 use super::{
     fault::{Fault, Found},
     node::short,
+    yaml,
 };
 use crate::{
     capture::{self, Packet},
     diag::{Report, Source, Span},
+    file::{self, FileError, Scope},
 };
 
-/// Where a scenario and the captures it names are read from.
+/// Where scenarios and the captures that they name are read from.
 pub trait Files {
-    /// The whole content of a file.
+    /// The whole content of a scenario that a person named.
     ///
     /// # Errors
-    /// What the system says.
-    fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
+    /// Why there is none.
+    fn scenario(&self, path: &Path) -> Result<Vec<u8>, FileError>;
+
+    /// The whole content of a scenario that stood in a folder.
+    ///
+    /// # Errors
+    /// Why there is none.
+    fn found(&self, path: &Path) -> Result<Vec<u8>, FileError> {
+        self.scenario(path)
+    }
+
+    /// The whole content, at most `most` bytes, of the capture that a scenario calls by this name.
+    ///
+    /// # Errors
+    /// Why there is none.
+    fn capture(&self, scenario: &Path, name: &Path, most: usize) -> Result<Vec<u8>, FileError>;
 }
 
-/// The real files.
+/// The real files: those that a person named, and what is below the root of a scenario.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Disk;
 
+/// The real files, wherever they are: `--allow-outside`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Anywhere;
+
 impl Files for Disk {
-    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
-        std::fs::read(path)
+    fn scenario(&self, path: &Path) -> Result<Vec<u8>, FileError> {
+        file::read(path, yaml::MAX_BYTES)
+    }
+
+    fn found(&self, path: &Path) -> Result<Vec<u8>, FileError> {
+        file::read_found(path, Scope::Root, yaml::MAX_BYTES)
+    }
+
+    fn capture(&self, scenario: &Path, name: &Path, most: usize) -> Result<Vec<u8>, FileError> {
+        file::read_named(scenario, name, Scope::Root, most)
+    }
+}
+
+impl Files for Anywhere {
+    fn scenario(&self, path: &Path) -> Result<Vec<u8>, FileError> {
+        file::read(path, yaml::MAX_BYTES)
+    }
+
+    fn capture(&self, scenario: &Path, name: &Path, most: usize) -> Result<Vec<u8>, FileError> {
+        file::read_named(scenario, name, Scope::Anywhere, most)
+    }
+}
+
+/// The real files that may be read.
+#[must_use]
+pub const fn disk(scope: Scope) -> &'static dyn Files {
+    match scope {
+        Scope::Root => &Disk,
+        Scope::Anywhere => &Anywhere,
     }
 }
 
@@ -41,6 +87,10 @@ impl Files for Disk {
 const MAX_FRAMES: usize = 1_000_000;
 /// Most bytes of these frames and of everything written.
 const MAX_BYTES: usize = 64 << 20;
+/// Most bytes of all captures that a scenario names.
+pub const MAX_CAPTURED: usize = 64 << 20;
+/// Most packets in them, sent or not.
+const MAX_PACKETS: usize = capture::MAX_PACKETS;
 /// Most different faults that are reported; the rest is usually an echo of the first.
 const MAX_FAULTS: usize = 100;
 
@@ -66,6 +116,8 @@ pub(crate) struct Context<'a> {
     case: RefCell<String>,
     noted: Cell<usize>,
     captures: RefCell<BTreeMap<PathBuf, Packets>>,
+    /// How many bytes and packets of captures there is still room for.
+    room: Cell<(usize, usize)>,
     /// A limit was passed and reported.
     spent: Cell<bool>,
     frames: Cell<usize>,
@@ -82,6 +134,7 @@ impl<'a> Context<'a> {
             case: RefCell::default(),
             noted: Cell::new(0),
             captures: RefCell::default(),
+            room: Cell::new((MAX_CAPTURED, MAX_PACKETS)),
             spent: Cell::new(false),
             frames: Cell::new(MAX_FRAMES),
             bytes: Cell::new(MAX_BYTES),
@@ -182,34 +235,41 @@ impl<'a> Context<'a> {
 
     /// The packets of a capture named in the scenario, read once for all cases.
     pub(crate) fn capture(&self, name: &str) -> Packets {
-        let folder = self.source.path.parent().unwrap_or(Path::new(""));
-        let path = folder.join(name);
-        if let Some(known) = self.captures.borrow().get(&path) {
+        let name = Path::new(name);
+        if let Some(known) = self.captures.borrow().get(name) {
             return known.clone();
         }
-        let packets = self.read_capture(&path);
-        self.captures.borrow_mut().insert(path, packets.clone());
+        let packets = self.read_capture(name);
+        self.captures.borrow_mut().insert(name.to_owned(), packets.clone());
         packets
     }
 
-    fn read_capture(&self, path: &Path) -> Packets {
-        let bytes = self.files.read(path).map_err(|error| Fault::CaptureUnreadable {
-            path: path.to_owned(),
-            reason: reason(&error),
-        })?;
-        capture::read(&bytes).map(Rc::new).map_err(|error| Fault::CaptureBroken {
-            path: path.to_owned(),
-            reason: error.to_string(),
-        })
-    }
-}
-
-/// What the system said, without the number that differs between systems.
-pub(crate) fn reason(error: &io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::NotFound => "there is no such file".to_owned(),
-        io::ErrorKind::IsADirectory => "it is a directory".to_owned(),
-        io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
-        _ => error.to_string(),
+    fn read_capture(&self, name: &Path) -> Packets {
+        let scenario = &self.source.path;
+        let path = scenario.parent().unwrap_or(Path::new("")).join(name);
+        let (bytes, packets) = self.room.get();
+        let file = match self.files.capture(scenario, name, bytes) {
+            Ok(file) => file,
+            Err(FileError::Outside { root, escape }) => {
+                return Err(Fault::CaptureOutside { path, root, reason: escape.to_string() });
+            }
+            Err(FileError::TooLarge { .. }) => {
+                let (what, most) = ("bytes", MAX_CAPTURED);
+                return Err(Fault::CapturesTooLarge { path, what, most });
+            }
+            Err(error) => {
+                return Err(Fault::CaptureUnreadable { path, reason: error.to_string() });
+            }
+        };
+        let read = match capture::read(&file) {
+            Ok(read) => read,
+            Err(error) => return Err(Fault::CaptureBroken { path, reason: error.to_string() }),
+        };
+        let Some(left) = packets.checked_sub(read.len()) else {
+            let (what, most) = ("packets", MAX_PACKETS);
+            return Err(Fault::CapturesTooLarge { path, what, most });
+        };
+        self.room.set((bytes - file.len(), left));
+        Ok(Rc::new(read))
     }
 }

@@ -25,10 +25,8 @@ pub enum Fault {
         byte: u8,
     },
     /// The file is too long.
-    #[error("the file has {bytes} bytes; a scenario has at most {most}")]
+    #[error("the file has more than {most} bytes, and a scenario has not")]
     TooLong {
-        /// The file's.
-        bytes: usize,
         /// The limit.
         most: usize,
     },
@@ -361,6 +359,28 @@ pub enum Fault {
         path: PathBuf,
         /// What the system said.
         reason: String,
+    },
+    /// The capture is not below the scenario's root.
+    #[error("the capture {} is outside of the root '{}': {reason}", path.display(), root.display())]
+    CaptureOutside {
+        /// As found.
+        path: PathBuf,
+        /// The root, as the working directory sees it.
+        root: PathBuf,
+        /// What leads out of it.
+        reason: String,
+    },
+    /// The captures of the scenario are more than it may name.
+    #[error(
+        "with {} the captures of this scenario have more than {most} {what}", path.display()
+    )]
+    CapturesTooLarge {
+        /// The first that there is no room for.
+        path: PathBuf,
+        /// Bytes or packets.
+        what: &'static str,
+        /// The limit.
+        most: usize,
     },
     /// The capture file is broken.
     #[error("{} is not a usable capture: {reason}", path.display())]

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, path::Path, sync::Arc};
 
 use super::{
     case::Scenario,
-    context::{Context, Files, reason},
+    context::{Context, Files},
     fault::{Fault, Found},
     lower,
     matrix::{self, Values},
@@ -13,9 +13,11 @@ use super::{
 use crate::{
     base::CaseId,
     diag::{Report, Source, Span},
+    file::FileError,
 };
 
-/// Reads and checks a scenario. Its name is its path below `suite_root`, without the extension.
+/// Reads and checks a scenario that a person named. Its name is its path below `suite_root`, without
+/// the extension.
 ///
 /// # Errors
 /// Everything that is wrong with it, in the order of the file.
@@ -31,13 +33,31 @@ use crate::{
 /// assert_eq!(scenario.cases[0].id.as_str(), "redirector/rx-outdev@profile=qemu-7.2");
 /// ```
 pub fn load(path: &Path, suite_root: &Path, files: &dyn Files) -> Result<Scenario, Vec<Report>> {
-    let bytes = files.read(path).map_err(|error| {
-        without_place(path, Fault::Unreadable { path: path.to_owned(), reason: reason(&error) })
+    check(path, suite_root, files.scenario(path), files)
+}
+
+/// The same with a scenario that stood in a folder, where a link may have been put in its place.
+///
+/// # Errors
+/// As [`load`], and where it leads out of the root of that folder.
+pub fn load_found(
+    path: &Path,
+    suite_root: &Path,
+    files: &dyn Files,
+) -> Result<Scenario, Vec<Report>> {
+    check(path, suite_root, files.found(path), files)
+}
+
+fn check(
+    path: &Path,
+    suite_root: &Path,
+    read: Result<Vec<u8>, FileError>,
+    files: &dyn Files,
+) -> Result<Scenario, Vec<Report>> {
+    let bytes = read.map_err(|error| match error.outside(path) {
+        Some(report) => vec![report],
+        None => vec![unread(path, &error)],
     })?;
-    if bytes.len() > yaml::MAX_BYTES {
-        let fault = Fault::TooLong { bytes: bytes.len(), most: yaml::MAX_BYTES };
-        return Err(without_place(path, fault));
-    }
     let text = match String::from_utf8(bytes) {
         Ok(text) => text,
         Err(error) => {
@@ -133,7 +153,11 @@ fn scenario_name(path: &Path, suite_root: &Path) -> String {
     parts.join("/")
 }
 
-fn without_place(path: &Path, fault: Fault) -> Vec<Report> {
+fn unread(path: &Path, error: &FileError) -> Report {
+    let fault = match error {
+        FileError::TooLarge { most } => Fault::TooLong { most: *most },
+        error => Fault::Unreadable { path: path.to_owned(), reason: error.to_string() },
+    };
     let source = Arc::new(Source { path: path.to_owned(), text: String::new() });
-    vec![Found { fault, span: None, related: None }.report(&source)]
+    Found { fault, span: None, related: None }.report(&source)
 }

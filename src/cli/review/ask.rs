@@ -62,9 +62,10 @@ pub(super) fn ask(
             shown = Some(at);
         }
         print(out, "(a)ccept (r)eject (s)kip (h)ex (n)ext (p)revious (q)uit (?) ")?;
-        let key = keys
-            .next_key()
-            .map_err(|source| SnapshotError::Read { path: "the terminal".into(), source })?;
+        let key = keys.next_key().map_err(|error| SnapshotError::Read {
+            path: "the terminal".into(),
+            source: error.into(),
+        })?;
         print(out, "\n")?;
         let decision = match key {
             None | Some('q') => break,
