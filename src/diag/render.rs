@@ -1,10 +1,11 @@
-use std::{error::Error, fmt};
+use std::{error::Error, fmt, sync::Arc};
 
-use miette::{
-    Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceCode,
+use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, SourceCode};
+
+use super::{
+    Report, Severity, Source,
+    excerpt::{Excerpt, Lines},
 };
-
-use super::{Report, Severity};
 
 /// How reports are drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,10 +43,22 @@ pub fn render(reports: &[Report], style: Style) -> String {
         Style::Plain | Style::OneLine => GraphicalTheme::none(),
     };
     let handler = GraphicalReportHandler::new_themed(theme).with_width(WIDTH).with_links(false);
+    // Reports of one source mostly stand together.
+    let mut known: Option<(&Arc<Source>, Lines<'_>)> = None;
     let mut drawings = Vec::with_capacity(reports.len());
     for report in reports {
         let mut text = String::new();
-        let drawn = Drawn { report, source: named_source(report) };
+        let excerpt = report.source.as_ref().map(|source| {
+            let lines = match known.take() {
+                Some((of, lines)) if Arc::ptr_eq(of, source) => lines,
+                _ => Lines::of(&source.text),
+            };
+            let name = source.path.display().to_string();
+            let excerpt = Excerpt::of(name, &lines, &report.labels);
+            known = Some((source, lines));
+            excerpt
+        });
+        let drawn = Drawn { report, excerpt };
         // The handler fails only when its writer does; a `String` takes everything. A report that
         // could not be drawn is still said in one line.
         if handler.render_report(&mut text, &drawn).is_err() {
@@ -57,29 +70,10 @@ pub fn render(reports: &[Report], style: Style) -> String {
     drawings.join("\n")
 }
 
-fn named_source(report: &Report) -> Option<NamedSource<String>> {
-    report.source.as_ref().map(|source| {
-        // A terminal must not obey what stands in a file. The stand-ins have as many bytes, so that
-        // positions stay.
-        let text = source
-            .text
-            .chars()
-            .map(|c| match c {
-                '\n' | '\t' => c,
-                '\r' => ' ',
-                _ if c.is_control() && c.len_utf8() == 1 => '?',
-                _ if c.is_control() => '\u{b7}',
-                _ => c,
-            })
-            .collect::<String>();
-        NamedSource::new(source.path.display().to_string(), text)
-    })
-}
-
 /// A report in miette's words.
 struct Drawn<'a> {
     report: &'a Report,
-    source: Option<NamedSource<String>>,
+    excerpt: Option<Excerpt>,
 }
 
 impl fmt::Debug for Drawn<'_> {
@@ -114,16 +108,14 @@ impl Diagnostic for Drawn<'_> {
     }
 
     fn source_code(&self) -> Option<&dyn SourceCode> {
-        self.source.as_ref().map(|source| source as &dyn SourceCode)
+        self.excerpt.as_ref().map(|excerpt| excerpt as &dyn SourceCode)
     }
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
-        let source = self.report.source.as_ref()?;
-        let length = source.text.len();
-        let labels = self.report.labels.iter().enumerate().map(move |(number, label)| {
-            let start = label.span.start.min(length);
-            let end = label.span.end.clamp(start, length);
-            let span = (start, end - start);
+        let spans = self.excerpt.as_ref()?.spans.iter();
+        let labels = self.report.labels.iter().zip(spans);
+        let labels = labels.enumerate().map(|(number, (label, span))| {
+            let span = (span.start, span.end - span.start);
             if number == 0 {
                 LabeledSpan::new_primary_with_span(Some(label.text.clone()), span)
             } else {
