@@ -120,7 +120,7 @@ impl Captures {
     /// A frame's bytes; none when the file is gone or unreadable: the review then shows text.
     fn frame(&self, source: &SourceFrame) -> Option<Bytes> {
         let mut files = self.read.borrow_mut();
-        let packets = files.entry(source.file.clone()).or_insert_with(|| {
+        let packets = files.entry(source.file.to_path_buf()).or_insert_with(|| {
             let packets = std::fs::read(self.directory.join(&source.file))
                 .and_then(|file| capture::read(&file).map_err(io::Error::other));
             packets.map_or(Vec::new(), |packets| packets.into_iter().map(|p| p.data).collect())
