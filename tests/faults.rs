@@ -228,7 +228,7 @@ fn changed(path: &Path, change: fn(&mut Transcript)) -> String {
         Source { path: path.file_name().expect("a name").into(), text: case.source.text.clone() };
     let result = CaseResult {
         case: case.id.clone(),
-        declared: case.clone().into(),
+        declared: case.clone(),
         source: source.into(),
         description: case.description.clone(),
         tags: case.tags.clone(),

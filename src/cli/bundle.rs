@@ -114,9 +114,8 @@ impl Bundle<'_> {
         let opened = lanes::open(&[self.backend], self.qemu)?;
         let mut case = self.scenario.cases[self.place].clone();
         if let Some(probed) = &opened.probed {
-            case.profile = probed.profile.clone();
+            Arc::make_mut(&mut case).profile = probed.profile.clone();
         }
-        let case = Arc::new(case);
         let executed = self.executed(&case, &opened)?;
         archive.put("record.txt", snapshot::text(&executed.transcript));
         let pcapng = snapshot::write_pcapng(&executed.transcript, Vec::new());

@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use serde_json::json;
 
 use super::{
@@ -9,7 +11,7 @@ use super::{
 use crate::{
     backend::{Action, Backend, BackendError, Deadline, Sim},
     base::ObjectId,
-    diag::{Code, Report},
+    diag::{Code, Report, Source},
     record::{Answer, CommandError, Outcome},
     report,
     runner::{self, Exit},
@@ -33,21 +35,24 @@ pub(super) fn run(args: &CheckArgs) -> Result<Exit, Stop> {
         Err(stop) if args.format == Format::Json => return told(&stop.reports, args.format),
         Err(stop) => return Err(stop),
     };
-    let cases = runner::select(&scenarios, &args.suite.selection(), None);
+    let cases = runner::select(scenarios, &args.suite.selection(), None);
     if cases.is_empty() {
         return Ok(Exit::NothingSelected);
     }
-    let mut reports = Vec::new();
+    let mut reports = Found::default();
     let mut unchecked = Vec::new();
     for planned in &cases {
+        if reports.is_full(&planned.case) {
+            continue;
+        }
         match dry_run(&planned.case) {
-            Ok(found) => merge(&mut reports, found),
-            Err(BackendError::Case(report)) => merge(&mut reports, vec![*report]),
+            Ok(found) => reports.merge(found),
+            Err(BackendError::Case(report)) => reports.merge(vec![*report]),
             Err(error) => unchecked.push((planned.case.id.clone(), error.to_string())),
         }
     }
-    if !reports.is_empty() {
-        return told(&reports, args.format);
+    if !reports.all.is_empty() {
+        return told(&reports.all, args.format);
     }
     let text: String = match args.format {
         Format::Human => unchecked
@@ -85,11 +90,36 @@ fn told(reports: &[Report], format: Format) -> Result<Exit, Stop> {
     Ok(Exit::Invalid)
 }
 
-/// The cases of a matrix usually have their faults in common.
-fn merge(reports: &mut Vec<Report>, found: Vec<Report>) {
-    for report in found {
-        if !reports.contains(&report) {
-            reports.push(report);
+/// Most reports of a file: the rest is usually an echo of the first.
+const MAX_REPORTS: usize = 100;
+
+/// What is wrong with the cases, those of a file one after the other.
+#[derive(Default)]
+struct Found {
+    all: Vec<Report>,
+    /// Where those of the file begin whose case is looked at.
+    begin: usize,
+    source: Option<Arc<Source>>,
+}
+
+impl Found {
+    /// Whether nothing more is reported of a case's file.
+    fn is_full(&mut self, case: &Case) -> bool {
+        let same = self.source.as_ref().is_some_and(|source| Arc::ptr_eq(source, &case.source));
+        if !same {
+            self.source = Some(Arc::clone(&case.source));
+            self.begin = self.all.len();
+        }
+        self.all.len() - self.begin >= MAX_REPORTS
+    }
+
+    /// The cases of a matrix usually have their faults in common.
+    fn merge(&mut self, found: Vec<Report>) {
+        for report in found {
+            let of_file = &self.all[self.begin..];
+            if of_file.len() < MAX_REPORTS && !of_file.contains(&report) {
+                self.all.push(report);
+            }
         }
     }
 }

@@ -29,7 +29,7 @@ pub(super) struct ListArgs {
 
 pub(super) fn run(args: &ListArgs) -> Result<Exit, Stop> {
     let scenarios = args.suite.load()?;
-    list(&runner::select(&scenarios, &args.suite.selection(), None), args.format)
+    list(&runner::select(scenarios, &args.suite.selection(), None), args.format)
 }
 
 /// Prints the cases, in the order in which they run.

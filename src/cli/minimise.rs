@@ -1,6 +1,7 @@
 use std::{
     num::NonZeroU64,
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
@@ -82,7 +83,7 @@ pub(super) fn run(args: &MinimiseArgs) -> Result<Exit, Stop> {
     let root = args.file.parent().unwrap_or(Path::new(""));
     let scenario = scenario::load(&args.file, root, args.reach.files()).map_err(Stop::invalid)?;
     let pattern = args.name.as_deref().map(Pattern::from);
-    let chosen: Vec<(usize, Case)> = scenario
+    let chosen: Vec<(usize, Arc<Case>)> = scenario
         .cases
         .iter()
         .cloned()
@@ -109,7 +110,8 @@ pub(super) fn run(args: &MinimiseArgs) -> Result<Exit, Stop> {
     let mut skipped = None;
     for (place, case) in chosen {
         let court = Court { snapshot: section(args, &scenario, &case), ..court.clone() };
-        let tried = court.try_case(court.summon(case.clone()), scenario.probes).map_err(watch)?;
+        let tried =
+            court.try_case(court.summon(Case::clone(&case)), scenario.probes).map_err(watch)?;
         if tried.interrupted {
             return Ok(Exit::Interrupted);
         }

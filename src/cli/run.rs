@@ -119,18 +119,21 @@ pub(super) fn run(args: &RunArgs) -> Result<Exit, Stop> {
         return watch::run(args, mode);
     }
     let scenarios = args.suite.load();
-    if let (true, Ok(scenarios)) = (args.list, &scenarios) {
-        let selection = args.suite.selection();
-        let cases = runner::select(scenarios, &selection, args.profile.as_ref());
-        return list::list(&cases, args.format.of_list());
-    }
+    let scenarios = match scenarios {
+        Ok(scenarios) if args.list => {
+            let selection = args.suite.selection();
+            let cases = runner::select(scenarios, &selection, args.profile.as_ref());
+            return list::list(&cases, args.format.of_list());
+        }
+        scenarios => scenarios,
+    };
     // Made before the process is isolated, where every path is still what the user meant.
     let mut files = ReportFiles::create(&args.reports).map_err(tell::not_reported)?;
     if args.format == RunFormat::Github {
         tell::summarise(&mut files)?;
     }
     let mut collector = Collector::new(args.facts(), args.recorded());
-    let planned = scenarios.and_then(|scenarios| args.plan(mode, &scenarios));
+    let planned = scenarios.and_then(|scenarios| args.plan(mode, scenarios));
     let planned = planned.map(|plan| Plan { pause, ..plan });
     let (plan, reporters) = match planned.and_then(|plan| Ok((plan, args.reporters()?))) {
         Ok(planned) => planned,
@@ -159,11 +162,12 @@ impl RunArgs {
     }
 
     /// Opens the backends and says what runs on them.
-    fn plan(&self, mode: Mode, scenarios: &[Scenario]) -> Result<Plan, Stop> {
+    fn plan(&self, mode: Mode, scenarios: Vec<Scenario>) -> Result<Plan, Stop> {
         let selection = self.suite.selection();
-        let none = runner::select(scenarios, &selection, None).is_empty();
-        let opened = if none { Opened::default() } else { self.open()? };
-        let unreferenced = self.suite.unreferenced(scenarios);
+        let mut cases = scenarios.iter().flat_map(|scenario| &scenario.cases);
+        let some = cases.any(|case| selection.selects(case));
+        let opened = if some { self.open()? } else { Opened::default() };
+        let unreferenced = self.suite.unreferenced(&scenarios);
         Ok(Plan { unreferenced, ..self.plan_on(&opened, mode, scenarios) })
     }
 
@@ -177,7 +181,7 @@ impl RunArgs {
     }
 
     /// What is selected of some scenarios, on backends that are open.
-    pub(super) fn plan_on(&self, opened: &Opened, mode: Mode, scenarios: &[Scenario]) -> Plan {
+    pub(super) fn plan_on(&self, opened: &Opened, mode: Mode, scenarios: Vec<Scenario>) -> Plan {
         let selection = self.suite.selection();
         let cases = match &opened.probed {
             Some(probed) => {

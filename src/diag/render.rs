@@ -1,10 +1,12 @@
-use std::{error::Error, fmt};
+use std::{error::Error, fmt, sync::Arc};
 
-use miette::{
-    Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceCode,
+use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, SourceCode};
+
+use super::{
+    Report, Severity, Source,
+    excerpt::{Excerpt, Lines},
 };
 
-use super::{Report, Severity, excerpt::Excerpt};
 use crate::terminal::visible;
 
 /// How reports are drawn.
@@ -44,10 +46,22 @@ pub fn render(reports: &[Report], style: Style) -> String {
         Style::Plain | Style::OneLine => GraphicalTheme::none(),
     };
     let handler = GraphicalReportHandler::new_themed(theme).with_width(WIDTH).with_links(false);
+    // Reports of one source mostly stand together.
+    let mut known: Option<(&Arc<Source>, Lines<'_>)> = None;
     let mut drawings = Vec::with_capacity(reports.len());
     for report in reports {
         let mut text = String::new();
-        let drawn = Drawn::of(report);
+        let excerpt = report.source.as_ref().map(|source| {
+            let lines = match known.take() {
+                Some((of, lines)) if Arc::ptr_eq(of, source) => lines,
+                _ => Lines::of(&source.text),
+            };
+            let name = visible(source.path.display()).to_string();
+            let excerpt = Excerpt::of(name, &lines, &report.labels);
+            known = Some((source, lines));
+            excerpt
+        });
+        let drawn = Drawn::of(report, excerpt);
         // The handler fails only when its writer does; a `String` takes everything. A report that
         // could not be drawn is still said in one line.
         if handler.render_report(&mut text, &drawn).is_err() {
@@ -64,40 +78,17 @@ struct Drawn<'a> {
     report: &'a Report,
     message: String,
     help: Option<String>,
-    source: Option<NamedSource<String>>,
-    labels: Vec<LabeledSpan>,
+    excerpt: Option<Excerpt>,
 }
 
 impl<'a> Drawn<'a> {
-    fn of(report: &'a Report) -> Self {
-        let mut drawn = Self {
+    fn of(report: &'a Report, excerpt: Option<Excerpt>) -> Self {
+        Self {
             report,
             message: visible(&report.message).to_string(),
             help: report.help.as_ref().map(|help| visible(help).to_string()),
-            source: None,
-            labels: Vec::new(),
-        };
-        if let Some(source) = &report.source {
-            let excerpt = Excerpt::of(&source.text);
-            let length = source.text.len();
-            drawn.labels = (0..)
-                .zip(&report.labels)
-                .map(|(number, label)| {
-                    let start = label.span.start.min(length);
-                    let end = label.span.end.clamp(start, length);
-                    let (start, end) = (excerpt.at(start), excerpt.at(end));
-                    let (text, span) = (visible(&label.text).to_string(), (start, end - start));
-                    if number == 0 {
-                        LabeledSpan::new_primary_with_span(Some(text), span)
-                    } else {
-                        LabeledSpan::new_with_span(Some(text), span)
-                    }
-                })
-                .collect();
-            let path = visible(source.path.display()).to_string();
-            drawn.source = Some(NamedSource::new(path, excerpt.text));
+            excerpt,
         }
-        drawn
     }
 }
 
@@ -133,12 +124,22 @@ impl Diagnostic for Drawn<'_> {
     }
 
     fn source_code(&self) -> Option<&dyn SourceCode> {
-        self.source.as_ref().map(|source| source as &dyn SourceCode)
+        self.excerpt.as_ref().map(|excerpt| excerpt as &dyn SourceCode)
     }
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
-        self.source.as_ref()?;
-        Some(Box::new(self.labels.iter().cloned()))
+        let spans = self.excerpt.as_ref()?.spans.iter();
+        let labels = self.report.labels.iter().zip(spans);
+        let labels = labels.enumerate().map(|(number, (label, span))| {
+            let (text, span) =
+                (visible(&label.text).to_string(), (span.start, span.end - span.start));
+            if number == 0 {
+                LabeledSpan::new_primary_with_span(Some(text), span)
+            } else {
+                LabeledSpan::new_with_span(Some(text), span)
+            }
+        });
+        Some(Box::new(labels))
     }
 }
 

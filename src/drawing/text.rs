@@ -137,11 +137,13 @@ fn chardev(topology: &Topology, machine: &Machine, chardev: &Chardev) -> [String
     [machine.own(&chardev.id).to_owned(), chardev.detail.clone(), words.join("  ")]
 }
 
-/// Rows in columns.
+/// Rows in columns, which are at most this wide: a text that is longer sticks out.
+const COLUMN: usize = 200;
+
 fn table(lines: &mut Vec<String>, indent: &str, rows: &[[String; 3]]) {
     let width = |column: usize| {
         let widths = rows.iter().map(|row| row[column].chars().count());
-        widths.max().unwrap_or(0)
+        widths.max().unwrap_or(0).min(COLUMN)
     };
     let (first, second) = (width(0), width(1));
     for [a, b, c] in rows {

@@ -1,4 +1,4 @@
-use std::{io, path::Path};
+use std::{io, path::Path, sync::Arc};
 
 use serde_json::{Value, json};
 
@@ -89,11 +89,12 @@ pub fn reproduce(
 
 /// The case of this name, or the only one: the smaller scenario may have lost its matrix.
 fn the_case(mut scenario: Scenario, id: &CaseId) -> Option<Case> {
-    match scenario.cases.iter().position(|case| case.id == *id) {
+    let case = match scenario.cases.iter().position(|case| case.id == *id) {
         Some(place) => Some(scenario.cases.swap_remove(place)),
         None if scenario.cases.len() == 1 => scenario.cases.pop(),
         None => None,
-    }
+    };
+    case.map(Arc::unwrap_or_clone)
 }
 
 /// Makes a scenario smaller in which this was found, as long as it is found.

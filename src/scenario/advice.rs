@@ -46,7 +46,8 @@ impl Fault {
             Self::UnknownVerb { .. } => code::UNKNOWN_VERB,
             Self::WhichMachine { .. } => code::WHICH_MACHINE,
             Self::Nothing { .. } => code::NOTHING,
-            Self::TooMuch { .. } => code::TOO_MUCH,
+            Self::TooMuch { is_traffic: true, .. } => code::TOO_MUCH,
+            Self::TooMuch { .. } => code::GROWTH,
             Self::Layers { .. } => code::LAYERS,
             Self::Build { .. } => code::BUILD,
             Self::VnetLost { .. } => code::VNET_LOST,
@@ -221,7 +222,12 @@ impl Fault {
             Self::WhichMachine { known } => {
                 format!("add `machine: NAME` beside the command; the machines are {known}")
             }
-            Self::TooMuch { .. } => "send less, or split the scenario".to_owned(),
+            Self::TooMuch { is_traffic: true, .. } => "send less, or split the scenario".to_owned(),
+            Self::TooMuch { .. } => {
+                "take factors of the product out (values of `matrix`, references, repetitions, \
+                 devices), or split the scenario into several files"
+                    .to_owned()
+            }
             Self::Build { .. } => "change the layer, or give the whole frame as `hex`".to_owned(),
             Self::CaptureUnreadable { .. } => {
                 "name a pcap or pcapng file; the path is relative to the scenario's folder"

@@ -104,6 +104,8 @@ codes! {
         "All cases of a file together may hold so many frames and so many bytes. `repeat` and `fill` grow quickly, and a transcript of that size helps nobody.";
     WHICH_MACHINE = "TW-S064", "a command without its machine",
         "Each machine has a monitor of its own. Where a scenario has several machines, a command is given to one of them: `machine: NAME` stands beside it, and its arguments are QMP's as ever.";
+    GROWTH = "TW-S065", "a scenario that grows too large",
+        "A file is written out before it is checked: each reference by its value, each case of the matrix with all that the file has, each repetition with its frames. What that comes to is counted as it is done, and what is too large is refused before its memory is taken. The message names what grew and the factors of the product; docs/limits.md has every limit. Devices are machines, netdevs, chardevs and objects, links, bridges, routes and namespaces, clients and impaired ports. Take values out of `matrix`, write a long text once, declare fewer devices, or split the scenario into several files.";
     LAYERS = "TW-S070", "layers that don't fit together",
         "A frame has at most one network and one transport layer, UDP and TCP stand on ipv4 or ipv6, icmp on ipv4, icmpv6 on ipv6, and `hex` is a whole frame that takes no layers beside it.";
     BUILD = "TW-S071", "a frame can't be built",

@@ -3,11 +3,12 @@
 use std::{collections::BTreeSet, path::Path, sync::Arc};
 
 use super::{
-    case::Scenario,
+    case::{Case, Scenario},
     context::{Context, Files},
     fault::{Fault, Found},
     lower,
-    matrix::{self, Values},
+    matrix::{self, Matrix, Values},
+    node::{Node, short},
     yaml,
 };
 use crate::{
@@ -102,27 +103,17 @@ fn read(context: &Context<'_>, name: &str) -> Option<Scenario> {
     }
     yaml::drop_duplicates(&mut root, context);
     let before = context.noted();
-    let axes = matrix::read(context, &root);
+    let matrix = matrix::read(context, &root);
     // Without its values every reference would be wrong again in its own way.
     if context.noted() > before {
         return None;
     }
-    matrix::check(context, &root, &axes);
+    matrix::check(context, &root, &matrix);
     let mut names = BTreeSet::new();
     let mut cases = Vec::new();
-    for values in matrix::combinations(&axes) {
-        context.begin_case(&values.pairs());
-        let mut tree = matrix::substitute(context, &root, values);
-        let id = case_id(name, values);
-        if !names.insert(id.clone()) {
-            let span = root.get("matrix").map_or(root.span, |entry| entry.key_span);
-            context.fault(span, Fault::DuplicateCase { id: id.to_string() });
-        }
-        if !axes.is_empty() {
-            yaml::drop_duplicates(&mut tree, context);
-        }
-        if let Some(case) = lower::case(context, &tree, id, values.pairs()) {
-            cases.push(case);
+    for values in matrix.combinations() {
+        if let Some(case) = case(context, name, &root, &matrix, values, &mut names) {
+            cases.push(Arc::new(case));
         }
         if context.is_full() {
             break;
@@ -132,13 +123,41 @@ fn read(context: &Context<'_>, name: &str) -> Option<Scenario> {
     Some(Scenario { name: name.to_owned(), source: Arc::clone(context.source()), cases, probes })
 }
 
-fn case_id(name: &str, values: Values<'_>) -> CaseId {
-    let pairs: Vec<String> =
-        values.pairs().into_iter().map(|(name, value)| format!("{name}={value}")).collect();
-    if pairs.is_empty() {
+/// The case of one combination.
+fn case(
+    context: &Context<'_>,
+    name: &str,
+    root: &Node,
+    matrix: &Matrix,
+    values: Values<'_>,
+    names: &mut BTreeSet<CaseId>,
+) -> Option<Case> {
+    context.begin_case();
+    let pairs = values.pairs(context)?;
+    let combination = combination(&pairs);
+    context.name_case(&combination);
+    let mut tree = matrix::substitute(context, root, values)?;
+    let id = case_id(name, &combination);
+    if !names.insert(id.clone()) {
+        let span = root.get("matrix").map_or(root.span, |entry| entry.key_span);
+        context.fault(span, Fault::DuplicateCase { id: short(id.as_str()) });
+    }
+    if !matrix.is_empty() {
+        yaml::drop_duplicates(&mut tree, context);
+    }
+    lower::case(context, &tree, id, pairs)
+}
+
+/// `queue=tx,vhost=on`; empty without a matrix.
+fn combination(pairs: &[(String, String)]) -> String {
+    pairs.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(",")
+}
+
+fn case_id(name: &str, combination: &str) -> CaseId {
+    if combination.is_empty() {
         CaseId::from(name)
     } else {
-        CaseId::from(format!("{name}@{}", pairs.join(",")))
+        CaseId::from(format!("{name}@{combination}"))
     }
 }
 

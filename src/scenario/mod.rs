@@ -3,6 +3,7 @@
 
 mod address;
 mod advice;
+mod budget;
 mod case;
 mod code;
 mod context;
@@ -33,7 +34,7 @@ pub use case::{
 pub use code::EXPLANATIONS;
 pub use context::{Anywhere, Disk, Files, MAX_CAPTURED, disk};
 pub use fault::Fault;
-pub(crate) use fields::nearest;
+pub(crate) use fields::{list, nearest};
 pub use impairment::{Impair, Impairment, Share, Way};
 pub(crate) use key::{CHARDEV, NETDEV, QMP_VERBS};
 pub use key::{Key, KeyMap, KeyType, VERB_NAMES, key_table};

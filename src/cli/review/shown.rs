@@ -123,7 +123,7 @@ impl<'a> Captures<'a> {
     /// A frame's bytes; none when the file is gone or may not be read: the review then shows text.
     fn frame(&self, source: &SourceFrame) -> Option<Bytes> {
         let mut files = self.read.borrow_mut();
-        let packets = files.entry(source.file.clone()).or_insert_with(|| {
+        let packets = files.entry(source.file.to_path_buf()).or_insert_with(|| {
             let most = scenario::MAX_CAPTURED;
             let file = file::read_named(self.snapshot, &source.file, self.scope, most).ok();
             let packets = file.and_then(|file| capture::read(&file).ok()).unwrap_or_default();

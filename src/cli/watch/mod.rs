@@ -56,7 +56,7 @@ pub(super) fn run(args: &RunArgs, mode: Mode) -> Result<Exit, Stop> {
         if !look.reports.is_empty() {
             output::run_reports(args.format, &look.reports)?;
         }
-        match carry_out(args, mode, &opened, interrupt, &look.scenarios)? {
+        match carry_out(args, mode, &opened, interrupt, look.scenarios)? {
             Exit::Interrupted => return Ok(Exit::Interrupted),
             // Later a change of what is not selected is nothing to speak of.
             Exit::NothingSelected if first && look.reports.is_empty() => {
@@ -73,7 +73,7 @@ fn carry_out(
     mode: Mode,
     opened: &Opened,
     interrupt: Interrupt,
-    scenarios: &[Scenario],
+    scenarios: Vec<Scenario>,
 ) -> Result<Exit, Stop> {
     let plan = args.plan_on(opened, mode, scenarios);
     if plan.cases.is_empty() {

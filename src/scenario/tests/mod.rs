@@ -78,7 +78,7 @@ fn example(name: &str) -> Scenario {
 fn only_case(name: &str) -> Case {
     let mut scenario = example(name);
     assert_eq!(scenario.cases.len(), 1);
-    scenario.cases.remove(0)
+    Arc::unwrap_or_clone(scenario.cases.remove(0))
 }
 
 fn text(text: &str) -> Result<Scenario, Vec<crate::diag::Report>> {
