@@ -183,6 +183,7 @@ mod chain;
 mod colo;
 mod dump;
 mod frozen;
+mod golden;
 mod quirk;
 mod rewriter;
 mod rfc;
