@@ -21,7 +21,7 @@
 //! - [`frame`]: building, reading, masking, comparing and printing packets.
 //! - [`qapi`]: QEMU's option strings, ids, types of object and properties, read once.
 //! - [`base`]: names, times, directions, profiles, quirks.
-//! - [`file`]: files that a person or a scenario names: checked and sized before they are read.
+//! - [`file`](mod@file): files that a person or a scenario names: checked and sized before they are read.
 //! - [`diag`]: codes, positions, reports.
 //! - [`terminal`]: what of a text from outside a terminal, a log or a CI system is shown.
 //! - [`sys`]: the only unsafe code: TAPs, packet sockets, namespaces.
