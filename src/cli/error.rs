@@ -2,6 +2,7 @@ use std::{io, path::PathBuf};
 
 use crate::{
     diag::{Code, Diagnose, Explanation, Report, Severity},
+    import::PasteError,
     report::{
         ReportError,
         record::{Oddity, ReadRecordError},
@@ -71,6 +72,9 @@ pub enum CliError {
     /// Something is odd about runs that were merged.
     #[error(transparent)]
     Merged(#[from] Oddity),
+    /// A paste that is too large, or grows too large.
+    #[error(transparent)]
+    Paste(#[from] PasteError),
     /// A paste without anything to make a scenario of.
     #[error("there is no netdev, chardev or object of QEMU's in it")]
     NothingToImport,
@@ -195,6 +199,15 @@ pub const EXPLANATIONS: &[Explanation] = &[
         title: "a file can't be read",
         text: "The command reads this file and the system refuses; the message says why. Text that \
                is to be imported must be UTF-8.",
+    },
+    Explanation {
+        code: Code("TW-E033"),
+        title: "a paste is too large",
+        text: "`tapwright import` reads at most 256 KiB, writes at most 1 MiB of shell variables out, \
+               follows variables and arrays at most 16 deep into one another, and makes a scenario of \
+               at most 2,000 netdevs, chardevs, objects and commands. A few lines of a script can come \
+               to more than any memory holds. Paste the command line itself, with the variables \
+               written out, and of a log the part that matters.",
     },
     Explanation {
         code: Code("TW-E060"),
@@ -325,6 +338,10 @@ impl Diagnose for CliError {
             Self::Merged(_) => (
                 "TW-E063",
                 Some("each counts once, as a repeat; merge only the last run of each shard"),
+            ),
+            Self::Paste(_) => (
+                "TW-E033",
+                Some("paste the command line itself, and of a log the part that matters"),
             ),
             Self::NothingToImport => (
                 "TW-E030",

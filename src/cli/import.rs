@@ -1,5 +1,6 @@
 use std::{
-    fs, io,
+    fs,
+    io::{self, Read},
     path::{Component, Path, PathBuf},
     sync::Arc,
 };
@@ -58,6 +59,7 @@ pub(super) fn run(args: &ImportArgs) -> Result<Exit, Stop> {
     } else {
         import::words(&args.command)
     };
+    let draft = draft.map_err(|error| invalid(&CliError::Paste(error)))?;
     let mut draft = draft.ok_or_else(|| invalid(&CliError::NothingToImport))?;
     if let Some(profile) = &args.profile {
         draft.set_profile(profile);
@@ -119,15 +121,31 @@ fn text(args: &ImportArgs) -> Result<String, Stop> {
         invalid(&CliError::Unreadable { path, source })
     };
     let files = || args.named.iter().chain(&args.files);
+    let stdin = Path::new("standard input");
     if files().next().is_none() {
-        let stdin = io::read_to_string(io::stdin());
-        return stdin.map_err(|error| unreadable(Path::new("standard input"), error));
+        return beginning(io::stdin()).map_err(|error| unreadable(stdin, error));
     }
     let texts = files().map(|path| {
-        let read = fs::read_to_string(path);
+        let read = fs::File::open(path).and_then(beginning);
         read.map_err(|error| unreadable(path, error))
     });
     Ok(texts.collect::<Result<Vec<_>, _>>()?.join("\n\n"))
+}
+
+/// The text of a file; of one that is too long for a paste a little more than a paste may have.
+fn beginning(file: impl Read) -> io::Result<String> {
+    let mut bytes = Vec::new();
+    file.take(import::MAX_BYTES as u64 + 1).read_to_end(&mut bytes)?;
+    let is_cut = bytes.len() > import::MAX_BYTES;
+    match String::from_utf8(bytes) {
+        Ok(text) => Ok(text),
+        // It may be cut inside a character.
+        Err(error) if is_cut => Ok(String::from_utf8_lossy(error.as_bytes()).into_owned()),
+        Err(_) => {
+            let text = "stream did not contain valid UTF-8";
+            Err(io::Error::new(io::ErrorKind::InvalidData, text))
+        }
+    }
 }
 
 /// What QEMU refuses is what the paste shows, so the scenario expects it.

@@ -52,7 +52,7 @@ static ROWS: [Row; 11] = [
     row(Kind::Steps, "steps", usize::MAX, 256),
     row(Kind::Frames, "frames", 1_000_000, 96),
     row(Kind::Bytes, "bytes of frames and writes", 64 << 20, 1),
-    row(Kind::Captures, "bytes of captures", 64 << 20, 1),
+    row(Kind::Captures, "bytes of captures", 32 << 20, 2),
     row(Kind::Repeated, "keys, values and references of repeated frames", 20_000_000, 0),
 ];
 
@@ -182,7 +182,7 @@ mod tests {
     #[case::pairs(Kind::Pairs, 5_000_000)]
     #[case::frames(Kind::Frames, 1_000_000)]
     #[case::bytes(Kind::Bytes, 64 << 20)]
-    #[case::captures(Kind::Captures, 64 << 20)]
+    #[case::captures(Kind::Captures, 32 << 20)]
     #[case::repeated(Kind::Repeated, 20_000_000)]
     #[case::cases(Kind::Cases, MEMORY / 2048)]
     #[case::nodes(Kind::Nodes, MEMORY / 96)]

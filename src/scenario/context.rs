@@ -230,27 +230,31 @@ impl<'a> Context<'a> {
         self.take(span, Kind::Frames, frames) && self.take(span, Kind::Bytes, bytes)
     }
 
-    /// The packets of a capture named in the scenario, read once for all cases.
-    pub(crate) fn capture(&self, name: &str) -> Packets {
+    /// The packets of a capture named at this place, read once for all cases. None where a limit was
+    /// passed.
+    pub(crate) fn capture(&self, name: &str, span: Span) -> Option<Packets> {
         let folder = self.source.path.parent().unwrap_or(Path::new(""));
         let path = folder.join(name);
         if let Some(known) = self.captures.borrow().get(&path) {
-            return known.clone();
+            return Some(known.clone());
         }
-        let packets = self.read_capture(&path);
+        let packets = match self.files.read(&path) {
+            Ok(bytes) => {
+                let factors = || format!("{} in this one", bytes.len());
+                if !self.take_of(span, Kind::Captures, bytes.len(), factors) {
+                    return None;
+                }
+                capture::read(&bytes).map(Rc::new).map_err(|error| Fault::CaptureBroken {
+                    path: path.clone(),
+                    reason: error.to_string(),
+                })
+            }
+            Err(error) => {
+                Err(Fault::CaptureUnreadable { path: path.clone(), reason: reason(&error) })
+            }
+        };
         self.captures.borrow_mut().insert(path, packets.clone());
-        packets
-    }
-
-    fn read_capture(&self, path: &Path) -> Packets {
-        let bytes = self.files.read(path).map_err(|error| Fault::CaptureUnreadable {
-            path: path.to_owned(),
-            reason: reason(&error),
-        })?;
-        capture::read(&bytes).map(Rc::new).map_err(|error| Fault::CaptureBroken {
-            path: path.to_owned(),
-            reason: error.to_string(),
-        })
+        Some(packets)
     }
 }
 

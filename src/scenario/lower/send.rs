@@ -118,12 +118,13 @@ pub(super) fn packets(
     span: Span,
     selection: Option<&Node>,
 ) -> Vec<Outgoing> {
-    let packets = match context.capture(name) {
-        Ok(packets) => packets,
-        Err(fault) => {
+    let packets = match context.capture(name, span) {
+        Some(Ok(packets)) => packets,
+        Some(Err(fault)) => {
             context.fault(span, fault);
             return Vec::new();
         }
+        None => return Vec::new(),
     };
     let path: Arc<Path> = Path::new(name).into();
     let ranges = match selection {
