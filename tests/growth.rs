@@ -199,6 +199,16 @@ fn a_relative_of_these_is_refused_too(#[case] scenario: String, #[case] product:
     assert!(message.contains(product), "{message}");
 }
 
+#[rstest]
+#[case::a_variable(format!("A=xxxxxxxx\n{}qemu-system-x86_64 -netdev tap,id=$A\n", "A=\"$A$A\"\n".repeat(50)))]
+#[case::an_array(format!("A=(x x)\n{}qemu-system-x86_64 -netdev tap,id=\"${{A[@]}}\"\n", "A+=(\"${A[@]}\")\n".repeat(50)))]
+#[case::braces("{\n".repeat(200_000))]
+#[case::backslashes("-netdev tap,id=a \\\n".repeat(20_000))]
+fn a_paste_that_grows_is_refused(#[case] paste: String) {
+    let (code, _) = refused(&paste, "import --file");
+    assert_eq!(code, "TW-E033");
+}
+
 #[test]
 fn many_faults_are_few_reports() {
     let unknown = lines(9_900, |number| format!("netdevz{number}: 1"));

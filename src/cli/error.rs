@@ -3,6 +3,7 @@ use std::{io, path::PathBuf};
 use crate::{
     diag::{Code, Diagnose, Explanation, Report, Severity},
     file::FileError,
+    import::PasteError,
     report::{
         ReportError,
         record::{Oddity, ReadRecordError},
@@ -72,6 +73,9 @@ pub enum CliError {
     /// Something is odd about runs that were merged.
     #[error(transparent)]
     Merged(#[from] Oddity),
+    /// A paste that is too large, or grows too large.
+    #[error(transparent)]
+    Paste(#[from] PasteError),
     /// A paste without anything to make a scenario of.
     #[error("there is no netdev, chardev or object of QEMU's in it")]
     NothingToImport,
@@ -203,6 +207,15 @@ pub const EXPLANATIONS: &[Explanation] = &[
                imported must be UTF-8 of at most 4 MiB, and the record of a run has at most 1 GiB. \
                A file, standard input, or a pipe of the shell will do; a pipe with a name, a device, \
                and the files of /proc and /sys will not: `cat FILE | tapwright import`.",
+    },
+    Explanation {
+        code: Code("TW-E033"),
+        title: "a paste is too large",
+        text: "`tapwright import` reads at most 256 KiB, writes at most 1 MiB of shell variables out, \
+               follows variables and arrays at most 16 deep into one another, and makes a scenario of \
+               at most 2,000 netdevs, chardevs, objects and commands. A few lines of a script can come \
+               to more than any memory holds. Paste the command line itself, with the variables \
+               written out, and of a log the part that matters.",
     },
     Explanation {
         code: Code("TW-E060"),
@@ -337,6 +350,10 @@ impl Diagnose for CliError {
             Self::Merged(_) => (
                 "TW-E063",
                 Some("each counts once, as a repeat; merge only the last run of each shard"),
+            ),
+            Self::Paste(_) => (
+                "TW-E033",
+                Some("paste the command line itself, and of a log the part that matters"),
             ),
             Self::NothingToImport => (
                 "TW-E030",

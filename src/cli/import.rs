@@ -69,6 +69,7 @@ pub(super) fn run(args: &ImportArgs) -> Result<Exit, Stop> {
     } else {
         import::words(&args.command)
     };
+    let draft = draft.map_err(|error| invalid(&CliError::Paste(error)))?;
     let mut draft = draft.ok_or_else(|| invalid(&CliError::NothingToImport))?;
     if let Some(profile) = &args.profile {
         draft.set_profile(profile);
