@@ -21,7 +21,9 @@
 //! - [`frame`]: building, reading, masking, comparing and printing packets.
 //! - [`qapi`]: QEMU's option strings, ids, types of object and properties, read once.
 //! - [`base`]: names, times, directions, profiles, quirks.
+//! - [`file`](mod@file): files that a person or a scenario names: checked and sized before they are read.
 //! - [`diag`]: codes, positions, reports.
+//! - [`terminal`]: what of a text from outside a terminal, a log or a CI system is shown.
 //! - [`sys`]: the only unsafe code: TAPs, packet sockets, namespaces.
 //!
 //! # Examples
@@ -70,6 +72,7 @@ pub mod cli;
 pub mod conflict;
 pub mod diag;
 pub mod drawing;
+pub mod file;
 pub mod frame;
 pub mod fuzz;
 pub mod guest;
@@ -82,3 +85,4 @@ pub mod runner;
 pub mod scenario;
 pub mod snapshot;
 pub mod sys;
+pub mod terminal;

@@ -30,7 +30,7 @@ fn pair(profile: &str) -> Case {
     let scenario = scenario::parse(Arc::new(source), "exchange", &Disk).unwrap();
     let mut cases = scenario.cases.into_iter();
     let case = cases.find(|case| case.profile.to_string() == profile);
-    case.unwrap()
+    case.map(Arc::unwrap_or_clone).unwrap()
 }
 
 /// One connection: its data goes through mirror, redirectors, rewriter and comparer, both guests

@@ -4,13 +4,14 @@ use std::{
     collections::BTreeSet,
     fs,
     io::{BufRead, BufReader, Write},
-    os::unix::process::CommandExt,
+    os::unix::{fs::OpenOptionsExt, process::CommandExt},
     path::Path,
     process::{Child, Command, Stdio},
 };
 
 use nix::{
     errno::Errno,
+    fcntl::OFlag,
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
@@ -34,6 +35,12 @@ fn a_killed_run_leaves_nothing_behind() {
         run.wait().expect("the run was started by us");
         assert_eq!(kill(group_of(group), None), Err(Errno::ESRCH), "a process outlived the run");
         assert_eq!(World::look(folder.path()), before, "after {lines} lines");
+        if has_nameless_files(folder.path()) {
+            let left = names_below(&folder.path().join("out"));
+            let unfinished: Vec<_> =
+                left.iter().filter(|name| !name.ends_with(".pcapng")).collect();
+            assert!(unfinished.is_empty(), "after {lines} lines: {unfinished:?}");
+        }
     }
 }
 
@@ -104,6 +111,22 @@ impl World {
                 .collect(),
         }
     }
+}
+
+/// Whether a file can be written here before it has a name (open(2), `O_TMPFILE`).
+fn has_nameless_files(folder: &Path) -> bool {
+    let nameless = OFlag::O_TMPFILE.bits();
+    fs::File::options().write(true).custom_flags(nameless).open(folder).is_ok()
+}
+
+/// The files in a folder and in those in it.
+fn names_below(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).expect("the run's folder").map(|entry| entry.expect("one"));
+    let names = entries.flat_map(|entry| match entry.path().is_dir() {
+        true => names_below(&entry.path()),
+        false => vec![entry.file_name().to_string_lossy().into_owned()],
+    });
+    names.collect()
 }
 
 fn names(folder: &Path) -> BTreeSet<String> {

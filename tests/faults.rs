@@ -9,6 +9,7 @@ use tapwright::{
     backend::{Backend, Deadline, Sim},
     base::Frame,
     diag::Source,
+    file::Scope,
     record::{Answer, Item, Outcome, Transcript},
     report::{Human, Reporter},
     runner::{CaseResult, Problem, RunEvent, Runs, Status, Totals, exec},
@@ -218,7 +219,8 @@ fn changed(path: &Path, change: fn(&mut Transcript)) -> String {
         content: Content::Transcript { transcript: &transcript, rules: Rules::default() },
     };
     let sections = [recorded.section.clone()];
-    let checked = snapshot::check(path, &[recorded], &sections, Mode::Check).expect("checked");
+    let checked =
+        snapshot::check(path, &[recorded], &sections, Mode::Check, Scope::Root).expect("checked");
     let State::Differs(mismatch) = checked.verdicts[0].state.clone() else {
         panic!("the fault is not seen: {checked:?}");
     };
@@ -226,7 +228,7 @@ fn changed(path: &Path, change: fn(&mut Transcript)) -> String {
         Source { path: path.file_name().expect("a name").into(), text: case.source.text.clone() };
     let result = CaseResult {
         case: case.id.clone(),
-        declared: case.clone().into(),
+        declared: case.clone(),
         source: source.into(),
         description: case.description.clone(),
         tags: case.tags.clone(),

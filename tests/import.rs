@@ -104,14 +104,22 @@ fn the_proposed_traffic_runs(#[case] name: &str) {
     assert_eq!(ran.status.code(), Some(0), "{whole}\n{}{}", stdout(&ran), stderr(&ran));
 }
 
+/// A folder that is a root, with a capture in it.
+fn project() -> (TempDir, &'static str) {
+    let folder = TempDir::new().unwrap();
+    fs::write(folder.path().join("tapwright.toml"), "").unwrap();
+    fs::copy(fixture("pcaps/http.pcap"), folder.path().join("http.pcap")).unwrap();
+    (folder, "http.pcap")
+}
+
 /// Two command lines and a capture are a COLO pair that runs.
 #[test]
 fn the_pair_runs_with_a_capture() {
-    let folder = TempDir::new().unwrap();
+    let (folder, capture) = project();
     let imported = import(
         &folder,
         &fixture("qemu-cmdlines/colo-pair.txt"),
-        &["--pcap", &fixture("pcaps/http.pcap"), "--at", "primary/hn0.host", "--out", "s/a.yaml"],
+        &["--pcap", capture, "--at", "primary/hn0.host", "--out", "s/a.yaml"],
     );
     assert_eq!(imported.status.code(), Some(0), "{}", stderr(&imported));
     let ran = tapwright(folder.path(), &["run", "--backend", "sim", "--accept", "s/a.yaml"]);
@@ -128,18 +136,22 @@ fn the_pair_runs_with_a_capture() {
 /// scenario.
 #[test]
 fn scripts_are_named_and_a_wrong_capture_leaves_nothing() {
-    let folder = TempDir::new().unwrap();
+    let (folder, capture) = project();
     let (primary, secondary) =
         (fixture("qemu-cmdlines/colo-primary.txt"), fixture("qemu-cmdlines/colo-secondary.txt"));
-    let capture = fixture("pcaps/http.pcap");
+    let elsewhere = fixture("pcaps/http.pcap");
+    let text = folder.path().join("primary.sh");
+    fs::copy(&primary, &text).unwrap();
     let with = |more: &[&str]| {
         let arguments = ["import", &primary, &secondary, "--out", "a.yaml"];
         tapwright(folder.path(), &[&arguments, more].concat())
     };
     for (more, said) in [
-        (["--pcap", capture.as_str(), "--at", "hn9.host"], "--at"),
+        (["--pcap", capture, "--at", "hn9.host"], "--at"),
         (["--pcap", "no.pcap", "--at", "primary/hn0.host"], "--pcap"),
-        (["--pcap", primary.as_str(), "--at", "primary/hn0.host"], "--pcap"),
+        (["--pcap", "primary.sh", "--at", "primary/hn0.host"], "--pcap"),
+        // The scenario could not be run as it is.
+        (["--pcap", elsewhere.as_str(), "--at", "primary/hn0.host"], "--pcap"),
     ] {
         let refused = with(&more);
         assert_eq!(refused.status.code(), Some(2), "{more:?}");
@@ -148,7 +160,11 @@ fn scripts_are_named_and_a_wrong_capture_leaves_nothing() {
         assert!(words.join(" ").contains(&told), "{}", stderr(&refused));
         assert!(!folder.path().join("a.yaml").exists(), "{more:?}");
     }
-    let written = with(&["--pcap", &capture, "--at", "primary/hn0.host"]);
+    let anywhere = ["--pcap", &elsewhere, "--at", "primary/hn0.host", "--allow-outside"];
+    let written = with(&anywhere);
+    assert_eq!(written.status.code(), Some(0), "{}", stderr(&written));
+    fs::remove_file(folder.path().join("a.yaml")).unwrap();
+    let written = with(&["--pcap", capture, "--at", "primary/hn0.host"]);
     assert_eq!(written.status.code(), Some(0), "{}", stderr(&written));
     let text = fs::read_to_string(folder.path().join("a.yaml")).unwrap();
     for part in ["  primary:", "  secondary:", "- send: primary/hn0.host"] {

@@ -118,12 +118,13 @@ pub(crate) fn lower(case: &Case, machine: &Machine) -> Lowered {
         }
     }
     let of_machine = || case.chardevs.iter().filter(|one| one.machine == *name);
+    let vnet_hdr_lens = vnet_hdr_lens(case, machine, &taps);
     let chardevs = of_machine()
         .map(|chardev| {
             let wiring = ChardevWiring {
                 far: chardev.far.clone(),
                 socket: socket(chardev),
-                vnet_hdr_len: holder_vnet_hdr_len(case, &chardev.id, &taps),
+                vnet_hdr_len: vnet_hdr_lens.get(&chardev.id).copied().unwrap_or(0),
             };
             (chardev.id.clone(), wiring)
         })
@@ -229,49 +230,82 @@ fn number(value: Option<&Value>) -> Option<u64> {
     }
 }
 
-/// The virtio-net header that frames on a chardev carry: that of the netdev whose filter names the
-/// chardev as `indev` or `outdev`. A comparer has no netdev: with `vnet_hdr_support` its inputs get
-/// what a modern virtio NIC has.
-fn holder_vnet_hdr_len(
+/// Bytes of the virtio-net header in frames on the chardevs of a machine, where they have one: that of
+/// the netdev whose filter names the chardev as `indev` or `outdev`. A comparer has no netdev: with
+/// `vnet_hdr_support` its inputs get what a modern virtio NIC has. Of several objects that name a
+/// chardev so, the first counts.
+fn vnet_hdr_lens(
     case: &Case,
-    chardev: &ChardevId,
+    machine: &Machine,
     taps: &BTreeMap<NetdevId, TapWiring>,
-) -> usize {
-    let holder = |keys: [&str; 2]| {
-        case.objects.iter().find(|object| {
-            keys.iter()
-                .filter_map(|key| property(object, key))
-                .any(|value| object.machine.outer::<ChardevId>(&value) == *chardev)
-        })
-    };
-    if holder(["primary_in", "secondary_in"]).is_some_and(supports_vnet_hdr) {
-        return VnetHdr::LONG;
-    }
-    holder(["indev", "outdev"])
-        .and_then(|object| Some(object.machine.outer(&property(object, "netdev")?)))
-        .and_then(|netdev: NetdevId| taps.get(&netdev))
-        .map_or(0, |tap| vnet_hdr_len(tap.nic))
-}
-
-fn supports_vnet_hdr(object: &Object) -> bool {
-    match &object.form {
-        ObjectForm::Option(_) => property(object, "vnet_hdr_support").as_deref() == Some("on"),
-        ObjectForm::Qmp(args) => {
-            args.get("vnet_hdr_support").and_then(Value::as_bool) == Some(true)
+) -> BTreeMap<ChardevId, usize> {
+    let (mut compared, mut filtered) = (BTreeMap::new(), BTreeMap::new());
+    for object in case.objects.iter().filter(|one| one.machine == machine.id) {
+        let held = Held::of(object);
+        for chardev in [&held.primary_in, &held.secondary_in].into_iter().flatten() {
+            let chardev: ChardevId = machine.id.outer(chardev);
+            compared.entry(chardev).or_insert(held.vnet_hdr_support);
+        }
+        for chardev in [&held.indev, &held.outdev].into_iter().flatten() {
+            let netdev = held.netdev.as_ref().map(|id| machine.id.outer::<NetdevId>(id));
+            let tap = netdev.and_then(|netdev| taps.get(&netdev));
+            let chardev: ChardevId = machine.id.outer(chardev);
+            filtered.entry(chardev).or_insert(tap.map_or(0, |tap| vnet_hdr_len(tap.nic)));
         }
     }
+    let mut lens = filtered;
+    let with_header = compared.into_iter().filter(|(_, support)| *support);
+    lens.extend(with_header.map(|(chardev, _)| (chardev, VnetHdr::LONG)));
+    lens
 }
 
-/// A property's value in either form, as text.
-fn property(object: &Object, key: &str) -> Option<String> {
-    match &object.form {
-        ObjectForm::Option(text) => text
-            .split(',')
-            .filter_map(|part| part.split_once('='))
-            .filter(|(name, _)| *name == key)
-            .map(|(_, value)| value.to_owned())
-            .next_back(),
-        ObjectForm::Qmp(args) => args.get(key).and_then(Value::as_str).map(str::to_owned),
+/// What an object says of the chardevs that it holds. Of a property that stands several times the
+/// last counts.
+#[derive(Default)]
+struct Held {
+    netdev: Option<String>,
+    indev: Option<String>,
+    outdev: Option<String>,
+    primary_in: Option<String>,
+    secondary_in: Option<String>,
+    vnet_hdr_support: bool,
+}
+
+impl Held {
+    fn of(object: &Object) -> Self {
+        let mut held = Self::default();
+        match &object.form {
+            ObjectForm::Option(text) => {
+                for (name, value) in text.split(',').filter_map(|part| part.split_once('=')) {
+                    if name == "vnet_hdr_support" {
+                        held.vnet_hdr_support = value == "on";
+                    } else if let Some(property) = held.property(name) {
+                        *property = Some(value.to_owned());
+                    }
+                }
+            }
+            ObjectForm::Qmp(args) => {
+                for name in ["netdev", "indev", "outdev", "primary_in", "secondary_in"] {
+                    if let Some(property) = held.property(name) {
+                        *property = args.get(name).and_then(Value::as_str).map(str::to_owned);
+                    }
+                }
+                let support = args.get("vnet_hdr_support").and_then(Value::as_bool);
+                held.vnet_hdr_support = support == Some(true);
+            }
+        }
+        held
+    }
+
+    fn property(&mut self, name: &str) -> Option<&mut Option<String>> {
+        match name {
+            "netdev" => Some(&mut self.netdev),
+            "indev" => Some(&mut self.indev),
+            "outdev" => Some(&mut self.outdev),
+            "primary_in" => Some(&mut self.primary_in),
+            "secondary_in" => Some(&mut self.secondary_in),
+            _ => None,
+        }
     }
 }
 

@@ -16,6 +16,9 @@ const LINK_TYPE: Code = Code("TW-P007");
 /// A capture that can't be written.
 const WRITE: Code = Code("TW-P008");
 
+/// A capture of too many packets.
+const TOO_MANY: Code = Code("TW-P009");
+
 /// What this part's codes mean.
 pub const EXPLANATIONS: &[Explanation] = &[
     Explanation {
@@ -49,12 +52,21 @@ pub const EXPLANATIONS: &[Explanation] = &[
         text: "The disk is full or the place is not writable, or a packet is longer or later than the \
          format can say.",
     },
+    Explanation {
+        code: TOO_MANY,
+        title: "a capture of too many packets",
+        text: "A capture that is read has at most 1,000,000 packets. 'editcap -r FILE NEW 1-1000' keeps \
+         the first thousand of a longer one.",
+    },
 ];
 
 impl Diagnose for ReadError {
     fn report(&self) -> Report {
         let (code, help) = match self {
             Self::NotACapture { .. } => (NOT_A_CAPTURE, "give a file of tcpdump or Wireshark"),
+            Self::TooMany { .. } => {
+                (TOO_MANY, "keep the packets that are needed: 'editcap -r FILE NEW 1-1000'")
+            }
             Self::Truncated { .. } => (
                 TRUNCATED,
                 "the capture was still being written, or was cut off when it was copied; \
@@ -99,6 +111,7 @@ mod tests {
         let mut writer = Writer::new(Vec::new(), &[]).unwrap();
         let error = writer.packet(0, std::time::Duration::ZERO, &[], None).unwrap_err();
         codes.push(error.report().code);
+        codes.push(ReadError::TooMany { most: 1 }.report().code);
         assert_eq!(codes, EXPLANATIONS.iter().map(|row| row.code).collect::<Vec<_>>());
     }
 }

@@ -2,6 +2,7 @@
 
 mod classic;
 mod diagnose;
+mod guess;
 mod pcapng;
 mod read;
 
@@ -11,7 +12,7 @@ mod tests;
 pub use classic::ClassicWriter;
 pub use diagnose::EXPLANATIONS;
 pub use pcapng::Writer;
-pub use read::{Packet, ReadError, read};
+pub use read::{MAX_PACKETS, Packet, ReadError, read};
 
 /// A capture that can't be written.
 #[derive(Debug, thiserror::Error)]

@@ -7,7 +7,7 @@ use pcap_file::{
     pcapng::{Block, PcapNgParseError, PcapNgParser},
 };
 
-use super::chain;
+use super::{chain, guess::guess};
 
 /// A pcapng file begins with this block type, the same in both byte orders.
 const SECTION_HEADER: [u8; 4] = [0x0a, 0x0d, 0x0d, 0x0a];
@@ -19,6 +19,12 @@ const PCAP_MAGICS: [[u8; 4]; 4] = [
     [0xa1, 0xb2, 0x3c, 0x4d],
     [0x4d, 0x3c, 0xb2, 0xa1],
 ];
+
+/// Most packets of a capture.
+pub const MAX_PACKETS: usize = 1_000_000;
+
+/// Most interfaces of a pcapng file.
+const MAX_INTERFACES: usize = 4096;
 
 /// Bytes before a packet's data in a pcap file.
 const PCAP_RECORD: usize = 16;
@@ -50,10 +56,16 @@ impl Packet {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ReadError {
     /// Neither pcap nor pcapng.
-    #[error("not a pcap or pcapng file: it begins with {found}")]
+    #[error("not a pcap or pcapng file: it {looks}")]
     NotACapture {
-        /// Its first bytes.
-        found: String,
+        /// What it is instead, without a word of what is in it.
+        looks: &'static str,
+    },
+    /// More packets than are read.
+    #[error("it has more than {most} packets")]
+    TooMany {
+        /// The limit.
+        most: usize,
     },
     /// The file ends inside something.
     #[error(
@@ -108,8 +120,8 @@ fn place(packet: usize) -> String {
 /// Memory in use is in proportion to `file`, whatever lengths stand in it.
 ///
 /// # Errors
-/// When the file is of another kind, is cut off, contradicts itself, or was not captured on
-/// Ethernet. Packets that the capture cut off are no error: see [`Packet::is_cut`].
+/// When the file is of another kind, is cut off, contradicts itself, has more than [`MAX_PACKETS`], or
+/// was not captured on Ethernet. Packets that the capture cut off are no error: see [`Packet::is_cut`].
 ///
 /// # Examples
 /// ```
@@ -120,20 +132,19 @@ fn place(packet: usize) -> String {
 /// assert_eq!(packets[0].data[12..14], [0x08, 0x06]);
 /// ```
 pub fn read(file: &[u8]) -> Result<Vec<Packet>, ReadError> {
+    read_at_most(file, MAX_PACKETS)
+}
+
+fn read_at_most(file: &[u8], most: usize) -> Result<Vec<Packet>, ReadError> {
     let magic = file.first_chunk::<4>();
     match magic {
-        Some(&SECTION_HEADER) => read_pcapng(file),
-        Some(magic) if PCAP_MAGICS.contains(magic) => read_pcap(file),
-        _ => {
-            let first = &file[..file.len().min(4)];
-            let digits: String = first.iter().map(|byte| format!("{byte:02x}")).collect();
-            let found = if digits.is_empty() { "nothing".to_owned() } else { digits };
-            Err(ReadError::NotACapture { found })
-        }
+        Some(&SECTION_HEADER) => read_pcapng(file, most),
+        Some(magic) if PCAP_MAGICS.contains(magic) => read_pcap(file, most),
+        _ => Err(ReadError::NotACapture { looks: guess(file) }),
     }
 }
 
-fn read_pcap(file: &[u8]) -> Result<Vec<Packet>, ReadError> {
+fn read_pcap(file: &[u8], most: usize) -> Result<Vec<Packet>, ReadError> {
     let (mut rest, parser) =
         PcapParser::new(file).map_err(|error| pcap_error((HEADER, 0), file, error))?;
     let link = parser.header().datalink;
@@ -146,6 +157,9 @@ fn read_pcap(file: &[u8]) -> Result<Vec<Packet>, ReadError> {
         let (after, packet) =
             parser.next_packet(rest).map_err(|error| pcap_error(here, rest, error))?;
         rest = after;
+        if packets.len() == most {
+            return Err(ReadError::TooMany { most });
+        }
         packets.push(Packet {
             time: packet.timestamp(),
             original_len: to_usize(packet.orig_len()),
@@ -169,7 +183,7 @@ fn pcap_error((packet, offset): (usize, usize), rest: &[u8], error: PcapParseErr
     }
 }
 
-fn read_pcapng(file: &[u8]) -> Result<Vec<Packet>, ReadError> {
+fn read_pcapng(file: &[u8], most: usize) -> Result<Vec<Packet>, ReadError> {
     let (mut rest, mut parser) =
         PcapNgParser::new(file).map_err(|error| pcapng_error((HEADER, 0), error))?;
     let mut packets = Vec::new();
@@ -177,6 +191,11 @@ fn read_pcapng(file: &[u8]) -> Result<Vec<Packet>, ReadError> {
         let here = (packets.len() + 1, file.len() - rest.len());
         let (after, block) = parser.next_block(rest).map_err(|error| pcapng_error(here, error))?;
         rest = after;
+        if parser.interfaces().len() > MAX_INTERFACES {
+            let (packet, offset) = here;
+            let cause = format!("it has more than {MAX_INTERFACES} interfaces");
+            return Err(ReadError::Malformed { packet, offset, cause });
+        }
         let (interface, packet) = match block {
             Block::EnhancedPacket(block) => {
                 (block.interface_id, packet(&block.data, block.timestamp, block.original_len))
@@ -191,6 +210,9 @@ fn read_pcapng(file: &[u8]) -> Result<Vec<Packet>, ReadError> {
             ),
             _ => continue,
         };
+        if packets.len() == most {
+            return Err(ReadError::TooMany { most });
+        }
         let link = parser.interfaces().get(to_usize(interface)).map(|interface| interface.linktype);
         match link {
             Some(DataLink::ETHERNET) => packets.push(packet),

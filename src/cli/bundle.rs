@@ -6,7 +6,7 @@ mod readme;
 
 use std::{
     cell::RefCell,
-    fs, io,
+    io::{self, Write},
     num::NonZeroUsize,
     path::{Path, PathBuf},
     sync::Arc,
@@ -18,14 +18,15 @@ use readme::Readme;
 use serde_json::Value;
 
 use super::{
-    CliError, Stop,
+    CliError, ReachArgs, Stop,
     lanes::{self, BackendName, Opened, QemuArgs},
 };
 use crate::{
     diag::Diagnose,
+    file::{self, FileError, Scope},
     import,
     runner::{self, Attempt, Executed, Exit, Trial, TrialLimits},
-    scenario::{Case, Disk, Files, Scenario},
+    scenario::{Anywhere, Case, Disk, Files, Scenario},
     snapshot::{self, Content, Mismatch, Mode, Recorded, Rules, State},
     sys::Interrupt,
 };
@@ -46,14 +47,54 @@ pub(super) struct Bundle<'a> {
     pub(super) qemu: &'a QemuArgs,
 }
 
+/// What makes the folder of a bundle the root of its scenario, wherever it is unpacked.
+const MARK: (&str, &str) = (
+    "tapwright.toml",
+    "# This folder is a root: what its scenario names is looked for here, and nowhere above.\n",
+);
+
 /// Remembers what was read.
-#[derive(Debug, Default)]
-pub(super) struct Recorder(RefCell<Vec<(PathBuf, Vec<u8>)>>);
+#[derive(Debug)]
+pub(super) struct Recorder {
+    reach: ReachArgs,
+    read: RefCell<Vec<Read>>,
+}
+
+/// A file that was read.
+#[derive(Debug)]
+struct Read {
+    path: PathBuf,
+    bytes: Vec<u8>,
+    /// Why it is none of the scenario's own, where that was no matter.
+    outside: Option<FileError>,
+}
+
+impl Recorder {
+    pub(super) fn new(reach: ReachArgs) -> Self {
+        Self { reach, read: RefCell::default() }
+    }
+
+    fn record(&self, path: PathBuf, bytes: &[u8], outside: Option<FileError>) {
+        self.read.borrow_mut().push(Read { path, bytes: bytes.to_owned(), outside });
+    }
+}
 
 impl Files for Recorder {
-    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
-        let bytes = Disk.read(path)?;
-        self.0.borrow_mut().push((path.to_owned(), bytes.clone()));
+    fn scenario(&self, path: &Path) -> Result<Vec<u8>, FileError> {
+        let bytes = self.reach.files().scenario(path)?;
+        self.record(path.to_owned(), &bytes, None);
+        Ok(bytes)
+    }
+
+    fn capture(&self, scenario: &Path, name: &Path, most: usize) -> Result<Vec<u8>, FileError> {
+        let (bytes, outside) = match Disk.capture(scenario, name, most) {
+            Err(error @ FileError::Outside { .. }) if self.reach.allow_outside => {
+                (Anywhere.capture(scenario, name, most)?, Some(error))
+            }
+            read => (read?, None),
+        };
+        let path = scenario.parent().unwrap_or(Path::new("")).join(name);
+        self.record(path, &bytes, outside);
         Ok(bytes)
     }
 }
@@ -64,17 +105,17 @@ impl Bundle<'_> {
     /// # Errors
     /// When the case can't run, a file is in the way, or a capture has no place in an archive.
     pub(super) fn write(&self, out: &Path) -> Result<Exit, Stop> {
-        if out.exists() {
-            return Err(Stop::invalid(vec![CliError::Exists(out.to_owned()).report()]));
+        let exists = || invalid(&CliError::Exists(out.to_owned()));
+        if out.symlink_metadata().is_ok() {
+            return Err(exists());
         }
         let mut archive = Archive::default();
         let scenario = self.sources(&mut archive)?;
         let opened = lanes::open(&[self.backend], self.qemu)?;
         let mut case = self.scenario.cases[self.place].clone();
         if let Some(probed) = &opened.probed {
-            case.profile = probed.profile.clone();
+            Arc::make_mut(&mut case).profile = probed.profile.clone();
         }
-        let case = Arc::new(case);
         let executed = self.executed(&case, &opened)?;
         archive.put("record.txt", snapshot::text(&executed.transcript));
         let pcapng = snapshot::write_pcapng(&executed.transcript, Vec::new());
@@ -95,42 +136,43 @@ impl Bundle<'_> {
         let readme = readme.text();
         archive.put("README.md", readme);
         let folder = scenario.file_stem().unwrap_or_default().to_string_lossy();
-        archive
-            .bytes(&folder)
-            .and_then(|bytes| fs::write(out, bytes))
-            .map_err(|error| unwritable(out, error))?;
+        archive.bytes(&folder).and_then(|bytes| file::create_new(out)?.write_all(&bytes)).map_err(
+            |error| match error.kind() {
+                io::ErrorKind::AlreadyExists => exists(),
+                _ => unwritable(out, error),
+            },
+        )?;
         Ok(Exit::Success)
     }
 
     /// Puts in the scenario, the captures that it names and its snapshot, each where the scenario
-    /// finds it; the scenario's own place is returned.
+    /// finds it, and what makes their folder a root; the scenario's own place is returned. What is
+    /// outside of the scenario's root now is not put in, whatever may be read.
     fn sources(&self, archive: &mut Archive) -> Result<PathBuf, Stop> {
         let source = &self.scenario.source.path;
-        let folder = source.parent().unwrap_or(Path::new(""));
-        let read = self.files.0.borrow();
-        if let Some((foreign, _)) = read.iter().find(|(path, _)| !path.starts_with(folder)) {
-            let error = CliError::NoPlace(foreign.clone());
-            return Err(Stop::invalid(vec![error.report()]));
-        }
         let mut all: Vec<(PathBuf, Vec<u8>)> = Vec::new();
-        for (path, bytes) in read.iter() {
-            all.push((absolute(path)?, bytes.clone()));
-        }
-        let snapshot = source.with_extension("snap");
-        match fs::read(&snapshot) {
-            Ok(bytes) => all.push((absolute(&snapshot)?, bytes)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => {
-                let (path, source) = (snapshot, error);
-                let error = CliError::Unreadable { path, source };
-                return Err(Stop::invalid(vec![error.report()]));
+        for Read { path, bytes, outside } in self.files.read.take() {
+            match outside {
+                Some(source) => return Err(invalid(&CliError::NoPlace { path, source })),
+                None => all.push((absolute(&path)?, bytes)),
             }
+        }
+        let path = source.with_extension("snap");
+        match file::read_found(&path, Scope::Root, snapshot::MAX_BYTES) {
+            Ok(bytes) => all.push((absolute(&path)?, bytes)),
+            Err(error) if error.is_not_found() => {}
+            Err(source @ FileError::Outside { .. }) => {
+                return Err(invalid(&CliError::NoPlace { path, source }));
+            }
+            Err(source) => return Err(invalid(&CliError::Unreadable { path, source })),
         }
         let root = common(all.iter().map(|(path, _)| path.as_path()));
         let below = |path: &Path| path.strip_prefix(&root).unwrap_or(path).to_owned();
         for (path, bytes) in &all {
             archive.put(below(path), bytes.clone());
         }
+        let (mark, text) = MARK;
+        archive.put(mark, text);
         Ok(below(&absolute(source)?))
     }
 
@@ -149,7 +191,7 @@ impl Bundle<'_> {
             },
         };
         let source = &self.scenario.source.path;
-        let checked = snapshot::check(source, &[recorded], &[], Mode::Check)
+        let checked = snapshot::check(source, &[recorded], &[], Mode::Check, Scope::Root)
             .map_err(|error| Stop::invalid(vec![error.report()]))?;
         let state = checked.verdicts.into_iter().next();
         Ok(state.and_then(|verdict| match verdict.state {
@@ -182,6 +224,10 @@ impl Bundle<'_> {
         let error = CliError::Unavailable { reason, remedy: None };
         Err(Stop { exit, reports: vec![error.report()] })
     }
+}
+
+fn invalid(error: &CliError) -> Stop {
+    Stop::invalid(vec![error.report()])
 }
 
 fn absolute(path: &Path) -> Result<PathBuf, Stop> {

@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use serde_json::json;
 
 use super::{
@@ -9,11 +11,12 @@ use super::{
 use crate::{
     backend::{Action, Backend, BackendError, Deadline, Sim},
     base::ObjectId,
-    diag::{Code, Report},
+    diag::{Code, Report, Source},
     record::{Answer, CommandError, Outcome},
     report,
     runner::{self, Exit},
     scenario::{Case, ExpectError, Object},
+    terminal::visible,
 };
 
 /// Checks scenarios without running them.
@@ -32,26 +35,32 @@ pub(super) fn run(args: &CheckArgs) -> Result<Exit, Stop> {
         Err(stop) if args.format == Format::Json => return told(&stop.reports, args.format),
         Err(stop) => return Err(stop),
     };
-    let cases = runner::select(&scenarios, &args.suite.selection(), None);
+    let cases = runner::select(scenarios, &args.suite.selection(), None);
     if cases.is_empty() {
         return Ok(Exit::NothingSelected);
     }
-    let mut reports = Vec::new();
+    let mut reports = Found::default();
     let mut unchecked = Vec::new();
     for planned in &cases {
+        if reports.is_full(&planned.case) {
+            continue;
+        }
         match dry_run(&planned.case) {
-            Ok(found) => merge(&mut reports, found),
-            Err(BackendError::Case(report)) => merge(&mut reports, vec![*report]),
+            Ok(found) => reports.merge(found),
+            Err(BackendError::Case(report)) => reports.merge(vec![*report]),
             Err(error) => unchecked.push((planned.case.id.clone(), error.to_string())),
         }
     }
-    if !reports.is_empty() {
-        return told(&reports, args.format);
+    if !reports.all.is_empty() {
+        return told(&reports.all, args.format);
     }
     let text: String = match args.format {
         Format::Human => unchecked
             .iter()
-            .map(|(case, reason)| format!("{case}: its objects were not tried: {reason}\n"))
+            .map(|(case, reason)| {
+                let (case, reason) = (visible(case), visible(reason));
+                format!("{case}: its objects were not tried: {reason}\n")
+            })
             .chain([format!("{} checked\n", counted(cases.len(), "case"))])
             .collect(),
         Format::Json => unchecked
@@ -60,7 +69,7 @@ pub(super) fn run(args: &CheckArgs) -> Result<Exit, Stop> {
                 json!({ "type": "not-tried", "case": case.as_str(), "reason": reason })
             })
             .chain([json!({ "type": "checked", "cases": cases.len() })])
-            .map(|line| format!("{line}\n"))
+            .map(|line| output::json_line(&line))
             .collect(),
     };
     output::print(&text)?;
@@ -76,16 +85,41 @@ fn told(reports: &[Report], format: Format) -> Result<Exit, Stop> {
     if format == Format::Human {
         return Err(Stop::invalid(reports.to_vec()));
     }
-    let line = |one| format!("{}\n", report::diagnostic(one));
+    let line = |one| output::json_line(&report::diagnostic(one));
     output::print(&reports.iter().map(line).collect::<String>())?;
     Ok(Exit::Invalid)
 }
 
-/// The cases of a matrix usually have their faults in common.
-fn merge(reports: &mut Vec<Report>, found: Vec<Report>) {
-    for report in found {
-        if !reports.contains(&report) {
-            reports.push(report);
+/// Most reports of a file: the rest is usually an echo of the first.
+const MAX_REPORTS: usize = 100;
+
+/// What is wrong with the cases, those of a file one after the other.
+#[derive(Default)]
+struct Found {
+    all: Vec<Report>,
+    /// Where those of the file begin whose case is looked at.
+    begin: usize,
+    source: Option<Arc<Source>>,
+}
+
+impl Found {
+    /// Whether nothing more is reported of a case's file.
+    fn is_full(&mut self, case: &Case) -> bool {
+        let same = self.source.as_ref().is_some_and(|source| Arc::ptr_eq(source, &case.source));
+        if !same {
+            self.source = Some(Arc::clone(&case.source));
+            self.begin = self.all.len();
+        }
+        self.all.len() - self.begin >= MAX_REPORTS
+    }
+
+    /// The cases of a matrix usually have their faults in common.
+    fn merge(&mut self, found: Vec<Report>) {
+        for report in found {
+            let of_file = &self.all[self.begin..];
+            if of_file.len() < MAX_REPORTS && !of_file.contains(&report) {
+                self.all.push(report);
+            }
         }
     }
 }

@@ -2,6 +2,8 @@ use std::{io, path::PathBuf};
 
 use crate::{
     diag::{Code, Diagnose, Explanation, Report, Severity},
+    file::FileError,
+    import::PasteError,
     report::{
         ReportError,
         record::{Oddity, ReadRecordError},
@@ -71,6 +73,9 @@ pub enum CliError {
     /// Something is odd about runs that were merged.
     #[error(transparent)]
     Merged(#[from] Oddity),
+    /// A paste that is too large, or grows too large.
+    #[error(transparent)]
+    Paste(#[from] PasteError),
     /// A paste without anything to make a scenario of.
     #[error("there is no netdev, chardev or object of QEMU's in it")]
     NothingToImport,
@@ -82,8 +87,8 @@ pub enum CliError {
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// What the system said.
-        source: io::Error,
+        /// Why.
+        source: FileError,
     },
     /// Nothing is held that could be entered.
     #[error("no case is paused by a run whose captures go to '{}'", .0.display())]
@@ -102,9 +107,14 @@ pub enum CliError {
     /// A backend without namespaces would pause.
     #[error("--pause-on-fail holds a case's namespaces, and sim has none")]
     NothingToEnter,
-    /// A capture that a scenario names by an absolute path.
-    #[error("'{}' has no place in a bundle: the scenario names it by an absolute path", .0.display())]
-    NoPlace(PathBuf),
+    /// A file that is not the scenario's to give away.
+    #[error("'{}' has no place in a bundle: {source}", path.display())]
+    NoPlace {
+        /// The capture or snapshot.
+        path: PathBuf,
+        /// Where it is.
+        source: FileError,
+    },
     /// No code of this name.
     #[error("there is no code '{0}'")]
     NoSuchCode(String),
@@ -193,14 +203,27 @@ pub const EXPLANATIONS: &[Explanation] = &[
     Explanation {
         code: Code("TW-E032"),
         title: "a file can't be read",
-        text: "The command reads this file and the system refuses; the message says why. Text that \
-               is to be imported must be UTF-8.",
+        text: "The command reads this file and can't; the message says why. Text that is to be \
+               imported must be UTF-8 of at most 4 MiB, and the record of a run has at most 1 GiB. \
+               A file, standard input, or a pipe of the shell will do; a pipe with a name, a device, \
+               and the files of /proc and /sys will not: `cat FILE | tapwright import`.",
+    },
+    Explanation {
+        code: Code("TW-E033"),
+        title: "a paste is too large",
+        text: "`tapwright import` reads at most 256 KiB, writes at most 1 MiB of shell variables out, \
+               follows variables and arrays at most 16 deep into one another, and makes a scenario of \
+               at most 2,000 netdevs, chardevs, objects and commands. A few lines of a script can come \
+               to more than any memory holds. Paste the command line itself, with the variables \
+               written out, and of a log the part that matters.",
     },
     Explanation {
         code: Code("TW-E060"),
         title: "a report can't be written",
         text: "The files of --report are made before anything runs, so that a place that can't be \
-               written is told at once, with the exit code 2. Where writing fails at the end of \
+               written is told at once, with the exit code 2: a report goes into a file, to a \
+               terminal or to what the command has open (/dev/stdout), and into no named pipe and \
+               through no link. Where writing fails at the end of \
                the run (a full disk), the other reports are written all the same, and the exit code \
                is 70, however the run went. A report that is empty belongs to a run that did not \
                come to its end.",
@@ -265,10 +288,12 @@ pub const EXPLANATIONS: &[Explanation] = &[
     },
     Explanation {
         code: Code("TW-E054"),
-        title: "a capture has no place in a bundle",
+        title: "a file has no place in a bundle",
         text: "`tapwright export --bundle` packs a scenario with the captures it names, so that it runs \
-               wherever it is unpacked. A capture that is named by an absolute path is not found \
-               there: name it relative to the scenario.",
+               wherever it is unpacked. A file that is named by an absolute path, or that is outside \
+               of the project which the scenario is in, is not found there, and it may be one that \
+               nobody else should have. It is not packed, with --allow-outside neither: put it below \
+               the root (`tapwright explain S084`), and name it relative to the scenario.",
     },
     Explanation {
         code: Code("TW-R001"),
@@ -326,12 +351,16 @@ impl Diagnose for CliError {
                 "TW-E063",
                 Some("each counts once, as a repeat; merge only the last run of each shard"),
             ),
+            Self::Paste(_) => (
+                "TW-E033",
+                Some("paste the command line itself, and of a log the part that matters"),
+            ),
             Self::NothingToImport => (
                 "TW-E030",
                 Some("paste the command line with its -netdev, -chardev and -object options"),
             ),
             Self::Exists(_) => ("TW-E031", Some("choose another name, or remove it")),
-            Self::Unreadable { source, .. } if source.kind() == io::ErrorKind::InvalidData => {
+            Self::Unreadable { source: FileError::NotText, .. } => {
                 ("TW-E032", Some("name a text file; a capture is given with --pcap FILE --at PORT"))
             }
             Self::Unreadable { .. } => ("TW-E032", Some("name a text file that you may read")),
@@ -342,7 +371,9 @@ impl Diagnose for CliError {
             Self::SeveralPaused(_) => ("TW-E051", Some("name the case, or the run by its number")),
             Self::NoEntry { .. } => ("TW-E052", Some("enter as the user who started the run")),
             Self::NothingToEnter => ("TW-E053", Some("use --backend netns or --backend qemu")),
-            Self::NoPlace(_) => ("TW-E054", Some("name it relative to the scenario's folder")),
+            Self::NoPlace { .. } => {
+                ("TW-E054", Some("put it below the root, and name it from there"))
+            }
             Self::NoSuchCode(_) => ("TW-E004", Some("copy the code from a diagnostic: TW-S001")),
         };
         let mut report = Report::error(Code(code), self.to_string());

@@ -2,7 +2,7 @@ use super::{CliError, Stop, output};
 use crate::{
     backend, capture,
     diag::{Diagnose, Explanation},
-    frame,
+    file, frame,
     runner::{self, Exit},
     scenario, snapshot,
 };
@@ -23,6 +23,7 @@ const WIDTH: usize = 80;
 /// The tables of all parts.
 const TABLES: &[&[Explanation]] = &[
     scenario::EXPLANATIONS,
+    file::EXPLANATIONS,
     frame::EXPLANATIONS,
     capture::EXPLANATIONS,
     snapshot::EXPLANATIONS,

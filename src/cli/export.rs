@@ -1,7 +1,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{
-    Stop,
+    ReachArgs, Stop,
     bundle::{Bundle, Recorder},
     lanes::{BackendName, QemuArgs},
     output,
@@ -30,6 +30,8 @@ pub(super) struct ExportArgs {
     backend: BackendName,
     #[command(flatten)]
     qemu: QemuArgs,
+    #[command(flatten)]
+    reach: ReachArgs,
 }
 
 /// A file name says what is in the file.
@@ -42,7 +44,7 @@ fn archive(name: &str) -> Result<PathBuf, String> {
 
 pub(super) fn run(args: &ExportArgs) -> Result<Exit, Stop> {
     let root = args.file.parent().unwrap_or(Path::new(""));
-    let files = Recorder::default();
+    let files = Recorder::new(args.reach);
     let scenario = scenario::load(&args.file, root, &files).map_err(Stop::invalid)?;
     let pattern = args.name.as_deref().map(Pattern::from);
     let chosen = scenario.cases.iter().position(|case| {
@@ -57,7 +59,7 @@ pub(super) fn run(args: &ExportArgs) -> Result<Exit, Stop> {
         None => tree::read(&scenario.source).map_err(Stop::invalid)?,
     };
     let Some(out) = &args.bundle else {
-        output::print(&import::export(&tree))?;
+        output::document(&import::export(&tree))?;
         return Ok(Exit::Success);
     };
     let bundle = Bundle {

@@ -1,14 +1,15 @@
 use std::{
     cell::RefCell,
     collections::{BTreeMap, BTreeSet},
-    fs, io,
+    fs,
+    io::{self, Write},
     num::{NonZeroU64, NonZeroUsize},
     path::{Path, PathBuf},
     thread,
     time::{Duration, Instant},
 };
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
 use super::{
@@ -20,10 +21,12 @@ use super::{
 use crate::{
     base::{CaseId, Profile},
     diag::Diagnose,
+    file::{self, Care, Scope},
     fuzz::{self, Answers, Budget, Court, Exhibit, Finding, Outcomes, Sizes},
     runner::Exit,
     scenario,
     sys::Interrupt,
+    terminal::{bar_target, visible},
 };
 
 /// Makes random scenarios, runs each on several backends and compares what can be observed.
@@ -73,7 +76,7 @@ pub(super) struct FuzzArgs {
 pub(super) fn run(args: &FuzzArgs) -> Result<Exit, Stop> {
     if let Some(number) = args.print {
         let tree = fuzz::scenario(args.seed, number.get());
-        output::print(&scenario::write(&tree))?;
+        output::document(&scenario::write(&tree))?;
         return Ok(Exit::Success);
     }
     if args.list {
@@ -115,9 +118,8 @@ impl FuzzArgs {
                 sizes.steps,
                 sizes.frames
             ),
-            Format::Json => format!(
-                "{}\n",
-                json!({ "type": "case", "seed": self.seed, "case": number, "scenario": tree })
+            Format::Json => output::json_line(
+                &json!({ "type": "case", "seed": self.seed, "case": number, "scenario": tree }),
             ),
         }
     }
@@ -248,8 +250,9 @@ impl<'a> Campaign<'a> {
         let tree = fuzz::scenario(self.args.seed, number);
         let name = name(self.args.seed, number);
         let path = self.args.out.join(&name).with_extension("yaml");
-        let exhibit =
-            Exhibit { path: &path, name: &name, case: &CaseId::from(name.as_str()), probe: false };
+        let case = &CaseId::from(name.as_str());
+        let scope = Scope::Root;
+        let exhibit = Exhibit { path: &path, name: &name, case, probe: false, scope };
         let watch = |error| refused("watching for signals", error);
         let budget = Budget { runs: self.args.budget, time: None };
         let before = Sizes::of(&tree);
@@ -288,11 +291,11 @@ impl<'a> Campaign<'a> {
                     line["runs"] = keep.runs.into();
                     line["steady"] = keep.again.into();
                 }
-                format!("{line}\n")
+                output::json_line(&line)
             }
             Format::Human => {
                 let how = keep.map_or_else(|| " (as before)\n".to_owned(), Keep::shown);
-                format!("{:>12} case {number}: {finding}{how}", "FOUND")
+                format!("{:>12} case {number}: {}{how}", "FOUND", visible(finding))
             }
         };
         output::print(&text)
@@ -318,7 +321,7 @@ impl<'a> Campaign<'a> {
                     "sent": counts.answers.sent, "failed": failed.len(), "kept": kept,
                     "interrupted": interrupted, "seconds": self.began.elapsed().as_secs_f64(),
                 });
-                format!("{line}\n")
+                output::json_line(&line)
             }
             Format::Human => {
                 let ran: Vec<_> =
@@ -343,7 +346,7 @@ impl<'a> Campaign<'a> {
                     counted(counts.answers.sent, "frame"),
                 );
                 for (reason, times) in &counts.skipped {
-                    text += &format!("{:12} not compared, {times}: {reason}\n", "");
+                    text += &format!("{:12} not compared, {times}: {}\n", "", visible(reason));
                 }
                 text
             }
@@ -405,13 +408,13 @@ impl Keep {
             if self.complete { "" } else { ", could be less" },
             if self.again { "" } else { "; it does not fail every time" },
             "",
-            self.path.display(),
+            visible(self.path.display()),
         )
     }
 }
 
 fn bar(cases: u64) -> ProgressBar {
-    let bar = ProgressBar::with_draw_target(Some(cases), ProgressDrawTarget::stderr());
+    let bar = ProgressBar::with_draw_target(Some(cases), bar_target());
     // A template that is refused would leave indicatif's own style, which is as good.
     if let Ok(style) = ProgressStyle::with_template("{prefix:>12} [{bar:30}] {pos}/{len} {msg}") {
         bar.set_style(style.progress_chars("=> "));
@@ -423,16 +426,31 @@ pub(super) fn counted(number: usize, word: &str) -> String {
     format!("{number} {word}{}", if number == 1 { "" } else { "s" })
 }
 
-/// Writes a scenario, its directory too where that is missing.
+/// Writes a scenario to where the command wants it, its directory too where that is missing.
 pub(super) fn write(path: &Path, text: &str) -> Result<(), Stop> {
-    let made = match path.parent() {
+    let written =
+        with_folder(path).and_then(|()| file::replace(path, text.as_bytes(), Care::Durable));
+    written.map_err(|source| unwritable(path, source))
+}
+
+/// The same where a person wants it.
+pub(super) fn write_named(path: &Path, text: &str) -> Result<(), Stop> {
+    let made = with_folder(path).and_then(|()| file::create(path));
+    let written = made.and_then(|mut file| file.write_all(text.as_bytes()));
+    written.map_err(|source| unwritable(path, source))
+}
+
+/// Makes the directory of a file where that is missing.
+pub(super) fn with_folder(path: &Path) -> io::Result<()> {
+    match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => fs::create_dir_all(parent),
         _ => Ok(()),
-    };
-    made.and_then(|()| fs::write(path, text)).map_err(|source| {
-        let path = path.to_owned();
-        Stop::invalid(vec![CliError::Unwritable { path, source }.report()])
-    })
+    }
+}
+
+pub(super) fn unwritable(path: &Path, source: io::Error) -> Stop {
+    let path = path.to_owned();
+    Stop::invalid(vec![CliError::Unwritable { path, source }.report()])
 }
 
 pub(super) fn refused(what: &'static str, source: io::Error) -> Stop {

@@ -1,10 +1,10 @@
 use std::path::{Path, PathBuf};
 
-use super::{Stop, output};
+use super::{ReachArgs, Stop, output};
 use crate::{
     drawing::{self, Topology},
     runner::{Exit, Pattern},
-    scenario::{self, Disk},
+    scenario,
 };
 
 /// Draws what a scenario declares, and how it is joined.
@@ -19,6 +19,8 @@ pub(super) struct GraphArgs {
     /// How to draw
     #[arg(long, value_enum, default_value_t = GraphFormat::Text)]
     format: GraphFormat,
+    #[command(flatten)]
+    reach: ReachArgs,
 }
 
 /// How a topology is drawn.
@@ -36,7 +38,7 @@ enum GraphFormat {
 
 pub(super) fn run(args: &GraphArgs) -> Result<Exit, Stop> {
     let root = args.file.parent().unwrap_or(Path::new(""));
-    let scenario = scenario::load(&args.file, root, &Disk).map_err(Stop::invalid)?;
+    let scenario = scenario::load(&args.file, root, args.reach.files()).map_err(Stop::invalid)?;
     let pattern = args.name.as_deref().map(Pattern::from);
     let chosen = scenario.cases.iter().find(|case| {
         let mut pattern = pattern.iter();

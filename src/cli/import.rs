@@ -1,17 +1,23 @@
 use std::{
-    fs, io,
+    fs,
+    io::Write,
     path::{Component, Path, PathBuf},
     sync::Arc,
 };
 
-use super::{CliError, Stop, check, fuzz::write, output};
+use super::{
+    CliError, ReachArgs, Stop, check,
+    fuzz::{unwritable, with_folder},
+    output,
+};
 use crate::{
     backend::BackendError,
     base::Profile,
     diag::{Diagnose, Report, Source},
+    file,
     import::{self, Draft, Traffic},
     runner::Exit,
-    scenario::{self, Disk, Scenario},
+    scenario::{self, Files, Scenario},
 };
 
 /// Makes a scenario of QEMU command lines and monitor commands.
@@ -40,7 +46,12 @@ pub(super) struct ImportArgs {
     /// Where the scenario goes [default: standard output]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+    #[command(flatten)]
+    reach: ReachArgs,
 }
+
+/// Most bytes of a text, of one file or of standard input.
+const MAX_BYTES: usize = 4 << 20;
 
 fn profile(name: &str) -> Result<String, String> {
     match Profile::parse(name) {
@@ -58,6 +69,7 @@ pub(super) fn run(args: &ImportArgs) -> Result<Exit, Stop> {
     } else {
         import::words(&args.command)
     };
+    let draft = draft.map_err(|error| invalid(&CliError::Paste(error)))?;
     let mut draft = draft.ok_or_else(|| invalid(&CliError::NothingToImport))?;
     if let Some(profile) = &args.profile {
         draft.set_profile(profile);
@@ -69,25 +81,26 @@ pub(super) fn run(args: &ImportArgs) -> Result<Exit, Stop> {
         });
     }
     let path = args.out.clone().unwrap_or_else(|| "import.yaml".into());
-    expect_refusals(&mut draft, &path);
+    let files = args.reach.files();
+    expect_refusals(&mut draft, &path, files);
     let text = draft.text();
     // First: a capture is looked for from the folder of the scenario, which has to be there.
     if let Some(path) = &args.out {
-        write(path, &text)?;
+        // Nothing is there, not even a link that something could be written through.
+        let made = with_folder(path).and_then(|()| file::create_new(path));
+        let written = made.and_then(|mut file| file.write_all(text.as_bytes()));
+        written.map_err(|source| unwritable(path, source))?;
     }
-    let reports = faults(&text, &path);
+    let reports = faults(&text, &path, files);
     let traffic = of_traffic(args, &reports);
     if !traffic.is_empty() {
         if let Some(path) = &args.out {
-            fs::remove_file(path).map_err(|source| {
-                let path = path.clone();
-                invalid(&CliError::Unwritable { path, source })
-            })?;
+            fs::remove_file(path).map_err(|source| unwritable(path, source))?;
         }
         return Err(Stop::invalid(traffic));
     }
     if args.out.is_none() {
-        output::print(&text)?;
+        output::document(&text)?;
     }
     if reports.is_empty() { Ok(Exit::Success) } else { Err(Stop::invalid(reports)) }
 }
@@ -97,7 +110,7 @@ pub(super) fn run(args: &ImportArgs) -> Result<Exit, Stop> {
 fn of_traffic(args: &ImportArgs, reports: &[Report]) -> Vec<Report> {
     let option = |report: &Report| match report.code.0 {
         "TW-S050" => args.at.as_ref().map(|_| "--at"),
-        "TW-S080" | "TW-S081" => args.pcap.as_ref().map(|_| "--pcap"),
+        "TW-S080" | "TW-S081" | "TW-S084" => args.pcap.as_ref().map(|_| "--pcap"),
         _ => None,
     };
     let of_option = |report: &Report| {
@@ -114,28 +127,26 @@ fn invalid(error: &CliError) -> Stop {
 }
 
 fn text(args: &ImportArgs) -> Result<String, Stop> {
-    let unreadable = |path: &Path, source: io::Error| {
-        let path = path.to_owned();
-        invalid(&CliError::Unreadable { path, source })
+    let text = |path: &Path, read: Result<Vec<u8>, file::FileError>| {
+        read.and_then(file::text).map_err(|source| {
+            let path = path.to_owned();
+            invalid(&CliError::Unreadable { path, source })
+        })
     };
     let files = || args.named.iter().chain(&args.files);
     if files().next().is_none() {
-        let stdin = io::read_to_string(io::stdin());
-        return stdin.map_err(|error| unreadable(Path::new("standard input"), error));
+        return text(Path::new("standard input"), file::read_stdin(MAX_BYTES));
     }
-    let texts = files().map(|path| {
-        let read = fs::read_to_string(path);
-        read.map_err(|error| unreadable(path, error))
-    });
+    let texts = files().map(|path| text(path, file::read_input(path, MAX_BYTES)));
     Ok(texts.collect::<Result<Vec<_>, _>>()?.join("\n\n"))
 }
 
 /// What QEMU refuses is what the paste shows, so the scenario expects it.
-fn expect_refusals(draft: &mut Draft, path: &Path) {
+fn expect_refusals(draft: &mut Draft, path: &Path, files: &dyn Files) {
     if draft.has_placeholders() {
         return;
     }
-    let Ok(scenario) = parse(&draft.text(), path) else {
+    let Ok(scenario) = parse(&draft.text(), path, files) else {
         return;
     };
     for case in &scenario.cases {
@@ -145,14 +156,14 @@ fn expect_refusals(draft: &mut Draft, path: &Path) {
     }
 }
 
-fn parse(text: &str, path: &Path) -> Result<Scenario, Vec<Report>> {
+fn parse(text: &str, path: &Path, files: &dyn Files) -> Result<Scenario, Vec<Report>> {
     let source = Source { path: path.to_owned(), text: text.to_owned() };
-    scenario::parse(Arc::new(source), "import", &Disk)
+    scenario::parse(Arc::new(source), "import", files)
 }
 
 /// What `tapwright check` would say of it.
-fn faults(text: &str, path: &Path) -> Vec<Report> {
-    let scenario = match parse(text, path) {
+fn faults(text: &str, path: &Path, files: &dyn Files) -> Vec<Report> {
+    let scenario = match parse(text, path, files) {
         Ok(scenario) => scenario,
         Err(reports) => return reports,
     };

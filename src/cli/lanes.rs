@@ -1,6 +1,6 @@
 use std::{path::PathBuf, sync::Arc};
 
-use super::{CliError, Stop};
+use super::{CliError, Stop, output};
 use crate::{
     backend::{
         Backend, BackendError, Netns, Qemu, Sim,
@@ -9,6 +9,7 @@ use crate::{
     diag::Diagnose,
     runner::{Exit, Lane},
     sys::{self, Isolated},
+    terminal::visible,
 };
 
 /// The backends of the command line.
@@ -93,10 +94,13 @@ pub(super) fn open(names: &[BackendName], args: &QemuArgs) -> Result<Opened, Sto
             BackendName::Qemu => isolated.get().and_then(|isolated| {
                 let program = args.program.qemu.clone();
                 let qemu = Qemu::new(isolated, program, args.admission()).map_err(unavailable)?;
-                probed = Some(qemu.probed().clone());
-                if args.unsafe_qemu {
-                    anstream::eprintln!("tapwright: {EVERYTHING_IS_SENT}");
+                if let Some(warning) = qemu.probed().warning() {
+                    output::note(format_args!("{}", visible(warning)));
                 }
+                if args.unsafe_qemu {
+                    output::note(format_args!("{EVERYTHING_IS_SENT}"));
+                }
+                probed = Some(qemu.probed().clone());
                 Ok(Arc::new(qemu) as _)
             }),
         };

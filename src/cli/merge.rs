@@ -1,7 +1,4 @@
-use std::{
-    fs, io,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use super::{
     CliError, Stop,
@@ -10,12 +7,16 @@ use super::{
 };
 use crate::{
     diag::{Diagnose, Report},
+    file::{self, FileError},
     report::{
         ReportFiles, WantedReport,
         record::{self, DiagnosticRecord, Oddity, RunRecord},
     },
     runner::Exit,
 };
+
+/// Most bytes of a record.
+const MAX_BYTES: usize = 1 << 30;
 
 /// Makes one run of several.
 #[derive(Clone, Debug, clap::Args)]
@@ -65,12 +66,13 @@ pub(super) fn run(args: &MergeArgs) -> Result<Exit, Stop> {
 }
 
 fn read(path: &Path) -> Result<RunRecord, CliError> {
-    let text = fs::read_to_string(path).map_err(|source| match source.kind() {
+    let text = file::read_input(path, MAX_BYTES).and_then(file::text);
+    let text = text.map_err(|source| match source {
         // Most often a pcapng or an archive: what is wrong is not the system's affair.
-        io::ErrorKind::InvalidData => {
+        FileError::NotText => {
             CliError::NotARecord { path: path.to_owned(), source: record::ReadRecordError::NotText }
         }
-        _ => CliError::Unreadable { path: path.to_owned(), source },
+        source => CliError::Unreadable { path: path.to_owned(), source },
     })?;
     record::read(&text).map_err(|source| CliError::NotARecord { path: path.to_owned(), source })
 }

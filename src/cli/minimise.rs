@@ -1,14 +1,15 @@
 use std::{
     num::NonZeroU64,
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
 use serde_json::{Value, json};
 
 use super::{
-    CliError, Stop,
-    fuzz::{counted, refused, write},
+    CliError, ReachArgs, Stop,
+    fuzz::{counted, refused, write, write_named},
     lanes::{self, BackendName, Opened, QemuArgs},
     number::from_one,
     output::{self, Format},
@@ -18,9 +19,10 @@ use crate::{
     diag::Diagnose,
     fuzz::{self, Budget, Court, Exhibit, Finding, Shrunk, Sizes},
     runner::{Exit, Pattern},
-    scenario::{self, Case, Disk, Scenario, tree},
+    scenario::{self, Case, Scenario, tree},
     snapshot,
     sys::Interrupt,
+    terminal::visible,
 };
 
 /// Makes a failing scenario as small as it can be and still fail in the same way.
@@ -56,6 +58,8 @@ pub(super) struct MinimiseArgs {
     /// How to print
     #[arg(long, value_enum, default_value_t = Format::Human)]
     format: Format,
+    #[command(flatten)]
+    reach: ReachArgs,
 }
 
 /// `200` runs, or `30s`, `5m`.
@@ -77,9 +81,9 @@ fn budget(text: &str) -> Result<Budget, String> {
 
 pub(super) fn run(args: &MinimiseArgs) -> Result<Exit, Stop> {
     let root = args.file.parent().unwrap_or(Path::new(""));
-    let scenario = scenario::load(&args.file, root, &Disk).map_err(Stop::invalid)?;
+    let scenario = scenario::load(&args.file, root, args.reach.files()).map_err(Stop::invalid)?;
     let pattern = args.name.as_deref().map(Pattern::from);
-    let chosen: Vec<(usize, Case)> = scenario
+    let chosen: Vec<(usize, Arc<Case>)> = scenario
         .cases
         .iter()
         .cloned()
@@ -106,7 +110,8 @@ pub(super) fn run(args: &MinimiseArgs) -> Result<Exit, Stop> {
     let mut skipped = None;
     for (place, case) in chosen {
         let court = Court { snapshot: section(args, &scenario, &case), ..court.clone() };
-        let tried = court.try_case(court.summon(case.clone()), scenario.probes).map_err(watch)?;
+        let tried =
+            court.try_case(court.summon(Case::clone(&case)), scenario.probes).map_err(watch)?;
         if tried.interrupted {
             return Ok(Exit::Interrupted);
         }
@@ -139,7 +144,7 @@ fn section(args: &MinimiseArgs, scenario: &Scenario, case: &Case) -> Option<Stri
     if !args.agree.is_empty() || scenario.probes || !own {
         return None;
     }
-    snapshot::reviewed(&scenario.source.path, &case.id, &case.profile)
+    snapshot::reviewed(&scenario.source.path, &case.id, &case.profile, args.reach.scope())
 }
 
 fn minimise(
@@ -149,8 +154,13 @@ fn minimise(
     (place, case): (usize, &Case),
     finding: &Finding,
 ) -> Result<Exit, Stop> {
-    let exhibit =
-        Exhibit { path: &args.file, name: &scenario.name, case: &case.id, probe: scenario.probes };
+    let exhibit = Exhibit {
+        path: &args.file,
+        name: &scenario.name,
+        case: &case.id,
+        probe: scenario.probes,
+        scope: args.reach.scope(),
+    };
     let whole = tree::read(&scenario.source).map_err(Stop::invalid)?;
     let before = Sizes::of(&whole);
     let start = match tree::combination(&scenario.source, place) {
@@ -161,8 +171,15 @@ fn minimise(
         return Err(Stop { exit: Exit::Failed, reports: vec![CliError::Unsteady.report()] });
     }
     let shrunk = fuzz::minimise(court, exhibit, start, finding, args.budget).map_err(watch)?;
-    let path = args.out.clone().unwrap_or_else(|| args.file.with_extension("min.yaml"));
-    write(&path, &scenario::write(&shrunk.tree))?;
+    let text = scenario::write(&shrunk.tree);
+    let path = match &args.out {
+        Some(path) => write_named(path, &text).map(|()| path.clone())?,
+        None => {
+            let path = args.file.with_extension("min.yaml");
+            write(&path, &text)?;
+            path
+        }
+    };
     let after = Sizes::of(&shrunk.tree);
     let told = Told { case, finding, shrunk: &shrunk, sizes: [before, after], path: &path };
     output::print(&match args.format {
@@ -214,14 +231,14 @@ impl Told<'_> {
         format!(
             "{:>12} {}: {}\n{:>12} {} left after {}{}\n{:12} {}\n",
             "Failing",
-            self.case.id,
-            self.finding,
+            visible(&self.case.id),
+            visible(self.finding),
             "Minimised",
             left.join(", "),
             counted(self.shrunk.runs, "run"),
             if self.shrunk.complete { "" } else { "; the budget is spent, and it could be less" },
             "",
-            self.path.display(),
+            visible(self.path.display()),
         )
     }
 
@@ -238,7 +255,7 @@ impl Told<'_> {
             "text": self.finding.to_string(), "file": self.path.display().to_string(),
             "runs": self.shrunk.runs, "complete": self.shrunk.complete, "sizes": sizes,
         });
-        format!("{line}\n")
+        output::json_line(&line)
     }
 }
 

@@ -7,7 +7,7 @@ use std::{
 use clap::ValueEnum;
 
 use super::{CliError, Stop, output};
-use crate::{diag::Diagnose, runner::Exit};
+use crate::{diag::Diagnose, file, runner::Exit, terminal::visible};
 
 /// Writes a commented scenario to begin with.
 #[derive(Clone, Debug, clap::Args)]
@@ -58,7 +58,7 @@ impl Kind {
 pub(super) fn run(args: &NewArgs) -> Result<Exit, Stop> {
     let path = with_extension(&args.name);
     write(&path, args.kind.template()).map_err(|error| Stop::invalid(vec![error.report()]))?;
-    let shown = path.display();
+    let shown = visible(path.display());
     output::print(&format!(
         "{shown}\n  check it:  tapwright check {shown}\n  run it:    tapwright run {shown}\n"
     ))?;
@@ -83,7 +83,7 @@ fn write(path: &Path, text: &str) -> Result<(), CliError> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder).map_err(unwritable)?;
     }
-    let mut file = match fs::File::create_new(path) {
+    let mut file = match file::create_new(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             return Err(CliError::Exists(path.to_owned()));

@@ -22,11 +22,17 @@ use nix::{
 };
 use serde::{Deserialize, Serialize};
 
+use super::output;
 use crate::{
     backend::{Deadline, Exposed},
+    file::{self, Care, Scope},
     runner::{Held, Pause},
     sys::Tenant,
+    terminal::visible,
 };
+
+/// Most bytes of the file of a case that is held.
+const MAX_STATE: usize = 1 << 20;
 
 /// The abstract socket's name.
 const DOOR: &str = "tapwright";
@@ -73,11 +79,11 @@ pub(super) fn paused(out: &Path) -> io::Result<Vec<PausedCase>> {
         if !name.is_some_and(|name| name.starts_with("paused-") && name.ends_with(".json")) {
             continue;
         }
-        let Ok(text) = fs::read_to_string(&path) else {
-            // Its run has just gone on.
+        let Ok(bytes) = file::read_found(&path, Scope::Root, MAX_STATE) else {
+            // Its run has just gone on, or it is no file of a run.
             continue;
         };
-        match serde_json::from_str::<PausedCase>(&text) {
+        match serde_json::from_slice::<PausedCase>(&bytes) {
             Ok(case) if case.tenant().is_alive() => found.push(case),
             _ => match fs::remove_file(&path) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -98,7 +104,8 @@ pub(super) struct Holder {
 impl Pause for Holder {
     fn hold(&self, held: &Held, deadline: &Deadline) {
         if let Err(error) = self.try_hold(held, deadline) {
-            anstream::eprintln!("tapwright: {} can't be paused: {error}", held.case);
+            let (case, error) = (visible(&held.case), visible(error));
+            output::note(format_args!("{case} can't be paused: {error}"));
         }
     }
 }
@@ -110,7 +117,7 @@ impl Holder {
         // The calling thread is in the case's network namespace, and so is a socket of it.
         let door = UnixListener::bind_addr(&SocketAddr::from_abstract_name(DOOR)?)?;
         let state = StateFile::write(&self.out, &self.state(held, exposed)?)?;
-        anstream::eprint!("{}", self.announcement(held, exposed));
+        output::note(format_args!("{}", self.announcement(held, exposed)));
         let waited = wait(&door, io::stdin().as_fd(), deadline.alarm());
         drop(state);
         waited
@@ -132,28 +139,29 @@ impl Holder {
     }
 
     fn announcement(&self, held: &Held, exposed: &Exposed) -> String {
-        let mut text = format!("tapwright: paused: {} [{}]\n", held.case, held.backend);
+        let mut text = format!("paused: {} [{}]\n", visible(&held.case), held.backend);
         for problem in &held.problems {
-            text += &format!("    {problem}\n");
+            text += &format!("    {}\n", visible(problem));
         }
         for interface in &exposed.interfaces {
             let place = match &interface.namespace {
-                Some(name) => format!(" in {name}"),
+                Some(name) => format!(" in {}", visible(name)),
                 None => String::new(),
             };
-            text += &format!("    {} is {}{place}\n", interface.port, interface.name);
+            let (port, name) = (visible(&interface.port), visible(&interface.name));
+            text += &format!("    {port} is {name}{place}\n");
         }
         match &held.capture {
-            Ok(path) => text += &format!("    capture: {}\n", path.display()),
-            Err(reason) => text += &format!("    no capture: {reason}\n"),
+            Ok(path) => text += &format!("    capture: {}\n", visible(path.display())),
+            Err(reason) => text += &format!("    no capture: {}\n", visible(reason)),
         }
         let out = if self.out == Path::new(DEFAULT_OUT) {
             String::new()
         } else {
-            format!(" --out {}", self.out.display())
+            format!(" --out {}", visible(self.out.display()))
         };
         text += &format!("    to get in: tapwright enter{out}\n");
-        text + "    to go on: leave it, or press Enter here\n"
+        text + "    to go on: leave it, or press Enter here"
     }
 }
 
@@ -168,9 +176,7 @@ impl StateFile {
         fs::create_dir_all(out)?;
         let path = out.join(format!("paused-{}.json", case.process));
         // Whole or not at all: a reader takes half of it for a stale one.
-        let beside = path.with_extension("tmp");
-        fs::write(&beside, serde_json::to_vec(case)?)?;
-        fs::rename(&beside, &path)?;
+        file::replace(&path, &serde_json::to_vec(case)?, Care::Quick)?;
         Ok(Self(path))
     }
 }

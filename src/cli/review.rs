@@ -8,9 +8,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use crate::snapshot::{PendingSection, SnapshotError, Unreferenced, pending, unreferenced};
+use super::ReachArgs;
+use crate::{
+    snapshot::{PendingSection, SnapshotError, Unreferenced, pending, unreferenced},
+    terminal::{json, visible},
+};
 use shown::{change, drawn, mismatch};
 
 /// What is said where there is no terminal to ask at.
@@ -51,6 +55,9 @@ pub struct ReviewArgs {
     /// Delete what --unreferenced lists
     #[arg(long, requires = "unreferenced")]
     pub delete: bool,
+    /// How far files are looked for.
+    #[command(flatten)]
+    pub reach: ReachArgs,
 }
 
 /// Where a review happens.
@@ -81,7 +88,7 @@ pub fn run(args: &ReviewArgs, desk: Desk<'_>) -> Result<(), SnapshotError> {
     if args.unreferenced {
         return unused(args, out, sections);
     }
-    let waiting = pending(&args.paths)?;
+    let waiting = pending(&args.paths, args.reach.scope())?;
     if args.accept_all || args.reject_all || !args.accept.is_empty() || !args.reject.is_empty() {
         return decide(args, &waiting, out);
     }
@@ -109,12 +116,12 @@ fn print(out: &mut dyn Write, text: &str) -> Result<(), SnapshotError> {
 }
 
 fn line(value: &Value) -> String {
-    format!("{value}\n")
+    format!("{}\n", json(&value.to_string()))
 }
 
 fn list(waiting: &[PendingSection], out: &mut dyn Write) -> Result<(), SnapshotError> {
     for section in waiting {
-        print(out, &format!("{:7} {}\n", change(section), section.id))?;
+        print(out, &format!("{:7} {}\n", change(section), visible(&section.id)))?;
     }
     print(out, &format!("{} pending\n", waiting.len()))
 }
@@ -137,11 +144,11 @@ fn decide(
     let rejected = named(&args.reject, args.reject_all)?;
     for section in &accepted {
         section.accept()?;
-        print(out, &format!("accepted {}\n", section.id))?;
+        print(out, &format!("accepted {}\n", visible(&section.id)))?;
     }
     for section in rejected.iter().filter(|section| !accepted.contains(section)) {
         section.reject()?;
-        print(out, &format!("rejected {}\n", section.id))?;
+        print(out, &format!("rejected {}\n", visible(&section.id)))?;
     }
     Ok(())
 }
@@ -172,7 +179,7 @@ fn selected<'w>(
 }
 
 fn entry(section: &PendingSection) -> Value {
-    json!({
+    serde_json::json!({
         "id": section.id,
         "snapshot": section.snapshot,
         "section": section.section(),
@@ -186,9 +193,10 @@ fn unused(
     out: &mut dyn Write,
     sections: &dyn Fn(&Path) -> Option<Vec<String>>,
 ) -> Result<(), SnapshotError> {
-    let found = unreferenced(&args.paths, sections)?;
+    let scope = args.reach.scope();
+    let found = unreferenced(&args.paths, sections, scope)?;
     if args.delete {
-        found.iter().try_for_each(Unreferenced::delete)?;
+        found.iter().try_for_each(|one| one.delete(scope))?;
     }
     if args.json {
         return print(out, &line(&Value::from_iter(found.iter().map(unused_entry))));
@@ -202,17 +210,17 @@ fn unused(
                 format!("{}: section {section}", snapshot.display())
             }
         };
-        print(out, &format!("{verb} {text}\n"))?;
+        print(out, &format!("{verb} {}\n", visible(text)))?;
     }
     print(out, &format!("{} {verb}\n", found.len()))
 }
 
 fn unused_entry(one: &Unreferenced) -> Value {
     match one {
-        Unreferenced::File(path) => json!({"kind": "file", "path": path}),
-        Unreferenced::Unfinished(path) => json!({"kind": "unfinished", "path": path}),
+        Unreferenced::File(path) => serde_json::json!({"kind": "file", "path": path}),
+        Unreferenced::Unfinished(path) => serde_json::json!({"kind": "unfinished", "path": path}),
         Unreferenced::Section { snapshot, section } => {
-            json!({"kind": "section", "path": snapshot, "section": section})
+            serde_json::json!({"kind": "section", "path": snapshot, "section": section})
         }
     }
 }

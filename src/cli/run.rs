@@ -1,8 +1,7 @@
 use std::{
-    fs::File,
     io::BufWriter,
     num::{NonZeroU64, NonZeroUsize},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
     thread,
     time::Duration,
@@ -22,9 +21,9 @@ use super::{
     watch,
 };
 use crate::{
-    backend::Probed,
     base::Profile,
     diag::Diagnose,
+    file,
     report::{
         AgreementTable, AtEnd, Events, Human, Json, Progress, ReportFiles, ReportKind, Reporter,
         WantedReport,
@@ -34,6 +33,7 @@ use crate::{
     scenario::Scenario,
     snapshot::Mode,
     sys::Interrupt,
+    terminal::visible,
 };
 
 /// Runs scenarios.
@@ -111,23 +111,29 @@ pub(super) fn report_parser() -> impl TypedValueParser<Value = WantedReport> {
 pub(super) fn run(args: &RunArgs) -> Result<Exit, Stop> {
     let mode = args.mode(ci::is_ci())?;
     args.check_agree()?;
+    if args.out == Path::new(DEFAULT_OUT) {
+        args.suite.reach.inside(&args.out)?;
+    }
     let pause = args.pause()?;
     if args.watch {
         return watch::run(args, mode);
     }
     let scenarios = args.suite.load();
-    if let (true, Ok(scenarios)) = (args.list, &scenarios) {
-        let selection = args.suite.selection();
-        let cases = runner::select(scenarios, &selection, args.profile.as_ref());
-        return list::list(&cases, args.format.of_list());
-    }
+    let scenarios = match scenarios {
+        Ok(scenarios) if args.list => {
+            let selection = args.suite.selection();
+            let cases = runner::select(scenarios, &selection, args.profile.as_ref());
+            return list::list(&cases, args.format.of_list());
+        }
+        scenarios => scenarios,
+    };
     // Made before the process is isolated, where every path is still what the user meant.
     let mut files = ReportFiles::create(&args.reports).map_err(tell::not_reported)?;
     if args.format == RunFormat::Github {
         tell::summarise(&mut files)?;
     }
     let mut collector = Collector::new(args.facts(), args.recorded());
-    let planned = scenarios.and_then(|scenarios| args.plan(mode, &scenarios));
+    let planned = scenarios.and_then(|scenarios| args.plan(mode, scenarios));
     let planned = planned.map(|plan| Plan { pause, ..plan });
     let (plan, reporters) = match planned.and_then(|plan| Ok((plan, args.reporters()?))) {
         Ok(planned) => planned,
@@ -156,11 +162,12 @@ impl RunArgs {
     }
 
     /// Opens the backends and says what runs on them.
-    fn plan(&self, mode: Mode, scenarios: &[Scenario]) -> Result<Plan, Stop> {
+    fn plan(&self, mode: Mode, scenarios: Vec<Scenario>) -> Result<Plan, Stop> {
         let selection = self.suite.selection();
-        let none = runner::select(scenarios, &selection, None).is_empty();
-        let opened = if none { Opened::default() } else { self.open()? };
-        let unreferenced = self.suite.unreferenced(scenarios);
+        let mut cases = scenarios.iter().flat_map(|scenario| &scenario.cases);
+        let some = cases.any(|case| selection.selects(case));
+        let opened = if some { self.open()? } else { Opened::default() };
+        let unreferenced = self.suite.unreferenced(&scenarios);
         Ok(Plan { unreferenced, ..self.plan_on(&opened, mode, scenarios) })
     }
 
@@ -168,16 +175,13 @@ impl RunArgs {
     pub(super) fn open(&self) -> Result<Opened, Stop> {
         let opened = lanes::open(self.backends(), &self.qemu)?;
         if let (Some(probed), None) = (&opened.probed, &self.profile) {
-            anstream::eprintln!("tapwright: {}", probed.announcement());
-        }
-        if let Some(warning) = opened.probed.as_ref().and_then(Probed::warning) {
-            anstream::eprintln!("tapwright: {warning}");
+            output::note(format_args!("{}", visible(probed.announcement())));
         }
         Ok(opened)
     }
 
     /// What is selected of some scenarios, on backends that are open.
-    pub(super) fn plan_on(&self, opened: &Opened, mode: Mode, scenarios: &[Scenario]) -> Plan {
+    pub(super) fn plan_on(&self, opened: &Opened, mode: Mode, scenarios: Vec<Scenario>) -> Plan {
         let selection = self.suite.selection();
         let cases = match &opened.probed {
             Some(probed) => {
@@ -190,6 +194,7 @@ impl RunArgs {
             cases,
             lanes: opened.lanes.clone(),
             mode,
+            scope: self.suite.reach.scope(),
             repeat: self.repeat,
             jobs: self.jobs(),
             timeout: Duration::from_secs(self.timeout.get()),
@@ -248,7 +253,7 @@ impl RunArgs {
     pub(super) fn reporters(&self) -> Result<Vec<Told>, Stop> {
         let mut reporters = vec![Told::new(self.reporter(), STDOUT)];
         if let Some(path) = &self.agree_table {
-            let file = File::create(path).map_err(tell::refused(AGREE_TABLE))?;
+            let file = file::create(path).map_err(tell::refused(AGREE_TABLE))?;
             let table = AgreementTable::new(BufWriter::new(file));
             reporters.push(Told::new(Box::new(table), AGREE_TABLE));
         }
@@ -265,7 +270,7 @@ impl RunArgs {
             RunFormat::Junit => {
                 Box::new(Progress::new(AtEnd::new(ReportKind::Junit, out, self.facts())))
             }
-            RunFormat::Github => Box::new(output::github(out)),
+            RunFormat::Github => Box::new(output::github()),
         }
     }
 }

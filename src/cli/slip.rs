@@ -4,8 +4,11 @@
 use crate::{
     base::MachineId,
     qapi::{ObjectOption, object_types, properties_of},
-    scenario::{Case, Object, ObjectForm, nearest},
+    scenario::{Case, Object, ObjectForm, list, nearest},
 };
+
+/// Properties of an object that are looked at: none has so many.
+const LOOKED_AT: usize = 100;
 
 /// What names a netdev.
 const NETDEVS: &[&str] = &["netdev", "in_netdev", "out_netdev"];
@@ -28,7 +31,7 @@ pub(super) fn slip(case: &Case, object: &Object) -> Option<String> {
         let near = nearest(kind, object_types(version))?;
         return Some(format!("did you mean the type `{near}`?"));
     };
-    written.iter().find_map(|(name, value)| {
+    written.iter().take(LOOKED_AT).find_map(|(name, value)| {
         let head = name == "qom-type" || name == "id";
         if !head && !known.contains(&name.as_str()) {
             let near = nearest(name, known.iter().copied())?;
@@ -55,7 +58,7 @@ fn undeclared(case: &Case, machine: &MachineId, name: &str, value: &str) -> Opti
         true => format!("no {what} is declared, and `{name}` names `{value}`"),
         false => format!(
             "`{name}` names `{value}`, and the {what}s declared are {}",
-            declared.join(", ")
+            list(declared.iter().copied())
         ),
     })
 }

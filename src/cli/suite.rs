@@ -3,12 +3,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::Stop;
+use super::{ReachArgs, Stop};
 use crate::{
     diag::Diagnose,
     report::record::{RunFacts, ShardRecord},
     runner::{self, Partition, Pattern, RunnerError, Selection, TagRule},
-    scenario::{self, Disk, Scenario},
+    scenario::Scenario,
     snapshot,
 };
 
@@ -26,6 +26,8 @@ pub(super) struct SuiteArgs {
     /// Only this shard of the cases: hash:K/N
     #[arg(long, value_name = "SHARD")]
     partition: Option<Partition>,
+    #[command(flatten)]
+    pub(super) reach: ReachArgs,
 }
 
 impl SuiteArgs {
@@ -51,11 +53,11 @@ impl SuiteArgs {
 
     /// Reads every scenario; what is wrong with any of them is reported together, and nothing runs.
     pub(super) fn load(&self) -> Result<Vec<Scenario>, Stop> {
-        let found = runner::find(&self.paths())
+        let found = runner::find(&self.paths()?)
             .map_err(|errors| Stop::invalid(errors.iter().map(RunnerError::report).collect()))?;
         let (mut scenarios, mut reports) = (Vec::new(), Vec::new());
         for file in found {
-            match scenario::load(&file.path, &file.root, &Disk) {
+            match file.load(self.reach.files()) {
                 Ok(scenario) => scenarios.push(scenario),
                 Err(faults) => reports.extend(faults),
             }
@@ -72,14 +74,22 @@ impl SuiteArgs {
             .map(|scenario| (absolute(&scenario.source.path), runner::sections(scenario)))
             .collect();
         let of = |path: &Path| sections.get(&absolute(path)).cloned();
-        snapshot::unreferenced(&self.paths(), &of).map_or(0, |found| found.len())
+        let Ok(paths) = self.paths() else {
+            return 0;
+        };
+        snapshot::unreferenced(&paths, &of, self.reach.scope()).map_or(0, |found| found.len())
     }
 
-    pub(super) fn paths(&self) -> Vec<PathBuf> {
+    /// The files and directories that are meant.
+    pub(super) fn paths(&self) -> Result<Vec<PathBuf>, Stop> {
         if !self.paths.is_empty() {
-            return self.paths.clone();
+            return Ok(self.paths.clone());
         }
         let suite = Path::new("scenarios");
-        vec![if suite.is_dir() { suite.to_owned() } else { PathBuf::from(".") }]
+        if !suite.is_dir() {
+            return Ok(vec![PathBuf::from(".")]);
+        }
+        self.reach.inside(suite)?;
+        Ok(vec![suite.to_owned()])
     }
 }

@@ -1,6 +1,7 @@
 use std::{fmt, path::PathBuf, sync::Arc};
 
 use super::Code;
+use crate::terminal::visible;
 
 /// A range of bytes in a source.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -81,7 +82,7 @@ impl Report {
         Self {
             code,
             severity: Severity::Error,
-            message: message.into(),
+            message: readable(message.into()),
             labels: Vec::new(),
             help: None,
             source: None,
@@ -91,7 +92,7 @@ impl Report {
     /// The same with a remedy.
     #[must_use]
     pub fn with_help(mut self, help: impl Into<String>) -> Self {
-        self.help = Some(help.into());
+        self.help = Some(readable(help.into()));
         self
     }
 
@@ -99,18 +100,29 @@ impl Report {
     #[must_use]
     pub fn at(mut self, source: &Arc<Source>, span: Span, text: impl Into<String>) -> Self {
         self.source = Some(Arc::clone(source));
-        self.labels.push(Label { span, text: text.into() });
+        self.labels.push(Label { span, text: readable(text.into()) });
         self
     }
+}
+
+/// As much of a text as anybody reads: names and values of a file can be as long as the file.
+fn readable(mut text: String) -> String {
+    const MOST: usize = 2000;
+    if text.len() > MOST {
+        text.truncate(text.floor_char_boundary(MOST));
+        text.push_str("...");
+        text.shrink_to_fit();
+    }
+    text
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let (Some(source), Some(label)) = (&self.source, self.labels.first()) {
             let (line, column) = source.position(label.span.start);
-            write!(f, "{}:{line}:{column}: ", source.path.display())?;
+            write!(f, "{}:{line}:{column}: ", visible(source.path.display()))?;
         }
-        write!(f, "{}: {}", self.code, self.message)
+        write!(f, "{}: {}", self.code, visible(&self.message))
     }
 }
 

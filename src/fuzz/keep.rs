@@ -1,4 +1,4 @@
-use std::{io, path::Path};
+use std::{io, path::Path, sync::Arc};
 
 use serde_json::{Value, json};
 
@@ -6,6 +6,7 @@ use super::{Budget, Court, Finding, Outcomes, Refusal, Shrunk, Verdict, shrink, 
 use crate::{
     base::CaseId,
     diag::Report,
+    file::Scope,
     scenario::{self, Case, Scenario},
 };
 
@@ -20,6 +21,8 @@ pub struct Exhibit<'a> {
     pub case: &'a CaseId,
     /// Its refusals are data.
     pub probe: bool,
+    /// How far what it names is looked for.
+    pub scope: Scope,
 }
 
 /// How much of everything a scenario has.
@@ -75,7 +78,7 @@ pub fn reproduce(
     exhibit: Exhibit<'_>,
     tree: &Value,
 ) -> io::Result<Option<Outcomes>> {
-    let Some(case) = trial::load(tree, exhibit.path, exhibit.name)
+    let Some(case) = trial::load(tree, exhibit.path, exhibit.name, exhibit.scope)
         .ok()
         .and_then(|scenario| the_case(scenario, exhibit.case))
     else {
@@ -86,11 +89,12 @@ pub fn reproduce(
 
 /// The case of this name, or the only one: the smaller scenario may have lost its matrix.
 fn the_case(mut scenario: Scenario, id: &CaseId) -> Option<Case> {
-    match scenario.cases.iter().position(|case| case.id == *id) {
+    let case = match scenario.cases.iter().position(|case| case.id == *id) {
         Some(place) => Some(scenario.cases.swap_remove(place)),
         None if scenario.cases.len() == 1 => scenario.cases.pop(),
         None => None,
-    }
+    };
+    case.map(Arc::unwrap_or_clone)
 }
 
 /// Makes a scenario smaller in which this was found, as long as it is found.
@@ -164,6 +168,6 @@ pub fn finished(mut tree: Value, description: String, refusals: &[Refusal]) -> V
 /// What is wrong with it: then the generator is wrong.
 pub fn random_case(tree: &Value, name: &str) -> Result<Option<Case>, Vec<Report>> {
     let path = Path::new(name).with_extension("yaml");
-    let scenario = trial::load(tree, &path, name)?;
+    let scenario = trial::load(tree, &path, name, Scope::Root)?;
     Ok(the_case(scenario, &CaseId::from(name)))
 }

@@ -4,6 +4,7 @@ use super::{Budget, Court, Exhibit, Finding, Outcomes, Sizes, minimise, random_c
 use crate::{
     backend::{Backend, BackendError, Capabilities, Sim, World},
     base::{CaseId, Profile, QemuVersion, Quirk},
+    file::Scope,
     runner::Lane,
     scenario::{Case, write},
 };
@@ -50,8 +51,13 @@ fn smallest(quirk: Quirk) -> (String, Finding) {
     let (number, finding) = (1..3000)
         .find_map(|number| Some((number, tried(&court, number).findings.into_iter().next()?)))
         .expect("the fault is found");
-    let exhibit =
-        Exhibit { path: Path::new("a.yaml"), name: "a", case: &CaseId::from("a"), probe: false };
+    let exhibit = Exhibit {
+        path: Path::new("a.yaml"),
+        name: "a",
+        case: &CaseId::from("a"),
+        probe: false,
+        scope: Scope::Root,
+    };
     let budget = Budget { runs: 5000, time: None };
     let mut tree = scenario(1, number);
     tree["description"] = "What is left.".into();

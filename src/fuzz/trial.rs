@@ -7,9 +7,10 @@ use crate::{
     backend::uses_af_packet,
     base::Profile,
     diag::{Report, Source},
+    file::Scope,
     record::{Outcome, Step, Transcript},
     runner::{Attempt, FailureKind, Lane, Trial, TrialLimits, try_cases},
-    scenario::{self, Case, Disk, Scenario},
+    scenario::{self, Case, Scenario},
     snapshot::{self, Rules},
     sys::Interrupt,
 };
@@ -74,9 +75,9 @@ pub struct Refusal {
 ///
 /// # Errors
 /// Everything that is wrong with it.
-pub fn load(tree: &Value, path: &Path, name: &str) -> Result<Scenario, Vec<Report>> {
+pub fn load(tree: &Value, path: &Path, name: &str, scope: Scope) -> Result<Scenario, Vec<Report>> {
     let source = Source { path: path.to_owned(), text: scenario::write(tree) };
-    scenario::parse(Arc::new(source), name, &Disk)
+    scenario::parse(Arc::new(source), name, scenario::disk(scope))
 }
 
 impl Court {

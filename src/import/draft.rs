@@ -1,9 +1,12 @@
 //! The scenario that a paste becomes.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value, json};
 
 use super::{
     chardev,
+    limit::{MAX_PARTS, PasteError},
     machine::Machine,
     object,
     paste::{Paste, Piece},
@@ -39,10 +42,15 @@ pub struct Draft {
 }
 
 impl Draft {
-    pub(super) fn new(paste: Paste) -> Option<Self> {
+    pub(super) fn new(paste: Paste) -> Result<Option<Self>, PasteError> {
         let mut machines: Vec<Machine> = Vec::new();
+        let mut parts = 0;
         for piece in paste.pieces {
-            take(piece, &mut machines);
+            // The last machine is the only one that a piece adds to.
+            parts += take(piece, &mut machines);
+            if parts > MAX_PARTS {
+                return Err(PasteError::TooMany);
+            }
         }
         machines.retain(|machine| !machine.is_empty());
         for machine in &mut machines {
@@ -50,7 +58,7 @@ impl Draft {
             complete(machine);
         }
         if machines.is_empty() {
-            return None;
+            return Ok(None);
         }
         let mut draft = Self {
             machines,
@@ -66,9 +74,11 @@ impl Draft {
         }
         // A program's name, or words that are named in a note, leave nothing open in the scenario.
         let tree = draft.tree().to_string();
-        let used = |name: &str| tree.contains(&format!("${{{name}}}"));
-        draft.unset.retain(|(name, _)| used(name));
-        Some(draft)
+        let references = tree.split("${").skip(1);
+        let used: BTreeSet<&str> =
+            references.filter_map(|rest| Some(rest.split_once('}')?.0)).collect();
+        draft.unset.retain(|(name, _)| used.contains(name.as_str()));
+        Ok(Some(draft))
     }
 
     /// The profile instead of the one that the objects need.
@@ -189,14 +199,16 @@ impl Draft {
     }
 }
 
-/// Puts a piece where it belongs: commands and fragments to the last machine.
-fn take(piece: Piece, machines: &mut Vec<Machine>) {
+/// Puts a piece where it belongs, commands and fragments to the last machine, and gives how many parts
+/// that has more.
+fn take(piece: Piece, machines: &mut Vec<Machine>) -> usize {
     if machines.is_empty() || matches!(piece, Piece::CommandLine { whole: true, .. }) {
         machines.push(Machine::default());
     }
     let Some(machine) = machines.last_mut() else {
-        return;
+        return 0;
     };
+    let before = machine.parts();
     match piece {
         Piece::CommandLine { words, whole } => {
             machine.whole |= whole;
@@ -222,6 +234,7 @@ fn take(piece: Piece, machines: &mut Vec<Machine>) {
             }
         }
     }
+    machine.parts() - before
 }
 
 fn add_step(step: Step, machine: &mut Machine) {

@@ -3,7 +3,9 @@
 use serde_json::{Map, Value};
 
 use super::{
-    chardev, flag, netdev,
+    chardev, flag,
+    limit::MAX_PARTS,
+    netdev,
     nic::{self, Nic},
     object,
     step::Step,
@@ -47,10 +49,24 @@ impl Machine {
             && self.readconfig.is_none()
     }
 
-    /// Takes the options of these words.
+    /// How many things a scenario would have of it, or would say of it.
+    pub(super) fn parts(&self) -> usize {
+        self.netdevs.len()
+            + self.chardevs.len()
+            + self.objects.len()
+            + self.steps.len()
+            + self.refused.len()
+            + self.nics.len()
+            + self.hub.0.len()
+    }
+
+    /// Takes the options of these words, until there are too many.
     pub(super) fn add_words(&mut self, words: &[String]) {
         let mut words = words.iter().peekable();
         while let Some(word) = words.next() {
+            if self.parts() > MAX_PARTS {
+                return;
+            }
             let Some(name) = flag::name(word) else {
                 if word.starts_with("${") && word.ends_with('}') && !word[1..].contains('$') {
                     self.notes.push(format!("what {word} stands for is not in the paste: add it"));

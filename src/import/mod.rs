@@ -12,6 +12,7 @@
 //! - `step`: monitor commands to steps.
 //! - `export`: the way back, from a tree to command lines and QMP.
 //! - `draft`: the scenario that is made, and what is said of it in comments.
+//! - `limit`: how much a paste may be, and what it may grow to.
 
 mod chardev;
 mod config;
@@ -20,6 +21,7 @@ mod export;
 mod flag;
 mod hmp;
 mod libvirt;
+mod limit;
 mod machine;
 mod mail;
 mod netdev;
@@ -33,8 +35,12 @@ mod xml;
 
 pub use draft::{Draft, Traffic};
 pub use export::export;
+pub use limit::{MAX_BYTES, PasteError};
 
 /// The scenario of pasted text. None where there is nothing of QEMU's in it.
+///
+/// # Errors
+/// When it is too large, or grows too large: shell variables are written out.
 ///
 /// # Examples
 /// ```
@@ -43,19 +49,21 @@ pub use export::export;
 ///      > -object filter-redirector,id=f0,netdev=hn0,queue=rx,outdev=out0\n\
 ///      > and nothing arrives.\n",
 /// );
-/// let text = draft.expect("it has a command line").text();
+/// let draft = draft.expect("it is short").expect("it has a command line");
+/// let text = draft.text();
 /// assert!(text.contains("filter-redirector,id=f0,netdev=hn0,queue=rx,outdev=out0"), "{text}");
-/// assert!(tapwright::import::paste("Good morning.").is_none());
+/// assert_eq!(tapwright::import::paste("Good morning.").map(|draft| draft.is_none()), Ok(true));
 /// ```
-#[must_use]
-pub fn paste(text: &str) -> Option<Draft> {
-    Draft::new(paste::read(text))
+pub fn paste(text: &str) -> Result<Option<Draft>, PasteError> {
+    Draft::new(paste::read(text)?)
 }
 
 /// The scenario of one command line whose words a shell has already made.
-#[must_use]
-pub fn words(words: &[String]) -> Option<Draft> {
-    Draft::new(paste::of_words(words))
+///
+/// # Errors
+/// As for [`paste`].
+pub fn words(words: &[String]) -> Result<Option<Draft>, PasteError> {
+    Draft::new(paste::of_words(words)?)
 }
 
 #[cfg(test)]
@@ -114,7 +122,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_paste_is_read(text in text()) {
-            if let Some(draft) = paste(&text) {
+            if let Ok(Some(draft)) = paste(&text) {
                 let tree = draft.tree();
                 let path = "a.yaml".into();
                 let source = crate::diag::Source { path, text: draft.text() };

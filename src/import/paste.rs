@@ -7,9 +7,10 @@ use super::{
     flag,
     hmp::{self, Command},
     libvirt::{self, Domain},
+    limit::{MAX_BYTES, PasteError},
     mail::{self, Wrap},
     qmp::{self, Message},
-    shell::{self, Simple, Variables},
+    shell::{self, Openness, Simple, Variables},
 };
 
 /// What is of QEMU's.
@@ -43,7 +44,7 @@ pub(super) struct Paste {
 }
 
 /// The command line whose words these are, or the text that one word is.
-pub(super) fn of_words(words: &[String]) -> Paste {
+pub(super) fn of_words(words: &[String]) -> Result<Paste, PasteError> {
     if let [text] = words {
         return read(text);
     }
@@ -51,10 +52,13 @@ pub(super) fn of_words(words: &[String]) -> Paste {
     let escaped = words.iter().map(|word| word.replace("${", "$${")).collect();
     let command = Simple { words: escaped, redirections: Vec::new() };
     take(command, &mut paste);
-    paste
+    Ok(paste)
 }
 
-pub(super) fn read(text: &str) -> Paste {
+pub(super) fn read(text: &str) -> Result<Paste, PasteError> {
+    if text.len() > MAX_BYTES {
+        return Err(PasteError::TooLong { bytes: text.len() });
+    }
     let lines: Vec<&str> = text.lines().map(mail::unquote).collect();
     let mut paste = Paste::default();
     let joined = lines.join("\n");
@@ -62,15 +66,18 @@ pub(super) fn read(text: &str) -> Paste {
         let Domain { words, left_out } = libvirt::read(&joined);
         paste.pieces.push(Piece::CommandLine { words, whole: true });
         paste.unread = left_out;
-        return paste;
+        return Ok(paste);
     }
     let mut variables = Variables::default();
     let mut at = 0;
     while at < lines.len() {
         at += piece(&lines[at..], &mut paste, &mut variables).max(1);
     }
+    if let Some(excess) = variables.excess {
+        return Err(excess);
+    }
     paste.unset = variables.unset;
-    paste
+    Ok(paste)
 }
 
 /// Reads what begins in the first line; gives how many lines that took.
@@ -196,33 +203,45 @@ fn is_shell(line: &str) -> bool {
 /// inside quotes and arrays; wrapped by mail. Comments in between are left out.
 fn logical(lines: &[&str], paste: &mut Paste) -> (String, usize) {
     let mut text = without_prompt(lines[0].trim()).to_owned();
+    let mut open = Openness::default();
     let mut taken = 1;
     loop {
-        let continued = text.trim_end().strip_suffix(['\\', '^', '`']).map(str::to_owned);
         let next = lines.get(taken).copied();
-        match (continued, next) {
+        let ended = text.trim_end().strip_suffix(['\\', '^', '`']).map(str::len);
+        match (ended, next) {
             (Some(before), Some(next)) => {
                 taken += 1;
+                text.truncate(before);
                 let inner = next.trim_start();
                 if is_comment(inner) {
                     paste.unread.push(inner.trim_end_matches(['\\', ' ']).to_owned());
-                    text = format!("{before}\\");
+                    text.push('\\');
                     continue;
                 }
                 let first = inner.split_whitespace().next().unwrap_or("");
-                let apart = next.len() > inner.len() || flag::is_option(first);
-                text = format!("{before}{}{inner}", if apart { " " } else { "" });
+                if next.len() > inner.len() || flag::is_option(first) {
+                    text.push(' ');
+                }
+                text.push_str(inner);
             }
-            (Some(before), None) => return (before, taken),
-            (None, Some(next)) if shell::is_open(&text) && !next.trim().is_empty() => {
+            (Some(before), None) => {
+                text.truncate(before);
+                return (text, taken);
+            }
+            (None, Some(next)) if !next.trim().is_empty() && open.of(&text) => {
                 taken += 1;
-                text = format!("{text}\n{next}");
+                text.push('\n');
+                text.push_str(next);
             }
             (None, Some(next)) => match mail::wrapped(&text, next) {
                 Some(wrap) => {
                     taken += 1;
-                    let between = if wrap == Wrap::Word { " " } else { "" };
-                    text = format!("{}{between}{}", text.trim_end(), next.trim());
+                    text.truncate(text.trim_end().len());
+                    open.trimmed(&text);
+                    if wrap == Wrap::Word {
+                        text.push(' ');
+                    }
+                    text.push_str(next.trim());
                 }
                 None => return (text, taken),
             },

@@ -24,16 +24,49 @@ pub(super) fn read(lines: &[&str]) -> Option<(Message, usize)> {
         return None;
     }
     let mut text = String::new();
+    let mut braces = Braces::default();
     for (number, line) in lines.iter().take(MOST_LINES).enumerate() {
-        text.push_str(if number == 0 { first } else { bare(line) });
+        let line = if number == 0 { first } else { bare(line) };
+        text.push_str(line);
         text.push('\n');
-        let value =
-            serde_json::from_str(&text).or_else(|_| serde_json::from_str(&of_python(&text)));
-        if let Ok(Value::Object(map)) = value {
+        // Only what is whole is read: to try each line would take the square of their number.
+        if braces.are_closed_by(line) {
+            let value =
+                serde_json::from_str(&text).or_else(|_| serde_json::from_str(&of_python(&text)));
+            let Ok(Value::Object(map)) = value else {
+                return None;
+            };
             return message(&map).map(|message| (message, number + 1));
         }
     }
     None
+}
+
+/// How many braces are open, outside of strings in either quotes.
+#[derive(Default)]
+struct Braces {
+    open: usize,
+    quote: Option<char>,
+    escaped: bool,
+}
+
+impl Braces {
+    /// Whether none is open behind the line.
+    fn are_closed_by(&mut self, line: &str) -> bool {
+        for c in line.chars() {
+            match (self.quote, c) {
+                _ if self.escaped => self.escaped = false,
+                (Some(_), '\\') => self.escaped = true,
+                (Some(quote), c) if quote == c => self.quote = None,
+                (Some(_), _) => {}
+                (None, '"' | '\'') => self.quote = Some(c),
+                (None, '{') => self.open += 1,
+                (None, '}') => self.open = self.open.saturating_sub(1),
+                (None, _) => {}
+            }
+        }
+        self.open == 0
+    }
 }
 
 /// The line without what a log puts before it.

@@ -4,12 +4,34 @@
 
 use std::{collections::BTreeMap, iter::Peekable, str::Chars};
 
+use super::limit::{MAX_DEPTH, MAX_WRITTEN, PasteError};
+
 /// What the paste has set, and what it uses without setting.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Variables {
     set: BTreeMap<String, Vec<String>>,
     /// Names of placeholders, each with how the paste has it, in the order of use.
     pub(super) unset: Vec<(String, String)>,
+    /// The name of each placeholder, by how the paste has it.
+    names: BTreeMap<String, String>,
+    /// Bytes that variables have written so far.
+    written: usize,
+    /// How many texts are read that stand in one another.
+    depth: usize,
+    /// The limit that was passed; nothing is written any more.
+    pub(super) excess: Option<PasteError>,
+}
+
+impl Variables {
+    /// Whether so many bytes more may be written.
+    fn afford(&mut self, bytes: usize) -> bool {
+        self.written = self.written.saturating_add(bytes);
+        if self.written > MAX_WRITTEN {
+            let written = self.written;
+            self.excess.get_or_insert(PasteError::Written { written });
+        }
+        self.excess.is_none()
+    }
 }
 
 /// A command of a line, as words.
@@ -20,35 +42,87 @@ pub(super) struct Simple {
     pub(super) redirections: Vec<String>,
 }
 
-/// Whether the text ends inside quotes or an array.
-pub(super) fn is_open(text: &str) -> bool {
-    let mut quote = None;
-    let mut depth = 0usize;
-    let mut characters = text.chars().peekable();
-    let mut previous = ' ';
-    while let Some(c) = characters.next() {
-        match (quote, c) {
-            (Some('\''), '\'') | (Some('"'), '"') => quote = None,
+/// Whether a text that grows ends inside quotes or an array: what was looked at once is not looked at
+/// again.
+#[derive(Debug)]
+pub(super) struct Openness {
+    /// Bytes that were looked at.
+    seen: usize,
+    quote: Option<char>,
+    depth: usize,
+    /// The next character means itself.
+    escaped: bool,
+    here: Here,
+    /// As it was behind the last character that is no blank.
+    before_blanks: Here,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Here {
+    previous: char,
+    in_comment: bool,
+}
+
+impl Default for Openness {
+    fn default() -> Self {
+        let here = Here { previous: ' ', in_comment: false };
+        Self { seen: 0, quote: None, depth: 0, escaped: false, here, before_blanks: here }
+    }
+}
+
+impl Openness {
+    /// The text must begin with what it was before.
+    pub(super) fn of(&mut self, text: &str) -> bool {
+        for c in text.get(self.seen..).unwrap_or_default().chars() {
+            self.next(c);
+            if !c.is_whitespace() {
+                self.before_blanks = self.here;
+            }
+        }
+        self.seen = text.len();
+        self.quote.is_some() || self.depth > 0
+    }
+
+    /// The blanks at the end of a text that is not open were taken off.
+    pub(super) fn trimmed(&mut self, text: &str) {
+        if text.len() < self.seen {
+            (self.seen, self.here) = (text.len(), self.before_blanks);
+        }
+    }
+
+    fn next(&mut self, c: char) {
+        if std::mem::take(&mut self.escaped) || self.here.in_comment && c != '\n' {
+            return;
+        }
+        self.here.in_comment = false;
+        match (self.quote, c) {
+            (Some('\''), '\'') | (Some('"'), '"') => self.quote = None,
             (Some('\''), _) => {}
-            (_, '\\') => {
-                characters.next();
-            }
+            (_, '\\') => self.escaped = true,
             (Some(_), _) => {}
-            (None, '\'' | '"') => quote = Some(c),
-            (None, '#') if previous.is_whitespace() => {
-                while characters.next_if(|c| *c != '\n').is_some() {}
-            }
-            (None, '(') if previous == '=' || depth > 0 => depth += 1,
-            (None, ')') => depth = depth.saturating_sub(1),
+            (None, '\'' | '"') => self.quote = Some(c),
+            (None, '#') if self.here.previous.is_whitespace() => self.here.in_comment = true,
+            (None, '(') if self.here.previous == '=' || self.depth > 0 => self.depth += 1,
+            (None, ')') => self.depth = self.depth.saturating_sub(1),
             (None, _) => {}
         }
-        previous = c;
+        self.here.previous = c;
     }
-    quote.is_some() || depth > 0
 }
 
 /// The commands of a line; assignments go to the variables.
 pub(super) fn read(text: &str, variables: &mut Variables) -> Vec<Simple> {
+    if variables.depth >= MAX_DEPTH {
+        variables.excess.get_or_insert(PasteError::TooDeep);
+        return Vec::new();
+    }
+    variables.depth += 1;
+    let commands = commands(text, variables);
+    variables.depth -= 1;
+    commands
+}
+
+fn commands(text: &str, variables: &mut Variables) -> Vec<Simple> {
     let mut reader = Reader {
         characters: text.chars().peekable(),
         variables,
@@ -189,6 +263,11 @@ impl Reader<'_> {
     }
 
     fn variable(&mut self, name: &str, written: &str, other: Option<String>, quoted: bool) {
+        let length = |words: &Vec<String>| words.iter().map(|word| word.len() + 1).sum();
+        let bytes = self.variables.set.get(name).map_or(0, length);
+        if !self.variables.afford(bytes) {
+            return;
+        }
         match (self.variables.set.get(name).cloned(), other) {
             (Some(words), _) => self.insert(&words, quoted),
             (None, Some(other)) => {
@@ -216,16 +295,18 @@ impl Reader<'_> {
 
     fn placeholder(&mut self, name: &str, written: &str) {
         let plain = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
-        let known = self.variables.unset.iter().find(|(_, other)| other == written);
-        let name = match known {
-            Some((name, _)) => name.clone(),
-            None if plain => name.to_owned(),
-            None => format!("shell{}", self.variables.unset.len() + 1),
+        let name = match self.variables.names.get(written) {
+            Some(name) => name.clone(),
+            None => {
+                let name = match plain {
+                    true => name.to_owned(),
+                    false => format!("shell{}", self.variables.unset.len() + 1),
+                };
+                self.variables.names.insert(written.to_owned(), name.clone());
+                self.variables.unset.push((name.clone(), written.to_owned()));
+                name
+            }
         };
-        let entry = (name.clone(), written.to_owned());
-        if !self.variables.unset.contains(&entry) {
-            self.variables.unset.push(entry);
-        }
         let text = format!("${{{name}}}");
         self.word().push_str(&text);
     }
@@ -311,9 +392,11 @@ impl Reader<'_> {
         let leads = first || command.words.iter().all(|word| keyword(word));
         match assignment(&word).filter(|_| leads) {
             Some((name, true, value)) => {
-                let old = self.variables.set.entry(name.to_owned()).or_default();
+                let old = self.variables.set.get(name).cloned().unwrap_or_default();
                 let text = format!("{}{value}", old.join(" "));
-                *old = vec![text];
+                if self.variables.afford(text.len()) {
+                    self.variables.set.insert(name.to_owned(), vec![text]);
+                }
             }
             Some((name, false, value)) => {
                 let value = vec![value.to_owned()];
@@ -370,7 +453,11 @@ mod tests {
     #[case("it's \"so'\"", true)]
     #[case("a=(x) b", false)]
     fn what_goes_on_is_seen(#[case] text: &str, #[case] expected: bool) {
-        assert_eq!(is_open(text), expected);
+        assert_eq!(Openness::default().of(text), expected);
+        let mut grown = Openness::default();
+        let ends = text.char_indices().map(|(at, _)| at).chain([text.len()]);
+        let last = ends.map(|end| grown.of(&text[..end])).last();
+        assert_eq!(last, Some(expected), "one character after the other");
     }
 
     proptest! {

@@ -1,4 +1,4 @@
-use std::{path::PathBuf, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 
@@ -59,8 +59,9 @@ pub struct Port {
 /// A frame that lives in a capture file rather than in the scenario.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SourceFrame {
-    /// The file, relative to the scenario's directory, as written there.
-    pub file: PathBuf,
+    /// The file, relative to the scenario's directory, as written there. A frame for each packet of
+    /// a capture has it, so it is shared.
+    pub file: Arc<Path>,
     /// Its number in the file, from 1 as Wireshark counts.
     pub number: usize,
 }

@@ -1,3 +1,5 @@
+//! The files that reports go to.
+
 use std::{
     fs::{self, File},
     io::{self, BufWriter, Write},
@@ -5,6 +7,7 @@ use std::{
 };
 
 use super::{WantedReport, record::RunRecord};
+use crate::file;
 
 /// The files that reports go to. They are made before the run, so that a place that can't be written
 /// is known before anything has run, and no report of an earlier run is taken for this one's: a file
@@ -43,7 +46,7 @@ impl ReportFiles {
     /// # Errors
     /// When the file can't be opened.
     pub fn append(&mut self, report: WantedReport) -> Result<(), ReportError> {
-        let opened = File::options().append(true).create(true).open(&report.path);
+        let opened = file::append(&report.path);
         let file = opened.map_err(|source| report_error(&report, source))?;
         self.0.push((report, file));
         Ok(())
@@ -76,7 +79,7 @@ fn create(path: &Path) -> io::Result<File> {
     if let Some(parent) = path.parent() {
         fs::create_dir_all(parent)?;
     }
-    File::create(path)
+    file::create(path)
 }
 
 fn report_error(report: &WantedReport, source: io::Error) -> ReportError {

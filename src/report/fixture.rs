@@ -23,7 +23,7 @@ fn declared() -> Arc<Case> {
         .to_owned();
     let source = Source { path: "scenarios/colo/ack-rewrite.yaml".into(), text };
     let parsed = scenario::parse(Arc::new(source), "colo/ack-rewrite", &Disk);
-    Arc::new(parsed.expect("it is right").cases.remove(0))
+    parsed.expect("it is right").cases.remove(0)
 }
 
 fn transcript() -> Arc<Transcript> {

@@ -6,6 +6,7 @@ use super::{
 };
 use crate::{
     base::CaseId,
+    file::Scope,
     record::Transcript,
     scenario::Case,
     snapshot::{self, Content, Mismatch, Mode, ProbeTable, Recorded, Rules, SnapshotError, State},
@@ -14,6 +15,7 @@ use crate::{
 /// Where records are held against snapshots, and where their captures are kept.
 pub(super) struct Archive {
     mode: Mode,
+    scope: Scope,
     out: PathBuf,
     /// Cases whose snapshot has been dealt with in this run: a repeat writes nothing.
     seen: BTreeSet<CaseId>,
@@ -36,8 +38,8 @@ impl Record<'_> {
 }
 
 impl Archive {
-    pub(super) const fn new(mode: Mode, out: PathBuf) -> Self {
-        Self { mode, out, seen: BTreeSet::new(), proposed: 0 }
+    pub(super) const fn new(mode: Mode, scope: Scope, out: PathBuf) -> Self {
+        Self { mode, scope, out, seen: BTreeSet::new(), proposed: 0 }
     }
 
     /// Compares records that ran in one world, and writes as the mode allows: those that fail
@@ -75,13 +77,13 @@ impl Archive {
         match records {
             [] => Vec::new(),
             [first, ..] if first.planned.facts.probes.is_some() => {
-                let states = check_probes(first.planned, records, mode);
+                let states = check_probes(first.planned, records, mode, self.scope);
                 self.comparisons(records, states, mode)
             }
             records => records
                 .iter()
                 .flat_map(|record| {
-                    let state = check_case(record, mode).map(|state| vec![state]);
+                    let state = check_case(record, mode, self.scope).map(|state| vec![state]);
                     self.comparisons(&[*record], state, mode)
                 })
                 .collect(),
@@ -130,11 +132,11 @@ impl Archive {
         let path = capture::path(&self.out, &transcript.case, variant);
         let bytes = snapshot::write_pcapng(transcript, Vec::new())
             .map_err(|source| RunnerError::Capture { path: path.clone(), source })?;
-        capture::write(&path, &bytes)
+        capture::write(&self.out, &path, &bytes)
     }
 }
 
-fn check_case(record: &Record<'_>, mode: Mode) -> Result<State, SnapshotError> {
+fn check_case(record: &Record<'_>, mode: Mode, scope: Scope) -> Result<State, SnapshotError> {
     let Planned { case, facts, .. } = record.planned;
     let recorded = Recorded {
         section: snapshot::section_name(&case.id).to_owned(),
@@ -144,7 +146,7 @@ fn check_case(record: &Record<'_>, mode: Mode) -> Result<State, SnapshotError> {
             rules: record.rules(),
         },
     };
-    let checked = snapshot::check(&case.source.path, &[recorded], &facts.sections, mode)?;
+    let checked = snapshot::check(&case.source.path, &[recorded], &facts.sections, mode, scope)?;
     Ok(checked.verdicts.into_iter().next().map_or(State::New, |verdict| verdict.state))
 }
 
@@ -154,6 +156,7 @@ fn check_probes(
     first: &Planned,
     records: &[Record<'_>],
     mode: Mode,
+    scope: Scope,
 ) -> Result<Vec<State>, SnapshotError> {
     let columns = first.case.matrix.iter().map(|(name, _)| name.clone());
     let mut table = ProbeTable::new(columns);
@@ -168,7 +171,7 @@ fn check_probes(
         content: Content::Probes { table: &table, complete },
     };
     let path = &first.case.source.path;
-    let checked = snapshot::check(path, &[recorded], &first.facts.sections, mode)?;
+    let checked = snapshot::check(path, &[recorded], &first.facts.sections, mode, scope)?;
     let state = checked.verdicts.into_iter().next().map_or(State::New, |verdict| verdict.state);
     Ok(match state {
         State::Differs(mismatch) => rows(records, mismatch),

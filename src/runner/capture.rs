@@ -1,12 +1,15 @@
-use std::{
-    fs, io,
-    path::{Path, PathBuf},
-};
+//! The captures that a run leaves: where each is, and how it is written.
+
+use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
 use super::RunnerError;
-use crate::{base::CaseId, frame};
+use crate::{
+    base::CaseId,
+    file::{self, Care},
+    frame,
+};
 
 /// Longest file name that we make, in bytes; file systems allow 255.
 const LONGEST: usize = 200;
@@ -33,30 +36,18 @@ fn safe(name: &str) -> String {
     format!("{}-{hash}", kept.trim_start_matches('.'))
 }
 
-/// Writes a file so that a reader sees the old one, none, or the new one, whole. The old one is
-/// removed first: a rename over it makes ext4 write the data out at once (`auto_da_alloc`), which
-/// takes longer than most cases.
-pub(super) fn write(path: &Path, content: &[u8]) -> Result<(), RunnerError> {
-    let unwritable = |source| RunnerError::Unwritable { path: path.to_owned(), source };
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(format!(".{}.tmp", std::process::id()));
-    if let Some(directory) = path.parent() {
-        fs::create_dir_all(directory).map_err(unwritable)?;
-    }
-    fs::write(&beside, content)
-        .and_then(|()| match fs::remove_file(path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => fs::rename(&beside, path),
-        })
-        .map_err(|source| {
-            // The error that matters is the one that is reported; what is left is only in the way.
-            drop(fs::remove_file(&beside));
-            unwritable(source)
-        })
+/// Writes a capture so that a reader sees the old one, none, or the new one, whole. A link below `out`
+/// leads it nowhere else.
+pub(super) fn write(out: &Path, path: &Path, content: &[u8]) -> Result<(), RunnerError> {
+    let below = path.strip_prefix(out).unwrap_or(path);
+    file::replace_below(out, below, content, Care::Quick)
+        .map_err(|source| RunnerError::Unwritable { path: path.to_owned(), source })
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use rstest::rstest;
 
     use super::*;
@@ -85,8 +76,8 @@ mod tests {
     fn a_file_is_replaced_and_nothing_is_left_beside_it() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("a/b/case.pcapng");
-        write(&path, b"old").unwrap();
-        write(&path, b"new").unwrap();
+        write(directory.path(), &path, b"old").unwrap();
+        write(directory.path(), &path, b"new").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"new");
         assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
     }
@@ -95,7 +86,8 @@ mod tests {
     fn a_place_that_can_not_be_written_is_named() {
         let directory = tempfile::tempdir().unwrap();
         fs::write(directory.path().join("file"), "").unwrap();
-        let error = write(&directory.path().join("file/case.pcapng"), b"").unwrap_err();
+        let path = directory.path().join("file/case.pcapng");
+        let error = write(directory.path(), &path, b"").unwrap_err();
         assert!(error.to_string().contains("file/case.pcapng"), "{error}");
     }
 }

@@ -1,4 +1,10 @@
-use std::{ops::ControlFlow, time::Instant};
+use std::{
+    fmt::{self, Write},
+    ops::ControlFlow,
+    time::Instant,
+};
+
+use sha2::{Digest as _, Sha256};
 
 use super::{Executed, Failure, FailureKind, account::account, expect::Ledger, title};
 use crate::{
@@ -92,26 +98,32 @@ pub fn exec_probes(
     executed
 }
 
-/// Whether two probes can share a world: they differ in nothing but their objects.
-#[must_use]
-pub fn share_world(one: &Case, other: &Case) -> bool {
-    let world = |case: &Case| {
-        format!(
-            "{:?}",
-            (
-                &case.profile,
-                &case.namespaces,
-                &case.links,
-                &case.bridges,
-                &case.routes,
-                &case.machines,
-                &case.netdevs,
-                &case.chardevs,
-                (&case.stacks, &case.impair),
-            )
-        )
-    };
-    one.source.path == other.source.path && world(one) == world(other)
+/// Probes of one scenario whose digests are the same can share a world: they differ in nothing but
+/// their objects.
+pub(super) fn world_digest(case: &Case) -> [u8; 32] {
+    struct Digest(Sha256);
+    impl fmt::Write for Digest {
+        fn write_str(&mut self, text: &str) -> fmt::Result {
+            self.0.update(text);
+            Ok(())
+        }
+    }
+    let mut digest = Digest(Sha256::new());
+    let world = (
+        &case.profile,
+        &case.namespaces,
+        &case.links,
+        &case.bridges,
+        &case.routes,
+        &case.machines,
+        &case.netdevs,
+        &case.chardevs,
+        (&case.stacks, &case.impair),
+    );
+    // A digest takes everything.
+    let written = write!(digest, "{world:?}");
+    debug_assert!(written.is_ok(), "nothing of a case fails to print");
+    digest.0.finalize().into()
 }
 
 /// What an object's refusal means where the scenario does not expect it.

@@ -29,7 +29,7 @@ mod trial;
 pub use attempt::{Attempt, Lane};
 pub use error::{EXPLANATIONS, RunnerError};
 pub use event::{Agreement, CaseResult, Failing, RunEvent, Runs, Status, Verdict};
-pub use exec::{exec, exec_probes, share_world};
+pub use exec::{exec, exec_probes};
 pub use outcome::{Executed, Failure, FailureKind};
 pub use pause::{Held, Pause};
 pub use plan::{Facts, Plan, Planned, sections, select, select_for};

@@ -10,6 +10,7 @@ use super::{
 use crate::{
     backend::{Deadline, Exposed, World},
     base::CaseId,
+    file::Scope,
     snapshot::Mode,
 };
 
@@ -41,6 +42,7 @@ pub(super) struct Watcher {
     pause: Arc<dyn Pause>,
     planned: Planned,
     mode: Mode,
+    scope: Scope,
     out: PathBuf,
 }
 
@@ -49,9 +51,10 @@ impl Watcher {
         pause: Arc<dyn Pause>,
         planned: Planned,
         mode: Mode,
+        scope: Scope,
         out: PathBuf,
     ) -> Self {
-        Self { pause, planned, mode, out }
+        Self { pause, planned, mode, scope, out }
     }
 
     pub(super) fn look(&self, executed: &Executed, world: &mut dyn World, deadline: &Deadline) {
@@ -81,7 +84,7 @@ impl Watcher {
             return Comparison::NotConsulted;
         }
         let record = Record { planned: &self.planned, executed };
-        let mut archive = Archive::new(Mode::Check, self.out.clone());
+        let mut archive = Archive::new(Mode::Check, self.scope, self.out.clone());
         match archive.compare(&[record]).pop() {
             Some(Comparison::Missing(_)) if self.mode != Mode::Check => Comparison::Pending,
             Some(comparison) => comparison,
@@ -90,7 +93,7 @@ impl Watcher {
     }
 
     fn capture(&self, executed: &Executed) -> Result<PathBuf, RunnerError> {
-        let archive = Archive::new(Mode::Check, self.out.clone());
+        let archive = Archive::new(Mode::Check, self.scope, self.out.clone());
         archive.keep(&executed.transcript, None)?;
         Ok(capture::path(&self.out, &executed.transcript.case, None))
     }

@@ -1,9 +1,10 @@
-use std::{num::NonZeroUsize, path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, num::NonZeroUsize, path::PathBuf, sync::Arc, time::Duration};
 
-use super::{Lane, Pause, Selection, share_world};
+use super::{Lane, Pause, Selection, exec::world_digest};
 use crate::{
     backend::uses_af_packet,
     base::Profile,
+    file::Scope,
     scenario::{Case, Scenario},
     snapshot::{self, Mode},
 };
@@ -16,6 +17,8 @@ pub struct Plan {
     pub lanes: Vec<Lane>,
     /// How snapshots are treated.
     pub mode: Mode,
+    /// How far snapshots that are links are followed.
+    pub scope: Scope,
     /// How often each case runs.
     pub repeat: NonZeroUsize,
     /// Executions at once.
@@ -84,23 +87,20 @@ pub fn sections(scenario: &Scenario) -> Vec<String> {
 /// A snapshot belongs to the profile it was made with, so it isn't consulted under another.
 #[must_use]
 pub fn select(
-    scenarios: &[Scenario],
+    scenarios: Vec<Scenario>,
     selection: &Selection,
     profile: Option<&Profile>,
 ) -> Vec<Planned> {
     let mut planned = Vec::new();
-    for (number, scenario) in scenarios.iter().enumerate() {
-        let facts = Arc::new(Facts::of(number, scenario));
-        for case in scenario.cases.iter().filter(|case| selection.selects(case)) {
-            let consult = profile.is_none_or(|profile| *profile == case.profile);
-            let mut case = case.clone();
-            case.profile = profile.cloned().unwrap_or(case.profile);
-            planned.push(Planned {
-                case: Arc::new(case),
-                facts: Arc::clone(&facts),
-                consult,
-                unasked: None,
-            });
+    for (number, scenario) in scenarios.into_iter().enumerate() {
+        let facts = Arc::new(Facts::of(number, &scenario));
+        for mut case in scenario.cases.into_iter().filter(|case| selection.selects(case)) {
+            let other = profile.filter(|profile| **profile != case.profile);
+            if let Some(profile) = other {
+                Arc::make_mut(&mut case).profile = profile.clone();
+            }
+            let (facts, consult) = (Arc::clone(&facts), other.is_none());
+            planned.push(Planned { case, facts, consult, unasked: None });
         }
     }
     planned
@@ -112,26 +112,29 @@ pub fn select(
 /// consulted where it is of this profile, and none where backends are `compared`.
 #[must_use]
 pub fn select_for(
-    scenarios: &[Scenario],
+    scenarios: Vec<Scenario>,
     selection: &Selection,
     profile: &Profile,
     compared: bool,
 ) -> Vec<Planned> {
-    let has_own = |planned: &Planned| {
-        let cases = &scenarios[planned.facts.number].cases;
-        cases.iter().any(|case| case.profile == *profile)
-    };
-    let asked = select(scenarios, selection, Some(profile));
-    let written = select(scenarios, selection, None);
-    let pairs = asked.into_iter().zip(written);
-    pairs
-        .filter(|(_, written)| written.case.profile == *profile || !has_own(written))
-        .map(|(asked, written)| Planned {
-            consult: asked.consult && !compared,
-            unasked: unasked(&written.case, profile),
-            ..asked
-        })
-        .collect()
+    let mut planned = Vec::new();
+    for (number, scenario) in scenarios.into_iter().enumerate() {
+        let facts = Arc::new(Facts::of(number, &scenario));
+        let has_own = scenario.cases.iter().any(|case| case.profile == *profile);
+        for mut case in scenario.cases.into_iter().filter(|case| selection.selects(case)) {
+            let own = case.profile == *profile;
+            if has_own && !own {
+                continue;
+            }
+            let unasked = unasked(&case, profile);
+            if !own {
+                Arc::make_mut(&mut case).profile = profile.clone();
+            }
+            let (facts, consult) = (Arc::clone(&facts), own && !compared);
+            planned.push(Planned { case, facts, consult, unasked });
+        }
+    }
+    planned
 }
 
 /// Why a case can't be asked of a QEMU of this profile.
@@ -153,17 +156,21 @@ pub(super) type Group = Vec<usize>;
 /// Each case by itself, and probes of a scenario together where their worlds are the same.
 pub(super) fn groups(cases: &[Planned]) -> Vec<Group> {
     let mut groups: Vec<Group> = Vec::new();
+    let mut shared = BTreeMap::new();
     for (place, planned) in cases.iter().enumerate() {
-        let shares = |group: &&mut Group| {
-            let first = &cases[group[0]];
-            first.facts.probes.is_some()
-                && first.facts.number == planned.facts.number
-                && first.case.requires == planned.case.requires
-                && first.unasked == planned.unasked
-                && share_world(&first.case, &planned.case)
-        };
-        match groups.iter_mut().find(shares).filter(|_| planned.facts.probes.is_some()) {
-            Some(group) => group.push(place),
+        let is_probe = planned.facts.probes.is_some();
+        let alike = is_probe.then(|| {
+            let Planned { case, facts, unasked, .. } = planned;
+            (facts.number, &case.requires, unasked, world_digest(case))
+        });
+        match alike {
+            Some(alike) => {
+                let group = *shared.entry(alike).or_insert_with(|| {
+                    groups.push(Vec::new());
+                    groups.len() - 1
+                });
+                groups[group].push(place);
+            }
             None => groups.push(vec![place]),
         }
     }
@@ -181,32 +188,33 @@ mod tests {
             case.profile = Profile::new(*version);
             case
         };
-        let cases: Vec<Case> = profiles.iter().enumerate().map(case).collect();
+        let cases: Vec<Arc<Case>> =
+            profiles.iter().enumerate().map(|one| Arc::new(case(one))).collect();
         Scenario { name: name.to_owned(), source: cases[0].source.clone(), cases, probes }
     }
 
     #[test]
     fn probes_share_a_world_where_it_is_the_same() {
         use QemuVersion::{Qemu72, Rfc};
-        let scenarios = [
+        let scenarios = vec![
             scenario("a", true, &[Rfc, Qemu72, Rfc]),
             scenario("b", false, &[Rfc, Rfc]),
             scenario("c", true, &[Rfc]),
         ];
-        let cases = select(&scenarios, &Selection::default(), None);
+        let cases = select(scenarios, &Selection::default(), None);
         assert_eq!(groups(&cases), [vec![0, 2], vec![1], vec![3], vec![4], vec![5]]);
     }
 
     #[test]
     fn a_comparison_with_a_qemu_asks_it_what_it_can_be_asked() {
         use QemuVersion::{Qemu72, Qemu102, Rfc};
-        let scenarios = [
+        let scenarios = vec![
             scenario("a", false, &[Qemu72, Qemu102, Rfc]),
             scenario("b", false, &[Rfc]),
             scenario("c", false, &[Qemu102]),
         ];
         let qemu = Profile::new(Qemu72);
-        let cases = select_for(&scenarios, &Selection::default(), &qemu, true);
+        let cases = select_for(scenarios.clone(), &Selection::default(), &qemu, true);
         let told: Vec<_> = cases
             .iter()
             .map(|planned| {
@@ -222,16 +230,16 @@ mod tests {
                 "c@n=0 Some(\"it is about qemu-10.2, and this is qemu-7.2\")"
             ]
         );
-        let alone = select_for(&scenarios, &Selection::default(), &qemu, false);
+        let alone = select_for(scenarios, &Selection::default(), &qemu, false);
         let consulted: Vec<_> = alone.iter().map(|planned| planned.consult).collect();
         assert_eq!(consulted, [true, false, false]);
     }
 
     #[test]
     fn another_profile_leaves_the_snapshot_aside() {
-        let scenarios = [scenario("a", false, &[QemuVersion::Rfc, QemuVersion::Qemu72])];
+        let scenarios = vec![scenario("a", false, &[QemuVersion::Rfc, QemuVersion::Qemu72])];
         let rfc = Profile::new(QemuVersion::Rfc);
-        let cases = select(&scenarios, &Selection::default(), Some(&rfc));
+        let cases = select(scenarios, &Selection::default(), Some(&rfc));
         assert!(cases.iter().all(|planned| planned.case.profile == rfc));
         assert_eq!(cases.iter().map(|case| case.consult).collect::<Vec<_>>(), [true, false]);
     }

@@ -119,7 +119,7 @@ impl<'a> Run<'a> {
                 unreferenced: plan.unreferenced,
                 ..Totals::default()
             },
-            archive: Archive::new(plan.mode, plan.out.clone()),
+            archive: Archive::new(plan.mode, plan.scope, plan.out.clone()),
             listener,
         }
     }
@@ -280,7 +280,8 @@ fn task(plan: &Plan, execution: &Execution) -> Task<Vec<Attempt>> {
     let watcher = match execution.group.as_slice() {
         [place] if !probes => plan.pause.as_ref().map(|pause| {
             let planned = plan.cases[*place].clone();
-            Watcher::new(Arc::clone(pause), planned, plan.mode, plan.out.clone())
+            let (mode, scope) = (plan.mode, plan.scope);
+            Watcher::new(Arc::clone(pause), planned, mode, scope, plan.out.clone())
         }),
         _ => None,
     };
@@ -302,6 +303,7 @@ mod tests {
     use crate::{
         backend::{Backend, BackendError, Capabilities, Missing, World},
         diag::{Code, Report},
+        file::Scope,
         runner::{Lane, Status, fixture},
         scenario::Case,
         snapshot::Mode,
@@ -358,6 +360,7 @@ mod tests {
             cases: cases.iter().map(|id| fixture::planned(id)).collect(),
             lanes: vec![Lane::probe(Arc::new(Fake { held: Mutex::new(held) }))],
             mode: Mode::Check,
+            scope: Scope::Root,
             repeat: NonZeroUsize::MIN,
             jobs: NonZeroUsize::MIN,
             timeout: Duration::from_secs(600),

@@ -6,6 +6,10 @@ use std::{
 };
 
 use super::RunnerError;
+use crate::{
+    diag::Report,
+    scenario::{self, Files, Scenario},
+};
 
 /// The directory that holds a project's suite, by convention.
 const SUITE_DIRECTORY: &str = "scenarios";
@@ -17,9 +21,20 @@ pub struct ScenarioFile {
     pub path: PathBuf,
     /// The suite's root; always a prefix of `path`.
     pub root: PathBuf,
+    /// It was found in a folder, and nobody named it.
+    pub found: bool,
 }
 
 impl ScenarioFile {
+    /// Reads and checks the scenario. One that was found is not looked for outside of its project.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn load(&self, files: &dyn Files) -> Result<Scenario, Vec<Report>> {
+        let load = if self.found { scenario::load_found } else { scenario::load };
+        load(&self.path, &self.root, files)
+    }
+
     /// The path below the root without its extension.
     fn name(&self) -> PathBuf {
         self.path.strip_prefix(&self.root).unwrap_or(&self.path).with_extension("")
@@ -64,7 +79,7 @@ fn find_below(path: &Path, found: &mut Found) -> Result<(), RunnerError> {
     if !is_yaml(path) {
         return Err(RunnerError::NotYaml { path: path.to_owned() });
     }
-    add(path, path.parent().unwrap_or(Path::new("")), found)
+    add(path, None, found)
 }
 
 fn walk(directory: &Path, given: &Path, found: &mut Found) -> Result<(), RunnerError> {
@@ -80,7 +95,7 @@ fn walk(directory: &Path, given: &Path, found: &mut Found) -> Result<(), RunnerE
                 walk(&path, given, found)?;
             }
         } else if !hidden && is_yaml(&path) {
-            add(&path, given, found)?;
+            add(&path, Some(given), found)?;
         }
     }
     Ok(())
@@ -90,15 +105,20 @@ fn is_yaml(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml")
 }
 
-fn add(path: &Path, given: &Path, found: &mut Found) -> Result<(), RunnerError> {
+/// Adds a file of a folder that was given, or one that was given itself.
+fn add(path: &Path, folder: Option<&Path>, found: &mut Found) -> Result<(), RunnerError> {
     let absolute = std::path::absolute(path)
         .map_err(|source| RunnerError::Unreadable { path: path.to_owned(), source })?;
-    let file = match (suite_above(path), suite_above(&absolute)) {
-        (Some(root), _) => ScenarioFile { path: path.to_owned(), root },
-        (None, Some(root)) => ScenarioFile { path: absolute.clone(), root },
-        (None, None) => ScenarioFile { path: path.to_owned(), root: given.to_owned() },
+    let given = folder.or(path.parent()).unwrap_or(Path::new(""));
+    let (path, root) = match (suite_above(path), suite_above(&absolute)) {
+        (Some(root), _) => (path.to_owned(), root),
+        (None, Some(root)) => (absolute.clone(), root),
+        (None, None) => (path.to_owned(), given.to_owned()),
     };
-    found.insert(absolute, file);
+    let file = ScenarioFile { path, root, found: folder.is_some() };
+    // Named and found, it is named.
+    let known = found.entry(absolute).or_insert_with(|| file.clone());
+    known.found &= file.found;
     Ok(())
 }
 
@@ -171,6 +191,16 @@ mod tests {
         let tree = tree(&["a.yaml", "b.yaml"]);
         let files = find(&[tree.path().join("a.yaml"), tree.path().to_owned()]).unwrap();
         assert_eq!(names(&files), ["a", "b"]);
+    }
+
+    #[test]
+    fn what_is_named_is_not_found() {
+        let tree = tree(&["a.yaml", "b.yaml"]);
+        let (folder, file) = (tree.path().to_owned(), tree.path().join("b.yaml"));
+        for given in [[folder.clone(), file.clone()], [file, folder]] {
+            let found: Vec<bool> = find(&given).unwrap().iter().map(|file| file.found).collect();
+            assert_eq!(found, [true, false]);
+        }
     }
 
     #[test]

@@ -46,11 +46,14 @@ impl Fault {
             Self::UnknownVerb { .. } => code::UNKNOWN_VERB,
             Self::WhichMachine { .. } => code::WHICH_MACHINE,
             Self::Nothing { .. } => code::NOTHING,
-            Self::TooMuch { .. } => code::TOO_MUCH,
+            Self::TooMuch { is_traffic: true, .. } => code::TOO_MUCH,
+            Self::TooMuch { .. } => code::GROWTH,
             Self::Layers { .. } => code::LAYERS,
             Self::Build { .. } => code::BUILD,
             Self::VnetLost { .. } => code::VNET_LOST,
             Self::CaptureUnreadable { .. } => code::CAPTURE_UNREADABLE,
+            Self::CaptureOutside { .. } => code::CAPTURE_OUTSIDE,
+            Self::CapturesTooLarge { .. } => code::CAPTURE_UNREADABLE,
             Self::CaptureBroken { .. } => code::CAPTURE_BROKEN,
             Self::CaptureSelection { .. } => code::CAPTURE_SELECTION,
             Self::CaptureCut { .. } => code::CAPTURE_CUT,
@@ -83,7 +86,9 @@ impl Fault {
             Self::UnknownVariable { .. } => "not in `matrix`".to_owned(),
             Self::UnusedVariable { .. } => "every value gives the same case".to_owned(),
             Self::WrongPort { needs, .. } => format!("must be {needs}"),
+            Self::CaptureOutside { .. } => "leads out of the root".to_owned(),
             Self::CaptureUnreadable { .. }
+            | Self::CapturesTooLarge { .. }
             | Self::CaptureBroken { .. }
             | Self::CaptureSelection { .. }
             | Self::CaptureCut { .. } => "asked for here".to_owned(),
@@ -217,10 +222,25 @@ impl Fault {
             Self::WhichMachine { known } => {
                 format!("add `machine: NAME` beside the command; the machines are {known}")
             }
-            Self::TooMuch { .. } => "send less, or split the scenario".to_owned(),
+            Self::TooMuch { is_traffic: true, .. } => "send less, or split the scenario".to_owned(),
+            Self::TooMuch { .. } => {
+                "take factors of the product out (values of `matrix`, references, repetitions, \
+                 devices), or split the scenario into several files"
+                    .to_owned()
+            }
             Self::Build { .. } => "change the layer, or give the whole frame as `hex`".to_owned(),
             Self::CaptureUnreadable { .. } => {
-                "the path is relative to the scenario's folder".to_owned()
+                "name a pcap or pcapng file; the path is relative to the scenario's folder"
+                    .to_owned()
+            }
+            Self::CaptureOutside { .. } => {
+                "put the capture below the root, which is the nearest folder above with \
+                 `tapwright.toml` or `.git`; or, where you trust the scenario, give \
+                 --allow-outside"
+                    .to_owned()
+            }
+            Self::CapturesTooLarge { .. } => {
+                "keep the packets that are needed: `editcap -r FILE NEW 1-1000`".to_owned()
             }
             Self::CaptureBroken { .. } => {
                 "it must be a complete pcap or pcapng of Ethernet frames; `tcpdump -r` shows \

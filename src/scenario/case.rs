@@ -22,7 +22,7 @@ pub struct Scenario {
     /// The text, for diagnostics of later parts.
     pub source: Arc<Source>,
     /// The cases in the order of the matrix, the last name running fastest.
-    pub cases: Vec<Case>,
+    pub cases: Vec<Arc<Case>>,
     /// No steps: the cases are probes and share one world.
     pub probes: bool,
 }

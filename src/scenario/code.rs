@@ -15,7 +15,7 @@ macro_rules! codes {
 
 codes! {
     UNREADABLE = "TW-S001", "the scenario can't be read",
-        "The file is not there, is a directory, or may not be read. The message repeats what the system said. Name a file; a folder is searched only by `run` and `check`.";
+        "The file is not there, may not be read, or is no file but a directory, a pipe, a device or what the kernel makes up in /proc and /sys. Name a file; a folder is searched only by `run`, `check` and `list`.";
     NOT_UTF8 = "TW-S002", "the scenario is not UTF-8",
         "A scenario is UTF-8 text, with or without a byte order mark. The message gives the first byte that is not. Save the file as UTF-8; write raw bytes as `hex` or keep them in a pcap.";
     BUDGET = "TW-S003", "the scenario is too large",
@@ -104,6 +104,8 @@ codes! {
         "All cases of a file together may hold so many frames and so many bytes. `repeat` and `fill` grow quickly, and a transcript of that size helps nobody.";
     WHICH_MACHINE = "TW-S064", "a command without its machine",
         "Each machine has a monitor of its own. Where a scenario has several machines, a command is given to one of them: `machine: NAME` stands beside it, and its arguments are QMP's as ever.";
+    GROWTH = "TW-S065", "a scenario that grows too large",
+        "A file is written out before it is checked: each reference by its value, each case of the matrix with all that the file has, each repetition with its frames. What that comes to is counted as it is done, and what is too large is refused before its memory is taken. The message names what grew and the factors of the product; docs/limits.md has every limit. Devices are machines, netdevs, chardevs and objects, links, bridges, routes and namespaces, clients and impaired ports. Take values out of `matrix`, write a long text once, declare fewer devices, or split the scenario into several files.";
     LAYERS = "TW-S070", "layers that don't fit together",
         "A frame has at most one network and one transport layer, UDP and TCP stand on ipv4 or ipv6, icmp on ipv4, icmpv6 on ipv6, and `hex` is a whole frame that takes no layers beside it.";
     BUILD = "TW-S071", "a frame can't be built",
@@ -111,13 +113,15 @@ codes! {
     VNET_LOST = "TW-S072", "a virtio-net header that is lost",
         "The frame has a virtio-net header that is not zero, but nothing carries it at this port: the guest's NIC is plain, or the chardev's framing has no room for it.";
     CAPTURE_UNREADABLE = "TW-S080", "the capture can't be read",
-        "The file that `pcap` names is not there or may not be read. The path is relative to the scenario's folder.";
+        "The file that `pcap` names is not there, may not be read, or is no file but a directory, a pipe or a device; or the captures of the scenario have more than 64 MiB or 1,000,000 packets together. The path is relative to the scenario's folder.";
     CAPTURE_BROKEN = "TW-S081", "the capture is broken",
         "The file is neither pcap nor pcapng, ends in the middle of a packet, or its lengths contradict one another.";
     CAPTURE_SELECTION = "TW-S082", "packets that the capture lacks",
         "`frames` selects packets of the capture by number, from 1 as Wireshark counts, and one of the numbers is past the end.";
     CAPTURE_CUT = "TW-S083", "a packet that was cut",
         "The capture holds only the beginning of the packet (a snap length was set). To send it would be to send another packet than the one that was seen.";
+    CAPTURE_OUTSIDE = "TW-S084", "a capture outside of the root",
+        "A scenario names files of its own repository or project and of nothing else, so that one that came from somebody else reads nothing of yours. The root is the nearest folder above the scenario with `tapwright.toml` or `.git` in it, else the nearest with `Cargo.toml`, else the scenario's own folder. `..` may be used as far as the root, and links that stay below it; absolute paths, and links that lead elsewhere, are refused. --allow-outside reads everything; an empty `tapwright.toml` makes a folder a root.";
     UNKNOWN_FIELD = "TW-S090", "unknown field",
         "`snapshot: {masks}` names fields as the transcript does: ipv4.id, tcp.seq. The nearest is suggested and all are listed.";
     BUG_WITHOUT_EXPECT = "TW-S091", "a known bug that nothing shows",

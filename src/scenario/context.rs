@@ -3,46 +3,95 @@
 use std::{
     cell::{Cell, RefCell},
     collections::BTreeMap,
-    io,
     path::{Path, PathBuf},
     rc::Rc,
     sync::Arc,
 };
 
 use super::{
+    budget::{Budget, Kind, Overrun},
     fault::{Fault, Found},
     node::short,
+    yaml,
 };
 use crate::{
     capture::{self, Packet},
     diag::{Report, Source, Span},
+    file::{self, FileError, Scope},
 };
 
-/// Where a scenario and the captures it names are read from.
+/// Where scenarios and the captures that they name are read from.
 pub trait Files {
-    /// The whole content of a file.
+    /// The whole content of a scenario that a person named.
     ///
     /// # Errors
-    /// What the system says.
-    fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
+    /// Why there is none.
+    fn scenario(&self, path: &Path) -> Result<Vec<u8>, FileError>;
+
+    /// The whole content of a scenario that stood in a folder.
+    ///
+    /// # Errors
+    /// Why there is none.
+    fn found(&self, path: &Path) -> Result<Vec<u8>, FileError> {
+        self.scenario(path)
+    }
+
+    /// The whole content, at most `most` bytes, of the capture that a scenario calls by this name.
+    ///
+    /// # Errors
+    /// Why there is none.
+    fn capture(&self, scenario: &Path, name: &Path, most: usize) -> Result<Vec<u8>, FileError>;
 }
 
-/// The real files.
+/// The real files: those that a person named, and what is below the root of a scenario.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Disk;
 
+/// The real files, wherever they are: `--allow-outside`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Anywhere;
+
 impl Files for Disk {
-    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
-        std::fs::read(path)
+    fn scenario(&self, path: &Path) -> Result<Vec<u8>, FileError> {
+        file::read(path, yaml::MAX_BYTES)
+    }
+
+    fn found(&self, path: &Path) -> Result<Vec<u8>, FileError> {
+        file::read_found(path, Scope::Root, yaml::MAX_BYTES)
+    }
+
+    fn capture(&self, scenario: &Path, name: &Path, most: usize) -> Result<Vec<u8>, FileError> {
+        file::read_named(scenario, name, Scope::Root, most)
     }
 }
 
-/// Most frames that all cases of a file may send or expect together.
-const MAX_FRAMES: usize = 1_000_000;
-/// Most bytes of these frames and of everything written.
-const MAX_BYTES: usize = 64 << 20;
+impl Files for Anywhere {
+    fn scenario(&self, path: &Path) -> Result<Vec<u8>, FileError> {
+        file::read(path, yaml::MAX_BYTES)
+    }
+
+    fn capture(&self, scenario: &Path, name: &Path, most: usize) -> Result<Vec<u8>, FileError> {
+        file::read_named(scenario, name, Scope::Anywhere, most)
+    }
+}
+
+/// The real files that may be read.
+#[must_use]
+pub const fn disk(scope: Scope) -> &'static dyn Files {
+    match scope {
+        Scope::Root => &Disk,
+        Scope::Anywhere => &Anywhere,
+    }
+}
+
+/// Most bytes of all captures that a scenario names.
+pub const MAX_CAPTURED: usize = 64 << 20;
+/// Most packets in them, sent or not.
+const MAX_PACKETS: usize = capture::MAX_PACKETS;
 /// Most different faults that are reported; the rest is usually an echo of the first.
 const MAX_FAULTS: usize = 100;
+/// Most faults that are found, the same one in each case counted again.
+const MAX_NOTED: usize = 2_000;
 
 /// The packets of a capture, or why there are none.
 pub(crate) type Packets = Result<Rc<Vec<Packet>>, Fault>;
@@ -66,10 +115,11 @@ pub(crate) struct Context<'a> {
     case: RefCell<String>,
     noted: Cell<usize>,
     captures: RefCell<BTreeMap<PathBuf, Packets>>,
-    /// A limit was passed and reported.
-    spent: Cell<bool>,
-    frames: Cell<usize>,
-    bytes: Cell<usize>,
+    /// How many bytes and packets of captures there is still room for.
+    room: Cell<(usize, usize)>,
+    budget: Budget,
+    /// How many cases the matrix gives, and where it stands.
+    matrix: Cell<(usize, Option<Span>)>,
 }
 
 impl<'a> Context<'a> {
@@ -82,9 +132,9 @@ impl<'a> Context<'a> {
             case: RefCell::default(),
             noted: Cell::new(0),
             captures: RefCell::default(),
-            spent: Cell::new(false),
-            frames: Cell::new(MAX_FRAMES),
-            bytes: Cell::new(MAX_BYTES),
+            room: Cell::new((MAX_CAPTURED, MAX_PACKETS)),
+            budget: Budget::default(),
+            matrix: Cell::new((1, None)),
         }
     }
 
@@ -101,8 +151,15 @@ impl<'a> Context<'a> {
         self.note(Found { fault, span: Some(span), related: Some((at, text)) });
     }
 
+    /// After a limit was passed nothing is whole any more, so that what else is found is an echo.
     fn note(&self, found: Found) {
+        if !self.budget.is_spent() {
+            self.keep(found);
+        }
         self.noted.set(self.noted.get() + 1);
+    }
+
+    fn keep(&self, found: Found) {
         let mut all = self.found.borrow_mut();
         let last = self.cases.get();
         let is_full = all.len() >= MAX_FAULTS;
@@ -119,12 +176,20 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// Begins a case with these values of the matrix.
-    pub(crate) fn begin_case(&self, values: &[(String, String)]) {
+    /// How many cases the matrix gives, and where it stands.
+    pub(crate) fn expect_cases(&self, cases: usize, matrix: Span) {
+        self.matrix.set((cases, Some(matrix)));
+    }
+
+    /// Begins a case.
+    pub(crate) fn begin_case(&self) {
         self.cases.set(self.cases.get() + 1);
-        let pairs: Vec<String> =
-            values.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        *self.case.borrow_mut() = pairs.join(",");
+        self.budget.next_case();
+    }
+
+    /// The values of the case, as a message has them.
+    pub(crate) fn name_case(&self, combination: &str) {
+        *self.case.borrow_mut() = short(combination);
     }
 
     pub(crate) fn is_clean(&self) -> bool {
@@ -136,8 +201,11 @@ impl<'a> Context<'a> {
         self.noted.get()
     }
 
+    /// Whether nothing that is found from here on is reported.
     pub(crate) fn is_full(&self) -> bool {
-        self.found.borrow().len() >= MAX_FAULTS
+        self.budget.is_spent()
+            || self.noted.get() >= MAX_NOTED
+            || self.found.borrow().len() >= MAX_FAULTS
     }
 
     /// Everything that was found, in the order of the file.
@@ -151,65 +219,107 @@ impl<'a> Context<'a> {
     /// The report of a fault; one that not every case has says which.
     fn report(&self, noted: &Noted) -> Report {
         let mut report = noted.found.report(&self.source);
-        if noted.last > 0 && noted.seen < self.cases.get() && !noted.first.is_empty() {
-            report.message += &format!(" (with {})", short(&noted.first));
+        let of_all = matches!(noted.found.fault, Fault::TooMuch { .. });
+        let is_some = noted.last > 0 && noted.seen < self.cases.get() && !of_all;
+        if is_some && !noted.first.is_empty() {
+            report.message += &format!(" (with {})", noted.first);
         }
         report
     }
 
-    /// Takes frames and bytes from what the file may hold; says so once when there is no more.
-    pub(crate) fn spend(&self, span: Span, frames: usize, bytes: usize) -> bool {
-        if self.spent.get() {
-            return false;
-        }
-        let take = |left: &Cell<usize>, wanted: usize| {
-            let rest = left.get().checked_sub(wanted);
-            left.set(rest.unwrap_or(left.get()));
-            rest.is_some()
+    /// Whether a limit of what the file may grow to was passed.
+    pub(crate) fn is_spent(&self) -> bool {
+        self.budget.is_spent()
+    }
+
+    /// Takes so many of a kind from what all cases of the file may have, before they are made; says
+    /// so once when there is no more.
+    pub(crate) fn take(&self, span: Span, kind: Kind, count: usize) -> bool {
+        self.take_of(span, kind, count, String::new)
+    }
+
+    /// The same, where it is known what makes this many: `20000 references x 500 bytes`.
+    pub(crate) fn take_of(
+        &self,
+        span: Span,
+        kind: Kind,
+        count: usize,
+        factors: impl FnOnce() -> String,
+    ) -> bool {
+        let was_spent = self.budget.is_spent();
+        let Err(overrun) = self.budget.take(kind, count) else {
+            return true;
         };
-        if !take(&self.frames, frames) {
-            self.spent.set(true);
-            self.fault(span, Fault::TooMuch { what: "the frames of all cases", most: MAX_FRAMES });
-            return false;
+        self.noted.set(self.noted.get() + 1);
+        if !was_spent {
+            // What a limit that all share names is perhaps not what was asked for.
+            let here = if overrun.kind == kind { factors() } else { String::new() };
+            self.keep(self.too_much(span, count, &overrun, &here));
         }
-        if !take(&self.bytes, bytes) {
-            self.spent.set(true);
-            self.fault(span, Fault::TooMuch { what: "the bytes of all cases", most: MAX_BYTES });
-            return false;
-        }
-        true
+        false
+    }
+
+    fn too_much(&self, span: Span, count: usize, overrun: &Overrun, here: &str) -> Found {
+        let (cases, matrix) = self.matrix.get();
+        let Overrun { kind, per_case, most } = *overrun;
+        let product = per_case.saturating_mul(cases);
+        let factors = match cases {
+            1 if here.is_empty() => per_case.to_string(),
+            1 if count < per_case / 2 => per_case.to_string(),
+            1 => format!("{per_case}, here {here}"),
+            _ if here.is_empty() || count < per_case / 2 => {
+                format!("{cases} cases x {per_case} = {product}")
+            }
+            _ => format!("{cases} cases x {per_case} = {product}, here {here}"),
+        };
+        let related = matrix.filter(|_| cases > 1).map(|at| (at, "multiplies it"));
+        let fault =
+            Fault::TooMuch { what: kind.name(), factors, most, is_traffic: kind.is_traffic() };
+        Found { fault, span: Some(span), related }
+    }
+
+    /// Takes frames and bytes of what is sent, written or expected.
+    pub(crate) fn spend(&self, span: Span, frames: usize, bytes: usize) -> bool {
+        self.take(span, Kind::Frames, frames) && self.take(span, Kind::Bytes, bytes)
     }
 
     /// The packets of a capture named in the scenario, read once for all cases.
     pub(crate) fn capture(&self, name: &str) -> Packets {
-        let folder = self.source.path.parent().unwrap_or(Path::new(""));
-        let path = folder.join(name);
-        if let Some(known) = self.captures.borrow().get(&path) {
+        let name = Path::new(name);
+        if let Some(known) = self.captures.borrow().get(name) {
             return known.clone();
         }
-        let packets = self.read_capture(&path);
-        self.captures.borrow_mut().insert(path, packets.clone());
+        let packets = self.read_capture(name);
+        self.captures.borrow_mut().insert(name.to_owned(), packets.clone());
         packets
     }
 
-    fn read_capture(&self, path: &Path) -> Packets {
-        let bytes = self.files.read(path).map_err(|error| Fault::CaptureUnreadable {
-            path: path.to_owned(),
-            reason: reason(&error),
-        })?;
-        capture::read(&bytes).map(Rc::new).map_err(|error| Fault::CaptureBroken {
-            path: path.to_owned(),
-            reason: error.to_string(),
-        })
-    }
-}
-
-/// What the system said, without the number that differs between systems.
-pub(crate) fn reason(error: &io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::NotFound => "there is no such file".to_owned(),
-        io::ErrorKind::IsADirectory => "it is a directory".to_owned(),
-        io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
-        _ => error.to_string(),
+    fn read_capture(&self, name: &Path) -> Packets {
+        let scenario = &self.source.path;
+        let path = scenario.parent().unwrap_or(Path::new("")).join(name);
+        let (bytes, packets) = self.room.get();
+        let file = match self.files.capture(scenario, name, bytes) {
+            Ok(file) => file,
+            Err(FileError::Outside { root, escape }) => {
+                return Err(Fault::CaptureOutside { path, root, reason: escape.to_string() });
+            }
+            Err(FileError::TooLarge { .. }) => {
+                let (what, most) = ("bytes", MAX_CAPTURED);
+                return Err(Fault::CapturesTooLarge { path, what, most });
+            }
+            Err(error) => {
+                return Err(Fault::CaptureUnreadable { path, reason: error.to_string() });
+            }
+        };
+        let read = match capture::read(&file) {
+            Ok(read) => read,
+            Err(error) => return Err(Fault::CaptureBroken { path, reason: error.to_string() }),
+        };
+        let Some(left) = packets.checked_sub(read.len()) else {
+            let (what, most) = ("packets", MAX_PACKETS);
+            return Err(Fault::CapturesTooLarge { path, what, most });
+        };
+        self.room.set((bytes - file.len(), left));
+        Ok(Rc::new(read))
     }
 }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::budget;
 use crate::diag::{Code, Label, Report, Span};
 
 /// Why a scenario can't be used.
@@ -25,10 +26,8 @@ pub enum Fault {
         byte: u8,
     },
     /// The file is too long.
-    #[error("the file has {bytes} bytes; a scenario has at most {most}")]
+    #[error("the file has more than {most} bytes, and a scenario has not")]
     TooLong {
-        /// The file's.
-        bytes: usize,
         /// The limit.
         most: usize,
     },
@@ -324,13 +323,17 @@ pub enum Fault {
         /// What to do.
         help: &'static str,
     },
-    /// More frames or bytes than a scenario may hold.
-    #[error("{what} come to more than {most}")]
+    /// What stands in the file comes to more, written out, than all its cases may have.
+    #[error("too many {what}: {factors}; {}", limit(*most))]
     TooMuch {
         /// What.
         what: &'static str,
-        /// The limit.
-        most: usize,
+        /// How it comes to so much.
+        factors: String,
+        /// Its own limit; none where all that the cases take together is too much.
+        most: Option<usize>,
+        /// It is frames, or bytes of theirs.
+        is_traffic: bool,
     },
     /// Layers that don't fit together.
     #[error("{reason}")]
@@ -361,6 +364,28 @@ pub enum Fault {
         path: PathBuf,
         /// What the system said.
         reason: String,
+    },
+    /// The capture is not below the scenario's root.
+    #[error("the capture {} is outside of the root '{}': {reason}", path.display(), root.display())]
+    CaptureOutside {
+        /// As found.
+        path: PathBuf,
+        /// The root, as the working directory sees it.
+        root: PathBuf,
+        /// What leads out of it.
+        reason: String,
+    },
+    /// The captures of the scenario are more than it may name.
+    #[error(
+        "with {} the captures of this scenario have more than {most} {what}", path.display()
+    )]
+    CapturesTooLarge {
+        /// The first that there is no room for.
+        path: PathBuf,
+        /// Bytes or packets.
+        what: &'static str,
+        /// The limit.
+        most: usize,
     },
     /// The capture file is broken.
     #[error("{} is not a usable capture: {reason}", path.display())]
@@ -407,6 +432,13 @@ pub enum Fault {
     BugWithoutExpect,
 }
 
+fn limit(most: Option<usize>) -> String {
+    match most {
+        Some(most) => format!("all cases of a file have at most {most}"),
+        None => format!("all cases of a file take at most {} MiB of memory", budget::MEMORY >> 20),
+    }
+}
+
 /// A fault and its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Found {
@@ -419,8 +451,8 @@ pub(crate) struct Found {
 impl Found {
     /// The fault as a report on the source.
     pub(crate) fn report(&self, source: &std::sync::Arc<crate::diag::Source>) -> Report {
-        let mut report = Report::error(self.fault.code(), self.fault.to_string());
-        report.help = Some(self.fault.help());
+        let mut report =
+            Report::error(self.fault.code(), self.fault.to_string()).with_help(self.fault.help());
         if let Some(span) = self.span {
             report = report.at(source, span, self.fault.label());
         } else {

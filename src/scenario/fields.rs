@@ -34,10 +34,12 @@ impl<'a> Fields<'a> {
         keys: &'static KeyMap,
     ) -> Option<Self> {
         let fields = Self::open_loose(context, node, keys)?;
-        for entry in fields.entries {
-            if keys.key(&entry.key).is_none() {
-                fields.unknown(entry, keys.names());
+        let unknown = fields.entries.iter().filter(|entry| keys.key(&entry.key).is_none());
+        for entry in unknown {
+            if context.is_full() {
+                break;
             }
+            fields.unknown(entry, keys.names());
         }
         Some(fields)
     }
@@ -60,16 +62,17 @@ impl<'a> Fields<'a> {
             return None;
         };
         let fields = Self { context, keys, entries, span: node.span };
-        // A misspelt key is not missing too.
-        let meant: Vec<String> = entries
-            .iter()
-            .filter(|entry| keys.key(&entry.key).is_none())
-            .filter_map(|entry| nearest(&entry.key, keys.names()))
-            .collect();
+        // A misspelt key is not missing too. Among many it is not looked for.
+        const LOOKED_AT: usize = 100;
+        let is_meant = |name: &str| {
+            let unknown = entries.iter().filter(|entry| keys.key(&entry.key).is_none());
+            let mut near =
+                unknown.take(LOOKED_AT).filter_map(|one| nearest(&one.key, keys.names()));
+            near.any(|near| near == name)
+        };
         for key in keys.keys {
-            let is_there =
-                fields.entry(key.name).is_some() || meant.iter().any(|name| name == key.name);
-            if key.required && !is_there {
+            let is_there = fields.entry(key.name).is_some();
+            if key.required && !is_there && !is_meant(key.name) {
                 context.fault(
                     node.span,
                     Fault::MissingKey { key: key.name, map: keys.name, doc: key.doc },
@@ -234,9 +237,13 @@ pub(crate) fn nearest<'n>(
     names: impl Iterator<Item = &'n str> + Clone,
 ) -> Option<String> {
     // The cost is quadratic in the length, and a name this long was not meant to be a key.
-    if name.len() > 64 {
+    const LONGEST: usize = 64;
+    /// Among more names than that a person finds the right one otherwise.
+    const MOST: usize = 300;
+    if name.len() > LONGEST {
         return None;
     }
+    let names = names.take(MOST).filter(|known| known.len() <= 2 * LONGEST);
     let wanted = name.to_lowercase();
     let near = names
         .clone()
@@ -254,7 +261,12 @@ pub(crate) fn nearest<'n>(
     near.or_else(begun).map(str::to_owned)
 }
 
-/// Names as a list in a message.
-pub(crate) fn list<'n>(names: impl Iterator<Item = &'n str>) -> String {
-    names.collect::<Vec<_>>().join(", ")
+/// Names as a list in a message; of many the first, and how many more there are.
+pub(crate) fn list<'n>(mut names: impl Iterator<Item = &'n str>) -> String {
+    const MOST: usize = 100;
+    let first: Vec<String> = names.by_ref().take(MOST).map(short).collect();
+    match names.count() {
+        0 => first.join(", "),
+        more => format!("{}, and {more} more", first.join(", ")),
+    }
 }

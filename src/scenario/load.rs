@@ -3,19 +3,22 @@
 use std::{collections::BTreeSet, path::Path, sync::Arc};
 
 use super::{
-    case::Scenario,
-    context::{Context, Files, reason},
+    case::{Case, Scenario},
+    context::{Context, Files},
     fault::{Fault, Found},
     lower,
-    matrix::{self, Values},
+    matrix::{self, Matrix, Values},
+    node::{Node, short},
     yaml,
 };
 use crate::{
     base::CaseId,
     diag::{Report, Source, Span},
+    file::FileError,
 };
 
-/// Reads and checks a scenario. Its name is its path below `suite_root`, without the extension.
+/// Reads and checks a scenario that a person named. Its name is its path below `suite_root`, without
+/// the extension.
 ///
 /// # Errors
 /// Everything that is wrong with it, in the order of the file.
@@ -31,13 +34,31 @@ use crate::{
 /// assert_eq!(scenario.cases[0].id.as_str(), "redirector/rx-outdev@profile=qemu-7.2");
 /// ```
 pub fn load(path: &Path, suite_root: &Path, files: &dyn Files) -> Result<Scenario, Vec<Report>> {
-    let bytes = files.read(path).map_err(|error| {
-        without_place(path, Fault::Unreadable { path: path.to_owned(), reason: reason(&error) })
+    check(path, suite_root, files.scenario(path), files)
+}
+
+/// The same with a scenario that stood in a folder, where a link may have been put in its place.
+///
+/// # Errors
+/// As [`load`], and where it leads out of the root of that folder.
+pub fn load_found(
+    path: &Path,
+    suite_root: &Path,
+    files: &dyn Files,
+) -> Result<Scenario, Vec<Report>> {
+    check(path, suite_root, files.found(path), files)
+}
+
+fn check(
+    path: &Path,
+    suite_root: &Path,
+    read: Result<Vec<u8>, FileError>,
+    files: &dyn Files,
+) -> Result<Scenario, Vec<Report>> {
+    let bytes = read.map_err(|error| match error.outside(path) {
+        Some(report) => vec![report],
+        None => vec![unread(path, &error)],
     })?;
-    if bytes.len() > yaml::MAX_BYTES {
-        let fault = Fault::TooLong { bytes: bytes.len(), most: yaml::MAX_BYTES };
-        return Err(without_place(path, fault));
-    }
     let text = match String::from_utf8(bytes) {
         Ok(text) => text,
         Err(error) => {
@@ -82,27 +103,17 @@ fn read(context: &Context<'_>, name: &str) -> Option<Scenario> {
     }
     yaml::drop_duplicates(&mut root, context);
     let before = context.noted();
-    let axes = matrix::read(context, &root);
+    let matrix = matrix::read(context, &root);
     // Without its values every reference would be wrong again in its own way.
     if context.noted() > before {
         return None;
     }
-    matrix::check(context, &root, &axes);
+    matrix::check(context, &root, &matrix);
     let mut names = BTreeSet::new();
     let mut cases = Vec::new();
-    for values in matrix::combinations(&axes) {
-        context.begin_case(&values.pairs());
-        let mut tree = matrix::substitute(context, &root, values);
-        let id = case_id(name, values);
-        if !names.insert(id.clone()) {
-            let span = root.get("matrix").map_or(root.span, |entry| entry.key_span);
-            context.fault(span, Fault::DuplicateCase { id: id.to_string() });
-        }
-        if !axes.is_empty() {
-            yaml::drop_duplicates(&mut tree, context);
-        }
-        if let Some(case) = lower::case(context, &tree, id, values.pairs()) {
-            cases.push(case);
+    for values in matrix.combinations() {
+        if let Some(case) = case(context, name, &root, &matrix, values, &mut names) {
+            cases.push(Arc::new(case));
         }
         if context.is_full() {
             break;
@@ -112,13 +123,41 @@ fn read(context: &Context<'_>, name: &str) -> Option<Scenario> {
     Some(Scenario { name: name.to_owned(), source: Arc::clone(context.source()), cases, probes })
 }
 
-fn case_id(name: &str, values: Values<'_>) -> CaseId {
-    let pairs: Vec<String> =
-        values.pairs().into_iter().map(|(name, value)| format!("{name}={value}")).collect();
-    if pairs.is_empty() {
+/// The case of one combination.
+fn case(
+    context: &Context<'_>,
+    name: &str,
+    root: &Node,
+    matrix: &Matrix,
+    values: Values<'_>,
+    names: &mut BTreeSet<CaseId>,
+) -> Option<Case> {
+    context.begin_case();
+    let pairs = values.pairs(context)?;
+    let combination = combination(&pairs);
+    context.name_case(&combination);
+    let mut tree = matrix::substitute(context, root, values)?;
+    let id = case_id(name, &combination);
+    if !names.insert(id.clone()) {
+        let span = root.get("matrix").map_or(root.span, |entry| entry.key_span);
+        context.fault(span, Fault::DuplicateCase { id: short(id.as_str()) });
+    }
+    if !matrix.is_empty() {
+        yaml::drop_duplicates(&mut tree, context);
+    }
+    lower::case(context, &tree, id, pairs)
+}
+
+/// `queue=tx,vhost=on`; empty without a matrix.
+fn combination(pairs: &[(String, String)]) -> String {
+    pairs.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(",")
+}
+
+fn case_id(name: &str, combination: &str) -> CaseId {
+    if combination.is_empty() {
         CaseId::from(name)
     } else {
-        CaseId::from(format!("{name}@{}", pairs.join(",")))
+        CaseId::from(format!("{name}@{combination}"))
     }
 }
 
@@ -133,7 +172,11 @@ fn scenario_name(path: &Path, suite_root: &Path) -> String {
     parts.join("/")
 }
 
-fn without_place(path: &Path, fault: Fault) -> Vec<Report> {
+fn unread(path: &Path, error: &FileError) -> Report {
+    let fault = match error {
+        FileError::TooLarge { most } => Fault::TooLong { most: *most },
+        error => Fault::Unreadable { path: path.to_owned(), reason: error.to_string() },
+    };
     let source = Arc::new(Source { path: path.to_owned(), text: String::new() });
-    vec![Found { fault, span: None, related: None }.report(&source)]
+    Found { fault, span: None, related: None }.report(&source)
 }

@@ -3,6 +3,7 @@
 
 mod address;
 mod advice;
+mod budget;
 mod case;
 mod code;
 mod context;
@@ -31,13 +32,13 @@ pub use case::{
     Nic, Object, ObjectForm, Outgoing, Route, Scenario, SnapshotRules, Step, Verb,
 };
 pub use code::EXPLANATIONS;
-pub use context::{Disk, Files};
+pub use context::{Anywhere, Disk, Files, MAX_CAPTURED, disk};
 pub use fault::Fault;
-pub(crate) use fields::nearest;
+pub(crate) use fields::{list, nearest};
 pub use impairment::{Impair, Impairment, Share, Way};
 pub(crate) use key::{CHARDEV, NETDEV, QMP_VERBS};
 pub use key::{Key, KeyMap, KeyType, VERB_NAMES, key_table};
-pub use load::{load, parse};
+pub use load::{load, load_found, parse};
 pub use schema::schema;
 pub use stack::{Client, PortStack};
 pub use write::write;

@@ -28,12 +28,12 @@ pub fn read(source: &Arc<Source>) -> Result<Value, Vec<Report>> {
 pub fn combination(source: &Arc<Source>, number: usize) -> Option<Value> {
     let context = Context::new(Arc::clone(source), &Disk);
     let root = yaml::read(&context)?;
-    let axes = matrix::read(&context, &root);
-    if axes.is_empty() {
+    let matrix = matrix::read(&context, &root);
+    if matrix.is_empty() {
         return None;
     }
-    let values = matrix::combinations(&axes).nth(number)?;
-    let mut tree = matrix::substitute(&context, &root, values).to_json();
+    let values = matrix.combinations().nth(number)?;
+    let mut tree = matrix::substitute(&context, &root, values)?.to_json();
     tree.as_object_mut()?.shift_remove("matrix");
     context.is_clean().then_some(tree)
 }

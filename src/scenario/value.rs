@@ -22,7 +22,7 @@ pub(crate) fn text<'a>(context: &Context<'_>, node: &'a Node) -> Option<&'a str>
     let help = node
         .scalar()
         .filter(|scalar| !scalar.is_null())
-        .map(|scalar| format!("quote it: \"{}\"", scalar.text));
+        .map(|scalar| format!("quote it: \"{}\"", short(&scalar.text)));
     mismatch(context, node, "text", help);
     None
 }

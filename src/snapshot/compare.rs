@@ -49,11 +49,11 @@ pub fn compare(section: &str, actual: &Transcript, rules: Rules<'_>) -> Option<M
         .flat_map(|step| &step.sent)
         .filter_map(|sent| {
             let source = sent.source.as_ref()?;
-            Some(((source.file.as_path(), source.number), &sent.frame.data))
+            Some(((&*source.file, source.number), &sent.frame.data))
         })
         .collect();
     let resolve = |source: &SourceFrame| -> Option<Bytes> {
-        frames.get(&(source.file.as_path(), source.number)).map(|data| (*data).clone())
+        frames.get(&(&*source.file, source.number)).map(|data| (*data).clone())
     };
     let mut differences =
         match parse(section, actual.case.clone(), actual.profile.clone(), &resolve) {

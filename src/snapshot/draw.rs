@@ -3,6 +3,7 @@ use std::fmt::Write;
 use anstyle::{AnsiColor, Style};
 
 use super::{
+    lexis::COLUMN,
     mismatch::{Difference, FieldDifference, Mismatch, What},
     told::Said,
 };
@@ -32,7 +33,7 @@ pub fn render_styled(mismatch: &Mismatch) -> String {
     let differences = &mismatch.differences;
     let several = differences.iter().any(|other| other.step != differences[0].step);
     let widest = differences.iter().filter_map(|difference| difference.port.as_ref());
-    let width = widest.map(|port| port.chars().count()).max().unwrap_or(0);
+    let width = widest.map(|port| port.chars().count()).max().unwrap_or(0).min(COLUMN);
     let mut out = String::new();
     let mut heading = None;
     for difference in differences.iter().take(DRAWN) {

@@ -1,6 +1,11 @@
+//! What can be wrong with snapshots, and the codes.
+
 use std::{io, path::PathBuf};
 
-use crate::diag::{Code, Diagnose, Explanation, Report};
+use crate::{
+    diag::{Code, Diagnose, Explanation, Report},
+    file::FileError,
+};
 
 /// A section of a snapshot can't be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -28,8 +33,8 @@ pub enum SnapshotError {
     Read {
         /// The file.
         path: PathBuf,
-        /// What the system said.
-        source: io::Error,
+        /// Why.
+        source: FileError,
     },
     /// The file can't be written; what was there before still is.
     #[error("can't write {}: {source}", path.display())]
@@ -64,8 +69,8 @@ pub const EXPLANATIONS: &[Explanation] = &[
     Explanation {
         code: Code("TW-P010"),
         title: "a snapshot that can't be read",
-        text: "A snapshot file is there but can't be read: it is no text, or the permissions forbid it. \
-         tapwright does not go on as if there were none, because accepting a new one would then \
+        text: "A snapshot file is there but can't be read: it is no text, has more than 64 MiB, is no file \
+         but a pipe or a device, or the permissions forbid it. tapwright does not go on as if there were none, because accepting a new one would then \
          overwrite what was reviewed. Repair the file or its permissions, or delete it.",
     },
     Explanation {
@@ -100,6 +105,11 @@ pub const EXPLANATIONS: &[Explanation] = &[
 
 impl Diagnose for SnapshotError {
     fn report(&self) -> Report {
+        if let Self::Read { path, source } = self
+            && let Some(report) = source.outside(path)
+        {
+            return report;
+        }
         let (code, help) = match self {
             Self::Read { .. } => ("TW-P010", "repair the file or its permissions".to_owned()),
             Self::Write { .. } => ("TW-P011", "make the directory writable".to_owned()),

@@ -1,13 +1,18 @@
+//! Snapshot files: where they are, and how they are read and written. Read by the store and by what
+//! looks for pending ones.
+
 use std::{
-    fs,
-    io::{self, Write},
+    fs, io,
     path::{Path, PathBuf},
-    sync::atomic::{AtomicU64, Ordering},
 };
 
 use super::{SnapFile, SnapshotError};
+use crate::file::{self, Care, FileError, Scope};
 
-/// What a file is called while it is being written.
+/// Most bytes of a snapshot file, read or written.
+pub const MAX_BYTES: usize = 64 << 20;
+
+/// What a file ends in while it is being written.
 const UNFINISHED: &str = "tmp";
 
 /// The snapshot file of a scenario.
@@ -22,29 +27,37 @@ pub fn pending_path(snapshot: &Path) -> PathBuf {
     snapshot.with_extension("snap.new")
 }
 
-/// Reads a snapshot file; none when it does not exist.
+/// The text of a snapshot file; none when it does not exist.
 ///
 /// # Errors
-/// When it exists and can't be read, or is no snapshot file.
-pub(super) fn read(path: &Path) -> Result<Option<SnapFile>, SnapshotError> {
-    match fs::read_to_string(path) {
-        Ok(text) => SnapFile::parse(path, &text).map(Some),
-        Err(source) if source.kind() == io::ErrorKind::NotFound => Ok(None),
+/// When it exists and can't be read.
+pub(super) fn read_text(path: &Path, scope: Scope) -> Result<Option<String>, SnapshotError> {
+    match file::read_found(path, scope, MAX_BYTES).and_then(file::text) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.is_not_found() => Ok(None),
         Err(source) => Err(SnapshotError::Read { path: path.to_owned(), source }),
     }
 }
 
-/// Writes a file so that at any moment either the old or the new one is there, whole: beside its
-/// target, synced, then renamed (rename(2) replaces atomically).
+/// Reads a snapshot file; none when it does not exist.
 ///
 /// # Errors
-/// When the system refuses; then the old file is untouched and nothing else is left.
+/// When it exists and can't be read, or is no snapshot file.
+pub(super) fn read(path: &Path, scope: Scope) -> Result<Option<SnapFile>, SnapshotError> {
+    read_text(path, scope)?.map(|text| SnapFile::parse(path, &text)).transpose()
+}
+
+/// Writes a file so that at any moment either the old or the new one is there, whole.
+///
+/// # Errors
+/// When the system refuses, or nobody could read it again; then the old file is untouched.
 pub(super) fn write(path: &Path, text: &str) -> Result<(), SnapshotError> {
-    let failed = |source| SnapshotError::Write { path: path.to_owned(), source };
-    let unfinished = Unfinished(unfinished_path(path));
-    let mut file = fs::File::create(&unfinished.0).map_err(failed)?;
-    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)?;
-    fs::rename(&unfinished.0, path).map_err(failed)
+    let written = if text.len() > MAX_BYTES {
+        Err(io::Error::other(FileError::TooLarge { most: MAX_BYTES }))
+    } else {
+        file::replace(path, text.as_bytes(), Care::Durable)
+    };
+    written.map_err(|source| SnapshotError::Write { path: path.to_owned(), source })
 }
 
 /// Removes a file that may not be there.
@@ -77,24 +90,4 @@ pub(super) fn lock(file: &Path) -> Option<fs::File> {
 pub(super) fn is_unfinished(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     name.starts_with('.') && name.contains(".snap") && name.ends_with(UNFINISHED)
-}
-
-/// A name that no other writer has, in this process or another.
-fn unfinished_path(path: &Path) -> PathBuf {
-    static WRITES: AtomicU64 = AtomicU64::new(0);
-    let write = WRITES.fetch_add(1, Ordering::Relaxed);
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let process = std::process::id();
-    path.with_file_name(format!(".{name}.{process}-{write}.{UNFINISHED}"))
-}
-
-/// A file that vanishes unless it was renamed.
-struct Unfinished(PathBuf);
-
-impl Drop for Unfinished {
-    fn drop(&mut self) {
-        // After the rename there is nothing of this name; before it the error that ended the
-        // write is already on its way to the user.
-        drop(fs::remove_file(&self.0));
-    }
 }

@@ -7,6 +7,10 @@ use crate::frame;
 /// An ARP request in hexadecimal just fits.
 const WIDTH: usize = 110;
 
+/// Columns that names and values are lined up in, at most: one that is longer sticks out, and the
+/// lines of the others stay short.
+pub(super) const COLUMN: usize = 200;
+
 /// Fewest equal bytes that are written as a run.
 const RUN: usize = 16;
 

@@ -52,7 +52,7 @@ pub use compare::{Rules, compare, compare_sections, disagreement, disagreement_b
 pub use course::{CamePacket, Course, CourseStep, Fate, FateKind, Said, SentPacket};
 pub use draw::{render, render_styled, side_by_side};
 pub use error::{EXPLANATIONS, SectionError, SnapshotError};
-pub use file::{pending_path, snapshot_path};
+pub use file::{MAX_BYTES, pending_path, snapshot_path};
 pub use framing::frames_of;
 pub use hexdump::hexdump;
 pub use lexis::numbers;

@@ -55,6 +55,7 @@ pub fn parse(
         arrived: Arrived::default(),
         port: None,
         hex: None,
+        left: MOST,
     };
     for (index, line) in text.lines().enumerate() {
         let at = |reason: Reason| SectionError::at(index + 1, line, reason);
@@ -71,10 +72,18 @@ pub fn parse(
 /// What is wrong with a line.
 pub(super) type Reason = String;
 
-/// Bytes in hexadecimal that the lines below announce.
-/// The language sends no more frames than this in a run.
-const MOST_ALIKE: u32 = 1_000_000;
+/// What a section may stand for: a line of twenty bytes can name a million frames or 16 MiB.
+#[derive(Clone, Copy)]
+struct Amount {
+    /// Frames that were sent or came.
+    frames: usize,
+    /// Bytes of those that are not another's.
+    bytes: usize,
+}
 
+const MOST: Amount = Amount { frames: 2_000_000, bytes: 192 << 20 };
+
+/// Bytes in hexadecimal that the lines below announce.
 struct Hex {
     target: Target,
     size: usize,
@@ -108,6 +117,7 @@ struct Parser<'a> {
     /// The port whose list goes on.
     port: Option<usize>,
     hex: Option<Hex>,
+    left: Amount,
 }
 
 /// Ends a line's parsing with a reason.
@@ -138,6 +148,19 @@ impl Parser<'_> {
             4 if words.starts_with("crash ") => self.crash_of(&words[6..]),
             _ => self.arrivals(words),
         }
+    }
+
+    /// Takes what is about to be read from what a section may stand for.
+    fn take(&mut self, frames: usize, bytes: usize) -> Result<(), Reason> {
+        let left = |left: usize, wanted: usize, most: usize, what: &str| {
+            let rest = left.checked_sub(wanted);
+            rest.ok_or_else(|| format!("a section stands for at most {most} {what}"))
+        };
+        self.left = Amount {
+            frames: left(self.left.frames, frames, MOST.frames, "frames")?,
+            bytes: left(self.left.bytes, bytes, MOST.bytes, "bytes of them")?,
+        };
+        Ok(())
     }
 
     fn step(&mut self) -> Result<&mut Step, Reason> {
@@ -258,6 +281,9 @@ impl Parser<'_> {
         let data = Bytes::from(data);
         match target {
             Target::Sent { tags, counter, port, vnet } => {
+                let count = (tags.end() - tags.start()) as usize + 1;
+                let copies = if counter.is_some() { count } else { 1 };
+                self.take(count, data.len().saturating_mul(copies))?;
                 let first = Frame { vnet, data };
                 (0..).zip(tags).try_for_each(|(by, number)| {
                     let frame = match &counter {
@@ -273,14 +299,19 @@ impl Parser<'_> {
                 })
             }
             Target::Written => {
+                self.take(0, data.len())?;
                 self.step()?.written = Some(data);
                 Ok(())
             }
             Target::New { port, whole: Some(whole), .. } => {
+                self.take(1, data.len())?;
                 self.arrived.record(self.index()?, port, &data, whole)
             }
             Target::New { port, vnet, .. } => self.arrive(port, Frame { vnet, data }),
-            Target::Raw { port } => self.arrived.raw(self.index()?, port, &data),
+            Target::Raw { port } => {
+                self.take(0, data.len())?;
+                self.arrived.raw(self.index()?, port, &data)
+            }
         }
     }
 
@@ -387,6 +418,7 @@ impl Parser<'_> {
         if let Some(length) = rest.strip_prefix("cut to ") {
             let length: usize = length.parse().map_err(|_| "not a length")?;
             let kept = sent.get(..length).ok_or("longer than the frame")?;
+            self.take(1, kept.len())?;
             let step = self.index()?;
             return self.arrived.record(step, port, kept, sent.len());
         }
@@ -403,6 +435,8 @@ impl Parser<'_> {
             "" => VnetHdr::default(),
             words => parse_vnet(words).ok_or("not a vnet header")?,
         };
+        // What is padded or changed has bytes of its own.
+        self.take(0, data.len())?;
         if !changes.is_empty() {
             let changes = frame::parse_changes(changes).map_err(|error| error.to_string())?;
             data = frame::patch(&data, &changes).map_err(|error| error.to_string())?;
@@ -415,6 +449,9 @@ impl Parser<'_> {
     }
 
     fn arrive(&mut self, port: usize, frame: Frame) -> Result<(), Reason> {
+        // Frames of an interface share the bytes of those that were sent.
+        let copied = self.transcript.ports[port].kind.framing().is_some();
+        self.take(1, if copied { frame.data.len() } else { 0 })?;
         let step = self.index()?;
         self.arrived.frame(step, port, self.transcript.ports[port].kind, frame)
     }
@@ -432,5 +469,5 @@ fn sent_numbers(word: &str) -> Option<RangeInclusive<u32>> {
         Some((first, last)) => (number(first)?, number(last)?),
         None => (number(word)?, number(word)?),
     };
-    (first <= last && last - first < MOST_ALIKE).then_some(first..=last)
+    (first <= last).then_some(first..=last)
 }

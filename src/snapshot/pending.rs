@@ -8,6 +8,7 @@ use super::{
     file::{self, pending_path, read, write},
     store::settle_pending,
 };
+use crate::file::Scope;
 
 /// The endings of a scenario's file.
 const SCENARIO: [&str; 2] = ["yaml", "yml"];
@@ -24,6 +25,8 @@ pub struct PendingSection {
     pub reviewed: Option<Section>,
     /// As it is proposed; none when it would go.
     pub proposed: Option<Section>,
+    /// How far its files, and what they name, may be looked for.
+    pub scope: Scope,
 }
 
 /// Something that no scenario uses any more.
@@ -56,12 +59,12 @@ impl PendingSection {
     /// When a file can't be read or written.
     pub fn accept(&self) -> Result<(), SnapshotError> {
         let _held = file::lock(&self.snapshot);
-        let pending = read(&pending_path(&self.snapshot))?;
+        let pending = read(&pending_path(&self.snapshot), self.scope)?;
         let Some(pending) = pending else {
             return Ok(());
         };
         let empty = || SnapFile { header: pending.header.clone(), sections: Vec::new() };
-        let mut file = read(&self.snapshot)?.unwrap_or_else(empty);
+        let mut file = read(&self.snapshot, self.scope)?.unwrap_or_else(empty);
         match &self.proposed {
             Some(section) => file.put(section.clone()),
             None => file.sections.retain(|section| section.name != self.section()),
@@ -69,7 +72,7 @@ impl PendingSection {
         let order: Vec<_> = pending.sections.iter().map(|section| section.name.clone()).collect();
         file.sort_by(&order);
         write(&self.snapshot, &file.text())?;
-        settle_pending(&self.snapshot, &file, |name| name == self.section())
+        settle_pending(&self.snapshot, &file, |name| name == self.section(), self.scope)
     }
 
     /// Drops the proposal.
@@ -78,13 +81,13 @@ impl PendingSection {
     /// When a file can't be read or written.
     pub fn reject(&self) -> Result<(), SnapshotError> {
         let _held = file::lock(&self.snapshot);
-        let pending = read(&pending_path(&self.snapshot))?;
+        let pending = read(&pending_path(&self.snapshot), self.scope)?;
         let Some(pending) = pending else {
             return Ok(());
         };
         let empty = SnapFile { header: pending.header, sections: Vec::new() };
-        let file = read(&self.snapshot)?.unwrap_or(empty);
-        settle_pending(&self.snapshot, &file, |name| name == self.section())
+        let file = read(&self.snapshot, self.scope)?.unwrap_or(empty);
+        settle_pending(&self.snapshot, &file, |name| name == self.section(), self.scope)
     }
 }
 
@@ -93,12 +96,12 @@ impl Unreferenced {
     ///
     /// # Errors
     /// When a file can't be read or written.
-    pub fn delete(&self) -> Result<(), SnapshotError> {
+    pub fn delete(&self, scope: Scope) -> Result<(), SnapshotError> {
         match self {
             Self::File(path) | Self::Unfinished(path) => file::remove(path),
             Self::Section { snapshot, section } => {
                 let _held = file::lock(snapshot);
-                let Some(mut file) = read(snapshot)? else {
+                let Some(mut file) = read(snapshot, scope)? else {
                     return Ok(());
                 };
                 file.sections.retain(|other| other.name != *section);
@@ -106,31 +109,32 @@ impl Unreferenced {
                     return file::remove(snapshot);
                 }
                 write(snapshot, &file.text())?;
-                settle_pending(snapshot, &file, |name| name == section)
+                settle_pending(snapshot, &file, |name| name == section, scope)
             }
         }
     }
 }
 
-/// Everything pending in these files and below these directories, by path.
+/// Everything pending in these files and below these directories, by path. A file that is a link is
+/// followed as far as `scope` has it.
 ///
 /// # Errors
 /// When a directory or a file can't be read. A file of another kind of snapshot is passed over.
-pub fn pending(paths: &[PathBuf]) -> Result<Vec<PendingSection>, SnapshotError> {
+pub fn pending(paths: &[PathBuf], scope: Scope) -> Result<Vec<PendingSection>, SnapshotError> {
     let mut found = Vec::new();
     for path in files(paths, &|name| name.ends_with(".snap.new"))? {
-        let Some(proposed) = read_ours(&path)? else {
+        let Some(proposed) = read_ours(&path, scope)? else {
             continue;
         };
         let snapshot = path.with_extension("");
-        let reviewed = read(&snapshot)?;
+        let reviewed = read(&snapshot, scope)?;
         let reviewed = reviewed.map_or(Vec::new(), |file| file.sections);
         let stem = snapshot.with_extension("");
         let mut push = |name: &str, reviewed: Option<&Section>, proposed: Option<&Section>| {
             if reviewed != proposed {
                 let (reviewed, proposed) = (reviewed.cloned(), proposed.cloned());
                 let (id, snapshot) = (id(&stem, name), snapshot.clone());
-                found.push(PendingSection { id, snapshot, reviewed, proposed });
+                found.push(PendingSection { id, snapshot, reviewed, proposed, scope });
             }
         };
         for section in &proposed.sections {
@@ -155,6 +159,7 @@ pub fn pending(paths: &[PathBuf]) -> Result<Vec<PendingSection>, SnapshotError> 
 pub fn unreferenced(
     paths: &[PathBuf],
     sections: &dyn Fn(&Path) -> Option<Vec<String>>,
+    scope: Scope,
 ) -> Result<Vec<Unreferenced>, SnapshotError> {
     let mut found = Vec::new();
     let ours = |name: &str| name.ends_with(".snap") || name.ends_with(".snap.new");
@@ -164,7 +169,7 @@ pub fn unreferenced(
             found.push(Unreferenced::Unfinished(path));
             continue;
         }
-        let Some(file) = read_ours(&path)? else {
+        let Some(file) = read_ours(&path, scope)? else {
             continue;
         };
         let pending = path.extension().is_some_and(|extension| extension == "new");
@@ -191,7 +196,8 @@ fn files(paths: &[PathBuf], wanted: &dyn Fn(&str) -> bool) -> Result<Vec<PathBuf
     let mut found = Vec::new();
     let mut open: Vec<PathBuf> = paths.to_vec();
     while let Some(path) = open.pop() {
-        let failed = |source: io::Error| SnapshotError::Read { path: path.clone(), source };
+        let failed =
+            |source: io::Error| SnapshotError::Read { path: path.clone(), source: source.into() };
         if !fs::metadata(&path).map_err(failed)?.is_dir() {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
             if wanted(&name) {
@@ -200,7 +206,9 @@ fn files(paths: &[PathBuf], wanted: &dyn Fn(&str) -> bool) -> Result<Vec<PathBuf
                 let snapshot = file::snapshot_path(&path);
                 let both = [pending_path(&snapshot), snapshot];
                 found.extend(both.into_iter().filter(|path| {
-                    path.exists() && path.file_name().is_some_and(|n| wanted(&n.to_string_lossy()))
+                    // A link to nowhere, too, is something that stands there.
+                    path.symlink_metadata().is_ok()
+                        && path.file_name().is_some_and(|n| wanted(&n.to_string_lossy()))
                 }));
             }
             continue;
@@ -223,15 +231,16 @@ fn files(paths: &[PathBuf], wanted: &dyn Fn(&str) -> bool) -> Result<Vec<PathBuf
 
 /// Reads a file, or passes it over when it is a snapshot of another tool: no line of it is a
 /// section's heading.
-fn read_ours(path: &Path) -> Result<Option<SnapFile>, SnapshotError> {
-    match read(path) {
-        Ok(file) => Ok(file.filter(|file| !file.sections.is_empty())),
-        Err(error @ SnapshotError::Form { .. }) => {
-            let text = fs::read_to_string(path).unwrap_or_default();
+fn read_ours(path: &Path, scope: Scope) -> Result<Option<SnapFile>, SnapshotError> {
+    let Some(text) = file::read_text(path, scope)? else {
+        return Ok(None);
+    };
+    match SnapFile::parse(path, &text) {
+        Ok(file) => Ok(Some(file).filter(|file| !file.sections.is_empty())),
+        Err(error) => {
             let ours = text.lines().any(|line| line.starts_with(super::section::HEADING));
             if ours { Err(error) } else { Ok(None) }
         }
-        Err(error) => Err(error),
     }
 }
 

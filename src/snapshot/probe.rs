@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use super::{
     SectionError,
     compare::outcome_text,
-    lexis::{quote, quote_word, unquote},
+    lexis::{COLUMN, quote, quote_word, unquote},
     mismatch::{Difference, Mismatch, What},
     sides::Sides,
 };
@@ -53,7 +53,7 @@ impl ProbeTable {
         let widths: Vec<usize> = (0..headings.len())
             .map(|column| {
                 let cells = rows.iter().chain([&headings]).filter_map(|row| row.get(column));
-                cells.map(|text| text.chars().count()).max().unwrap_or(0)
+                cells.map(|text| text.chars().count()).max().unwrap_or(0).min(COLUMN)
             })
             .collect();
         let line = |cells: &[String], last: &str| -> String {

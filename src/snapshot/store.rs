@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     base::{CaseId, Profile},
+    file::Scope,
     record::Transcript,
 };
 
@@ -88,7 +89,8 @@ pub struct Checked {
 /// Compares what was recorded with the scenario's snapshot file, and writes as `mode` allows.
 /// `sections` names every section that the scenario has, in order, whether it ran or not: the
 /// others in the file are stale. A section that matches stays as it was reviewed, letter for
-/// letter; one that was not recorded is not touched.
+/// letter; one that was not recorded is not touched. A file that is a link is followed as far as `scope`
+/// has it.
 ///
 /// # Errors
 /// When a file can't be read or written.
@@ -97,6 +99,7 @@ pub fn check(
     recorded: &[Recorded<'_>],
     sections: &[String],
     mode: Mode,
+    scope: Scope,
 ) -> Result<Checked, SnapshotError> {
     let path = snapshot_path(scenario);
     let new_path = pending_path(&path);
@@ -104,7 +107,7 @@ pub fn check(
         Mode::Check => None,
         Mode::Pending | Mode::Accept => lock(&path),
     };
-    let reviewed = read(&path)?;
+    let reviewed = read(&path, scope)?;
     let verdicts: Vec<_> =
         recorded.iter().map(|recorded| verdict(recorded, reviewed.as_ref())).collect();
     let kept = reviewed.iter().flat_map(|file| &file.sections);
@@ -117,8 +120,11 @@ pub fn check(
         .collect();
     match mode {
         Mode::Check => {}
-        Mode::Pending => propose(scenario, &new_path, reviewed.as_ref(), &news, sections)?,
-        Mode::Accept => accept(scenario, reviewed.as_ref(), &news, sections)?,
+        Mode::Pending => {
+            let earlier = read(&new_path, scope)?;
+            propose(scenario, &new_path, reviewed.as_ref(), earlier, &news, sections)?;
+        }
+        Mode::Accept => accept(scenario, reviewed.as_ref(), &news, sections, scope)?,
     }
     let pending = new_path.exists().then_some(new_path);
     Ok(Checked { verdicts, stale, pending })
@@ -128,15 +134,19 @@ pub fn check(
 ///
 /// # Errors
 /// When the file can't be read.
-pub fn reviewed_profile(scenario: &Path, section: &str) -> Result<Option<String>, SnapshotError> {
-    let file = read(&snapshot_path(scenario))?;
+pub fn reviewed_profile(
+    scenario: &Path,
+    section: &str,
+    scope: Scope,
+) -> Result<Option<String>, SnapshotError> {
+    let file = read(&snapshot_path(scenario), scope)?;
     Ok(file.and_then(|file| file.section(section).map(|section| section.profile.clone())))
 }
 
 /// The reviewed record of a case, where there is one of this profile that can be read.
 #[must_use]
-pub fn reviewed(scenario: &Path, case: &CaseId, profile: &Profile) -> Option<String> {
-    let file = read(&snapshot_path(scenario)).ok()??;
+pub fn reviewed(scenario: &Path, case: &CaseId, profile: &Profile, scope: Scope) -> Option<String> {
+    let file = read(&snapshot_path(scenario), scope).ok()??;
     let section = file.section(section_name(case))?;
     (section.profile == profile.to_string()).then(|| section.body.clone())
 }
@@ -199,11 +209,11 @@ fn propose(
     scenario: &Path,
     path: &Path,
     reviewed: Option<&SnapFile>,
+    earlier: Option<SnapFile>,
     news: &[News<'_, '_>],
     order: &[String],
 ) -> Result<(), SnapshotError> {
-    let earlier = read(path)?;
-    let had_pending = earlier.is_some();
+    let before = earlier.as_ref().map(SnapFile::text);
     let base = earlier.or_else(|| reviewed.cloned());
     let mut proposed = base.unwrap_or_else(|| SnapFile::new(scenario));
     if let Some(reviewed) = reviewed {
@@ -224,13 +234,10 @@ fn propose(
     }
     proposed.sort_by(order);
     if same_sections(reviewed, &proposed) {
-        return if had_pending { remove(path) } else { Ok(()) };
+        return if before.is_some() { remove(path) } else { Ok(()) };
     }
     let text = proposed.text();
-    if had_pending && read(path)?.is_some_and(|earlier| earlier.text() == text) {
-        return Ok(());
-    }
-    write(path, &text)
+    if before.is_some_and(|before| before == text) { Ok(()) } else { write(path, &text) }
 }
 
 /// Whether a proposal proposes nothing, but perhaps another order.
@@ -245,6 +252,7 @@ fn accept(
     reviewed: Option<&SnapFile>,
     news: &[News<'_, '_>],
     order: &[String],
+    scope: Scope,
 ) -> Result<(), SnapshotError> {
     let path = snapshot_path(scenario);
     let mut file = reviewed.cloned().unwrap_or_else(|| SnapFile::new(scenario));
@@ -257,7 +265,8 @@ fn accept(
         file.sort_by(order);
         write(&path, &file.text())?;
     }
-    settle_pending(&path, &file, |name| news.iter().any(|(recorded, _)| recorded.section == name))
+    let settled = |name: &str| news.iter().any(|(recorded, _)| recorded.section == name);
+    settle_pending(&path, &file, settled, scope)
 }
 
 /// Takes what is settled out of the pending file: those sections become what the snapshot has. A
@@ -266,9 +275,10 @@ pub(super) fn settle_pending(
     snapshot: &Path,
     reviewed: &SnapFile,
     settled: impl Fn(&str) -> bool,
+    scope: Scope,
 ) -> Result<(), SnapshotError> {
     let path = pending_path(snapshot);
-    let Some(mut pending) = read(&path)? else {
+    let Some(mut pending) = read(&path, scope)? else {
         return Ok(());
     };
     let before = pending.text();

@@ -35,7 +35,7 @@ pub fn text(transcript: &Transcript) -> String {
     let widest = view.ports.iter().map(|port| port.id.as_str().chars().count()).max();
     let mut writer = Writer {
         out: ports_line(&view.ports),
-        width: widest.unwrap_or(0).max(PORT_WIDTH),
+        width: widest.unwrap_or(0).clamp(PORT_WIDTH, lexis::COLUMN),
         vnet_len: vec![VnetHdr::LONG; view.ports.len()],
         clock: VirtualTime::ZERO,
         requests: Requests::of(transcript),

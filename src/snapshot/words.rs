@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use serde_json::Value;
 
@@ -71,7 +71,7 @@ pub(super) fn parse_source(words: &str) -> Option<(SourceFrame, String, &str)> {
     let (file, rest) = take_word(words, &['['])?;
     let (number, rest) = rest.strip_prefix('[')?.split_once("] sha=")?;
     let (sha, rest) = rest.split_once(' ')?;
-    let source = SourceFrame { file: file.into(), number: number.parse().ok()? };
+    let source = SourceFrame { file: PathBuf::from(file).into(), number: number.parse().ok()? };
     Some((source, sha.to_owned(), rest))
 }
 

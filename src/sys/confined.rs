@@ -211,7 +211,8 @@ impl Confined {
         }
     }
 
-    /// Kills all its processes; none is left when this returns.
+    /// Kills it. In a pid namespace none of its processes is left when this returns; otherwise its
+    /// program is about to end, and what that started is not.
     ///
     /// # Errors
     /// When there is no such child.

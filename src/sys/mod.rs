@@ -1,10 +1,11 @@
-//! The only unsafe code: TAPs, packet sockets, namespaces, signals, children. Descriptors own themselves and
-//! close on drop.
+//! The only unsafe code: TAPs, packet sockets, namespaces, signals, children; and paths that stay below a
+//! directory. Descriptors own themselves and close on drop.
 //!
 //! Everything that touches an interface asks for an [`Isolated`], which only [`isolate`] makes: so
 //! no code of this crate can reach an interface of the host.
 #![allow(unsafe_code)]
 
+mod beneath;
 mod child;
 mod closing;
 mod confined;
@@ -21,6 +22,7 @@ mod queue;
 mod sysctl;
 mod tun;
 
+pub use beneath::{BeneathError, Directory, Escape};
 pub use child::{hang_up, run_in_foreground};
 pub use confined::{Confined, Launch, LaunchError};
 pub use entrance::{Entrance, Tenant, enter_mounted, show_own_interfaces};

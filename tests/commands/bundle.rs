@@ -10,7 +10,8 @@ const SCENARIO: &str = "description: A request goes out.\nmatrix:\n  queue: [rx,
                         hn0.guest\n    pcap: ../../captures/http.pcap\n    frames: [1..3]\n";
 
 fn project() -> Project {
-    let project = Project::new(&[("suite/scenarios/net/http.yaml", SCENARIO)]);
+    let files = [("suite/scenarios/net/http.yaml", SCENARIO), ("suite/.git", "gitdir: x\n")];
+    let project = Project::new(&files);
     let capture = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/pcaps/http.pcap");
     project.write("suite/captures/http.pcap", fs::read(capture).unwrap());
     project
@@ -62,6 +63,7 @@ fn whoever_unpacks_it_runs_it_as_its_readme_says() {
             "http/record.txt",
             "http/scenarios/net/http.snap",
             "http/scenarios/net/http.yaml",
+            "http/tapwright.toml",
         ]
     );
     let text = |name: &str| String::from_utf8(files[name].clone()).unwrap();
@@ -135,7 +137,7 @@ fn what_is_in_the_way_is_said_and_nothing_is_written() {
     project.write("there.tar.gz", "mine");
     let scenario = "suite/scenarios/net/http.yaml";
     for (file, bundle, expected) in [
-        ("suite/absolute.yaml", "a.tar.gz", "TW-E054"),
+        ("suite/absolute.yaml", "a.tar.gz", "TW-S084"),
         (scenario, "there.tar.gz", "TW-E031"),
         (scenario, "a.zip", "a bundle is a .tar.gz"),
         (scenario, "no/such/folder.tar.gz", "TW-E022"),
@@ -144,6 +146,10 @@ fn what_is_in_the_way_is_said_and_nothing_is_written() {
         assert_eq!(code(&output), 2, "{bundle}");
         assert!(stderr(&output).contains(expected), "{}", stderr(&output));
     }
+    let allowed = ["export", "suite/absolute.yaml", "--bundle", "a.tar.gz", "--allow-outside"];
+    let output = project.output(&allowed);
+    assert_eq!(code(&output), 2);
+    assert!(stderr(&output).contains("TW-E054"), "{}", stderr(&output));
     assert_eq!(fs::read(project.path("there.tar.gz")).unwrap(), b"mine");
     assert!(!project.path("a.tar.gz").exists());
 }

@@ -25,8 +25,8 @@ pub(crate) enum Done {
 const CONTENT: &[&str] =
     &["netdevs", "chardevs", "objects", "links", "bridges", "steps", "machines"];
 
-/// The folder that a document's blocks are run in. It has the repository's fixtures, and of its suite
-/// what the commands name.
+/// The folder that a document's blocks are run in, the root of its scenarios. It has the repository's
+/// fixtures, and of its suite what the commands name.
 pub(crate) struct Project {
     folder: TempDir,
 }
@@ -34,9 +34,11 @@ pub(crate) struct Project {
 impl Project {
     pub(crate) fn new(blocks: &[Block]) -> Result<Self, String> {
         let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
-        let link = folder.path().join("fixtures");
-        std::os::unix::fs::symlink(root().join("fixtures"), link)
-            .map_err(|error| error.to_string())?;
+        for name in ["tapwright.toml", "fixtures"] {
+            // A copy: a link would lead out of the folder.
+            copy(&root().join(name), &folder.path().join(name))
+                .map_err(|error| format!("{name}: {error}"))?;
+        }
         let commands = blocks.iter().filter(|block| block.language == "console");
         let words = commands.flat_map(|block| block.text.split_whitespace());
         for word in words.filter(|word| word.starts_with("scenarios/")) {

@@ -88,6 +88,7 @@ impl Drop for Watching {
 
 fn capture(project: &Project, name: &str) {
     let pcaps = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/pcaps");
+    fs::write(project.path().join("tapwright.toml"), "").unwrap();
     let folder = project.path().join("captures");
     fs::create_dir_all(&folder).unwrap();
     fs::copy(pcaps.join(name), folder.join("some.pcap")).unwrap();

@@ -12,31 +12,46 @@ use crate::chore::{ChoreError, root};
 /// Each part and what it may import. The lower a part stands, the less it knows.
 const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("sys", &[]),
-    ("diag", &[]),
+    ("terminal", &[]),
+    ("diag", &["terminal"]),
+    ("file", &["diag", "sys"]),
     ("base", &[]),
     ("qapi", &["base"]),
     ("frame", &["base", "diag"]),
     ("capture", &["base", "diag", "frame"]),
     ("record", &["base"]),
     ("guest", &["base"]),
-    ("scenario", &["base", "capture", "diag", "frame", "guest", "qapi", "record"]),
-    ("drawing", &["base", "diag", "record", "scenario"]),
-    ("import", &["diag", "qapi", "scenario"]),
+    ("scenario", &["base", "capture", "diag", "file", "frame", "guest", "qapi", "record"]),
+    ("drawing", &["base", "diag", "record", "scenario", "terminal"]),
+    ("import", &["diag", "qapi", "scenario", "terminal"]),
     ("machine", &["base", "qapi", "record"]),
     ("conflict", &["base", "machine", "record"]),
     (
         "backend",
         &["base", "diag", "frame", "guest", "machine", "qapi", "record", "scenario", "sys"],
     ),
-    ("snapshot", &["base", "capture", "diag", "frame", "record"]),
-    ("runner", &["backend", "base", "capture", "diag", "frame", "record", "scenario", "snapshot"]),
-    ("report", &["base", "diag", "drawing", "frame", "record", "runner", "scenario", "snapshot"]),
-    ("fuzz", &["backend", "base", "diag", "record", "runner", "scenario", "snapshot", "sys"]),
+    ("snapshot", &["base", "capture", "diag", "file", "frame", "record"]),
+    (
+        "runner",
+        &["backend", "base", "capture", "diag", "file", "frame", "record", "scenario", "snapshot"],
+    ),
+    (
+        "report",
+        &[
+            "base", "diag", "drawing", "file", "frame", "record", "runner", "scenario", "snapshot",
+            "terminal",
+        ],
+    ),
+    (
+        "fuzz",
+        &["backend", "base", "diag", "file", "record", "runner", "scenario", "snapshot", "sys"],
+    ),
     (
         "cli",
         &[
-            "backend", "base", "capture", "conflict", "diag", "drawing", "frame", "fuzz", "import",
-            "machine", "qapi", "record", "report", "runner", "scenario", "snapshot", "sys",
+            "backend", "base", "capture", "conflict", "diag", "drawing", "file", "frame", "fuzz",
+            "import", "machine", "qapi", "record", "report", "runner", "scenario", "snapshot",
+            "sys", "terminal",
         ],
     ),
 ];
@@ -63,6 +78,19 @@ const IMPURE_WORDS: &[&str] = &[
 
 /// A time that is told from outside, and no clock, whatever its name.
 const TIME_AS_DATA: &str = "smoltcp::time::Instant";
+
+/// The files that write to standard output and standard error: through the fence of `terminal`, and,
+/// where a person named `/dev/stdout` for a report, as the report itself escapes what is in it.
+const WRITERS: &[&str] = &["cli/output.rs", "terminal/bar.rs", "file/create.rs"];
+
+/// What gives a way to them, and asking whether they are a terminal, which does not.
+const WAYS: &[(&str, &[&str])] = &[
+    ("io::", &["stdout", "stderr"]),
+    ("anstream::", &["print", "println", "eprint", "eprintln", "stdout", "stderr"]),
+    ("Term::", &["stdout", "stderr", "buffered_stdout", "buffered_stderr"]),
+    ("ProgressDrawTarget::", &["stdout", "stderr"]),
+];
+const ASKED: &str = "io::stdout().is_terminal()";
 
 /// A folder of `src` whose parts stand on floors: its files and folders, from the lowest up, and what
 /// each may import of the others.
@@ -213,10 +241,14 @@ pub(crate) fn run() -> Result<(), ChoreError> {
     };
     for file in &files {
         let relative = file.strip_prefix(&src).unwrap_or(file);
-        if let Some(part) = ROOMS[0].part_of(relative) {
-            for (line, message) in impure(&part, &read(file)?) {
-                report(relative, line, &message);
-            }
+        let Some(part) = ROOMS[0].part_of(relative) else {
+            continue;
+        };
+        let text = read(file)?;
+        let is_writer = WRITERS.iter().any(|writer| relative == Path::new(writer));
+        let unfenced = if is_writer { Vec::new() } else { unfenced(&text) };
+        for (line, message) in impure(&part, &text).into_iter().chain(unfenced) {
+            report(relative, line, &message);
         }
     }
     for room in ROOMS {
@@ -280,6 +312,24 @@ fn impure(part: &str, text: &str) -> Vec<(usize, String)> {
     found
 }
 
+/// The lines of a file that write where everything from outside has to be fenced.
+fn unfenced(text: &str) -> Vec<(usize, String)> {
+    let mut found = Vec::new();
+    for (line, code) in code_lines(text) {
+        let code = code.replace(ASKED, "");
+        for (root, ways) in WAYS {
+            let named = names_below(&code, root);
+            found.extend(
+                named
+                    .iter()
+                    .filter(|name| ways.contains(&name.as_str()))
+                    .map(|name| (line, format!("`{root}{name}` is for {}", WRITERS.join(" and ")))),
+            );
+        }
+    }
+    found
+}
+
 /// Code without comments, a `use` statement that spans lines joined into its first.
 fn code_lines(text: &str) -> Vec<(usize, String)> {
     let mut lines: Vec<(usize, String)> = Vec::new();
@@ -302,17 +352,18 @@ fn is_use(code: &str) -> bool {
 
 /// What a pure part may not name.
 fn impurities(code: &str) -> Vec<String> {
-    let std = ["std".to_owned()];
-    let mut found: Vec<String> = paths(&code.replace("std::", "crate::std::"), &[])
-        .into_iter()
-        .filter_map(|path| path.strip_prefix(&std[..])?.first().cloned())
-        .filter(|name| IMPURE_MODULES.contains(&name.as_str()))
-        .collect();
-    found.dedup();
+    let mut found = names_below(code, "std::");
+    found.retain(|name| IMPURE_MODULES.contains(&name.as_str()));
     let code = code.replace(TIME_AS_DATA, "");
     let words = code.split(|c: char| !(c.is_alphanumeric() || c == '_'));
     found.extend(words.filter(|word| IMPURE_WORDS.contains(word)).map(str::to_owned));
     found
+}
+
+/// The names that stand right below `root`, in paths and in braced groups.
+fn names_below(code: &str, root: &str) -> Vec<String> {
+    let trees = code.match_indices(root).flat_map(|(at, _)| leaves(&code[at + root.len()..]));
+    trees.filter_map(|path| path.into_iter().next()).collect()
 }
 
 /// Every path in code that begins at the crate or at a module around it, from the crate down. `module`
@@ -517,6 +568,21 @@ mod tests {
         assert!(impure("machine", "use std::{collections::BTreeMap, fmt};").is_empty());
         assert_eq!(impure("frame", "unsafe { go() }").len(), 1);
         assert!(impure("sys", "unsafe { go() }").is_empty());
+    }
+
+    #[test]
+    fn what_is_printed_goes_through_the_fence() {
+        for text in [
+            "let mut out = std::io::stdout();",
+            "use std::io::{self, stderr};",
+            "anstream::eprintln!(\"{error}\");",
+            "let term = Term::buffered_stderr();",
+            "bar.set_draw_target(ProgressDrawTarget::stderr());",
+        ] {
+            assert_eq!(unfenced(text).len(), 1, "{text}");
+        }
+        let text = "io::stdout().is_terminal()\nStdio::piped()\nanstream::adapter::strip_str(text)";
+        assert!(unfenced(text).is_empty());
     }
 
     #[test]

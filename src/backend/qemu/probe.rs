@@ -2,8 +2,8 @@
 //!
 //! All fences are tried at once, and nearly always that is all. A fence that the kernel refuses is
 //! left out. Where QEMU itself does not come to answer, it is started without any; what it then has
-//! loaded from folders that were empty is shown to it, and if that was not it, each fence is tried
-//! by itself.
+//! loaded from folders that were empty is shown to it, then it may read what root may not, and if
+//! that was not it, each fence is tried by itself.
 
 use std::{
     collections::BTreeSet,
@@ -87,6 +87,17 @@ impl Lab<'_> {
         files.iter().for_each(|file| program.show(file));
         if let Ok((probed, _)) = self.ask(&program) {
             return Ok((program, Probed { missing, ..probed }));
+        }
+        // Root without capabilities can't read what is in somebody's private folder.
+        let capabilities = Fence::Kernel(sys::Fence::Capabilities);
+        if program.has(capabilities) {
+            let mut reads = program.clone();
+            reads.keep_reading();
+            if let Ok((probed, _)) = self.ask(&reads) {
+                let reason = format!("it keeps CAP_DAC_READ_SEARCH, without which: {reason}");
+                missing.push(MissingFence { fence: capabilities, reason });
+                return Ok((reads, Probed { missing, ..probed }));
+            }
         }
         let up: Vec<Fence> = Fence::all().filter(|fence| program.has(*fence)).collect();
         for fence in &up {

@@ -137,10 +137,10 @@ struct Speaker {
 
 impl Process {
     /// Starts QEMU with a QMP monitor.
-    pub(super) fn start(
-        program: &Program,
-        arguments: Arguments,
-    ) -> Result<(Self, Qmp), LaunchError> {
+    ///
+    /// # Errors
+    /// When a fence can't be put up, or the program can't be started.
+    pub fn start(program: &Program, arguments: Arguments) -> Result<(Self, Qmp), LaunchError> {
         let words = BARE.iter().map(OsString::from).chain(arguments.words).collect();
         let mut all = Arguments { words, ..arguments };
         let qmp = all.monitor(&format!("{}-qmp", super::OWN))?;
@@ -177,7 +177,7 @@ impl Process {
     ///
     /// # Errors
     /// Why there is none.
-    pub(super) fn ask(
+    pub fn ask(
         &mut self,
         qmp: &mut Qmp,
         command: &str,

@@ -173,6 +173,11 @@ impl Program {
         self.confinement.keep_packet_sockets();
     }
 
+    /// See [`Confinement::keep_reading`].
+    pub(super) fn keep_reading(&mut self) {
+        self.confinement.keep_reading();
+    }
+
     /// See [`Confinement::remount_one_by_one`]; whether that is new.
     pub fn remount_one_by_one(&mut self) -> bool {
         self.confinement.remount_one_by_one()

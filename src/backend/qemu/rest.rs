@@ -62,8 +62,7 @@ impl Threads {
     /// # Errors
     /// When the kernel does not let us look, or the process ends; [`io::ErrorKind::TimedOut`] when its
     /// main thread does not come to wait, which QEMU's does.
-    pub(super) fn of(process: u32) -> io::Result<Self> {
-        let until = Instant::now() + LONGEST_COMMAND;
+    fn of(process: u32, until: Instant) -> io::Result<Self> {
         let main = process.to_string();
         let mut threads =
             Self { tasks: Path::new("/proc").join(&main).join("task"), main, home: 0 };
@@ -88,7 +87,8 @@ impl Threads {
     /// # Errors
     /// See [`Threads::of`]; [`io::ErrorKind::NotFound`] when the kernel did not tell who answered.
     pub(super) fn of_qemu(process: &Process) -> io::Result<Self> {
-        Self::of(process.id().ok_or(io::ErrorKind::NotFound)?)
+        let id = process.id().ok_or(io::ErrorKind::NotFound)?;
+        Self::of(id, Instant::now() + LONGEST_COMMAND)
     }
 
     /// How often the main thread has called read(2) so far, whatever came of it (proc_pid_io(5),
@@ -109,7 +109,10 @@ impl Threads {
                 continue;
             };
             let status = unless_gone(fs::read_to_string(task.path().join("status")))?;
-            let syscall = unless_gone(fs::read_to_string(task.path().join("syscall")))?;
+            let syscall = match fs::read_to_string(task.path().join("syscall")) {
+                Err(error) if is_refused_by_the_dying(&error, &task.path()) => None,
+                read => unless_gone(read)?,
+            };
             if let Some((status, syscall)) = status.zip(syscall) {
                 let name = task.file_name().to_string_lossy().into_owned();
                 let mut thread = Thread::read(&status, &syscall);
@@ -225,6 +228,13 @@ impl Naps {
     }
 }
 
+/// Of a thread that ends and has no memory any more, only root of the host is told what it does.
+fn is_refused_by_the_dying(error: &io::Error, task: &Path) -> bool {
+    let has_memory = |status: String| status.contains("\nVmSize:");
+    error.kind() == io::ErrorKind::PermissionDenied
+        && !fs::read_to_string(task.join("status")).is_ok_and(has_memory)
+}
+
 /// A thread may end while it is looked at.
 fn unless_gone<T>(result: io::Result<T>) -> io::Result<Option<T>> {
     match result {
@@ -240,6 +250,16 @@ mod tests {
     use std::process::{Command, Stdio};
 
     use super::*;
+
+    #[test]
+    fn who_never_waits_for_events_is_not_waited_for_longer_than_that() {
+        let mut child = Command::new("sh").args(["-c", "while :; do :; done"]).spawn().unwrap();
+        let late = Threads::of(child.id(), Instant::now()).unwrap_err();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert_eq!(late.kind(), io::ErrorKind::TimedOut);
+        assert!(late.to_string().contains(&child.id().to_string()), "{late}");
+    }
 
     #[test]
     fn who_waits_elsewhere_than_at_home_is_away_and_who_ended_does_not_rest() {

@@ -79,8 +79,8 @@ fn unknown_blocks_are_skipped() {
 }
 
 #[rstest]
-#[case(&[], "not a pcap or pcapng file: it begins with nothing")]
-#[case(b"%YAML 1.2", "not a pcap or pcapng file: it begins with 2559414d")]
+#[case(&[], "not a pcap or pcapng file: it is empty")]
+#[case(b"%YAML 1.2", "not a pcap or pcapng file: it is text")]
 #[case(
     &[0xa1, 0xb2, 0xc3, 0xd4, 0],
     "the file ends in the file's header, which begins at byte 0: 24 bytes are needed and 5 are left"
@@ -134,6 +134,18 @@ fn only_ethernet() {
         read(&file).unwrap_err(),
         ReadError::LinkType { packet: 1, offset: 48, link_type: 113 }
     );
+}
+
+#[test]
+fn there_is_a_most_of_packets_and_of_interfaces() {
+    let packets = vec![vec![1], vec![2], vec![3]];
+    for file in files(&packets) {
+        assert_eq!(read_at_most(&file, 3).unwrap().len(), 3);
+        assert_eq!(read_at_most(&file, 2).unwrap_err(), ReadError::TooMany { most: 2 });
+    }
+    let file = [section(), interface(1, &[]).repeat(MAX_INTERFACES + 1), enhanced()].concat();
+    let error = read(&file).unwrap_err().to_string();
+    assert!(error.ends_with("it has more than 4096 interfaces"), "{error}");
 }
 
 /// A file of each kind with these packets.

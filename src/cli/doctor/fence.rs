@@ -67,7 +67,7 @@ const fn words(fence: Fence) -> (&'static str, &'static str, &'static str, &'sta
         Fence::Kernel(sys::Fence::Capabilities) => (
             "fence-capabilities",
             "QEMU has no capability but, with in_netdev, the one to open packet sockets",
-            "QEMU has the privileges that tapwright has",
+            "QEMU has all or some of the privileges that tapwright has",
             "let root read this QEMU and its libraries by their permissions, and give tapwright \
              CAP_SETPCAP",
         ),

@@ -1,7 +1,6 @@
 use std::{
     cell::RefCell,
     collections::BTreeMap,
-    io,
     path::{Path, PathBuf},
 };
 
@@ -11,8 +10,11 @@ use similar::{ChangeTag, TextDiff};
 
 use crate::{
     capture,
+    file::{self, Scope},
     record::SourceFrame,
+    scenario,
     snapshot::{Mismatch, PendingSection, What, compare_sections, hexdump, render_styled},
+    terminal::{visible, visible_lines, visible_members},
 };
 
 const GONE: Style = AnsiColor::Red.on_default();
@@ -33,11 +35,12 @@ pub(super) fn drawn(section: &PendingSection) -> String {
         return text(section);
     };
     if reviewed.profile != proposed.profile {
-        let profiles = format!("  profile   {} -> {}\n", reviewed.profile, proposed.profile);
+        let (before, after) = (visible(&reviewed.profile), visible(&proposed.profile));
+        let profiles = format!("  profile   {before} -> {after}\n");
         return profiles + &text(section);
     }
     match mismatch(section) {
-        Some(mismatch) if is_readable(&mismatch) => in_its_step(&mismatch),
+        Some(mismatch) if is_readable(&mismatch) => in_its_step(&visible_members(&mismatch, &[])),
         _ => text(section),
     }
 }
@@ -48,7 +51,7 @@ pub(super) fn text(section: &PendingSection) -> String {
         (Some(reviewed), Some(proposed)) => text_diff(&reviewed.body, &proposed.body),
         (one, other) => {
             let only = one.as_ref().or(other.as_ref());
-            only.map_or(String::new(), |section| section.body.clone())
+            only.map_or(String::new(), |section| visible_lines(&section.body))
         }
     }
 }
@@ -56,7 +59,7 @@ pub(super) fn text(section: &PendingSection) -> String {
 /// The frames that differ, byte for byte.
 pub(super) fn hex(section: &PendingSection) -> String {
     match mismatch(section) {
-        Some(mismatch) if is_readable(&mismatch) => hexdump(&mismatch),
+        Some(mismatch) if is_readable(&mismatch) => hexdump(&visible_members(&mismatch, &[])),
         _ => text(section),
     }
 }
@@ -90,7 +93,7 @@ fn text_diff(reviewed: &str, proposed: &str) -> String {
                 ChangeTag::Insert => NEW,
                 ChangeTag::Equal => Style::new(),
             };
-            let line = change.value().trim_end_matches('\n');
+            let line = visible_lines(change.value().trim_end_matches('\n'));
             out += &format!("{style}{}{line}{style:#}\n", change.tag());
         }
     }
@@ -101,29 +104,30 @@ fn text_diff(reviewed: &str, proposed: &str) -> String {
 /// explains differs.
 pub(super) fn mismatch(section: &PendingSection) -> Option<Mismatch> {
     let (reviewed, proposed) = (section.reviewed.as_ref()?, section.proposed.as_ref()?);
-    let captures = Captures::of(&section.snapshot);
+    let captures = Captures::of(section);
     compare_sections(&reviewed.body, &proposed.body, &|source| captures.frame(source))
 }
 
-/// The capture files beside a scenario, each read once.
-struct Captures {
-    directory: PathBuf,
+/// The captures that a snapshot names, each read once, as far as its scenario may have them.
+struct Captures<'a> {
+    snapshot: &'a Path,
+    scope: Scope,
     read: RefCell<BTreeMap<PathBuf, Vec<Bytes>>>,
 }
 
-impl Captures {
-    fn of(snapshot: &Path) -> Self {
-        let directory = snapshot.parent().unwrap_or(Path::new("")).to_owned();
-        Self { directory, read: RefCell::default() }
+impl<'a> Captures<'a> {
+    fn of(section: &'a PendingSection) -> Self {
+        Self { snapshot: &section.snapshot, scope: section.scope, read: RefCell::default() }
     }
 
-    /// A frame's bytes; none when the file is gone or unreadable: the review then shows text.
+    /// A frame's bytes; none when the file is gone or may not be read: the review then shows text.
     fn frame(&self, source: &SourceFrame) -> Option<Bytes> {
         let mut files = self.read.borrow_mut();
-        let packets = files.entry(source.file.clone()).or_insert_with(|| {
-            let packets = std::fs::read(self.directory.join(&source.file))
-                .and_then(|file| capture::read(&file).map_err(io::Error::other));
-            packets.map_or(Vec::new(), |packets| packets.into_iter().map(|p| p.data).collect())
+        let packets = files.entry(source.file.to_path_buf()).or_insert_with(|| {
+            let most = scenario::MAX_CAPTURED;
+            let file = file::read_named(self.snapshot, &source.file, self.scope, most).ok();
+            let packets = file.and_then(|file| capture::read(&file).ok()).unwrap_or_default();
+            packets.into_iter().map(|packet| packet.data).collect()
         });
         packets.get(source.number.checked_sub(1)?).cloned()
     }

@@ -9,15 +9,15 @@ use std::{
 };
 
 use change::{Next, Watch};
-use recorder::{Print, Recorder, print};
+use recorder::{Part, Print, Recorder};
 
-use super::{CliError, Stop, lanes::Opened, output, run::RunArgs, tell};
+use super::{CliError, ReachArgs, Stop, lanes::Opened, output, run::RunArgs, tell};
 use crate::{
     diag::{Diagnose, Report},
     report::{ReportFiles, record::Collector},
     runner::{self, Exit, RunnerError, ScenarioFile},
-    scenario::{self, Scenario},
-    snapshot::{self, Mode},
+    scenario::Scenario,
+    snapshot::Mode,
     sys::Interrupt,
 };
 
@@ -27,26 +27,25 @@ pub(super) fn run(args: &RunArgs, mode: Mode) -> Result<Exit, Stop> {
     let opened = args.open()?;
     let interrupt = Interrupt::install().map_err(tell::refused("catching signals"))?;
     let mut watch = Watch::new(interrupt).map_err(unwatched)?;
-    for path in args.suite.paths() {
-        watch.add(&path).map_err(unwatched)?;
+    let paths = args.suite.paths()?;
+    for path in &paths {
+        watch.add(path).map_err(unwatched)?;
     }
-    let mut suite = Suite::default();
+    let mut suite = Suite { reach: args.suite.reach, ..Suite::default() };
     let mut idle = false;
     let mut first = true;
     loop {
         if watch.take() == Next::End {
             return Ok(Exit::Interrupted);
         }
-        let look = suite.look(&args.suite.paths(), mode);
+        let look = suite.look(&paths, mode);
         for path in &look.files {
             watch.add(path).map_err(unwatched)?;
         }
         if look.is_nothing() {
             if !std::mem::replace(&mut idle, true) {
                 let files = suite.files();
-                anstream::eprintln!(
-                    "tapwright: waiting for a change of {files} files; Ctrl-C ends"
-                );
+                output::note(format_args!("waiting for a change of {files} files; Ctrl-C ends"));
             }
             match watch.wait() {
                 Next::Look => continue,
@@ -57,7 +56,7 @@ pub(super) fn run(args: &RunArgs, mode: Mode) -> Result<Exit, Stop> {
         if !look.reports.is_empty() {
             output::run_reports(args.format, &look.reports)?;
         }
-        match carry_out(args, mode, &opened, interrupt, &look.scenarios)? {
+        match carry_out(args, mode, &opened, interrupt, look.scenarios)? {
             Exit::Interrupted => return Ok(Exit::Interrupted),
             // Later a change of what is not selected is nothing to speak of.
             Exit::NothingSelected if first && look.reports.is_empty() => {
@@ -74,7 +73,7 @@ fn carry_out(
     mode: Mode,
     opened: &Opened,
     interrupt: Interrupt,
-    scenarios: &[Scenario],
+    scenarios: Vec<Scenario>,
 ) -> Result<Exit, Stop> {
     let plan = args.plan_on(opened, mode, scenarios);
     if plan.cases.is_empty() {
@@ -92,7 +91,8 @@ fn unwatched(source: notify::Error) -> Stop {
 /// What each scenario was made of when it was read last.
 #[derive(Default)]
 struct Suite {
-    scenarios: BTreeMap<PathBuf, BTreeMap<PathBuf, Print>>,
+    reach: ReachArgs,
+    scenarios: BTreeMap<PathBuf, BTreeMap<Part, Print>>,
     /// What was wrong with the paths, so that it is told once.
     wrong: Vec<String>,
 }
@@ -136,25 +136,25 @@ impl Suite {
         self.scenarios.retain(|path, _| there(path));
         for file in &found {
             let known = self.scenarios.get(&file.path);
-            let changed = |(path, then): (&PathBuf, &Print)| print(path) != *then;
-            if known.is_some_and(|files| !files.iter().any(changed)) {
+            let changed = |(part, then): (&Part, &Print)| part.print(self.reach) != *then;
+            if known.is_some_and(|parts| !parts.iter().any(changed)) {
                 continue;
             }
-            let (loaded, files) = load(file, mode);
+            let (loaded, parts) = load(file, mode, self.reach);
             match loaded {
                 Ok(scenario) => look.scenarios.push(scenario),
                 Err(reports) => look.reports.extend(reports),
             }
-            look.files.extend(files.keys().cloned());
-            self.scenarios.insert(file.path.clone(), files);
+            look.files.extend(parts.keys().map(Part::path));
+            self.scenarios.insert(file.path.clone(), parts);
         }
         look
     }
 
     /// How many files are watched.
     fn files(&self) -> usize {
-        let files: BTreeSet<&PathBuf> = self.scenarios.values().flat_map(BTreeMap::keys).collect();
-        files.len()
+        let parts = self.scenarios.values().flat_map(BTreeMap::keys);
+        parts.map(Part::path).collect::<BTreeSet<PathBuf>>().len()
     }
 }
 
@@ -162,17 +162,15 @@ impl Suite {
 fn load(
     file: &ScenarioFile,
     mode: Mode,
-) -> (Result<Scenario, Vec<Report>>, BTreeMap<PathBuf, Print>) {
-    let snapshot = snapshot::snapshot_path(&file.path);
-    let then = print(&snapshot);
-    let recorder = Recorder::default();
-    let loaded = scenario::load(&file.path, &file.root, &recorder);
-    let mut files = recorder.into_files();
+    reach: ReachArgs,
+) -> (Result<Scenario, Vec<Report>>, BTreeMap<Part, Print>) {
+    let recorder = Recorder::new(reach);
     // With --accept the run itself writes the snapshot.
     if mode != Mode::Accept {
-        files.insert(snapshot, then);
+        recorder.snapshot(file);
     }
-    (loaded, files)
+    let loaded = file.load(&recorder);
+    (loaded, recorder.into_parts())
 }
 
 #[cfg(test)]
@@ -209,6 +207,22 @@ mod tests {
         fs::remove_file(path("b.yaml")).unwrap();
         assert!(suite.look(&paths, Mode::Pending).is_nothing());
         assert_eq!(suite.files(), 2);
+    }
+
+    #[test]
+    fn what_may_not_be_read_is_reported_once() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join("suite").join(name);
+        fs::create_dir(path("")).unwrap();
+        fs::write(directory.path().join("b.pcap"), "x").unwrap();
+        let text = "description: x\nnetdevs: {h: {}}\nsteps: [{send: h.guest, pcap: ../b.pcap}]\n";
+        fs::write(path("a.yaml"), text).unwrap();
+        std::os::unix::fs::symlink("../b.pcap", path("a.snap")).unwrap();
+        let mut suite = Suite::default();
+        let look = suite.look(&[path("")], Mode::Pending);
+        assert_eq!(look.reports[0].code.0, "TW-S084");
+        assert!(suite.look(&[path("")], Mode::Pending).is_nothing());
+        assert_eq!(suite.files(), 3);
     }
 
     #[test]

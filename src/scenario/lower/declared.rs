@@ -1,6 +1,6 @@
 //! Netdevs and chardevs as they are declared: maps under their ids, or QEMU's option strings.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::BTreeSet};
 
 use crate::{
     diag::Span,
@@ -46,36 +46,41 @@ fn map(
         }
     }
     let mut entries: Vec<Entry> = Vec::new();
-    for element in elements.into_iter().filter(|element| element.key.as_deref() != Some("id")) {
-        let at = place(context, text, span, &element);
+    let mut given = BTreeSet::new();
+    let place = places(context, text, span);
+    // Of several of a name the last one counts.
+    for element in elements.into_iter().rev() {
+        let at = place(&element);
         let key = element.key.unwrap_or_else(|| kind.implied.to_owned());
+        if key == "id" || !given.insert(key.clone()) {
+            continue;
+        }
         let boolean = kind.keys.key(&key).is_some_and(|key| key.kind == KeyType::Bool);
         let value = match element.value.as_str() {
             "yes" | "true" | "y" if boolean => "on".to_owned(),
             "no" | "false" | "n" if boolean => "off".to_owned(),
             _ => element.value,
         };
-        entries.retain(|entry| entry.key != key);
         let value = Node { span: at, tree: Tree::Scalar(Scalar::text(value)) };
         entries.push(Entry { key, key_span: at, value });
     }
+    entries.reverse();
     let tree = Tree::Map(entries);
     Some((Node { span, tree }, id))
 }
 
-/// Where an element stands in the file, if its string stands there as it reads.
-pub(super) fn place(
+/// Where the elements of a string stand in the file, if it stands there as it reads.
+pub(super) fn places(
     context: &Context<'_>,
     text: &str,
     span: Span,
-    element: &option::Element,
-) -> Span {
+) -> impl Fn(&option::Element) -> Span {
     let written = context.source().text.get(span.start..span.end);
-    match written.and_then(|written| written.find(text)) {
-        Some(at) => {
-            let start = span.start + at + element.at;
-            let end = start + element.len;
-            Span { start, end }
+    let begin = written.and_then(|written| written.find(text)).map(|at| span.start + at);
+    move |element| match begin {
+        Some(begin) => {
+            let start = begin + element.at;
+            Span { start, end: start + element.len }
         }
         None => span,
     }

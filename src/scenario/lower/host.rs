@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     base::{MacAddr, MachineId, NetdevId, PortId},
@@ -185,27 +185,29 @@ fn routes(fields: &Fields<'_>, host: &mut Host) {
 
 /// Puts the interfaces into the bridges that name them.
 pub(super) fn join_bridges(fields: &Fields<'_>, host: &mut Host, netdevs: &[Netdev]) {
-    let taps: Vec<&str> = netdevs
+    let tap_names = netdevs
         .iter()
         .filter(|netdev| matches!(netdev.kind, NetdevType::Tap { .. }))
-        .map(|netdev| netdev.id.as_str())
-        .collect();
-    let ends: Vec<String> = host
+        .map(|netdev| netdev.id.as_str());
+    let end_names: Vec<String> = host
         .links
         .iter()
         .flat_map(|link| link.ends.iter().map(|end| end.port.to_string()))
         .collect();
+    let taps: BTreeSet<&str> = tap_names.clone().collect();
+    let ends: BTreeSet<&str> = end_names.iter().map(String::as_str).collect();
+    let mut held: BTreeSet<PortId> = bridged(host).into_iter().collect();
     for (bridge, name, span) in std::mem::take(&mut host.wanted) {
-        let port = if taps.contains(&name.as_str()) {
+        let port = if taps.contains(name.as_str()) {
             BridgePort::Netdev(NetdevId::from(name))
-        } else if ends.contains(&name) {
+        } else if ends.contains(name.as_str()) {
             BridgePort::Link(PortId::from(name))
         } else {
-            let names = taps.iter().copied().chain(ends.iter().map(String::as_str));
+            let names = tap_names.clone().chain(end_names.iter().map(String::as_str));
             fields.fault(span, unknown("interface", &name, names));
             continue;
         };
-        if host.bridges.iter().any(|bridge| bridge.ports.contains(&port)) {
+        if !held.insert(port_of(&port)) {
             let id = match &port {
                 BridgePort::Netdev(id) => id.to_string(),
                 BridgePort::Link(id) => id.to_string(),
@@ -233,12 +235,14 @@ pub(super) fn check_interfaces(fields: &Fields<'_>, host: &Host, netdevs: &[Netd
 
 /// The host ports and link ends that bridges hold.
 pub(super) fn bridged(host: &Host) -> Vec<PortId> {
-    let ports = host.bridges.iter().flat_map(|bridge| &bridge.ports);
-    let ports = ports.map(|port| match port {
+    host.bridges.iter().flat_map(|bridge| &bridge.ports).map(port_of).collect()
+}
+
+fn port_of(held: &BridgePort) -> PortId {
+    match held {
         BridgePort::Netdev(id) => PortId::from(format!("{id}.host")),
         BridgePort::Link(port) => port.clone(),
-    });
-    ports.collect()
+    }
 }
 
 /// The namespace that a `netns` key names.

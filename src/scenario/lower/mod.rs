@@ -5,6 +5,7 @@ mod chardev;
 mod declared;
 mod expect;
 mod frame;
+mod growth;
 mod host;
 mod join;
 mod machine;

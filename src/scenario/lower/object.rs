@@ -178,7 +178,7 @@ fn place_of(context: &Context<'_>, object: &Object, property: &str) -> Span {
     let elements = option::split(text);
     let mut given = elements.iter().rev();
     let found = given.find(|element| element.key.as_deref() == Some(property));
-    found.map_or(object.span, |element| declared::place(context, text, object.span, element))
+    found.map_or(object.span, declared::places(context, text, object.span))
 }
 
 fn added_objects(fields: &Fields<'_>) -> Vec<Object> {

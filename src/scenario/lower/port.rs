@@ -1,4 +1,4 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     host,
@@ -69,6 +69,8 @@ const JOINED: &str = "is joined to another chardev and has no port";
 /// Every port, and what is known of names that are none.
 pub(super) struct Ports {
     places: Vec<Place>,
+    /// Where the first port of each name stands in the list.
+    by_id: BTreeMap<PortId, usize>,
     /// Names of things without ports, and why they have none.
     portless: Vec<(String, &'static str)>,
 }
@@ -82,7 +84,7 @@ impl Ports {
         devices: &Devices<'_>,
         links: &[Link],
     ) -> Self {
-        let mut ports = Self { places: Vec::new(), portless: Vec::new() };
+        let mut ports = Self { places: Vec::new(), by_id: BTreeMap::new(), portless: Vec::new() };
         for machine in machines {
             ports.add_machine(machine, devices);
         }
@@ -110,8 +112,8 @@ impl Ports {
         }
         for added in added.iter().filter(|one| one.machine == *machine) {
             let id = added.id.as_str();
-            let known = chardevs.iter().any(|chardev| chardev.id == added.id)
-                || self.places.iter().any(|place| place.port.id.as_str() == id);
+            let known =
+                chardevs.iter().any(|chardev| chardev.id == added.id) || self.get(id).is_some();
             if joined.contains(&added.id) {
                 self.portless.push((id.to_owned(), JOINED));
             } else if !known {
@@ -135,6 +137,7 @@ impl Ports {
         carries_vnet: bool,
     ) {
         let port = Port { id: PortId::from(id), kind };
+        self.by_id.entry(port.id.clone()).or_insert(self.places.len());
         self.places.push(Place { port, span, src, dst, carries_vnet });
     }
 
@@ -190,8 +193,8 @@ impl Ports {
     fn report_duplicates(&self, fields: &Fields<'_>) {
         for (at, place) in self.places.iter().enumerate() {
             let id = &place.port.id;
-            let mut earlier = self.places[..at].iter();
-            if let Some(other) = earlier.find(|other| other.port.id == *id) {
+            let first = self.by_id.get(id).filter(|first| **first < at);
+            if let Some(other) = first.and_then(|first| self.places.get(*first)) {
                 let mut spans = [other.span, place.span];
                 spans.sort_by_key(|span| span.start);
                 let [first, second] = spans;
@@ -208,7 +211,7 @@ impl Ports {
     }
 
     pub(super) fn get(&self, name: &str) -> Option<&Place> {
-        self.places.iter().find(|place| place.port.id.as_str() == name)
+        self.places.get(*self.by_id.get(name)?)
     }
 
     /// The port of this name; reports one that isn't there, and why.

@@ -1,7 +1,7 @@
 use std::{cell::RefCell, collections::BTreeSet, sync::Arc};
 
 use super::{
-    chardev, expect, host, join, machine, netdev, object,
+    chardev, expect, growth, host, join, machine, netdev, object,
     port::{Devices, Ports},
     stack::{self, Interfaces},
     step, traffic,
@@ -38,6 +38,9 @@ pub(in crate::scenario) fn case(
     }
 
     let parts = machine::parts(&fields);
+    if !growth::take(&fields, &parts) {
+        return None;
+    }
     let names: Vec<MachineId> = parts.iter().map(|part| part.id().clone()).collect();
     let mut host = host::lower(&fields, &names);
     let mut taps = 0;
@@ -80,6 +83,9 @@ pub(in crate::scenario) fn case(
         fields.node("expect").map(|node| expect::lower(context, node, &known)).unwrap_or_default();
     let known_bug = known_bug(&fields, &steps);
     let stacks = known.stacks.into_inner();
+    if context.is_spent() {
+        return None;
+    }
     Some(Case {
         id,
         matrix,

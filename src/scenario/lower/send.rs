@@ -1,6 +1,6 @@
 //! The frames of a `send` or an expectation, from the scenario or from a capture.
 
-use std::{ops::RangeInclusive, path::PathBuf};
+use std::{ops::RangeInclusive, path::Path, sync::Arc};
 
 use super::{frame, port::Place};
 use crate::{
@@ -9,6 +9,7 @@ use crate::{
     frame::{Defaults, build},
     record::{Framing, PortKind, SourceFrame},
     scenario::{
+        budget::Kind,
         case::Outgoing,
         code,
         context::Context,
@@ -71,20 +72,43 @@ pub(super) fn repeated(
 ) -> Vec<Outgoing> {
     let defaults = place.sending();
     let before = context.noted();
-    let first = frames(context, &matrix::count(context, node, 1), place, &defaults);
-    let mut all = first.clone();
-    for number in 2..=times {
+    if !matrix::has_reference(node) {
+        return alike(context, frames(context, node, place, &defaults), node.span, times);
+    }
+    let parts = matrix::parts(node);
+    let all = parts.saturating_mul(times);
+    let factors = || format!("{times} repetitions x {parts}");
+    if !context.take_of(node.span, Kind::Repeated, all, factors) {
+        return Vec::new();
+    }
+    let mut all = Vec::new();
+    for number in 1..=times {
+        all.extend(frames(context, &matrix::count(context, node, number), place, &defaults));
         if context.noted() > before {
             break;
         }
-        if matrix::has_reference(node) {
-            let node = matrix::count(context, node, number);
-            all.extend(frames(context, &node, place, &defaults));
-        } else if context.spend(node.span, first.len(), 0) {
-            all.extend(first.iter().cloned());
-        }
     }
     all
+}
+
+/// So many times the same frames, of which the first were taken already.
+pub(super) fn alike(
+    context: &Context<'_>,
+    once: Vec<Outgoing>,
+    span: Span,
+    times: usize,
+) -> Vec<Outgoing> {
+    let count = once.len();
+    let all = count.saturating_mul(times);
+    let factors = || format!("{times} repetitions x {count}");
+    if times < 2 || !context.take_of(span, Kind::Frames, all - count, factors) {
+        return once;
+    }
+    let mut repeated = Vec::with_capacity(all);
+    for _ in 0..times {
+        repeated.extend(once.iter().cloned());
+    }
+    repeated
 }
 
 /// Packets of a capture, all of them or a selection.
@@ -101,7 +125,7 @@ pub(super) fn packets(
             return Vec::new();
         }
     };
-    let path = PathBuf::from(name);
+    let path: Arc<Path> = Path::new(name).into();
     let ranges = match selection {
         Some(node) => select(context, node),
         None => vec![(1..=packets.len(), span)],
@@ -112,22 +136,23 @@ pub(super) fn packets(
             .into_iter()
             .find(|wanted| *wanted > packets.len() && !range.is_empty())
         {
-            let (path, has) = (path.clone(), packets.len());
+            let (path, has) = (path.to_path_buf(), packets.len());
             context.fault(at, Fault::CaptureSelection { path, has, wanted });
             continue;
+        }
+        let count = (range.end() + 1).saturating_sub(*range.start());
+        if !context.take_of(at, Kind::Frames, count, || format!("{count} packets of a capture")) {
+            return frames;
         }
         for number in range {
             let packet = &packets[number - 1];
             let (has, was) = (packet.data.len(), packet.original_len);
             if has < was {
-                let path = path.clone();
+                let path = path.to_path_buf();
                 context.fault(at, Fault::CaptureCut { path, number, has, was });
                 return frames;
             }
-            if !context.spend(at, 1, 0) {
-                return frames;
-            }
-            let source = Some(SourceFrame { file: path.clone(), number });
+            let source = Some(SourceFrame { file: Arc::clone(&path), number });
             frames.push(Outgoing { frame: Frame::plain(packet.data.clone()), source });
         }
     }

@@ -260,14 +260,7 @@ fn send_verb(map: &Fields<'_>, place: &Place, span: Span) -> Option<Verb> {
         (Some(pcap), selection) => {
             let name = map.text("pcap")?;
             let once = send::packets(context, &name, pcap.span, selection);
-            let mut all = once.clone();
-            for _ in 1..times {
-                if !context.spend(pcap.span, once.len(), 0) {
-                    break;
-                }
-                all.extend(once.iter().cloned());
-            }
-            all
+            send::alike(context, once, pcap.span, times)
         }
         (None, Some(node)) if map.has("repeat") => send::repeated(context, node, place, times),
         (None, Some(node)) => send::frames(context, node, place, &place.sending()),

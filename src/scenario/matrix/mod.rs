@@ -3,10 +3,16 @@
 mod reference;
 mod substitute;
 
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+};
+
 pub(crate) use reference::check;
-pub(crate) use substitute::{count, has_reference, substitute};
+pub(crate) use substitute::{count, has_reference, parts, substitute};
 
 use super::{
+    budget::Kind,
     context::Context,
     fault::Fault,
     node::{Entry, Node, Scalar, short},
@@ -19,38 +25,50 @@ const MAX_CASES: usize = 10_000;
 const COUNTER: &str = "i";
 
 /// A name and its values.
-pub(crate) struct Axis {
+struct Axis {
     name: String,
     span: Span,
     values: Vec<Scalar>,
+    /// Combinations of the names behind it: after so many its next value comes.
+    stride: usize,
+}
+
+/// Names and their values, in the order of the file.
+#[derive(Default)]
+pub(crate) struct Matrix {
+    axes: Vec<Axis>,
+    /// Where each name stands in the list.
+    places: BTreeMap<String, usize>,
 }
 
 /// One combination: a value for each name, in order.
 #[derive(Clone, Copy)]
 pub(crate) struct Values<'a> {
-    axes: &'a [Axis],
+    /// None for a repetition, which has only its counter.
+    matrix: Option<&'a Matrix>,
     number: usize,
     /// The value of `${i}`, while a repetition is written out.
     counter: Option<usize>,
 }
 
 /// Reads `matrix`; an empty one without it.
-pub(crate) fn read(context: &Context<'_>, root: &Node) -> Vec<Axis> {
+pub(crate) fn read(context: &Context<'_>, root: &Node) -> Matrix {
     let Some(entry) = root.get("matrix") else {
-        return Vec::new();
+        return Matrix::default();
     };
     let Some(entries) = entry.value.map().filter(|entries| !entries.is_empty()) else {
         let reason = format!("it is {}", entry.value.shown());
         context.fault(entry.value.span, Fault::Matrix { reason, help: MATRIX_HELP });
-        return Vec::new();
+        return Matrix::default();
     };
     let axes: Vec<Axis> = entries.iter().filter_map(|entry| axis(context, entry)).collect();
     let cases = axes.iter().fold(1usize, |product, axis| product.saturating_mul(axis.values.len()));
     if cases > MAX_CASES {
         context.fault(entry.key_span, Fault::TooManyCases { cases, most: MAX_CASES });
-        return axes.into_iter().map(Axis::first_only).collect();
+        return Matrix::new(axes.into_iter().map(Axis::first_only).collect());
     }
-    axes
+    context.expect_cases(cases, entry.key_span);
+    Matrix::new(axes)
 }
 
 const MATRIX_HELP: &str = "write a map of lists: `matrix: {queue: [rx, tx]}`";
@@ -80,6 +98,7 @@ fn axis(context: &Context<'_>, entry: &Entry) -> Option<Axis> {
         return None;
     }
     let mut values: Vec<Scalar> = Vec::with_capacity(nodes.len());
+    let mut shown = BTreeSet::new();
     for node in nodes {
         let Some(scalar) = node.scalar() else {
             let reason = format!("a value of `{}` is {}", entry.key, node.shown());
@@ -87,7 +106,7 @@ fn axis(context: &Context<'_>, entry: &Entry) -> Option<Axis> {
             context.fault(node.span, Fault::Matrix { reason, help });
             continue;
         };
-        if values.iter().any(|other| other.shown() == scalar.shown()) {
+        if !shown.insert(scalar.shown()) {
             let id = format!("{}={}", entry.key, short(scalar.shown()));
             context.fault(node.span, Fault::DuplicateCase { id });
             continue;
@@ -100,7 +119,12 @@ fn axis(context: &Context<'_>, entry: &Entry) -> Option<Axis> {
         }
         values.push(scalar.clone());
     }
-    (!values.is_empty()).then(|| Axis { name: entry.key.clone(), span: entry.key_span, values })
+    (!values.is_empty()).then(|| Axis {
+        name: entry.key.clone(),
+        span: entry.key_span,
+        values,
+        stride: 1,
+    })
 }
 
 fn is_name(name: &str) -> bool {
@@ -116,38 +140,62 @@ impl Axis {
     }
 }
 
-/// Every combination, the last name running fastest; one without a matrix.
-pub(crate) fn combinations(axes: &[Axis]) -> impl Iterator<Item = Values<'_>> {
-    let cases: usize = axes.iter().map(|axis| axis.values.len()).product();
-    (0..cases).map(|number| Values { axes, number, counter: None })
+impl Matrix {
+    fn new(mut axes: Vec<Axis>) -> Self {
+        let mut stride = 1;
+        for axis in axes.iter_mut().rev() {
+            axis.stride = stride;
+            stride *= axis.values.len();
+        }
+        let names = axes.iter().map(|axis| axis.name.clone());
+        Self { places: names.zip(0..).collect(), axes }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.axes.is_empty()
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.places.contains_key(name)
+    }
+
+    /// Every combination, the last name running fastest; one without a matrix.
+    pub(crate) fn combinations(&self) -> impl Iterator<Item = Values<'_>> {
+        let cases: usize = self.axes.iter().map(|axis| axis.values.len()).product();
+        (0..cases).map(|number| Values { matrix: Some(self), number, counter: None })
+    }
 }
 
 impl<'a> Values<'a> {
-    /// Names and values, in order.
-    pub(crate) fn pairs(self) -> Vec<(String, String)> {
-        self.axes
-            .iter()
-            .enumerate()
-            .map(|(at, axis)| (axis.name.clone(), self.nth(at).shown().to_owned()))
-            .collect()
+    /// Names and values, in order. Every case keeps them, and its name is made of them: none where
+    /// that is too much.
+    pub(crate) fn pairs(self, context: &Context<'_>) -> Option<Vec<(String, String)>> {
+        let axes = self.matrix.map_or(&[][..], |matrix| &matrix.axes);
+        let pairs = || axes.iter().map(|axis| (&axis.name, self.value(axis).shown(), axis.span));
+        let longest = pairs().max_by_key(|(_, value, _)| value.len());
+        let width = pairs().map(|(name, value, _)| name.len() + value.len()).sum();
+        let at = longest.map(|(_, _, span)| span).unwrap_or_default();
+        let afforded = context.take(at, Kind::Cases, 1)
+            && context.take_of(at, Kind::Text, width, || format!("{width} in a case's name"));
+        afforded.then(|| pairs().map(|(name, value, _)| (name.clone(), value.to_owned())).collect())
     }
 
-    /// The value of the axis at a place: the digits of the number, the last axis first.
-    fn nth(self, at: usize) -> &'a Scalar {
-        let after: usize = self.axes[at + 1..].iter().map(|axis| axis.values.len()).product();
-        let values = &self.axes[at].values;
-        &values[self.number / after % values.len()]
+    fn value(self, axis: &'a Axis) -> &'a Scalar {
+        &axis.values[self.number / axis.stride % axis.values.len()]
     }
 
-    fn get(self, name: &str) -> Option<Scalar> {
+    fn get(self, name: &str) -> Option<Cow<'a, Scalar>> {
         if name == COUNTER {
-            return self.counter.map(|counter| Scalar {
-                text: counter.to_string(),
-                kind: super::node::ScalarKind::Integer(i128::try_from(counter).unwrap_or(0)),
-                substituted: true,
+            return self.counter.map(|counter| {
+                Cow::Owned(Scalar {
+                    text: counter.to_string(),
+                    kind: super::node::ScalarKind::Integer(i128::try_from(counter).unwrap_or(0)),
+                    substituted: true,
+                })
             });
         }
-        let at = self.axes.iter().position(|axis| axis.name == name)?;
-        Some(self.nth(at).clone())
+        let matrix = self.matrix?;
+        let axis = &matrix.axes[*matrix.places.get(name)?];
+        Some(Cow::Borrowed(self.value(axis)))
     }
 }

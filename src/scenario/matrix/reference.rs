@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Axis, COUNTER, is_name};
+use super::{COUNTER, Matrix, is_name};
 use crate::{
     diag::Span,
     scenario::{
@@ -50,80 +50,84 @@ pub(super) fn pieces(text: &str) -> Vec<Piece<'_>> {
 }
 
 /// Reports references that nothing defines and names that nothing uses, each at its place.
-pub(crate) fn check(context: &Context<'_>, root: &Node, axes: &[Axis]) {
+pub(crate) fn check(context: &Context<'_>, root: &Node, matrix: &Matrix) {
     let mut used = BTreeSet::new();
     for entry in root.map().unwrap_or_default() {
         if entry.key != "matrix" {
-            check_text(context, &entry.key, entry.key_span, axes, false, &mut used);
-            check_node(context, &entry.value, axes, false, &mut used);
+            check_text(context, &entry.key, entry.key_span, matrix, false, &mut used);
+            check_node(context, &entry.value, matrix, false, &mut used);
         }
     }
-    for axis in axes.iter().filter(|axis| !used.contains(&axis.name)) {
+    for axis in matrix.axes.iter().filter(|axis| !used.contains(axis.name.as_str())) {
         context.fault(axis.span, Fault::UnusedVariable { name: axis.name.clone() });
     }
 }
 
-fn check_node(
+fn check_node<'a>(
     context: &Context<'_>,
-    node: &Node,
-    axes: &[Axis],
+    node: &'a Node,
+    matrix: &Matrix,
     counting: bool,
-    used: &mut BTreeSet<String>,
+    used: &mut BTreeSet<&'a str>,
 ) {
     match &node.tree {
         Tree::Scalar(scalar) => {
-            check_text(context, &scalar.text, node.span, axes, counting, used);
+            check_text(context, &scalar.text, node.span, matrix, counting, used);
         }
         Tree::List(nodes) => {
-            nodes.iter().for_each(|node| check_node(context, node, axes, counting, used));
+            nodes.iter().for_each(|node| check_node(context, node, matrix, counting, used));
         }
         Tree::Map(entries) => {
             let repeats = node.get("repeat").is_some();
             for entry in entries {
                 let counting = counting || repeats && entry.key == "frames";
-                check_text(context, &entry.key, entry.key_span, axes, counting, used);
-                check_node(context, &entry.value, axes, counting, used);
+                check_text(context, &entry.key, entry.key_span, matrix, counting, used);
+                check_node(context, &entry.value, matrix, counting, used);
             }
         }
     }
 }
 
-fn check_text(
+fn check_text<'a>(
     context: &Context<'_>,
-    text: &str,
+    text: &'a str,
     span: Span,
-    axes: &[Axis],
+    matrix: &Matrix,
     counting: bool,
-    used: &mut BTreeSet<String>,
+    used: &mut BTreeSet<&'a str>,
 ) {
     for piece in pieces(text) {
+        if context.is_full() {
+            return;
+        }
         match piece {
             Piece::Literal(_) | Piece::Escape => {}
             Piece::Broken(found) => {
                 let at = part(context, span, found);
                 context.fault(at, Fault::BadReference { found: short(found) });
             }
-            Piece::Reference(name) if axes.iter().any(|axis| axis.name == name) => {
-                used.insert(name.to_owned());
+            Piece::Reference(name) if matrix.has(name) => {
+                used.insert(name);
             }
             Piece::Reference(COUNTER) if counting => {}
             Piece::Reference(name) => {
                 let at = part(context, span, &format!("${{{name}}}"));
-                let help = unknown_help(name, axes);
-                context.fault(at, Fault::UnknownVariable { name: name.to_owned(), help });
+                let help = unknown_help(name, matrix);
+                context.fault(at, Fault::UnknownVariable { name: short(name), help });
             }
         }
     }
 }
 
-fn unknown_help(name: &str, axes: &[Axis]) -> String {
-    let names = || axes.iter().map(|axis| axis.name.as_str());
+fn unknown_help(name: &str, matrix: &Matrix) -> String {
+    let names = || matrix.axes.iter().map(|axis| axis.name.as_str());
     if name == COUNTER {
         "`${i}` counts the repetitions of a `send`: it stands inside `frames`, beside `repeat`"
             .to_owned()
     } else if let Some(near) = nearest(name, names()) {
         format!("did you mean `${{{near}}}`?")
-    } else if axes.is_empty() {
+    } else if matrix.is_empty() {
+        let name = short(name);
         format!("add `matrix: {{{name}: [...]}}`, or write `$${{` for a literal `${{`")
     } else {
         format!("the matrix has {}; `$${{` stands for a literal `${{`", list(names()))

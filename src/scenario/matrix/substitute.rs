@@ -1,5 +1,7 @@
 //! The tree with the values of one combination.
 
+use std::borrow::Cow;
+
 use super::{
     Values, is_name,
     reference::{Piece, part, pieces},
@@ -7,9 +9,10 @@ use super::{
 use crate::{
     diag::Span,
     scenario::{
+        budget::Kind,
         context::Context,
         fault::Fault,
-        node::{Entry, Node, Scalar, Tree},
+        node::{Entry, Node, Scalar, Tree, short},
     },
 };
 
@@ -20,25 +23,32 @@ struct Place {
     prose: bool,
     /// Frames that are repeated are substituted twice; the escape is undone by the second pass.
     keep_escapes: bool,
+    /// What is written stays as long as the case does, and is counted. Repeated frames are counted
+    /// otherwise, before the first of them is written.
+    stays: bool,
 }
 
 /// The root with the values of one combination and without `matrix`. Places stay those of the file.
-pub(crate) fn substitute(context: &Context<'_>, root: &Node, values: Values<'_>) -> Node {
-    let place = Place { prose: false, keep_escapes: false };
-    let entries = root
-        .map()
-        .unwrap_or_default()
-        .iter()
-        .filter(|entry| entry.key != "matrix")
-        .filter_map(|entry| substitute_entry(context, entry, values, place))
-        .collect();
-    Node { span: root.span, tree: Tree::Map(entries) }
+/// None when that is too much.
+pub(crate) fn substitute(context: &Context<'_>, root: &Node, values: Values<'_>) -> Option<Node> {
+    let place = Place { prose: false, keep_escapes: false, stays: true };
+    let mut entries = Vec::new();
+    for entry in root.map().unwrap_or_default().iter().filter(|entry| entry.key != "matrix") {
+        let nodes = 1 + size(&entry.value);
+        if !context.take_of(entry.key_span, Kind::Nodes, nodes, || {
+            format!("{nodes} under `{}`", short(&entry.key))
+        }) {
+            return None;
+        }
+        entries.extend(substitute_entry(context, entry, values, place));
+    }
+    (!context.is_spent()).then_some(Node { span: root.span, tree: Tree::Map(entries) })
 }
 
 /// The frames of a repetition with its number for `${i}`.
 pub(crate) fn count(context: &Context<'_>, frames: &Node, number: usize) -> Node {
-    let values = Values { axes: &[], number: 0, counter: Some(number) };
-    let place = Place { prose: false, keep_escapes: false };
+    let values = Values { matrix: None, number: 0, counter: Some(number) };
+    let place = Place { prose: false, keep_escapes: false, stays: false };
     substitute_node(context, frames, values, place).unwrap_or_else(|| frames.clone())
 }
 
@@ -49,6 +59,28 @@ pub(crate) fn has_reference(node: &Node) -> bool {
         Tree::List(nodes) => nodes.iter().any(has_reference),
         Tree::Map(entries) => {
             entries.iter().any(|entry| entry.key.contains("${") || has_reference(&entry.value))
+        }
+    }
+}
+
+/// How many keys, values, lists and maps a node is made of.
+fn size(node: &Node) -> usize {
+    1 + match &node.tree {
+        Tree::Scalar(_) => 0,
+        Tree::List(nodes) => nodes.iter().map(size).sum(),
+        Tree::Map(entries) => entries.iter().map(|entry| 1 + size(&entry.value)).sum::<usize>(),
+    }
+}
+
+/// What it takes to write a node out: its keys and values, its references, and an eighth of its text.
+pub(crate) fn parts(node: &Node) -> usize {
+    let of_text = |text: &str| 1 + text.len() / 8 + text.matches("${").count();
+    match &node.tree {
+        Tree::Scalar(scalar) => of_text(&scalar.text),
+        Tree::List(nodes) => 1 + nodes.iter().map(parts).sum::<usize>(),
+        Tree::Map(entries) => {
+            let entry = |entry: &Entry| of_text(&entry.key) + parts(&entry.value);
+            1 + entries.iter().map(entry).sum::<usize>()
         }
     }
 }
@@ -90,8 +122,7 @@ fn substitute_entry(
     place: Place,
 ) -> Option<Entry> {
     let prose = matches!(entry.key.as_str(), "description" | "note" | "reason");
-    let key = Scalar::text(entry.key.as_str());
-    let key = substitute_scalar(context, &key, entry.key_span, values, place)?;
+    let key = substitute_text(context, &entry.key, entry.key_span, values, place)?;
     let value = substitute_node(context, &entry.value, values, Place { prose, ..place })?;
     Some(Entry { key: key.text, key_span: entry.key_span, value })
 }
@@ -103,35 +134,74 @@ fn substitute_scalar(
     values: Values<'_>,
     place: Place,
 ) -> Option<Scalar> {
-    if !scalar.text.contains("${") {
-        return Some(scalar.clone());
+    if scalar.text.contains("${") {
+        return substitute_text(context, &scalar.text, span, values, place);
     }
+    afford(context, span, place, scalar.text.len(), (0, 0)).then(|| scalar.clone())
+}
+
+/// Takes a text that is about to be written: its bytes, and those of them that so many references
+/// stand for.
+fn afford(
+    context: &Context<'_>,
+    span: Span,
+    place: Place,
+    length: usize,
+    (references, referred): (usize, usize),
+) -> bool {
+    let factors = || match references {
+        _ if references < 2 || referred < length / 2 => format!("{length} in this text"),
+        _ => format!("{references} references x {}", referred / references),
+    };
+    !place.stays || context.take_of(span, Kind::Text, length, factors)
+}
+
+fn substitute_text(
+    context: &Context<'_>,
+    text: &str,
+    span: Span,
+    values: Values<'_>,
+    place: Place,
+) -> Option<Scalar> {
     // A string that is one reference takes the value with its type, or is left out with it.
-    if let Some(value) = whole(&scalar.text).and_then(|name| values.get(name))
+    if let Some(value) = whole(text).and_then(|name| values.get(name))
         && !(place.prose && value.is_null())
     {
-        return (!value.is_null()).then_some(Scalar { substituted: true, ..value });
+        return (!value.is_null()
+            && afford(context, span, place, value.text.len(), (1, value.text.len())))
+        .then(|| Scalar { substituted: true, ..value.into_owned() });
     }
-    let text = without_null_elements(&scalar.text, values);
-    let mut result = String::with_capacity(text.len());
+    let text = without_null_elements(text, values);
+    // Every piece is known before the first byte is written.
+    let (mut references, mut referred) = (0, 0);
+    let mut written: Vec<Cow<'_, str>> = Vec::new();
     for piece in pieces(&text) {
-        match piece {
-            Piece::Literal(text) | Piece::Broken(text) => result.push_str(text),
-            Piece::Escape if place.keep_escapes => result.push_str("$${"),
-            Piece::Escape => result.push_str("${"),
-            Piece::Reference(name) => match values.get(name) {
-                Some(value) => {
-                    if value.is_null() && !place.prose {
-                        let at = part(context, span, &format!("${{{name}}}"));
-                        context.fault(at, Fault::NullInText { name: name.to_owned() });
+        written.push(match piece {
+            Piece::Literal(text) | Piece::Broken(text) => Cow::Borrowed(text),
+            Piece::Escape if place.keep_escapes => Cow::Borrowed("$${"),
+            Piece::Escape => Cow::Borrowed("${"),
+            Piece::Reference(name) => {
+                references += 1;
+                let value = match values.get(name) {
+                    Some(value) if value.is_null() => {
+                        if !place.prose {
+                            let at = part(context, span, &format!("${{{name}}}"));
+                            context.fault(at, Fault::NullInText { name: short(name) });
+                        }
+                        Cow::Borrowed("null")
                     }
-                    result.push_str(value.shown());
-                }
-                None => result.push_str(&format!("${{{name}}}")),
-            },
-        }
+                    Some(Cow::Borrowed(value)) => Cow::Borrowed(value.text.as_str()),
+                    Some(Cow::Owned(value)) => Cow::Owned(value.text),
+                    None => Cow::Owned(format!("${{{name}}}")),
+                };
+                referred += value.len();
+                value
+            }
+        });
     }
-    Some(Scalar::text(result))
+    let length = written.iter().map(|piece| piece.len()).sum();
+    afford(context, span, place, length, (references, referred))
+        .then(|| Scalar::text(written.concat()))
 }
 
 /// The name, when the text is one reference and nothing else.
@@ -141,15 +211,18 @@ fn whole(text: &str) -> Option<&str> {
 }
 
 /// An option string without the elements `key=${name}` and `${name}` whose value is null.
-fn without_null_elements(text: &str, values: Values<'_>) -> String {
+fn without_null_elements<'t>(text: &'t str, values: Values<'_>) -> Cow<'t, str> {
     if !text.contains(',') {
-        return text.to_owned();
+        return Cow::Borrowed(text);
     }
     let is_null = |element: &str| {
         let value = element.split_once('=').map_or(element, |(_, value)| value);
         whole(value).and_then(|name| values.get(name)).is_some_and(|value| value.is_null())
     };
-    text.split(',').filter(|element| !is_null(element)).collect::<Vec<_>>().join(",")
+    if !text.split(',').any(is_null) {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(text.split(',').filter(|element| !is_null(element)).collect::<Vec<_>>().join(","))
 }
 
 #[cfg(test)]
@@ -157,29 +230,38 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
-    use crate::scenario::matrix::{Axis, combinations};
+    use crate::scenario::matrix::{Axis, Matrix};
     use crate::scenario::node::ScalarKind;
 
-    const PLAIN: Place = Place { prose: false, keep_escapes: false };
+    const PLAIN: Place = Place { prose: false, keep_escapes: false, stays: true };
 
-    fn axes() -> Vec<Axis> {
+    fn matrix() -> Matrix {
         let null = Scalar { text: String::new(), kind: ScalarKind::Null, substituted: false };
         let axis = |name: &str, values: Vec<Scalar>| Axis {
             name: name.to_owned(),
             span: Span::default(),
             values,
+            stride: 1,
         };
-        vec![
+        Matrix::new(vec![
             axis("queue", vec![Scalar::text("rx"), Scalar::text("tx")]),
             axis("dev", vec![Scalar::text("out0"), null]),
-        ]
+        ])
+    }
+
+    fn context() -> Context<'static> {
+        let source =
+            std::sync::Arc::new(crate::diag::Source { path: "x.yaml".into(), text: String::new() });
+        Context::new(source, &crate::scenario::Disk)
     }
 
     #[test]
     fn the_last_name_runs_fastest() {
-        let axes = axes();
-        let names: Vec<_> = combinations(&axes)
-            .map(|values| values.pairs().into_iter().map(|(_, value)| value).collect::<Vec<_>>())
+        let (context, matrix) = (context(), matrix());
+        let names: Vec<_> = matrix
+            .combinations()
+            .filter_map(|values| values.pairs(&context))
+            .map(|pairs| pairs.into_iter().map(|(_, value)| value).collect::<Vec<_>>())
             .map(|values| values.join("-"))
             .collect();
         assert_eq!(names, ["rx-out0", "rx-null", "tx-out0", "tx-null"]);
@@ -195,11 +277,8 @@ mod tests {
         #[case] with: &str,
         #[case] without: &str,
     ) {
-        let source =
-            std::sync::Arc::new(crate::diag::Source { path: "x.yaml".into(), text: String::new() });
-        let context = Context::new(source, &crate::scenario::Disk);
-        let axes = axes();
-        let mut all = combinations(&axes);
+        let (context, matrix) = (context(), matrix());
+        let mut all = matrix.combinations();
         let mut next = |expected: &str| {
             let values = all.next().expect("a combination");
             let scalar = Scalar::text(text);

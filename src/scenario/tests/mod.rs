@@ -1,4 +1,5 @@
 use std::{
+    cell::RefCell,
     collections::BTreeSet,
     io,
     path::{Path, PathBuf},
@@ -13,6 +14,7 @@ use super::{
 use crate::{
     base::MacAddr,
     diag::{Source, Style, render},
+    file::FileError,
     record::{Framing, PortKind},
 };
 
@@ -35,17 +37,25 @@ pub(super) const EXAMPLES: &[(&str, &str)] = &[
 pub(super) struct Memory;
 
 impl Files for Memory {
-    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+    fn scenario(&self, path: &Path) -> Result<Vec<u8>, FileError> {
+        let name = path.strip_prefix("suite/sub").unwrap_or(path).with_extension("");
+        let example = EXAMPLES.iter().find(|(example, _)| name == Path::new(example));
+        example.map(|(_, text)| text.as_bytes().to_vec()).ok_or_else(not_found)
+    }
+
+    fn capture(&self, scenario: &Path, name: &Path, most: usize) -> Result<Vec<u8>, FileError> {
+        let file = three_frames();
+        let path = scenario.parent().unwrap_or(Path::new("")).join(name);
         match path.to_str() {
-            Some("suite/sub/three.pcap") => Ok(three_frames()),
-            Some(path) => EXAMPLES
-                .iter()
-                .find(|(name, _)| path == format!("suite/sub/{name}.yaml"))
-                .map(|(_, text)| text.as_bytes().to_vec())
-                .ok_or_else(|| io::ErrorKind::NotFound.into()),
-            None => Err(io::ErrorKind::NotFound.into()),
+            Some("suite/sub/three.pcap") if file.len() <= most => Ok(file),
+            Some("suite/sub/three.pcap") => Err(FileError::TooLarge { most }),
+            _ => Err(not_found()),
         }
     }
+}
+
+fn not_found() -> FileError {
+    FileError::System(io::ErrorKind::NotFound.into())
 }
 
 /// A pcap of version 2.4, little endian, microseconds, Ethernet.
@@ -68,7 +78,7 @@ fn example(name: &str) -> Scenario {
 fn only_case(name: &str) -> Case {
     let mut scenario = example(name);
     assert_eq!(scenario.cases.len(), 1);
-    scenario.cases.remove(0)
+    Arc::unwrap_or_clone(scenario.cases.remove(0))
 }
 
 fn text(text: &str) -> Result<Scenario, Vec<crate::diag::Report>> {
@@ -249,6 +259,49 @@ fn packets_of_a_capture_keep_their_numbers() {
     assert_eq!(frames[1].frame.data[..], [2; 20]);
     let ExpectedFrames::Exactly(expected) = &case.expect.ports[0].frames else { panic!("frames") };
     assert_eq!(expected.len(), 3);
+}
+
+/// Captures of three frames each, as long as there is room for so many.
+struct Several {
+    left: usize,
+    /// What each was allowed to have.
+    allowed: RefCell<Vec<usize>>,
+}
+
+impl Files for Several {
+    fn scenario(&self, _: &Path) -> Result<Vec<u8>, FileError> {
+        Err(not_found())
+    }
+
+    fn capture(&self, _: &Path, _: &Path, most: usize) -> Result<Vec<u8>, FileError> {
+        let mut allowed = self.allowed.borrow_mut();
+        allowed.push(most);
+        if allowed.len() > self.left {
+            Err(FileError::TooLarge { most })
+        } else {
+            Ok(three_frames())
+        }
+    }
+}
+
+#[test]
+fn the_captures_of_a_scenario_share_what_they_may_have() {
+    let text = "description: x\nnetdevs: { hn0: {} }\nsteps:\n  - { send: hn0.guest, pcap: a }\n  - \
+                { send: hn0.guest, pcap: b }\n  - { send: hn0.guest, pcap: a }\n";
+    let parsed = |left: usize| {
+        let files = Several { left, allowed: RefCell::default() };
+        let source = Source { path: "suite/x.yaml".into(), text: text.to_owned() };
+        (parse(Arc::new(source), "x", &files), files.allowed.into_inner())
+    };
+    let (scenario, allowed) = parsed(2);
+    assert!(scenario.is_ok());
+    assert_eq!(allowed, [64 << 20, (64 << 20) - three_frames().len()], "a is read once");
+    let (scenario, _) = parsed(1);
+    assert_eq!(
+        render(&scenario.expect_err("too large"), Style::OneLine),
+        "suite/x.yaml:5:30: TW-S080: with suite/b the captures of this scenario have more than \
+         67108864 bytes\n"
+    );
 }
 
 #[test]

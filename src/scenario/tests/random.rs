@@ -1,12 +1,16 @@
 //! The loader never panics: it answers with a scenario or with reports that can be drawn.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use proptest::prelude::*;
 
 use super::{EXAMPLES, Memory};
 use crate::{
     diag::{Source, Style, render},
+    file::FileError,
     scenario::{Files, load, parse},
 };
 
@@ -14,7 +18,11 @@ use crate::{
 struct Bytes(Vec<u8>);
 
 impl Files for Bytes {
-    fn read(&self, _: &std::path::Path) -> std::io::Result<Vec<u8>> {
+    fn scenario(&self, _: &Path) -> Result<Vec<u8>, FileError> {
+        Ok(self.0.clone())
+    }
+
+    fn capture(&self, _: &Path, _: &Path, _: usize) -> Result<Vec<u8>, FileError> {
         Ok(self.0.clone())
     }
 }

@@ -236,7 +236,8 @@ fn a_section_that_was_edited_is_a_mismatch_with_its_line() {
 #[test]
 fn a_capture_file_that_changed_is_a_mismatch() {
     let mut expected = receiving(&[tcp(1, 1)]);
-    let source = crate::record::SourceFrame { file: "a.pcap".into(), number: 3 };
+    let source =
+        crate::record::SourceFrame { file: std::path::Path::new("a.pcap").into(), number: 3 };
     expected.steps[0].sent[0].source = Some(source);
     let mut actual = expected.clone();
     actual.steps[0].sent[0].frame = Frame::plain(tcp(1, 2));
@@ -254,7 +255,7 @@ fn a_capture_file_that_changed_is_a_mismatch() {
 fn another_choice_of_a_capture_is_a_mismatch() {
     let mut expected = receiving(&[tcp(1, 1)]);
     let source = |file: &str, number| {
-        let file = file.into();
+        let file = std::path::Path::new(file).into();
         Some(crate::record::SourceFrame { file, number })
     };
     expected.steps[0].sent[0].source = source("a.pcap", 3);

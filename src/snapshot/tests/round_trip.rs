@@ -1,4 +1,4 @@
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use bytes::Bytes;
 use proptest::{prelude::*, sample::Index};
@@ -146,8 +146,10 @@ fn record() -> impl Strategy<Value = Transcript> {
             (step.index, step.line, step.clock) = (index + 1, index + 9, clock);
             for (port, frame, from_file) in frames {
                 number += 1;
-                let source = from_file
-                    .then(|| SourceFrame { file: "a b[1].pcap".into(), number: number as usize });
+                let source = from_file.then(|| SourceFrame {
+                    file: Path::new("a b[1].pcap").into(),
+                    number: number as usize,
+                });
                 let tag = Tag::sent(number);
                 step.sent.push(SentFrame { tag, port: PORTS[port].into(), frame, source });
             }

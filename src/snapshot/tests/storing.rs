@@ -4,6 +4,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::{
+    file::Scope,
     record::{Answer, CommandError, Outcome},
     snapshot::{
         Checked, Content, Mode, PROBES, ProbeTable, Recorded, Rules, SnapshotError, State,
@@ -29,7 +30,7 @@ fn recorded<'a>(section: &str, transcript: &'a Transcript) -> Recorded<'a> {
 
 fn run(directory: &TempDir, records: &[(&str, &Transcript)], mode: Mode) -> Checked {
     let records: Vec<_> = records.iter().map(|(name, record)| recorded(name, record)).collect();
-    check(&directory.path().join("queue.yaml"), &records, &names(), mode).unwrap()
+    check(&directory.path().join("queue.yaml"), &records, &names(), mode, Scope::Root).unwrap()
 }
 
 fn states(checked: &Checked) -> Vec<&'static str> {
@@ -57,7 +58,7 @@ fn a_new_section_is_pending_until_it_is_accepted() {
     let checked = run(&directory, &[("queue=rx", &rx), ("queue=tx", &tx)], Mode::Pending);
     assert_eq!(states(&checked), ["new", "new"]);
     assert_eq!(listing(directory.path()), ["queue.snap.new"]);
-    let waiting = pending(&[directory.path().to_owned()]).unwrap();
+    let waiting = pending(&[directory.path().to_owned()], Scope::Root).unwrap();
     let sections: Vec<_> = waiting.iter().map(|section| section.section()).collect();
     assert_eq!(sections, NAMES, "in the scenario's order");
     waiting[0].accept().unwrap();
@@ -88,10 +89,10 @@ fn a_partial_run_touches_only_its_own_sections() {
     run(&directory, &[("queue=tx", &titled("note other"))], Mode::Pending);
     run(&directory, &[("queue=rx", &titled("note more"))], Mode::Pending);
     assert_eq!(fs::read_to_string(&path).unwrap(), reviewed, "nothing without consent");
-    let waiting = pending(&[directory.path().to_owned()]).unwrap();
+    let waiting = pending(&[directory.path().to_owned()], Scope::Root).unwrap();
     assert_eq!(waiting.len(), 2, "what an earlier run proposed stays proposed");
     waiting[0].reject().unwrap();
-    let waiting = pending(&[directory.path().to_owned()]).unwrap();
+    let waiting = pending(&[directory.path().to_owned()], Scope::Root).unwrap();
     assert_eq!(waiting.len(), 1);
     assert_eq!(waiting[0].section(), "queue=rx");
     let checked = run(&directory, &[("queue=rx", &rx)], Mode::Pending);
@@ -108,11 +109,12 @@ fn cases_that_end_at_once_lose_nothing() {
         for name in &names {
             scope.spawn(|| {
                 let record = titled("note");
-                check(&scenario, &[recorded(name, &record)], &names, Mode::Pending).unwrap();
+                check(&scenario, &[recorded(name, &record)], &names, Mode::Pending, Scope::Root)
+                    .unwrap();
             });
         }
     });
-    let waiting = pending(&[directory.path().to_owned()]).unwrap();
+    let waiting = pending(&[directory.path().to_owned()], Scope::Root).unwrap();
     let sections: Vec<_> = waiting.iter().map(|section| section.section()).collect();
     assert_eq!(sections, names);
 }
@@ -157,13 +159,16 @@ fn stale_and_unreferenced_things_are_listed_and_deleted() {
     let record = titled("note");
     let only_tx = ["queue=tx".to_owned()];
     let checked =
-        check(&scenario, &[recorded("queue=tx", &record)], &only_tx, Mode::Check).unwrap();
+        check(&scenario, &[recorded("queue=tx", &record)], &only_tx, Mode::Check, Scope::Root)
+            .unwrap();
     assert_eq!(checked.stale, ["queue=rx"]);
     let snapshot = directory.path().join("queue.snap");
     fs::copy(&snapshot, directory.path().join("gone.snap")).unwrap();
     fs::write(directory.path().join(".queue.snap.1.tmp"), "---\n").unwrap();
     fs::write(directory.path().join("insta.snap"), "---\nsource: a.rs\n---\nx\n").unwrap();
-    let found = unreferenced(&[directory.path().to_owned()], &|_| Some(only_tx.to_vec())).unwrap();
+    let found =
+        unreferenced(&[directory.path().to_owned()], &|_| Some(only_tx.to_vec()), Scope::Root)
+            .unwrap();
     assert_eq!(
         found,
         [
@@ -172,10 +177,11 @@ fn stale_and_unreferenced_things_are_listed_and_deleted() {
             Unreferenced::Section { snapshot, section: "queue=rx".into() },
         ]
     );
-    found.iter().for_each(|one| one.delete().unwrap());
+    found.iter().for_each(|one| one.delete(Scope::Root).unwrap());
     assert_eq!(listing(directory.path()), ["insta.snap", "queue.snap", "queue.yaml"]);
     assert_eq!(
-        unreferenced(&[directory.path().to_owned()], &|_| Some(only_tx.to_vec())).unwrap(),
+        unreferenced(&[directory.path().to_owned()], &|_| Some(only_tx.to_vec()), Scope::Root)
+            .unwrap(),
         []
     );
 }
@@ -200,9 +206,9 @@ fn a_directory_that_can_not_be_written_is_said() {
     let record = titled("note");
     let names = names();
     let records = [recorded("queue=tx", &record)];
-    let failed = check(scenario, &records, &names, Mode::Pending).unwrap_err();
+    let failed = check(scenario, &records, &names, Mode::Pending, Scope::Root).unwrap_err();
     assert!(failed.to_string().starts_with("can't write /proc/queue.snap.new: "), "{failed}");
-    let checked = check(scenario, &records, &names, Mode::Check).unwrap();
+    let checked = check(scenario, &records, &names, Mode::Check, Scope::Root).unwrap();
     assert_eq!(states(&checked), ["new"]);
 }
 
@@ -214,7 +220,8 @@ fn a_broken_snapshot_is_never_overwritten() {
     let record = titled("note");
     for mode in [Mode::Check, Mode::Pending, Mode::Accept] {
         let scenario = directory.path().join("queue.yaml");
-        let failed = check(&scenario, &[recorded("queue=tx", &record)], &names(), mode);
+        let failed =
+            check(&scenario, &[recorded("queue=tx", &record)], &names(), mode, Scope::Root);
         assert!(matches!(failed, Err(SnapshotError::Form { line: 1, .. })), "{failed:?}");
     }
     assert_eq!(fs::read_to_string(&path).unwrap(), "<<<<<<< ours\n");
@@ -290,7 +297,7 @@ fn some_probes_keep_the_rows_of_the_others() {
     let check_table = |table: &ProbeTable, complete, mode| {
         let content = Content::Probes { table, complete };
         let record = Recorded { section: PROBES.into(), profile: Profile::default(), content };
-        check(&scenario, &[record], &[PROBES.to_owned()], mode).unwrap()
+        check(&scenario, &[record], &[PROBES.to_owned()], mode, Scope::Root).unwrap()
     };
     check_table(&table(&[("tx", "-", None), ("rx", "-", None)]), true, Mode::Accept);
     let part = table(&[("rx", "-", Some("no"))]);

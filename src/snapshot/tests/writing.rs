@@ -69,7 +69,10 @@ fn frames_that_arrive_otherwise() {
         sent(3, "hn0.host", &ethernet(&[0x5a; 40])),
         SentFrame { frame: with_header(&segment), ..sent(4, "hn0.guest", &[]) },
         SentFrame {
-            source: Some(SourceFrame { file: "http.pcap".into(), number: 12 }),
+            source: Some(SourceFrame {
+                file: std::path::Path::new("http.pcap").into(),
+                number: 12,
+            }),
             ..sent(5, "hn0.guest", &ethernet(b"from a file"))
         },
     ];

@@ -179,7 +179,9 @@ fn prepare(prepared: &Prepared<'_>, slots: &mut [RawFd]) -> Result<(), Failed> {
     // wont, since execve(2) makes that anew.
     control(libc::PR_SET_DUMPABLE, 0).map_err(at(Stage::Session))?;
     if prepared.confinement.has(Fence::Capabilities) {
-        drop_capabilities(prepared.confinement.capabilities).map_err(at(Stage::Capabilities))?;
+        let no_new = prepared.confinement.has(Fence::NoNewPrivileges);
+        let kept = prepared.confinement.capabilities;
+        drop_capabilities(kept, no_new).map_err(at(Stage::Capabilities))?;
     }
     if prepared.confinement.has(Fence::NoNewPrivileges) {
         control(libc::PR_SET_NO_NEW_PRIVS, 1).map_err(at(Stage::NoNewPrivileges))?;
@@ -354,8 +356,10 @@ struct CapabilityData {
 const CAPABILITIES_VERSION_3: u32 = 0x2008_0522;
 
 /// Gives up all capabilities but these, and the way to get them back: the bounding set first, for
-/// which CAP_SETPCAP is needed.
-fn drop_capabilities(kept: u64) -> Result<(), Errno> {
+/// which CAP_SETPCAP is needed. Who does not have that needs the assurance that no program is given
+/// new privileges: then execve(2) gives root only what it has (Linux 6.18 `security/commoncap.c`,
+/// `cap_bprm_creds_from_file`).
+fn drop_capabilities(kept: u64, no_new: bool) -> Result<(), Errno> {
     for capability in 0..u64::BITS {
         if kept & 1 << capability != 0 {
             continue;
@@ -364,6 +368,7 @@ fn drop_capabilities(kept: u64) -> Result<(), Errno> {
             Ok(()) => {}
             // There are no more.
             Err(Errno::EINVAL) => break,
+            Err(Errno::EPERM) if no_new => break,
             Err(errno) => return Err(errno),
         }
     }

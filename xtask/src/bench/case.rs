@@ -66,5 +66,6 @@ pub(super) fn parse(text: &str) -> Result<Case, BenchError> {
     let scenario = tapwright::scenario::parse(Arc::new(source), "bench", &Disk)
         .map_err(|reports| wrong(format!("{reports:?}")))?;
     let mut cases = scenario.cases;
-    cases.pop().ok_or_else(|| wrong("it has no case".to_owned()))
+    let case = cases.pop().ok_or_else(|| wrong("it has no case".to_owned()))?;
+    Ok(Arc::unwrap_or_clone(case))
 }

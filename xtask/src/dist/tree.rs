@@ -11,8 +11,15 @@ use super::{unwritable, version};
 use crate::chore::{ChoreError, root};
 
 /// What is packed as it is in the repository, so that links and commands of the documentation hold.
-const DOCUMENTS: &[&str] =
-    &["README.md", "CHANGELOG.md", "docs", "scenarios", "fixtures/pcaps", "fixtures/qemu-cmdlines"];
+const DOCUMENTS: &[&str] = &[
+    "README.md",
+    "CHANGELOG.md",
+    "docs",
+    "scenarios",
+    "fixtures/pcaps",
+    "fixtures/qemu-cmdlines",
+    "tapwright.toml",
+];
 
 /// What the archives are filled with.
 pub(super) struct Parts {

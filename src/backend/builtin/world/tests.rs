@@ -23,8 +23,8 @@ pub(crate) fn case(text: &str) -> Case {
     let source =
         Source { path: PathBuf::from("world.yaml"), text: format!("description: a world\n{text}") };
     let scenario = parse(Arc::new(source), "world", &Disk).expect("a scenario without faults");
-    let [case] = <[Case; 1]>::try_from(scenario.cases).expect("one case");
-    case
+    let [case] = <[Arc<Case>; 1]>::try_from(scenario.cases).expect("one case");
+    Arc::unwrap_or_clone(case)
 }
 
 /// A world over interfaces in memory, and the number of the last frame sent.

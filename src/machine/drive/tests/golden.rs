@@ -195,8 +195,9 @@ impl Drive {
     }
 
     fn run(mut self) -> u64 {
-        for at in 0..self.dice.below(4) + 1 {
-            self.add(OBJECTS[at]);
+        let count = self.dice.below(4) + 1;
+        for object in &OBJECTS[..count] {
+            self.add(object);
         }
         for _ in 0..self.dice.below(50) + 10 {
             self.step();

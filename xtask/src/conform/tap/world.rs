@@ -306,7 +306,7 @@ fn case(vnet_hdr_len: usize) -> Case {
     let source = Source { path: "record.yaml".into(), text };
     let scenario = parse(Arc::new(source), "record", &Disk).expect("the text is a scenario");
     let mut cases = scenario.cases;
-    cases.pop().expect("a scenario has a case")
+    Arc::unwrap_or_clone(cases.pop().expect("a scenario has a case"))
 }
 
 /// The host's UDP socket, in the namespace that this thread was moved to, and who is behind tap0.
