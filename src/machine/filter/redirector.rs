@@ -120,7 +120,7 @@ impl Part for Redirector {
         }
         match unit {
             None => return Read::Done,
-            Some(Unit::Frame { data, vnet_len, tag }) => self.from_indev(cx, data, vnet_len, tag),
+            Some(Unit::Frame { data, vnet_len, tag }) => self.indev_frame(cx, data, vnet_len, tag),
             Some(Unit::Empty { tag }) => cx.drop_frame(tag, DropReason::Empty),
             Some(Unit::Oversize { .. }) => {
                 cx.log(None, OVERSIZE_LOG);
@@ -193,7 +193,7 @@ impl Redirector {
 
     /// A frame from indev: injected by out_netdev when that is set, else passed to the next filter
     /// (QEMU 10.2.2 net/filter-mirror.c:137-155).
-    fn from_indev(&mut self, cx: &mut Context<'_>, data: Bytes, vnet_len: u32, tag: Option<Tag>) {
+    fn indev_frame(&mut self, cx: &mut Context<'_>, data: Bytes, vnet_len: u32, tag: Option<Tag>) {
         cx.seen(None, data.clone(), tag);
         let injects = self.out_netdev.is_some();
         if !cx.base.on && (injects || !cx.has(Quirk::OffIndevInjects)) {
