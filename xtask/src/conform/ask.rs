@@ -27,9 +27,11 @@ use tapwright::{
     backend::{
         BackendError, Qemu,
         netns::{Network, unavailable},
-        qemu::Program,
+        qemu::{self, Program},
     },
-    sys::{InterfaceName, InterfaceNameError, Isolated, NamespaceError, enter_fresh, isolate},
+    sys::{
+        Fence, InterfaceName, InterfaceNameError, Isolated, NamespaceError, enter_fresh, isolate,
+    },
 };
 
 use super::record::{Record, RecordError};
@@ -229,7 +231,11 @@ struct Lab {
 impl Lab {
     fn open(program: &Path) -> Result<Self, AskError> {
         let isolated = isolate().map_err(|error| unavailable(&error))?;
-        let program = Qemu::new(isolated.clone(), program.to_owned())?.program().clone();
+        let mut program = Qemu::new(isolated.clone(), program.to_owned())?.program().clone();
+        // The records' own questions are about TAPs that QEMU makes itself, and about terminals.
+        for fence in [Fence::Devices, Fence::Capabilities] {
+            program.set(qemu::Fence::Kernel(fence), false);
+        }
         let mut lab = Self { isolated, program, version: Version::default(), started: 0 };
         let place = lab.place()?;
         lab.version = process::version(&lab, &place)?;
