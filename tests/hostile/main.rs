@@ -22,7 +22,8 @@ fn main() {
     let fenced = fenced.map(|way| trial(format!("fenced: {}", way.name), fenced_in, way));
     let pasted =
         Trial::test("a paste that is imported", imported).with_ignored_flag(reason.is_some());
-    let trials = listed.chain(fenced).chain([pasted]).collect();
+    let endless = Trial::test("a ring of hubs", endless).with_ignored_flag(reason.is_some());
+    let trials = listed.chain(fenced).chain([pasted, endless]).collect();
     if let Some(reason) = reason {
         anstream::println!("skipped: {reason}");
     }
@@ -68,6 +69,25 @@ fn fenced_in(way: &Way) -> Result<(), Failed> {
     match host.changed() {
         Some(changed) => Err(format!("{changed}\n{}", run.text).into()),
         None => Ok(()),
+    }
+}
+
+/// A frame that goes round for ever is a storm, on QEMU as in the model.
+fn endless() -> Result<(), Failed> {
+    let ring = "netdevs: { hn0: {} }\nsteps:\n\
+        \x20 - netdev_add: { type: hubport, id: a1, hubid: 7 }\n\
+        \x20 - netdev_add: { type: hubport, id: b1, hubid: 8, netdev: a1 }\n\
+        \x20 - netdev_add: { type: hubport, id: a2, hubid: 7 }\n\
+        \x20 - netdev_add: { type: hubport, id: b2, hubid: 8, netdev: a2 }\n\
+        \x20 - netdev_add: { type: hubport, id: a3, hubid: 7 }\n\
+        \x20 - netdev_add: { type: hubport, id: b3, hubid: 1073741824, netdev: a3 }\n\
+        \x20 - send: hn0.guest\n    frames: [{ payload: x }]\n";
+    let way =
+        Way { name: "a ring of hubs", body: ring, outcome: Outcome::Replaced, fence: Fence::None };
+    let run = Host::new().run(&way, &[]);
+    match run.code {
+        Some(1) if run.text.contains("storm") => Ok(()),
+        code => Err(format!("{code:?}\n{}", run.text).into()),
     }
 }
 

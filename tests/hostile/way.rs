@@ -330,6 +330,10 @@ pub(crate) const WAYS: &[Way] = &[
             "chardev-add: { id: c1, backend: { type: file, data: { in: @OUT@/victim, out: x } } }"
         ),
     ),
+    by_list_alone(
+        "chardev-add file: in, of what it writes itself",
+        "netdevs: { hn0: {} }\nsteps:\n  - chardev-add: { id: c1, backend: { type: file, data: { in: x, out: x } } }\n",
+    ),
     by_list_alone("secret", step!("object-add: { qom-type: secret, id: s0, file: @OUT@/victim }")),
     by_list_alone(
         "secret of a FIFO",

@@ -12,8 +12,9 @@
 //! | a plain value | sent |
 //! | an id | sent, unless it is one of ours |
 //! | a QOM path | sent where it is that of an object below `/objects` |
-//! | a file | sent where it stays in the folder that QEMU runs in, which is the case's own |
-//! | the address of a socket | replaced by one in the case's folder |
+//! | a file to read | not sent: there is none, but what this QEMU writes itself |
+//! | a file to write | sent where it stays in the folder that QEMU runs in, which is the case's own |
+//! | the address of a socket | replaced by one in the case's folder, where `chardev-add` gives it |
 //!
 //! A word that no modelled version of QEMU knows is sent to those versions alone: they refuse the
 //! whole command for it while they read it. What is not sent skips the case with [`NOT_SENT`].
@@ -67,6 +68,8 @@ pub(super) enum NotSent {
     Unknown(String),
     #[error("`{name}` is {path:?}, a file outside of the case's own folder")]
     File { name: String, path: String },
+    #[error("`{name}` is {path:?}, a file to read, and the case's own folder has none")]
+    Read { name: String, path: String },
     #[error("`{name}` is {id:?}, and names that begin with {OWN} are tapwright's own")]
     Reserved { name: String, id: String },
     #[error("`{name}` is {path:?}, which is not the path of an object below /objects")]
@@ -75,8 +78,8 @@ pub(super) enum NotSent {
     Socket { name: String },
 }
 
-/// Where a command's own code gives a socket an address of ours.
-const REPLACED: &str = "backend.data.addr";
+/// The command whose own code gives a socket an address of ours, and the argument.
+const REPLACED: (&str, &str) = ("chardev-add", "backend.data.addr");
 
 impl Admission {
     /// Whether a QEMU of this version may be sent everything that the case says.
@@ -103,7 +106,7 @@ impl Admission {
     pub(super) fn object(self, object: &Object, version: Version) -> Result<(), NotSent> {
         match &object.form {
             ObjectForm::Option(_) if self == Self::Everything => Ok(()),
-            ObjectForm::Option(text) => listed(&Arguments::of_option(text)?, version),
+            ObjectForm::Option(text) => listed("object-add", &Arguments::of_option(text)?, version),
             ObjectForm::Qmp(args) => self.command("object-add", args, version),
         }
     }
@@ -117,7 +120,7 @@ impl Admission {
     ) -> Result<(), NotSent> {
         match self {
             Self::Everything => Ok(()),
-            Self::Listed => listed(&Arguments::of_command(command, args)?, version),
+            Self::Listed => listed(command, &Arguments::of_command(command, args)?, version),
         }
     }
 }
@@ -127,7 +130,7 @@ pub(super) fn missing(command: &str, reason: &NotSent) -> Missing {
     Missing(format!("{}: {command}: {reason}; --unsafe-qemu sends everything", NOT_SENT.0))
 }
 
-fn listed(arguments: &Arguments, version: Version) -> Result<(), NotSent> {
+fn listed(command: &str, arguments: &Arguments, version: Version) -> Result<(), NotSent> {
     if let Some(unknown) = arguments.unknown.first().filter(|_| !version.is_modelled()) {
         return Err(NotSent::Unknown(unknown.clone()));
     }
@@ -141,9 +144,9 @@ fn listed(arguments: &Arguments, version: Version) -> Result<(), NotSent> {
                 if roles.is_empty() && !version.is_modelled() {
                     return Err(NotSent::Unknown(properties.join(", ")));
                 }
-                roles.into_iter().try_for_each(|role| value(argument, role))?;
+                roles.into_iter().try_for_each(|role| value(command, argument, role))?;
             }
-            role => value(argument, role)?,
+            role => value(command, argument, role)?,
         }
     }
     Ok(())
@@ -151,9 +154,9 @@ fn listed(arguments: &Arguments, version: Version) -> Result<(), NotSent> {
 
 /// Whether a value with this role may be sent. One that is no text names nothing, and is refused by
 /// its type.
-fn value(argument: &Argument, role: Role) -> Result<(), NotSent> {
+fn value(command: &str, argument: &Argument, role: Role) -> Result<(), NotSent> {
     let name = argument.name.clone();
-    if role == Role::Socket && name != REPLACED {
+    if role == Role::Socket && (command, name.as_str()) != REPLACED {
         return Err(NotSent::Socket { name });
     }
     let Some(text) = argument.value.as_str().map(str::to_owned) else {
@@ -161,9 +164,8 @@ fn value(argument: &Argument, role: Role) -> Result<(), NotSent> {
     };
     match role {
         Role::Id if text.starts_with(OWN) => Err(NotSent::Reserved { name, id: text }),
-        Role::ReadFile | Role::WriteFile if !stays_below(&text) => {
-            Err(NotSent::File { name, path: text })
-        }
+        Role::ReadFile => Err(NotSent::Read { name, path: text }),
+        Role::WriteFile if !stays_below(&text) => Err(NotSent::File { name, path: text }),
         Role::ObjectPath if !is_object(&text) => Err(NotSent::Path { name, path: text }),
         _ => Ok(()),
     }
@@ -211,7 +213,7 @@ mod tests {
         assert_eq!(sent("object-add", &map, MODELLED).is_ok(), is_sent);
         let set = json!({"path": "/objects/d", "property": "file", "value": file});
         assert_eq!(sent("qom-set", &set, MODELLED).is_ok(), is_sent);
-        for kind in ["in", "out", "logfile"] {
+        for kind in ["out", "logfile"] {
             let data = json!({kind: file});
             let chardev = json!({"id": "c", "backend": {"type": "file", "data": data}});
             assert_eq!(sent("chardev-add", &chardev, MODELLED).is_ok(), is_sent, "{kind}");
@@ -260,6 +262,11 @@ mod tests {
         let data = json!({"addr": addr, "server": false});
         let chardev = json!({"id": "c", "backend": {"type": "socket", "data": data}});
         assert_eq!(sent("chardev-add", &chardev, MODELLED), Ok(()));
+        let changed = sent("chardev-change", &chardev, MODELLED);
+        assert!(matches!(changed, Err(NotSent::Socket { .. })));
+        let data = json!({"in": "x", "out": "y"});
+        let reads = json!({"id": "c", "backend": {"type": "file", "data": data}});
+        assert!(matches!(sent("chardev-add", &reads, MODELLED), Err(NotSent::Read { .. })));
         let udp = json!({"id": "c", "backend": {"type": "udp", "data": {"remote": addr}}});
         assert!(matches!(sent("chardev-add", &udp, MODELLED), Err(NotSent::NotListed(_))));
     }

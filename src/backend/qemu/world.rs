@@ -22,12 +22,14 @@ use crate::{
 
 mod colo;
 mod control;
+mod flood;
 mod join;
 mod open;
 mod settle;
 mod traffic;
 
 pub(super) use colo::TELL_FILTERS;
+use flood::Flood;
 use join::Joins;
 use settle::{News, Quiet};
 
@@ -55,6 +57,7 @@ pub(super) struct QemuWorld {
     inside: BTreeSet<Tag>,
     write_count: u32,
     seen: Observations,
+    flood: Flood,
 }
 
 /// The case's folder, which is all that its QEMUs may write to.
@@ -92,6 +95,7 @@ fn system(what: &str, source: impl Into<io::Error>) -> BackendError {
 
 impl World for QemuWorld {
     fn act(&mut self, action: Action<'_>) -> Result<Option<Answer>, BackendError> {
+        self.flood = Flood::default();
         match action {
             Action::ObjectAdd(object) => return self.object_add(object).map(Some),
             Action::Qmp { machine, command, args } => {
@@ -157,8 +161,10 @@ impl World for QemuWorld {
             return Ok(Settled::Late);
         }
         loop {
-            if let Quiet::Late = self.quiesce(deadline)? {
-                return Ok(Settled::Late);
+            match self.quiesce(deadline)? {
+                Quiet::Idle => {}
+                Quiet::Late => return Ok(Settled::Late),
+                Quiet::Flooded => return Ok(Settled::Storm(self.flood.ports())),
             }
             match self.tell_deaths() {
                 None => break,

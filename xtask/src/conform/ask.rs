@@ -27,9 +27,11 @@ use tapwright::{
     backend::{
         BackendError, Qemu,
         netns::{Network, unavailable},
-        qemu::{Admission, Program},
+        qemu::{self, Admission, Program},
     },
-    sys::{InterfaceName, InterfaceNameError, Isolated, NamespaceError, enter_fresh, isolate},
+    sys::{
+        Fence, InterfaceName, InterfaceNameError, Isolated, NamespaceError, enter_fresh, isolate,
+    },
 };
 
 use super::record::{Record, RecordError};
@@ -229,8 +231,12 @@ struct Lab {
 impl Lab {
     fn open(program: &Path) -> Result<Self, AskError> {
         let isolated = isolate().map_err(|error| unavailable(&error))?;
-        let program =
-            Qemu::new(isolated.clone(), program.to_owned(), Admission::Listed)?.program().clone();
+        let qemu = Qemu::new(isolated.clone(), program.to_owned(), Admission::Listed)?;
+        let mut program = qemu.program().clone();
+        // The records' own questions are about TAPs that QEMU makes itself, and about terminals.
+        for fence in [Fence::Devices, Fence::Capabilities] {
+            program.set(qemu::Fence::Kernel(fence), false);
+        }
         let mut lab = Self { isolated, program, version: Version::default(), started: 0 };
         let place = lab.place()?;
         lab.version = process::version(&lab, &place)?;

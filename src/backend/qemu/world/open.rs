@@ -11,7 +11,7 @@ use nix::sys::socket::{
 };
 use serde_json::Map;
 
-use super::{Directory, QemuWorld, Target, join::Joins, longest_command, system};
+use super::{Directory, QemuWorld, Target, flood::Flood, join::Joins, longest_command, system};
 use crate::{
     backend::{
         BackendError, Observations,
@@ -95,6 +95,7 @@ impl QemuWorld {
             inside: BTreeSet::new(),
             write_count: 0,
             seen: Observations::default(),
+            flood: Flood::default(),
         };
         world.chardevs(case, version)?;
         Ok(world)

@@ -49,6 +49,8 @@ pub(super) enum Quiet {
     Idle,
     /// The deadline passed first.
     Late,
+    /// What comes out has no end.
+    Flooded,
 }
 
 /// What is new of machines that have died.
@@ -171,6 +173,9 @@ impl QemuWorld {
                     return Ok(Quiet::Idle);
                 }
                 (pause, seen) = (SHORTEST_PAUSE, None);
+            }
+            if self.flood.is_over() {
+                return Ok(Quiet::Flooded);
             }
             if deadline.passed() {
                 return Ok(Quiet::Late);
@@ -337,6 +342,10 @@ impl QemuWorld {
             match quiet {
                 // An answer that takes a timer is still to come.
                 Quiet::Idle if !within.passed() => self.poll(&within)?,
+                Quiet::Flooded => {
+                    let what = format!("{command}: what comes out of QEMU has no end");
+                    return Err(system(&what, io::ErrorKind::QuotaExceeded));
+                }
                 _ => {
                     let what = format!("{command}: QEMU does not answer");
                     return Err(system(&what, io::ErrorKind::TimedOut));

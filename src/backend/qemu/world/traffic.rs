@@ -49,6 +49,7 @@ impl QemuWorld {
         if let Some(tag) = tag {
             self.inside.remove(&tag);
         }
+        self.flood.count(&port, data.len());
         self.seen.arrivals.push(Arrival { port, item, tag, at: self.clock });
     }
 
