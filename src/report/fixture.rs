@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use crate::{
     base::{Profile, Tag},
     diag::{Code, Report, Source, Span},
-    record::{Accounting, DropReason, Event, EventKind, Place, Step, Transcript},
+    record::{Accounting, Deed, DropReason, Event, EventKind, Place, Step, Transcript},
     runner::{CaseResult, Failing, Failure, FailureKind, Problem, RunEvent, Runs, Status, Totals},
     scenario::{self, Case, Disk},
     snapshot::{Difference, FieldDifference, Mismatch, Sides, Trace, What},
@@ -35,6 +35,7 @@ fn transcript() -> Arc<Transcript> {
     let step = Step {
         index: 1,
         title: "send hn0.guest".to_owned(),
+        deed: Deed::Sends("hn0.guest".into()),
         line: 3,
         events: vec![event],
         ..Step::default()

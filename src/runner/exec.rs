@@ -6,7 +6,7 @@ use crate::{
     base::{MachineId, Tag},
     diag::Span,
     frame,
-    record::{Accounting, Answer, Item, Outcome, SentFrame, Step, Transcript},
+    record::{Accounting, Answer, Deed, Item, Outcome, SentFrame, Step, Transcript},
     scenario::{Burst, Case, ExpectError, Expectations, Outgoing, Verb},
 };
 
@@ -165,7 +165,7 @@ impl<'a> Run<'a> {
 
     /// Creates the objects. A refusal does not stop the next one.
     fn set_up(&mut self, refusals: Refusals) -> ControlFlow<()> {
-        self.begin(0, "set-up".to_owned(), Span::default());
+        self.begin(0, "set-up".to_owned(), Deed::Other, Span::default());
         self.in_time(Span::default())?;
         self.settle(Span::default())?;
         for object in &self.case.objects {
@@ -212,7 +212,7 @@ impl<'a> Run<'a> {
     }
 
     fn step(&mut self, index: usize, step: &crate::scenario::Step) -> ControlFlow<()> {
-        self.begin(index, title::of(&step.verb), step.span);
+        self.begin(index, title::of(&step.verb), title::deed(&step.verb), step.span);
         let span = step.span;
         self.in_time(span)?;
         match &step.verb {
@@ -344,14 +344,14 @@ impl<'a> Run<'a> {
         self.failures.push(Failure { step, span, kind });
     }
 
-    fn begin(&mut self, index: usize, title: String, span: Span) {
+    fn begin(&mut self, index: usize, title: String, deed: Deed, span: Span) {
         let line = self.case.source.position(span.start).0;
-        self.transcript.steps.push(Step { index, title, line, ..Step::default() });
+        self.transcript.steps.push(Step { index, title, deed, line, ..Step::default() });
     }
 
     fn current(&mut self) -> &mut Step {
         if self.transcript.steps.is_empty() {
-            self.begin(0, "set-up".to_owned(), Span::default());
+            self.begin(0, "set-up".to_owned(), Deed::Other, Span::default());
         }
         let last = self.transcript.steps.len() - 1;
         &mut self.transcript.steps[last]

@@ -30,7 +30,7 @@ pub(super) fn frames(port: &PortId, framing: Framing, steps: &[Step]) -> Vec<Fra
         frames.extend(snapshot::frames_of(framing, &stream.split().freeze()));
     };
     for step in steps {
-        if snapshot::closes(step).as_ref() == Some(port) {
+        if step.deed.closes(port) {
             end(&mut stream);
         }
         let arrivals = step.arrivals.iter();

@@ -40,6 +40,7 @@ mod series;
 mod sides;
 mod store;
 mod text;
+mod title;
 mod told;
 mod trace;
 mod view;
@@ -69,4 +70,3 @@ pub use store::{
 };
 pub use text::{folded, text};
 pub use told::{Told, told};
-pub use view::closes;

@@ -8,7 +8,8 @@ use super::{
     label::{self, number_of},
     lexis::{self, take_bracketed, take_word, unquote},
     series::Counter,
-    text::{framing_name, sends_at, sha},
+    text::{framing_name, sha},
+    title,
     view::kind_of_name,
     words::{
         parse_accounting, parse_described, parse_refusal, parse_return, parse_seconds, parse_size,
@@ -19,8 +20,8 @@ use crate::{
     base::{CaseId, Frame, PortId, Profile, Tag, VirtualTime, VnetHdr},
     frame,
     record::{
-        Accounting, Answer, Event, EventKind, Framing, Outcome, Place, Port, PortKind, SentFrame,
-        SourceFrame, Step, Transcript,
+        Accounting, Answer, Deed, Event, EventKind, Framing, Outcome, Place, Port, PortKind,
+        SentFrame, SourceFrame, Step, Transcript,
     },
 };
 
@@ -158,7 +159,13 @@ impl Parser<'_> {
         let index = index.parse().map_err(|_| "not a step's number")?;
         let title = unquote(title).ok_or("not a step's title")?;
         let clock = self.transcript.steps.last().map_or(VirtualTime::ZERO, |step| step.clock);
-        self.transcript.steps.push(Step { index, title, clock, ..Step::default() });
+        self.transcript.steps.push(Step {
+            index,
+            deed: title::deed(&title),
+            title,
+            clock,
+            ..Step::default()
+        });
         Ok(())
     }
 
@@ -197,7 +204,10 @@ impl Parser<'_> {
                 let (port, rest) = take_word(rest, &[]).ok_or("not a port")?;
                 (PortId::from(port), rest.strip_prefix(' ').ok_or("a sent frame without a size")?)
             }
-            None => (sends_at(&self.step()?.title).ok_or("this step sends nowhere")?, rest),
+            None => match &self.step()?.deed {
+                Deed::Sends(port) => (port.clone(), rest),
+                _ => return wrong("this step sends nowhere"),
+            },
         };
         let source = parse_source(rest);
         let rest = source.as_ref().map_or(rest, |(_, _, rest)| rest);

@@ -9,14 +9,15 @@ use super::{
     lexis::{self, hex_lines, quote, quote_word},
     request::Requests,
     series::{Series, series},
+    title,
     view::{Entry, StepView, View},
 };
 use crate::{
     base::{Frame, Origin, PortId, Tag, VirtualTime, VnetHdr},
     frame,
     record::{
-        Accounting, Answer, EventKind, Framing, Outcome, Place, Port, PortKind, SourceFrame, Step,
-        Transcript,
+        Accounting, Answer, Deed, EventKind, Framing, Outcome, Place, Port, PortKind, SourceFrame,
+        Step, Transcript,
     },
 };
 
@@ -127,7 +128,7 @@ impl Writer<'_> {
             self.sent(record, &series);
         }
         if let Some(bytes) = &record.written {
-            let messages = messages(ports, &record.title, bytes);
+            let messages = messages(ports, &record.deed, bytes);
             self.line(&format!("{:SENT_INDENT$}wrote {} B{messages}", "", bytes.len()));
             self.raw_lines(SENT_INDENT + 3, bytes);
         }
@@ -156,10 +157,9 @@ impl Writer<'_> {
         if let Some(counter) = &series.counter {
             number += &format!(" {counter}");
         }
-        let at = if sends_at(&step.title).as_ref() == Some(&sent.port) {
-            String::new()
-        } else {
-            format!("at {} ", quote_word(sent.port.as_str(), &[]))
+        let at = match &step.deed {
+            Deed::Sends(port) if *port == sent.port && title::says_whole(port) => String::new(),
+            _ => format!("at {} ", quote_word(sent.port.as_str(), &[])),
         };
         let data = &sent.frame.data;
         let source = sent.source.as_ref().map(|source| source_words(source, data));
@@ -314,18 +314,9 @@ pub(super) const ABORTS: &str = " (this QEMU aborts here; refused)";
 /// So many words of one kind in a row are one with their number.
 const SAME_WORDS: usize = 5;
 
-/// The port that a step's title names, when it sends.
-pub(super) fn sends_at(title: &str) -> Option<PortId> {
-    title.strip_prefix("send ")?.split([' ', ',']).next().map(PortId::from)
-}
-
 /// `: "COLO_CHECKPOINT"`, where all that a step wrote to a chardev is text in its framing.
-fn messages(ports: &[Port], title: &str, bytes: &Bytes) -> String {
-    let written = |port: &&Port| {
-        let rest = title.strip_prefix("write ");
-        let rest = rest.and_then(|rest| rest.strip_prefix(port.id.as_str()));
-        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(','))
-    };
+fn messages(ports: &[Port], deed: &Deed, bytes: &Bytes) -> String {
+    let written = |port: &&Port| matches!(deed, Deed::Writes(id) if *id == port.id);
     let framing = ports.iter().find(written).and_then(|port| port.kind.framing());
     let cuts = framing::cut(framing.unwrap_or(Framing::Raw), bytes);
     let texts = cuts.into_iter().map(|cut| match cut {

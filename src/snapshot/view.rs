@@ -146,21 +146,13 @@ pub(super) fn kind_of_name(port: &PortId) -> PortKind {
     }
 }
 
-/// The chardev whose client a step takes away: what comes out there from then on is the next
-/// client's, and its framing begins anew.
-#[must_use]
-pub fn closes(step: &Step) -> Option<PortId> {
-    let port = step.title.strip_prefix("chardev-close ")?;
-    (!port.ends_with(", half")).then(|| PortId::from(port))
-}
-
 /// What came out of a port, for each step of the transcript.
 fn port_entries(transcript: &Transcript, port: &Port) -> Vec<Vec<Entry>> {
     let framing = port.kind.framing().unwrap_or(Framing::Raw);
     let mut entries = vec![Vec::new(); transcript.steps.len()];
     let mut stream = Stream::default();
     for (index, step) in transcript.steps.iter().enumerate() {
-        if closes(step).as_ref() == Some(&port.id) {
+        if step.deed.closes(&port.id) {
             std::mem::take(&mut stream).flush(framing, &mut entries);
         }
         for arrival in step.arrivals.iter().filter(|arrival| arrival.port == port.id) {

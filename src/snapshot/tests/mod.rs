@@ -8,7 +8,7 @@ mod writing;
 
 use std::time::Duration;
 
-use super::framing;
+use super::{framing, title};
 use crate::{
     base::{CaseId, Frame, ObjectId, Profile, Tag, VirtualTime},
     record::{
@@ -38,8 +38,10 @@ fn transcript(steps: Vec<Step>) -> Transcript {
     }
 }
 
+/// A step that did what its title says.
 fn step(index: usize, title: &str) -> Step {
-    Step { index, title: title.into(), line: 10 + index, ..Step::default() }
+    let deed = title::deed(title);
+    Step { index, title: title.into(), deed, line: 10 + index, ..Step::default() }
 }
 
 fn sent(number: u32, port: &str, data: &[u8]) -> SentFrame {

@@ -127,6 +127,7 @@ prop_compose! {
             .into_iter()
             .map(|(command, outcome)| Answer { command, subject: None, outcome });
         let step = Step {
+            deed: title::deed(&title),
             title,
             written: written.map(Bytes::from),
             answers: answers.collect(),

@@ -5,7 +5,9 @@ use std::{fmt::Write, hint::black_box, time::Duration};
 use bytes::Bytes;
 use tapwright::{
     base::{CaseId, Frame, Profile, Tag, VirtualTime},
-    record::{Accounting, Arrival, Framing, Item, Port, PortKind, SentFrame, Step, Transcript},
+    record::{
+        Accounting, Arrival, Deed, Framing, Item, Port, PortKind, SentFrame, Step, Transcript,
+    },
     snapshot,
 };
 
@@ -72,6 +74,7 @@ fn transcript() -> Transcript {
         let mut step = Step {
             index: index as usize,
             title: "send hn0.guest".to_owned(),
+            deed: Deed::Sends("hn0.guest".into()),
             line: index as usize,
             ..Step::default()
         };
