@@ -75,6 +75,8 @@ mod tests {
 
     use super::*;
     use crate::{
+        base::Profile,
+        reading::Reading,
         record::{Accounting, Step, Transcript},
         snapshot,
     };
@@ -102,17 +104,18 @@ mod tests {
     fn what_a_step_did_is_in_the_text_of_its_record(#[case] verb: Verb, #[case] expected: Deed) {
         assert_eq!(deed(&verb), expected);
         let step = Step { index: 1, title: of(&verb), deed: deed(&verb), ..Step::default() };
+        let profile = Profile::default();
         let record = Transcript {
             case: "a".into(),
-            profile: crate::base::Profile::default(),
+            profile: profile.clone(),
             backend: "sim",
             ports: Vec::new(),
             steps: vec![step],
             accounting: Accounting::default(),
             duration: Duration::ZERO,
         };
-        let text = snapshot::text(&record);
-        let back = snapshot::parse(&text, "a".into(), record.profile, &|_| None).expect("a record");
+        let text = snapshot::text(&Reading::of(record));
+        let back = snapshot::parse(&text, "a".into(), profile, &|_| None).expect("a record");
         assert_eq!(back.steps[0].deed, expected);
     }
 }

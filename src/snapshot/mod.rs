@@ -1,4 +1,4 @@
-//! Labels, text and comparison of transcripts as pure functions, and the store of snapshot files.
+//! Text and comparison of transcripts as pure functions, and the store of snapshot files.
 //!
 //! - [`text()`] and [`parse()`]: a transcript as text for review, and its observed half back.
 //! - [`ProbeTable`]: the probes of a scenario as one table.
@@ -21,9 +21,7 @@ mod error;
 mod explained;
 mod fields;
 mod file;
-mod framing;
 mod hexdump;
-mod label;
 mod length;
 mod lexis;
 mod mismatch;
@@ -43,7 +41,6 @@ mod text;
 mod title;
 mod told;
 mod trace;
-mod view;
 mod words;
 
 #[cfg(test)]
@@ -54,7 +51,6 @@ pub use course::{CamePacket, Course, CourseStep, Fate, FateKind, Said, SentPacke
 pub use draw::{render, render_styled, side_by_side};
 pub use error::{EXPLANATIONS, SectionError, SnapshotError};
 pub use file::{pending_path, snapshot_path};
-pub use framing::frames_of;
 pub use hexdump::hexdump;
 pub use lexis::numbers;
 pub use mismatch::{Difference, FieldDifference, Mismatch, Seat, Trace, What};

@@ -5,12 +5,10 @@ use bytes::Bytes;
 use super::{
     SectionError,
     entries::Arrived,
-    label::{self, number_of},
     lexis::{self, take_bracketed, take_word, unquote},
     series::Counter,
     text::{framing_name, sha},
     title,
-    view::kind_of_name,
     words::{
         parse_accounting, parse_described, parse_refusal, parse_return, parse_seconds, parse_size,
         parse_source, parse_vnet,
@@ -19,6 +17,7 @@ use super::{
 use crate::{
     base::{CaseId, Frame, PortId, Profile, Tag, VirtualTime, VnetHdr},
     frame,
+    reading::{kind_of_name, number_of, padded_base},
     record::{
         Accounting, Answer, Deed, Event, EventKind, Framing, Outcome, Place, Port, PortKind,
         SentFrame, SourceFrame, Step, Transcript,
@@ -406,7 +405,7 @@ impl Parser<'_> {
         if let Some(padded) = rest.strip_prefix("padded to ") {
             let (length, after) = padded.split_once(' ').unwrap_or((padded, ""));
             let length = length.parse().map_err(|_| "not a length")?;
-            (data, _) = label::padded_base(&sent, length);
+            (data, _) = padded_base(&sent, length);
             rest = after;
         }
         let vnet = match rest {

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     base::{CaseId, Profile},
-    record::Transcript,
+    reading::Reading,
 };
 
 /// What a run does with what it recorded.
@@ -39,9 +39,9 @@ pub struct Recorded<'a> {
 #[derive(Clone, Copy, Debug)]
 pub enum Content<'a> {
     /// The record of a case.
-    Transcript {
+    Record {
         /// The record.
-        transcript: &'a Transcript,
+        reading: &'a Reading,
         /// What is not compared.
         rules: Rules<'a>,
     },
@@ -149,7 +149,7 @@ fn verdict(recorded: &Recorded<'_>, reviewed: Option<&SnapFile>) -> Verdict {
         return Verdict { section, state: State::New };
     };
     let mismatch = match recorded.content {
-        Content::Transcript { transcript, rules } => compare(&stored.body, transcript, rules),
+        Content::Record { reading, rules } => compare(&stored.body, reading, rules),
         Content::Probes { table, complete } => compare_probes(&stored.body, table, complete),
     };
     let mismatch = with_profile(mismatch, &stored.profile, &recorded.profile.to_string());
@@ -183,7 +183,7 @@ fn with_profile(mismatch: Option<Mismatch>, reviewed: &str, run: &str) -> Option
 /// What was recorded, as a section; rows of probes that did not run are kept from `before`.
 fn section(recorded: &Recorded<'_>, before: Option<&Section>) -> Section {
     let body = match recorded.content {
-        Content::Transcript { transcript, .. } => text(transcript),
+        Content::Record { reading, .. } => text(reading),
         Content::Probes { table, complete: true } => table.text(),
         Content::Probes { table, complete: false } => {
             let stored = before.and_then(|section| ProbeTable::parse(&section.body).ok());

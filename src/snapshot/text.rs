@@ -4,20 +4,22 @@ use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
 use super::{
-    framing::{self, Cut},
-    label::{self, Label},
     lexis::{self, hex_lines, quote, quote_word},
     request::Requests,
     series::{Series, series},
     title,
-    view::{Entry, StepView, View},
 };
 use crate::{
     base::{Frame, Origin, PortId, Tag, VirtualTime, VnetHdr},
     frame,
+    reading::{
+        Entry, Label, Reading, StepReading,
+        framing::{self, Cut},
+        number_of,
+    },
     record::{
         Accounting, Answer, Deed, EventKind, Framing, Outcome, Place, Port, PortKind, SourceFrame,
-        Step, Transcript,
+        Step,
     },
 };
 
@@ -30,21 +32,20 @@ const SENT_INDENT: usize = 6;
 /// A transcript as text: a section of a snapshot, without its heading. [`parse`](super::parse)
 /// reads the observed half back without loss; lines that begin with `~` and the last line explain.
 #[must_use]
-pub fn text(transcript: &Transcript) -> String {
-    let view = View::of(transcript);
-    let labels = label::labels(&view);
-    let widest = view.ports.iter().map(|port| port.id.as_str().chars().count()).max();
+pub fn text(reading: &Reading) -> String {
+    let (ports, labels) = (reading.ports(), reading.labels());
+    let widest = ports.iter().map(|port| port.id.as_str().chars().count()).max();
     let mut writer = Writer {
-        out: ports_line(&view.ports),
+        out: ports_line(ports),
         width: widest.unwrap_or(0).max(PORT_WIDTH),
-        vnet_len: vec![VnetHdr::LONG; view.ports.len()],
+        vnet_len: vec![VnetHdr::LONG; ports.len()],
         clock: VirtualTime::ZERO,
-        requests: Requests::of(transcript),
+        requests: Requests::of(reading.transcript()),
     };
-    for (step, labels) in view.steps.iter().zip(labels) {
-        writer.step(&view.ports, step, &labels);
+    for step in reading.steps() {
+        writer.step(ports, &step, &labels[step.at]);
     }
-    writer.out + &accounting_line(transcript.accounting)
+    writer.out + &accounting_line(reading.transcript().accounting)
 }
 
 /// `ports: hn0.guest hn0.host out0=plain`: what the rest can't be read without.
@@ -121,7 +122,7 @@ impl Writer<'_> {
         self.out.push('\n');
     }
 
-    fn step(&mut self, ports: &[Port], step: &StepView<'_>, labels: &[Vec<Label>]) {
+    fn step(&mut self, ports: &[Port], step: &StepReading<'_>, labels: &[Vec<Label>]) {
         let record = step.step;
         self.line(&format!("[{}] {}", record.index, quote(&record.title)));
         for series in series(&record.sent) {
@@ -132,7 +133,7 @@ impl Writer<'_> {
             self.line(&format!("{:SENT_INDENT$}wrote {} B{messages}", "", bytes.len()));
             self.raw_lines(SENT_INDENT + 3, bytes);
         }
-        for answer in &step.answers {
+        for answer in step.answers() {
             self.answer(record, answer);
         }
         for (index, entries) in step.entries.iter().enumerate() {
@@ -140,8 +141,8 @@ impl Writer<'_> {
                 self.port(index, &ports[index].id, entries, &labels[index]);
             }
         }
-        for (machine, assertion) in &step.crashes {
-            let of = of_machine(*machine);
+        for (machine, assertion) in step.crashes() {
+            let of = of_machine(machine);
             self.line(&format!("    crash{of}: {}", quote(assertion)));
         }
         self.explained(record);
@@ -149,8 +150,8 @@ impl Writer<'_> {
 
     fn sent(&mut self, step: &Step, series: &Series<'_>) {
         let [sent, ..] = series.frames else { return };
-        let first = label::number_of(sent);
-        let mut number = match series.frames.last().map(label::number_of) {
+        let first = number_of(sent);
+        let mut number = match series.frames.last().map(number_of) {
             Some(last) if last > first => format!("{first}-#{last}"),
             _ => first.to_string(),
         };

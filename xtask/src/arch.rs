@@ -10,6 +10,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("frame", &["base", "diag"]),
     ("capture", &["base", "diag", "frame"]),
     ("record", &["base"]),
+    ("reading", &["base", "frame", "record"]),
     ("guest", &["base"]),
     ("scenario", &["base", "capture", "diag", "frame", "guest", "record"]),
     ("drawing", &["base", "diag", "record", "scenario"]),
@@ -17,10 +18,25 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("machine", &["base", "record"]),
     ("conflict", &["base", "machine", "record"]),
     ("backend", &["base", "diag", "frame", "guest", "machine", "record", "scenario", "sys"]),
-    ("snapshot", &["base", "capture", "diag", "frame", "record"]),
-    ("runner", &["backend", "base", "capture", "diag", "frame", "record", "scenario", "snapshot"]),
-    ("report", &["base", "diag", "drawing", "frame", "record", "runner", "scenario", "snapshot"]),
-    ("fuzz", &["backend", "base", "diag", "record", "runner", "scenario", "snapshot", "sys"]),
+    ("snapshot", &["base", "capture", "diag", "frame", "reading", "record"]),
+    (
+        "runner",
+        &[
+            "backend", "base", "capture", "diag", "frame", "reading", "record", "scenario",
+            "snapshot",
+        ],
+    ),
+    (
+        "report",
+        &[
+            "base", "diag", "drawing", "frame", "reading", "record", "runner", "scenario",
+            "snapshot",
+        ],
+    ),
+    (
+        "fuzz",
+        &["backend", "base", "diag", "reading", "record", "runner", "scenario", "snapshot", "sys"],
+    ),
     (
         "cli",
         &[

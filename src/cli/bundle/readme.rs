@@ -27,7 +27,7 @@ pub(super) struct Readme<'a> {
 impl Readme<'_> {
     pub(super) fn text(&self) -> String {
         let Self { case, executed, .. } = self;
-        let record = &executed.transcript;
+        let record = executed.reading.transcript();
         let mut text = format!("# {}\n\n{}\n\n", case.id, case.description);
         text += &format!("- tapwright {}\n", env!("CARGO_PKG_VERSION"));
         text += &format!("- profile {}\n- backend {}\n", record.profile, record.backend);
@@ -81,7 +81,7 @@ impl Readme<'_> {
         } else {
             String::new()
         };
-        let backend = self.executed.transcript.backend;
+        let backend = self.executed.reading.transcript().backend;
         vec![
             format!("tapwright check {scenario}{one}"),
             format!("tapwright run --backend {backend} {scenario}{one}"),

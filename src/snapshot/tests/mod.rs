@@ -8,9 +8,10 @@ mod writing;
 
 use std::time::Duration;
 
-use super::{framing, title};
+use super::{Mismatch, Rules, title};
 use crate::{
     base::{CaseId, Frame, ObjectId, Profile, Tag, VirtualTime},
+    reading::{Reading, framing},
     record::{
         Accounting, Arrival, Event, EventKind, Framing, Item, Place, Port, PortKind, SentFrame,
         Step, Transcript,
@@ -36,6 +37,22 @@ fn transcript(steps: Vec<Step>) -> Transcript {
         accounting: Accounting { sent: 3, arrivals: 5, dropped: 0, unexplained: 0 },
         duration: Duration::from_millis(3),
     }
+}
+
+fn read(record: &Transcript) -> Reading {
+    Reading::of(record.clone())
+}
+
+fn text(record: &Transcript) -> String {
+    super::text(&read(record))
+}
+
+fn compare(section: &str, actual: &Transcript, rules: Rules<'_>) -> Option<Mismatch> {
+    super::compare(section, &read(actual), rules)
+}
+
+fn disagreement(one: &Transcript, other: &Transcript) -> Option<Mismatch> {
+    super::disagreement(&read(one), &read(other))
 }
 
 /// A step that did what its title says.

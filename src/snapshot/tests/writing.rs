@@ -6,7 +6,7 @@ use super::*;
 use crate::{
     base::VnetHdr,
     record::{Abort, Answer, CommandError, Deed, DropReason, NoAnswer, Outcome, SourceFrame},
-    snapshot::{parse, text},
+    snapshot::parse,
 };
 
 fn answer(command: &str, outcome: Outcome) -> Answer {

@@ -5,6 +5,7 @@ use std::{fmt::Write, hint::black_box, time::Duration};
 use bytes::Bytes;
 use tapwright::{
     base::{CaseId, Frame, Profile, Tag, VirtualTime},
+    reading::Reading,
     record::{
         Accounting, Arrival, Deed, Framing, Item, Port, PortKind, SentFrame, Step, Transcript,
     },
@@ -32,7 +33,8 @@ pub(super) fn row() -> Result<Row, BenchError> {
         .collect();
     let subject = move || {
         timed(|| {
-            let lines = black_box(snapshot::text(black_box(&record))).lines().count();
+            let reading = Reading::of(black_box(record.clone()));
+            let lines = black_box(snapshot::text(&reading)).lines().count();
             // A sent frame has its summary and its bytes.
             if lines > 2 * FRAMES as usize {
                 return Ok(());
