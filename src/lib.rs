@@ -20,8 +20,10 @@
 //! - [`record`]: transcripts, as data.
 //! - [`capture`]: pcap and pcapng.
 //! - [`frame`]: building, reading, masking, comparing and printing packets.
+//! - [`qapi`]: QEMU's option strings, ids, types of object and properties, read once.
 //! - [`base`]: names, times, directions, profiles, quirks.
 //! - [`diag`]: codes, positions, reports.
+//! - [`terminal`]: what of a text from outside a terminal, a log or a CI system is shown.
 //! - [`sys`]: the only unsafe code: TAPs, packet sockets, namespaces.
 //!
 //! # Examples
@@ -75,6 +77,7 @@ pub mod fuzz;
 pub mod guest;
 pub mod import;
 pub mod machine;
+pub mod qapi;
 pub mod reading;
 pub mod record;
 pub mod report;
@@ -82,3 +85,4 @@ pub mod runner;
 pub mod scenario;
 pub mod snapshot;
 pub mod sys;
+pub mod terminal;

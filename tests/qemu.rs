@@ -117,7 +117,9 @@ fn waiting(folder: &Path) -> Option<(Child, Pid)> {
     run.stdout = Some(stdout.into_inner());
     let parent = Pid::from_raw(i32::try_from(run.id()).expect("a process id"));
     loop {
-        if let Some(qemu) = children(parent).into_iter().find(|pid| has_written(*pid)) {
+        // Between them stands the first process of QEMU's pid namespace.
+        let grandchildren = children(parent).into_iter().flat_map(children);
+        if let Some(qemu) = grandchildren.into_iter().find(|pid| has_written(*pid)) {
             return Some((run, qemu));
         }
         assert!(run.try_wait().expect("our child").is_none(), "it ended");

@@ -21,6 +21,16 @@ pub trait Backend: Send + Sync {
     /// When it can do nothing here.
     fn probe(&self) -> Result<Capabilities, BackendError>;
 
+    /// Whether it can carry a case out, and may. It is asked of each case before that is given to a
+    /// world, also of those that share one.
+    ///
+    /// # Errors
+    /// What the case needs and this backend has not, or does not do.
+    fn takes(&self, case: &Case) -> Result<(), Missing> {
+        let _ = case;
+        Ok(())
+    }
+
     /// Builds the world of a case: its interfaces, netdevs and chardevs, not yet its objects.
     ///
     /// # Errors

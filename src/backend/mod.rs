@@ -16,6 +16,6 @@ pub use api::{
 };
 pub use deadline::{Alarm, Deadline};
 pub use netns::Netns;
-pub use qemu::{Qemu, advances, uses_af_packet};
+pub use qemu::{Probed, Qemu, advances, uses_af_packet};
 pub use sim::Sim;
 pub use title::{Title, client_title, object_title, qmp_title};

@@ -14,6 +14,7 @@ use crate::{
     report,
     runner::{self, Exit},
     scenario::{Case, ExpectError, Object},
+    terminal::visible,
 };
 
 /// Checks scenarios without running them.
@@ -51,7 +52,10 @@ pub(super) fn run(args: &CheckArgs) -> Result<Exit, Stop> {
     let text: String = match args.format {
         Format::Human => unchecked
             .iter()
-            .map(|(case, reason)| format!("{case}: its objects were not tried: {reason}\n"))
+            .map(|(case, reason)| {
+                let (case, reason) = (visible(case), visible(reason));
+                format!("{case}: its objects were not tried: {reason}\n")
+            })
             .chain([format!("{} checked\n", counted(cases.len(), "case"))])
             .collect(),
         Format::Json => unchecked
@@ -60,7 +64,7 @@ pub(super) fn run(args: &CheckArgs) -> Result<Exit, Stop> {
                 json!({ "type": "not-tried", "case": case.as_str(), "reason": reason })
             })
             .chain([json!({ "type": "checked", "cases": cases.len() })])
-            .map(|line| format!("{line}\n"))
+            .map(|line| output::json_line(&line))
             .collect(),
     };
     output::print(&text)?;
@@ -76,7 +80,7 @@ fn told(reports: &[Report], format: Format) -> Result<Exit, Stop> {
     if format == Format::Human {
         return Err(Stop::invalid(reports.to_vec()));
     }
-    let line = |one| format!("{}\n", report::diagnostic(one));
+    let line = |one| output::json_line(&report::diagnostic(one));
     output::print(&reports.iter().map(line).collect::<String>())?;
     Ok(Exit::Invalid)
 }

@@ -1,5 +1,6 @@
 mod check;
 mod confinement;
+mod fence;
 
 use std::{
     env,
@@ -9,16 +10,18 @@ use std::{
 
 use check::{Check, Diagnosis, State};
 use confinement::confinements;
+use fence::fences;
 
 use super::{
     Stop,
-    lanes::QemuArgs,
+    lanes::QemuProgram,
     output::{self, Format},
 };
 use crate::{
     backend::{
         BackendError, Qemu,
         netns::{self, Tried},
+        qemu::Admission,
     },
     runner::Exit,
     sys::{self, Isolated, IsolationError},
@@ -28,7 +31,7 @@ use crate::{
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct DoctorArgs {
     #[command(flatten)]
-    qemu: QemuArgs,
+    qemu: QemuProgram,
     /// How to print
     #[arg(long, value_enum, default_value_t = Format::Human)]
     format: Format,
@@ -131,7 +134,7 @@ const NOTHING_RUNS: &str = "neither netns nor qemu runs; --backend sim does";
 
 /// Whether there is a QEMU, and what it is.
 fn ask_qemu(isolated: &Isolated, program: &Path) -> (bool, Vec<Check>) {
-    let qemu = match Qemu::new(isolated.clone(), program.to_owned()) {
+    let qemu = match Qemu::new(isolated.clone(), program.to_owned(), Admission::Listed) {
         Ok(qemu) => qemu,
         Err(error) => {
             let (reason, remedy) = match error {
@@ -179,6 +182,7 @@ fn ask_qemu(isolated: &Isolated, program: &Path) -> (bool, Vec<Check>) {
             vec!["configure it with --enable-replication".to_owned()],
         )
     });
+    checks.extend(fences(qemu.program(), &probed.missing));
     (true, checks)
 }
 

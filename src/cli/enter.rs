@@ -8,13 +8,14 @@ use std::{
 };
 
 use super::{
-    CliError, Stop,
+    CliError, Stop, output,
     pause::{DEFAULT_OUT, PausedCase, paused},
 };
 use crate::{
     diag::Diagnose,
     runner::{Exit, Pattern},
     sys::{self, Entrance},
+    terminal::visible,
 };
 
 /// Opens a shell in the namespaces of a case that `run --pause-on-fail` holds.
@@ -52,7 +53,7 @@ pub(super) fn run(args: &EnterArgs) -> Result<Exit, Stop> {
         path.and_then(|path| sys::enter_mounted(path)).map_err(refused)?;
     }
     if let Err(error) = sys::show_own_interfaces() {
-        anstream::eprintln!("tapwright: /sys shows the host's interfaces: {error}");
+        output::note(format_args!("/sys shows the host's interfaces: {}", visible(error)));
     }
     env::set_current_dir(&case.directory).map_err(refused)?;
     let status = sys::run_in_foreground(&mut args.command(&case)).map_err(|source| {

@@ -27,6 +27,7 @@ const TABLES: &[&[Explanation]] = &[
     capture::EXPLANATIONS,
     snapshot::EXPLANATIONS,
     backend::netns::EXPLANATIONS,
+    backend::qemu::EXPLANATIONS,
     runner::EXPLANATIONS,
     super::EXPLANATIONS,
 ];

@@ -57,7 +57,7 @@ pub(super) fn run(args: &ExportArgs) -> Result<Exit, Stop> {
         None => tree::read(&scenario.source).map_err(Stop::invalid)?,
     };
     let Some(out) = &args.bundle else {
-        output::print(&import::export(&tree))?;
+        output::document(&import::export(&tree))?;
         return Ok(Exit::Success);
     };
     let bundle = Bundle {

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
 use super::{
@@ -24,6 +24,7 @@ use crate::{
     runner::Exit,
     scenario,
     sys::Interrupt,
+    terminal::{bar_target, visible},
 };
 
 /// Makes random scenarios, runs each on several backends and compares what can be observed.
@@ -73,7 +74,7 @@ pub(super) struct FuzzArgs {
 pub(super) fn run(args: &FuzzArgs) -> Result<Exit, Stop> {
     if let Some(number) = args.print {
         let tree = fuzz::scenario(args.seed, number.get());
-        output::print(&scenario::write(&tree))?;
+        output::document(&scenario::write(&tree))?;
         return Ok(Exit::Success);
     }
     if args.list {
@@ -115,9 +116,8 @@ impl FuzzArgs {
                 sizes.steps,
                 sizes.frames
             ),
-            Format::Json => format!(
-                "{}\n",
-                json!({ "type": "case", "seed": self.seed, "case": number, "scenario": tree })
+            Format::Json => output::json_line(
+                &json!({ "type": "case", "seed": self.seed, "case": number, "scenario": tree }),
             ),
         }
     }
@@ -288,11 +288,11 @@ impl<'a> Campaign<'a> {
                     line["runs"] = keep.runs.into();
                     line["steady"] = keep.again.into();
                 }
-                format!("{line}\n")
+                output::json_line(&line)
             }
             Format::Human => {
                 let how = keep.map_or_else(|| " (as before)\n".to_owned(), Keep::shown);
-                format!("{:>12} case {number}: {finding}{how}", "FOUND")
+                format!("{:>12} case {number}: {}{how}", "FOUND", visible(finding))
             }
         };
         output::print(&text)
@@ -318,7 +318,7 @@ impl<'a> Campaign<'a> {
                     "sent": counts.answers.sent, "failed": failed.len(), "kept": kept,
                     "interrupted": interrupted, "seconds": self.began.elapsed().as_secs_f64(),
                 });
-                format!("{line}\n")
+                output::json_line(&line)
             }
             Format::Human => {
                 let ran: Vec<_> =
@@ -343,7 +343,7 @@ impl<'a> Campaign<'a> {
                     counted(counts.answers.sent, "frame"),
                 );
                 for (reason, times) in &counts.skipped {
-                    text += &format!("{:12} not compared, {times}: {reason}\n", "");
+                    text += &format!("{:12} not compared, {times}: {}\n", "", visible(reason));
                 }
                 text
             }
@@ -405,13 +405,13 @@ impl Keep {
             if self.complete { "" } else { ", could be less" },
             if self.again { "" } else { "; it does not fail every time" },
             "",
-            self.path.display(),
+            visible(self.path.display()),
         )
     }
 }
 
 fn bar(cases: u64) -> ProgressBar {
-    let bar = ProgressBar::with_draw_target(Some(cases), ProgressDrawTarget::stderr());
+    let bar = ProgressBar::with_draw_target(Some(cases), bar_target());
     // A template that is refused would leave indicatif's own style, which is as good.
     if let Ok(style) = ProgressStyle::with_template("{prefix:>12} [{bar:30}] {pos}/{len} {msg}") {
         bar.set_style(style.progress_chars("=> "));

@@ -87,7 +87,7 @@ pub(super) fn run(args: &ImportArgs) -> Result<Exit, Stop> {
         return Err(Stop::invalid(traffic));
     }
     if args.out.is_none() {
-        output::print(&text)?;
+        output::document(&text)?;
     }
     if reports.is_empty() { Ok(Exit::Success) } else { Err(Stop::invalid(reports)) }
 }

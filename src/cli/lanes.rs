@@ -1,11 +1,15 @@
 use std::{path::PathBuf, sync::Arc};
 
-use super::{CliError, Stop};
+use super::{CliError, Stop, output};
 use crate::{
-    backend::{Backend, BackendError, Netns, Qemu, Sim, qemu::Probed},
+    backend::{
+        Backend, BackendError, Netns, Qemu, Sim,
+        qemu::{Admission, Probed},
+    },
     diag::Diagnose,
     runner::{Exit, Lane},
     sys::{self, Isolated},
+    terminal::visible,
 };
 
 /// The backends of the command line.
@@ -32,12 +36,34 @@ impl BackendName {
 
 /// Which QEMU is run.
 #[derive(Clone, Debug, clap::Args)]
-pub(super) struct QemuArgs {
+pub(super) struct QemuProgram {
     /// The QEMU of the backend qemu
     #[arg(long, value_name = "PATH", env = "TAPWRIGHT_QEMU")]
     #[arg(default_value = "qemu-system-x86_64")]
     pub(super) qemu: PathBuf,
 }
+
+/// Which QEMU is run, and what it is sent.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct QemuArgs {
+    #[command(flatten)]
+    program: QemuProgram,
+
+    /// Send a real QEMU everything that a scenario asks for, also what starts programs and opens
+    /// files of this machine; for scenarios that you trust
+    #[arg(long)]
+    unsafe_qemu: bool,
+}
+
+impl QemuArgs {
+    const fn admission(&self) -> Admission {
+        if self.unsafe_qemu { Admission::Everything } else { Admission::Listed }
+    }
+}
+
+/// What `--unsafe-qemu` means, each time.
+const EVERYTHING_IS_SENT: &str = "--unsafe-qemu: whatever the scenarios ask for is sent to QEMU, also \
+                                  what opens files of this machine and starts programs";
 
 /// What was opened.
 #[derive(Default)]
@@ -54,7 +80,7 @@ pub(super) struct Opened {
 ///
 /// # Errors
 /// When none of them can run anything here: what to do about each.
-pub(super) fn open(names: &[BackendName], qemu: &QemuArgs) -> Result<Opened, Stop> {
+pub(super) fn open(names: &[BackendName], args: &QemuArgs) -> Result<Opened, Stop> {
     let mut errors = Vec::new();
     let mut lanes = Vec::new();
     let mut probed = None;
@@ -66,7 +92,14 @@ pub(super) fn open(names: &[BackendName], qemu: &QemuArgs) -> Result<Opened, Sto
                 isolated.get().map(|isolated| Arc::new(Netns::new(isolated)) as _)
             }
             BackendName::Qemu => isolated.get().and_then(|isolated| {
-                let qemu = Qemu::new(isolated, qemu.qemu.clone()).map_err(unavailable)?;
+                let program = args.program.qemu.clone();
+                let qemu = Qemu::new(isolated, program, args.admission()).map_err(unavailable)?;
+                if let Some(warning) = qemu.probed().warning() {
+                    output::note(format_args!("{}", visible(warning)));
+                }
+                if args.unsafe_qemu {
+                    output::note(format_args!("{EVERYTHING_IS_SENT}"));
+                }
                 probed = Some(qemu.probed().clone());
                 Ok(Arc::new(qemu) as _)
             }),

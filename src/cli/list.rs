@@ -11,6 +11,7 @@ use crate::{
     backend,
     runner::{self, Exit, Planned},
     scenario::Case,
+    terminal::visible,
 };
 
 /// A case that lets the clock run for longer is marked.
@@ -34,7 +35,7 @@ pub(super) fn run(args: &ListArgs) -> Result<Exit, Stop> {
 /// Prints the cases, in the order in which they run.
 pub(super) fn list(cases: &[Planned], format: Format) -> Result<Exit, Stop> {
     let line = |planned: &Planned| match format {
-        Format::Human => format!("{}{}\n", planned.case.id, in_real_time(&planned.case)),
+        Format::Human => format!("{}{}\n", visible(&planned.case.id), in_real_time(&planned.case)),
         Format::Json => entry(&planned.case),
     };
     output::print(&cases.iter().map(line).collect::<String>())?;
@@ -62,5 +63,5 @@ fn entry(case: &Case) -> String {
     if !advances.is_zero() {
         entry["advances_seconds"] = json!(advances.as_secs_f64());
     }
-    format!("{entry}\n")
+    output::json_line(&entry)
 }

@@ -21,6 +21,7 @@ use crate::{
     scenario::{self, Case, Disk, Scenario, tree},
     snapshot,
     sys::Interrupt,
+    terminal::visible,
 };
 
 /// Makes a failing scenario as small as it can be and still fail in the same way.
@@ -214,14 +215,14 @@ impl Told<'_> {
         format!(
             "{:>12} {}: {}\n{:>12} {} left after {}{}\n{:12} {}\n",
             "Failing",
-            self.case.id,
-            self.finding,
+            visible(&self.case.id),
+            visible(self.finding),
             "Minimised",
             left.join(", "),
             counted(self.shrunk.runs, "run"),
             if self.shrunk.complete { "" } else { "; the budget is spent, and it could be less" },
             "",
-            self.path.display(),
+            visible(self.path.display()),
         )
     }
 
@@ -238,7 +239,7 @@ impl Told<'_> {
             "text": self.finding.to_string(), "file": self.path.display().to_string(),
             "runs": self.shrunk.runs, "complete": self.shrunk.complete, "sizes": sizes,
         });
-        format!("{line}\n")
+        output::json_line(&line)
     }
 }
 

@@ -35,6 +35,7 @@ use clap::{ColorChoice, CommandFactory, Parser, Subcommand};
 use crate::{
     diag::{Diagnose, Report},
     runner::Exit,
+    terminal::visible,
 };
 
 pub use error::{CliError, EXPLANATIONS};
@@ -113,11 +114,12 @@ impl Stop {
 /// started: a command may have to move the process into namespaces of its own.
 #[must_use]
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
-    let cli = match Cli::try_parse_from(arguments) {
+    output::fence_panics();
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let cli = match Cli::try_parse_from(&arguments) {
         Ok(cli) => cli,
         Err(error) => {
-            // Where standard error is closed nobody can be told.
-            drop(error.print());
+            output::usage(shown(&arguments, &error).as_ref().unwrap_or(&error));
             return if error.use_stderr() { Exit::Invalid } else { Exit::Success };
         }
     };
@@ -151,6 +153,13 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
             stop.exit
         }
     }
+}
+
+/// The same error of the same command line as a terminal may show it, for its text quotes arguments.
+fn shown(arguments: &[OsString], error: &clap::Error) -> Option<clap::Error> {
+    let arguments = arguments.iter().map(|argument| visible(argument.display()).to_string());
+    let shown = Cli::try_parse_from(arguments).err()?;
+    (shown.kind() == error.kind()).then_some(shown)
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::{
 use clap::ValueEnum;
 
 use super::{CliError, Stop, output};
-use crate::{diag::Diagnose, runner::Exit};
+use crate::{diag::Diagnose, runner::Exit, terminal::visible};
 
 /// Writes a commented scenario to begin with.
 #[derive(Clone, Debug, clap::Args)]
@@ -58,7 +58,7 @@ impl Kind {
 pub(super) fn run(args: &NewArgs) -> Result<Exit, Stop> {
     let path = with_extension(&args.name);
     write(&path, args.kind.template()).map_err(|error| Stop::invalid(vec![error.report()]))?;
-    let shown = path.display();
+    let shown = visible(path.display());
     output::print(&format!(
         "{shown}\n  check it:  tapwright check {shown}\n  run it:    tapwright run {shown}\n"
     ))?;

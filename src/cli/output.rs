@@ -1,12 +1,20 @@
+//! Standard output and standard error. Every command writes to them here, through a
+//! [`Fence`]: what comes from outside never acts on a terminal or in a log.
+
 use std::{
+    backtrace::{Backtrace, BacktraceStatus},
+    fmt,
     hash::{BuildHasher, RandomState},
     io::{self, IsTerminal, Write},
+    panic,
     path::{Path, PathBuf},
+    thread,
 };
 
 use anstream::AutoStream;
 use clap::ColorChoice;
 use console::{Key, Term};
+use serde_json::Value;
 
 use super::{Stop, review};
 use crate::{
@@ -14,6 +22,7 @@ use crate::{
     report::{self, Events, Github, Human, Json, ReportKind, record::RunRecord},
     runner::{self, Exit},
     scenario::{self, Disk},
+    terminal::{self, Fence, visible, visible_lines},
 };
 
 /// How a command prints.
@@ -49,9 +58,19 @@ impl RunFormat {
 }
 
 /// Annotations of a GitHub workflow, around a report for people.
-pub(super) fn github(out: impl Write) -> Github<impl Write> {
+pub(super) fn github() -> Github<impl Write> {
     let root = std::env::var_os("GITHUB_WORKSPACE").map(PathBuf::from);
-    Github::new(out, root, token())
+    Github::new(stdout(), root, token())
+}
+
+/// Prints commands for the runner of a GitHub workflow: see [`report::annotations`].
+///
+/// # Errors
+/// When it can't be written.
+pub(super) fn commands(text: &str) -> Result<(), Stop> {
+    let mut out = stdout();
+    let written = out.commands(text).and_then(|()| out.flush());
+    ended(written)
 }
 
 /// A word that the text of a packet can't know beforehand.
@@ -66,8 +85,12 @@ pub(super) fn run_reports(format: RunFormat, reports: &[Report]) -> Result<(), S
         self::reports(reports);
         return Ok(());
     }
-    let line = |one| format!("{}\n", report::diagnostic(one));
-    print(&reports.iter().map(line).collect::<String>())
+    print(&reports.iter().map(|one| json_line(&report::diagnostic(one))).collect::<String>())
+}
+
+/// An object as a line of JSON that a terminal may show.
+pub(super) fn json_line(value: &Value) -> String {
+    format!("{}\n", terminal::json(&value.to_string()))
 }
 
 /// Tells a run that is over.
@@ -80,12 +103,9 @@ pub(super) fn whole(format: RunFormat, record: &RunRecord) -> Result<(), Stop> {
         RunFormat::Human => Human::new(&mut out).run(record),
         RunFormat::Json => Json::new(lines(), Events::OfFailures).run(record),
         RunFormat::Junit => ReportKind::Junit.write(record, &mut out),
-        RunFormat::Github => github(&mut out).run(record),
+        RunFormat::Github => github().run(record),
     };
-    match told.and_then(|()| out.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(unwritable(error)),
-        _ => Ok(()),
-    }
+    ended(told.and_then(|()| out.flush()))
 }
 
 /// Settles when colours are used, for the whole process.
@@ -99,24 +119,69 @@ pub(super) fn color(choice: ColorChoice) {
 }
 
 /// Standard output, without styles where they are not wanted.
-pub(super) fn stdout() -> impl Write {
-    AutoStream::auto(io::stdout())
+pub(super) fn stdout() -> Fence<impl Write> {
+    Fence::new(AutoStream::auto(io::stdout()))
 }
 
 /// Standard output for programs. JSON has no styles to look for, and looking costs more than all else.
-pub(super) fn lines() -> impl Write {
-    io::stdout()
+pub(super) fn lines() -> Fence<impl Write> {
+    Fence::new(io::stdout())
+}
+
+/// Standard error, without styles where they are not wanted.
+fn stderr() -> Fence<impl Write> {
+    Fence::new(AutoStream::auto(io::stderr()))
 }
 
 /// Draws reports on standard error. Where that is closed nobody can be told.
 pub(super) fn reports(reports: &[Report]) {
-    let stream = io::stderr();
-    let style = match AutoStream::choice(&stream) {
+    let style = match AutoStream::choice(&io::stderr()) {
         anstream::ColorChoice::Never => Style::Plain,
         _ => Style::Fancy,
     };
     let text = diag::render(reports, style);
-    drop(AutoStream::auto(stream).write_all(text.as_bytes()));
+    tell(&text);
+}
+
+/// Says something beside what a command prints, after the program's name. Values of it are
+/// [`visible`].
+pub(super) fn note(text: fmt::Arguments<'_>) {
+    tell(&format!("tapwright: {text}\n"));
+}
+
+/// Writes to standard error. Where that is closed nobody can be told.
+fn tell(text: &str) {
+    let mut out = stderr();
+    drop(out.write_all(text.as_bytes()).and_then(|()| out.flush()));
+}
+
+/// Says what a panic says. It names the thread, which is called as its case, and quotes what the case
+/// is about.
+pub(super) fn fence_panics() {
+    panic::set_hook(Box::new(|panic| {
+        let thread = thread::current();
+        let name = visible(thread.name().unwrap_or("<unnamed>"));
+        let text = visible_lines(panic.payload_as_str().unwrap_or("a panic without a text"));
+        let place = panic.location().map_or_else(String::new, |place| format!(" at {place}"));
+        let trace = Backtrace::capture();
+        let trace = match trace.status() {
+            BacktraceStatus::Captured => format!("{trace}\n"),
+            _ => "note: run with `RUST_BACKTRACE=1` to see a backtrace\n".to_owned(),
+        };
+        tell(&format!("\nthread '{name}' panicked{place}:\n{text}\n{trace}"));
+    }));
+}
+
+/// Prints what is wrong with the command line, or its help.
+pub(super) fn usage(error: &clap::Error) {
+    let text = error.render().ansi().to_string();
+    if error.use_stderr() {
+        tell(&text);
+    } else {
+        let mut out = stdout();
+        // Where standard output is closed nobody can be told.
+        drop(out.write_all(text.as_bytes()).and_then(|()| out.flush()));
+    }
 }
 
 /// Writes to standard output. A reader that went away wants no more, and that is no failure.
@@ -125,7 +190,25 @@ pub(super) fn reports(reports: &[Report]) {
 /// When it can't be written.
 pub(super) fn print(text: &str) -> Result<(), Stop> {
     let mut out = stdout();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+    ended(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
+}
+
+/// Writes a file to standard output: byte for byte, unless it is shown there, on a terminal or because
+/// colours are wanted.
+///
+/// # Errors
+/// When it can't be written.
+pub(super) fn document(text: &str) -> Result<(), Stop> {
+    let mut out = io::stdout();
+    if out.is_terminal() || AutoStream::choice(&out) != anstream::ColorChoice::Never {
+        return print(text);
+    }
+    ended(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
+}
+
+/// What became of writing to standard output. A reader that went away wants no more.
+fn ended(written: io::Result<()>) -> Result<(), Stop> {
+    match written {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(unwritable(error)),
         _ => Ok(()),
     }

@@ -22,10 +22,12 @@ use nix::{
 };
 use serde::{Deserialize, Serialize};
 
+use super::output;
 use crate::{
     backend::{Deadline, Exposed},
     runner::{Held, Pause},
     sys::Tenant,
+    terminal::visible,
 };
 
 /// The abstract socket's name.
@@ -98,7 +100,8 @@ pub(super) struct Holder {
 impl Pause for Holder {
     fn hold(&self, held: &Held, deadline: &Deadline) {
         if let Err(error) = self.try_hold(held, deadline) {
-            anstream::eprintln!("tapwright: {} can't be paused: {error}", held.case);
+            let (case, error) = (visible(&held.case), visible(error));
+            output::note(format_args!("{case} can't be paused: {error}"));
         }
     }
 }
@@ -110,7 +113,7 @@ impl Holder {
         // The calling thread is in the case's network namespace, and so is a socket of it.
         let door = UnixListener::bind_addr(&SocketAddr::from_abstract_name(DOOR)?)?;
         let state = StateFile::write(&self.out, &self.state(held, exposed)?)?;
-        anstream::eprint!("{}", self.announcement(held, exposed));
+        output::note(format_args!("{}", self.announcement(held, exposed)));
         let waited = wait(&door, io::stdin().as_fd(), deadline.alarm());
         drop(state);
         waited
@@ -132,28 +135,29 @@ impl Holder {
     }
 
     fn announcement(&self, held: &Held, exposed: &Exposed) -> String {
-        let mut text = format!("tapwright: paused: {} [{}]\n", held.case, held.backend);
+        let mut text = format!("paused: {} [{}]\n", visible(&held.case), held.backend);
         for problem in &held.problems {
-            text += &format!("    {problem}\n");
+            text += &format!("    {}\n", visible(problem));
         }
         for interface in &exposed.interfaces {
             let place = match &interface.namespace {
-                Some(name) => format!(" in {name}"),
+                Some(name) => format!(" in {}", visible(name)),
                 None => String::new(),
             };
-            text += &format!("    {} is {}{place}\n", interface.port, interface.name);
+            let (port, name) = (visible(&interface.port), visible(&interface.name));
+            text += &format!("    {port} is {name}{place}\n");
         }
         match &held.capture {
-            Ok(path) => text += &format!("    capture: {}\n", path.display()),
-            Err(reason) => text += &format!("    no capture: {reason}\n"),
+            Ok(path) => text += &format!("    capture: {}\n", visible(path.display())),
+            Err(reason) => text += &format!("    no capture: {}\n", visible(reason)),
         }
         let out = if self.out == Path::new(DEFAULT_OUT) {
             String::new()
         } else {
-            format!(" --out {}", self.out.display())
+            format!(" --out {}", visible(self.out.display()))
         };
         text += &format!("    to get in: tapwright enter{out}\n");
-        text + "    to go on: leave it, or press Enter here\n"
+        text + "    to go on: leave it, or press Enter here"
     }
 }
 

@@ -8,9 +8,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use crate::snapshot::{PendingSection, SnapshotError, Unreferenced, pending, unreferenced};
+use crate::{
+    snapshot::{PendingSection, SnapshotError, Unreferenced, pending, unreferenced},
+    terminal::{json, visible},
+};
 use shown::{change, drawn, mismatch};
 
 /// What is said where there is no terminal to ask at.
@@ -109,12 +112,12 @@ fn print(out: &mut dyn Write, text: &str) -> Result<(), SnapshotError> {
 }
 
 fn line(value: &Value) -> String {
-    format!("{value}\n")
+    format!("{}\n", json(&value.to_string()))
 }
 
 fn list(waiting: &[PendingSection], out: &mut dyn Write) -> Result<(), SnapshotError> {
     for section in waiting {
-        print(out, &format!("{:7} {}\n", change(section), section.id))?;
+        print(out, &format!("{:7} {}\n", change(section), visible(&section.id)))?;
     }
     print(out, &format!("{} pending\n", waiting.len()))
 }
@@ -137,11 +140,11 @@ fn decide(
     let rejected = named(&args.reject, args.reject_all)?;
     for section in &accepted {
         section.accept()?;
-        print(out, &format!("accepted {}\n", section.id))?;
+        print(out, &format!("accepted {}\n", visible(&section.id)))?;
     }
     for section in rejected.iter().filter(|section| !accepted.contains(section)) {
         section.reject()?;
-        print(out, &format!("rejected {}\n", section.id))?;
+        print(out, &format!("rejected {}\n", visible(&section.id)))?;
     }
     Ok(())
 }
@@ -172,7 +175,7 @@ fn selected<'w>(
 }
 
 fn entry(section: &PendingSection) -> Value {
-    json!({
+    serde_json::json!({
         "id": section.id,
         "snapshot": section.snapshot,
         "section": section.section(),
@@ -202,17 +205,17 @@ fn unused(
                 format!("{}: section {section}", snapshot.display())
             }
         };
-        print(out, &format!("{verb} {text}\n"))?;
+        print(out, &format!("{verb} {}\n", visible(text)))?;
     }
     print(out, &format!("{} {verb}\n", found.len()))
 }
 
 fn unused_entry(one: &Unreferenced) -> Value {
     match one {
-        Unreferenced::File(path) => json!({"kind": "file", "path": path}),
-        Unreferenced::Unfinished(path) => json!({"kind": "unfinished", "path": path}),
+        Unreferenced::File(path) => serde_json::json!({"kind": "file", "path": path}),
+        Unreferenced::Unfinished(path) => serde_json::json!({"kind": "unfinished", "path": path}),
         Unreferenced::Section { snapshot, section } => {
-            json!({"kind": "section", "path": snapshot, "section": section})
+            serde_json::json!({"kind": "section", "path": snapshot, "section": section})
         }
     }
 }

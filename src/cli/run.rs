@@ -33,6 +33,7 @@ use crate::{
     scenario::Scenario,
     snapshot::Mode,
     sys::Interrupt,
+    terminal::visible,
 };
 
 /// Runs scenarios.
@@ -167,7 +168,7 @@ impl RunArgs {
     pub(super) fn open(&self) -> Result<Opened, Stop> {
         let opened = lanes::open(self.backends(), &self.qemu)?;
         if let (Some(probed), None) = (&opened.probed, &self.profile) {
-            anstream::eprintln!("tapwright: {}", probed.announcement());
+            output::note(format_args!("{}", visible(probed.announcement())));
         }
         Ok(opened)
     }
@@ -261,7 +262,7 @@ impl RunArgs {
             RunFormat::Junit => {
                 Box::new(Progress::new(AtEnd::new(ReportKind::Junit, out, self.facts())))
             }
-            RunFormat::Github => Box::new(output::github(out)),
+            RunFormat::Github => Box::new(output::github()),
         }
     }
 }

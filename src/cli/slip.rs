@@ -3,7 +3,7 @@
 
 use crate::{
     base::MachineId,
-    machine::{ObjectOption, object_types, properties_of},
+    qapi::{ObjectOption, object_types, properties_of},
     scenario::{Case, Object, ObjectForm, nearest},
 };
 

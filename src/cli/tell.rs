@@ -94,7 +94,7 @@ pub(super) fn stopped(
             Err(stop)
         }
         RunFormat::Github => {
-            output::print(&report::annotations(record, None))?;
+            output::commands(&report::annotations(record, None))?;
             Err(stop)
         }
         RunFormat::Human => Err(stop),

@@ -2,6 +2,7 @@
 //! this part knows how a report is drawn.
 
 mod code;
+mod excerpt;
 mod explanation;
 mod render;
 mod report;

@@ -4,7 +4,8 @@ use miette::{
     Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceCode,
 };
 
-use super::{Report, Severity};
+use super::{Report, Severity, excerpt::Excerpt};
+use crate::terminal::visible;
 
 /// How reports are drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +32,8 @@ impl Style {
 const WIDTH: usize = 100;
 
 /// Draws reports in the order given, each ended by a newline, with an empty line between two that
-/// are more than a line.
+/// are more than a line. What would act on a terminal, in a message or in the text that it points
+/// into, is drawn as an escape.
 #[must_use]
 pub fn render(reports: &[Report], style: Style) -> String {
     if style == Style::OneLine {
@@ -45,7 +47,7 @@ pub fn render(reports: &[Report], style: Style) -> String {
     let mut drawings = Vec::with_capacity(reports.len());
     for report in reports {
         let mut text = String::new();
-        let drawn = Drawn { report, source: named_source(report) };
+        let drawn = Drawn::of(report);
         // The handler fails only when its writer does; a `String` takes everything. A report that
         // could not be drawn is still said in one line.
         if handler.render_report(&mut text, &drawn).is_err() {
@@ -57,29 +59,46 @@ pub fn render(reports: &[Report], style: Style) -> String {
     drawings.join("\n")
 }
 
-fn named_source(report: &Report) -> Option<NamedSource<String>> {
-    report.source.as_ref().map(|source| {
-        // A terminal must not obey what stands in a file. The stand-ins have as many bytes, so that
-        // positions stay.
-        let text = source
-            .text
-            .chars()
-            .map(|c| match c {
-                '\n' | '\t' => c,
-                '\r' => ' ',
-                _ if c.is_control() && c.len_utf8() == 1 => '?',
-                _ if c.is_control() => '\u{b7}',
-                _ => c,
-            })
-            .collect::<String>();
-        NamedSource::new(source.path.display().to_string(), text)
-    })
-}
-
-/// A report in miette's words.
+/// A report in miette's words, of nothing but what a terminal may show.
 struct Drawn<'a> {
     report: &'a Report,
+    message: String,
+    help: Option<String>,
     source: Option<NamedSource<String>>,
+    labels: Vec<LabeledSpan>,
+}
+
+impl<'a> Drawn<'a> {
+    fn of(report: &'a Report) -> Self {
+        let mut drawn = Self {
+            report,
+            message: visible(&report.message).to_string(),
+            help: report.help.as_ref().map(|help| visible(help).to_string()),
+            source: None,
+            labels: Vec::new(),
+        };
+        if let Some(source) = &report.source {
+            let excerpt = Excerpt::of(&source.text);
+            let length = source.text.len();
+            drawn.labels = (0..)
+                .zip(&report.labels)
+                .map(|(number, label)| {
+                    let start = label.span.start.min(length);
+                    let end = label.span.end.clamp(start, length);
+                    let (start, end) = (excerpt.at(start), excerpt.at(end));
+                    let (text, span) = (visible(&label.text).to_string(), (start, end - start));
+                    if number == 0 {
+                        LabeledSpan::new_primary_with_span(Some(text), span)
+                    } else {
+                        LabeledSpan::new_with_span(Some(text), span)
+                    }
+                })
+                .collect();
+            let path = visible(source.path.display()).to_string();
+            drawn.source = Some(NamedSource::new(path, excerpt.text));
+        }
+        drawn
+    }
 }
 
 impl fmt::Debug for Drawn<'_> {
@@ -90,7 +109,7 @@ impl fmt::Debug for Drawn<'_> {
 
 impl fmt::Display for Drawn<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.report.message)
+        f.write_str(&self.message)
     }
 }
 
@@ -110,7 +129,7 @@ impl Diagnostic for Drawn<'_> {
     }
 
     fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
-        self.report.help.as_deref().map(|help| Box::new(help) as Box<dyn fmt::Display>)
+        self.help.as_deref().map(|help| Box::new(help) as Box<dyn fmt::Display>)
     }
 
     fn source_code(&self) -> Option<&dyn SourceCode> {
@@ -118,19 +137,8 @@ impl Diagnostic for Drawn<'_> {
     }
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
-        let source = self.report.source.as_ref()?;
-        let length = source.text.len();
-        let labels = self.report.labels.iter().enumerate().map(move |(number, label)| {
-            let start = label.span.start.min(length);
-            let end = label.span.end.clamp(start, length);
-            let span = (start, end - start);
-            if number == 0 {
-                LabeledSpan::new_primary_with_span(Some(label.text.clone()), span)
-            } else {
-                LabeledSpan::new_with_span(Some(label.text.clone()), span)
-            }
-        });
-        Some(Box::new(labels))
+        self.source.as_ref()?;
+        Some(Box::new(self.labels.iter().cloned()))
     }
 }
 
@@ -182,6 +190,28 @@ mod tests {
     fn a_report_without_a_place_is_drawn() {
         let text = render(&[Report::error(Code("TW-S999"), "nothing here")], Style::Plain);
         assert!(text.contains("nothing here"), "{text}");
+    }
+
+    #[test]
+    fn nothing_that_is_reported_acts_on_a_terminal() {
+        const BAD: &str = "\u{1b}]0;x\u{7}\u{9b}2J\u{202e}";
+        let source = Arc::new(Source {
+            path: PathBuf::from(format!("{BAD}\n::error::x")),
+            text: format!("a: {BAD}\r\n\tb: 1\n"),
+        });
+        let start = source.text.find("b: 1").unwrap();
+        let report = Report::error(Code("TW-S999"), format!("{BAD}\n::error::x"))
+            .at(&source, Span { start, end: start + 1 }, format!("{BAD}\nhere"))
+            .at(&source, Span { start: 0, end: 1 }, "there")
+            .with_help(format!("{BAD}\n::error::x"));
+        let text = render(std::slice::from_ref(&report), Style::Plain);
+        insta::assert_snapshot!(text);
+        for style in [Style::Plain, Style::Fancy, Style::OneLine] {
+            let text = render(std::slice::from_ref(&report), style);
+            let mut fence = crate::terminal::Fence::new(Vec::new());
+            std::io::Write::write_all(&mut fence, text.as_bytes()).unwrap();
+            assert_eq!(String::from_utf8(fence.into_inner()).unwrap(), text);
+        }
     }
 
     #[test]

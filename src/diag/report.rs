@@ -1,6 +1,7 @@
 use std::{fmt, path::PathBuf, sync::Arc};
 
 use super::Code;
+use crate::terminal::visible;
 
 /// A range of bytes in a source.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -108,9 +109,9 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let (Some(source), Some(label)) = (&self.source, self.labels.first()) {
             let (line, column) = source.position(label.span.start);
-            write!(f, "{}:{line}:{column}: ", source.path.display())?;
+            write!(f, "{}:{line}:{column}: ", visible(source.path.display()))?;
         }
-        write!(f, "{}: {}", self.code, self.message)
+        write!(f, "{}: {}", self.code, visible(&self.message))
     }
 }
 

@@ -4,6 +4,7 @@ use super::{
     place::{Place, Places},
     topology::{Far, JointKind, Topology, Way},
 };
+use crate::terminal::visible;
 
 /// A topology for Graphviz: machines and namespaces are clusters, chains run from the host to the
 /// guest.
@@ -166,11 +167,11 @@ impl<'t> Out<'t> {
 /// Lines as a quoted string of DOT.
 fn quoted(lines: &[String]) -> String {
     let escaped = lines.iter().map(|line| {
+        let line = visible(line).to_string();
         line.chars()
             .map(|c| match c {
                 '"' => "\\\"".to_owned(),
                 '\\' => "\\\\".to_owned(),
-                c if c.is_control() => '\u{fffd}'.to_string(),
                 c => c.to_string(),
             })
             .collect::<String>()

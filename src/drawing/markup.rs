@@ -2,6 +2,8 @@
 
 use std::fmt::{Arguments, Write};
 
+use crate::terminal::is_control;
+
 /// Markup that grows.
 #[derive(Default)]
 pub(super) struct Markup(String);
@@ -44,9 +46,11 @@ pub(super) enum Heading {
     Right,
 }
 
-/// Text between tags or quotes. What XML has no way to write becomes U+FFFD (XML 1.0, 2.2).
+/// Text between tags or quotes. What XML has no way to write (XML 1.0, 2.2), and what acts where it is
+/// shown, is an escape of Rust's.
 pub(super) fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
+    let mut previous = '\0';
     for c in text.chars() {
         match c {
             '&' => escaped.push_str("&amp;"),
@@ -55,9 +59,10 @@ pub(super) fn escaped(text: &str) -> String {
             '"' => escaped.push_str("&quot;"),
             '\'' => escaped.push_str("&#39;"),
             '\n' => escaped.push(' '),
-            c if c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}') => escaped.push('\u{fffd}'),
+            c if is_control(c, previous) => escaped.extend(c.escape_default()),
             c => escaped.push(c),
         }
+        previous = c;
     }
     escaped
 }

@@ -4,6 +4,7 @@ use super::{
     place::{Place, Places},
     topology::{Far, JointKind, Topology, Way},
 };
+use crate::terminal::visible;
 
 /// A topology as a Mermaid flowchart: machines and namespaces are subgraphs, chains run from the
 /// host to the guest.
@@ -142,10 +143,9 @@ impl<'t> Out<'t> {
 /// meaning.
 fn quoted(text: &str) -> String {
     let mut quoted = String::with_capacity(text.len());
-    for c in text.chars() {
+    for c in visible(text).to_string().chars() {
         match c {
             c if c.is_alphanumeric() || " -_.,:/=()[]+".contains(c) => quoted.push(c),
-            c if c.is_control() => quoted.push('\u{fffd}'),
             c => quoted += &format!("#{};", u32::from(c)),
         }
     }

@@ -1,4 +1,7 @@
+use std::fmt::Write;
+
 use super::topology::{Chain, Chardev, Far, JointKind, Machine, Network, Topology, Way, Wire};
+use crate::terminal::visible;
 
 /// A topology for a terminal: each chain in a line from the host to the guest, below it what its
 /// filters read and write, then chardevs and the other objects.
@@ -11,8 +14,11 @@ pub fn text(topology: &Topology) -> String {
     for machine in &topology.machines {
         of_machine(&mut lines, topology, machine);
     }
-    let mut text = lines.join("\n");
-    text.push('\n');
+    let mut text = String::new();
+    for line in lines {
+        let written = writeln!(text, "{}", visible(line));
+        debug_assert!(written.is_ok(), "a String takes everything");
+    }
     text
 }
 

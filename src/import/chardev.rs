@@ -1,6 +1,6 @@
 //! QEMU's chardevs in the language.
 
-use super::option::Options;
+use crate::qapi::Options;
 use crate::scenario::CHARDEV;
 
 /// Backends of the language (the choice in its table of keys).

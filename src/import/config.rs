@@ -1,6 +1,6 @@
 //! The text of a `-readconfig` file.
 
-use super::option::Options;
+use crate::qapi::Options;
 
 /// A section of it, as the words of the command line that say the same.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,11 +6,13 @@ use super::{
     chardev,
     machine::Machine,
     object,
-    option::Options,
     paste::{Paste, Piece},
     step::{self, Step},
 };
-use crate::scenario;
+use crate::{
+    qapi::{Options, id_wellformed},
+    scenario,
+};
 
 mod comment;
 mod several;
@@ -245,7 +247,7 @@ fn complete(machine: &mut Machine) {
     }
     for (is_netdev, id) in wanted {
         let list = if is_netdev { &mut machine.netdevs } else { &mut machine.chardevs };
-        if list.iter().any(|one| one.id() == Some(&id)) || !super::option::is_id(&id) {
+        if list.iter().any(|one| one.id() == Some(&id)) || !id_wellformed(&id) {
             continue;
         }
         let (what, made) = if is_netdev {

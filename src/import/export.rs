@@ -3,8 +3,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{chardev, machine::shown, option::Options};
-use crate::scenario::QMP_VERBS;
+use super::{chardev, machine::shown};
+use crate::{qapi::Options, scenario::QMP_VERBS, terminal::visible};
 
 /// Keys of netdevs and chardevs that are not QEMU's.
 const OWN: &[&str] = &[
@@ -44,7 +44,7 @@ fn refusals(tree: &Value) -> String {
     };
     let mut lines = String::new();
     for (id, error) in errors.into_iter().flatten() {
-        lines += &format!("# QEMU is to refuse {id}: {}\n", text(error));
+        lines += &comment(&format!("QEMU is to refuse {id}: {}", text(error)));
     }
     lines
 }
@@ -73,7 +73,7 @@ fn machine(name: Option<&str>, parts: &Value, steps: &[Value]) -> String {
     }
     let mut out = String::new();
     for remark in remarks {
-        out += &format!("# {remark}\n");
+        out += &comment(&remark);
     }
     out += &lines.join(" \\\n  ");
     out.push('\n');
@@ -174,7 +174,8 @@ fn command(name: Option<&str>, step: &Value) -> Option<String> {
             Value::String(text) => text.clone(),
             other => other.to_string(),
         };
-        return Some(format!("# {verb} {}", target.replace('\n', " ")));
+        let text = format!("{verb} {}", target.replace('\n', " "));
+        return Some(comment(&text).trim_end_matches('\n').to_owned());
     }
     if of != name {
         return None;
@@ -194,9 +195,15 @@ fn command(name: Option<&str>, step: &Value) -> Option<String> {
     };
     let error = step.get("error").map(|error| {
         let text = error.get("text").or(Some(error)).and_then(Value::as_str);
-        format!("\n# is refused: {}", text.unwrap_or_default())
+        let text = comment(&format!("is refused: {}", text.unwrap_or_default()));
+        format!("\n{}", text.trim_end_matches('\n'))
     });
     Some(format!("{message}{}", error.unwrap_or_default()))
+}
+
+/// A line that a shell passes over, whatever the text is: a newline in it would begin a command.
+fn comment(text: &str) -> String {
+    format!("# {}\n", visible(text))
 }
 
 /// The text that a scenario's string stands for.
@@ -251,6 +258,22 @@ qemu-system-x86_64 -nodefaults -display none -qmp stdio \\
 {\"execute\":\"stop\"}
 ";
         assert_eq!(export(&tree), expected);
+    }
+
+    #[test]
+    fn a_text_does_not_leave_its_comment() {
+        let text = "a\ntouch /tmp/x\r\u{1b}[2J";
+        let tree = json!({
+            "netdevs": { "hn0": { "mac": "x", "framing": text } },
+            "steps": [{ "note": text }, { "object-del": "m0", "error": text }],
+            "expect": { "error": { "m0": text } },
+        });
+        for line in export(&tree).lines() {
+            let is_known =
+                ["# ", "qemu", "  -", "{\"execute\""].iter().any(|head| line.starts_with(head));
+            assert!(line.is_empty() || is_known, "{line:?}");
+            assert!(!line.contains(char::is_control), "{line:?}");
+        }
     }
 
     #[test]

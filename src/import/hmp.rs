@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::option::Options;
+use crate::qapi::Options;
 
 /// A command of the human monitor.
 #[derive(Clone, Debug, PartialEq)]
@@ -99,7 +99,7 @@ fn object(value: Value) -> Option<Map<String, Value>> {
 fn chardev(text: &str) -> Option<Map<String, Value>> {
     let options = Options::read(text, "backend");
     let id = options.id()?;
-    let on = |key: &str| options.get(key).is_some_and(crate::scenario::option::is_true);
+    let on = |key: &str| options.get(key).is_some_and(crate::qapi::option::is_true);
     let mut data = Map::new();
     let kind = options.get("backend")?;
     match kind {
@@ -145,7 +145,7 @@ fn netdev(text: &str) -> Map<String, Value> {
     let typed = options.0.iter().map(|item| {
         let value = match (item.key.as_str(), item.value.parse::<u64>()) {
             ("vhost" | "vhostforce" | "vnet_hdr", _) => {
-                json!(crate::scenario::option::is_true(&item.value))
+                json!(crate::qapi::option::is_true(&item.value))
             }
             ("queues" | "hubid", Ok(number)) => json!(number),
             _ => json!(item.value),

@@ -6,9 +6,9 @@ use super::{
     chardev, flag, netdev,
     nic::{self, Nic},
     object,
-    option::{self, Options},
     step::Step,
 };
+use crate::qapi::{BAD_ID, Options, id_wellformed};
 
 /// A QEMU, as far as a scenario has it.
 #[derive(Clone, Debug, Default)]
@@ -91,7 +91,7 @@ impl Machine {
     fn add_netdev(&mut self, options: Options, written: &str) {
         let refusal = match options.id() {
             None => Some("Parameter 'id' is missing".to_owned()),
-            Some(id) if !option::is_id(id) && !id.contains("${") => Some(option::BAD_ID.to_owned()),
+            Some(id) if !id_wellformed(id) && !id.contains("${") => Some(BAD_ID.to_owned()),
             Some(id) if self.netdevs.iter().any(|other| other.id() == Some(id)) => {
                 Some(format!("Duplicate ID '{id}' for netdev"))
             }
@@ -114,7 +114,7 @@ impl Machine {
         let options = Options::read(written, "backend");
         let refusal = match options.id() {
             None => Some("chardev: no id specified".to_owned()),
-            Some(id) if !option::is_id(id) && !id.contains("${") => Some(option::BAD_ID.to_owned()),
+            Some(id) if !id_wellformed(id) && !id.contains("${") => Some(BAD_ID.to_owned()),
             Some(id) if self.chardevs.iter().any(|other| other.id() == Some(id)) => {
                 Some(format!("Duplicate ID '{id}' for chardev"))
             }

@@ -25,7 +25,6 @@ mod mail;
 mod netdev;
 mod nic;
 mod object;
-mod option;
 mod paste;
 mod qmp;
 mod shell;

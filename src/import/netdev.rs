@@ -1,7 +1,7 @@
 //! QEMU's netdevs in the language: a TAP, a hub port, `user`; each other one has a TAP that stands
 //! for it.
 
-use super::option::Options;
+use crate::qapi::Options;
 use crate::scenario::NETDEV;
 
 /// Other kinds of QEMU's (QEMU 10.2.2, `qapi/net.json`, `NetClientDriver`).

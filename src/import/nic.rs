@@ -1,6 +1,6 @@
 //! The guest's NICs: `-device`, `-net nic` and `-nic`, as far as a netdev's port depends on them.
 
-use super::option::Options;
+use crate::qapi::Options;
 
 /// What a netdev takes from the NIC in front of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

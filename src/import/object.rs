@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::option::Options;
+use crate::qapi::Options;
 
 /// Types without anything to do with netdevs (QEMU 10.2.2, `qapi/qom.json`, `ObjectType`).
 const ELSEWHERE: &[&str] = &[

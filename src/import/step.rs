@@ -117,7 +117,7 @@ impl Step {
 }
 
 /// The netdevs (true) and chardevs that an object names.
-pub(super) fn names(options: &super::option::Options) -> Vec<(bool, String)> {
+pub(super) fn names(options: &crate::qapi::Options) -> Vec<(bool, String)> {
     let of = |keys: &'static [&'static str], netdev: bool| {
         keys.iter().filter_map(move |key| Some((netdev, options.get(key)?.to_owned())))
     };

@@ -5,9 +5,11 @@ use std::collections::BTreeMap;
 use super::{
     CharBackend, ChardevConfig, Config, NetdevConfig,
     core::{Core, Object, ObjectKey},
-    property,
 };
-use crate::base::{ChardevId, NetdevId, ObjectId};
+use crate::{
+    base::{ChardevId, NetdevId, ObjectId},
+    qapi::object_type,
+};
 
 /// A configuration that no QEMU command line could have brought about.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -103,7 +105,7 @@ fn add_iothread(core: &mut Core, id: ObjectId) -> Result<(), ConfigError> {
     if core.object_of(id.as_str()).is_some() {
         return Err(ConfigError::DuplicateObject(id));
     }
-    let Some(kind) = property::object_type("iothread", core.profile.version()) else {
+    let Some(kind) = object_type("iothread", core.profile.version()) else {
         return Ok(());
     };
     let key = ObjectKey(core.next_key());

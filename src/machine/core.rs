@@ -10,10 +10,10 @@ use super::{
     dump::DescriptorZero,
     filter::Filter,
     part::{Part, PartState},
-    property::ObjectType,
 };
 use crate::{
     base::{ChardevId, NetdevId, ObjectId, Profile, Quirk, Tag, VirtualTime},
+    qapi::ObjectType,
     record::{CommandError, DropReason, Event, EventKind, Place},
 };
 

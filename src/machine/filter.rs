@@ -11,7 +11,7 @@ use super::{
     mirror::{self, Mirror},
     netqueue::Packet,
     part::{Part, PartClass, PartState},
-    property::Spec,
+    property::{self, Spec},
     redirector::{self, Redirector},
     replay,
     rewriter::{self, Rewriter},
@@ -200,7 +200,7 @@ impl Core {
         let netdev = self.filter_netdev(spec)?;
         let position = self.filter_position(object, netdev, spec)?;
         let Some(class) = class else {
-            return Err(spec.not_built().into());
+            return Err(property::not_built(spec).into());
         };
         let filter = Filter {
             class,

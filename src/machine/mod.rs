@@ -20,12 +20,13 @@
 //! | `buffer`, `dump`, `replay` | the filters that hold, write down, and only let pass |
 //! | `rewriter` | filter-rewriter: a connection's state, the bytes of a segment |
 //! | `clock` | the VM's clock, which `stop` stops |
-//! | `property` | which types of object there are, which properties, in which order they are checked |
+//! | `property` | what the setters of properties hold a value to, and their order |
 //! | `command` | QMP's commands and `-object` |
+//! | `argument` | what a command's arguments name, for those who hand them to a real QEMU |
 //!
 //! # Adding a filter
 //!
-//! 1. `property/table.rs` has a row for every type of QEMU's with its properties, texts and setter
+//! 1. `qapi/table.rs` has a row for every type of QEMU's with its properties, texts and setter
 //!    order. Most filters are there already and answer [`NOT_BUILT`].
 //! 2. Write `machine/NAME.rs`: a struct for what it keeps, and a `CLASS: FilterClass` whose
 //!    functions say what happens on creation, to a packet, to bytes of its chardev, on time, when
@@ -39,6 +40,7 @@
 //!    fixtures/qemu/*.jsonl`.
 
 mod api;
+mod argument;
 mod buffer;
 mod chardev;
 mod client;
@@ -67,7 +69,8 @@ pub use api::{
     CharBackend, ChardevConfig, ChardevState, ColoEvent, Command, CommandId, Config, Input,
     NetdevConfig, NetdevKind, Output,
 };
+pub use argument::{Argument, Arguments, NotModelled, property_roles};
 pub use chardev::SOCKET_BUFFER;
 pub use config::ConfigError;
 pub use drive::Machine;
-pub use property::{NOT_BUILT, ObjectOption, OptionError, object_types, properties_of};
+pub use property::NOT_BUILT;

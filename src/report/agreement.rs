@@ -1,9 +1,12 @@
 use std::io::{self, Write};
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{Reporter, record::AgreementRecord};
-use crate::runner::{CaseResult, RunEvent};
+use crate::{
+    runner::{CaseResult, RunEvent},
+    terminal::json,
+};
 
 /// How backends compare, as JSON lines: one object for each case and pair of backends, with the
 /// members `case`, `scenario`, `backends` (two names), `verdict` (`agree`, `differ`, `skipped`), and
@@ -25,7 +28,8 @@ impl<W: Write> Reporter for AgreementTable<W> {
     fn event(&mut self, event: &RunEvent) -> io::Result<()> {
         match event {
             RunEvent::CaseFinished(result) => {
-                rows(result).into_iter().try_for_each(|row| writeln!(self.out, "{row}"))
+                let mut rows = rows(result).into_iter();
+                rows.try_for_each(|row| writeln!(self.out, "{}", json(&row.to_string())))
             }
             RunEvent::Finished { .. } => self.out.flush(),
             _ => Ok(()),
@@ -35,9 +39,9 @@ impl<W: Write> Reporter for AgreementTable<W> {
 
 fn rows(result: &CaseResult) -> Vec<Value> {
     let row = |agreement| {
-        let mut row = json!(AgreementRecord::from(agreement));
-        row["case"] = json!(result.case.as_str());
-        row["scenario"] = json!(result.source.path.display().to_string());
+        let mut row = serde_json::json!(AgreementRecord::from(agreement));
+        row["case"] = result.case.as_str().into();
+        row["scenario"] = result.source.path.display().to_string().into();
         row
     };
     result.agreement.iter().map(row).collect()

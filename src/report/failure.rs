@@ -1,7 +1,8 @@
-//! What is wrong with a case, in lines for people.
+//! What is wrong with a case, in lines for people. The record is one that is visible: see
+//! [`CaseRecord::visible`].
 
 use super::record::{AnotherErrorRecord, CaseRecord, CaseStatus, FailingRecord, ProblemRecord};
-use crate::snapshot;
+use crate::{snapshot, terminal::visible};
 
 /// Checkpoint requests that are told of a failed case.
 const CHECKPOINTS: usize = 3;
@@ -106,7 +107,7 @@ fn checkpoints(text: &mut String, case: &CaseRecord) {
         let Some(request) = event.text.as_ref().filter(|_| event.event == "checkpoint") else {
             continue;
         };
-        let asked = format!("{} asked for a checkpoint: {request}", event.place);
+        let asked = format!("{} asked for a checkpoint: {}", event.place, visible(request));
         if told.len() < CHECKPOINTS && !told.contains(&asked) {
             indented(text, &format!("step {}: {asked}", event.step));
             told.push(asked);

@@ -11,7 +11,7 @@ use super::{
         CaseRecord, CaseStatus, Collector, DiagnosticRecord, RunFacts, RunRecord, SeverityRecord,
     },
 };
-use crate::runner::RunEvent;
+use crate::{runner::RunEvent, terminal::Fence};
 
 /// The human report, then an annotation for each case that failed and each pending snapshot.
 ///
@@ -19,8 +19,8 @@ use crate::runner::RunEvent;
 /// is a command for the runner wherever it comes from: so commands are stopped while it is printed
 /// (<https://docs.github.com/actions/reference/workflow-commands-for-github-actions>).
 #[derive(Debug)]
-pub struct Github<W> {
-    human: Human<W>,
+pub struct Github<W: Write> {
+    human: Human<Fence<W>>,
     collector: Collector,
     /// What paths of annotations are counted from.
     root: Option<PathBuf>,
@@ -30,7 +30,7 @@ pub struct Github<W> {
 
 impl<W: Write> Github<W> {
     /// Writes to `out`; annotations name files from `root` on, where they are below it.
-    pub fn new(out: W, root: Option<PathBuf>, token: String) -> Self {
+    pub fn new(out: Fence<W>, root: Option<PathBuf>, token: String) -> Self {
         Self {
             human: Human::new(out),
             collector: Collector::new(RunFacts::default(), Events::OfFailures),
@@ -50,13 +50,14 @@ impl<W: Write> Github<W> {
     }
 
     fn stop_commands(&mut self) -> io::Result<()> {
-        writeln!(self.human.out(), "::stop-commands::{}", self.token)
+        let line = format!("::stop-commands::{}\n", self.token);
+        self.human.out().commands(&line)
     }
 
     fn annotate(&mut self, record: &RunRecord) -> io::Result<()> {
         let (token, text) = (&self.token, annotations(record, self.root.as_deref()));
         let out = self.human.out();
-        write!(out, "::{token}::\n{text}")?;
+        out.commands(&format!("::{token}::\n{text}"))?;
         out.flush()
     }
 }
@@ -74,9 +75,11 @@ impl<W: Write> Reporter for Github<W> {
     }
 }
 
-/// An annotation for each diagnostic, each case that failed and each pending snapshot.
+/// An annotation for each diagnostic, each case that failed and each pending snapshot: commands, to be
+/// written by [`Fence::commands`].
 #[must_use]
 pub fn annotations(record: &RunRecord, root: Option<&Path>) -> String {
+    let record = record.visible();
     let diagnostics = record.diagnostics.iter().map(|one| diagnostic(one, root));
     let mut cases: Vec<&CaseRecord> = record.cases.iter().collect();
     cases.sort_by(|a, b| a.case.cmp(&b.case));
@@ -148,14 +151,13 @@ mod tests {
     use crate::report::fixture;
 
     fn told(run: &[RunEvent]) -> String {
-        let out = anstream::StripStream::new(Vec::new());
-        let mut github = Github::new(out, None, "TOKEN".to_owned());
+        let out = || Fence::new(anstream::StripStream::new(Vec::new()));
+        let mut github = Github::new(out(), None, "TOKEN".to_owned());
         for event in run {
             github.event(event).unwrap();
         }
-        let out = anstream::StripStream::new(Vec::new());
-        let out = std::mem::replace(github.human.out(), out);
-        String::from_utf8(out.into_inner()).unwrap()
+        let out = std::mem::replace(github.human.out(), out());
+        String::from_utf8(out.into_inner().into_inner()).unwrap()
     }
 
     #[test]

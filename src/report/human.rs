@@ -6,7 +6,7 @@ use super::{
     Events, Reporter, clock, failure,
     record::{CaseRecord, CaseStatus, RunRecord, Sums},
 };
-use crate::runner::RunEvent;
+use crate::{runner::RunEvent, terminal::visible};
 
 const GOOD: Style = AnsiColor::Green.on_default().bold();
 const BAD: Style = AnsiColor::Red.on_default().bold();
@@ -43,12 +43,13 @@ impl<W: Write> Human<W> {
     /// When it can't be written.
     pub fn run(&mut self, record: &RunRecord) -> io::Result<()> {
         for case in &record.cases {
-            self.case(case.clone())?;
+            self.case(case)?;
         }
         self.end(&record.sums)
     }
 
-    fn case(&mut self, case: CaseRecord) -> io::Result<()> {
+    fn case(&mut self, case: &CaseRecord) -> io::Result<()> {
+        let case = case.visible();
         let (style, word) = word(&case);
         let time = match case.status {
             CaseStatus::Skipped => format!("[{:9}]", ""),
@@ -60,7 +61,7 @@ impl<W: Write> Human<W> {
             writeln!(self.out, "{:NAME_COLUMN$}note: {note}", "")?;
         }
         if case.is_bad() {
-            self.failures.push(case);
+            self.failures.push(case.into_owned());
         }
         Ok(())
     }
@@ -116,12 +117,13 @@ impl<W: Write> Reporter for Human<W> {
             RunEvent::Started { .. } | RunEvent::CaseStarted { .. } => Ok(()),
             RunEvent::CaseSlow { case, running } => writeln!(
                 self.out,
-                "{ODD}{:>12}{ODD:#} {} {case}",
+                "{ODD}{:>12}{ODD:#} {} {}",
                 "SLOW",
-                clock::longer_than(*running)
+                clock::longer_than(*running),
+                visible(case)
             ),
             RunEvent::CaseFinished(result) => {
-                self.case(CaseRecord::new(result, Events::OfFailures))
+                self.case(&CaseRecord::new(result, Events::OfFailures))
             }
             RunEvent::Interrupted { running } => writeln!(
                 self.out,

@@ -1,13 +1,13 @@
 use std::io::{self, Write};
 
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{
     Reporter,
     record::{CaseRecord, DiagnosticRecord, RunRecord, Sums},
 };
-use crate::{diag::Report, runner::RunEvent};
+use crate::{diag::Report, runner::RunEvent, terminal::json};
 
 /// The version of the lines' shape, in the first line. A consumer of version 1 can read every later
 /// line of version 1: members are added, never changed or removed.
@@ -89,7 +89,7 @@ impl<W: Write> Json<W> {
             repeat: record.run.repeat,
         })?;
         for diagnostic in &record.diagnostics {
-            writeln!(self.out, "{}", serde_json::to_string(diagnostic)?)?;
+            writeln!(self.out, "{}", json(&serde_json::to_string(diagnostic)?))?;
         }
         for case in &record.cases {
             self.tell(&Line::CaseFinished(Box::new(case.clone())))?;
@@ -98,7 +98,7 @@ impl<W: Write> Json<W> {
     }
 
     fn tell(&mut self, line: &Line) -> io::Result<()> {
-        writeln!(self.out, "{}", serde_json::to_string(line)?)?;
+        writeln!(self.out, "{}", json(&serde_json::to_string(line)?))?;
         self.out.flush()
     }
 
@@ -137,7 +137,7 @@ impl<W: Write> Reporter for Json<W> {
 /// `rendered`.
 #[must_use]
 pub fn diagnostic(report: &Report) -> Value {
-    json!(DiagnosticRecord::from(report))
+    serde_json::json!(DiagnosticRecord::from(report))
 }
 
 #[cfg(test)]

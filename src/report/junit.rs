@@ -16,6 +16,7 @@ use super::{
     failure,
     record::{CaseRecord, CaseStatus, FailingRecord, RunRecord},
 };
+use crate::terminal::visible_lines;
 
 /// Bytes of a text that are kept: parsers refuse nodes of some megabytes (libxml2: ten), and nobody
 /// reads them in a browser.
@@ -23,6 +24,7 @@ const LONGEST: usize = 64 * 1024;
 
 /// Writes a run as JUnit: a suite for each directory of scenarios, a test case for each case.
 pub(super) fn write(record: &RunRecord, out: &mut dyn Write) -> io::Result<()> {
+    let record = &*record.visible();
     let mut report = Report::new("tapwright");
     report.set_time(seconds(record.sums.seconds));
     report.add_test_suites(suites(record));
@@ -189,21 +191,11 @@ fn line(text: &str) -> String {
     printable(text.lines().next().unwrap_or_default())
 }
 
-/// A text with only such characters as XML 1.0 has, the others as `\u{1b}`, and not too long. Without
-/// that, quick-junit drops escape sequences and what is in them.
+/// A text with only such characters as XML 1.0 has and a terminal may show, the others as `\u{1b}`, and
+/// not too long. Without that, quick-junit drops escape sequences and what is in them.
 fn printable(text: &str) -> String {
-    let is_char = |c: char| {
-        matches!(c, '\t' | '\n') || !(c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}'))
-    };
     let cut = text.floor_char_boundary(LONGEST);
-    let mut out = String::with_capacity(cut);
-    for c in text[..cut].chars() {
-        if is_char(c) {
-            out.push(c);
-        } else {
-            out.extend(c.escape_unicode());
-        }
-    }
+    let mut out = visible_lines(&text[..cut]);
     if cut < text.len() {
         out.push_str(&format!("\n... and {} bytes more: see --report json", text.len() - cut));
     }

@@ -7,6 +7,7 @@ use std::{
 };
 
 use super::{html, junit, markdown, record::RunRecord};
+use crate::terminal::json;
 
 /// A report that is made of a whole run, at its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -40,13 +41,10 @@ impl ReportKind {
     ///
     /// # Errors
     /// When it can't be written.
-    pub fn write(self, record: &RunRecord, mut out: &mut dyn Write) -> io::Result<()> {
+    pub fn write(self, record: &RunRecord, out: &mut dyn Write) -> io::Result<()> {
         match self {
             Self::Html => html::write(record, out),
-            Self::Json => {
-                serde_json::to_writer(&mut out, record)?;
-                writeln!(out)
-            }
+            Self::Json => writeln!(out, "{}", json(&serde_json::to_string(record)?)),
             Self::Junit => junit::write(record, out),
             Self::Markdown => markdown::write(record, out),
         }

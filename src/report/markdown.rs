@@ -9,6 +9,7 @@ use super::{
     failure, human,
     record::{CaseRecord, CaseStatus, RunRecord},
 };
+use crate::terminal::{visible, visible_lines};
 
 /// Bytes after which no further failure is told in full. GitHub takes a summary of a mebibyte, and
 /// shows nothing of a longer one.
@@ -19,7 +20,7 @@ const REMARK: usize = 200;
 
 /// Writes what a run came to, the cases that did not simply pass, and each failure in full.
 pub(super) fn write(record: &RunRecord, out: &mut dyn Write) -> io::Result<()> {
-    out.write_all(text(record).as_bytes())
+    out.write_all(text(&record.visible()).as_bytes())
 }
 
 fn text(record: &RunRecord) -> String {
@@ -88,7 +89,7 @@ fn remark(case: &CaseRecord) -> String {
 
 /// What is shown when somebody asks. A `<pre>` goes on to its end, whatever lines are in it.
 fn details(text: &mut String, title: &str, body: &str) {
-    let body = body.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+    let body = visible_lines(body).replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
     line(
         text,
         format_args!(
@@ -102,9 +103,8 @@ fn details(text: &mut String, title: &str, body: &str) {
 /// A text on one line of which no character is markup.
 fn inline(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
+    for c in visible(text).to_string().chars() {
         match c {
-            c if c.is_control() => out.push(' '),
             ' ' | ',' | '.' | '/' | ':' | ';' | '-' | '=' | '\'' | '(' | ')' => out.push(c),
             c if c.is_ascii_punctuation() => {
                 let written = write!(out, "&#{};", u32::from(c));
@@ -134,7 +134,7 @@ mod tests {
 
     #[test]
     fn a_name_is_no_markup() {
-        assert_eq!(inline("a|b<c>\n@d_e"), "a&#124;b&#60;c&#62; &#64;d&#95;e");
+        assert_eq!(inline("a|b<c>\n@d_e"), "a&#124;b&#60;c&#62;&#92;n&#64;d&#95;e");
     }
 
     #[test]

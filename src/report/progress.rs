@@ -8,7 +8,11 @@ use std::{
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use super::Reporter;
-use crate::{base::CaseId, runner::RunEvent};
+use crate::{
+    base::CaseId,
+    runner::RunEvent,
+    terminal::{bar_target, visible},
+};
 
 /// How often the times are drawn again.
 const TICK: Duration = Duration::from_millis(500);
@@ -32,7 +36,7 @@ impl Running {
     fn draw(&self, out: &mut dyn Write) -> fmt::Result {
         for (at, (case, since)) in self.0.iter().take(NAMED).enumerate() {
             let comma = if at > 0 { ", " } else { "" };
-            write!(out, "{comma}{case} {}s", since.elapsed().as_secs())?;
+            write!(out, "{comma}{} {}s", visible(case), since.elapsed().as_secs())?;
         }
         match self.0.len().saturating_sub(NAMED) {
             0 => Ok(()),
@@ -44,7 +48,7 @@ impl Running {
 impl<R: Reporter> Progress<R> {
     /// Draws on standard error when that is a terminal, else nowhere.
     pub fn new(below: R) -> Self {
-        Self::on(below, ProgressDrawTarget::stderr())
+        Self::on(below, bar_target())
     }
 
     fn on(below: R, target: ProgressDrawTarget) -> Self {

@@ -49,15 +49,39 @@ impl Lane {
         deadline: &Deadline,
         watch: Option<&Watcher>,
     ) -> Vec<Attempt> {
+        let [first, ..] = cases else {
+            return Vec::new();
+        };
+        if let Some(reason) = self.lacks(&first.requires) {
+            return cases.iter().map(|_| Attempt::Skipped(reason.clone())).collect();
+        }
+        let taken: Vec<Result<(), String>> = cases
+            .iter()
+            .map(|case| self.backend.takes(case).map_err(|missing| missing.to_string()))
+            .collect();
+        let runs = cases.iter().zip(&taken).filter(|(_, taken)| taken.is_ok());
+        let runs: Vec<Arc<Case>> = runs.map(|(case, _)| Arc::clone(case)).collect();
+        let mut attempts = self.attempt_taken(&runs, probes, deadline, watch).into_iter();
+        let attempts = taken.into_iter().filter_map(|taken| match taken {
+            Ok(()) => attempts.next(),
+            Err(reason) => Some(Attempt::Skipped(reason)),
+        });
+        attempts.collect()
+    }
+
+    fn attempt_taken(
+        &self,
+        cases: &[Arc<Case>],
+        probes: bool,
+        deadline: &Deadline,
+        watch: Option<&Watcher>,
+    ) -> Vec<Attempt> {
         let all = |attempt: fn(String) -> Attempt, text: &str| {
             cases.iter().map(|_| attempt(text.to_owned())).collect()
         };
         let [first, ..] = cases else {
             return Vec::new();
         };
-        if let Some(reason) = self.lacks(&first.requires) {
-            return all(Attempt::Skipped, &reason);
-        }
         match self.backend.open(first) {
             Ok(world) => execute(cases, probes, world, self.backend.name(), deadline, watch),
             Err(BackendError::Missing(missing)) => all(Attempt::Skipped, &missing.to_string()),

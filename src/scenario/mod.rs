@@ -38,7 +38,6 @@ pub use impairment::{Impair, Impairment, Share, Way};
 pub(crate) use key::{CHARDEV, NETDEV, QMP_VERBS};
 pub use key::{Key, KeyMap, KeyType, VERB_NAMES, key_table};
 pub use load::{load, parse};
-pub(crate) use lower::option;
 pub use schema::schema;
 pub use stack::{Client, PortStack};
 pub use write::write;

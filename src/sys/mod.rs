@@ -7,8 +7,10 @@
 
 mod child;
 mod closing;
+mod confined;
 mod entrance;
 mod error;
+mod fence;
 mod interface;
 mod interrupt;
 mod isolation;
@@ -19,9 +21,11 @@ mod queue;
 mod sysctl;
 mod tun;
 
-pub use child::{hang_up, run_in_foreground, spawn_bound};
+pub use child::{hang_up, run_in_foreground};
+pub use confined::{Confined, Launch, LaunchError};
 pub use entrance::{Entrance, Tenant, enter_mounted, show_own_interfaces};
 pub use error::FrameError;
+pub use fence::{Confinement, Fence};
 pub use interface::{InterfaceIndex, InterfaceName, InterfaceNameError};
 pub use interrupt::Interrupt;
 pub use isolation::{Isolated, IsolationError, isolate};

@@ -5,19 +5,24 @@ use crate::chore::{ChoreError, root};
 /// Each part and what it may import. The lower a part stands, the less it knows.
 const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("sys", &[]),
-    ("diag", &[]),
+    ("terminal", &[]),
+    ("diag", &["terminal"]),
     ("base", &[]),
+    ("qapi", &["base"]),
     ("frame", &["base", "diag"]),
     ("capture", &["base", "diag", "frame"]),
     ("record", &["base"]),
     ("reading", &["base", "frame", "record"]),
     ("guest", &["base"]),
-    ("scenario", &["base", "capture", "diag", "frame", "guest", "record"]),
-    ("drawing", &["base", "diag", "record", "scenario"]),
-    ("import", &["diag", "scenario"]),
-    ("machine", &["base", "record"]),
+    ("scenario", &["base", "capture", "diag", "frame", "guest", "qapi", "record"]),
+    ("drawing", &["base", "diag", "record", "scenario", "terminal"]),
+    ("import", &["diag", "qapi", "scenario", "terminal"]),
+    ("machine", &["base", "qapi", "record"]),
     ("conflict", &["base", "machine", "record"]),
-    ("backend", &["base", "diag", "frame", "guest", "machine", "record", "scenario", "sys"]),
+    (
+        "backend",
+        &["base", "diag", "frame", "guest", "machine", "qapi", "record", "scenario", "sys"],
+    ),
     ("snapshot", &["base", "capture", "diag", "frame", "reading", "record"]),
     (
         "runner",
@@ -30,7 +35,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         "report",
         &[
             "base", "diag", "drawing", "frame", "reading", "record", "runner", "scenario",
-            "snapshot",
+            "snapshot", "terminal",
         ],
     ),
     (
@@ -41,14 +46,15 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         "cli",
         &[
             "backend", "base", "capture", "conflict", "diag", "drawing", "frame", "fuzz", "import",
-            "machine", "record", "report", "runner", "scenario", "snapshot", "sys",
+            "machine", "qapi", "record", "report", "runner", "scenario", "snapshot", "sys",
+            "terminal",
         ],
     ),
 ];
 
 /// Parts without I/O, clock and randomness.
 const PURE: &[&str] =
-    &["base", "conflict", "drawing", "frame", "guest", "import", "machine", "record"];
+    &["base", "conflict", "drawing", "frame", "guest", "import", "machine", "qapi", "record"];
 
 /// Modules of `std` that a pure part may not name, alone or in a group.
 const IMPURE_MODULES: &[&str] = &["fs", "process", "thread"];
@@ -69,6 +75,18 @@ const IMPURE_WORDS: &[&str] = &[
 /// A time that is told from outside, and no clock, whatever its name.
 const TIME_AS_DATA: &str = "smoltcp::time::Instant";
 
+/// The files that write to standard output and standard error: through the fence of `terminal`.
+const WRITERS: &[&str] = &["cli/output.rs", "terminal/bar.rs"];
+
+/// What gives a way to them, and asking whether they are a terminal, which does not.
+const WAYS: &[(&str, &[&str])] = &[
+    ("io::", &["stdout", "stderr"]),
+    ("anstream::", &["print", "println", "eprint", "eprintln", "stdout", "stderr"]),
+    ("Term::", &["stdout", "stderr", "buffered_stdout", "buffered_stderr"]),
+    ("ProgressDrawTarget::", &["stdout", "stderr"]),
+];
+const ASKED: &str = "io::stdout().is_terminal()";
+
 /// Checks every `use crate::...` and `crate::...` path under `src/` against the table.
 pub(crate) fn run() -> Result<(), ChoreError> {
     let src = root().join("src");
@@ -82,7 +100,9 @@ pub(crate) fn run() -> Result<(), ChoreError> {
         let Some(part) = part_of(relative) else {
             continue;
         };
-        for (line, message) in violations(&part, &text) {
+        let is_writer = WRITERS.iter().any(|writer| relative == std::path::Path::new(writer));
+        let unfenced = if is_writer { Vec::new() } else { unfenced(&text) };
+        for (line, message) in violations(&part, &text).into_iter().chain(unfenced) {
             wrong += 1;
             anstream::eprintln!("src/{}:{line}: {message}", relative.display());
         }
@@ -121,6 +141,24 @@ fn violations(part: &str, text: &str) -> Vec<(usize, String)> {
         }
         if part != "sys" && code.contains("unsafe ") && !code.contains("unsafe_code") {
             found.push((line, "`unsafe` outside sys".to_owned()));
+        }
+    }
+    found
+}
+
+/// The lines of a file that write where everything from outside has to be fenced.
+fn unfenced(text: &str) -> Vec<(usize, String)> {
+    let mut found = Vec::new();
+    for (line, code) in code_lines(text) {
+        let code = code.replace(ASKED, "");
+        for (root, ways) in WAYS {
+            let named = names_below(&code, root);
+            found.extend(
+                named
+                    .iter()
+                    .filter(|name| ways.contains(&name.as_str()))
+                    .map(|name| (line, format!("`{root}{name}` is for {}", WRITERS.join(" and ")))),
+            );
         }
     }
     found
@@ -253,6 +291,21 @@ mod tests {
         assert!(violations("machine", "use std::{collections::BTreeMap, fmt};").is_empty());
         assert_eq!(violations("frame", "unsafe { go() }").len(), 1);
         assert!(violations("sys", "unsafe { go() }").is_empty());
+    }
+
+    #[test]
+    fn what_is_printed_goes_through_the_fence() {
+        for text in [
+            "let mut out = std::io::stdout();",
+            "use std::io::{self, stderr};",
+            "anstream::eprintln!(\"{error}\");",
+            "let term = Term::buffered_stderr();",
+            "bar.set_draw_target(ProgressDrawTarget::stderr());",
+        ] {
+            assert_eq!(unfenced(text).len(), 1, "{text}");
+        }
+        let text = "io::stdout().is_terminal()\nStdio::piped()\nanstream::adapter::strip_str(text)";
+        assert!(unfenced(text).is_empty());
     }
 
     #[test]

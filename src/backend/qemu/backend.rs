@@ -1,18 +1,14 @@
 use std::path::PathBuf;
 
-use serde_json::{Map, Value};
-
 use super::{
-    NAME, fit,
-    process::{Arguments, Process},
-    rest::Threads,
+    Admission, NAME, fit, probe,
+    program::{Fence, Program},
     version::Version,
-    world::{QemuWorld, TELL_FILTERS},
+    world::QemuWorld,
 };
 use crate::{
-    backend::{Backend, BackendError, Capabilities, World, netns},
+    backend::{Backend, BackendError, Capabilities, Missing, World, netns},
     base::Profile,
-    record::Outcome,
     scenario::Case,
     sys::Isolated,
 };
@@ -30,22 +26,38 @@ pub struct Probed {
     pub has_checkpoint: bool,
     /// Whether it has colo-compare, which a build without replication has not.
     pub has_compare: bool,
+    /// Which fences it runs without.
+    pub missing: Vec<MissingFence>,
+}
+
+/// A fence that a QEMU runs without.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MissingFence {
+    /// Which.
+    pub fence: Fence,
+    /// What the machine, or the QEMU behind it, said.
+    pub reason: String,
 }
 
 /// The backend `qemu`.
 #[derive(Clone, Debug)]
 pub struct Qemu {
     isolated: Isolated,
-    program: PathBuf,
+    program: Program,
     probed: Probed,
+    admission: Admission,
 }
 
 impl Qemu {
-    /// Asks a QEMU what it is, in a process that is isolated.
+    /// Asks a QEMU what it is, and which fences it bears, in a process that is isolated.
     ///
     /// # Errors
     /// [`BackendError::Unavailable`] when there is no QEMU or it does not speak QMP.
-    pub fn new(isolated: Isolated, program: PathBuf) -> Result<Self, BackendError> {
+    pub fn new(
+        isolated: Isolated,
+        program: PathBuf,
+        admission: Admission,
+    ) -> Result<Self, BackendError> {
         let unavailable = |reason: String| BackendError::Unavailable {
             backend: NAME,
             reason: format!("{}: {reason}", program.display()),
@@ -53,8 +65,14 @@ impl Qemu {
                      TAPWRIGHT_QEMU"
                 .to_owned(),
         };
-        let probed = probe(&program).map_err(unavailable)?;
-        Ok(Self { isolated, program, probed })
+        let (program, probed) = probe::examine(&isolated, &program).map_err(unavailable)?;
+        Ok(Self { isolated, program, probed, admission })
+    }
+
+    /// Its program, behind the fences that it bears.
+    #[must_use]
+    pub const fn program(&self) -> &Program {
+        &self.program
     }
 
     /// What it is.
@@ -76,6 +94,15 @@ impl Probed {
         };
         format!("QEMU {version} is run under the profile {profile}{exact}")
     }
+
+    /// Which fences it runs without, in a sentence; none when it runs behind all.
+    #[must_use]
+    pub fn warning(&self) -> Option<String> {
+        let names: Vec<&str> = self.missing.iter().map(|missing| missing.fence.name()).collect();
+        let reason = &self.missing.first()?.reason;
+        let names = names.join(", ");
+        Some(format!("QEMU runs without these fences: {names} ({reason}); see tapwright doctor"))
+    }
 }
 
 impl Backend for Qemu {
@@ -87,54 +114,14 @@ impl Backend for Qemu {
         netns::probe(&self.isolated)
     }
 
+    fn takes(&self, case: &Case) -> Result<(), Missing> {
+        self.admission.case(case, self.probed.version)?;
+        fit::check(case, &self.probed)
+    }
+
     fn open(&self, case: &Case) -> Result<Box<dyn World>, BackendError> {
-        fit::check(case, &self.probed)?;
-        let world = QemuWorld::open(&self.isolated, &self.program, self.probed.version, case)?;
+        let Self { isolated, program, probed, admission } = self;
+        let world = QemuWorld::open(isolated, program, probed.version, *admission, case)?;
         Ok(Box::new(world))
     }
-}
-
-fn probe(program: &std::path::Path) -> Result<Probed, String> {
-    let (mut process, mut qmp) =
-        Process::start(program, Arguments::default()).map_err(|error| error.to_string())?;
-    let mut ask =
-        |command: &str, args: Option<&Map<String, Value>>| process.ask(&mut qmp, command, args);
-    ask("qmp_capabilities", None)?;
-    let version = match ask("query-version", None)? {
-        Outcome::Done(value) => Version::read(&value).ok_or_else(|| format!("no version: {value}")),
-        other => Err(format!("query-version: {other:?}")),
-    }?;
-    let mut of = Map::new();
-    of.insert("typename".to_owned(), "filter-redirector".into());
-    let listed = ask("qom-list-properties", Some(&of))?;
-    let has_in_netdev = match listed {
-        Outcome::Done(Value::Array(properties)) => properties.iter().any(|property| {
-            let name = property.get("name").and_then(Value::as_str);
-            name == Some(fit::PROPERTIES[0])
-        }),
-        other => return Err(format!("filter-redirector: {other:?}")),
-    };
-    let has_checkpoint = match ask("query-commands", None)? {
-        Outcome::Done(Value::Array(commands)) => commands.iter().any(|command| {
-            let name = command.get("name").and_then(Value::as_str);
-            name == Some(TELL_FILTERS)
-        }),
-        other => return Err(format!("query-commands: {other:?}")),
-    };
-    // Not by its properties: to list them makes one and destroys it, of which QEMU 7.2.22 dies.
-    let mut of = Map::new();
-    of.insert("implements".to_owned(), "colo-compare".into());
-    let listed = ask("qom-list-types", Some(&of))?;
-    let has_compare = matches!(&listed, Outcome::Done(Value::Array(types)) if !types.is_empty());
-    // Without this no case could be told to have settled.
-    Threads::of(process.id()).map_err(|error| {
-        format!("its threads can't be watched in /proc/{}/task: {error}", process.id())
-    })?;
-    Ok(Probed {
-        version,
-        profile: version.profile(has_in_netdev),
-        has_in_netdev,
-        has_checkpoint,
-        has_compare,
-    })
 }

@@ -83,7 +83,7 @@ impl Machine {
         Ok(Self {
             id,
             parser,
-            threads: Threads::of(process.id()).map_err(|error| error.to_string())?,
+            threads: Threads::of_qemu(&process).map_err(|error| error.to_string())?,
             process,
             qmp,
             taps,
@@ -105,7 +105,7 @@ impl Machine {
     pub(super) fn pump(&mut self, out: &mut Vec<Out>) -> io::Result<bool> {
         let before = out.len();
         let answers = self.qmp.read().map_err(io::Error::other::<QmpError>)?;
-        let mut moved = false;
+        let mut moved = self.qmp.has_more();
         for (number, outcome) in answers {
             if self.ping.take_if(|ping| *ping == number).is_some() {
                 self.rounds += 1;

@@ -28,6 +28,9 @@
 //! go on. A QEMU that was killed from outside ends the case. What a QEMU closes is told once it rests
 //! or has died, since one that is about to die closes too.
 //!
+//! # What a scenario can ask for
+//! Nothing that is not listed: see `admission`.
+//!
 //! # Joined chardevs
 //! They meet at unix sockets in the case's folder, whatever address the scenario gives.
 //!
@@ -48,22 +51,27 @@
 
 use std::time::Duration;
 
+mod admission;
 mod backend;
 mod chardev;
 mod command;
 mod file;
 mod fit;
 mod machine;
+mod probe;
 mod process;
+mod program;
 mod qmp;
 mod rest;
 mod stream;
 mod version;
 mod world;
 
-pub use backend::{Probed, Qemu};
+pub use admission::{Admission, EXPLANATIONS};
+pub use backend::{MissingFence, Probed, Qemu};
 pub use fit::{advances, uses_af_packet};
 pub use process::{Arguments, Process};
+pub use program::{Fence, Program};
 pub use qmp::{Qmp, QmpError};
 pub use stream::Stream;
 pub use version::Version;

@@ -1,13 +1,13 @@
 use std::{
-    ffi::OsString,
-    fs::File,
-    io::{self, Read},
+    ffi::{OsStr, OsString},
+    fs,
+    io::{self, PipeReader, Read},
     os::{
         fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
         unix::{net::UnixStream, process::ExitStatusExt},
     },
     path::{Path, PathBuf},
-    process::{Child, Command, ExitStatus, Stdio},
+    process::ExitStatus,
     time::Instant,
 };
 
@@ -19,8 +19,15 @@ use nix::{
 };
 use serde_json::{Map, Value};
 
-use super::{LONGEST_COMMAND, qmp::Qmp};
-use crate::{record::Outcome, sys};
+use super::{
+    LONGEST_COMMAND,
+    program::{self, Program},
+    qmp::Qmp,
+};
+use crate::{
+    record::Outcome,
+    sys::{Confined, Launch, LaunchError},
+};
 
 /// What every QEMU here has: no machine, nothing of the user's, and threads with names.
 const BARE: [&str; 8] = [
@@ -37,6 +44,14 @@ const BARE: [&str; 8] = [
 /// Lines of standard error that the text of a death holds.
 const LAST_WORDS: usize = 4;
 
+/// Bytes of standard error that are taken at once: who never falls silent must not keep everybody
+/// else from being heard.
+const MOST_AT_ONCE: usize = 256 << 10;
+
+/// What a shell's exit status has above the number of the signal that ended its last command
+/// (POSIX.1-2024, Shell Command Language, 2.8.2).
+const BY_SIGNAL: i32 = 128;
+
 /// Command line arguments, and the descriptors that they speak of by number.
 #[derive(Debug, Default)]
 pub struct Arguments {
@@ -44,6 +59,7 @@ pub struct Arguments {
     inherited: Vec<OwnedFd>,
     /// Where it runs: paths without a root lead there.
     folder: Option<PathBuf>,
+    writable: Option<PathBuf>,
 }
 
 impl Arguments {
@@ -60,6 +76,11 @@ impl Arguments {
 
     pub(super) fn run_in(&mut self, folder: &Path) {
         self.folder = Some(folder.to_owned());
+    }
+
+    /// The folder that it may write to, the only one; it runs there unless it is to run elsewhere.
+    pub fn write_in(&mut self, folder: &Path) {
+        self.writable = Some(folder.to_owned());
     }
 
     /// Hands a descriptor over; gives the number it has in QEMU.
@@ -95,67 +116,68 @@ pub(super) struct End {
 /// `chardev/char-mux.c`, `mux_proc_byte`).
 const TERMINATED: &str = "QEMU: Terminated";
 
-/// A QEMU process. It dies with this value, and with the thread that started it.
+/// A QEMU process, and what else its program started. All of it dies with this value, and with the
+/// thread that started it.
 #[derive(Debug)]
 pub struct Process {
-    child: Child,
-    stderr: Option<File>,
+    child: Confined,
+    speaker: Option<Speaker>,
+    stderr: Option<PipeReader>,
     partial: Vec<u8>,
     last_words: Vec<String>,
 }
 
+/// Who speaks QMP.
+#[derive(Clone, Copy, Debug)]
+struct Speaker {
+    id: u32,
+    /// It was started by a program of ours, such as a script, and is not that program.
+    wrapped: bool,
+}
+
 impl Process {
     /// Starts QEMU with a QMP monitor.
-    pub(super) fn start(program: &Path, arguments: Arguments) -> io::Result<(Self, Qmp)> {
-        let mut all = Arguments {
-            words: BARE.iter().map(OsString::from).collect(),
-            inherited: arguments.inherited,
-            folder: arguments.folder,
-        };
-        all.words.extend(arguments.words);
+    ///
+    /// # Errors
+    /// When a fence can't be put up, or the program can't be started.
+    pub fn start(program: &Program, arguments: Arguments) -> Result<(Self, Qmp), LaunchError> {
+        let words = BARE.iter().map(OsString::from).chain(arguments.words).collect();
+        let mut all = Arguments { words, ..arguments };
         let qmp = all.monitor(&format!("{}-qmp", super::OWN))?;
         Ok((Self::spawn(program, &all)?, qmp))
     }
 
-    /// Starts QEMU with these arguments and no others. It has its own copies of the descriptors.
+    /// Starts QEMU with these arguments and no others but those of its fences. It has its own copies
+    /// of the descriptors.
     ///
     /// # Errors
-    /// When the program can't be started.
-    pub fn spawn(program: &Path, arguments: &Arguments) -> io::Result<Self> {
-        // A path is taken from where QEMU runs, a name is looked up.
-        let program = match program.components().count() {
-            1 => program.to_owned(),
-            _ => std::path::absolute(program)?,
+    /// When a fence can't be put up, or the program can't be started.
+    pub fn spawn(program: &Program, arguments: &Arguments) -> Result<Self, LaunchError> {
+        let words = arguments.words.iter().map(OsString::as_os_str);
+        let writable = arguments.writable.as_deref();
+        let folder = arguments.folder.as_deref().or(writable);
+        let launch = Launch {
+            program: program.file(),
+            name: program.name().as_os_str(),
+            arguments: program.words().iter().map(OsStr::new).chain(words).collect(),
+            environment: program::environment(writable),
+            folder: folder.unwrap_or(Path::new("/")),
+            writable,
+            inherited: arguments.inherited.iter().map(AsFd::as_fd).collect(),
         };
-        let mut command = Command::new(program);
-        if let Some(folder) = &arguments.folder {
-            command.current_dir(folder);
+        let mut child = Confined::start(&launch, program.confinement())?;
+        let stderr = child.take_stderr();
+        if let Some(stderr) = &stderr {
+            fcntl(stderr, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).map_err(io::Error::from)?;
         }
-        command
-            .args(&arguments.words)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped());
-        let inherited: Vec<BorrowedFd<'_>> = arguments.inherited.iter().map(AsFd::as_fd).collect();
-        let mut child = sys::spawn_bound(&mut command, &inherited)?;
-        let stderr = child.stderr.take().map(OwnedFd::from);
-        let process = Self {
-            child,
-            stderr: stderr.map(File::from),
-            partial: Vec::new(),
-            last_words: Vec::new(),
-        };
-        if let Some(stderr) = &process.stderr {
-            fcntl(stderr, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
-        }
-        Ok(process)
+        Ok(Self { child, speaker: None, stderr, partial: Vec::new(), last_words: Vec::new() })
     }
 
     /// Gives it a command while it has nothing else to do, and waits for the answer.
     ///
     /// # Errors
     /// Why there is none.
-    pub(super) fn ask(
+    pub fn ask(
         &mut self,
         qmp: &mut Qmp,
         command: &str,
@@ -166,6 +188,7 @@ impl Process {
         loop {
             let answers = qmp.read().map_err(|error| error.to_string())?;
             if let Some((_, outcome)) = answers.into_iter().find(|(id, _)| *id == number) {
+                self.meet(qmp);
                 return Ok(outcome);
             }
             if qmp.is_closed() {
@@ -187,28 +210,46 @@ impl Process {
     /// The refusal of an `-object` text while options are read, before anything else exists. The
     /// text is given as often as it was there before, and once more. None when it got past that.
     pub(super) fn option_refusal(
-        program: &Path,
+        program: &Program,
         earlier: &[&str],
         text: &str,
     ) -> io::Result<Option<String>> {
-        let mut command = Command::new(program);
-        command.args(BARE);
-        for text in earlier.iter().chain([&text]) {
-            command.args(["-object", text]);
+        let mut arguments = Arguments::default();
+        BARE.iter().for_each(|word| arguments.word(word));
+        // The last is never accepted, so that this QEMU ends in any case.
+        for text in earlier.iter().chain([&text, &super::OWN]) {
+            arguments.push("-object", text);
         }
-        // Never accepted, so that this QEMU ends in any case.
-        command.args(["-object", super::OWN]);
-        command.stdin(Stdio::null()).stdout(Stdio::null());
-        let child = sys::spawn_bound(command.stderr(Stdio::piped()), &[])?;
-        let said = child.wait_with_output()?.stderr;
-        let said = String::from_utf8_lossy(&said);
+        let mut process = Self::spawn(program, &arguments)?;
+        let said = process.last_lines()?;
         let prefix = format!(": -object {text}: ");
         let line = said
-            .lines()
+            .iter()
             .filter_map(|line| line.split_once(prefix.as_str()))
             .map(|(_, refusal)| refusal)
             .find(|refusal| !refusal.starts_with("warning: "));
         Ok(line.map(str::to_owned))
+    }
+
+    /// All lines that it writes on standard error until it has ended.
+    fn last_lines(&mut self) -> io::Result<Vec<String>> {
+        let until = Instant::now() + LONGEST_COMMAND;
+        let mut lines = Vec::new();
+        loop {
+            lines.extend(self.read_lines());
+            let Some(stderr) = &self.stderr else {
+                return Ok(lines);
+            };
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+            let mut polled = [PollFd::new(stderr.as_fd(), PollFlags::POLLIN)];
+            match ppoll(&mut polled, Some(TimeSpec::from_duration(left)), None) {
+                Ok(_) | Err(Errno::EINTR) => {}
+                Err(errno) => return Err(errno.into()),
+            }
+        }
     }
 
     /// The whole lines that QEMU wrote on standard error.
@@ -217,22 +258,31 @@ impl Process {
             return Vec::new();
         };
         let mut buffer = [0; 4096];
+        let mut taken = 0;
         let over = loop {
             match stderr.read(&mut buffer) {
                 Ok(0) => break true,
-                Ok(length) => self.partial.extend_from_slice(&buffer[..length]),
+                Ok(length) => {
+                    self.partial.extend_from_slice(&buffer[..length]);
+                    taken += length;
+                    if taken >= MOST_AT_ONCE {
+                        break false;
+                    }
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => break error.kind() != io::ErrorKind::WouldBlock,
             }
         };
         let mut lines = Vec::new();
-        let end = if over {
-            self.stderr = None;
+        let end = if over || self.partial.len() > MOST_AT_ONCE {
             self.partial.len()
         } else {
             let end = self.partial.iter().rposition(|byte| *byte == b'\n');
             end.map_or(0, |at| at + 1)
         };
+        if over {
+            self.stderr = None;
+        }
         let whole: Vec<u8> = self.partial.drain(..end).collect();
         for line in String::from_utf8_lossy(&whole).lines() {
             lines.push(line.to_owned());
@@ -248,7 +298,14 @@ impl Process {
 
     /// How QEMU ended. To be called once it has closed QMP.
     pub(super) fn end(&mut self) -> io::Result<End> {
-        let status = self.wait()?;
+        let status = self.wait().map_err(|error| match error.kind() {
+            io::ErrorKind::TimedOut => io::Error::new(
+                io::ErrorKind::TimedOut,
+                "QEMU has closed QMP, and its program does not end",
+            ),
+            _ => error,
+        })?;
+        let status = self.of_qemu(status);
         self.read_lines();
         let words = self.last_words.join("; ");
         let how = status_text(status);
@@ -269,15 +326,37 @@ impl Process {
     /// Waits until it has ended.
     ///
     /// # Errors
-    /// When there is no such child.
+    /// [`io::ErrorKind::TimedOut`] when it does not.
     pub fn wait(&mut self) -> io::Result<ExitStatus> {
-        self.child.wait()
+        self.child.wait(Some(LONGEST_COMMAND))
     }
 
-    /// Its number.
+    /// The number of the process that answered QMP first, in this process's `/proc`; none before.
     #[must_use]
-    pub fn id(&self) -> u32 {
-        self.child.id()
+    pub fn id(&self) -> Option<u32> {
+        self.speaker.map(|speaker| speaker.id)
+    }
+
+    /// Who answered on QMP is QEMU, whatever started it.
+    fn meet(&mut self, qmp: &Qmp) {
+        if self.speaker.is_none()
+            && let Some(id) = qmp.speaker()
+        {
+            let status = fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
+            let parent = status.lines().find_map(|line| line.strip_prefix("PPid:"));
+            let parent = parent.and_then(|number| number.trim().parse().ok());
+            let wrapped = parent.is_some_and(|parent: i32| parent != self.child.init().as_raw());
+            self.speaker = Some(Speaker { id, wrapped });
+        }
+    }
+
+    /// What a shell says of the end of a QEMU that it has started is how that QEMU ended.
+    fn of_qemu(&self, status: ExitStatus) -> ExitStatus {
+        let by_shell = self.speaker.is_some_and(|speaker| speaker.wrapped);
+        match status.code() {
+            Some(code) if by_shell && code > BY_SIGNAL => ExitStatus::from_raw(code - BY_SIGNAL),
+            _ => status,
+        }
     }
 
     /// The last line on standard error that names a failed assertion, from its file on.
@@ -289,21 +368,13 @@ impl Process {
 
     /// Ends QEMU; what failed is said.
     pub(super) fn kill(&mut self) -> Option<String> {
-        let killed = self.child.kill().and_then(|()| self.child.wait());
-        killed.err().map(|error| format!("QEMU: {error}"))
+        self.child.kill().err().map(|error| format!("QEMU: {error}"))
     }
 
     /// What is to be polled for [`Process::read_lines`]; none once standard error has ended.
     #[must_use]
     pub fn stderr(&self) -> Option<BorrowedFd<'_>> {
         self.stderr.as_ref().map(AsFd::as_fd)
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        // Whoever wants to know how it went has called `kill`.
-        let _ = self.kill();
     }
 }
 

@@ -33,6 +33,7 @@ pub struct Qmp {
     input: Vec<u8>,
     last: u64,
     closed: bool,
+    speaker: Option<u32>,
 }
 
 impl Qmp {
@@ -41,7 +42,9 @@ impl Qmp {
     /// # Errors
     /// When it can't be made non-blocking.
     pub fn new(socket: UnixStream) -> io::Result<Self> {
-        Ok(Self { stream: Stream::new(socket)?, input: Vec::new(), last: 0, closed: false })
+        let stream = Stream::new(socket)?;
+        stream.ask_for_senders()?;
+        Ok(Self { stream, input: Vec::new(), last: 0, closed: false, speaker: None })
     }
 
     /// Sends a command; its number is that of its answer.
@@ -62,18 +65,34 @@ impl Qmp {
     /// When what came is no QMP.
     pub fn read(&mut self) -> Result<Vec<(u64, Outcome)>, QmpError> {
         self.stream.flush();
+        if self.speaker.is_none() {
+            self.speaker = self.stream.sender();
+        }
         if !self.closed {
             self.closed = self.stream.read(&mut self.input);
         }
         let mut answers = Vec::new();
-        while let Some(end) = self.input.iter().position(|byte| *byte == b'\n') {
-            let line: Vec<u8> = self.input.drain(..=end).collect();
-            answers.extend(answer(&line)?);
+        let whole = self.input.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+        let lines: Vec<u8> = self.input.drain(..whole).collect();
+        for line in lines.split_inclusive(|byte| *byte == b'\n') {
+            answers.extend(answer(line)?);
         }
         if self.input.len() > LONGEST {
             return Err(QmpError::TooLong);
         }
         Ok(answers)
+    }
+
+    /// The number of the process that wrote here first, in this process's pid namespace; none before
+    /// that was read.
+    #[must_use]
+    pub const fn speaker(&self) -> Option<u32> {
+        self.speaker
+    }
+
+    /// Whether there may be more to read, since not all was taken that had come.
+    pub(super) const fn has_more(&self) -> bool {
+        self.stream.has_more()
     }
 
     /// Whether QEMU closed the connection: it ended.
@@ -130,9 +149,27 @@ mod tests {
             qmp.read().unwrap(),
             [(1, Outcome::Done(json!({}))), (2, Outcome::Refused(refused))]
         );
+        assert_eq!(qmp.speaker(), Some(std::process::id()));
         drop(theirs);
         assert_eq!(qmp.read().unwrap(), []);
         assert!(qmp.is_closed());
+    }
+
+    #[test]
+    fn who_never_falls_silent_is_read_by_the_piece() {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let mut qmp = Qmp::new(ours).unwrap();
+        let flood = std::thread::spawn(move || {
+            let mut theirs = theirs;
+            let event = "{\"event\": \"STOP\"}\r\n".repeat(4096);
+            while theirs.write_all(event.as_bytes()).is_ok() {}
+        });
+        // It comes back each time, though there is no end.
+        while !qmp.has_more() {
+            assert_eq!(qmp.read().unwrap(), []);
+        }
+        drop(qmp);
+        flood.join().unwrap();
     }
 
     #[test]

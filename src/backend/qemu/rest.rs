@@ -5,9 +5,12 @@ use std::{
     fs, io,
     path::{Path, PathBuf},
     thread,
+    time::Instant,
 };
 
 use nix::libc::SYS_ppoll;
+
+use super::{LONGEST_COMMAND, process::Process};
 
 mod task;
 
@@ -57,8 +60,9 @@ impl Threads {
     /// in its main loop, or soon will.
     ///
     /// # Errors
-    /// When the kernel does not let us look, or the process ends.
-    pub(super) fn of(process: u32) -> io::Result<Self> {
+    /// When the kernel does not let us look, or the process ends; [`io::ErrorKind::TimedOut`] when its
+    /// main thread does not come to wait, which QEMU's does.
+    fn of(process: u32, until: Instant) -> io::Result<Self> {
         let main = process.to_string();
         let mut threads =
             Self { tasks: Path::new("/proc").join(&main).join("task"), main, home: 0 };
@@ -70,8 +74,21 @@ impl Threads {
                 threads.home = place.stack;
                 return Ok(threads);
             }
+            if Instant::now() >= until {
+                let text = format!("process {process} does not wait for events as QEMU does");
+                return Err(io::Error::new(io::ErrorKind::TimedOut, text));
+            }
             thread::yield_now();
         }
+    }
+
+    /// Those of a QEMU that has answered.
+    ///
+    /// # Errors
+    /// See [`Threads::of`]; [`io::ErrorKind::NotFound`] when the kernel did not tell who answered.
+    pub(super) fn of_qemu(process: &Process) -> io::Result<Self> {
+        let id = process.id().ok_or(io::ErrorKind::NotFound)?;
+        Self::of(id, Instant::now() + LONGEST_COMMAND)
     }
 
     /// How often the main thread has called read(2) so far, whatever came of it (proc_pid_io(5),
@@ -223,6 +240,16 @@ mod tests {
     use std::process::{Command, Stdio};
 
     use super::*;
+
+    #[test]
+    fn who_never_waits_for_events_is_not_waited_for_longer_than_that() {
+        let mut child = Command::new("sh").args(["-c", "while :; do :; done"]).spawn().unwrap();
+        let late = Threads::of(child.id(), Instant::now()).unwrap_err();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert_eq!(late.kind(), io::ErrorKind::TimedOut);
+        assert!(late.to_string().contains(&child.id().to_string()), "{late}");
+    }
 
     #[test]
     fn who_waits_elsewhere_than_at_home_is_away_and_who_ended_does_not_rest() {

@@ -1,13 +1,19 @@
 use std::{
-    io::{self, Read, Write},
+    io::{self, IoSliceMut, Read, Write},
     net::Shutdown,
     os::{
-        fd::{AsFd, BorrowedFd},
+        fd::{AsFd, AsRawFd, BorrowedFd},
         unix::net::UnixStream,
     },
 };
 
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::{
+    cmsg_space,
+    poll::{PollFd, PollFlags, PollTimeout, poll},
+    sys::socket::{
+        ControlMessageOwned, MsgFlags, UnixCredentials, recvmsg, setsockopt, sockopt::PassCred,
+    },
+};
 
 use crate::sys;
 
@@ -18,7 +24,12 @@ pub struct Stream {
     unsent: Vec<u8>,
     /// The sending direction is to be closed once all is sent.
     half_closes: bool,
+    more: bool,
 }
+
+/// Bytes that are read at once: a peer that never stops must not keep its reader from everything
+/// else.
+const MOST_AT_ONCE: usize = 1 << 20;
 
 impl Stream {
     /// Over a connected socket.
@@ -27,7 +38,7 @@ impl Stream {
     /// When it can't be made non-blocking.
     pub fn new(socket: UnixStream) -> io::Result<Self> {
         socket.set_nonblocking(true)?;
-        Ok(Self { socket, unsent: Vec::new(), half_closes: false })
+        Ok(Self { socket, unsent: Vec::new(), half_closes: false, more: false })
     }
 
     /// Sends these bytes, the rest of them when there is room again.
@@ -63,17 +74,49 @@ impl Stream {
         before > 0
     }
 
-    /// Takes everything that has come; whether the peer closed.
+    /// Takes what has come, all of it unless that is very much; whether the peer closed.
     pub fn read(&mut self, into: &mut Vec<u8>) -> bool {
         let mut buffer = [0; 65536];
-        loop {
+        let mut taken = 0;
+        self.more = false;
+        while taken < MOST_AT_ONCE {
             match self.socket.read(&mut buffer) {
                 Ok(0) => return true,
-                Ok(length) => into.extend_from_slice(&buffer[..length]),
+                Ok(length) => {
+                    into.extend_from_slice(&buffer[..length]);
+                    taken += length;
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return error.kind() != io::ErrorKind::WouldBlock,
             }
         }
+        self.more = true;
+        false
+    }
+
+    /// Whether [`Stream::read`] did not take all.
+    pub(super) const fn has_more(&self) -> bool {
+        self.more
+    }
+
+    /// From now on the kernel notes who writes (unix(7), `SO_PASSCRED`).
+    pub(super) fn ask_for_senders(&self) -> io::Result<()> {
+        Ok(setsockopt(&self.socket, PassCred, &true)?)
+    }
+
+    /// The process that wrote what is to be read next, in this process's pid namespace.
+    pub(super) fn sender(&self) -> Option<u32> {
+        let mut byte = [0];
+        let mut buffers = [IoSliceMut::new(&mut byte)];
+        let mut notes = cmsg_space!(UnixCredentials);
+        let flags = MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT;
+        let fd = self.socket.as_raw_fd();
+        let message = recvmsg::<()>(fd, &mut buffers, Some(&mut notes), flags).ok()?;
+        let process = message.cmsgs().ok()?.find_map(|note| match note {
+            ControlMessageOwned::ScmCredentials(who) => u32::try_from(who.pid()).ok(),
+            _ => None,
+        });
+        process.filter(|process| *process != 0)
     }
 
     /// Closes it: the peer knows when this returns. What is unsent or unread is lost.

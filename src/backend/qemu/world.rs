@@ -5,7 +5,10 @@ use std::{
     time::Instant,
 };
 
-use super::{LONGEST_COMMAND, file::DumpFile, machine::Machine, version::Version};
+use super::{
+    Admission, LONGEST_COMMAND, file::DumpFile, machine::Machine, program::Program,
+    version::Version,
+};
 use crate::{
     backend::{
         Action, BackendError, Deadline, Exposed, Observations, Residue, Settled, World,
@@ -36,14 +39,14 @@ pub(super) struct QemuWorld {
     /// The chardevs whose far end is a chardev, those that steps add too.
     joined: BTreeSet<ChardevId>,
     version: Version,
-    program: PathBuf,
-    directory: Isolated,
+    admission: Admission,
+    program: Program,
+    /// Where QEMUs run and their dumps are, and where their sockets meet.
+    directory: Directory,
     carrier: NetnsCarrier,
     ports: BTreeMap<PortId, Target>,
     files: Vec<PathBuf>,
     dumps: Vec<DumpFile>,
-    /// Where QEMUs run and their dumps are, and where their sockets meet.
-    folder: PathBuf,
     clock: VirtualTime,
     /// Until when a step lets the clock run.
     advancing: Option<Instant>,
@@ -52,6 +55,23 @@ pub(super) struct QemuWorld {
     inside: BTreeSet<Tag>,
     write_count: u32,
     seen: Observations,
+}
+
+/// The case's folder, which is all that its QEMUs may write to.
+struct Directory {
+    folder: PathBuf,
+    isolated: Isolated,
+}
+
+impl Directory {
+    fn directory(&self) -> &Path {
+        &self.folder
+    }
+
+    /// A file name that nothing else has.
+    fn unique(&self, name: &str) -> String {
+        self.isolated.unique(name)
+    }
 }
 
 /// What a port is the port of.
@@ -188,8 +208,9 @@ impl World for QemuWorld {
         let mut errors: Vec<String> = machines.into_iter().filter_map(Machine::finish).collect();
         errors.extend(self.carrier.finish());
         errors.extend(self.files.iter().filter_map(|file| remove(file)));
-        if let Err(error) = std::fs::remove_dir_all(&self.folder) {
-            errors.push(format!("{}: {error}", self.folder.display()));
+        let folder = self.directory.directory();
+        if let Err(error) = std::fs::remove_dir_all(folder) {
+            errors.push(format!("{}: {error}", folder.display()));
         }
         Residue { events, errors }
     }

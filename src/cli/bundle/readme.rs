@@ -5,6 +5,7 @@ use crate::{
     runner::Executed,
     scenario::Case,
     snapshot::{self, Mismatch},
+    terminal::{visible, visible_lines, visible_members},
 };
 
 /// What the README of a bundle tells.
@@ -28,23 +29,25 @@ impl Readme<'_> {
     pub(super) fn text(&self) -> String {
         let Self { case, executed, .. } = self;
         let record = executed.reading.transcript();
-        let mut text = format!("# {}\n\n{}\n\n", case.id, case.description);
+        let mut text = String::new();
+        let description = visible_lines(&case.description);
+        text += &format!("# {}\n\n{description}\n\n", visible(&case.id));
         text += &format!("- tapwright {}\n", env!("CARGO_PKG_VERSION"));
         text += &format!("- profile {}\n- backend {}\n", record.profile, record.backend);
         text += &format!("- kernel {}\n", kernel());
         if let Some(probed) = self.probed {
-            text += &format!("- {}\n", probed.announcement());
+            text += &format!("- {}\n", visible(probed.announcement()));
         }
         text += "\n## What came of it\n\n";
         if executed.failures.is_empty() {
             text += "Everything that the scenario expects.\n";
         }
         for failure in &executed.failures {
-            text += &format!("- step {}: {}\n", failure.step, failure.kind);
+            text += &format!("- step {}: {}\n", failure.step, visible(&failure.kind));
         }
         if let Some(mismatch) = &self.mismatch {
             text += "\nThe record differs from the snapshot:\n\n```text\n";
-            text += &snapshot::render(mismatch);
+            text += &snapshot::render(&visible_members(mismatch, &[]));
             text += "```\n";
         }
         text += "\n`record.txt` is the record of this run, `record.pcapng` its packets (one interface \
@@ -55,7 +58,7 @@ impl Readme<'_> {
         }
         text += "\n## To run it again\n\nIn this folder:\n\n";
         for command in self.commands() {
-            text += &format!("    {command}\n");
+            text += &format!("    {}\n", visible(command));
         }
         text += "\n`run` exits 0 when everything is as it was reviewed, 1 when a case failed";
         text += if self.reviewed {
@@ -66,7 +69,7 @@ impl Readme<'_> {
         };
         text += "\n## Files\n\n";
         for file in &self.files {
-            text += &format!("- {file}\n");
+            text += &format!("- {}\n", visible(file));
         }
         text
     }

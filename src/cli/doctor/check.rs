@@ -1,5 +1,7 @@
 use serde_json::json;
 
+use crate::{cli::output, terminal::visible};
+
 /// How something that was looked at is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum State {
@@ -60,13 +62,13 @@ impl Diagnosis {
         let mut text = String::new();
         for check in &self.checks {
             let state = check.state.word();
-            text += &format!("{state:>7}  {:width$}  {}\n", check.name, check.found);
+            text += &format!("{state:>7}  {:width$}  {}\n", check.name, visible(&check.found));
             let below = " ".repeat(7 + 2 + width + 2);
             if check.state != State::Ok {
                 text += &format!("{below}{}\n", check.means);
             }
             for remedy in &check.remedy {
-                text += &format!("{below}-> {remedy}\n");
+                text += &format!("{below}-> {}\n", visible(remedy));
             }
         }
         let told: Vec<String> = self
@@ -93,7 +95,7 @@ impl Diagnosis {
             self.backends.iter().map(|(name, runs)| ((*name).to_owned(), (*runs).into())).collect();
         checks
             .chain([json!({ "type": "backends", "runs": backends })])
-            .map(|line| format!("{line}\n"))
+            .map(|line| output::json_line(&line))
             .collect()
     }
 }

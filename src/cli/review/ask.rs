@@ -6,7 +6,10 @@ use super::{
     Keys, print,
     shown::{change, drawn, hex, text},
 };
-use crate::snapshot::{PendingSection, SnapshotError};
+use crate::{
+    snapshot::{PendingSection, SnapshotError},
+    terminal::visible,
+};
 
 const HEADING: Style = AnsiColor::Cyan.on_default().bold();
 
@@ -82,7 +85,7 @@ pub(super) fn ask(
             }
         };
         if let Some(before @ (Decision::Accepted | Decision::Rejected)) = decisions[at] {
-            print(out, &format!("{} is {} already\n", section.id, before.word()))?;
+            print(out, &format!("{} is {} already\n", visible(&section.id), before.word()))?;
             continue;
         }
         match decision {
@@ -91,7 +94,7 @@ pub(super) fn ask(
             Decision::Skipped => {}
         }
         decisions[at] = Some(decision);
-        print(out, &format!("{} {}\n", decision.word(), section.id))?;
+        print(out, &format!("{} {}\n", decision.word(), visible(&section.id)))?;
         let open = |place: &usize| decisions[*place].is_none();
         match (at + 1..waiting.len()).chain(0..at).find(open) {
             Some(next) => at = next,
@@ -104,7 +107,8 @@ pub(super) fn ask(
 /// `[1/3] changed scenarios/queue@queue=tx`.
 fn heading(section: &PendingSection, at: usize, of: usize) -> String {
     let place = at + 1;
-    format!("\n{HEADING}[{place}/{of}] {} {}{HEADING:#}\n", change(section), section.id)
+    let id = visible(&section.id);
+    format!("\n{HEADING}[{place}/{of}] {} {id}{HEADING:#}\n", change(section))
 }
 
 /// `2 accepted, 1 rejected, 0 still pending`.

@@ -13,6 +13,7 @@ use crate::{
     capture,
     record::SourceFrame,
     snapshot::{Mismatch, PendingSection, What, compare_sections, hexdump, render_styled},
+    terminal::{visible, visible_lines, visible_members},
 };
 
 const GONE: Style = AnsiColor::Red.on_default();
@@ -33,11 +34,12 @@ pub(super) fn drawn(section: &PendingSection) -> String {
         return text(section);
     };
     if reviewed.profile != proposed.profile {
-        let profiles = format!("  profile   {} -> {}\n", reviewed.profile, proposed.profile);
+        let (before, after) = (visible(&reviewed.profile), visible(&proposed.profile));
+        let profiles = format!("  profile   {before} -> {after}\n");
         return profiles + &text(section);
     }
     match mismatch(section) {
-        Some(mismatch) if is_readable(&mismatch) => in_its_step(&mismatch),
+        Some(mismatch) if is_readable(&mismatch) => in_its_step(&visible_members(&mismatch, &[])),
         _ => text(section),
     }
 }
@@ -48,7 +50,7 @@ pub(super) fn text(section: &PendingSection) -> String {
         (Some(reviewed), Some(proposed)) => text_diff(&reviewed.body, &proposed.body),
         (one, other) => {
             let only = one.as_ref().or(other.as_ref());
-            only.map_or(String::new(), |section| section.body.clone())
+            only.map_or(String::new(), |section| visible_lines(&section.body))
         }
     }
 }
@@ -56,7 +58,7 @@ pub(super) fn text(section: &PendingSection) -> String {
 /// The frames that differ, byte for byte.
 pub(super) fn hex(section: &PendingSection) -> String {
     match mismatch(section) {
-        Some(mismatch) if is_readable(&mismatch) => hexdump(&mismatch),
+        Some(mismatch) if is_readable(&mismatch) => hexdump(&visible_members(&mismatch, &[])),
         _ => text(section),
     }
 }
@@ -90,7 +92,7 @@ fn text_diff(reviewed: &str, proposed: &str) -> String {
                 ChangeTag::Insert => NEW,
                 ChangeTag::Equal => Style::new(),
             };
-            let line = change.value().trim_end_matches('\n');
+            let line = visible_lines(change.value().trim_end_matches('\n'));
             out += &format!("{style}{}{line}{style:#}\n", change.tag());
         }
     }

@@ -44,9 +44,7 @@ pub(super) fn run(args: &RunArgs, mode: Mode) -> Result<Exit, Stop> {
         if look.is_nothing() {
             if !std::mem::replace(&mut idle, true) {
                 let files = suite.files();
-                anstream::eprintln!(
-                    "tapwright: waiting for a change of {files} files; Ctrl-C ends"
-                );
+                output::note(format_args!("waiting for a change of {files} files; Ctrl-C ends"));
             }
             match watch.wait() {
                 Next::Look => continue,

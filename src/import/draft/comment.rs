@@ -1,7 +1,7 @@
 //! What a draft says of itself: what it has otherwise than the paste, and what it still needs.
 
 use super::Draft;
-use crate::import::machine::Machine;
+use crate::{import::machine::Machine, terminal::is_control};
 
 /// Most lines of the paste that are repeated because nothing was made of them.
 const MOST_LINES: usize = 12;
@@ -97,7 +97,7 @@ pub(super) fn tail(draft: &Draft) -> String {
         lines.insert(0, "steps:".to_owned());
     }
     for line in lines {
-        out += &format!("#{line}\n");
+        out += &format!("#{}\n", shown(&line));
     }
     out
 }
@@ -134,17 +134,15 @@ fn sentence(text: &str, out: &mut String) {
 
 /// One line; what would end a comment or trouble a terminal is not said.
 fn say(text: &str, out: &mut String) {
-    let text: String = text
-        .chars()
-        .map(|c| {
-            if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}') {
-                ' '
-            } else {
-                c
-            }
-        })
-        .collect();
     out.push_str("# ");
-    out.push_str(text.trim_end());
+    out.push_str(shown(text).trim_end());
     out.push('\n');
+}
+
+fn shown(text: &str) -> String {
+    let before = std::iter::once('\0').chain(text.chars());
+    text.chars()
+        .zip(before)
+        .map(|(c, previous)| if is_control(c, previous) { ' ' } else { c })
+        .collect()
 }

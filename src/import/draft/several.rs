@@ -2,8 +2,8 @@
 
 use super::Draft;
 use crate::{
-    import::option::Options,
-    scenario::{Address, option::is_true},
+    qapi::{Options, option::is_true},
+    scenario::Address,
 };
 
 impl Draft {

@@ -8,10 +8,12 @@ use crate::{
     base::Quirk,
     machine::{
         CharBackend, ChardevConfig, Output,
+        argument::{Named, Options},
         chardev::ring_read,
         core::{ChardevKey, Core, generic},
-        property::{Kind, NOT_BUILT, Property, Source, visit_members},
+        property::NOT_BUILT,
     },
+    qapi::{Kind, Property, Role, Source, visit_members},
     record::CommandError,
 };
 
@@ -40,6 +42,46 @@ const TYPES: &[&str] = &[
     "ringbuf",
     "memory",
 ];
+
+/// What every chardev takes (QEMU 10.2.2 `qapi/char.json`, `ChardevCommon`).
+const COMMON: &[Property] = &[
+    arg("logfile", Kind::Str, false).naming(Role::WriteFile),
+    arg("logappend", Kind::Bool, false),
+];
+
+const FILE: &[Property] = &[
+    arg("in", Kind::Str, false).naming(Role::ReadFile),
+    arg("out", Kind::Str, true).naming(Role::WriteFile),
+    arg("append", Kind::Bool, false),
+];
+
+const RINGBUF: &[Property] = &[arg("size", Kind::Int, false)];
+
+const SOCKET: &[Property] = &[
+    arg("addr", Kind::Struct, true).naming(Role::Socket),
+    arg("server", Kind::Bool, false),
+    arg("wait", Kind::Bool, false),
+    arg("nodelay", Kind::Bool, false),
+    arg("telnet", Kind::Bool, false),
+    arg("tn3270", Kind::Bool, false),
+    arg("websocket", Kind::Bool, false),
+    arg("reconnect", Kind::Int, false),
+    arg("reconnect-ms", Kind::Int, false),
+];
+
+/// The options of a type, each with what it names. Every other type opens something of the host's:
+/// `pty` a terminal, `udp` a port.
+pub(in crate::machine) fn options(name: &str) -> Named {
+    let properties: &[&[Property]] = match name {
+        "file" => &[FILE, COMMON],
+        "null" => &[COMMON],
+        "ringbuf" | "memory" => &[RINGBUF, COMMON],
+        "socket" => &[SOCKET, COMMON],
+        other if TYPES.contains(&other) => return Named::NotBuilt,
+        _ => return Named::Unknown,
+    };
+    Named::Built(Options { properties, complete: false })
+}
 
 static BACKEND: &[Property] =
     &[arg("type", Kind::Enum(TYPES), true), arg("data", Kind::Struct, true)];

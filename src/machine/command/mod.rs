@@ -5,17 +5,18 @@ mod netdev;
 mod object;
 mod qom;
 
+pub(super) use chardev::options as backend_options;
+pub(super) use netdev::{HEAD as NETDEV_HEAD, options as netdev_options};
+
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use super::{
-    ColoEvent, Command,
-    core::Core,
-    filter::CreateError,
-    property::{Default, Effect, Kind, NOT_BUILT, Property, Source, visit_members},
+use super::{ColoEvent, Command, core::Core, filter::CreateError, property::NOT_BUILT};
+use crate::{
+    qapi::{Default, Effect, Kind, Property, Role, Source, visit_members},
+    record::{CommandError, Outcome},
 };
-use crate::record::{CommandError, Outcome};
 
 /// A command's arguments, types checked.
 type Args = BTreeMap<&'static str, Value>;
@@ -23,9 +24,9 @@ type Args = BTreeMap<&'static str, Value>;
 type Run = fn(&mut Core, &Args) -> Result<Value, CommandError>;
 
 /// A QMP command.
-struct Row {
-    name: &'static str,
-    args: &'static [Property],
+pub(super) struct Row {
+    pub(super) name: &'static str,
+    pub(super) args: &'static [Property],
     run: Run,
 }
 
@@ -39,29 +40,22 @@ const fn arg(name: &'static str, kind: Kind, required: bool) -> Property {
         effect: Effect::Live,
         qom_type: "",
         setter: None,
+        role: Role::Plain,
     }
 }
 
+const ID: Property = arg("id", Kind::Str, true).naming(Role::Id);
+const PATH: Property = arg("path", Kind::Str, true).naming(Role::ObjectPath);
+const PROPERTY: Property = arg("property", Kind::Str, true).naming(Role::Property);
+
 /// In the order of the manual; `object-add` and `netdev_add` read their own arguments.
-static COMMANDS: &[Row] = &[
-    Row { name: "object-del", args: &[arg("id", Kind::Str, true)], run: object::del },
-    Row {
-        name: "qom-list",
-        args: &[arg("path", Kind::Str, true)],
-        run: |core, args| qom::list(core, args),
-    },
-    Row {
-        name: "qom-get",
-        args: &[arg("path", Kind::Str, true), arg("property", Kind::Str, true)],
-        run: |core, args| qom::get(core, args),
-    },
+pub(super) static COMMANDS: &[Row] = &[
+    Row { name: "object-del", args: &[ID], run: object::del },
+    Row { name: "qom-list", args: &[PATH], run: |core, args| qom::list(core, args) },
+    Row { name: "qom-get", args: &[PATH, PROPERTY], run: |core, args| qom::get(core, args) },
     Row {
         name: "qom-set",
-        args: &[
-            arg("path", Kind::Str, true),
-            arg("property", Kind::Str, true),
-            arg("value", Kind::Any, true),
-        ],
+        args: &[PATH, PROPERTY, arg("value", Kind::Any, true).naming(Role::PropertyValue)],
         run: qom::set,
     },
     Row {
@@ -71,26 +65,22 @@ static COMMANDS: &[Row] = &[
     },
     Row {
         name: "set_link",
-        args: &[arg("name", Kind::Str, true), arg("up", Kind::Bool, true)],
+        args: &[arg("name", Kind::Str, true).naming(Role::Id), arg("up", Kind::Bool, true)],
         run: netdev::set_link,
     },
-    Row { name: "netdev_del", args: &[arg("id", Kind::Str, true)], run: netdev::del },
-    Row {
-        name: "chardev-add",
-        args: &[arg("id", Kind::Str, true), arg("backend", Kind::Struct, true)],
-        run: chardev::add,
-    },
+    Row { name: "netdev_del", args: &[ID], run: netdev::del },
+    Row { name: "chardev-add", args: &[ID, arg("backend", Kind::Struct, true)], run: chardev::add },
     Row {
         name: "chardev-change",
-        args: &[arg("id", Kind::Str, true), arg("backend", Kind::Struct, true)],
+        args: &[ID, arg("backend", Kind::Struct, true)],
         run: chardev::change,
     },
-    Row { name: "chardev-remove", args: &[arg("id", Kind::Str, true)], run: chardev::remove },
+    Row { name: "chardev-remove", args: &[ID], run: chardev::remove },
     Row { name: "query-chardev", args: &[], run: |core, _| Ok(chardev::query(core)) },
     Row {
         name: "ringbuf-read",
         args: &[
-            arg("device", Kind::Str, true),
+            arg("device", Kind::Str, true).naming(Role::Id),
             arg("size", Kind::Int, true),
             arg("format", Kind::Enum(&["utf8", "base64"]), false),
         ],
@@ -181,7 +171,8 @@ impl Core {
                 desc: format!("The command {name} has not been found"),
             }));
         };
-        let args = visit_members(Source::Json(map), &mut row.args.iter(), "")?;
+        let args = visit_members(Source::Json(map), &mut row.args.iter(), "")
+            .map_err(CommandError::from)?;
         Ok((row.run)(self, &args)?)
     }
 }

@@ -7,9 +7,11 @@ use crate::{
     base::QemuVersion,
     machine::{
         NetdevConfig, NetdevKind,
+        argument::{Named, Options},
         core::{ClientKey, Core, generic, not_found},
-        property::{BAD_ID, Kind, NOT_BUILT, Property, Source, id_wellformed, visit_members},
+        property::NOT_BUILT,
     },
+    qapi::{BAD_ID, Kind, Property, Role, Source, id_wellformed, visit_members},
     record::CommandError,
 };
 
@@ -50,9 +52,23 @@ const TYPES: &[&str] = &[
     "af-xdp",
 ];
 
-static HEAD: &[Property] = &[arg("id", Kind::Str, true), arg("type", Kind::Enum(TYPES), true)];
+/// What every netdev begins with.
+pub(in crate::machine) static HEAD: &[Property] =
+    &[super::ID, arg("type", Kind::Enum(TYPES), true)];
 
-static HUBPORT: &[Property] = &[arg("hubid", Kind::Int, true), arg("netdev", Kind::Str, false)];
+const HUBPORT: &[Property] =
+    &[arg("hubid", Kind::Int, true), arg("netdev", Kind::Str, false).naming(Role::Id)];
+
+/// The options of a type beside the head. Every other type opens something of the host's, and so do
+/// the options of `user`.
+pub(in crate::machine) fn options(name: &str) -> Named {
+    match name {
+        "hubport" => Named::Built(Options { properties: &[HUBPORT], complete: true }),
+        "user" => Named::Built(Options { properties: &[], complete: false }),
+        other if TYPES.contains(&other) => Named::NotBuilt,
+        _ => Named::Unknown,
+    }
+}
 
 pub(super) fn add(core: &mut Core, args: &Map<String, Value>) -> Result<Value, CommandError> {
     let of_type = args.get("type").and_then(Value::as_str);

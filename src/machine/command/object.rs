@@ -10,14 +10,16 @@ use crate::{
     machine::{
         compare,
         core::{Core, Object, ObjectKey, generic},
-        filter::CreateError,
-        property::{BAD_ID, Creation, ObjectOption, Source, Spec, id_wellformed, spec},
+        filter::{CLASSES, CreateError, FilterClass},
+        property::{not_built, run_setters, shown},
     },
+    qapi::{BAD_ID, Creation, ObjectOption, Source, Spec, id_wellformed, spec},
     record::{CommandError, Place},
 };
 
 pub(super) fn add(core: &mut Core, args: &Map<String, Value>) -> Result<Value, CreateError> {
-    let spec = spec(Source::Json(args), core.profile.version(), false)?;
+    let spec =
+        spec(Source::Json(args), core.profile.version(), false).map_err(CommandError::from)?;
     create(core, &spec)
 }
 
@@ -37,7 +39,7 @@ pub(super) fn add_option(core: &mut Core, option: &str) -> Result<Value, CreateE
     for warning in warnings {
         core.log(Place::Machine, None, format!("warning: {warning}"));
     }
-    create(core, &spec?)
+    create(core, &spec.map_err(CommandError::from)?)
 }
 
 pub(super) fn del(core: &mut Core, args: &Args) -> Result<Value, CommandError> {
@@ -54,11 +56,11 @@ fn create(core: &mut Core, spec: &Spec) -> Result<Value, CreateError> {
         return Err(generic(BAD_ID).into());
     }
     if spec.kind.creation == Creation::NotBuilt {
-        return Err(spec.not_built().into());
+        return Err(not_built(spec).into());
     }
     let created = build(core, spec);
     if created.is_err()
-        && let Some(class) = spec.kind.class()
+        && let Some(class) = class_of(spec)
     {
         (class.refused)(core);
     }
@@ -76,7 +78,7 @@ fn build(core: &mut Core, spec: &Spec) -> Result<Value, CreateError> {
         let size = spec.values.get("max_queue_size");
         compare::share_queue_size(core, size.filter(|size| size.as_u64() != Some(0)));
     }
-    spec.run_setters(core)?;
+    run_setters(spec, core)?;
     if core.object_of(&spec.id).is_some() {
         let id = &spec.id;
         return Err(generic(format!(
@@ -88,13 +90,13 @@ fn build(core: &mut Core, spec: &Spec) -> Result<Value, CreateError> {
     let object = Object {
         id: spec.id.as_str().into(),
         kind: spec.kind,
-        values: shown(spec, core.profile.version()),
+        values: shown_values(spec, core.profile.version()),
         by_option: spec.by_option,
         part: None,
     };
     core.objects.insert(key, object);
     let completed = match spec.kind.creation {
-        Creation::Filter => core.filter_complete(key, spec.kind.class(), spec),
+        Creation::Filter => core.filter_complete(key, class_of(spec), spec),
         Creation::Compare => compare::create(core, key, spec),
         Creation::Inert | Creation::NotBuilt => Ok(()),
     };
@@ -106,12 +108,17 @@ fn build(core: &mut Core, spec: &Spec) -> Result<Value, CreateError> {
 }
 
 /// What the getters show of the values that were given.
-fn shown(spec: &Spec, version: QemuVersion) -> BTreeMap<&'static str, Value> {
+fn shown_values(spec: &Spec, version: QemuVersion) -> BTreeMap<&'static str, Value> {
     let mut values = spec.values.clone();
     for member in spec.kind.members(version) {
         if let (Some(setter), Some(value)) = (&member.setter, values.get_mut(member.name)) {
-            *value = setter.shown(std::mem::take(value));
+            *value = shown(setter, std::mem::take(value));
         }
     }
     values
+}
+
+/// The class of a filter that is built.
+fn class_of(spec: &Spec) -> Option<&'static FilterClass> {
+    CLASSES.iter().copied().find(|class| class.name == spec.kind.name)
 }

@@ -8,8 +8,9 @@ use crate::{
     machine::{
         core::{ChardevKey, Core, ObjectKey, generic, not_found},
         filter::Filter,
-        property::{Effect, NOT_BUILT, OBJECT_TYPES, filter_types, value_of},
+        property::{NOT_BUILT, check, shown, value_of},
     },
+    qapi::{Effect, OBJECT_TYPES, filter_types},
     record::CommandError,
 };
 
@@ -130,8 +131,8 @@ pub(super) fn set(core: &mut Core, args: &Args) -> Result<Value, CommandError> {
     let given = args.get("value").unwrap_or(&Value::Null);
     let mut value = value_of(member, given, core.has(Quirk::MaxQueueSizeCut))?;
     if let Some(setter) = &member.setter {
-        setter.check(member.name, &value, core)?;
-        value = setter.shown(value);
+        check(setter, member.name, &value, core)?;
+        value = shown(setter, value);
     }
     if member.effect == Effect::Shown && object.part.is_some() && mended {
         return Err(generic(format!(

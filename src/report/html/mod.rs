@@ -46,7 +46,7 @@ struct Page<'r> {
 /// # Errors
 /// When it can't be written.
 pub(super) fn write(record: &RunRecord, out: &mut dyn Write) -> io::Result<()> {
-    page(record).write_into(out)
+    page(&record.visible()).write_into(out)
 }
 
 fn page(record: &RunRecord) -> Page<'_> {

@@ -5,7 +5,10 @@ use std::{
     fmt::Write,
 };
 
-use crate::frame::{self, Dissection};
+use crate::{
+    frame::{self, Dissection},
+    terminal::visible,
+};
 
 /// Bytes in a line of a dump.
 const LINE: usize = 16;
@@ -147,7 +150,7 @@ pub(super) fn dump(bytes: &[u8], marked: &[bool]) -> String {
 /// Text in markup.
 pub(super) fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
+    for c in visible(text).to_string().chars() {
         match c {
             '&' => escaped.push_str("&amp;"),
             '<' => escaped.push_str("&lt;"),

@@ -7,6 +7,7 @@ mod diagnostic;
 mod event;
 mod merge;
 mod read;
+mod visible;
 
 use std::fmt;
 

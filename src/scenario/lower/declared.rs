@@ -2,9 +2,9 @@
 
 use std::borrow::Cow;
 
-use super::option;
 use crate::{
     diag::Span,
+    qapi::option,
     scenario::{
         context::Context,
         fault::Fault,

@@ -10,7 +10,6 @@ mod join;
 mod machine;
 mod netdev;
 mod object;
-pub(crate) mod option;
 mod port;
 mod root;
 mod send;

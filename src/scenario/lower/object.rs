@@ -5,11 +5,11 @@ use serde_json::Value;
 use super::{
     declared,
     machine::{self, Part},
-    option,
 };
 use crate::{
     base::{ChardevId, MachineId, NetdevId, PortId, file_name},
     diag::Span,
+    qapi::option,
     record::Framing,
     scenario::{
         address::Address,

@@ -5,7 +5,6 @@ use std::{
         fd::{AsFd, OwnedFd},
         unix::net::UnixStream,
     },
-    path::Path,
     thread,
     time::{Duration, Instant},
 };
@@ -13,7 +12,7 @@ use std::{
 use tapwright::{
     backend::{
         Action, Backend, Deadline,
-        qemu::{Arguments, Process, Qemu, Qmp},
+        qemu::{Admission, Arguments, Process, Program, Qemu, Qmp},
     },
     record::Outcome,
     scenario::Case,
@@ -41,9 +40,10 @@ const LONGEST: Duration = Duration::from_secs(20);
 pub(super) fn row(lab: &Lab) -> Result<Row, BenchError> {
     let isolated = lab.isolated()?.clone();
     let case = parse(SCENARIO)?;
-    let qemu = Qemu::new(isolated.clone(), lab.qemu.clone())
+    let qemu = Qemu::new(isolated.clone(), lab.qemu.clone(), Admission::Listed)
         .map_err(|error| BenchError::Skipped(error.to_string()))?;
-    let program = lab.qemu.clone();
+    // As anybody starts it.
+    let program = Program::bare(&lab.qemu).map_err(io_error("QEMU"))?;
     Ok(Row {
         subject: ("the backend", Box::new(move || world(&qemu, &case))),
         baseline: ("QEMU until it answers QMP", Box::new(move || raw(&isolated, &program))),
@@ -76,7 +76,7 @@ fn world(qemu: &Qemu, case: &Case) -> Result<Duration, BenchError> {
 }
 
 /// The backend's command line, without the backend: its TAP is there already.
-fn raw(isolated: &Isolated, program: &Path) -> Result<Duration, BenchError> {
+fn raw(isolated: &Isolated, program: &Program) -> Result<Duration, BenchError> {
     enter_fresh(isolated).map_err(|error| BenchError::Wrong(error.to_string()))?;
     let name: InterfaceName =
         "tap0".parse().map_err(|error: tapwright::sys::InterfaceNameError| {
@@ -105,7 +105,8 @@ fn raw(isolated: &Isolated, program: &Path) -> Result<Duration, BenchError> {
     let mut qmp = arguments.monitor("qmp").map_err(io_error("QMP"))?;
     let mut started = None;
     let time = timed(|| {
-        let process = Process::spawn(program, &arguments).map_err(io_error("QEMU"))?;
+        let process =
+            Process::spawn(program, &arguments).map_err(|error| io_error("QEMU")(error.into()))?;
         answered(&mut qmp, started.insert(process))
     })?;
     drop((ours, started));

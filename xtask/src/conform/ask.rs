@@ -25,8 +25,9 @@ use std::{
 use serde_json::{Map, Value};
 use tapwright::{
     backend::{
-        BackendError,
+        BackendError, Qemu,
         netns::{Network, unavailable},
+        qemu::{Admission, Program},
     },
     sys::{InterfaceName, InterfaceNameError, Isolated, NamespaceError, enter_fresh, isolate},
 };
@@ -220,7 +221,7 @@ fn length_of_case(questions: &[Question]) -> usize {
 /// Where QEMUs are asked: in namespaces of this process's own.
 struct Lab {
     isolated: Isolated,
-    program: PathBuf,
+    program: Program,
     version: Version,
     started: usize,
 }
@@ -228,8 +229,9 @@ struct Lab {
 impl Lab {
     fn open(program: &Path) -> Result<Self, AskError> {
         let isolated = isolate().map_err(|error| unavailable(&error))?;
-        let mut lab =
-            Self { isolated, program: program.to_owned(), version: Version::default(), started: 0 };
+        let program =
+            Qemu::new(isolated.clone(), program.to_owned(), Admission::Listed)?.program().clone();
+        let mut lab = Self { isolated, program, version: Version::default(), started: 0 };
         let place = lab.place()?;
         lab.version = process::version(&lab, &place)?;
         Ok(lab)

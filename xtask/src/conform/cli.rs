@@ -1,7 +1,8 @@
 //! Command lines: what QEMU prints on standard error, and whether it goes on.
 
 use tapwright::{
-    machine::{ChardevConfig, Command, NetdevConfig, NetdevKind, ObjectOption},
+    machine::{ChardevConfig, Command, NetdevConfig, NetdevKind},
+    qapi::ObjectOption,
     record::Outcome,
 };
 

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{case_has, is_of, property};
+use super::{is_of, property};
 use crate::{
     base::{MachineId, ObjectId},
     scenario::{Case, ObjectForm, Verb},
@@ -10,25 +10,11 @@ use crate::{
 
 /// Why the files of a case can't be.
 pub(super) fn unfit(case: &Case) -> Option<String> {
-    if case_has(case, writes_anywhere) {
-        return Some("a filter-dump names a file of the host".to_owned());
-    }
     let file = file_of_two_dumps(case)?;
     Some(format!(
         "two filter-dumps write over each other in {file}, and their times are of the wall's clock \
          here"
     ))
-}
-
-/// A dump whose file has a path from the root: QEMU would write it there.
-fn writes_anywhere(form: &ObjectForm) -> bool {
-    is_of(form, "filter-dump")
-        && match form {
-            ObjectForm::Option(text) => text.contains("file=/") || text.contains("\"file\": \"/"),
-            ObjectForm::Qmp(args) => {
-                args.get("file").and_then(Value::as_str).is_some_and(|file| file.starts_with('/'))
-            }
-        }
 }
 
 /// A file that a filter-dump opens while another one of its machine has it.

@@ -10,6 +10,7 @@ use crate::{
     backend::{
         BackendError, lower,
         qemu::{
+            admission::missing,
             chardev::{FarEnd, Side},
             command,
             process::Process,
@@ -17,13 +18,16 @@ use crate::{
         title::{Title, object_title, qmp_title},
     },
     base::{ChardevId, MachineId, NetdevId, PortId},
-    machine::ObjectOption,
+    qapi::ObjectOption,
     record::{Answer, CommandError, Framing, Item, NoAnswer, Outcome},
     scenario::{Object, ObjectForm},
 };
 
 impl QemuWorld {
     pub(super) fn object_add(&mut self, object: &Object) -> Result<Answer, BackendError> {
+        self.admission
+            .object(object, self.version)
+            .map_err(|reason| missing("object-add", &reason))?;
         let title = object_title(object);
         let at = self.named(&object.machine);
         let text = match &object.form {
@@ -81,6 +85,9 @@ impl QemuWorld {
         command: &str,
         args: &Map<String, Value>,
     ) -> Result<Answer, BackendError> {
+        self.admission
+            .command(command, args, self.version)
+            .map_err(|reason| missing(command, &reason))?;
         let title = qmp_title(machine, command, args);
         let at = self.named(machine);
         let id = args.get("id").and_then(Value::as_str).unwrap_or_default();

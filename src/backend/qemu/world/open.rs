@@ -2,7 +2,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs, io,
     os::unix::net::UnixStream,
-    path::{Path, PathBuf},
+    path::PathBuf,
 };
 
 use nix::sys::socket::{
@@ -11,7 +11,7 @@ use nix::sys::socket::{
 };
 use serde_json::Map;
 
-use super::{QemuWorld, Target, join::Joins, longest_command, system};
+use super::{Directory, QemuWorld, Target, join::Joins, longest_command, system};
 use crate::{
     backend::{
         BackendError, Observations,
@@ -19,12 +19,13 @@ use crate::{
         lower::{self, FIRST_GUEST_HUB},
         netns::NetnsCarrier,
         qemu::{
-            OWN,
+            Admission, OWN,
             chardev::{Cutter, FarEnd, Side},
             command,
             file::DumpFile,
             machine::{Machine, Tap},
             process::{Arguments, Process},
+            program::Program,
             stream::Stream,
             version::Version,
         },
@@ -39,8 +40,9 @@ impl QemuWorld {
     /// Builds the interfaces, starts QEMU and makes the chardevs.
     pub(in crate::backend::qemu) fn open(
         isolated: &Isolated,
-        program: &Path,
+        program: &Program,
         version: Version,
+        admission: Admission,
         case: &Case,
     ) -> Result<Self, BackendError> {
         let mut carrier = NetnsCarrier::open(isolated, case)?;
@@ -68,9 +70,10 @@ impl QemuWorld {
             // Files of a machine with a name begin with it, as their ports do.
             let run = files.join(id.as_str());
             fs::create_dir_all(&run).map_err(|error| system("a folder for files", error))?;
+            arguments.write_in(&folder);
             arguments.run_in(&run);
             let (process, qmp) = Process::start(program, arguments)
-                .map_err(|error| system(&program.display().to_string(), error))?;
+                .map_err(|error| system(&program.name().display().to_string(), error))?;
             let parser = case.profile_of(&id).version();
             machines.push(Machine::new(id, parser, process, qmp, taps).map_err(unstarted)?);
         }
@@ -79,13 +82,13 @@ impl QemuWorld {
             joins: Joins::new(sockets),
             joined: case.joined.clone(),
             version,
-            program: program.to_owned(),
-            directory: isolated.clone(),
+            admission,
+            program: program.clone(),
+            directory: Directory { folder, isolated: isolated.clone() },
             carrier,
             ports,
             files: Vec::new(),
             dumps: dumps.collect(),
-            folder: folder.clone(),
             clock: VirtualTime::ZERO,
             advancing: None,
             flights: Flights::default(),

@@ -110,8 +110,10 @@ impl<'a> Line<'a> {
     /// Starts QEMU; it has read its whole command line when this returns, or has ended.
     pub(super) fn start(mut self, lab: &Lab) -> Result<Asked<'a>, AskError> {
         let qmp = self.arguments.monitor(MONITOR).map_err(system("QMP"))?;
-        let process = Process::spawn(&lab.program, &self.arguments)
-            .map_err(|error| AskError::NotStarted(format!("{}: {error}", lab.program.display())))?;
+        self.arguments.write_in(&self.place.folder);
+        let process = Process::spawn(&lab.program, &self.arguments).map_err(|error| {
+            AskError::NotStarted(format!("{}: {error}", lab.program.name().display()))
+        })?;
         // Its ends are QEMU's alone, so that their end of file is QEMU's doing.
         drop(self.arguments);
         let mut asked = Asked {
@@ -211,7 +213,8 @@ impl Asked<'_> {
                 Err(AskError::Silent) => self.hangs = true,
                 other => drop(other?),
             }
-            while !self.busy && !is_asleep(self.process.id()).unwrap_or(true) {
+            let sleeps = |id| is_asleep(id).unwrap_or(true);
+            while !self.busy && !self.qmp.speaker().is_none_or(sleeps) {
                 if Instant::now() >= until {
                     return Ok(());
                 }

@@ -6,12 +6,11 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use super::{Kind, Property};
-use crate::{machine::core::generic, record::CommandError};
+use super::{Kind, Property, Refusal, refusal};
 
 /// A front end and what it holds.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::machine) enum Source<'a> {
+pub(crate) enum Source<'a> {
     /// QMP, or `-object '{json}'`.
     Json(&'a Map<String, Value>),
     /// `-object k=v,...`: the last of several of a name counts.
@@ -20,11 +19,11 @@ pub(in crate::machine) enum Source<'a> {
 
 /// Reads `members` and refuses everything else. `prefix` is the path of a nested object with its
 /// dot, for the texts.
-pub(in crate::machine) fn visit_members(
+pub(crate) fn visit_members(
     source: Source<'_>,
     members: &mut dyn Iterator<Item = &'static Property>,
     prefix: &str,
-) -> Result<BTreeMap<&'static str, Value>, CommandError> {
+) -> Result<BTreeMap<&'static str, Value>, Refusal> {
     let mut values = BTreeMap::new();
     for member in members {
         let path = format!("{prefix}{}", member.name);
@@ -33,7 +32,7 @@ pub(in crate::machine) fn visit_members(
                 values.insert(member.name, value);
             }
             None if member.required => {
-                return Err(generic(format!("Parameter '{path}' is missing")));
+                return Err(refusal(format!("Parameter '{path}' is missing")));
             }
             None => {}
         }
@@ -43,7 +42,7 @@ pub(in crate::machine) fn visit_members(
 }
 
 impl Source<'_> {
-    fn get(self, member: &Property, path: &str) -> Result<Option<Value>, CommandError> {
+    fn get(self, member: &Property, path: &str) -> Result<Option<Value>, Refusal> {
         match self {
             Self::Json(map) => {
                 map.get(member.name).map(|value| json(member.kind, value, path)).transpose()
@@ -61,19 +60,19 @@ impl Source<'_> {
         self,
         known: &BTreeMap<&'static str, Value>,
         prefix: &str,
-    ) -> Result<(), CommandError> {
+    ) -> Result<(), Refusal> {
         match self {
             Self::Json(map) => {
                 let left = map.keys().filter(|name| !known.contains_key(name.as_str()));
                 // QEMU names the first in the order of GLib's hash table.
                 match left.min_by_key(|name| glib_slot(name, map.len())) {
-                    Some(name) => Err(generic(format!("Parameter '{prefix}{name}' is unexpected"))),
+                    Some(name) => Err(refusal(format!("Parameter '{prefix}{name}' is unexpected"))),
                     None => Ok(()),
                 }
             }
             Self::Options(options) => {
                 match options.iter().find(|(name, _)| !known.contains_key(name.as_str())) {
-                    Some((name, _)) => Err(generic(format!("Invalid parameter '{name}'"))),
+                    Some((name, _)) => Err(refusal(format!("Invalid parameter '{name}'"))),
                     None => Ok(()),
                 }
             }
@@ -96,16 +95,12 @@ fn glib_slot(name: &str, count: usize) -> u32 {
     hash.wrapping_mul(11) % prime
 }
 
-fn wrong_type(path: &str, expected: &str) -> CommandError {
-    generic(format!("Invalid parameter type for '{path}', expected: {expected}"))
+fn wrong_type(path: &str, expected: &str) -> Refusal {
+    refusal(format!("Invalid parameter type for '{path}', expected: {expected}"))
 }
 
 /// Checks a JSON value; numbers come back as unsigned.
-pub(in crate::machine) fn json(
-    kind: Kind,
-    value: &Value,
-    path: &str,
-) -> Result<Value, CommandError> {
+pub(crate) fn json(kind: Kind, value: &Value, path: &str) -> Result<Value, Refusal> {
     match kind {
         Kind::Any => Ok(value.clone()),
         Kind::Struct if value.is_object() => Ok(value.clone()),
@@ -125,43 +120,43 @@ pub(in crate::machine) fn json(
         Kind::U32 | Kind::U64 => {
             match value.as_u64().or_else(|| value.as_i64().map(i64::cast_unsigned)) {
                 Some(number) => in_range(kind, number, path),
-                None => Err(generic(format!("Parameter '{path}' expects uint64"))),
+                None => Err(refusal(format!("Parameter '{path}' expects uint64"))),
             }
         }
     }
 }
 
-fn option(kind: Kind, text: &str, path: &str) -> Result<Value, CommandError> {
+fn option(kind: Kind, text: &str, path: &str) -> Result<Value, Refusal> {
     match kind {
         Kind::Str | Kind::Any | Kind::Struct => Ok(text.into()),
         Kind::Enum(words) => word(words, text, path),
         Kind::Bool => match text {
             "on" | "yes" | "true" | "y" => Ok(true.into()),
             "off" | "no" | "false" | "n" => Ok(false.into()),
-            _ => Err(generic(format!("Parameter '{path}' expects 'on' or 'off'"))),
+            _ => Err(refusal(format!("Parameter '{path}' expects 'on' or 'off'"))),
         },
         Kind::Int => match text.parse::<i64>() {
             Ok(number) => Ok(number.into()),
-            Err(_) => Err(generic(format!("Parameter '{path}' expects an int64 value"))),
+            Err(_) => Err(refusal(format!("Parameter '{path}' expects an int64 value"))),
         },
         Kind::U32 | Kind::U64 => match number(text) {
             Some(number) => in_range(kind, number, path),
-            None => Err(generic(format!("Parameter '{path}' expects a uint64 value"))),
+            None => Err(refusal(format!("Parameter '{path}' expects a uint64 value"))),
         },
     }
 }
 
-fn word(words: &[&str], text: &str, path: &str) -> Result<Value, CommandError> {
+fn word(words: &[&str], text: &str, path: &str) -> Result<Value, Refusal> {
     if words.contains(&text) {
         Ok(text.into())
     } else {
-        Err(generic(format!("Parameter '{path}' does not accept value '{text}'")))
+        Err(refusal(format!("Parameter '{path}' does not accept value '{text}'")))
     }
 }
 
-fn in_range(kind: Kind, number: u64, path: &str) -> Result<Value, CommandError> {
+fn in_range(kind: Kind, number: u64, path: &str) -> Result<Value, Refusal> {
     if kind == Kind::U32 && number > u64::from(u32::MAX) {
-        return Err(generic(format!("Parameter '{path}' expects uint32_t")));
+        return Err(refusal(format!("Parameter '{path}' expects uint32_t")));
     }
     Ok(number.into())
 }

@@ -1,10 +1,16 @@
 //! The text of `-object`: QEMU's option syntax or a JSON object (QEMU 10.2.2 `util/qemu-option.c`,
 //! `system/vl.c:1852-1884`).
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value};
 
-use super::{ObjectType, Property, Source, Spec, id_wellformed, object_type, visit_members};
-use crate::{base::QemuVersion, machine::core::generic, record::CommandError};
+use super::{
+    ObjectType, Property, Refusal, Source,
+    id::{BAD_ID, id_wellformed},
+    object_type, refusal, table, visit_members,
+};
+use crate::base::QemuVersion;
 
 /// What the text of one `-object` holds, syntax checked.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,7 +31,7 @@ enum Content {
 #[error("{error}")]
 pub struct OptionError {
     /// The refusal.
-    pub error: CommandError,
+    pub error: Refusal,
     /// What QEMU warned of before.
     pub warnings: Vec<String>,
 }
@@ -71,8 +77,19 @@ impl ObjectOption {
         }
     }
 
+    /// Names and values, whatever they are, the type's as `qom-type`; none of a text that begins as
+    /// JSON and is no JSON object.
+    pub(crate) fn pairs(text: &str) -> Option<Vec<(String, Value)>> {
+        if text.starts_with('{') {
+            let map: Map<String, Value> = serde_json::from_str(text).ok()?;
+            return Some(map.into_iter().collect());
+        }
+        let options = split(text, &mut Vec::new()).into_iter();
+        Some(options.map(|(name, value)| (name, value.into())).collect())
+    }
+
     fn parse(text: &str) -> Result<Self, OptionError> {
-        let refuse = |desc: &str| OptionError { error: generic(desc), warnings: Vec::new() };
+        let refuse = |desc: &str| OptionError { error: refusal(desc), warnings: Vec::new() };
         if text.starts_with('{') {
             let value: Value = serde_json::from_str(text)
                 .map_err(|_| refuse("JSON parse error, expecting value"))?;
@@ -87,13 +104,13 @@ impl ObjectOption {
         let options = split(text, &mut warnings);
         let id = options.iter().find(|(name, _)| name == "id");
         if id.is_some_and(|(_, id)| !id_wellformed(id)) {
-            return Err(OptionError { error: generic(BAD_ID), warnings });
+            return Err(OptionError { error: refusal(BAD_ID), warnings });
         }
         Ok(Self { content: Content::Options(options), warnings })
     }
 
     /// The object that the text asks for.
-    pub(in crate::machine) fn read(
+    pub(crate) fn read(
         text: &str,
         version: QemuVersion,
     ) -> Result<(Spec, Vec<String>), OptionError> {
@@ -115,7 +132,7 @@ impl ObjectOption {
         }
     }
 
-    fn spec(&self, version: QemuVersion) -> Result<Spec, CommandError> {
+    fn spec(&self, version: QemuVersion) -> Result<Spec, Refusal> {
         match &self.content {
             Content::Json(map) => spec(Source::Json(map), version, false),
             Content::Options(options) => spec(Source::Options(options), version, true),
@@ -123,17 +140,37 @@ impl ObjectOption {
     }
 }
 
-/// What QEMU says of an id that is none.
-pub(in crate::machine) const BAD_ID: &str = "Parameter 'id' expects an identifier";
+/// An object to be made, after phase 0: every member has its type and nothing is unknown.
+#[derive(Debug)]
+pub(crate) struct Spec {
+    pub(crate) kind: &'static ObjectType,
+    pub(crate) id: String,
+    /// What was given, by name.
+    pub(crate) values: BTreeMap<&'static str, Value>,
+    pub(crate) by_option: bool,
+}
 
-static HEAD: &[Property] = &[super::table::HEAD_QOM_TYPE, super::table::HEAD_ID];
+impl Spec {
+    /// A string that was given.
+    pub(crate) fn text(&self, name: &str) -> Option<&str> {
+        self.values.get(name)?.as_str()
+    }
+
+    /// A boolean; absent is false.
+    pub(crate) fn flag(&self, name: &str) -> bool {
+        self.values.get(name).and_then(Value::as_bool).unwrap_or_default()
+    }
+}
+
+/// What every object begins with.
+pub(crate) static HEAD: &[Property] = &[table::HEAD_QOM_TYPE, table::HEAD_ID];
 
 /// Phase 0 of an object: `qom-type`, `id`, then the type's members in the order of the schema.
-pub(in crate::machine) fn spec(
+pub(crate) fn spec(
     source: Source<'_>,
     version: QemuVersion,
     by_option: bool,
-) -> Result<Spec, CommandError> {
+) -> Result<Spec, Refusal> {
     let kind = kind_of(source, version)?;
     let mut members = HEAD.iter().chain(kind.members(version));
     let mut values = visit_members(source, &mut members, "")?;
@@ -142,14 +179,14 @@ pub(in crate::machine) fn spec(
     Ok(Spec { kind, id, values, by_option })
 }
 
-fn kind_of(source: Source<'_>, version: QemuVersion) -> Result<&'static ObjectType, CommandError> {
-    let missing = || generic("Parameter 'qom-type' is missing");
+fn kind_of(source: Source<'_>, version: QemuVersion) -> Result<&'static ObjectType, Refusal> {
+    let missing = || refusal("Parameter 'qom-type' is missing");
     let name = match source {
         Source::Json(map) => {
             let value = map.get("qom-type").ok_or_else(missing)?;
             value
                 .as_str()
-                .ok_or_else(|| generic("Invalid parameter type for 'qom-type', expected: string"))?
+                .ok_or_else(|| refusal("Invalid parameter type for 'qom-type', expected: string"))?
         }
         Source::Options(options) => {
             let given = options.iter().rev().find(|(name, _)| name == "qom-type");
@@ -157,7 +194,7 @@ fn kind_of(source: Source<'_>, version: QemuVersion) -> Result<&'static ObjectTy
         }
     };
     object_type(name, version)
-        .ok_or_else(|| generic(format!("Parameter 'qom-type' does not accept value '{name}'")))
+        .ok_or_else(|| refusal(format!("Parameter 'qom-type' does not accept value '{name}'")))
 }
 
 /// Splits at single commas; a double comma is a comma. The first item without `=` is the type, a

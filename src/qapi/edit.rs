@@ -2,25 +2,25 @@
 
 use serde_json::{Map, Value};
 
-use crate::scenario::option;
+use super::option;
 
 /// An element of an option string.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Item {
-    pub(super) key: String,
+pub(crate) struct Item {
+    pub(crate) key: String,
     /// As QEMU reads it.
-    pub(super) value: String,
+    pub(crate) value: String,
     /// As it is written.
-    pub(super) raw: String,
+    pub(crate) raw: String,
 }
 
 /// The elements of an option string.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Options(pub(super) Vec<Item>);
+pub(crate) struct Options(pub(crate) Vec<Item>);
 
 impl Options {
     /// An option string; `implied` is the key of a first element without `=`.
-    pub(super) fn read(text: &str, implied: &str) -> Self {
+    pub(crate) fn read(text: &str, implied: &str) -> Self {
         let elements = option::split(text).into_iter().map(|element| Item {
             raw: text[element.at..element.at + element.len].to_owned(),
             key: element.key.unwrap_or_else(|| implied.to_owned()),
@@ -32,7 +32,7 @@ impl Options {
 
     /// The option string that says what a JSON object does: the implied key first, inner objects
     /// with dots, lists by number.
-    pub(super) fn of_json(map: &Map<String, Value>, implied: &str) -> Self {
+    pub(crate) fn of_json(map: &Map<String, Value>, implied: &str) -> Self {
         let mut items = Vec::new();
         if let Some(Value::String(first)) = map.get(implied) {
             let raw = first.replace(',', ",,");
@@ -45,36 +45,36 @@ impl Options {
         Self(items)
     }
 
-    pub(super) fn get(&self, key: &str) -> Option<&str> {
+    pub(crate) fn get(&self, key: &str) -> Option<&str> {
         let mut items = self.0.iter().rev();
         items.find(|item| item.key == key).map(|item| item.value.as_str())
     }
 
     /// The id, where it is not empty.
-    pub(super) fn id(&self) -> Option<&str> {
+    pub(crate) fn id(&self) -> Option<&str> {
         self.get("id").filter(|id| !id.is_empty())
     }
 
     /// Takes every element of this key out; gives how the last was written.
-    pub(super) fn remove(&mut self, key: &str) -> Option<String> {
+    pub(crate) fn remove(&mut self, key: &str) -> Option<String> {
         let last = self.0.iter().rev().find(|item| item.key == key)?.raw.clone();
         self.0.retain(|item| item.key != key);
         Some(last)
     }
 
-    pub(super) fn push(&mut self, key: &str, value: &str) {
+    pub(crate) fn push(&mut self, key: &str, value: &str) {
         self.0.push(item(key, value));
     }
 
     /// Puts the element in the place of the one with its key, or last.
-    pub(super) fn set(&mut self, key: &str, value: &str) {
+    pub(crate) fn set(&mut self, key: &str, value: &str) {
         match self.0.iter_mut().find(|item| item.key == key) {
             Some(old) => *old = item(key, value),
             None => self.push(key, value),
         }
     }
 
-    pub(super) fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         let raw: Vec<&str> = self.0.iter().map(|item| item.raw.as_str()).collect();
         raw.join(",")
     }
@@ -106,15 +106,6 @@ fn flatten(key: &str, value: &Value, items: &mut Vec<Item>) {
         Value::Null => {}
     }
 }
-
-/// Whether QEMU takes this as an id (QEMU 10.2.2, `util/id.c`, `id_wellformed`).
-pub(super) fn is_id(id: &str) -> bool {
-    id.starts_with(|c: char| c.is_ascii_alphabetic())
-        && id.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_'))
-}
-
-/// What QEMU says of another (QEMU 7.2.22, measured).
-pub(super) const BAD_ID: &str = "Parameter 'id' expects an identifier";
 
 #[cfg(test)]
 mod tests {

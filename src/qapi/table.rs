@@ -1,8 +1,8 @@
-//! The tables: types, their properties, and what `qom-list-types` shows.
+//! The tables of the schema: the types of object, their properties, and what `qom-list-types` shows.
 
 use serde_json::Value;
 
-use super::{Creation, Default, Effect, Kind, ObjectType, Property, Rule, Setter};
+use super::schema::{Creation, Default, Effect, Kind, ObjectType, Property, Role, Rule, Setter};
 use crate::base::QemuVersion;
 
 const fn always(_: QemuVersion) -> bool {
@@ -43,6 +43,7 @@ const fn optional(name: &'static str, kind: Kind, default: Default) -> Property 
         effect: Effect::Shown,
         qom_type,
         setter: None,
+        role: Role::Plain,
     }
 }
 
@@ -76,15 +77,15 @@ fn positive(value: &Value) -> bool {
 }
 
 /// What every object begins with; the type is read before its members are known.
-pub(in crate::machine) const HEAD_QOM_TYPE: Property = required("qom-type", Kind::Str);
-pub(in crate::machine) const HEAD_ID: Property = required("id", Kind::Str);
+pub(crate) const HEAD_QOM_TYPE: Property = required("qom-type", Kind::Str);
+pub(crate) const HEAD_ID: Property = required("id", Kind::Str).naming(Role::Id);
 
 const VNET_HDR_SUPPORT: Property =
     live(optional("vnet_hdr_support", Kind::Bool, Default::Bool(false)));
 
 /// The base of all filters (QEMU 10.2.2 qapi/qom.json:388-422, net/filter.c:341-351).
-pub(in crate::machine) static NETFILTER: &[Property] = &[
-    required("netdev", Kind::Str),
+pub(crate) static NETFILTER: &[Property] = &[
+    required("netdev", Kind::Str).naming(Role::Id),
     Property {
         qom_type: "NetFilterDirection",
         ..live(optional("queue", Kind::Enum(&["all", "rx", "tx"]), Default::Str("all")))
@@ -104,14 +105,20 @@ pub(in crate::machine) static NETFILTER: &[Property] = &[
     ),
 ];
 
-static MIRROR: &[Property] = &[required("outdev", Kind::Str), VNET_HDR_SUPPORT];
+static MIRROR: &[Property] = &[required("outdev", Kind::Str).naming(Role::Id), VNET_HDR_SUPPORT];
 
 static REDIRECTOR: &[Property] = &[
-    optional("indev", Kind::Str, Default::Str("")),
-    optional("outdev", Kind::Str, Default::Str("")),
+    optional("indev", Kind::Str, Default::Str("")).naming(Role::Id),
+    optional("outdev", Kind::Str, Default::Str("")).naming(Role::Id),
     VNET_HDR_SUPPORT,
-    Property { exists: af_packet, ..optional("in_netdev", Kind::Str, Default::Str("")) },
-    Property { exists: af_packet, ..optional("out_netdev", Kind::Str, Default::Str("")) },
+    Property {
+        exists: af_packet,
+        ..optional("in_netdev", Kind::Str, Default::Str("")).naming(Role::Id)
+    },
+    Property {
+        exists: af_packet,
+        ..optional("out_netdev", Kind::Str, Default::Str("")).naming(Role::Id)
+    },
 ];
 
 static REWRITER: &[Property] = &[VNET_HDR_SUPPORT];
@@ -124,7 +131,7 @@ static BUFFER: &[Property] = &[checked(
 )];
 
 static DUMP: &[Property] = &[
-    required("file", Kind::Str),
+    required("file", Kind::Str).naming(Role::WriteFile),
     checked(
         optional("maxlen", Kind::U32, Default::Number(65536)),
         506,
@@ -135,15 +142,15 @@ static DUMP: &[Property] = &[
 
 /// QEMU 10.2.2 qapi/qom.json:313-322.
 static COMPARE: &[Property] = &[
-    required("primary_in", Kind::Str),
-    required("secondary_in", Kind::Str),
-    required("outdev", Kind::Str),
+    required("primary_in", Kind::Str).naming(Role::Id),
+    required("secondary_in", Kind::Str).naming(Role::Id),
+    required("outdev", Kind::Str).naming(Role::Id),
     ruled(
-        Property { qom_type: "link<iothread>", ..required("iothread", Kind::Str) },
+        Property { qom_type: "link<iothread>", ..required("iothread", Kind::Str).naming(Role::Id) },
         274,
         Rule::Link { to: "iothread" },
     ),
-    optional("notify_dev", Kind::Str, Default::Str("")),
+    optional("notify_dev", Kind::Str, Default::Str("")).naming(Role::Id),
     ruled(
         live(optional("compare_timeout", Kind::U64, Default::Number(3000))),
         301,
@@ -193,7 +200,7 @@ const fn since(kind: ObjectType, exists: fn(QemuVersion) -> bool) -> ObjectType 
 }
 
 /// Every value of `ObjectType` in `qapi/qom.json` of the x86 builds that were measured.
-pub(in crate::machine) static OBJECT_TYPES: &[ObjectType] = &[
+pub(crate) static OBJECT_TYPES: &[ObjectType] = &[
     filter("filter-mirror", &[NETFILTER, MIRROR]),
     filter("filter-redirector", &[NETFILTER, REDIRECTOR]),
     filter("filter-rewriter", &[NETFILTER, REWRITER]),
@@ -248,7 +255,7 @@ pub(in crate::machine) static OBJECT_TYPES: &[ObjectType] = &[
 ];
 
 /// What `qom-list-types implements=netfilter` shows, in the order of each version's hash table.
-pub(in crate::machine) const fn filter_types(version: QemuVersion) -> [&'static str; 6] {
+pub(crate) const fn filter_types(version: QemuVersion) -> [&'static str; 6] {
     if only_7_2(version) {
         [
             "filter-buffer",

@@ -1,0 +1,209 @@
+//! What a QEMU is, and behind which fences it runs here.
+//!
+//! All fences are tried at once, and nearly always that is all. A fence that the kernel refuses is
+//! left out. Where QEMU itself does not come to answer, it is started without any; what it then has
+//! loaded from folders that were empty is shown to it, then it may read what root may not, and if
+//! that was not it, each fence is tried by itself.
+
+use std::{
+    collections::BTreeSet,
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use nix::libc;
+use serde_json::{Map, Value};
+
+use super::{
+    backend::{MissingFence, Probed},
+    fit,
+    process::{Arguments, Process},
+    program::{Fence, Program},
+    rest::Threads,
+    version::Version,
+    world::TELL_FILTERS,
+};
+use crate::{
+    record::Outcome,
+    sys::{self, Isolated, LaunchError},
+};
+
+/// Why a QEMU could not be asked.
+#[derive(Debug, thiserror::Error)]
+enum ProbeError {
+    /// A fence can't be put up, or the program can't be started.
+    #[error(transparent)]
+    Launch(#[from] LaunchError),
+    /// It was started, and is of no use.
+    #[error("{0}")]
+    Useless(String),
+}
+
+impl From<String> for ProbeError {
+    fn from(text: String) -> Self {
+        Self::Useless(text)
+    }
+}
+
+/// Asks a QEMU what it is, behind as many fences as it bears.
+pub(super) fn examine(isolated: &Isolated, name: &Path) -> Result<(Program, Probed), String> {
+    let folder = isolated.directory().join(isolated.unique("probe"));
+    let lab = Lab { folder: &folder };
+    fs::create_dir(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    let examined = Program::fenced(isolated, name)
+        .map_err(|error| error.to_string())
+        .and_then(|program| lab.examine(program));
+    let removed = fs::remove_dir_all(&folder);
+    let (mut program, probed) = examined?;
+    removed.map_err(|error| format!("{}: {error}", folder.display()))?;
+    if probed.has_in_netdev {
+        // It opens packet sockets itself.
+        program.keep_packet_sockets();
+    }
+    Ok((program, probed))
+}
+
+/// Where QEMUs are tried.
+struct Lab<'a> {
+    folder: &'a Path,
+}
+
+impl Lab<'_> {
+    fn examine(&self, mut program: Program) -> Result<(Program, Probed), String> {
+        let mut missing = Vec::new();
+        let reason = loop {
+            let error = match self.ask(&program) {
+                Ok((probed, _)) => return Ok((program, Probed { missing, ..probed })),
+                Err(error) => error,
+            };
+            match refused(&error).filter(|fence| program.has(*fence)) {
+                Some(_) if lacks_mount_setattr(&error) && program.remount_one_by_one() => {}
+                Some(fence) => leave_out(&mut program, fence, &error.to_string(), &mut missing),
+                None => break error.to_string(),
+            }
+        };
+        // Without fences it says what is wrong with it, when it is not them.
+        let (bare, files) = self.ask(&program.unfenced()).map_err(|error| error.to_string())?;
+        files.iter().for_each(|file| program.show(file));
+        if let Ok((probed, _)) = self.ask(&program) {
+            return Ok((program, Probed { missing, ..probed }));
+        }
+        // Root without capabilities can't read what is in somebody's private folder.
+        let capabilities = Fence::Kernel(sys::Fence::Capabilities);
+        if program.has(capabilities) {
+            let mut reads = program.clone();
+            reads.keep_reading();
+            if let Ok((probed, _)) = self.ask(&reads) {
+                let reason = format!("it keeps CAP_DAC_READ_SEARCH, without which: {reason}");
+                missing.push(MissingFence { fence: capabilities, reason });
+                return Ok((reads, Probed { missing, ..probed }));
+            }
+        }
+        let up: Vec<Fence> = Fence::all().filter(|fence| program.has(*fence)).collect();
+        for fence in &up {
+            let mut others = program.clone();
+            others.set(*fence, false);
+            if let Ok((probed, _)) = self.ask(&others) {
+                missing.push(MissingFence { fence: *fence, reason });
+                return Ok((others, Probed { missing, ..probed }));
+            }
+        }
+        let mut some = program.clone();
+        up.iter().for_each(|fence| some.set(*fence, false));
+        let mut probed = bare;
+        for fence in up {
+            some.set(fence, true);
+            match self.ask(&some) {
+                Ok((more, _)) => probed = more,
+                Err(error) => {
+                    some.set(fence, false);
+                    missing.push(MissingFence { fence, reason: error.to_string() });
+                }
+            }
+        }
+        Ok((some, Probed { missing, ..probed }))
+    }
+
+    /// Asks a QEMU what it is; the files that it has mapped come with that.
+    fn ask(&self, program: &Program) -> Result<(Probed, BTreeSet<PathBuf>), ProbeError> {
+        let mut arguments = Arguments::default();
+        arguments.write_in(self.folder);
+        let (mut process, mut qmp) = Process::start(program, arguments)?;
+        let mut ask =
+            |command: &str, args: Option<&Map<String, Value>>| process.ask(&mut qmp, command, args);
+        ask("qmp_capabilities", None)?;
+        let version = match ask("query-version", None)? {
+            Outcome::Done(value) => {
+                Version::read(&value).ok_or_else(|| format!("no version: {value}"))
+            }
+            other => Err(format!("query-version: {other:?}")),
+        }?;
+        let mut of = Map::new();
+        of.insert("typename".to_owned(), "filter-redirector".into());
+        let has_in_netdev = match ask("qom-list-properties", Some(&of))? {
+            Outcome::Done(Value::Array(properties)) => properties.iter().any(|property| {
+                let name = property.get("name").and_then(Value::as_str);
+                name == Some(fit::PROPERTIES[0])
+            }),
+            other => return Err(format!("filter-redirector: {other:?}").into()),
+        };
+        let has_checkpoint = match ask("query-commands", None)? {
+            Outcome::Done(Value::Array(commands)) => commands.iter().any(|command| {
+                let name = command.get("name").and_then(Value::as_str);
+                name == Some(TELL_FILTERS)
+            }),
+            other => return Err(format!("query-commands: {other:?}").into()),
+        };
+        // Not by its properties: to list them makes one and destroys it, of which QEMU 7.2.22 dies.
+        let mut of = Map::new();
+        of.insert("implements".to_owned(), "colo-compare".into());
+        let listed = ask("qom-list-types", Some(&of))?;
+        let has_compare =
+            matches!(&listed, Outcome::Done(Value::Array(types)) if !types.is_empty());
+        // Without this no case could be told to have settled.
+        let id = process.id().unwrap_or_default();
+        Threads::of_qemu(&process)
+            .map_err(|error| format!("its threads can't be watched in /proc/{id}/task: {error}"))?;
+        let probed = Probed {
+            version,
+            profile: version.profile(has_in_netdev),
+            has_in_netdev,
+            has_checkpoint,
+            has_compare,
+            missing: Vec::new(),
+        };
+        Ok((probed, mapped(id)))
+    }
+}
+
+/// The fence that the kernel refuses.
+const fn refused(error: &ProbeError) -> Option<Fence> {
+    match error {
+        ProbeError::Launch(LaunchError { fence: Some(fence), .. }) => Some(Fence::Kernel(*fence)),
+        _ => None,
+    }
+}
+
+fn lacks_mount_setattr(error: &ProbeError) -> bool {
+    matches!(error, ProbeError::Launch(LaunchError { fence: Some(sys::Fence::Files), source, .. })
+        if source.raw_os_error() == Some(libc::ENOSYS))
+}
+
+/// Takes a fence down, and with it one that is nothing without it.
+fn leave_out(program: &mut Program, fence: Fence, reason: &str, missing: &mut Vec<MissingFence>) {
+    program.set(fence, false);
+    missing.push(MissingFence { fence, reason: reason.to_owned() });
+    let proc = Fence::Kernel(sys::Fence::Proc);
+    if fence == Fence::Kernel(sys::Fence::Processes) && program.has(proc) {
+        leave_out(program, proc, "without a pid namespace it shows the host's processes", missing);
+    }
+}
+
+/// The files that a process has mapped (proc_pid_maps(5)): its program, that of an interpreter, and
+/// libraries.
+fn mapped(process: u32) -> BTreeSet<PathBuf> {
+    let maps: io::Result<String> = fs::read_to_string(format!("/proc/{process}/maps"));
+    let maps = maps.unwrap_or_default();
+    let paths = maps.lines().filter_map(|line| line.find('/').map(|at| &line[at..]));
+    paths.map(PathBuf::from).collect()
+}

@@ -1,0 +1,171 @@
+//! What the schema says (QEMU `qapi/qom.json`): types of object, their properties in the order in which
+//! they are read, and what is known of each. The rows stand in `table`.
+
+use serde_json::Value;
+
+use super::table::OBJECT_TYPES;
+use crate::base::QemuVersion;
+
+/// What a value must be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Str,
+    Bool,
+    /// One of these words.
+    Enum(&'static [&'static str]),
+    U32,
+    U64,
+    /// A whole number of either sign.
+    Int,
+    /// Anything.
+    Any,
+    /// A nested object.
+    Struct,
+}
+
+/// What a `qom-set` of a property does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Effect {
+    /// The object goes by the new value.
+    Live,
+    /// The value is shown, and nothing else changes.
+    Shown,
+}
+
+/// A value's check in the QOM setter, beyond its type.
+#[derive(Debug)]
+pub(crate) struct Setter {
+    /// The bucket of its name in the dictionary that the setters are run from: their order.
+    pub(crate) bucket: u16,
+    pub(crate) rule: Rule,
+}
+
+/// What a setter holds a value to.
+#[derive(Debug)]
+pub(crate) enum Rule {
+    /// This, else the text.
+    Holds { accepts: fn(&Value) -> bool, text: &'static str },
+    /// A positive number of 32 bits, else the text, though the schema lets more pass.
+    Positive32 { text: &'static str },
+    /// A positive number, else the text; QEMU keeps 32 bits of it, whatever the setter is given.
+    Cut32 { text: &'static str },
+    /// The id or the path of an object of this type, or nothing.
+    Link { to: &'static str },
+}
+
+/// A property, or an argument of a command.
+#[derive(Debug)]
+pub(crate) struct Property {
+    pub(crate) name: &'static str,
+    pub(crate) kind: Kind,
+    pub(crate) required: bool,
+    /// The versions that have it.
+    pub(crate) exists: fn(QemuVersion) -> bool,
+    /// What `qom-get` shows when it was not given.
+    pub(crate) default: Default,
+    pub(crate) effect: Effect,
+    /// Its type in `qom-list`.
+    pub(crate) qom_type: &'static str,
+    pub(crate) setter: Option<Setter>,
+    pub(crate) role: Role,
+}
+
+impl Property {
+    /// The same property, whose value names something.
+    pub(crate) const fn naming(self, role: Role) -> Self {
+        Self { role, ..self }
+    }
+}
+
+/// What the value of a property or of an argument names. It decides what becomes of the value where
+/// a real QEMU is given it: see `backend::qemu`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Nothing beyond itself: a number, a switch, a word, a place in a chain.
+    Plain,
+    /// A netdev, a chardev or an object of the machine, by its id.
+    Id,
+    /// An object of the machine, by its QOM path.
+    ObjectPath,
+    /// A property of an object, by its name.
+    Property,
+    /// A value for the property that another argument names.
+    PropertyValue,
+    /// A file that is read.
+    ReadFile,
+    /// A file that is written.
+    WriteFile,
+    /// The address of a socket.
+    Socket,
+}
+
+/// A default value.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Default {
+    Str(&'static str),
+    Bool(bool),
+    Number(u64),
+}
+
+impl Default {
+    pub(crate) fn value(self) -> Value {
+        match self {
+            Self::Str(text) => text.into(),
+            Self::Bool(flag) => flag.into(),
+            Self::Number(number) => number.into(),
+        }
+    }
+}
+
+/// A user-creatable type.
+#[derive(Debug)]
+pub(crate) struct ObjectType {
+    pub(crate) name: &'static str,
+    pub(crate) parent: &'static str,
+    /// In the order of the schema, the base's first.
+    pub(crate) properties: &'static [&'static [Property]],
+    pub(crate) creation: Creation,
+    pub(crate) exists: fn(QemuVersion) -> bool,
+}
+
+/// What creating an object of a type does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Creation {
+    /// The filter base's checks, then those of the class, where it is built.
+    Filter,
+    /// The checks of colo-compare.
+    Compare,
+    /// Nothing: the object only exists.
+    Inert,
+    /// Not built.
+    NotBuilt,
+}
+
+impl ObjectType {
+    pub(crate) fn is_filter(&self) -> bool {
+        self.creation == Creation::Filter
+    }
+
+    pub(crate) fn members(&self, version: QemuVersion) -> impl Iterator<Item = &'static Property> {
+        let all = self.properties.iter().flat_map(|rows| rows.iter());
+        all.filter(move |property| (property.exists)(version))
+    }
+}
+
+/// The type of this name, in this version.
+pub(crate) fn object_type(name: &str, version: QemuVersion) -> Option<&'static ObjectType> {
+    OBJECT_TYPES.iter().find(|kind| kind.name == name && (kind.exists)(version))
+}
+
+/// The names of the types that objects may have, in this version.
+pub fn object_types(version: QemuVersion) -> impl Iterator<Item = &'static str> + Clone {
+    let types = OBJECT_TYPES.iter();
+    types.filter(move |kind| (kind.exists)(version)).map(|kind| kind.name)
+}
+
+/// The names of a type's properties, in this version; none where there is no such type.
+#[must_use]
+pub fn properties_of(name: &str, version: QemuVersion) -> Option<Vec<&'static str>> {
+    let kind = object_type(name, version)?;
+    Some(kind.members(version).map(|member| member.name).collect())
+}

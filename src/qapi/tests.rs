@@ -1,0 +1,109 @@
+use rstest::rstest;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::base::QemuVersion::{self, Ideal, Qemu72, Qemu102, Rfc};
+
+fn qmp(args: &Value) -> Result<Spec, Refusal> {
+    spec(Source::Json(args.as_object().unwrap()), Qemu102, false)
+}
+
+#[rstest]
+#[case("", "Parameter 'qom-type' is missing")]
+#[case("filter-nope,id=f0", "Parameter 'qom-type' does not accept value 'filter-nope'")]
+#[case("filter-nope,id=0f", "Parameter 'id' expects an identifier")]
+#[case("filter-mirror,netdev=n0,outdev=c0", "Parameter 'id' is missing")]
+#[case("filter-mirror,id=m0", "Parameter 'netdev' is missing")]
+#[case("filter-mirror,id=m0,netdev=n0", "Parameter 'outdev' is missing")]
+#[case("filter-mirror,id=m,netdev=n,queue=both", "Parameter 'queue' does not accept value 'both'")]
+#[case("filter-mirror,id=m,netdev=n,outdev=c,indev=d", "Invalid parameter 'indev'")]
+#[case(
+    "filter-mirror,id=m,netdev=n,outdev=c,vnet_hdr_support=1",
+    "Parameter 'vnet_hdr_support' expects 'on' or 'off'"
+)]
+#[case("filter-mirror,id=m,netdev=n,outdev=c,vnet_hdr_support=y", "ok")]
+#[case("filter-mirror,id=m,netdev=n,outdev=c,queue=zz,queue=rx", "ok")]
+#[case("filter-mirror,id=m,netdev=n,outdev=a,,b,status=zz", "ok")]
+#[case("filter-buffer,id=b,netdev=n,interval=x", "Parameter 'interval' expects a uint64 value")]
+#[case("filter-buffer,id=b,netdev=n,interval=4294967296", "Parameter 'interval' expects uint32_t")]
+#[case("filter-buffer,id=b,netdev=n,interval=0x10", "ok")]
+#[case("filter-buffer,id=b,netdev=n,interval=0x+5", "Parameter 'interval' expects a uint64 value")]
+#[case(
+    r#"{"qom-type":"filter-mirror","id":5}"#,
+    "Invalid parameter type for 'id', expected: string"
+)]
+fn option_strings(#[case] text: &str, #[case] expected: &str) {
+    let refused = ObjectOption::check(text, Qemu102).err().map(|refused| refused.error.desc);
+    assert_eq!(refused.as_deref().unwrap_or("ok"), expected);
+}
+
+#[rstest]
+#[case(json!({}), "Parameter 'qom-type' is missing")]
+#[case(json!({"qom-type": 1}), "Invalid parameter type for 'qom-type', expected: string")]
+#[case(json!({"qom-type": "filter-mirror"}), "Parameter 'id' is missing")]
+#[case(
+    json!({"qom-type": "filter-mirror", "id": "m0", "netdev": null}),
+    "Invalid parameter type for 'netdev', expected: string"
+)]
+#[case(
+    json!({"qom-type": "filter-buffer", "id": "b", "netdev": "n", "interval": "5"}),
+    "Parameter 'interval' expects uint64"
+)]
+#[case(
+    json!({"qom-type": "filter-buffer", "id": "b", "netdev": "n", "interval": 1.5}),
+    "Parameter 'interval' expects uint64"
+)]
+#[case(
+    json!({"qom-type": "filter-buffer", "id": "b", "netdev": "n", "interval": -1}),
+    "Parameter 'interval' expects uint32_t"
+)]
+#[case(
+    json!({"qom-type": "filter-rewriter", "id": "r", "netdev": "n", "vnet_hdr_support": "on"}),
+    "Invalid parameter type for 'vnet_hdr_support', expected: boolean"
+)]
+#[case(
+    json!({"qom-type": "filter-replay", "id": "r", "netdev": "n0", "zzz": 1, "aaa": 2}),
+    "Parameter 'zzz' is unexpected"
+)]
+fn qmp_members(#[case] args: Value, #[case] expected: &str) {
+    assert_eq!(qmp(&args).unwrap_err().desc, expected);
+}
+
+#[test]
+fn a_switch_is_deprecated() {
+    let text = "filter-mirror,id=m0,netdev=n0,outdev=c0,vnet_hdr_support";
+    let warnings = ObjectOption::check(text, Qemu102).unwrap().warnings;
+    let expected = "short-form boolean option 'vnet_hdr_support' deprecated\nPlease use \
+                    vnet_hdr_support=on instead";
+    assert_eq!(warnings, [expected]);
+}
+
+#[rstest]
+#[case(Qemu72, false)]
+#[case(Qemu102, false)]
+#[case(Rfc, true)]
+#[case(Ideal, true)]
+fn the_rfc_has_two_more_members(#[case] version: QemuVersion, #[case] expected: bool) {
+    let kind = object_type("filter-redirector", version).unwrap();
+    let names: Vec<&str> = kind.members(version).map(|member| member.name).collect();
+    assert_eq!(names.contains(&"in_netdev"), expected);
+    assert_eq!(names[..5], ["netdev", "queue", "status", "position", "insert"]);
+}
+
+#[test]
+fn the_tables_agree_with_each_other() {
+    for kind in OBJECT_TYPES {
+        assert_eq!(OBJECT_TYPES.iter().filter(|other| other.name == kind.name).count(), 1);
+        let names: Vec<&str> = kind.members(Rfc).map(|member| member.name).collect();
+        let unique: std::collections::BTreeSet<_> = names.iter().collect();
+        assert_eq!(unique.len(), names.len(), "{}", kind.name);
+    }
+    let filters = OBJECT_TYPES.iter().filter(|kind| kind.is_filter());
+    let mut filters: Vec<&str> = filters.map(|kind| kind.name).collect();
+    filters.sort_unstable();
+    for version in QemuVersion::ALL {
+        let mut listed = filter_types(version);
+        listed.sort_unstable();
+        assert_eq!(listed[..], filters);
+    }
+}
