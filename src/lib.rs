@@ -10,12 +10,13 @@
 //! - [`fuzz`]: random scenarios, and making those that fail small.
 //! - [`import`]: pasted command lines and monitor commands, to a scenario.
 //! - [`runner`]: selection, scheduling, deadlines, and the one executor for all backends.
-//! - [`snapshot`]: labels, text and comparison of transcripts; the store of snapshot files.
+//! - [`snapshot`]: text and comparison of transcripts; the store of snapshot files.
 //! - [`backend`]: what carries a scenario out: real namespaces and TAPs, or memory.
 //! - [`machine`]: QEMU's net layer as a pure state machine.
 //! - [`drawing`]: a scenario's topology and a run's ladder, as text, Mermaid, DOT and SVG.
 //! - [`scenario`]: the language, from YAML to a checked case.
 //! - [`guest`]: a TCP/IP stack at a port: guests that answer, clients that ask.
+//! - [`reading`]: a transcript read as frames, each with its label: once a case, for all who ask.
 //! - [`record`]: transcripts, as data.
 //! - [`capture`]: pcap and pcapng.
 //! - [`frame`]: building, reading, masking, comparing and printing packets.
@@ -55,13 +56,13 @@
 //! let executed = runner::exec(case, world, "sim", &Deadline::NEVER);
 //! assert!(executed.failures.is_empty());
 //!
-//! let transcript = snapshot::text(&executed.transcript);
+//! let transcript = snapshot::text(&executed.reading);
 //! assert!(transcript.contains("out0       <- #1"), "{transcript}");
 //!
 //! // Against what a person reviewed:
-//! assert!(snapshot::compare(&transcript, &executed.transcript, Rules::default()).is_none());
+//! assert!(snapshot::compare(&transcript, &executed.reading, Rules::default()).is_none());
 //! let other = transcript.replace("68656c6c6f", "68756c6c6f");
-//! let mismatch = snapshot::compare(&other, &executed.transcript, Rules::default());
+//! let mismatch = snapshot::compare(&other, &executed.reading, Rules::default());
 //! assert!(snapshot::render(&mismatch.expect("another payload")).contains("payload"));
 //! ```
 
@@ -79,6 +80,7 @@ pub mod guest;
 pub mod import;
 pub mod machine;
 pub mod qapi;
+pub mod reading;
 pub mod record;
 pub mod report;
 pub mod runner;

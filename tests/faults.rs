@@ -10,6 +10,7 @@ use tapwright::{
     base::Frame,
     diag::Source,
     file::Scope,
+    reading::Reading,
     record::{Answer, Item, Outcome, Transcript},
     report::{Human, Reporter},
     runner::{CaseResult, Problem, RunEvent, Runs, Status, Totals, exec},
@@ -211,12 +212,13 @@ fn changed(path: &Path, change: fn(&mut Transcript)) -> String {
     let case = &scenario.cases[0];
     let world = Sim.open(case).expect("a world");
     let executed = exec(case, world, Sim.name(), &Deadline::NEVER);
-    let mut transcript = executed.transcript;
+    let mut transcript = executed.reading.transcript().clone();
     change(&mut transcript);
+    let reading = Reading::of(transcript);
     let recorded = Recorded {
         section: snapshot::section_name(&case.id).to_owned(),
         profile: case.profile.clone(),
-        content: Content::Transcript { transcript: &transcript, rules: Rules::default() },
+        content: Content::Record { reading: &reading, rules: Rules::default() },
     };
     let sections = [recorded.section.clone()];
     let checked =
@@ -238,7 +240,7 @@ fn changed(path: &Path, change: fn(&mut Transcript)) -> String {
         runs: Runs { passed: 0, failed: 1 },
         failing: Vec::new(),
         duration: Duration::ZERO,
-        transcript: Some(transcript.into()),
+        reading: Some(reading.into()),
         agreement: Vec::new(),
         notes: Vec::new(),
     };

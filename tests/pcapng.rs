@@ -16,10 +16,11 @@ use tapwright::{
     backend::{Backend, Deadline, Sim},
     base::PortId,
     diag::Source,
+    reading::{Reading, frames_of},
     record::{Item, Transcript},
     runner::exec,
     scenario::{Disk, load, parse},
-    snapshot::{frames_of, write_pcapng},
+    snapshot::write_pcapng,
 };
 
 /// Each interface and the bytes of its packets, in the order of the bytes.
@@ -30,13 +31,13 @@ fn tshark_reads_what_the_transcripts_say() {
     if !(is_there("tshark") && is_there("mergecap")) {
         return;
     }
-    let transcripts = transcripts();
-    assert!(transcripts.len() > 60, "{} transcripts", transcripts.len());
+    let records = records();
+    assert!(records.len() > 60, "{} records", records.len());
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let names = (0..transcripts.len()).map(|number| format!("{number}.pcapng"));
+    let names = (0..records.len()).map(|number| format!("{number}.pcapng"));
     let names: Vec<String> = names.collect();
-    for (name, transcript) in names.iter().zip(&transcripts) {
-        let bytes = write_pcapng(transcript, Vec::new()).expect("memory takes everything");
+    for (name, reading) in names.iter().zip(&records) {
+        let bytes = write_pcapng(reading, Vec::new()).expect("memory takes everything");
         fs::write(folder.path().join(name), bytes).expect("a temporary file");
     }
     // A program for each file would take minutes to start; one behind the other, with the interfaces of
@@ -52,7 +53,7 @@ fn tshark_reads_what_the_transcripts_say() {
     let read = read_by_tshark(&folder.path().join("all.pcapng"));
     let mut read = read.into_iter().peekable();
     let mut next = 0;
-    for transcript in &transcripts {
+    for transcript in records.iter().map(Reading::transcript) {
         next += transcript.ports.len();
         let mut packets = Packets::new();
         while let Some((_, name, bytes)) = read.next_if(|(interface, ..)| *interface < next) {
@@ -84,8 +85,9 @@ steps:
     let scenario = parse(Arc::new(source), "dump", &Disk).expect("a scenario");
     let case = &scenario.cases[0];
     let world = Sim.open(case).expect("a world");
-    let transcript = exec(case, world, "sim", &Deadline::NEVER).transcript;
-    let arrivals = transcript.steps.iter().flat_map(|step| &step.arrivals);
+    let executed = exec(case, world, "sim", &Deadline::NEVER);
+    let steps = &executed.reading.transcript().steps;
+    let arrivals = steps.iter().flat_map(|step| &step.arrivals);
     let written = arrivals.filter(|one| one.port.as_str() == "x.pcap");
     let bytes: Vec<u8> = written
         .filter_map(|one| match &one.item {
@@ -123,7 +125,7 @@ fn is_there(program: &str) -> bool {
 }
 
 /// The first case of each scenario that sends something and that `sim` can run.
-fn transcripts() -> Vec<Transcript> {
+fn records() -> Vec<Reading> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
     let mut files = Vec::new();
     collect(&root, &mut files);
@@ -133,9 +135,9 @@ fn transcripts() -> Vec<Transcript> {
             let scenario = load(file, &root, &Disk).expect("the suite is valid");
             let case = scenario.cases.first().filter(|_| !scenario.probes)?;
             let world = Sim.open(case).ok()?;
-            Some(exec(case, world, "sim", &Deadline::NEVER).transcript)
+            Some(exec(case, world, "sim", &Deadline::NEVER).reading)
         })
-        .filter(|transcript| transcript.accounting.sent > 0)
+        .filter(|reading| reading.transcript().accounting.sent > 0)
         .collect()
 }
 

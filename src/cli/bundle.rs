@@ -117,8 +117,8 @@ impl Bundle<'_> {
             Arc::make_mut(&mut case).profile = probed.profile.clone();
         }
         let executed = self.executed(&case, &opened)?;
-        archive.put("record.txt", snapshot::text(&executed.transcript));
-        let pcapng = snapshot::write_pcapng(&executed.transcript, Vec::new());
+        archive.put("record.txt", snapshot::text(&executed.reading));
+        let pcapng = snapshot::write_pcapng(&executed.reading, Vec::new());
         archive.put("record.pcapng", pcapng.map_err(|error| unwritable(out, error))?);
         archive.put("qemu.txt", import::export(self.tree));
         let snapshot = scenario.with_extension("snap");
@@ -184,9 +184,9 @@ impl Bundle<'_> {
         }
         let recorded = Recorded {
             section: snapshot::section_name(&case.id).to_owned(),
-            profile: executed.transcript.profile.clone(),
-            content: Content::Transcript {
-                transcript: &executed.transcript,
+            profile: executed.reading.transcript().profile.clone(),
+            content: Content::Record {
+                reading: &executed.reading,
                 rules: Rules { masks: &case.snapshot.masks, without: &case.snapshot.without },
             },
         };

@@ -275,7 +275,7 @@ fn of_failure(
         }
         FailureKind::Count { port, expected, got } => {
             let too_few = got < expected;
-            let ways = Ways::of(&executed.transcript, port.as_str());
+            let ways = Ways::of(executed.reading.transcript(), port.as_str());
             let accounted = expected.saturating_sub(*got) <= ways.lost;
             let fates = if too_few { ways.fates } else { Fates::new() };
             let port = port.to_string();

@@ -1,4 +1,4 @@
-use std::{io, num::NonZeroUsize, path::Path, sync::Arc, time::Duration};
+use std::{borrow::Cow, io, num::NonZeroUsize, path::Path, sync::Arc, time::Duration};
 
 use serde_json::{Value, json};
 
@@ -8,6 +8,7 @@ use crate::{
     base::Profile,
     diag::{Report, Source},
     file::Scope,
+    reading::Reading,
     record::{Outcome, Step, Transcript},
     runner::{Attempt, FailureKind, Lane, Trial, TrialLimits, try_cases},
     scenario::{self, Case, Scenario},
@@ -135,7 +136,7 @@ impl Court {
 
     fn judge(&self, attempts: &[Attempt], rules: Rules<'_>) -> Outcomes {
         let mut outcomes = Outcomes::default();
-        let mut records: Vec<(&str, &Transcript, bool)> = Vec::new();
+        let mut records: Vec<(&str, &Reading, bool)> = Vec::new();
         for (place, (lane, attempt)) in self.lanes.iter().zip(attempts).enumerate() {
             let name = lane.backend.name();
             match attempt {
@@ -147,10 +148,10 @@ impl Court {
                         continue;
                     }
                     outcomes.ran.push(place);
-                    outcomes.answers = answers(&executed.transcript);
-                    outcomes.refusals = refusals(&executed.transcript);
+                    outcomes.answers = answers(executed.reading.transcript());
+                    outcomes.refusals = refusals(executed.reading.transcript());
                     let stormed = attempt_has(attempt, &["storm", "late"]);
-                    records.push((name, &executed.transcript, stormed));
+                    records.push((name, &executed.reading, stormed));
                 }
                 _ => outcomes.ran.push(place),
             }
@@ -162,15 +163,15 @@ impl Court {
         if attempts.iter().all(endless) && attempts.iter().any(|one| attempt_has(one, &["storm"])) {
             outcomes.findings.retain(|finding| !matches!(finding.kind(), "storm" | "late"));
         }
-        if let (Some(section), Some((lane, transcript, _))) = (&self.snapshot, records.first()) {
-            outcomes.findings.extend(against(section, lane, transcript, rules));
+        if let (Some(section), Some((lane, reading, _))) = (&self.snapshot, records.first()) {
+            outcomes.findings.extend(against(section, lane, reading, rules));
         }
         if let [(first, reference, stormed), others @ ..] = records.as_slice() {
-            for (second, transcript, also) in others {
+            for (second, other, also) in others {
                 let stormed = *stormed || *also;
                 outcomes.findings.extend(disagreements(
                     [first, second],
-                    [*reference, *transcript],
+                    [*reference, *other],
                     stormed,
                     rules,
                 ));
@@ -201,15 +202,15 @@ fn beyond<'a>(mut kinds: impl Iterator<Item = &'a FailureKind>) -> Option<String
     })
 }
 
-fn against(section: &str, lane: &str, transcript: &Transcript, rules: Rules<'_>) -> Vec<Finding> {
-    let mismatch = snapshot::compare(section, transcript, rules);
+fn against(section: &str, lane: &str, reading: &Reading, rules: Rules<'_>) -> Vec<Finding> {
+    let mismatch = snapshot::compare(section, reading, rules);
     mismatch
         .into_iter()
         .flat_map(|mismatch| mismatch.differences)
         .map(|difference| {
             let what = discrepancy(&difference);
             let fates = match &what.port {
-                Some(port) if what.kind == "missing" => Ways::of(transcript, port).fates,
+                Some(port) if what.kind == "missing" => Ways::of(reading.transcript(), port).fates,
                 _ => Fates::new(),
             };
             let lane = lane.to_owned();
@@ -223,21 +224,17 @@ fn against(section: &str, lane: &str, transcript: &Transcript, rules: Rules<'_>)
 /// storm was cut off at some point of its endless way.
 fn disagreements(
     [first, second]: [&str; 2],
-    [one, other]: [&Transcript; 2],
+    [one, other]: [&Reading; 2],
     stormed: bool,
     rules: Rules<'_>,
 ) -> Vec<Finding> {
-    let mut steps = comparable(one).min(comparable(other));
+    let records = [one.transcript(), other.transcript()];
+    let mut steps = comparable(records[0]).min(comparable(records[1]));
     if stormed {
-        let shorter = one.steps.len().min(other.steps.len());
+        let shorter = records[0].steps.len().min(records[1].steps.len());
         steps = steps.min(shorter.saturating_sub(1));
     }
-    let cut = |transcript: &Transcript| {
-        let mut transcript = transcript.clone();
-        transcript.steps.truncate(steps);
-        transcript
-    };
-    snapshot::disagreement_but(&cut(one), &cut(other), rules)
+    snapshot::disagreement_but(&first_steps(one, steps), &first_steps(other, steps), rules)
         .into_iter()
         .flat_map(|mismatch| mismatch.differences)
         .map(|difference| Finding::Disagreement {
@@ -246,6 +243,17 @@ fn disagreements(
             what: discrepancy(&difference),
         })
         .collect()
+}
+
+/// The record as far as so many steps.
+fn first_steps(reading: &Reading, steps: usize) -> Cow<'_, Reading> {
+    let transcript = reading.transcript();
+    if steps >= transcript.steps.len() {
+        return Cow::Borrowed(reading);
+    }
+    let mut transcript = transcript.clone();
+    transcript.steps.truncate(steps);
+    Cow::Owned(Reading::of(transcript))
 }
 
 /// How many steps of a record can be compared: QEMU does not live on after it aborted.

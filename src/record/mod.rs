@@ -10,5 +10,6 @@ pub use answer::{Abort, Answer, CommandError, NoAnswer, Outcome};
 pub use checkpoint::{CheckpointCause, CheckpointRequest, Connection, Fate, Side};
 pub use event::{DropReason, Event, EventKind, Impaired, Place};
 pub use transcript::{
-    Accounting, Arrival, Framing, Item, Port, PortKind, SentFrame, SourceFrame, Step, Transcript,
+    Accounting, Arrival, Deed, Framing, Item, Port, PortKind, SentFrame, SourceFrame, Step,
+    Transcript,
 };

@@ -103,6 +103,29 @@ pub struct Arrival {
     pub at: VirtualTime,
 }
 
+/// What a step did at a port, as far as its record can't be read without it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Deed {
+    /// It sends frames into this port. What guests and clients send meanwhile has other ports.
+    Sends(PortId),
+    /// It writes raw bytes into this chardev's port.
+    Writes(PortId),
+    /// It takes away the client of this chardev's port. What comes out there from then on is the
+    /// next client's, and its framing begins anew.
+    Closes(PortId),
+    /// Anything else.
+    #[default]
+    Other,
+}
+
+impl Deed {
+    /// Whether it takes away the client of this port.
+    #[must_use]
+    pub fn closes(&self, port: &PortId) -> bool {
+        matches!(self, Self::Closes(closed) if closed == port)
+    }
+}
+
 /// A step of a scenario and everything that came of it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Step {
@@ -110,6 +133,8 @@ pub struct Step {
     pub index: usize,
     /// The step as the transcript prints it: `send hn0.guest`; `set-up` for 0.
     pub title: String,
+    /// What it did, where that is at a port.
+    pub deed: Deed,
     /// Its line in the scenario.
     pub line: usize,
     /// What was sent, in order.

@@ -5,7 +5,8 @@ use std::{sync::Arc, time::Duration};
 use crate::{
     base::{Profile, Tag},
     diag::{Code, Report, Source, Span},
-    record::{Accounting, DropReason, Event, EventKind, Place, Step, Transcript},
+    reading::Reading,
+    record::{Accounting, Deed, DropReason, Event, EventKind, Place, Step, Transcript},
     runner::{CaseResult, Failing, Failure, FailureKind, Problem, RunEvent, Runs, Status, Totals},
     scenario::{self, Case, Disk},
     snapshot::{Difference, FieldDifference, Mismatch, Sides, Trace, What},
@@ -26,7 +27,7 @@ fn declared() -> Arc<Case> {
     parsed.expect("it is right").cases.remove(0)
 }
 
-fn transcript() -> Arc<Transcript> {
+fn reading() -> Arc<Reading> {
     let event = Event {
         tag: Some(Tag::sent(1)),
         place: Place::Object("red0".into()),
@@ -35,11 +36,12 @@ fn transcript() -> Arc<Transcript> {
     let step = Step {
         index: 1,
         title: "send hn0.guest".to_owned(),
+        deed: Deed::Sends("hn0.guest".into()),
         line: 3,
         events: vec![event],
         ..Step::default()
     };
-    Arc::new(Transcript {
+    Arc::new(Reading::of(Transcript {
         case: "colo/ack-rewrite".into(),
         profile: Profile::default(),
         backend: "netns",
@@ -47,7 +49,7 @@ fn transcript() -> Arc<Transcript> {
         steps: vec![step],
         accounting: Accounting { sent: 1, arrivals: 0, dropped: 1, unexplained: 0 },
         duration: Duration::from_millis(3),
-    })
+    }))
 }
 
 fn finished(case: &str, status: Status) -> RunEvent {
@@ -64,7 +66,7 @@ fn finished(case: &str, status: Status) -> RunEvent {
         runs: Runs { passed: 1 - failed, failed },
         failing: Vec::new(),
         duration: Duration::from_millis(3),
-        transcript: Some(transcript()),
+        reading: Some(reading()),
         agreement: Vec::new(),
         notes: Vec::new(),
     }))

@@ -1,13 +1,16 @@
+//! The account of a case's frames: how many were sent, and what became of them.
+
 use std::collections::BTreeSet;
 
-use super::stream;
 use crate::{
     base::{Origin, PortId, Tag},
-    record::{Accounting, EventKind, Item, PortKind, Transcript},
+    reading::Reading,
+    record::{Accounting, EventKind, Item, PortKind},
 };
 
 /// Adds up what became of every frame that was sent.
-pub(super) fn account(transcript: &Transcript) -> Accounting {
+pub(super) fn account(reading: &Reading) -> Accounting {
+    let transcript = reading.transcript();
     let steps = &transcript.steps;
     let sent: BTreeSet<Tag> =
         steps.iter().flat_map(|step| &step.sent).map(|frame| frame.tag).collect();
@@ -43,14 +46,7 @@ pub(super) fn account(transcript: &Transcript) -> Accounting {
             }
         }
     }
-    let arrivals = transcript
-        .ports
-        .iter()
-        .map(|port| match port.kind.framing() {
-            Some(framing) => stream::frames(&port.id, framing, steps).len(),
-            None => stream::whole_frames(&port.id, steps).count(),
-        })
-        .sum();
+    let arrivals = transcript.ports.iter().map(|port| reading.count_at(&port.id)).sum();
     Accounting {
         sent: sent.len(),
         arrivals,

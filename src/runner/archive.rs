@@ -7,7 +7,7 @@ use super::{
 use crate::{
     base::CaseId,
     file::Scope,
-    record::Transcript,
+    reading::Reading,
     scenario::Case,
     snapshot::{self, Content, Mismatch, Mode, ProbeTable, Recorded, Rules, SnapshotError, State},
 };
@@ -121,16 +121,13 @@ impl Archive {
     }
 
     /// Writes the capture of a record. A probe has no steps and so no packets to keep.
-    pub(super) fn keep(
-        &self,
-        transcript: &Transcript,
-        variant: Option<&str>,
-    ) -> Result<(), RunnerError> {
+    pub(super) fn keep(&self, reading: &Reading, variant: Option<&str>) -> Result<(), RunnerError> {
+        let transcript = reading.transcript();
         if matches!(transcript.steps.as_slice(), [set_up] if set_up.arrivals.is_empty()) {
             return Ok(());
         }
         let path = capture::path(&self.out, &transcript.case, variant);
-        let bytes = snapshot::write_pcapng(transcript, Vec::new())
+        let bytes = snapshot::write_pcapng(reading, Vec::new())
             .map_err(|source| RunnerError::Capture { path: path.clone(), source })?;
         capture::write(&self.out, &path, &bytes)
     }
@@ -141,10 +138,7 @@ fn check_case(record: &Record<'_>, mode: Mode, scope: Scope) -> Result<State, Sn
     let recorded = Recorded {
         section: snapshot::section_name(&case.id).to_owned(),
         profile: case.profile.clone(),
-        content: Content::Transcript {
-            transcript: &record.executed.transcript,
-            rules: record.rules(),
-        },
+        content: Content::Record { reading: &record.executed.reading, rules: record.rules() },
     };
     let checked = snapshot::check(&case.source.path, &[recorded], &facts.sections, mode, scope)?;
     Ok(checked.verdicts.into_iter().next().map_or(State::New, |verdict| verdict.state))
@@ -162,7 +156,7 @@ fn check_probes(
     let mut table = ProbeTable::new(columns);
     for record in records {
         let values = record.planned.case.matrix.iter().map(|(_, value)| value.clone());
-        table.push(values, &record.executed.transcript);
+        table.push(values, record.executed.reading.transcript());
     }
     let complete = first.facts.probes == Some(records.len());
     let recorded = Recorded {

@@ -4,7 +4,7 @@ use super::{Problem, Totals};
 use crate::{
     base::{CaseId, Profile},
     diag::{Report, Source},
-    record::Transcript,
+    reading::Reading,
     scenario::Case,
     snapshot::Difference,
 };
@@ -75,7 +75,7 @@ pub struct CaseResult {
     /// The time of all its executions.
     pub duration: Duration,
     /// The record that the status is about, where there is one.
-    pub transcript: Option<Arc<Transcript>>,
+    pub reading: Option<Arc<Reading>>,
     /// How each two backends compare, where there are several.
     pub agreement: Vec<Agreement>,
     /// What is worth knowing beside the status.

@@ -1,3 +1,6 @@
+//! Carries a case out in a world, step by step, and writes down what comes of it: the one executor
+//! for all backends.
+
 use std::{
     fmt::{self, Write},
     ops::ControlFlow,
@@ -12,7 +15,8 @@ use crate::{
     base::{MachineId, Tag},
     diag::Span,
     frame,
-    record::{Accounting, Answer, Item, Outcome, SentFrame, Step, Transcript},
+    reading::Reader,
+    record::{Accounting, Answer, Deed, Item, Outcome, SentFrame, Step, Transcript},
     scenario::{Burst, Case, ExpectError, Expectations, Outgoing, Verb},
 };
 
@@ -48,16 +52,14 @@ pub(super) fn exec_and_look(
     let mut executed = run.close();
     look(&executed, world.as_mut());
     let residue = world.finish();
-    if let Some(last) = executed.transcript.steps.last_mut() {
-        last.events.extend(residue.events);
-    }
+    executed.reading.add_events(residue.events);
     let place = |kind| Failure { step: 0, span: Span::default(), kind };
     executed
         .failures
         .extend(residue.errors.into_iter().map(|error| place(FailureKind::Residue(error))));
-    executed.transcript.accounting = account(&executed.transcript);
+    executed.reading.set_accounting(account(&executed.reading));
     let stopped = executed.failures.iter().any(|failure| failure.kind.ends_the_run());
-    let count = executed.transcript.accounting.unexplained;
+    let count = executed.reading.transcript().accounting.unexplained;
     if count > 0 && !stopped {
         executed.failures.push(place(FailureKind::Unexplained { count }));
     }
@@ -85,7 +87,7 @@ pub fn exec_probes(
         })
         .collect();
     for one in &mut executed {
-        one.transcript.accounting = account(&one.transcript);
+        one.reading.set_accounting(account(&one.reading));
     }
     let residue = world.finish();
     if let Some(last) = executed.last_mut() {
@@ -144,6 +146,8 @@ struct Run<'a> {
     sent: u32,
     failures: Vec<Failure>,
     transcript: Transcript,
+    /// Reads the transcript as it grows.
+    reader: Reader,
     ledger: Ledger,
 }
 
@@ -171,13 +175,14 @@ impl<'a> Run<'a> {
             sent: 0,
             failures: Vec::new(),
             transcript,
-            ledger: Ledger::new(&case.ports, &case.snapshot.masks),
+            reader: Reader::new(&case.ports),
+            ledger: Ledger::new(&case.snapshot.masks),
         }
     }
 
     /// Creates the objects. A refusal does not stop the next one.
     fn set_up(&mut self, refusals: Refusals) -> ControlFlow<()> {
-        self.begin(0, "set-up".to_owned(), Span::default());
+        self.begin(0, "set-up".to_owned(), Deed::Other, Span::default());
         self.in_time(Span::default())?;
         self.settle(Span::default())?;
         for object in &self.case.objects {
@@ -224,7 +229,7 @@ impl<'a> Run<'a> {
     }
 
     fn step(&mut self, index: usize, step: &crate::scenario::Step) -> ControlFlow<()> {
-        self.begin(index, title::of(&step.verb), step.span);
+        self.begin(index, title::of(&step.verb), title::deed(&step.verb), step.span);
         let span = step.span;
         self.in_time(span)?;
         match &step.verb {
@@ -253,7 +258,7 @@ impl<'a> Run<'a> {
             }
             Verb::Expect(expected) => {
                 self.wait_for(expected, span)?;
-                let kinds = self.ledger.judge(expected, &self.transcript.steps);
+                let kinds = self.ledger.judge(expected, &self.reader);
                 self.failures.extend(kinds.into_iter().map(|(span, kind)| Failure {
                     step: index,
                     span,
@@ -282,7 +287,7 @@ impl<'a> Run<'a> {
             return ControlFlow::Continue(());
         };
         let until = self.deadline.or_at(Instant::now() + within);
-        while !self.ledger.satisfied(expected, &self.transcript.steps) {
+        while !self.ledger.satisfied(expected, &self.reader) {
             self.in_time(span)?;
             if until.passed() {
                 break;
@@ -356,14 +361,14 @@ impl<'a> Run<'a> {
         self.failures.push(Failure { step, span, kind });
     }
 
-    fn begin(&mut self, index: usize, title: String, span: Span) {
+    fn begin(&mut self, index: usize, title: String, deed: Deed, span: Span) {
         let line = self.case.source.position(span.start).0;
-        self.transcript.steps.push(Step { index, title, line, ..Step::default() });
+        self.transcript.steps.push(Step { index, title, deed, line, ..Step::default() });
     }
 
     fn current(&mut self) -> &mut Step {
         if self.transcript.steps.is_empty() {
-            self.begin(0, "set-up".to_owned(), Span::default());
+            self.begin(0, "set-up".to_owned(), Deed::Other, Span::default());
         }
         let last = self.transcript.steps.len() - 1;
         &mut self.transcript.steps[last]
@@ -432,12 +437,13 @@ impl<'a> Run<'a> {
         step.events.extend(observed.events);
         step.answers.extend(observed.answers);
         step.clock = clock;
+        self.reader.read(&self.transcript.steps);
     }
 
     /// Holds the whole run against the scenario's own `expect`.
     fn check_whole_run(&mut self) {
-        let failures = Ledger::new(&self.case.ports, &self.case.snapshot.masks)
-            .judge(&self.case.expect, &self.transcript.steps);
+        let failures =
+            Ledger::new(&self.case.snapshot.masks).judge(&self.case.expect, &self.reader);
         self.failures.extend(failures.into_iter().map(|(span, kind)| Failure {
             step: 0,
             span,
@@ -459,7 +465,7 @@ impl<'a> Run<'a> {
     /// when the world has been taken down.
     fn close(mut self) -> Executed {
         self.transcript.duration = self.started.elapsed();
-        Executed { transcript: self.transcript, failures: self.failures }
+        Executed { reading: self.reader.finish(self.transcript), failures: self.failures }
     }
 }
 

@@ -1,32 +1,40 @@
+//! Holds what came out of ports against what a scenario expects of them, while the case runs and
+//! when it is over.
+
 use std::collections::BTreeMap;
 
-use super::{FailureKind, stream};
+use super::FailureKind;
 use crate::{
     base::{Frame, PortId},
     diag::Span,
     frame,
-    record::{Port, PortKind, Step},
+    reading::Reader,
     scenario::{Expectations, ExpectedFrames},
     snapshot::Sides,
 };
 
-/// Holds what arrived against what was expected, and remembers how far each port was looked at.
+/// Holds what arrived against what was expected, and remembers how many frames of each port were
+/// judged.
 pub(super) struct Ledger {
-    kinds: BTreeMap<PortId, PortKind>,
     masks: Vec<String>,
-    looked_at: BTreeMap<PortId, usize>,
+    judged: BTreeMap<PortId, usize>,
 }
 
 impl Ledger {
-    pub(super) fn new(ports: &[Port], masks: &[String]) -> Self {
-        let kinds = ports.iter().map(|port| (port.id.clone(), port.kind)).collect();
-        Self { kinds, masks: masks.to_vec(), looked_at: BTreeMap::new() }
+    pub(super) fn new(masks: &[String]) -> Self {
+        Self { masks: masks.to_vec(), judged: BTreeMap::new() }
     }
 
-    /// Whether nothing is wrong so far; looks at nothing for good.
-    pub(super) fn satisfied(&self, expected: &Expectations, steps: &[Step]) -> bool {
+    /// Whether nothing is wrong so far; judges nothing for good.
+    pub(super) fn satisfied(&self, expected: &Expectations, reader: &Reader) -> bool {
         expected.ports.iter().all(|one| {
-            self.compare(&one.port, &one.frames, &self.news(&one.port, steps)).is_empty()
+            let due = match &one.frames {
+                ExpectedFrames::Count(number) => *number,
+                ExpectedFrames::Exactly(frames) => frames.len(),
+            };
+            // Most often it is too early, and frames need not be looked at to see that.
+            reader.count_at(&one.port).saturating_sub(self.judged_at(&one.port)) == due
+                && self.compare(&one.port, &one.frames, &self.news(&one.port, reader)).is_empty()
         })
     }
 
@@ -34,31 +42,25 @@ impl Ledger {
     pub(super) fn judge(
         &mut self,
         expected: &Expectations,
-        steps: &[Step],
+        reader: &Reader,
     ) -> Vec<(Span, FailureKind)> {
         let mut failures = Vec::new();
         for one in &expected.ports {
-            let wrong = self.compare(&one.port, &one.frames, &self.news(&one.port, steps));
+            let wrong = self.compare(&one.port, &one.frames, &self.news(&one.port, reader));
             failures.extend(wrong.into_iter().map(|kind| (one.span, kind)));
         }
-        for port in self.kinds.keys() {
-            let count = self.all(port, steps).len();
-            self.looked_at.insert(port.clone(), count);
+        for port in reader.ports() {
+            self.judged.insert(port.clone(), reader.count_at(port));
         }
         failures
     }
 
-    fn all(&self, port: &PortId, steps: &[Step]) -> Vec<Frame> {
-        match self.kinds.get(port).and_then(|kind| kind.framing()) {
-            Some(framing) => stream::frames(port, framing, steps),
-            None => stream::whole_frames(port, steps).cloned().collect(),
-        }
+    fn news(&self, port: &PortId, reader: &Reader) -> Vec<Frame> {
+        reader.frames_at(port, self.judged_at(port))
     }
 
-    fn news(&self, port: &PortId, steps: &[Step]) -> Vec<Frame> {
-        let mut frames = self.all(port, steps);
-        frames.drain(..self.looked_at.get(port).copied().unwrap_or(0).min(frames.len()));
-        frames
+    fn judged_at(&self, port: &PortId) -> usize {
+        self.judged.get(port).copied().unwrap_or(0)
     }
 
     fn compare(&self, port: &PortId, expected: &ExpectedFrames, got: &[Frame]) -> Vec<FailureKind> {

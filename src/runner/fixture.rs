@@ -6,6 +6,7 @@ use super::{Executed, Planned, plan::Facts};
 use crate::{
     base::Profile,
     diag::Source,
+    reading::Reading,
     record::{Accounting, Framing, Port, PortKind, Step, Transcript},
     scenario::{Case, Expectations, Machine, SnapshotRules},
     snapshot,
@@ -51,7 +52,7 @@ pub(super) fn executed(id: &str) -> Executed {
         accounting: Accounting::default(),
         duration: Duration::ZERO,
     };
-    Executed { transcript, failures: Vec::new() }
+    Executed { reading: Reading::of(transcript), failures: Vec::new() }
 }
 
 /// It alone, to be run.

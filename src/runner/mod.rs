@@ -19,7 +19,6 @@ mod pool;
 mod problem;
 mod run;
 mod select;
-mod stream;
 mod suite;
 mod tally;
 mod title;

@@ -1,7 +1,10 @@
+//! What one execution of a case came to, apart from its snapshot.
+
 use crate::{
     base::{ObjectId, PortId},
     diag::Span,
-    record::{Answer, Transcript},
+    reading::Reading,
+    record::Answer,
     snapshot::Sides,
 };
 
@@ -9,7 +12,7 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct Executed {
     /// The record, as far as the run went.
-    pub transcript: Transcript,
+    pub reading: Reading,
     /// What was wrong, apart from the snapshot.
     pub failures: Vec<Failure>,
 }

@@ -59,7 +59,7 @@ impl Watcher {
 
     pub(super) fn look(&self, executed: &Executed, world: &mut dyn World, deadline: &Deadline) {
         let mut executed = executed.clone();
-        executed.transcript.accounting = account(&executed.transcript);
+        executed.reading.set_accounting(account(&executed.reading));
         let comparison = self.comparison(&executed);
         let case = &self.planned.case;
         let Status::Failed { problems } = judge(case, executed.failures.clone(), comparison) else {
@@ -68,7 +68,7 @@ impl Watcher {
         self.pause.hold(
             &Held {
                 case: case.id.clone(),
-                backend: executed.transcript.backend,
+                backend: executed.reading.transcript().backend,
                 problems: problems.iter().map(ToString::to_string).collect(),
                 capture: self.capture(&executed).map_err(|error| error.to_string()),
                 exposed: world.expose().map_err(|error| error.to_string()),
@@ -94,7 +94,7 @@ impl Watcher {
 
     fn capture(&self, executed: &Executed) -> Result<PathBuf, RunnerError> {
         let archive = Archive::new(Mode::Check, self.scope, self.out.clone());
-        archive.keep(&executed.transcript, None)?;
-        Ok(capture::path(&self.out, &executed.transcript.case, None))
+        archive.keep(&executed.reading, None)?;
+        Ok(capture::path(&self.out, &executed.reading.transcript().case, None))
     }
 }

@@ -168,14 +168,14 @@ impl<'a> Run<'a> {
         let mut flow = Flow::Go;
         for ((place, attempt), comparison) in group.into_iter().zip(attempts).zip(comparisons) {
             let duration = match &attempt {
-                Attempt::Executed(executed) => executed.transcript.duration,
+                Attempt::Executed(executed) => executed.reading.transcript().duration,
                 _ => share,
             };
             let tally = &mut self.tallies[place];
             let failed_before = tally.has_failed();
             let came = Came { attempt, comparison, duration };
-            let keep = &mut |transcript: &_, variant: Option<&_>| {
-                self.archive.keep(transcript, variant).map_err(|error| error.to_string())
+            let keep = &mut |reading: &_, variant: Option<&_>| {
+                self.archive.keep(reading, variant).map_err(|error| error.to_string())
             };
             let result = tally.add(repeat, lane, came, keep);
             if self.plan.fail_fast && !failed_before && tally.has_failed() {

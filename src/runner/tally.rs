@@ -1,3 +1,5 @@
+//! Adds up the executions of a case, on all backends and with all repeats, to its result.
+
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use super::{
@@ -7,12 +9,12 @@ use super::{
     judge::{Comparison, judge},
 };
 use crate::{
-    record::Transcript,
+    reading::Reading,
     snapshot::{self, Mismatch, Rules},
 };
 
 /// Keeps the capture of an execution, of one backend where there are several; says what went wrong.
-pub(super) type Keep<'a> = dyn FnMut(&Transcript, Option<&str>) -> Result<(), String> + 'a;
+pub(super) type Keep<'a> = dyn FnMut(&Reading, Option<&str>) -> Result<(), String> + 'a;
 
 /// One execution and what the snapshot says of it.
 pub(super) struct Came {
@@ -36,9 +38,9 @@ pub(super) struct Tally {
     judged: usize,
     duration: Duration,
     /// The worst so far, and its record.
-    worst: Option<(Status, Option<Arc<Transcript>>)>,
+    worst: Option<(Status, Option<Arc<Reading>>)>,
     /// The record of the repeat that was judged first, which the others must repeat.
-    first: Option<Arc<Transcript>>,
+    first: Option<Arc<Reading>>,
     /// How the backends compare, of the first repeat or of the first that differs.
     agreement: Vec<Agreement>,
     notes: Vec<String>,
@@ -78,8 +80,8 @@ impl Tally {
             return None;
         }
         let all = self.open.remove(&repeat).into_iter().flatten().flatten().collect();
-        let (status, transcript) = self.judge(all, keep);
-        self.count(repeat, status, transcript);
+        let (status, reading) = self.judge(all, keep);
+        self.count(repeat, status, reading);
         if self.judged == self.repeat { self.finish() } else { None }
     }
 
@@ -91,7 +93,7 @@ impl Tally {
     /// The result, when it has not been given yet and is known: all executions are in, or one
     /// failed.
     pub(super) fn finish(&mut self) -> Option<CaseResult> {
-        let (status, transcript) = self.worst.take()?;
+        let (status, reading) = self.worst.take()?;
         failing::sort(&mut self.failing);
         if self.judged < self.repeat && rank(&status) < FAILED {
             return None;
@@ -109,13 +111,13 @@ impl Tally {
             runs: self.runs,
             failing: std::mem::take(&mut self.failing),
             duration: self.duration,
-            transcript,
+            reading,
             agreement: std::mem::take(&mut self.agreement),
             notes: std::mem::take(&mut self.notes),
         })
     }
 
-    fn count(&mut self, repeat: usize, status: Status, transcript: Option<Arc<Transcript>>) {
+    fn count(&mut self, repeat: usize, status: Status, reading: Option<Arc<Reading>>) {
         self.judged += 1;
         match rank(&status) {
             0..SKIPPED => self.runs.passed += 1,
@@ -128,11 +130,11 @@ impl Tally {
             _ => {}
         }
         if self.worst.as_ref().is_none_or(|(worst, _)| rank(&status) > rank(worst)) {
-            self.worst = Some((status, transcript));
+            self.worst = Some((status, reading));
         }
     }
 
-    fn judge(&mut self, all: Vec<Came>, keep: &mut Keep<'_>) -> (Status, Option<Arc<Transcript>>) {
+    fn judge(&mut self, all: Vec<Came>, keep: &mut Keep<'_>) -> (Status, Option<Arc<Reading>>) {
         let mut ran = Vec::new();
         let mut skipped = Vec::new();
         let mut failed = None;
@@ -159,13 +161,13 @@ impl Tally {
             failed = worse(failed, status);
         }
         let (status, records) = self.judge_records(ran, keep);
-        let transcript = records.first().map(|(_, record)| Arc::clone(record));
+        let reading = records.first().map(|(_, record)| Arc::clone(record));
         sides.extend(records.into_iter().map(|(lane, record)| (lane, Ok(record))));
         self.compare_sides(sides);
         if let Some(reason) = self.not_run(skipped) {
             failed = worse(failed, Status::Skipped { reason });
         }
-        (status.into_iter().fold(failed, worse).unwrap_or(Status::Passed), transcript)
+        (status.into_iter().fold(failed, worse).unwrap_or(Status::Passed), reading)
     }
 
     /// Why some backends did not run the case. With several it was not compared, and so did not
@@ -194,23 +196,23 @@ impl Tally {
         &mut self,
         ran: Vec<(&'static str, Executed, Comparison)>,
         keep: &mut Keep<'_>,
-    ) -> (Option<Status>, Vec<(&'static str, Arc<Transcript>)>) {
+    ) -> (Option<Status>, Vec<(&'static str, Arc<Reading>)>) {
         let mut status = None;
-        let mut records: Vec<(&'static str, Arc<Transcript>)> = Vec::new();
+        let mut records: Vec<(&'static str, Arc<Reading>)> = Vec::new();
         for (lane, executed, comparison) in ran {
-            let Executed { transcript, failures } = executed;
-            let transcript = Arc::new(transcript);
+            let Executed { reading, failures } = executed;
+            let reading = Arc::new(reading);
             let judged = judge(&self.planned.case, failures, comparison);
-            self.keep(&transcript, lane, rank(&judged) >= FAILED, keep);
+            self.keep(&reading, lane, rank(&judged) >= FAILED, keep);
             let judged = match records.first() {
-                None => self.compare_repeats(judged, &transcript),
+                None => self.compare_repeats(judged, &reading),
                 Some((first, other)) => {
-                    let difference = self.difference(other, &transcript);
+                    let difference = self.difference(other, &reading);
                     with_disagreement(judged, (*first).to_owned(), lane.to_owned(), difference)
                 }
             };
             status = worse(status, judged);
-            records.push((lane, transcript));
+            records.push((lane, reading));
         }
         (status, records)
     }
@@ -242,9 +244,9 @@ impl Tally {
     }
 
     /// A repeat must observe what the first one did, whether or not there is a snapshot to say so.
-    fn compare_repeats(&mut self, status: Status, transcript: &Arc<Transcript>) -> Status {
+    fn compare_repeats(&mut self, status: Status, reading: &Arc<Reading>) -> Status {
         let Some(first) = &self.first else {
-            self.first = Some(Arc::clone(transcript));
+            self.first = Some(Arc::clone(reading));
             return status;
         };
         if rank(&status) >= FAILED {
@@ -254,32 +256,32 @@ impl Tally {
             status,
             "the first execution".to_owned(),
             format!("execution {}", self.judged + 1),
-            self.difference(first, transcript),
+            self.difference(first, reading),
         )
     }
 
     /// How two records of the case differ in what could be observed, but for what the scenario
     /// masks.
-    fn difference(&self, one: &Transcript, other: &Transcript) -> Option<Mismatch> {
+    fn difference(&self, one: &Reading, other: &Reading) -> Option<Mismatch> {
         let rules = &self.planned.case.snapshot;
         let rules = Rules { masks: &rules.masks, without: &rules.without };
         snapshot::disagreement_but(one, other, rules)
     }
 
     /// Of several captures the first is kept, until one fails.
-    fn keep(&mut self, transcript: &Transcript, lane: &str, fails: bool, keep: &mut Keep<'_>) {
+    fn keep(&mut self, reading: &Reading, lane: &str, fails: bool, keep: &mut Keep<'_>) {
         if self.judged > 0 && (!fails || self.runs.failed > 0) {
             return;
         }
         let variant = (self.lanes.len() > 1).then_some(lane);
-        if let Err(note) = keep(transcript, variant) {
+        if let Err(note) = keep(reading, variant) {
             self.notes.push(note);
         }
     }
 }
 
 /// A backend, and its record or why there is none.
-type Side = (&'static str, Result<Arc<Transcript>, String>);
+type Side = (&'static str, Result<Arc<Reading>, String>);
 
 fn did_not_end(status: &Status) -> String {
     match status {
@@ -359,9 +361,11 @@ mod tests {
     /// With so many end-of-files at its port.
     fn executed(arrivals: usize) -> Attempt {
         let mut executed = fixture::executed("a");
-        let port = executed.transcript.ports[0].id.clone();
+        let mut transcript = executed.reading.transcript().clone();
+        let port = transcript.ports[0].id.clone();
         let eof = Arrival { port, item: Item::Eof, tag: None, at: Default::default() };
-        executed.transcript.steps[0].arrivals = vec![eof; arrivals];
+        transcript.steps[0].arrivals = vec![eof; arrivals];
+        executed.reading = Reading::of(transcript);
         Attempt::Executed(executed)
     }
 

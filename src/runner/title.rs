@@ -1,7 +1,20 @@
+//! What a step is called in its record, and what it does there, both from the verb of the scenario.
+
 use crate::{
     backend::{client_title, object_title, qmp_title},
+    record::Deed,
     scenario::{Burst, LinkSet, Verb},
 };
+
+/// What a step does at a port.
+pub(super) fn deed(verb: &Verb) -> Deed {
+    match verb {
+        Verb::Send { port, .. } => Deed::Sends(port.clone()),
+        Verb::Write { port, .. } => Deed::Writes(port.clone()),
+        Verb::ChardevClose { port, half: false } => Deed::Closes(port.clone()),
+        _ => Deed::Other,
+    }
+}
 
 /// A step as the transcript prints it.
 pub(super) fn of(verb: &Verb) -> String {
@@ -51,4 +64,58 @@ fn link_set(change: &LinkSet) -> String {
         text.push_str(&format!(" address {address}"));
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use bytes::Bytes;
+    use rstest::rstest;
+
+    use super::*;
+    use crate::{
+        base::Profile,
+        reading::Reading,
+        record::{Accounting, Step, Transcript},
+        snapshot,
+    };
+
+    fn send(burst: Burst, chunk: Option<usize>) -> Verb {
+        Verb::Send { port: "out0".into(), frames: Vec::new(), burst, chunk }
+    }
+
+    fn close(half: bool) -> Verb {
+        Verb::ChardevClose { port: "out0".into(), half }
+    }
+
+    /// A snapshot has no other word of what a step did than its title.
+    #[rstest]
+    #[case(send(Burst::OneAtATime, None), Deed::Sends("out0".into()))]
+    #[case(send(Burst::AllFirst, Some(3)), Deed::Sends("out0".into()))]
+    #[case(
+        Verb::Write { port: "out0".into(), data: Bytes::new(), chunk: Some(3) },
+        Deed::Writes("out0".into())
+    )]
+    #[case(close(false), Deed::Closes("out0".into()))]
+    #[case(close(true), Deed::Other)]
+    #[case(Verb::ChardevOpen("out0".into()), Deed::Other)]
+    #[case(Verb::Note("send out0".to_owned()), Deed::Other)]
+    fn what_a_step_did_is_in_the_text_of_its_record(#[case] verb: Verb, #[case] expected: Deed) {
+        assert_eq!(deed(&verb), expected);
+        let step = Step { index: 1, title: of(&verb), deed: deed(&verb), ..Step::default() };
+        let profile = Profile::default();
+        let record = Transcript {
+            case: "a".into(),
+            profile: profile.clone(),
+            backend: "sim",
+            ports: Vec::new(),
+            steps: vec![step],
+            accounting: Accounting::default(),
+            duration: Duration::ZERO,
+        };
+        let text = snapshot::text(&Reading::of(record));
+        let back = snapshot::parse(&text, "a".into(), profile, &|_| None).expect("a record");
+        assert_eq!(back.steps[0].deed, expected);
+    }
 }

@@ -5,14 +5,16 @@ use std::collections::BTreeMap;
 
 use super::{
     fields::beside,
-    label::number_of,
     lexis::take_word,
     mismatch::{Difference, What},
     sides::Sides,
     text::sha,
     words::parse_source,
 };
-use crate::record::{SentFrame, SourceFrame, Step, Transcript};
+use crate::{
+    reading::number_of,
+    record::{SentFrame, SourceFrame, Step, Transcript},
+};
 
 /// The frames of capture files that were sent differently; in each step also how many were sent,
 /// where that is not the same.

@@ -7,7 +7,6 @@ use super::{
     align::{self, Pair, UNLIKE},
     captured, elsewhere, explained,
     fields::beside,
-    label::number_of,
     lexis,
     mismatch::{Difference, Mismatch, What},
     number::Numbers,
@@ -16,11 +15,11 @@ use super::{
     probe::{ProbeTable, compare_probes},
     sides::Sides,
     text::text,
-    view::{Entry, StepView, View},
 };
 use crate::{
     base::{PortId, Profile, Tag},
-    record::{Answer, Outcome, Port, SentFrame, SourceFrame, Transcript},
+    reading::{Entry, Reading, StepReading, number_of},
+    record::{Answer, Outcome, Port, SentFrame, SourceFrame},
 };
 
 /// Most differences of which it is looked up where their frames came before.
@@ -42,8 +41,9 @@ pub struct Rules<'a> {
 /// nothing is left out, what the built-in objects explain. Frames that live in capture files are
 /// taken from what the run sent.
 #[must_use]
-pub fn compare(section: &str, actual: &Transcript, rules: Rules<'_>) -> Option<Mismatch> {
-    let frames: BTreeMap<_, _> = actual
+pub fn compare(section: &str, actual: &Reading, rules: Rules<'_>) -> Option<Mismatch> {
+    let record = actual.transcript();
+    let frames: BTreeMap<_, _> = record
         .steps
         .iter()
         .flat_map(|step| &step.sent)
@@ -56,10 +56,10 @@ pub fn compare(section: &str, actual: &Transcript, rules: Rules<'_>) -> Option<M
         frames.get(&(&*source.file, source.number)).map(|data| (*data).clone())
     };
     let mut differences =
-        match parse(section, actual.case.clone(), actual.profile.clone(), &resolve) {
-            Ok(expected) => Comparison::new(&expected, actual, rules).differences(),
+        match parse(section, record.case.clone(), record.profile.clone(), &resolve) {
+            Ok(expected) => Comparison::new(&Reading::of(expected), actual, rules).differences(),
             Err(error) => {
-                let captured = captured::differences(section, actual);
+                let captured = captured::differences(section, record);
                 match captured.is_empty() {
                     true => vec![unreadable(&error)],
                     false => captured,
@@ -67,21 +67,21 @@ pub fn compare(section: &str, actual: &Transcript, rules: Rules<'_>) -> Option<M
             }
         };
     let whole = rules.masks.is_empty() && rules.without.is_empty();
-    if differences.is_empty() && whole && explained::is_compared(actual.backend) {
+    if differences.is_empty() && whole && explained::is_compared(record.backend) {
         differences = explained::differences(section, &text(actual));
         for difference in &mut differences {
-            let step = actual.steps.iter().find(|step| step.index == difference.step);
+            let step = record.steps.iter().find(|step| step.index == difference.step);
             difference.line = step.map_or(0, |step| step.line);
         }
     }
-    mismatch("snapshot", actual.backend, differences)
+    mismatch("snapshot", record.backend, differences)
 }
 
 /// Compares two sections: what was reviewed and what is proposed, each a transcript or a table of
 /// probes. None also where only what explains differs, which is clearest as text.
 #[must_use]
 pub fn compare_sections(reviewed: &str, proposed: &str, resolve: Resolve<'_>) -> Option<Mismatch> {
-    let read = |section| parse(section, "".into(), Profile::default(), resolve);
+    let read = |section| parse(section, "".into(), Profile::default(), resolve).map(Reading::of);
     let unreadable =
         |error: SectionError| mismatch("reviewed", "proposed", vec![unreadable(&error)]);
     let found = if proposed.starts_with('|') {
@@ -113,15 +113,15 @@ fn unreadable(error: &SectionError) -> Difference {
 
 /// Compares the observed halves of two runs, field by field and without masks.
 #[must_use]
-pub fn disagreement(a: &Transcript, b: &Transcript) -> Option<Mismatch> {
+pub fn disagreement(a: &Reading, b: &Reading) -> Option<Mismatch> {
     disagreement_but(a, b, Rules::default())
 }
 
 /// As [`disagreement`], but for what the rules leave out.
 #[must_use]
-pub fn disagreement_but(a: &Transcript, b: &Transcript, rules: Rules<'_>) -> Option<Mismatch> {
+pub fn disagreement_but(a: &Reading, b: &Reading, rules: Rules<'_>) -> Option<Mismatch> {
     let differences = Comparison::new(a, b, rules).differences();
-    mismatch(a.backend, b.backend, differences)
+    mismatch(a.transcript().backend, b.transcript().backend, differences)
 }
 
 fn mismatch(expected: &str, actual: &str, differences: Vec<Difference>) -> Option<Mismatch> {
@@ -139,8 +139,8 @@ pub(super) fn outcome_text(outcome: Option<&Outcome>) -> String {
 }
 
 struct Comparison<'t> {
-    expected: View<'t>,
-    actual: View<'t>,
+    expected: &'t Reading,
+    actual: &'t Reading,
     port: PortComparison<'t>,
     ports: Vec<Port>,
     found: Vec<Placed>,
@@ -155,7 +155,7 @@ struct Placed {
 
 impl Placed {
     /// Puts in which of the sent frames it is about, and where an unexpected one came before.
-    fn number(&mut self, expected: &Numbers<'_, '_>, actual: &Numbers<'_, '_>, traced: bool) {
+    fn number(&mut self, expected: &Numbers<'_>, actual: &Numbers<'_>, traced: bool) {
         let Difference { step, line, port, what, .. } = &mut self.difference;
         let Some(port) = port.as_deref() else { return };
         let unexpected = matches!(what, What::Extra { .. });
@@ -176,10 +176,9 @@ impl Placed {
 }
 
 impl<'t> Comparison<'t> {
-    fn new(expected: &'t Transcript, actual: &'t Transcript, rules: Rules<'t>) -> Self {
-        let (expected, transcript, actual) = (View::of(expected), actual, View::of(actual));
+    fn new(expected: &'t Reading, actual: &'t Reading, rules: Rules<'t>) -> Self {
         let mut ports: Vec<Port> = Vec::new();
-        for port in actual.ports.iter().chain(&expected.ports) {
+        for port in actual.ports().iter().chain(expected.ports()) {
             if !ports.iter().any(|known| known.id == port.id) && !rules.without.contains(&port.id) {
                 ports.push(port.clone());
             }
@@ -188,30 +187,25 @@ impl<'t> Comparison<'t> {
         Self {
             expected,
             actual,
-            port: PortComparison { transcript, masks },
+            port: PortComparison { transcript: actual.transcript(), masks },
             ports,
             found: Vec::new(),
         }
     }
 
     fn differences(mut self) -> Vec<Difference> {
-        let expected_steps = std::mem::take(&mut self.expected.steps);
-        let actual_steps = std::mem::take(&mut self.actual.steps);
-        let observed = |steps: &'_ [StepView<'t>]| -> Vec<usize> {
-            (0..steps.len()).filter(|at| steps[*at].is_observed()).collect()
+        let observed = |reading: &'t Reading| -> Vec<StepReading<'t>> {
+            reading.all_steps().filter(StepReading::is_observed).collect()
         };
-        let (left, right) = (observed(&expected_steps), observed(&actual_steps));
-        let expected: Vec<_> = left.iter().map(|at| &expected_steps[*at]).collect();
-        let actual: Vec<_> = right.iter().map(|at| &actual_steps[*at]).collect();
+        let (expected, actual) = (observed(self.expected), observed(self.actual));
         for pair in step_pairs(&expected, &actual) {
             match pair {
-                (Some(a), Some(b)) => self.step(expected[a], actual[b]),
-                (Some(a), None) => self.push_step(expected[a], What::StepGone),
-                (None, Some(b)) => self.push_step(actual[b], What::StepNew),
+                (Some(a), Some(b)) => self.step(&expected[a], &actual[b]),
+                (Some(a), None) => self.push_step(&expected[a], What::StepGone),
+                (None, Some(b)) => self.push_step(&actual[b], What::StepNew),
                 (None, None) => {}
             }
         }
-        (self.expected.steps, self.actual.steps) = (expected_steps, actual_steps);
         self.finished()
     }
 
@@ -220,7 +214,7 @@ impl<'t> Comparison<'t> {
     fn finished(mut self) -> Vec<Difference> {
         let mut found = std::mem::take(&mut self.found);
         if found.iter_mut().any(|one| one.difference.what.sent().is_some()) {
-            let numbers = (Numbers::of(&self.expected), Numbers::of(&self.actual));
+            let numbers = (Numbers(self.expected), Numbers(self.actual));
             for (place, one) in found.iter_mut().enumerate() {
                 one.number(&numbers.0, &numbers.1, place < TRACED);
             }
@@ -232,11 +226,11 @@ impl<'t> Comparison<'t> {
         differences
     }
 
-    fn push_step(&mut self, step: &StepView<'_>, what: What) {
+    fn push_step(&mut self, step: &StepReading<'_>, what: What) {
         self.push(step, None, what);
     }
 
-    fn push(&mut self, step: &StepView<'_>, port: Option<&PortId>, what: What) {
+    fn push(&mut self, step: &StepReading<'_>, port: Option<&PortId>, what: What) {
         let found = Found::new(what, None, None);
         self.push_found(step.step.index, step, port, found);
     }
@@ -244,7 +238,7 @@ impl<'t> Comparison<'t> {
     fn push_found(
         &mut self,
         expected_step: usize,
-        step: &StepView<'_>,
+        step: &StepReading<'_>,
         port: Option<&PortId>,
         found: Found,
     ) {
@@ -263,32 +257,32 @@ impl<'t> Comparison<'t> {
         });
     }
 
-    fn value(&mut self, step: &StepView<'_>, name: &str, expected: &str, actual: &str) {
+    fn value(&mut self, step: &StepReading<'_>, name: &str, expected: &str, actual: &str) {
         if expected != actual {
             let (name, expected, actual) = (name.into(), expected.into(), actual.into());
             self.push(step, None, What::Value { name, expected, actual });
         }
     }
 
-    fn step(&mut self, expected: &StepView<'_>, actual: &StepView<'_>) {
+    fn step(&mut self, expected: &StepReading<'_>, actual: &StepReading<'_>) {
         self.value(actual, "step", &expected.step.title, &actual.step.title);
         self.sent(expected, actual);
-        let written = |step: &StepView<'_>| {
+        let written = |step: &StepReading<'_>| {
             step.step.written.as_ref().map_or_else(String::new, |bytes| lexis::raw_hex(bytes))
         };
         self.value(actual, "written", &written(expected), &written(actual));
         self.answers(expected, actual);
         self.value(actual, "crash", &crashes(expected), &crashes(actual));
         for port in self.ports.clone() {
-            let left = entries_at(&self.expected, expected, &port.id);
-            let right = entries_at(&self.actual, actual, &port.id);
+            let left = entries_at(self.expected, expected, &port.id);
+            let right = entries_at(self.actual, actual, &port.id);
             for found in self.port.differences(port.kind, left, right) {
                 self.push_found(expected.step.index, actual, Some(&port.id), found);
             }
         }
     }
 
-    fn sent(&mut self, expected: &StepView<'_>, actual: &StepView<'_>) {
+    fn sent(&mut self, expected: &StepReading<'_>, actual: &StepReading<'_>) {
         let (left, right) = (&expected.step.sent, &actual.step.sent);
         let count = |sent: &[SentFrame]| sent.len().to_string();
         self.value(actual, "sent frames", &count(left), &count(right));
@@ -310,8 +304,8 @@ impl<'t> Comparison<'t> {
     }
 
     /// Answers by command; the same command twice is told apart by its place.
-    fn answers(&mut self, expected: &StepView<'_>, actual: &StepView<'_>) {
-        let (left, right) = (by_command(&expected.answers), by_command(&actual.answers));
+    fn answers(&mut self, expected: &StepReading<'_>, actual: &StepReading<'_>) {
+        let (left, right) = (by_command(expected), by_command(actual));
         let only_left = left.iter().filter(|(command, _)| find(&right, command).is_none());
         for (command, outcome) in right.iter().chain(only_left) {
             let (a, b) = (find(&left, command), find(&right, command));
@@ -337,26 +331,22 @@ fn keep_first_frames(differences: &mut [Difference]) {
     }
 }
 
-fn crashes(step: &StepView<'_>) -> String {
-    if step.crashes.is_empty() {
-        "none".to_owned()
-    } else {
-        let crashes = step.crashes.iter().map(|(machine, assertion)| match machine {
-            Some(machine) => format!("{machine}: {assertion}"),
-            None => (*assertion).to_owned(),
-        });
-        crashes.collect::<Vec<_>>().join("; ")
-    }
+fn crashes(step: &StepReading<'_>) -> String {
+    let crashes = step.crashes().map(|(machine, assertion)| match machine {
+        Some(machine) => format!("{machine}: {assertion}"),
+        None => assertion.to_owned(),
+    });
+    let crashes: Vec<_> = crashes.collect();
+    if crashes.is_empty() { "none".to_owned() } else { crashes.join("; ") }
 }
 
 /// A command, and which of its kind it is.
 type CommandKey = (String, usize);
 
-fn by_command<'a>(answers: &[&'a Answer]) -> Vec<(CommandKey, &'a Outcome)> {
+fn by_command<'r>(step: &StepReading<'r>) -> Vec<(CommandKey, &'r Outcome)> {
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-    answers
-        .iter()
-        .map(|answer| {
+    step.answers()
+        .map(|answer: &Answer| {
             let count = counts.entry(&answer.command).or_default();
             *count += 1;
             ((answer.command.clone(), *count), &answer.outcome)
@@ -369,8 +359,8 @@ fn find<'a>(answers: &[(CommandKey, &'a Outcome)], command: &CommandKey) -> Opti
 }
 
 /// Steps by title, so that one that was put in or taken out does not shift all others.
-fn step_pairs(expected: &[&StepView<'_>], actual: &[&StepView<'_>]) -> Vec<Pair> {
-    let titles = |steps: &[&StepView<'_>]| -> Vec<String> {
+fn step_pairs(expected: &[StepReading<'_>], actual: &[StepReading<'_>]) -> Vec<Pair> {
+    let titles = |steps: &[StepReading<'_>]| -> Vec<String> {
         steps.iter().map(|step| step.step.title.clone()).collect()
     };
     let (left, right) = (titles(expected), titles(actual));
@@ -378,7 +368,6 @@ fn step_pairs(expected: &[&StepView<'_>], actual: &[&StepView<'_>]) -> Vec<Pair>
     align::align(&left, &right, |a, b| if verb(&left[a]) == verb(&right[b]) { 1 } else { UNLIKE })
 }
 
-fn entries_at<'v>(view: &View<'_>, step: &'v StepView<'_>, port: &PortId) -> &'v [Entry] {
-    let position = view.ports.iter().position(|declared| declared.id == *port);
-    position.map_or(&[], |position| step.entries[position].as_slice())
+fn entries_at<'r>(reading: &Reading, step: &StepReading<'r>, port: &PortId) -> &'r [Entry] {
+    reading.position(port).map_or(&[], |position| step.entries[position].as_slice())
 }

@@ -3,16 +3,15 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    label::{self, Label},
     lexis,
     request::Requests,
     text::{self, frozen, vnet_words},
-    view::{Entry, StepView, View},
 };
 use crate::{
     base::{Frame, Origin, Tag},
     frame::{self, hex},
-    record::{Event, EventKind, Outcome, Transcript},
+    reading::{Entry, Label, Reading, StepReading, number_of},
+    record::{Event, EventKind, Outcome},
 };
 
 /// The record of a run as a reader follows it, packet by packet: what the text of a transcript
@@ -126,19 +125,18 @@ pub struct Said {
 }
 
 impl Course {
-    /// Of a transcript.
+    /// Of a record.
     #[must_use]
-    pub fn of(transcript: &Transcript) -> Self {
-        let view = View::of(transcript);
-        let labels = label::labels(&view);
+    pub fn of(reading: &Reading) -> Self {
+        let labels = reading.labels();
         let mut course = Self {
-            ports: view.ports.iter().map(|port| port.id.to_string()).collect(),
+            ports: reading.ports().iter().map(|port| port.id.to_string()).collect(),
             ..Self::default()
         };
         let mut frames = Frames::default();
-        let requests = Requests::of(transcript);
-        for (step, labels) in view.steps.iter().zip(&labels) {
-            let step = course.step(step, labels, &mut frames, &requests);
+        let requests = Requests::of(reading.transcript());
+        for step in reading.steps() {
+            let step = course.step(&step, &labels[step.at], &mut frames, &requests);
             course.steps.push(step);
         }
         course.frames = frames.bytes.iter().map(|data| hex(data)).collect();
@@ -147,12 +145,12 @@ impl Course {
 
     fn step(
         &self,
-        view: &StepView<'_>,
+        reading: &StepReading<'_>,
         labels: &[Vec<Label>],
         frames: &mut Frames,
         requests: &Requests<'_>,
     ) -> CourseStep {
-        let step = view.step;
+        let step = reading.step;
         let port = |name: &str| self.ports.iter().position(|port| port == name);
         let sent = step.sent.iter().map(|sent| {
             let mut words: Vec<String> = Vec::new();
@@ -163,7 +161,7 @@ impl Course {
             );
             words.extend(header(&sent.frame));
             SentPacket {
-                number: label::number_of(sent),
+                number: number_of(sent),
                 port: port(sent.port.as_str()).unwrap_or_default(),
                 frame: frames.of(&sent.frame.data),
                 words: words.join(" "),
@@ -171,7 +169,7 @@ impl Course {
         });
         let sent = sent.collect();
         let mut came = Vec::new();
-        for (port, (entries, labels)) in view.entries.iter().zip(labels).enumerate() {
+        for (port, (entries, labels)) in reading.entries.iter().zip(labels).enumerate() {
             let mut labels = labels.iter();
             for entry in entries {
                 came.push(match entry {
@@ -184,7 +182,7 @@ impl Course {
                 });
             }
         }
-        let mut said: Vec<Said> = view.answers.iter().map(|one| answer(step, one)).collect();
+        let mut said: Vec<Said> = reading.answers().map(|one| answer(step, one)).collect();
         said.extend(step.events.iter().filter_map(|event| self::said(event, requests)));
         CourseStep {
             step: step.index,

@@ -2,9 +2,10 @@ use std::collections::BTreeMap;
 
 use bytes::{Bytes, BytesMut};
 
-use super::{framing, parse::Reason};
+use super::parse::Reason;
 use crate::{
     base::{Frame, VirtualTime, VnetHdr},
+    reading::framing,
     record::{Arrival, Framing, Item, Port, PortKind, Step},
 };
 

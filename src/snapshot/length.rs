@@ -1,19 +1,15 @@
 use bytes::{Bytes, BytesMut};
 
-use super::{
-    framing::{self, Cut},
-    mismatch::What,
-    port::Found,
-    view::Entry,
-};
+use super::{mismatch::What, port::Found};
 use crate::{
     base::VirtualTime,
     frame,
+    reading::{
+        Entry,
+        framing::{self, Cut, WORD},
+    },
     record::{Framing, PortKind},
 };
-
-/// Bytes of a length word.
-const WORD: usize = 4;
 
 /// A stream that is read from the wrong byte on.
 pub(super) struct Misread {
@@ -96,7 +92,7 @@ fn wrong_word(
             && frame::mask(&actual[head..], masks) == frame::mask(&frame.data, masks);
         let mut mended = BytesMut::from(&stream[..]);
         mended[start..word].copy_from_slice(&expected[..WORD]);
-        let mended = entries(framing, mended.freeze(), right);
+        let mended = entries(framing, &mended.freeze(), right);
         if !same || garbage(&mended) >= garbage(right) {
             return None;
         }
@@ -127,7 +123,7 @@ fn other_framing(
         Framing::Plain => (Framing::Vnet, [plain, vnet]),
         _ => (Framing::Plain, [vnet, plain]),
     };
-    let read = entries(other, stream.clone(), right);
+    let read = entries(other, stream, right);
     let data = |entries: &[Entry]| -> Option<Vec<Bytes>> {
         let frames = entries.iter().map(|entry| match entry {
             Entry::Frame { frame, .. } => Some(frame.data.clone()),
@@ -144,20 +140,15 @@ fn other_framing(
 }
 
 /// A stream as entries; the end of file stays where there was one.
-fn entries(framing: Framing, stream: Bytes, before: &[Entry]) -> Vec<Entry> {
-    let mut at = 0;
-    let mut entries = Vec::new();
-    for cut in framing::cut(framing, &stream) {
-        let size = cut.size();
-        entries.push(match cut {
-            Cut::Frame { frame, vnet_len, whole, .. } => {
-                Entry::Frame { frame, vnet_len, whole, tag: None, at: VirtualTime::ZERO }
-            }
-            Cut::Pcap { maxlen } => Entry::Pcap(maxlen),
-            Cut::Raw(size) => Entry::Raw(stream.slice(at..at + size)),
-        });
-        at += size;
-    }
+fn entries(framing: Framing, stream: &Bytes, before: &[Entry]) -> Vec<Entry> {
+    let cuts = framing::cut(framing, stream).into_iter().map(|cut| match cut {
+        Cut::Frame { frame, vnet_len, whole, .. } => {
+            Entry::Frame { frame, vnet_len, whole, tag: None, at: VirtualTime::ZERO }
+        }
+        Cut::Pcap { maxlen } => Entry::Pcap(maxlen),
+        Cut::Raw(bytes) => Entry::Raw(bytes),
+    });
+    let mut entries: Vec<_> = cuts.collect();
     entries.extend(before.last().filter(|last| **last == Entry::Eof).cloned());
     entries
 }

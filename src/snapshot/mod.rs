@@ -1,4 +1,4 @@
-//! Labels, text and comparison of transcripts as pure functions, and the store of snapshot files.
+//! Text and comparison of transcripts as pure functions, and the store of snapshot files.
 //!
 //! - [`text()`] and [`parse()`]: a transcript as text for review, and its observed half back.
 //! - [`ProbeTable`]: the probes of a scenario as one table.
@@ -21,9 +21,7 @@ mod error;
 mod explained;
 mod fields;
 mod file;
-mod framing;
 mod hexdump;
-mod label;
 mod length;
 mod lexis;
 mod mismatch;
@@ -40,9 +38,9 @@ mod series;
 mod sides;
 mod store;
 mod text;
+mod title;
 mod told;
 mod trace;
-mod view;
 mod words;
 
 #[cfg(test)]
@@ -53,7 +51,6 @@ pub use course::{CamePacket, Course, CourseStep, Fate, FateKind, Said, SentPacke
 pub use draw::{render, render_styled, side_by_side};
 pub use error::{EXPLANATIONS, SectionError, SnapshotError};
 pub use file::{MAX_BYTES, pending_path, snapshot_path};
-pub use framing::frames_of;
 pub use hexdump::hexdump;
 pub use lexis::numbers;
 pub use mismatch::{Difference, FieldDifference, Mismatch, Seat, Trace, What};
@@ -69,4 +66,3 @@ pub use store::{
 };
 pub use text::{folded, text};
 pub use told::{Told, told};
-pub use view::closes;

@@ -5,11 +5,10 @@ use bytes::Bytes;
 use super::{
     SectionError,
     entries::Arrived,
-    label::{self, number_of},
     lexis::{self, take_bracketed, take_word, unquote},
     series::Counter,
-    text::{framing_name, sends_at, sha},
-    view::kind_of_name,
+    text::{framing_name, sha},
+    title,
     words::{
         parse_accounting, parse_described, parse_refusal, parse_return, parse_seconds, parse_size,
         parse_source, parse_vnet,
@@ -18,9 +17,10 @@ use super::{
 use crate::{
     base::{CaseId, Frame, PortId, Profile, Tag, VirtualTime, VnetHdr},
     frame,
+    reading::{kind_of_name, number_of, padded_base},
     record::{
-        Accounting, Answer, Event, EventKind, Framing, Outcome, Place, Port, PortKind, SentFrame,
-        SourceFrame, Step, Transcript,
+        Accounting, Answer, Deed, Event, EventKind, Framing, Outcome, Place, Port, PortKind,
+        SentFrame, SourceFrame, Step, Transcript,
     },
 };
 
@@ -181,7 +181,13 @@ impl Parser<'_> {
         let index = index.parse().map_err(|_| "not a step's number")?;
         let title = unquote(title).ok_or("not a step's title")?;
         let clock = self.transcript.steps.last().map_or(VirtualTime::ZERO, |step| step.clock);
-        self.transcript.steps.push(Step { index, title, clock, ..Step::default() });
+        self.transcript.steps.push(Step {
+            index,
+            deed: title::deed(&title),
+            title,
+            clock,
+            ..Step::default()
+        });
         Ok(())
     }
 
@@ -220,7 +226,10 @@ impl Parser<'_> {
                 let (port, rest) = take_word(rest, &[]).ok_or("not a port")?;
                 (PortId::from(port), rest.strip_prefix(' ').ok_or("a sent frame without a size")?)
             }
-            None => (sends_at(&self.step()?.title).ok_or("this step sends nowhere")?, rest),
+            None => match &self.step()?.deed {
+                Deed::Sends(port) => (port.clone(), rest),
+                _ => return wrong("this step sends nowhere"),
+            },
         };
         let source = parse_source(rest);
         let rest = source.as_ref().map_or(rest, |(_, _, rest)| rest);
@@ -428,7 +437,7 @@ impl Parser<'_> {
         if let Some(padded) = rest.strip_prefix("padded to ") {
             let (length, after) = padded.split_once(' ').unwrap_or((padded, ""));
             let length = length.parse().map_err(|_| "not a length")?;
-            (data, _) = label::padded_base(&sent, length);
+            (data, _) = padded_base(&sent, length);
             rest = after;
         }
         let vnet = match rest {

@@ -1,16 +1,13 @@
 use std::{io::Write, time::Duration};
 
-use super::{
-    text::vnet_words,
-    view::{Entry, View},
-};
+use super::text::vnet_words;
 use crate::{
     base::{Frame, VirtualTime},
     capture::{WriteError, Writer},
-    record::Transcript,
+    reading::{Entry, Reading},
 };
 
-/// Writes a transcript as pcapng: an interface for each port, in the order of declaration; what
+/// Writes a record as pcapng: an interface for each port, in the order of declaration; what
 /// was sent stands at its port too. The time of a packet is that of the machine's clock and a
 /// microsecond for each packet before it, so that any reader keeps the order. Each packet's comment
 /// says the step, whether it was sent or received there, and the virtio-net header where it is not
@@ -18,16 +15,15 @@ use crate::{
 ///
 /// # Errors
 /// When the destination refuses, or a frame is longer than the format allows.
-pub fn write_pcapng<W: Write>(transcript: &Transcript, destination: W) -> Result<W, WriteError> {
-    let view = View::of(transcript);
-    let names: Vec<_> = view.ports.iter().map(|port| port.id.as_str()).collect();
+pub fn write_pcapng<W: Write>(reading: &Reading, destination: W) -> Result<W, WriteError> {
+    let ports = reading.ports();
+    let names: Vec<_> = ports.iter().map(|port| port.id.as_str()).collect();
     let mut writer = Packets { writer: Writer::new(destination, &names)?, count: 0 };
     let mut began = VirtualTime::ZERO;
-    for step in &view.steps {
+    for step in reading.steps() {
         let title = format!("[{}] {}", step.step.index, step.step.title);
         for sent in &step.step.sent {
-            let port = view.ports.iter().position(|port| port.id == sent.port);
-            let Some(port) = port else { continue };
+            let Some(port) = reading.position(&sent.port) else { continue };
             writer.put(port, began, &sent.frame, &format!("{title}: {} sent", sent.tag))?;
         }
         let entries = step.entries.iter().enumerate();

@@ -8,11 +8,11 @@ use super::{
     order,
     sides::Sides,
     trace,
-    view::Entry,
 };
 use crate::{
     base::{Frame, Tag, VnetHdr},
     frame,
+    reading::Entry,
     record::{PortKind, Transcript},
 };
 
@@ -264,10 +264,7 @@ impl PortComparison<'_> {
 
 impl Found {
     pub(super) fn new(what: What, expected: Option<&Entry>, actual: Option<&Entry>) -> Self {
-        let data = |entry: Option<&Entry>| match entry? {
-            Entry::Frame { frame, .. } => Some(frame.data.clone()),
-            Entry::Begun(_) | Entry::Pcap(_) | Entry::Raw(_) | Entry::Eof => None,
-        };
+        let data = |entry: Option<&Entry>| Some(entry?.frame()?.data.clone());
         let tag = match actual {
             Some(Entry::Frame { tag, .. }) => *tag,
             _ => None,

@@ -5,8 +5,7 @@ use std::{fmt, ops::Range};
 
 use bytes::{Bytes, BytesMut};
 
-use super::label;
-use crate::{base::Frame, record::SentFrame};
+use crate::{base::Frame, reading::number_of, record::SentFrame};
 
 /// Fewer frames that count up stand one by one.
 const COUNTED: usize = 16;
@@ -66,7 +65,7 @@ fn counting(sent: &[SentFrame]) -> Option<(usize, Counter)> {
 
 /// Whether a frame was sent where the one before it was, with the next number.
 fn follows(one: &SentFrame, next: &SentFrame) -> bool {
-    label::number_of(one).checked_add(1) == Some(label::number_of(next))
+    number_of(one).checked_add(1) == Some(number_of(next))
         && one.source.is_none()
         && next.source.is_none()
         && one.port == next.port

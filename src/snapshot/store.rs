@@ -11,7 +11,7 @@ use super::{
 use crate::{
     base::{CaseId, Profile},
     file::Scope,
-    record::Transcript,
+    reading::Reading,
 };
 
 /// What a run does with what it recorded.
@@ -40,9 +40,9 @@ pub struct Recorded<'a> {
 #[derive(Clone, Copy, Debug)]
 pub enum Content<'a> {
     /// The record of a case.
-    Transcript {
+    Record {
         /// The record.
-        transcript: &'a Transcript,
+        reading: &'a Reading,
         /// What is not compared.
         rules: Rules<'a>,
     },
@@ -159,7 +159,7 @@ fn verdict(recorded: &Recorded<'_>, reviewed: Option<&SnapFile>) -> Verdict {
         return Verdict { section, state: State::New };
     };
     let mismatch = match recorded.content {
-        Content::Transcript { transcript, rules } => compare(&stored.body, transcript, rules),
+        Content::Record { reading, rules } => compare(&stored.body, reading, rules),
         Content::Probes { table, complete } => compare_probes(&stored.body, table, complete),
     };
     let mismatch = with_profile(mismatch, &stored.profile, &recorded.profile.to_string());
@@ -193,7 +193,7 @@ fn with_profile(mismatch: Option<Mismatch>, reviewed: &str, run: &str) -> Option
 /// What was recorded, as a section; rows of probes that did not run are kept from `before`.
 fn section(recorded: &Recorded<'_>, before: Option<&Section>) -> Section {
     let body = match recorded.content {
-        Content::Transcript { transcript, .. } => text(transcript),
+        Content::Record { reading, .. } => text(reading),
         Content::Probes { table, complete: true } => table.text(),
         Content::Probes { table, complete: false } => {
             let stored = before.and_then(|section| ProbeTable::parse(&section.body).ok());

@@ -4,19 +4,22 @@ use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
 use super::{
-    framing::{self, Cut},
-    label::{self, Label},
     lexis::{self, hex_lines, quote, quote_word},
     request::Requests,
     series::{Series, series},
-    view::{Entry, StepView, View},
+    title,
 };
 use crate::{
     base::{Frame, Origin, PortId, Tag, VirtualTime, VnetHdr},
     frame,
+    reading::{
+        Entry, Label, Reading, StepReading,
+        framing::{self, Cut},
+        number_of,
+    },
     record::{
-        Accounting, Answer, EventKind, Framing, Outcome, Place, Port, PortKind, SourceFrame, Step,
-        Transcript,
+        Accounting, Answer, Deed, EventKind, Framing, Outcome, Place, Port, PortKind, SourceFrame,
+        Step,
     },
 };
 
@@ -29,21 +32,20 @@ const SENT_INDENT: usize = 6;
 /// A transcript as text: a section of a snapshot, without its heading. [`parse`](super::parse)
 /// reads the observed half back without loss; lines that begin with `~` and the last line explain.
 #[must_use]
-pub fn text(transcript: &Transcript) -> String {
-    let view = View::of(transcript);
-    let labels = label::labels(&view);
-    let widest = view.ports.iter().map(|port| port.id.as_str().chars().count()).max();
+pub fn text(reading: &Reading) -> String {
+    let (ports, labels) = (reading.ports(), reading.labels());
+    let widest = ports.iter().map(|port| port.id.as_str().chars().count()).max();
     let mut writer = Writer {
-        out: ports_line(&view.ports),
+        out: ports_line(ports),
         width: widest.unwrap_or(0).clamp(PORT_WIDTH, lexis::COLUMN),
-        vnet_len: vec![VnetHdr::LONG; view.ports.len()],
+        vnet_len: vec![VnetHdr::LONG; ports.len()],
         clock: VirtualTime::ZERO,
-        requests: Requests::of(transcript),
+        requests: Requests::of(reading.transcript()),
     };
-    for (step, labels) in view.steps.iter().zip(labels) {
-        writer.step(&view.ports, step, &labels);
+    for step in reading.steps() {
+        writer.step(ports, &step, &labels[step.at]);
     }
-    writer.out + &accounting_line(transcript.accounting)
+    writer.out + &accounting_line(reading.transcript().accounting)
 }
 
 /// `ports: hn0.guest hn0.host out0=plain`: what the rest can't be read without.
@@ -120,18 +122,18 @@ impl Writer<'_> {
         self.out.push('\n');
     }
 
-    fn step(&mut self, ports: &[Port], step: &StepView<'_>, labels: &[Vec<Label>]) {
+    fn step(&mut self, ports: &[Port], step: &StepReading<'_>, labels: &[Vec<Label>]) {
         let record = step.step;
         self.line(&format!("[{}] {}", record.index, quote(&record.title)));
         for series in series(&record.sent) {
             self.sent(record, &series);
         }
         if let Some(bytes) = &record.written {
-            let messages = messages(ports, &record.title, bytes);
+            let messages = messages(ports, &record.deed, bytes);
             self.line(&format!("{:SENT_INDENT$}wrote {} B{messages}", "", bytes.len()));
             self.raw_lines(SENT_INDENT + 3, bytes);
         }
-        for answer in &step.answers {
+        for answer in step.answers() {
             self.answer(record, answer);
         }
         for (index, entries) in step.entries.iter().enumerate() {
@@ -139,8 +141,8 @@ impl Writer<'_> {
                 self.port(index, &ports[index].id, entries, &labels[index]);
             }
         }
-        for (machine, assertion) in &step.crashes {
-            let of = of_machine(*machine);
+        for (machine, assertion) in step.crashes() {
+            let of = of_machine(machine);
             self.line(&format!("    crash{of}: {}", quote(assertion)));
         }
         self.explained(record);
@@ -148,18 +150,17 @@ impl Writer<'_> {
 
     fn sent(&mut self, step: &Step, series: &Series<'_>) {
         let [sent, ..] = series.frames else { return };
-        let first = label::number_of(sent);
-        let mut number = match series.frames.last().map(label::number_of) {
+        let first = number_of(sent);
+        let mut number = match series.frames.last().map(number_of) {
             Some(last) if last > first => format!("{first}-#{last}"),
             _ => first.to_string(),
         };
         if let Some(counter) = &series.counter {
             number += &format!(" {counter}");
         }
-        let at = if sends_at(&step.title).as_ref() == Some(&sent.port) {
-            String::new()
-        } else {
-            format!("at {} ", quote_word(sent.port.as_str(), &[]))
+        let at = match &step.deed {
+            Deed::Sends(port) if *port == sent.port && title::says_whole(port) => String::new(),
+            _ => format!("at {} ", quote_word(sent.port.as_str(), &[])),
         };
         let data = &sent.frame.data;
         let source = sent.source.as_ref().map(|source| source_words(source, data));
@@ -314,18 +315,9 @@ pub(super) const ABORTS: &str = " (this QEMU aborts here; refused)";
 /// So many words of one kind in a row are one with their number.
 const SAME_WORDS: usize = 5;
 
-/// The port that a step's title names, when it sends.
-pub(super) fn sends_at(title: &str) -> Option<PortId> {
-    title.strip_prefix("send ")?.split([' ', ',']).next().map(PortId::from)
-}
-
 /// `: "COLO_CHECKPOINT"`, where all that a step wrote to a chardev is text in its framing.
-fn messages(ports: &[Port], title: &str, bytes: &Bytes) -> String {
-    let written = |port: &&Port| {
-        let rest = title.strip_prefix("write ");
-        let rest = rest.and_then(|rest| rest.strip_prefix(port.id.as_str()));
-        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(','))
-    };
+fn messages(ports: &[Port], deed: &Deed, bytes: &Bytes) -> String {
+    let written = |port: &&Port| matches!(deed, Deed::Writes(id) if *id == port.id);
     let framing = ports.iter().find(written).and_then(|port| port.kind.framing());
     let cuts = framing::cut(framing.unwrap_or(Framing::Raw), bytes);
     let texts = cuts.into_iter().map(|cut| match cut {

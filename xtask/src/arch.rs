@@ -20,6 +20,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("frame", &["base", "diag"]),
     ("capture", &["base", "diag", "frame"]),
     ("record", &["base"]),
+    ("reading", &["base", "frame", "record"]),
     ("guest", &["base"]),
     ("scenario", &["base", "capture", "diag", "file", "frame", "guest", "qapi", "record"]),
     ("drawing", &["base", "diag", "record", "scenario", "terminal"]),
@@ -30,21 +31,27 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         "backend",
         &["base", "diag", "frame", "guest", "machine", "qapi", "record", "scenario", "sys"],
     ),
-    ("snapshot", &["base", "capture", "diag", "file", "frame", "record"]),
+    ("snapshot", &["base", "capture", "diag", "file", "frame", "reading", "record"]),
     (
         "runner",
-        &["backend", "base", "capture", "diag", "file", "frame", "record", "scenario", "snapshot"],
+        &[
+            "backend", "base", "capture", "diag", "file", "frame", "reading", "record", "scenario",
+            "snapshot",
+        ],
     ),
     (
         "report",
         &[
-            "base", "diag", "drawing", "file", "frame", "record", "runner", "scenario", "snapshot",
-            "terminal",
+            "base", "diag", "drawing", "file", "frame", "reading", "record", "runner", "scenario",
+            "snapshot", "terminal",
         ],
     ),
     (
         "fuzz",
-        &["backend", "base", "diag", "file", "record", "runner", "scenario", "snapshot", "sys"],
+        &[
+            "backend", "base", "diag", "file", "reading", "record", "runner", "scenario",
+            "snapshot", "sys",
+        ],
     ),
     (
         "cli",

@@ -28,7 +28,7 @@ pub(super) struct Readme<'a> {
 impl Readme<'_> {
     pub(super) fn text(&self) -> String {
         let Self { case, executed, .. } = self;
-        let record = &executed.transcript;
+        let record = executed.reading.transcript();
         let mut text = String::new();
         let description = visible_lines(&case.description);
         text += &format!("# {}\n\n{description}\n\n", visible(&case.id));
@@ -84,7 +84,7 @@ impl Readme<'_> {
         } else {
             String::new()
         };
-        let backend = self.executed.transcript.backend;
+        let backend = self.executed.reading.transcript().backend;
         vec![
             format!("tapwright check {scenario}{one}"),
             format!("tapwright run --backend {backend} {scenario}{one}"),

@@ -254,7 +254,8 @@ impl CaseRecord {
         if record.has_failed() || events == Events::OfAll {
             record.topology = Some(Topology::of(&result.declared));
         }
-        if let Some(transcript) = &result.transcript {
+        if let Some(reading) = &result.reading {
+            let transcript = reading.transcript();
             let sums = transcript.accounting;
             record.accounting = Some(AccountingRecord {
                 sent: sums.sent,
@@ -267,8 +268,8 @@ impl CaseRecord {
                 let steps = transcript.steps.iter();
                 record.events =
                     Some(steps.flat_map(|step| event::of_step(step, &requests)).collect());
-                record.course = Some(Course::of(transcript));
-                record.transcript = Some(snapshot::text(transcript));
+                record.course = Some(Course::of(reading));
+                record.transcript = Some(snapshot::text(reading));
             }
         }
         record

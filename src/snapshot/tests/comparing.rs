@@ -2,7 +2,7 @@ use super::*;
 use crate::{
     base::VnetHdr,
     record::{Answer, CommandError, DropReason, Outcome},
-    snapshot::{Mismatch, Rules, What, compare, disagreement, render, text},
+    snapshot::{What, render},
 };
 
 fn differs(expected: &Transcript, actual: &Transcript) -> Option<Mismatch> {

@@ -1,7 +1,7 @@
 use rstest::rstest;
 
 use super::*;
-use crate::{record::Fate, snapshot::text};
+use crate::record::Fate;
 
 /// A step for each line: the port that sends, its frame's last byte, and the ports where as much
 /// comes out.

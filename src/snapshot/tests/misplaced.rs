@@ -1,7 +1,7 @@
 //! Frames that came in another place, twice, or behind a wrong length word.
 
 use super::*;
-use crate::snapshot::{Mismatch, Rules, compare, hexdump, render, text};
+use crate::snapshot::{hexdump, render};
 
 fn told(expected: &Transcript, actual: &Transcript) -> String {
     render(&differs(expected, actual))

@@ -8,9 +8,10 @@ mod writing;
 
 use std::time::Duration;
 
-use super::framing;
+use super::{Mismatch, Rules, title};
 use crate::{
     base::{CaseId, Frame, ObjectId, Profile, Tag, VirtualTime},
+    reading::{Reading, framing},
     record::{
         Accounting, Arrival, Event, EventKind, Framing, Item, Place, Port, PortKind, SentFrame,
         Step, Transcript,
@@ -38,8 +39,26 @@ fn transcript(steps: Vec<Step>) -> Transcript {
     }
 }
 
+fn read(record: &Transcript) -> Reading {
+    Reading::of(record.clone())
+}
+
+fn text(record: &Transcript) -> String {
+    super::text(&read(record))
+}
+
+fn compare(section: &str, actual: &Transcript, rules: Rules<'_>) -> Option<Mismatch> {
+    super::compare(section, &read(actual), rules)
+}
+
+fn disagreement(one: &Transcript, other: &Transcript) -> Option<Mismatch> {
+    super::disagreement(&read(one), &read(other))
+}
+
+/// A step that did what its title says.
 fn step(index: usize, title: &str) -> Step {
-    Step { index, title: title.into(), line: 10 + index, ..Step::default() }
+    let deed = title::deed(title);
+    Step { index, title: title.into(), deed, line: 10 + index, ..Step::default() }
 }
 
 fn sent(number: u32, port: &str, data: &[u8]) -> SentFrame {

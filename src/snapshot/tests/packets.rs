@@ -13,7 +13,7 @@ fn packets_keep_their_order_and_their_bytes() {
     let mut late = frame_at("hn0.host", &ethernet(b"late"));
     late.at = first.clock;
     first.arrivals.insert(0, late);
-    let file = write_pcapng(&transcript(vec![first]), Vec::new()).unwrap();
+    let file = write_pcapng(&read(&transcript(vec![first])), Vec::new()).unwrap();
     let packets = capture::read(&file).unwrap();
     let found: Vec<_> = packets.iter().map(|packet| (packet.time, &packet.data[14..])).collect();
     let expected: [(Duration, &[u8]); 4] = [

@@ -8,7 +8,7 @@ use super::*;
 use crate::{
     base::{PortId, VnetHdr},
     record::{Abort, Answer, CommandError, DropReason, NoAnswer, Outcome, SourceFrame},
-    snapshot::{Rules, SectionError, compare, disagreement, parse, text},
+    snapshot::{SectionError, parse},
 };
 
 const PORTS: [&str; 6] = ["hn0.guest", "hn0.host", "out0", "vnet0", "raw0", "x.pcap"];
@@ -127,6 +127,7 @@ prop_compose! {
             .into_iter()
             .map(|(command, outcome)| Answer { command, subject: None, outcome });
         let step = Step {
+            deed: title::deed(&title),
             title,
             written: written.map(Bytes::from),
             answers: answers.collect(),

@@ -19,16 +19,16 @@ fn names() -> Vec<String> {
 }
 
 /// A record whose only step has this title.
-fn titled(title: &str) -> Transcript {
-    transcript(vec![step(1, title)])
+fn titled(title: &str) -> Reading {
+    read(&transcript(vec![step(1, title)]))
 }
 
-fn recorded<'a>(section: &str, transcript: &'a Transcript) -> Recorded<'a> {
-    let content = Content::Transcript { transcript, rules: Rules::default() };
-    Recorded { section: section.into(), profile: transcript.profile.clone(), content }
+fn recorded<'a>(section: &str, reading: &'a Reading) -> Recorded<'a> {
+    let content = Content::Record { reading, rules: Rules::default() };
+    Recorded { section: section.into(), profile: reading.transcript().profile.clone(), content }
 }
 
-fn run(directory: &TempDir, records: &[(&str, &Transcript)], mode: Mode) -> Checked {
+fn run(directory: &TempDir, records: &[(&str, &Reading)], mode: Mode) -> Checked {
     let records: Vec<_> = records.iter().map(|(name, record)| recorded(name, record)).collect();
     check(&directory.path().join("queue.yaml"), &records, &names(), mode, Scope::Root).unwrap()
 }
@@ -126,8 +126,10 @@ fn a_match_keeps_the_reviewed_letters() {
     run(&directory, &[("queue=tx", &record)], Mode::Accept);
     let path = directory.path().join("queue.snap");
     let reviewed = fs::read_to_string(&path).unwrap();
-    record.accounting.dropped = 7;
-    record.backend = "qemu";
+    let mut of_qemu = record.transcript().clone();
+    of_qemu.accounting.dropped = 7;
+    of_qemu.backend = "qemu";
+    record = Reading::of(of_qemu);
     let checked = run(&directory, &[("queue=tx", &record)], Mode::Accept);
     assert_eq!(states(&checked), ["matches"]);
     assert_eq!(fs::read_to_string(&path).unwrap(), reviewed);
@@ -138,7 +140,8 @@ fn another_profile_is_a_mismatch() {
     let directory = TempDir::new().unwrap();
     let mut record = titled("note");
     run(&directory, &[("queue=tx", &record)], Mode::Accept);
-    record.profile = Profile::parse("qemu-7.2").unwrap();
+    let profile = Profile::parse("qemu-7.2").unwrap();
+    record = Reading::of(Transcript { profile, ..record.transcript().clone() });
     let checked = run(&directory, &[("queue=tx", &record)], Mode::Check);
     let State::Differs(mismatch) = &checked.verdicts[0].state else {
         panic!("{:?}", checked.verdicts)

@@ -5,8 +5,8 @@ use serde_json::json;
 use super::*;
 use crate::{
     base::VnetHdr,
-    record::{Abort, Answer, CommandError, DropReason, NoAnswer, Outcome, SourceFrame},
-    snapshot::{parse, text},
+    record::{Abort, Answer, CommandError, Deed, DropReason, NoAnswer, Outcome, SourceFrame},
+    snapshot::parse,
 };
 
 fn answer(command: &str, outcome: Outcome) -> Answer {
@@ -52,6 +52,16 @@ fn frames_that_arrive_as_they_were_sent() {
         hn0.host   <- #3
     accounted: 3 sent, 5 arrivals, 0 dropped, 0 unexplained
     ");
+}
+
+#[test]
+fn what_a_step_did_is_not_read_off_its_title() {
+    let frame = ethernet(b"");
+    let mut only = step(1, "send hn0.guest");
+    only.sent = vec![sent(1, "hn0.guest", &frame)];
+    only.deed = Deed::Other;
+    let record = transcript(vec![only]);
+    assert!(text(&record).contains("      #1 at hn0.guest 0x88b5, 14 B\n"), "{}", text(&record));
 }
 
 #[test]

@@ -5,7 +5,10 @@ use std::{fmt::Write, hint::black_box, time::Duration};
 use bytes::Bytes;
 use tapwright::{
     base::{CaseId, Frame, Profile, Tag, VirtualTime},
-    record::{Accounting, Arrival, Framing, Item, Port, PortKind, SentFrame, Step, Transcript},
+    reading::Reading,
+    record::{
+        Accounting, Arrival, Deed, Framing, Item, Port, PortKind, SentFrame, Step, Transcript,
+    },
     snapshot,
 };
 
@@ -30,7 +33,8 @@ pub(super) fn row() -> Result<Row, BenchError> {
         .collect();
     let subject = move || {
         timed(|| {
-            let lines = black_box(snapshot::text(black_box(&record))).lines().count();
+            let reading = Reading::of(black_box(record.clone()));
+            let lines = black_box(snapshot::text(&reading)).lines().count();
             // A sent frame has its summary and its bytes.
             if lines > 2 * FRAMES as usize {
                 return Ok(());
@@ -72,6 +76,7 @@ fn transcript() -> Transcript {
         let mut step = Step {
             index: index as usize,
             title: "send hn0.guest".to_owned(),
+            deed: Deed::Sends("hn0.guest".into()),
             line: index as usize,
             ..Step::default()
         };

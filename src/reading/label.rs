@@ -1,8 +1,11 @@
+//! Which of the frames that were sent each frame that came out is, by the recorded bytes alone. The
+//! text of a record prints these labels, and what compares or draws records numbers frames by them.
+
 use std::collections::{BTreeSet, HashMap};
 
 use bytes::Bytes;
 
-use super::view::{Entry, View};
+use super::{Entry, Reading};
 use crate::{
     base::{Origin, PortId},
     frame::{self, FieldChange},
@@ -21,7 +24,7 @@ const DISSECTED: usize = 8;
 
 /// How an arrived frame is called.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Label {
+pub(crate) enum Label {
     /// A frame that was sent, perhaps padded, perhaps with changed fields.
     Sent {
         /// `#n`.
@@ -40,14 +43,18 @@ pub(super) enum Label {
     New,
 }
 
-/// Labels for what came out of each port: `[step][port][frame]`. A function of the recorded bytes
-/// alone. Only frames sent in the same step or before are considered; each port matches the oldest
-/// that it has not matched yet, and the newest again when it has matched them all.
-pub(super) fn labels(view: &View<'_>) -> Vec<Vec<Vec<Label>>> {
+/// `[step][port][frame]`.
+pub(crate) type Labels = Vec<Vec<Vec<Label>>>;
+
+/// Labels for what came out of each port in each step. Only frames sent in the same step or before
+/// are considered; each port matches the oldest that it has not matched yet, and the newest again
+/// when it has matched them all.
+pub(super) fn labels(reading: &Reading) -> Labels {
     let mut known = Known::default();
-    let mut receivers: Vec<_> = view.ports.iter().map(|port| Receiver::new(&port.id)).collect();
+    let mut receivers: Vec<_> =
+        reading.ports().iter().map(|port| Receiver::new(&port.id)).collect();
     let mut labels = Vec::new();
-    for step in &view.steps {
+    for step in reading.all_steps() {
         known.of_this_step = known.frames.len();
         known.came_out = came_out(&receivers, known.of_this_step);
         for sent in &step.step.sent {
@@ -97,7 +104,7 @@ impl Receiver {
 }
 
 /// The number that a transcript writes as `#n`.
-pub(super) fn number_of(sent: &SentFrame) -> u32 {
+pub(crate) fn number_of(sent: &SentFrame) -> u32 {
     let (Origin::Sent(number) | Origin::Written(number) | Origin::Host(number)) = sent.tag.0;
     number
 }
@@ -272,7 +279,7 @@ fn reproduces(base: &[u8], changes: &[FieldChange], data: &[u8]) -> bool {
 }
 
 /// The sent frame with zeros up to `length`, as far as padding goes.
-pub(super) fn padded_base(sent: &[u8], length: usize) -> (Vec<u8>, Option<usize>) {
+pub(crate) fn padded_base(sent: &[u8], length: usize) -> (Vec<u8>, Option<usize>) {
     let mut base = sent.to_vec();
     let pads = sent.len() < length && length <= PADDED;
     if pads {

@@ -3,11 +3,11 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::Cut;
-use crate::base::{Frame, VirtualTime};
+use super::Shape;
+use crate::base::VirtualTime;
 
 /// Bytes of the file's header.
-pub(in crate::snapshot) const HEADER: usize = 24;
+pub(crate) const HEADER: usize = 24;
 
 /// What the file begins with: its times have microseconds.
 const MAGIC: u32 = 0xa1b2_c3d4;
@@ -16,7 +16,7 @@ const MAGIC: u32 = 0xa1b2_c3d4;
 const RECORD: usize = 16;
 
 /// The file's header with these most bytes of a frame.
-pub(in crate::snapshot) fn header(maxlen: u32) -> Bytes {
+pub(crate) fn header(maxlen: u32) -> Bytes {
     let mut header = BytesMut::with_capacity(HEADER);
     header.put_u32_ne(MAGIC);
     header.put_u16_ne(2);
@@ -28,7 +28,7 @@ pub(in crate::snapshot) fn header(maxlen: u32) -> Bytes {
 }
 
 /// A record of the first bytes of a frame that had `whole`.
-pub(in crate::snapshot) fn record(at: VirtualTime, data: &[u8], whole: usize) -> Bytes {
+pub(crate) fn record(at: VirtualTime, data: &[u8], whole: usize) -> Bytes {
     let length = |length: usize| u32::try_from(length).unwrap_or(u32::MAX);
     let mut record = BytesMut::with_capacity(RECORD + data.len());
     record.put_u32_ne(u32::try_from(at.elapsed().as_secs()).unwrap_or(u32::MAX));
@@ -42,12 +42,21 @@ pub(in crate::snapshot) fn record(at: VirtualTime, data: &[u8], whole: usize) ->
 /// The header, at the beginning and where the file was made or is shown anew, or a whole record. The
 /// time of a record is not kept: no two QEMUs begin at the same time. What is neither, where two
 /// dumps overwrote each other, ends where the file begins anew.
-pub(super) fn cut(stream: &Bytes, at: usize) -> Option<Cut> {
-    let cut = whole(stream, at);
-    let end = cut.as_ref().map_or(stream.len(), |cut| at + cut.size());
-    match (at + 1..end).find(|at| maxlen_of_header(stream, *at).is_some()) {
-        Some(anew) => Some(Cut::Raw(anew - at)),
-        None => cut,
+pub(super) fn shape(stream: &[u8]) -> Option<Shape> {
+    let shape = whole(stream);
+    let end = shape.as_ref().map_or(stream.len(), Shape::size);
+    match (1..end).find(|at| maxlen_of_header(stream, *at).is_some()) {
+        Some(anew) => Some(Shape::Raw(anew)),
+        None => shape,
+    }
+}
+
+/// Whether what a file begins with stays so, however it goes on after so many bytes: a header that
+/// begins in a record and is not whole yet would end it.
+pub(super) const fn is_settled(shape: &Shape, length: usize) -> bool {
+    match shape {
+        Shape::Raw(_) => true,
+        Shape::Frame { .. } | Shape::Pcap { .. } => shape.size() + HEADER <= length + 1,
     }
 }
 
@@ -60,32 +69,33 @@ fn maxlen_of_header(stream: &[u8], at: usize) -> Option<u32> {
     (found == &header(maxlen)[..]).then_some(maxlen)
 }
 
-fn whole(stream: &Bytes, at: usize) -> Option<Cut> {
+fn whole(stream: &[u8]) -> Option<Shape> {
     let word = |at: usize| {
         let bytes: [u8; 4] = stream.get(at..at + 4)?.try_into().ok()?;
         Some(u32::from_ne_bytes(bytes))
     };
-    if let Some(maxlen) = maxlen_of_header(stream, at) {
-        return Some(Cut::Pcap { maxlen });
+    if let Some(maxlen) = maxlen_of_header(stream, 0) {
+        return Some(Shape::Pcap { maxlen });
     }
-    let kept = usize::try_from(word(at + 8)?).ok()?;
-    let whole = usize::try_from(word(at + 12)?).ok()?;
-    let start = at + RECORD;
-    let data = (kept <= whole && start + kept <= stream.len())
-        .then(|| stream.slice(start..start + kept))?;
-    Some(Cut::Frame {
-        frame: Frame::plain(data),
+    let kept = usize::try_from(word(8)?).ok()?;
+    let whole = usize::try_from(word(12)?).ok()?;
+    let size = RECORD + kept;
+    (kept <= whole && size <= stream.len()).then_some(Shape::Frame {
+        vnet: RECORD..RECORD,
         vnet_len: None,
         whole: (kept < whole).then_some(whole),
-        size: RECORD + kept,
+        size,
     })
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::{record::Framing, snapshot::framing};
-
     use super::*;
+    use crate::{
+        base::Frame,
+        reading::framing::{self, Cut},
+        record::Framing,
+    };
 
     #[test]
     fn a_file_is_its_header_and_its_records() {
@@ -105,7 +115,7 @@ mod tests {
                 frame(b"ab", None, 18),
                 Cut::Pcap { maxlen: 3 },
                 frame(b"abc", Some(9), 19),
-                Cut::Raw(4),
+                Cut::Raw(Bytes::from_static(b"rest")),
             ]
         );
     }
@@ -120,7 +130,7 @@ mod tests {
             let [Cut::Pcap { .. }, raw, Cut::Pcap { .. }, Cut::Frame { .. }] = &cuts[..] else {
                 panic!("{cuts:?}");
             };
-            assert_eq!(*raw, Cut::Raw(torn.len()));
+            assert_eq!(*raw, Cut::Raw(Bytes::copy_from_slice(torn)));
         }
     }
 }
