@@ -10,7 +10,10 @@
 //! - [`fuzz`]: random scenarios, and making those that fail small.
 //! - [`import`]: pasted command lines and monitor commands, to a scenario.
 //! - [`runner`]: selection, scheduling, deadlines, and the one executor for all backends.
-//! - [`snapshot`]: text and comparison of transcripts; the store of snapshot files.
+//! - [`snapshot`]: the store of snapshot files: what was reviewed, and what waits for a review.
+//! - [`compare`]: where two records differ, frame by frame and field by field.
+//! - [`mod@format`]: the text of snapshots, written and read back.
+//! - [`wording`]: what a record says, in words.
 //! - [`backend`]: what carries a scenario out: real namespaces and TAPs, or memory.
 //! - [`machine`]: QEMU's net layer as a pure state machine.
 //! - [`drawing`]: a scenario's topology and a run's ladder, as text, Mermaid, DOT and SVG.
@@ -34,9 +37,9 @@
 //!
 //! use tapwright::{
 //!     backend::{Backend, Deadline, Sim},
+//!     compare::{self, Rules},
 //!     diag::Source,
-//!     runner, scenario,
-//!     snapshot::{self, Rules},
+//!     format, runner, scenario,
 //! };
 //!
 //! let text = r#"
@@ -56,24 +59,26 @@
 //! let executed = runner::exec(case, world, "sim", &Deadline::NEVER);
 //! assert!(executed.failures.is_empty());
 //!
-//! let transcript = snapshot::text(&executed.reading);
+//! let transcript = format::text(&executed.reading);
 //! assert!(transcript.contains("out0       <- #1"), "{transcript}");
 //!
 //! // Against what a person reviewed:
-//! assert!(snapshot::compare(&transcript, &executed.reading, Rules::default()).is_none());
+//! assert!(compare::compare(&transcript, &executed.reading, Rules::default()).is_none());
 //! let other = transcript.replace("68656c6c6f", "68756c6c6f");
-//! let mismatch = snapshot::compare(&other, &executed.reading, Rules::default());
-//! assert!(snapshot::render(&mismatch.expect("another payload")).contains("payload"));
+//! let mismatch = compare::compare(&other, &executed.reading, Rules::default());
+//! assert!(compare::render(&mismatch.expect("another payload")).contains("payload"));
 //! ```
 
 pub mod backend;
 pub mod base;
 pub mod capture;
 pub mod cli;
+pub mod compare;
 pub mod conflict;
 pub mod diag;
 pub mod drawing;
 pub mod file;
+pub mod format;
 pub mod frame;
 pub mod fuzz;
 pub mod guest;
@@ -88,3 +93,4 @@ pub mod scenario;
 pub mod snapshot;
 pub mod sys;
 pub mod terminal;
+pub mod wording;

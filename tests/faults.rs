@@ -8,14 +8,16 @@ use rstest::rstest;
 use tapwright::{
     backend::{Backend, Deadline, Sim},
     base::Frame,
+    compare::Rules,
     diag::Source,
     file::Scope,
+    format,
     reading::Reading,
     record::{Answer, Item, Outcome, Transcript},
     report::{Human, Reporter},
     runner::{CaseResult, Problem, RunEvent, Runs, Status, Totals, exec},
     scenario::{self, Disk},
-    snapshot::{self, Content, Mode, Recorded, Rules, State},
+    snapshot::{self, Content, Mode, Recorded, State},
 };
 
 /// Three datagrams of one flow, in a burst, through a mirror.
@@ -216,7 +218,7 @@ fn changed(path: &Path, change: fn(&mut Transcript)) -> String {
     change(&mut transcript);
     let reading = Reading::of(transcript);
     let recorded = Recorded {
-        section: snapshot::section_name(&case.id).to_owned(),
+        section: format::section_name(&case.id).to_owned(),
         profile: case.profile.clone(),
         content: Content::Record { reading: &reading, rules: Rules::default() },
     };

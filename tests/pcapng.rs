@@ -18,9 +18,8 @@ use tapwright::{
     diag::Source,
     reading::{Reading, frames_of},
     record::{Item, Transcript},
-    runner::exec,
+    runner::{exec, write_pcapng},
     scenario::{Disk, load, parse},
-    snapshot::write_pcapng,
 };
 
 /// Each interface and the bytes of its packets, in the order of the bytes.

@@ -22,12 +22,13 @@ use super::{
     lanes::{self, BackendName, Opened, QemuArgs},
 };
 use crate::{
+    compare::{Mismatch, Rules},
     diag::Diagnose,
     file::{self, FileError, Scope},
-    import,
+    format, import,
     runner::{self, Attempt, Executed, Exit, Trial, TrialLimits},
     scenario::{Anywhere, Case, Disk, Files, Scenario},
-    snapshot::{self, Content, Mismatch, Mode, Recorded, Rules, State},
+    snapshot::{self, Content, Mode, Recorded, State},
     sys::Interrupt,
 };
 
@@ -117,8 +118,8 @@ impl Bundle<'_> {
             Arc::make_mut(&mut case).profile = probed.profile.clone();
         }
         let executed = self.executed(&case, &opened)?;
-        archive.put("record.txt", snapshot::text(&executed.reading));
-        let pcapng = snapshot::write_pcapng(&executed.reading, Vec::new());
+        archive.put("record.txt", format::text(&executed.reading));
+        let pcapng = runner::write_pcapng(&executed.reading, Vec::new());
         archive.put("record.pcapng", pcapng.map_err(|error| unwritable(out, error))?);
         archive.put("qemu.txt", import::export(self.tree));
         let snapshot = scenario.with_extension("snap");
@@ -183,7 +184,7 @@ impl Bundle<'_> {
             return Ok(None);
         }
         let recorded = Recorded {
-            section: snapshot::section_name(&case.id).to_owned(),
+            section: format::section_name(&case.id).to_owned(),
             profile: executed.reading.transcript().profile.clone(),
             content: Content::Record {
                 reading: &executed.reading,

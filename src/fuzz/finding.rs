@@ -2,9 +2,9 @@ use std::{collections::BTreeSet, fmt};
 
 use crate::{
     base::Tag,
+    compare::{Difference, What},
     record::{EventKind, Transcript},
     runner::{Attempt, Executed, FailureKind},
-    snapshot::{Difference, What},
 };
 
 /// Something that went wrong, as far as a smaller scenario can show the same: its kind, where it

@@ -6,13 +6,13 @@ use super::finding::{Fates, Finding, Ways, discrepancy, of_attempt, word};
 use crate::{
     backend::uses_af_packet,
     base::Profile,
+    compare::{self, Rules},
     diag::{Report, Source},
     file::Scope,
     reading::Reading,
     record::{Outcome, Step, Transcript},
     runner::{Attempt, FailureKind, Lane, Trial, TrialLimits, try_cases},
     scenario::{self, Case, Scenario},
-    snapshot::{self, Rules},
     sys::Interrupt,
 };
 
@@ -203,7 +203,7 @@ fn beyond<'a>(mut kinds: impl Iterator<Item = &'a FailureKind>) -> Option<String
 }
 
 fn against(section: &str, lane: &str, reading: &Reading, rules: Rules<'_>) -> Vec<Finding> {
-    let mismatch = snapshot::compare(section, reading, rules);
+    let mismatch = compare::compare(section, reading, rules);
     mismatch
         .into_iter()
         .flat_map(|mismatch| mismatch.differences)
@@ -234,7 +234,7 @@ fn disagreements(
         let shorter = records[0].steps.len().min(records[1].steps.len());
         steps = steps.min(shorter.saturating_sub(1));
     }
-    snapshot::disagreement_but(&first_steps(one, steps), &first_steps(other, steps), rules)
+    compare::disagreement_but(&first_steps(one, steps), &first_steps(other, steps), rules)
         .into_iter()
         .flat_map(|mismatch| mismatch.differences)
         .map(|difference| Finding::Disagreement {

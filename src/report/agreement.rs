@@ -51,9 +51,9 @@ fn rows(result: &CaseResult) -> Vec<Value> {
 mod tests {
     use super::*;
     use crate::{
+        compare::{Difference, FramePair, What},
         report::fixture,
         runner::{Agreement, Verdict},
-        snapshot::{Difference, Sides, What},
     };
 
     #[test]
@@ -69,7 +69,7 @@ mod tests {
             line: 9,
             port: Some("out0".to_owned()),
             what: What::StepNew,
-            frames: Sides::default(),
+            frames: FramePair::default(),
         };
         let pair = |second, verdict| Agreement { backends: ["sim", second], verdict };
         result.unwrap().agreement = vec![

@@ -2,7 +2,7 @@
 //! [`CaseRecord::visible`].
 
 use super::record::{AnotherErrorRecord, CaseRecord, CaseStatus, FailingRecord, ProblemRecord};
-use crate::{snapshot, terminal::visible};
+use crate::{compare, terminal::visible};
 
 /// Checkpoint requests that are told of a failed case.
 const CHECKPOINTS: usize = 3;
@@ -88,7 +88,7 @@ fn problem(text: &mut String, problem: &ProblemRecord) {
         indented(text, &format!("{step}{}", problem.message));
     }
     if let Some(mismatch) = &problem.mismatch {
-        indented(text, &snapshot::render_styled(mismatch));
+        indented(text, &compare::render_styled(mismatch));
     }
 }
 
@@ -96,7 +96,7 @@ fn problem(text: &mut String, problem: &ProblemRecord) {
 fn another_error(text: &mut String, step: &str, error: &AnotherErrorRecord) {
     let AnotherErrorRecord { command, expected, got } = error;
     indented(text, &format!("{step}{command}: another error than expected"));
-    *text += &snapshot::side_by_side(["expected", "got"], expected, got);
+    *text += &compare::side_by_side(["expected", "got"], expected, got);
 }
 
 /// The first checkpoint requests of a failed case, for they mostly are what nobody expected; one that

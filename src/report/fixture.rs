@@ -4,12 +4,12 @@ use std::{sync::Arc, time::Duration};
 
 use crate::{
     base::{Profile, Tag},
+    compare::{Difference, FieldDifference, FramePair, Mismatch, Trace, What},
     diag::{Code, Report, Source, Span},
     reading::Reading,
     record::{Accounting, Deed, DropReason, Event, EventKind, Place, Step, Transcript},
     runner::{CaseResult, Failing, Failure, FailureKind, Problem, RunEvent, Runs, Status, Totals},
     scenario::{self, Case, Disk},
-    snapshot::{Difference, FieldDifference, Mismatch, Sides, Trace, What},
 };
 
 fn source() -> Arc<Source> {
@@ -121,7 +121,7 @@ pub(super) fn run() -> Vec<RunEvent> {
                 came: 3,
                 cause: None,
             },
-            frames: Sides::default(),
+            frames: FramePair::default(),
         }],
     });
     let mut flaky = finished(

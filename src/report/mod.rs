@@ -18,6 +18,7 @@ mod progress;
 pub mod record;
 #[cfg(test)]
 mod schema;
+mod timeline;
 
 use std::io;
 
@@ -29,6 +30,7 @@ pub use human::Human;
 pub use json::{Events, JSON_FORMAT, Json, diagnostic};
 pub use kind::{ParseReportError, ReportKind, WantedReport};
 pub use progress::Progress;
+pub use timeline::{ArrivedPacket, Fate, FateKind, Said, SentPacket, Timeline, TimelineStep};
 
 use crate::runner::RunEvent;
 

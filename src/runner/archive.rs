@@ -3,13 +3,16 @@ use std::{collections::BTreeSet, path::PathBuf};
 use super::{
     Executed, Planned, RunnerError, capture,
     judge::{Comparison, may_record},
+    write_pcapng,
 };
 use crate::{
     base::CaseId,
+    compare::{Mismatch, Rules},
     file::Scope,
+    format::{self, ProbeTable},
     reading::Reading,
     scenario::Case,
-    snapshot::{self, Content, Mismatch, Mode, ProbeTable, Recorded, Rules, SnapshotError, State},
+    snapshot::{self, Content, Mode, Recorded, SnapshotError, State},
 };
 
 /// Where records are held against snapshots, and where their captures are kept.
@@ -127,7 +130,7 @@ impl Archive {
             return Ok(());
         }
         let path = capture::path(&self.out, &transcript.case, variant);
-        let bytes = snapshot::write_pcapng(reading, Vec::new())
+        let bytes = write_pcapng(reading, Vec::new())
             .map_err(|source| RunnerError::Capture { path: path.clone(), source })?;
         capture::write(&self.out, &path, &bytes)
     }
@@ -136,7 +139,7 @@ impl Archive {
 fn check_case(record: &Record<'_>, mode: Mode, scope: Scope) -> Result<State, SnapshotError> {
     let Planned { case, facts, .. } = record.planned;
     let recorded = Recorded {
-        section: snapshot::section_name(&case.id).to_owned(),
+        section: format::section_name(&case.id).to_owned(),
         profile: case.profile.clone(),
         content: Content::Record { reading: &record.executed.reading, rules: record.rules() },
     };
@@ -160,7 +163,7 @@ fn check_probes(
     }
     let complete = first.facts.probes == Some(records.len());
     let recorded = Recorded {
-        section: snapshot::PROBES.to_owned(),
+        section: format::PROBES.to_owned(),
         profile: first.facts.profile.clone(),
         content: Content::Probes { table: &table, complete },
     };

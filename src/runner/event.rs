@@ -3,10 +3,10 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use super::{Problem, Totals};
 use crate::{
     base::{CaseId, Profile},
+    compare::Difference,
     diag::{Report, Source},
     reading::Reading,
     scenario::Case,
-    snapshot::Difference,
 };
 
 /// What happens in a run, in the order in which it is to be told.

@@ -6,11 +6,11 @@ use std::collections::BTreeMap;
 use super::FailureKind;
 use crate::{
     base::{Frame, PortId},
+    compare::FramePair,
     diag::Span,
     frame,
     reading::Reader,
     scenario::{Expectations, ExpectedFrames},
-    snapshot::Sides,
 };
 
 /// Holds what arrived against what was expected, and remembers how many frames of each port were
@@ -78,7 +78,7 @@ impl Ledger {
                             port: port.clone(),
                             number,
                             difference,
-                            sides: Sides::of(Some(&expected.frame.data), Some(&got.data)),
+                            sides: FramePair::of(Some(&expected.frame.data), Some(&got.data)),
                         })
                     })
                     .collect();

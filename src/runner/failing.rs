@@ -43,7 +43,7 @@ fn same_problem(one: &Problem, other: &Problem) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::snapshot::{Difference, Mismatch, Sides, What};
+    use crate::compare::{Difference, FramePair, Mismatch, What};
 
     fn disagrees(run: usize, step: usize) -> Status {
         let difference = Difference {
@@ -52,7 +52,7 @@ mod tests {
             line: 3,
             port: None,
             what: What::StepNew,
-            frames: Sides::default(),
+            frames: FramePair::default(),
         };
         let second = format!("execution {run}");
         Status::Failed {

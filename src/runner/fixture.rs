@@ -6,10 +6,10 @@ use super::{Executed, Planned, plan::Facts};
 use crate::{
     base::Profile,
     diag::Source,
+    format,
     reading::Reading,
     record::{Accounting, Framing, Port, PortKind, Step, Transcript},
     scenario::{Case, Expectations, Machine, SnapshotRules},
-    snapshot,
 };
 
 /// A case without netdevs, chardevs, objects and steps.
@@ -60,7 +60,7 @@ pub(super) fn planned(id: &str) -> Planned {
     let case = case(id);
     let facts = Facts {
         number: 0,
-        sections: vec![snapshot::section_name(&case.id).to_owned()],
+        sections: vec![format::section_name(&case.id).to_owned()],
         probes: None,
         profile: case.profile.clone(),
     };

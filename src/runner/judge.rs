@@ -2,8 +2,8 @@ use std::path::PathBuf;
 
 use super::{Failure, FailureKind, Problem, Status};
 use crate::{
+    compare::Mismatch,
     scenario::{Case, KnownBug},
-    snapshot::Mismatch,
 };
 
 /// How a record compares with its snapshot.

@@ -14,6 +14,7 @@ mod fixture;
 mod judge;
 mod outcome;
 mod pause;
+mod pcapng;
 mod plan;
 mod pool;
 mod problem;
@@ -31,6 +32,7 @@ pub use event::{Agreement, CaseResult, Failing, RunEvent, Runs, Status, Verdict}
 pub use exec::{exec, exec_probes};
 pub use outcome::{Executed, Failure, FailureKind};
 pub use pause::{Held, Pause};
+pub use pcapng::write_pcapng;
 pub use plan::{Facts, Plan, Planned, sections, select, select_for};
 pub use problem::Problem;
 pub use run::run;

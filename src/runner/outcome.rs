@@ -2,10 +2,10 @@
 
 use crate::{
     base::{ObjectId, PortId},
+    compare::FramePair,
     diag::Span,
     reading::Reading,
     record::Answer,
-    snapshot::Sides,
 };
 
 /// What one execution of a case came to.
@@ -71,7 +71,7 @@ pub enum FailureKind {
         /// Field by field.
         difference: String,
         /// Both frames.
-        sides: Sides,
+        sides: FramePair,
     },
     /// A step caused more than 100,000 machine inputs.
     #[error("storm: {}", cycle.join(" -> "))]

@@ -5,8 +5,9 @@ use crate::{
     backend::uses_af_packet,
     base::Profile,
     file::Scope,
+    format,
     scenario::{Case, Scenario},
-    snapshot::{self, Mode},
+    snapshot::Mode,
 };
 
 /// Everything that decides a run.
@@ -78,9 +79,9 @@ impl Facts {
 #[must_use]
 pub fn sections(scenario: &Scenario) -> Vec<String> {
     if scenario.probes {
-        return vec![snapshot::PROBES.to_owned()];
+        return vec![format::PROBES.to_owned()];
     }
-    scenario.cases.iter().map(|case| snapshot::section_name(&case.id).to_owned()).collect()
+    scenario.cases.iter().map(|case| format::section_name(&case.id).to_owned()).collect()
 }
 
 /// The cases of the scenarios that are selected, in order, under another profile where one is given.

@@ -2,8 +2,8 @@ use std::path::PathBuf;
 
 use super::Failure;
 use crate::{
+    compare::Mismatch,
     diag::{Source, Span},
-    snapshot::Mismatch,
 };
 
 /// Why a case failed.

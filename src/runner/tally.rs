@@ -9,8 +9,8 @@ use super::{
     judge::{Comparison, judge},
 };
 use crate::{
+    compare::{self, Mismatch, Rules},
     reading::Reading,
-    snapshot::{self, Mismatch, Rules},
 };
 
 /// Keeps the capture of an execution, of one backend where there are several; says what went wrong.
@@ -265,7 +265,7 @@ impl Tally {
     fn difference(&self, one: &Reading, other: &Reading) -> Option<Mismatch> {
         let rules = &self.planned.case.snapshot;
         let rules = Rules { masks: &rules.masks, without: &rules.without };
-        snapshot::disagreement_but(one, other, rules)
+        compare::disagreement_but(one, other, rules)
     }
 
     /// Of several captures the first is kept, until one fails.

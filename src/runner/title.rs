@@ -76,9 +76,9 @@ mod tests {
     use super::*;
     use crate::{
         base::Profile,
+        format,
         reading::Reading,
         record::{Accounting, Step, Transcript},
-        snapshot,
     };
 
     fn send(burst: Burst, chunk: Option<usize>) -> Verb {
@@ -114,8 +114,8 @@ mod tests {
             accounting: Accounting::default(),
             duration: Duration::ZERO,
         };
-        let text = snapshot::text(&Reading::of(record));
-        let back = snapshot::parse(&text, "a".into(), profile, &|_| None).expect("a record");
+        let text = format::text(&Reading::of(record));
+        let back = format::parse(&text, "a".into(), profile, &|_| None).expect("a record");
         assert_eq!(back.steps[0].deed, expected);
     }
 }

@@ -5,25 +5,8 @@ use std::{io, path::PathBuf};
 use crate::{
     diag::{Code, Diagnose, Explanation, Report},
     file::FileError,
+    format::SectionError,
 };
-
-/// A section of a snapshot can't be read.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("line {line} of the section, '{text}': {reason}")]
-pub struct SectionError {
-    /// From 1, within the section.
-    pub line: usize,
-    /// What stands there.
-    pub text: String,
-    /// What is wrong with it.
-    pub reason: String,
-}
-
-impl SectionError {
-    pub(super) fn at(line: usize, text: &str, reason: String) -> Self {
-        Self { line, text: text.trim().chars().take(60).collect(), reason }
-    }
-}
 
 /// Snapshots can't be read or written.
 #[derive(Debug, thiserror::Error)]

@@ -6,8 +6,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{SnapFile, SnapshotError};
-use crate::file::{self, Care, FileError, Scope};
+use super::SnapshotError;
+use crate::{
+    file::{self, Care, FileError, Scope},
+    format::{FormError, SnapFile},
+};
 
 /// Most bytes of a snapshot file, read or written.
 pub const MAX_BYTES: usize = 64 << 20;
@@ -44,7 +47,15 @@ pub(super) fn read_text(path: &Path, scope: Scope) -> Result<Option<String>, Sna
 /// # Errors
 /// When it exists and can't be read, or is no snapshot file.
 pub(super) fn read(path: &Path, scope: Scope) -> Result<Option<SnapFile>, SnapshotError> {
-    read_text(path, scope)?.map(|text| SnapFile::parse(path, &text)).transpose()
+    let Some(text) = read_text(path, scope)? else {
+        return Ok(None);
+    };
+    SnapFile::parse(&text).map(Some).map_err(|error| form(path, error))
+}
+
+/// A file is no snapshot.
+pub(super) fn form(path: &Path, FormError { line, reason }: FormError) -> SnapshotError {
+    SnapshotError::Form { path: path.to_owned(), line, reason: reason.to_owned() }
 }
 
 /// Writes a file so that at any moment either the old or the new one is there, whole.

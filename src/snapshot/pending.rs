@@ -4,11 +4,14 @@ use std::{
 };
 
 use super::{
-    Section, SnapFile, SnapshotError,
+    SnapshotError,
     file::{self, pending_path, read, write},
     store::settle_pending,
 };
-use crate::file::Scope;
+use crate::{
+    file::Scope,
+    format::{HEADING, ONLY, Section, SnapFile},
+};
 
 /// The endings of a scenario's file.
 const SCENARIO: [&str; 2] = ["yaml", "yml"];
@@ -235,16 +238,16 @@ fn read_ours(path: &Path, scope: Scope) -> Result<Option<SnapFile>, SnapshotErro
     let Some(text) = file::read_text(path, scope)? else {
         return Ok(None);
     };
-    match SnapFile::parse(path, &text) {
+    match SnapFile::parse(&text) {
         Ok(file) => Ok(Some(file).filter(|file| !file.sections.is_empty())),
         Err(error) => {
-            let ours = text.lines().any(|line| line.starts_with(super::section::HEADING));
-            if ours { Err(error) } else { Ok(None) }
+            let ours = text.lines().any(|line| line.starts_with(HEADING));
+            if ours { Err(file::form(path, error)) } else { Ok(None) }
         }
     }
 }
 
 fn id(stem: &Path, section: &str) -> String {
     let stem = stem.display();
-    if section == super::section::ONLY { stem.to_string() } else { format!("{stem}@{section}") }
+    if section == ONLY { stem.to_string() } else { format!("{stem}@{section}") }
 }

@@ -1,16 +1,14 @@
 use std::path::{Path, PathBuf};
 
 use super::{
-    Mismatch, ProbeTable, Rules, Section, SnapFile, SnapshotError, compare, compare_probes,
+    SnapshotError,
     file::{lock, pending_path, read, remove, snapshot_path, write},
-    mismatch::{Difference, What},
-    section_name,
-    sides::Sides,
-    text,
 };
 use crate::{
     base::{CaseId, Profile},
+    compare::{Difference, FramePair, Mismatch, Rules, What, compare, compare_probes},
     file::Scope,
+    format::{ProbeTable, Section, SnapFile, section_name, text},
     reading::Reading,
 };
 
@@ -179,7 +177,7 @@ fn with_profile(mismatch: Option<Mismatch>, reviewed: &str, run: &str) -> Option
         line: 0,
         port: None,
         what,
-        frames: Sides::default(),
+        frames: FramePair::default(),
     };
     let mut mismatch = mismatch.unwrap_or_else(|| Mismatch {
         expected: "snapshot".to_owned(),

@@ -31,41 +31,46 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         "backend",
         &["base", "diag", "frame", "guest", "machine", "qapi", "record", "scenario", "sys"],
     ),
-    ("snapshot", &["base", "capture", "diag", "file", "frame", "reading", "record"]),
+    ("wording", &["base", "frame", "record"]),
+    ("format", &["base", "frame", "reading", "record", "wording"]),
+    ("compare", &["base", "format", "frame", "reading", "record", "wording"]),
+    ("snapshot", &["base", "compare", "diag", "file", "format", "reading", "record"]),
     (
         "runner",
         &[
-            "backend", "base", "capture", "diag", "file", "frame", "reading", "record", "scenario",
-            "snapshot",
+            "backend", "base", "capture", "compare", "diag", "file", "format", "frame", "reading",
+            "record", "scenario", "snapshot", "wording",
         ],
     ),
     (
         "report",
         &[
-            "base", "diag", "drawing", "file", "frame", "reading", "record", "runner", "scenario",
-            "snapshot", "terminal",
+            "base", "compare", "diag", "drawing", "file", "format", "frame", "reading", "record",
+            "runner", "scenario", "terminal", "wording",
         ],
     ),
     (
         "fuzz",
         &[
-            "backend", "base", "diag", "file", "reading", "record", "runner", "scenario",
-            "snapshot", "sys",
+            "backend", "base", "compare", "diag", "file", "reading", "record", "runner",
+            "scenario", "sys",
         ],
     ),
     (
         "cli",
         &[
-            "backend", "base", "capture", "conflict", "diag", "drawing", "file", "frame", "fuzz",
-            "import", "machine", "qapi", "record", "report", "runner", "scenario", "snapshot",
-            "sys", "terminal",
+            "backend", "base", "capture", "compare", "conflict", "diag", "drawing", "file",
+            "format", "frame", "fuzz", "import", "machine", "qapi", "record", "report", "runner",
+            "scenario", "snapshot", "sys", "terminal",
         ],
     ),
 ];
 
 /// Parts without I/O, clock and randomness.
-const PURE: &[&str] =
-    &["base", "conflict", "drawing", "frame", "guest", "import", "machine", "qapi", "record"];
+const PURE: &[&str] = &[
+    "base", "conflict", "drawing", "format", "frame", "guest", "import", "machine", "qapi",
+    "record", "wording",
+];
 
 /// Modules of `std` that a pure part may not name, alone or in a group.
 const IMPURE_MODULES: &[&str] = &["fs", "process", "thread"];

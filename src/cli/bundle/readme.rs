@@ -2,9 +2,10 @@ use std::{fs, path::Path};
 
 use crate::{
     backend::qemu::Probed,
+    compare::{self, Mismatch},
+    format,
     runner::Executed,
     scenario::Case,
-    snapshot::{self, Mismatch},
     terminal::{visible, visible_lines, visible_members},
 };
 
@@ -47,7 +48,7 @@ impl Readme<'_> {
         }
         if let Some(mismatch) = &self.mismatch {
             text += "\nThe record differs from the snapshot:\n\n```text\n";
-            text += &snapshot::render(&visible_members(mismatch, &[]));
+            text += &compare::render(&visible_members(mismatch, &[]));
             text += "```\n";
         }
         text += "\n`record.txt` is the record of this run, `record.pcapng` its packets (one interface \
@@ -78,7 +79,7 @@ impl Readme<'_> {
         let scenario = quoted(&self.scenario.display().to_string());
         let one = if self.several {
             let stem = self.scenario.file_stem().unwrap_or_default();
-            let section = snapshot::section_name(&self.case.id);
+            let section = format::section_name(&self.case.id);
             let name = format!("{}@{section}", stem.to_string_lossy());
             format!(" -k {}", quoted(&name))
         } else {

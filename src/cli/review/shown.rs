@@ -10,10 +10,11 @@ use similar::{ChangeTag, TextDiff};
 
 use crate::{
     capture,
+    compare::{Mismatch, What, compare_sections, hexdump, render_styled},
     file::{self, Scope},
     record::SourceFrame,
     scenario,
-    snapshot::{Mismatch, PendingSection, What, compare_sections, hexdump, render_styled},
+    snapshot::PendingSection,
     terminal::{visible, visible_lines, visible_members},
 };
 

@@ -3,7 +3,7 @@ use std::{fs, path::Path};
 use tempfile::TempDir;
 
 use super::*;
-use crate::snapshot::{Section, SnapFile};
+use crate::format::{Section, SnapFile};
 
 const REVIEWED: &str = "\
 ports: hn0.guest hn0.host

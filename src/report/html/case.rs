@@ -8,12 +8,14 @@ use super::{
     steps,
 };
 use crate::{
+    compare::{self, Difference, Mismatch, What},
     drawing::{self, Picture, Topology},
+    format,
     report::{
-        failure, human,
+        Fate, FateKind, Timeline, TimelineStep, failure, human,
         record::{CaseRecord, CaseStatus, ProblemRecord, RunRecord},
     },
-    snapshot::{self, Course, CourseStep, Difference, Fate, FateKind, Mismatch, What},
+    wording,
 };
 
 /// Differences that are told in full; the others are counted.
@@ -244,7 +246,7 @@ fn difference(difference: &Difference, mismatch: &Mismatch) -> DifferenceView {
         What::Unreadable { .. } => "in the snapshot".to_owned(),
         _ => format!("step {}{line}: {}", difference.step, difference.title),
     };
-    let told = snapshot::told(mismatch, difference);
+    let told = compare::told(mismatch, difference);
     let words = [told.frame, told.verdict];
     let words: Vec<String> = words.into_iter().filter(|word| !word.is_empty()).collect();
     let (change, fields) = match &difference.what {
@@ -265,7 +267,7 @@ fn difference(difference: &Difference, mismatch: &Mismatch) -> DifferenceView {
 }
 
 /// The way of each frame in a line, and what was said, by steps.
-fn events(course: &Course) -> String {
+fn events(course: &Timeline) -> String {
     let mut out = String::new();
     for step in &course.steps {
         let lines = of_step(step);
@@ -289,13 +291,12 @@ fn names<'a>(fates: impl Iterator<Item = &'a Fate>) -> Vec<String> {
             "" => "a frame".to_owned(),
             frame => escaped(frame),
         };
-        numbers
-            .map_or_else(|| run.iter().map(name).collect(), |numbers| snapshot::numbers(&numbers))
+        numbers.map_or_else(|| run.iter().map(name).collect(), |numbers| format::numbers(&numbers))
     });
     words.collect()
 }
 
-fn of_step(step: &CourseStep) -> String {
+fn of_step(step: &TimelineStep) -> String {
     let mut ways: Vec<(&Fate, Vec<String>)> = Vec::new();
     let mut places: BTreeMap<&str, usize> = BTreeMap::new();
     for fate in &step.fates {
@@ -313,7 +314,7 @@ fn of_step(step: &CourseStep) -> String {
         }
     }
     for (_, way) in &mut ways {
-        *way = snapshot::folded(std::mem::take(way));
+        *way = wording::folded(std::mem::take(way));
     }
     let mut lines = String::new();
     for alike in ways.chunk_by(|one, other| one.1 == other.1) {
@@ -331,7 +332,7 @@ fn of_step(step: &CourseStep) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::snapshot::{Seat, Sides};
+    use crate::compare::{FramePair, Seat};
 
     /// What the page says of a difference, in the order in which the terminal does.
     fn words(what: What) -> (String, String) {
@@ -344,7 +345,7 @@ mod tests {
                 line: 9,
                 port: Some("hn0.host".to_owned()),
                 what,
-                frames: Sides::default(),
+                frames: FramePair::default(),
             }],
         };
         let view = difference(&mismatch.differences[0], &mismatch);
@@ -353,7 +354,7 @@ mod tests {
         for note in view.notes {
             page += &format!("    {note}\n");
         }
-        (page, snapshot::render(&mismatch))
+        (page, compare::render(&mismatch))
     }
 
     #[test]

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::packet::dump;
 use crate::{
+    compare::{FieldDifference, FramePair},
     frame::Dissection,
-    snapshot::{FieldDifference, Sides},
 };
 
 /// Two frames, or one that has no counterpart.
@@ -36,7 +36,7 @@ impl SideBySide {
 
     /// Of the frames that a difference has; none where it has none. Without `differences` each
     /// field that differs counts.
-    pub(super) fn of(sides: &Sides, differences: Option<&[FieldDifference]>) -> Option<Self> {
+    pub(super) fn of(sides: &FramePair, differences: Option<&[FieldDifference]>) -> Option<Self> {
         if sides.is_empty() {
             return None;
         }
@@ -112,7 +112,7 @@ mod tests {
 
     #[test]
     fn a_masked_field_may_differ() {
-        let sides = Sides::of(
+        let sides = FramePair::of(
             Some(&Bytes::from_static(&[0xff; 14])),
             Some(&Bytes::from_static(&[
                 0xff, 0xff, 0xff, 0xff, 0xff, 0xfe, 1, 1, 1, 1, 1, 1, 8, 0,
@@ -132,6 +132,6 @@ mod tests {
             remark: None,
         };
         assert_eq!(marked(Some(&[only])), ["eth.src"]);
-        assert!(SideBySide::of(&Sides::default(), None).is_none());
+        assert!(SideBySide::of(&FramePair::default(), None).is_none());
     }
 }

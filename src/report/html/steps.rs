@@ -4,12 +4,10 @@ use std::collections::BTreeMap;
 
 use super::packet::Packets;
 use crate::{
+    compare::{self, Difference, FieldDifference, Mismatch, Told, What},
     drawing::{Hit, HitKind, Ladder, Row},
-    report::record::CaseRecord,
-    snapshot::{
-        self, CamePacket, Course, CourseStep, Difference, FateKind, FieldDifference, Mismatch,
-        SentPacket, Told, What,
-    },
+    report::{ArrivedPacket, FateKind, SentPacket, Timeline, TimelineStep, record::CaseRecord},
+    wording,
 };
 
 /// Rows that are alike are folded when there are more of them.
@@ -22,7 +20,7 @@ const ROWS: usize = 600;
 const FIELDS: usize = 3;
 
 /// The ladder of a case.
-pub(super) fn ladder(case: &CaseRecord, course: &Course, packets: &mut Packets) -> Ladder {
+pub(super) fn ladder(case: &CaseRecord, course: &Timeline, packets: &mut Packets) -> Ladder {
     let mut rows = Vec::new();
     for step in &course.steps {
         Steps { case, course, step, packets, rows: &mut rows }.draw();
@@ -51,8 +49,8 @@ pub(super) fn ladder(case: &CaseRecord, course: &Course, packets: &mut Packets) 
 
 struct Steps<'a> {
     case: &'a CaseRecord,
-    course: &'a Course,
-    step: &'a CourseStep,
+    course: &'a Timeline,
+    step: &'a TimelineStep,
     packets: &'a mut Packets,
     rows: &'a mut Vec<Row>,
 }
@@ -116,7 +114,7 @@ impl<'a> Steps<'a> {
                 .differences
                 .iter()
                 .filter(here)
-                .map(|difference| Found { difference, told: snapshot::told(mismatch, difference) })
+                .map(|difference| Found { difference, told: compare::told(mismatch, difference) })
         };
         let mismatches = case.problems.iter().filter_map(|one| one.mismatch.as_ref());
         mismatches.flat_map(found).collect()
@@ -238,7 +236,7 @@ impl<'a> Steps<'a> {
     }
 
     /// What came otherwise than it was sent, or from an earlier step, or from elsewhere.
-    fn came(&mut self, came: &CamePacket, mark: Option<&Mark>) {
+    fn came(&mut self, came: &ArrivedPacket, mark: Option<&Mark>) {
         let sender = self.step.sent.iter().find(|sent| Some(sent.number) == came.number);
         let (from, base) = (sender.map(|sent| sent.port), sender.map(|sent| sent.frame));
         let (summary, href) = self.packet(came.frame);
@@ -320,7 +318,7 @@ impl<'a> Steps<'a> {
                 lost.push(format!("\u{2715} {frame} {}", fate.words));
             }
         }
-        let lost = snapshot::folded(lost);
+        let lost = wording::folded(lost);
         let mut remarks: Vec<(String, bool)> = lost.into_iter().map(|text| (text, false)).collect();
         remarks.extend(self.step.said.iter().map(|said| (said.text.clone(), said.grave)));
         for Found { difference, told } in differences {

@@ -2,12 +2,14 @@ use serde::{Deserialize, Serialize};
 
 use super::{DiagnosticRecord, EventRecord, event};
 use crate::{
+    compare::{Difference, FramePair, Mismatch},
     diag::Source,
     drawing::Topology,
+    format,
     record::Outcome,
-    report::Events,
+    report::{Events, Timeline},
     runner::{Agreement, CaseResult, Failing, Failure, FailureKind, Problem, Status, Verdict},
-    snapshot::{self, Course, Difference, Mismatch, Requests, Sides},
+    wording::Requests,
 };
 
 /// What became of a case.
@@ -73,7 +75,7 @@ pub struct CaseRecord {
     pub topology: Option<Topology>,
     /// Its packets, step by step; where `events` are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub course: Option<Course>,
+    pub course: Option<Timeline>,
     /// The record as text; where `events` are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub transcript: Option<String>,
@@ -133,8 +135,8 @@ pub struct ProblemRecord {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mismatch: Option<Mismatch>,
     /// With `expectation`: the frame that was expected and the one that came.
-    #[serde(default, skip_serializing_if = "Sides::is_empty")]
-    pub sides: Sides,
+    #[serde(default, skip_serializing_if = "FramePair::is_empty")]
+    pub sides: FramePair,
     /// With `expectation`: the error that was expected and the one that came instead.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub another_error: Option<AnotherErrorRecord>,
@@ -268,8 +270,8 @@ impl CaseRecord {
                 let steps = transcript.steps.iter();
                 record.events =
                     Some(steps.flat_map(|step| event::of_step(step, &requests)).collect());
-                record.course = Some(Course::of(reading));
-                record.transcript = Some(snapshot::text(reading));
+                record.course = Some(Timeline::of(reading));
+                record.transcript = Some(format::text(reading));
             }
         }
         record
@@ -345,7 +347,7 @@ impl ProblemRecord {
             Problem::Expectation(Failure { kind: FailureKind::Frame { sides, .. }, .. }) => {
                 sides.clone()
             }
-            _ => Sides::default(),
+            _ => FramePair::default(),
         };
         Self {
             sides,

@@ -4,7 +4,7 @@ use crate::{
     base::Tag,
     frame::hex,
     record::{CheckpointCause, CheckpointRequest, Event, EventKind, Step},
-    snapshot::Requests,
+    wording::Requests,
 };
 
 /// Something that explains the record: what an object, a port or the machine did.

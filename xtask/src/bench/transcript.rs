@@ -5,11 +5,11 @@ use std::{fmt::Write, hint::black_box, time::Duration};
 use bytes::Bytes;
 use tapwright::{
     base::{CaseId, Frame, Profile, Tag, VirtualTime},
+    format,
     reading::Reading,
     record::{
         Accounting, Arrival, Deed, Framing, Item, Port, PortKind, SentFrame, Step, Transcript,
     },
-    snapshot,
 };
 
 use super::{
@@ -34,7 +34,7 @@ pub(super) fn row() -> Result<Row, BenchError> {
     let subject = move || {
         timed(|| {
             let reading = Reading::of(black_box(record.clone()));
-            let lines = black_box(snapshot::text(&reading)).lines().count();
+            let lines = black_box(format::text(&reading)).lines().count();
             // A sent frame has its summary and its bytes.
             if lines > 2 * FRAMES as usize {
                 return Ok(());
