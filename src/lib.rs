@@ -66,7 +66,8 @@
 //! assert!(compare::compare(&transcript, &executed.reading, Rules::default()).is_none());
 //! let other = transcript.replace("68656c6c6f", "68756c6c6f");
 //! let mismatch = compare::compare(&other, &executed.reading, Rules::default());
-//! assert!(compare::render(&mismatch.expect("another payload")).contains("payload"));
+//! let text = compare::render(&mismatch.expect("another payload"));
+//! assert!(text.plain().contains("payload"));
 //! ```
 
 pub mod backend;

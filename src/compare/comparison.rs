@@ -8,11 +8,12 @@ use super::{
     align::{self, Pair, UNLIKE},
     capture_digest, explanation,
     fields::beside,
+    found::Found,
     frame_pair::FramePair,
     mismatch::{Difference, Mismatch, What},
     misplaced,
     number::Numbers,
-    port::{Found, PortComparison},
+    port::PortComparison,
     probe::compare_probes,
 };
 use crate::{

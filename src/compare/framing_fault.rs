@@ -3,7 +3,7 @@
 
 use bytes::{Bytes, BytesMut};
 
-use super::{mismatch::What, port::Found};
+use super::{found::Found, mismatch::What};
 use crate::{
     base::VirtualTime,
     frame,

@@ -6,7 +6,7 @@ use super::{
     Trace,
     align::{self, ALIKE, UNLIKE},
     fields,
-    frame_pair::FramePair,
+    found::Found,
     framing_fault,
     mismatch::{FieldDifference, Seat, What},
     reorder, trace,
@@ -39,15 +39,6 @@ pub(super) struct PortComparison<'t> {
     pub(super) transcript: &'t Transcript,
     /// Fields that are not compared.
     pub(super) masks: Vec<&'t str>,
-}
-
-/// A difference at a port.
-#[derive(Debug)]
-pub(super) struct Found {
-    pub(super) what: What,
-    pub(super) frames: FramePair,
-    /// What the machine says the frame that came goes back to.
-    pub(super) tag: Option<Tag>,
 }
 
 impl PortComparison<'_> {
@@ -262,18 +253,6 @@ impl PortComparison<'_> {
             Entry::Frame { tag: Some(tag), .. } if traced => trace::impaired(self.transcript, *tag),
             _ => None,
         }
-    }
-}
-
-impl Found {
-    pub(super) fn new(what: What, expected: Option<&Entry>, actual: Option<&Entry>) -> Self {
-        let data = |entry: Option<&Entry>| Some(entry?.frame()?.data.clone());
-        let tag = match actual {
-            Some(Entry::Frame { tag, .. }) => *tag,
-            _ => None,
-        };
-        let frames = FramePair { expected: data(expected), actual: data(actual) };
-        Self { what, frames, tag }
     }
 }
 

@@ -1,14 +1,13 @@
-//! A mismatch in lines for people. Read by the terminal's reports and the review.
-
-use std::fmt::Write;
-
-use anstyle::{AnsiColor, Style};
+//! A mismatch laid out in lines for people. Read by the terminal's reports, bundles and the review.
 
 use super::{
     mismatch::{Difference, FieldDifference, Mismatch, What},
-    wording::Said,
+    wording::Wording,
 };
-use crate::format::token::COLUMN;
+use crate::{
+    format::token::COLUMN,
+    wording::{Role, Text},
+};
 
 /// Most differences that are drawn; all of them are kept.
 const DRAWN: usize = 20;
@@ -19,24 +18,14 @@ const VALUE: usize = 64;
 /// Characters before the first that differs, where a value is longer than what is drawn.
 const BEFORE: usize = 24;
 
-pub(super) const EXPECTED: Style = AnsiColor::Red.on_default();
-pub(super) const ACTUAL: Style = AnsiColor::Green.on_default();
-pub(super) const NAME: Style = Style::new().bold();
-
 /// A mismatch in lines for people, without the case's own line; ends with a newline.
 #[must_use]
-pub fn render(mismatch: &Mismatch) -> String {
-    anstream::adapter::strip_str(&render_styled(mismatch)).to_string()
-}
-
-/// As [`render`], with ANSI styles: what was expected in red, what came in green.
-#[must_use]
-pub fn render_styled(mismatch: &Mismatch) -> String {
+pub fn render(mismatch: &Mismatch) -> Text {
     let differences = &mismatch.differences;
     let several = differences.iter().any(|other| other.step != differences[0].step);
     let widest = differences.iter().filter_map(|difference| difference.port.as_ref());
     let width = widest.map(|port| port.chars().count()).max().unwrap_or(0).min(COLUMN);
-    let mut out = String::new();
+    let mut out = Text::default();
     let mut heading = None;
     for difference in differences.iter().take(DRAWN) {
         if several && heading != Some(difference.step) {
@@ -46,69 +35,65 @@ pub fn render_styled(mismatch: &Mismatch) -> String {
                 0 => String::new(),
                 line => format!(", line {line}"),
             };
-            self::line(&mut out, format_args!("  step {step}{line}: {title}"));
+            out.push(format_args!("  step {step}{line}: {title}\n"));
         }
         draw(&mut out, mismatch, difference, width);
     }
     if differences.len() > DRAWN {
-        line(&mut out, format_args!("  and {} more differences", differences.len() - DRAWN));
+        out.push(format_args!("  and {} more differences\n", differences.len() - DRAWN));
     }
     out
 }
 
-/// Writing into a String can't fail.
-fn line(out: &mut String, arguments: std::fmt::Arguments<'_>) {
-    let written = out.write_fmt(arguments);
-    debug_assert!(written.is_ok(), "a String takes everything");
+fn draw(out: &mut Text, mismatch: &Mismatch, difference: &Difference, width: usize) {
+    out.push("  ");
+    if let Some(port) = difference.port.as_deref() {
+        out.push_as(Role::Name, format_args!("{port:<width$}"));
+        out.push("   ");
+    }
+    let wording = Wording::of(mismatch, difference);
+    out.append(&wording.headline());
     out.push('\n');
-}
-
-pub(super) fn painted(style: Style, text: &str) -> String {
-    format!("{style}{text}{style:#}")
-}
-
-fn draw(out: &mut String, mismatch: &Mismatch, difference: &Difference, width: usize) {
-    let subject = match difference.port.as_deref() {
-        None => "  ".to_owned(),
-        Some(port) => format!("  {}   ", painted(NAME, &format!("{port:<width$}"))),
-    };
-    let said = Said::of(mismatch, difference);
-    line(out, format_args!("{subject}{}", said.headline()));
     match &difference.what {
         What::Frame { fields, .. } | What::Sent { fields, .. } => draw_fields(out, fields),
         What::Value { expected, actual, .. } => {
-            *out += &side_by_side([&mismatch.expected, &mismatch.actual], expected, actual)
+            out.append(&side_by_side([&mismatch.expected, &mismatch.actual], expected, actual));
         }
         _ => {}
     }
-    for note in said.notes {
-        line(out, format_args!("    {note}"));
+    for note in &wording.notes {
+        out.push("    ");
+        out.append(note);
+        out.push('\n');
     }
 }
 
 /// A difference in a line: the port, and what is said of its frame.
-pub(super) fn title(mismatch: &Mismatch, difference: &Difference) -> String {
-    let port = difference.port.as_deref().unwrap_or_default();
-    let step = difference.step;
-    let headline = Said::of(mismatch, difference).headline();
-    format!("step {step}, {}   {headline}", painted(NAME, port))
+pub(super) fn title(mismatch: &Mismatch, difference: &Difference) -> Text {
+    let mut title = Text::from(format!("step {}, ", difference.step));
+    title.push_as(Role::Name, difference.port.as_deref().unwrap_or_default());
+    title.push("   ");
+    title.append(&Wording::of(mismatch, difference).headline());
+    title
 }
 
-/// Two texts below each other, each behind its name, and a mark where they begin to differ; with
-/// ANSI styles.
+/// Two texts below each other, each behind its name, and a mark where they begin to differ.
 #[must_use]
-pub fn side_by_side(names: [&str; 2], expected: &str, actual: &str) -> String {
+pub fn side_by_side(names: [&str; 2], expected: &str, actual: &str) -> Text {
     let [left, right] = names;
-    let mut out = String::new();
+    let mut out = Text::default();
     let width = left.len().max(right.len());
     let same = common(expected, actual);
     let (shown, at) = window(expected, same);
     let (other, _) = window(actual, same);
-    line(&mut out, format_args!("    {left:<width$}   {}", painted(EXPECTED, &shown)));
-    line(&mut out, format_args!("    {right:<width$}   {}", painted(ACTUAL, &other)));
+    for (name, role, text) in [(left, Role::Expected, shown), (right, Role::Actual, other)] {
+        out.push(format_args!("    {name:<width$}   "));
+        out.push_as(role, text);
+        out.push('\n');
+    }
     if same > 0 {
         let column = 4 + width + 3 + at;
-        line(&mut out, format_args!("{:column$}^ differs from character {} on", "", same + 1));
+        out.push(format_args!("{:column$}^ differs from character {} on\n", "", same + 1));
     }
     out
 }
@@ -128,7 +113,7 @@ fn window(text: &str, at: usize) -> (String, usize) {
     (format!("…{}", shortened(&rest)), BEFORE + 1)
 }
 
-fn draw_fields(out: &mut String, fields: &[FieldDifference]) {
+fn draw_fields(out: &mut Text, fields: &[FieldDifference]) {
     let values: Vec<_> =
         fields.iter().map(|field| [shortened(&field.expected), shortened(&field.actual)]).collect();
     let widest = |lengths: &mut dyn Iterator<Item = usize>| lengths.max().unwrap_or(0);
@@ -139,23 +124,20 @@ fn draw_fields(out: &mut String, fields: &[FieldDifference]) {
     let change_width = widest(&mut values.iter().map(length));
     for (field, both) in fields.iter().zip(&values) {
         let [expected, actual] = both;
-        let change = format!("{} -> {}", painted(EXPECTED, expected), painted(ACTUAL, actual));
-        let name = painted(NAME, &format!("{:<name_width$}", field.name));
-        let remark = field.remark.as_ref();
-        let remark = remark.map_or_else(String::new, |remark| format!("   {remark}"));
-        match field.bytes {
-            Some((start, end)) => {
-                let pad = change_width - length(both);
-                line(
-                    out,
-                    format_args!(
-                        "    {name}   {change}{:pad$}     bytes {start}..{end}{remark}",
-                        ""
-                    ),
-                );
-            }
-            None => line(out, format_args!("    {name}   {change}{remark}")),
+        out.push("    ");
+        out.push_as(Role::Name, format_args!("{:<name_width$}", field.name));
+        out.push("   ");
+        out.push_as(Role::Expected, expected);
+        out.push(" -> ");
+        out.push_as(Role::Actual, actual);
+        if let Some((start, end)) = field.bytes {
+            let pad = change_width - length(both);
+            out.push(format_args!("{:pad$}     bytes {start}..{end}", ""));
         }
+        if let Some(remark) = &field.remark {
+            out.push(format_args!("   {remark}"));
+        }
+        out.push('\n');
     }
 }
 

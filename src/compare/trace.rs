@@ -7,7 +7,8 @@ use super::mismatch::Trace;
 use crate::{
     base::Tag,
     frame,
-    record::{EventKind, Place, SentFrame, Transcript},
+    record::{Event, EventKind, Place, SentFrame, Transcript},
+    wording::FateWords,
 };
 
 /// A frame's way: where it was sent, then every place that saw it.
@@ -53,31 +54,19 @@ pub(super) fn fate(actual: &Transcript, data: &[u8]) -> Option<String> {
         .flat_map(|step| step.events.iter().map(move |event| (step.index, event)))
         .filter(|(_, event)| event.tag.is_some_and(|tag| tags.contains(&tag)))
         .collect();
-    let dropped = events.iter().find_map(|(step, event)| match event.kind {
-        EventKind::Dropped(reason) => {
-            Some(format!("dropped at {} in step {step}: {reason}", event.place))
-        }
-        _ => None,
-    });
+    let in_step = |(step, event): &(usize, &Event)| Some(FateWords::of(event)?.in_step(*step));
+    let dropped = events.iter().find(|(_, event)| matches!(event.kind, EventKind::Dropped(_)));
     let of_first = || events.iter().filter(|(_, event)| event.tag == tags.first().copied());
     let consumed = || {
-        of_first().find_map(|(step, event)| {
-            let place = &event.place;
-            match event.kind {
-                EventKind::Consumed => Some(format!("consumed by {place} in step {step}")),
-                EventKind::Spent { fate, .. } => {
-                    Some(format!("spent by {place} in step {step}: {fate}"))
-                }
-                _ => None,
-            }
-        })
+        let ends =
+            |event: &Event| matches!(event.kind, EventKind::Consumed | EventKind::Spent { .. });
+        of_first().find(|(_, event)| ends(event)).and_then(in_step)
     };
     let seen = || {
         let mut seen = of_first().filter(|(_, event)| matches!(event.kind, EventKind::Seen { .. }));
-        let (step, event) = seen.next_back()?;
-        Some(format!("last seen at {} in step {step}", event.place))
+        Some(format!("last {}", in_step(seen.next_back()?)?))
     };
-    dropped.or_else(consumed).or_else(seen)
+    dropped.and_then(in_step).or_else(consumed).or_else(seen)
 }
 
 /// What impairments of the scenario did to a frame, but for losing it.
@@ -87,10 +76,8 @@ pub(super) fn impaired(actual: &Transcript, tag: Tag) -> Option<String> {
         .iter()
         .flat_map(|step| step.events.iter().map(move |event| (step.index, event)))
         .filter(|(_, event)| event.tag == Some(tag))
-        .filter_map(|(step, event)| match event.kind {
-            EventKind::Impaired(done) => Some(format!("{done} at {} in step {step}", event.place)),
-            _ => None,
-        })
+        .filter(|(_, event)| matches!(event.kind, EventKind::Impaired(_)))
+        .filter_map(|(step, event)| Some(FateWords::of(event)?.done_in_step(step)))
         .collect();
     (!done.is_empty()).then(|| done.join(", "))
 }

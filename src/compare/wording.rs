@@ -1,62 +1,52 @@
-//! What is said of a difference. Read by whoever shows one.
+//! What is said of a difference: the one place that words it. Read by whoever shows one, on a terminal, a page
+//! or in a file.
 
-use super::{
-    mismatch::{Difference, Mismatch, Seat, Trace, What},
-    render::{ACTUAL, EXPECTED, NAME, painted},
-};
+use super::mismatch::{Difference, Mismatch, Seat, Trace, What};
+use crate::wording::{Role, Text};
 
 /// Most frames that are named as passed by another.
 const PASSED: usize = 8;
 
-/// What is said of a difference beside its port and its fields, in plain text.
+/// What is said of a difference beside its port and its fields.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Told {
+pub struct Wording {
     /// `frame 3 of 7 (#2)`; empty where it is about no frame.
     pub frame: String,
     /// `came late, in step 2 (line 14), as frame 1`; empty where its fields say what is wrong.
-    pub verdict: String,
-    /// The frame in a line.
+    pub verdict: Text,
+    /// The frame in a line; empty where there is none to be named.
     pub summary: String,
     /// What else is known of it, a line each.
-    pub notes: Vec<String>,
+    pub notes: Vec<Text>,
 }
 
-/// What is said of a difference, without styles: as the terminal says it.
-#[must_use]
-pub fn told(mismatch: &Mismatch, difference: &Difference) -> Told {
-    let plain = |text: &str| anstream::adapter::strip_str(text).to_string();
-    let Said { frame, verdict, summary, notes } = Said::of(mismatch, difference);
-    Told {
-        frame,
-        verdict: plain(&verdict),
-        summary: summary.unwrap_or_default().to_owned(),
-        notes: notes.iter().map(|note| plain(note)).collect(),
-    }
-}
-
-/// The same with ANSI styles.
-pub(super) struct Said<'d> {
-    frame: String,
-    verdict: String,
-    summary: Option<&'d str>,
-    pub(super) notes: Vec<String>,
-}
-
-impl<'d> Said<'d> {
-    pub(super) fn of(mismatch: &Mismatch, difference: &'d Difference) -> Self {
+impl Wording {
+    /// Of a difference.
+    #[must_use]
+    pub fn of(mismatch: &Mismatch, difference: &Difference) -> Self {
         let what = &difference.what;
         let (summary, cause) = known(what);
         let mut notes = notes(what);
-        notes.extend(cause.map(str::to_owned));
-        Self { frame: frame(what), verdict: verdict(mismatch, difference), summary, notes }
+        notes.extend(cause.map(Text::from));
+        Self {
+            frame: frame(what),
+            verdict: verdict(mismatch, difference),
+            summary: summary.unwrap_or_default().to_owned(),
+            notes,
+        }
     }
 
     /// What stands beside the port.
-    pub(super) fn headline(&self) -> String {
-        let gap = if self.frame.is_empty() || self.verdict.is_empty() { "" } else { " " };
-        let summary = self.summary.map(|summary| format!(": {summary}"));
-        let summary = summary.unwrap_or_default();
-        format!("{}{gap}{}{summary}", self.frame, self.verdict)
+    pub(super) fn headline(&self) -> Text {
+        let mut headline = Text::from(self.frame.as_str());
+        if !self.frame.is_empty() && !self.verdict.plain().is_empty() {
+            headline.push(' ');
+        }
+        headline.append(&self.verdict);
+        if !self.summary.is_empty() {
+            headline.push(format_args!(": {}", self.summary));
+        }
+        headline
     }
 }
 
@@ -82,30 +72,38 @@ fn frame(what: &What) -> String {
     }
 }
 
-fn verdict(mismatch: &Mismatch, difference: &Difference) -> String {
+fn verdict(mismatch: &Mismatch, difference: &Difference) -> Text {
+    let mut text = Text::default();
     match &difference.what {
-        What::Frame { .. } => String::new(),
-        What::Missing { .. } => "is missing".to_owned(),
-        What::Extra { .. } => "was not expected".to_owned(),
-        What::Moved { came, .. } => format!("came as frame {came}"),
+        What::Frame { .. } => {}
+        What::Missing { .. } => text.push("is missing"),
+        What::Extra { .. } => text.push("was not expected"),
+        What::Moved { came, .. } => text.push(format_args!("came as frame {came}")),
         What::OtherStep { came, .. } => {
             let when = match came.step > difference.step {
                 true => "late",
                 false => "early",
             };
-            format!("came {when}, in {}", seat(*came))
+            text.push(format_args!("came {when}, in {}", seat(*came)));
         }
         What::OtherPort { port, came, .. } => {
-            format!("came out of {} instead, as frame {came} there", painted(NAME, port))
+            text.push("came out of ");
+            text.push_as(Role::Name, port);
+            text.push(format_args!(" instead, as frame {came} there"));
         }
-        What::Length { .. } => "has a wrong length word".to_owned(),
-        What::Sent { .. } => "was sent differently".to_owned(),
-        What::Value { name, .. } => painted(NAME, name),
-        What::Explained { .. } => format!("explained differs: {}", difference.title),
-        What::StepGone => format!("the step is only in: {}", mismatch.expected),
-        What::StepNew => format!("the step is only in: {}", mismatch.actual),
-        What::Unreadable { reason } => format!("the snapshot can't be used: {reason}"),
+        What::Length { .. } => text.push("has a wrong length word"),
+        What::Sent { .. } => text.push("was sent differently"),
+        What::Value { name, .. } => text.push_as(Role::Name, name),
+        What::Explained { .. } => {
+            text.push(format_args!("explained differs: {}", difference.title));
+        }
+        What::StepGone => text.push(format_args!("the step is only in: {}", mismatch.expected)),
+        What::StepNew => text.push(format_args!("the step is only in: {}", mismatch.actual)),
+        What::Unreadable { reason } => {
+            text.push(format_args!("the snapshot can't be used: {reason}"));
+        }
     }
+    text
 }
 
 /// The frame in a line, and how it came to where it is.
@@ -121,25 +119,34 @@ fn known(what: &What) -> (Option<&str>, Option<&str>) {
     }
 }
 
-fn notes(what: &What) -> Vec<String> {
+fn notes(what: &What) -> Vec<Text> {
     match what {
-        What::Frame { trace: Some(trace), .. } => vec![since(trace)],
+        What::Frame { trace: Some(trace), .. } => vec![since(trace).into()],
         What::Extra { again: Some(Seat { step, frame, .. }), .. } => {
-            vec![format!("the same bytes as frame {frame} of step {step}")]
+            vec![format!("the same bytes as frame {frame} of step {step}").into()]
         }
-        What::Moved { passed, frame, .. } => passing(passed, *frame),
-        What::Length { expected, actual, bytes: (start, end), .. } => vec![
-            format!(
-                "length   {} -> {}     bytes {start}..{end} of what came here",
-                painted(EXPECTED, &expected.to_string()),
-                painted(ACTUAL, &actual.to_string())
-            ),
-            format!("the frame behind it is as expected; what follows is read with {expected}"),
-        ],
+        What::Moved { passed, frame, .. } => {
+            passing(passed, *frame).into_iter().map(Text::from).collect()
+        }
+        What::Length { expected, actual, bytes: (start, end), .. } => {
+            let mut word = Text::from("length   ");
+            word.push_as(Role::Expected, expected);
+            word.push(" -> ");
+            word.push_as(Role::Actual, actual);
+            word.push(format_args!("     bytes {start}..{end} of what came here"));
+            let next =
+                format!("the frame behind it is as expected; what follows is read with {expected}");
+            vec![word, next.into()]
+        }
         What::Explained { gone, new } => {
-            let gone = gone.iter().map(|text| painted(EXPECTED, &format!("- {text}")));
-            let new = new.iter().map(|text| painted(ACTUAL, &format!("+ {text}")));
-            gone.chain(new).collect()
+            let gone = gone.iter().map(|text| (Role::Expected, format!("- {text}")));
+            let new = new.iter().map(|text| (Role::Actual, format!("+ {text}")));
+            let lines = gone.chain(new).map(|(role, line)| {
+                let mut text = Text::default();
+                text.push_as(role, line);
+                text
+            });
+            lines.collect()
         }
         _ => Vec::new(),
     }

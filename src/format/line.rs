@@ -8,12 +8,14 @@ use serde_json::Value;
 use super::{
     error::Reason,
     token::{take_word, unquote},
-    write::ABORTS,
 };
 use crate::{
     base::VnetHdr,
     record::{Abort, Accounting, CommandError, NoAnswer, Outcome, SourceFrame},
 };
+
+/// What follows an assertion that QEMU would have died of.
+pub(super) const ABORTS: &str = " (this QEMU aborts here; refused)";
 
 /// `3 sent, 5 arrivals, 0 dropped, 0 unexplained`.
 pub(super) fn parse_accounting(sums: &str) -> Option<Accounting> {

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
 use super::{
+    line::ABORTS,
     repeat::{Repeat, repeats},
     title,
     token::{self, hex_lines, quote, quote_word},
@@ -22,7 +23,7 @@ use crate::{
     record::{
         Accounting, Answer, Deed, EventKind, Framing, Outcome, Port, PortKind, SourceFrame, Step,
     },
-    wording::{Requests, folded, frozen, seconds, vnet_words},
+    wording::{self, FateWords, Form, Requests, folded, of_machine, remark, seconds, vnet_words},
 };
 
 /// Columns of a port's name, at least.
@@ -229,50 +230,23 @@ impl Writer<'_> {
         let mut fates: BTreeMap<_, Vec<Option<Tag>>> = BTreeMap::new();
         let mut rewritten: BTreeMap<_, Vec<String>> = BTreeMap::new();
         let mut said = Vec::new();
+        let form = Form::Section(&|text| quote(text).into_owned());
         for event in &step.events {
-            let place = &event.place;
             match &event.kind {
-                EventKind::Dropped(reason) => {
-                    let fate = ("drop", format!(" at {place}: {reason}"));
-                    fates.entry(fate).or_default().push(event.tag);
-                }
-                EventKind::Consumed => {
-                    let fate = ("consumed", format!(" by {place}"));
-                    fates.entry(fate).or_default().push(event.tag);
-                }
+                EventKind::Seen { .. } | EventKind::Queued => {}
                 EventKind::Rewritten { field, old, new } => {
-                    let changes = rewritten.entry((event.tag, place.to_string())).or_default();
-                    changes.push(match *field {
-                        "tcp.flags" | "ipv4.options" => format!("{field} {old:#x} -> {new:#x}"),
-                        _ => format!("{field} {old} -> {new}"),
-                    });
+                    let changes =
+                        rewritten.entry((event.tag, event.place.to_string())).or_default();
+                    changes.push(wording::rewritten(field, *old, *new, true));
                 }
-                EventKind::Log(text) => {
-                    let of = of_machine(place.machine());
-                    said.push(format!("log{of}: {}", quote(text)));
-                }
-                EventKind::Released { fate, .. } => {
-                    let fate = ("released", format!(" by {place}: {fate}"));
-                    fates.entry(fate).or_default().push(event.tag);
-                }
-                EventKind::Spent { fate, .. } => {
-                    let fate = ("spent", format!(" by {place}: {fate}"));
-                    fates.entry(fate).or_default().push(event.tag);
-                }
-                EventKind::Checkpoint(request) => {
-                    let asked = self.requests.describe(request);
-                    said.push(format!("checkpoint asked by {place}: {asked}"));
-                }
-                EventKind::Impaired(done) => {
-                    let fate = ("impaired", format!(" at {place}: {done}"));
-                    fates.entry(fate).or_default().push(event.tag);
-                }
-                EventKind::Notice(text) => {
-                    said.push(format!("notice at {place}: {}", quote(text)));
-                }
-                EventKind::Frozen => said.push(frozen(place)),
-                EventKind::Thawed => said.push(format!("thawed: {place}")),
-                EventKind::Seen { .. } | EventKind::Queued | EventKind::Crash(_) => {}
+                _ => match FateWords::of(event) {
+                    Some(words) => {
+                        let verb = if words.verb == "dropped" { "drop" } else { words.verb };
+                        let fate = (verb, words.place_and_detail());
+                        fates.entry(fate).or_default().push(event.tag);
+                    }
+                    None => said.extend(remark(event, &self.requests, form)),
+                },
             }
         }
         for ((tag, place), changes) in rewritten {
@@ -286,19 +260,11 @@ impl Writer<'_> {
             }
             self.line(&format!("    ~ {verb} {}{fate}", tag_words(&tags)));
         }
-        for line in said {
+        for (line, _) in said {
             self.line(&format!("    ~ {line}"));
         }
     }
 }
-
-/// Which machine, where there are several.
-fn of_machine(name: Option<&str>) -> String {
-    name.map_or_else(String::new, |name| format!(" {name}"))
-}
-
-/// What follows an assertion that QEMU would have died of.
-pub(super) const ABORTS: &str = " (this QEMU aborts here; refused)";
 
 /// `: "COLO_CHECKPOINT"`, where all that a step wrote to a chardev is text in its framing.
 fn messages(ports: &[Port], deed: &Deed, bytes: &Bytes) -> String {

@@ -2,19 +2,18 @@
 //! [`CaseRecord::visible`].
 
 use super::record::{AnotherErrorRecord, CaseRecord, CaseStatus, FailingRecord, ProblemRecord};
-use crate::{compare, terminal::visible};
+use crate::{
+    compare,
+    terminal::visible,
+    wording::{self, Text},
+};
 
 /// Checkpoint requests that are told of a failed case.
 const CHECKPOINTS: usize = 3;
 
 /// Everything that is wrong with a case, indented; nothing where nothing is.
-pub(super) fn text(case: &CaseRecord) -> String {
-    plain(&styled(case))
-}
-
-/// As [`text`], with ANSI styles.
-pub(super) fn styled(case: &CaseRecord) -> String {
-    let mut text = String::new();
+pub(super) fn of_case(case: &CaseRecord) -> Text {
+    let mut text = Text::default();
     match case.status {
         CaseStatus::Failed => {
             if case.failing.is_empty() {
@@ -28,12 +27,12 @@ pub(super) fn styled(case: &CaseRecord) -> String {
         }
         CaseStatus::Invalid => {
             if let Some(diagnostic) = &case.diagnostic {
-                indented(&mut text, &diagnostic.rendered);
+                indented(&mut text, diagnostic.rendered.as_str());
             }
         }
         CaseStatus::Internal => {
             if let Some(panic) = &case.panic {
-                indented(&mut text, panic);
+                indented(&mut text, panic.as_str());
             }
             indented(&mut text, "this is a bug of tapwright; the case is not to blame");
         }
@@ -43,38 +42,30 @@ pub(super) fn styled(case: &CaseRecord) -> String {
 }
 
 /// How often a case failed that ran several times, and in which ways.
-fn ways(text: &mut String, case: &CaseRecord) {
+fn ways(text: &mut Text, case: &CaseRecord) {
     let runs = case.runs;
     let all = runs.failed + runs.passed;
-    indented(text, &format!("failed {} of {all} times", runs.failed));
+    indented(text, format!("failed {} of {all} times", runs.failed));
     for failing in &case.failing {
-        indented(text, &format!("{}:", failing.sentence()));
-        indented(text, &run_styled(failing));
+        indented(text, format!("{}:", failing.sentence()));
+        indented(text, of_run(failing));
     }
 }
 
 /// What was wrong with one of several executions, indented.
-pub(super) fn of_run(failing: &FailingRecord) -> String {
-    plain(&run_styled(failing))
-}
-
-fn plain(styled: &str) -> String {
-    anstream::adapter::strip_str(styled).to_string()
-}
-
-fn run_styled(failing: &FailingRecord) -> String {
-    let mut text = String::new();
+pub(super) fn of_run(failing: &FailingRecord) -> Text {
+    let mut text = Text::default();
     for one in &failing.problems {
         problem(&mut text, one);
     }
     if let Some(said) = &failing.text {
-        indented(&mut text, said);
+        indented(&mut text, said.as_str());
     }
     text
 }
 
 /// A problem, and what differs where that is the problem.
-fn problem(text: &mut String, problem: &ProblemRecord) {
+fn problem(text: &mut Text, problem: &ProblemRecord) {
     let step = match (problem.step, problem.line) {
         (None | Some(0), _) => String::new(),
         (Some(step), Some(line)) => format!("step {step}, line {line}: "),
@@ -85,40 +76,42 @@ fn problem(text: &mut String, problem: &ProblemRecord) {
     }
     // What differs says itself that it does.
     if problem.kind != "mismatch" || problem.mismatch.is_none() {
-        indented(text, &format!("{step}{}", problem.message));
+        indented(text, format!("{step}{}", problem.message));
     }
     if let Some(mismatch) = &problem.mismatch {
-        indented(text, &compare::render_styled(mismatch));
+        indented(text, compare::render(mismatch));
     }
 }
 
 /// Both texts below each other, since they mostly differ in a word.
-fn another_error(text: &mut String, step: &str, error: &AnotherErrorRecord) {
+fn another_error(text: &mut Text, step: &str, error: &AnotherErrorRecord) {
     let AnotherErrorRecord { command, expected, got } = error;
-    indented(text, &format!("{step}{command}: another error than expected"));
-    *text += &compare::side_by_side(["expected", "got"], expected, got);
+    indented(text, format!("{step}{command}: another error than expected"));
+    text.append(&compare::side_by_side(["expected", "got"], expected, got));
 }
 
 /// The first checkpoint requests of a failed case, for they mostly are what nobody expected; one that
 /// comes again and again is told once.
-fn checkpoints(text: &mut String, case: &CaseRecord) {
+fn checkpoints(text: &mut Text, case: &CaseRecord) {
     let mut told = Vec::new();
     for event in case.events.iter().flatten() {
         let Some(request) = event.text.as_ref().filter(|_| event.event == "checkpoint") else {
             continue;
         };
-        let asked = format!("{} asked for a checkpoint: {}", event.place, visible(request));
+        let asked = wording::asked(&event.place, &visible(request).to_string());
         if told.len() < CHECKPOINTS && !told.contains(&asked) {
-            indented(text, &format!("step {}: {asked}", event.step));
+            indented(text, format!("step {}: {asked}", event.step));
             told.push(asked);
         }
     }
 }
 
 /// Every line after two spaces; the further ones keep their own indentation.
-fn indented(text: &mut String, lines: &str) {
-    for line in lines.lines() {
-        text.push_str(format!("  {line}").trim_end());
+fn indented(text: &mut Text, lines: impl Into<Text>) {
+    for line in lines.into().lines() {
+        let mut whole = Text::from("  ");
+        whole.append(&line);
+        text.append(&whole.trimmed());
         text.push('\n');
     }
 }

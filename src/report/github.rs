@@ -92,7 +92,7 @@ fn case(case: &CaseRecord, root: Option<&Path>) -> Option<String> {
         CaseStatus::Pending => {
             ("notice", "its snapshot waits for a review: tapwright review".to_owned())
         }
-        _ if case.is_bad() => ("error", failure::text(case)),
+        _ if case.is_bad() => ("error", failure::of_case(case).into_plain()),
         _ => return None,
     };
     let title = format!("{} [{}]", case.case, case.backend);

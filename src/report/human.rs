@@ -3,7 +3,7 @@ use std::io::{self, Write};
 use anstyle::{AnsiColor, Style};
 
 use super::{
-    Events, Reporter, clock, failure,
+    Events, Reporter, clock, failure, painted,
     record::{CaseRecord, CaseStatus, RunRecord, Sums},
 };
 use crate::{runner::RunEvent, terminal::visible};
@@ -105,7 +105,7 @@ impl<W: Write> Human<W> {
             let title = format!("  {}  [{}]", case.case, case.backend);
             let columns = PLACE_COLUMN.saturating_sub(word.len());
             writeln!(self.out, "\n{style}{word}{style:#}{title:columns$} {}", case.place())?;
-            self.out.write_all(failure::styled(case).as_bytes())?;
+            self.out.write_all(painted(&failure::of_case(case)).as_bytes())?;
         }
         if self.failures.is_empty() { Ok(()) } else { writeln!(self.out) }
     }

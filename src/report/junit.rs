@@ -154,7 +154,7 @@ fn bad(case: &CaseRecord, kind: NonSuccessKind) -> TestCaseStatus {
     status
         .set_type(printable(ty))
         .set_message(line(message))
-        .set_description(printable(&format!("{}\n{}", case.place(), failure::text(case))))
+        .set_description(printable(&format!("{}\n{}", case.place(), failure::of_case(case))))
         .set_rerun_kind(if case.runs.flaky() { FlakyOrRerun::Flaky } else { FlakyOrRerun::Rerun })
         .add_reruns(case.failing.iter().map(|failing| rerun(failing, kind)));
     status
@@ -167,7 +167,7 @@ fn rerun(failing: &FailingRecord, kind: NonSuccessKind) -> TestRerun {
     rerun
         .set_type(printable(ty.map_or("internal", |problem| &problem.kind)))
         .set_message(line(&failing.sentence()))
-        .set_stack_trace(printable(&failure::of_run(failing)));
+        .set_stack_trace(printable(failure::of_run(failing).plain()));
     rerun
 }
 

@@ -14,6 +14,7 @@ mod json;
 mod junit;
 mod kind;
 mod markdown;
+mod paint;
 mod progress;
 pub mod record;
 #[cfg(test)]
@@ -29,6 +30,7 @@ pub use github::{Github, annotations};
 pub use human::Human;
 pub use json::{Events, JSON_FORMAT, Json, diagnostic};
 pub use kind::{ParseReportError, ReportKind, WantedReport};
+pub use paint::{painted, style};
 pub use progress::Progress;
 pub use timeline::{ArrivedPacket, Fate, FateKind, Said, SentPacket, Timeline, TimelineStep};
 

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    base::{Frame, Origin, Tag},
+    base::{Frame, Origin},
     format::token,
     frame::{self, hex},
     reading::{Entry, Label, Reading, StepReading, number_of},
     record::{Event, EventKind, Outcome},
-    wording::{Requests, frozen, seconds, vnet_words},
+    wording::{FateWords, Form, Requests, remark, rewritten, seconds, vnet_words},
 };
 
 /// The record of a run as a reader follows it, packet by packet: what the text of a transcript
@@ -184,7 +184,9 @@ impl Timeline {
             }
         }
         let mut said: Vec<Said> = reading.answers().map(|one| answer(step, one)).collect();
-        said.extend(step.events.iter().filter_map(|event| self::said(event, requests)));
+        let remarks =
+            step.events.iter().filter_map(|event| remark(event, requests, Form::Sentence));
+        said.extend(remarks.map(|(text, grave)| Said { text, grave }));
         TimelineStep {
             step: step.index,
             title: step.title.clone(),
@@ -266,44 +268,17 @@ fn answer(step: &crate::record::Step, answer: &crate::record::Answer) -> Said {
     Said { text: format!("{command}{text}"), grave }
 }
 
-fn said(event: &Event, requests: &Requests<'_>) -> Option<Said> {
-    let place = &event.place;
-    let (text, grave) = match &event.kind {
-        EventKind::Checkpoint(request) => {
-            let asked = requests.describe(request);
-            (format!("{place} asked for a checkpoint: {asked}"), true)
-        }
-        EventKind::Crash(assertion) => {
-            let of = place.machine().map_or_else(String::new, |name| format!(" {name}"));
-            (format!("crash{of}: {assertion}"), true)
-        }
-        EventKind::Frozen => (frozen(place), true),
-        EventKind::Thawed => (format!("thawed: {place}"), false),
-        EventKind::Log(text) => (format!("log: {text}"), false),
-        EventKind::Notice(text) => (format!("notice at {place}: {text}"), false),
-        _ => return None,
-    };
-    Some(Said { text, grave })
-}
-
 fn fate(event: &Event) -> Option<Fate> {
-    let place = &event.place;
-    let (words, kind) = match &event.kind {
-        EventKind::Seen { .. } => (format!("seen at {place}"), FateKind::Passed),
-        EventKind::Queued => (format!("queued at {place}"), FateKind::Passed),
+    let words = match &event.kind {
         EventKind::Rewritten { field, old, new } => {
-            (format!("{field} {old} -> {new} by {place}"), FateKind::Passed)
+            format!("{} by {}", rewritten(field, *old, *new, false), event.place)
         }
-        EventKind::Impaired(done) => (format!("impaired at {place}: {done}"), FateKind::Passed),
-        EventKind::Consumed => (format!("consumed by {place}"), FateKind::Ended),
-        EventKind::Released { fate, with } => {
-            (format!("released by {place}: {fate}{}", counterpart(*with)), FateKind::Passed)
-        }
-        EventKind::Spent { fate, with } => {
-            (format!("spent by {place}: {fate}{}", counterpart(*with)), FateKind::Ended)
-        }
-        EventKind::Dropped(reason) => (format!("dropped at {place}: {reason}"), FateKind::Dropped),
-        _ => return None,
+        _ => FateWords::of(event)?.sentence(),
+    };
+    let kind = match event.kind {
+        EventKind::Dropped(_) => FateKind::Dropped,
+        EventKind::Consumed | EventKind::Spent { .. } => FateKind::Ended,
+        _ => FateKind::Passed,
     };
     Some(Fate {
         frame: event.tag.map_or_else(String::new, |tag| tag.to_string()),
@@ -314,8 +289,4 @@ fn fate(event: &Event) -> Option<Fate> {
         words,
         kind,
     })
-}
-
-fn counterpart(tag: Option<Tag>) -> String {
-    tag.map_or_else(String::new, |tag| format!(" with {tag}"))
 }

@@ -1,18 +1,21 @@
 //! What a record says, in words: the one place for whoever writes it down, compares it or reports it.
 //!
+//! - `event`: what became of frames, and what objects, ports and the machine said.
 //! - [`Requests`]: a comparer's request for a checkpoint.
+//! - [`Text`]: a text whose parts have roles, for a terminal to paint.
 //! - [`folded`]: words that are repeated, once each.
 //!
-//! How two records differ is worded in [`compare`](crate::compare).
+//! How two records differ is worded in [`compare`](crate::compare), of such texts.
 
+mod event;
 mod request;
+mod text;
 
+pub(crate) use event::{FateWords, Form, asked, name, of_machine, remark, rewritten};
 pub use request::Requests;
+pub use text::{Role, Text};
 
-use crate::{
-    base::{VirtualTime, VnetHdr},
-    record::Place,
-};
+use crate::base::{VirtualTime, VnetHdr};
 
 /// So many words of one kind in a row are one with their number.
 const SAME_WORDS: usize = 5;
@@ -29,14 +32,6 @@ pub(crate) fn seconds(time: VirtualTime) -> String {
     let elapsed = time.elapsed();
     let all = format!("{}.{:09}", elapsed.as_secs(), elapsed.subsec_nanos());
     all.trim_end_matches('0').trim_end_matches('.').to_owned()
-}
-
-/// What the main loop waits for: a chardev's reader, or in an object what never comes.
-pub(crate) fn frozen(place: &Place) -> String {
-    match place {
-        Place::Object(_) => format!("frozen: waits in {place} for ever"),
-        _ => format!("frozen: waits for {place}"),
-    }
 }
 
 /// Words that stand there many times in a row, once each, with their number.

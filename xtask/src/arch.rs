@@ -61,7 +61,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         &[
             "backend", "base", "capture", "compare", "conflict", "diag", "drawing", "file",
             "format", "frame", "fuzz", "import", "machine", "qapi", "record", "report", "runner",
-            "scenario", "snapshot", "sys", "terminal",
+            "scenario", "snapshot", "sys", "terminal", "wording",
         ],
     ),
 ];
@@ -125,6 +125,8 @@ struct Exception {
 const ROOMS: &[Room] = &[
     Room { path: &[], may_import: MAY_IMPORT, exceptions: &[], with_tests: true },
     Room { path: &["machine"], may_import: MACHINE, exceptions: &[], with_tests: false },
+    Room { path: &["format"], may_import: FORMAT, exceptions: &[], with_tests: false },
+    Room { path: &["compare"], may_import: COMPARE, exceptions: &[], with_tests: false },
 ];
 
 /// The floors of the machine: what it says, what it knows of bytes and properties, its tables, what a
@@ -150,6 +152,62 @@ const MACHINE: &[(&str, &[&str])] = &[
     ("argument", &["command"]),
     ("config", &["api", "core", "net"]),
     ("drive", &["api", "config", "core", "net", "part"]),
+];
+
+/// The floors of the format: pieces of lines, then sections and tables, then what writes and what reads
+/// them back.
+const FORMAT: &[(&str, &[&str])] = &[
+    ("error", &[]),
+    ("token", &[]),
+    ("title", &[]),
+    ("repeat", &[]),
+    ("line", &["error", "token"]),
+    ("arrived", &["error"]),
+    ("section", &["error", "token"]),
+    ("table", &["error", "token"]),
+    ("write", &["line", "repeat", "title", "token"]),
+    ("parse", &["arrived", "error", "line", "repeat", "title", "token", "write"]),
+    ("fixture", &["title", "write"]),
+    ("tests", &["fixture", "parse", "write"]),
+];
+
+/// The floors of the comparison: what it says, what it finds, its passes, and the comparison that
+/// carries them out; beside the passes, what words and lays out a mismatch.
+const COMPARE: &[(&str, &[&str])] = &[
+    ("frame_pair", &[]),
+    ("mismatch", &["frame_pair"]),
+    ("found", &["frame_pair", "mismatch"]),
+    ("align", &[]),
+    ("reorder", &["align"]),
+    ("fields", &["mismatch"]),
+    ("trace", &["mismatch"]),
+    ("number", &["mismatch"]),
+    ("framing_fault", &["found", "mismatch"]),
+    ("port", &["align", "fields", "found", "framing_fault", "mismatch", "reorder", "trace"]),
+    ("capture_digest", &["fields", "frame_pair", "mismatch"]),
+    ("explanation", &["frame_pair", "mismatch"]),
+    ("misplaced", &["mismatch", "trace"]),
+    ("probe", &["frame_pair", "mismatch"]),
+    (
+        "comparison",
+        &[
+            "align",
+            "capture_digest",
+            "explanation",
+            "fields",
+            "found",
+            "frame_pair",
+            "misplaced",
+            "mismatch",
+            "number",
+            "port",
+            "probe",
+        ],
+    ),
+    ("wording", &["mismatch"]),
+    ("render", &["mismatch", "wording"]),
+    ("hexdump", &["mismatch", "render"]),
+    ("tests", &["comparison", "hexdump", "mismatch", "render"]),
 ];
 
 impl Room {

@@ -48,7 +48,7 @@ impl Readme<'_> {
         }
         if let Some(mismatch) = &self.mismatch {
             text += "\nThe record differs from the snapshot:\n\n```text\n";
-            text += &compare::render(&visible_members(mismatch, &[]));
+            text += compare::render(&visible_members(mismatch, &[])).plain();
             text += "```\n";
         }
         text += "\n`record.txt` is the record of this run, `record.pcapng` its packets (one interface \

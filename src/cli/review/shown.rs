@@ -4,22 +4,21 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anstyle::{AnsiColor, Style};
+use anstyle::Style;
 use bytes::Bytes;
 use similar::{ChangeTag, TextDiff};
 
 use crate::{
     capture,
-    compare::{Mismatch, What, compare_sections, hexdump, render_styled},
+    compare::{Mismatch, What, compare_sections, hexdump, render},
     file::{self, Scope},
     record::SourceFrame,
+    report::{painted, style},
     scenario,
     snapshot::PendingSection,
     terminal::{visible, visible_lines, visible_members},
+    wording::Role,
 };
-
-const GONE: Style = AnsiColor::Red.on_default();
-const NEW: Style = AnsiColor::Green.on_default();
 
 /// What accepting does to the snapshot.
 pub(super) fn change(section: &PendingSection) -> &'static str {
@@ -60,7 +59,9 @@ pub(super) fn text(section: &PendingSection) -> String {
 /// The frames that differ, byte for byte.
 pub(super) fn hex(section: &PendingSection) -> String {
     match mismatch(section) {
-        Some(mismatch) if is_readable(&mismatch) => hexdump(&visible_members(&mismatch, &[])),
+        Some(mismatch) if is_readable(&mismatch) => {
+            painted(&hexdump(&visible_members(&mismatch, &[])))
+        }
         _ => text(section),
     }
 }
@@ -70,7 +71,7 @@ fn in_its_step(mismatch: &Mismatch) -> String {
     let differences = &mismatch.differences;
     let steps = differences.iter().map(|difference| difference.step);
     let first = &differences[0];
-    let drawn = render_styled(mismatch);
+    let drawn = painted(&render(mismatch));
     if steps.into_iter().all(|step| step == first.step) && !first.title.is_empty() {
         format!("  step {}: {}\n{drawn}", first.step, first.title)
     } else {
@@ -90,8 +91,8 @@ fn text_diff(reviewed: &str, proposed: &str) -> String {
         out += &format!("{}\n", hunk.header());
         for change in hunk.iter_changes() {
             let style = match change.tag() {
-                ChangeTag::Delete => GONE,
-                ChangeTag::Insert => NEW,
+                ChangeTag::Delete => style(Role::Expected),
+                ChangeTag::Insert => style(Role::Actual),
                 ChangeTag::Equal => Style::new(),
             };
             let line = visible_lines(change.value().trim_end_matches('\n'));

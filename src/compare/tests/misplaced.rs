@@ -4,7 +4,7 @@ use super::*;
 use crate::compare::{hexdump, render};
 
 fn told(expected: &Transcript, actual: &Transcript) -> String {
-    render(&differs(expected, actual))
+    render(&differs(expected, actual)).into_plain()
 }
 
 fn differs(expected: &Transcript, actual: &Transcript) -> Mismatch {
@@ -116,7 +116,7 @@ fn a_tag_that_was_put_in_and_a_checksum_that_is_wrong() {
       ipv4.checksum   0x66cd -> 0x6632          bytes 24..26   wrong: 0x66cd is due
     ");
     let hex = hexdump(&differs(&expected, &actual));
-    insta::assert_snapshot!(anstream::adapter::strip_str(&hex).to_string(), @"
+    insta::assert_snapshot!(hex, @"
     step 1, hn0.host   frame 1 of 1 (#1)
     - 0000   52 54 00 12 34 57 52 54  00 12 34 56 08 00 45 00   RT..4WRT..4V..E.
     + 0000   52 54 00 12 34 57 52 54  00 12 34 56 81 00 00 64   RT..4WRT..4V...d
@@ -134,7 +134,7 @@ fn of_a_long_text_the_part_that_differs_is_shown() {
     let long = format!("{}here{}", "a".repeat(100), "b".repeat(100));
     let other = long.replace("here", "there");
     let shown = crate::compare::side_by_side(["expected", "got"], &long, &other);
-    insta::assert_snapshot!(anstream::adapter::strip_str(&shown).to_string(), @"
+    insta::assert_snapshot!(shown, @"
     expected   …aaaaaaaaaaaaaaaaaaaaaaaaherebbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb…
     got        …aaaaaaaaaaaaaaaaaaaaaaaatherebbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb…
                                         ^ differs from character 101 on

@@ -8,14 +8,14 @@ use super::{
     steps,
 };
 use crate::{
-    compare::{self, Difference, Mismatch, What},
+    compare::{Difference, Mismatch, What, Wording},
     drawing::{self, Picture, Topology},
     format,
     report::{
         Fate, FateKind, Timeline, TimelineStep, failure, human,
         record::{CaseRecord, CaseStatus, ProblemRecord, RunRecord},
     },
-    wording,
+    wording::{self, Text},
 };
 
 /// Differences that are told in full; the others are counted.
@@ -114,7 +114,7 @@ impl CaseView {
             )
         }));
         facts.retain(|fact| !fact.is_empty());
-        let told = case.status == CaseStatus::Failed && case.failing.is_empty();
+        let listed = case.status == CaseStatus::Failed && case.failing.is_empty();
         Self {
             name: case.case.clone(),
             state: state(case.status),
@@ -127,7 +127,7 @@ impl CaseView {
             command: command(run, case),
             facts,
             problems: case.problems.iter().map(problem).collect(),
-            text: if told { String::new() } else { failure::text(case) },
+            text: if listed { String::new() } else { failure::of_case(case).into_plain() },
             notes: case.notes.clone(),
             topology,
             ladder,
@@ -246,22 +246,22 @@ fn difference(difference: &Difference, mismatch: &Mismatch) -> DifferenceView {
         What::Unreadable { .. } => "in the snapshot".to_owned(),
         _ => format!("step {}{line}: {}", difference.step, difference.title),
     };
-    let told = compare::told(mismatch, difference);
-    let words = [told.frame, told.verdict];
+    let wording = Wording::of(mismatch, difference);
+    let words = [wording.frame, wording.verdict.into_plain()];
     let words: Vec<String> = words.into_iter().filter(|word| !word.is_empty()).collect();
     let (change, fields) = match &difference.what {
         What::Frame { fields, .. } | What::Sent { fields, .. } => {
             (steps::changes(fields), Some(fields.as_slice()))
         }
         What::Value { expected, actual, .. } => (format!("{expected} \u{2192} {actual}"), None),
-        _ => (told.summary, None),
+        _ => (wording.summary, None),
     };
     DifferenceView {
         place,
         port: difference.port.clone().unwrap_or_default(),
         what: words.join(" "),
         change,
-        notes: told.notes,
+        notes: wording.notes.into_iter().map(Text::into_plain).collect(),
         sides: SideBySide::of(&difference.frames, fields),
     }
 }
@@ -332,7 +332,7 @@ fn of_step(step: &TimelineStep) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::compare::{FramePair, Seat};
+    use crate::compare::{self, FramePair, Seat};
 
     /// What the page says of a difference, in the order in which the terminal does.
     fn words(what: What) -> (String, String) {
@@ -354,7 +354,7 @@ mod tests {
         for note in view.notes {
             page += &format!("    {note}\n");
         }
-        (page, compare::render(&mismatch))
+        (page, compare::render(&mismatch).into_plain())
     }
 
     #[test]

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use super::packet::Packets;
 use crate::{
-    compare::{self, Difference, FieldDifference, Mismatch, Told, What},
+    compare::{Difference, FieldDifference, Mismatch, What, Wording},
     drawing::{Hit, HitKind, Ladder, Row},
     report::{ArrivedPacket, FateKind, SentPacket, Timeline, TimelineStep, record::CaseRecord},
-    wording,
+    wording::{self, Text},
 };
 
 /// Rows that are alike are folded when there are more of them.
@@ -55,10 +55,10 @@ struct Steps<'a> {
     rows: &'a mut Vec<Row>,
 }
 
-/// A difference, and what the terminal says of it.
+/// A difference, and what is said of it.
 struct Found<'a> {
     difference: &'a Difference,
-    told: Told,
+    wording: Wording,
 }
 
 /// What the comparison says of a packet at a port.
@@ -114,7 +114,7 @@ impl<'a> Steps<'a> {
                 .differences
                 .iter()
                 .filter(here)
-                .map(|difference| Found { difference, told: compare::told(mismatch, difference) })
+                .map(|difference| Found { difference, wording: Wording::of(mismatch, difference) })
         };
         let mismatches = case.problems.iter().filter_map(|one| one.mismatch.as_ref());
         mismatches.flat_map(found).collect()
@@ -142,7 +142,7 @@ impl<'a> Steps<'a> {
     /// What a difference says of the packet at this place of a port, if it is about that one.
     fn mark(&self, found: &Found<'_>, lane: usize, place: usize) -> Option<Mark> {
         let Difference { step, port, what, .. } = found.difference;
-        let verdict = &found.told.verdict;
+        let verdict = found.wording.verdict.plain();
         let due = self.lane(port.as_ref());
         let here = due == Some(lane) && *step == self.step.step;
         let (kind, text) = match what {
@@ -150,7 +150,7 @@ impl<'a> Steps<'a> {
                 (HitKind::Wrong, format!("\u{2260} {}", changes(fields)))
             }
             What::Extra { frame, .. } if here && *frame == place => {
-                (HitKind::Extra, verdict.clone())
+                (HitKind::Extra, verdict.to_owned())
             }
             What::Moved { frame, came, .. } if here && *came == place => {
                 (HitKind::Wrong, format!("{verdict}, expected as frame {frame}"))
@@ -192,11 +192,11 @@ impl<'a> Steps<'a> {
                 None => hits.push(Hit { lane: came.port, kind: HitKind::Same, text: None }),
             }
         }
-        for Found { difference, told } in differences {
+        for Found { difference, wording } in differences {
             if let What::Sent { number, fields } = &difference.what
                 && *number == sent.number
             {
-                let verdict = &told.verdict;
+                let verdict = wording.verdict.plain();
                 hits.push(Hit {
                     lane: sent.port,
                     kind: HitKind::Wrong,
@@ -280,7 +280,7 @@ impl<'a> Steps<'a> {
 
     /// A packet that did not come where it was expected.
     fn absent(&mut self, found: &Found<'_>) {
-        let Found { difference, told } = found;
+        let Found { difference, wording } = found;
         let lost = matches!(
             difference.what,
             What::Missing { .. } | What::OtherStep { .. } | What::OtherPort { .. }
@@ -294,11 +294,15 @@ impl<'a> Steps<'a> {
         let expected = difference.frames.expected.as_deref();
         let number = expected.map(|bytes| self.packets.of_bytes(bytes));
         self.rows.push(Row::Packet {
-            label: told.summary.clone(),
+            label: wording.summary.clone(),
             from: None,
-            hits: vec![Hit { lane, kind: HitKind::Missing, text: Some(told.verdict.clone()) }],
+            hits: vec![Hit {
+                lane,
+                kind: HitKind::Missing,
+                text: Some(wording.verdict.to_string()),
+            }],
             lost: Vec::new(),
-            notes: told.notes.clone(),
+            notes: wording.notes.iter().map(Text::to_string).collect(),
             href: number.map(Packets::href),
         });
     }
@@ -321,20 +325,20 @@ impl<'a> Steps<'a> {
         let lost = wording::folded(lost);
         let mut remarks: Vec<(String, bool)> = lost.into_iter().map(|text| (text, false)).collect();
         remarks.extend(self.step.said.iter().map(|said| (said.text.clone(), said.grave)));
-        for Found { difference, told } in differences {
+        for Found { difference, wording } in differences {
             let port = difference.port.as_ref().map(|port| format!("{port} "));
             let port = port.unwrap_or_default();
-            let verdict = &told.verdict;
+            let verdict = wording.verdict.plain();
             match &difference.what {
                 What::Value { expected, actual, .. } => remarks
                     .push((format!("{port}{verdict}: expected {expected}, got {actual}"), true)),
                 What::Length { .. } => {
-                    remarks.push((format!("{port}{} {verdict}", told.frame), true));
-                    remarks.extend(told.notes.iter().map(|note| (note.clone(), true)));
+                    remarks.push((format!("{port}{} {verdict}", wording.frame), true));
+                    remarks.extend(wording.notes.iter().map(|note| (note.to_string(), true)));
                 }
                 What::Explained { .. } => {
-                    remarks.push((verdict.clone(), true));
-                    remarks.extend(told.notes.iter().map(|note| (note.clone(), true)));
+                    remarks.push((verdict.to_owned(), true));
+                    remarks.extend(wording.notes.iter().map(|note| (note.to_string(), true)));
                 }
                 _ => {}
             }

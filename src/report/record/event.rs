@@ -4,7 +4,7 @@ use crate::{
     base::Tag,
     frame::hex,
     record::{CheckpointCause, CheckpointRequest, Event, EventKind, Step},
-    wording::Requests,
+    wording::{self, Requests},
 };
 
 /// Something that explains the record: what an object, a port or the machine did.
@@ -131,60 +131,31 @@ fn record(step: usize, event: &Event, requests: &Requests<'_>) -> EventRecord {
         step,
         frame: text(event.tag),
         place: event.place.to_string(),
+        event: wording::name(&event.kind).to_owned(),
         ..EventRecord::default()
     };
-    let name = match &event.kind {
+    match &event.kind {
         EventKind::Seen { direction, data } => {
             record.direction = direction.map(|direction| direction.to_string());
             record.data = Some(hex(data));
-            "seen"
         }
-        EventKind::Consumed => "consumed",
-        EventKind::Released { fate, with } => {
+        EventKind::Released { fate, with } | EventKind::Spent { fate, with } => {
             record.with = text(*with);
             record.fate = Some(fate.to_string());
-            "released"
         }
-        EventKind::Spent { fate, with } => {
-            record.with = text(*with);
-            record.fate = Some(fate.to_string());
-            "spent"
-        }
-        EventKind::Checkpoint(request) => {
-            checkpoint(&mut record, request, requests);
-            "checkpoint"
-        }
-        EventKind::Queued => "queued",
+        EventKind::Checkpoint(request) => checkpoint(&mut record, request, requests),
         EventKind::Rewritten { field, old, new } => {
             record.field = Some((*field).to_string());
             record.old = Some(u64::from(*old));
             record.new = Some(u64::from(*new));
-            "rewritten"
         }
-        EventKind::Dropped(reason) => {
-            record.reason = Some(reason.to_string());
-            "dropped"
-        }
-        EventKind::Impaired(done) => {
-            record.what = Some(done.to_string());
-            "impaired"
-        }
-        EventKind::Log(text) => {
+        EventKind::Dropped(reason) => record.reason = Some(reason.to_string()),
+        EventKind::Impaired(done) => record.what = Some(done.to_string()),
+        EventKind::Log(text) | EventKind::Crash(text) | EventKind::Notice(text) => {
             record.text = Some(text.clone());
-            "log"
         }
-        EventKind::Crash(text) => {
-            record.text = Some(text.clone());
-            "crash"
-        }
-        EventKind::Frozen => "frozen",
-        EventKind::Thawed => "thawed",
-        EventKind::Notice(text) => {
-            record.text = Some(text.clone());
-            "notice"
-        }
-    };
-    record.event = name.to_owned();
+        EventKind::Consumed | EventKind::Queued | EventKind::Frozen | EventKind::Thawed => {}
+    }
     record
 }
 
