@@ -14,9 +14,9 @@ use tapwright::{
     format,
     reading::Reading,
     record::{Answer, Item, Outcome, Transcript},
-    report::{Human, Reporter},
+    report::{Events, Human, Reporter, record::CaseRecord},
     runner::{CaseResult, Problem, RunEvent, Runs, Status, Totals, exec},
-    scenario::{self, Disk},
+    scenario::{self, Case, Disk},
     snapshot::{self, Content, Mode, Recorded, State},
 };
 
@@ -231,12 +231,7 @@ fn changed(path: &Path, change: fn(&mut Transcript)) -> String {
     let source =
         Source { path: path.file_name().expect("a name").into(), text: case.source.text.clone() };
     let result = CaseResult {
-        case: case.id.clone(),
-        declared: case.clone(),
-        source: source.into(),
-        description: case.description.clone(),
-        tags: case.tags.clone(),
-        profile: case.profile.clone(),
+        case: Case { source: source.into(), ..(**case).clone() }.into(),
         backend: Sim.name().to_owned(),
         status: Status::Failed { problems: vec![Problem::Mismatch(mismatch)] },
         runs: Runs { passed: 0, failed: 1 },
@@ -249,7 +244,8 @@ fn changed(path: &Path, change: fn(&mut Transcript)) -> String {
     let mut told = anstream::StripStream::new(Vec::new());
     let mut human = Human::new(&mut told);
     let finished = RunEvent::Finished { totals: Totals::default(), duration: Duration::ZERO };
-    for event in [RunEvent::CaseFinished(Box::new(result)), finished] {
+    let record = CaseRecord::new(&result, Events::OfFailures);
+    for event in [RunEvent::CaseFinished(Box::new(record)), finished] {
         human.event(&event).expect("told");
     }
     drop(human);

@@ -212,18 +212,14 @@ fn judge(
                     "take it out of `expect: error:`, or name a `profile` that refuses the object",
                 ),
         ),
-        (Some(expected), Some(error)) => {
-            let fits = expected.desc == error.desc
-                && expected.class.as_ref().is_none_or(|class| *class == error.class);
-            (!fits).then(|| {
-                Report::error(Code("TW-R002"), "the object is refused with another text")
-                    .at(&case.source, expected.span, "expected")
-                    .at(&case.source, object.span, format!("{profile} says: {error}"))
-                    .with_help(format!(
-                        "where what it says is right, write that: {}",
-                        expectation(object, &error.desc)
-                    ))
-            })
-        }
+        (Some(expected), Some(error)) => (!expected.is_met_by(&answer.outcome)).then(|| {
+            Report::error(Code("TW-R002"), "the object is refused with another text")
+                .at(&case.source, expected.span, "expected")
+                .at(&case.source, object.span, format!("{profile} says: {error}"))
+                .with_help(format!(
+                    "where what it says is right, write that: {}",
+                    expectation(object, &error.desc)
+                ))
+        }),
     }
 }

@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 use super::{
     CliError, Stop,
     output::{self, RunFormat},
-    run, tell,
+    reporting, run,
 };
 use crate::{
     diag::{Diagnose, Report},
@@ -41,9 +41,9 @@ pub(super) fn run(args: &MergeArgs) -> Result<Exit, Stop> {
         }
     }
     // Read first: a report may go to where one of the files is.
-    let mut files = ReportFiles::create(&args.reports).map_err(tell::not_reported)?;
+    let mut files = ReportFiles::create(&args.reports).map_err(reporting::not_reported)?;
     if args.format == RunFormat::Github {
-        tell::summarise(&mut files)?;
+        reporting::summarise(&mut files)?;
     }
     let record::Merged { mut record, oddities } = record::merge(runs);
     if !unreadable.is_empty() {

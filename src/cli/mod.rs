@@ -21,12 +21,12 @@ mod number;
 mod output;
 mod pause;
 mod reach;
+mod reporting;
 pub mod review;
 mod run;
 mod schema;
 mod slip;
 mod suite;
-mod tell;
 mod watch;
 
 use std::ffi::OsString;

@@ -16,8 +16,8 @@ use super::{
     number::from_one,
     output::{self, RunFormat},
     pause::{DEFAULT_OUT, Holder},
+    reporting::{self, AGREE_TABLE, GuardedReporter, STDOUT},
     suite::SuiteArgs,
-    tell::{self, AGREE_TABLE, STDOUT, Told},
     watch,
 };
 use crate::{
@@ -128,19 +128,19 @@ pub(super) fn run(args: &RunArgs) -> Result<Exit, Stop> {
         scenarios => scenarios,
     };
     // Made before the process is isolated, where every path is still what the user meant.
-    let mut files = ReportFiles::create(&args.reports).map_err(tell::not_reported)?;
+    let mut files = ReportFiles::create(&args.reports).map_err(reporting::not_reported)?;
     if args.format == RunFormat::Github {
-        tell::summarise(&mut files)?;
+        reporting::summarise(&mut files)?;
     }
-    let mut collector = Collector::new(args.facts(), args.recorded());
+    let mut collector = Collector::new(args.facts());
     let planned = scenarios.and_then(|scenarios| args.plan(mode, scenarios));
     let planned = planned.map(|plan| Plan { pause, ..plan });
     let (plan, reporters) = match planned.and_then(|plan| Ok((plan, args.reporters()?))) {
         Ok(planned) => planned,
-        Err(stop) => return tell::stopped(stop, args.format, collector.record(), &mut files),
+        Err(stop) => return reporting::stopped(stop, args.format, collector.record(), &mut files),
     };
-    let interrupt = Interrupt::install().map_err(tell::refused("catching signals"))?;
-    tell::told(&plan, interrupt, reporters, collector, files)
+    let interrupt = Interrupt::install().map_err(reporting::refused("catching signals"))?;
+    reporting::run_and_report(&plan, interrupt, reporters, args.recorded(), collector, files)
 }
 
 impl RunArgs {
@@ -250,12 +250,12 @@ impl RunArgs {
         self.jobs.or_else(|| thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN)
     }
 
-    pub(super) fn reporters(&self) -> Result<Vec<Told>, Stop> {
-        let mut reporters = vec![Told::new(self.reporter(), STDOUT)];
+    pub(super) fn reporters(&self) -> Result<Vec<GuardedReporter>, Stop> {
+        let mut reporters = vec![GuardedReporter::new(self.reporter(), STDOUT)];
         if let Some(path) = &self.agree_table {
-            let file = file::create(path).map_err(tell::refused(AGREE_TABLE))?;
+            let file = file::create(path).map_err(reporting::refused(AGREE_TABLE))?;
             let table = AgreementTable::new(BufWriter::new(file));
-            reporters.push(Told::new(Box::new(table), AGREE_TABLE));
+            reporters.push(GuardedReporter::new(Box::new(table), AGREE_TABLE));
         }
         Ok(reporters)
     }

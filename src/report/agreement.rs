@@ -1,12 +1,14 @@
+//! How backends compare on each case, as JSON lines. Asked for by `--agree-table`.
+
 use std::io::{self, Write};
 
 use serde_json::Value;
 
-use super::{Reporter, record::AgreementRecord};
-use crate::{
-    runner::{CaseResult, RunEvent},
-    terminal::json,
+use super::{
+    Event, Reporter,
+    record::{AgreementRecord, CaseRecord},
 };
+use crate::{runner::RunEvent, terminal::json};
 
 /// How backends compare, as JSON lines: one object for each case and pair of backends, with the
 /// members `case`, `scenario`, `backends` (two names), `verdict` (`agree`, `differ`, `skipped`), and
@@ -25,10 +27,10 @@ impl<W: Write> AgreementTable<W> {
 }
 
 impl<W: Write> Reporter for AgreementTable<W> {
-    fn event(&mut self, event: &RunEvent) -> io::Result<()> {
+    fn event(&mut self, event: &Event) -> io::Result<()> {
         match event {
-            RunEvent::CaseFinished(result) => {
-                let mut rows = rows(result).into_iter();
+            RunEvent::CaseFinished(case) => {
+                let mut rows = rows(case).into_iter();
                 rows.try_for_each(|row| writeln!(self.out, "{}", json(&row.to_string())))
             }
             RunEvent::Finished { .. } => self.out.flush(),
@@ -37,14 +39,14 @@ impl<W: Write> Reporter for AgreementTable<W> {
     }
 }
 
-fn rows(result: &CaseResult) -> Vec<Value> {
-    let row = |agreement| {
-        let mut row = serde_json::json!(AgreementRecord::from(agreement));
-        row["case"] = result.case.as_str().into();
-        row["scenario"] = result.source.path.display().to_string().into();
+fn rows(case: &CaseRecord) -> Vec<Value> {
+    let row = |agreement: &AgreementRecord| {
+        let mut row = serde_json::json!(agreement);
+        row["case"] = case.case.as_str().into();
+        row["scenario"] = case.scenario.as_str().into();
         row
     };
-    result.agreement.iter().map(row).collect()
+    case.agreement.iter().map(row).collect()
 }
 
 #[cfg(test)]
@@ -59,8 +61,8 @@ mod tests {
     #[test]
     fn each_pair_of_each_case_has_a_row() {
         let mut run = fixture::run();
-        let result = run.iter_mut().find_map(|event| match event {
-            RunEvent::CaseFinished(result) => Some(result),
+        let case = run.iter_mut().find_map(|event| match event {
+            RunEvent::CaseFinished(case) => Some(case),
             _ => None,
         });
         let difference = Difference {
@@ -72,11 +74,12 @@ mod tests {
             frames: FramePair::default(),
         };
         let pair = |second, verdict| Agreement { backends: ["sim", second], verdict };
-        result.unwrap().agreement = vec![
+        let pairs = [
             pair("netns", Verdict::Agree),
             pair("qemu", Verdict::Differ(vec![difference])),
             pair("other", Verdict::Skipped("other: not here".to_owned())),
         ];
+        case.unwrap().agreement = pairs.iter().map(AgreementRecord::from).collect();
         let mut table = AgreementTable::new(Vec::new());
         run.iter().for_each(|event| table.event(event).unwrap());
         insta::assert_snapshot!(String::from_utf8(table.out).unwrap());

@@ -1,11 +1,11 @@
+//! A report that is written to a stream when the run is over. Used by `--format junit`.
+
 use std::io::{self, Write};
 
 use super::{
-    Events, ReportKind, Reporter,
+    Event, ReportKind, Reporter,
     record::{Collector, RunFacts},
 };
-use crate::runner::RunEvent;
-
 /// A report of the whole run, on a stream.
 #[derive(Debug)]
 pub struct AtEnd<W> {
@@ -17,13 +17,13 @@ pub struct AtEnd<W> {
 impl<W: Write> AtEnd<W> {
     /// Writes to `out` when the run is over.
     pub fn new(kind: ReportKind, out: W, facts: RunFacts) -> Self {
-        Self { kind, out, collector: Collector::new(facts, Events::OfFailures) }
+        Self { kind, out, collector: Collector::new(facts) }
     }
 }
 
 impl<W: Write> Reporter for AtEnd<W> {
-    fn event(&mut self, event: &RunEvent) -> io::Result<()> {
-        let Some(record) = self.collector.event(event) else {
+    fn event(&mut self, event: &Event) -> io::Result<()> {
+        let Some(record) = self.collector.event(event.clone()) else {
             return Ok(());
         };
         self.kind.write(record, &mut self.out)?;

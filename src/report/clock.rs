@@ -1,3 +1,5 @@
+//! Times as the human report and the bar show them.
+
 use std::time::Duration;
 
 /// Seconds as a column: `[   0.003s]`.

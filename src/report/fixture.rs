@@ -7,7 +7,8 @@ use crate::{
     compare::{Difference, FieldDifference, FramePair, Mismatch, Trace, What},
     diag::{Code, Report, Source, Span},
     reading::Reading,
-    record::{Accounting, Deed, DropReason, Event, EventKind, Place, Step, Transcript},
+    record::{self, Accounting, Deed, DropReason, EventKind, Place, Step, Transcript},
+    report::{Event, Events, record::CaseRecord},
     runner::{CaseResult, Failing, Failure, FailureKind, Problem, RunEvent, Runs, Status, Totals},
     scenario::{self, Case, Disk},
 };
@@ -17,18 +18,18 @@ fn source() -> Arc<Source> {
     Arc::new(Source { path: "scenarios/colo/ack-rewrite.yaml".into(), text })
 }
 
-fn declared() -> Arc<Case> {
+fn declared() -> Case {
     let text = "description: Acknowledgements are rewritten.\nnetdevs: { hn0: {} }\nchardevs: { \
                 out0: {} }\nobjects: [\"filter-redirector,id=red0,netdev=hn0,queue=rx,outdev=out0\"]\n\
                 steps:\n  - note: nothing\n"
         .to_owned();
     let source = Source { path: "scenarios/colo/ack-rewrite.yaml".into(), text };
     let parsed = scenario::parse(Arc::new(source), "colo/ack-rewrite", &Disk);
-    parsed.expect("it is right").cases.remove(0)
+    (*parsed.expect("it is right").cases[0]).clone()
 }
 
 fn reading() -> Arc<Reading> {
-    let event = Event {
+    let event = record::Event {
         tag: Some(Tag::sent(1)),
         place: Place::Object("red0".into()),
         kind: EventKind::Dropped(DropReason::OutdevClosed),
@@ -55,12 +56,12 @@ fn reading() -> Arc<Reading> {
 fn finished(case: &str, status: Status) -> RunEvent {
     let failed = usize::from(matches!(status, Status::Failed { .. }));
     RunEvent::CaseFinished(Box::new(CaseResult {
-        case: case.into(),
-        declared: declared(),
-        source: source(),
-        description: "Acknowledgements are rewritten.".to_owned(),
-        tags: ["colo".to_owned()].into(),
-        profile: Profile::default(),
+        case: Arc::new(Case {
+            id: case.into(),
+            source: source(),
+            tags: ["colo".to_owned()].into(),
+            ..declared()
+        }),
         backend: "netns".to_owned(),
         status,
         runs: Runs { passed: 1 - failed, failed },
@@ -88,8 +89,14 @@ fn around(cases: Vec<RunEvent>, sum: Totals) -> Vec<RunEvent> {
     std::iter::once(started).chain(cases).chain([finished]).collect()
 }
 
+/// As reports take it, with all that explains the records.
+fn recorded(run: Vec<RunEvent>) -> Vec<Event> {
+    let record = |result: Box<CaseResult>| Box::new(CaseRecord::new(&result, Events::OfAll));
+    run.into_iter().map(|event| event.map(record)).collect()
+}
+
 /// One case of each kind.
-pub(super) fn run() -> Vec<RunEvent> {
+pub(super) fn run() -> Vec<Event> {
     let count = Failure {
         step: 2,
         span: Span { start: 47, end: 66 },
@@ -163,15 +170,21 @@ pub(super) fn run() -> Vec<RunEvent> {
         ),
         finished("colo/broken", Status::Internal { text: "index out of bounds".to_owned() }),
     ];
-    around(cases, Totals { selected: 11, proposed: 1, unreferenced: 2, ..Totals::default() })
+    recorded(around(
+        cases,
+        Totals { selected: 11, proposed: 1, unreferenced: 2, ..Totals::default() },
+    ))
 }
 
 /// A run that was interrupted after its first case.
-pub(super) fn interrupted() -> Vec<RunEvent> {
+pub(super) fn interrupted() -> Vec<Event> {
     let cases = vec![
         finished("a", Status::Passed),
         RunEvent::Interrupted { running: 1 },
         finished("b", Status::Interrupted),
     ];
-    around(cases, Totals { selected: 3, unreferenced: 1, interrupted: true, ..Totals::default() })
+    recorded(around(
+        cases,
+        Totals { selected: 3, unreferenced: 1, interrupted: true, ..Totals::default() },
+    ))
 }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    Events, Human, Reporter, failure,
+    Event, Human, Reporter, failure,
     record::{
         CaseRecord, CaseStatus, Collector, DiagnosticRecord, RunFacts, RunRecord, SeverityRecord,
     },
@@ -31,12 +31,7 @@ pub struct Github<W: Write> {
 impl<W: Write> Github<W> {
     /// Writes to `out`; annotations name files from `root` on, where they are below it.
     pub fn new(out: Fence<W>, root: Option<PathBuf>, token: String) -> Self {
-        Self {
-            human: Human::new(out),
-            collector: Collector::new(RunFacts::default(), Events::OfFailures),
-            root,
-            token,
-        }
+        Self { human: Human::new(out), collector: Collector::new(RunFacts::default()), root, token }
     }
 
     /// Tells a run that is over.
@@ -63,12 +58,12 @@ impl<W: Write> Github<W> {
 }
 
 impl<W: Write> Reporter for Github<W> {
-    fn event(&mut self, event: &RunEvent) -> io::Result<()> {
+    fn event(&mut self, event: &Event) -> io::Result<()> {
         if matches!(event, RunEvent::Started { .. }) {
             self.stop_commands()?;
         }
         self.human.event(event)?;
-        let Some(record) = self.collector.event(event).cloned() else {
+        let Some(record) = self.collector.event(event.clone()).cloned() else {
             return Ok(());
         };
         self.annotate(&record)
@@ -150,7 +145,7 @@ mod tests {
     use super::*;
     use crate::report::fixture;
 
-    fn told(run: &[RunEvent]) -> String {
+    fn told(run: &[Event]) -> String {
         let out = || Fence::new(anstream::StripStream::new(Vec::new()));
         let mut github = Github::new(out(), None, "TOKEN".to_owned());
         for event in run {

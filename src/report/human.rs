@@ -1,9 +1,11 @@
+//! The report for people at a terminal: a line a case, then the failures, then the sum.
+
 use std::io::{self, Write};
 
 use anstyle::{AnsiColor, Style};
 
 use super::{
-    Events, Reporter, clock, failure, painted,
+    Event, Reporter, clock, failure, painted,
     record::{CaseRecord, CaseStatus, RunRecord, Sums},
 };
 use crate::{runner::RunEvent, terminal::visible};
@@ -112,7 +114,7 @@ impl<W: Write> Human<W> {
 }
 
 impl<W: Write> Reporter for Human<W> {
-    fn event(&mut self, event: &RunEvent) -> io::Result<()> {
+    fn event(&mut self, event: &Event) -> io::Result<()> {
         match event {
             RunEvent::Started { .. } | RunEvent::CaseStarted { .. } => Ok(()),
             RunEvent::CaseSlow { case, running } => writeln!(
@@ -122,9 +124,7 @@ impl<W: Write> Reporter for Human<W> {
                 clock::longer_than(*running),
                 visible(case)
             ),
-            RunEvent::CaseFinished(result) => {
-                self.case(&CaseRecord::new(result, Events::OfFailures))
-            }
+            RunEvent::CaseFinished(case) => self.case(case),
             RunEvent::Interrupted { running } => writeln!(
                 self.out,
                 "{ODD}{:>12}{ODD:#} taking down {running} running; once more to end at once",
@@ -199,7 +199,7 @@ mod tests {
     use super::*;
     use crate::report::fixture;
 
-    fn text(events: &[RunEvent]) -> String {
+    fn text(events: &[Event]) -> String {
         let mut human = Human::new(anstream::StripStream::new(Vec::new()));
         for event in events {
             human.event(event).unwrap();

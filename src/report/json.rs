@@ -1,10 +1,15 @@
-use std::io::{self, Write};
+//! The report for programs: JSON lines, one for each event.
+
+use std::{
+    borrow::Cow,
+    io::{self, Write},
+};
 
 use serde::Serialize;
 use serde_json::Value;
 
 use super::{
-    Reporter,
+    Event, Reporter,
     record::{CaseRecord, DiagnosticRecord, RunRecord, Sums},
 };
 use crate::{diag::Report, runner::RunEvent, terminal::json};
@@ -33,7 +38,7 @@ pub struct Json<W> {
 #[derive(Debug, Serialize)]
 #[serde(tag = "type", rename_all = "kebab-case")]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub(super) enum Line {
+pub(super) enum Line<'a> {
     /// The run begins.
     RunStarted {
         /// The version of the lines' shape.
@@ -60,7 +65,7 @@ pub(super) enum Line {
         seconds: f64,
     },
     /// A case is over, on every backend and with all its repeats.
-    CaseFinished(Box<CaseRecord>),
+    CaseFinished(Box<Cow<'a, CaseRecord>>),
     /// The run was interrupted.
     Interrupted {
         /// Executions that are being taken down.
@@ -92,17 +97,17 @@ impl<W: Write> Json<W> {
             writeln!(self.out, "{}", json(&serde_json::to_string(diagnostic)?))?;
         }
         for case in &record.cases {
-            self.tell(&Line::CaseFinished(Box::new(case.clone())))?;
+            self.tell(&Line::CaseFinished(Box::new(Cow::Borrowed(case))))?;
         }
         self.tell(&Line::RunFinished(record.sums))
     }
 
-    fn tell(&mut self, line: &Line) -> io::Result<()> {
+    fn tell(&mut self, line: &Line<'_>) -> io::Result<()> {
         writeln!(self.out, "{}", json(&serde_json::to_string(line)?))?;
         self.out.flush()
     }
 
-    fn line(&self, event: &RunEvent) -> Line {
+    fn line<'e>(&self, event: &'e Event) -> Line<'e> {
         match event {
             RunEvent::Started { cases, backends, repeat } => Line::RunStarted {
                 format: JSON_FORMAT,
@@ -115,8 +120,8 @@ impl<W: Write> Json<W> {
             RunEvent::CaseSlow { case, running } => {
                 Line::CaseSlow { case: case.to_string(), seconds: running.as_secs_f64() }
             }
-            RunEvent::CaseFinished(result) => {
-                Line::CaseFinished(Box::new(CaseRecord::new(result, self.events)))
+            RunEvent::CaseFinished(case) => {
+                Line::CaseFinished(Box::new(case.explaining(self.events)))
             }
             RunEvent::Interrupted { running } => Line::Interrupted { running: *running },
             RunEvent::Finished { totals, duration } => {
@@ -127,7 +132,7 @@ impl<W: Write> Json<W> {
 }
 
 impl<W: Write> Reporter for Json<W> {
-    fn event(&mut self, event: &RunEvent) -> io::Result<()> {
+    fn event(&mut self, event: &Event) -> io::Result<()> {
         let line = self.line(event);
         self.tell(&line)
     }

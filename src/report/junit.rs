@@ -207,10 +207,7 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
-    use crate::{
-        report::{Events, fixture, record::Collector},
-        runner::RunEvent,
-    };
+    use crate::report::{Event, Events, fixture, record::Collector};
 
     fn xml(record: &RunRecord) -> String {
         let mut out = Vec::new();
@@ -218,7 +215,7 @@ mod tests {
         String::from_utf8(out).unwrap()
     }
 
-    fn record(run: &[RunEvent]) -> RunRecord {
+    fn record(run: &[Event]) -> RunRecord {
         Collector::of(run, Events::OfFailures)
     }
 

@@ -1,3 +1,5 @@
+//! The reports that are made of a whole run, and where they go: `--report KIND=PATH`.
+
 use std::{
     ffi::{OsStr, OsString},
     fmt,

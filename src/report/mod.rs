@@ -1,4 +1,5 @@
-//! Consumers of run events: they know nothing else of a run.
+//! What people and programs are told of a run: by its events as it happens, or by its record when it is
+//! over.
 
 mod agreement;
 mod at_end;
@@ -32,9 +33,12 @@ pub use json::{Events, JSON_FORMAT, Json, diagnostic};
 pub use kind::{ParseReportError, ReportKind, WantedReport};
 pub use paint::{painted, style};
 pub use progress::Progress;
-pub use timeline::{ArrivedPacket, Fate, FateKind, Said, SentPacket, Timeline, TimelineStep};
+pub use timeline::{ArrivedPacket, Fate, FateKind, Remark, SentPacket, Timeline, TimelineStep};
 
 use crate::runner::RunEvent;
+
+/// What happens in a run, as reports take it: the record of a case that is over is made once, for all.
+pub type Event = RunEvent<Box<record::CaseRecord>>;
 
 /// What is told of a run, as it happens.
 pub trait Reporter {
@@ -42,5 +46,5 @@ pub trait Reporter {
     ///
     /// # Errors
     /// When it can't be written.
-    fn event(&mut self, event: &RunEvent) -> io::Result<()>;
+    fn event(&mut self, event: &Event) -> io::Result<()>;
 }

@@ -1,3 +1,5 @@
+//! The bar below the human report.
+
 use std::{
     fmt::{self, Write},
     io,
@@ -7,7 +9,7 @@ use std::{
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
-use super::Reporter;
+use super::{Event, Reporter};
 use crate::{
     base::CaseId,
     runner::RunEvent,
@@ -77,7 +79,7 @@ impl<R: Reporter> Progress<R> {
 }
 
 impl<R: Reporter> Reporter for Progress<R> {
-    fn event(&mut self, event: &RunEvent) -> io::Result<()> {
+    fn event(&mut self, event: &Event) -> io::Result<()> {
         match event {
             RunEvent::Started { cases, .. } => {
                 self.bar.set_length(*cases as u64);
@@ -89,8 +91,8 @@ impl<R: Reporter> Reporter for Progress<R> {
                 self.running(|running| running.push((case.clone(), Instant::now())));
                 self.bar.tick();
             }
-            RunEvent::CaseFinished(result) => {
-                self.running(|running| running.retain(|(case, _)| *case != result.case));
+            RunEvent::CaseFinished(over) => {
+                self.running(|running| running.retain(|(case, _)| case.as_str() != over.case));
                 self.bar.inc(1);
             }
             RunEvent::CaseSlow { .. } | RunEvent::Interrupted { .. } => {}
@@ -108,7 +110,7 @@ mod tests {
     struct Count(usize);
 
     impl Reporter for Count {
-        fn event(&mut self, _: &RunEvent) -> io::Result<()> {
+        fn event(&mut self, _: &Event) -> io::Result<()> {
             self.0 += 1;
             Ok(())
         }

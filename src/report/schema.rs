@@ -18,8 +18,10 @@ impl JsonSchema for Told {
     }
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let either =
-            [generator.subschema_for::<Line>(), generator.subschema_for::<DiagnosticRecord>()];
+        let either = [
+            generator.subschema_for::<Line<'static>>(),
+            generator.subschema_for::<DiagnosticRecord>(),
+        ];
         json_schema!({ "anyOf": either })
     }
 }

@@ -49,7 +49,7 @@ pub struct TimelineStep {
     pub fates: Vec<Fate>,
     /// Answers of commands, and what else was said.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub said: Vec<Said>,
+    pub said: Vec<Remark>,
 }
 
 /// A frame that was sent.
@@ -114,8 +114,8 @@ pub enum FateKind {
 
 /// Something that was said in a step.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct Said {
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "Said"))]
+pub struct Remark {
     /// What.
     pub text: String,
     /// Whether it is one to look at: a refusal, a crash, a request for a checkpoint.
@@ -183,10 +183,10 @@ impl Timeline {
                 });
             }
         }
-        let mut said: Vec<Said> = reading.answers().map(|one| answer(step, one)).collect();
+        let mut said: Vec<Remark> = reading.answers().map(|one| answer(step, one)).collect();
         let remarks =
             step.events.iter().filter_map(|event| remark(event, requests, Form::Sentence));
-        said.extend(remarks.map(|(text, grave)| Said { text, grave }));
+        said.extend(remarks.map(|(text, grave)| Remark { text, grave }));
         TimelineStep {
             step: step.index,
             title: step.title.clone(),
@@ -256,7 +256,7 @@ fn beside(entry: &Entry) -> String {
     }
 }
 
-fn answer(step: &crate::record::Step, answer: &crate::record::Answer) -> Said {
+fn answer(step: &crate::record::Step, answer: &crate::record::Answer) -> Remark {
     let command =
         if answer.command == step.title { String::new() } else { format!("{}: ", answer.command) };
     let (text, grave) = match &answer.outcome {
@@ -265,7 +265,7 @@ fn answer(step: &crate::record::Step, answer: &crate::record::Answer) -> Said {
         Outcome::Aborts(abort) => (format!("this QEMU aborts here: {}", abort.assertion), true),
         Outcome::Unanswered(why) => (why.to_string(), true),
     };
-    Said { text: format!("{command}{text}"), grave }
+    Remark { text: format!("{command}{text}"), grave }
 }
 
 fn fate(event: &Event) -> Option<Fate> {

@@ -1,3 +1,5 @@
+//! Holds records against their snapshots and keeps those of failed cases. Used by the run.
+
 use std::{collections::BTreeSet, path::PathBuf};
 
 use super::{

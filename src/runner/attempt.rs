@@ -1,3 +1,5 @@
+//! One execution of cases on one backend, and what it came to.
+
 use std::{collections::BTreeSet, sync::Arc};
 
 use super::{Executed, Failure, FailureKind, exec::exec_and_look, exec_probes, pause::Watcher};

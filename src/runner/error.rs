@@ -1,3 +1,5 @@
+//! Why a run cannot begin, or what it could not keep, and the codes.
+
 use std::{io, path::PathBuf};
 
 use crate::{

@@ -1,17 +1,13 @@
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+//! What happens in a run, and what became of a case. Made by the runner, read by reports.
+
+use std::{sync::Arc, time::Duration};
 
 use super::{Problem, Totals};
-use crate::{
-    base::{CaseId, Profile},
-    compare::Difference,
-    diag::{Report, Source},
-    reading::Reading,
-    scenario::Case,
-};
+use crate::{base::CaseId, compare::Difference, diag::Report, reading::Reading, scenario::Case};
 
-/// What happens in a run, in the order in which it is to be told.
+/// What happens in a run, in order; `C` is what is known of a case that is over.
 #[derive(Clone, Debug)]
-pub enum RunEvent {
+pub enum RunEvent<C = Box<CaseResult>> {
     /// The run begins.
     Started {
         /// Cases that were selected.
@@ -34,7 +30,7 @@ pub enum RunEvent {
         running: Duration,
     },
     /// A case is over, on every backend and with all its repeats.
-    CaseFinished(Box<CaseResult>),
+    CaseFinished(C),
     /// The run was interrupted; so many executions are being taken down.
     Interrupted {
         /// How many.
@@ -49,21 +45,27 @@ pub enum RunEvent {
     },
 }
 
+impl<C> RunEvent<C> {
+    /// The same event, with something else of a case that is over.
+    pub fn map<D>(self, of_case: impl FnOnce(C) -> D) -> RunEvent<D> {
+        match self {
+            Self::Started { cases, backends, repeat } => {
+                RunEvent::Started { cases, backends, repeat }
+            }
+            Self::CaseStarted { case } => RunEvent::CaseStarted { case },
+            Self::CaseSlow { case, running } => RunEvent::CaseSlow { case, running },
+            Self::CaseFinished(case) => RunEvent::CaseFinished(of_case(case)),
+            Self::Interrupted { running } => RunEvent::Interrupted { running },
+            Self::Finished { totals, duration } => RunEvent::Finished { totals, duration },
+        }
+    }
+}
+
 /// What became of a case.
 #[derive(Clone, Debug)]
 pub struct CaseResult {
-    /// The case.
-    pub case: CaseId,
-    /// What was run.
-    pub declared: Arc<Case>,
-    /// Its scenario, which the spans of failures point into.
-    pub source: Arc<Source>,
-    /// What it shows.
-    pub description: String,
-    /// For selection.
-    pub tags: BTreeSet<String>,
-    /// The QEMU modelled.
-    pub profile: Profile,
+    /// The case; the spans of failures point into its source.
+    pub case: Arc<Case>,
     /// The backends it ran on, joined by commas.
     pub backend: String,
     /// What it came to; with repeats, the worst.

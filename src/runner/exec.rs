@@ -342,7 +342,7 @@ impl<'a> Run<'a> {
             (None, Outcome::Refused(_) | Outcome::Aborts(_)) => {
                 FailureKind::Refused { answer: answer.clone() }
             }
-            (Some(expected), outcome) if !is_expected(expected, outcome) => {
+            (Some(expected), outcome) if !expected.is_met_by(outcome) => {
                 FailureKind::ExpectedError {
                     answer: answer.clone(),
                     expected: match &expected.class {
@@ -483,15 +483,4 @@ fn plain_action(verb: &Verb) -> Option<Action<'_>> {
         Verb::Impair(changes) => Action::Impair(changes),
         _ => return None,
     })
-}
-
-/// Class and text as expected; where this QEMU aborts, the assertion is the text and `CRASH` the
-/// class.
-fn is_expected(expected: &ExpectError, outcome: &Outcome) -> bool {
-    let (class, desc) = match outcome {
-        Outcome::Refused(error) => (error.class.as_str(), error.desc.as_str()),
-        Outcome::Aborts(abort) => ("CRASH", abort.assertion.as_str()),
-        Outcome::Done(_) | Outcome::Unanswered(_) => return false,
-    };
-    expected.desc == desc && expected.class.as_deref().is_none_or(|expected| expected == class)
 }

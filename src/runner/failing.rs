@@ -1,3 +1,5 @@
+//! The ways in which a case failed that ran several times. Used by the tally.
+
 use super::{Failing, Problem, Status};
 
 /// Adds a failed execution, from 1, to those that failed in the same way.

@@ -1,3 +1,5 @@
+//! What a case came to, of its failures, its snapshot and its known bug.
+
 use std::path::PathBuf;
 
 use super::{Failure, FailureKind, Problem, Status};

@@ -1,3 +1,5 @@
+//! Holds a failed case so that a person can look at its world.
+
 use std::{path::PathBuf, sync::Arc};
 
 use super::{

@@ -1,3 +1,5 @@
+//! What a run is to do: its cases, backends and limits.
+
 use std::{collections::BTreeMap, num::NonZeroUsize, path::PathBuf, sync::Arc, time::Duration};
 
 use super::{Lane, Pause, Selection, exec::world_digest};

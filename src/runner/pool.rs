@@ -1,3 +1,5 @@
+//! Threads with deadlines, one for each task.
+
 use std::{
     any::Any,
     collections::BTreeMap,

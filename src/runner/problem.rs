@@ -1,3 +1,5 @@
+//! Why a case failed.
+
 use std::path::PathBuf;
 
 use super::Failure;

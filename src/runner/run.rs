@@ -1,30 +1,25 @@
+//! A run: every case of a plan, on each backend and as often as is asked for, held against its snapshot.
+
 use std::{
     io,
     os::fd::AsFd,
     sync::Arc,
-    thread,
     time::{Duration, Instant},
 };
 
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-
 use super::{
-    Failure, FailureKind, Plan, RunEvent, Totals,
+    Plan, RunEvent, Totals,
     archive::{Archive, Record},
     attempt::Attempt,
+    front::{Front, GRACE, late, unless_cut_short},
     judge::Comparison,
     pause::Watcher,
     plan::{Group, groups},
-    pool::{End, Flow, Limits, Pool, Signal, Task},
+    pool::{End, Flow, Limits, Signal, Task},
     tally::{Came, Tally},
 };
-use crate::diag::Span;
 
-/// How long after its deadline a case may take to end of itself. Taking a world down is a matter of
-/// milliseconds; a case that takes longer hangs.
-pub(super) const GRACE: Duration = Duration::from_secs(2);
-
-/// The same where a case may be held for a person to look at it.
+/// As [`GRACE`], where a case may be held for a person to look at it.
 const PAUSED: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// Cases on one backend, once: what one thread does.
@@ -42,7 +37,7 @@ struct Run<'a> {
     started: Vec<bool>,
     totals: Totals,
     archive: Archive,
-    listener: &'a mut dyn FnMut(&RunEvent),
+    listener: &'a mut dyn FnMut(RunEvent),
 }
 
 /// Carries the plan out and tells the listener, on this thread and in one order, what happens.
@@ -53,7 +48,7 @@ struct Run<'a> {
 pub fn run(
     plan: &Plan,
     interrupt: Option<&(impl AsFd + Send + Sync)>,
-    listener: &mut dyn FnMut(&RunEvent),
+    listener: &mut dyn FnMut(RunEvent),
 ) -> io::Result<Totals> {
     let began = Instant::now();
     let limits = Limits {
@@ -62,49 +57,22 @@ pub fn run(
         slow_after: plan.slow_after,
         grace: if plan.pause.is_some() { PAUSED } else { GRACE },
     };
-    let pool = Pool::new(limits)?;
-    let interrupter = pool.interrupter();
-    let (over, end) = io::pipe()?;
-    let totals = thread::scope(|scope| {
-        if let Some(interrupt) = interrupt {
-            scope.spawn(move || {
-                if readable_before(interrupt, &over) {
-                    interrupter();
-                }
-            });
-        }
-        let mut run = Run::new(plan, listener);
-        run.tell(RunEvent::Started {
-            cases: plan.cases.len(),
-            backends: plan.lanes.iter().map(|lane| lane.backend.name()).collect(),
-            repeat: plan.repeat.get(),
-        });
-        let tasks = run.tasks();
-        pool.run(tasks, |signal| run.hear(signal));
-        drop(end);
-        run.finish()
+    let front = Front::new(limits)?;
+    let mut run = Run::new(plan, listener);
+    run.tell(RunEvent::Started {
+        cases: plan.cases.len(),
+        backends: plan.lanes.iter().map(|lane| lane.backend.name()).collect(),
+        repeat: plan.repeat.get(),
     });
-    listener(&RunEvent::Finished { totals, duration: began.elapsed() });
+    let tasks = run.tasks();
+    front.run(interrupt, tasks, |signal| run.hear(signal));
+    let totals = run.finish();
+    listener(RunEvent::Finished { totals, duration: began.elapsed() });
     Ok(totals)
 }
 
-/// Waits until `interrupt` is readable, or until the writer of `over` is gone.
-pub(super) fn readable_before(interrupt: &impl AsFd, over: &impl AsFd) -> bool {
-    let mut polled = [
-        PollFd::new(interrupt.as_fd(), PollFlags::POLLIN),
-        PollFd::new(over.as_fd(), PollFlags::POLLIN),
-    ];
-    loop {
-        match poll(&mut polled, PollTimeout::NONE) {
-            Err(nix::errno::Errno::EINTR) => {}
-            Err(_) => return false,
-            Ok(_) => return polled[0].any() == Some(true),
-        }
-    }
-}
-
 impl<'a> Run<'a> {
-    fn new(plan: &'a Plan, listener: &'a mut dyn FnMut(&RunEvent)) -> Self {
+    fn new(plan: &'a Plan, listener: &'a mut dyn FnMut(RunEvent)) -> Self {
         let lanes: Vec<_> = plan.lanes.iter().map(|lane| lane.backend.name()).collect();
         let tally = |planned: &super::Planned| {
             Tally::new(planned.clone(), lanes.clone(), plan.repeat.get())
@@ -129,7 +97,7 @@ impl<'a> Run<'a> {
     }
 
     fn tell(&mut self, event: RunEvent) {
-        (self.listener)(&event);
+        (self.listener)(event);
     }
 
     fn hear(&mut self, signal: Signal<Vec<Attempt>>) -> Flow {
@@ -215,30 +183,19 @@ impl<'a> Run<'a> {
 
     /// One attempt for each of `cases` cases.
     fn attempts(&self, end: End<Vec<Attempt>>, cases: usize) -> Vec<Attempt> {
+        let interrupted = self.totals.interrupted;
         let each = |attempt: &dyn Fn() -> Attempt| (0..cases).map(|_| attempt()).collect();
         match end {
             End::Done(attempts) if attempts.len() == cases => {
-                attempts.into_iter().map(|attempt| self.unless_interrupted(attempt)).collect()
+                attempts.into_iter().map(|attempt| unless_cut_short(attempt, interrupted)).collect()
             }
             End::Done(attempts) => {
                 let text = format!("{} records came of {cases} cases", attempts.len());
                 each(&|| Attempt::Panicked(text.clone()))
             }
             End::Panicked(text) => each(&|| Attempt::Panicked(text.clone())),
-            End::Hung => each(&|| self.unless_interrupted(late())),
+            End::Hung => each(&|| unless_cut_short(late(), interrupted)),
         }
-    }
-
-    /// After an interrupt, lateness is not the case's fault.
-    fn unless_interrupted(&self, attempt: Attempt) -> Attempt {
-        let cut_short = |failure: &Failure| matches!(failure.kind, FailureKind::Late);
-        let interrupted = self.totals.interrupted
-            && match &attempt {
-                Attempt::Executed(executed) => executed.failures.iter().any(cut_short),
-                Attempt::Failed(failure) => cut_short(failure),
-                _ => false,
-            };
-        if interrupted { Attempt::Interrupted } else { attempt }
     }
 
     /// Tells what is known of cases that were cut short.
@@ -252,10 +209,6 @@ impl<'a> Run<'a> {
         }
         self.totals
     }
-}
-
-fn late() -> Attempt {
-    Attempt::Failed(Failure { step: 0, span: Span::default(), kind: FailureKind::Late })
 }
 
 /// In the order in which they begin: all cases once before any is repeated, a case's backends side
@@ -373,7 +326,7 @@ mod tests {
         change(&mut plan);
         let mut lines = Vec::new();
         let totals = run(&plan, interrupt, &mut |event| match event {
-            RunEvent::CaseFinished(result) => lines.push(format!("{} {}", result.case, {
+            RunEvent::CaseFinished(result) => lines.push(format!("{} {}", result.case.id, {
                 match &result.status {
                     Status::Failed { problems } => problems[0].to_string(),
                     Status::Internal { text } => format!("internal: {text}"),

@@ -1,3 +1,5 @@
+//! Which cases of a suite run: by name, tag and shard.
+
 use std::{fmt, str::FromStr};
 
 use sha2::{Digest, Sha256};

@@ -1,3 +1,5 @@
+//! Finds the scenario files of paths.
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     ffi::OsStr,

@@ -98,14 +98,8 @@ impl Tally {
         if self.judged < self.repeat && rank(&status) < FAILED {
             return None;
         }
-        let case = &self.planned.case;
         Some(CaseResult {
-            case: case.id.clone(),
-            declared: Arc::clone(case),
-            source: Arc::clone(&case.source),
-            description: case.description.clone(),
-            tags: case.tags.clone(),
-            profile: case.profile.clone(),
+            case: Arc::clone(&self.planned.case),
             backend: self.lanes.join(","),
             status,
             runs: self.runs,

@@ -1,3 +1,5 @@
+//! What a run came to, in numbers, and its exit code.
+
 use serde::{Deserialize, Serialize};
 
 use super::{CaseResult, Status};

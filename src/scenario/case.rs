@@ -11,7 +11,7 @@ use super::{
 use crate::{
     base::{CaseId, ChardevId, Frame, MacAddr, MachineId, NetdevId, ObjectId, PortId, Profile},
     diag::{Source, Span},
-    record::{Framing, Port, SourceFrame},
+    record::{Framing, Outcome, Port, SourceFrame},
 };
 
 /// A checked file: one case, or one for each combination of its matrix.
@@ -439,6 +439,19 @@ pub struct ExpectError {
     pub class: Option<String>,
     /// The text, letter for letter.
     pub desc: String,
+}
+
+impl ExpectError {
+    /// Whether a command came to this; where a QEMU aborts, the assertion is the text and `CRASH` the class.
+    #[must_use]
+    pub fn is_met_by(&self, outcome: &Outcome) -> bool {
+        let (class, desc) = match outcome {
+            Outcome::Refused(error) => (error.class.as_str(), error.desc.as_str()),
+            Outcome::Aborts(abort) => ("CRASH", abort.assertion.as_str()),
+            Outcome::Done(_) | Outcome::Unanswered(_) => return false,
+        };
+        self.desc == desc && self.class.as_deref().is_none_or(|expected| expected == class)
+    }
 }
 
 /// How a snapshot is compared.

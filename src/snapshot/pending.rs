@@ -1,3 +1,5 @@
+//! What waits for a review, and the snapshots that nobody uses. Read by the review.
+
 use std::{
     fs, io,
     path::{Path, PathBuf},

@@ -1,3 +1,5 @@
+//! Holds records against the snapshots on disk, proposes what is new, and accepts. Used by the run.
+
 use std::path::{Path, PathBuf};
 
 use super::{

@@ -11,7 +11,7 @@ use std::{
 use change::{Next, Watch};
 use recorder::{Part, Print, Recorder};
 
-use super::{CliError, ReachArgs, Stop, lanes::Opened, output, run::RunArgs, tell};
+use super::{CliError, ReachArgs, Stop, lanes::Opened, output, reporting, run::RunArgs};
 use crate::{
     diag::{Diagnose, Report},
     report::{ReportFiles, record::Collector},
@@ -25,7 +25,7 @@ use crate::{
 pub(super) fn run(args: &RunArgs, mode: Mode) -> Result<Exit, Stop> {
     // No thread may run before.
     let opened = args.open()?;
-    let interrupt = Interrupt::install().map_err(tell::refused("catching signals"))?;
+    let interrupt = Interrupt::install().map_err(reporting::refused("catching signals"))?;
     let mut watch = Watch::new(interrupt).map_err(unwatched)?;
     let paths = args.suite.paths()?;
     for path in &paths {
@@ -79,9 +79,16 @@ fn carry_out(
     if plan.cases.is_empty() {
         return Ok(Exit::NothingSelected);
     }
-    let collector = Collector::new(args.facts(), args.recorded());
+    let collector = Collector::new(args.facts());
     let files = ReportFiles::default();
-    tell::told(&plan, interrupt, args.reporters()?, collector, files)
+    reporting::run_and_report(
+        &plan,
+        interrupt,
+        args.reporters()?,
+        args.recorded(),
+        collector,
+        files,
+    )
 }
 
 fn unwatched(source: notify::Error) -> Stop {

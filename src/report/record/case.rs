@@ -1,3 +1,7 @@
+//! What became of a case, as every report has it and as JSON members.
+
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 use super::{DiagnosticRecord, EventRecord, event};
@@ -225,14 +229,15 @@ impl CaseRecord {
     /// Of a case that is over; what explains its record as is wished.
     #[must_use]
     pub fn new(result: &CaseResult, events: Events) -> Self {
+        let case = &result.case;
         let mut record = Self {
-            case: result.case.to_string(),
-            scenario: result.source.path.display().to_string(),
+            case: case.id.to_string(),
+            scenario: case.source.path.display().to_string(),
             line: None,
-            description: result.description.clone(),
-            tags: result.tags.iter().cloned().collect(),
+            description: case.description.clone(),
+            tags: case.tags.iter().cloned().collect(),
             backend: result.backend.clone(),
-            profile: result.profile.to_string(),
+            profile: case.profile.to_string(),
             status: CaseStatus::from(&result.status),
             seconds: result.duration.as_secs_f64(),
             runs: RunsRecord { passed: result.runs.passed, failed: result.runs.failed },
@@ -250,11 +255,11 @@ impl CaseRecord {
             course: None,
             transcript: None,
         };
-        let failing = |failing| FailingRecord::new(failing, &result.source);
+        let failing = |failing| FailingRecord::new(failing, &case.source);
         record.failing = result.failing.iter().map(failing).collect();
-        record.set_status(&result.status, &result.source);
+        record.set_status(&result.status, &case.source);
         if record.has_failed() || events == Events::OfAll {
-            record.topology = Some(Topology::of(&result.declared));
+            record.topology = Some(Topology::of(case));
         }
         if let Some(reading) = &result.reading {
             let transcript = reading.transcript();
@@ -288,6 +293,16 @@ impl CaseRecord {
     pub fn place(&self) -> String {
         let file = &self.scenario;
         self.line.map_or_else(|| file.clone(), |line| format!("{file}:{line}"))
+    }
+
+    /// The record with what explains it, or where that is not wished, without.
+    #[must_use]
+    pub fn explaining(&self, events: Events) -> Cow<'_, Self> {
+        if self.has_failed() || events == Events::OfAll {
+            return Cow::Borrowed(self);
+        }
+        let (events, topology, course, transcript) = (None, None, None, None);
+        Cow::Owned(Self { events, topology, course, transcript, ..self.clone() })
     }
 
     const fn has_failed(&self) -> bool {

@@ -1,3 +1,5 @@
+//! A diagnostic as JSON members.
+
 use serde::{Deserialize, Serialize};
 
 use crate::diag::{self, Report, Severity, Source, Style};

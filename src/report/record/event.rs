@@ -1,3 +1,5 @@
+//! An event of a record as JSON members.
+
 use serde::{Deserialize, Serialize};
 
 use crate::{

@@ -1,3 +1,5 @@
+//! The records of several runs, made into one. Used by `tapwright merge`.
+
 use std::collections::BTreeMap;
 
 use super::{CaseRecord, CaseStatus, RunRecord, ShardRecord, Sums};

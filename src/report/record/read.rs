@@ -1,3 +1,5 @@
+//! The record of a run, read back from its file.
+
 use serde::Deserialize;
 
 use super::{RECORD_FORMAT, RunRecord};

@@ -9,10 +9,10 @@ use super::{
 use crate::{
     diag::{Diagnose, Report},
     report::{
-        self, ReportError, ReportFiles, ReportKind, Reporter, WantedReport,
-        record::{Collector, DiagnosticRecord, RunRecord},
+        self, Event, Events, ReportError, ReportFiles, ReportKind, Reporter, WantedReport,
+        record::{CaseRecord, Collector, DiagnosticRecord, RunRecord},
     },
-    runner::{self, Exit, Plan, RunEvent},
+    runner::{self, Exit, Plan},
     sys::Interrupt,
 };
 
@@ -20,19 +20,19 @@ pub(super) const STDOUT: &str = "writing to standard output";
 pub(super) const AGREE_TABLE: &str = "--agree-table";
 
 /// A reporter, until it can't write.
-pub(super) struct Told {
+pub(super) struct GuardedReporter {
     reporter: Box<dyn Reporter>,
     /// What it writes to.
     what: &'static str,
     error: Option<io::Error>,
 }
 
-impl Told {
+impl GuardedReporter {
     pub(super) const fn new(reporter: Box<dyn Reporter>, what: &'static str) -> Self {
         Self { reporter, what, error: None }
     }
 
-    fn event(&mut self, event: &RunEvent) {
+    fn event(&mut self, event: &Event) {
         if self.error.is_none() {
             self.error = self.reporter.event(event).err();
         }
@@ -49,17 +49,20 @@ impl Told {
     }
 }
 
-/// Runs and tells. Whoever can't be told any more stops neither the run nor what others are told.
-pub(super) fn told(
+/// Runs a plan and reports it. The record of a case is made once, with the `events` that somebody asked
+/// for. A reporter that fails stops neither the run nor the others.
+pub(super) fn run_and_report(
     plan: &Plan,
     interrupt: Interrupt,
-    mut reporters: Vec<Told>,
+    mut reporters: Vec<GuardedReporter>,
+    events: Events,
     mut collector: Collector,
     mut files: ReportFiles,
 ) -> Result<Exit, Stop> {
     let mut unwritten = Vec::new();
     let totals = runner::run(plan, Some(&interrupt), &mut |event| {
-        reporters.iter_mut().for_each(|reporter| reporter.event(event));
+        let event = event.map(|result| Box::new(CaseRecord::new(&result, events)));
+        reporters.iter_mut().for_each(|reporter| reporter.event(&event));
         if !files.is_empty()
             && let Some(record) = collector.event(event)
         {
@@ -67,7 +70,8 @@ pub(super) fn told(
         }
     })
     .map_err(refused("watching for signals"))?;
-    let mut reports: Vec<Report> = reporters.into_iter().filter_map(Told::report).collect();
+    let mut reports: Vec<Report> =
+        reporters.into_iter().filter_map(GuardedReporter::report).collect();
     reports.extend(unwritten.into_iter().map(|error| CliError::from(error).report()));
     if reports.is_empty() {
         return Ok(totals.exit());

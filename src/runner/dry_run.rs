@@ -1,22 +1,13 @@
-use std::{
-    collections::BTreeMap,
-    io,
-    num::NonZeroUsize,
-    os::fd::AsFd,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    thread,
-    time::Duration,
-};
+//! A dry run: cases on every backend, without snapshots. Used by random tests, by shrinking and by bundles.
+
+use std::{collections::BTreeMap, io, num::NonZeroUsize, os::fd::AsFd, sync::Arc, time::Duration};
 
 use super::{
-    Attempt, Failure, FailureKind, Lane,
-    pool::{End, Flow, Limits, Pool, Signal, Task},
-    run::{GRACE, readable_before},
+    Attempt, Lane,
+    front::{Front, GRACE, late, unless_cut_short},
+    pool::{End, Flow, Limits, Signal, Task},
 };
-use crate::{diag::Span, scenario::Case};
+use crate::scenario::Case;
 
 /// A case that is tried on every lane, without a snapshot.
 #[derive(Clone, Debug)]
@@ -50,46 +41,34 @@ pub fn try_cases(
     interrupt: Option<&(impl AsFd + Send + Sync)>,
     mut listener: impl FnMut(usize, Vec<Attempt>) -> bool,
 ) -> io::Result<bool> {
-    let pool = Pool::new(Limits {
+    let front = Front::new(Limits {
         jobs: limits.jobs,
         timeout: limits.timeout,
         slow_after: None,
         grace: GRACE,
     })?;
-    let interrupter = pool.interrupter();
-    let (over, end) = io::pipe()?;
-    let interrupted = AtomicBool::new(false);
+    let mut interrupted = false;
     let mut open: BTreeMap<usize, Vec<Option<Attempt>>> = BTreeMap::new();
-    thread::scope(|scope| {
-        if let Some(interrupt) = interrupt {
-            scope.spawn(move || {
-                if readable_before(interrupt, &over) {
-                    interrupter();
-                }
-            });
+    let tasks = cases.flat_map(|trial| lanes.iter().map(move |lane| task(lane, &trial)));
+    front.run(interrupt, tasks, |signal| match signal {
+        Signal::Started(_) | Signal::Slow { .. } => Flow::Go,
+        Signal::Interrupted { .. } => {
+            interrupted = true;
+            Flow::Stop
         }
-        let tasks = cases.flat_map(|trial| lanes.iter().map(move |lane| task(lane, &trial)));
-        pool.run(tasks, |signal| match signal {
-            Signal::Started(_) | Signal::Slow { .. } => Flow::Go,
-            Signal::Interrupted { .. } => {
-                interrupted.store(true, Ordering::Relaxed);
-                Flow::Stop
+        Signal::Ended { task, end, .. } => {
+            let (place, lane) = (task / lanes.len(), task % lanes.len());
+            let attempts =
+                open.entry(place).or_insert_with(|| lanes.iter().map(|_| None).collect());
+            attempts[lane] = Some(attempt(end, interrupted));
+            if attempts.iter().any(Option::is_none) {
+                return Flow::Go;
             }
-            Signal::Ended { task, end, .. } => {
-                let (place, lane) = (task / lanes.len(), task % lanes.len());
-                let attempts =
-                    open.entry(place).or_insert_with(|| lanes.iter().map(|_| None).collect());
-                attempts[lane] = Some(attempt(end, interrupted.load(Ordering::Relaxed)));
-                if attempts.iter().any(Option::is_none) {
-                    return Flow::Go;
-                }
-                let all = open.remove(&place).into_iter().flatten().flatten();
-                if listener(place, all.collect()) { Flow::Go } else { Flow::Stop }
-            }
-        });
-        drop(end);
+            let all = open.remove(&place).into_iter().flatten().flatten();
+            if listener(place, all.collect()) { Flow::Go } else { Flow::Stop }
+        }
     });
-    Ok(interrupted.load(Ordering::Relaxed))
+    Ok(interrupted)
 }
 
 fn task(lane: &Lane, trial: &Trial) -> Task<Attempt> {
@@ -105,23 +84,14 @@ fn task(lane: &Lane, trial: &Trial) -> Task<Attempt> {
     }
 }
 
-/// What an execution came to. After an interrupt, lateness is not the case's fault.
+/// What an execution came to.
 fn attempt(end: End<Attempt>, interrupted: bool) -> Attempt {
-    let late = |failure: &Failure| matches!(failure.kind, FailureKind::Late);
     let attempt = match end {
         End::Done(attempt) => attempt,
         End::Panicked(text) => Attempt::Panicked(text),
-        End::Hung => {
-            Attempt::Failed(Failure { step: 0, span: Span::default(), kind: FailureKind::Late })
-        }
+        End::Hung => late(),
     };
-    let cut_short = interrupted
-        && match &attempt {
-            Attempt::Executed(executed) => executed.failures.iter().any(late),
-            Attempt::Failed(failure) => late(failure),
-            _ => false,
-        };
-    if cut_short { Attempt::Interrupted } else { attempt }
+    unless_cut_short(attempt, interrupted)
 }
 
 #[cfg(test)]
