@@ -8,7 +8,7 @@ use crate::{
         ReportError,
         record::{Oddity, ReadRecordError},
     },
-    sys::IsolationError,
+    sys::{IsolationError, exhaustion_remedy},
 };
 
 /// What a command can't do, beside what its parts say themselves.
@@ -316,8 +316,9 @@ impl Diagnose for CliError {
         let (code, help) = match self {
             Self::Isolation(error) => ("TW-E001", Some(error.remedy())),
             Self::Unavailable { remedy, .. } => ("TW-E001", remedy.as_deref()),
-            Self::System { .. } => {
-                ("TW-E002", Some("look at the limits of the process: ulimit -a"))
+            Self::System { source, .. } => {
+                let remedy = exhaustion_remedy(source);
+                ("TW-E002", remedy.or(Some("look at the limits of the process: ulimit -a")))
             }
             Self::AcceptInCi => {
                 ("TW-E003", Some("accept where you review, or unset CI for this command"))
