@@ -72,6 +72,20 @@ name_type! {
     CaseId
 }
 
+impl PortId {
+    /// Where the guest of a TAP netdev sends and receives.
+    #[must_use]
+    pub fn guest(netdev: &NetdevId) -> Self {
+        Self::from(format!("{netdev}.guest"))
+    }
+
+    /// The host's side of a TAP netdev: its interface.
+    #[must_use]
+    pub fn host(netdev: &NetdevId) -> Self {
+        Self::from(format!("{netdev}.host"))
+    }
+}
+
 impl MachineId {
     /// Whether it is one of several.
     #[must_use]

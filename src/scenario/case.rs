@@ -256,6 +256,17 @@ pub enum BridgePort {
     Link(PortId),
 }
 
+impl BridgePort {
+    /// The port whose interface it is.
+    #[must_use]
+    pub fn id(&self) -> PortId {
+        match self {
+            Self::Netdev(netdev) => PortId::host(netdev),
+            Self::Link(port) => port.clone(),
+        }
+    }
+}
+
 /// A route of the host side.
 #[derive(Clone, Debug)]
 pub struct Route {
