@@ -42,7 +42,7 @@ pub(super) fn run(args: &ExplainArgs) -> Result<Exit, Stop> {
         .map(|row| format!("{}: {}\n\n{}", row.code, row.title, wrapped(row.text)));
     match text {
         Some(text) => output::print(&text).map(|()| Exit::Success),
-        None => Err(Stop::invalid(vec![CliError::NoSuchCode(args.code.clone()).report()])),
+        None => Err(Stop::invalid(vec![CliError::NoSuchCode { code: args.code.clone() }.report()])),
     }
 }
 

@@ -78,5 +78,5 @@ fn read(path: &Path) -> Result<RunRecord, CliError> {
 }
 
 fn odd(oddity: Oddity) -> Report {
-    CliError::Merged(oddity).report()
+    CliError::Merged { source: oddity }.report()
 }

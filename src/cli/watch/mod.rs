@@ -85,7 +85,10 @@ fn carry_out(
 }
 
 fn unwatched(source: notify::Error) -> Stop {
-    Stop { exit: Exit::Internal, reports: vec![CliError::Unwatched(source.to_string()).report()] }
+    Stop {
+        exit: Exit::Internal,
+        reports: vec![CliError::Unwatched { reason: source.to_string() }.report()],
+    }
 }
 
 /// What each scenario was made of when it was read last.

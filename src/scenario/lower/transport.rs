@@ -76,7 +76,7 @@ pub(super) fn icmp(
                 Fault::Format {
                     reason: format!("`rest` has {} bytes; there are four", bytes.len()),
                     help: "write eight hexadecimal digits: \"00010002\"",
-                    code: crate::scenario::code::BAD_HEX,
+                    code: crate::scenario::fault::BAD_HEX,
                 },
             );
             [0; 4]
