@@ -47,7 +47,7 @@ impl Station {
 
 /// The number of the machine whose guest port this is.
 fn machine_of(case: &Case, port: &PortId) -> Option<usize> {
-    let is_guest_of = |netdev: &&Netdev| format!("{}.guest", netdev.id) == port.as_str();
+    let is_guest_of = |netdev: &&Netdev| PortId::guest(&netdev.id) == *port;
     let netdev = case.netdevs.iter().find(is_guest_of)?;
     let mut machines = case.machines.iter();
     machines.position(|machine| machine.id == netdev.machine)

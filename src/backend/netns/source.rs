@@ -48,7 +48,7 @@ impl TapPort {
     ) -> Result<Self, BackendError> {
         let recorder = open_socket(topology, interface, true)?;
         Ok(Self {
-            host_port: PortId::from(format!("{netdev}.host")),
+            host_port: PortId::host(&netdev),
             netdev,
             interface,
             tap,

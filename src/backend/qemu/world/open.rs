@@ -240,7 +240,7 @@ fn netdevs(
                     arguments.push("-netdev", &option);
                 }
                 let tap = Tap {
-                    port: PortId::from(format!("{outer}.guest")),
+                    port: PortId::guest(outer),
                     wire: Stream::new(ours).map_err(failed)?,
                     cutter: Cutter::new(Framing::Plain),
                 };
