@@ -16,10 +16,8 @@ pub struct Deadline {
 }
 
 impl Deadline {
-    /// Never.
     pub const NEVER: Self = Self { at: None, alarm: None };
 
-    /// At this time.
     #[must_use]
     pub const fn at(at: Instant) -> Self {
         Self { at: Some(at), alarm: None }
@@ -37,7 +35,6 @@ impl Deadline {
         Self { at: Some(self.at.map_or(at, |own| own.min(at))), alarm: self.alarm.clone() }
     }
 
-    /// Whether it is over.
     #[must_use]
     pub fn passed(&self) -> bool {
         self.alarm.as_ref().is_some_and(|alarm| alarm.is_raised())

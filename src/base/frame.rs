@@ -4,7 +4,6 @@ use bytes::Bytes;
 
 use super::VnetHdr;
 
-/// Where a frame began.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Origin {
     /// The scenario sent it: `#1` for the first, counted over the whole run.

@@ -1,6 +1,5 @@
 use std::{fmt, str::FromStr};
 
-/// An Ethernet address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MacAddr(pub [u8; 6]);
 

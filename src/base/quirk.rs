@@ -34,7 +34,6 @@ macro_rules! quirks {
             /// Every quirk, in the order of the table.
             pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
 
-            /// Its entry in the table.
             #[must_use]
             pub const fn info(self) -> QuirkInfo {
                 match self {
@@ -407,7 +406,6 @@ impl Quirk {
         self.info().name
     }
 
-    /// The quirk of this name.
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|quirk| quirk.name() == name)

@@ -53,7 +53,6 @@ const MARK: (&str, &str) = (
     "# This folder is a root: what its scenario names is looked for here, and nowhere above.\n",
 );
 
-/// Remembers what was read.
 #[derive(Debug)]
 pub(super) struct Recorder {
     reach: ReachArgs,

@@ -17,7 +17,6 @@ pub(super) struct ExplainArgs {
 /// What every code begins with.
 const PREFIX: &str = "TW-";
 
-/// Columns of an explanation.
 const WIDTH: usize = 80;
 
 /// The tables of all parts.

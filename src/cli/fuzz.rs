@@ -144,7 +144,6 @@ struct Campaign<'a> {
 struct Counts {
     cases: usize,
     compared: usize,
-    /// Runs of each lane.
     ran: Vec<usize>,
     /// Why cases were not compared, and how many.
     skipped: BTreeMap<String, usize>,

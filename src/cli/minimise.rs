@@ -203,7 +203,6 @@ struct Told<'a> {
     case: &'a Case,
     finding: &'a Finding,
     shrunk: &'a Shrunk,
-    /// Before and after.
     sizes: [Sizes; 2],
     path: &'a Path,
 }

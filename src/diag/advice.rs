@@ -6,7 +6,6 @@ use super::Code;
 
 /// What is said beside an error's message.
 pub(crate) trait Advice: std::error::Error {
-    /// Its stable code.
     fn code(&self) -> Code;
 
     /// What is written at its position in the source; empty for an error without a position.

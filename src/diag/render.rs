@@ -9,7 +9,6 @@ use super::{
 
 use crate::terminal::visible;
 
-/// How reports are drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Style {
     /// Colours and lines, for a terminal.

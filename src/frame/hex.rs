@@ -18,7 +18,6 @@ pub enum HexError {
     /// A character that is neither a digit, a space nor part of a run.
     #[error("'{found}' at character {at} is not a hexadecimal digit")]
     Digit {
-        /// What was found.
         found: char,
         /// Its place, in characters from 0.
         at: usize,

@@ -61,7 +61,6 @@ pub(super) enum FarEnd {
     Port(PortFraming),
     /// Another chardev.
     Joined,
-    /// Nobody.
     Nobody,
 }
 

@@ -40,7 +40,6 @@ pub fn scenario(seed: u64, case: u64) -> Value {
     root.into()
 }
 
-/// A scenario of one machine.
 fn alone(dialect: Dialect, rng: &mut Rng, root: &mut Map<String, Value>) {
     let mut draft = Draft::new(dialect, rng);
     let mut made = Vec::new();

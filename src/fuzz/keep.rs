@@ -15,7 +15,6 @@ use crate::{
 pub struct Exhibit<'a> {
     /// The file: what it names is looked for beside it.
     pub path: &'a Path,
-    /// The scenario's name.
     pub name: &'a str,
     /// The case, of a matrix.
     pub case: &'a CaseId,

@@ -39,12 +39,10 @@ impl Rng {
         from.get(self.below(from.len()))
     }
 
-    /// One of several words.
     pub(super) fn word(&mut self, from: &[&'static str]) -> &'static str {
         self.pick(from).copied().unwrap_or_default()
     }
 
-    /// One of several numbers.
     pub(super) fn number(&mut self, from: &[usize]) -> usize {
         self.pick(from).copied().unwrap_or_default()
     }

@@ -127,7 +127,6 @@ impl Stack {
         }
     }
 
-    /// A frame arrived.
     pub fn receive(&mut self, frame: Bytes) {
         self.note(|| Deed::Receive(frame.clone()));
         self.card.received.push_back(frame);

@@ -10,12 +10,7 @@ pub enum Address {
     /// `path=`.
     Unix(String),
     /// `host=` and `port=`.
-    Tcp {
-        /// As written.
-        host: String,
-        /// The port.
-        port: u16,
-    },
+    Tcp { host: String, port: u16 },
 }
 
 /// How surely a client's address means a server.

@@ -21,7 +21,6 @@ pub(crate) struct Fields<'a> {
     context: &'a Context<'a>,
     keys: &'static KeyMap,
     entries: &'a [Entry],
-    /// Where the map stands.
     pub(crate) span: Span,
 }
 

@@ -7,7 +7,6 @@ use crate::base::PortId;
 pub struct Share(pub(super) u32);
 
 impl Share {
-    /// All of them.
     pub const ALL: Self = Self(1_000_000);
 
     /// Parts per million; more than all is all.
@@ -139,7 +138,6 @@ pub(super) fn parse_rate(text: &str) -> Option<u64> {
 pub struct Impair {
     /// The guest port, host port or link end.
     pub port: PortId,
-    /// Its direction.
     pub way: Way,
     /// What happens there; the default is nothing.
     pub impairment: Impairment,

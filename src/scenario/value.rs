@@ -40,7 +40,6 @@ pub(crate) fn boolean(context: &Context<'_>, node: &Node) -> Option<bool> {
     }
 }
 
-/// A whole number in a range.
 pub(crate) fn integer(
     context: &Context<'_>,
     node: &Node,
@@ -85,7 +84,6 @@ fn parse_integer(text: &str) -> Option<i128> {
     }
 }
 
-/// One of a few words.
 pub(crate) fn choice(
     context: &Context<'_>,
     node: &Node,
@@ -108,7 +106,6 @@ pub(crate) fn choice(
     word
 }
 
-/// A number with a unit.
 pub(crate) fn duration(context: &Context<'_>, node: &Node) -> Option<Duration> {
     const HELP: &str = "write a number and a unit: 3s, 200ms, 50us, 10ns, 2m; at most a day";
     let shown = node.scalar().map(|scalar| scalar.shown().to_owned());
@@ -150,7 +147,6 @@ fn parse_duration(text: &str) -> Option<Duration> {
     (total <= DAY).then(|| Duration::from_nanos(u64::try_from(total).unwrap_or(u64::MAX)))
 }
 
-/// A text, or a list of texts.
 pub(crate) fn texts(context: &Context<'_>, node: &Node) -> Vec<(String, Span)> {
     let nodes = match node.list() {
         Some(nodes) => nodes,

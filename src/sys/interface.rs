@@ -20,7 +20,6 @@ impl InterfaceName {
     /// Most bytes of a name: `IFNAMSIZ` less the terminating NUL.
     pub const MAX: usize = libc::IFNAMSIZ - 1;
 
-    /// The name as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -68,7 +67,6 @@ impl InterfaceIndex {
         Ok(Self(if_nametoindex(name.as_str())?))
     }
 
-    /// The number.
     #[must_use]
     pub const fn get(self) -> u32 {
         self.0

@@ -57,10 +57,7 @@ impl Isolated {
 pub enum IsolationError {
     /// Other threads run: they would stay on the host's side.
     #[error("the process has {threads} threads; it must be isolated while it has one")]
-    Threads {
-        /// How many.
-        threads: usize,
-    },
+    Threads { threads: usize },
     /// Neither privileges nor user namespaces.
     #[error("the kernel allows neither private namespaces nor a user namespace: {0}")]
     Refused(io::Error),
@@ -69,7 +66,6 @@ pub enum IsolationError {
     Identity {
         /// The file below `/proc/self`.
         file: &'static str,
-        /// What the kernel said.
         source: io::Error,
     },
     /// `/` could not be made private.

@@ -112,7 +112,6 @@ pub struct Received {
     /// The virtio-net header as the kernel wrote it, when the socket asks for it. Its offsets are
     /// those of the frame *without* the tag in `vlan`.
     pub vnet: Option<[u8; PacketSocket::VNET_HDR_LEN]>,
-    /// Where it was going.
     pub packet_type: PacketType,
     /// The tag that was put back; none where the tag never left the frame.
     pub vlan: Option<VlanTag>,

@@ -10,7 +10,6 @@ pub struct SysctlError {
     pub path: PathBuf,
     /// What was to be written.
     pub value: &'static str,
-    /// What the kernel said.
     pub source: io::Error,
 }
 

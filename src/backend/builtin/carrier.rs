@@ -75,30 +75,21 @@ pub trait Carrier {
     fn finish(&mut self) -> Vec<String>;
 }
 
-/// What a carrier brings.
 #[derive(Debug)]
 pub enum Carried {
     /// A frame for the guest, read from a TAP.
-    ToGuest {
-        /// The TAP.
-        netdev: NetdevId,
-        /// The frame.
-        frame: Frame,
-    },
+    ToGuest { netdev: NetdevId, frame: Frame },
     /// A frame that the host's stack received on a TAP, or that arrived at a link's end.
     ToHost {
         /// The host port or link end.
         port: PortId,
-        /// The frame.
         frame: Frame,
     },
     /// A copy from the machine's packet socket on a TAP.
     Captured {
-        /// The TAP.
         netdev: NetdevId,
         /// Tx for what goes to the guest, rx for what comes from it.
         direction: Direction,
-        /// The frame.
         frame: Frame,
     },
     /// ENETDOWN, drop counters, MSG_TRUNC: something that explains.

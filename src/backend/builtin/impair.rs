@@ -37,7 +37,6 @@ pub(super) enum Fate {
     Goes {
         /// As it goes on.
         frame: Frame,
-        /// When.
         at: VirtualTime,
         /// Once, or once more right behind.
         copies: usize,
@@ -51,7 +50,6 @@ impl Stretch {
         Self { dice: Dice::new(impairment.seed), impairment, free: VirtualTime::ZERO }
     }
 
-    /// A frame goes in.
     pub(super) fn decide(&mut self, now: VirtualTime, frame: &Frame) -> Fate {
         let Impairment { loss, delay, jitter, reorder, duplicate, corrupt, rate, seed: _ } =
             self.impairment;

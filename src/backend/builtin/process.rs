@@ -49,7 +49,6 @@ impl Process {
         }
     }
 
-    /// When it wants to be woken.
     pub(super) fn deadline(&self) -> Option<VirtualTime> {
         self.machine.deadline()
     }

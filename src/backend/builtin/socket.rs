@@ -17,7 +17,6 @@ pub(super) struct SocketEnd {
     pub(super) server: bool,
     /// How long a client waits before it tries again; none when it does not.
     pub(super) retry: Option<Duration>,
-    /// Who is connected.
     pub(super) peer: Option<ChardevId>,
     /// When a client tries again.
     pub(super) due: Option<VirtualTime>,

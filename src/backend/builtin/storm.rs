@@ -12,7 +12,6 @@ const LIMIT: usize = 100_000;
 /// Inputs that are kept to name the cycle.
 const TRAIL: usize = 64;
 
-/// How a timer is called.
 const TICK: &str = "timer";
 
 /// Notices when a machine feeds itself without end.

@@ -172,7 +172,6 @@ impl Traffic {
         self.number = self.number.max(number);
     }
 
-    /// A frame arrived at a port.
     pub(super) fn deliver(&mut self, port: &PortId, frame: &Frame) {
         if let Some(stack) = self.stack(port) {
             stack.receive(frame.data.clone());

@@ -17,7 +17,6 @@ pub(super) struct Expected {
 }
 
 impl Expected {
-    /// Whether nothing is expected.
     pub(super) fn is_nothing(&self) -> bool {
         self.operational.is_none() && self.forwarding.is_none()
     }

@@ -4,7 +4,6 @@ const fn row(code: &'static str, title: &'static str, text: &'static str) -> Exp
     Explanation { code: Code(code), title, text }
 }
 
-/// What `explain` says of this part's codes.
 pub const EXPLANATIONS: &[Explanation] = &[
     row(
         "TW-N001",

@@ -26,9 +26,7 @@ use crate::{
 #[derive(Debug, thiserror::Error)]
 #[error("{what}: {source}")]
 pub struct NetworkError {
-    /// What was tried.
     pub what: String,
-    /// What the kernel said.
     pub source: io::Error,
 }
 

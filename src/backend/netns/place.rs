@@ -22,7 +22,6 @@ pub(super) enum Place {
     Extra(usize),
 }
 
-/// The namespaces of a case.
 #[derive(Debug)]
 pub(super) struct Places {
     /// Dropped before the namespaces: a connection keeps the one it was opened in.

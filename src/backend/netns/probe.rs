@@ -9,7 +9,6 @@ use crate::{
     },
 };
 
-/// Something that was tried.
 #[derive(Debug)]
 pub struct Tried {
     /// What was tried: `namespace`, or a capability.

@@ -217,7 +217,6 @@ impl TapPort {
     }
 }
 
-/// One end of a link.
 #[derive(Debug)]
 pub(super) struct LinkPort {
     port: PortId,

@@ -25,7 +25,6 @@ use crate::{
 /// How long a client chardev may take to come back. QEMU's `reconnect` counts in seconds.
 const RECONNECT: Duration = Duration::from_secs(10);
 
-/// Who listens.
 #[derive(Debug)]
 pub(super) enum Side {
     /// QEMU does, and we are its clients.

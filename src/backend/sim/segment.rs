@@ -5,7 +5,6 @@ use crate::{
     frame::complete_checksum,
 };
 
-/// IP's number of it.
 pub(super) const TCP: u8 = 6;
 
 /// A TCP segment of more than a link's size, checked as the kernel checks what comes from a guest

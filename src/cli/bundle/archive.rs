@@ -16,7 +16,6 @@ impl Archive {
         self.0.insert(path.into(), content.into());
     }
 
-    /// The paths, in order.
     pub(super) fn paths(&self) -> impl Iterator<Item = &Path> {
         self.0.keys().map(PathBuf::as_path)
     }

@@ -105,7 +105,6 @@ struct Suite {
 struct Look {
     /// Scenarios that changed, or of which a file changed that they are made of.
     scenarios: Vec<Scenario>,
-    /// What is wrong.
     reports: Vec<Report>,
     /// The files that those scenarios are made of.
     files: BTreeSet<PathBuf>,

@@ -23,7 +23,6 @@ pub(super) const fn bits(name: &'static str, at: Range<usize>, bits: u32, format
     Def { name, at, bits: Some(bits), format }
 }
 
-/// A field of a frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Field<'a> {
     /// One of [`FIELD_NAMES`](super::FIELD_NAMES); a header that occurs twice has its names twice.

@@ -35,7 +35,6 @@ const OPTION: declared::Kind = declared::Kind {
     thing: "the chardev",
 };
 
-/// The chardevs of a machine.
 pub(super) fn lower(part: &Part<'_>) -> Vec<Half> {
     let help = "write `chardevs: {out0: {}}`, or a list of QEMU's -chardev strings";
     declared::all(&part.fields, "chardevs", &OPTION, help)

@@ -155,7 +155,9 @@ impl Ports {
             }
             NetdevType::Hubport { .. } | NetdevType::User => {
                 let why = "is not a TAP and has no ports";
-                for name in [id.to_string(), PortId::guest(id).to_string(), PortId::host(id).to_string()] {
+                for name in
+                    [id.to_string(), PortId::guest(id).to_string(), PortId::host(id).to_string()]
+                {
                     self.portless.push((name, why));
                 }
             }
@@ -205,7 +207,6 @@ impl Ports {
         }
     }
 
-    /// The ports in the order of declaration.
     pub(super) fn declared(&self) -> Vec<Port> {
         self.places.iter().map(|place| place.port.clone()).collect()
     }

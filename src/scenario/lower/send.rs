@@ -19,7 +19,6 @@ use crate::{
     },
 };
 
-/// Frames written in the scenario.
 pub(super) fn frames(
     context: &Context<'_>,
     node: &Node,

@@ -44,7 +44,6 @@ struct Defaults {
     isn_seed: u64,
 }
 
-/// The guests of a machine's netdevs.
 pub(super) fn guests(part: &Part<'_>, netdevs: &[Netdev]) -> Vec<PortStack> {
     let fields = &part.fields;
     let entries = fields.node("netdevs").and_then(Node::map).unwrap_or(&[]);
@@ -265,9 +264,7 @@ impl Interfaces<'_> {
     /// The MTU and the addresses of a port's interface.
     fn of(&self, port: &PortId) -> Option<(u32, &[String])> {
         let tap = self.netdevs.iter().find_map(|netdev| match &netdev.kind {
-            NetdevType::Tap { mtu, addresses, .. }
-                if PortId::host(&netdev.id) == *port =>
-            {
+            NetdevType::Tap { mtu, addresses, .. } if PortId::host(&netdev.id) == *port => {
                 Some((*mtu, addresses.as_slice()))
             }
             _ => None,

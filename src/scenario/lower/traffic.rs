@@ -156,7 +156,6 @@ fn read<T>(
     value
 }
 
-/// What a client does.
 pub(super) fn client(
     context: &Context<'_>,
     node: &Node,

@@ -18,7 +18,6 @@ use crate::{
 };
 
 impl<C: Carrier> BuiltinWorld<C> {
-    /// A frame is sent at a port.
     pub(super) fn send(&mut self, port: &PortId, frame: &Frame, tag: Tag, chunk: Option<usize>) {
         match self.ports.get(port).cloned() {
             Some(Target::Guest(netdev)) => self.send_from_guest(&netdev, frame, tag),

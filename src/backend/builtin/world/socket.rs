@@ -73,7 +73,6 @@ impl<C: Carrier> BuiltinWorld<C> {
         }
     }
 
-    /// A client tries to connect.
     fn connect(&mut self, client: &ChardevId) {
         let now = self.clock;
         let machine = self.machine_of_chardev(client);
@@ -169,7 +168,6 @@ impl<C: Carrier> BuiltinWorld<C> {
         !due.is_empty()
     }
 
-    /// When the next client tries again.
     pub(super) fn next_retry(&self) -> Option<VirtualTime> {
         self.retries().map(|(_, due)| due).min()
     }

@@ -18,7 +18,6 @@ mod port;
 mod traffic;
 mod trouble;
 
-/// The only case of a scenario.
 pub(crate) fn case(text: &str) -> Case {
     let source =
         Source { path: PathBuf::from("world.yaml"), text: format!("description: a world\n{text}") };
@@ -120,7 +119,6 @@ impl Observations {
         .collect()
     }
 
-    /// The bytes at a chardev's port.
     fn bytes(&self, port: &str) -> Vec<u8> {
         let at = self.arrivals.iter().filter(|one| one.port.as_str() == port);
         let bytes = at.filter_map(|one| match &one.item {
