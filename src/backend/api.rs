@@ -1,3 +1,7 @@
+//! What a backend is to its callers: `Backend` opens a `World` for a case, and a world acts,
+//! settles and reports what it observed. The runner and the fuzzer drive every backend through
+//! these traits.
+
 use std::{path::PathBuf, time::Duration};
 
 use bytes::Bytes;

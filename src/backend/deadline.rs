@@ -1,3 +1,6 @@
+//! When a run must end: at a time, or when an alarm is raised. Worlds ask while they wait; the
+//! runner raises the alarm.
+
 use std::{
     io::{self, PipeReader, PipeWriter, Write},
     os::fd::{AsFd, BorrowedFd},

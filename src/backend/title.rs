@@ -1,3 +1,5 @@
+//! How a command is titled in transcripts. Both kinds of world title their answers with it.
+
 use serde_json::{Map, Value};
 
 use crate::{

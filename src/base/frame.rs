@@ -1,3 +1,6 @@
+//! A frame and its number over the whole run. Every part that sends, carries or records frames uses
+//! them.
+
 use std::fmt;
 
 use bytes::Bytes;

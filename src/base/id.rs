@@ -1,3 +1,6 @@
+//! Names of netdevs, chardevs, objects, ports, machines and cases, each with a type of its own so
+//! that they can't be mixed up. Ids of a machine are local to it or qualified by its name.
+
 use std::{borrow::Borrow, fmt, sync::Arc};
 
 /// Declares a cheap, ordered name type; the types can't be mixed up.

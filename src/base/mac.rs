@@ -1,3 +1,5 @@
+//! An Ethernet address as text and as bytes. Scenarios declare them and frames are built from them.
+
 use std::{fmt, str::FromStr};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -1,3 +1,6 @@
+//! The table of quirks: where a QEMU departs from what it documents, since when, and the evidence
+//! for it. The machine asks for them, and the reference is generated from the table.
+
 use std::fmt;
 
 use super::QemuVersion;

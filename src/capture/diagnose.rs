@@ -1,3 +1,6 @@
+//! The codes of captures, TW-P004 to TW-P009, and what each means. Whoever reads or writes a
+//! capture reports its errors with them.
+
 use super::{ReadError, WriteError};
 use crate::diag::{Code, Diagnose, Explanation, Report};
 

@@ -1,3 +1,6 @@
+//! Reads pcap and pcapng files into packets, and says where a broken file breaks. Scenarios and
+//! `import` name such files.
+
 use std::time::Duration;
 
 use bytes::Bytes;

@@ -1,3 +1,5 @@
+//! The command `enter`: a shell in the namespaces of a paused case.
+
 use std::{
     env,
     ffi::OsString,

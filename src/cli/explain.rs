@@ -1,3 +1,5 @@
+//! The command `explain`: the tables of all parts' codes, and one code's text.
+
 use super::{CliError, Stop, output};
 use crate::{
     backend, capture,

@@ -1,3 +1,6 @@
+//! The command `fuzz`: draws scenarios, runs each on its backends, counts the results, and keeps
+//! what was found.
+
 use std::{
     cell::RefCell,
     collections::{BTreeMap, BTreeSet},

@@ -1,3 +1,5 @@
+//! The command `import`: pasted command lines and monitor commands as a scenario.
+
 use std::{
     fs,
     io::Write,

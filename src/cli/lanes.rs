@@ -1,3 +1,6 @@
+//! The backends that a command line names, probed and opened. Every command that runs scenarios
+//! takes them from here.
+
 use std::{path::PathBuf, sync::Arc};
 
 use super::{CliError, Stop, output};

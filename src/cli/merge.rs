@@ -1,3 +1,5 @@
+//! The command `merge`: the records of several runs as one.
+
 use std::path::{Path, PathBuf};
 
 use super::{

@@ -1,3 +1,5 @@
+//! The command `minimise`: a failing scenario made small.
+
 use std::{
     num::NonZeroU64,
     path::{Path, PathBuf},

@@ -1,3 +1,5 @@
+//! The command `new`: a commented scenario to begin with.
+
 use std::{
     fs,
     io::{self, Write},

@@ -1,3 +1,6 @@
+//! What a code means, as a row of a table. Each part keeps its table, and `explain` searches all of
+//! them.
+
 use super::Code;
 
 /// What a code means: a row of the table that the part that owns the code keeps.

@@ -1,3 +1,6 @@
+//! One diagnostic as data: code, severity, message, labels in a source, and help. Every part makes
+//! them, and `render` draws them.
+
 use std::{fmt, path::PathBuf, sync::Arc};
 
 use super::Code;

@@ -1,3 +1,6 @@
+//! Builds a frame from its specification: headers, lengths, checksums and padding. Lowering a
+//! scenario builds every frame with it.
+
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use bytes::Bytes;

@@ -1,3 +1,6 @@
+//! A frame written as another one with a few fields changed: the changes as text, and applied. The
+//! transcript's text is shorter for it.
+
 use std::{fmt, ops::Range, str::FromStr};
 
 use super::{

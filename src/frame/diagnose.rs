@@ -1,3 +1,6 @@
+//! The codes of frames, TW-P001 to TW-P003, and what each means. Errors of building and reading
+//! frames are reported with them.
+
 use super::{BuildError, HexError, PatchError};
 use crate::diag::{Code, Diagnose, Explanation, Report};
 

@@ -1,3 +1,5 @@
+//! The fields in which two frames differ. Comparisons of transcripts and of backends show them.
+
 use std::{collections::BTreeMap, ops::Range};
 
 use super::{

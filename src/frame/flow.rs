@@ -1,3 +1,5 @@
+//! The conversation that a frame belongs to. Labels and comparisons group frames by it.
+
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::wire::{Dissection, Field};

@@ -1,3 +1,5 @@
+//! Bytes as hexadecimal text with runs folded, and back. Transcripts and scenarios write bytes so.
+
 use std::fmt::Write;
 
 use super::wire::Dissection;

@@ -1,3 +1,6 @@
+//! A frame as a scenario declares it, layer by layer. Lowering fills it, and `build` makes bytes of
+//! it.
+
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use bytes::Bytes;

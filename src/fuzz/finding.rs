@@ -1,3 +1,6 @@
+//! What a random scenario showed to be wrong, as a shape that a smaller scenario can have too.
+//! `shrink` compares them, and reports word them.
+
 use std::{collections::BTreeSet, fmt};
 
 use crate::{

@@ -1,3 +1,5 @@
+//! Draws the scenario of a seed and a number.
+
 use serde_json::{Map, Value};
 
 use super::{

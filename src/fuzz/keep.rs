@@ -1,3 +1,5 @@
+//! Writes a scenario that shows a finding as a file that a person can read and run.
+
 use std::{io, path::Path, sync::Arc};
 
 use serde_json::{Value, json};

@@ -1,3 +1,5 @@
+//! What a scenario declares of a TCP/IP stack: its address, and the services on it.
+
 use std::{net::Ipv4Addr, time::Duration};
 
 use bytes::Bytes;

@@ -1,3 +1,6 @@
+//! A client's exchange with a service: what it asks, how far it is, and why it failed. The verb
+//! `client` runs one.
+
 use std::net::SocketAddrV4;
 
 use bytes::Bytes;

@@ -1,3 +1,6 @@
+//! A TCP/IP stack at a port, around smoltcp, without a clock or a network of its own. Worlds give
+//! it frames and the time.
+
 use std::net::SocketAddrV4;
 
 use bytes::Bytes;

@@ -1,3 +1,6 @@
+//! Addresses of socket chardevs, and which client reaches which server. Lowering joins chardevs by
+//! them, and the built-in world those that steps add.
+
 use std::time::Duration;
 
 use serde_json::{Map, Value};

@@ -1,3 +1,6 @@
+//! A scenario's case after everything has been checked: what the rest of tapwright reads of the
+//! language.
+
 use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
 
 use bytes::Bytes;

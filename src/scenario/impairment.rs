@@ -1,3 +1,6 @@
+//! What an impairment is, and its texts: shares, rates. Lowering reads them; `builtin::impair`
+//! carries them out.
+
 use std::{fmt, time::Duration};
 
 use crate::base::PortId;

@@ -1,3 +1,5 @@
+//! The TCP/IP stacks of a case, and the exchanges of its clients.
+
 use std::time::Duration;
 
 use crate::{base::PortId, guest};

@@ -1,3 +1,5 @@
+//! Names and numbers of the kernel's interfaces.
+
 use std::{fmt, io, str::FromStr};
 
 use nix::{libc, net::if_::if_nametoindex};

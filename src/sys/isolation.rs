@@ -1,3 +1,6 @@
+//! Moves the process into mount, network and, where needed, user namespaces of its own. Nothing
+//! touches an interface without the proof that this gives.
+
 use std::{
     fs, io,
     path::{Path, PathBuf},

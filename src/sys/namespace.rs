@@ -1,3 +1,5 @@
+//! Network namespaces of a thread, and named ones below the private mount.
+
 use std::{
     io,
     os::fd::{AsFd, BorrowedFd},

@@ -1,3 +1,6 @@
+//! Packet sockets with what the kernel reports beside each frame: VLAN tag, virtio-net header,
+//! direction.
+
 use std::{
     io,
     os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd},

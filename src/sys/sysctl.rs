@@ -1,3 +1,5 @@
+//! Settings that keep a fresh network namespace quiet.
+
 use std::{fs, io, path::PathBuf};
 
 use super::{InterfaceName, Isolated};

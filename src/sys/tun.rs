@@ -1,3 +1,5 @@
+//! TAP interfaces: made, read and written, with or without a virtio-net header.
+
 use std::{
     fs::{File, OpenOptions},
     io,

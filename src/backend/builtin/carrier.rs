@@ -1,3 +1,6 @@
+//! What carries frames between a built-in machine's TAPs and the rest of the network: the trait
+//! that `sim` implements in memory and `netns` with the kernel. `BuiltinWorld` is generic over it.
+
 use std::io;
 
 use crate::{

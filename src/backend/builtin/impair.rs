@@ -1,3 +1,6 @@
+//! Decides what an impairment does to each frame: loss, corruption, duplication, rate, delay and
+//! reordering, from one seed. `traffic` has one stretch for each direction of an impaired port.
+
 use std::time::Duration;
 
 use bytes::Bytes;

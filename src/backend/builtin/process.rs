@@ -1,3 +1,6 @@
+//! A machine of the model as one of a scenario's processes: its name, whether it is dead, and the
+//! qualified ids of what it puts out. `BuiltinWorld` owns one for each machine.
+
 use crate::{
     backend::lower::{self, Lowered},
     base::{ChardevId, MachineId, VirtualTime},

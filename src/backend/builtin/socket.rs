@@ -1,3 +1,6 @@
+//! The connection of a chardev whose far end is another chardev: its peer, and when a client tries
+//! again. `world::socket` connects and disconnects them.
+
 use std::time::Duration;
 
 use crate::{

@@ -1,3 +1,6 @@
+//! Notices when a machine feeds itself without end, and names the cycle. `BuiltinWorld` counts
+//! every input with it.
+
 use std::collections::VecDeque;
 
 use crate::{

@@ -1,3 +1,6 @@
+//! What happens between a port and the scenario: the TCP/IP stacks of guests and clients, impaired
+//! stretches, and the frames inside them. `BuiltinWorld` sends and receives through it.
+
 use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;

@@ -1,3 +1,7 @@
+//! The world of built-in machines, without the interfaces, which are its carrier's: what the
+//! machines put out is carried to its destination, and what arrives becomes their input. `sim` and
+//! `netns` open one for each case.
+
 mod colo;
 mod feed;
 mod input;

@@ -1,3 +1,6 @@
+//! An address with its prefix length, read from text. The topology gives such addresses to
+//! interfaces.
+
 use std::net::IpAddr;
 
 /// An address with the length of its network's prefix: `10.0.0.1/24`.

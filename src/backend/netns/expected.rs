@@ -1,3 +1,5 @@
+//! When an interface is ready to carry its first frame. The topology waits for it.
+
 use rtnetlink::packet_route::link::{
     BridgePortState, InfoBridgePort, InfoPortData, LinkAttribute, LinkInfo, LinkMessage, State,
 };

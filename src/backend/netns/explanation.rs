@@ -1,3 +1,5 @@
+//! The codes of network faults, TW-N, and what each means. `explain` prints them.
+
 use crate::diag::{Code, Explanation};
 
 const fn row(code: &'static str, title: &'static str, text: &'static str) -> Explanation {

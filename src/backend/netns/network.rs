@@ -1,3 +1,6 @@
+//! The kernel's network configuration over rtnetlink: interfaces, addresses, routes and bridges of
+//! one namespace. The topology builds with it.
+
 use std::{
     io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},

@@ -1,3 +1,6 @@
+//! The namespaces of a case, entered and named. The topology asks in which of them an interface is
+//! made.
+
 use std::{
     io,
     os::fd::{AsFd, BorrowedFd},

@@ -1,3 +1,5 @@
+//! Tries what real interfaces need on this machine. `Backend::probe` and `doctor` read the results.
+
 use std::{fs::File, io, thread};
 
 use super::{NAME, network::Network, topology::no_tap};

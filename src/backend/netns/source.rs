@@ -1,3 +1,6 @@
+//! The descriptors that frames go into and come out of: a TAP with its two packet sockets, and the
+//! end of a link. The carrier drains them.
+
 use std::{
     io,
     os::fd::{AsFd, BorrowedFd, OwnedFd},

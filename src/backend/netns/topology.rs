@@ -1,3 +1,6 @@
+//! The interfaces of a case, built in its namespaces, changed by its steps, and taken down at the
+//! end. The carrier owns one.
+
 use std::{collections::BTreeMap, io, net::IpAddr};
 
 use super::{

@@ -1,3 +1,5 @@
+//! The backend `qemu`: a program that was probed, and what it can do. `cli` opens it by name.
+
 use std::path::PathBuf;
 
 use super::{

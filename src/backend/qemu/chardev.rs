@@ -1,3 +1,7 @@
+//! The far end of a chardev of a real QEMU: a unix socket that tapwright listens or connects to,
+//! and the bytes that are cut into frames where they are flushed. Each machine has those of its
+//! ports.
+
 use std::{
     collections::VecDeque,
     io,

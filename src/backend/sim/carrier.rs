@@ -1,3 +1,6 @@
+//! The carrier in memory: the interfaces of a case, and what the kernel would answer when they are
+//! changed.
+
 use std::{collections::BTreeMap, io};
 
 use nix::libc;

@@ -1,3 +1,6 @@
+//! The network in memory: interfaces, links and bridges, and a frame's way through them. The
+//! carrier sends into it.
+
 use std::ops::RangeInclusive;
 
 use super::{bridge::Bridge, offload, tap::Tap};

@@ -1,3 +1,6 @@
+//! TCP super-frames, and how they are cut to the size that a link takes. The fabric segments where
+//! the kernel does.
+
 use super::offload::{NEEDS_CSUM, TCP_CHECKSUM, TCPV4, TCPV6, short};
 use crate::{
     backend::builtin::{ETH_HLEN, is_tagged},

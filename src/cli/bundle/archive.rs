@@ -1,3 +1,5 @@
+//! The files of a bundle and its tar.gz. `export --bundle` fills it.
+
 use std::{
     collections::BTreeMap,
     io,

@@ -1,3 +1,5 @@
+//! One result of `doctor`, and what all of them amount to, as text and as JSON.
+
 use serde_json::json;
 
 use crate::{cli::output, terminal::visible};

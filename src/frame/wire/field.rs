@@ -1,3 +1,6 @@
+//! A field of a header: its name, its place in the bytes, and its format. Each protocol's table is
+//! made of these.
+
 use std::ops::Range;
 
 use super::value::Format;

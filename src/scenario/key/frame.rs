@@ -1,3 +1,5 @@
+//! The keys of frames and their layers.
+
 use super::{KeyMap, KeyType::*, U8, U16, U32, key, need};
 
 pub(crate) static FRAME: KeyMap = KeyMap {

@@ -1,3 +1,5 @@
+//! The keys of a scenario's root and of everything it declares.
+
 use super::{
     CLIENT, EXPECT, GUEST, IMPAIR, Key, KeyMap, KeyType, KeyType::*, U16, key, need, step::ARRIVALS,
 };

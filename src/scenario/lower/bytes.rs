@@ -1,3 +1,5 @@
+//! Reads bytes in any form that the language has. Payloads and the verb `write` are made of them.
+
 use crate::{
     guest,
     scenario::{

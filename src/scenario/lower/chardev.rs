@@ -1,3 +1,5 @@
+//! Reads the chardevs of a machine, as maps or as option strings.
+
 use serde_json::{Map, Value};
 
 use super::{declared, host, machine::Part};

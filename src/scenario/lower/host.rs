@@ -1,3 +1,5 @@
+//! Reads the host's side: namespaces, links, bridges and routes.
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{

@@ -1,3 +1,6 @@
+//! Finds the ports of a scenario, and explains names that are none. Steps and expectations resolve
+//! their ports here.
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{

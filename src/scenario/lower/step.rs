@@ -1,3 +1,5 @@
+//! Reads the steps: one verb each, with its arguments.
+
 use ::bytes::Bytes;
 use serde_json::{Map, Value};
 

@@ -1,3 +1,5 @@
+//! Reads the transport layer of a frame: UDP, TCP with its options, ICMP and ICMPv6.
+
 use ::bytes::Bytes;
 
 use super::frame::word_or_number;

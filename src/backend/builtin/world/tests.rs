@@ -1,3 +1,6 @@
+//! A world over a carrier that records what it is given, and the cases that the tests below run on
+//! it.
+
 use std::{path::PathBuf, sync::Arc};
 
 use bytes::Bytes;

@@ -1,3 +1,6 @@
+//! Starts the QEMUs of a case with the arguments that its netdevs and chardevs need, and connects
+//! their far ends.
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs, io,
