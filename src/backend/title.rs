@@ -1,3 +1,5 @@
+//! How a command is titled in transcripts. Both kinds of world title their answers with it.
+
 use serde_json::{Map, Value};
 
 use crate::{
@@ -14,7 +16,6 @@ pub struct Title {
     pub subject: Option<String>,
 }
 
-/// The title of a QMP command.
 #[must_use]
 pub fn qmp_title(machine: &MachineId, command: &str, args: &Map<String, Value>) -> Title {
     let outer = |own: &str| machine.outer::<String>(own);
@@ -45,7 +46,6 @@ pub fn qmp_title(machine: &MachineId, command: &str, args: &Map<String, Value>) 
     }
 }
 
-/// The title of an object's creation.
 #[must_use]
 pub fn object_title(object: &Object) -> Title {
     let subject = object.id.as_ref().map(|id| id.as_str().to_owned());
@@ -54,7 +54,6 @@ pub fn object_title(object: &Object) -> Title {
     Title { text, subject }
 }
 
-/// The title of a client's exchange.
 #[must_use]
 pub fn client_title(client: &Client) -> Title {
     let Client { from, call, within } = client;

@@ -1,3 +1,6 @@
+//! Names of netdevs, chardevs, objects, ports, machines and cases, each with a type of its own so
+//! that they can't be mixed up. Ids of a machine are local to it or qualified by its name.
+
 use std::{borrow::Borrow, fmt, sync::Arc};
 
 /// Declares a cheap, ordered name type; the types can't be mixed up.
@@ -8,7 +11,6 @@ macro_rules! name_type {
         pub struct $name(Arc<str>);
 
         impl $name {
-            /// The name as text.
             #[must_use]
             pub fn as_str(&self) -> &str {
                 &self.0
@@ -70,6 +72,20 @@ name_type! {
     /// One case: the scenario's path below the suite without its extension, then, when there is a
     /// matrix, `@` and the combination: `redirector/queue@queue=tx,vhost=on`.
     CaseId
+}
+
+impl PortId {
+    /// Where the guest of a TAP netdev sends and receives.
+    #[must_use]
+    pub fn guest(netdev: &NetdevId) -> Self {
+        Self::from(format!("{netdev}.guest"))
+    }
+
+    /// The host's side of a TAP netdev: its interface.
+    #[must_use]
+    pub fn host(netdev: &NetdevId) -> Self {
+        Self::from(format!("{netdev}.host"))
+    }
 }
 
 impl MachineId {

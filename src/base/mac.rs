@@ -1,6 +1,7 @@
+//! An Ethernet address as text and as bytes. Scenarios declare them and frames are built from them.
+
 use std::{fmt, str::FromStr};
 
-/// An Ethernet address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MacAddr(pub [u8; 6]);
 

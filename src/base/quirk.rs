@@ -1,3 +1,6 @@
+//! The table of quirks: where a QEMU departs from what it documents, since when, and the evidence
+//! for it. The machine asks for them, and the reference is generated from the table.
+
 use std::fmt;
 
 use super::QemuVersion;
@@ -34,7 +37,6 @@ macro_rules! quirks {
             /// Every quirk, in the order of the table.
             pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
 
-            /// Its entry in the table.
             #[must_use]
             pub const fn info(self) -> QuirkInfo {
                 match self {
@@ -407,7 +409,6 @@ impl Quirk {
         self.info().name
     }
 
-    /// The quirk of this name.
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|quirk| quirk.name() == name)

@@ -1,3 +1,5 @@
+//! Writes pcap files. The fixtures and the tests make such files; captures of runs are pcapng.
+
 use std::{io::Write, time::Duration};
 
 use pcap_file::{

@@ -1,25 +1,23 @@
+//! The codes of captures, TW-P004 to TW-P009, and what each means. Whoever reads or writes a
+//! capture reports its errors with them.
+
 use super::{ReadError, WriteError};
 use crate::diag::{Code, Diagnose, Explanation, Report};
 
 /// Neither pcap nor pcapng.
 const NOT_A_CAPTURE: Code = Code("TW-P004");
 
-/// A capture that ends too early.
 const TRUNCATED: Code = Code("TW-P005");
 
-/// A capture that contradicts itself.
 const MALFORMED: Code = Code("TW-P006");
 
-/// A capture of something else than Ethernet.
 const LINK_TYPE: Code = Code("TW-P007");
 
 /// A capture that can't be written.
 const WRITE: Code = Code("TW-P008");
 
-/// A capture of too many packets.
 const TOO_MANY: Code = Code("TW-P009");
 
-/// What this part's codes mean.
 pub const EXPLANATIONS: &[Explanation] = &[
     Explanation {
         code: NOT_A_CAPTURE,

@@ -1,3 +1,6 @@
+//! Writes pcapng files, one interface for each port. The runner writes the capture of each case
+//! with it.
+
 use std::{borrow::Cow, io::Write, time::Duration};
 
 use pcap_file::{

@@ -1,3 +1,6 @@
+//! Reads pcap and pcapng files into packets, and says where a broken file breaks. Scenarios and
+//! `import` name such files.
+
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -20,10 +23,8 @@ const PCAP_MAGICS: [[u8; 4]; 4] = [
     [0x4d, 0x3c, 0xb2, 0xa1],
 ];
 
-/// Most packets of a capture.
 pub const MAX_PACKETS: usize = 1_000_000;
 
-/// Most interfaces of a pcapng file.
 const MAX_INTERFACES: usize = 4096;
 
 /// Bytes before a packet's data in a pcap file.
@@ -63,10 +64,7 @@ pub enum ReadError {
     },
     /// More packets than are read.
     #[error("it has more than {most} packets")]
-    TooMany {
-        /// The limit.
-        most: usize,
-    },
+    TooMany { most: usize },
     /// The file ends inside something.
     #[error(
         "the file ends in {}, which begins at byte {offset}: {needed} bytes are needed and \
@@ -80,7 +78,6 @@ pub enum ReadError {
         offset: usize,
         /// What it needs, as far as that is known.
         needed: usize,
-        /// What is there.
         available: usize,
     },
     /// The file contradicts itself or its format.
@@ -90,7 +87,6 @@ pub enum ReadError {
         packet: usize,
         /// Where its record or block begins.
         offset: usize,
-        /// What is wrong.
         cause: String,
     },
     /// Not Ethernet.

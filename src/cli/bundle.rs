@@ -53,7 +53,6 @@ const MARK: (&str, &str) = (
     "# This folder is a root: what its scenario names is looked for here, and nowhere above.\n",
 );
 
-/// Remembers what was read.
 #[derive(Debug)]
 pub(super) struct Recorder {
     reach: ReachArgs,
@@ -105,7 +104,7 @@ impl Bundle<'_> {
     /// # Errors
     /// When the case can't run, a file is in the way, or a capture has no place in an archive.
     pub(super) fn write(&self, out: &Path) -> Result<Exit, Stop> {
-        let exists = || invalid(&CliError::Exists(out.to_owned()));
+        let exists = || invalid(&CliError::Exists { path: out.to_owned() });
         if out.symlink_metadata().is_ok() {
             return Err(exists());
         }

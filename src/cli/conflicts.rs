@@ -1,3 +1,5 @@
+//! The command `conflicts`: which combinations of an object's properties QEMU takes.
+
 use super::{CliError, Stop, output};
 use crate::{
     base::Profile,

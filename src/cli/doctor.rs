@@ -1,3 +1,5 @@
+//! The command `doctor`: what this machine can run, and what to do about the rest.
+
 mod check;
 mod confinement;
 mod fence;

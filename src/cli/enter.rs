@@ -1,3 +1,5 @@
+//! The command `enter`: a shell in the namespaces of a paused case.
+
 use std::{
     env,
     ffi::OsString,
@@ -78,11 +80,11 @@ impl EnterArgs {
         };
         let mut found: Vec<PausedCase> = all.into_iter().filter(wanted).collect();
         match found.len() {
-            0 => Err(stop(Exit::NothingSelected, &CliError::NothingPaused(out.clone()))),
+            0 => Err(stop(Exit::NothingSelected, &CliError::NothingPaused { out: out.clone() })),
             1 => Ok(found.remove(0)),
             _ => {
                 let names = found.iter().map(|case| format!("{} ({})", case.case, case.process));
-                let error = CliError::SeveralPaused(names.collect::<Vec<_>>().join(", "));
+                let error = CliError::SeveralPaused { names: names.collect::<Vec<_>>().join(", ") };
                 Err(stop(Exit::Invalid, &error))
             }
         }

@@ -1,3 +1,5 @@
+//! The command `export`: a scenario as QEMU's command lines, or as a bundle.
+
 use std::path::{Path, PathBuf};
 
 use super::{

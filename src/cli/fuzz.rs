@@ -1,3 +1,6 @@
+//! The command `fuzz`: draws scenarios, runs each on its backends, counts the results, and keeps
+//! what was found.
+
 use std::{
     cell::RefCell,
     collections::{BTreeMap, BTreeSet},
@@ -144,7 +147,6 @@ struct Campaign<'a> {
 struct Counts {
     cases: usize,
     compared: usize,
-    /// Runs of each lane.
     ran: Vec<usize>,
     /// Why cases were not compared, and how many.
     skipped: BTreeMap<String, usize>,

@@ -1,3 +1,5 @@
+//! The command `graph`: a scenario's topology as a drawing.
+
 use std::path::{Path, PathBuf};
 
 use super::{ReachArgs, Stop, output};

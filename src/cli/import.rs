@@ -1,3 +1,5 @@
+//! The command `import`: pasted command lines and monitor commands as a scenario.
+
 use std::{
     fs,
     io::Write,
@@ -62,14 +64,14 @@ fn profile(name: &str) -> Result<String, String> {
 
 pub(super) fn run(args: &ImportArgs) -> Result<Exit, Stop> {
     if let Some(path) = args.out.as_ref().filter(|path| path.exists()) {
-        return Err(invalid(&CliError::Exists(path.clone())));
+        return Err(invalid(&CliError::Exists { path: path.clone() }));
     }
     let draft = if args.command.is_empty() {
         import::paste(&text(args)?)
     } else {
         import::words(&args.command)
     };
-    let draft = draft.map_err(|error| invalid(&CliError::Paste(error)))?;
+    let draft = draft.map_err(|error| invalid(&CliError::Paste { source: error }))?;
     let mut draft = draft.ok_or_else(|| invalid(&CliError::NothingToImport))?;
     if let Some(profile) = &args.profile {
         draft.set_profile(profile);

@@ -1,3 +1,6 @@
+//! The backends that a command line names, probed and opened. Every command that runs scenarios
+//! takes them from here.
+
 use std::{path::PathBuf, sync::Arc};
 
 use super::{CliError, Stop, output};
@@ -65,12 +68,9 @@ impl QemuArgs {
 const EVERYTHING_IS_SENT: &str = "--unsafe-qemu: whatever the scenarios ask for is sent to QEMU, also \
                                   what opens files of this machine and starts programs";
 
-/// What was opened.
 #[derive(Default)]
 pub(super) struct Opened {
-    /// One for each backend.
     pub(super) lanes: Vec<Lane>,
-    /// The QEMU among them.
     pub(super) probed: Option<Probed>,
 }
 

@@ -1,3 +1,5 @@
+//! The command `list`: the cases that `run` would run.
+
 use std::time::Duration;
 
 use serde_json::json;

@@ -1,3 +1,5 @@
+//! The command `merge`: the records of several runs as one.
+
 use std::path::{Path, PathBuf};
 
 use super::{
@@ -78,5 +80,5 @@ fn read(path: &Path) -> Result<RunRecord, CliError> {
 }
 
 fn odd(oddity: Oddity) -> Report {
-    CliError::Merged(oddity).report()
+    CliError::Merged { source: oddity }.report()
 }

@@ -1,3 +1,5 @@
+//! The command `minimise`: a failing scenario made small.
+
 use std::{
     num::NonZeroU64,
     path::{Path, PathBuf},
@@ -203,7 +205,6 @@ struct Told<'a> {
     case: &'a Case,
     finding: &'a Finding,
     shrunk: &'a Shrunk,
-    /// Before and after.
     sizes: [Sizes; 2],
     path: &'a Path,
 }

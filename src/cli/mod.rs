@@ -40,7 +40,8 @@ use crate::{
     terminal::visible,
 };
 
-pub use error::{CliError, EXPLANATIONS};
+use error::CliError;
+pub use error::EXPLANATIONS;
 pub use reach::ReachArgs;
 
 /// Declarative tests for QEMU-style packet redirectors.

@@ -1,3 +1,5 @@
+//! The command `new`: a commented scenario to begin with.
+
 use std::{
     fs,
     io::{self, Write},
@@ -86,7 +88,7 @@ fn write(path: &Path, text: &str) -> Result<(), CliError> {
     let mut file = match file::create_new(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            return Err(CliError::Exists(path.to_owned()));
+            return Err(CliError::Exists { path: path.to_owned() });
         }
         Err(error) => return Err(unwritable(error)),
     };

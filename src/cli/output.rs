@@ -25,7 +25,6 @@ use crate::{
     terminal::{self, Fence, visible, visible_lines},
 };
 
-/// How a command prints.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(super) enum Format {
     /// For people

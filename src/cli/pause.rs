@@ -49,7 +49,6 @@ pub(super) struct PausedCase {
     pub(super) thread: i32,
     /// When that thread started, in clock ticks since the machine did.
     pub(super) started: u64,
-    /// Where the captures are.
     pub(super) directory: PathBuf,
     /// The case's extra network namespaces, mounted in the run's mount namespace.
     pub(super) namespaces: BTreeMap<String, PathBuf>,
@@ -97,7 +96,6 @@ pub(super) fn paused(out: &Path) -> io::Result<Vec<PausedCase>> {
 
 /// Holds cases, and says how to get in.
 pub(super) struct Holder {
-    /// Where the captures go.
     pub(super) out: PathBuf,
 }
 

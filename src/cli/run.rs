@@ -1,3 +1,5 @@
+//! The command `run`: its arguments, and a run from the suite to the exit code.
+
 use std::{
     io::BufWriter,
     num::{NonZeroU64, NonZeroUsize},

@@ -1,3 +1,6 @@
+//! Which cases a command line selects, by paths, names, tags and shards. Every command that takes a
+//! suite loads it here.
+
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},

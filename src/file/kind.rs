@@ -19,13 +19,10 @@ use super::FileError;
 /// What a path can lead to instead of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// A directory.
     Directory,
     /// A named pipe, or a pipe of a shell.
     Pipe,
-    /// A Unix socket.
     Socket,
-    /// A device.
     Device,
     /// A symbolic link that is not followed.
     Link,

@@ -70,7 +70,6 @@ fn fill(mut file: &File, content: &[u8], care: Care) -> io::Result<()> {
 
 /// What came of giving a file without a name the target's.
 enum Linked {
-    /// It is there.
     InPlace,
     /// Another writer of the same file removed it, and a file that was removed gets no name again.
     Lost,

@@ -1,3 +1,6 @@
+//! A frame written as another one with a few fields changed: the changes as text, and applied. The
+//! transcript's text is shorter for it.
+
 use std::{fmt, ops::Range, str::FromStr};
 
 use super::{
@@ -15,9 +18,7 @@ const WHOLE: usize = 16;
 pub struct FieldChange {
     /// The field's name, with `[2]` for its second occurrence or the bytes of it that change.
     pub name: String,
-    /// Its value before.
     pub from: String,
-    /// Its value after.
     pub to: String,
 }
 
@@ -26,34 +27,21 @@ pub struct FieldChange {
 pub enum PatchError {
     /// Not of the form of a change.
     #[error("'{text}' is not of the form 'FIELD OLD -> NEW'")]
-    Syntax {
-        /// What stands there.
-        text: String,
-    },
+    Syntax { text: String },
     /// The frame has no such field, or not so many bytes in it.
     #[error("the frame has no field '{name}'")]
-    NoField {
-        /// The name.
-        name: String,
-    },
+    NoField { name: String },
     /// The frame has another value.
     #[error("{name} is {found}, not {from}")]
     Was {
-        /// The field.
         name: String,
         /// What the change starts from.
         from: String,
-        /// What the frame has.
         found: String,
     },
     /// No value of this field.
     #[error("'{value}' is no value of {name}")]
-    Value {
-        /// The field.
-        name: String,
-        /// The text.
-        value: String,
-    },
+    Value { name: String, value: String },
 }
 
 impl fmt::Display for FieldChange {

@@ -1,3 +1,5 @@
+//! Bytes as hexadecimal text with runs folded, and back. Transcripts and scenarios write bytes so.
+
 use std::fmt::Write;
 
 use super::wire::Dissection;
@@ -18,7 +20,6 @@ pub enum HexError {
     /// A character that is neither a digit, a space nor part of a run.
     #[error("'{found}' at character {at} is not a hexadecimal digit")]
     Digit {
-        /// What was found.
         found: char,
         /// Its place, in characters from 0.
         at: usize,

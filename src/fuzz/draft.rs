@@ -1,3 +1,6 @@
+//! A random scenario under construction: the netdevs, chardevs and objects that exist so far, from
+//! which later parts choose.
+
 use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
@@ -61,7 +64,6 @@ pub(super) enum FarEnd {
     Port(PortFraming),
     /// Another chardev.
     Joined,
-    /// Nobody.
     Nobody,
 }
 

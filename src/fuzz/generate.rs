@@ -1,3 +1,5 @@
+//! Draws the scenario of a seed and a number.
+
 use serde_json::{Map, Value};
 
 use super::{
@@ -40,7 +42,6 @@ pub fn scenario(seed: u64, case: u64) -> Value {
     root.into()
 }
 
-/// A scenario of one machine.
 fn alone(dialect: Dialect, rng: &mut Rng, root: &mut Map<String, Value>) {
     let mut draft = Draft::new(dialect, rng);
     let mut made = Vec::new();

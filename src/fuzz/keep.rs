@@ -1,3 +1,5 @@
+//! Writes a scenario that shows a finding as a file that a person can read and run.
+
 use std::{io, path::Path, sync::Arc};
 
 use serde_json::{Value, json};
@@ -15,7 +17,6 @@ use crate::{
 pub struct Exhibit<'a> {
     /// The file: what it names is looked for beside it.
     pub path: &'a Path,
-    /// The scenario's name.
     pub name: &'a str,
     /// The case, of a matrix.
     pub case: &'a CaseId,

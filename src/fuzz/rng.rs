@@ -1,3 +1,5 @@
+//! The generator of random scenarios: one seed, the same numbers on every machine.
+
 /// Where random scenarios come from: SplitMix64 (Steele, Lea, Flood, "Fast splittable pseudorandom
 /// number generators", OOPSLA 2014). It is written out here because a seed must give the same
 /// scenario in every version of every library, for as long as reports name seeds.
@@ -39,12 +41,10 @@ impl Rng {
         from.get(self.below(from.len()))
     }
 
-    /// One of several words.
     pub(super) fn word(&mut self, from: &[&'static str]) -> &'static str {
         self.pick(from).copied().unwrap_or_default()
     }
 
-    /// One of several numbers.
     pub(super) fn number(&mut self, from: &[usize]) -> usize {
         self.pick(from).copied().unwrap_or_default()
     }

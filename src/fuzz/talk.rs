@@ -5,7 +5,6 @@ use serde_json::{Map, Value, json};
 
 use super::rng::Rng;
 
-/// Who sends a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Speaker {
     Client,
@@ -15,7 +14,6 @@ pub(super) enum Speaker {
 /// A TCP connection as it goes on.
 #[derive(Clone, Debug)]
 pub(super) struct Talk {
-    /// Which one it is.
     number: usize,
     client_isn: u32,
     primary_isn: u32,

@@ -1,3 +1,6 @@
+//! A TCP/IP stack at a port, around smoltcp, without a clock or a network of its own. Worlds give
+//! it frames and the time.
+
 use std::net::SocketAddrV4;
 
 use bytes::Bytes;
@@ -127,7 +130,6 @@ impl Stack {
         }
     }
 
-    /// A frame arrived.
     pub fn receive(&mut self, frame: Bytes) {
         self.note(|| Deed::Receive(frame.clone()));
         self.card.received.push_back(frame);

@@ -20,10 +20,8 @@ use crate::{
 mod comment;
 mod several;
 
-/// What was sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Traffic {
-    /// The capture, relative to the scenario's folder.
     pub pcap: String,
     /// The port; by default the one that the draft would propose.
     pub at: Option<String>,
@@ -86,7 +84,6 @@ impl Draft {
         self.profile = Some(profile.to_owned());
     }
 
-    /// Adds what was sent.
     pub fn set_traffic(&mut self, traffic: Traffic) {
         self.traffic = Some(traffic);
     }

@@ -4,7 +4,6 @@ use serde_json::{Map, Value, json};
 
 use crate::qapi::Options;
 
-/// A command of the human monitor.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Command {
     /// A command that QMP has too, and its arguments there.

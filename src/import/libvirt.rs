@@ -15,10 +15,8 @@ pub(super) fn is_domain(text: &str) -> bool {
         .any(|mark| text.contains(mark))
 }
 
-/// What a domain says.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Domain {
-    /// The command line.
     pub(super) words: Vec<String>,
     /// What of the net layer is not on it, a line each.
     pub(super) left_out: Vec<String>,
@@ -51,14 +49,12 @@ struct Reading {
     name: Option<String>,
     /// Elements that are not of the net layer.
     elsewhere: Vec<String>,
-    /// The numbers of iothreads.
     iothreads: Vec<String>,
     devices: Vec<String>,
     args: Vec<String>,
     left_out: Vec<String>,
     /// The number of the next one that libvirt gives an alias, by what that begins with.
     next: BTreeMap<&'static str, u32>,
-    /// The first serial port.
     serial: Option<String>,
 }
 
@@ -122,7 +118,6 @@ impl Reading {
         given.to_owned()
     }
 
-    /// What stands between elements.
     fn leave_out_text(&mut self, element: &Element) {
         let lines = element.text.lines().map(str::trim);
         let lines = lines.filter(|line| !line.is_empty()).map(str::to_owned);

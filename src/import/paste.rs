@@ -32,7 +32,6 @@ pub(super) enum Piece {
     Error(Option<String>, String),
 }
 
-/// A text in pieces.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Paste {
     pub(super) pieces: Vec<Piece>,

@@ -8,9 +8,7 @@ use crate::scenario::QMP_VERBS;
 /// A step, in the language.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Step {
-    /// The verb.
     pub(super) verb: String,
-    /// What stands after it.
     pub(super) value: Value,
     /// The error that QEMU gave.
     pub(super) error: Option<Value>,

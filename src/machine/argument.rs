@@ -11,13 +11,10 @@ use crate::qapi::{Creation, HEAD, OBJECT_TYPES, ObjectOption, Property, Role};
 pub struct Argument {
     /// Its name; that of a nested one begins with those that it is in, with dots between them.
     pub name: String,
-    /// What its value names.
     pub role: Role,
-    /// The value.
     pub value: Value,
 }
 
-/// A command's arguments.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Arguments {
     /// Those that the tables know.
@@ -30,7 +27,6 @@ pub struct Arguments {
 /// What the machine does not carry out, though a QEMU may.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotModelled {
-    /// A command.
     #[error("the command {0}")]
     Command(String),
     /// A type of an object, a netdev or a chardev.
@@ -38,7 +34,6 @@ pub enum NotModelled {
     Type {
         /// What it is the type of, with its article.
         of: &'static str,
-        /// The type.
         name: String,
     },
     /// An option of a type that the machine has only in part.
@@ -46,9 +41,7 @@ pub enum NotModelled {
     Option {
         /// What has it, with its article.
         of: &'static str,
-        /// Its type.
         name: String,
-        /// The option.
         option: String,
     },
     /// A text that can't be taken apart.

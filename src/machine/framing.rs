@@ -55,10 +55,7 @@ pub enum Unit {
         tag: Option<Tag>,
     },
     /// An empty frame, where those are refused.
-    Empty {
-        /// Its tag.
-        tag: Option<Tag>,
-    },
+    Empty { tag: Option<Tag> },
     /// The stream is broken: the frame is longer than [`NET_BUFSIZE`]. The rest of the input was
     /// discarded.
     Oversize {

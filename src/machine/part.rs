@@ -110,7 +110,6 @@ pub(super) type Make = fn(&mut Context<'_>, &Spec) -> Result<Box<dyn Part>, Comm
 /// A type of filter, as the base needs to know it.
 #[derive(Debug)]
 pub(super) struct Class {
-    /// Its QOM type.
     pub(super) name: &'static str,
     pub(super) make: Make,
     /// Whether a filter of these properties works beside its chain, so that a netdev with vhost will
@@ -195,7 +194,6 @@ pub(super) trait Part: Debug + Send {
         }
     }
 
-    /// When it wants to be woken.
     fn deadline(&self, _core: &Core) -> Option<VirtualTime> {
         None
     }
@@ -243,7 +241,6 @@ impl<'a> Context<'a> {
         self.actions.push(action);
     }
 
-    /// Where its events are.
     pub(super) fn place(&self) -> Place {
         self.core.object_place(self.key)
     }

@@ -1,3 +1,6 @@
+//! Addresses of socket chardevs, and which client reaches which server. Lowering joins chardevs by
+//! them, and the built-in world those that steps add.
+
 use std::time::Duration;
 
 use serde_json::{Map, Value};
@@ -10,12 +13,7 @@ pub enum Address {
     /// `path=`.
     Unix(String),
     /// `host=` and `port=`.
-    Tcp {
-        /// As written.
-        host: String,
-        /// The port.
-        port: u16,
-    },
+    Tcp { host: String, port: u16 },
 }
 
 /// How surely a client's address means a server.

@@ -4,7 +4,6 @@
 
 use std::cell::Cell;
 
-/// What is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// Cases of a matrix.
@@ -19,7 +18,6 @@ pub(crate) enum Kind {
     Pairs,
     /// Elements of QEMU's option strings.
     Options,
-    /// Steps.
     Steps,
     /// Frames that are sent or expected.
     Frames,
@@ -65,7 +63,6 @@ impl Kind {
         &ROWS[self as usize]
     }
 
-    /// As a message calls it.
     pub(crate) fn name(self) -> &'static str {
         self.row().name
     }

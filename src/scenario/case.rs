@@ -1,3 +1,6 @@
+//! A scenario's case after everything has been checked: what the rest of tapwright reads of the
+//! language.
+
 use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
 
 use bytes::Bytes;
@@ -30,13 +33,11 @@ pub struct Scenario {
 /// One runnable case. Everything in it has been checked against the language.
 #[derive(Clone, Debug)]
 pub struct Case {
-    /// Its name.
     pub id: CaseId,
     /// The values of the matrix, in order; empty without one.
     pub matrix: Vec<(String, String)>,
     /// The file it stands in.
     pub source: Arc<Source>,
-    /// What it shows.
     pub description: String,
     /// For selection.
     pub tags: BTreeSet<String>,
@@ -48,9 +49,7 @@ pub struct Case {
     pub namespaces: Vec<String>,
     /// Pairs of joined interfaces on the host side.
     pub links: Vec<Link>,
-    /// Bridges on the host side.
     pub bridges: Vec<Bridge>,
-    /// Routes on the host side.
     pub routes: Vec<Route>,
     /// The machines in the order of declaration: at least one, which has no name where the scenario
     /// has no `machines`.
@@ -89,16 +88,12 @@ pub struct Machine {
     pub profile: Option<Profile>,
 }
 
-/// A network backend.
 #[derive(Clone, Debug)]
 pub struct Netdev {
-    /// Its machine.
     pub machine: MachineId,
     /// Its id, after its machine's name where that has one.
     pub id: NetdevId,
-    /// Where it stands in the file.
     pub span: Span,
-    /// What it is.
     pub kind: NetdevType,
 }
 
@@ -121,7 +116,6 @@ pub enum NetdevType {
         mtu: u32,
         /// The kernel carries its frames past QEMU.
         vhost: bool,
-        /// The guest's NIC.
         nic: Nic,
         /// `queues=`.
         queues: u16,
@@ -135,7 +129,6 @@ pub enum NetdevType {
     User,
 }
 
-/// A guest's NIC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Nic {
     /// Frames without a virtio-net header; short frames from the TAP are padded to 60 bytes.
@@ -147,14 +140,11 @@ pub enum Nic {
     },
 }
 
-/// A character device.
 #[derive(Clone, Debug)]
 pub struct Chardev {
-    /// Its machine.
     pub machine: MachineId,
     /// Its id, after its machine's name where that has one.
     pub id: ChardevId,
-    /// Where it stands in the file.
     pub span: Span,
     /// QEMU's backend type: `socket`, `null`, `file`, `ringbuf`, `udp`, `pty`, `mux`.
     pub backend: String,
@@ -187,17 +177,14 @@ pub enum ChardevFar {
 /// An object, in the form in which it was written.
 #[derive(Clone, Debug)]
 pub struct Object {
-    /// Its machine.
     pub machine: MachineId,
     /// Its id, as far as it can be read, after its machine's name where that has one.
     pub id: Option<ObjectId>,
-    /// Where it stands in the file.
     pub span: Span,
     /// The form decides which of QEMU's rules and texts apply.
     pub form: ObjectForm,
 }
 
-/// The form of an object.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ObjectForm {
     /// A command-line string: the rules of `-object`.
@@ -209,24 +196,18 @@ pub enum ObjectForm {
 /// A pair of joined interfaces; each end is a port of its name.
 #[derive(Clone, Debug)]
 pub struct Link {
-    /// Its name.
     pub id: String,
-    /// Its two ends.
     pub ends: [LinkEnd; 2],
 }
 
-/// One end of a link.
 #[derive(Clone, Debug)]
 pub struct LinkEnd {
     /// Its port: `LINK.NAME`.
     pub port: PortId,
-    /// Where its name stands in the file.
     pub span: Span,
-    /// The name as written.
     pub name: String,
     /// Its namespace; none for the scenario's own.
     pub netns: Option<String>,
-    /// Its address.
     pub mac: MacAddr,
     /// CIDR.
     pub addresses: Vec<String>,
@@ -234,7 +215,6 @@ pub struct LinkEnd {
     pub mtu: u32,
 }
 
-/// A bridge.
 #[derive(Clone, Debug)]
 pub struct Bridge {
     /// Its name, and its interface's.
@@ -243,20 +223,27 @@ pub struct Bridge {
     pub netns: Option<String>,
     /// CIDR.
     pub addresses: Vec<String>,
-    /// Its ports.
     pub ports: Vec<BridgePort>,
 }
 
 /// An interface that a bridge holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BridgePort {
-    /// A TAP.
     Netdev(NetdevId),
-    /// One end of a link.
     Link(PortId),
 }
 
-/// A route of the host side.
+impl BridgePort {
+    /// The port whose interface it is.
+    #[must_use]
+    pub fn id(&self) -> PortId {
+        match self {
+            Self::Netdev(netdev) => PortId::host(netdev),
+            Self::Link(port) => port.clone(),
+        }
+    }
+}
+
 #[derive(Clone, Debug)]
 pub struct Route {
     /// Its namespace; none for the scenario's own.
@@ -267,18 +254,14 @@ pub struct Route {
     pub via: String,
 }
 
-/// One step.
 #[derive(Clone, Debug)]
 pub struct Step {
-    /// Where it stands in the file.
     pub span: Span,
     /// The error it must give; none when it must succeed.
     pub error: Option<ExpectError>,
-    /// What is done.
     pub verb: Verb,
 }
 
-/// What a step does.
 #[derive(Clone, Debug)]
 pub enum Verb {
     /// A QMP command, by its own name and arguments.
@@ -287,14 +270,11 @@ pub enum Verb {
         machine: MachineId,
         /// `object-add`, `qom-set`, `set_link`, `stop`, ...
         command: String,
-        /// Its arguments.
         args: Map<String, Value>,
     },
     /// `object-add` with a command-line string.
     ObjectOption(Object),
-    /// Frames are sent at a port.
     Send {
-        /// Where.
         port: PortId,
         /// What, with `repeat` written out.
         frames: Vec<Outgoing>,
@@ -305,40 +285,30 @@ pub enum Verb {
     },
     /// Raw bytes are written to a chardev's far end.
     Write {
-        /// The chardev's port.
         port: PortId,
         /// The bytes.
         data: Bytes,
         /// The most bytes of one write.
         chunk: Option<usize>,
     },
-    /// A client connects to the chardev.
     ChardevOpen(PortId),
     /// The far end of the chardev closes.
     ChardevClose {
-        /// The chardev's port.
         port: PortId,
         /// Only its sending direction.
         half: bool,
     },
-    /// The far end no longer reads.
     ChardevStall(PortId),
-    /// The far end reads again.
     ChardevResume(PortId),
-    /// The host's interface changes.
     LinkSet(LinkSet),
-    /// The host's interface is deleted.
     LinkDel(PortId),
     /// COLO's frame tells the machines something.
     Colo {
-        /// What.
         event: ColoEvent,
         /// Whom alone; none for everybody whom it concerns.
         machine: Option<MachineId>,
     },
-    /// The machines' clock moves.
     Advance(Duration),
-    /// A client has an exchange.
     Client(Client),
     /// Stretches of bad network change.
     Impair(Vec<Impair>),
@@ -358,7 +328,6 @@ pub enum ColoEvent {
 }
 
 impl ColoEvent {
-    /// As a scenario writes it.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -377,7 +346,6 @@ pub enum Burst {
     AllFirst,
 }
 
-/// A frame that is to be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outgoing {
     /// Its bytes.
@@ -399,7 +367,6 @@ pub struct LinkSet {
     pub address: Option<String>,
 }
 
-/// What must come out.
 #[derive(Clone, Debug, Default)]
 pub struct Expectations {
     /// For each port that is named; the others may do as they like.
@@ -413,18 +380,13 @@ pub struct Expectations {
 /// What must come out of a port.
 #[derive(Clone, Debug)]
 pub struct Expectation {
-    /// The port.
     pub port: PortId,
-    /// Where it stands in the file.
     pub span: Span,
-    /// What.
     pub frames: ExpectedFrames,
 }
 
-/// The frames of an expectation.
 #[derive(Clone, Debug)]
 pub enum ExpectedFrames {
-    /// So many.
     Count(usize),
     /// Exactly these, in this order.
     Exactly(Vec<Outgoing>),
@@ -433,7 +395,6 @@ pub enum ExpectedFrames {
 /// The error a command must give.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExpectError {
-    /// Where it stands in the file.
     pub span: Span,
     /// The class; any when none is given.
     pub class: Option<String>,
@@ -441,7 +402,6 @@ pub struct ExpectError {
     pub desc: String,
 }
 
-/// How a snapshot is compared.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SnapshotRules {
     /// Fields that are not compared: `ipv4.id`, `tcp.seq`.
@@ -457,12 +417,10 @@ pub struct KnownBug {
     pub id: String,
     /// The profiles in which `expect` must fail and the snapshot must match.
     pub profiles: Vec<String>,
-    /// What it is.
     pub reason: String,
 }
 
 impl Case {
-    /// The QEMU that a machine models.
     #[must_use]
     pub fn profile_of(&self, machine: &MachineId) -> &Profile {
         let mut machines = self.machines.iter();

@@ -181,7 +181,6 @@ impl<'a> Context<'a> {
         self.matrix.set((cases, Some(matrix)));
     }
 
-    /// Begins a case.
     pub(crate) fn begin_case(&self) {
         self.cases.set(self.cases.get() + 1);
         self.budget.next_case();

@@ -1,3 +1,6 @@
+//! What an impairment is, and its texts: shares, rates. Lowering reads them; `builtin::impair`
+//! carries them out.
+
 use std::{fmt, time::Duration};
 
 use crate::base::PortId;
@@ -7,7 +10,6 @@ use crate::base::PortId;
 pub struct Share(pub(super) u32);
 
 impl Share {
-    /// All of them.
     pub const ALL: Self = Self(1_000_000);
 
     /// Parts per million; more than all is all.
@@ -139,7 +141,6 @@ pub(super) fn parse_rate(text: &str) -> Option<u64> {
 pub struct Impair {
     /// The guest port, host port or link end.
     pub port: PortId,
-    /// Its direction.
     pub way: Way,
     /// What happens there; the default is nothing.
     pub impairment: Impairment,

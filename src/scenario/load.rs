@@ -123,7 +123,6 @@ fn read(context: &Context<'_>, name: &str) -> Option<Scenario> {
     Some(Scenario { name: name.to_owned(), source: Arc::clone(context.source()), cases, probes })
 }
 
-/// The case of one combination.
 fn case(
     context: &Context<'_>,
     name: &str,

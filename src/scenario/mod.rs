@@ -2,10 +2,8 @@
 //! checked [`Case`].
 
 mod address;
-mod advice;
 mod budget;
 mod case;
-mod code;
 mod context;
 mod fault;
 mod fields;
@@ -31,9 +29,8 @@ pub use case::{
     Expectations, ExpectedFrames, KnownBug, Link, LinkEnd, LinkSet, Machine, Netdev, NetdevType,
     Nic, Object, ObjectForm, Outgoing, Route, Scenario, SnapshotRules, Step, Verb,
 };
-pub use code::EXPLANATIONS;
 pub use context::{Anywhere, Disk, Files, MAX_CAPTURED, disk};
-pub use fault::Fault;
+pub use fault::EXPLANATIONS;
 pub(crate) use fields::{list, nearest};
 pub use impairment::{Impair, Impairment, Share, Way};
 pub(crate) use key::{CHARDEV, NETDEV, QMP_VERBS};

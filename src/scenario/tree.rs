@@ -38,7 +38,6 @@ pub fn combination(source: &Arc<Source>, number: usize) -> Option<Value> {
     context.is_clean().then_some(tree)
 }
 
-/// The tree of a text.
 #[cfg(test)]
 pub(super) fn read_text(text: &str) -> Result<Value, Vec<Report>> {
     read(&Arc::new(Source { path: "a.yaml".into(), text: text.to_owned() }))

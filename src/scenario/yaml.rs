@@ -15,7 +15,6 @@ use super::{
 };
 use crate::diag::{Source, Span};
 
-/// Most bytes of a scenario.
 pub(crate) const MAX_BYTES: usize = 1 << 20;
 const MAX_NODES: usize = 20_000;
 const MAX_DEPTH: usize = 32;

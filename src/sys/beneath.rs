@@ -31,7 +31,6 @@ pub enum BeneathError {
     /// It leads out of the directory.
     #[error("{0}")]
     Escapes(Escape),
-    /// The system refuses.
     #[error(transparent)]
     System(io::Error),
 }
@@ -85,7 +84,6 @@ impl Directory {
         Ok(Self { fd, path: path.to_owned() })
     }
 
-    /// Its path.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
@@ -181,7 +179,6 @@ struct Walk<'a> {
     root: &'a Directory,
     /// The directories that were gone into, the innermost last.
     open: Vec<OwnedFd>,
-    /// Their names.
     names: Vec<OsString>,
 }
 

@@ -1,3 +1,5 @@
+//! Runs a command as a shell does, and closes descriptors so that no child keeps a copy.
+
 use std::{
     io,
     os::{fd::OwnedFd, unix::process::CommandExt},

@@ -49,18 +49,15 @@ use super::{
 /// The largest file that a child may write: a limit for what goes wrong, far above what a case needs.
 const LARGEST_FILE: u64 = 1 << 30;
 
-/// What is started.
 #[derive(Clone, Debug)]
 pub struct Launch<'a> {
     /// Its file; it is not looked up.
     pub program: &'a Path,
     /// The name that it is given for itself.
     pub name: &'a OsStr,
-    /// What follows that.
     pub arguments: Vec<&'a OsStr>,
     /// All variables that it has.
     pub environment: Vec<(OsString, OsString)>,
-    /// Where it runs.
     pub folder: &'a Path,
     /// What it may write to.
     pub writable: Option<&'a Path>,
@@ -77,7 +74,6 @@ pub struct LaunchError {
     pub fence: Option<Fence>,
     /// What was done; empty, or with a colon behind.
     what: String,
-    /// What the kernel said.
     pub source: io::Error,
 }
 
@@ -225,7 +221,6 @@ impl Confined {
         Ok(())
     }
 
-    /// The number of the first process.
     #[must_use]
     pub const fn init(&self) -> Pid {
         self.init
@@ -276,7 +271,6 @@ fn list(texts: &[CString]) -> Vec<*const libc::c_char> {
     texts.iter().map(|text| text.as_ptr()).chain([ptr::null()]).collect()
 }
 
-/// Starts the first process.
 fn fork(prepared: &Prepared<'_>, slots: &mut [RawFd]) -> Result<Pid, LaunchError> {
     let (fence, namespaces) = if prepared.confinement.has(Fence::Processes) {
         (Some(Fence::Processes), libc::CLONE_NEWPID)

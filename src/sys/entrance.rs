@@ -1,3 +1,5 @@
+//! Enters the namespaces of a thread of another process. `enter` runs its command there.
+
 use std::{
     fs::{self, File},
     io,

@@ -62,13 +62,11 @@ pub struct Confinement {
 }
 
 impl Confinement {
-    /// No fence at all.
     #[must_use]
     pub fn none() -> Self {
         Self::default()
     }
 
-    /// All fences.
     #[must_use]
     pub fn all(isolated: &Isolated) -> Self {
         let folders = fs::read_dir("/").into_iter().flatten().flatten();

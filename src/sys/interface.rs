@@ -1,3 +1,5 @@
+//! Names and numbers of the kernel's interfaces.
+
 use std::{fmt, io, mem, os::fd::AsRawFd, str::FromStr};
 
 use nix::{
@@ -29,7 +31,6 @@ impl InterfaceName {
     /// Most bytes of a name: `IFNAMSIZ` less the terminating NUL.
     pub const MAX: usize = libc::IFNAMSIZ - 1;
 
-    /// The name as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -87,7 +88,6 @@ impl InterfaceIndex {
         Ok(Self(index.unsigned_abs()))
     }
 
-    /// The number.
     #[must_use]
     pub const fn get(self) -> u32 {
         self.0

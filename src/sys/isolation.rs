@@ -1,3 +1,6 @@
+//! Moves the process into mount, network and, where needed, user namespaces of its own. Nothing
+//! touches an interface without the proof that this gives.
+
 use std::{
     fs, io,
     path::{Path, PathBuf},
@@ -60,10 +63,7 @@ impl Isolated {
 pub enum IsolationError {
     /// Other threads run: they would stay on the host's side.
     #[error("the process has {threads} threads; it must be isolated while it has one")]
-    Threads {
-        /// How many.
-        threads: usize,
-    },
+    Threads { threads: usize },
     /// Neither privileges nor user namespaces.
     #[error("the kernel allows neither private namespaces nor a user namespace: {0}")]
     Refused(#[source] io::Error),
@@ -72,7 +72,6 @@ pub enum IsolationError {
     Identity {
         /// The file below `/proc/self`.
         file: &'static str,
-        /// What the kernel said.
         source: io::Error,
     },
     /// `/` could not be made private.

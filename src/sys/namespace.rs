@@ -1,3 +1,5 @@
+//! Network namespaces of a thread, and named ones below the private mount.
+
 use std::{
     io,
     os::fd::{AsFd, BorrowedFd},
@@ -22,7 +24,6 @@ pub enum NamespaceError {
     /// A named namespace could not be made, entered or removed.
     #[error("namespace {name}: {source}")]
     Named {
-        /// Its name in the scenario.
         name: String,
         /// What netns-rs or the kernel said.
         source: netns_rs::Error,
@@ -86,7 +87,6 @@ impl Namespace {
         Ok(namespace)
     }
 
-    /// Its name in the scenario.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name

@@ -1,3 +1,6 @@
+//! Packet sockets with what the kernel reports beside each frame: VLAN tag, virtio-net header,
+//! direction.
+
 use std::{
     io,
     os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd},
@@ -112,7 +115,6 @@ pub struct Received {
     /// The virtio-net header as the kernel wrote it, when the socket asks for it. Its offsets are
     /// those of the frame *without* the tag in `vlan`.
     pub vnet: Option<[u8; PacketSocket::VNET_HDR_LEN]>,
-    /// Where it was going.
     pub packet_type: PacketType,
     /// The tag that was put back; none where the tag never left the frame.
     pub vlan: Option<VlanTag>,

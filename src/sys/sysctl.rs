@@ -1,3 +1,5 @@
+//! Settings that keep a fresh network namespace quiet.
+
 use std::{fs, io, path::PathBuf};
 
 use super::{InterfaceName, Isolated};
@@ -10,7 +12,6 @@ pub struct SysctlError {
     pub path: PathBuf,
     /// What was to be written.
     pub value: &'static str,
-    /// What the kernel said.
     pub source: io::Error,
 }
 

@@ -1,3 +1,5 @@
+//! TAP interfaces: made, read and written, with or without a virtio-net header.
+
 use std::{
     fs::{File, OpenOptions},
     io,
@@ -32,7 +34,6 @@ mod ioctl {
 /// What stands in front of each frame of a TAP.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum TapHeader {
-    /// Nothing.
     #[default]
     None,
     /// A virtio-net header of 10 bytes, little endian.
@@ -76,16 +77,8 @@ pub enum TapError {
     /// `/dev/net/tun` can't be opened.
     #[error("/dev/net/tun can't be opened: {0}")]
     Device(#[source] io::Error),
-    /// An ioctl failed.
     #[error("{ioctl} for {name}: {source}")]
-    Ioctl {
-        /// Its name.
-        ioctl: &'static str,
-        /// The interface.
-        name: InterfaceName,
-        /// What the kernel said.
-        source: io::Error,
-    },
+    Ioctl { ioctl: &'static str, name: InterfaceName, source: io::Error },
 }
 
 impl TapError {
@@ -143,7 +136,6 @@ impl Tap {
         Ok(tap)
     }
 
-    /// The interface's name.
     #[must_use]
     pub fn name(&self) -> &InterfaceName {
         &self.name

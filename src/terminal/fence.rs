@@ -107,7 +107,6 @@ impl<W: Write> Fence<W> {
         self.out.write_all(&out)
     }
 
-    /// What it writes to.
     #[must_use]
     pub fn into_inner(self) -> W {
         self.out

@@ -1,3 +1,6 @@
+//! What carries frames between a built-in machine's TAPs and the rest of the network: the trait
+//! that `sim` implements in memory and `netns` with the kernel. `BuiltinWorld` is generic over it.
+
 use std::io;
 
 use crate::{
@@ -75,30 +78,21 @@ pub trait Carrier {
     fn finish(&mut self) -> Vec<String>;
 }
 
-/// What a carrier brings.
 #[derive(Debug)]
 pub enum Carried {
     /// A frame for the guest, read from a TAP.
-    ToGuest {
-        /// The TAP.
-        netdev: NetdevId,
-        /// The frame.
-        frame: Frame,
-    },
+    ToGuest { netdev: NetdevId, frame: Frame },
     /// A frame that the host's stack received on a TAP, or that arrived at a link's end.
     ToHost {
         /// The host port or link end.
         port: PortId,
-        /// The frame.
         frame: Frame,
     },
     /// A copy from the machine's packet socket on a TAP.
     Captured {
-        /// The TAP.
         netdev: NetdevId,
         /// Tx for what goes to the guest, rx for what comes from it.
         direction: Direction,
-        /// The frame.
         frame: Frame,
     },
     /// ENETDOWN, drop counters, MSG_TRUNC: something that explains.

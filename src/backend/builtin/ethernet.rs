@@ -1,3 +1,6 @@
+//! Lengths of Ethernet headers, and which short tagged frames the kernel drops. Both carriers go by
+//! them.
+
 /// Bytes of an Ethernet header, the least that the kernel takes.
 pub(crate) const ETH_HLEN: usize = 14;
 

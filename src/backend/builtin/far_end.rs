@@ -1,3 +1,6 @@
+//! The far ends of chardevs as a built-in world keeps them: what has been written and not yet read,
+//! and how frames are encoded for a chardev. `BuiltinWorld` owns one for each chardev.
+
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::socket::SocketEnd;

@@ -1,3 +1,6 @@
+//! Finds the number of a frame again when it comes out of a carrier. `BuiltinWorld` reports each
+//! departure and asks at each arrival; the QEMU world does the same with its TAPs.
+
 use std::collections::{BTreeMap, HashMap};
 
 use bytes::Bytes;

@@ -1,3 +1,6 @@
+//! Decides what an impairment does to each frame: loss, corruption, duplication, rate, delay and
+//! reordering, from one seed. `traffic` has one stretch for each direction of an impaired port.
+
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -37,7 +40,6 @@ pub(super) enum Fate {
     Goes {
         /// As it goes on.
         frame: Frame,
-        /// When.
         at: VirtualTime,
         /// Once, or once more right behind.
         copies: usize,
@@ -51,7 +53,6 @@ impl Stretch {
         Self { dice: Dice::new(impairment.seed), impairment, free: VirtualTime::ZERO }
     }
 
-    /// A frame goes in.
     pub(super) fn decide(&mut self, now: VirtualTime, frame: &Frame) -> Fate {
         let Impairment { loss, delay, jitter, reorder, duplicate, corrupt, rate, seed: _ } =
             self.impairment;

@@ -1,3 +1,6 @@
+//! The connection of a chardev whose far end is another chardev: its peer, and when a client tries
+//! again. `world::socket` connects and disconnects them.
+
 use std::time::Duration;
 
 use crate::{
@@ -17,7 +20,6 @@ pub(super) struct SocketEnd {
     pub(super) server: bool,
     /// How long a client waits before it tries again; none when it does not.
     pub(super) retry: Option<Duration>,
-    /// Who is connected.
     pub(super) peer: Option<ChardevId>,
     /// When a client tries again.
     pub(super) due: Option<VirtualTime>,

@@ -1,3 +1,6 @@
+//! What happens between a port and the scenario: the TCP/IP stacks of guests and clients, impaired
+//! stretches, and the frames inside them. `BuiltinWorld` sends and receives through it.
+
 use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
@@ -47,7 +50,7 @@ impl Station {
 
 /// The number of the machine whose guest port this is.
 fn machine_of(case: &Case, port: &PortId) -> Option<usize> {
-    let is_guest_of = |netdev: &&Netdev| format!("{}.guest", netdev.id) == port.as_str();
+    let is_guest_of = |netdev: &&Netdev| PortId::guest(&netdev.id) == *port;
     let netdev = case.netdevs.iter().find(is_guest_of)?;
     let mut machines = case.machines.iter();
     machines.position(|machine| machine.id == netdev.machine)
@@ -172,7 +175,6 @@ impl Traffic {
         self.number = self.number.max(number);
     }
 
-    /// A frame arrived at a port.
     pub(super) fn deliver(&mut self, port: &PortId, frame: &Frame) {
         if let Some(stack) = self.stack(port) {
             stack.receive(frame.data.clone());

@@ -1,3 +1,7 @@
+//! The world of built-in machines, without the interfaces, which are its carrier's: what the
+//! machines put out is carried to its destination, and what arrives becomes their input. `sim` and
+//! `netns` open one for each case.
+
 mod colo;
 mod feed;
 mod input;
@@ -62,8 +66,8 @@ pub(crate) struct BuiltinWorld<C> {
     /// The files of filter-dumps.
     files: BTreeMap<PortId, WrittenFile>,
     flights: Flights,
-    /// What reaches the machines next, each by the ids in it.
-    queue: VecDeque<Input>,
+    /// What reaches the machines next: the machine's index, and the input with its local ids.
+    queue: VecDeque<(usize, Input)>,
     outputs: Vec<Output>,
     carried: Vec<Carried>,
     seen: Observations,
@@ -174,7 +178,7 @@ impl<C: Carrier> World for BuiltinWorld<C> {
         self.storm.calm();
         match action {
             Action::ObjectAdd(object) => {
-                let at = self.process_of(&object.machine);
+                let at = self.index_of(&object.machine);
                 return self.command(at, object_title(object), lower::command(object)).map(Some);
             }
             Action::Qmp { machine, command, args } => {
@@ -188,7 +192,7 @@ impl<C: Carrier> World for BuiltinWorld<C> {
                 }
                 let name = command.to_owned();
                 let qmp = Command::Qmp { name, args: Value::Object(Map::clone(args)) };
-                let at = self.process_of(machine);
+                let at = self.index_of(machine);
                 return self.command(at, title, qmp).map(Some);
             }
             Action::Colo { event, machine } => self.colo(event, machine)?,

@@ -1,3 +1,6 @@
+//! The carrier over the kernel's own interfaces: TAPs, veths and bridges in namespaces of the case,
+//! and the packet sockets that see every frame.
+
 use std::{
     io,
     os::fd::{AsFd, BorrowedFd, OwnedFd},

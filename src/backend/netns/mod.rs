@@ -24,5 +24,4 @@ pub use explanation::EXPLANATIONS;
 pub use network::{Network, NetworkError, VethEnd};
 pub use probe::{Tried, examine, probe, unavailable};
 
-/// The backend's name.
 pub const NAME: &str = "netns";

@@ -1,3 +1,6 @@
+//! The kernel's network configuration over rtnetlink: interfaces, addresses, routes and bridges of
+//! one namespace. The topology builds with it.
+
 use std::{
     io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
@@ -26,9 +29,7 @@ use crate::{
 #[derive(Debug, thiserror::Error)]
 #[error("{what}: {source}")]
 pub struct NetworkError {
-    /// What was tried.
     pub what: String,
-    /// What the kernel said.
     pub source: io::Error,
 }
 

@@ -1,3 +1,6 @@
+//! The namespaces of a case, entered and named. The topology asks in which of them an interface is
+//! made.
+
 use std::{
     io,
     os::fd::{AsFd, BorrowedFd},
@@ -22,7 +25,6 @@ pub(super) enum Place {
     Extra(usize),
 }
 
-/// The namespaces of a case.
 #[derive(Debug)]
 pub(super) struct Places {
     /// Dropped before the namespaces: a connection keeps the one it was opened in.

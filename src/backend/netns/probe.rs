@@ -1,3 +1,5 @@
+//! Tries what real interfaces need on this machine. `Backend::probe` and `doctor` read the results.
+
 use std::{fs::File, io, thread};
 
 use super::{NAME, network::Network, topology::no_tap};
@@ -9,7 +11,6 @@ use crate::{
     },
 };
 
-/// Something that was tried.
 #[derive(Debug)]
 pub struct Tried {
     /// What was tried: `namespace`, or a capability.

@@ -1,3 +1,6 @@
+//! The descriptors that frames go into and come out of: a TAP with its two packet sockets, and the
+//! end of a link. The carrier drains them.
+
 use std::{
     io,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
@@ -48,7 +51,7 @@ impl TapPort {
     ) -> Result<Self, BackendError> {
         let recorder = open_socket(topology, interface, true)?;
         Ok(Self {
-            host_port: PortId::from(format!("{netdev}.host")),
+            host_port: PortId::host(&netdev),
             netdev,
             interface,
             tap,
@@ -217,7 +220,6 @@ impl TapPort {
     }
 }
 
-/// One end of a link.
 #[derive(Debug)]
 pub(super) struct LinkPort {
     port: PortId,

@@ -1,3 +1,6 @@
+//! The interfaces of a case, built in its namespaces, changed by its steps, and taken down at the
+//! end. The carrier owns one.
+
 use std::{collections::BTreeMap, io, net::IpAddr};
 
 use super::{
@@ -18,7 +21,6 @@ use crate::{
 /// `TUN_READQ_SIZE`), set all the same since a distribution may change it.
 const QUEUE: u32 = 1000;
 
-/// Names an interface of a case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct InterfaceId(usize);
 
@@ -30,7 +32,6 @@ enum Kind {
     Bridge,
 }
 
-/// An interface of a case.
 #[derive(Debug)]
 struct Interface {
     name: InterfaceName,
@@ -53,7 +54,6 @@ pub(super) struct Topology {
     by_port: BTreeMap<PortId, InterfaceId>,
 }
 
-/// A TAP as it was built.
 #[derive(Debug)]
 pub(super) struct BuiltTap {
     pub(super) netdev: NetdevId,
@@ -224,7 +224,7 @@ impl Topology {
             .inside(place, || Tap::create(isolated, &name, header, true))?
             .map_err(no_tap)?;
         let interface = self.add(name, place, Kind::Tap, Some((*host_mac, *mtu)))?;
-        self.by_port.insert(PortId::from(format!("{netdev}.host")), interface);
+        self.by_port.insert(PortId::host(netdev), interface);
         Ok(BuiltTap { netdev: netdev.clone(), tap, interface })
     }
 
@@ -250,11 +250,7 @@ impl Topology {
         self.places.network(place, |network| network.add_bridge(&name))?;
         let id = self.add(name, place, Kind::Bridge, None)?;
         let (_, index) = self.at(id);
-        for port in &bridge.ports {
-            let port = match port {
-                BridgePort::Netdev(netdev) => PortId::from(format!("{netdev}.host")),
-                BridgePort::Link(port) => port.clone(),
-            };
+        for port in bridge.ports.iter().map(BridgePort::id) {
             let member = self.of_port(&port).map_err(|error| {
                 bad_environment("TW-N005", format!("bridge {}: {error}", bridge.id))
             })?;
@@ -408,7 +404,6 @@ pub(super) fn bad_environment(code: &'static str, message: impl Into<String>) ->
     BackendError::Case(Box::new(Report::error(Code(code), message)))
 }
 
-/// The kernel makes no TAP.
 pub(super) fn no_tap(error: TapError) -> BackendError {
     let remedy = error.remedy().to_owned();
     match error {

@@ -1,3 +1,5 @@
+//! The backend `qemu`: a program that was probed, and what it can do. `cli` opens it by name.
+
 use std::path::PathBuf;
 
 use super::{
@@ -16,7 +18,6 @@ use crate::{
 /// What a QEMU is.
 #[derive(Clone, Debug)]
 pub struct Probed {
-    /// Its version.
     pub version: Version,
     /// The profile that models it.
     pub profile: Profile,
@@ -33,7 +34,6 @@ pub struct Probed {
 /// A fence that a QEMU runs without.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MissingFence {
-    /// Which.
     pub fence: Fence,
     /// What the machine, or the QEMU behind it, said.
     pub reason: String,
@@ -75,7 +75,6 @@ impl Qemu {
         &self.program
     }
 
-    /// What it is.
     #[must_use]
     pub const fn probed(&self) -> &Probed {
         &self.probed

@@ -1,3 +1,7 @@
+//! The far end of a chardev of a real QEMU: a unix socket that tapwright listens or connects to,
+//! and the bytes that are cut into frames where they are flushed. Each machine has those of its
+//! ports.
+
 use std::{
     collections::VecDeque,
     io,
@@ -25,7 +29,6 @@ use crate::{
 /// How long a client chardev may take to come back. QEMU's `reconnect` counts in seconds.
 const RECONNECT: Duration = Duration::from_secs(10);
 
-/// Who listens.
 #[derive(Debug)]
 pub(super) enum Side {
     /// QEMU does, and we are its clients.

@@ -12,7 +12,6 @@ use crate::base::PortId;
 /// Bytes of a pcap file's header, which a new file of filter-dump consists of.
 const HEADER: u64 = 24;
 
-/// The file of a filter-dump.
 #[derive(Debug)]
 pub(super) struct DumpFile {
     pub(super) port: PortId,

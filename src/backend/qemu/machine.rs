@@ -1,3 +1,6 @@
+//! A QEMU process with the far ends, TAP wires and answers that belong to it alone. `QemuWorld`
+//! pumps one for each machine of a case.
+
 use std::{collections::BTreeMap, io, os::fd::AsFd};
 
 use bytes::Bytes;

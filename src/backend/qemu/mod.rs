@@ -76,7 +76,6 @@ pub use qmp::{Qmp, QmpError};
 pub use stream::Stream;
 pub use version::Version;
 
-/// The backend's name.
 pub const NAME: &str = "qemu";
 
 /// Stands before the names of what a scenario does not know of.

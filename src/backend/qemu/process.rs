@@ -1,3 +1,6 @@
+//! Starts a QEMU, reads its standard error, and reports how it ended. `Machine` and the probe start
+//! processes with it.
+
 use std::{
     ffi::{OsStr, OsString},
     fs,

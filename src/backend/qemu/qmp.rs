@@ -1,3 +1,5 @@
+//! The client's side of a QMP connection that never blocks. A machine has one for commands.
+
 use std::{
     io,
     os::{

@@ -1,3 +1,6 @@
+//! A unix socket to a QEMU that never blocks and buffers what it can't write yet. QMP, far ends and
+//! the wires of TAPs are such streams.
+
 use std::{
     io::{self, IoSliceMut, Read, Write},
     net::Shutdown,

@@ -1,3 +1,7 @@
+//! A case's real QEMUs as a world: the same actions, settling and observations as those of the
+//! built-in machines. The parts below it open the case, join sockets, settle and name what
+//! happened.
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     io,

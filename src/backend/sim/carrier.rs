@@ -1,3 +1,6 @@
+//! The carrier in memory: the interfaces of a case, and what the kernel would answer when they are
+//! changed.
+
 use std::{collections::BTreeMap, io};
 
 use nix::libc;
@@ -44,7 +47,7 @@ impl SimCarrier {
         let mut own = BTreeMap::new();
         for netdev in &case.netdevs {
             if let NetdevType::Tap { mtu, nic, host_mac, .. } = &netdev.kind {
-                let port = PortId::from(format!("{}.host", netdev.id));
+                let port = PortId::host(&netdev.id);
                 let tap = Tap::new(netdev.id.clone(), lower::vnet_hdr_len(*nic));
                 let id = fabric.add(port.clone(), Kind::Tap(tap), *mtu);
                 own.insert(id, *host_mac);

@@ -1,3 +1,6 @@
+//! The network in memory: interfaces, links and bridges, and a frame's way through them. The
+//! carrier sends into it.
+
 use std::ops::RangeInclusive;
 
 use super::{bridge::Bridge, offload, tap::Tap};
@@ -7,7 +10,6 @@ use crate::{
     record::{DropReason, Event, EventKind, Place},
 };
 
-/// An interface of the fabric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct InterfaceId(pub(super) usize);
 
@@ -15,14 +17,12 @@ pub(super) struct InterfaceId(pub(super) usize);
 /// not counted.
 const RECORDED: usize = 128 * 1024;
 
-/// What an interface is.
 #[derive(Debug)]
 pub(super) enum Kind {
     Tap(Tap),
     LinkEnd { peer: InterfaceId },
 }
 
-/// An interface.
 #[derive(Debug)]
 pub(super) struct Interface {
     /// The port at which what the host receives here is recorded.

@@ -1,3 +1,6 @@
+//! A TAP in memory: its ring of frames for the guest, and the packet socket that sees them. The
+//! fabric has one for each TAP.
+
 use std::collections::VecDeque;
 
 use crate::{

@@ -1,3 +1,5 @@
+//! Files of both formats that are right, cut short or lie, and what reading them gives.
+
 use proptest::{collection::vec, prelude::*, sample::Index};
 use rstest::rstest;
 

@@ -1,3 +1,6 @@
+//! The README of a bundle: how to run it, and what its last run reported. `export --bundle` adds
+//! it.
+
 use std::{fs, path::Path};
 
 use crate::{

@@ -14,7 +14,6 @@ use notify::{
     event::{AccessKind, AccessMode, CreateKind, ModifyKind},
 };
 
-/// What wakes a watch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Wake {
     /// Somebody is done with a change.
@@ -23,7 +22,6 @@ enum Wake {
     Interrupted,
 }
 
-/// Whether to go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Next {
     /// Something may have changed.
@@ -87,7 +85,6 @@ impl Watch {
         Ok(())
     }
 
-    /// Waits for a change.
     pub(super) fn wait(&self) -> Next {
         match self.inbox.recv() {
             Ok(Wake::Changed) => self.take(),

@@ -85,7 +85,10 @@ fn carry_out(
 }
 
 fn unwatched(source: notify::Error) -> Stop {
-    Stop { exit: Exit::Internal, reports: vec![CliError::Unwatched(source.to_string()).report()] }
+    Stop {
+        exit: Exit::Internal,
+        reports: vec![CliError::Unwatched { reason: source.to_string() }.report()],
+    }
 }
 
 /// What each scenario was made of when it was read last.
@@ -102,7 +105,6 @@ struct Suite {
 struct Look {
     /// Scenarios that changed, or of which a file changed that they are made of.
     scenarios: Vec<Scenario>,
-    /// What is wrong.
     reports: Vec<Report>,
     /// The files that those scenarios are made of.
     files: BTreeSet<PathBuf>,

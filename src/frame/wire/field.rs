@@ -1,3 +1,6 @@
+//! A field of a header: its name, its place in the bytes, and its format. Each protocol's table is
+//! made of these.
+
 use std::ops::Range;
 
 use super::value::Format;
@@ -23,7 +26,6 @@ pub(super) const fn bits(name: &'static str, at: Range<usize>, bits: u32, format
     Def { name, at, bits: Some(bits), format }
 }
 
-/// A field of a frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Field<'a> {
     /// One of [`FIELD_NAMES`](super::FIELD_NAMES); a header that occurs twice has its names twice.

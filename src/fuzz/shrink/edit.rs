@@ -1,3 +1,5 @@
+//! One way in which a scenario becomes smaller, applied to its tree. The passes propose edits.
+
 use serde_json::Value;
 
 /// The way from the root to a node.

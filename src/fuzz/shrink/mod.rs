@@ -22,7 +22,6 @@ use pass::PASSES;
 pub struct Budget {
     /// Most candidates that are run.
     pub runs: usize,
-    /// Most time.
     pub time: Option<Duration>,
 }
 

@@ -99,7 +99,6 @@ fn id(object: &Value) -> Option<String> {
     }
 }
 
-/// Items of every list.
 fn items(tree: &Value) -> Vec<Edit> {
     collect(tree, |path, value| match value {
         Value::Array(items) => runs(path, items.len()),
@@ -107,7 +106,6 @@ fn items(tree: &Value) -> Vec<Edit> {
     })
 }
 
-/// Entries of every map.
 fn entries(tree: &Value) -> Vec<Edit> {
     collect(tree, |path, value| match value {
         Value::Object(entries) => entries
@@ -119,7 +117,6 @@ fn entries(tree: &Value) -> Vec<Edit> {
     })
 }
 
-/// Properties of option strings.
 fn options(tree: &Value) -> Vec<Edit> {
     collect(tree, |path, value| match value {
         Value::String(text) if text.contains('=') => {

@@ -1,3 +1,5 @@
+//! Scenarios that fail for a known reason, and what is left of them when they are made small.
+
 use proptest::prelude::*;
 use serde_json::{Value, json};
 

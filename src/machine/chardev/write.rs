@@ -25,7 +25,6 @@ const LARGEST_BUFFER: usize = 32_768 + LARGEST_HEAD;
 /// The most bytes of a buffer's head: a page less what manages it.
 const LARGEST_HEAD: usize = 4096 - 320;
 
-/// Why a write failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::machine) enum WriteError {
     /// Nobody is connected: EIO.

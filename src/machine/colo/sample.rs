@@ -17,7 +17,6 @@ pub(in crate::machine) struct Sample {
     pub(in crate::machine) ip_options: Vec<u8>,
     /// VLAN tags.
     pub(in crate::machine) tags: Vec<u8>,
-    /// A virtio-net header.
     pub(in crate::machine) vnet: Vec<u8>,
     /// IPv4's flags and fragment offset.
     pub(in crate::machine) fragment: u16,

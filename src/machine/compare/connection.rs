@@ -104,7 +104,6 @@ impl Connection {
         Ok(())
     }
 
-    /// Compares what is held.
     pub(super) fn compare(&mut self, rules: &Rules, effects: &mut Vec<Effect>) {
         match (self.ends.protocol, self.ends.ports) {
             (6, Some(_)) if rules.pairwise => pairwise::compare(self, rules, effects),

@@ -27,7 +27,6 @@ pub(super) struct Input {
     pub(super) reassembler: Reassembler,
     /// It is never read again.
     pub(super) deaf: bool,
-    /// Its property.
     pub(super) name: &'static str,
 }
 

@@ -51,7 +51,6 @@ use crate::{
 
 pub(super) static CLASS: Class = Class::new("colo-compare", make);
 
-/// A comparer in place.
 #[derive(Debug)]
 struct Compare {
     vnet: bool,

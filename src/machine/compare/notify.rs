@@ -34,7 +34,6 @@ impl Compare {
         }
     }
 
-    /// A message on notify_dev.
     pub(super) fn message(&mut self, cx: &mut Context<'_>, message: &Arrived) {
         cx.event(message.tag, EventKind::Consumed);
         match message.data.as_ref() {

@@ -11,7 +11,6 @@ use crate::{
     machine::CharBackend,
 };
 
-/// A chardev.
 #[derive(Debug)]
 pub(in crate::machine) struct Chardev {
     pub(in crate::machine) id: ChardevId,

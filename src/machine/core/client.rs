@@ -41,7 +41,6 @@ pub(in crate::machine) struct NetQueue {
     pub(in crate::machine) delivering: bool,
 }
 
-/// A net client.
 #[derive(Debug)]
 pub(in crate::machine) struct Client {
     pub(in crate::machine) id: NetdevId,

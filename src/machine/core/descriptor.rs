@@ -7,14 +7,12 @@ use super::{ChardevKey, Core};
 /// else takes a number is never closed by mistake here.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(in crate::machine) enum DescriptorZero {
-    /// Standard input.
     #[default]
     Stdin,
     /// Nothing: the next descriptor that is opened takes the number.
     Free,
     /// The file of a dump, and where in it the next write goes.
     File(String, u64),
-    /// A chardev's connection.
     Chardev(ChardevKey),
 }
 

@@ -61,7 +61,6 @@ pub(super) struct Freeze {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct BlockedWrite {
     pub(super) chardev: ChardevKey,
-    /// The object that writes.
     pub(super) writer: ObjectKey,
 }
 

@@ -17,7 +17,6 @@ use crate::{
     record::{CommandError, DropReason, EventKind},
 };
 
-/// What a buffer keeps.
 #[derive(Debug)]
 struct Buffer {
     held: VecDeque<Packet>,

@@ -19,7 +19,6 @@ use crate::{
     record::{CommandError, DropReason, EventKind},
 };
 
-/// What a redirector keeps.
 #[derive(Debug)]
 struct Redirector {
     indev: Option<ChardevKey>,

@@ -24,7 +24,6 @@ use edit::Edit;
 /// What an empty packet runs into (QEMU 7.2.22 and 10.2.2; measured).
 const EMPTY_ASSERTION: &str = "net/colo.c:51: parse_packet_early: Assertion `data' failed.";
 
-/// What a rewriter keeps.
 #[derive(Debug)]
 struct Rewriter {
     /// Its machine's, which never changes.

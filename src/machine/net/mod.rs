@@ -30,7 +30,6 @@ use crate::{
     record::{EventKind, Place},
 };
 
-/// The net layer.
 #[derive(Debug)]
 pub(super) struct Net {
     pub(super) core: Core,

@@ -70,7 +70,6 @@ impl Net {
         }
     }
 
-    /// Gives an object its part.
     pub(in crate::machine) fn part_add(
         &mut self,
         key: ObjectKey,

@@ -1,3 +1,5 @@
+//! The keys of steps: every verb, and what stands beside it.
+
 use super::{CALL, FRAME, IMPAIR, Key, KeyMap, KeyType, KeyType::*, key, need};
 
 /// Every verb, QMP's first.

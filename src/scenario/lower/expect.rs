@@ -1,3 +1,5 @@
+//! Reads `expect`: frames, bytes and errors that must come, at the root and in a step.
+
 use std::{cell::RefCell, collections::BTreeSet};
 
 use super::{host, port::Ports, send, stack::Interfaces};

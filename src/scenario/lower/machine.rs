@@ -94,7 +94,6 @@ pub(super) fn only(
     }
 }
 
-/// The machine of this name.
 pub(super) fn find(step: &Fields<'_>, node: &Node, machines: &[MachineId]) -> Option<MachineId> {
     let name = value::text(step.context(), node)?;
     let named = || machines.iter().filter(|machine| machine.is_named());

@@ -1,3 +1,5 @@
+//! Reads the netdevs of a machine, and gives TAPs the addresses that they have by default.
+
 use super::{
     declared,
     host::{self, Host},

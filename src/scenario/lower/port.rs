@@ -1,3 +1,6 @@
+//! Finds the ports of a scenario, and explains names that are none. Steps and expectations resolve
+//! their ports here.
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
@@ -147,15 +150,17 @@ impl Ports {
             NetdevType::Tap { mac, host_mac, nic, .. } => {
                 let virtio = matches!(nic, Nic::Virtio { .. });
                 let ends = (*mac, *host_mac);
-                let guest = format!("{id}.guest");
-                self.add(&guest, netdev.span, PortKind::Guest, ends, virtio);
+                let guest = PortId::guest(id);
+                self.add(guest.as_str(), netdev.span, PortKind::Guest, ends, virtio);
                 let ends = (*host_mac, *mac);
-                let host = format!("{id}.host");
-                self.add(&host, netdev.span, PortKind::Host, ends, true);
+                let host = PortId::host(id);
+                self.add(host.as_str(), netdev.span, PortKind::Host, ends, true);
             }
             NetdevType::Hubport { .. } | NetdevType::User => {
                 let why = "is not a TAP and has no ports";
-                for name in [id.to_string(), format!("{id}.guest"), format!("{id}.host")] {
+                for name in
+                    [id.to_string(), PortId::guest(id).to_string(), PortId::host(id).to_string()]
+                {
                     self.portless.push((name, why));
                 }
             }
@@ -205,7 +210,6 @@ impl Ports {
         }
     }
 
-    /// The ports in the order of declaration.
     pub(super) fn declared(&self) -> Vec<Port> {
         self.places.iter().map(|place| place.port.clone()).collect()
     }

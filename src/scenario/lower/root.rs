@@ -1,3 +1,5 @@
+//! Reads a whole case: the order in which the parts of a scenario are lowered.
+
 use std::{cell::RefCell, collections::BTreeSet, sync::Arc};
 
 use super::{

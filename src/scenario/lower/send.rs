@@ -11,16 +11,14 @@ use crate::{
     scenario::{
         budget::Kind,
         case::Outgoing,
-        code,
         context::Context,
-        fault::Fault,
+        fault::{self, Fault},
         matrix,
         node::{Node, ScalarKind, short},
         value,
     },
 };
 
-/// Frames written in the scenario.
 pub(super) fn frames(
     context: &Context<'_>,
     node: &Node,
@@ -176,7 +174,7 @@ fn select(context: &Context<'_>, node: &Node) -> Vec<(RangeInclusive<usize>, Spa
                 context.fault(node.span, Fault::Format {
                     reason: format!("{shown} selects no packets"),
                     help: "write a packet's number from 1, a range such as 1..5, or a list of these",
-                    code: code::BAD_SELECTION,
+                    code: fault::BAD_SELECTION,
                 });
             }
             range.map(|range| (range, node.span))

@@ -14,9 +14,8 @@ use crate::{
     record::PortKind,
     scenario::{
         case::{Link, Netdev, NetdevType},
-        code,
         context::Context,
-        fault::Fault,
+        fault::{self, Fault},
         fields::Fields,
         key,
         node::{Node, short},
@@ -45,7 +44,6 @@ struct Defaults {
     isn_seed: u64,
 }
 
-/// The guests of a machine's netdevs.
 pub(super) fn guests(part: &Part<'_>, netdevs: &[Netdev]) -> Vec<PortStack> {
     let fields = &part.fields;
     let entries = fields.node("netdevs").and_then(Node::map).unwrap_or(&[]);
@@ -66,7 +64,7 @@ pub(super) fn guests(part: &Part<'_>, netdevs: &[Netdev]) -> Vec<PortStack> {
         let defaults = Defaults { mac: *mac, mtu: *mtu, address: None, isn_seed: GUEST_SEED };
         if let Some(mut config) = config(&map, &defaults, guest.key_span) {
             config.services = service::lower(&map);
-            stacks.push(PortStack { port: PortId::from(format!("{id}.guest")), config });
+            stacks.push(PortStack { port: PortId::guest(&id), config });
         }
     }
     stacks
@@ -177,7 +175,7 @@ fn config(map: &Fields<'_>, defaults: &Defaults, span: Span) -> Option<Config> {
             Fault::Format {
                 reason: format!("{mac} is the address of a group"),
                 help: "the first octet of a stack's own address is even: 52:54:00:12:34:56",
-                code: code::BAD_MAC,
+                code: fault::BAD_MAC,
             },
         );
     }
@@ -217,7 +215,7 @@ fn address(map: &Fields<'_>) -> Option<(Ipv4Addr, u8)> {
                     short(&text)
                 ),
                 help: "write the address and the bits of its network: 10.0.0.2/24",
-                code: code::BAD_ADDRESS,
+                code: fault::BAD_ADDRESS,
             },
         );
     }
@@ -265,11 +263,8 @@ impl Interfaces<'_> {
 
     /// The MTU and the addresses of a port's interface.
     fn of(&self, port: &PortId) -> Option<(u32, &[String])> {
-        let name = port.as_str();
         let tap = self.netdevs.iter().find_map(|netdev| match &netdev.kind {
-            NetdevType::Tap { mtu, addresses, .. }
-                if name.strip_suffix(".host") == Some(netdev.id.as_str()) =>
-            {
+            NetdevType::Tap { mtu, addresses, .. } if PortId::host(&netdev.id) == *port => {
                 Some((*mtu, addresses.as_slice()))
             }
             _ => None,

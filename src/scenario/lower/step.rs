@@ -1,3 +1,5 @@
+//! Reads the steps: one verb each, with its arguments.
+
 use ::bytes::Bytes;
 use serde_json::{Map, Value};
 
@@ -279,7 +281,6 @@ fn send_verb(map: &Fields<'_>, place: &Place, span: Span) -> Option<Verb> {
     Some(Verb::Send { port: place.port.id.clone(), frames, burst, chunk })
 }
 
-/// The bytes of a `write`.
 fn data(map: &Fields<'_>) -> Option<Vec<u8>> {
     let forms: Vec<&str> =
         ["data", "text", "hex"].into_iter().filter(|form| map.has(form)).collect();

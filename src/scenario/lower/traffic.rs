@@ -12,9 +12,8 @@ use crate::{
     guest::Call,
     record::PortKind,
     scenario::{
-        code,
         context::Context,
-        fault::Fault,
+        fault::{self, Fault},
         fields::Fields,
         impairment::{Impair, Impairment, Share, Way, parse_rate},
         key,
@@ -150,14 +149,13 @@ fn read<T>(
             Fault::Format {
                 reason: format!("{found} is not {what}"),
                 help,
-                code: code::BAD_IMPAIRMENT,
+                code: fault::BAD_IMPAIRMENT,
             },
         );
     }
     value
 }
 
-/// What a client does.
 pub(super) fn client(
     context: &Context<'_>,
     node: &Node,
@@ -201,7 +199,7 @@ fn whom(map: &Fields<'_>, text: &str, span: Span) -> Option<SocketAddrV4> {
             Fault::Format {
                 reason: format!("\"{}\" is not the address and port of a host", short(text)),
                 help: "write an IPv4 address and a TCP port: 10.0.0.2:80",
-                code: code::BAD_ADDRESS,
+                code: fault::BAD_ADDRESS,
             },
         );
     }

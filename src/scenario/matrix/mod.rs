@@ -19,12 +19,10 @@ use super::{
 };
 use crate::diag::Span;
 
-/// Most cases of one file.
 const MAX_CASES: usize = 10_000;
 /// The number of the repetition inside a `send` with `repeat`.
 const COUNTER: &str = "i";
 
-/// A name and its values.
 struct Axis {
     name: String,
     span: Span,

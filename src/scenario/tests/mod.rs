@@ -1,3 +1,5 @@
+//! Texts of scenarios, and the cases or the faults that they must give.
+
 use std::{
     cell::RefCell,
     collections::BTreeSet,

@@ -96,7 +96,6 @@ pub(super) struct Prepared<'a> {
     /// The same for `/bin/sh`, which runs what is no program, as execvp(3) has it.
     pub(super) shell: &'a [*const libc::c_char],
     pub(super) folder: &'a CString,
-    /// The program's descriptors.
     pub(super) inherited: &'a [RawFd],
     /// All descriptors but these are closed, in ascending order.
     pub(super) kept: &'a [RawFd],

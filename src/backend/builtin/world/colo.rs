@@ -20,7 +20,7 @@ impl<C: Carrier> BuiltinWorld<C> {
         machine: Option<&MachineId>,
     ) -> Result<(), BackendError> {
         let chosen: Vec<usize> = match machine {
-            Some(machine) => vec![self.process_of(machine)],
+            Some(machine) => vec![self.index_of(machine)],
             None => {
                 let all = 0..self.processes.len();
                 let (comparing, others): (Vec<usize>, Vec<usize>) =

@@ -35,7 +35,10 @@ impl<C: Carrier> BuiltinWorld<C> {
                 self.flights.depart(&frame, tag);
                 if let Err(reason) = self.carrier.inject(&netdev, &frame) {
                     self.flights.refuse(&frame, tag);
-                    self.queue.push_back(Input::InjectFailed { netdev, object, reason, tag });
+                    let (at, netdev) = self.local(netdev.as_str());
+                    let (_, object) = self.local(object.as_str());
+                    let input = Input::InjectFailed { netdev, object, reason, tag };
+                    self.queue.push_back((at, input));
                 }
             }
             Output::Capture { netdev, on } => {
@@ -117,7 +120,8 @@ impl<C: Carrier> BuiltinWorld<C> {
             }
             Some(FarEnd::Joined(end)) => match end.peer.clone() {
                 Some(chardev) => {
-                    self.queue.push_back(Input::ChardevBytes { chardev, data, tag });
+                    let (at, chardev) = self.local(chardev.as_str());
+                    self.queue.push_back((at, Input::ChardevBytes { chardev, data, tag }));
                 }
                 None if end.lose(tag) => {
                     let place = Place::Chardev(chardev.clone());

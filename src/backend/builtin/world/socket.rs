@@ -29,7 +29,7 @@ impl<C: Carrier> BuiltinWorld<C> {
         let own = args.get("id")?.as_str()?;
         let id: ChardevId = machine.outer(own);
         let socket = lower::added_socket(args)?;
-        let process = &self.processes[self.process_of(machine)];
+        let process = &self.processes[self.index_of(machine)];
         let asked = command == "chardev-add" && !process.is_frozen() && !process.dead;
         let refusal = if asked && !self.far_ends.contains_key(&id) {
             self.refusal(machine, &id, &socket)
@@ -73,7 +73,6 @@ impl<C: Carrier> BuiltinWorld<C> {
         }
     }
 
-    /// A client tries to connect.
     fn connect(&mut self, client: &ChardevId) {
         let now = self.clock;
         let machine = self.machine_of_chardev(client);
@@ -169,7 +168,6 @@ impl<C: Carrier> BuiltinWorld<C> {
         !due.is_empty()
     }
 
-    /// When the next client tries again.
     pub(super) fn next_retry(&self) -> Option<VirtualTime> {
         self.retries().map(|(_, due)| due).min()
     }
@@ -180,7 +178,7 @@ impl<C: Carrier> BuiltinWorld<C> {
             let FarEnd::Joined(SocketEnd { due: Some(due), .. }) = far_end else {
                 return None;
             };
-            let process = &self.processes[self.process_of_id(id.as_str())];
+            let process = self.owner(id.as_str());
             (!process.dead && !process.is_frozen()).then_some((id, *due))
         })
     }
@@ -212,8 +210,8 @@ impl<C: Carrier> BuiltinWorld<C> {
     }
 
     fn change(&mut self, chardev: &ChardevId, state: ChardevState) {
-        let chardev = chardev.clone();
-        self.queue.push_back(Input::Chardev { chardev, state });
+        let (at, chardev) = self.local(chardev.as_str());
+        self.queue.push_back((at, Input::Chardev { chardev, state }));
     }
 
     /// The server that a client of this machine reaches at an address, the surest first.
@@ -235,14 +233,14 @@ impl<C: Carrier> BuiltinWorld<C> {
             let FarEnd::Joined(end) = far_end else {
                 return None;
             };
-            let process = &self.processes[self.process_of_id(id.as_str())];
+            let process = self.owner(id.as_str());
             let listens = end.server && !process.dead;
             listens.then_some((id, process.id(), end.address.as_ref()?))
         })
     }
 
     fn machine_of_chardev(&self, id: &ChardevId) -> MachineId {
-        self.processes[self.process_of_id(id.as_str())].id().clone()
+        self.owner(id.as_str()).id().clone()
     }
 }
 

@@ -35,10 +35,8 @@ pub(super) struct Thread {
     pub(super) place: Option<Place>,
 }
 
-/// Where a thread waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Place {
-    /// The system call.
     pub(super) call: c_long,
     /// For ppoll(2): until a time. For poll(2): until soon.
     pub(super) timed: bool,

@@ -1,3 +1,6 @@
+//! Starts the QEMUs of a case with the arguments that its netdevs and chardevs need, and connects
+//! their far ends.
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs, io,
@@ -240,7 +243,7 @@ fn netdevs(
                     arguments.push("-netdev", &option);
                 }
                 let tap = Tap {
-                    port: PortId::from(format!("{outer}.guest")),
+                    port: PortId::guest(outer),
                     wire: Stream::new(ours).map_err(failed)?,
                     cutter: Cutter::new(Framing::Plain),
                 };

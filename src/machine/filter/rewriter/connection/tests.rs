@@ -1,3 +1,5 @@
+//! The states of a rewritten connection, segment by segment.
+
 use rstest::rstest;
 
 use super::*;
