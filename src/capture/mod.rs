@@ -3,6 +3,7 @@
 mod classic;
 mod diagnose;
 mod guess;
+mod link;
 mod pcapng;
 mod read;
 
@@ -11,8 +12,9 @@ mod tests;
 
 pub use classic::ClassicWriter;
 pub use diagnose::EXPLANATIONS;
+pub use link::{Addresses, Link, NoFrame};
 pub use pcapng::Writer;
-pub use read::{MAX_PACKETS, Packet, ReadError, read};
+pub use read::{Capture, MAX_PACKETS, Packet, ReadError, read};
 
 /// A capture that can't be written.
 #[derive(Debug, thiserror::Error)]

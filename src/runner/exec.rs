@@ -230,6 +230,10 @@ impl<'a> Run<'a> {
         match &step.verb {
             Verb::Send { port, frames, burst, chunk } => {
                 for outgoing in frames {
+                    if !outgoing.after.is_zero() {
+                        self.act(Action::Advance(outgoing.after), span)?;
+                        self.settle(span)?;
+                    }
                     let tag = self.number(port, outgoing);
                     let frame = &outgoing.frame;
                     self.act(Action::Send { port, frame, tag, chunk: *chunk }, span)?;

@@ -337,6 +337,21 @@ impl ColoEvent {
     }
 }
 
+impl Verb {
+    /// How long the step lets the machine's clock run.
+    #[must_use]
+    pub fn advances(&self) -> Duration {
+        match self {
+            Self::Advance(span) => *span,
+            Self::Send { frames, .. } => {
+                let pauses = frames.iter().map(|frame| frame.after);
+                pauses.fold(Duration::ZERO, Duration::saturating_add)
+            }
+            _ => Duration::ZERO,
+        }
+    }
+}
+
 /// How a step's frames are sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Burst {
@@ -348,6 +363,8 @@ pub enum Burst {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outgoing {
+    /// How long the machine's clock runs on before it is sent.
+    pub after: Duration,
     /// Its bytes.
     pub frame: Frame,
     /// The capture file it stands in.

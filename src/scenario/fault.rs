@@ -305,11 +305,11 @@ errors! {
             label("asked for here")
             help("keep the packets that are needed: `editcap -r FILE NEW 1-1000`");
     "TW-S081" "the capture is broken",
-        "The file is neither pcap nor pcapng, ends in the middle of a packet, or its lengths contradict one another.";
-        CaptureBroken { path: PathBuf, reason: String }
+        "The file is neither pcap nor pcapng, or it breaks off or contradicts itself before a packet that is asked for. `frames:` takes the packets before that place, and nothing is asked of the others; `cut: keep` and `cut: pad` also take a file whose last packet is not whole.";
+        CaptureBroken { path: PathBuf, reason: String, help: &'static str }
             error("{} is not a usable capture: {reason}", path.display())
             label("asked for here")
-            help("it must be a complete pcap or pcapng of Ethernet frames; `tcpdump -r` shows where it ends");
+            help(*help);
     "TW-S082" "packets that the capture lacks",
         "`frames` selects packets of the capture by number, from 1 as Wireshark counts, and one of the numbers is past the end.";
         CaptureSelection { path: PathBuf, has: usize, wanted: usize }
@@ -317,17 +317,23 @@ errors! {
             label("asked for here")
             help(format!("packets are counted from 1: `frames: 1..{has}` takes all of them"));
     "TW-S083" "a packet that was cut",
-        "The capture holds only the beginning of the packet (a snap length was set). To send it would be to send another packet than the one that was seen.";
+        "The capture holds only the beginning of the packet (a snap length was set). To send it would be to send another packet than the one that was seen, so it has to be said: `cut: keep` sends the beginning, `cut: pad` fills up with zeros to the length that it had.";
         CaptureCut { path: PathBuf, number: usize, has: usize, was: usize }
             error("packet {number} of {} was cut to {has} of {was} bytes", path.display())
             label("asked for here")
-            help("capture again with `-s 0`, or leave the packet out with `frames:`");
+            help("add `cut: keep` or `cut: pad`, capture again with `-s 0`, or leave the packet out with `frames:`");
     "TW-S084" "a capture outside of the root",
         "A scenario names files of its own repository or project and of nothing else, so that one that came from somebody else reads nothing of yours. The root is the nearest folder above the scenario with `tapwright.toml` or `.git` in it, else the nearest with `Cargo.toml`, else the scenario's own folder. `..` may be used as far as the root, and links that stay below it; absolute paths, and links that lead elsewhere, are refused. --allow-outside reads everything; an empty `tapwright.toml` makes a folder a root.";
         CaptureOutside { path: PathBuf, root: PathBuf, reason: String }
             error("the capture {} is outside of the root '{}': {reason}", path.display(), root.display())
             label("leads out of the root")
             help("put the capture below the root, which is the nearest folder above with `tapwright.toml` or `.git`; or, where you trust the scenario, give --allow-outside");
+    "TW-S085" "a packet that is no Ethernet frame",
+        "tapwright sends Ethernet frames. Packets that were captured on the interface `any`, on a tunnel, a loopback or a wireless interface begin with other headers. `as: ethernet` takes what they carry and puts an Ethernet header in front of it, with the addresses that the packet has, or else with those that a frame written in the scenario has by default. Some packets carry nothing for Ethernet: management frames of wireless networks, messages of USB.";
+        CaptureNoFrame { path: PathBuf, number: usize, reason: String, help: &'static str }
+            error("packet {number} of {} is no Ethernet frame: {reason}", path.display())
+            label("asked for here")
+            help(*help);
     "TW-S090" "unknown field",
         "`snapshot: {masks}` names fields as the transcript does: ipv4.id, tcp.seq. The nearest is suggested and all are listed.";
         UnknownField { name: String, near: Option<String>, known: String }

@@ -101,11 +101,8 @@ pub(super) fn check(case: &Case, probed: &Probed) -> Result<(), Missing> {
 /// How long a case lets the machine's clock run.
 #[must_use]
 pub fn advances(case: &Case) -> Duration {
-    let spans = case.steps.iter().filter_map(|step| match step.verb {
-        Verb::Advance(span) => Some(span),
-        _ => None,
-    });
-    spans.sum()
+    let spans = case.steps.iter().map(|step| step.verb.advances());
+    spans.fold(Duration::ZERO, Duration::saturating_add)
 }
 
 fn unfit(chardev: &Chardev) -> Option<String> {

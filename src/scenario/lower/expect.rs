@@ -2,7 +2,7 @@
 
 use std::{cell::RefCell, collections::BTreeSet};
 
-use super::{host, port::Ports, send, stack::Interfaces};
+use super::{capture, host, port::Ports, send, stack::Interfaces};
 use crate::{
     base::{MachineId, ObjectId},
     scenario::{
@@ -89,9 +89,9 @@ fn port(context: &Context<'_>, entry: &Entry, known: &Known<'_>) -> Option<Expec
         }
         Tree::Map(_) => {
             let map = Fields::open(context, &entry.value, &key::EXPECT_PORT)?;
-            let name = map.text("pcap")?;
-            let span = map.node("pcap")?.span;
-            ExpectedFrames::Exactly(send::packets(context, &name, span, map.node("frames")))
+            ExpectedFrames::Exactly(
+                capture::packets(&map, &place.arriving(), 0.0).unwrap_or_default(),
+            )
         }
         Tree::Scalar(_) => {
             let most = 1_000_000;

@@ -4,7 +4,7 @@ use ::bytes::Bytes;
 use serde_json::{Map, Value};
 
 use super::{
-    bytes,
+    bytes, capture,
     expect::{self, Known},
     machine, object,
     port::Place,
@@ -259,15 +259,20 @@ fn send_verb(map: &Fields<'_>, place: &Place, span: Span) -> Option<Verb> {
     let before = context.noted();
     let times: usize = map.integer("repeat").unwrap_or(1);
     let mut frames = match (map.node("pcap"), map.node("frames")) {
-        (Some(pcap), selection) => {
-            let name = map.text("pcap")?;
-            let once = send::packets(context, &name, pcap.span, selection);
+        (Some(pcap), _) => {
+            let factor = capture::timing(map).unwrap_or_default();
+            let once = capture::packets(map, &place.sending(), factor).unwrap_or_default();
             send::alike(context, once, pcap.span, times)
         }
         (None, Some(node)) if map.has("repeat") => send::repeated(context, node, place, times),
         (None, Some(node)) => send::frames(context, node, place, &place.sending()),
         (None, None) => Vec::new(),
     };
+    for name in ["as", "cut", "timing"] {
+        if let Some(entry) = map.entry(name).filter(|_| !map.has("pcap")) {
+            map.fault(entry.key_span, Fault::Needs { key: name.to_owned(), needs: "`pcap`" });
+        }
+    }
     let given = map.has("pcap") || map.node("frames").is_some_and(|node| node.list() != Some(&[]));
     if !given || frames.is_empty() && context.noted() == before {
         let what = "this `send` sends nothing";
@@ -277,6 +282,9 @@ fn send_verb(map: &Fields<'_>, place: &Place, span: Span) -> Option<Verb> {
     frames.shrink_to_fit();
     let burst =
         if map.boolean("burst") == Some(true) { Burst::AllFirst } else { Burst::OneAtATime };
+    if burst == Burst::AllFirst {
+        map.conflict("timing", "burst", "a burst is sent at one time");
+    }
     let chunk = map.integer("chunk");
     Some(Verb::Send { port: place.port.id.clone(), frames, burst, chunk })
 }

@@ -14,7 +14,7 @@ fn packets_keep_their_order_and_their_bytes() {
     late.at = first.clock;
     first.arrivals.insert(0, late);
     let file = write_pcapng(&transcript(vec![first]), Vec::new()).unwrap();
-    let packets = capture::read(&file).unwrap();
+    let packets = capture::read(&file).unwrap().packets;
     let found: Vec<_> = packets.iter().map(|packet| (packet.time, &packet.data[14..])).collect();
     let expected: [(Duration, &[u8]); 4] = [
         (Duration::from_micros(1), b"one"),

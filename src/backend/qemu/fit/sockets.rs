@@ -29,7 +29,7 @@ pub(super) fn unfit(case: &Case) -> Option<String> {
     }
     let comes_again = clients().any(|client| command::reconnects(&client.options))
         || added.iter().any(|(_, _, socket)| !socket.server && socket.retry.is_some());
-    let advances = case.steps.iter().any(|step| matches!(step.verb, Verb::Advance(_)));
+    let advances = !super::advances(case).is_zero();
     if comes_again && advances && added.iter().any(|(_, _, socket)| socket.server) {
         return Some("a client tries again by the wall's clock here".to_owned());
     }
