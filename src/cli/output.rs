@@ -29,7 +29,7 @@ use crate::{
 pub(super) enum Format {
     /// For people
     Human,
-    /// An object on each line
+    /// One JSON object per line
     Json,
 }
 
@@ -38,11 +38,11 @@ pub(super) enum Format {
 pub(super) enum RunFormat {
     /// For people
     Human,
-    /// An object on each line
+    /// One JSON object per line
     Json,
     /// JUnit XML, at the end
     Junit,
-    /// For people, and annotations of a GitHub workflow at the end
+    /// For people, with annotations for a GitHub workflow at the end
     Github,
 }
 

@@ -18,15 +18,17 @@ use crate::{
 /// Which cases.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct SuiteArgs {
-    /// Scenario files, or directories of them [default: scenarios, or else .]
+    /// Scenario files, or directories of them [default: scenarios if it exists, otherwise .]
     paths: Vec<PathBuf>,
-    /// Only cases whose name contains this, or matches it where it has * or ?; any of several
+    /// Only cases whose name contains this text, or matches it as a pattern if it has * or ?; may be
+    /// repeated to select more
     #[arg(short = 'k', long = "name", value_name = "PATTERN")]
     names: Vec<String>,
-    /// Only cases with this tag, or without it: !TAG; one of several: A,B; each that is given
+    /// Only cases with this tag, or without it (!TAG), or with any of several (A,B); if repeated, all must
+    /// hold
     #[arg(long = "tag", value_name = "TAG")]
     tags: Vec<TagRule>,
-    /// Only this shard of the cases: hash:K/N
+    /// Only this shard of the cases, such as hash:1/4
     #[arg(long, value_name = "SHARD")]
     partition: Option<Partition>,
     #[command(flatten)]

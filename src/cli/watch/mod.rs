@@ -11,7 +11,7 @@ use std::{
 use change::{Next, Watch};
 use recorder::{Part, Print, Recorder};
 
-use super::{CliError, ReachArgs, Stop, lanes::Opened, output, run::RunArgs, tell};
+use super::{CliError, ReachArgs, Stop, backends::Opened, output, run::RunArgs, tell};
 use crate::{
     diag::{Diagnose, Report},
     report::{ReportFiles, record::Collector},
