@@ -111,12 +111,12 @@ impl Draft {
                 .filter(|options| options.get("netdev") == Some(id))
                 .find_map(|options| options.get("queue"));
             let side = if first == Some("rx") { "guest" } else { "host" };
-            Some(self.outer(machine, &format!("{id}.{side}")))
+            Some(self.qualified(machine, &format!("{id}.{side}")))
         };
         self.machines.iter().find_map(of)
     }
 
-    fn outer(&self, machine: &Machine, id: &str) -> String {
+    fn qualified(&self, machine: &Machine, id: &str) -> String {
         match &machine.name {
             Some(name) if self.machines.len() > 1 => format!("{name}/{id}"),
             _ => id.to_owned(),

@@ -432,7 +432,7 @@ impl Case {
     #[must_use]
     pub fn owner(&self, id: &str) -> Option<(MachineId, String)> {
         let mut machines = self.machines.iter().map(|machine| &machine.id);
-        machines.find_map(|machine| Some((machine.clone(), machine.own(id)?.to_owned())))
+        machines.find_map(|machine| Some((machine.clone(), machine.local(id)?.to_owned())))
     }
 
     /// The directory that paths in the file are relative to.

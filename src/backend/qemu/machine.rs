@@ -11,7 +11,7 @@ use super::{
     chardev::{Cutter, FarEnd},
     process::{End, Process},
     qmp::{Qmp, QmpError},
-    rest::Threads,
+    quiescence::Threads,
     stream::Stream,
 };
 use crate::{

@@ -62,7 +62,7 @@ mod probe;
 mod process;
 mod program;
 mod qmp;
-mod rest;
+mod quiescence;
 mod stream;
 mod version;
 mod world;

@@ -19,7 +19,7 @@ use super::{
     fit,
     process::{Arguments, Process},
     program::{Fence, Program},
-    rest::Threads,
+    quiescence::Threads,
     version::Version,
     world::TELL_FILTERS,
 };

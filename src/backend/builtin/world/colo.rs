@@ -58,8 +58,8 @@ impl<C: Carrier> BuiltinWorld<C> {
         let (from, to) = (of(primary).id().clone(), of(to).id().clone());
         let guests = self.taps.values().map(|tap| tap.guest_port.clone());
         for port in guests.collect::<Vec<_>>() {
-            if let Some(own) = to.own(port.as_str()) {
-                let source = PortId::from(from.outer::<String>(own));
+            if let Some(local) = to.local(port.as_str()) {
+                let source = PortId::from(from.qualified::<String>(local));
                 self.traffic.copy_guest(&source, &port);
             }
         }

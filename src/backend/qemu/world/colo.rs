@@ -71,7 +71,7 @@ impl QemuWorld {
             let path = format!("/objects/{}", text("name").unwrap_or_default());
             let device = self.query(at, "qom-get", &of(&path, Some("notify_dev")))?;
             let vnet = self.query(at, "qom-get", &of(&path, Some("vnet_hdr_support")))?;
-            let id: ChardevId = self.machines[at].id.outer(device.as_str().unwrap_or_default());
+            let id: ChardevId = self.machines[at].id.qualified(device.as_str().unwrap_or_default());
             devices.push((id, vnet == Value::Bool(true)));
         }
         Ok(devices)

@@ -20,7 +20,7 @@ use crate::{
         qemu::{
             machine::{Machine, Out},
             process::End,
-            rest::{self, Naps, Rest, Threads},
+            quiescence::{self, Naps, Rest, Threads},
         },
         title::Title,
     },
@@ -140,7 +140,7 @@ impl QemuWorld {
                 return Ok(Quiet::Idle);
             }
             // Looked at first: what came out before that is taken now.
-            let rest = rest::look(self.machines.iter().filter_map(Machine::threads))
+            let rest = quiescence::look(self.machines.iter().filter_map(Machine::threads))
                 .map_err(|error| system("looking at QEMU's threads", error))?;
             let mut rested = None;
             if self.pump()? {

@@ -14,7 +14,7 @@ use super::{LONGEST_COMMAND, process::Process};
 
 mod task;
 
-use task::{Place, Thread, field};
+use task::{Thread, WaitSite, field};
 
 /// How often who naps must have gone to sleep again until what it does is sure to have been tried
 /// again: an iothread may be woken once for something else.
@@ -69,9 +69,9 @@ impl Threads {
         loop {
             let seen = threads.scan()?;
             let main = seen.get(&threads.main).ok_or(io::ErrorKind::NotFound)?;
-            let polls = |place: &Place| main.waits && place.call == SYS_ppoll;
-            if let Some(place) = main.place.filter(polls) {
-                threads.home = place.stack;
+            let polls = |site: &WaitSite| main.waits && site.call == SYS_ppoll;
+            if let Some(site) = main.site.filter(polls) {
+                threads.home = site.stack;
                 return Ok(threads);
             }
             if Instant::now() >= until {
@@ -116,15 +116,15 @@ impl Threads {
             if let Some((status, syscall)) = status.zip(syscall) {
                 let name = task.file_name().to_string_lossy().into_owned();
                 let mut thread = Thread::read(&status, &syscall);
-                if let Some(place) = thread.place {
+                if let Some(site) = thread.site {
                     if name == self.main {
-                        thread.away = !place.is_home(self.home);
-                        let limited = place.is_sleep() || place.call == SYS_ppoll && place.timed;
+                        thread.away = !site.is_home(self.home);
+                        let limited = site.is_sleep() || site.call == SYS_ppoll && site.timed;
                         thread.naps = thread.away && limited;
                     } else {
                         let named = field(&status, "Name:").starts_with(IOTHREAD);
-                        thread.naps = named && place.ends_soon();
-                        thread.pauses = !named && place.is_sleep();
+                        thread.naps = named && site.ends_soon();
+                        thread.pauses = !named && site.is_sleep();
                     }
                 }
                 seen.insert(name, thread);
