@@ -63,8 +63,8 @@ name_type! {
 name_type! {
     /// The name of a machine; empty for the one machine of a scenario without `machines`.
     ///
-    /// Outside a machine, ids of its netdevs, chardevs and objects are qualified: they begin with its
-    /// name, `primary/hn0`. Those of the machine without a name are QEMU's own.
+    /// Outside a machine, ids of its netdevs, chardevs and objects are qualified: they begin with
+    /// its name, `primary/hn0`. Those of the machine without a name are QEMU's own.
     #[derive(Default)]
     MachineId
 }

@@ -89,7 +89,7 @@ pub enum ReadError {
         offset: usize,
         cause: String,
     },
-    /// Not Ethernet.
+    /// The link type is not Ethernet.
     #[error(
         "{} at byte {offset} has the link type {link_type}: only Ethernet (1) can be used",
         place(*packet)
@@ -116,8 +116,9 @@ fn place(packet: usize) -> String {
 /// Memory in use is in proportion to `file`, whatever lengths stand in it.
 ///
 /// # Errors
-/// When the file is of another kind, is cut off, contradicts itself, has more than [`MAX_PACKETS`], or
-/// was not captured on Ethernet. Packets that the capture cut off are no error: see [`Packet::is_cut`].
+/// When the file is of another kind, is cut off, contradicts itself, has more than [`MAX_PACKETS`],
+/// or was not captured on Ethernet. Packets that the capture cut off are no error: see
+/// [`Packet::is_cut`].
 ///
 /// # Examples
 /// ```

@@ -37,7 +37,7 @@ impl BackendName {
     }
 }
 
-/// Which QEMU is run.
+/// The QEMU that is run.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct QemuProgram {
     /// The QEMU program of the backend qemu
@@ -46,7 +46,7 @@ pub(super) struct QemuProgram {
     pub(super) qemu: PathBuf,
 }
 
-/// Which QEMU is run, and what it is sent.
+/// The QEMU that is run, and what it may be sent.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct QemuArgs {
     #[command(flatten)]

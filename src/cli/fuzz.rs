@@ -395,7 +395,7 @@ struct Keep {
     complete: bool,
     before: Sizes,
     after: Sizes,
-    /// The smaller scenario failed again when it was run once more.
+    /// Whether the smaller scenario failed again when it was run a second time.
     again: bool,
 }
 

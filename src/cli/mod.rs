@@ -158,7 +158,8 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
     }
 }
 
-/// The same error of the same command line as a terminal may show it, for its text quotes arguments.
+/// The same error of the same command line as a terminal may show it, for its text quotes
+/// arguments.
 fn shown(arguments: &[OsString], error: &clap::Error) -> Option<clap::Error> {
     let arguments = arguments.iter().map(|argument| visible(argument.display()).to_string());
     let shown = Cli::try_parse_from(arguments).err()?;

@@ -58,7 +58,8 @@ pub(super) struct RunArgs {
     agree_table: Option<PathBuf>,
     #[command(flatten)]
     qemu: QemuArgs,
-    /// Run under this profile instead of the scenarios' own; snapshots of other profiles are ignored
+    /// Run under this profile instead of the scenarios' own; snapshots of other profiles are
+    /// ignored
     #[arg(long, value_name = "NAME", value_parser = Profile::parse)]
     profile: Option<Profile>,
     /// Number of cases to run at once [default: the number of processors]
@@ -80,8 +81,8 @@ pub(super) struct RunArgs {
     /// Run each case N times, to find flaky ones
     #[arg(long, value_name = "N", default_value = "1", value_parser = from_one::<NonZeroUsize>)]
     repeat: NonZeroUsize,
-    /// Until Ctrl-C, run the affected cases again whenever a scenario, its snapshot or a capture that
-    /// it names changes
+    /// Until Ctrl-C, run the affected cases again whenever a scenario, its snapshot or a capture
+    /// that it names changes
     #[arg(long, conflicts_with_all = ["list", "reports", "agree_table"])]
     watch: bool,
     /// Accept the results as the new snapshots
@@ -96,7 +97,8 @@ pub(super) struct RunArgs {
     /// With JSON: include events and packets of every case, not only of failures
     #[arg(long)]
     events: bool,
-    /// Write a report of the whole run at its end; may be repeated [kinds: html, json, junit, markdown]
+    /// Write a report of the whole run at its end; may be repeated [kinds: html, json, junit,
+    /// markdown]
     #[arg(long = "report", value_name = "KIND=PATH", conflicts_with = "list")]
     #[arg(value_parser = report_parser())]
     reports: Vec<WantedReport>,
@@ -209,7 +211,7 @@ impl RunArgs {
         }
     }
 
-    /// What a report tells of what was asked for.
+    /// The request as reports show it.
     pub(super) fn facts(&self) -> RunFacts {
         let backends = self.backends().iter();
         RunFacts {

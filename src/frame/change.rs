@@ -25,10 +25,10 @@ pub struct FieldChange {
 /// Changes that can't be read or don't fit the frame.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PatchError {
-    /// Not of the form of a change.
+    /// The text doesn't have the form of a change.
     #[error("'{text}' is not of the form 'FIELD OLD -> NEW'")]
     Syntax { text: String },
-    /// The frame has no such field, or not so many bytes in it.
+    /// The frame has no such field, or fewer bytes in it.
     #[error("the frame has no field '{name}'")]
     NoField { name: String },
     /// The frame has another value.

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::{conversation::Conversation, object::Made, rng::Rng};
 
-/// Which words a scenario may use, and so what can carry it out.
+/// The words that a scenario may use, and so the backends that can run it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Dialect {
     /// What every QEMU has, without a guest's driver: all backends.
@@ -76,7 +76,7 @@ pub(super) enum PortFraming {
     Raw,
 }
 
-/// Which way an object uses a chardev.
+/// Whether an object reads or writes a chardev.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Flow {
     /// It reads.

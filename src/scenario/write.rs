@@ -93,7 +93,7 @@ fn item(out: &mut String, value: &Value, indent: usize) {
     }
 }
 
-/// Whether a value goes on its key's line.
+/// Whether a value stands on its key's line.
 fn is_inline(value: &Value, column: usize, form: Form) -> bool {
     match value {
         Value::Object(entries) if entries.is_empty() => true,

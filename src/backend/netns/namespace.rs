@@ -37,7 +37,8 @@ pub(super) struct Namespaces {
 const LOOPBACK_INDEX: u32 = 1;
 
 impl Namespaces {
-    /// Moves the calling thread to a fresh namespace and makes the extra ones; each has its `lo` up.
+    /// Moves the calling thread to a fresh namespace and makes the extra ones; each has its `lo`
+    /// up.
     pub(super) fn enter(isolated: &Isolated, names: &[String]) -> Result<Self, BackendError> {
         enter_fresh(isolated).map_err(no_namespace)?;
         let own = Network::open(isolated)?;

@@ -163,7 +163,8 @@ impl Topology {
         self.is_active(id)
     }
 
-    /// Bytes of the longest frame that the other end of a link takes (Linux 6.18 `net/core/dev.c`, `____dev_forward_skb`).
+    /// Bytes of the longest frame that the other end of a link takes (Linux 6.18 `net/core/dev.c`,
+    /// `____dev_forward_skb`).
     pub(super) fn longest_at_peer(&self, id: InterfaceId) -> usize {
         match self.interface(id).kind {
             Kind::Veth { peer } => self.interface(peer).mtu as usize + 14 + 4,
@@ -203,7 +204,7 @@ impl Topology {
         Ok(Exposed { interfaces, namespaces: self.namespaces.mounts() })
     }
 
-    /// Lets everything go; what failed is said.
+    /// Lets everything go and returns what failed.
     pub(super) fn finish(&mut self) -> Vec<String> {
         self.namespaces.leave()
     }

@@ -96,14 +96,14 @@ fn unwatched(source: notify::Error) -> Stop {
 struct Suite {
     reach: ReachArgs,
     scenarios: BTreeMap<PathBuf, BTreeMap<Part, Print>>,
-    /// What was wrong with the paths, so that it is told once.
+    /// What was wrong with the paths, so that it is reported once.
     wrong: Vec<String>,
 }
 
 /// What is new since the last look.
 #[derive(Default)]
 struct Look {
-    /// Scenarios that changed, or of which a file changed that they are made of.
+    /// Scenarios that changed themselves, or one of whose files changed.
     scenarios: Vec<Scenario>,
     reports: Vec<Report>,
     /// The files that those scenarios are made of.

@@ -1,6 +1,6 @@
 //! Makes a failing scenario smaller, as long as it fails in the same way: delta debugging over the
 //! tree of the file (Zeller, Hildebrandt, "Simplifying and isolating failure-inducing input", IEEE
-//! TSE 2002), with changes that know what a scenario is. Whoever calls says what failing is.
+//! TSE 2002), with changes that know what a scenario is. The caller decides what failing is.
 
 mod edit;
 mod pass;

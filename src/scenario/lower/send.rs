@@ -94,7 +94,7 @@ pub(super) fn repeated(
     all
 }
 
-/// So many times the same frames, of which the first were taken already.
+/// The same frames this many times; the first round has been counted already.
 pub(super) fn alike(
     context: &Context<'_>,
     once: Vec<Outgoing>,

@@ -32,7 +32,7 @@ const WINDOW: usize = 65_535;
 const ACK_DELAY: Duration = Duration::from_millis(10);
 const CLIENT_ADDRESS: (Ipv4Addr, u8) = (Ipv4Addr::new(10, 0, 0, 1), 24);
 
-/// Another than a client's, so that both sides' numbers can be told apart.
+/// Different from a client's, so that the numbers of both sides can be distinguished.
 const GUEST_SEED: u64 = 1;
 const CLIENT_SEED: u64 = 1000;
 

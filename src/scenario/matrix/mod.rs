@@ -27,7 +27,7 @@ struct Axis {
     name: String,
     span: Span,
     values: Vec<Scalar>,
-    /// Combinations of the names behind it: after so many its next value comes.
+    /// Combinations of the names behind it: the next value follows after this many.
     stride: usize,
 }
 

@@ -72,7 +72,8 @@ fn size(node: &Node) -> usize {
     }
 }
 
-/// What it takes to write a node out: its keys and values, its references, and an eighth of its text.
+/// What it takes to write a node out: its keys and values, its references, and an eighth of its
+/// text.
 pub(crate) fn parts(node: &Node) -> usize {
     let of_text = |text: &str| 1 + text.len() / 8 + text.matches("${").count();
     match &node.tree {

@@ -172,7 +172,8 @@ impl<C: Carrier> BuiltinWorld<C> {
         self.retries().map(|(_, due)| due).min()
     }
 
-    /// Clients that come back. One of a machine that waits for a reader does so when that goes on.
+    /// Clients that connect again. A client of a machine that waits for a reader does so when that
+    /// machine continues.
     fn retries(&self) -> impl Iterator<Item = (&ChardevId, VirtualTime)> {
         self.far_ends.iter().filter_map(|(id, far_end)| {
             let FarEnd::Joined(SocketEnd { due: Some(due), .. }) = far_end else {

@@ -1,11 +1,11 @@
-//! What one thread does, as `/proc` tells it.
+//! What one thread does, as `/proc` shows it.
 
 #[cfg(target_arch = "x86_64")]
 use nix::libc::SYS_poll;
 use nix::libc::{SYS_clock_nanosleep, SYS_nanosleep, SYS_ppoll, c_long};
 
-/// poll(2), by which an iothread with a context of GLib's waits. Other architectures have none: GLib
-/// waits by ppoll(2) there, whose arguments do not show for how long.
+/// poll(2), by which an iothread with a context of GLib's waits. Other architectures have none:
+/// GLib waits by ppoll(2) there, whose arguments do not show for how long.
 #[cfg(target_arch = "x86_64")]
 const POLL: Option<c_long> = Some(SYS_poll);
 #[cfg(not(target_arch = "x86_64"))]
@@ -14,9 +14,9 @@ const POLL: Option<c_long> = None;
 /// The milliseconds that 100 µs are rounded up to at most.
 const SOON: u64 = 2;
 
-/// How much deeper in its stack than in its main loop a main thread waits when it does so elsewhere.
-/// Measured on Debian's QEMU 7.2.22: 992 bytes at least; where its main loop itself waits with and
-/// without a time limit differs by less than 256.
+/// How much deeper in its stack than in its main loop a main thread waits when it does so
+/// elsewhere. Measured on Debian's QEMU 7.2.22: 992 bytes at least; where its main loop itself
+/// waits with and without a time limit differs by less than 256.
 const DEEPER: u64 = 512;
 
 /// What a thread was seen doing.
@@ -53,7 +53,7 @@ impl WaitSite {
         self.call == SYS_nanosleep || self.call == SYS_clock_nanosleep
     }
 
-    /// Whether this is an iothread that soon goes on by itself.
+    /// Whether this is an iothread that will soon continue without any event.
     pub(super) fn ends_soon(self) -> bool {
         self.is_sleep() || Some(self.call) == POLL && self.timed
     }

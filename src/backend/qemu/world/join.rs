@@ -1,4 +1,5 @@
-//! Where joined sockets meet: unix sockets in the case's folder, whatever address the scenario gives.
+//! Where joined sockets meet: unix sockets in the case's folder, whatever address the scenario
+//! gives.
 
 use std::{
     fs, io,
@@ -14,9 +15,9 @@ use crate::{
 /// The files at which joined sockets meet.
 ///
 /// A path is one file for all machines, so that QEMU itself decides who listens there. A host and a
-/// port are a file of each machine that listens there. Which server a client's address means depends
-/// on who listens just then, so a client is given a link to that server's file, which always leads
-/// to the right one.
+/// port are a file of each machine that listens there. Which server a client's address means
+/// depends on who listens just then, so a client is given a link to that server's file, which
+/// always leads to the right one.
 #[derive(Debug)]
 pub(super) struct Joins {
     folder: PathBuf,
@@ -26,7 +27,7 @@ pub(super) struct Joins {
 #[derive(Debug)]
 struct Meeting {
     address: Address,
-    /// Whose it is; all machines' where the address is a path.
+    /// The machine that it belongs to; any machine's if the address is a path.
     machine: MachineId,
     listens: bool,
     file: PathBuf,

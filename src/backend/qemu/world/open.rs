@@ -258,8 +258,8 @@ fn netdevs(
 const WIRE: usize = 256 << 20;
 
 /// Our end and QEMU's of the wire to a guest's port. It is never full, as a NIC takes what a filter
-/// lets go of: a frame that did not fit would wait in QEMU, and the next, when there was room again,
-/// would overtake it (QEMU 7.2.22 `net/queue.c`, `qemu_net_queue_send`).
+/// lets go of: a frame that did not fit would wait in QEMU, and the next, when there was room
+/// again, would overtake it (QEMU 7.2.22 `net/queue.c`, `qemu_net_queue_send`).
 fn wire() -> io::Result<(UnixStream, UnixStream)> {
     let (ours, theirs) = UnixStream::pair()?;
     // Without the privilege in the first user namespace, the most that the system allows.
