@@ -12,7 +12,7 @@ use crate::{
         ReportError,
         record::{Oddity, ReadRecordError},
     },
-    sys::IsolationError,
+    sys::{IsolationError, exhaustion_remedy},
 };
 
 errors! {
@@ -32,7 +32,7 @@ errors! {
         "A pipe, a signal handler or the terminal was refused. Most often the process has too few file descriptors left: raise `ulimit -n`, or lower --jobs.";
         System { what: &'static str, source: io::Error }
             error("{what}: {source}")
-            help("look at the limits of the process: ulimit -a");
+            help(exhaustion_remedy(source).unwrap_or("look at the limits of the process: ulimit -a"));
     "TW-E003" "--accept in CI",
         "A snapshot says what a person reviewed, so CI never writes one: where the environment variable CI is set, --accept is refused. Accept on your own machine and commit the file, or unset CI for this one command.";
         AcceptInCi

@@ -29,13 +29,14 @@ mod suite;
 mod tell;
 mod watch;
 
-use std::ffi::OsString;
+use std::{ffi::OsString, panic::catch_unwind};
 
 use clap::{ColorChoice, CommandFactory, Parser, Subcommand};
 
 use crate::{
     diag::{Diagnose, Report},
     runner::Exit,
+    sys::refuse_beyond_file_size,
     terminal::visible,
 };
 
@@ -127,7 +128,29 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         }
     };
     output::color(cli.color);
-    let done = match &cli.command {
+    if let Err(error) = refuse_beyond_file_size() {
+        output::reports(&[CliError::System { what: "SIGXFSZ", source: error }.report()]);
+        return Exit::Internal;
+    }
+    // The hook has said what broke; the exit status must be ours, and not the runtime's 101.
+    let Ok(done) = catch_unwind(|| carry_out(&cli.command)) else {
+        return Exit::Internal;
+    };
+    match done {
+        Ok(Exit::NothingSelected) => {
+            output::reports(&[CliError::NothingSelected.report()]);
+            Exit::NothingSelected
+        }
+        Ok(exit) => exit,
+        Err(stop) => {
+            output::reports(&stop.reports);
+            stop.exit
+        }
+    }
+}
+
+fn carry_out(command: &Command) -> Result<Exit, Stop> {
+    match command {
         Command::Run(args) => run::run(args),
         Command::Merge(args) => merge::run(args),
         Command::Enter(args) => enter::run(args),
@@ -144,17 +167,6 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         Command::Graph(args) => graph::run(args),
         Command::New(args) => new::run(args),
         Command::Schema(args) => schema::run(args),
-    };
-    match done {
-        Ok(Exit::NothingSelected) => {
-            output::reports(&[CliError::NothingSelected.report()]);
-            Exit::NothingSelected
-        }
-        Ok(exit) => exit,
-        Err(stop) => {
-            output::reports(&stop.reports);
-            stop.exit
-        }
     }
 }
 

@@ -1,8 +1,17 @@
 //! Names and numbers of the kernel's interfaces.
 
-use std::{fmt, io, str::FromStr};
+use std::{fmt, io, mem, os::fd::AsRawFd, str::FromStr};
 
-use nix::{libc, net::if_::if_nametoindex};
+use nix::{
+    libc,
+    sys::socket::{AddressFamily, SockFlag, SockType, socket},
+};
+
+mod ioctl {
+    use nix::libc::{SIOCGIFINDEX, ifreq};
+
+    nix::ioctl_readwrite_bad!(interface_index, SIOCGIFINDEX, ifreq);
+}
 
 /// The name of a network interface that the kernel would accept: 1 to 15 bytes, neither `.` nor
 /// `..`, without `/`, `:`, `%`, control characters and white space (Linux 6.18
@@ -64,9 +73,19 @@ impl InterfaceIndex {
     /// Looks a name up in the calling thread's network namespace.
     ///
     /// # Errors
-    /// ENODEV when there is none of this name.
+    /// ENODEV when there is none of this name, EMFILE or ENFILE when there is no descriptor left to
+    /// ask with. (`if_nametoindex` of glibc says ENOENT then.)
     pub fn of(name: &InterfaceName) -> io::Result<Self> {
-        Ok(Self(if_nametoindex(name.as_str())?))
+        let asked = socket(AddressFamily::Unix, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None)?;
+        // SAFETY: all bytes zero are an `ifreq`: it holds numbers and a union of numbers and pointers
+        // that nobody reads.
+        let mut request: libc::ifreq = unsafe { mem::zeroed() };
+        request.ifr_name = name.to_ifr_name();
+        // SAFETY: the descriptor is open, and the kernel reads and writes an `ifreq` of this size.
+        unsafe { ioctl::interface_index(asked.as_raw_fd(), &raw mut request) }?;
+        // SAFETY: SIOCGIFINDEX has written this member of the union (netdevice(7)).
+        let index = unsafe { request.ifr_ifru.ifru_ifindex };
+        Ok(Self(index.unsigned_abs()))
     }
 
     #[must_use]
@@ -79,7 +98,14 @@ impl InterfaceIndex {
 mod tests {
     use rstest::rstest;
 
-    use super::InterfaceName;
+    use super::{InterfaceIndex, InterfaceName};
+
+    #[test]
+    fn an_index_is_found_by_name_and_none_is_said_by_its_errno() {
+        let index = |name: &str| InterfaceIndex::of(&name.parse().unwrap());
+        assert_eq!(index("lo").unwrap().get(), 1);
+        assert_eq!(index("no-such").unwrap_err().raw_os_error(), Some(nix::libc::ENODEV));
+    }
 
     #[rstest]
     #[case("tap0")]

@@ -15,7 +15,7 @@ use nix::{
     sys::uio::{readv, writev},
 };
 
-use super::{FrameError, InterfaceName, Isolated};
+use super::{FrameError, InterfaceName, Isolated, exhaustion_remedy};
 
 /// `include/uapi/linux/if_tun.h` of Linux 6.18.
 mod ioctl {
@@ -76,7 +76,7 @@ impl TapHeader {
 pub enum TapError {
     /// `/dev/net/tun` can't be opened.
     #[error("/dev/net/tun can't be opened: {0}")]
-    Device(io::Error),
+    Device(#[source] io::Error),
     #[error("{ioctl} for {name}: {source}")]
     Ioctl { ioctl: &'static str, name: InterfaceName, source: io::Error },
 }
@@ -85,6 +85,9 @@ impl TapError {
     /// What to do about it.
     #[must_use]
     pub fn remedy(&self) -> &'static str {
+        if let Some(remedy) = exhaustion_remedy(self) {
+            return remedy;
+        }
         match self {
             Self::Device(error) if error.kind() == io::ErrorKind::NotFound => {
                 "load the tun module (modprobe tun), or give the container the device: --device \

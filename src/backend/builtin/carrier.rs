@@ -42,6 +42,10 @@ pub trait Carrier {
     /// When the socket can't be opened.
     fn capture(&mut self, netdev: &NetdevId, on: bool) -> io::Result<()>;
 
+    /// Stops reading what a TAP has for its guest, or reads on: until then it waits in the TAP's
+    /// queue, as while nobody reads the descriptor.
+    fn hold(&mut self, netdev: &NetdevId, on: bool);
+
     /// Takes everything that has arrived, each source in its own order, without waiting.
     ///
     /// # Errors

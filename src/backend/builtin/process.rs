@@ -17,6 +17,8 @@ pub(super) struct Process {
     machine: Machine,
     /// QEMU died.
     pub(super) dead: bool,
+    /// Its vhost-net has been stopped.
+    pub(super) vhost_stopped: bool,
 }
 
 impl Process {
@@ -25,8 +27,12 @@ impl Process {
         let lowered = case.machines.iter().map(|machine| {
             let mut lowered = lower::lower(case, machine);
             let config = std::mem::take(&mut lowered.config);
-            let process =
-                Self { id: machine.id.clone(), machine: Machine::new(config)?, dead: false };
+            let process = Self {
+                id: machine.id.clone(),
+                machine: Machine::new(config)?,
+                dead: false,
+                vhost_stopped: false,
+            };
             Ok((process, lowered))
         });
         lowered.collect()
@@ -82,6 +88,12 @@ impl Process {
     /// lock in its hands, from `stop` to `cont`, and for good when QEMU is dead.
     pub(super) fn runs_guest(&self) -> bool {
         !self.dead && !self.is_frozen() && self.machine.is_running()
+    }
+
+    /// Whether its vhost-net is stopped, as it is with the VM (QEMU 10.2.2 hw/net/virtio-net.c:241,
+    /// virtio_net_started: `vdev->vm_running`). A frozen main loop does not stop it.
+    pub(super) fn stops_vhost(&self) -> bool {
+        !self.dead && !self.machine.is_running()
     }
 
     /// Whether it compares: then it is the primary of a COLO pair.

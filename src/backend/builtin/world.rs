@@ -10,6 +10,7 @@ mod output;
 mod schedule;
 #[cfg(test)]
 mod tests;
+mod vhost;
 
 #[cfg(test)]
 pub(crate) use tests::case;
@@ -37,7 +38,7 @@ use crate::{
         lower::{self, Socket, TapWiring},
         title::{Title, object_title, qmp_title},
     },
-    base::{ChardevId, NetdevId, Origin, PortId, Tag, VirtualTime},
+    base::{ChardevId, Frame, NetdevId, Origin, PortId, Tag, VirtualTime},
     machine::{ChardevState, Command, CommandId, Input, Output},
     record::{Answer, DropReason, Event, EventKind, Outcome, Place, PortKind},
     scenario::{Case, ChardevFar, Client, LinkSet},
@@ -66,6 +67,8 @@ pub(crate) struct BuiltinWorld<C> {
     /// The files of filter-dumps.
     files: BTreeMap<PortId, WrittenFile>,
     flights: Flights,
+    /// The netdevs whose vhost-net is stopped, and what their guests have to send.
+    unsent: BTreeMap<NetdevId, Vec<(Frame, Tag)>>,
     /// What reaches the machines next: the machine's index, and the input with its local ids.
     queue: VecDeque<(usize, Input)>,
     outputs: Vec<Output>,
@@ -151,6 +154,7 @@ impl<C: Carrier> BuiltinWorld<C> {
             added: BTreeMap::new(),
             files: BTreeMap::new(),
             flights: Flights::default(),
+            unsent: BTreeMap::new(),
             queue: VecDeque::new(),
             outputs: Vec::new(),
             carried: Vec::new(),
@@ -296,11 +300,13 @@ impl<C: Carrier> World for BuiltinWorld<C> {
                 }));
             }
         }
+        let waiting = self.end_waiting();
         let mut events = self.seen.events;
         for process in self.processes {
             events.extend(process.residue());
         }
-        let errors = self.carrier.finish();
+        let mut errors: Vec<String> = waiting.err().iter().map(ToString::to_string).collect();
+        errors.extend(self.carrier.finish());
         Residue { events, errors }
     }
 }

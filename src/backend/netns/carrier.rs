@@ -282,10 +282,18 @@ impl Carrier for NetnsCarrier {
         self.taps[at].capture(on, &self.topology, &mut self.early)
     }
 
+    fn hold(&mut self, netdev: &NetdevId, on: bool) {
+        if let Some(at) = self.tap(netdev) {
+            self.taps[at].hold(on);
+        }
+    }
+
     fn drain(&mut self, arrived: &mut Vec<Carried>) -> io::Result<()> {
         arrived.append(&mut self.early);
         self.in_flight = 0;
-        self.queued = 0;
+        if !self.taps.iter().any(TapPort::is_held) {
+            self.queued = 0;
+        }
         for tap in &mut self.taps {
             tap.read_queue(arrived, &mut self.topology)?;
         }

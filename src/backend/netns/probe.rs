@@ -7,7 +7,7 @@ use crate::{
     backend::{BackendError, Capabilities},
     sys::{
         InterfaceIndex, InterfaceName, Isolated, IsolationError, PacketOptions, PacketSocket, Tap,
-        TapHeader, enter_fresh,
+        TapHeader, enter_fresh, exhaustion_remedy,
     },
 };
 
@@ -139,10 +139,10 @@ fn named(text: &str) -> Result<InterfaceName, BackendError> {
     })
 }
 
-fn refused(error: &dyn std::error::Error, remedy: &str) -> BackendError {
+fn refused(error: &(dyn std::error::Error + 'static), remedy: &str) -> BackendError {
     BackendError::Unavailable {
         backend: NAME,
         reason: error.to_string(),
-        remedy: remedy.to_owned(),
+        remedy: exhaustion_remedy(error).unwrap_or(remedy).to_owned(),
     }
 }

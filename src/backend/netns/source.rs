@@ -39,6 +39,8 @@ pub(super) struct TapPort {
     /// Drops of the queue that have been reported.
     drops: u64,
     deleted: bool,
+    /// What is for the guest stays in the queue.
+    held: bool,
     /// Another process reads the descriptor.
     handed_over: bool,
     scratch: Vec<u8>,
@@ -60,6 +62,7 @@ impl TapPort {
             machine: None,
             drops: 0,
             deleted: false,
+            held: false,
             handed_over: false,
             scratch: vec![0; LARGEST],
         })
@@ -82,7 +85,7 @@ impl TapPort {
     }
 
     pub(super) fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        let tap = (!self.deleted && !self.handed_over).then(|| self.tap.as_fd());
+        let tap = self.is_read().then(|| self.tap.as_fd());
         let machine = self.machine.as_ref().map(AsFd::as_fd);
         [tap, machine, Some(self.recorder.as_fd())].into_iter().flatten()
     }
@@ -96,6 +99,20 @@ impl TapPort {
 
     pub(super) fn take_back(&mut self) {
         self.handed_over = false;
+    }
+
+    /// Leaves what is for the guest in the queue, or reads it again.
+    pub(super) fn hold(&mut self, on: bool) {
+        self.held = on;
+    }
+
+    pub(super) const fn is_held(&self) -> bool {
+        self.held
+    }
+
+    /// Whether what is for the guest is read here.
+    const fn is_read(&self) -> bool {
+        !self.deleted && !self.handed_over && !self.held
     }
 
     pub(super) fn write(&self, frame: &Frame) -> Result<(), FrameError> {
@@ -169,7 +186,7 @@ impl TapPort {
         let mut header = [0; VnetHdr::LONG];
         let header = &mut header[..self.tap.header().len()];
         let mut read = 0;
-        while !self.deleted && !self.handed_over {
+        while self.is_read() {
             match self.tap.read(header, &mut self.scratch) {
                 Ok(Some(length)) => {
                     let data = Bytes::copy_from_slice(&self.scratch[..length]);

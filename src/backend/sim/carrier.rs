@@ -180,6 +180,12 @@ impl Carrier for SimCarrier {
         Ok(())
     }
 
+    fn hold(&mut self, netdev: &NetdevId, on: bool) {
+        if let Some((_, tap)) = self.tap(netdev) {
+            tap.held = on;
+        }
+    }
+
     fn drain(&mut self, arrived: &mut Vec<Carried>) -> io::Result<()> {
         if let Some(what) = self.fabric.unknown {
             let text = format!("sim does not know what the kernel makes of {what}");
@@ -189,12 +195,11 @@ impl Carrier for SimCarrier {
         arrived.extend(self.fabric.said.drain(..).map(Carried::Said));
         for interface in &mut self.fabric.interfaces {
             if let Kind::Tap(tap) = &mut interface.kind {
-                let netdev = &tap.netdev;
-                arrived.extend(
-                    tap.queue
-                        .take()
-                        .map(|frame| Carried::ToGuest { netdev: netdev.clone(), frame }),
-                );
+                if !tap.held {
+                    let netdev = &tap.netdev;
+                    let to_guest = |frame| Carried::ToGuest { netdev: netdev.clone(), frame };
+                    arrived.extend(tap.queue.take().map(to_guest));
+                }
                 arrived.extend(tap.socket.iter_mut().flat_map(|socket| socket.drain(..)));
             }
             arrived.append(&mut interface.received);

@@ -15,13 +15,15 @@ pub(super) struct Tap {
     /// Bytes of virtio-net header in front of each frame, 0, 10 or 12.
     pub(super) vnet_hdr_len: usize,
     pub(super) queue: Ring,
+    /// The guest's side does not read its queue.
+    pub(super) held: bool,
     /// What the machine's socket has not read yet; none without one.
     pub(super) socket: Option<Vec<Carried>>,
 }
 
 impl Tap {
     pub(super) fn new(netdev: NetdevId, vnet_hdr_len: usize) -> Self {
-        Self { netdev, vnet_hdr_len, queue: Ring::default(), socket: None }
+        Self { netdev, vnet_hdr_len, queue: Ring::default(), held: false, socket: None }
     }
 
     /// The machine's socket sees a frame.

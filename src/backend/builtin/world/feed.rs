@@ -42,6 +42,7 @@ impl<C: Carrier> BuiltinWorld<C> {
         let result = outputs.drain(..).try_for_each(|output| self.carry_out(at, output));
         self.outputs = outputs;
         self.tell_readers(at);
+        self.follow_run_state(at);
         result
     }
 

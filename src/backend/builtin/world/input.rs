@@ -51,7 +51,10 @@ impl<C: Carrier> BuiltinWorld<C> {
             return self.drop_frame(Some(tag), process.place(), DropReason::MachineDead);
         }
         if tap.vhost {
-            return self.leave_guest(netdev, frame, Some(tag));
+            return match self.unsent.get_mut(netdev) {
+                Some(unsent) => unsent.push((frame.clone(), tag)),
+                None => self.leave_guest(netdev, frame, Some(tag)),
+            };
         }
         let ((at, guest), tag) = (self.local(tap.guest.as_str()), Some(tag));
         let input = match lower::vnet_hdr_len(tap.nic) {

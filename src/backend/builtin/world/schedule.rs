@@ -68,7 +68,10 @@ impl<C: Carrier> BuiltinWorld<C> {
     /// to do at this time; whether there was one.
     pub(super) fn stir(&mut self) -> bool {
         // Nothing is inside the carrier.
-        self.flights.land();
+        // What waits for a vhost-net that is stopped is on its way still.
+        if self.unsent.is_empty() {
+            self.flights.land();
+        }
         if let Some((port, frame, tag)) = self.traffic.sends() {
             self.storm.note(|| format!("frame from the stack at {port}"));
             self.seen.sent.push(SentFrame {

@@ -35,6 +35,10 @@ impl QemuWorld {
             ObjectForm::Option(text) => text,
         };
         let id = ObjectOption::id_of(text).unwrap_or_default();
+        // A filter goes with its netdev, and its id is free again.
+        if self.machines[at].by_option.contains_key(&id) && self.has_no_object(at, &id)? {
+            self.machines[at].by_option.remove(&id);
+        }
         let machine = &self.machines[at];
         let earlier = machine.by_option.get(&id);
         let members = ObjectOption::members(text, machine.parser);
