@@ -98,14 +98,14 @@ pub trait World {
     fn now(&self) -> VirtualTime;
 
     /// Waits until something arrives from the kernel's own timers, or the deadline; then settles.
-    /// None when nothing can arrive by itself.
+    /// None if nothing can arrive unprompted.
     ///
     /// # Errors
     /// When the world itself failed.
     fn wait(&mut self, deadline: &Deadline) -> Result<Option<Settled>, BackendError>;
 
-    /// Makes the world ready to be looked at from outside while it rests: interfaces carry the names
-    /// of their ports. A world without interfaces has nothing to show.
+    /// Makes the world ready to be looked at from outside while it rests: interfaces carry the
+    /// names of their ports. A world without interfaces has nothing to show.
     ///
     /// # Errors
     /// When the kernel refuses.
@@ -154,10 +154,10 @@ pub enum Action<'a> {
     ChardevResume(&'a PortId),
     LinkSet(&'a LinkSet),
     LinkDel(&'a PortId),
-    /// COLO's frame tells the machines something.
+    /// COLO's frame notifies the machines of an event.
     Colo {
         event: ColoEvent,
-        /// Whom alone; none for everybody whom it concerns.
+        /// The only machine that is notified; none for every machine that the event concerns.
         machine: Option<&'a MachineId>,
     },
     /// The machines' clock is to move so far; [`World::settle`] moves it from timer to timer.
@@ -167,7 +167,8 @@ pub enum Action<'a> {
     /// A client begins an exchange; [`World::settle`] carries it out, and moves the clock as far as
     /// the exchange may wait.
     Client(&'a Client),
-    /// Asks what the exchange came to, once the world has settled. What is not done is given up.
+    /// Asks for the result of the exchange, once the world has settled. An unfinished exchange is
+    /// given up.
     ClientAnswer,
 }
 

@@ -66,7 +66,7 @@ pub(crate) struct Socket {
 /// is the guest. A virtio NIC is the TAP's peer itself.
 pub(crate) fn lower(case: &Case, machine: &Machine) -> Lowered {
     let name = &machine.id;
-    let own = |id: &str| name.own(id).unwrap_or(id).to_owned();
+    let own = |id: &str| name.local(id).unwrap_or(id).to_owned();
     let mut netdevs = Vec::new();
     let mut taps = BTreeMap::new();
     let mut guests = BTreeMap::new();
@@ -99,7 +99,7 @@ pub(crate) fn lower(case: &Case, machine: &Machine) -> Lowered {
                         netdevs.push(client(&guest, nic, Some(id)));
                     }
                 }
-                let guest: NetdevId = name.outer(guest.as_str());
+                let guest: NetdevId = name.qualified(guest.as_str());
                 guests.insert(guest.clone(), netdev.id.clone());
                 taps.insert(
                     netdev.id.clone(),
@@ -243,13 +243,13 @@ fn vnet_hdr_lens(
     for object in case.objects.iter().filter(|one| one.machine == machine.id) {
         let held = Held::of(object);
         for chardev in [&held.primary_in, &held.secondary_in].into_iter().flatten() {
-            let chardev: ChardevId = machine.id.outer(chardev);
+            let chardev: ChardevId = machine.id.qualified(chardev);
             compared.entry(chardev).or_insert(held.vnet_hdr_support);
         }
         for chardev in [&held.indev, &held.outdev].into_iter().flatten() {
-            let netdev = held.netdev.as_ref().map(|id| machine.id.outer::<NetdevId>(id));
+            let netdev = held.netdev.as_ref().map(|id| machine.id.qualified::<NetdevId>(id));
             let tap = netdev.and_then(|netdev| taps.get(&netdev));
-            let chardev: ChardevId = machine.id.outer(chardev);
+            let chardev: ChardevId = machine.id.qualified(chardev);
             filtered.entry(chardev).or_insert(tap.map_or(0, |tap| vnet_hdr_len(tap.nic)));
         }
     }

@@ -18,9 +18,10 @@ pub struct Title {
 
 #[must_use]
 pub fn qmp_title(machine: &MachineId, command: &str, args: &Map<String, Value>) -> Title {
-    let outer = |own: &str| machine.outer::<String>(own);
+    let qualified = |local: &str| machine.qualified::<String>(local);
     let word = |key: &str| args.get(key).and_then(Value::as_str);
-    let object = || word("path").map(|path| outer(path.strip_prefix("/objects/").unwrap_or(path)));
+    let object =
+        || word("path").map(|path| qualified(path.strip_prefix("/objects/").unwrap_or(path)));
     match (command, object(), word("property")) {
         ("qom-set", Some(object), Some(property)) => Title {
             text: format!("qom-set {object}.{property} = {}", value(args.get("value"))),
@@ -31,7 +32,7 @@ pub fn qmp_title(machine: &MachineId, command: &str, args: &Map<String, Value>) 
         }
         _ => {
             let mut ids = ["id", "name", "path", "device"].into_iter();
-            let subject = ids.find_map(word).map(outer);
+            let subject = ids.find_map(word).map(qualified);
             let whole = machine.is_named().then_some(machine.as_str());
             let mut text = command.to_owned();
             if let Some(about) = subject.as_deref().or(whole) {

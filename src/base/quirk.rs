@@ -292,7 +292,7 @@ quirks! {
         mended: "it is written in the order in which it was released",
         evidence: "net/colo-compare.c:731,819; QEMU commit a5f038e2c5e2; P01",
     }
-    /// Of what is not TCP, the newest packet is compared and flushed first.
+    /// The newest packet that is not TCP is compared and flushed first.
     CompareNontcpNewestFirst = "compare-nontcp-newest-first" in EVERY_QEMU {
         behaviour: "of a connection that is not TCP the primary's newest packet is compared first, and a checkpoint releases the newest first: equal traffic asks for checkpoints and is reordered",
         mended: "the oldest first",

@@ -19,7 +19,7 @@ use serde_json::Value;
 
 use super::{
     CliError, ReachArgs, Stop,
-    lanes::{self, BackendName, Opened, QemuArgs},
+    backends::{self, BackendName, Opened, QemuArgs},
 };
 use crate::{
     diag::Diagnose,
@@ -37,8 +37,8 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 /// What a bundle is made of.
 pub(super) struct Bundle<'a> {
     pub(super) scenario: &'a Scenario,
-    /// The case's place among the scenario's.
-    pub(super) place: usize,
+    /// The case's index among those of the scenario.
+    pub(super) index: usize,
     /// The case as a tree, its matrix put in.
     pub(super) tree: &'a Value,
     /// What was read of the scenario and with it.
@@ -110,8 +110,8 @@ impl Bundle<'_> {
         }
         let mut archive = Archive::default();
         let scenario = self.sources(&mut archive)?;
-        let opened = lanes::open(&[self.backend], self.qemu)?;
-        let mut case = self.scenario.cases[self.place].clone();
+        let opened = backends::open(&[self.backend], self.qemu)?;
+        let mut case = self.scenario.cases[self.index].clone();
         if let Some(probed) = &opened.probed {
             Arc::make_mut(&mut case).profile = probed.profile.clone();
         }

@@ -16,7 +16,7 @@ use fence::fences;
 
 use super::{
     Stop,
-    lanes::QemuProgram,
+    backends::QemuProgram,
     output::{self, Format},
 };
 use crate::{
@@ -34,7 +34,7 @@ use crate::{
 pub(super) struct DoctorArgs {
     #[command(flatten)]
     qemu: QemuProgram,
-    /// How to print
+    /// Output format
     #[arg(long, value_enum, default_value_t = Format::Human)]
     format: Format,
 }

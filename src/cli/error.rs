@@ -1,5 +1,6 @@
-//! What a command can't do, beside what its parts report themselves: one row for each error, below the
-//! code that it has. The commands return these errors, and `explain` prints what the codes mean.
+//! What a command can't do, beside what its parts report themselves: one row for each error, below
+//! the code that it has. The commands return these errors, and `explain` prints what the codes
+//! mean.
 
 use std::{io, path::PathBuf};
 

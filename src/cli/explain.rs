@@ -12,7 +12,7 @@ use crate::{
 /// Says what a code means.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct ExplainArgs {
-    /// As a diagnostic prints it: TW-S001, or S001
+    /// A code as diagnostics print it, such as TW-S001 or S001
     code: String,
 }
 

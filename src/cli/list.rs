@@ -24,7 +24,7 @@ const LONG: Duration = Duration::from_secs(1);
 pub(super) struct ListArgs {
     #[command(flatten)]
     suite: SuiteArgs,
-    /// How to print
+    /// Output format
     #[arg(long, value_enum, default_value_t = Format::Human)]
     format: Format,
 }

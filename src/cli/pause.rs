@@ -1,8 +1,8 @@
 //! A case that failed is held until a person has seen enough, and how another process finds it.
 //!
-//! The run leaves a file beside its captures, which says which thread holds the case. What says that
-//! somebody is inside is a connection to an abstract socket in the case's own network namespace: it
-//! ends with the process that made it, however that ends, and nothing is left of it.
+//! The run leaves a file beside its captures, which says which thread holds the case. What says
+//! that somebody is inside is a connection to an abstract socket in the case's own network
+//! namespace: it ends with the process that made it, however that ends, and nothing is left of it.
 
 use std::{
     collections::BTreeMap,
@@ -235,7 +235,7 @@ fn wait(
     }
 }
 
-/// Whether a line came to its end; none where the input has.
+/// Whether a line was completed; none at the end of the input.
 fn line(input: BorrowedFd<'_>) -> io::Result<Option<bool>> {
     let mut buffer = [0; 256];
     match read(input, &mut buffer) {

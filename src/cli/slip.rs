@@ -44,10 +44,10 @@ pub(super) fn slip(case: &Case, object: &Object) -> Option<String> {
 fn undeclared(case: &Case, machine: &MachineId, name: &str, value: &str) -> Option<String> {
     let (what, declared): (_, Vec<&str>) = if NETDEVS.contains(&name) {
         let ids = case.netdevs.iter().map(|one| one.id.as_str());
-        ("netdev", ids.filter_map(|id| machine.own(id)).collect())
+        ("netdev", ids.filter_map(|id| machine.local(id)).collect())
     } else if CHARDEVS.contains(&name) {
         let ids = case.chardevs.iter().map(|one| one.id.as_str());
-        ("chardev", ids.filter_map(|id| machine.own(id)).collect())
+        ("chardev", ids.filter_map(|id| machine.local(id)).collect())
     } else {
         return None;
     };

@@ -4,7 +4,7 @@
 
 use super::Code;
 
-/// What is said beside an error's message.
+/// The parts of a diagnostic beside an error's message.
 pub(crate) trait Advice: std::error::Error {
     fn code(&self) -> Code;
 
@@ -30,8 +30,8 @@ pub(crate) trait Advice: std::error::Error {
 /// }
 /// ```
 ///
-/// `as NAME` behind a code makes it a constant. `code(..)` in front of a label is the code of an error
-/// that chooses it by its fields. A code may stand without an error.
+/// `as NAME` behind a code makes it a constant. `code(..)` in front of a label is the code of an
+/// error that chooses it by its fields. A code may stand without an error.
 macro_rules! errors {
     (@code $code:literal) => { $crate::diag::Code($code) };
     (@code $code:literal $chosen:expr) => { $chosen };

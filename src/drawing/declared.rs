@@ -77,7 +77,7 @@ pub(super) fn commands<'a>(
 
 fn added_id(machine: &MachineId, args: &serde_json::Map<String, Value>) -> String {
     let id = args.get("id").and_then(Value::as_str).unwrap_or_default();
-    machine.outer(id)
+    machine.qualified(id)
 }
 
 fn chain(case: &Case, netdev: &Netdev) -> Chain {

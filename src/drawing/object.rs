@@ -31,7 +31,7 @@ impl Position {
             Self::Head => 0,
             Self::Tail => chain.len(),
             Self::Beside { id, before } => {
-                let id: String = machine.outer(&id);
+                let id: String = machine.qualified(&id);
                 let found = chain.iter().position(|other| other.id == id);
                 found.map_or(chain.len(), |at| at + usize::from(!before))
             }
@@ -74,13 +74,13 @@ fn read(case: &Case, machine: &MachineId, form: &ObjectForm, added: Option<usize
         given.find(|(key, value)| key == name && !value.is_empty()).map(|(_, value)| value.as_str())
     };
     let kind = get("qom-type").unwrap_or("?").to_owned();
-    let netdev = get("netdev").map(|id| machine.outer::<String>(id));
+    let netdev = get("netdev").map(|id| machine.qualified::<String>(id));
     let filtered = netdev.as_ref().map(|_| match get("queue") {
         Some("tx") => Filtered::Tx,
         Some("rx") => Filtered::Rx,
         _ => Filtered::All,
     });
-    let id = get("id").map_or_else(|| "?".to_owned(), |id| machine.outer(id));
+    let id = get("id").map_or_else(|| "?".to_owned(), |id| machine.qualified(id));
     let names = properties.iter().map(|(key, _)| key.as_str());
     let mut wires: Vec<Wire> = Vec::new();
     for name in names {
@@ -141,7 +141,7 @@ fn wire(machine: &MachineId, property: &str, value: &str) -> Option<Wire> {
         WireKind::File => file_name(value).ok()?,
         _ => value,
     };
-    Some(Wire { property: property.to_owned(), way, kind, target: machine.outer(target) })
+    Some(Wire { property: property.to_owned(), way, kind, target: machine.qualified(target) })
 }
 
 /// The text with which it must be refused, by the case or by the step that adds it.

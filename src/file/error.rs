@@ -49,7 +49,7 @@ impl FileError {
     }
 
     /// The report of a file that a folder brought along and that leads out of the root; none for
-    /// other reasons, which belong to whoever reads it.
+    /// other reasons, which the caller words itself.
     #[must_use]
     pub fn outside(&self, path: &Path) -> Option<Report> {
         let Self::Outside { .. } = self else {

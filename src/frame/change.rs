@@ -25,10 +25,10 @@ pub struct FieldChange {
 /// Changes that can't be read or don't fit the frame.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PatchError {
-    /// Not of the form of a change.
+    /// The text doesn't have the form of a change.
     #[error("'{text}' is not of the form 'FIELD OLD -> NEW'")]
     Syntax { text: String },
-    /// The frame has no such field, or not so many bytes in it.
+    /// The frame has no such field, or fewer bytes in it.
     #[error("the frame has no field '{name}'")]
     NoField { name: String },
     /// The frame has another value.
@@ -141,9 +141,9 @@ pub fn patch(base: &[u8], changes: &[FieldChange]) -> Result<Vec<u8>, PatchError
     Ok(bytes)
 }
 
-/// New bytes for a place.
+/// New bytes of one field.
 struct Edit {
-    /// The field's place among the fields.
+    /// The index of the field.
     field: usize,
     range: Range<usize>,
     own_bits: Vec<u8>,
@@ -156,9 +156,9 @@ impl Edit {
             frame.splice(self.range, self.bytes);
             return;
         }
-        let places = frame[self.range].iter_mut().zip(self.own_bits);
-        for ((place, own), byte) in places.zip(self.bytes) {
-            *place = *place & !own | byte & own;
+        let targets = frame[self.range].iter_mut().zip(self.own_bits);
+        for ((target, own), byte) in targets.zip(self.bytes) {
+            *target = *target & !own | byte & own;
         }
     }
 }
@@ -199,7 +199,7 @@ fn edit(change: &FieldChange, fields: &[(Key, &Field<'_>)]) -> Result<Edit, Patc
     Ok(Edit { field: index, range, own_bits: vec![0xff; old.len()], bytes })
 }
 
-/// A field's name and its place among the fields of that name, from 1.
+/// A field's name and its number among the fields of that name, from 1.
 type PlainName<'a> = (&'a str, usize);
 
 /// `vlan.id`, `vlan.id[2]` and `payload[3..5]`.

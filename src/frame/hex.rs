@@ -14,7 +14,7 @@ const GROUP: usize = 32;
 /// allocation.
 const MAX_BYTES: usize = 16 << 20;
 
-/// Not bytes in hexadecimal.
+/// The text is not bytes in hexadecimal.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HexError {
     /// A character that is neither a digit, a space nor part of a run.

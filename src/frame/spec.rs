@@ -68,7 +68,7 @@ pub struct ArpSpec {
     pub target: Ipv4Addr,
     /// By default the frame's source address.
     pub sender_mac: Option<MacAddr>,
-    /// By default all zero in a request, else the frame's destination address.
+    /// By default all zero in a request, otherwise the frame's destination address.
     pub target_mac: Option<MacAddr>,
 }
 

@@ -23,7 +23,7 @@ pub enum Finding {
         lane: String,
         text: String,
     },
-    /// A run failed in itself: a storm, a deadline, frames of which nothing is known.
+    /// A run failed in itself: a storm, a deadline, frames that nothing accounts for.
     Broken {
         lane: String,
         kind: &'static str,
@@ -63,7 +63,7 @@ pub enum Broken {
         port: String,
         /// Too few, not too many.
         too_few: bool,
-        /// So many frames as are missing were sent and did not come: the expectation itself is
+        /// As many frames as are missing were sent and did not arrive: the expectation itself is
         /// no wider than what was sent.
         accounted: bool,
     },
@@ -205,7 +205,7 @@ pub(super) fn discrepancy(difference: &Difference) -> Discrepancy {
     Discrepancy { kind, port: difference.port.clone(), field, sides }
 }
 
-/// What is wrong with one attempt by itself. A refusal counts only where the scenario was to say so.
+/// What is wrong with a single attempt. A refusal counts only if the scenario expects it.
 pub(super) fn of_attempt(lane: &str, attempt: &Attempt, refusals: bool) -> Vec<Finding> {
     let lane = || lane.to_owned();
     match attempt {
@@ -293,7 +293,7 @@ pub(super) const fn word(kind: &FailureKind) -> &'static str {
     }
 }
 
-/// What became of the frames that were sent and did not come to a port.
+/// What became of the frames that were sent and reached no port.
 pub(super) struct Ways {
     lost: usize,
     /// Where they were seen, dropped, consumed, and where they came out instead; and that others of

@@ -9,11 +9,11 @@ use super::{
     step,
 };
 
-/// Of a hundred scenarios, so many in the words that every QEMU has.
+/// Percentage of scenarios in the words that every QEMU has.
 const COMMON: usize = 65;
-/// Of a hundred, so many with what stands around the comparer of a primary.
+/// Percentage with what stands around the comparer of a primary.
 const LOOPS: usize = 8;
-/// Of a hundred, so many of two machines.
+/// Percentage with two machines.
 const PAIRS: usize = 6;
 
 /// The tree of one case of a seed. It depends on nothing else: not on the machine, the backends or

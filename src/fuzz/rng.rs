@@ -31,12 +31,12 @@ impl Rng {
         first + self.below(last.saturating_sub(first) + 1)
     }
 
-    /// True so often in a hundred.
+    /// True with this probability in percent.
     pub(super) fn chance(&mut self, percent: usize) -> bool {
         self.below(100) < percent
     }
 
-    /// One of several; none of nothing.
+    /// One of several; none if there are none.
     pub(super) fn pick<'a, T>(&mut self, from: &'a [T]) -> Option<&'a T> {
         from.get(self.below(from.len()))
     }
@@ -64,7 +64,7 @@ impl Rng {
         })
     }
 
-    /// So many bytes in hexadecimal.
+    /// This many bytes in hexadecimal.
     pub(super) fn hex(&mut self, bytes: usize) -> String {
         (0..bytes).map(|_| format!("{:02x}", self.below(256))).collect()
     }

@@ -291,8 +291,8 @@ fn netdev_del(draft: &mut Draft, rng: &mut Rng) -> Option<Value> {
 /// A TAP that no step has deleted.
 fn present<'a>(draft: &'a mut Draft, rng: &mut Rng) -> Option<&'a mut Tap> {
     let mut taps: Vec<_> = draft.taps.iter_mut().filter(|tap| !tap.gone).collect();
-    let place = rng.below(taps.len());
-    (place < taps.len()).then(|| taps.swap_remove(place))
+    let index = rng.below(taps.len());
+    (index < taps.len()).then(|| taps.swap_remove(index))
 }
 
 /// A real QEMU's clock is the wall's, so the common dialect waits shortly.

@@ -42,7 +42,7 @@ pub enum ServiceKind {
     Echo,
     /// Throws away what it gets (RFC 863).
     Discard,
-    /// Sends so many bytes of [`pattern`](super::pattern()) to whoever connects, then ends.
+    /// Sends this many bytes of [`pattern`](super::pattern()) to each client, then ends.
     Source(usize),
     /// Sends a fixed text for each request.
     Respond(Respond),

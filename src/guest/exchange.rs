@@ -13,10 +13,10 @@ use super::service::{read, write};
 pub struct Call {
     pub to: SocketAddrV4,
     pub send: Bytes,
-    /// What it must receive; anything where nothing is said.
+    /// What it must receive; anything if this is none.
     pub expect: Option<Bytes>,
-    /// The connection ends with the exchange; else a later call to the same address goes on with
-    /// it.
+    /// The connection ends with the exchange; otherwise a later call to the same address continues
+    /// with it.
     pub close: bool,
 }
 
@@ -138,7 +138,7 @@ impl Exchange {
                 self.before = socket.state();
                 true
             }
-            // Whoever gets the wrong answer hangs up.
+            // A client that gets the wrong answer hangs up.
             Some(Err(Refusal::WrongData { .. } | Refusal::Ended { .. })) => {
                 socket.abort();
                 true
@@ -163,7 +163,7 @@ impl Exchange {
         } else {
             "end the connection".to_owned()
         };
-        // Whoever wants to go on with a connection that works keeps it, however slow it is.
+        // A connection that is to be continued stays open if it works, however slow it is.
         if self.call.close || !self.established {
             socket.abort();
         }

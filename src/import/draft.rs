@@ -111,12 +111,12 @@ impl Draft {
                 .filter(|options| options.get("netdev") == Some(id))
                 .find_map(|options| options.get("queue"));
             let side = if first == Some("rx") { "guest" } else { "host" };
-            Some(self.outer(machine, &format!("{id}.{side}")))
+            Some(self.qualified(machine, &format!("{id}.{side}")))
         };
         self.machines.iter().find_map(of)
     }
 
-    fn outer(&self, machine: &Machine, id: &str) -> String {
+    fn qualified(&self, machine: &Machine, id: &str) -> String {
         match &machine.name {
             Some(name) if self.machines.len() > 1 => format!("{name}/{id}"),
             _ => id.to_owned(),
@@ -151,7 +151,7 @@ impl Draft {
         Value::Object(root)
     }
 
-    /// The scenario's text, with what is said of it in comments.
+    /// The scenario's text, with remarks about it as comments.
     #[must_use]
     pub fn text(&self) -> String {
         let head = comment::head(self);
@@ -168,7 +168,7 @@ impl Draft {
         }
     }
 
-    /// The RFC's where its properties are used, else the newest QEMU's.
+    /// The RFC's if its properties are used, otherwise the newest QEMU's.
     fn profile(&self) -> &str {
         let given = self.profile.as_deref();
         let objects = self.machines.iter().flat_map(|machine| &machine.objects);
@@ -196,8 +196,8 @@ impl Draft {
     }
 }
 
-/// Puts a piece where it belongs, commands and fragments to the last machine, and gives how many parts
-/// that has more.
+/// Puts a piece where it belongs, commands and fragments to the last machine, and gives how many
+/// parts that has more.
 fn take(piece: Piece, machines: &mut Vec<Machine>) -> usize {
     if machines.is_empty() || matches!(piece, Piece::CommandLine { whole: true, .. }) {
         machines.push(Machine::default());

@@ -92,7 +92,7 @@ impl Reading {
             }
             // What changes the command line, and may be about a NIC.
             name if name.starts_with("qemu:") => self.left_out.push(whole(element)),
-            // Of another format: `<pre>`, `<snip>`.
+            // Markup of another format: `<pre>`, `<snip>`.
             _ if has_devices(element) => {
                 self.leave_out_text(element);
                 for child in &element.children {
@@ -124,8 +124,8 @@ impl Reading {
         self.left_out.extend(lines);
     }
 
-    /// Says what of an element's children had no part in what was made of it: all but what `carried`
-    /// names of each, its attributes and children.
+    /// Says what of an element's children had no part in what was made of it: all but what
+    /// `carried` names of each, its attributes and children.
     fn leave_out<'k>(
         &mut self,
         of: &str,

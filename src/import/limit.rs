@@ -17,7 +17,7 @@ pub enum PasteError {
         /// How long it is, as far as it was read.
         bytes: usize,
     },
-    /// Its variables, written out, come to too much.
+    /// Its variables, written out, are too long.
     #[error(
         "the shell variables of the paste, written out wherever they are used, come to {written} \
          bytes and more; at most {MAX_WRITTEN} are written"

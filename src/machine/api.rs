@@ -1,5 +1,5 @@
-//! What goes into a machine and comes out of it. Whoever runs machines reads this: the backends, and
-//! `xtask conform`.
+//! What goes into a machine and comes out of it. The callers that run machines read this: the
+//! backends, and `xtask conform`.
 
 use bytes::Bytes;
 use serde_json::Value;
@@ -67,7 +67,7 @@ pub enum NetdevKind {
     },
 }
 
-/// A chardev, as far as filters can tell one from another.
+/// A chardev, as far as filters can distinguish them.
 #[derive(Clone, Debug)]
 pub struct ChardevConfig {
     pub id: ChardevId,
@@ -82,7 +82,7 @@ pub enum CharBackend {
     Socket {
         /// Listens, and takes the next client after one has gone.
         server: bool,
-        /// Connects again by itself.
+        /// Reconnects on its own.
         reconnect: bool,
         /// The user of the chardev may not be a filter (`-mon chardev=`): it is in use already.
         monitor: bool,
@@ -140,11 +140,12 @@ pub enum Command {
     },
     /// The rest of `-object`: `filter-mirror,id=m0,...`, with that option's rules and texts.
     ObjectOption(String),
-    /// COLO's frame, which runs outside of the net layer, tells the objects something.
+    /// COLO's frame, which runs outside of the net layer, notifies the objects of an event.
     Colo(ColoEvent),
 }
 
-/// What COLO's frame tells the net layer (QEMU 10.2.2 `include/migration/colo.h:18-22`).
+/// The events of COLO's frame that reach the net layer (QEMU 10.2.2
+/// `include/migration/colo.h:18-22`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ColoEvent {
     /// Both guests have the same state again: comparers release what they hold, and filters forget
@@ -250,9 +251,9 @@ pub enum Output {
         /// The frame they are part of.
         tag: Option<Tag>,
     },
-    /// Bytes in a file in the case's folder: a `filter-dump` writes its header when it is made, which
-    /// empties the file first, and then a record for each frame, each behind the one before it.
-    /// Another dump of this file has a place of its own, and they overwrite each other.
+    /// Bytes in a file in the case's folder: a `filter-dump` writes its header when it is made,
+    /// which empties the file first, and then a record for each frame, each behind the one before
+    /// it. Another dump of this file has a place of its own, and they overwrite each other.
     FileBytes {
         /// The file's name, without a directory.
         file: String,
@@ -277,7 +278,7 @@ pub enum Output {
     NetdevGone {
         netdev: NetdevId,
     },
-    /// What a command came to. While the main loop is frozen there is none until it goes on.
+    /// The result of a command. While the main loop is frozen there is none until it continues.
     Answer {
         id: CommandId,
         outcome: Outcome,

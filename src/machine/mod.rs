@@ -4,7 +4,8 @@
 //!
 //! # Map
 //!
-//! From the top down; a part imports only what stands below it (`cargo xtask arch` holds the floors).
+//! From the top down; a part imports only what stands below it (`cargo xtask arch` holds the
+//! floors).
 //!
 //! | part | subject |
 //! |---|---|
@@ -27,12 +28,12 @@
 //!
 //! # How a part runs
 //!
-//! QEMU's net layer is re-entrant: a packet that a filter passes on may come back to it through a hub
-//! before the filter has returned. Here a part that runs has nothing but the tables in its hands, so
-//! that it can't reach the net layer by itself. What it wants done there it leaves as
-//! `Action`s, in order; `net/parts.rs` carries them out as soon as the part has
-//! returned, and only then goes on with what called it. A part that has more to do after that, and
-//! depending on that, leaves `Action::Resume` and is called back.
+//! QEMU's net layer is re-entrant: a packet that a filter passes on may come back to it through a
+//! hub before the filter has returned. Here a part that runs has nothing but the tables in its
+//! hands, so that it can't reach the net layer by itself. What it wants done there it leaves as
+//! `Action`s, in order; `net/parts.rs` carries them out as soon as the part has returned, and only
+//! then goes on with what called it. A part that has more to do after that, and depending on that,
+//! leaves `Action::Resume` and is called back.
 //!
 //! # Adding a filter
 //!

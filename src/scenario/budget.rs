@@ -1,6 +1,6 @@
-//! What a file may grow to: every product of what stands in it (values by references, cases by nodes,
-//! repetitions by frames, ...) is counted as it is written out, before its memory is taken. The
-//! context asks it; [`docs/limits.md`](../../docs/limits.md) has the numbers for users.
+//! What a file may grow to: every product of what stands in it (values by references, cases by
+//! nodes, repetitions by frames, ...) is counted as it is written out, before its memory is taken.
+//! The context asks it; [`docs/limits.md`](../../docs/limits.md) has the numbers for users.
 
 use std::cell::Cell;
 
@@ -23,8 +23,8 @@ pub(crate) enum Kind {
     Frames,
     /// Bytes of these frames and of what is written.
     Bytes,
-    /// Keys, values and references of frames that are written out anew in each repetition, and eighths
-    /// of their text.
+    /// Keys, values and references of frames that are written out anew in each repetition, and
+    /// eighths of their text.
     Repeated,
 }
 
@@ -124,10 +124,10 @@ impl Budget {
         }
     }
 
-    /// Takes so many of a kind.
+    /// Takes this many of a kind.
     ///
     /// # Errors
-    /// When there are not so many left: then nothing is, of any kind.
+    /// If fewer are left: then nothing is left, of any kind.
     pub(crate) fn take(&self, kind: Kind, count: usize) -> Result<(), Overrun> {
         let tally = &self.tallies[kind as usize];
         let all = tally.all.get().saturating_add(count);
@@ -150,7 +150,7 @@ impl Budget {
         ROWS.iter().max_by_key(|row| taken(row)).map_or(Kind::Nodes, |row| row.kind)
     }
 
-    /// Of a case that is not at its end it says what is there so far, unless the first had more.
+    /// For an unfinished case it is the count so far, unless the first case had more.
     fn per_case(&self, kind: Kind) -> usize {
         let tally = &self.tallies[kind as usize];
         let this = tally.all.get() - tally.before.get();

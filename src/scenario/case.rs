@@ -154,11 +154,11 @@ pub struct Chardev {
     pub address: Option<Address>,
     /// `server=on`.
     pub server: bool,
-    /// Who is at its far end.
+    /// What is at its far end.
     pub far: ChardevFar,
 }
 
-/// Who is at the far end of a chardev.
+/// What is at the far end of a chardev.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ChardevFar {
     /// A port of the chardev's own name.
@@ -266,7 +266,7 @@ pub struct Step {
 pub enum Verb {
     /// A QMP command, by its own name and arguments.
     Qmp {
-        /// Whose monitor it is given to.
+        /// The machine whose monitor receives it.
         machine: MachineId,
         /// `object-add`, `qom-set`, `set_link`, `stop`, ...
         command: String,
@@ -302,10 +302,10 @@ pub enum Verb {
     ChardevResume(PortId),
     LinkSet(LinkSet),
     LinkDel(PortId),
-    /// COLO's frame tells the machines something.
+    /// COLO's frame notifies the machines of an event.
     Colo {
         event: ColoEvent,
-        /// Whom alone; none for everybody whom it concerns.
+        /// The only machine that is notified; none for every machine that the event concerns.
         machine: Option<MachineId>,
     },
     Advance(Duration),
@@ -318,12 +318,12 @@ pub enum Verb {
     Note(String),
 }
 
-/// What COLO's frame tells machines.
+/// The events of COLO's frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ColoEvent {
     /// Both guests have the same state again.
     Checkpoint,
-    /// The secondary's guest goes on alone.
+    /// The secondary's guest continues alone.
     Failover,
 }
 
@@ -449,7 +449,7 @@ impl Case {
     #[must_use]
     pub fn owner(&self, id: &str) -> Option<(MachineId, String)> {
         let mut machines = self.machines.iter().map(|machine| &machine.id);
-        machines.find_map(|machine| Some((machine.clone(), machine.own(id)?.to_owned())))
+        machines.find_map(|machine| Some((machine.clone(), machine.local(id)?.to_owned())))
     }
 
     /// The directory that paths in the file are relative to.

@@ -231,8 +231,8 @@ impl<'a> Context<'a> {
         self.budget.is_spent()
     }
 
-    /// Takes so many of a kind from what all cases of the file may have, before they are made; says
-    /// so once when there is no more.
+    /// Takes this many of a kind from what all cases of the file may have, before they are made;
+    /// reports so once when there is no more.
     pub(crate) fn take(&self, span: Span, kind: Kind, count: usize) -> bool {
         self.take_of(span, kind, count, String::new)
     }

@@ -1,5 +1,6 @@
-//! Everything that can be wrong with a scenario: one row for each error, below the code that it has.
-//! Whatever reads a scenario makes these errors, and [`Found::report`] turns them into reports.
+//! Everything that can be wrong with a scenario: one row for each error, below the code that it
+//! has. Whatever reads a scenario makes these errors, and [`Found::report`] turns them into
+//! reports.
 
 use std::{path::PathBuf, sync::Arc};
 

@@ -47,7 +47,7 @@ impl fmt::Display for Share {
     }
 }
 
-/// Which frames of a port an impairment is about.
+/// The direction of the frames that an impairment affects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Way {
     /// Those that arrive there.
@@ -72,13 +72,13 @@ pub struct Impairment {
     pub loss: Share,
     /// How long each is on its way.
     pub delay: Duration,
-    /// Each is delayed by up to so much more or less, all equally likely.
+    /// Each is delayed by up to this much more or less, all equally likely.
     pub jitter: Duration,
     /// The share that is not delayed, and so overtakes the others.
     pub reorder: Share,
     /// The share that comes twice.
     pub duplicate: Share,
-    /// The share of which one bit is flipped.
+    /// The share of frames in which one bit is flipped.
     pub corrupt: Share,
     /// Bits in a second; zero for as many as there are.
     pub rate: u64,

@@ -17,8 +17,8 @@ use crate::{
     file::FileError,
 };
 
-/// Reads and checks a scenario that a person named. Its name is its path below `suite_root`, without
-/// the extension.
+/// Reads and checks a scenario that a person named. Its name is its path below `suite_root`,
+/// without the extension.
 ///
 /// # Errors
 /// Everything that is wrong with it, in the order of the file.

@@ -23,7 +23,7 @@ pub fn read(source: &Arc<Source>) -> Result<Value, Vec<Report>> {
 }
 
 /// The tree of one combination of the matrix, from 0, its values put in and the matrix gone. None
-/// where the text has no matrix or not so many combinations.
+/// if the text has no matrix or fewer combinations.
 #[must_use]
 pub fn combination(source: &Arc<Source>, number: usize) -> Option<Value> {
     let context = Context::new(Arc::clone(source), &Disk);

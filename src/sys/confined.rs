@@ -1,13 +1,14 @@
 //! Children behind fences: started, waited for, ended.
 //!
-//! A child has two processes. The first is a copy of this one, alone in a pid namespace; it puts the
-//! fences up, starts the program as its own child, and waits for it. The program is not that first
-//! process because the kernel keeps from it every signal that has no handler, so that abort(3) would
-//! not end a QEMU as it does elsewhere. When the first process ends, the kernel kills all others of
-//! the namespace before anybody is told.
+//! A child has two processes. The first is a copy of this one, alone in a pid namespace; it puts
+//! the fences up, starts the program as its own child, and waits for it. The program is not that
+//! first process because the kernel keeps from it every signal that has no handler, so that
+//! abort(3) would not end a QEMU as it does elsewhere. When the first process ends, the kernel
+//! kills all others of the namespace before anybody is notified.
 //!
 //! clone(2) is asked for the namespace. unshare(2) would do as well, but for good: the thread could
-//! come back to the host's namespace as root of the host only, and could start no thread until then.
+//! come back to the host's namespace as root of the host only, and could start no thread until
+//! then.
 
 use std::{
     ffi::{CString, OsStr, OsString},
@@ -46,7 +47,8 @@ use super::{
     fence::{Confinement, Fence},
 };
 
-/// The largest file that a child may write: a limit for what goes wrong, far above what a case needs.
+/// The largest file that a child may write: a limit for what goes wrong, far above what a case
+/// needs.
 const LARGEST_FILE: u64 = 1 << 30;
 
 #[derive(Clone, Debug)]
@@ -173,8 +175,8 @@ impl Confined {
         self.stderr.take()
     }
 
-    /// Waits until the program has ended, and with it all that it started; for good where no time is
-    /// given. How it ended; how the first process did, where that was killed.
+    /// Waits until the program has ended, and with it all that it started; for good where no time
+    /// is given. How it ended; how the first process did, where that was killed.
     ///
     /// # Errors
     /// [`io::ErrorKind::TimedOut`] when it did not.
@@ -229,7 +231,7 @@ impl Confined {
 
 impl Drop for Confined {
     fn drop(&mut self) {
-        // Whoever wants to know how it went has called `kill`.
+        // A caller that wants to know how it went has called `kill`.
         let _ = self.kill();
     }
 }

@@ -1,4 +1,5 @@
-//! What stands between a child and the host; [`Confined`](super::Confined) starts children behind it.
+//! What stands between a child and the host; [`Confined`](super::Confined) starts children behind
+//! it.
 
 use std::{
     collections::BTreeSet,

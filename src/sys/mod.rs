@@ -1,5 +1,5 @@
-//! The only unsafe code: TAPs, packet sockets, namespaces, signals, children; and paths that stay below a
-//! directory. Descriptors own themselves and close on drop.
+//! The only unsafe code: TAPs, packet sockets, namespaces, signals, children; and paths that stay
+//! below a directory. Descriptors own themselves and close on drop.
 //!
 //! Everything that touches an interface asks for an [`Isolated`], which only [`isolate`] makes: so
 //! no code of this crate can reach an interface of the host.

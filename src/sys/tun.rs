@@ -59,7 +59,7 @@ impl TapHeader {
         matches!(self, Self::None)
     }
 
-    /// The header of so many bytes: 0, 10 or 12.
+    /// The header of this many bytes: 0, 10 or 12.
     #[must_use]
     pub const fn of_len(len: usize) -> Option<Self> {
         match len {

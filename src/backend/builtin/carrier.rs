@@ -70,7 +70,7 @@ pub trait Carrier {
     /// When the kernel refuses.
     fn link_del(&mut self, port: &PortId) -> io::Result<()>;
 
-    /// Gives interfaces the names of their ports for whoever looks from outside.
+    /// Gives interfaces the names of their ports, for people who look from outside.
     ///
     /// # Errors
     /// When the kernel refuses.
@@ -78,7 +78,7 @@ pub trait Carrier {
         Ok(Exposed::default())
     }
 
-    /// Takes everything down; what failed is said, and the rest is taken down all the same.
+    /// Takes everything down and returns what failed; a failure stops nothing.
     fn finish(&mut self) -> Vec<String>;
 }
 

@@ -81,8 +81,8 @@ impl PortEnd {
         self.never_read()
     }
 
-    /// The listener is closed, and whoever is still connected or waits for a turn sees the end: how
-    /// many that are.
+    /// The listener is closed, and every client that is connected or waits for a turn sees the end:
+    /// how many that are.
     pub(super) fn turn_away(&mut self) -> usize {
         let connected = usize::from(std::mem::take(&mut self.connected));
         connected + std::mem::take(&mut self.waiting)

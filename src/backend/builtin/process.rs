@@ -66,13 +66,13 @@ impl Process {
     /// chardev. A main loop that is frozen reads nothing, and what it writes for itself only when
     /// it has come round.
     pub(super) fn reads(&self, chardev: &ChardevId, peer: &ChardevId) -> Option<ChardevState> {
-        let own = self.id.own(chardev.as_str())?;
-        let is_own_peer = self.id.own(peer.as_str()).is_some();
-        Some(if !self.machine.reads(own) {
+        let local = self.id.local(chardev.as_str())?;
+        let is_own_peer = self.id.local(peer.as_str()).is_some();
+        Some(if !self.machine.reads(local) {
             ChardevState::Stalled
-        } else if is_own_peer && !self.machine.reads_beside_main_loop(own) {
+        } else if is_own_peer && !self.machine.reads_beside_main_loop(local) {
             ChardevState::OwnLoop
-        } else if !is_own_peer && self.machine.waits(own) {
+        } else if !is_own_peer && self.machine.waits(local) {
             ChardevState::Stalled
         } else {
             ChardevState::Resumed
@@ -114,15 +114,15 @@ fn qualify(machine: &MachineId, output: &mut Output) {
         Output::NetdevFrame { netdev, .. }
         | Output::StreamClosed { netdev }
         | Output::Capture { netdev, .. }
-        | Output::NetdevGone { netdev } => *netdev = machine.outer(netdev.as_str()),
+        | Output::NetdevGone { netdev } => *netdev = machine.qualified(netdev.as_str()),
         Output::Inject { netdev, object, .. } => {
-            *netdev = machine.outer(netdev.as_str());
-            *object = machine.outer(object.as_str());
+            *netdev = machine.qualified(netdev.as_str());
+            *object = machine.qualified(object.as_str());
         }
         Output::ChardevBytes { chardev, .. }
         | Output::ChardevClosed { chardev }
-        | Output::ChardevExists { chardev, .. } => *chardev = machine.outer(chardev.as_str()),
-        Output::FileBytes { file, .. } => *file = machine.outer(file),
+        | Output::ChardevExists { chardev, .. } => *chardev = machine.qualified(chardev.as_str()),
+        Output::FileBytes { file, .. } => *file = machine.qualified(file),
         Output::Event(event) => qualify_place(machine, &mut event.place),
         Output::Answer { .. } => {}
     }
@@ -130,10 +130,10 @@ fn qualify(machine: &MachineId, output: &mut Output) {
 
 fn qualify_place(machine: &MachineId, place: &mut Place) {
     match place {
-        Place::Object(id) => *id = machine.outer(id.as_str()),
-        Place::Netdev(id) | Place::Tap(id) => *id = machine.outer(id.as_str()),
-        Place::Chardev(id) => *id = machine.outer(id.as_str()),
-        Place::Port(id) => *id = machine.outer(id.as_str()),
+        Place::Object(id) => *id = machine.qualified(id.as_str()),
+        Place::Netdev(id) | Place::Tap(id) => *id = machine.qualified(id.as_str()),
+        Place::Chardev(id) => *id = machine.qualified(id.as_str()),
+        Place::Port(id) => *id = machine.qualified(id.as_str()),
         Place::Machine if machine.is_named() => *place = Place::Named(machine.clone()),
         Place::Machine | Place::Named(_) => {}
     }

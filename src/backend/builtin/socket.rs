@@ -28,7 +28,7 @@ pub(super) struct SocketEnd {
     /// A failure to connect was said, which is done once until there is a connection (QEMU 10.2.2
     /// `chardev/char-socket.c`, `check_report_connect_error`).
     pub(super) told: bool,
-    /// What the peer knows of whether it is read.
+    /// Whether the peer was last notified that it is read.
     pub(super) reads: ChardevState,
     /// The frame that was lost last for want of a peer.
     lost: Option<Tag>,

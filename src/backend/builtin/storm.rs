@@ -88,7 +88,7 @@ impl Storm {
 
 /// Where an input goes in, by its qualified id.
 fn name(machine: &MachineId, input: &Input) -> String {
-    let qualified = |id: &str| machine.outer::<String>(id);
+    let qualified = |id: &str| machine.qualified::<String>(id);
     match input {
         Input::NetdevFrame { netdev, .. } => format!("frame at {}", qualified(netdev.as_str())),
         Input::StreamBytes { netdev, .. } | Input::StreamClosed { netdev } => {

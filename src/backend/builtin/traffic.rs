@@ -201,7 +201,7 @@ impl Traffic {
         !self.outgoing.is_empty()
     }
 
-    /// When a stack has something to do by itself, where these machines' guests run.
+    /// When a stack next acts of its own accord, given which machines' guests run.
     pub(super) fn deadline(&self, machines: &[bool]) -> Option<VirtualTime> {
         let running = self.stations.iter().filter(|at| at.runs(machines));
         running.filter_map(|at| at.stack.deadline()).min()
@@ -235,7 +235,7 @@ impl Traffic {
         station.stack.outcome().is_none().then_some(exchange.until)
     }
 
-    /// Ends the exchange: what it came to.
+    /// Ends the exchange and returns its result.
     pub(super) fn hang_up(&mut self) -> Option<Outcome> {
         let Exchange { port, began, until } = self.exchange.take()?;
         let stack = self.stack(&port)?;

@@ -3,13 +3,13 @@
 //! `netns` open one for each case.
 
 mod colo;
+mod connection;
 mod feed;
 mod input;
 mod output;
-mod socket;
+mod schedule;
 #[cfg(test)]
 mod tests;
-mod traffic;
 mod vhost;
 
 #[cfg(test)]

@@ -237,7 +237,7 @@ impl Network {
     /// Says for good which Ethernet address stands behind an IP address, so that nobody is asked.
     ///
     /// # Errors
-    /// EEXIST when that is said already.
+    /// EEXIST if it is set already.
     pub fn add_neighbour(
         &self,
         index: u32,

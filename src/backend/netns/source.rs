@@ -36,7 +36,7 @@ pub(super) struct TapPort {
     recorder: PacketSocket,
     machine: Option<PacketSocket>,
     buffer: usize,
-    /// Drops of the queue that have been told.
+    /// Drops of the queue that have been reported.
     drops: u64,
     deleted: bool,
     /// What is for the guest stays in the queue.
@@ -127,7 +127,7 @@ impl TapPort {
         self.machine.as_ref().map_or(Err(FrameError::Gone), |machine| send(machine, frame))
     }
 
-    /// Whether a queue has room for so many frames since it was last read.
+    /// Whether a queue certainly has room after this many frames since it was last read.
     pub(super) const fn surely_takes(queued: usize) -> bool {
         queued <= SURELY_QUEUED
     }
@@ -392,7 +392,7 @@ fn is_gone(error: &BackendError) -> bool {
     matches!(source.raw_os_error().map(Errno::from_raw), Some(Errno::ENODEV | Errno::ENXIO))
 }
 
-/// What nobody will ask for any more: losses that no later frame told.
+/// Losses that nobody will ask for any more, since no later frame reported them.
 fn lost(socket: &PacketSocket, name: &str) -> Option<String> {
     match socket.statistics() {
         Ok(counters) if counters.drops == 0 => None,

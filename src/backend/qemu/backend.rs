@@ -23,11 +23,11 @@ pub struct Probed {
     pub profile: Profile,
     /// Whether filter-redirector has `in_netdev` and `out_netdev`.
     pub has_in_netdev: bool,
-    /// Whether QMP can tell the filters of a COLO checkpoint without a migration.
+    /// Whether QMP can notify the filters of a COLO checkpoint without a migration.
     pub has_checkpoint: bool,
     /// Whether it has colo-compare, which a build without replication has not.
     pub has_compare: bool,
-    /// Which fences it runs without.
+    /// The fences that it runs without.
     pub missing: Vec<MissingFence>,
 }
 
@@ -94,7 +94,7 @@ impl Probed {
         format!("QEMU {version} is run under the profile {profile}{exact}")
     }
 
-    /// Which fences it runs without, in a sentence; none when it runs behind all.
+    /// A sentence that names the fences it runs without; none if it runs behind all.
     #[must_use]
     pub fn warning(&self) -> Option<String> {
         let names: Vec<&str> = self.missing.iter().map(|missing| missing.fence.name()).collect();

@@ -52,7 +52,7 @@ pub(super) struct FarEnd {
     outside: usize,
     pub(super) stalled: bool,
     cutter: Cutter,
-    /// Connections that QEMU has closed, and that was not told.
+    /// Connections that QEMU has closed and that have not been reported.
     closings: usize,
 }
 
@@ -150,19 +150,19 @@ impl FarEnd {
         self.streams.front()
     }
 
-    /// How many connections QEMU has closed since that was told.
+    /// How many connections QEMU has closed since the last report.
     pub(super) fn take_closings(&mut self) -> usize {
         std::mem::take(&mut self.closings)
     }
 
-    /// QEMU is gone, and that was told otherwise.
+    /// QEMU is gone, and that has been reported elsewhere.
     pub(super) fn forget(&mut self) {
         self.streams.clear();
         (self.outside, self.closings) = (0, 0);
     }
 
     /// Takes what has come, cut into frames where it can be, and sends what finds room; whether
-    /// something was sent. Once QEMU has closed, nothing more is read until that was told.
+    /// something was sent. Once QEMU has closed, nothing more is read until that has been reported.
     ///
     /// # Errors
     /// When a client can't connect, whatever room there is.
@@ -197,7 +197,7 @@ impl FarEnd {
         Out::Arrived(self.port.clone(), Item::Bytes(bytes), data)
     }
 
-    /// The beginning of a frame of which no more comes for now.
+    /// The beginning of a frame whose rest has not arrived.
     pub(super) fn rest(&mut self) -> Option<Vec<u8>> {
         self.cutter.rest()
     }
@@ -206,8 +206,8 @@ impl FarEnd {
 /// What becomes of a client that connects.
 enum Knocked {
     In(UnixStream),
-    /// QEMU's backlog takes no more (listen(2): QEMU 7.2.22 `chardev/char-socket.c` asks for one, and
-    /// Linux takes one more).
+    /// QEMU's backlog takes no more (listen(2): QEMU 7.2.22 `chardev/char-socket.c` asks for one,
+    /// and Linux takes one more).
     Full,
     Nobody,
 }
@@ -233,7 +233,7 @@ const fn header_len(framing: Framing) -> usize {
     }
 }
 
-/// Cuts a byte stream into frames, so that each can be told apart; the bytes are not changed.
+/// Cuts a byte stream into frames, so that each is recorded by itself; the bytes are not changed.
 #[derive(Debug)]
 pub(super) struct Cutter {
     pub(super) bytes: Vec<u8>,
@@ -274,7 +274,7 @@ impl Cutter {
         if self.bytes.is_empty() {
             return None;
         }
-        // Where the length itself is cut through, what follows is not told apart any more.
+        // Where the length itself is cut through, what follows can't be separated any more.
         match self.bytes.first_chunk::<4>() {
             Some(word) => {
                 let length = self.header + u32::from_be_bytes(*word) as usize;

@@ -19,7 +19,7 @@ use super::{
     fit,
     process::{Arguments, Process},
     program::{Fence, Program},
-    rest::Threads,
+    quiescence::Threads,
     version::Version,
     world::TELL_FILTERS,
 };
@@ -154,13 +154,14 @@ impl Lab<'_> {
             }),
             other => return Err(format!("query-commands: {other:?}").into()),
         };
-        // Not by its properties: to list them makes one and destroys it, of which QEMU 7.2.22 dies.
+        // Its properties are not asked for: listing them makes one and destroys it, which kills
+        // QEMU 7.2.22.
         let mut of = Map::new();
         of.insert("implements".to_owned(), "colo-compare".into());
         let listed = ask("qom-list-types", Some(&of))?;
         let has_compare =
             matches!(&listed, Outcome::Done(Value::Array(types)) if !types.is_empty());
-        // Without this no case could be told to have settled.
+        // Without this nothing shows that a case has settled.
         let id = process.id().unwrap_or_default();
         Threads::of_qemu(&process)
             .map_err(|error| format!("its threads can't be watched in /proc/{id}/task: {error}"))?;

@@ -41,8 +41,8 @@ impl Fence {
     }
 }
 
-/// What QEMU's own filter refuses: obsolete system calls, other identities, other programs, and other
-/// priorities and processors.
+/// What QEMU's own filter refuses: obsolete system calls, other identities, other programs, and
+/// other priorities and processors.
 const SANDBOX: [&str; 2] =
     ["-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"];
 
@@ -146,9 +146,9 @@ impl Program {
         }
     }
 
-    /// Lets it see a file of its own, with what lies beside that: modules, firmware. In a folder that
-    /// is not for programs only the file alone is seen, as in somebody's home or one that anybody may
-    /// write to.
+    /// Lets it see a file of its own, with what lies beside that: modules, firmware. In a folder
+    /// that is not for programs only the file alone is seen, as in somebody's home or one that
+    /// anybody may write to.
     pub(super) fn show(&mut self, file: &Path) {
         let Some(hidden) = self.confinement.hides(file) else {
             return;

@@ -173,7 +173,7 @@ impl World for QemuWorld {
             match self.tell_deaths() {
                 None => break,
                 Some(News::Killed(how)) => return Ok(Settled::Died(how)),
-                // Who waited for a turn is turned away now.
+                // Clients that waited for a turn are turned away now.
                 Some(News::Died) => {}
             }
         }

@@ -38,8 +38,8 @@ impl Tap {
     }
 }
 
-/// A TAP's queue: a ring whose places are given back in steps (Linux 6.18 `include/linux/ptr_ring.h`,
-/// `__ptr_ring_discard_one`).
+/// A TAP's queue: a ring whose places are given back in steps (Linux 6.18
+/// `include/linux/ptr_ring.h`, `__ptr_ring_discard_one`).
 #[derive(Debug, Default)]
 pub(super) struct Ring {
     waiting: VecDeque<Frame>,

@@ -43,7 +43,7 @@ impl Archive {
     }
 }
 
-/// A path without `.` and `..`, as far as text tells.
+/// A path without `.` and `..`, as far as the text shows.
 pub(super) fn plain(path: &Path) -> PathBuf {
     let mut plain = PathBuf::new();
     for component in path.components() {

@@ -11,7 +11,7 @@ use crate::{
     terminal::{visible, visible_lines, visible_members},
 };
 
-/// What the README of a bundle tells.
+/// The facts in the README of a bundle.
 pub(super) struct Readme<'a> {
     pub(super) case: &'a Case,
     pub(super) executed: &'a Executed,

@@ -47,7 +47,7 @@ impl Check {
     }
 }
 
-/// What all of it comes to.
+/// The conclusion from all checks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Diagnosis {
     pub(super) checks: Vec<Check>,

@@ -46,7 +46,7 @@ impl Watch {
         let (outbox, inbox) = channel();
         let changes = outbox.clone();
         let watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
-            // What can't be told, as when the kernel's queue is full, may be a change. The run is
+            // An unknown event, as when the kernel's queue is full, may be a change. The run is
             // over when nobody receives.
             if event.map_or(true, |event| is_change(&event)) {
                 _ = changes.send(Wake::Changed);
@@ -92,7 +92,7 @@ impl Watch {
         }
     }
 
-    /// Takes all changes that have come: whoever looks now sees them.
+    /// Discards all pending changes: a run that starts now sees them.
     pub(super) fn take(&self) -> Next {
         if self.inbox.try_iter().any(|wake| wake == Wake::Interrupted) {
             Next::End

@@ -11,7 +11,7 @@ use std::{
 use change::{Next, Watch};
 use recorder::{Part, Print, Recorder};
 
-use super::{CliError, ReachArgs, Stop, lanes::Opened, output, run::RunArgs, tell};
+use super::{CliError, ReachArgs, Stop, backends::Opened, output, run::RunArgs, tell};
 use crate::{
     diag::{Diagnose, Report},
     report::{ReportFiles, record::Collector},
@@ -96,14 +96,14 @@ fn unwatched(source: notify::Error) -> Stop {
 struct Suite {
     reach: ReachArgs,
     scenarios: BTreeMap<PathBuf, BTreeMap<Part, Print>>,
-    /// What was wrong with the paths, so that it is told once.
+    /// What was wrong with the paths, so that it is reported once.
     wrong: Vec<String>,
 }
 
 /// What is new since the last look.
 #[derive(Default)]
 struct Look {
-    /// Scenarios that changed, or of which a file changed that they are made of.
+    /// Scenarios that changed themselves, or one of whose files changed.
     scenarios: Vec<Scenario>,
     reports: Vec<Report>,
     /// The files that those scenarios are made of.

@@ -136,12 +136,12 @@ pub struct Dissection<'a> {
 #[derive(Clone, Copy, Debug)]
 enum Next {
     Ethernet,
-    /// What an Ethernet type says, after so many tags.
+    /// What an Ethernet type announces, after this many tags.
     EtherType {
         value: u16,
         tags: usize,
     },
-    /// What an IP protocol number says, after so many IPv6 extension headers.
+    /// What an IP protocol number announces, after this many IPv6 extension headers.
     Protocol {
         number: u8,
         version: IpVersion,

@@ -21,7 +21,7 @@ pub(super) enum Edit {
     /// A netdev, a chardev or an object goes, with everything that speaks of it.
     Named { id: String },
     /// A property of an option string goes.
-    Option { text: Path, place: usize },
+    Option { text: Path, index: usize },
     /// A value becomes a simpler one.
     Value { at: Path, value: Value },
     /// Two changes that make sense only together: a frame goes, and is expected no more.
@@ -49,8 +49,8 @@ impl Edit {
                 _ => false,
             },
             Self::Named { id } => remove_named(tree, id),
-            Self::Option { text, place } => match node(tree, text) {
-                Some(Value::String(text)) => remove_option(text, *place),
+            Self::Option { text, index } => match node(tree, text) {
+                Some(Value::String(text)) => remove_option(text, *index),
                 _ => false,
             },
             Self::Value { at, value } => match node(tree, at) {
@@ -68,17 +68,17 @@ impl Edit {
 fn node<'a>(tree: &'a mut Value, path: &[Segment]) -> Option<&'a mut Value> {
     path.iter().try_fold(tree, |node, segment| match segment {
         Segment::Key(key) => node.get_mut(key),
-        Segment::Item(place) => node.get_mut(place),
+        Segment::Item(index) => node.get_mut(index),
     })
 }
 
-fn remove_option(text: &mut String, place: usize) -> bool {
+fn remove_option(text: &mut String, index: usize) -> bool {
     let parts: Vec<&str> = text.split(',').collect();
-    if place == 0 || place >= parts.len() {
+    if index == 0 || index >= parts.len() {
         return false;
     }
     let left: Vec<&str> =
-        parts.iter().enumerate().filter(|(at, _)| *at != place).map(|(_, part)| *part).collect();
+        parts.iter().enumerate().filter(|(at, _)| *at != index).map(|(_, part)| *part).collect();
     *text = left.join(",");
     true
 }

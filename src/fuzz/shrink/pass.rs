@@ -25,9 +25,9 @@ fn walk(value: &Value, path: &Path, visit: &mut dyn FnMut(&Path, &Value)) {
     visit(path, value);
     match value {
         Value::Array(items) => {
-            for (place, item) in items.iter().enumerate() {
+            for (index, item) in items.iter().enumerate() {
                 let mut path = path.clone();
-                path.push(Segment::Item(place));
+                path.push(Segment::Item(index));
                 walk(item, &path, visit);
             }
         }
@@ -120,8 +120,8 @@ fn entries(tree: &Value) -> Vec<Edit> {
 fn options(tree: &Value) -> Vec<Edit> {
     collect(tree, |path, value| match value {
         Value::String(text) if text.contains('=') => {
-            let places = 1..text.split(',').count();
-            places.rev().map(|place| Edit::Option { text: path.clone(), place }).collect()
+            let indices = 1..text.split(',').count();
+            indices.rev().map(|index| Edit::Option { text: path.clone(), index }).collect()
         }
         _ => Vec::new(),
     })

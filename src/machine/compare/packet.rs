@@ -100,7 +100,7 @@ impl Packet {
         Some(segment.seq.wrapping_add(place as u32))
     }
 
-    /// Which connection it is of, as its sender sees it.
+    /// The connection that it belongs to, as its sender sees it.
     pub(super) fn connection(&self) -> Connection {
         let data = self.data();
         let address = |at: usize| {

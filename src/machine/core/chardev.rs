@@ -1,4 +1,4 @@
-//! A chardev, as far as filters can tell one from another: its backend, who uses it, and what its far
+//! A chardev, as far as filters can distinguish them: its backend, who uses it, and what its far
 //! end did (QEMU 10.2.2 `chardev/`).
 
 use std::collections::VecDeque;

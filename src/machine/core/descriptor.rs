@@ -33,8 +33,8 @@ impl Core {
         }
     }
 
-    /// Closes whatever descriptor 0 is. Gives the chardev whose connection that was: its far end sees
-    /// the end, and who uses it finds out when it writes.
+    /// Closes whatever descriptor 0 is. Gives the chardev whose connection that was: its far end
+    /// sees the end, and who uses it finds out when it writes.
     pub(in crate::machine) fn close_descriptor_zero(&mut self) -> Option<ChardevKey> {
         match std::mem::replace(&mut self.descriptor_zero, DescriptorZero::Free) {
             DescriptorZero::Chardev(key) => Some(key),

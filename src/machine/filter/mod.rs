@@ -1,4 +1,5 @@
-//! The filters, one file each. A filter is a type that is a [`Part`](super::part::Part), and a row here.
+//! The filters, one file each. A filter is a type that is a [`Part`](super::part::Part), and a row
+//! here.
 
 mod buffer;
 mod dump;

@@ -34,8 +34,8 @@ struct Rewriter {
     /// Segments that wait for their sender to be allowed to send.
     waiting: VecDeque<Packet>,
     delivering: bool,
-    /// What it goes on with, the next one last: a segment that it passes on may come back to it, and
-    /// all that this one leads to comes first.
+    /// What it goes on with, the next one last: a segment that it passes on may come back to it,
+    /// and all that this one leads to comes first.
     steps: Vec<Step>,
 }
 
@@ -223,8 +223,8 @@ impl Rewriter {
         }
     }
 
-    /// Sends a segment on. QEMU has a queue of its own for that: what may not be sent now waits in it
-    /// until a later segment is sent, which goes first.
+    /// Sends a segment on. QEMU has a queue of its own for that: what may not be sent now waits in
+    /// it until a later segment is sent, which goes first.
     fn send(&mut self, cx: &mut Context<'_>, packet: Packet) {
         if !cx.has(Quirk::RewriterStrandsQueue) {
             return deliver(cx, packet);

@@ -12,7 +12,8 @@ use crate::{
     },
 };
 
-/// Text, `{hex}`, `{fill, len}`, `{pattern}`, `{u16}`, `{u32}`, or a list of these, one after the other.
+/// Text, `{hex}`, `{fill, len}`, `{pattern}`, `{u16}`, `{u32}`, or a list of these, one after the
+/// other.
 pub(super) fn lower(context: &Context<'_>, node: &Node) -> Option<Vec<u8>> {
     let Some(nodes) = node.list() else {
         return piece(context, node);

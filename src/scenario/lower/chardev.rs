@@ -71,7 +71,7 @@ fn half(part: &Part<'_>, id: &str, span: Span, node: &Node) -> Option<Half> {
     }
     let chardev = Chardev {
         machine: part.id().clone(),
-        id: part.id().outer(id),
+        id: part.id().qualified(id),
         span,
         backend: backend.to_owned(),
         options: options(&map),

@@ -48,7 +48,7 @@ fn map(
     let mut entries: Vec<Entry> = Vec::new();
     let mut given = BTreeSet::new();
     let place = places(context, text, span);
-    // Of several of a name the last one counts.
+    // The last of several elements of one name counts.
     for element in elements.into_iter().rev() {
         let at = place(&element);
         let key = element.key.unwrap_or_else(|| kind.implied.to_owned());

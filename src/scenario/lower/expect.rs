@@ -79,18 +79,21 @@ pub(super) fn error(context: &Context<'_>, node: &Node) -> Option<ExpectError> {
 }
 
 fn port(context: &Context<'_>, entry: &Entry, known: &Known<'_>) -> Option<Expectation> {
-    let place = known.ports.find(context, &entry.key, entry.key_span, "`expect`")?;
-    if !send::has_frames(context, place, entry.key_span, "`expect`") {
+    let endpoint = known.ports.find(context, &entry.key, entry.key_span, "`expect`")?;
+    if !send::has_frames(context, endpoint, entry.key_span, "`expect`") {
         return None;
     }
     let frames = match &entry.value.tree {
-        Tree::List(_) => {
-            ExpectedFrames::Exactly(send::frames(context, &entry.value, place, &place.arriving()))
-        }
+        Tree::List(_) => ExpectedFrames::Exactly(send::frames(
+            context,
+            &entry.value,
+            endpoint,
+            &endpoint.arriving(),
+        )),
         Tree::Map(_) => {
             let map = Fields::open(context, &entry.value, &key::EXPECT_PORT)?;
             ExpectedFrames::Exactly(
-                capture::packets(&map, &place.arriving(), 0.0).unwrap_or_default(),
+                capture::packets(&map, &endpoint.arriving(), 0.0).unwrap_or_default(),
             )
         }
         Tree::Scalar(_) => {
@@ -99,5 +102,5 @@ fn port(context: &Context<'_>, entry: &Entry, known: &Known<'_>) -> Option<Expec
             ExpectedFrames::Count(usize::try_from(count).ok()?)
         }
     };
-    Some(Expectation { port: place.port.id.clone(), span: entry.key_span, frames })
+    Some(Expectation { port: endpoint.port.id.clone(), span: entry.key_span, frames })
 }

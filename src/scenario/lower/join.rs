@@ -1,4 +1,5 @@
-//! Which chardevs are joined: a client and the server that its address reaches.
+//! Joins chardevs: a client and the server that its address reaches. Lowering the root calls it
+//! once all chardevs are known.
 
 use std::collections::BTreeSet;
 
@@ -37,14 +38,14 @@ pub(super) fn join(
 ) -> (Vec<Chardev>, BTreeSet<ChardevId>) {
     let sockets = sockets(&halves, added);
     servers(root, &sockets);
-    // Of each client, the server that it reaches.
+    // For each client, the server that it reaches.
     let servers: Vec<Option<usize>> =
         sockets.iter().map(|client| server_of(root, &sockets, client)).collect();
     clients(root, &sockets, &servers, &halves);
     let partner = |at: usize| {
         let server = servers[at];
         let clients = || (0..sockets.len()).filter(|client| servers[*client] == Some(at));
-        // Who is declared is there from the start.
+        // A declared socket exists from the start.
         let first = clients().find(|client| sockets[*client].declared.is_some());
         server.or(first).or_else(|| clients().next())
     };
@@ -241,7 +242,7 @@ fn far_end(
         }
         return ChardevFar::Nobody;
     }
-    // A chardev that only a step adds comes to a port as any client does.
+    // A chardev that only a step adds reaches a port as any client does.
     if let Some(other) = other.filter(|other| other.declared.is_some() || !half.is_port()) {
         if half.is_port() {
             let reason = format!("{} is joined to {}", chardev.id, other.id);

@@ -77,7 +77,7 @@ pub(super) fn of_step(
     }
 }
 
-/// The only machine; several must be told apart.
+/// The only machine; with several, a name must choose one.
 pub(super) fn only(
     fields: &Fields<'_>,
     verb_span: Span,

@@ -51,7 +51,7 @@ pub(super) fn lower(part: &Part<'_>, host: &Host, taps: &mut usize) -> Vec<Netde
             }
             netdevs.push(Netdev {
                 machine: part.id().clone(),
-                id: part.id().outer(&id),
+                id: part.id().qualified(&id),
                 span,
                 kind,
             });

@@ -50,7 +50,7 @@ pub(super) fn object(context: &Context<'_>, machine: &MachineId, node: &Node) ->
         .properties()
         .into_iter()
         .find(|(key, value)| key == "id" && !value.is_empty())
-        .map(|(_, value)| machine.outer(&value));
+        .map(|(_, value)| machine.qualified(&value));
     Some(Object { machine: machine.clone(), id, span: node.span, form })
 }
 
@@ -116,9 +116,9 @@ fn uses(machine: &MachineId, form: &ObjectForm) -> Vec<Use> {
         .into_iter()
         .filter_map(|name| {
             Some(Use {
-                chardev: machine.outer(get(name)?),
+                chardev: machine.qualified(get(name)?),
                 framing: if vnet && name != "notify_dev" { Framing::Vnet } else { Framing::Plain },
-                netdev: get("netdev").map(|netdev| machine.outer(netdev)),
+                netdev: get("netdev").map(|netdev| machine.qualified(netdev)),
                 towards_guest: get("queue") == Some("tx"),
             })
         })
@@ -156,12 +156,12 @@ pub(super) fn files(fields: &Fields<'_>, objects: &[Object]) -> Vec<DumpFile> {
             continue;
         };
         let machine = object.machine.clone();
-        let port: PortId = machine.outer(file);
+        let port: PortId = machine.qualified(file);
         if files.iter().all(|known| known.port != port) {
             files.push(DumpFile {
                 port,
                 span: place_of(fields.context(), object, "file"),
-                netdev: get("netdev").map(|netdev| machine.outer(netdev)),
+                netdev: get("netdev").map(|netdev| machine.qualified(netdev)),
                 towards_guest: get("queue") == Some("tx"),
                 machine,
             });
@@ -194,7 +194,7 @@ fn added_objects(fields: &Fields<'_>) -> Vec<Object> {
                 .properties()
                 .into_iter()
                 .find(|(key, _)| key == "id")
-                .map(|(_, value)| machine.outer(&value));
+                .map(|(_, value)| machine.qualified(&value));
             Some(Object { machine, id, span: entry.value.span, form })
         })
         .collect()
@@ -222,7 +222,7 @@ pub(super) fn added_chardevs(fields: &Fields<'_>) -> Vec<Added> {
         let args = value.map().map(json_map)?;
         Some(Added {
             span: value.span,
-            id: machine.outer(args.get("id")?.as_str()?),
+            id: machine.qualified(args.get("id")?.as_str()?),
             socket: Address::of_backend(&args),
             machine,
         })

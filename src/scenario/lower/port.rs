@@ -24,7 +24,7 @@ use crate::{
 
 /// A port and the addresses of a frame that is sent there.
 #[derive(Clone, Debug)]
-pub(super) struct Place {
+pub(super) struct Endpoint {
     pub(super) port: Port,
     /// Where what has it stands in the file.
     span: Span,
@@ -34,7 +34,7 @@ pub(super) struct Place {
     pub(super) carries_vnet: bool,
 }
 
-impl Place {
+impl Endpoint {
     /// Addresses of a frame that is sent here.
     pub(super) fn sending(&self) -> Defaults {
         Defaults { src: self.src, dst: self.dst }
@@ -71,7 +71,7 @@ const JOINED: &str = "is joined to another chardev and has no port";
 
 /// Every port, and what is known of names that are none.
 pub(super) struct Ports {
-    places: Vec<Place>,
+    endpoints: Vec<Endpoint>,
     /// Where the first port of each name stands in the list.
     by_id: BTreeMap<PortId, usize>,
     /// Names of things without ports, and why they have none.
@@ -87,7 +87,8 @@ impl Ports {
         devices: &Devices<'_>,
         links: &[Link],
     ) -> Self {
-        let mut ports = Self { places: Vec::new(), by_id: BTreeMap::new(), portless: Vec::new() };
+        let mut ports =
+            Self { endpoints: Vec::new(), by_id: BTreeMap::new(), portless: Vec::new() };
         for machine in machines {
             ports.add_machine(machine, devices);
         }
@@ -140,8 +141,8 @@ impl Ports {
         carries_vnet: bool,
     ) {
         let port = Port { id: PortId::from(id), kind };
-        self.by_id.entry(port.id.clone()).or_insert(self.places.len());
-        self.places.push(Place { port, span, src, dst, carries_vnet });
+        self.by_id.entry(port.id.clone()).or_insert(self.endpoints.len());
+        self.endpoints.push(Endpoint { port, span, src, dst, carries_vnet });
     }
 
     fn add_netdev(&mut self, netdev: &Netdev) {
@@ -196,11 +197,11 @@ impl Ports {
     }
 
     fn report_duplicates(&self, fields: &Fields<'_>) {
-        for (at, place) in self.places.iter().enumerate() {
-            let id = &place.port.id;
+        for (at, endpoint) in self.endpoints.iter().enumerate() {
+            let id = &endpoint.port.id;
             let first = self.by_id.get(id).filter(|first| **first < at);
-            if let Some(other) = first.and_then(|first| self.places.get(*first)) {
-                let mut spans = [other.span, place.span];
+            if let Some(other) = first.and_then(|first| self.endpoints.get(*first)) {
+                let mut spans = [other.span, endpoint.span];
                 spans.sort_by_key(|span| span.start);
                 let [first, second] = spans;
                 let fault = Fault::DuplicateId { id: id.to_string(), what: "the port" };
@@ -211,11 +212,11 @@ impl Ports {
     }
 
     pub(super) fn declared(&self) -> Vec<Port> {
-        self.places.iter().map(|place| place.port.clone()).collect()
+        self.endpoints.iter().map(|endpoint| endpoint.port.clone()).collect()
     }
 
-    pub(super) fn get(&self, name: &str) -> Option<&Place> {
-        self.places.get(*self.by_id.get(name)?)
+    pub(super) fn get(&self, name: &str) -> Option<&Endpoint> {
+        self.endpoints.get(*self.by_id.get(name)?)
     }
 
     /// The port of this name; reports one that isn't there, and why.
@@ -225,11 +226,11 @@ impl Ports {
         name: &str,
         span: Span,
         verb: &'static str,
-    ) -> Option<&Place> {
-        if let Some(place) = self.get(name) {
-            return Some(place);
+    ) -> Option<&Endpoint> {
+        if let Some(endpoint) = self.get(name) {
+            return Some(endpoint);
         }
-        let names = || self.places.iter().map(|place| place.port.id.as_str());
+        let names = || self.endpoints.iter().map(|endpoint| endpoint.port.id.as_str());
         let sides = [format!("{name}.guest"), format!("{name}.host")];
         let fault = if let Some((_, is)) = self.portless.iter().find(|(id, _)| id == name) {
             Fault::WrongPort {
@@ -237,7 +238,7 @@ impl Ports {
                 is,
                 verb,
                 needs: "a port",
-                help: if self.places.is_empty() {
+                help: if self.endpoints.is_empty() {
                     "this scenario has no ports: declare a TAP, or a chardev that is not joined"
                         .to_owned()
                 } else {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{frame, port::Place};
+use super::{frame, port::Endpoint};
 use crate::{
     base::Frame,
     diag::Span,
@@ -16,7 +16,7 @@ use crate::{
 pub(super) fn frames(
     context: &Context<'_>,
     node: &Node,
-    place: &Place,
+    endpoint: &Endpoint,
     defaults: &Defaults,
 ) -> Vec<Outgoing> {
     let Some(nodes) = node.list() else {
@@ -26,12 +26,17 @@ pub(super) fn frames(
     };
     nodes
         .iter()
-        .filter_map(|node| one(context, node, place, defaults))
+        .filter_map(|node| one(context, node, endpoint, defaults))
         .map(|frame| Outgoing { after: Duration::ZERO, frame, source: None })
         .collect()
 }
 
-fn one(context: &Context<'_>, node: &Node, place: &Place, defaults: &Defaults) -> Option<Frame> {
+fn one(
+    context: &Context<'_>,
+    node: &Node,
+    endpoint: &Endpoint,
+    defaults: &Defaults,
+) -> Option<Frame> {
     let before = context.noted();
     let spec = frame::lower(context, node)?;
     // A spec with gaps was reported already; what is built from it would only confuse.
@@ -43,14 +48,14 @@ fn one(context: &Context<'_>, node: &Node, place: &Place, defaults: &Defaults) -
             context.fault(node.span, Fault::Build { reason: error.to_string() });
         })
         .ok()?;
-    if !built.vnet.is_zero() && !place.carries_vnet {
+    if !built.vnet.is_zero() && !endpoint.carries_vnet {
         let span = node.get("vnet_hdr").map_or(node.span, |entry| entry.key_span);
-        let help = if place.is_chardev() {
+        let help = if endpoint.is_chardev() {
             "use an object with vnet_hdr_support=on there, or `framing: vnet` on the chardev"
         } else {
             "give the netdev `nic: virtio`, or leave `vnet_hdr` out"
         };
-        context.fault(span, Fault::VnetLost { port: place.port.id.to_string(), help });
+        context.fault(span, Fault::VnetLost { port: endpoint.port.id.to_string(), help });
     }
     context.spend(node.span, 1, built.data.len()).then_some(built)
 }
@@ -59,13 +64,13 @@ fn one(context: &Context<'_>, node: &Node, place: &Place, defaults: &Defaults) -
 pub(super) fn repeated(
     context: &Context<'_>,
     node: &Node,
-    place: &Place,
+    endpoint: &Endpoint,
     times: usize,
 ) -> Vec<Outgoing> {
-    let defaults = place.sending();
+    let defaults = endpoint.sending();
     let before = context.noted();
     if !matrix::has_reference(node) {
-        return alike(context, frames(context, node, place, &defaults), node.span, times);
+        return alike(context, frames(context, node, endpoint, &defaults), node.span, times);
     }
     let parts = matrix::parts(node);
     let all = parts.saturating_mul(times);
@@ -75,7 +80,7 @@ pub(super) fn repeated(
     }
     let mut all = Vec::new();
     for number in 1..=times {
-        all.extend(frames(context, &matrix::count(context, node, number), place, &defaults));
+        all.extend(frames(context, &matrix::count(context, node, number), endpoint, &defaults));
         if context.noted() > before {
             break;
         }
@@ -83,7 +88,7 @@ pub(super) fn repeated(
     all
 }
 
-/// So many times the same frames, of which the first were taken already.
+/// The same frames this many times; the first round has been counted already.
 pub(super) fn alike(
     context: &Context<'_>,
     once: Vec<Outgoing>,
@@ -106,16 +111,16 @@ pub(super) fn alike(
 /// Whether frames can be sent at a port or expected there.
 pub(super) fn has_frames(
     context: &Context<'_>,
-    place: &Place,
+    endpoint: &Endpoint,
     span: Span,
     verb: &'static str,
 ) -> bool {
-    let raw = place.port.kind == PortKind::Chardev(Framing::Raw);
+    let raw = endpoint.port.kind == PortKind::Chardev(Framing::Raw);
     if raw {
         context.fault(
             span,
             Fault::WrongPort {
-                name: place.port.id.to_string(),
+                name: endpoint.port.id.to_string(),
                 is: "has `framing: raw`: its bytes are no frames",
                 verb,
                 needs: "a port with frames",

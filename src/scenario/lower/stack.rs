@@ -4,7 +4,7 @@ use std::{net::Ipv4Addr, time::Duration};
 
 use super::{
     machine::Part,
-    port::{Place, Ports},
+    port::{Endpoint, Ports},
     service,
 };
 use crate::{
@@ -32,7 +32,7 @@ const WINDOW: usize = 65_535;
 const ACK_DELAY: Duration = Duration::from_millis(10);
 const CLIENT_ADDRESS: (Ipv4Addr, u8) = (Ipv4Addr::new(10, 0, 0, 1), 24);
 
-/// Another than a client's, so that both sides' numbers can be told apart.
+/// Different from a client's, so that the numbers of both sides can be distinguished.
 const GUEST_SEED: u64 = 1;
 const CLIENT_SEED: u64 = 1000;
 
@@ -52,7 +52,7 @@ pub(super) fn guests(part: &Part<'_>, netdevs: &[Netdev]) -> Vec<PortStack> {
         let Some(guest) = entry.value.get("guest") else {
             continue;
         };
-        let id: NetdevId = part.id().outer(&entry.key);
+        let id: NetdevId = part.id().qualified(&entry.key);
         let netdev = netdevs.iter().find(|one| one.id == id);
         let Some(NetdevType::Tap { mac, mtu, .. }) = netdev.map(|one| &one.kind) else {
             continue;
@@ -87,21 +87,21 @@ pub(super) fn clients(
     };
     for entry in entries {
         let (context, span) = (fields.context(), entry.key_span);
-        let Some(place) = ports.find(context, &entry.key, span, "`clients`") else {
+        let Some(endpoint) = ports.find(context, &entry.key, span, "`clients`") else {
             continue;
         };
-        if stacks.iter().any(|stack| stack.port == place.port.id) {
+        if stacks.iter().any(|stack| stack.port == endpoint.port.id) {
             let (id, what) = (entry.key.clone(), "the stack of");
             fields.fault(span, Fault::DuplicateId { id, what });
             continue;
         }
-        if !takes_client(context, place, host, span) {
+        if !takes_client(context, endpoint, host, span) {
             continue;
         }
         if let Some(map) = Fields::open(context, &entry.value, &key::CLIENT) {
-            let defaults = host.defaults(place);
+            let defaults = host.defaults(endpoint);
             if let Some(config) = config(&map, &defaults, span) {
-                stacks.push(PortStack { port: place.port.id.clone(), config });
+                stacks.push(PortStack { port: endpoint.port.id.clone(), config });
             }
         }
     }
@@ -110,21 +110,21 @@ pub(super) fn clients(
 /// Makes sure that there is a stack where a client calls from.
 pub(super) fn client_at(
     context: &Context<'_>,
-    place: &Place,
+    endpoint: &Endpoint,
     host: &Interfaces<'_>,
     stacks: &mut Vec<PortStack>,
     span: Span,
 ) -> bool {
-    if stacks.iter().any(|stack| stack.port == place.port.id) {
+    if stacks.iter().any(|stack| stack.port == endpoint.port.id) {
         return true;
     }
-    if !takes_client(context, place, host, span) {
+    if !takes_client(context, endpoint, host, span) {
         return false;
     }
-    let defaults = host.defaults(place);
+    let defaults = host.defaults(endpoint);
     let (address, prefix) = CLIENT_ADDRESS;
     stacks.push(PortStack {
-        port: place.port.id.clone(),
+        port: endpoint.port.id.clone(),
         config: Config {
             mac: defaults.mac,
             address,
@@ -139,9 +139,14 @@ pub(super) fn client_at(
     true
 }
 
-fn takes_client(context: &Context<'_>, place: &Place, host: &Interfaces<'_>, span: Span) -> bool {
-    let is = match place.port.kind {
-        PortKind::Host | PortKind::LinkEnd => match host.taken(&place.port.id) {
+fn takes_client(
+    context: &Context<'_>,
+    endpoint: &Endpoint,
+    host: &Interfaces<'_>,
+    span: Span,
+) -> bool {
+    let is = match endpoint.port.kind {
+        PortKind::Host | PortKind::LinkEnd => match host.taken(&endpoint.port.id) {
             Some(Taken::Address) => "has an address of the host, whose own stack would answer too",
             Some(Taken::Bridge) => "is held by a bridge, which takes its frames",
             None => return true,
@@ -153,7 +158,7 @@ fn takes_client(context: &Context<'_>, place: &Place, host: &Interfaces<'_>, spa
     context.fault(
         span,
         Fault::WrongPort {
-            name: place.port.id.to_string(),
+            name: endpoint.port.id.to_string(),
             is,
             verb: "`client`",
             needs: "an interface that the host leaves alone, or a guest",
@@ -252,10 +257,10 @@ impl Interfaces<'_> {
         }
     }
 
-    fn defaults(&self, place: &Place) -> Defaults {
+    fn defaults(&self, endpoint: &Endpoint) -> Defaults {
         Defaults {
-            mac: place.sending().src,
-            mtu: self.of(&place.port.id).map_or(1500, |(mtu, _)| mtu),
+            mac: endpoint.sending().src,
+            mtu: self.of(&endpoint.port.id).map_or(1500, |(mtu, _)| mtu),
             address: Some(CLIENT_ADDRESS),
             isn_seed: CLIENT_SEED,
         }

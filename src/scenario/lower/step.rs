@@ -7,7 +7,7 @@ use super::{
     bytes, capture,
     expect::{self, Known},
     machine, object,
-    port::Place,
+    port::Endpoint,
     send, traffic,
 };
 use crate::{
@@ -134,8 +134,8 @@ fn verb(map: &Fields<'_>, entry: &Entry, known: &Known<'_>) -> Option<Verb> {
         _ => {
             let target = value::text(context, &entry.value)?;
             let verb = key::VERB_NAMES.iter().copied().find(|verb| *verb == name)?;
-            let place = known.ports.find(context, target, entry.value.span, verb)?;
-            at_port(map, verb, place, entry.value.span)
+            let endpoint = known.ports.find(context, target, entry.value.span, verb)?;
+            at_port(map, verb, endpoint, entry.value.span)
         }
     }
 }
@@ -161,24 +161,24 @@ fn colo(step: &Fields<'_>, entry: &Entry, known: &Known<'_>) -> Option<Verb> {
     Some(Verb::Colo { event, machine })
 }
 
-fn at_port(map: &Fields<'_>, verb: &'static str, place: &Place, span: Span) -> Option<Verb> {
-    let port = place.port.id.clone();
+fn at_port(map: &Fields<'_>, verb: &'static str, endpoint: &Endpoint, span: Span) -> Option<Verb> {
+    let port = endpoint.port.id.clone();
     match verb {
         "send" => {
-            let takes = place.port.kind != PortKind::File;
-            need(map, place, span, verb, takes, "a port that takes frames")?;
-            return send_verb(map, place, span);
+            let takes = endpoint.port.kind != PortKind::File;
+            need(map, endpoint, span, verb, takes, "a port that takes frames")?;
+            return send_verb(map, endpoint, span);
         }
         "link-set" | "link-del" => {
-            let there = matches!(place.port.kind, PortKind::Host | PortKind::LinkEnd);
-            need(map, place, span, verb, there, "a host port or a link end")?;
+            let there = matches!(endpoint.port.kind, PortKind::Host | PortKind::LinkEnd);
+            need(map, endpoint, span, verb, there, "a host port or a link end")?;
             return if verb == "link-del" {
                 Some(Verb::LinkDel(port))
             } else {
-                link_set(map, place)
+                link_set(map, endpoint)
             };
         }
-        _ => need(map, place, span, verb, place.is_chardev(), "the port of a chardev")?,
+        _ => need(map, endpoint, span, verb, endpoint.is_chardev(), "the port of a chardev")?,
     }
     Some(match verb {
         "write" => Verb::Write { port, data: Bytes::from(data(map)?), chunk: map.integer("chunk") },
@@ -192,14 +192,14 @@ fn at_port(map: &Fields<'_>, verb: &'static str, place: &Place, span: Span) -> O
 /// Reports a port of the wrong kind.
 fn need(
     map: &Fields<'_>,
-    place: &Place,
+    endpoint: &Endpoint,
     span: Span,
     verb: &'static str,
     holds: bool,
     needs: &'static str,
 ) -> Option<()> {
     if !holds {
-        let is = match place.port.kind {
+        let is = match endpoint.port.kind {
             PortKind::Guest => "is a guest port",
             PortKind::Host => "is a host port",
             PortKind::LinkEnd => "is a link end",
@@ -209,7 +209,7 @@ fn need(
         map.fault(
             span,
             Fault::WrongPort {
-                name: place.port.id.to_string(),
+                name: endpoint.port.id.to_string(),
                 is,
                 verb,
                 needs,
@@ -247,12 +247,12 @@ fn qmp(context: &Context<'_>, machine: MachineId, entry: &Entry) -> Option<Verb>
     Some(Verb::Qmp { machine, command, args })
 }
 
-fn send_verb(map: &Fields<'_>, place: &Place, span: Span) -> Option<Verb> {
+fn send_verb(map: &Fields<'_>, endpoint: &Endpoint, span: Span) -> Option<Verb> {
     let context = map.context();
-    if !send::has_frames(context, place, span, "`send`") {
+    if !send::has_frames(context, endpoint, span, "`send`") {
         return None;
     }
-    if let Some(entry) = map.entry("chunk").filter(|_| !place.is_chardev()) {
+    if let Some(entry) = map.entry("chunk").filter(|_| !endpoint.is_chardev()) {
         let key = "chunk".to_owned();
         map.fault(entry.key_span, Fault::Needs { key, needs: "the port of a chardev" });
     }
@@ -261,11 +261,11 @@ fn send_verb(map: &Fields<'_>, place: &Place, span: Span) -> Option<Verb> {
     let mut frames = match (map.node("pcap"), map.node("frames")) {
         (Some(pcap), _) => {
             let factor = capture::timing(map).unwrap_or_default();
-            let once = capture::packets(map, &place.sending(), factor).unwrap_or_default();
+            let once = capture::packets(map, &endpoint.sending(), factor).unwrap_or_default();
             send::alike(context, once, pcap.span, times)
         }
-        (None, Some(node)) if map.has("repeat") => send::repeated(context, node, place, times),
-        (None, Some(node)) => send::frames(context, node, place, &place.sending()),
+        (None, Some(node)) if map.has("repeat") => send::repeated(context, node, endpoint, times),
+        (None, Some(node)) => send::frames(context, node, endpoint, &endpoint.sending()),
         (None, None) => Vec::new(),
     };
     for name in ["as", "cut", "timing"] {
@@ -286,7 +286,7 @@ fn send_verb(map: &Fields<'_>, place: &Place, span: Span) -> Option<Verb> {
         map.conflict("timing", "burst", "a burst is sent at one time");
     }
     let chunk = map.integer("chunk");
-    Some(Verb::Send { port: place.port.id.clone(), frames, burst, chunk })
+    Some(Verb::Send { port: endpoint.port.id.clone(), frames, burst, chunk })
 }
 
 fn data(map: &Fields<'_>) -> Option<Vec<u8>> {
@@ -310,9 +310,9 @@ fn data(map: &Fields<'_>) -> Option<Vec<u8>> {
     map.context().spend(map.span, 0, bytes.len()).then_some(bytes)
 }
 
-fn link_set(map: &Fields<'_>, place: &Place) -> Option<Verb> {
+fn link_set(map: &Fields<'_>, endpoint: &Endpoint) -> Option<Verb> {
     let set = LinkSet {
-        port: place.port.id.clone(),
+        port: endpoint.port.id.clone(),
         up: map.boolean("up"),
         mtu: map.integer("mtu"),
         address: map.addresses("address").into_iter().next(),

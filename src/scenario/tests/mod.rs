@@ -263,7 +263,7 @@ fn packets_of_a_capture_keep_their_numbers() {
     assert_eq!(expected.len(), 3);
 }
 
-/// Captures of three frames each, as long as there is room for so many.
+/// Captures of three frames each, as long as there is room for them.
 struct Several {
     left: usize,
     /// What each was allowed to have.

@@ -53,14 +53,14 @@ impl<C: Carrier> BuiltinWorld<C> {
     /// The machine that a qualified id belongs to, and the id as that machine knows it.
     pub(super) fn local<T: From<String>>(&self, qualified: &str) -> (usize, T) {
         let mut processes = self.processes.iter().enumerate();
-        let found = processes.find_map(|(at, process)| Some((at, process.id().own(qualified)?)));
+        let found = processes.find_map(|(at, process)| Some((at, process.id().local(qualified)?)));
         let (at, local) = found.unwrap_or((0, qualified));
         (at, T::from(local.to_owned()))
     }
 
     /// The machine that a qualified id belongs to.
     pub(super) fn owner(&self, qualified: &str) -> &Process {
-        let owns = |process: &&Process| process.id().own(qualified).is_some();
+        let owns = |process: &&Process| process.id().local(qualified).is_some();
         self.processes.iter().find(owns).unwrap_or(&self.processes[0])
     }
 

@@ -43,7 +43,7 @@ impl<C: Carrier> BuiltinWorld<C> {
         }
     }
 
-    /// A guest sends: past the machine under vhost, else into it.
+    /// A guest sends: past the machine under vhost, otherwise into it.
     fn send_from_guest(&mut self, netdev: &NetdevId, frame: &Frame, tag: Tag) {
         let tap = &self.taps[netdev];
         let process = self.owner(netdev.as_str());
@@ -119,11 +119,12 @@ impl<C: Carrier> BuiltinWorld<C> {
         let before = self.seen.events.len();
         let (at, chardev) = self.local(chardev.as_str());
         self.feed(at, Input::Chardev { chardev, state })?;
-        // Of a frame whose write broke half way the machine itself has told.
+        // A frame whose write broke half way has been reported by the machine itself.
         let broke = EventKind::Dropped(DropReason::OutdevBroke);
-        let told = &self.seen.events[before..];
-        never_read
-            .retain(|tag| !told.iter().any(|event| event.tag == Some(*tag) && event.kind == broke));
+        let reported = &self.seen.events[before..];
+        never_read.retain(|tag| {
+            !reported.iter().any(|event| event.tag == Some(*tag) && event.kind == broke)
+        });
         for tag in never_read {
             let place = Place::Port(port.clone());
             self.drop_frame(Some(tag), place, DropReason::NoReader);

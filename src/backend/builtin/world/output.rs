@@ -154,7 +154,7 @@ impl<C: Carrier> BuiltinWorld<C> {
         }
     }
 
-    /// So many connections at a port end.
+    /// This many connections at a port end.
     fn ends(&mut self, port: &PortId, connections: usize) {
         (0..connections).for_each(|_| self.arrive(port.clone(), Item::Eof, None));
     }
@@ -162,7 +162,7 @@ impl<C: Carrier> BuiltinWorld<C> {
     /// A chardev that a command made has a port of its own name, unless an interface has it.
     fn chardev_exists(&mut self, chardev: ChardevId, exists: bool) {
         if !exists {
-            // Who still waits for a turn is turned away with the listener.
+            // A client that still waits for a turn is turned away with the listener.
             if let Some(FarEnd::Port(mut end)) = self.far_ends.remove(&chardev) {
                 let turned_away = end.turn_away();
                 self.ends(&end.port, turned_away);

@@ -24,7 +24,7 @@ impl<C: Carrier> BuiltinWorld<C> {
         let taps = self
             .taps
             .iter()
-            .filter(|(netdev, tap)| tap.vhost && process.id().own(netdev.as_str()).is_some());
+            .filter(|(netdev, tap)| tap.vhost && process.id().local(netdev.as_str()).is_some());
         let netdevs: Vec<NetdevId> = taps.map(|(netdev, _)| netdev.clone()).collect();
         for netdev in netdevs {
             self.carrier.hold(&netdev, stops);

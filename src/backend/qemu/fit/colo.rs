@@ -23,7 +23,7 @@ pub(super) fn unfit(case: &Case, probed: &Probed) -> Option<String> {
     let compares = forms(case).filter(|(_, form)| is_of(form, "colo-compare"));
     let mut deaf = compares.filter(|(machine, form)| {
         let device = property(form, "notify_dev");
-        let device = device.map(|device| machine.outer::<ChardevId>(&device));
+        let device = device.map(|device| machine.qualified::<ChardevId>(&device));
         !device.is_some_and(|device| is_ours(case, &device))
     });
     deaf.next().map(|_| {

@@ -71,7 +71,7 @@ fn added(case: &Case) -> impl Iterator<Item = (&MachineId, ChardevId, Socket)> {
     case.steps.iter().filter_map(move |step| match &step.verb {
         Verb::Qmp { machine, command, args } if command == "chardev-add" => {
             let (id, socket) = of(args)?;
-            Some((machine, machine.outer(&id), socket))
+            Some((machine, machine.qualified(&id), socket))
         }
         _ => None,
     })

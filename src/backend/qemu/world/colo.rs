@@ -1,4 +1,4 @@
-//! What COLO's frame tells the machines, as far as a QEMU without a migration can be told.
+//! Events of COLO's frame, as far as a QEMU without a migration can be notified of them.
 
 use bytes::Bytes;
 use serde_json::{Map, Value};
@@ -11,7 +11,7 @@ use crate::{
     scenario::ColoEvent,
 };
 
-/// What a colo-compare is told on its `notify_dev` (QEMU 7.2.22 `net/colo-compare.c`,
+/// What a colo-compare receives on its `notify_dev` (QEMU 7.2.22 `net/colo-compare.c`,
 /// `compare_notify_rs_finalize`).
 const CHECKPOINT: &[u8] = b"COLO_CHECKPOINT";
 
@@ -63,7 +63,7 @@ impl QemuWorld {
             let path = format!("/objects/{name}");
             let device = self.query(at, "qom-get", &at_path(&path, Some("notify_dev")))?;
             let vnet = self.query(at, "qom-get", &at_path(&path, Some("vnet_hdr_support")))?;
-            let id: ChardevId = self.machines[at].id.outer(device.as_str().unwrap_or_default());
+            let id: ChardevId = self.machines[at].id.qualified(device.as_str().unwrap_or_default());
             devices.push((id, vnet == Value::Bool(true)));
         }
         Ok(devices)

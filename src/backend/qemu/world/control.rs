@@ -105,7 +105,7 @@ impl QemuWorld {
             match command {
                 "object-del" => drop(self.machines[at].by_option.remove(id)),
                 "netdev_del" => {
-                    let netdev: NetdevId = machine.outer(id);
+                    let netdev: NetdevId = machine.qualified(id);
                     self.let_go(&netdev);
                     if let Some(tap) = self.machines[at].taps.get(&netdev) {
                         let port = tap.port.clone();
@@ -128,7 +128,7 @@ impl QemuWorld {
         title: Title,
     ) -> Result<Answer, BackendError> {
         let machine = self.machines[at].id.clone();
-        let chardev: ChardevId = machine.outer(id);
+        let chardev: ChardevId = machine.qualified(id);
         let socket = lower::added_socket(args).filter(|_| self.joined.contains(&chardev));
         let mut ours = args.clone();
         let path = match &socket {

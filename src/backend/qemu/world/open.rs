@@ -144,7 +144,7 @@ impl QemuWorld {
         vnet_hdr_len: usize,
     ) -> Result<(), BackendError> {
         let at = self.machine_of(chardev.id.as_str());
-        let id = chardev.machine.own(chardev.id.as_str()).unwrap_or(chardev.id.as_str());
+        let id = chardev.machine.local(chardev.id.as_str()).unwrap_or(chardev.id.as_str());
         let is_mux = chardev.backend == "mux";
         // As QEMU itself names the base of a multiplexed -chardev (QEMU 7.2.22 chardev/char.c,
         // qemu_chr_new_from_opts).
@@ -213,17 +213,17 @@ fn netdevs(
     let mut taps = BTreeMap::new();
     let of_machine = case.netdevs.iter().filter(|one| one.machine == *machine);
     for (index, netdev) in (0..).zip(of_machine) {
-        let outer = &netdev.id;
-        let id = machine.own(outer.as_str()).unwrap_or(outer.as_str());
+        let qualified = &netdev.id;
+        let id = machine.local(qualified.as_str()).unwrap_or(qualified.as_str());
         match &netdev.kind {
             NetdevType::Hubport { hub } => {
                 arguments.push("-netdev", &format!("hubport,id={id},hubid={hub}"));
             }
             NetdevType::User => arguments.push("-netdev", &format!("user,id={id}")),
             NetdevType::Tap { vhost, queues, .. } => {
-                let failed = |error| system(&format!("netdev {outer}"), error);
+                let failed = |error| system(&format!("netdev {qualified}"), error);
                 let mut queue = || {
-                    let fd = carrier.hand_over(outer).map_err(failed)?;
+                    let fd = carrier.hand_over(qualified).map_err(failed)?;
                     Ok::<_, BackendError>(arguments.inherit(fd).to_string())
                 };
                 let fds = (0..*queues).map(|_| queue()).collect::<Result<Vec<_>, _>>()?;
@@ -243,11 +243,11 @@ fn netdevs(
                     arguments.push("-netdev", &option);
                 }
                 let tap = Tap {
-                    port: PortId::guest(outer),
+                    port: PortId::guest(qualified),
                     wire: Stream::new(ours).map_err(failed)?,
                     cutter: Cutter::new(Framing::Plain),
                 };
-                taps.insert(outer.clone(), tap);
+                taps.insert(qualified.clone(), tap);
             }
         }
     }
@@ -258,8 +258,8 @@ fn netdevs(
 const WIRE: usize = 256 << 20;
 
 /// Our end and QEMU's of the wire to a guest's port. It is never full, as a NIC takes what a filter
-/// lets go of: a frame that did not fit would wait in QEMU, and the next, when there was room again,
-/// would overtake it (QEMU 7.2.22 `net/queue.c`, `qemu_net_queue_send`).
+/// lets go of: a frame that did not fit would wait in QEMU, and the next, when there was room
+/// again, would overtake it (QEMU 7.2.22 `net/queue.c`, `qemu_net_queue_send`).
 fn wire() -> io::Result<(UnixStream, UnixStream)> {
     let (ours, theirs) = UnixStream::pair()?;
     // Without the privilege in the first user namespace, the most that the system allows.

@@ -166,9 +166,9 @@ impl QemuWorld {
     }
 
     /// The machine that something belongs to, by its id.
-    pub(super) fn machine_of(&self, outer: &str) -> usize {
+    pub(super) fn machine_of(&self, qualified: &str) -> usize {
         let mut machines = self.machines.iter();
-        let owns = |machine: &Machine| machine.id.own(outer).is_some();
+        let owns = |machine: &Machine| machine.id.local(qualified).is_some();
         machines.position(owns).unwrap_or_default()
     }
 

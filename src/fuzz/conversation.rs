@@ -13,7 +13,7 @@ pub(super) enum Speaker {
 
 /// A TCP connection as it goes on.
 #[derive(Clone, Debug)]
-pub(super) struct Talk {
+pub(super) struct Conversation {
     number: usize,
     client_isn: u32,
     primary_isn: u32,
@@ -46,7 +46,7 @@ pub(super) struct Segment {
 const NUMBERS: &[u32] =
     &[0, 1, 1000, 5000, 0x7fff_fff0, 0x8000_0000, 0xffff_fff0, 0xffff_fffe, 0xffff_ffff];
 
-impl Talk {
+impl Conversation {
     pub(super) fn new(number: usize, rng: &mut Rng) -> Self {
         let mut isn = || rng.pick(NUMBERS).copied().unwrap_or_default();
         let (client_isn, primary_isn, secondary_isn) = (isn(), isn(), isn());

@@ -1,11 +1,11 @@
-//! What one thread does, as `/proc` tells it.
+//! What one thread does, as `/proc` shows it.
 
 #[cfg(target_arch = "x86_64")]
 use nix::libc::SYS_poll;
 use nix::libc::{SYS_clock_nanosleep, SYS_nanosleep, SYS_ppoll, c_long};
 
-/// poll(2), by which an iothread with a context of GLib's waits. Other architectures have none: GLib
-/// waits by ppoll(2) there, whose arguments do not show for how long.
+/// poll(2), by which an iothread with a context of GLib's waits. Other architectures have none:
+/// GLib waits by ppoll(2) there, whose arguments do not show for how long.
 #[cfg(target_arch = "x86_64")]
 const POLL: Option<c_long> = Some(SYS_poll);
 #[cfg(not(target_arch = "x86_64"))]
@@ -14,9 +14,9 @@ const POLL: Option<c_long> = None;
 /// The milliseconds that 100 µs are rounded up to at most.
 const SOON: u64 = 2;
 
-/// How much deeper in its stack than in its main loop a main thread waits when it does so elsewhere.
-/// Measured on Debian's QEMU 7.2.22: 992 bytes at least; where its main loop itself waits with and
-/// without a time limit differs by less than 256.
+/// How much deeper in its stack than in its main loop a main thread waits when it does so
+/// elsewhere. Measured on Debian's QEMU 7.2.22: 992 bytes at least; where its main loop itself
+/// waits with and without a time limit differs by less than 256.
 const DEEPER: u64 = 512;
 
 /// What a thread was seen doing.
@@ -32,18 +32,18 @@ pub(super) struct Thread {
     pub(super) pauses: bool,
     /// How often it has given up its processor to wait.
     pub(super) switches: u64,
-    pub(super) place: Option<Place>,
+    pub(super) site: Option<WaitSite>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct WaitSite {
     pub(super) call: c_long,
     /// For ppoll(2): until a time. For poll(2): until soon.
     pub(super) timed: bool,
     pub(super) stack: u64,
 }
 
-impl Place {
+impl WaitSite {
     /// Whether this is a main loop that would wait at `home`.
     pub(super) fn is_home(self, home: u64) -> bool {
         self.call == SYS_ppoll && home.saturating_sub(self.stack) < DEEPER
@@ -53,7 +53,7 @@ impl Place {
         self.call == SYS_nanosleep || self.call == SYS_clock_nanosleep
     }
 
-    /// Whether this is an iothread that soon goes on by itself.
+    /// Whether this is an iothread that will soon continue without any event.
     pub(super) fn ends_soon(self) -> bool {
         self.is_sleep() || Some(self.call) == POLL && self.timed
     }
@@ -64,24 +64,24 @@ impl Thread {
     /// proc_pid_syscall(5)).
     pub(super) fn read(status: &str, syscall: &str) -> Self {
         let words: Vec<&str> = syscall.split_whitespace().collect();
-        let place = match words[..] {
+        let site = match words[..] {
             [number, .., stack, _] => number.parse().ok().zip(hexadecimal(stack)),
             _ => None,
         };
-        let place = place.map(|(call, stack)| {
+        let site = site.map(|(call, stack)| {
             let limit = words.get(3).and_then(|limit| hexadecimal(limit));
             let timed = match limit {
                 Some(limit) if Some(call) == POLL => (1..=SOON).contains(&limit),
                 limit => limit.is_some_and(|limit| limit != 0),
             };
-            Place { call, timed, stack }
+            WaitSite { call, timed, stack }
         });
         Self {
-            waits: field(status, "State:").starts_with('S') && place.is_some(),
+            waits: field(status, "State:").starts_with('S') && site.is_some(),
             naps: false,
             away: false,
             pauses: false,
-            place,
+            site,
             switches: field(status, "voluntary_ctxt_switches:").parse().unwrap_or_default(),
         }
     }
@@ -119,8 +119,8 @@ mod tests {
         let thread = Thread::read(status, syscall);
         assert_eq!(thread.waits, waits);
         if waits {
-            let place = Place { call: 271, timed: false, stack: 0x7ffc };
-            assert_eq!((thread.switches, thread.place), (62, Some(place)));
+            let site = WaitSite { call: 271, timed: false, stack: 0x7ffc };
+            assert_eq!((thread.switches, thread.site), (62, Some(site)));
         }
     }
 
@@ -133,7 +133,7 @@ mod tests {
     fn an_iothread(#[case] limit: &str, #[case] naps: bool) {
         let syscall = format!("7 0x7fc978001bd0 0x2 {limit} 0x0 0x0 0x0 0x7fc9 0x7fc9");
         let thread = Thread::read(WAITING, &syscall);
-        assert_eq!(thread.place.map(Place::ends_soon), Some(naps));
+        assert_eq!(thread.site.map(WaitSite::ends_soon), Some(naps));
     }
 
     #[rstest]
@@ -143,6 +143,6 @@ mod tests {
     #[case::a_loop_in_a_command(SYS_ppoll, false, 0x7000 - 992, false)]
     #[case::a_sleep(230, true, 0x7000, false)]
     fn home(#[case] call: c_long, #[case] timed: bool, #[case] stack: u64, #[case] is: bool) {
-        assert_eq!(Place { call, timed, stack }.is_home(0x7000), is);
+        assert_eq!(WaitSite { call, timed, stack }.is_home(0x7000), is);
     }
 }

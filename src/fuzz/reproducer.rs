@@ -44,7 +44,7 @@ pub struct Sizes {
 }
 
 impl Sizes {
-    /// Of a tree, written as it is written here.
+    /// The sizes of a tree, written as it is written here.
     #[must_use]
     pub fn of(tree: &Value) -> Self {
         let count = |section: &str| match tree.get(section) {
@@ -73,7 +73,7 @@ impl Sizes {
 /// Tries a tree; none where it is no scenario or has not the case.
 ///
 /// # Errors
-/// When there is no descriptor left to tell of an interrupt.
+/// When there is no descriptor left to watch for an interrupt.
 pub fn reproduce(
     court: &Court,
     exhibit: Exhibit<'_>,
@@ -101,7 +101,7 @@ fn the_case(mut scenario: Scenario, id: &CaseId) -> Option<Case> {
 /// Makes a scenario smaller in which this was found, as long as it is found.
 ///
 /// # Errors
-/// When there is no descriptor left to tell of an interrupt.
+/// When there is no descriptor left to watch for an interrupt.
 pub fn minimise(
     court: &Court,
     exhibit: Exhibit<'_>,

@@ -18,7 +18,7 @@ use crate::{
 
 /// Where an interface lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Place {
+pub(super) enum NamespaceId {
     /// The case's own namespace, the one that its thread is in.
     Own,
     /// One of its extra namespaces.
@@ -26,7 +26,7 @@ pub(super) enum Place {
 }
 
 #[derive(Debug)]
-pub(super) struct Places {
+pub(super) struct Namespaces {
     /// Dropped before the namespaces: a connection keeps the one it was opened in.
     own: Option<Network>,
     extra: Vec<Namespace>,
@@ -36,8 +36,9 @@ pub(super) struct Places {
 /// Linux 6.18 `include/net/net_namespace.h`: `lo` is always the first.
 const LOOPBACK_INDEX: u32 = 1;
 
-impl Places {
-    /// Moves the calling thread to a fresh namespace and makes the extra ones; each has its `lo` up.
+impl Namespaces {
+    /// Moves the calling thread to a fresh namespace and makes the extra ones; each has its `lo`
+    /// up.
     pub(super) fn enter(isolated: &Isolated, names: &[String]) -> Result<Self, BackendError> {
         enter_fresh(isolated).map_err(no_namespace)?;
         let own = Network::open(isolated)?;
@@ -46,11 +47,12 @@ impl Places {
             .iter()
             .map(|name| Namespace::create(isolated, name).map_err(no_namespace))
             .collect::<Result<_, _>>()?;
-        let mut places = Self { own: Some(own), extra, isolated: isolated.clone() };
-        for at in 0..places.extra.len() {
-            places.network(Place::Extra(at), |network| network.set_up(LOOPBACK_INDEX, true))?;
+        let mut namespaces = Self { own: Some(own), extra, isolated: isolated.clone() };
+        for at in 0..namespaces.extra.len() {
+            namespaces
+                .network(NamespaceId::Extra(at), |network| network.set_up(LOOPBACK_INDEX, true))?;
         }
-        Ok(places)
+        Ok(namespaces)
     }
 
     /// The proof that all of this is private.
@@ -58,22 +60,22 @@ impl Places {
         &self.isolated
     }
 
-    /// The place of this name; none for the case's own.
-    pub(super) fn of(&self, name: Option<&str>) -> Result<Place, BackendError> {
+    /// The namespace of this name; none for the case's own.
+    pub(super) fn of(&self, name: Option<&str>) -> Result<NamespaceId, BackendError> {
         let Some(name) = name else {
-            return Ok(Place::Own);
+            return Ok(NamespaceId::Own);
         };
         let at = self.extra.iter().position(|namespace| namespace.name() == name);
-        at.map(Place::Extra).ok_or_else(|| {
+        at.map(NamespaceId::Extra).ok_or_else(|| {
             bad_environment("TW-N007", format!("there is no namespace '{name}' in `namespaces`"))
         })
     }
 
-    /// The name of a place in the scenario; none for the case's own.
-    pub(super) fn name(&self, place: Place) -> Option<String> {
-        match place {
-            Place::Own => None,
-            Place::Extra(at) => Some(self.extra.get(at)?.name().to_owned()),
+    /// The name of a namespace in the scenario; none for the case's own.
+    pub(super) fn name(&self, namespace: NamespaceId) -> Option<String> {
+        match namespace {
+            NamespaceId::Own => None,
+            NamespaceId::Extra(at) => Some(self.extra.get(at)?.name().to_owned()),
         }
     }
 
@@ -90,49 +92,49 @@ impl Places {
     /// for this work only.
     pub(super) fn network<T: Send>(
         &mut self,
-        place: Place,
+        namespace: NamespaceId,
         work: impl FnOnce(&mut Network) -> Result<T, NetworkError> + Send,
     ) -> Result<T, BackendError> {
-        Ok(match place {
-            Place::Own => {
+        Ok(match namespace {
+            NamespaceId::Own => {
                 let network = self.own.as_mut().ok_or_else(|| closed("netlink"))?;
                 work(network)?
             }
-            Place::Extra(_) => {
+            NamespaceId::Extra(_) => {
                 let isolated = self.isolated.clone();
-                self.inside(place, || work(&mut Network::open(&isolated)?))??
+                self.inside(namespace, || work(&mut Network::open(&isolated)?))??
             }
         })
     }
 
-    /// Does something in a place: on the calling thread, or on one that lives for this only.
+    /// Does something in a namespace: on the calling thread, or on one that lives for this only.
     pub(super) fn inside<T: Send>(
         &self,
-        place: Place,
+        namespace: NamespaceId,
         work: impl FnOnce() -> T + Send,
     ) -> Result<T, BackendError> {
-        match place {
-            Place::Own => Ok(work()),
-            Place::Extra(at) => {
+        match namespace {
+            NamespaceId::Own => Ok(work()),
+            NamespaceId::Extra(at) => {
                 let namespace = self.extra.get(at).ok_or_else(|| closed("a namespace"))?;
                 namespace.inside(work).map_err(no_namespace)
             }
         }
     }
 
-    /// Makes a pair of joined interfaces, each in its place.
+    /// Makes a pair of joined interfaces, each in its namespace.
     pub(super) fn add_veth(
         &self,
-        [(a, a_place), (b, b_place)]: [(&InterfaceName, Place); 2],
+        [(a, a_place), (b, b_place)]: [(&InterfaceName, NamespaceId); 2],
     ) -> Result<(), BackendError> {
         let network = self.own.as_ref().ok_or_else(|| closed("netlink"))?;
         Ok(network.add_veth([(a, self.descriptor(a_place)), (b, self.descriptor(b_place))])?)
     }
 
-    fn descriptor(&self, place: Place) -> Option<BorrowedFd<'_>> {
-        match place {
-            Place::Own => None,
-            Place::Extra(at) => self.extra.get(at).map(Namespace::as_fd),
+    fn descriptor(&self, namespace: NamespaceId) -> Option<BorrowedFd<'_>> {
+        match namespace {
+            NamespaceId::Own => None,
+            NamespaceId::Extra(at) => self.extra.get(at).map(Namespace::as_fd),
         }
     }
 

@@ -26,8 +26,8 @@ impl<C: Carrier> BuiltinWorld<C> {
         if !matches!(command, "chardev-add" | "chardev-change") {
             return None;
         }
-        let own = args.get("id")?.as_str()?;
-        let id: ChardevId = machine.outer(own);
+        let local = args.get("id")?.as_str()?;
+        let id: ChardevId = machine.qualified(local);
         let socket = lower::added_socket(args)?;
         let process = &self.processes[self.index_of(machine)];
         let asked = command == "chardev-add" && !process.is_frozen() && !process.dead;
@@ -38,7 +38,7 @@ impl<C: Carrier> BuiltinWorld<C> {
         };
         let refused = refusal.map(|reason| CommandError {
             class: "GenericError".to_owned(),
-            desc: format!("Failed to add chardev '{own}': {reason}"),
+            desc: format!("Failed to add chardev '{local}': {reason}"),
         });
         if refused.is_none() {
             self.added.insert(id, socket);
@@ -100,9 +100,9 @@ impl<C: Carrier> BuiltinWorld<C> {
         end.due = end.retry.map(|retry| now + retry);
         end.waits = server;
         if end.waits.is_none() && !std::mem::replace(&mut end.told, true) {
-            let own = machine.own(client.as_str()).unwrap_or_default();
+            let local = machine.local(client.as_str()).unwrap_or_default();
             let why = connection_failure(&address);
-            let text = format!("Unable to connect character device {own}: {why}");
+            let text = format!("Unable to connect character device {local}: {why}");
             self.seen.events.push(Event {
                 tag: None,
                 place: Place::Chardev(client.clone()),
@@ -172,7 +172,8 @@ impl<C: Carrier> BuiltinWorld<C> {
         self.retries().map(|(_, due)| due).min()
     }
 
-    /// Clients that come back. One of a machine that waits for a reader does so when that goes on.
+    /// Clients that connect again. A client of a machine that waits for a reader does so when that
+    /// machine continues.
     fn retries(&self) -> impl Iterator<Item = (&ChardevId, VirtualTime)> {
         self.far_ends.iter().filter_map(|(id, far_end)| {
             let FarEnd::Joined(SocketEnd { due: Some(due), .. }) = far_end else {

@@ -22,7 +22,7 @@ pub(super) enum BackendName {
     Netns,
     /// In memory, without privileges
     Sim,
-    /// Real interfaces, and a real QEMU that holds the objects
+    /// Real interfaces, and a real QEMU with the objects
     Qemu,
 }
 
@@ -37,23 +37,23 @@ impl BackendName {
     }
 }
 
-/// Which QEMU is run.
+/// The QEMU that is run.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct QemuProgram {
-    /// The QEMU of the backend qemu
+    /// The QEMU program of the backend qemu
     #[arg(long, value_name = "PATH", env = "TAPWRIGHT_QEMU")]
     #[arg(default_value = "qemu-system-x86_64")]
     pub(super) qemu: PathBuf,
 }
 
-/// Which QEMU is run, and what it is sent.
+/// The QEMU that is run, and what it may be sent.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct QemuArgs {
     #[command(flatten)]
     program: QemuProgram,
 
-    /// Send a real QEMU everything that a scenario asks for, also what starts programs and opens
-    /// files of this machine; for scenarios that you trust
+    /// Send everything in a scenario to a real QEMU, including what starts programs and opens files
+    /// on this machine; only for scenarios that you trust
     #[arg(long)]
     unsafe_qemu: bool,
 }

@@ -46,7 +46,7 @@ impl<C: Carrier> BuiltinWorld<C> {
         self.seen.arrivals.push(Arrival { port, item, tag, at: self.clock });
     }
 
-    /// Whether a frame goes on at once; what else becomes of it is said.
+    /// Whether a frame continues at once; anything else that happens to it becomes an event.
     fn passes(&mut self, port: &PortId, way: Way, frame: &Frame, tag: Option<Tag>) -> bool {
         let place = || Place::Port(port.clone());
         match self.traffic.pass(self.clock, port, way, frame, tag) {
@@ -97,7 +97,7 @@ impl<C: Carrier> BuiltinWorld<C> {
         self.traffic.poll(self.clock, &machines)
     }
 
-    /// Whose guests run, by machine.
+    /// Whether the guest runs, for each machine.
     fn running_guests(&self) -> Vec<bool> {
         self.processes.iter().map(Process::runs_guest).collect()
     }
@@ -114,8 +114,8 @@ impl<C: Carrier> BuiltinWorld<C> {
     }
 
     /// The clock moves on to the next timer, or to the end of an `advance` that is under way, each
-    /// moment of which has a storm limit of its own; else for the sake of impaired frames or of an
-    /// exchange. Whether it moved.
+    /// moment of which has a storm limit of its own; otherwise on behalf of impaired frames or of
+    /// an exchange. Whether it moved.
     pub(super) fn tick(&mut self) -> bool {
         let Some(end) = self.until else {
             return self.moves_clock();
@@ -158,7 +158,7 @@ impl<C: Carrier> BuiltinWorld<C> {
         self.called = Some(client.clone());
     }
 
-    /// What the exchange came to, as the answer of the step.
+    /// The result of the exchange, as the answer of the step.
     pub(super) fn client_answer(&mut self) -> Option<Answer> {
         let client = self.called.take()?;
         let outcome = match self.traffic.hang_up()? {

@@ -1,4 +1,5 @@
-//! Whether QEMU's threads have anything to do, as the kernel tells it.
+//! Whether QEMU's threads have anything left to do, as `/proc` shows it. The QEMU world asks before
+//! it takes a step for settled.
 
 use std::{
     collections::BTreeMap,
@@ -14,10 +15,10 @@ use super::{LONGEST_COMMAND, process::Process};
 
 mod task;
 
-use task::{Place, Thread, field};
+use task::{Thread, WaitSite, field};
 
-/// How often who naps must have gone to sleep again until what it does is sure to have been tried
-/// again: an iothread may be woken once for something else.
+/// How often a napping thread must have gone to sleep again before its write is sure to have been
+/// retried: an iothread may be woken once for something else.
 const TRIES: u64 = 2;
 
 /// What processes were seen doing.
@@ -27,21 +28,20 @@ pub(super) enum Rest {
     Busy(Naps),
     /// There was an instant at which every thread of every process waited for an event.
     Idle,
-    /// So it was, but for threads that nap and main threads that are away. Who naps is in a write to
-    /// a chardev that has no room, which is tried again every 100 µs, in whatever way this QEMU does
-    /// that (QEMU 7.2.22 `net/filter-mirror.c`, `filter_send`; `chardev/char.c`,
-    /// `qemu_chr_write_buffer`, which sets a timer where it runs in a coroutine): a main thread, or an
-    /// iothread. Which main thread is away waits for another thread, as `object-del` of a
-    /// colo-compare does for its iothread.
+    /// All threads waited, apart from threads that nap and main threads that are away. A thread
+    /// that naps, a main thread or an iothread, is in a write to a chardev without room, which is
+    /// retried every 100 µs (QEMU 7.2.22 `net/filter-mirror.c`, `filter_send`; `chardev/char.c`,
+    /// `qemu_chr_write_buffer`, which sets a timer if it runs in a coroutine). A main thread that
+    /// is away waits for another thread, as `object-del` of a colo-compare does for its iothread.
     Napping(Naps),
 }
 
-/// All threads, of which some nap or are away.
+/// All threads, some of which nap or are away.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Naps(Vec<Scan>);
 
-/// What QEMU's iothreads are named with, so that they are told from its thread of RCU, which has no
-/// name of its own and sleeps for reasons of its own (`debug-threads=on`; QEMU 7.2.22 `iothread.c`).
+/// What the names of QEMU's iothreads begin with. Its RCU thread has no name and sleeps for reasons
+/// of its own (`debug-threads=on`; QEMU 7.2.22 `iothread.c`).
 const IOTHREAD: &str = "IO ";
 
 /// The threads of a process.
@@ -60,8 +60,8 @@ impl Threads {
     /// in its main loop, or soon will.
     ///
     /// # Errors
-    /// When the kernel does not let us look, or the process ends; [`io::ErrorKind::TimedOut`] when its
-    /// main thread does not come to wait, which QEMU's does.
+    /// When the kernel does not let us look, or the process ends; [`io::ErrorKind::TimedOut`] when
+    /// its main thread never waits, as QEMU's does.
     fn of(process: u32, until: Instant) -> io::Result<Self> {
         let main = process.to_string();
         let mut threads =
@@ -69,9 +69,9 @@ impl Threads {
         loop {
             let seen = threads.scan()?;
             let main = seen.get(&threads.main).ok_or(io::ErrorKind::NotFound)?;
-            let polls = |place: &Place| main.waits && place.call == SYS_ppoll;
-            if let Some(place) = main.place.filter(polls) {
-                threads.home = place.stack;
+            let polls = |site: &WaitSite| main.waits && site.call == SYS_ppoll;
+            if let Some(site) = main.site.filter(polls) {
+                threads.home = site.stack;
                 return Ok(threads);
             }
             if Instant::now() >= until {
@@ -85,7 +85,7 @@ impl Threads {
     /// Those of a QEMU that has answered.
     ///
     /// # Errors
-    /// See [`Threads::of`]; [`io::ErrorKind::NotFound`] when the kernel did not tell who answered.
+    /// See [`Threads::of`]; [`io::ErrorKind::NotFound`] if the kernel did not report who answered.
     pub(super) fn of_qemu(process: &Process) -> io::Result<Self> {
         let id = process.id().ok_or(io::ErrorKind::NotFound)?;
         Self::of(id, Instant::now() + LONGEST_COMMAND)
@@ -116,15 +116,15 @@ impl Threads {
             if let Some((status, syscall)) = status.zip(syscall) {
                 let name = task.file_name().to_string_lossy().into_owned();
                 let mut thread = Thread::read(&status, &syscall);
-                if let Some(place) = thread.place {
+                if let Some(site) = thread.site {
                     if name == self.main {
-                        thread.away = !place.is_home(self.home);
-                        let limited = place.is_sleep() || place.call == SYS_ppoll && place.timed;
+                        thread.away = !site.is_home(self.home);
+                        let limited = site.is_sleep() || site.call == SYS_ppoll && site.timed;
                         thread.naps = thread.away && limited;
                     } else {
                         let named = field(&status, "Name:").starts_with(IOTHREAD);
-                        thread.naps = named && place.ends_soon();
-                        thread.pauses = !named && place.is_sleep();
+                        thread.naps = named && site.ends_soon();
+                        thread.pauses = !named && site.is_sleep();
                     }
                 }
                 seen.insert(name, thread);
@@ -146,7 +146,7 @@ pub(super) fn look<'a>(processes: impl Iterator<Item = &'a Threads> + Clone) -> 
     if first.0.iter().any(BTreeMap::is_empty) || first.any(|thread| !thread.waits) {
         return Ok(Rest::Busy(first));
     }
-    // A main thread may wait for one that pauses, and it goes on by itself then.
+    // A main thread may wait for one that pauses, and then continues without any event.
     let waits_for_a_pause = |scan: &Scan| {
         scan.values().any(|thread| thread.away) && scan.values().any(|thread| thread.pauses)
     };
@@ -173,14 +173,14 @@ impl Naps {
         self.since(now, |then, now| now >= then)
     }
 
-    /// Of which processes, in the order of [`look`], the main thread is away.
+    /// Whether the main thread is away, for each process in the order of [`look`].
     pub(super) fn away(&self) -> impl Iterator<Item = bool> {
         let away = |scan: &Scan| scan.values().any(|thread| thread.away);
         self.0.iter().map(away)
     }
 
-    /// Whether a thread went round so often: an iothread that polls for room in a chardev hardly ever
-    /// waits. Given that [`Naps::goes_on`].
+    /// Whether a thread went round this often: an iothread that polls for room in a chardev hardly
+    /// ever waits. Requires [`Naps::goes_on`].
     pub(super) fn turned(&self, now: &Self, rounds: u64) -> bool {
         let mut scans = self.0.iter().zip(&now.0);
         scans.any(|(then, now)| {
@@ -189,8 +189,8 @@ impl Naps {
         })
     }
 
-    /// Of which processes, given that [`Naps::goes_on`], the main thread has waited all the time
-    /// for another, while those that ran went round `rounds` times.
+    /// For each process, whether its main thread has waited all the time for another, while the
+    /// threads that ran went round `rounds` times. Requires [`Naps::goes_on`].
     pub(super) fn stuck<'a>(&'a self, now: &'a Self, rounds: u64) -> impl Iterator<Item = bool> {
         let is_stuck = move |(then, now): (&Scan, &Scan)| {
             let still = |(then, now): (&Thread, &Thread)| {
@@ -215,7 +215,7 @@ impl Naps {
         self.0.iter().flat_map(BTreeMap::values).any(is)
     }
 
-    /// Whether threads are as they were, but for those that nap and of which `so` holds.
+    /// Whether threads are unchanged, apart from those that nap and for which `so` holds.
     fn since(&self, now: &Self, so: impl Fn(u64, u64) -> bool) -> bool {
         let same = |(then, now): (&Thread, &Thread)| {
             let Thread { switches, .. } = *if then.naps { now } else { then };
@@ -228,7 +228,7 @@ impl Naps {
     }
 }
 
-/// Of a thread that ends and has no memory any more, only root of the host is told what it does.
+/// Only root of the host may read what a thread does that is ending and has no memory any more.
 fn is_refused_by_the_dying(error: &io::Error, task: &Path) -> bool {
     let has_memory = |status: String| status.contains("\nVmSize:");
     error.kind() == io::ErrorKind::PermissionDenied
