@@ -13,7 +13,7 @@ use crate::{
         filter::{CLASSES, CreateError, FilterClass},
         property::{not_built, run_setters, shown},
     },
-    qapi::{BAD_ID, Creation, ObjectOption, Source, Spec, id_wellformed, spec},
+    qapi::{BAD_ID, Creation, Properties, Source, Spec, id_wellformed, spec},
     record::{CommandError, Place},
 };
 
@@ -27,12 +27,13 @@ pub(super) fn add_option(core: &mut Core, option: &str) -> Result<Value, CreateE
     let version = core.profile.version();
     // The list of options knows its own ids, and looks there first (QEMU 10.2.2
     // util/qemu-option.c:624-633).
-    if let Some(id) = ObjectOption::id_of(option)
+    let properties = Properties::of_option(option);
+    if let Some(id) = properties.option_id()
         && core.objects.values().any(|object| object.by_option && object.id.as_str() == id)
     {
         return Err(generic(format!("Duplicate ID '{id}' for object")).into());
     }
-    let (spec, warnings) = match ObjectOption::read(option, version) {
+    let (spec, warnings) = match properties.spec(version) {
         Ok((spec, warnings)) => (Ok(spec), warnings),
         Err(error) => (Err(error.error), error.warnings),
     };
