@@ -2,7 +2,9 @@
 
 use serde_json::Value;
 
-use super::schema::{Creation, Default, Effect, Kind, ObjectType, Property, Role, Rule, Setter};
+use super::schema::{
+    Creation, Default, Effect, Flow, Kind, ObjectType, Property, Role, Rule, Setter,
+};
 use crate::base::QemuVersion;
 
 const fn always(_: QemuVersion) -> bool {
@@ -81,50 +83,58 @@ pub(crate) const HEAD_QOM_TYPE: Property = required("qom-type", Kind::Str);
 pub(crate) const HEAD_ID: Property = required("id", Kind::Str).naming(Role::Id);
 
 const VNET_HDR_SUPPORT: Property =
-    live(optional("vnet_hdr_support", Kind::Bool, Default::Bool(false)));
+    live(optional("vnet_hdr_support", Kind::Bool, Default::Bool(false)).naming(Role::Setting));
 
 /// The base of all filters (QEMU 10.2.2 qapi/qom.json:388-422, net/filter.c:341-351).
 pub(crate) static NETFILTER: &[Property] = &[
-    required("netdev", Kind::Str).naming(Role::Id),
+    required("netdev", Kind::Str).naming(Role::Filtered),
     Property {
         qom_type: "NetFilterDirection",
-        ..live(optional("queue", Kind::Enum(&["all", "rx", "tx"]), Default::Str("all")))
+        ..live(
+            optional("queue", Kind::Enum(&["all", "rx", "tx"]), Default::Str("all"))
+                .naming(Role::Queue),
+        )
     },
     checked(
-        live(optional("status", Kind::Str, Default::Str("on"))),
+        live(optional("status", Kind::Str, Default::Str("on")).naming(Role::Setting)),
         202,
         on_or_off,
         "Invalid value for netfilter status, should be 'on' or 'off'",
     ),
-    optional("position", Kind::Str, Default::Str("tail")),
+    optional("position", Kind::Str, Default::Str("tail")).naming(Role::Position),
     checked(
-        optional("insert", Kind::Enum(&["before", "behind"]), Default::Str("behind")),
+        optional("insert", Kind::Enum(&["before", "behind"]), Default::Str("behind"))
+            .naming(Role::Side),
         306,
         before_or_behind,
         "Invalid value for netfilter insert, should be 'before' or 'behind'",
     ),
 ];
 
-static MIRROR: &[Property] = &[required("outdev", Kind::Str).naming(Role::Id), VNET_HDR_SUPPORT];
+static MIRROR: &[Property] =
+    &[required("outdev", Kind::Str).naming(Role::Chardev(Flow::Out)), VNET_HDR_SUPPORT];
 
 static REDIRECTOR: &[Property] = &[
-    optional("indev", Kind::Str, Default::Str("")).naming(Role::Id),
-    optional("outdev", Kind::Str, Default::Str("")).naming(Role::Id),
+    optional("indev", Kind::Str, Default::Str("")).naming(Role::Chardev(Flow::In)),
+    optional("outdev", Kind::Str, Default::Str("")).naming(Role::Chardev(Flow::Out)),
     VNET_HDR_SUPPORT,
     Property {
         exists: af_packet,
-        ..optional("in_netdev", Kind::Str, Default::Str("")).naming(Role::Id)
+        ..optional("in_netdev", Kind::Str, Default::Str("")).naming(Role::Netdev(Flow::In))
     },
     Property {
         exists: af_packet,
-        ..optional("out_netdev", Kind::Str, Default::Str("")).naming(Role::Id)
+        ..optional("out_netdev", Kind::Str, Default::Str("")).naming(Role::Netdev(Flow::Out))
     },
 ];
 
 static REWRITER: &[Property] = &[VNET_HDR_SUPPORT];
 
 static BUFFER: &[Property] = &[checked(
-    live(Property { default: Default::Number(0), ..required("interval", Kind::U32) }),
+    live(Property {
+        default: Default::Number(0),
+        ..required("interval", Kind::U32).naming(Role::Setting)
+    }),
     488,
     positive,
     "Property 'filter-buffer.interval' requires a positive value",
@@ -142,30 +152,35 @@ static DUMP: &[Property] = &[
 
 /// QEMU 10.2.2 qapi/qom.json:313-322.
 static COMPARE: &[Property] = &[
-    required("primary_in", Kind::Str).naming(Role::Id),
-    required("secondary_in", Kind::Str).naming(Role::Id),
-    required("outdev", Kind::Str).naming(Role::Id),
+    required("primary_in", Kind::Str).naming(Role::Chardev(Flow::In)),
+    required("secondary_in", Kind::Str).naming(Role::Chardev(Flow::In)),
+    required("outdev", Kind::Str).naming(Role::Chardev(Flow::Out)),
     ruled(
-        Property { qom_type: "link<iothread>", ..required("iothread", Kind::Str).naming(Role::Id) },
+        Property {
+            qom_type: "link<iothread>",
+            ..required("iothread", Kind::Str).naming(Role::Iothread)
+        },
         274,
         Rule::Link { to: "iothread" },
     ),
-    optional("notify_dev", Kind::Str, Default::Str("")).naming(Role::Id),
+    optional("notify_dev", Kind::Str, Default::Str("")).naming(Role::Chardev(Flow::Messages)),
     ruled(
-        live(optional("compare_timeout", Kind::U64, Default::Number(3000))),
+        live(optional("compare_timeout", Kind::U64, Default::Number(3000)).naming(Role::Setting)),
         301,
         Rule::Positive32 {
             text: "Property 'colo-compare.compare_timeout' requires a positive value",
         },
     ),
     checked(
-        live(optional("expired_scan_cycle", Kind::U32, Default::Number(1000))),
+        live(
+            optional("expired_scan_cycle", Kind::U32, Default::Number(1000)).naming(Role::Setting),
+        ),
         428,
         positive,
         "Property 'colo-compare.expired_scan_cycle' requires a positive value",
     ),
     ruled(
-        live(optional("max_queue_size", Kind::U32, Default::Number(1024))),
+        live(optional("max_queue_size", Kind::U32, Default::Number(1024)).naming(Role::Setting)),
         128,
         Rule::Cut32 { text: "Property 'colo-compare.max_queue_size' requires a positive value" },
     ),

@@ -33,7 +33,8 @@ fn qmp(args: &Value) -> Result<Spec, Refusal> {
     "Invalid parameter type for 'id', expected: string"
 )]
 fn option_strings(#[case] text: &str, #[case] expected: &str) {
-    let refused = ObjectOption::check(text, Qemu102).err().map(|refused| refused.error.desc);
+    let refused = Properties::of_option(text).check(Qemu102).err();
+    let refused = refused.map(|refused| refused.error.desc);
     assert_eq!(refused.as_deref().unwrap_or("ok"), expected);
 }
 
@@ -69,15 +70,6 @@ fn qmp_members(#[case] args: Value, #[case] expected: &str) {
     assert_eq!(qmp(&args).unwrap_err().desc, expected);
 }
 
-#[test]
-fn a_switch_is_deprecated() {
-    let text = "filter-mirror,id=m0,netdev=n0,outdev=c0,vnet_hdr_support";
-    let warnings = ObjectOption::check(text, Qemu102).unwrap().warnings;
-    let expected = "short-form boolean option 'vnet_hdr_support' deprecated\nPlease use \
-                    vnet_hdr_support=on instead";
-    assert_eq!(warnings, [expected]);
-}
-
 #[rstest]
 #[case(Qemu72, false)]
 #[case(Qemu102, false)]
@@ -106,4 +98,24 @@ fn the_tables_agree_with_each_other() {
         listed.sort_unstable();
         assert_eq!(listed[..], filters);
     }
+}
+
+#[test]
+fn a_name_has_one_role_in_all_types() {
+    for kind in OBJECT_TYPES {
+        for property in kind.members(Rfc) {
+            assert_eq!(role_of(property.name), Some(property.role), "{}", property.name);
+        }
+    }
+    assert_eq!(role_of("colour"), None);
+}
+
+#[rstest]
+#[case("in_netdev", true)]
+#[case("out_netdev", true)]
+#[case("outdev", false)]
+#[case("id", false)]
+#[case("colour", false)]
+fn some_properties_are_the_rfc_s(#[case] name: &str, #[case] expected: bool) {
+    assert_eq!(needs_af_packet(name), expected);
 }

@@ -22,10 +22,10 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("record", &["base"]),
     ("guest", &["base"]),
     ("scenario", &["base", "capture", "diag", "file", "frame", "guest", "qapi", "record"]),
-    ("drawing", &["base", "diag", "record", "scenario", "terminal"]),
+    ("drawing", &["base", "diag", "qapi", "record", "scenario", "terminal"]),
     ("import", &["diag", "qapi", "scenario", "terminal"]),
     ("machine", &["base", "qapi", "record"]),
-    ("conflict", &["base", "machine", "record"]),
+    ("conflict", &["base", "machine", "qapi", "record"]),
     (
         "backend",
         &["base", "diag", "frame", "guest", "machine", "qapi", "record", "scenario", "sys"],
@@ -44,7 +44,10 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ),
     (
         "fuzz",
-        &["backend", "base", "diag", "file", "record", "runner", "scenario", "snapshot", "sys"],
+        &[
+            "backend", "base", "diag", "file", "qapi", "record", "runner", "scenario", "snapshot",
+            "sys",
+        ],
     ),
     (
         "cli",

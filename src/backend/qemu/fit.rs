@@ -1,12 +1,12 @@
 use std::{path::Path, time::Duration};
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::backend::Probed;
 use crate::{
     backend::Missing,
-    base::MachineId,
-    scenario::{Case, Chardev, Machine, NetdevType, Nic, Object, ObjectForm, Step, Verb},
+    qapi,
+    scenario::{Case, Chardev, Machine, NetdevType, Nic, Object, Step, Verb},
 };
 
 mod colo;
@@ -80,10 +80,10 @@ pub(super) fn check(case: &Case, probed: &Probed) -> Result<(), Missing> {
             "advances {advance:?}, and QEMU's clock is the wall's: at most {LONGEST_ADVANCE:?}"
         ));
     }
-    if !advance.is_zero() && case_has(case, |form| is_of(form, "filter-buffer")) {
+    if !advance.is_zero() && case.all_objects().any(|object| is_of(object, "filter-buffer")) {
         return missing("a filter-buffer's periods are of the wall's clock here".to_owned());
     }
-    if case_has(case, |form| is_of(form, "colo-compare") && !is_never_due(form, advance)) {
+    if case.all_objects().any(|one| is_of(one, "colo-compare") && !is_never_due(one, advance)) {
         return missing("a colo-compare's compare_timeout is of the wall's clock here".to_owned());
     }
     if let Some(reason) = dump::unfit(case) {
@@ -113,62 +113,22 @@ fn unfit(chardev: &Chardev) -> Option<String> {
     (!CHARDEVS.contains(&backend)).then(|| format!("the backend {backend} can't be carried"))
 }
 
-/// Whether an object of the case, also one that a step adds, is such a one.
-fn case_has(case: &Case, is: impl Fn(&ObjectForm) -> bool) -> bool {
-    forms(case).any(|(_, form)| is(&form))
-}
-
-/// The objects of the case and of which machine they are, also those that steps add.
-fn forms(case: &Case) -> impl Iterator<Item = (&MachineId, ObjectForm)> {
-    let added = case.steps.iter().filter_map(|step| match &step.verb {
-        Verb::Qmp { machine, command, args } if command == "object-add" => {
-            Some((machine, ObjectForm::Qmp(args.clone())))
-        }
-        Verb::ObjectOption(object) => Some((&object.machine, object.form.clone())),
-        _ => None,
-    });
-    let objects = case.objects.iter();
-    objects.map(|object| (&object.machine, object.form.clone())).chain(added)
-}
-
-fn is_of(form: &ObjectForm, kind: &str) -> bool {
-    match form {
-        ObjectForm::Option(text) => text.contains(kind),
-        ObjectForm::Qmp(args) => args.get("qom-type").and_then(Value::as_str) == Some(kind),
-    }
-}
-
-/// A property's value in either form, as text.
-fn property(form: &ObjectForm, name: &str) -> Option<String> {
-    match form {
-        ObjectForm::Option(text) => text
-            .split(',')
-            .filter_map(|part| part.split_once('='))
-            .find(|(key, _)| *key == name)
-            .map(|(_, value)| value.to_owned()),
-        ObjectForm::Qmp(args) => match args.get(name)? {
-            Value::String(text) => Some(text.clone()),
-            other => Some(other.to_string()),
-        },
-    }
-}
-
 /// Whether nothing is due in a colo-compare while a case runs. By default it looks each 3 s for what
 /// has waited as long (QEMU 7.2.22 `net/colo-compare.c`), which is longer than a case takes; where
 /// nothing is held too long, its looks change nothing.
-fn is_never_due(form: &ObjectForm, advance: Duration) -> bool {
-    match property(form, "compare_timeout").map(|millis| millis.parse()) {
+fn is_never_due(object: &Object, advance: Duration) -> bool {
+    let given = |name: &str| object.properties.shown(name);
+    match given("compare_timeout").map(|millis| millis.parse()) {
         Some(Ok(millis)) => Duration::from_millis(millis) > 2 * LONGEST_ADVANCE,
         Some(Err(_)) => false,
-        None => advance.is_zero() && property(form, "expired_scan_cycle").is_none(),
+        None => advance.is_zero() && given("expired_scan_cycle").is_none(),
     }
 }
 
 /// Whether the case speaks of properties that only the RFC has.
 #[must_use]
 pub fn uses_af_packet(case: &Case) -> bool {
-    case.objects.iter().any(|object| form_uses(&object.form))
-        || case.steps.iter().any(|step| verb_uses(&step.verb))
+    case.all_objects().any(is_new) || case.steps.iter().any(|step| asks_for_new(&step.verb))
 }
 
 /// Whether it does, and not to see that refused.
@@ -177,30 +137,28 @@ fn needs_af_packet(case: &Case) -> bool {
         let errors = &case.expect.errors;
         errors.iter().any(|(id, _)| Some(id) == object.id.as_ref())
     };
-    let objects = &case.objects;
-    objects.iter().any(|object| form_uses(&object.form) && !refused(object))
-        || case.steps.iter().any(|step| step.error.is_none() && verb_uses(&step.verb))
+    let steps = || case.steps.iter().filter(|step| step.error.is_none());
+    let adds_new = |step: &Step| matches!(&step.verb, Verb::ObjectAdd(object) if is_new(object));
+    case.objects.iter().any(|object| is_new(object) && !refused(object))
+        || steps().any(|step| adds_new(step) || asks_for_new(&step.verb))
 }
 
-fn verb_uses(verb: &Verb) -> bool {
+/// Whether an object has a property that only the RFC has.
+fn is_new(object: &Object) -> bool {
+    object.properties.members().iter().any(|member| qapi::needs_af_packet(member.name))
+}
+
+/// Whether a command names such a property.
+fn asks_for_new(verb: &Verb) -> bool {
     match verb {
-        Verb::Qmp { args, .. } => map_uses(args),
-        Verb::ObjectOption(object) => form_uses(&object.form),
+        Verb::Qmp { args, .. } => {
+            args.get("property").and_then(Value::as_str).is_some_and(qapi::needs_af_packet)
+        }
         _ => false,
     }
 }
 
-fn form_uses(form: &ObjectForm) -> bool {
-    match form {
-        ObjectForm::Option(text) => PROPERTIES.iter().any(|name| text.contains(name)),
-        ObjectForm::Qmp(args) => map_uses(args),
-    }
-}
-
-/// The properties of the RFC.
-pub(super) const PROPERTIES: [&str; 2] = ["in_netdev", "out_netdev"];
-
-fn map_uses(args: &Map<String, Value>) -> bool {
-    let property = args.get("property").and_then(Value::as_str);
-    PROPERTIES.iter().any(|name| args.contains_key(*name) || property == Some(name))
+/// Whether an object is asked for as one of this type.
+fn is_of(object: &Object, kind: &str) -> bool {
+    object.properties.qom_type() == Some(kind)
 }

@@ -21,6 +21,7 @@ use super::{
     draft::{Dialect, Draft},
     rng::Rng,
 };
+use crate::qapi::{Flow, Role, role_of};
 
 /// A kind of object.
 #[derive(Debug)]
@@ -40,8 +41,6 @@ pub(super) struct Kind {
     pub(super) live: &'static [(&'static str, &'static [&'static str])],
     /// The ports where its traffic enters.
     pub(super) traffic: fn(&Made, &Draft) -> Vec<String>,
-    /// Its properties that name the chardevs which it reads.
-    pub(super) reads: &'static [&'static str],
     /// Draws steps that only make sense together, such as a connection's next segments.
     pub(super) scene: Option<Scene>,
     /// QEMU dies where it refuses one.
@@ -64,15 +63,17 @@ const PLAIN: Kind = Kind {
     draw: |_, _| None,
     live: filter::LIVE,
     traffic: filter::traffic,
-    reads: &[],
     scene: None,
     deadly: false,
     timed: false,
     paced: false,
 };
 
-/// The kinds, in the order in which they are drawn from: a new row goes to the end, or old seeds
-/// give other scenarios.
+/// How many of them there were when seeds were first reported.
+const OLD_KINDS: usize = 7;
+
+/// The kinds, in the order in which they are drawn from. A new row goes to the end: a seed that never
+/// draws it gives the same scenario as before.
 static KINDS: &[Kind] = &[
     redirector::KIND,
     mirror::KIND,
@@ -125,7 +126,12 @@ impl Made {
 
     /// The chardevs which it reads.
     pub(super) fn read_chardevs(&self) -> impl Iterator<Item = &str> {
-        self.kind.reads.iter().filter_map(|name| self.text(name))
+        let reads = |name: &str| {
+            let role = role_of(name);
+            matches!(role, Some(Role::Chardev(Flow::In | Flow::Messages)))
+        };
+        let names = self.properties.iter().map(|(name, _)| *name).filter(move |name| reads(name));
+        names.filter_map(|name| self.text(name))
     }
 
     /// Whether a boolean property is set.
@@ -183,7 +189,7 @@ fn drawn(draft: &mut Draft, rng: &mut Rng) -> Option<Made> {
         let late = kind.timed && draft.waits && !draft.has_own_time();
         if kind.dialects.contains(&draft.dialect) && !late { kind.weight } else { 0 }
     };
-    let kind = rng.weighted(KINDS, weight)?;
+    let kind = rng.weighted_growing(KINDS, OLD_KINDS, weight)?;
     let properties = (kind.draw)(draft, rng)?;
     let id = format!("{}{}", kind.prefix, draft.number());
     Some(Made { kind, id, properties })

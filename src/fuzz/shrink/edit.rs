@@ -1,5 +1,7 @@
 use serde_json::Value;
 
+use crate::qapi::{Member, Options, Properties};
+
 /// The way from the root to a node.
 pub(super) type Path = Vec<Segment>;
 
@@ -19,7 +21,7 @@ pub(super) enum Edit {
     /// A netdev, a chardev or an object goes, with everything that speaks of it.
     Named { id: String },
     /// A property of an option string goes.
-    Option { text: Path, place: usize },
+    Option { text: Path, number: usize },
     /// A value becomes a simpler one.
     Value { at: Path, value: Value },
     /// Two changes that make sense only together: a frame goes, and is expected no more.
@@ -47,8 +49,8 @@ impl Edit {
                 _ => false,
             },
             Self::Named { id } => remove_named(tree, id),
-            Self::Option { text, place } => match node(tree, text) {
-                Some(Value::String(text)) => remove_option(text, *place),
+            Self::Option { text, number } => match node(tree, text) {
+                Some(Value::String(text)) => remove_option(text, *number),
                 _ => false,
             },
             Self::Value { at, value } => match node(tree, at) {
@@ -70,15 +72,13 @@ fn node<'a>(tree: &'a mut Value, path: &[Segment]) -> Option<&'a mut Value> {
     })
 }
 
-fn remove_option(text: &mut String, place: usize) -> bool {
-    let parts: Vec<&str> = text.split(',').collect();
-    if place == 0 || place >= parts.len() {
-        return false;
-    }
-    let left: Vec<&str> =
-        parts.iter().enumerate().filter(|(at, _)| *at != place).map(|(_, part)| *part).collect();
-    *text = left.join(",");
-    true
+fn remove_option(text: &mut String, number: usize) -> bool {
+    let mut options = Options::read(text, "");
+    let mut numbers = 0..;
+    let before = options.elements().len();
+    options.retain(|_| numbers.next() != Some(number));
+    *text = options.text();
+    options.elements().len() < before
 }
 
 /// Takes a netdev, chardev or object out, with objects, steps and expectations that name it.
@@ -108,10 +108,11 @@ fn names(value: &Value, id: &str) -> bool {
         Value::String(text) => {
             is_name(text, id)
                 || text.strip_prefix("/objects/") == Some(id)
-                || text.split(',').any(|part| {
-                    let value = part.split_once('=').map(|(_, value)| value);
-                    value.is_some_and(|value| value == id || value.strip_prefix("id=") == Some(id))
-                })
+                || Properties::of_option(text)
+                    .members()
+                    .iter()
+                    .filter_map(Member::text)
+                    .any(|value| value == id || value.strip_prefix("id=") == Some(id))
         }
         Value::Array(items) => items.iter().any(|item| names(item, id)),
         Value::Object(entries) => {

@@ -14,7 +14,8 @@ use crate::{
     backend::{BackendError, lower},
     base::{ChardevId, Frame, NetdevId, PortId, Tag},
     machine::{ChardevState, Input},
-    record::{DropReason, EventKind, Framing, Item, Place},
+    record::{DropReason, EventKind, Item, Place},
+    scenario::Wiring,
 };
 
 impl<C: Carrier> BuiltinWorld<C> {
@@ -34,7 +35,7 @@ impl<C: Carrier> BuiltinWorld<C> {
                     let place = Place::Port(port.clone());
                     return self.drop_frame(Some(tag), place, DropReason::ChardevClosed);
                 };
-                let bytes = far_end::encode(frame, end.framing, end.vnet_hdr_len);
+                let bytes = far_end::encode(frame, end.wiring);
                 self.write(&chardev, &bytes, Some(tag), chunk);
             }
             None => {
@@ -57,7 +58,7 @@ impl<C: Carrier> BuiltinWorld<C> {
         let (guest, tag) = (tap.guest.clone(), Some(tag));
         let input = match lower::vnet_hdr_len(tap.nic) {
             0 => {
-                let data = far_end::encode(frame, Framing::Plain, 0);
+                let data = far_end::encode(frame, Wiring::default());
                 Input::StreamBytes { netdev: guest, data, tag }
             }
             len => Input::NetdevFrame { netdev: guest, data: join(frame, len), tag },
