@@ -169,7 +169,7 @@ fn qom_set(draft: &mut Draft, rng: &mut Rng) -> Option<Value> {
 
 fn qom_get(draft: &mut Draft, rng: &mut Rng) -> Option<Value> {
     let made = rng.pick(&draft.objects)?;
-    let mut properties = vec!["netdev", "status", "queue", "colour"];
+    let mut properties = object::READ.to_vec();
     properties.extend(made.properties.iter().map(|(name, _)| *name));
     let property = rng.word(&properties);
     let path = format!("/objects/{}", made.id);

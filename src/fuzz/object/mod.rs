@@ -1,4 +1,5 @@
-//! The kinds of object that random scenarios are made of: a row in [`KINDS`] and a file for each.
+//! The kinds of object that random scenarios are made of: a row in [`KINDS`], and a file for each that
+//! has more to say than what every filter has.
 //!
 //! A kind says what an object needs (its `draw` asks the draft for netdevs and chardevs), how its
 //! properties are drawn, which of them are changed later, where its traffic is, and which dialects,
@@ -10,10 +11,10 @@ mod dump;
 mod filter;
 mod mirror;
 mod redirector;
-mod replay;
 mod rewriter;
 
 pub(super) use compare::comparing_loop;
+pub(super) use filter::READ;
 
 use serde_json::{Map, Value};
 
@@ -60,7 +61,7 @@ const PLAIN: Kind = Kind {
     weight: 0,
     prefix: "",
     dialects: &[Dialect::Common, Dialect::Rfc],
-    draw: |_, _| None,
+    draw: filter::draw,
     live: filter::LIVE,
     traffic: filter::traffic,
     scene: None,
@@ -81,7 +82,8 @@ static KINDS: &[Kind] = &[
     compare::KIND,
     buffer::KIND,
     dump::KIND,
-    replay::KIND,
+    // It does nothing outside of record and replay.
+    Kind { name: "filter-replay", weight: 4, prefix: "y", ..PLAIN },
 ];
 
 /// Properties without `qom-type` and `id`, in order.
