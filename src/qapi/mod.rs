@@ -25,10 +25,13 @@ pub(crate) use id::{BAD_ID, id_wellformed};
 pub(crate) use option::{Element, Form, Options, boolean};
 pub use properties::{Member, OptionError, Properties};
 pub(crate) use schema::{
-    Creation, Default, Effect, Kind, ObjectType, Property, Rule, Setter, object_type,
+    Creation, Default, Effect, Kind, ObjectType, Property, Rule, Setter, any_object_type,
+    filter_types, object_type,
 };
-pub use schema::{Flow, Role, is_modelled, needs_af_packet, object_types, properties_of, role_of};
-pub(crate) use table::{OBJECT_TYPES, filter_types};
+pub use schema::{
+    Flow, Role, is_modelled, lacks_type, needs_af_packet, object_types, properties_of, role_of,
+};
+pub(crate) use table::OBJECT_TYPES;
 pub(crate) use visit::{HEAD, Source, Spec, json, spec, visit_members};
 
 /// A refusal in phase 0: the text of a `GenericError`, letter for letter.

@@ -186,6 +186,9 @@ pub(crate) struct ObjectType {
     pub(crate) properties: &'static [&'static [Property]],
     pub(crate) creation: Creation,
     pub(crate) exists: fn(QemuVersion) -> bool,
+    /// Its number among the filters in `qom-list-types`, whose order is that of QEMU's hash table: in 7.2,
+    /// and later. Types without a number come last.
+    pub(crate) listed: (u8, u8),
 }
 
 /// What creating an object of a type does.
@@ -227,6 +230,23 @@ pub(crate) fn object_type(name: &str, version: QemuVersion) -> Option<&'static O
 pub fn object_types(version: QemuVersion) -> impl Iterator<Item = &'static str> + Clone {
     let types = OBJECT_TYPES.iter();
     types.filter(move |kind| (kind.exists)(version)).map(|kind| kind.name)
+}
+
+/// The filters of a version, in the order of `qom-list-types implements=netfilter`.
+pub(crate) fn filter_types(version: QemuVersion) -> Vec<&'static str> {
+    let is_listed = |kind: &&ObjectType| kind.is_filter() && (kind.exists)(version);
+    let mut filters: Vec<&ObjectType> = OBJECT_TYPES.iter().filter(is_listed).collect();
+    filters.sort_by_key(|kind| match version {
+        QemuVersion::Qemu72 => kind.listed.0,
+        _ => kind.listed.1,
+    });
+    filters.iter().map(|kind| kind.name).collect()
+}
+
+/// Whether a version lacks a type that another one has.
+#[must_use]
+pub fn lacks_type(name: &str, version: QemuVersion) -> bool {
+    any_object_type(name).is_some_and(|kind| !(kind.exists)(version))
 }
 
 /// Every property of every type, in the order of the tables; one that several types have comes several

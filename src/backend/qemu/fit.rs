@@ -89,6 +89,9 @@ pub(super) fn check(case: &Case, probed: &Probed) -> Result<(), Missing> {
     if let Some(reason) = dump::unfit(case) {
         return missing(reason);
     }
+    if let Some(kind) = lacked(case, probed) {
+        return missing(format!("QEMU {} has no {kind}", probed.version));
+    }
     if carries && !probed.has_in_netdev && needs_af_packet(case) {
         return missing(format!(
             "the filter-redirector of QEMU {} has no in_netdev and no out_netdev",
@@ -133,14 +136,33 @@ pub fn uses_af_packet(case: &Case) -> bool {
 
 /// Whether it does, and not to see that refused.
 fn needs_af_packet(case: &Case) -> bool {
-    let refused = |object: &Object| {
+    let mut steps = case.steps.iter().filter(|step| step.error.is_none());
+    wanted(case).any(is_new) || steps.any(|step| asks_for_new(&step.verb))
+}
+
+/// A type of a wanted object that other versions have, and this QEMU has not. Of a version without
+/// tables it is not known which of the types it has that are nothing but names here.
+fn lacked<'c>(case: &'c Case, probed: &Probed) -> Option<&'c str> {
+    let version = probed.profile.version();
+    let is_known =
+        |kind: &str| probed.version.is_modelled() || qapi::is_modelled(kind).unwrap_or_default();
+    wanted(case)
+        .filter_map(|object| object.properties.qom_type())
+        .find(|kind| qapi::lacks_type(kind, version) && is_known(kind))
+}
+
+/// The objects that the case does not ask for only to see them refused.
+fn wanted(case: &Case) -> impl Iterator<Item = &Object> {
+    let refused = |object: &&Object| {
         let errors = &case.expect.errors;
         errors.iter().any(|(id, _)| Some(id) == object.id.as_ref())
     };
-    let steps = || case.steps.iter().filter(|step| step.error.is_none());
-    let adds_new = |step: &Step| matches!(&step.verb, Verb::ObjectAdd(object) if is_new(object));
-    case.objects.iter().any(|object| is_new(object) && !refused(object))
-        || steps().any(|step| adds_new(step) || asks_for_new(&step.verb))
+    let declared = case.objects.iter().filter(move |object| !refused(object));
+    let added = case.steps.iter().filter(|step| step.error.is_none());
+    declared.chain(added.filter_map(|step| match &step.verb {
+        Verb::ObjectAdd(object) => Some(object),
+        _ => None,
+    }))
 }
 
 /// Whether an object has a property that only the RFC has.
@@ -161,4 +183,71 @@ fn asks_for_new(verb: &Verb) -> bool {
 /// Whether an object is asked for as one of this type.
 fn is_of(object: &Object, kind: &str) -> bool {
     object.properties.qom_type() == Some(kind)
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+    use crate::backend::{builtin::case, qemu::version::Version};
+
+    /// What a QEMU 7.2.22 says of a case with these objects.
+    fn reason(objects: &str, steps: &str) -> Option<String> {
+        let text = format!(
+            "netdevs: {{ hn0: {{}}, out_netdev0: {{}} }}\nchardevs: {{ c0: {{}}, c1: {{}} }}\n\
+             objects:\n{objects}\nsteps:\n- send: hn0.guest\n  frames: [{{ hex: \"00\" }}]\n{steps}"
+        );
+        let version = Version { major: 7, minor: 2, micro: 22 };
+        let probed = Probed {
+            version,
+            profile: version.profile(false),
+            has_in_netdev: false,
+            has_checkpoint: false,
+            has_compare: true,
+            missing: Vec::new(),
+        };
+        check(&case(&text), &probed).err().map(|Missing(reason)| reason)
+    }
+
+    const DUE: &str = "a colo-compare's compare_timeout is of the wall's clock here";
+
+    #[rstest]
+    #[case("compare_timeout=1", Some(DUE))]
+    #[case("compare_timeout=3600000", None)]
+    #[case("compare_timeout=1,compare_timeout=3600000", None)]
+    #[case("compare_timeout=3600000,compare_timeout=1", Some(DUE))]
+    fn the_last_of_two_values_counts(#[case] given: &str, #[case] expected: Option<&str>) {
+        let objects = format!(
+            "- iothread,id=io0\n- colo-compare,id=x,primary_in=c0,secondary_in=c1,outdev=c0,iothread=io0,{given}"
+        );
+        assert_eq!(reason(&objects, "").as_deref(), expected);
+    }
+
+    #[rstest]
+    #[case::an_id("- filter-redirector,id=out_netdev0,netdev=hn0,outdev=c0", false)]
+    #[case::a_value("- filter-redirector,id=f0,netdev=out_netdev0,outdev=c0", false)]
+    #[case::json(
+        r#"- '{"qom-type": "filter-mirror", "id": "in_netdev", "netdev": "hn0", "outdev": "c0"}'"#,
+        false
+    )]
+    #[case::a_name("- filter-redirector,id=f0,netdev=hn0,out_netdev=out_netdev0", true)]
+    fn a_case_is_about_the_rfc_by_its_properties_alone(
+        #[case] object: &str,
+        #[case] expected: bool,
+    ) {
+        let no = "the filter-redirector of QEMU 7.2.22 has no in_netdev and no out_netdev";
+        assert_eq!(reason(object, "").as_deref(), expected.then_some(no));
+    }
+
+    #[rstest]
+    #[case("- object-add: iommufd,id=i", Some("QEMU 7.2.22 has no iommufd"))]
+    #[case("- object-add: iommufd,id=i\n  error: x", None)]
+    #[case("- object-add: filter-teleport,id=i", None)]
+    fn a_type_of_another_version_is_not_asked_for(
+        #[case] step: &str,
+        #[case] expected: Option<&str>,
+    ) {
+        assert_eq!(reason("- iothread,id=io0", step).as_deref(), expected);
+    }
 }
