@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     base::MachineId,
-    scenario::{Client, Object},
+    scenario::{Client, Object, ObjectForm},
 };
 
 /// A command as the transcript prints it, and the object, netdev or chardev it is about.
@@ -49,6 +49,9 @@ pub fn qmp_title(machine: &MachineId, command: &str, args: &Map<String, Value>) 
 
 #[must_use]
 pub fn object_title(object: &Object) -> Title {
+    if let ObjectForm::Qmp(args) = &object.form {
+        return qmp_title(&object.machine, "object-add", args);
+    }
     let subject = object.id.as_ref().map(|id| id.as_str().to_owned());
     let text =
         subject.as_ref().map_or_else(|| "object-add".to_owned(), |id| format!("object-add {id}"));

@@ -8,12 +8,12 @@ use super::{
     chardev,
     limit::{MAX_PARTS, PasteError},
     machine::Machine,
-    object,
+    object::{self, Object},
     paste::{Paste, Piece},
-    step::{self, Step},
+    step::Step,
 };
 use crate::{
-    qapi::{Options, id_wellformed},
+    qapi::{Options, Properties, Role, id_wellformed, needs_af_packet},
     scenario,
 };
 
@@ -106,10 +106,10 @@ impl Draft {
         let of = |machine: &Machine| {
             let tap = machine.netdevs.iter().find(|netdev| netdev.get("type") == Some("tap"))?;
             let id = tap.id()?;
-            let filter = machine.objects.iter().map(|(_, options)| options);
-            let first = filter
-                .filter(|options| options.get("netdev") == Some(id))
-                .find_map(|options| options.get("queue"));
+            let filters = machine.objects.iter().map(|object| &object.properties);
+            let first = filters
+                .filter(|filter| filter.with(Role::Filtered) == Some(id))
+                .find_map(|filter| filter.with(Role::Queue));
             let side = if first == Some("rx") { "guest" } else { "host" };
             Some(self.qualified(machine, &format!("{id}.{side}")))
         };
@@ -171,12 +171,14 @@ impl Draft {
     /// The RFC's if its properties are used, otherwise the newest QEMU's.
     fn profile(&self) -> &str {
         let given = self.profile.as_deref();
-        let objects = self.machines.iter().flat_map(|machine| &machine.objects);
-        let rfc = |options: &Options| {
-            options.get("in_netdev").is_some() || options.get("out_netdev").is_some()
+        let is_new = |object: &Properties| {
+            object.members().iter().any(|member| needs_af_packet(member.name))
         };
-        let mut needed = objects.filter(|(_, options)| rfc(options));
-        given.unwrap_or(if needed.next().is_some() { "rfc" } else { "qemu-10.2" })
+        let needed = self.machines.iter().any(|machine| {
+            machine.objects.iter().any(|object| is_new(&object.properties))
+                || machine.steps.iter().filter_map(Step::adds_object).any(|object| is_new(&object))
+        });
+        given.unwrap_or(if needed { "rfc" } else { "qemu-10.2" })
     }
 
     fn steps(&self) -> Vec<Value> {
@@ -246,12 +248,12 @@ fn complete(machine: &mut Machine) {
         return;
     }
     let mut wanted: Vec<(bool, String)> = Vec::new();
-    for (_, options) in &machine.objects {
-        wanted.extend(step::names(options));
+    for object in &machine.objects {
+        wanted.extend(object::names(&object.properties));
     }
     let mut added: Vec<&str> = Vec::new();
     for step in &machine.steps {
-        let names = step.names().into_iter();
+        let names = step.adds_object().map(|object| object::names(&object)).into_iter().flatten();
         wanted.extend(names.filter(|(_, id)| !added.contains(&id.as_str())));
         added.extend(step.adds());
     }
@@ -273,13 +275,11 @@ fn complete(machine: &mut Machine) {
     let iothreads: Vec<String> = machine
         .objects
         .iter()
-        .filter_map(|(_, options)| options.get("iothread").map(str::to_owned))
+        .filter_map(|object| object.properties.with(Role::Iothread).map(str::to_owned))
         .collect();
     for id in iothreads {
-        if !machine.objects.iter().any(|(_, options)| options.id() == Some(&id)) {
-            let text = format!("iothread,id={id}");
-            let options = object::properties(&text);
-            machine.objects.insert(0, (text, options));
+        if !machine.objects.iter().any(|object| object.id() == Some(&id)) {
+            machine.objects.insert(0, Object::read(&format!("iothread,id={id}")));
             machine
                 .notes
                 .push(format!("iothread {id} is made up: the paste names it and doesn't have it"));
@@ -289,7 +289,7 @@ fn complete(machine: &mut Machine) {
 
 fn declared(machine: &Machine) -> Map<String, Value> {
     let texts = |list: &[Options]| -> Vec<String> { list.iter().map(Options::text).collect() };
-    let objects: Vec<&String> = machine.objects.iter().map(|(text, _)| text).collect();
+    let objects: Vec<&String> = machine.objects.iter().map(|object| &object.text).collect();
     let mut map = Map::new();
     for (key, list) in [
         ("netdevs", json!(texts(&machine.netdevs))),

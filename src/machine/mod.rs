@@ -69,7 +69,7 @@ pub use api::{
     CharBackend, ChardevConfig, ChardevState, ColoEvent, Command, CommandId, Config, Input,
     NetdevConfig, NetdevKind, Output,
 };
-pub use argument::{Argument, Arguments, NotModelled, property_roles};
+pub use argument::{Argument, Arguments, NotModelled};
 pub use chardev::SOCKET_BUFFER;
 pub use config::ConfigError;
 pub use drive::Machine;

@@ -251,7 +251,7 @@ impl<'a> Run<'a> {
                 let answer = self.act(action, span)?;
                 self.answered(answer, step.error.as_ref(), span);
             }
-            Verb::ObjectOption(object) => {
+            Verb::ObjectAdd(object) => {
                 let answer = self.act(Action::ObjectAdd(object), span)?;
                 self.answered(answer, step.error.as_ref(), span);
             }

@@ -1,7 +1,12 @@
 //! A scenario's case after everything has been checked: what the rest of tapwright reads of the
 //! language.
 
-use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
 
 use bytes::Bytes;
 use serde_json::{Map, Value};
@@ -14,6 +19,7 @@ use super::{
 use crate::{
     base::{CaseId, ChardevId, Frame, MacAddr, MachineId, NetdevId, ObjectId, PortId, Profile},
     diag::{Source, Span},
+    qapi::Properties,
     record::{Framing, Port, SourceFrame},
 };
 
@@ -60,6 +66,8 @@ pub struct Case {
     pub chardevs: Vec<Chardev>,
     /// The chardevs whose far end is another chardev, those that steps add too.
     pub joined: BTreeSet<ChardevId>,
+    /// The chardevs that steps add, also those that come back under the id of one that is declared.
+    pub added_chardevs: BTreeMap<ChardevId, Wiring>,
     /// In the order of creation.
     pub objects: Vec<Object>,
     /// Every port in the order of declaration: of each machine `ID.guest` and `ID.host` of each
@@ -165,13 +173,23 @@ pub enum ChardevFar {
     Port {
         /// Connected before the first step.
         connected: bool,
-        /// How its bytes are printed.
-        framing: Framing,
+        /// How frames stand in its bytes.
+        wiring: Wiring,
     },
     /// Another chardev of this case, perhaps one that only a step adds.
     Joined(ChardevId),
     /// Nobody can be: `null`, `file`, `ringbuf`.
     Nobody,
+}
+
+/// How frames stand in the bytes at the far end of a chardev. It follows from the first object that
+/// names the chardev, be it declared or added by a step, unless the scenario says otherwise.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Wiring {
+    /// How they are told apart, and printed.
+    pub framing: Framing,
+    /// Bytes of the virtio-net header in front of each frame that is sent there.
+    pub vnet_hdr_len: usize,
 }
 
 /// An object, in the form in which it was written.
@@ -183,6 +201,22 @@ pub struct Object {
     pub span: Span,
     /// The form decides which of QEMU's rules and texts apply.
     pub form: ObjectForm,
+    /// What is written in either form, by name.
+    pub properties: Properties,
+}
+
+impl Object {
+    /// Reads an object, without judging its properties: their rules and texts are QEMU's.
+    #[must_use]
+    pub fn new(machine: MachineId, span: Span, form: ObjectForm) -> Self {
+        let properties = match &form {
+            ObjectForm::Option(text) => Properties::of_option(text),
+            ObjectForm::Qmp(map) => Properties::of_map(map.clone()),
+        };
+        let id =
+            properties.shown("id").filter(|id| !id.is_empty()).map(|id| machine.qualified(&id));
+        Self { machine, id, span, form, properties }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -268,12 +302,12 @@ pub enum Verb {
     Qmp {
         /// The machine whose monitor receives it.
         machine: MachineId,
-        /// `object-add`, `qom-set`, `set_link`, `stop`, ...
+        /// `qom-set`, `set_link`, `stop`, ..., but not `object-add`.
         command: String,
         args: Map<String, Value>,
     },
-    /// `object-add` with a command-line string.
-    ObjectOption(Object),
+    /// `object-add`, with a command-line string or QMP's map.
+    ObjectAdd(Object),
     Send {
         port: PortId,
         /// What, with `repeat` written out.
@@ -450,6 +484,19 @@ impl Case {
     pub fn owner(&self, id: &str) -> Option<(MachineId, String)> {
         let mut machines = self.machines.iter().map(|machine| &machine.id);
         machines.find_map(|machine| Some((machine.clone(), machine.local(id)?.to_owned())))
+    }
+
+    /// The objects that steps add, with the steps' numbers from 1, whether they are refused or not.
+    pub fn added_objects(&self) -> impl Iterator<Item = (usize, &Object)> {
+        (1..).zip(&self.steps).filter_map(|(number, step)| match &step.verb {
+            Verb::ObjectAdd(object) => Some((number, object)),
+            _ => None,
+        })
+    }
+
+    /// The objects that are declared, then those that steps add.
+    pub fn all_objects(&self) -> impl Iterator<Item = &Object> {
+        self.objects.iter().chain(self.added_objects().map(|(_, object)| object))
     }
 
     /// The directory that paths in the file are relative to.

@@ -41,7 +41,7 @@ use crate::{
     base::{ChardevId, Frame, NetdevId, Origin, PortId, Tag, VirtualTime},
     machine::{ChardevState, Command, CommandId, Input, Output},
     record::{Answer, DropReason, Event, EventKind, Outcome, Place, PortKind},
-    scenario::{Case, ChardevFar, Client, LinkSet},
+    scenario::{Case, ChardevFar, Client, LinkSet, Wiring},
 };
 
 /// A world of built-in machines: their chardevs are pipes in memory, their interfaces the
@@ -60,6 +60,8 @@ pub(crate) struct BuiltinWorld<C> {
     far_ends: BTreeMap<ChardevId, FarEnd>,
     /// The chardevs whose far end is a chardev, those that steps add too.
     joined: BTreeSet<ChardevId>,
+    /// How frames stand in the bytes of the chardevs that steps add.
+    added_chardevs: BTreeMap<ChardevId, Wiring>,
     /// The sockets that have an address.
     sockets: BTreeMap<ChardevId, Socket>,
     /// Sockets that commands are about to make.
@@ -122,16 +124,16 @@ impl<C: Carrier> BuiltinWorld<C> {
         }
         let is_there = |other: &&ChardevId| chardevs.contains_key(*other);
         let mut far_ends = BTreeMap::new();
-        for (id, wiring) in &chardevs {
-            let far_end = match &wiring.far {
-                ChardevFar::Port { .. } => {
+        for (id, chardev) in &chardevs {
+            let far_end = match &chardev.far {
+                ChardevFar::Port { connected, wiring } => {
                     let port = PortId::from(id.as_str());
                     ports.insert(port.clone(), Target::Chardev(id.clone()));
-                    FarEnd::Port(PortEnd::new(port, wiring))
+                    FarEnd::Port(PortEnd::new(port, *connected, *wiring))
                 }
                 ChardevFar::Joined(other) => {
                     let peer = Some(other).filter(is_there).cloned();
-                    FarEnd::Joined(SocketEnd::new(wiring.socket.as_ref(), peer))
+                    FarEnd::Joined(SocketEnd::new(chardev.socket.as_ref(), peer))
                 }
                 ChardevFar::Nobody => FarEnd::Nobody,
             };
@@ -147,9 +149,10 @@ impl<C: Carrier> BuiltinWorld<C> {
             ports,
             far_ends,
             joined: case.joined.clone(),
+            added_chardevs: case.added_chardevs.clone(),
             sockets: chardevs
                 .into_iter()
-                .filter_map(|(id, wiring)| Some((id, wiring.socket?)))
+                .filter_map(|(id, chardev)| Some((id, chardev.socket?)))
                 .collect(),
             added: BTreeMap::new(),
             files: BTreeMap::new(),

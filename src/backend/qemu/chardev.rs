@@ -24,6 +24,7 @@ use super::{machine::Out, stream::Stream};
 use crate::{
     base::PortId,
     record::{Framing, Item},
+    scenario::Wiring,
 };
 
 /// How long a client chardev may take to come back. QEMU's `reconnect` counts in seconds.
@@ -41,9 +42,7 @@ pub(super) enum Side {
 #[derive(Debug)]
 pub(super) struct FarEnd {
     pub(super) port: PortId,
-    pub(super) framing: Framing,
-    /// Bytes of the virtio-net header in front of each frame.
-    pub(super) vnet_hdr_len: usize,
+    pub(super) wiring: Wiring,
     side: Side,
     path: PathBuf,
     /// The first is served; the others wait for their turn in QEMU's backlog.
@@ -57,23 +56,16 @@ pub(super) struct FarEnd {
 }
 
 impl FarEnd {
-    pub(super) fn new(
-        port: PortId,
-        framing: Framing,
-        vnet_hdr_len: usize,
-        side: Side,
-        path: PathBuf,
-    ) -> Self {
+    pub(super) fn new(port: PortId, wiring: Wiring, side: Side, path: PathBuf) -> Self {
         Self {
             port,
-            framing,
-            vnet_hdr_len,
+            wiring,
             side,
             path,
             streams: VecDeque::new(),
             outside: 0,
             stalled: false,
-            cutter: Cutter::new(framing),
+            cutter: Cutter::new(wiring.framing),
             closings: 0,
         }
     }
@@ -138,7 +130,7 @@ impl FarEnd {
             stream.close();
         }
         self.stalled = false;
-        self.cutter = Cutter::new(self.framing);
+        self.cutter = Cutter::new(self.wiring.framing);
     }
 
     /// The connection that is served.
@@ -192,7 +184,7 @@ impl FarEnd {
     /// What came out of it, and the frame in it.
     pub(super) fn arrival(&self, bytes: Vec<u8>) -> Out {
         let bytes = Bytes::from(bytes);
-        let header = self.vnet_hdr_len + header_len(self.framing);
+        let header = self.wiring.vnet_hdr_len + header_len(self.wiring.framing);
         let data = bytes.slice(header.min(bytes.len())..);
         Out::Arrived(self.port.clone(), Item::Bytes(bytes), data)
     }
@@ -294,7 +286,8 @@ mod tests {
     fn a_reader_that_is_stalled_reads_on_once_the_other_has_closed() {
         let (ours, theirs) = UnixStream::pair().unwrap();
         let port = PortId::from("out0");
-        let mut end = FarEnd::new(port, Framing::Raw, 0, Side::Server, PathBuf::new());
+        let raw = Wiring { framing: Framing::Raw, vnet_hdr_len: 0 };
+        let mut end = FarEnd::new(port, raw, Side::Server, PathBuf::new());
         end.streams.push_back(Stream::new(ours).unwrap());
         end.stalled = true;
         let mut theirs = Stream::new(theirs).unwrap();
@@ -318,7 +311,7 @@ mod tests {
         let backlog = nix::sys::socket::Backlog::new(1).unwrap();
         nix::sys::socket::listen(&listener, backlog).unwrap();
         let port = PortId::from("out0");
-        let mut end = FarEnd::new(port, Framing::Plain, 0, Side::Server, path.clone());
+        let mut end = FarEnd::new(port, Wiring::default(), Side::Server, path.clone());
         (0..4).for_each(|_| end.open().unwrap());
         assert_eq!((end.streams.len(), end.outside), (2, 2));
         assert!(!end.pump(&mut Vec::new()).unwrap());

@@ -16,7 +16,6 @@ use serde_json::{Map, Value};
 
 use super::{
     backend::{MissingFence, Probed},
-    fit,
     process::{Arguments, Process},
     program::{Fence, Program},
     quiescence::Threads,
@@ -24,6 +23,7 @@ use super::{
     world::TELL_FILTERS,
 };
 use crate::{
+    qapi::needs_af_packet,
     record::Outcome,
     sys::{self, Isolated, LaunchError},
 };
@@ -143,7 +143,7 @@ impl Lab<'_> {
         let has_in_netdev = match ask("qom-list-properties", Some(&of))? {
             Outcome::Done(Value::Array(properties)) => properties.iter().any(|property| {
                 let name = property.get("name").and_then(Value::as_str);
-                name == Some(fit::PROPERTIES[0])
+                name.is_some_and(needs_af_packet)
             }),
             other => return Err(format!("filter-redirector: {other:?}").into()),
         };

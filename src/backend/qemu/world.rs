@@ -21,6 +21,7 @@ use crate::{
     },
     base::{ChardevId, NetdevId, Origin, PortId, Tag, VirtualTime},
     record::{Answer, DropReason, Event, EventKind, Place},
+    scenario::Wiring,
     sys::Isolated,
 };
 
@@ -44,6 +45,8 @@ pub(super) struct QemuWorld {
     joins: Joins,
     /// The chardevs whose far end is a chardev, those that steps add too.
     joined: BTreeSet<ChardevId>,
+    /// How frames stand in the bytes of the chardevs that steps add.
+    added_chardevs: BTreeMap<ChardevId, Wiring>,
     version: Version,
     admission: Admission,
     program: Program,

@@ -23,7 +23,6 @@ pub(super) const KIND: Kind = Kind {
         ("notify_dev", &["nope"]),
     ],
     traffic: |made, _| made.read_chardevs().map(str::to_owned).collect(),
-    reads: &["primary_in", "secondary_in", "notify_dev"],
     scene: Some(scene),
     deadly: true,
     paced: true,

@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use crate::qapi::{Member, Options, Properties};
+
 /// The way from the root to a node.
 pub(super) type Path = Vec<Segment>;
 
@@ -21,7 +23,7 @@ pub(super) enum Edit {
     /// A netdev, a chardev or an object goes, with everything that speaks of it.
     Named { id: String },
     /// A property of an option string goes.
-    Option { text: Path, index: usize },
+    Option { text: Path, number: usize },
     /// A value becomes a simpler one.
     Value { at: Path, value: Value },
     /// Two changes that make sense only together: a frame goes, and is expected no more.
@@ -49,8 +51,8 @@ impl Edit {
                 _ => false,
             },
             Self::Named { id } => remove_named(tree, id),
-            Self::Option { text, index } => match node(tree, text) {
-                Some(Value::String(text)) => remove_option(text, *index),
+            Self::Option { text, number } => match node(tree, text) {
+                Some(Value::String(text)) => remove_option(text, *number),
                 _ => false,
             },
             Self::Value { at, value } => match node(tree, at) {
@@ -72,15 +74,13 @@ fn node<'a>(tree: &'a mut Value, path: &[Segment]) -> Option<&'a mut Value> {
     })
 }
 
-fn remove_option(text: &mut String, index: usize) -> bool {
-    let parts: Vec<&str> = text.split(',').collect();
-    if index == 0 || index >= parts.len() {
-        return false;
-    }
-    let left: Vec<&str> =
-        parts.iter().enumerate().filter(|(at, _)| *at != index).map(|(_, part)| *part).collect();
-    *text = left.join(",");
-    true
+fn remove_option(text: &mut String, number: usize) -> bool {
+    let mut options = Options::read(text, "");
+    let mut numbers = 0..;
+    let before = options.elements().len();
+    options.retain(|_| numbers.next() != Some(number));
+    *text = options.text();
+    options.elements().len() < before
 }
 
 /// Takes a netdev, chardev or object out, with objects, steps and expectations that name it.
@@ -110,10 +110,11 @@ fn names(value: &Value, id: &str) -> bool {
         Value::String(text) => {
             is_name(text, id)
                 || text.strip_prefix("/objects/") == Some(id)
-                || text.split(',').any(|part| {
-                    let value = part.split_once('=').map(|(_, value)| value);
-                    value.is_some_and(|value| value == id || value.strip_prefix("id=") == Some(id))
-                })
+                || Properties::of_option(text)
+                    .members()
+                    .iter()
+                    .filter_map(Member::text)
+                    .any(|value| value == id || value.strip_prefix("id=") == Some(id))
         }
         Value::Array(items) => items.iter().any(|item| names(item, id)),
         Value::Object(entries) => {

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::edit::{Edit, Path, Segment};
+use crate::qapi::{Options, Properties};
 
 /// A way to look for edits of a tree.
 pub(super) type Pass = fn(&Value) -> Vec<Edit>;
@@ -92,9 +93,7 @@ fn named(tree: &Value) -> Vec<Edit> {
 /// An object's id, in either form.
 fn id(object: &Value) -> Option<String> {
     match object {
-        Value::String(text) => {
-            text.split(',').find_map(|part| part.strip_prefix("id=")).map(str::to_owned)
-        }
+        Value::String(text) => Properties::of_option(text).id().map(str::to_owned),
         other => other.get("id")?.as_str().map(str::to_owned),
     }
 }
@@ -119,9 +118,9 @@ fn entries(tree: &Value) -> Vec<Edit> {
 
 fn options(tree: &Value) -> Vec<Edit> {
     collect(tree, |path, value| match value {
-        Value::String(text) if text.contains('=') => {
-            let indices = 1..text.split(',').count();
-            indices.rev().map(|index| Edit::Option { text: path.clone(), index }).collect()
+        Value::String(text) if text.contains('=') && !text.starts_with('{') => {
+            let numbers = 1..Options::read(text, "").elements().len();
+            numbers.rev().map(|number| Edit::Option { text: path.clone(), number }).collect()
         }
         _ => Vec::new(),
     })

@@ -1,12 +1,15 @@
 //! Reads `expect`: frames, bytes and errors that must come, at the root and in a step.
 
-use std::{cell::RefCell, collections::BTreeSet};
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use super::{capture, host, port::Ports, send, stack::Interfaces};
 use crate::{
     base::{MachineId, ObjectId},
     scenario::{
-        case::{ExpectError, Expectation, Expectations, ExpectedFrames},
+        case::{ExpectError, Expectation, Expectations, ExpectedFrames, Object},
         context::Context,
         fault::Fault,
         fields::Fields,
@@ -23,6 +26,8 @@ pub(super) struct Known<'a> {
     pub(super) ports: &'a Ports,
     /// Ids that an expected error may be about.
     pub(super) ids: BTreeSet<String>,
+    /// The objects that steps add, by the steps' numbers from 0.
+    pub(super) added: &'a BTreeMap<usize, Object>,
     pub(super) interfaces: Interfaces<'a>,
     /// The stacks so far; a client that is only called has its stack from then on.
     pub(super) stacks: RefCell<Vec<PortStack>>,

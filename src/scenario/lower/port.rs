@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{
     host,
     netdev::{FIRST_HOST_MAC, FIRST_MAC},
-    object::{Added, DumpFile, Use},
+    object::{Added, DumpFile, Use, Uses},
 };
 use crate::{
     base::{ChardevId, MacAddr, MachineId, NetdevId, PortId},
@@ -63,7 +63,7 @@ pub(super) struct Devices<'a> {
     /// The chardevs without a port.
     pub(super) joined: &'a BTreeSet<ChardevId>,
     pub(super) added: &'a [Added],
-    pub(super) wiring: &'a [Use],
+    pub(super) uses: &'a Uses,
     pub(super) files: &'a [DumpFile],
 }
 
@@ -104,7 +104,7 @@ impl Ports {
     }
 
     fn add_machine(&mut self, machine: &MachineId, devices: &Devices<'_>) {
-        let Devices { netdevs, chardevs, joined, added, wiring, files } = devices;
+        let Devices { netdevs, chardevs, joined, added, uses, files } = devices;
         // A filter's netdev, and the guest that a chardev speaks for, are of its own machine.
         let netdevs: Vec<&Netdev> =
             netdevs.iter().filter(|netdev| netdev.machine == *machine).collect();
@@ -112,7 +112,7 @@ impl Ports {
             self.add_netdev(netdev);
         }
         for chardev in chardevs.iter().filter(|one| one.machine == *machine) {
-            self.add_chardev(chardev, &netdevs, wiring);
+            self.add_chardev(chardev, &netdevs, uses.of(&chardev.id));
         }
         for added in added.iter().filter(|one| one.machine == *machine) {
             let id = added.id.as_str();
@@ -121,9 +121,8 @@ impl Ports {
             if joined.contains(&added.id) {
                 self.portless.push((id.to_owned(), JOINED));
             } else if !known {
-                let used = wiring.iter().find(|used| used.chardev == added.id);
-                let framing = used.map_or(Framing::Plain, |used| used.framing);
-                self.add_chardev_port((id, added.span), framing, &netdevs, used);
+                let framing = uses.wiring(&added.id, None).framing;
+                self.add_chardev_port((id, added.span), framing, &netdevs, uses.of(&added.id));
             }
         }
         for file in files.iter().filter(|one| one.machine == *machine) {
@@ -168,12 +167,11 @@ impl Ports {
         }
     }
 
-    fn add_chardev(&mut self, chardev: &Chardev, netdevs: &[&Netdev], wiring: &[Use]) {
-        let used = wiring.iter().find(|used| used.chardev == chardev.id);
+    fn add_chardev(&mut self, chardev: &Chardev, netdevs: &[&Netdev], used: Option<&Use>) {
         match &chardev.far {
-            ChardevFar::Port { framing, .. } => {
+            ChardevFar::Port { wiring, .. } => {
                 let at = (chardev.id.as_str(), chardev.span);
-                self.add_chardev_port(at, *framing, netdevs, used);
+                self.add_chardev_port(at, wiring.framing, netdevs, used);
             }
             ChardevFar::Joined(_) => self.portless.push((chardev.id.to_string(), JOINED)),
             ChardevFar::Nobody => self

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use super::{
     bytes, capture,
     expect::{self, Known},
-    machine, object,
+    machine,
     port::Endpoint,
     send, traffic,
 };
@@ -34,10 +34,14 @@ pub(super) fn lower(fields: &Fields<'_>, known: &Known<'_>) -> Vec<Step> {
         value::mismatch(fields.context(), node, "a list of steps", Some(help));
         return Vec::new();
     };
-    nodes.iter().filter_map(|node| step(fields, node, known)).collect()
+    nodes
+        .iter()
+        .enumerate()
+        .filter_map(|(number, node)| step(fields, number, node, known))
+        .collect()
 }
 
-fn step(root: &Fields<'_>, node: &Node, known: &Known<'_>) -> Option<Step> {
+fn step(root: &Fields<'_>, number: usize, node: &Node, known: &Known<'_>) -> Option<Step> {
     let context = root.context();
     // `- stop` is `- stop:`.
     if let Some(word) = node.text().filter(|word| key::LONE_VERBS.contains(word)) {
@@ -55,7 +59,7 @@ fn step(root: &Fields<'_>, node: &Node, known: &Known<'_>) -> Option<Step> {
         Some(_) => map.node("error").and_then(|node| expect::error(context, node)),
         None => None,
     };
-    let step = Step { span: entry.key_span, error, verb: verb(&map, entry, known)? };
+    let step = Step { span: entry.key_span, error, verb: verb(&map, entry, number, known)? };
     Some(step)
 }
 
@@ -110,11 +114,14 @@ fn unknown_verb(word: &str) -> Fault {
     Fault::NotYet { what: word.to_owned(), help }
 }
 
-fn verb(map: &Fields<'_>, entry: &Entry, known: &Known<'_>) -> Option<Verb> {
+fn verb(map: &Fields<'_>, entry: &Entry, number: usize, known: &Known<'_>) -> Option<Verb> {
     let context = map.context();
     let name = entry.key.as_str();
     if QMP_VERBS.contains(&name) {
         let machine = machine::of_step(map, entry.key_span, known.machines)?;
+        if let Some(object) = known.added.get(&number) {
+            return Some(Verb::ObjectAdd(object.clone()));
+        }
         return qmp(context, machine, entry);
     }
     match name {
@@ -226,9 +233,6 @@ fn qmp(context: &Context<'_>, machine: MachineId, entry: &Entry) -> Option<Verb>
         Tree::Map(entries) => json_map(entries),
         Tree::Scalar(scalar) if scalar.is_null() && matches!(&*command, "stop" | "cont") => {
             Map::new()
-        }
-        Tree::Scalar(_) if command == "object-add" && entry.value.text().is_some() => {
-            return object::object(context, &machine, &entry.value).map(Verb::ObjectOption);
         }
         Tree::Scalar(scalar)
             if matches!(&*command, "object-del" | "netdev_del" | "chardev-remove")

@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{
     diag::Span,
+    qapi::{Element, Form, Options},
     scenario::{
         budget::Kind,
         context::Context,
@@ -224,14 +225,19 @@ fn without_null_elements<'t>(text: &'t str, values: Values<'_>) -> Cow<'t, str> 
     if !text.contains(',') {
         return Cow::Borrowed(text);
     }
-    let is_null = |element: &str| {
-        let value = element.split_once('=').map_or(element, |(_, value)| value);
+    let is_null = |element: &Element| {
+        let value = match element.form {
+            Form::Pair => &element.value,
+            Form::Implied | Form::Flag => &element.raw,
+        };
         whole(value).and_then(|name| values.get(name)).is_some_and(|value| value.is_null())
     };
-    if !text.split(',').any(is_null) {
+    let mut options = Options::read(text, "");
+    if !options.elements().iter().any(is_null) {
         return Cow::Borrowed(text);
     }
-    Cow::Owned(text.split(',').filter(|element| !is_null(element)).collect::<Vec<_>>().join(","))
+    options.retain(|element| !is_null(element));
+    Cow::Owned(options.text())
 }
 
 #[cfg(test)]
@@ -281,6 +287,7 @@ mod tests {
     #[case("f,${dev},x=y", "f,out0,x=y", "f,x=y")]
     #[case("f,a=${dev},b=${dev}", "f,a=out0,b=out0", "f")]
     #[case("$${queue},${queue}", "${queue},rx", "${queue},rx")]
+    #[case("f,p=a,,b,q=${dev}", "f,p=a,,b,q=out0", "f,p=a,,b")]
     fn an_element_that_is_null_is_left_out(
         #[case] text: &str,
         #[case] with: &str,

@@ -14,7 +14,8 @@ use crate::{
     backend::{BackendError, lower},
     base::{ChardevId, Frame, NetdevId, PortId, Tag},
     machine::{ChardevState, Input},
-    record::{DropReason, EventKind, Framing, Item, Place},
+    record::{DropReason, EventKind, Item, Place},
+    scenario::Wiring,
 };
 
 impl<C: Carrier> BuiltinWorld<C> {
@@ -33,7 +34,7 @@ impl<C: Carrier> BuiltinWorld<C> {
                     let place = Place::Port(port.clone());
                     return self.drop_frame(Some(tag), place, DropReason::ChardevClosed);
                 };
-                let bytes = far_end::encode(frame, end.framing, end.vnet_hdr_len);
+                let bytes = far_end::encode(frame, end.wiring);
                 self.write(&chardev, &bytes, Some(tag), chunk);
             }
             None => {
@@ -59,7 +60,7 @@ impl<C: Carrier> BuiltinWorld<C> {
         let ((at, guest), tag) = (self.local(tap.guest.as_str()), Some(tag));
         let input = match lower::vnet_hdr_len(tap.nic) {
             0 => {
-                let data = far_end::encode(frame, Framing::Plain, 0);
+                let data = far_end::encode(frame, Wiring::default());
                 Input::StreamBytes { netdev: guest, data, tag }
             }
             len => Input::NetdevFrame { netdev: guest, data: join(frame, len), tag },

@@ -179,7 +179,9 @@ impl<C: Carrier> BuiltinWorld<C> {
         let port = PortId::from(chardev.as_str());
         let target = Target::Chardev(chardev.clone());
         let far_end = if *self.ports.entry(port.clone()).or_insert(target.clone()) == target {
-            FarEnd::Port(PortEnd::new(port, &lower::added_chardev()))
+            // Nobody is there yet.
+            let wiring = self.added_chardevs.get(&chardev).copied().unwrap_or_default();
+            FarEnd::Port(PortEnd::new(port, false, wiring))
         } else {
             FarEnd::Nobody
         };

@@ -19,7 +19,7 @@ use crate::{
     backend::{
         BackendError, Observations,
         builtin::Flights,
-        lower::{self, FIRST_GUEST_HUB},
+        lower::FIRST_GUEST_HUB,
         netns::NetnsCarrier,
         qemu::{
             Admission, OWN,
@@ -84,6 +84,7 @@ impl QemuWorld {
             machines,
             joins: Joins::new(sockets),
             joined: case.joined.clone(),
+            added_chardevs: case.added_chardevs.clone(),
             version,
             admission,
             program: program.clone(),
@@ -106,10 +107,6 @@ impl QemuWorld {
 
     /// Makes the chardevs of all machines, those that listen first.
     fn chardevs(&mut self, case: &Case, version: Version) -> Result<(), BackendError> {
-        let mut wirings = BTreeMap::new();
-        for machine in &case.machines {
-            wirings.append(&mut lower::lower(case, machine).chardevs);
-        }
         let (servers, clients): (Vec<&Chardev>, Vec<&Chardev>) =
             case.chardevs.iter().partition(|chardev| chardev.server);
         for group in [servers, clients] {
@@ -121,9 +118,7 @@ impl QemuWorld {
                     _ => self.file(),
                 };
                 self.link()?;
-                let wiring = wirings.get(&chardev.id);
-                let vnet_hdr_len = wiring.map_or(0, |wiring| wiring.vnet_hdr_len);
-                self.chardev(chardev, version, path, vnet_hdr_len)?;
+                self.chardev(chardev, version, path)?;
             }
         }
         // QEMU has accepted its clients when it answers.
@@ -141,7 +136,6 @@ impl QemuWorld {
         chardev: &Chardev,
         version: Version,
         path: PathBuf,
-        vnet_hdr_len: usize,
     ) -> Result<(), BackendError> {
         let at = self.machine_of(chardev.id.as_str());
         let id = chardev.machine.local(chardev.id.as_str()).unwrap_or(chardev.id.as_str());
@@ -161,12 +155,12 @@ impl QemuWorld {
             command::add_reconnect(&mut args, &chardev.options, version);
             let side = if listens { Side::Server } else { Side::Client };
             let far = match chardev.far {
-                ChardevFar::Port { connected, framing } => Some((connected, framing)),
+                ChardevFar::Port { connected, wiring } => Some((connected, wiring)),
                 ChardevFar::Joined(_) | ChardevFar::Nobody => None,
             };
-            let (connected, framing) = far.unwrap_or((false, Framing::Plain));
+            let (connected, wiring) = far.unwrap_or_default();
             let port = PortId::from(chardev.id.as_str());
-            let mut end = FarEnd::new(port.clone(), framing, vnet_hdr_len, side, path.clone());
+            let mut end = FarEnd::new(port.clone(), wiring, side, path.clone());
             let listener = if connected { end.listen().map_err(failed)? } else { None };
             self.must(at, "chardev-add", &args)?;
             match listener {

@@ -10,7 +10,8 @@ use crate::{
         qemu::{chardev::FarEnd, machine::Machine},
     },
     base::{ChardevId, Frame, NetdevId, PortId, Tag},
-    record::{Arrival, DropReason, Event, EventKind, Framing, Item, Place},
+    record::{Arrival, DropReason, Event, EventKind, Item, Place},
+    scenario::Wiring,
 };
 
 impl QemuWorld {
@@ -78,7 +79,7 @@ impl QemuWorld {
             Some(Target::Guest(netdev)) => {
                 self.depart(frame, tag);
                 if let Some(tap) = self.machines[at].taps.get_mut(&netdev) {
-                    tap.wire.write(&encode(frame, Framing::Plain, 0));
+                    tap.wire.write(&encode(frame, Wiring::default()));
                 }
                 None
             }
@@ -91,7 +92,7 @@ impl QemuWorld {
             }
             Some(Target::Chardev(chardev)) => match self.machines[at].ends.get(&chardev) {
                 Some(end) if end.served().is_some() => {
-                    let bytes = encode(frame, end.framing, end.vnet_hdr_len);
+                    let bytes = encode(frame, end.wiring);
                     self.depart(frame, tag);
                     self.write(&chardev, &bytes, chunk)?;
                     None
