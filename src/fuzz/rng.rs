@@ -2,7 +2,8 @@
 
 /// Where random scenarios come from: SplitMix64 (Steele, Lea, Flood, "Fast splittable pseudorandom
 /// number generators", OOPSLA 2014). It is written out here because a seed must give the same
-/// scenario in every version of every library, for as long as reports name seeds.
+/// scenario whatever the versions of the libraries are, for as long as reports name seeds. What of that
+/// holds when tapwright itself can draw more is said at [`Rng::weighted_growing`].
 #[derive(Clone, Debug)]
 pub(super) struct Rng(u64);
 
@@ -66,7 +67,9 @@ impl Rng {
     /// One of several by weight, of a table that grows at its end; none where all weights are 0. The
     /// first `old` rows share the number that is drawn as [`Rng::weighted`] does. Each later row then
     /// takes over in its share of the draws, whatever was found before it: so a new row changes what
-    /// it takes over and nothing else, and a seed that never draws it gives the same scenario as ever.
+    /// it takes over and nothing else, and a seed that never draws it gives the same scenario as before.
+    /// Where it is drawn, what follows in that scenario is another. An old row whose own draws change
+    /// still changes every scenario that has it.
     pub(super) fn weighted_growing<'a, T>(
         &mut self,
         from: &'a [T],

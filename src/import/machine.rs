@@ -104,19 +104,8 @@ impl Machine {
     }
 
     fn add_netdev(&mut self, options: Options, written: &str) {
-        let refusal = match options.id() {
-            None => Some("Parameter 'id' is missing".to_owned()),
-            Some(id) if !id_wellformed(id) && !id.contains("${") => Some(BAD_ID.to_owned()),
-            Some(id) if self.netdevs.iter().any(|other| other.id() == Some(id)) => {
-                Some(format!("Duplicate ID '{id}' for netdev"))
-            }
-            Some(_) => None,
-        };
-        let made = match refusal {
-            Some(refusal) => Err(refusal),
-            None => netdev::language(options, &mut self.notes),
-        };
-        match made {
+        let refusal = self.id_refusal("netdev", &options, "Parameter 'id' is missing");
+        match refusal.map_or_else(|| netdev::language(options, &mut self.notes), Err) {
             Ok(mut options) => {
                 self.rename("netdev", &mut options);
                 self.netdevs.push(options);
@@ -127,24 +116,26 @@ impl Machine {
 
     fn add_chardev(&mut self, written: &str) {
         let options = Options::read(written, "backend").without_empty();
-        let refusal = match options.id() {
-            None => Some("chardev: no id specified".to_owned()),
-            Some(id) if !id_wellformed(id) && !id.contains("${") => Some(BAD_ID.to_owned()),
-            Some(id) if self.chardevs.iter().any(|other| other.id() == Some(id)) => {
-                Some(format!("Duplicate ID '{id}' for chardev"))
-            }
-            Some(_) => None,
-        };
-        let made = match refusal {
-            Some(refusal) => Err(refusal),
-            None => chardev::language(options, &mut self.notes),
-        };
-        match made {
+        let refusal = self.id_refusal("chardev", &options, "chardev: no id specified");
+        match refusal.map_or_else(|| chardev::language(options, &mut self.notes), Err) {
             Ok(mut options) => {
                 self.rename("chardev", &mut options);
                 self.chardevs.push(options);
             }
             Err(refusal) => self.refuse("chardev", written, refusal),
+        }
+    }
+
+    /// What QEMU says of the id of a netdev or a chardev; none where it takes it.
+    fn id_refusal(&self, what: &str, options: &Options, missing: &str) -> Option<String> {
+        let known = if what == "netdev" { &self.netdevs } else { &self.chardevs };
+        match options.id() {
+            None => Some(missing.to_owned()),
+            Some(id) if !id_wellformed(id) && !id.contains("${") => Some(BAD_ID.to_owned()),
+            Some(id) if known.iter().any(|other| other.id() == Some(id)) => {
+                Some(format!("Duplicate ID '{id}' for {what}"))
+            }
+            Some(_) => None,
         }
     }
 

@@ -37,8 +37,9 @@
 //!
 //! # Adding a filter
 //!
-//! 1. `qapi/table.rs` has a row for every type of QEMU's with its properties, texts and setter
-//!    order. All filters of QEMU are there.
+//! 1. `qapi/table.rs` has a row for every type of QEMU's with its versions and properties, and for each
+//!    property its role, texts and setter order. All filters of QEMU are there. Drawings, `conflicts`,
+//!    import, suggestions and what a real QEMU is asked for follow from the row.
 //! 2. Write `filter/NAME.rs`: a struct for what it keeps, a `make` that checks the properties and makes
 //!    one, and its `impl Part`: what it does to a packet, to bytes of its chardev, on time. Whatever it
 //!    has nothing to say about has a default. `mirror.rs` is the shortest example.

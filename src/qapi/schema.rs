@@ -130,20 +130,8 @@ impl Role {
     /// Whether the value is the id of something of the machine.
     #[must_use]
     pub const fn is_id(self) -> bool {
-        match self {
-            Self::Id | Self::Filtered | Self::Netdev(_) | Self::Chardev(_) | Self::Iothread => true,
-            Self::Plain
-            | Self::Setting
-            | Self::Queue
-            | Self::Position
-            | Self::Side
-            | Self::ObjectPath
-            | Self::Property
-            | Self::PropertyValue
-            | Self::ReadFile
-            | Self::WriteFile
-            | Self::Socket => false,
-        }
+        let is_named = matches!(self, Self::Id | Self::Iothread);
+        is_named || self.is_netdev() || self.is_chardev()
     }
 
     /// Whether the value names a netdev.
