@@ -4,17 +4,17 @@
 //!
 //! The parts, from the top down; a part imports only what stands below it (`cargo xtask arch`):
 //!
-//! - [`cli`]: one file for each command.
-//! - [`report`]: consumers of run events: terminal, JSON lines.
-//! - [`conflict`]: which combinations of properties an object takes.
-//! - [`fuzz`]: random scenarios, and making those that fail small.
-//! - [`import`]: pasted command lines and monitor commands, to a scenario.
+//! - [`cli`]: one file for each command, and what they share: output, selection, backends.
+//! - [`report`]: consumers of run events: the terminal, JSON lines, JUnit, GitHub, Markdown, HTML.
+//! - [`conflict`]: which combinations of properties an object accepts.
+//! - [`fuzz`]: random scenarios, and the reduction of those that fail.
+//! - [`import`]: turns pasted command lines and monitor commands into a scenario.
 //! - [`runner`]: selection, scheduling, deadlines, and the one executor for all backends.
 //! - [`snapshot`]: the store of snapshot files: what was reviewed, and what waits for a review.
 //! - [`compare`]: where two records differ, frame by frame and field by field.
 //! - [`mod@format`]: the text of snapshots, written and read back.
 //! - [`wording`]: what a record says, in words.
-//! - [`backend`]: what carries a scenario out: real namespaces and TAPs, or memory.
+//! - [`backend`]: what runs a case: the model over memory or over real interfaces, or a real QEMU.
 //! - [`machine`]: QEMU's net layer as a pure state machine.
 //! - [`drawing`]: a scenario's topology and a run's ladder, as text, Mermaid, DOT and SVG.
 //! - [`scenario`]: the language, from YAML to a checked case.
@@ -27,7 +27,7 @@
 //! - [`base`]: names, times, directions, profiles, quirks.
 //! - [`file`](mod@file): files that a person or a scenario names: checked and sized before they are read.
 //! - [`diag`]: codes, positions, reports.
-//! - [`terminal`]: what of a text from outside a terminal, a log or a CI system is shown.
+//! - [`terminal`]: which characters of an outside text may reach a terminal, a log or a CI system.
 //! - [`sys`]: the only unsafe code: TAPs, packet sockets, namespaces.
 //!
 //! # Examples

@@ -1,15 +1,10 @@
 //! Drives the real binary in temporary directories: exit codes, what is printed, what is written.
 
-use std::{
-    collections::BTreeSet,
-    fs,
-    path::Path,
-    process::{Command, Output},
-};
+use std::{collections::BTreeSet, fs};
 
 use rstest::rstest;
 use serde_json::Value;
-use tempfile::TempDir;
+use test_support::Project;
 
 /// A scenario in which nothing happens; its snapshot has no frame.
 const PASSES: &str = "description: Nothing happens.\ntags: [quick]\nsteps:\n  - note: nothing\n";
@@ -29,54 +24,22 @@ const KNOWN_BUG: &str = "description: A known bug.\nprofile: qemu-10.2\nchardevs
                          steps:\n  - note: nothing\n  - expect: { out0: 1 }\nknown_bug:\n  \
                          id: bug-1\n  profiles: [qemu-10.2]\n  reason: It is lost.\n";
 
-struct Project(TempDir);
+fn stdout(project: &Project, arguments: &[&str]) -> String {
+    test_support::stdout(&project.tapwright(arguments))
+}
 
-impl Project {
-    fn new(files: &[(&str, &str)]) -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        for (name, text) in files {
-            let path = directory.path().join("scenarios").join(name);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, text).unwrap();
-        }
-        Self(directory)
-    }
+fn lines(project: &Project, arguments: &[&str]) -> Vec<Value> {
+    let text = stdout(project, arguments);
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
 
-    fn path(&self) -> &Path {
-        self.0.path()
-    }
-
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_tapwright"));
-        command.current_dir(self.path()).args(arguments).env_remove("CI").env("NO_COLOR", "1");
-        command
-    }
-
-    fn tapwright(&self, arguments: &[&str]) -> Output {
-        self.command(arguments).output().unwrap()
-    }
-
-    fn exit(&self, arguments: &[&str]) -> i32 {
-        self.tapwright(arguments).status.code().unwrap()
-    }
-
-    fn stdout(&self, arguments: &[&str]) -> String {
-        String::from_utf8(self.tapwright(arguments).stdout).unwrap()
-    }
-
-    fn lines(&self, arguments: &[&str]) -> Vec<Value> {
-        let text = self.stdout(arguments);
-        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
-    }
-
-    /// Every file below the suite but the scenarios themselves.
-    fn written(&self) -> BTreeSet<String> {
-        fs::read_dir(self.path().join("scenarios"))
-            .unwrap()
-            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-            .filter(|name| !name.ends_with(".yaml"))
-            .collect()
-    }
+/// Every file below the suite but the scenarios themselves.
+fn written(project: &Project) -> BTreeSet<String> {
+    fs::read_dir(project.path().join("scenarios"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| !name.ends_with(".yaml"))
+        .collect()
 }
 
 fn sim<'a>(more: &[&'a str]) -> Vec<&'a str> {
@@ -85,13 +48,13 @@ fn sim<'a>(more: &[&'a str]) -> Vec<&'a str> {
 
 #[test]
 fn a_new_case_is_pending_then_accepted_then_passes() {
-    let project = Project::new(&[("a.yaml", PASSES)]);
+    let project = Project::suite(&[("a.yaml", PASSES)]);
     assert_eq!(project.exit(&sim(&[])), 5);
-    assert_eq!(project.written(), BTreeSet::from(["a.snap.new".to_owned()]));
+    assert_eq!(written(&project), BTreeSet::from(["a.snap.new".to_owned()]));
     assert_eq!(project.exit(&sim(&["--accept"])), 0);
-    assert_eq!(project.written(), BTreeSet::from(["a.snap".to_owned()]));
+    assert_eq!(written(&project), BTreeSet::from(["a.snap".to_owned()]));
     assert_eq!(project.exit(&sim(&[])), 0);
-    assert_eq!(project.written(), BTreeSet::from(["a.snap".to_owned()]));
+    assert_eq!(written(&project), BTreeSet::from(["a.snap".to_owned()]));
 }
 
 #[rstest]
@@ -116,7 +79,7 @@ fn a_run_exits_with_the_code_that_says_how_it_went(
     #[case] arguments: &[&str],
     #[case] code: i32,
 ) {
-    assert_eq!(Project::new(files).exit(&sim(arguments)), code);
+    assert_eq!(Project::suite(files).exit(&sim(arguments)), code);
 }
 
 #[rstest]
@@ -124,7 +87,7 @@ fn a_run_exits_with_the_code_that_says_how_it_went(
 #[case("check")]
 #[case("list")]
 fn where_no_case_is_selected_that_is_said(#[case] command: &str) {
-    let project = Project::new(&[("a.yaml", PASSES)]);
+    let project = Project::suite(&[("a.yaml", PASSES)]);
     let output = project.tapwright(&[command, "--tag", "quik"]);
     assert_eq!(output.status.code(), Some(4));
     let text = String::from_utf8(output.stderr).unwrap();
@@ -135,13 +98,13 @@ fn where_no_case_is_selected_that_is_said(#[case] command: &str) {
 #[case(&["--agree", "sim"])]
 #[case(&["--agree", "sim,sim"])]
 fn a_backend_is_not_compared_with_itself(#[case] arguments: &[&str]) {
-    let project = Project::new(&[("a.yaml", PASSES)]);
+    let project = Project::suite(&[("a.yaml", PASSES)]);
     assert_eq!(project.exit(&[&["run"], arguments].concat()), 2);
 }
 
 #[test]
 fn ci_never_writes_a_snapshot() {
-    let project = Project::new(&[("a.yaml", PASSES), ("b.yaml", FAILS)]);
+    let project = Project::suite(&[("a.yaml", PASSES), ("b.yaml", FAILS)]);
     let run = |arguments: &[&str]| {
         let output = project.command(arguments).env("CI", "true").output().unwrap();
         (output.status.code(), String::from_utf8(output.stdout).unwrap())
@@ -150,56 +113,56 @@ fn ci_never_writes_a_snapshot() {
     assert_eq!(code, Some(1));
     assert!(told.contains("run it where you can review"), "{told}");
     assert_eq!(run(&sim(&["--accept"])).0, Some(2));
-    assert_eq!(project.written(), BTreeSet::new());
+    assert_eq!(written(&project), BTreeSet::new());
 }
 
 #[test]
 fn what_fails_its_own_expectations_is_never_proposed() {
-    let project = Project::new(&[("a.yaml", FAILS)]);
+    let project = Project::suite(&[("a.yaml", FAILS)]);
     assert_eq!(project.exit(&sim(&["--accept"])), 1);
-    assert_eq!(project.written(), BTreeSet::new());
+    assert_eq!(written(&project), BTreeSet::new());
 }
 
 #[test]
 fn a_changed_record_fails_and_is_proposed() {
-    let project = Project::new(&[("a.yaml", PASSES)]);
+    let project = Project::suite(&[("a.yaml", PASSES)]);
     project.exit(&sim(&["--accept"]));
     let scenario = project.path().join("scenarios/a.yaml");
     fs::write(scenario, PASSES.replace("note: nothing", "note: something")).unwrap();
     assert_eq!(project.exit(&sim(&["--ci"])), 1);
-    assert_eq!(project.written(), BTreeSet::from(["a.snap".to_owned()]));
+    assert_eq!(written(&project), BTreeSet::from(["a.snap".to_owned()]));
     let told = project.tapwright(&sim(&[]));
     assert_eq!(told.status.code(), Some(1));
     let text = String::from_utf8(told.stdout).unwrap();
     assert!(text.ends_with("accept it: tapwright review\n"), "{text}");
-    assert_eq!(project.written(), BTreeSet::from(["a.snap".to_owned(), "a.snap.new".to_owned()]));
+    assert_eq!(written(&project), BTreeSet::from(["a.snap".to_owned(), "a.snap.new".to_owned()]));
 }
 
 #[test]
 fn a_known_bug_passes_until_it_is_gone() {
-    let project = Project::new(&[("a.yaml", KNOWN_BUG)]);
+    let project = Project::suite(&[("a.yaml", KNOWN_BUG)]);
     assert_eq!(project.exit(&sim(&["--accept"])), 0);
-    let output = project.stdout(&sim(&[]));
+    let output = stdout(&project, &sim(&[]));
     assert!(output.contains("KNOWN BUG") && output.contains("1 passed (1 known bug)"), "{output}");
     let mended = KNOWN_BUG.replace("out0: 1", "out0: 0");
     fs::write(project.path().join("scenarios/a.yaml"), mended).unwrap();
-    let output = project.stdout(&sim(&[]));
+    let output = stdout(&project, &sim(&[]));
     assert!(output.contains("the known bug 'bug-1' is gone"), "{output}");
 }
 
 #[test]
 fn another_profile_leaves_the_snapshot_aside() {
-    let project = Project::new(&[("a.yaml", PASSES)]);
+    let project = Project::suite(&[("a.yaml", PASSES)]);
     assert_eq!(project.exit(&sim(&["--profile", "qemu-7.2"])), 0);
-    assert_eq!(project.written(), BTreeSet::new());
+    assert_eq!(written(&project), BTreeSet::new());
 }
 
 #[test]
 fn what_no_scenario_uses_is_told_at_the_end_of_a_run() {
-    let project = Project::new(&[("a.yaml", PASSES), ("many.yaml", MANY)]);
+    let project = Project::suite(&[("a.yaml", PASSES), ("many.yaml", MANY)]);
     project.exit(&sim(&["--accept"]));
     let unreferenced = |arguments: &[&str]| {
-        let lines = project.lines(&sim(&[arguments, &["--format", "json"]].concat()));
+        let lines = lines(&project, &sim(&[arguments, &["--format", "json"]].concat()));
         lines.last().unwrap()["unreferenced"].clone()
     };
     assert_eq!(unreferenced(&[]), 0);
@@ -211,7 +174,7 @@ fn what_no_scenario_uses_is_told_at_the_end_of_a_run() {
     assert_eq!(unreferenced(&["scenarios/a.yaml"]), 0);
     assert_eq!(project.exit(&sim(&[])), 0);
     fs::remove_file(project.path().join("scenarios/a.yaml")).unwrap();
-    let text = project.stdout(&sim(&[]));
+    let text = stdout(&project, &sim(&[]));
     assert!(
         text.contains("2 snapshots or sections have no scenario: tapwright review --unreferenced"),
         "{text}"
@@ -220,8 +183,8 @@ fn what_no_scenario_uses_is_told_at_the_end_of_a_run() {
 
 #[test]
 fn repeats_are_one_case() {
-    let project = Project::new(&[("a.yaml", PASSES)]);
-    let lines = project.lines(&sim(&["--accept", "--repeat", "20", "--format", "json"]));
+    let project = Project::suite(&[("a.yaml", PASSES)]);
+    let lines = lines(&project, &sim(&["--accept", "--repeat", "20", "--format", "json"]));
     let finished: Vec<&Value> =
         lines.iter().filter(|line| line["type"] == "case-finished").collect();
     assert_eq!(finished.len(), 1);
@@ -230,13 +193,13 @@ fn repeats_are_one_case() {
 
 #[test]
 fn shards_cover_every_case_exactly_once() {
-    let project = Project::new(&[("many.yaml", MANY), ("a.yaml", PASSES)]);
-    let all: Vec<String> = project.stdout(&["list"]).lines().map(str::to_owned).collect();
+    let project = Project::suite(&[("many.yaml", MANY), ("a.yaml", PASSES)]);
+    let all: Vec<String> = stdout(&project, &["list"]).lines().map(str::to_owned).collect();
     assert_eq!(all.len(), 13);
     let mut shards: Vec<String> = ["hash:1/3", "hash:2/3", "hash:3/3"]
         .iter()
         .flat_map(|shard| {
-            let text = project.stdout(&["list", "--partition", shard]);
+            let text = stdout(&project, &["list", "--partition", shard]);
             text.lines().map(str::to_owned).collect::<Vec<_>>()
         })
         .collect();
@@ -248,7 +211,7 @@ fn shards_cover_every_case_exactly_once() {
 
 #[test]
 fn every_execution_leaves_its_capture() {
-    let project = Project::new(&[("many.yaml", MANY), ("deep/a.yaml", PASSES)]);
+    let project = Project::suite(&[("many.yaml", MANY), ("deep/a.yaml", PASSES)]);
     project.exit(&sim(&["--out", "captures"]));
     let captures = project.path().join("captures");
     // The section header block of pcapng begins every file (draft-ietf-opsawg-pcapng, 4.1).
@@ -259,8 +222,8 @@ fn every_execution_leaves_its_capture() {
 
 #[test]
 fn json_lines_tell_the_run() {
-    let project = Project::new(&[("a.yaml", FAILS), ("b.yaml", NEEDS_HOST), ("c.yaml", PASSES)]);
-    let lines = project.lines(&sim(&["--jobs", "1", "--format", "json"]));
+    let project = Project::suite(&[("a.yaml", FAILS), ("b.yaml", NEEDS_HOST), ("c.yaml", PASSES)]);
+    let lines = lines(&project, &sim(&["--jobs", "1", "--format", "json"]));
     let told: Vec<String> = lines
         .iter()
         .map(|line| {
@@ -289,21 +252,21 @@ fn json_lines_tell_the_run() {
 
 #[test]
 fn faults_are_told_together_and_where_they_stand() {
-    let project = Project::new(&[("a.yaml", INVALID), ("b.yaml", INVALID)]);
+    let project = Project::suite(&[("a.yaml", INVALID), ("b.yaml", INVALID)]);
     let output = project.tapwright(&["check"]);
     assert_eq!(output.status.code(), Some(2));
     let text = String::from_utf8(output.stderr).unwrap();
     for place in ["a.yaml:2:1", "a.yaml:4:5", "b.yaml:2:1", "b.yaml:4:5"] {
         assert!(text.contains(place), "{place}\n{text}");
     }
-    let lines = project.lines(&["check", "--format", "json"]);
+    let lines = lines(&project, &["check", "--format", "json"]);
     assert!(lines.iter().all(|line| line["type"] == "diagnostic"), "{lines:?}");
     assert_eq!(lines[0]["labels"][0]["start"]["line"], 2);
 }
 
 /// Checks a scenario that is refused, with this in what is said of it.
 fn refused_with(scenario: &str, help: &str) {
-    let project = Project::new(&[("a.yaml", scenario)]);
+    let project = Project::suite(&[("a.yaml", scenario)]);
     let output = project.tapwright(&["check"]);
     assert_eq!(output.status.code(), Some(2));
     let text = String::from_utf8(output.stderr).unwrap();
@@ -356,7 +319,7 @@ fn a_refusal_says_what_was_perhaps_meant(#[case] object: &str, #[case] help: &st
 
 #[test]
 fn a_code_that_is_printed_is_explained() {
-    let project = Project::new(&[]);
+    let project = Project::suite(&[]);
     let output = project.tapwright(&["check", "nowhere"]);
     let text = String::from_utf8(output.stderr).unwrap();
     let code = text.split_whitespace().find(|word| word.starts_with("TW-")).unwrap();
@@ -371,8 +334,8 @@ fn a_code_that_is_printed_is_explained() {
 
 #[test]
 fn a_case_is_named_alike_from_everywhere() {
-    let project = Project::new(&[("deep/a.yaml", PASSES)]);
+    let project = Project::suite(&[("deep/a.yaml", PASSES)]);
     for path in ["scenarios", "scenarios/deep", "scenarios/deep/a.yaml", "."] {
-        assert_eq!(project.stdout(&["list", path]), "deep/a\n", "{path}");
+        assert_eq!(stdout(&project, &["list", path]), "deep/a\n", "{path}");
     }
 }

@@ -1,4 +1,5 @@
-//! Tens of thousands of packets through a COLO pair: what is held does not grow with what has passed.
+//! Tens of thousands of packets through a COLO pair: what is held does not grow with what has
+//! passed.
 //!
 //! Alone in its binary, because a process has one peak of memory.
 

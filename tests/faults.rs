@@ -1,7 +1,7 @@
 //! What a person reads of a failing case: seeded faults, each planted in a run whose snapshot was
 //! reviewed, and the whole message.
 
-use std::{fs, path::Path, process::Command, time::Duration};
+use std::{fs, path::Path, time::Duration};
 
 use bytes::Bytes;
 use rstest::rstest;
@@ -179,12 +179,12 @@ fn a_fault_is_understood_from_the_terminal_alone(#[case] good: &str, #[case] pla
     let file = format!("{name}.yaml");
     let path = directory.path().join(&file);
     fs::write(&path, good).expect("written");
-    tapwright(directory.path(), &file, "--accept", 0);
+    run(directory.path(), &file, "--accept", 0);
     let told = match plant {
         Scenario(from, to) => {
             assert!(good.contains(from), "{from}");
             fs::write(&path, good.replacen(from, to, 1)).expect("written");
-            tapwright(directory.path(), &file, "--ci", 1)
+            run(directory.path(), &file, "--ci", 1)
         }
         Record(change) => changed(&path, change),
     };
@@ -193,14 +193,8 @@ fn a_fault_is_understood_from_the_terminal_alone(#[case] good: &str, #[case] pla
     insta::assert_snapshot!(name, told);
 }
 
-fn tapwright(directory: &Path, file: &str, how: &str, code: i32) -> String {
-    let output = Command::new(env!("CARGO_BIN_EXE_tapwright"))
-        .args(["run", "--backend", "sim", how, file])
-        .current_dir(directory)
-        .env_remove("CI")
-        .env("NO_COLOR", "1")
-        .output()
-        .expect("the binary starts");
+fn run(directory: &Path, file: &str, how: &str, code: i32) -> String {
+    let output = test_support::tapwright(directory, &["run", "--backend", "sim", how, file]);
     let text = String::from_utf8(output.stdout).expect("text");
     let errors = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(code), "{text}{errors}");

@@ -1,27 +1,10 @@
 //! Random scenarios and shrinking, through the real binary.
 
-use std::{
-    fs,
-    path::Path,
-    process::{Command, Output},
-};
+use std::{fs, process::Output};
 
 use serde_json::Value;
 use tapwright::{fuzz, scenario};
-
-fn tapwright(directory: &Path, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_tapwright"))
-        .current_dir(directory)
-        .args(arguments)
-        .env_remove("CI")
-        .env("NO_COLOR", "1")
-        .output()
-        .unwrap()
-}
-
-fn stdout(output: &Output) -> String {
-    String::from_utf8(output.stdout.clone()).unwrap()
-}
+use test_support::{stdout, tapwright};
 
 #[test]
 fn everything_that_is_made_passes_check() {

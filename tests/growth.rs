@@ -1,6 +1,6 @@
-//! Small scenarios that grow: each is checked by the real program with little memory, and is refused
-//! with a code that names the product that grew. That none of them takes long is seen where a test
-//! runs into its processor time.
+//! Small scenarios that grow: each is checked by the real program with little memory, and is
+//! refused with a code that names the product that grew. That none of them takes long is seen where
+//! a test runs into its processor time.
 
 use std::{fmt::Write as _, fs, os::unix::process::ExitStatusExt, process::Command};
 

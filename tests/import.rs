@@ -3,7 +3,7 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::{Command, Output},
+    process::Output,
     sync::Arc,
 };
 
@@ -11,24 +11,7 @@ use rstest::rstest;
 use serde_json::Value;
 use tapwright::{diag::Source, scenario::tree};
 use tempfile::TempDir;
-
-fn tapwright(folder: &Path, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_tapwright"))
-        .current_dir(folder)
-        .args(arguments)
-        .env_remove("CI")
-        .env("NO_COLOR", "1")
-        .output()
-        .unwrap()
-}
-
-fn stdout(output: &Output) -> String {
-    String::from_utf8(output.stdout.clone()).unwrap()
-}
-
-fn stderr(output: &Output) -> String {
-    String::from_utf8(output.stderr.clone()).unwrap()
-}
+use test_support::{stderr, stdout, tapwright};
 
 fn fixture(name: &str) -> String {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");

@@ -8,6 +8,7 @@ use std::{
 };
 
 use tempfile::TempDir;
+use test_support::tapwright;
 
 const ONE: &str = "\
 description: What the guest sends reaches the host.
@@ -78,13 +79,7 @@ fn told(output: &Output) -> String {
 }
 
 fn run(directory: &Path, how: &[&str], code: i32) {
-    let output = Command::new(env!("CARGO_BIN_EXE_tapwright"))
-        .args(["run", "--backend", "sim", "scenarios"])
-        .args(how)
-        .current_dir(directory)
-        .env_remove("CI")
-        .output()
-        .expect("the binary starts");
+    let output = tapwright(directory, &[&["run", "--backend", "sim", "scenarios"], how].concat());
     assert_eq!(output.status.code(), Some(code), "{}", told(&output));
 }
 

@@ -1,22 +1,9 @@
 //! What `tapwright new` writes is valid, runs in memory, and never takes the place of a file.
 
-use std::{
-    fs,
-    path::Path,
-    process::{Command, Output},
-};
+use std::fs;
 
 use rstest::rstest;
-
-fn tapwright(folder: &Path, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_tapwright"))
-        .current_dir(folder)
-        .args(arguments)
-        .env_remove("CI")
-        .env("NO_COLOR", "1")
-        .output()
-        .unwrap()
-}
+use test_support::tapwright;
 
 #[rstest]
 #[case("redirector")]

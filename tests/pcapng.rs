@@ -39,8 +39,8 @@ fn tshark_reads_what_the_transcripts_say() {
         let bytes = write_pcapng(reading, Vec::new()).expect("memory takes everything");
         fs::write(folder.path().join(name), bytes).expect("a temporary file");
     }
-    // A program for each file would take minutes to start; one behind the other, with the interfaces of
-    // each, they are one file.
+    // A program for each file would take minutes to start; one behind the other, with the
+    // interfaces of each, they are one file.
     let merge = Command::new("mergecap")
         .current_dir(folder.path())
         .args(["-a", "-I", "none", "-F", "pcapng", "-w", "all.pcapng"])
@@ -192,8 +192,8 @@ fn in_transcript(transcript: &Transcript) -> Packets {
     packets
 }
 
-/// Each packet's interface by its number and its name, and its bytes. tshark says the bytes in one format
-/// and where they belong in another, so it runs twice, at once.
+/// Each packet's interface by its number and its name, and its bytes. tshark says the bytes in one
+/// format and where they belong in another, so it runs twice, at once.
 fn read_by_tshark(file: &Path) -> Vec<(usize, String, String)> {
     let run = |arguments: &[&str]| {
         let output = Command::new("tshark")

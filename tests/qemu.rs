@@ -12,11 +12,10 @@ use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
+use test_support::command;
 
 fn tapwright() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tapwright"));
-    command.arg("run").current_dir(env!("CARGO_MANIFEST_DIR")).env("NO_COLOR", "1");
-    command
+    command(Path::new(env!("CARGO_MANIFEST_DIR")), &["run"])
 }
 
 fn run(arguments: &[&str]) -> Output {

@@ -7,6 +7,8 @@ use std::{
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
 };
 
+use test_support::{code, tapwright};
+
 const SCENARIO: &str = "\
 description: What the guest sends reaches the host.
 netdevs:
@@ -73,26 +75,16 @@ impl Terminal {
     }
 }
 
-fn tapwright(directory: &Path, arguments: &[&str]) -> Option<i32> {
-    let status = Command::new(env!("CARGO_BIN_EXE_tapwright"))
-        .args(arguments)
-        .current_dir(directory)
-        .env_remove("CI")
-        .stdout(Stdio::null())
-        .status();
-    status.expect("the binary starts").code()
-}
-
 #[test]
 fn keys_at_a_terminal_show_and_decide() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path();
     let run = ["run", "--backend", "sim", "."];
     fs::write(path.join("first.yaml"), SCENARIO).expect("written");
-    assert_eq!(tapwright(path, &[&run[..], &["--accept"]].concat()), Some(0));
+    assert_eq!(code(&tapwright(path, &[&run[..], &["--accept"]].concat())), 0);
     fs::write(path.join("first.yaml"), SCENARIO.replace("hello", "hullo")).expect("written");
     fs::write(path.join("second.yaml"), SCENARIO).expect("written");
-    assert_eq!(tapwright(path, &run), Some(1));
+    assert_eq!(code(&tapwright(path, &run)), 1);
 
     let binary = env!("CARGO_BIN_EXE_tapwright");
     let mut terminal = Terminal::open(path, &format!("'{binary}' review"));
@@ -121,7 +113,7 @@ fn ctrl_c_ends_a_review_and_decides_nothing() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path();
     fs::write(path.join("first.yaml"), SCENARIO).expect("written");
-    assert_eq!(tapwright(path, &["run", "--backend", "sim", "."]), Some(5));
+    assert_eq!(code(&tapwright(path, &["run", "--backend", "sim", "."])), 5);
     let binary = env!("CARGO_BIN_EXE_tapwright");
     let mut terminal = Terminal::open(path, &format!("'{binary}' review"));
     terminal.until(PROMPT);

@@ -1,18 +1,14 @@
 //! The shipped suite on each backend, by the command that the README shows.
 
-use std::{
-    io::Write,
-    process::{Command, Output},
-};
+use std::{io::Write, path::Path, process::Output};
 
-fn tapwright(arguments: &[&str]) -> Output {
+use test_support::command;
+
+fn run(arguments: &[&str]) -> Output {
     let out = tempfile::tempdir().expect("a temporary folder");
-    Command::new(env!("CARGO_BIN_EXE_tapwright"))
-        .args(["run", "scenarios", "--ci", "--out"])
+    command(Path::new(env!("CARGO_MANIFEST_DIR")), &["run", "scenarios", "--ci", "--out"])
         .arg(out.path())
         .args(arguments)
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .env("NO_COLOR", "1")
         .output()
         .expect("the binary starts")
 }
@@ -31,22 +27,22 @@ fn passes(output: &Output) {
 
 #[test]
 fn the_suite_passes_in_memory() {
-    let output = tapwright(&["--backend", "sim"]);
+    let output = run(&["--backend", "sim"]);
     assert_eq!(output.status.code(), Some(0));
     passes(&output);
 }
 
 #[test]
 fn the_suite_passes_on_real_taps() {
-    passes(&tapwright(&[]));
+    passes(&run(&[]));
 }
 
 #[test]
 fn memory_and_real_taps_agree() {
-    passes(&tapwright(&["--agree", "sim,netns"]));
+    passes(&run(&["--agree", "sim,netns"]));
 }
 
 #[test]
 fn nothing_flakes_when_it_is_repeated() {
-    passes(&tapwright(&["--repeat", "3"]));
+    passes(&run(&["--repeat", "3"]));
 }

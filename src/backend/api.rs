@@ -1,3 +1,7 @@
+//! What a backend is to its callers: `Backend` opens a `World` for a case, and a world acts,
+//! settles and reports what it observed. The runner and the fuzzer drive every backend through
+//! these traits.
+
 use std::{path::PathBuf, time::Duration};
 
 use bytes::Bytes;
@@ -58,25 +62,13 @@ pub enum BackendError {
     Missing(#[from] Missing),
     /// The backend can run nothing on this machine.
     #[error("the {backend} backend can't run here: {reason}")]
-    Unavailable {
-        /// Its name.
-        backend: &'static str,
-        /// Why.
-        reason: String,
-        /// How to repair it.
-        remedy: String,
-    },
+    Unavailable { backend: &'static str, reason: String, remedy: String },
     /// The case's environment is wrong: it can't be built as written.
     #[error("{0}")]
     Case(Box<Report>),
     /// The kernel refused something that should have worked.
     #[error("{what}: {source}")]
-    System {
-        /// What was tried.
-        what: String,
-        /// What the kernel said.
-        source: std::io::Error,
-    },
+    System { what: String, source: std::io::Error },
 }
 
 /// A case's world: all of its machines and what is between them, on one clock. It lives on one
@@ -103,18 +95,17 @@ pub trait World {
     /// What came out and what happened since the last call.
     fn observe(&mut self) -> Observations;
 
-    /// The machines' clock.
     fn now(&self) -> VirtualTime;
 
     /// Waits until something arrives from the kernel's own timers, or the deadline; then settles.
-    /// None when nothing can arrive by itself.
+    /// None if nothing can arrive unprompted.
     ///
     /// # Errors
     /// When the world itself failed.
     fn wait(&mut self, deadline: &Deadline) -> Result<Option<Settled>, BackendError>;
 
-    /// Makes the world ready to be looked at from outside while it rests: interfaces carry the names
-    /// of their ports. A world without interfaces has nothing to show.
+    /// Makes the world ready to be looked at from outside while it rests: interfaces carry the
+    /// names of their ports. A world without interfaces has nothing to show.
     ///
     /// # Errors
     /// When the kernel refuses.
@@ -129,59 +120,44 @@ pub trait World {
 /// One thing that a scenario does. The frames of a `send` are separate actions.
 #[derive(Clone, Copy, Debug)]
 pub enum Action<'a> {
-    /// An object is created.
     ObjectAdd(&'a Object),
     /// A QMP command.
     Qmp {
         /// The machine whose monitor it is given to.
         machine: &'a MachineId,
-        /// Its name.
         command: &'a str,
-        /// Its arguments.
         args: &'a serde_json::Map<String, serde_json::Value>,
     },
     /// A frame is sent at a port; on a chardev port it is framed first.
     Send {
-        /// The port.
         port: &'a PortId,
-        /// The frame.
         frame: &'a Frame,
-        /// Its number.
         tag: Tag,
         /// On a chardev port: the most bytes of one write.
         chunk: Option<usize>,
     },
     /// Bytes are written to a chardev's far end.
     Write {
-        /// The chardev's port.
         port: &'a PortId,
         /// The bytes.
         data: &'a Bytes,
         /// The most bytes of one write.
         chunk: Option<usize>,
     },
-    /// A client connects to the chardev.
     ChardevOpen(&'a PortId),
-    /// The far end closes.
     ChardevClose {
-        /// The chardev's port.
         port: &'a PortId,
         /// Only its sending direction.
         half: bool,
     },
-    /// The far end no longer reads.
     ChardevStall(&'a PortId),
-    /// The far end reads again.
     ChardevResume(&'a PortId),
-    /// The host's interface changes.
     LinkSet(&'a LinkSet),
-    /// The host's interface is deleted.
     LinkDel(&'a PortId),
-    /// COLO's frame tells the machines something.
+    /// COLO's frame notifies the machines of an event.
     Colo {
-        /// What.
         event: ColoEvent,
-        /// Whom alone; none for everybody whom it concerns.
+        /// The only machine that is notified; none for every machine that the event concerns.
         machine: Option<&'a MachineId>,
     },
     /// The machines' clock is to move so far; [`World::settle`] moves it from timer to timer.
@@ -191,7 +167,8 @@ pub enum Action<'a> {
     /// A client begins an exchange; [`World::settle`] carries it out, and moves the clock as far as
     /// the exchange may wait.
     Client(&'a Client),
-    /// Asks what the exchange came to, once the world has settled. What is not done is given up.
+    /// Asks for the result of the exchange, once the world has settled. An unfinished exchange is
+    /// given up.
     ClientAnswer,
 }
 
@@ -234,9 +211,7 @@ pub struct Exposed {
 /// An interface, whose alias is its port.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExposedInterface {
-    /// The port.
     pub port: PortId,
-    /// The kernel's name.
     pub name: String,
     /// The name of its namespace; none for the case's own.
     pub namespace: Option<String>,

@@ -1,3 +1,6 @@
+//! When a run must end: at a time, or when an alarm is raised. Worlds ask while they wait; the
+//! runner raises the alarm.
+
 use std::{
     io::{self, PipeReader, PipeWriter, Write},
     os::fd::{AsFd, BorrowedFd},
@@ -16,10 +19,8 @@ pub struct Deadline {
 }
 
 impl Deadline {
-    /// Never.
     pub const NEVER: Self = Self { at: None, alarm: None };
 
-    /// At this time.
     #[must_use]
     pub const fn at(at: Instant) -> Self {
         Self { at: Some(at), alarm: None }
@@ -37,7 +38,6 @@ impl Deadline {
         Self { at: Some(self.at.map_or(at, |own| own.min(at))), alarm: self.alarm.clone() }
     }
 
-    /// Whether it is over.
     #[must_use]
     pub fn passed(&self) -> bool {
         self.alarm.as_ref().is_some_and(|alarm| alarm.is_raised())

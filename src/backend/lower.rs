@@ -5,9 +5,8 @@ use std::{collections::BTreeMap, time::Duration};
 use serde_json::{Map, Value};
 
 use crate::{
-    base::{ChardevId, NetdevId, PortId, VnetHdr},
+    base::{ChardevId, NetdevId, PortId},
     machine::{CharBackend, ChardevConfig, Command, Config, NetdevConfig, NetdevKind},
-    record::Framing,
     scenario::{
         self, Address, Case, Chardev, ChardevFar, Machine, NetdevType, Nic, Object, ObjectForm,
     },
@@ -45,9 +44,6 @@ pub(crate) struct ChardevWiring {
     pub(crate) far: ChardevFar,
     /// What it is when it is a socket with an address.
     pub(crate) socket: Option<Socket>,
-    /// Bytes of the virtio-net header in frames on this chardev: those of the netdev whose filter
-    /// holds it.
-    pub(crate) vnet_hdr_len: usize,
 }
 
 /// A socket with an address inside the scenario.
@@ -66,7 +62,7 @@ pub(crate) struct Socket {
 /// is the guest. A virtio NIC is the TAP's peer itself.
 pub(crate) fn lower(case: &Case, machine: &Machine) -> Lowered {
     let name = &machine.id;
-    let own = |id: &str| name.own(id).unwrap_or(id).to_owned();
+    let own = |id: &str| name.local(id).unwrap_or(id).to_owned();
     let mut netdevs = Vec::new();
     let mut taps = BTreeMap::new();
     let mut guests = BTreeMap::new();
@@ -99,7 +95,7 @@ pub(crate) fn lower(case: &Case, machine: &Machine) -> Lowered {
                         netdevs.push(client(&guest, nic, Some(id)));
                     }
                 }
-                let guest: NetdevId = name.outer(guest.as_str());
+                let guest: NetdevId = name.qualified(guest.as_str());
                 guests.insert(guest.clone(), netdev.id.clone());
                 taps.insert(
                     netdev.id.clone(),
@@ -118,14 +114,9 @@ pub(crate) fn lower(case: &Case, machine: &Machine) -> Lowered {
         }
     }
     let of_machine = || case.chardevs.iter().filter(|one| one.machine == *name);
-    let vnet_hdr_lens = vnet_hdr_lens(case, machine, &taps);
     let chardevs = of_machine()
         .map(|chardev| {
-            let wiring = ChardevWiring {
-                far: chardev.far.clone(),
-                socket: socket(chardev),
-                vnet_hdr_len: vnet_hdr_lens.get(&chardev.id).copied().unwrap_or(0),
-            };
+            let wiring = ChardevWiring { far: chardev.far.clone(), socket: socket(chardev) };
             (chardev.id.clone(), wiring)
         })
         .collect();
@@ -151,16 +142,6 @@ pub(crate) fn command(object: &Object) -> Command {
         ObjectForm::Qmp(args) => {
             Command::Qmp { name: "object-add".to_owned(), args: Value::Object(args.clone()) }
         }
-    }
-}
-
-/// The wiring of a chardev that a command made: its far end is a port, and nobody is there yet.
-pub(crate) fn added_chardev() -> ChardevWiring {
-    let framing = Framing::Plain;
-    ChardevWiring {
-        far: ChardevFar::Port { connected: false, framing },
-        socket: None,
-        vnet_hdr_len: 0,
     }
 }
 
@@ -230,89 +211,8 @@ fn number(value: Option<&Value>) -> Option<u64> {
     }
 }
 
-/// Bytes of the virtio-net header in frames on the chardevs of a machine, where they have one: that of
-/// the netdev whose filter names the chardev as `indev` or `outdev`. A comparer has no netdev: with
-/// `vnet_hdr_support` its inputs get what a modern virtio NIC has. Of several objects that name a
-/// chardev so, the first counts.
-fn vnet_hdr_lens(
-    case: &Case,
-    machine: &Machine,
-    taps: &BTreeMap<NetdevId, TapWiring>,
-) -> BTreeMap<ChardevId, usize> {
-    let (mut compared, mut filtered) = (BTreeMap::new(), BTreeMap::new());
-    for object in case.objects.iter().filter(|one| one.machine == machine.id) {
-        let held = Held::of(object);
-        for chardev in [&held.primary_in, &held.secondary_in].into_iter().flatten() {
-            let chardev: ChardevId = machine.id.outer(chardev);
-            compared.entry(chardev).or_insert(held.vnet_hdr_support);
-        }
-        for chardev in [&held.indev, &held.outdev].into_iter().flatten() {
-            let netdev = held.netdev.as_ref().map(|id| machine.id.outer::<NetdevId>(id));
-            let tap = netdev.and_then(|netdev| taps.get(&netdev));
-            let chardev: ChardevId = machine.id.outer(chardev);
-            filtered.entry(chardev).or_insert(tap.map_or(0, |tap| vnet_hdr_len(tap.nic)));
-        }
-    }
-    let mut lens = filtered;
-    let with_header = compared.into_iter().filter(|(_, support)| *support);
-    lens.extend(with_header.map(|(chardev, _)| (chardev, VnetHdr::LONG)));
-    lens
-}
-
-/// What an object says of the chardevs that it holds. Of a property that stands several times the
-/// last counts.
-#[derive(Default)]
-struct Held {
-    netdev: Option<String>,
-    indev: Option<String>,
-    outdev: Option<String>,
-    primary_in: Option<String>,
-    secondary_in: Option<String>,
-    vnet_hdr_support: bool,
-}
-
-impl Held {
-    fn of(object: &Object) -> Self {
-        let mut held = Self::default();
-        match &object.form {
-            ObjectForm::Option(text) => {
-                for (name, value) in text.split(',').filter_map(|part| part.split_once('=')) {
-                    if name == "vnet_hdr_support" {
-                        held.vnet_hdr_support = value == "on";
-                    } else if let Some(property) = held.property(name) {
-                        *property = Some(value.to_owned());
-                    }
-                }
-            }
-            ObjectForm::Qmp(args) => {
-                for name in ["netdev", "indev", "outdev", "primary_in", "secondary_in"] {
-                    if let Some(property) = held.property(name) {
-                        *property = args.get(name).and_then(Value::as_str).map(str::to_owned);
-                    }
-                }
-                let support = args.get("vnet_hdr_support").and_then(Value::as_bool);
-                held.vnet_hdr_support = support == Some(true);
-            }
-        }
-        held
-    }
-
-    fn property(&mut self, name: &str) -> Option<&mut Option<String>> {
-        match name {
-            "netdev" => Some(&mut self.netdev),
-            "indev" => Some(&mut self.indev),
-            "outdev" => Some(&mut self.outdev),
-            "primary_in" => Some(&mut self.primary_in),
-            "secondary_in" => Some(&mut self.secondary_in),
-            _ => None,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use rstest::rstest;
-
     use super::*;
     use crate::backend::builtin::case;
 
@@ -371,39 +271,6 @@ mod tests {
         let tap = &lowered.taps[&NetdevId::from("hn0")];
         assert_eq!(tap.guest_port, PortId::from("hn0.guest"));
         assert_eq!(lowered.guests[&tap.guest], NetdevId::from("hn0"));
-    }
-
-    #[rstest]
-    #[case::outdev_as_an_option("filter-mirror,id=f0,netdev=hn0,outdev=c0", 10)]
-    #[case::the_last_of_two_counts("filter-mirror,id=f0,netdev=hn1,outdev=c0,netdev=hn0", 10)]
-    #[case::indev_as_a_map(
-        "{qom-type: filter-redirector, id: f0, netdev: hn0, queue: rx, indev: c0}",
-        10
-    )]
-    #[case::of_a_plain_guest("filter-mirror,id=f0,netdev=hn1,outdev=c0", 0)]
-    #[case::a_comparer_s_input(
-        "colo-compare,id=f0,primary_in=c1,secondary_in=c0,vnet_hdr_support=on",
-        12
-    )]
-    #[case::a_comparer_s_input_as_a_map(
-        "{qom-type: colo-compare, id: f0, primary_in: c0, secondary_in: c1, vnet_hdr_support: true}",
-        12
-    )]
-    #[case::a_plain_comparer_s_input("colo-compare,id=f0,primary_in=c1,secondary_in=c0", 0)]
-    #[case::another_chardev_s("filter-mirror,id=f0,netdev=hn0,outdev=c1", 0)]
-    fn a_chardev_carries_the_header_of_its_holder_s_netdev(
-        #[case] object: &str,
-        #[case] expected: usize,
-    ) {
-        let object =
-            if object.starts_with('{') { object.to_owned() } else { format!("\"{object}\"") };
-        let lowered = lowered(&format!(
-            "netdevs: {{hn0: {{type: tap, nic: virtio, vnet_hdr_len: 10}}, hn1: {{type: tap}}}}
-chardevs: {{c0: {{}}, c1: {{}}}}
-objects: [{object}]"
-        ));
-        let wiring = &lowered.chardevs[&ChardevId::from("c0")];
-        assert_eq!(wiring.vnet_hdr_len, expected);
     }
 
     #[test]

@@ -1,8 +1,10 @@
+//! How a command is titled in transcripts. Both kinds of world title their answers with it.
+
 use serde_json::{Map, Value};
 
 use crate::{
     base::MachineId,
-    scenario::{Client, Object},
+    scenario::{Client, Object, ObjectForm},
 };
 
 /// A command as the transcript prints it, and the object, netdev or chardev it is about.
@@ -14,12 +16,12 @@ pub struct Title {
     pub subject: Option<String>,
 }
 
-/// The title of a QMP command.
 #[must_use]
 pub fn qmp_title(machine: &MachineId, command: &str, args: &Map<String, Value>) -> Title {
-    let outer = |own: &str| machine.outer::<String>(own);
+    let qualified = |local: &str| machine.qualified::<String>(local);
     let word = |key: &str| args.get(key).and_then(Value::as_str);
-    let object = || word("path").map(|path| outer(path.strip_prefix("/objects/").unwrap_or(path)));
+    let object =
+        || word("path").map(|path| qualified(path.strip_prefix("/objects/").unwrap_or(path)));
     match (command, object(), word("property")) {
         ("qom-set", Some(object), Some(property)) => Title {
             text: format!("qom-set {object}.{property} = {}", value(args.get("value"))),
@@ -30,7 +32,7 @@ pub fn qmp_title(machine: &MachineId, command: &str, args: &Map<String, Value>) 
         }
         _ => {
             let mut ids = ["id", "name", "path", "device"].into_iter();
-            let subject = ids.find_map(word).map(outer);
+            let subject = ids.find_map(word).map(qualified);
             let whole = machine.is_named().then_some(machine.as_str());
             let mut text = command.to_owned();
             if let Some(about) = subject.as_deref().or(whole) {
@@ -45,16 +47,17 @@ pub fn qmp_title(machine: &MachineId, command: &str, args: &Map<String, Value>) 
     }
 }
 
-/// The title of an object's creation.
 #[must_use]
 pub fn object_title(object: &Object) -> Title {
+    if let ObjectForm::Qmp(args) = &object.form {
+        return qmp_title(&object.machine, "object-add", args);
+    }
     let subject = object.id.as_ref().map(|id| id.as_str().to_owned());
     let text =
         subject.as_ref().map_or_else(|| "object-add".to_owned(), |id| format!("object-add {id}"));
     Title { text, subject }
 }
 
-/// The title of a client's exchange.
 #[must_use]
 pub fn client_title(client: &Client) -> Title {
     let Client { from, call, within } = client;

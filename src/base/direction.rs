@@ -1,3 +1,6 @@
+//! The two directions of a packet, and the `queue` property that chooses among them. The machine,
+//! scenarios and records use both.
+
 use std::fmt;
 
 /// The way of a packet as QEMU names it: seen from the netdev backend (QEMU 10.2.2,

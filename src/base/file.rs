@@ -1,3 +1,6 @@
+//! Which file a path of QEMU's leads to in a case's own folder. The model opens the files of
+//! filter-dumps by it.
+
 /// Longest name of a file in bytes: `NAME_MAX` (Linux `include/uapi/linux/limits.h`).
 const NAME_MAX: usize = 255;
 

@@ -1,10 +1,12 @@
+//! A frame and its number over the whole run. Every part that sends, carries or records frames uses
+//! them.
+
 use std::fmt;
 
 use bytes::Bytes;
 
 use super::VnetHdr;
 
-/// Where a frame began.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Origin {
     /// The scenario sent it: `#1` for the first, counted over the whole run.

@@ -1,3 +1,6 @@
+//! Names of netdevs, chardevs, objects, ports, machines and cases, each with a type of its own so
+//! that they can't be mixed up. Ids of a machine are local to it or qualified by its name.
+
 use std::{borrow::Borrow, fmt, sync::Arc};
 
 /// Declares a cheap, ordered name type; the types can't be mixed up.
@@ -8,7 +11,6 @@ macro_rules! name_type {
         pub struct $name(Arc<str>);
 
         impl $name {
-            /// The name as text.
             #[must_use]
             pub fn as_str(&self) -> &str {
                 &self.0
@@ -61,8 +63,8 @@ name_type! {
 name_type! {
     /// The name of a machine; empty for the one machine of a scenario without `machines`.
     ///
-    /// Outside a machine, ids of its netdevs, chardevs and objects begin with its name:
-    /// `primary/hn0`. Those of the machine without a name are QEMU's own.
+    /// Outside a machine, ids of its netdevs, chardevs and objects are qualified: they begin with
+    /// its name, `primary/hn0`. Those of the machine without a name are QEMU's own.
     #[derive(Default)]
     MachineId
 }
@@ -72,6 +74,20 @@ name_type! {
     CaseId
 }
 
+impl PortId {
+    /// Where the guest of a TAP netdev sends and receives.
+    #[must_use]
+    pub fn guest(netdev: &NetdevId) -> Self {
+        Self::from(format!("{netdev}.guest"))
+    }
+
+    /// The host's side of a TAP netdev: its interface.
+    #[must_use]
+    pub fn host(netdev: &NetdevId) -> Self {
+        Self::from(format!("{netdev}.host"))
+    }
+}
+
 impl MachineId {
     /// Whether it is one of several.
     #[must_use]
@@ -79,19 +95,19 @@ impl MachineId {
         !self.0.is_empty()
     }
 
-    /// An id of this machine, as it is known outside: `primary/f0`.
+    /// One of this machine's local ids with the machine's name in front: `primary/f0`.
     #[must_use]
-    pub fn outer<T: From<String>>(&self, own: &str) -> T {
-        T::from(if self.is_named() { format!("{self}/{own}") } else { own.to_owned() })
+    pub fn qualified<T: From<String>>(&self, local: &str) -> T {
+        T::from(if self.is_named() { format!("{self}/{local}") } else { local.to_owned() })
     }
 
-    /// An id as this machine itself knows it; none when it is another's.
+    /// The local id in a qualified one; none if it belongs to another machine.
     #[must_use]
-    pub fn own<'a>(&self, outer: &'a str) -> Option<&'a str> {
+    pub fn local<'a>(&self, qualified: &'a str) -> Option<&'a str> {
         if !self.is_named() {
-            return Some(outer);
+            return Some(qualified);
         }
-        outer.strip_prefix(&*self.0)?.strip_prefix('/')
+        qualified.strip_prefix(&*self.0)?.strip_prefix('/')
     }
 }
 
@@ -102,18 +118,18 @@ mod tests {
     #[test]
     fn ids_of_a_named_machine_begin_with_its_name() {
         let primary = MachineId::from("primary");
-        let outer: ObjectId = primary.outer("f0");
-        assert_eq!(outer.as_str(), "primary/f0");
-        assert_eq!(primary.own("primary/f0"), Some("f0"));
-        assert_eq!(primary.own("primary2/f0"), None);
-        assert_eq!(primary.own("f0"), None);
+        let qualified: ObjectId = primary.qualified("f0");
+        assert_eq!(qualified.as_str(), "primary/f0");
+        assert_eq!(primary.local("primary/f0"), Some("f0"));
+        assert_eq!(primary.local("primary2/f0"), None);
+        assert_eq!(primary.local("f0"), None);
     }
 
     #[test]
     fn ids_of_the_only_machine_are_qemus() {
         let only = MachineId::default();
-        let outer: ObjectId = only.outer("f0");
-        assert_eq!(outer.as_str(), "f0");
-        assert_eq!(only.own("a/b"), Some("a/b"));
+        let qualified: ObjectId = only.qualified("f0");
+        assert_eq!(qualified.as_str(), "f0");
+        assert_eq!(only.local("a/b"), Some("a/b"));
     }
 }

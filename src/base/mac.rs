@@ -1,6 +1,7 @@
+//! An Ethernet address as text and as bytes. Scenarios declare them and frames are built from them.
+
 use std::{fmt, str::FromStr};
 
-/// An Ethernet address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MacAddr(pub [u8; 6]);
 
@@ -24,7 +25,7 @@ impl fmt::Display for MacAddr {
     }
 }
 
-/// Not six two-digit hexadecimal octets separated by colons.
+/// The text is not six two-digit hexadecimal octets separated by colons.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("'{0}' is not a MAC address: six two-digit hexadecimal octets, 52:54:00:12:34:56")]
 pub struct ParseMacError(pub String);

@@ -1,3 +1,6 @@
+//! Which QEMU is modelled: a version and the quirks that are mended. Scenarios choose one; the
+//! machine asks it at each quirk.
+
 use std::{collections::BTreeSet, fmt};
 
 use super::Quirk;

@@ -1,3 +1,6 @@
+//! The table of quirks: where a QEMU departs from what it documents, since when, and the evidence
+//! for it. The machine asks for them, and the reference is generated from the table.
+
 use std::fmt;
 
 use super::QemuVersion;
@@ -34,7 +37,6 @@ macro_rules! quirks {
             /// Every quirk, in the order of the table.
             pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
 
-            /// Its entry in the table.
             #[must_use]
             pub const fn info(self) -> QuirkInfo {
                 match self {
@@ -290,7 +292,7 @@ quirks! {
         mended: "it is written in the order in which it was released",
         evidence: "net/colo-compare.c:731,819; QEMU commit a5f038e2c5e2; P01",
     }
-    /// Of what is not TCP, the newest packet is compared and flushed first.
+    /// The newest packet that is not TCP is compared and flushed first.
     CompareNontcpNewestFirst = "compare-nontcp-newest-first" in EVERY_QEMU {
         behaviour: "of a connection that is not TCP the primary's newest packet is compared first, and a checkpoint releases the newest first: equal traffic asks for checkpoints and is reordered",
         mended: "the oldest first",
@@ -407,7 +409,6 @@ impl Quirk {
         self.info().name
     }
 
-    /// The quirk of this name.
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|quirk| quirk.name() == name)

@@ -1,3 +1,6 @@
+//! Time inside a run: nanoseconds since it began. Machines, worlds and transcripts count it; no
+//! clock of the system is read.
+
 use std::{fmt, ops::Add, time::Duration};
 
 /// Time on a machine's clock, in nanoseconds since the run began. It moves when a scenario says

@@ -1,3 +1,6 @@
+//! The virtio-net header (virtio 1.2, section 5.1.6) as a value and as bytes. TAPs, chardevs and
+//! frames of a scenario carry it.
+
 use std::fmt;
 
 /// A virtio-net header, `struct virtio_net_hdr_mrg_rxbuf` (Linux `uapi/linux/virtio_net.h`,

@@ -1,3 +1,5 @@
+//! Writes pcap files. The fixtures and the tests make such files; captures of runs are pcapng.
+
 use std::{io::Write, time::Duration};
 
 use pcap_file::{
@@ -80,7 +82,7 @@ mod tests {
         writer.packet(Duration::new(1, 2_999), &[1, 2, 3]).unwrap();
         let file = writer.into_inner();
         assert_eq!(file[..4], [0xd4, 0xc3, 0xb2, 0xa1]);
-        let packets = read(&file).unwrap();
+        let packets = read(&file).unwrap().packets;
         assert_eq!(
             (&packets[0].data[..], packets[0].time),
             (&[1, 2, 3][..], Duration::new(1, 2_000))

@@ -1,25 +1,23 @@
-use super::{ReadError, WriteError};
+//! The codes of captures, TW-P004 to TW-P009, and what each means. Whoever reads or writes a
+//! capture reports its errors with them.
+
+use super::{NoFrame, ReadError, WriteError};
 use crate::diag::{Code, Diagnose, Explanation, Report};
 
 /// Neither pcap nor pcapng.
 const NOT_A_CAPTURE: Code = Code("TW-P004");
 
-/// A capture that ends too early.
 const TRUNCATED: Code = Code("TW-P005");
 
-/// A capture that contradicts itself.
 const MALFORMED: Code = Code("TW-P006");
 
-/// A capture of something else than Ethernet.
 const LINK_TYPE: Code = Code("TW-P007");
 
 /// A capture that can't be written.
 const WRITE: Code = Code("TW-P008");
 
-/// A capture of too many packets.
 const TOO_MANY: Code = Code("TW-P009");
 
-/// What this part's codes mean.
 pub const EXPLANATIONS: &[Explanation] = &[
     Explanation {
         code: NOT_A_CAPTURE,
@@ -42,9 +40,10 @@ pub const EXPLANATIONS: &[Explanation] = &[
     },
     Explanation {
         code: LINK_TYPE,
-        title: "a capture of something else than Ethernet",
-        text: "tapwright sends Ethernet frames. Captures of the interface 'any', of Wi-Fi monitors and of \
-         tunnels begin with other headers, which no TAP takes.",
+        title: "a packet that carries nothing for Ethernet",
+        text: "tapwright sends Ethernet frames. Of a packet of another link type it takes what it \
+         carries, where that is something that Ethernet carries too: not a management frame of a \
+         wireless network, nor a message of USB.",
     },
     Explanation {
         code: WRITE,
@@ -75,12 +74,16 @@ impl Diagnose for ReadError {
             Self::Malformed { .. } => {
                 (MALFORMED, "the file is damaged; see what 'capinfos FILE' says of it")
             }
-            Self::LinkType { .. } => (
-                LINK_TYPE,
-                "capture on an Ethernet interface: 'tcpdump -i any' and tunnels have other headers",
-            ),
         };
         Report::error(code, self.to_string()).with_help(help)
+    }
+}
+
+impl Diagnose for NoFrame {
+    fn report(&self) -> Report {
+        let help =
+            "capture on an Ethernet interface, or choose packets that carry something for it";
+        Report::error(LINK_TYPE, self.to_string()).with_help(help)
     }
 }
 
@@ -93,21 +96,16 @@ impl Diagnose for WriteError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::capture::{Writer, read};
+    use crate::capture::{Link, Writer, read};
 
     #[test]
     fn each_kind_of_error_has_its_code() {
-        // A pcap header of link type 0, then the same of Ethernet with a packet of one byte that
-        // had none on the wire.
-        let mut header = vec![0; 24];
-        header[..4].copy_from_slice(&[0xa1, 0xb2, 0xc3, 0xd4]);
-        let mut lying = header.clone();
-        (lying[19], lying[23]) = (9, 1);
-        lying.extend([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0xaa]);
-        let mut codes: Vec<_> = [&b"text"[..], &header[..9], &lying, &header]
-            .into_iter()
-            .map(|file| read(file).unwrap_err().report().code)
-            .collect();
+        let lying = ReadError::Malformed { packet: 1, offset: 24, cause: String::new() };
+        let text = read(b"text").unwrap_err();
+        let short = read(&[0xa1, 0xb2, 0xc3, 0xd4, 0]).unwrap_err();
+        let mut codes: Vec<_> =
+            [text, short, lying].iter().map(|error| error.report().code).collect();
+        codes.push(NoFrame::Unknown(Link(189)).report().code);
         let mut writer = Writer::new(Vec::new(), &[]).unwrap();
         let error = writer.packet(0, std::time::Duration::ZERO, &[], None).unwrap_err();
         codes.push(error.report().code);

@@ -1,5 +1,5 @@
-//! What a file is that is no capture. Only its kind is named, never what is in it: the file may be one
-//! that the reader of the message must not see.
+//! What a file is that is no capture. Only its kind is named, never what is in it: the file may be
+//! one that the reader of the message must not see.
 
 /// Files that are given for captures by mistake, by what they begin with.
 const KINDS: &[(&[u8], &str)] = &[

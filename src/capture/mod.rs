@@ -3,6 +3,7 @@
 mod classic;
 mod diagnose;
 mod guess;
+mod link;
 mod pcapng;
 mod read;
 
@@ -11,13 +12,13 @@ mod tests;
 
 pub use classic::ClassicWriter;
 pub use diagnose::EXPLANATIONS;
+pub use link::{Addresses, Link, NoFrame};
 pub use pcapng::Writer;
-pub use read::{MAX_PACKETS, Packet, ReadError, read};
+pub use read::{Capture, MAX_PACKETS, Packet, ReadError, read};
 
 /// A capture that can't be written.
 #[derive(Debug, thiserror::Error)]
 pub enum WriteError {
-    /// The destination refused.
     #[error("can't write the capture: {0}")]
     Io(#[source] std::io::Error),
     /// A packet that the format can't hold.
@@ -25,7 +26,6 @@ pub enum WriteError {
     Packet {
         /// Its number, from 1.
         packet: usize,
-        /// Why.
         cause: String,
     },
     /// There is no such interface.
@@ -35,7 +35,6 @@ pub enum WriteError {
         packet: usize,
         /// What was asked for, from 0.
         interface: usize,
-        /// How many there are.
         interfaces: usize,
     },
 }

@@ -1,3 +1,6 @@
+//! Writes pcapng files, one interface for each port. The runner writes the capture of each case
+//! with it.
+
 use std::{borrow::Cow, io::Write, time::Duration};
 
 use pcap_file::{
@@ -109,7 +112,7 @@ mod tests {
         let time = Duration::new(3, 1_001);
         writer.packet(1, time, &[1, 2, 3], Some("[1] send hn0.guest")).unwrap();
         writer.packet(0, time * 2, &[], None).unwrap();
-        let packets = read(&writer.into_inner()).unwrap();
+        let packets = read(&writer.into_inner()).unwrap().packets;
         assert_eq!(packets.len(), 2);
         assert_eq!((&packets[0].data[..], packets[0].time), (&[1, 2, 3][..], time));
         assert_eq!((packets[1].original_len, packets[1].time), (0, time * 2));
@@ -134,7 +137,7 @@ mod tests {
     fn a_long_comment_is_cut_between_characters() {
         let mut writer = Writer::new(Vec::new(), &["out0"]).unwrap();
         writer.packet(0, Duration::ZERO, &[1], Some(&"ä".repeat(40_000))).unwrap();
-        assert_eq!(read(&writer.into_inner()).unwrap().len(), 1);
+        assert_eq!(read(&writer.into_inner()).unwrap().packets.len(), 1);
     }
 
     #[test]

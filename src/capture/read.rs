@@ -1,13 +1,16 @@
+//! Reads pcap and pcapng files into packets, and says where a broken file breaks. Scenarios and
+//! `import` name such files.
+
 use std::time::Duration;
 
 use bytes::Bytes;
 use pcap_file::{
-    DataLink,
-    pcap::{PcapParseError, PcapParser},
+    Endianness,
+    pcap::{PcapParseError, PcapParser, PcapTsResolution},
     pcapng::{Block, PcapNgParseError, PcapNgParser},
 };
 
-use super::{chain, guess::guess};
+use super::{chain, guess::guess, link::Link};
 
 /// A pcapng file begins with this block type, the same in both byte orders.
 const SECTION_HEADER: [u8; 4] = [0x0a, 0x0d, 0x0d, 0x0a];
@@ -20,10 +23,24 @@ const PCAP_MAGICS: [[u8; 4]; 4] = [
     [0x4d, 0x3c, 0xb2, 0xa1],
 ];
 
-/// Most packets of a capture.
+/// Kuznetzov's magic numbers, and those of the format whose header is the same.
+const KUZNETZOV: [([u8; 4], [u8; 4]); 2] = [
+    ([0xa1, 0xb2, 0xcd, 0x34], [0xa1, 0xb2, 0xc3, 0xd4]),
+    ([0x34, 0xcd, 0xb2, 0xa1], [0xd4, 0xc3, 0xb2, 0xa1]),
+];
+
+/// Bytes that Kuznetzov's format has behind a record's header: interface, protocol and packet type.
+const KUZNETZOV_EXTRA: usize = 8;
+
+/// The longest packet of a capture where the file does not hold it whole: libpcap's largest snap
+/// length.
+const LONGEST: usize = 262_144;
+
+/// Bytes of Ethernet's frame check sequence.
+const FCS: usize = 4;
+
 pub const MAX_PACKETS: usize = 1_000_000;
 
-/// Most interfaces of a pcapng file.
 const MAX_INTERFACES: usize = 4096;
 
 /// Bytes before a packet's data in a pcap file.
@@ -32,15 +49,27 @@ const PCAP_RECORD: usize = 16;
 /// The number of what stands before the first packet.
 const HEADER: usize = 0;
 
+/// What a capture file holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Capture {
+    /// The packets, the first of which is number 1. The last may be one in which the file ends; it is
+    /// cut.
+    pub packets: Vec<Packet>,
+    /// Why there are no more packets, when the file breaks off or contradicts itself behind them.
+    pub broken: Option<ReadError>,
+}
+
 /// A packet of a capture file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Packet {
-    /// What the file holds of it, from the Ethernet destination on.
+    /// What the file holds of it, as its link type has it; without the frame check sequence where the
+    /// file says that there is one.
     pub data: Bytes,
     /// Since 1970; zero where the file says nothing.
     pub time: Duration,
     /// Its length on the wire in bytes: more than `data` when the capture cut it off.
     pub original_len: usize,
+    pub link: Link,
 }
 
 impl Packet {
@@ -63,10 +92,7 @@ pub enum ReadError {
     },
     /// More packets than are read.
     #[error("it has more than {most} packets")]
-    TooMany {
-        /// The limit.
-        most: usize,
-    },
+    TooMany { most: usize },
     /// The file ends inside something.
     #[error(
         "the file ends in {}, which begins at byte {offset}: {needed} bytes are needed and \
@@ -80,7 +106,6 @@ pub enum ReadError {
         offset: usize,
         /// What it needs, as far as that is known.
         needed: usize,
-        /// What is there.
         available: usize,
     },
     /// The file contradicts itself or its format.
@@ -90,22 +115,15 @@ pub enum ReadError {
         packet: usize,
         /// Where its record or block begins.
         offset: usize,
-        /// What is wrong.
         cause: String,
     },
-    /// Not Ethernet.
-    #[error(
-        "{} at byte {offset} has the link type {link_type}: only Ethernet (1) can be used",
-        place(*packet)
-    )]
-    LinkType {
-        /// The packet that is read, or would come next; 0 for the file's header.
-        packet: usize,
-        /// Where its record or block begins.
-        offset: usize,
-        /// The number in the registry of link types of tcpdump.org.
-        link_type: u32,
-    },
+}
+
+impl ReadError {
+    /// Whether there may be packets before what is wrong.
+    const fn is_behind_the_header(&self) -> bool {
+        matches!(self, Self::Truncated { packet: 1.., .. } | Self::Malformed { packet: 1.., .. })
+    }
 }
 
 fn place(packet: usize) -> String {
@@ -115,66 +133,137 @@ fn place(packet: usize) -> String {
     }
 }
 
-/// The packets of a pcap (microseconds or nanoseconds) or pcapng file, of either byte order.
+/// Reads a pcap (microseconds or nanoseconds, also Kuznetzov's) or pcapng file, of either byte order
+/// and any link type.
 ///
+/// Lengths that contradict each other are taken as tcpdump and tshark take them: a packet may be
+/// longer than the file's snap length, and is not cut when it is longer than it was on the wire.
 /// Memory in use is in proportion to `file`, whatever lengths stand in it.
 ///
 /// # Errors
-/// When the file is of another kind, is cut off, contradicts itself, has more than [`MAX_PACKETS`], or
-/// was not captured on Ethernet. Packets that the capture cut off are no error: see [`Packet::is_cut`].
+/// When the file is of another kind, ends in its header, or has more than [`MAX_PACKETS`]. What is
+/// wrong behind the first packet is in [`Capture::broken`].
 ///
 /// # Examples
 /// ```
 /// let file = std::fs::read("fixtures/pcaps/ping.pcap").expect("it is shipped");
-/// let packets = tapwright::capture::read(&file).expect("a capture");
+/// let packets = tapwright::capture::read(&file).expect("a capture").packets;
 /// // An ARP request: to everybody, EtherType 0x0806.
 /// assert_eq!(packets[0].data[..6], [0xff; 6]);
 /// assert_eq!(packets[0].data[12..14], [0x08, 0x06]);
 /// ```
-pub fn read(file: &[u8]) -> Result<Vec<Packet>, ReadError> {
+pub fn read(file: &[u8]) -> Result<Capture, ReadError> {
     read_at_most(file, MAX_PACKETS)
 }
 
-fn read_at_most(file: &[u8], most: usize) -> Result<Vec<Packet>, ReadError> {
-    let magic = file.first_chunk::<4>();
-    match magic {
-        Some(&SECTION_HEADER) => read_pcapng(file, most),
-        Some(magic) if PCAP_MAGICS.contains(magic) => read_pcap(file, most),
+fn read_at_most(file: &[u8], most: usize) -> Result<Capture, ReadError> {
+    let mut capture = Capture::default();
+    let read = match file.first_chunk::<4>() {
+        Some(&SECTION_HEADER) => read_pcapng(file, most, &mut capture),
+        Some(magic) if PCAP_MAGICS.contains(magic) => read_pcap(file, 0, most, &mut capture),
+        Some(magic) if let Some((_, usual)) = KUZNETZOV.iter().find(|(own, _)| own == magic) => {
+            let file = [&usual[..], &file[4..]].concat();
+            read_pcap(&file, KUZNETZOV_EXTRA, most, &mut capture)
+        }
         _ => Err(ReadError::NotACapture { looks: guess(file) }),
+    };
+    match read {
+        Ok(()) => Ok(capture),
+        Err(error) if error.is_behind_the_header() => {
+            capture.broken = Some(error);
+            Ok(capture)
+        }
+        Err(error) => Err(error),
     }
 }
 
-fn read_pcap(file: &[u8], most: usize) -> Result<Vec<Packet>, ReadError> {
+fn read_pcap(
+    file: &[u8],
+    extra: usize,
+    most: usize,
+    capture: &mut Capture,
+) -> Result<(), ReadError> {
     let (mut rest, parser) =
         PcapParser::new(file).map_err(|error| pcap_error((HEADER, 0), file, error))?;
-    let link = parser.header().datalink;
-    if link != DataLink::ETHERNET {
-        return Err(ReadError::LinkType { packet: HEADER, offset: 0, link_type: link.into() });
-    }
-    let mut packets = Vec::new();
+    let header = parser.header();
+    let (link, check_sequence) = link_of(header.datalink.into());
+    let tick = match header.ts_resolution {
+        PcapTsResolution::MicroSecond => Duration::from_micros(1),
+        PcapTsResolution::NanoSecond => Duration::from_nanos(1),
+    };
     while !rest.is_empty() {
-        let here = (packets.len() + 1, file.len() - rest.len());
-        let (after, packet) =
-            parser.next_packet(rest).map_err(|error| pcap_error(here, rest, error))?;
-        rest = after;
-        if packets.len() == most {
+        let (packet, offset) = (capture.packets.len() + 1, file.len() - rest.len());
+        if capture.packets.len() == most {
             return Err(ReadError::TooMany { most });
         }
-        packets.push(Packet {
-            time: packet.timestamp(),
-            original_len: to_usize(packet.orig_len()),
-            data: Bytes::copy_from_slice(packet.data()),
-        });
+        let Some((record, behind)) = Record::read(rest, header.endianness) else {
+            return Err(ReadError::Truncated {
+                packet,
+                offset,
+                needed: PCAP_RECORD,
+                available: rest.len(),
+            });
+        };
+        let data = behind.get(extra..).unwrap_or_default();
+        let whole = to_usize(record.included);
+        if whole > data.len().max(LONGEST) {
+            let cause = format!("its length is {whole} bytes, which no capture has");
+            return Err(ReadError::Malformed { packet, offset, cause });
+        }
+        let held = &data[..whole.min(data.len())];
+        let time = Duration::from_secs(record.seconds.into()) + tick * record.fraction;
+        let original = to_usize(record.original).max(whole);
+        if held.len() == whole || !held.is_empty() {
+            // Of a packet that was cut it is the end that is missing.
+            let sent = original.saturating_sub(check_sequence);
+            let data = Bytes::copy_from_slice(&held[..held.len().min(sent)]);
+            capture.packets.push(Packet { data, time, original_len: sent, link });
+        }
+        if held.len() < whole {
+            let needed = PCAP_RECORD.saturating_add(extra).saturating_add(whole);
+            return Err(ReadError::Truncated { packet, offset, needed, available: rest.len() });
+        }
+        rest = &data[whole..];
     }
-    Ok(packets)
+    Ok(())
+}
+
+/// What stands before a packet in a pcap file.
+struct Record {
+    seconds: u32,
+    fraction: u32,
+    included: u32,
+    original: u32,
+}
+
+impl Record {
+    /// The record at the beginning of `rest`, and what stands behind it.
+    fn read(rest: &[u8], endianness: Endianness) -> Option<(Self, &[u8])> {
+        let (header, behind) = rest.split_first_chunk::<PCAP_RECORD>()?;
+        let mut words = header.as_chunks::<4>().0.iter().map(|word| match endianness {
+            Endianness::Big => u32::from_be_bytes(*word),
+            Endianness::Little => u32::from_le_bytes(*word),
+        });
+        let mut next = || words.next().unwrap_or_default();
+        let record = Self { seconds: next(), fraction: next(), included: next(), original: next() };
+        Some((record, behind))
+    }
+}
+
+/// The link type of a pcap file's header, and how many bytes of a frame check sequence stand behind
+/// each packet: four where the header says that there is one and the packets are Ethernet's (pcap
+/// file format, draft-ietf-opsawg-pcap, section 4).
+fn link_of(word: u32) -> (Link, usize) {
+    const PRESENT: u32 = 0x0400_0000;
+    const LENGTH: u32 = 0xf000_0000;
+    let link = Link(word & 0xffff);
+    let says_so = word & PRESENT != 0 && word & LENGTH != 0;
+    (link, if says_so && link == Link::ETHERNET { FCS } else { 0 })
 }
 
 fn pcap_error((packet, offset): (usize, usize), rest: &[u8], error: PcapParseError) -> ReadError {
     match error {
         PcapParseError::IncompleteBuffer(needed, _) => {
-            // Once the parser has a record's header, it counts from behind it.
-            let behind = packet != HEADER && rest.len() >= PCAP_RECORD;
-            let needed = needed.saturating_add(if behind { PCAP_RECORD } else { 0 });
             ReadError::Truncated { packet, offset, needed, available: rest.len() }
         }
         error @ PcapParseError::Validation(_) => {
@@ -183,55 +272,43 @@ fn pcap_error((packet, offset): (usize, usize), rest: &[u8], error: PcapParseErr
     }
 }
 
-fn read_pcapng(file: &[u8], most: usize) -> Result<Vec<Packet>, ReadError> {
+fn read_pcapng(file: &[u8], most: usize, capture: &mut Capture) -> Result<(), ReadError> {
     let (mut rest, mut parser) =
         PcapNgParser::new(file).map_err(|error| pcapng_error((HEADER, 0), error))?;
-    let mut packets = Vec::new();
     while !rest.is_empty() {
-        let here = (packets.len() + 1, file.len() - rest.len());
+        let here = (capture.packets.len() + 1, file.len() - rest.len());
         let (after, block) = parser.next_block(rest).map_err(|error| pcapng_error(here, error))?;
         rest = after;
+        let malformed = |cause| ReadError::Malformed { packet: here.0, offset: here.1, cause };
         if parser.interfaces().len() > MAX_INTERFACES {
-            let (packet, offset) = here;
-            let cause = format!("it has more than {MAX_INTERFACES} interfaces");
-            return Err(ReadError::Malformed { packet, offset, cause });
+            return Err(malformed(format!("it has more than {MAX_INTERFACES} interfaces")));
         }
-        let (interface, packet) = match block {
+        let (interface, data, time, original_len) = match &block {
             Block::EnhancedPacket(block) => {
-                (block.interface_id, packet(&block.data, block.timestamp, block.original_len))
+                (block.interface_id, &block.data, block.timestamp, block.original_len)
             }
             // A simple packet has no time and belongs to the first interface.
-            Block::SimplePacket(block) => {
-                (0, packet(&block.data, Duration::ZERO, block.original_len))
+            Block::SimplePacket(block) => (0, &block.data, Duration::ZERO, block.original_len),
+            Block::Packet(block) => {
+                (u32::from(block.interface_id), &block.data, block.timestamp, block.original_len)
             }
-            Block::Packet(block) => (
-                u32::from(block.interface_id),
-                packet(&block.data, block.timestamp, block.original_len),
-            ),
             _ => continue,
         };
-        if packets.len() == most {
+        if capture.packets.len() == most {
             return Err(ReadError::TooMany { most });
         }
-        let link = parser.interfaces().get(to_usize(interface)).map(|interface| interface.linktype);
-        match link {
-            Some(DataLink::ETHERNET) => packets.push(packet),
-            Some(link) => {
-                let (packet, offset) = here;
-                return Err(ReadError::LinkType { packet, offset, link_type: link.into() });
-            }
-            None => {
-                let (packet, offset) = here;
-                let cause = format!("there is no interface {interface}");
-                return Err(ReadError::Malformed { packet, offset, cause });
-            }
-        }
+        let interface = to_usize(interface);
+        let Some(known) = parser.interfaces().get(interface) else {
+            return Err(malformed(format!("there is no interface {interface}")));
+        };
+        capture.packets.push(Packet {
+            data: Bytes::copy_from_slice(data),
+            time,
+            original_len: to_usize(original_len),
+            link: Link(known.linktype.into()),
+        });
     }
-    Ok(packets)
-}
-
-fn packet(data: &[u8], time: Duration, original_len: u32) -> Packet {
-    Packet { data: Bytes::copy_from_slice(data), time, original_len: to_usize(original_len) }
+    Ok(())
 }
 
 fn pcapng_error((packet, offset): (usize, usize), error: PcapNgParseError) -> ReadError {

@@ -13,7 +13,10 @@ fn directory() -> PathBuf {
 
 fn fixture(name: &str) -> Vec<Packet> {
     let path = directory().join(name);
-    read(&fs::read(&path).unwrap()).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    let read = read(&fs::read(&path).unwrap());
+    let capture = read.unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    assert_eq!(capture.broken, None, "{}", path.display());
+    capture.packets
 }
 
 /// Every capture with its number of frames, as the table in the README has it.
@@ -206,5 +209,5 @@ fn every_frame_survives_pcapng() {
     for packet in &packets {
         writer.packet(0, packet.time, &packet.data, None).unwrap();
     }
-    assert_eq!(read(&writer.into_inner()).unwrap(), packets);
+    assert_eq!(read(&writer.into_inner()).unwrap().packets, packets);
 }

@@ -19,7 +19,7 @@ use serde_json::Value;
 
 use super::{
     CliError, ReachArgs, Stop,
-    lanes::{self, BackendName, Opened, QemuArgs},
+    backends::{self, BackendName, Opened, QemuArgs},
 };
 use crate::{
     compare::{Mismatch, Rules},
@@ -38,8 +38,8 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 /// What a bundle is made of.
 pub(super) struct Bundle<'a> {
     pub(super) scenario: &'a Scenario,
-    /// The case's place among the scenario's.
-    pub(super) place: usize,
+    /// The case's index among those of the scenario.
+    pub(super) index: usize,
     /// The case as a tree, its matrix put in.
     pub(super) tree: &'a Value,
     /// What was read of the scenario and with it.
@@ -54,7 +54,6 @@ const MARK: (&str, &str) = (
     "# This folder is a root: what its scenario names is looked for here, and nowhere above.\n",
 );
 
-/// Remembers what was read.
 #[derive(Debug)]
 pub(super) struct Recorder {
     reach: ReachArgs,
@@ -106,14 +105,14 @@ impl Bundle<'_> {
     /// # Errors
     /// When the case can't run, a file is in the way, or a capture has no place in an archive.
     pub(super) fn write(&self, out: &Path) -> Result<Exit, Stop> {
-        let exists = || invalid(&CliError::Exists(out.to_owned()));
+        let exists = || invalid(&CliError::Exists { path: out.to_owned() });
         if out.symlink_metadata().is_ok() {
             return Err(exists());
         }
         let mut archive = Archive::default();
         let scenario = self.sources(&mut archive)?;
-        let opened = lanes::open(&[self.backend], self.qemu)?;
-        let mut case = self.scenario.cases[self.place].clone();
+        let opened = backends::open(&[self.backend], self.qemu)?;
+        let mut case = self.scenario.cases[self.index].clone();
         if let Some(probed) = &opened.probed {
             Arc::make_mut(&mut case).profile = probed.profile.clone();
         }

@@ -1,3 +1,5 @@
+//! Whether the process runs in CI. `run` asks before it writes snapshots.
+
 use std::ffi::OsStr;
 
 /// Whether the process runs in a continuous integration: the variable `CI` is set, and to something

@@ -1,3 +1,5 @@
+//! The command `conflicts`: which combinations of an object's properties QEMU takes.
+
 use super::{CliError, Stop, output};
 use crate::{
     base::Profile,
@@ -8,16 +10,16 @@ use crate::{
 /// Says which combinations of properties an object takes, and which check refuses the others.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct ConflictsArgs {
-    /// The object's type: filter-redirector, filter-mirror, ..., colo-compare, or all [may be given
-    /// several times]
+    /// The object's type: filter-redirector, filter-mirror, ..., colo-compare, or all [may be
+    /// repeated]
     #[arg(long = "type", value_name = "TYPE", default_value = "filter-redirector")]
     #[arg(value_parser = known_type)]
     types: Vec<String>,
-    /// The QEMU that is asked; of several only what differs is told
+    /// The QEMU that is modelled; with several, only what differs is shown
     #[arg(long = "profile", value_name = "NAME", default_value = "rfc")]
     #[arg(value_parser = Profile::parse)]
     profiles: Vec<Profile>,
-    /// How to print
+    /// Output format
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
 }
@@ -27,9 +29,9 @@ pub(super) struct ConflictsArgs {
 enum Format {
     /// For people at a terminal
     Text,
-    /// To paste into a mail, an issue or a wiki
+    /// For a mail, an issue or a wiki
     Markdown,
-    /// An object on each line: every combination
+    /// One JSON object per combination
     Json,
 }
 

@@ -1,3 +1,5 @@
+//! The command `doctor`: what this machine can run, and what to do about the rest.
+
 mod check;
 mod confinement;
 mod fence;
@@ -14,7 +16,7 @@ use fence::fences;
 
 use super::{
     Stop,
-    lanes::QemuProgram,
+    backends::QemuProgram,
     output::{self, Format},
 };
 use crate::{
@@ -32,7 +34,7 @@ use crate::{
 pub(super) struct DoctorArgs {
     #[command(flatten)]
     qemu: QemuProgram,
-    /// How to print
+    /// Output format
     #[arg(long, value_enum, default_value_t = Format::Human)]
     format: Format,
 }

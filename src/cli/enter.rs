@@ -1,3 +1,5 @@
+//! The command `enter`: a shell in the namespaces of a paused case.
+
 use std::{
     env,
     ffi::OsString,
@@ -21,16 +23,16 @@ use crate::{
 /// Opens a shell in the namespaces of a case that `run --pause-on-fail` holds.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct EnterArgs {
-    /// The process id of the run, or the case, where several are held
+    /// The process id of the run, or the name of the case, if several are held
     #[arg(value_name = "RUN|CASE")]
     target: Option<String>,
-    /// Where the captures of the run go
+    /// The directory that holds the captures of the run
     #[arg(long, value_name = "DIRECTORY", default_value = DEFAULT_OUT)]
     out: PathBuf,
-    /// A network namespace of the scenario's `namespaces` instead of the case's own
+    /// Enter this one of the scenario's `namespaces` instead of the case's own
     #[arg(long, value_name = "NAME")]
     netns: Option<String>,
-    /// What to run there [default: $SHELL, or else /bin/sh]
+    /// The command to run there [default: $SHELL, or /bin/sh]
     #[arg(last = true, value_name = "COMMAND")]
     command: Vec<OsString>,
 }
@@ -78,11 +80,11 @@ impl EnterArgs {
         };
         let mut found: Vec<PausedCase> = all.into_iter().filter(wanted).collect();
         match found.len() {
-            0 => Err(stop(Exit::NothingSelected, &CliError::NothingPaused(out.clone()))),
+            0 => Err(stop(Exit::NothingSelected, &CliError::NothingPaused { out: out.clone() })),
             1 => Ok(found.remove(0)),
             _ => {
                 let names = found.iter().map(|case| format!("{} ({})", case.case, case.process));
-                let error = CliError::SeveralPaused(names.collect::<Vec<_>>().join(", "));
+                let error = CliError::SeveralPaused { names: names.collect::<Vec<_>>().join(", ") };
                 Err(stop(Exit::Invalid, &error))
             }
         }

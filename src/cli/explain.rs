@@ -1,3 +1,5 @@
+//! The command `explain`: the tables of all parts' codes, and one code's text.
+
 use super::{CliError, Stop, output};
 use crate::{
     backend, capture,
@@ -10,14 +12,13 @@ use crate::{
 /// Says what a code means.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct ExplainArgs {
-    /// As a diagnostic prints it: TW-S001, or S001
+    /// A code as diagnostics print it, such as TW-S001 or S001
     code: String,
 }
 
 /// What every code begins with.
 const PREFIX: &str = "TW-";
 
-/// Columns of an explanation.
 const WIDTH: usize = 80;
 
 /// The tables of all parts.
@@ -42,7 +43,7 @@ pub(super) fn run(args: &ExplainArgs) -> Result<Exit, Stop> {
         .map(|row| format!("{}: {}\n\n{}", row.code, row.title, wrapped(row.text)));
     match text {
         Some(text) => output::print(&text).map(|()| Exit::Success),
-        None => Err(Stop::invalid(vec![CliError::NoSuchCode(args.code.clone()).report()])),
+        None => Err(Stop::invalid(vec![CliError::NoSuchCode { code: args.code.clone() }.report()])),
     }
 }
 

@@ -1,9 +1,11 @@
+//! The command `export`: a scenario as QEMU's command lines, or as a bundle.
+
 use std::path::{Path, PathBuf};
 
 use super::{
     ReachArgs, Stop,
+    backends::{BackendName, QemuArgs},
     bundle::{Bundle, Recorder},
-    lanes::{BackendName, QemuArgs},
     output,
 };
 use crate::{
@@ -17,15 +19,15 @@ use crate::{
 pub(super) struct ExportArgs {
     /// The scenario
     file: PathBuf,
-    /// The case, where there are several: its name contains this, or matches it where it has * or ?
-    /// [default: the first]
+    /// The case, if there are several: its name contains this text, or matches it as a pattern if
+    /// it has * or ? [default: the first]
     #[arg(short = 'k', long = "name", value_name = "PATTERN")]
     name: Option<String>,
     /// Run the case, and pack the scenario, its captures and snapshot, the record, the packets, the
-    /// command lines and how to run it again into one archive
+    /// command lines and instructions for running it again into one archive
     #[arg(long, value_name = "OUT.tar.gz", value_parser = archive)]
     bundle: Option<PathBuf>,
-    /// With --bundle: what carries the case out
+    /// With --bundle: the backend that runs the case
     #[arg(long, value_enum, default_value = "sim", requires = "bundle")]
     backend: BackendName,
     #[command(flatten)]
@@ -51,10 +53,10 @@ pub(super) fn run(args: &ExportArgs) -> Result<Exit, Stop> {
         let mut pattern = pattern.iter();
         pattern.all(|pattern| pattern.matches(&case.id))
     });
-    let Some(place) = chosen else {
+    let Some(index) = chosen else {
         return Ok(Exit::NothingSelected);
     };
-    let tree = match tree::combination(&scenario.source, place) {
+    let tree = match tree::combination(&scenario.source, index) {
         Some(tree) => tree,
         None => tree::read(&scenario.source).map_err(Stop::invalid)?,
     };
@@ -64,7 +66,7 @@ pub(super) fn run(args: &ExportArgs) -> Result<Exit, Stop> {
     };
     let bundle = Bundle {
         scenario: &scenario,
-        place,
+        index,
         tree: &tree,
         files: &files,
         backend: args.backend,

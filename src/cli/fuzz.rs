@@ -1,3 +1,6 @@
+//! The command `fuzz`: draws scenarios, runs each on its backends, counts the results, and keeps
+//! what was found.
+
 use std::{
     cell::RefCell,
     collections::{BTreeMap, BTreeSet},
@@ -14,7 +17,7 @@ use serde_json::{Value, json};
 
 use super::{
     CliError, Stop,
-    lanes::{self, BackendName, Opened, QemuArgs},
+    backends::{self, BackendName, Opened, QemuArgs},
     number::from_one,
     output::{self, Format},
 };
@@ -32,43 +35,43 @@ use crate::{
 /// Makes random scenarios, runs each on several backends and compares what can be observed.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct FuzzArgs {
-    /// Run each scenario on each of these, and compare what can be observed
+    /// Run each scenario on each of these backends, and compare what can be observed
     #[arg(long, value_enum, value_name = "BACKENDS", value_delimiter = ',')]
     #[arg(default_value = "sim,netns")]
     agree: Vec<BackendName>,
     #[command(flatten)]
     qemu: QemuArgs,
-    /// Where the random numbers begin: the same seed gives the same scenarios
+    /// Seed of the random numbers: the same seed gives the same scenarios
     #[arg(long, value_name = "S", default_value = "1")]
     seed: u64,
-    /// How many scenarios
+    /// Number of scenarios
     #[arg(long, value_name = "N", default_value = "1000", value_parser = from_one::<NonZeroU64>)]
     cases: NonZeroU64,
-    /// Begin with this one, from 1
+    /// Number of the first scenario, from 1
     #[arg(long, value_name = "K", default_value = "1", value_parser = from_one::<NonZeroU64>)]
     first: NonZeroU64,
     /// Run under this profile instead of the scenarios' own
     #[arg(long, value_name = "NAME", value_parser = Profile::parse)]
     profile: Option<Profile>,
-    /// Executions at once [default: as many as there are processors]
+    /// Number of executions at once [default: the number of processors]
     #[arg(short = 'j', long, value_name = "N", value_parser = from_one::<NonZeroUsize>)]
     jobs: Option<NonZeroUsize>,
-    /// How long an execution may take
+    /// Longest time an execution may take
     #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = from_one::<NonZeroU64>)]
     timeout: NonZeroU64,
-    /// How many smaller scenarios may be run to make one that fails small
+    /// Most smaller scenarios to run while a failing one is reduced
     #[arg(long, value_name = "RUNS", default_value = "2000")]
     budget: usize,
-    /// Where scenarios that fail are written
+    /// Directory for scenarios that fail
     #[arg(long, value_name = "DIRECTORY", default_value = ".")]
     out: PathBuf,
-    /// Only print the scenario of this number, from 1, and run nothing
+    /// Print the scenario with this number, from 1, and run nothing
     #[arg(long, value_name = "K", value_parser = from_one::<NonZeroU64>)]
     print: Option<NonZeroU64>,
-    /// Only list the scenarios, a line each, and run nothing
+    /// List the scenarios, one per line, and run nothing
     #[arg(long, conflicts_with = "print")]
     list: bool,
-    /// How to print
+    /// Output format
     #[arg(long, value_enum, default_value_t = Format::Human)]
     format: Format,
 }
@@ -88,7 +91,7 @@ pub(super) fn run(args: &FuzzArgs) -> Result<Exit, Stop> {
         return Err(Stop::invalid(vec![CliError::AgreeWithItself.report()]));
     }
     // No thread may run before: see `sys::isolate`.
-    let Opened { lanes, probed } = lanes::open(&args.agree, &args.qemu)?;
+    let Opened { lanes, probed } = backends::open(&args.agree, &args.qemu)?;
     let interrupt = Interrupt::install().map_err(|error| refused("catching signals", error))?;
     let court = Court {
         lanes,
@@ -144,7 +147,6 @@ struct Campaign<'a> {
 struct Counts {
     cases: usize,
     compared: usize,
-    /// Runs of each lane.
     ran: Vec<usize>,
     /// Why cases were not compared, and how many.
     skipped: BTreeMap<String, usize>,
@@ -227,11 +229,11 @@ impl<'a> Campaign<'a> {
         let (mut counts, mut failed) = (std::mem::take(&mut self.counts), BTreeMap::new());
         let interrupted = self
             .court
-            .try_all(jobs, cases, |place, outcomes| {
+            .try_all(jobs, cases, |index, outcomes| {
                 bar.inc(1);
                 counts.add(&outcomes, &self.court);
                 if !outcomes.findings.is_empty() {
-                    let number = numbers.borrow()[place];
+                    let number = numbers.borrow()[index];
                     bar.set_message(format!("{} failed", failed.len() + 1));
                     failed.insert(number, outcomes.findings);
                 }
@@ -362,8 +364,8 @@ impl Counts {
         for lane in &outcomes.ran {
             self.ran[*lane] += 1;
         }
-        if let Some((place, reason)) = outcomes.skipped.first() {
-            let lane = court.lanes[*place].backend.name();
+        if let Some((index, reason)) = outcomes.skipped.first() {
+            let lane = court.lanes[*index].backend.name();
             let reason = format!("{lane}: {}", general(reason));
             *self.skipped.entry(reason).or_default() += 1;
         }
@@ -393,7 +395,7 @@ struct Keep {
     complete: bool,
     before: Sizes,
     after: Sizes,
-    /// The smaller scenario failed again when it was run once more.
+    /// Whether the smaller scenario failed again when it was run a second time.
     again: bool,
 }
 

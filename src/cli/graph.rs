@@ -1,3 +1,5 @@
+//! The command `graph`: a scenario's topology as a drawing.
+
 use std::path::{Path, PathBuf};
 
 use super::{ReachArgs, Stop, output};
@@ -12,11 +14,11 @@ use crate::{
 pub(super) struct GraphArgs {
     /// The scenario
     file: PathBuf,
-    /// The case, where there are several: its name contains this, or matches it where it has * or ?
-    /// [default: the first]
+    /// The case, if there are several: its name contains this text, or matches it as a pattern if
+    /// it has * or ? [default: the first]
     #[arg(short = 'k', long = "name", value_name = "PATTERN")]
     name: Option<String>,
-    /// How to draw
+    /// Output format
     #[arg(long, value_enum, default_value_t = GraphFormat::Text)]
     format: GraphFormat,
     #[command(flatten)]
@@ -28,7 +30,7 @@ pub(super) struct GraphArgs {
 enum GraphFormat {
     /// For a terminal
     Text,
-    /// A Mermaid flowchart, as forges draw it in Markdown
+    /// A Mermaid flowchart, which GitHub and GitLab render in Markdown
     Mermaid,
     /// For Graphviz
     Dot,

@@ -1,3 +1,5 @@
+//! The command `import`: pasted command lines and monitor commands as a scenario.
+
 use std::{
     fs,
     io::Write,
@@ -23,27 +25,27 @@ use crate::{
 /// Makes a scenario of QEMU command lines and monitor commands.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct ImportArgs {
-    /// Text with command lines, scripts, QMP or HMP logs, -readconfig files or libvirt XML in it;
-    /// each command line is a machine [default: standard input]
+    /// A text that contains command lines, scripts, QMP or HMP logs, -readconfig files or libvirt
+    /// XML; each command line becomes a machine [default: standard input]
     #[arg(value_name = "FILE")]
     named: Vec<PathBuf>,
     /// A command line, after `--`
     #[arg(last = true, value_name = "COMMAND", conflicts_with_all = ["named", "files"])]
     command: Vec<String>,
-    /// The same as FILE; several with several
+    /// The same as FILE; may be repeated
     #[arg(long = "file", value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// A capture of what was sent
+    /// A capture of the frames that were sent
     #[arg(long, value_name = "FILE")]
     pcap: Option<PathBuf>,
-    /// The port where it is sent, as hn0.guest or primary/hn0.host [default: the side of the first TAP
-    /// that its first filter listens to]
+    /// The port at which the capture is sent, such as hn0.guest or primary/hn0.host [default: the
+    /// side of the first TAP that its first filter listens to]
     #[arg(long, value_name = "PORT", requires = "pcap")]
     at: Option<String>,
-    /// The QEMU modelled [default: rfc where its properties are used, else qemu-10.2]
+    /// The QEMU that is modelled [default: rfc if its properties are used, otherwise qemu-10.2]
     #[arg(long, value_name = "NAME", value_parser = profile)]
     profile: Option<String>,
-    /// Where the scenario goes [default: standard output]
+    /// The file to write the scenario to [default: standard output]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
     #[command(flatten)]
@@ -62,14 +64,14 @@ fn profile(name: &str) -> Result<String, String> {
 
 pub(super) fn run(args: &ImportArgs) -> Result<Exit, Stop> {
     if let Some(path) = args.out.as_ref().filter(|path| path.exists()) {
-        return Err(invalid(&CliError::Exists(path.clone())));
+        return Err(invalid(&CliError::Exists { path: path.clone() }));
     }
     let draft = if args.command.is_empty() {
         import::paste(&text(args)?)
     } else {
         import::words(&args.command)
     };
-    let draft = draft.map_err(|error| invalid(&CliError::Paste(error)))?;
+    let draft = draft.map_err(|error| invalid(&CliError::Paste { source: error }))?;
     let mut draft = draft.ok_or_else(|| invalid(&CliError::NothingToImport))?;
     if let Some(profile) = &args.profile {
         draft.set_profile(profile);

@@ -1,3 +1,5 @@
+//! The command `list`: the cases that `run` would run.
+
 use std::time::Duration;
 
 use serde_json::json;
@@ -22,7 +24,7 @@ const LONG: Duration = Duration::from_secs(1);
 pub(super) struct ListArgs {
     #[command(flatten)]
     suite: SuiteArgs,
-    /// How to print
+    /// Output format
     #[arg(long, value_enum, default_value_t = Format::Human)]
     format: Format,
 }

@@ -1,3 +1,5 @@
+//! The command `merge`: the records of several runs as one.
+
 use std::path::{Path, PathBuf};
 
 use super::{
@@ -21,13 +23,13 @@ const MAX_BYTES: usize = 1 << 30;
 /// Makes one run of several.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct MergeArgs {
-    /// What `run --report json=FILE` wrote
+    /// Records that `run --report json=FILE` wrote
     #[arg(required = true)]
     files: Vec<PathBuf>,
-    /// Write a report of the whole; several with several [kinds: html, json, junit, markdown]
+    /// Write a report of the combined run; may be repeated [kinds: html, json, junit, markdown]
     #[arg(long = "report", value_name = "KIND=PATH", value_parser = run::report_parser())]
     reports: Vec<WantedReport>,
-    /// How to print
+    /// Output format
     #[arg(long, value_enum, default_value_t = RunFormat::Human)]
     format: RunFormat,
 }
@@ -78,5 +80,5 @@ fn read(path: &Path) -> Result<RunRecord, CliError> {
 }
 
 fn odd(oddity: Oddity) -> Report {
-    CliError::Merged(oddity).report()
+    CliError::Merged { source: oddity }.report()
 }

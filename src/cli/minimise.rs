@@ -1,3 +1,5 @@
+//! The command `minimise`: a failing scenario made small.
+
 use std::{
     num::NonZeroU64,
     path::{Path, PathBuf},
@@ -9,8 +11,8 @@ use serde_json::{Value, json};
 
 use super::{
     CliError, ReachArgs, Stop,
+    backends::{self, BackendName, Opened, QemuArgs},
     fuzz::{counted, refused, write, write_named},
-    lanes::{self, BackendName, Opened, QemuArgs},
     number::from_one,
     output::{self, Format},
 };
@@ -30,14 +32,14 @@ use crate::{
 pub(super) struct MinimiseArgs {
     /// The scenario
     file: PathBuf,
-    /// The failing case, where there are several: its name contains this, or matches it where it
-    /// has * or ? [default: the first that fails]
+    /// The failing case, if there are several: its name contains this text, or matches it as a
+    /// pattern if it has * or ? [default: the first that fails]
     #[arg(short = 'k', long = "name", value_name = "PATTERN")]
     name: Option<String>,
-    /// What carries it out
+    /// The backend that runs it
     #[arg(long, value_enum, default_value = "netns")]
     backend: BackendName,
-    /// Run it on each of these; that they differ is the failure
+    /// Run it on each of these backends; a difference between them is the failure
     #[arg(long, value_enum, value_name = "BACKENDS", value_delimiter = ',')]
     #[arg(conflicts_with = "backend")]
     agree: Vec<BackendName>,
@@ -46,16 +48,16 @@ pub(super) struct MinimiseArgs {
     /// Run under this profile instead of the scenario's own
     #[arg(long, value_name = "NAME", value_parser = Profile::parse)]
     profile: Option<Profile>,
-    /// How much to try: so many runs, or so long, as 60s
+    /// Budget: a number of runs, or a time such as 60s
     #[arg(long, value_name = "RUNS|TIME", default_value = "5000", value_parser = budget)]
     budget: Budget,
-    /// How long an execution may take
+    /// Longest time an execution may take
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = from_one::<NonZeroU64>)]
     timeout: NonZeroU64,
-    /// Where the smaller scenario goes [default: FILE.min.yaml, beside it]
+    /// The file to write the smaller scenario to [default: FILE.min.yaml beside it]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// How to print
+    /// Output format
     #[arg(long, value_enum, default_value_t = Format::Human)]
     format: Format,
     #[command(flatten)]
@@ -96,7 +98,7 @@ pub(super) fn run(args: &MinimiseArgs) -> Result<Exit, Stop> {
     let names =
         if args.agree.is_empty() { std::slice::from_ref(&args.backend) } else { &args.agree };
     // No thread may run before: see `sys::isolate`.
-    let Opened { lanes, probed } = lanes::open(names, &args.qemu)?;
+    let Opened { lanes, probed } = backends::open(names, &args.qemu)?;
     let interrupt = Interrupt::install().map_err(|error| refused("catching signals", error))?;
     let qemu = probed.map(|probed| probed.profile).filter(|_| !args.agree.is_empty());
     let court = Court {
@@ -108,7 +110,7 @@ pub(super) fn run(args: &MinimiseArgs) -> Result<Exit, Stop> {
         snapshot: None,
     };
     let mut skipped = None;
-    for (place, case) in chosen {
+    for (index, case) in chosen {
         let court = Court { snapshot: section(args, &scenario, &case), ..court.clone() };
         let tried =
             court.try_case(court.summon(Case::clone(&case)), scenario.probes).map_err(watch)?;
@@ -117,7 +119,7 @@ pub(super) fn run(args: &MinimiseArgs) -> Result<Exit, Stop> {
         }
         skipped = skipped.or(tried.skipped.first().map(|(_, reason)| reason.clone()));
         if let Some(finding) = tried.findings.first() {
-            return minimise(args, &court, &scenario, (place, &case), finding);
+            return minimise(args, &court, &scenario, (index, &case), finding);
         }
     }
     let error = match skipped {
@@ -151,7 +153,7 @@ fn minimise(
     args: &MinimiseArgs,
     court: &Court,
     scenario: &Scenario,
-    (place, case): (usize, &Case),
+    (index, case): (usize, &Case),
     finding: &Finding,
 ) -> Result<Exit, Stop> {
     let exhibit = Exhibit {
@@ -163,7 +165,7 @@ fn minimise(
     };
     let whole = tree::read(&scenario.source).map_err(Stop::invalid)?;
     let before = Sizes::of(&whole);
-    let start = match tree::combination(&scenario.source, place) {
+    let start = match tree::combination(&scenario.source, index) {
         Some(one) if still(court, exhibit, &one, finding)? => one,
         _ => whole,
     };
@@ -203,7 +205,6 @@ struct Told<'a> {
     case: &'a Case,
     finding: &'a Finding,
     shrunk: &'a Shrunk,
-    /// Before and after.
     sizes: [Sizes; 2],
     path: &'a Path,
 }

@@ -1,5 +1,6 @@
 //! The command line: one file for each command. Nothing imports it.
 
+mod backends;
 mod bundle;
 mod check;
 mod ci;
@@ -12,7 +13,6 @@ mod export;
 mod fuzz;
 mod graph;
 mod import;
-mod lanes;
 mod list;
 mod merge;
 mod minimise;
@@ -29,17 +29,19 @@ mod slip;
 mod suite;
 mod watch;
 
-use std::ffi::OsString;
+use std::{ffi::OsString, panic::catch_unwind};
 
 use clap::{ColorChoice, CommandFactory, Parser, Subcommand};
 
 use crate::{
     diag::{Diagnose, Report},
     runner::Exit,
+    sys::refuse_beyond_file_size,
     terminal::visible,
 };
 
-pub use error::{CliError, EXPLANATIONS};
+use error::CliError;
+pub use error::EXPLANATIONS;
 pub use reach::ReachArgs;
 
 /// Declarative tests for QEMU-style packet redirectors.
@@ -55,33 +57,33 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run scenarios and compare what comes out with their snapshots
+    /// Run scenarios and compare the results with their snapshots
     Run(run::RunArgs),
-    /// Make one report of the runs of several shards
+    /// Combine the records of several shards into one report
     Merge(merge::MergeArgs),
-    /// Open a shell in the namespaces of a case that a run holds: run --pause-on-fail
+    /// Open a shell in the namespaces of a case that run --pause-on-fail holds
     Enter(enter::EnterArgs),
     /// Check scenarios without running them: the language, and what QEMU would refuse
     Check(check::CheckArgs),
     /// List cases
     List(list::ListArgs),
-    /// Say which combinations of properties QEMU takes, and which check refuses the others
+    /// Show which combinations of properties QEMU accepts, and which check refuses the others
     Conflicts(conflicts::ConflictsArgs),
-    /// Say what this machine can run, and how to repair what is missing
+    /// Show what this machine can run, and how to add what is missing
     Doctor(doctor::DoctorArgs),
-    /// Write a commented scenario to begin with
+    /// Write a commented scenario to start from
     New(new::NewArgs),
-    /// Say what a code of a diagnostic means
+    /// Explain the code of a diagnostic
     Explain(explain::ExplainArgs),
     /// Review pending snapshots
     Review(review::ReviewArgs),
-    /// Make a failing scenario as small as it can be and still fail in the same way
+    /// Reduce a failing scenario to the smallest one that still fails in the same way
     Minimise(minimise::MinimiseArgs),
-    /// Make random scenarios, and compare what backends make of them
+    /// Generate random scenarios, and compare how backends run them
     Fuzz(fuzz::FuzzArgs),
-    /// Make a scenario of QEMU command lines and monitor commands, as people paste them
+    /// Turn pasted QEMU command lines and monitor commands into a scenario
     Import(import::ImportArgs),
-    /// Print a scenario as QEMU command lines and QMP commands, or pack it for others
+    /// Print a scenario as QEMU command lines and QMP commands, or pack it to share
     Export(export::ExportArgs),
     /// Draw the topology of a scenario
     Graph(graph::GraphArgs),
@@ -126,7 +128,29 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         }
     };
     output::color(cli.color);
-    let done = match &cli.command {
+    if let Err(error) = refuse_beyond_file_size() {
+        output::reports(&[CliError::System { what: "SIGXFSZ", source: error }.report()]);
+        return Exit::Internal;
+    }
+    // The hook has said what broke; the exit status must be ours, and not the runtime's 101.
+    let Ok(done) = catch_unwind(|| carry_out(&cli.command)) else {
+        return Exit::Internal;
+    };
+    match done {
+        Ok(Exit::NothingSelected) => {
+            output::reports(&[CliError::NothingSelected.report()]);
+            Exit::NothingSelected
+        }
+        Ok(exit) => exit,
+        Err(stop) => {
+            output::reports(&stop.reports);
+            stop.exit
+        }
+    }
+}
+
+fn carry_out(command: &Command) -> Result<Exit, Stop> {
+    match command {
         Command::Run(args) => run::run(args),
         Command::Merge(args) => merge::run(args),
         Command::Enter(args) => enter::run(args),
@@ -143,21 +167,11 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         Command::Graph(args) => graph::run(args),
         Command::New(args) => new::run(args),
         Command::Schema(args) => schema::run(args),
-    };
-    match done {
-        Ok(Exit::NothingSelected) => {
-            output::reports(&[CliError::NothingSelected.report()]);
-            Exit::NothingSelected
-        }
-        Ok(exit) => exit,
-        Err(stop) => {
-            output::reports(&stop.reports);
-            stop.exit
-        }
     }
 }
 
-/// The same error of the same command line as a terminal may show it, for its text quotes arguments.
+/// The same error of the same command line as a terminal may show it, for its text quotes
+/// arguments.
 fn shown(arguments: &[OsString], error: &clap::Error) -> Option<clap::Error> {
     let arguments = arguments.iter().map(|argument| visible(argument.display()).to_string());
     let shown = Cli::try_parse_from(arguments).err()?;

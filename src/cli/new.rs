@@ -1,3 +1,5 @@
+//! The command `new`: a commented scenario to begin with.
+
 use std::{
     fs,
     io::{self, Write},
@@ -12,7 +14,7 @@ use crate::{diag::Diagnose, file, runner::Exit, terminal::visible};
 /// Writes a commented scenario to begin with.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct NewArgs {
-    /// The file to write; without an extension it gets .yaml
+    /// The file to write; .yaml is added if it has no extension
     name: PathBuf,
     /// What the scenario is for
     #[arg(long, value_enum, default_value_t = Kind::Redirector)]
@@ -36,7 +38,7 @@ enum Kind {
     Colo,
     /// For property conflicts: a matrix and its table of answers
     Conflict,
-    /// For property conflicts: texts that must be refused so, under each QEMU
+    /// For property conflicts: the texts of refusals, under each QEMU
     Refusal,
 }
 
@@ -86,7 +88,7 @@ fn write(path: &Path, text: &str) -> Result<(), CliError> {
     let mut file = match file::create_new(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            return Err(CliError::Exists(path.to_owned()));
+            return Err(CliError::Exists { path: path.to_owned() });
         }
         Err(error) => return Err(unwritable(error)),
     };

@@ -25,25 +25,24 @@ use crate::{
     terminal::{self, Fence, visible, visible_lines},
 };
 
-/// How a command prints.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(super) enum Format {
     /// For people
     Human,
-    /// An object on each line
+    /// One JSON object per line
     Json,
 }
 
-/// How a command tells a run.
+/// The format in which a command reports a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(super) enum RunFormat {
     /// For people
     Human,
-    /// An object on each line
+    /// One JSON object per line
     Json,
     /// JUnit XML, at the end
     Junit,
-    /// For people, and annotations of a GitHub workflow at the end
+    /// For people, with annotations for a GitHub workflow at the end
     Github,
 }
 
@@ -79,7 +78,7 @@ fn token() -> String {
     format!("tapwright-{hash:016x}")
 }
 
-/// Draws reports where a run that goes on tells them.
+/// Draws reports beside the events of a run that continues.
 pub(super) fn run_reports(format: RunFormat, reports: &[Report]) -> Result<(), Stop> {
     if format != RunFormat::Json {
         self::reports(reports);
@@ -123,7 +122,8 @@ pub(super) fn stdout() -> Fence<impl Write> {
     Fence::new(AutoStream::auto(io::stdout()))
 }
 
-/// Standard output for programs. JSON has no styles to look for, and looking costs more than all else.
+/// Standard output for programs. JSON has no styles to look for, and looking costs more than
+/// everything else.
 pub(super) fn lines() -> Fence<impl Write> {
     Fence::new(io::stdout())
 }
@@ -133,7 +133,7 @@ fn stderr() -> Fence<impl Write> {
     Fence::new(AutoStream::auto(io::stderr()))
 }
 
-/// Draws reports on standard error. Where that is closed nobody can be told.
+/// Draws reports on standard error. If that is closed, nobody can be informed.
 pub(super) fn reports(reports: &[Report]) {
     let style = match AutoStream::choice(&io::stderr()) {
         anstream::ColorChoice::Never => Style::Plain,
@@ -149,14 +149,14 @@ pub(super) fn note(text: fmt::Arguments<'_>) {
     tell(&format!("tapwright: {text}\n"));
 }
 
-/// Writes to standard error. Where that is closed nobody can be told.
+/// Writes to standard error. If that is closed, nobody can be informed.
 fn tell(text: &str) {
     let mut out = stderr();
     drop(out.write_all(text.as_bytes()).and_then(|()| out.flush()));
 }
 
-/// Says what a panic says through the fence. It names the thread, which is called as its case, and may
-/// quote what the case is about.
+/// Says what a panic says through the fence. It names the thread, which is called as its case, and
+/// may quote what the case is about.
 pub(super) fn fence_panics() {
     panic::set_hook(Box::new(|panic| {
         let thread = thread::current();
@@ -171,7 +171,7 @@ pub(super) fn fence_panics() {
     }));
 }
 
-/// What is said of a panic.
+/// The text of a panic.
 fn panicked(
     thread: Option<&str>,
     place: Option<String>,
@@ -195,7 +195,7 @@ pub(super) fn usage(error: &clap::Error) {
         tell(&text);
     } else {
         let mut out = stdout();
-        // Where standard output is closed nobody can be told.
+        // If standard output is closed, nobody can be informed.
         drop(out.write_all(text.as_bytes()).and_then(|()| out.flush()));
     }
 }
@@ -209,8 +209,8 @@ pub(super) fn print(text: &str) -> Result<(), Stop> {
     ended(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
 }
 
-/// Writes a file to standard output: byte for byte, unless it is shown there, on a terminal or because
-/// colours are wanted.
+/// Writes a file to standard output: byte for byte, unless it is shown there, on a terminal or
+/// because colours are wanted.
 ///
 /// # Errors
 /// When it can't be written.

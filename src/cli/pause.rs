@@ -1,8 +1,8 @@
 //! A case that failed is held until a person has seen enough, and how another process finds it.
 //!
-//! The run leaves a file beside its captures, which says which thread holds the case. What says that
-//! somebody is inside is a connection to an abstract socket in the case's own network namespace: it
-//! ends with the process that made it, however that ends, and nothing is left of it.
+//! The run leaves a file beside its captures, which says which thread holds the case. What says
+//! that somebody is inside is a connection to an abstract socket in the case's own network
+//! namespace: it ends with the process that made it, however that ends, and nothing is left of it.
 
 use std::{
     collections::BTreeMap,
@@ -49,7 +49,6 @@ pub(super) struct PausedCase {
     pub(super) thread: i32,
     /// When that thread started, in clock ticks since the machine did.
     pub(super) started: u64,
-    /// Where the captures are.
     pub(super) directory: PathBuf,
     /// The case's extra network namespaces, mounted in the run's mount namespace.
     pub(super) namespaces: BTreeMap<String, PathBuf>,
@@ -97,7 +96,6 @@ pub(super) fn paused(out: &Path) -> io::Result<Vec<PausedCase>> {
 
 /// Holds cases, and says how to get in.
 pub(super) struct Holder {
-    /// Where the captures go.
     pub(super) out: PathBuf,
 }
 
@@ -237,7 +235,7 @@ fn wait(
     }
 }
 
-/// Whether a line came to its end; none where the input has.
+/// Whether a line was completed; none at the end of the input.
 fn line(input: BorrowedFd<'_>) -> io::Result<Option<bool>> {
     let mut buffer = [0; 256];
     match read(input, &mut buffer) {

@@ -1,4 +1,5 @@
-//! How far the files of a scenario are looked for: the option of every command that loads scenarios.
+//! How far the files of a scenario are looked for: the option of every command that loads
+//! scenarios.
 
 use std::path::Path;
 
@@ -8,7 +9,7 @@ use crate::{
     scenario::{self, Files},
 };
 
-/// Which files may be read.
+/// The files that may be read.
 #[derive(Clone, Copy, Debug, Default, clap::Args)]
 pub struct ReachArgs {
     /// Read captures and linked files outside of the project that a scenario is in, too
@@ -23,7 +24,8 @@ impl ReachArgs {
         if self.allow_outside { Scope::Anywhere } else { Scope::Root }
     }
 
-    /// Refuses what nobody named, where a link leads it out of the project of the working directory.
+    /// Refuses what nobody named, where a link leads it out of the project of the working
+    /// directory.
     pub(super) fn inside(self, path: &Path) -> Result<(), Stop> {
         let inside = file::inside(path, self.scope());
         inside.map_err(|error| Stop::invalid(error.outside(path).into_iter().collect()))

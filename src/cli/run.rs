@@ -1,3 +1,5 @@
+//! The command `run`: its arguments, and a run from the suite to the exit code.
+
 use std::{
     io::BufWriter,
     num::{NonZeroU64, NonZeroUsize},
@@ -10,9 +12,9 @@ use std::{
 use clap::builder::{OsStringValueParser, TypedValueParser};
 
 use super::{
-    CliError, Stop, ci,
-    lanes::{self, BackendName, Opened, QemuArgs},
-    list,
+    CliError, Stop,
+    backends::{self, BackendName, Opened, QemuArgs},
+    ci, list,
     number::from_one,
     output::{self, RunFormat},
     pause::{DEFAULT_OUT, Holder},
@@ -41,64 +43,66 @@ use crate::{
 pub(super) struct RunArgs {
     #[command(flatten)]
     pub(super) suite: SuiteArgs,
-    /// Only list the cases that would run
+    /// List the cases that would run, and run nothing
     #[arg(long)]
     list: bool,
-    /// What carries the cases out
+    /// The backend that runs the cases
     #[arg(long, value_enum, default_value = "netns")]
     backend: BackendName,
-    /// Run each case on each of these, and compare what can be observed
+    /// Run each case on each of these backends, and compare what can be observed
     #[arg(long, value_enum, value_name = "BACKENDS", value_delimiter = ',')]
     #[arg(conflicts_with = "backend")]
     agree: Vec<BackendName>,
-    /// With --agree: write how each two backends compare on each case, an object a line
+    /// With --agree: write one JSON object per case and pair of backends
     #[arg(long, value_name = "FILE", requires = "agree")]
     agree_table: Option<PathBuf>,
     #[command(flatten)]
     qemu: QemuArgs,
-    /// Run under this profile instead of the scenarios' own; snapshots of others are left aside
+    /// Run under this profile instead of the scenarios' own; snapshots of other profiles are
+    /// ignored
     #[arg(long, value_name = "NAME", value_parser = Profile::parse)]
     profile: Option<Profile>,
-    /// Cases at once [default: as many as there are processors]
+    /// Number of cases to run at once [default: the number of processors]
     #[arg(short = 'j', long, value_name = "N", value_parser = from_one::<NonZeroUsize>)]
     jobs: Option<NonZeroUsize>,
-    /// How long a case may take
+    /// Longest time a case may take
     #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = from_one::<NonZeroU64>)]
     timeout: NonZeroU64,
-    /// After how long a case that is running is told to be slow, again and again
+    /// Report a running case as slow after this long, and again after each further interval
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = from_one::<NonZeroU64>)]
     slow_after: NonZeroU64,
-    /// Begin no case after the first that fails
+    /// Start no further case once one has failed
     #[arg(long)]
     fail_fast: bool,
-    /// Hold each case that fails, its interfaces and namespaces as they are, until a person has looked
-    /// at it: tapwright enter. One case at a time
+    /// Hold each failing case with its interfaces and namespaces until you have looked at it with
+    /// tapwright enter; runs one case at a time
     #[arg(long, conflicts_with_all = ["agree", "jobs", "watch"])]
     pause_on_fail: bool,
-    /// Run each case so often, to find those that pass only sometimes
+    /// Run each case N times, to find flaky ones
     #[arg(long, value_name = "N", default_value = "1", value_parser = from_one::<NonZeroUsize>)]
     repeat: NonZeroUsize,
-    /// Run again what a change touches: a scenario, its snapshot, a capture that it names; until
-    /// Ctrl-C
+    /// Until Ctrl-C, run the affected cases again whenever a scenario, its snapshot or a capture
+    /// that it names changes
     #[arg(long, conflicts_with_all = ["list", "reports", "agree_table"])]
     watch: bool,
-    /// Take what comes out as the new snapshots
+    /// Accept the results as the new snapshots
     #[arg(long, conflicts_with = "ci")]
     accept: bool,
-    /// Write no snapshot, and fail where one is missing; as where the variable CI is set
+    /// Write no snapshot, and fail if one is missing; implied if the environment variable CI is set
     #[arg(long)]
     ci: bool,
-    /// How to print
+    /// Output format
     #[arg(long, value_enum, default_value_t = RunFormat::Human)]
     pub(super) format: RunFormat,
-    /// In JSON: what explains the record of every case, not of failures only, and their packets
+    /// With JSON: include events and packets of every case, not only of failures
     #[arg(long)]
     events: bool,
-    /// Write a report of the whole run at its end; several with several [kinds: html, json, junit, markdown]
+    /// Write a report of the whole run at its end; may be repeated [kinds: html, json, junit,
+    /// markdown]
     #[arg(long = "report", value_name = "KIND=PATH", conflicts_with = "list")]
     #[arg(value_parser = report_parser())]
     reports: Vec<WantedReport>,
-    /// Where the captures go
+    /// Directory for captures
     #[arg(long, value_name = "DIRECTORY", default_value = DEFAULT_OUT)]
     out: PathBuf,
 }
@@ -173,7 +177,7 @@ impl RunArgs {
 
     /// Opens the backends. No thread may run before: see [`crate::sys::Isolated`].
     pub(super) fn open(&self) -> Result<Opened, Stop> {
-        let opened = lanes::open(self.backends(), &self.qemu)?;
+        let opened = backends::open(self.backends(), &self.qemu)?;
         if let (Some(probed), None) = (&opened.probed, &self.profile) {
             output::note(format_args!("{}", visible(probed.announcement())));
         }
@@ -207,7 +211,7 @@ impl RunArgs {
         }
     }
 
-    /// What a report tells of what was asked for.
+    /// The request as reports show it.
     pub(super) fn facts(&self) -> RunFacts {
         let backends = self.backends().iter();
         RunFacts {

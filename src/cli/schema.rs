@@ -1,3 +1,5 @@
+//! The command `schema`: the JSON Schema of the language.
+
 use super::{Stop, output};
 use crate::{runner::Exit, scenario};
 

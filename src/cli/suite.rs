@@ -1,3 +1,6 @@
+//! Which cases a command line selects, by paths, names, tags and shards. Every command that takes a
+//! suite loads it here.
+
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
@@ -12,18 +15,20 @@ use crate::{
     snapshot,
 };
 
-/// Which cases.
+/// The selection of cases.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct SuiteArgs {
-    /// Scenario files, or directories of them [default: scenarios, or else .]
+    /// Scenario files, or directories of them [default: scenarios if it exists, otherwise .]
     paths: Vec<PathBuf>,
-    /// Only cases whose name contains this, or matches it where it has * or ?; any of several
+    /// Only cases whose name contains this text, or matches it as a pattern if it has * or ?; may
+    /// be repeated to select more
     #[arg(short = 'k', long = "name", value_name = "PATTERN")]
     names: Vec<String>,
-    /// Only cases with this tag, or without it: !TAG; one of several: A,B; each that is given
+    /// Only cases with this tag, or without it (!TAG), or with any of several (A,B); if repeated,
+    /// all must hold
     #[arg(long = "tag", value_name = "TAG")]
     tags: Vec<TagRule>,
-    /// Only this shard of the cases: hash:K/N
+    /// Only this shard of the cases, such as hash:1/4
     #[arg(long, value_name = "SHARD")]
     partition: Option<Partition>,
     #[command(flatten)]
@@ -31,7 +36,7 @@ pub(super) struct SuiteArgs {
 }
 
 impl SuiteArgs {
-    /// Which of the scenarios' cases are meant.
+    /// The selected cases of the scenarios.
     pub(super) fn selection(&self) -> Selection {
         Selection {
             names: self.names.iter().map(|name| Pattern::from(name.as_str())).collect(),
@@ -40,7 +45,7 @@ impl SuiteArgs {
         }
     }
 
-    /// What a report tells of the selection.
+    /// The selection as reports show it.
     pub(super) fn facts(&self) -> RunFacts {
         RunFacts {
             paths: self.paths.iter().map(|path| path.display().to_string()).collect(),
@@ -65,8 +70,8 @@ impl SuiteArgs {
         if reports.is_empty() { Ok(scenarios) } else { Err(Stop::invalid(reports)) }
     }
 
-    /// How many snapshots, and sections of them, no scenario uses. One that can't be read is told
-    /// by its own case.
+    /// How many snapshots, and sections of them, no scenario uses. One that can't be read is
+    /// reported by its own case.
     pub(super) fn unreferenced(&self, scenarios: &[Scenario]) -> usize {
         let absolute = |path: &Path| std::path::absolute(path).ok();
         let sections: BTreeMap<_, _> = scenarios

@@ -6,7 +6,7 @@ use super::{Axis, Reply, Summary, Survey};
 /// combination.
 #[must_use]
 pub fn json(survey: &Survey, summary: &Summary) -> String {
-    let table = survey.table;
+    let table = &survey.table;
     let fixed: Map<String, Value> =
         table.fixed.iter().map(|(name, cell)| ((*name).to_owned(), cell.value().into())).collect();
     let axes: Map<String, Value> =
@@ -64,7 +64,7 @@ fn values(axis: &Axis, mask: u32) -> Value {
 
 /// The axes that a product says something of, and the pairs that name the same, or do not.
 fn product(survey: &Survey, cube: &[u32]) -> Value {
-    let table = survey.table;
+    let table = &survey.table;
     let (masks, pairs) = cube.split_at(table.axes.len());
     let mut said: Map<String, Value> = table
         .axes

@@ -12,15 +12,15 @@ pub fn markdown(survey: &Survey, summary: &Summary) -> String {
 }
 
 fn write(out: &mut String, survey: &Survey, summary: &Summary) -> std::fmt::Result {
-    let table = survey.table;
+    let table = &survey.table;
     let profiles: Vec<String> = survey.profiles.iter().map(ToString::to_string).collect();
     writeln!(out, "### {} ({})\n", word::title(survey), profiles.join(", "))?;
     writeln!(out, "| property | values |\n| --- | --- |")?;
-    for axis in table.axes {
+    for axis in table.axes.iter() {
         let values: Vec<String> = axis.values.iter().map(|one| cell(&word::cell(*one))).collect();
         writeln!(out, "| {} | {} |", cell(axis.name), values.join(", "))?;
     }
-    for (name, value) in table.fixed {
+    for (name, value) in table.fixed.iter() {
         writeln!(out, "| {} | {}, always |", cell(name), cell(&word::cell(*value)))?;
     }
     let world = word::world(survey);
@@ -62,7 +62,7 @@ fn write(out: &mut String, survey: &Survey, summary: &Summary) -> std::fmt::Resu
 
 fn products(survey: &Survey, cubes: &[Vec<u32>]) -> String {
     let words: Vec<String> =
-        cubes.iter().map(|cube| cell(&word::product(survey.table, cube))).collect();
+        cubes.iter().map(|cube| cell(&word::product(&survey.table, cube))).collect();
     words.join("<br>")
 }
 

@@ -33,7 +33,7 @@ impl Summary {
     /// Reads a survey.
     #[must_use]
     pub fn of(survey: &Survey) -> Self {
-        let table = survey.table;
+        let table = &survey.table;
         let indifferent = survey.indifferent();
         // Without the axes that never matter, and with those that tell whether two name the same.
         let kept: Vec<usize> = (0..table.axes.len()).filter(|axis| !indifferent[*axis]).collect();

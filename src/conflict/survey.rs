@@ -30,7 +30,7 @@ pub enum Reply {
 #[derive(Clone, Debug)]
 pub struct Survey {
     /// What was tried.
-    pub table: &'static ObjectTable,
+    pub table: ObjectTable,
     /// Under which profiles.
     pub profiles: Vec<Profile>,
     /// The different outcomes: a reply of each profile.
@@ -44,15 +44,16 @@ impl Survey {
     ///
     /// # Errors
     /// Never: the machine that is asked is the same for all of them, and sound.
-    pub fn of(table: &'static ObjectTable, profiles: &[Profile]) -> Result<Self, ConfigError> {
+    pub fn of(table: ObjectTable, profiles: &[Profile]) -> Result<Self, ConfigError> {
+        let combinations = table.combinations();
         let mut survey = Self {
             table,
             profiles: profiles.to_vec(),
             outcomes: Vec::new(),
-            rows: Vec::with_capacity(table.combinations()),
+            rows: Vec::with_capacity(combinations),
         };
-        for row in 0..table.combinations() {
-            let args = table.arguments(row);
+        for row in 0..combinations {
+            let args = survey.table.arguments(row);
             let replies = profiles
                 .iter()
                 .map(|profile| reply(profile, &args))

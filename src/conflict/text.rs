@@ -14,14 +14,14 @@ pub fn text(survey: &Survey, summary: &Summary) -> String {
 fn write(out: &mut String, survey: &Survey, summary: &Summary) -> std::fmt::Result {
     let profiles: Vec<String> = survey.profiles.iter().map(ToString::to_string).collect();
     writeln!(out, "{} [{}]", word::title(survey), profiles.join(", "))?;
-    let table = survey.table;
+    let table = &survey.table;
     let width = table.axes.iter().map(|axis| axis.name.len()).max();
     let width = width.unwrap_or_default();
-    for axis in table.axes {
+    for axis in table.axes.iter() {
         let values: Vec<String> = axis.values.iter().map(|one| word::cell(*one)).collect();
         writeln!(out, "    {:width$}  {}", axis.name, values.join(" | "))?;
     }
-    for (name, cell) in table.fixed {
+    for (name, cell) in table.fixed.iter() {
         writeln!(out, "    {name:width$}  {}, always", word::cell(*cell))?;
     }
     for line in word::world(survey) {

@@ -117,7 +117,7 @@ pub(super) fn indifferent(survey: &Survey, summary: &Summary) -> Option<String> 
 
 /// The names of the world that a table uses.
 pub(super) fn world(survey: &Survey) -> Vec<String> {
-    let table = survey.table;
+    let table = &survey.table;
     let varied = table.axes.iter().flat_map(|axis| axis.values);
     let used: Vec<&str> = varied
         .chain(table.fixed.iter().map(|(_, cell)| cell))

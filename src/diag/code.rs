@@ -1,3 +1,5 @@
+//! The type of a diagnostic's stable code. Every part's errors have one.
+
 use std::fmt;
 
 /// A diagnostic's stable code. Families: `TW-S` scenario, `TW-R` redirector and objects, `TW-N`

@@ -1,6 +1,6 @@
 //! The part of a source that a report shows: the lines around its labels, long ones cut, and what
-//! acts on a terminal as escapes. A file may be one line of a megabyte; nobody reads that, and to draw
-//! it takes seconds. The drawing of reports reads it.
+//! acts on a terminal as escapes. A file may be one line of a megabyte; nobody reads that, and to
+//! draw it takes seconds. The drawing of reports reads it.
 
 use std::{collections::BTreeSet, ops::Range};
 
@@ -17,8 +17,8 @@ const AROUND: usize = 60;
 const LABELLED: usize = 100;
 /// Lines before and after a label's, as the drawing has them.
 const BESIDE: usize = 1;
-/// A label over more lines is drawn under its first one, and labels that are further apart are drawn
-/// each by itself.
+/// A label over more lines is drawn under its first one, and labels that are further apart are
+/// drawn each by itself.
 const TALL: usize = 40;
 /// What stands where a part of a line is left out.
 const CUT: &str = " ... ";

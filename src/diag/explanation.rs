@@ -1,11 +1,12 @@
+//! What a code means, as a row of a table. Each part keeps its table, and `explain` searches all of
+//! them.
+
 use super::Code;
 
 /// What a code means: a row of the table that the part that owns the code keeps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Explanation {
-    /// The code.
     pub code: Code,
-    /// A few words.
     pub title: &'static str,
     /// One paragraph: when it happens, why that is refused, what to do.
     pub text: &'static str,

@@ -1,3 +1,6 @@
+//! Draws reports: with source and colours for a terminal, plain, or one line each. The command line
+//! and the tests print reports with it.
+
 use std::{error::Error, fmt, sync::Arc};
 
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, SourceCode};
@@ -9,7 +12,6 @@ use super::{
 
 use crate::terminal::visible;
 
-/// How reports are drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Style {
     /// Colours and lines, for a terminal.

@@ -1,9 +1,11 @@
+//! One diagnostic as data: code, severity, message, labels in a source, and help. Every part makes
+//! them, and `render` draws them.
+
 use std::{fmt, path::PathBuf, sync::Arc};
 
 use super::Code;
 use crate::terminal::visible;
 
-/// A range of bytes in a source.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Span {
     /// First byte.
@@ -17,7 +19,6 @@ pub struct Span {
 pub struct Source {
     /// The path as the user gave it.
     pub path: PathBuf,
-    /// The whole text.
     pub text: String,
 }
 
@@ -32,7 +33,6 @@ impl Source {
     }
 }
 
-/// How much a report matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
     /// Worth knowing; nothing fails.
@@ -46,7 +46,6 @@ pub enum Severity {
 /// A place in the source and what is to be said of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Label {
-    /// Where.
     pub span: Span,
     /// What is wrong there; short.
     pub text: String,
@@ -55,28 +54,22 @@ pub struct Label {
 /// One diagnostic: what was found, what was expected, what to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report {
-    /// Its stable code.
     pub code: Code,
-    /// How much it matters.
     pub severity: Severity,
     /// What was found and what was expected.
     pub message: String,
     /// Where; the first is the place that an editor should jump to.
     pub labels: Vec<Label>,
-    /// What to do.
     pub help: Option<String>,
-    /// The text that the labels point into.
     pub source: Option<Arc<Source>>,
 }
 
 /// What can be reported with a code.
 pub trait Diagnose: std::error::Error {
-    /// The error as a report.
     fn report(&self) -> Report;
 }
 
 impl Report {
-    /// An error without a place.
     #[must_use]
     pub fn error(code: Code, message: impl Into<String>) -> Self {
         Self {
@@ -89,14 +82,12 @@ impl Report {
         }
     }
 
-    /// The same with a remedy.
     #[must_use]
     pub fn with_help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(readable(help.into()));
         self
     }
 
-    /// The same with one more place.
     #[must_use]
     pub fn at(mut self, source: &Arc<Source>, span: Span, text: impl Into<String>) -> Self {
         self.source = Some(Arc::clone(source));

@@ -62,7 +62,7 @@ fn machine(case: &Case, machine: &scenario::Machine) -> Machine {
 }
 
 /// The arguments of a QMP command of this machine, and its step.
-pub(super) fn commands<'a>(
+fn commands<'a>(
     case: &'a Case,
     of: &'a MachineId,
     name: &'a str,
@@ -77,7 +77,7 @@ pub(super) fn commands<'a>(
 
 fn added_id(machine: &MachineId, args: &serde_json::Map<String, Value>) -> String {
     let id = args.get("id").and_then(Value::as_str).unwrap_or_default();
-    machine.outer(id)
+    machine.qualified(id)
 }
 
 fn chain(case: &Case, netdev: &Netdev) -> Chain {
@@ -193,8 +193,8 @@ fn chardev(chardev: &scenario::Chardev) -> Chardev {
         id: chardev.id.to_string(),
         detail: detail.join(" "),
         far: match &chardev.far {
-            ChardevFar::Port { connected, framing } => {
-                Far::Port { framing: word(*framing).to_owned(), connected: *connected }
+            ChardevFar::Port { connected, wiring } => {
+                Far::Port { framing: word(wiring.framing).to_owned(), connected: *connected }
             }
             ChardevFar::Joined(_) => Far::Joined,
             ChardevFar::Nobody => Far::Nobody,

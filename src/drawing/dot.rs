@@ -42,10 +42,10 @@ pub fn dot(topology: &Topology) -> String {
         out.cluster(&format!("machine{at}"), &title);
         for chain in &machine.chains {
             for port in chain.host.iter().chain(&chain.guest) {
-                let label = [&[machine.own(&port.id).to_owned()], &port.notes[..]].concat();
+                let label = [&[machine.local(&port.id).to_owned()], &port.notes[..]].concat();
                 out.node(&Place::Interface(&port.id), &label, PORT);
             }
-            let label = [&[machine.own(&chain.netdev).to_owned()], &chain.detail[..]].concat();
+            let label = [&[machine.local(&chain.netdev).to_owned()], &chain.detail[..]].concat();
             out.node(&Place::Netdev(&chain.netdev), &label, "penwidth=2");
             if let Some(hub) = chain.hub {
                 let place = Place::Hub(&machine.name, hub);
@@ -53,7 +53,7 @@ pub fn dot(topology: &Topology) -> String {
             }
         }
         for object in machine.all_objects() {
-            let mut label = vec![machine.own(&object.id).to_owned(), object.detail()];
+            let mut label = vec![machine.local(&object.id).to_owned(), object.detail()];
             label.extend(object.remarks());
             let style = if object.refused.is_some() {
                 "shape=hexagon, color=red, style=dashed"
@@ -62,14 +62,14 @@ pub fn dot(topology: &Topology) -> String {
             };
             out.node(&Place::Object(&object.id), &label, style);
             for wire in &object.wires {
-                let label = [machine.own(&wire.target).to_owned()];
+                let label = [machine.local(&wire.target).to_owned()];
                 if let Some(id) = out.places.of_file(wire) {
                     out.declare(&id, &label, PORT);
                 }
             }
         }
         for chardev in &machine.chardevs {
-            let mut label = vec![machine.own(&chardev.id).to_owned(), chardev.detail.clone()];
+            let mut label = vec![machine.local(&chardev.id).to_owned(), chardev.detail.clone()];
             label.extend(chardev.added.map(|step| format!("added in step {step}")));
             out.node(&Place::Chardev(&chardev.id), &label, "shape=parallelogram");
         }

@@ -145,7 +145,7 @@ fn chain<'t>(
         band.figures.push((place, figure));
     };
     let port = |port: &super::Port| {
-        let lines = [&[machine.own(&port.id).to_owned()], &port.notes[..]].concat();
+        let lines = [&[machine.local(&port.id).to_owned()], &port.notes[..]].concat();
         Figure::new("p", 20, lines, height)
     };
     if let Some(host) = &chain.host {
@@ -160,7 +160,7 @@ fn chain<'t>(
         }
         put(&mut band, place, figure, top, 34);
     }
-    let mut lines = vec![machine.own(&chain.netdev).to_owned()];
+    let mut lines = vec![machine.local(&chain.netdev).to_owned()];
     lines.extend(chain.detail.iter().cloned());
     lines.extend(chain.added.map(|step| format!("step {step}")));
     let class = if chain.added.is_some() { "n a" } else { "n" };
@@ -199,7 +199,7 @@ fn object(machine: &Machine, object: &Object, height: i32) -> Figure {
     .to_owned();
     class += if object.refused.is_some() { " x" } else { "" };
     class += if object.added.is_some() { " a" } else { "" };
-    let mut lines = vec![machine.own(&object.id).to_owned(), object.kind.clone()];
+    let mut lines = vec![machine.local(&object.id).to_owned(), object.kind.clone()];
     let remarks = object.remarks();
     if !remarks.is_empty() {
         lines.push(remarks.join(", "));
@@ -222,14 +222,14 @@ fn terminal<'t>(machine: &'t Machine, chardev: &'t Chardev, center: i32) -> Term
         (_, Some(_)) => "c a",
         _ => "c",
     };
-    let mut lines = vec![machine.own(&chardev.id).to_owned(), chardev.detail.clone()];
+    let mut lines = vec![machine.local(&chardev.id).to_owned(), chardev.detail.clone()];
     if let (Some(step), Some(detail)) = (chardev.added, lines.last_mut()) {
         *detail += &format!(", step {step}");
     }
     let port = match &chardev.far {
         Far::Port { framing, connected } => {
             let open = if *connected { "" } else { ", closed" };
-            let name = format!("{} ({framing}{open})", machine.own(&chardev.id));
+            let name = format!("{} ({framing}{open})", machine.local(&chardev.id));
             let figure = Figure::new("p", 12, vec![name], PORT);
             Some((Place::Far(chardev.id.as_str()), figure))
         }
@@ -272,7 +272,7 @@ fn files<'t>(machine: &'t Machine, filters: &'t [Object], band: &Band<'t>) -> Ve
         for wire in filter.wires.iter().filter(|wire| wire.kind == WireKind::File) {
             files.push(Terminal {
                 place: Place::File(&wire.target),
-                figure: Figure::new("p", 12, vec![machine.own(&wire.target).to_owned()], PORT),
+                figure: Figure::new("p", 12, vec![machine.local(&wire.target).to_owned()], PORT),
                 port: None,
                 center,
             });

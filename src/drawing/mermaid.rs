@@ -37,10 +37,10 @@ pub fn mermaid(topology: &Topology) -> String {
         out.line(format_args!("  subgraph machine{at}[\"{}\"]", quoted(&title)));
         for chain in &machine.chains {
             for port in chain.host.iter().chain(&chain.guest) {
-                let label = [&[machine.own(&port.id).to_owned()], &port.notes[..]].concat();
+                let label = [&[machine.local(&port.id).to_owned()], &port.notes[..]].concat();
                 out.node(&Place::Interface(&port.id), "([", &label, "])");
             }
-            let label = [&[machine.own(&chain.netdev).to_owned()], &chain.detail[..]].concat();
+            let label = [&[machine.local(&chain.netdev).to_owned()], &chain.detail[..]].concat();
             out.node(&Place::Netdev(&chain.netdev), "[", &label, "]");
             if let Some(hub) = chain.hub {
                 let label = [format!("hub {hub}")];
@@ -48,12 +48,12 @@ pub fn mermaid(topology: &Topology) -> String {
             }
         }
         for object in machine.all_objects() {
-            let mut label = vec![machine.own(&object.id).to_owned(), object.detail()];
+            let mut label = vec![machine.local(&object.id).to_owned(), object.detail()];
             label.extend(object.remarks());
             out.node(&Place::Object(&object.id), "{{", &label, "}}");
         }
         for chardev in &machine.chardevs {
-            let mut label = vec![machine.own(&chardev.id).to_owned(), chardev.detail.clone()];
+            let mut label = vec![machine.local(&chardev.id).to_owned(), chardev.detail.clone()];
             label.extend(chardev.added.map(|step| format!("added in step {step}")));
             out.node(&Place::Chardev(&chardev.id), "[/", &label, "/]");
         }
@@ -105,7 +105,7 @@ impl<'t> Out<'t> {
                 for wire in &object.wires {
                     let target = Place::of_wire(wire);
                     self.places.of_file(wire).into_iter().for_each(|id| {
-                        let label = quoted(machine.own(&wire.target));
+                        let label = quoted(machine.local(&wire.target));
                         self.text += &format!("    {id}([\"{label}\"])\n");
                     });
                     match wire.way {

@@ -1,12 +1,10 @@
 //! Objects, as their properties join them to the rest.
 
-use super::{
-    declared::commands,
-    topology::{Filtered, Object, Way, Wire, WireKind},
-};
+use super::topology::{Filtered, Object, Way, Wire, WireKind};
 use crate::{
     base::{MachineId, file_name},
-    scenario::{self, Case, ObjectForm, Verb},
+    qapi::{Flow, Member, Properties, Role},
+    scenario::{self, Case},
 };
 
 /// An object, and where it belongs.
@@ -31,7 +29,7 @@ impl Position {
             Self::Head => 0,
             Self::Tail => chain.len(),
             Self::Beside { id, before } => {
-                let id: String = machine.outer(&id);
+                let id: String = machine.qualified(&id);
                 let found = chain.iter().position(|other| other.id == id);
                 found.map_or(chain.len(), |at| at + usize::from(!before))
             }
@@ -42,10 +40,11 @@ impl Position {
 
 /// A machine's objects, then those that steps add under an id that is not there yet.
 pub(super) fn all(case: &Case, machine: &MachineId) -> Vec<Added> {
-    let declared = case.objects.iter().filter(|one| one.machine == *machine);
-    let mut all: Vec<Added> = declared.map(|one| read(case, machine, &one.form, None)).collect();
-    for (step, form) in added(case, machine) {
-        let one = read(case, machine, &form, Some(step));
+    let of = |object: &&scenario::Object| object.machine == *machine;
+    let declared = case.objects.iter().filter(of);
+    let mut all: Vec<Added> = declared.map(|one| read(case, one, None)).collect();
+    for (step, object) in case.added_objects().filter(|(_, object)| of(object)) {
+        let one = read(case, object, Some(step));
         if all.iter().all(|known| known.object.id != one.object.id) {
             all.push(one);
         }
@@ -53,45 +52,22 @@ pub(super) fn all(case: &Case, machine: &MachineId) -> Vec<Added> {
     all
 }
 
-fn added(case: &Case, machine: &MachineId) -> Vec<(usize, ObjectForm)> {
-    let strings = (1..).zip(&case.steps).filter_map(|(step, one)| match &one.verb {
-        Verb::ObjectOption(object) if object.machine == *machine => {
-            Some((step, object.form.clone()))
-        }
-        _ => None,
-    });
-    let maps = commands(case, machine, "object-add");
-    let maps = maps.map(|(step, args)| (step, ObjectForm::Qmp(args.clone())));
-    let mut all: Vec<_> = strings.chain(maps).collect();
-    all.sort_by_key(|(step, _)| *step);
-    all
-}
-
-fn read(case: &Case, machine: &MachineId, form: &ObjectForm, added: Option<usize>) -> Added {
-    let properties = form.properties();
-    let get = |name: &str| {
-        let mut given = properties.iter().rev();
-        given.find(|(key, value)| key == name && !value.is_empty()).map(|(_, value)| value.as_str())
-    };
-    let kind = get("qom-type").unwrap_or("?").to_owned();
-    let netdev = get("netdev").map(|id| machine.outer::<String>(id));
-    let filtered = netdev.as_ref().map(|_| match get("queue") {
+fn read(case: &Case, object: &scenario::Object, added: Option<usize>) -> Added {
+    let scenario::Object { machine, properties, .. } = object;
+    let with = |role| properties.with(role).filter(|value| !value.is_empty());
+    let netdev = with(Role::Filtered).map(|id| machine.qualified::<String>(id));
+    let filtered = netdev.as_ref().map(|_| match with(Role::Queue) {
         Some("tx") => Filtered::Tx,
         Some("rx") => Filtered::Rx,
         _ => Filtered::All,
     });
-    let id = get("id").map_or_else(|| "?".to_owned(), |id| machine.outer(id));
-    let names = properties.iter().map(|(key, _)| key.as_str());
-    let mut wires: Vec<Wire> = Vec::new();
-    for name in names {
-        let wire = get(name).and_then(|value| wire(machine, name, value));
-        wires.extend(wire.filter(|wire| wires.iter().all(|known| known.property != wire.property)));
-    }
-    let mut notes: Vec<String> =
-        NOTED.iter().filter_map(|name| Some(format!("{name}={}", get(name)?))).collect();
+    let id = object.id.as_ref().map_or_else(|| "?".to_owned(), ToString::to_string);
+    let members = properties.members();
+    let wires = members.iter().filter_map(|member| wire(machine, member)).collect();
+    let mut notes: Vec<String> = noted(properties);
     let here = |id: &str| case.netdevs.iter().any(|one| one.id.as_str() == id);
     notes.extend(netdev.iter().filter(|id| !here(id)).map(|id| format!("netdev={id}")));
-    let position = match (get("position"), get("insert")) {
+    let position = match (with(Role::Position), with(Role::Side)) {
         (Some("head"), _) => Position::Head,
         (Some(beside), insert) if beside.starts_with("id=") => Position::Beside {
             id: beside.trim_start_matches("id=").to_owned(),
@@ -103,7 +79,7 @@ fn read(case: &Case, machine: &MachineId, form: &ObjectForm, added: Option<usize
         object: Object {
             refused: refused(case, &id, added),
             id,
-            kind,
+            kind: properties.qom_type().unwrap_or("?").to_owned(),
             filtered,
             wires,
             notes,
@@ -114,34 +90,40 @@ fn read(case: &Case, machine: &MachineId, form: &ObjectForm, added: Option<usize
     }
 }
 
-/// Properties that are no joint, and change what frames go where.
-const NOTED: &[&str] = &[
-    "status",
-    "vnet_hdr_support",
-    "interval",
-    "position",
-    "insert",
-    "iothread",
-    "compare_timeout",
-    "expired_scan_cycle",
-    "max_queue_size",
-];
+/// What is no joint, and changes what frames go where.
+fn noted(properties: &Properties) -> Vec<String> {
+    let members = properties.members();
+    let of = |is: fn(Role) -> bool| {
+        let members = members.iter().filter(move |member| member.role.is_some_and(is));
+        members.filter_map(|member| {
+            let shown = properties.shown(member.name).filter(|shown| !shown.is_empty())?;
+            Some(format!("{}={shown}", member.name))
+        })
+    };
+    of(|role| role == Role::Setting)
+        .chain(of(|role| matches!(role, Role::Position | Role::Side | Role::Iothread)))
+        .collect()
+}
 
-fn wire(machine: &MachineId, property: &str, value: &str) -> Option<Wire> {
-    let (way, kind) = match property {
-        "indev" | "primary_in" | "secondary_in" => (Way::In, WireKind::Chardev),
-        "outdev" => (Way::Out, WireKind::Chardev),
-        "notify_dev" => (Way::Both, WireKind::Chardev),
-        "in_netdev" => (Way::In, WireKind::Netdev),
-        "out_netdev" => (Way::Out, WireKind::Netdev),
-        "file" => (Way::Out, WireKind::File),
+fn wire(machine: &MachineId, member: &Member<'_>) -> Option<Wire> {
+    let way = |flow| match flow {
+        Flow::In => Way::In,
+        Flow::Out => Way::Out,
+        Flow::Messages => Way::Both,
+    };
+    let (way, kind) = match member.role? {
+        Role::Chardev(flow) => (way(flow), WireKind::Chardev),
+        Role::Netdev(flow) => (way(flow), WireKind::Netdev),
+        Role::ReadFile => (Way::In, WireKind::File),
+        Role::WriteFile => (Way::Out, WireKind::File),
         _ => return None,
     };
+    let value = member.text().filter(|value| !value.is_empty())?;
     let target = match kind {
         WireKind::File => file_name(value).ok()?,
-        _ => value,
+        WireKind::Chardev | WireKind::Netdev => value,
     };
-    Some(Wire { property: property.to_owned(), way, kind, target: machine.outer(target) })
+    Some(Wire { property: member.name.to_owned(), way, kind, target: machine.qualified(target) })
 }
 
 /// The text with which it must be refused, by the case or by the step that adds it.

@@ -78,9 +78,9 @@ fn of_machine(lines: &mut Vec<String>, topology: &Topology, machine: &Machine) {
 
 fn chain(lines: &mut Vec<String>, machine: &Machine, chain: &Chain) {
     let mut stations = Vec::new();
-    stations.extend(chain.host.iter().map(|port| machine.own(&port.id).to_owned()));
+    stations.extend(chain.host.iter().map(|port| machine.local(&port.id).to_owned()));
     stations.extend(chain.hub.map(|hub| format!("hub {hub}")));
-    stations.push(format!("[{}: {}]", machine.own(&chain.netdev), chain.detail.join(", ")));
+    stations.push(format!("[{}: {}]", machine.local(&chain.netdev), chain.detail.join(", ")));
     for filter in &chain.filters {
         let arrow = match filter.filtered {
             Some(super::Filtered::Tx) => " tx>",
@@ -88,14 +88,14 @@ fn chain(lines: &mut Vec<String>, machine: &Machine, chain: &Chain) {
             Some(super::Filtered::All) => " <all>",
             None => "",
         };
-        stations.push(format!("({}{arrow})", machine.own(&filter.id)));
+        stations.push(format!("({}{arrow})", machine.local(&filter.id)));
     }
-    stations.extend(chain.guest.iter().map(|port| machine.own(&port.id).to_owned()));
+    stations.extend(chain.guest.iter().map(|port| machine.local(&port.id).to_owned()));
     let added = chain.added.map(|step| format!("  added in step {step}"));
     lines.push(format!("  {}{}", stations.join(" -- "), added.unwrap_or_default()));
     for port in chain.host.iter().chain(&chain.guest) {
         if !port.notes.is_empty() {
-            lines.push(format!("    {}: {}", machine.own(&port.id), port.notes.join(", ")));
+            lines.push(format!("    {}: {}", machine.local(&port.id), port.notes.join(", ")));
         }
     }
     let rows: Vec<_> = chain.filters.iter().map(|one| object(machine, one)).collect();
@@ -105,7 +105,7 @@ fn chain(lines: &mut Vec<String>, machine: &Machine, chain: &Chain) {
 fn object(machine: &Machine, object: &super::Object) -> [String; 3] {
     let wires = object.wires.iter().map(|wire| self::wire(machine, wire));
     let words: Vec<String> = wires.chain(object.remarks()).collect();
-    [machine.own(&object.id).to_owned(), object.detail(), words.join("  ")]
+    [machine.local(&object.id).to_owned(), object.detail(), words.join("  ")]
 }
 
 fn wire(machine: &Machine, wire: &Wire) -> String {
@@ -114,7 +114,7 @@ fn wire(machine: &Machine, wire: &Wire) -> String {
         Way::Out => "->",
         Way::Both => "<->",
     };
-    format!("{} {arrow} {}", wire.property, machine.own(&wire.target))
+    format!("{} {arrow} {}", wire.property, machine.local(&wire.target))
 }
 
 fn chardev(topology: &Topology, machine: &Machine, chardev: &Chardev) -> [String; 3] {
@@ -134,7 +134,7 @@ fn chardev(topology: &Topology, machine: &Machine, chardev: &Chardev) -> [String
     }];
     words.extend(chardev.added.map(|step| format!("added in step {step}")));
     let words: Vec<_> = words.into_iter().filter(|word| !word.is_empty()).collect();
-    [machine.own(&chardev.id).to_owned(), chardev.detail.clone(), words.join("  ")]
+    [machine.local(&chardev.id).to_owned(), chardev.detail.clone(), words.join("  ")]
 }
 
 /// Rows in columns, which are at most this wide: a text that is longer sticks out.

@@ -234,7 +234,7 @@ impl Filtered {
 impl Machine {
     /// An id as the machine itself knows it.
     #[must_use]
-    pub fn own<'a>(&self, id: &'a str) -> &'a str {
+    pub fn local<'a>(&self, id: &'a str) -> &'a str {
         id.strip_prefix(self.name.as_str()).and_then(|rest| rest.strip_prefix('/')).unwrap_or(id)
     }
 

@@ -1,5 +1,5 @@
-//! Opening a file that a person named, to be written: never a pipe that nobody reads, nor what a link of
-//! somebody else leads to.
+//! Opening a file that a person named, to be written: never a pipe that nobody reads, nor what a
+//! link of somebody else leads to.
 
 use std::{
     fs::{File, OpenOptions},
@@ -17,9 +17,9 @@ use super::{kind::Found, replace::MODE};
 
 /// Makes or empties a file that a person named, to be written.
 ///
-/// It is a file, not a link to one; or one of the names of what the process has open (`/dev/stdout`,
-/// `/dev/stderr`, `/dev/fd/N`), which a shell may have made a pipe; or a terminal, or `/dev/null` and its
-/// like. Nothing else is written to.
+/// It is a file, not a link to one; or one of the names of what the process has open
+/// (`/dev/stdout`, `/dev/stderr`, `/dev/fd/N`), which a shell may have made a pipe; or a terminal,
+/// or `/dev/null` and its like. Nothing else is written to.
 ///
 /// # Errors
 /// When the system refuses, or it is something else.
@@ -44,7 +44,8 @@ pub fn create_new(path: &Path) -> io::Result<File> {
 }
 
 fn open(path: &Path, mode: OFlag) -> io::Result<File> {
-    // Not opened once more: a file of its own would begin at its beginning, and a socket has no path.
+    // It is not opened again: a second open file would begin at its beginning, and a socket has no
+    // path.
     if path == Path::new("/dev/stdout") {
         return Ok(File::from(io::stdout().as_fd().try_clone_to_owned()?));
     }
@@ -63,7 +64,7 @@ fn open(path: &Path, mode: OFlag) -> io::Result<File> {
     let fd = open(OFlag::O_WRONLY | OFlag::O_CREAT | careful | mode)?;
     let found = Found::of(&fd)?;
     writable(&found)?;
-    // Whoever reads a pipe is there, and is waited for.
+    // The reader of a pipe exists, and is waited for.
     fcntl(&fd, FcntlArg::F_SETFL(mode))?;
     let file = File::from(fd);
     if found.regular().is_ok() && !mode.contains(OFlag::O_APPEND) {

@@ -14,7 +14,6 @@ use crate::{
 /// Why a file can't be read. The texts are about "it", so that a message can say whose file it is.
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
-    /// The system refuses.
     #[error("{}", reason(.0))]
     System(#[from] io::Error),
     /// Something that is no file.
@@ -25,10 +24,7 @@ pub enum FileError {
     Pseudo(&'static str),
     /// More than is read of a file of its use.
     #[error("it has more than {most} bytes")]
-    TooLarge {
-        /// The limit.
-        most: usize,
-    },
+    TooLarge { most: usize },
     /// It has more in it than it says.
     #[error("it gave more bytes than it has: it was changed while it was read, or is no real file")]
     Lies,
@@ -53,7 +49,7 @@ impl FileError {
     }
 
     /// The report of a file that a folder brought along and that leads out of the root; none for
-    /// other reasons, which belong to whoever reads it.
+    /// other reasons, which the caller words itself.
     #[must_use]
     pub fn outside(&self, path: &Path) -> Option<Report> {
         let Self::Outside { .. } = self else {
@@ -88,7 +84,6 @@ const OUTSIDE: Code = Code("TW-E016");
 const OUTSIDE_HELP: &str = "put the file itself there; or name it on the command line, or give \
                             --allow-outside, where you trust whoever made the link";
 
-/// What this part's code means.
 pub const EXPLANATIONS: &[Explanation] = &[Explanation {
     code: OUTSIDE,
     title: "a file that leads out of the root",

@@ -19,13 +19,10 @@ use super::FileError;
 /// What a path can lead to instead of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// A directory.
     Directory,
     /// A named pipe, or a pipe of a shell.
     Pipe,
-    /// A Unix socket.
     Socket,
-    /// A device.
     Device,
     /// A symbolic link that is not followed.
     Link,
@@ -46,8 +43,8 @@ impl fmt::Display for Kind {
     }
 }
 
-/// File systems whose files are made up while they are read, by the numbers of statfs(2). Reading them
-/// can wait for ever, has effects, and gives what is in no file.
+/// File systems whose files are made up while they are read, by the numbers of statfs(2). Reading
+/// them can wait for ever, has effects, and gives what is in no file.
 const PSEUDO: &[(FsType, &str)] = &[
     (PROC_SUPER_MAGIC, "/proc"),
     (SYSFS_MAGIC, "/sys"),
@@ -106,8 +103,8 @@ impl Found {
         self.kind() == Some(Kind::Pipe) && self.system == PIPES
     }
 
-    /// A terminal, by its number (Linux 6.18 Documentation/admin-guide/devices.txt): consoles and serial
-    /// lines, `/dev/tty` and `/dev/console`, and the far ends of terminal emulators.
+    /// A terminal, by its number (Linux 6.18 Documentation/admin-guide/devices.txt): consoles and
+    /// serial lines, `/dev/tty` and `/dev/console`, and the far ends of terminal emulators.
     pub(super) fn is_terminal(&self) -> bool {
         matches!(self.character(), Some((4 | 136..=143, _) | (5, 0 | 1)))
     }

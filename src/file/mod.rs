@@ -1,5 +1,5 @@
-//! The files that a person or a scenario names: each is opened once, checked to be what is expected,
-//! and sized before it is read; each that is written is whole or not there.
+//! The files that a person or a scenario names: each is opened once, checked to be what is
+//! expected, and sized before it is read; each that is written is whole or not there.
 //!
 //! - [`read`]: a file that a person named.
 //! - [`read_input`], [`read_stdin`]: the same, where a shell's pipe does as well.

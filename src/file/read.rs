@@ -26,8 +26,8 @@ pub fn read(path: &Path, most: usize) -> Result<Vec<u8>, FileError> {
     regular(most, |flags| open(path, flags))
 }
 
-/// Reads a file that stood in a folder: where it is a link, and `scope` does not allow it, it is not
-/// followed out of the root of that folder.
+/// Reads a file that stood in a folder: where it is a link, and `scope` does not allow it, it is
+/// not followed out of the root of that folder.
 ///
 /// # Errors
 /// As [`read`], and when it leads out of the root.
@@ -98,7 +98,8 @@ pub fn read_stdin(most: usize) -> Result<Vec<u8>, FileError> {
     bounded(io::stdin().lock(), 0, most)
 }
 
-/// Whether something in the working directory that nobody named is in its project. What is not there is.
+/// Whether something in the working directory that nobody named is in its project. What is not
+/// there is.
 ///
 /// # Errors
 /// When a link leads it out of the root of the working directory, and `scope` does not allow that.
@@ -131,8 +132,9 @@ fn look(fd: &OwnedFd) -> Result<Found, FileError> {
     Ok(Found::of(fd).map_err(io::Error::from)?)
 }
 
-/// Reads a regular file. It is looked at before it is opened (open(2), O_PATH, which opens nothing: the
-/// writer of a pipe is not woken, no device is started), and again on the descriptor that is read.
+/// Reads a regular file. It is looked at before it is opened (open(2), O_PATH, which opens nothing:
+/// the writer of a pipe is not woken, no device is started), and again on the descriptor that is
+/// read.
 fn regular(
     most: usize,
     open: impl Fn(OFlag) -> Result<OwnedFd, FileError>,
@@ -150,16 +152,16 @@ fn regular(
     honest(bytes, after.size())
 }
 
-/// What was read of a file that has this size now. One that has grown has at least as much; one that has
-/// less is made up as it is read, or became another.
+/// What was read of a file that has this size now. One that has grown has at least as much; one
+/// that has less is made up as it is read, or became another.
 fn honest(bytes: Vec<u8>, size: u64) -> Result<Vec<u8>, FileError> {
     if size < bytes.len() as u64 { Err(FileError::Lies) } else { Ok(bytes) }
 }
 
-/// Reads to the end, which may not come after more than `most` bytes. Memory is taken for `size`, and
-/// for more as it comes.
+/// Reads to the end, which may not come after more than `most` bytes. Memory is taken for `size`,
+/// and for more as it comes.
 fn bounded(from: impl Read, size: u64, most: usize) -> Result<Vec<u8>, FileError> {
-    // One more byte tells the end.
+    // One more byte shows whether this is the end.
     let expected = usize::try_from(size).unwrap_or(most).min(most) + 1;
     let mut bytes = Vec::with_capacity(expected);
     from.take(most as u64 + 1).read_to_end(&mut bytes)?;

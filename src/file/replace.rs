@@ -22,8 +22,9 @@ use crate::sys::Directory;
 pub enum Care {
     /// At any moment either the old file or the new one is there, after a loss of power too.
     Durable,
-    /// A reader sees the old file, none, or the new one. The old one is removed first: a rename over it
-    /// makes ext4 write the data out at once (`auto_da_alloc`), which takes longer than most cases.
+    /// A reader sees the old file, none, or the new one. The old one is removed first: a rename
+    /// over it makes ext4 write the data out at once (`auto_da_alloc`), which takes longer than
+    /// most cases.
     Quick,
 }
 
@@ -33,12 +34,13 @@ const MOST_TURNS: usize = 256;
 /// What everybody may do, less what the umask takes away.
 pub(super) const MODE: Mode = Mode::from_bits_truncate(0o666);
 
-/// Puts a file in the place of what is there: a link and a pipe too are replaced, and not written to.
+/// Puts a file in the place of what is there: a link and a pipe too are replaced, and not written
+/// to.
 ///
 /// The file has no name until it is whole (open(2), `O_TMPFILE`), so that a process that is killed
-/// leaves nothing behind. [`Care::Durable`] needs a name for the moment before it replaces the old file,
-/// and a file system that has no such files needs one for longer. That name is the target's own,
-/// `.NAME.tmp`: whoever writes this file next takes it over.
+/// leaves nothing behind. [`Care::Durable`] needs a name for the moment before it replaces the old
+/// file, and a file system that has no such files needs one for longer. That name is the target's
+/// own, `.NAME.tmp`: the next writer of this file takes it over.
 ///
 /// # Errors
 /// When the system refuses. The old file is then untouched, or, with [`Care::Quick`], perhaps gone.
@@ -46,8 +48,8 @@ pub fn replace(path: &Path, content: &[u8], care: Care) -> io::Result<()> {
     Target::of(path)?.put(content, care)
 }
 
-/// The same below a folder, which is made where it is missing, as are those on the way to the file. No
-/// link in it leads anything out of it.
+/// The same below a folder, which is made where it is missing, as are those on the way to the file.
+/// No link in it leads anything out of it.
 ///
 /// # Errors
 /// As [`replace`], and when the path does not stay below the folder.
@@ -70,7 +72,6 @@ fn fill(mut file: &File, content: &[u8], care: Care) -> io::Result<()> {
 
 /// What came of giving a file without a name the target's.
 enum Linked {
-    /// It is there.
     InPlace,
     /// Another writer of the same file removed it, and a file that was removed gets no name again.
     Lost,
@@ -152,7 +153,7 @@ impl Target {
         }
     }
 
-    /// linkat(2): by the descriptor where that is allowed, else by its name in /proc.
+    /// linkat(2): by the descriptor if that is allowed, otherwise by its name in /proc.
     fn give(&self, file: &File, name: &Path) -> Result<(), Errno> {
         match linkat(file, "", &self.folder, name, AtFlags::AT_EMPTY_PATH) {
             Err(Errno::ENOENT) => {
@@ -164,8 +165,8 @@ impl Target {
         }
     }
 
-    /// Writes under the other name, and renames. One writer at a time has that file (flock(2)); where a
-    /// file system knows no locks, two at once may spoil each other's.
+    /// Writes under the other name, and renames. One writer at a time has that file (flock(2));
+    /// where a file system knows no locks, two at once may spoil each other's.
     fn named(&self, content: &[u8], care: Care) -> io::Result<()> {
         let file = self.unfinished()?;
         let written = file.set_len(0).and_then(|()| fill(&file, content, care)).and_then(|()| {
@@ -196,7 +197,7 @@ impl Target {
                 continue;
             }
             drop(file.lock());
-            // Whoever had it before has renamed it by now, and it is a finished file.
+            // Its writer has renamed it by now, and it is a finished file.
             if self.is_at(&file, &self.unfinished) {
                 return Ok(file);
             }

@@ -30,11 +30,11 @@ const PACKAGE: &str = "Cargo.toml";
 
 /// The root of a folder: the repository or project that it is in.
 ///
-/// It is the nearest folder, the folder itself first, that has `tapwright.toml` or `.git` in it; where
-/// there is none, the nearest that has `Cargo.toml`; where there is none either, the folder itself. The
-/// search goes by where the folder really is. `/` is never a root. A mark counts when it belongs to
-/// whom its folder belongs to, to whoever runs this, or to root: in a folder where everybody may write
-/// nobody makes a root for others.
+/// It is the nearest folder, the folder itself first, that has `tapwright.toml` or `.git` in it;
+/// where there is none, the nearest that has `Cargo.toml`; where there is none either, the folder
+/// itself. The search goes by where the folder really is. `/` is never a root. A mark counts when
+/// it belongs to whom its folder belongs to, to whoever runs this, or to root: in a folder where
+/// everybody may write nobody makes a root for others.
 #[derive(Debug)]
 pub struct Root {
     directory: Directory,
@@ -56,8 +56,8 @@ impl Root {
         Ok(Self { directory, folder })
     }
 
-    /// Its path, as the working directory sees it: `.` where that is the root, relative where the root
-    /// is below.
+    /// Its path, as the working directory sees it: `.` where that is the root, relative where the
+    /// root is below.
     #[must_use]
     pub fn shown(&self) -> PathBuf {
         let path = self.directory.path();

@@ -1,3 +1,6 @@
+//! Builds a frame from its specification: headers, lengths, checksums and padding. Lowering a
+//! scenario builds every frame with it.
+
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use bytes::Bytes;
@@ -32,52 +35,34 @@ pub struct Defaults {
     pub dst: MacAddr,
 }
 
-/// A frame that can't be built.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BuildError {
     /// `hex` beside other parts.
     #[error("hex is the whole frame: {part} can't stand beside it")]
-    HexAndMore {
-        /// The other part.
-        part: &'static str,
-    },
+    HexAndMore { part: &'static str },
     /// A transport without an IP header.
     #[error("{transport} needs ipv4 or ipv6")]
-    TransportWithoutIp {
-        /// The transport.
-        transport: &'static str,
-    },
+    TransportWithoutIp { transport: &'static str },
     /// Something after an ARP packet.
     #[error("arp carries no {part}")]
-    ArpCarriesNothing {
-        /// What follows it.
-        part: &'static str,
-    },
+    ArpCarriesNothing { part: &'static str },
     /// ICMPv6 in IPv4, which has no pseudo header for it.
     #[error("icmpv6 needs ipv6")]
     Icmpv6InIpv4,
     /// A number that doesn't fit its bits.
     #[error("{field} is {value}, and at most {max} fits")]
     TooBig {
-        /// The field.
         field: &'static str,
-        /// Its value.
         value: u64,
         /// The most it can be.
         max: u64,
     },
     /// A packet whose length doesn't fit its header, where none was given.
     #[error("{field} of {len} bytes doesn't fit: give it, or shorten the payload")]
-    TooLong {
-        /// The length's field.
-        field: &'static str,
-        /// The length.
-        len: usize,
-    },
+    TooLong { field: &'static str, len: usize },
     /// A frame that is longer than it shall be padded to.
     #[error("the frame has {len} bytes: it can't be padded to {pad_to}")]
     LongerThanPadding {
-        /// Its length.
         len: usize,
         /// The length wanted.
         pad_to: usize,

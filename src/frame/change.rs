@@ -1,3 +1,6 @@
+//! A frame written as another one with a few fields changed: the changes as text, and applied. The
+//! transcript's text is shorter for it.
+
 use std::{fmt, ops::Range, str::FromStr};
 
 use super::{
@@ -15,45 +18,30 @@ const WHOLE: usize = 16;
 pub struct FieldChange {
     /// The field's name, with `[2]` for its second occurrence or the bytes of it that change.
     pub name: String,
-    /// Its value before.
     pub from: String,
-    /// Its value after.
     pub to: String,
 }
 
 /// Changes that can't be read or don't fit the frame.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PatchError {
-    /// Not of the form of a change.
+    /// The text doesn't have the form of a change.
     #[error("'{text}' is not of the form 'FIELD OLD -> NEW'")]
-    Syntax {
-        /// What stands there.
-        text: String,
-    },
-    /// The frame has no such field, or not so many bytes in it.
+    Syntax { text: String },
+    /// The frame has no such field, or fewer bytes in it.
     #[error("the frame has no field '{name}'")]
-    NoField {
-        /// The name.
-        name: String,
-    },
+    NoField { name: String },
     /// The frame has another value.
     #[error("{name} is {found}, not {from}")]
     Was {
-        /// The field.
         name: String,
         /// What the change starts from.
         from: String,
-        /// What the frame has.
         found: String,
     },
     /// No value of this field.
     #[error("'{value}' is no value of {name}")]
-    Value {
-        /// The field.
-        name: String,
-        /// The text.
-        value: String,
-    },
+    Value { name: String, value: String },
 }
 
 impl fmt::Display for FieldChange {
@@ -153,9 +141,9 @@ pub fn patch(base: &[u8], changes: &[FieldChange]) -> Result<Vec<u8>, PatchError
     Ok(bytes)
 }
 
-/// New bytes for a place.
+/// New bytes of one field.
 struct Edit {
-    /// The field's place among the fields.
+    /// The index of the field.
     field: usize,
     range: Range<usize>,
     own_bits: Vec<u8>,
@@ -168,9 +156,9 @@ impl Edit {
             frame.splice(self.range, self.bytes);
             return;
         }
-        let places = frame[self.range].iter_mut().zip(self.own_bits);
-        for ((place, own), byte) in places.zip(self.bytes) {
-            *place = *place & !own | byte & own;
+        let targets = frame[self.range].iter_mut().zip(self.own_bits);
+        for ((target, own), byte) in targets.zip(self.bytes) {
+            *target = *target & !own | byte & own;
         }
     }
 }
@@ -211,7 +199,7 @@ fn edit(change: &FieldChange, fields: &[(Key, &Field<'_>)]) -> Result<Edit, Patc
     Ok(Edit { field: index, range, own_bits: vec![0xff; old.len()], bytes })
 }
 
-/// A field's name and its place among the fields of that name, from 1.
+/// A field's name and its number among the fields of that name, from 1.
 type PlainName<'a> = (&'a str, usize);
 
 /// `vlan.id`, `vlan.id[2]` and `payload[3..5]`.

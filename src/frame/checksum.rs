@@ -1,3 +1,5 @@
+//! Checksums of IP and of its transports. Building a frame computes them.
+
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use etherparse::checksum::Sum16BitWords;

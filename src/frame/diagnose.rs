@@ -1,16 +1,15 @@
+//! The codes of frames, TW-P001 to TW-P003, and what each means. Errors of building and reading
+//! frames are reported with them.
+
 use super::{BuildError, HexError, PatchError};
 use crate::diag::{Code, Diagnose, Explanation, Report};
 
-/// A frame that can't be built.
 const BUILD: Code = Code("TW-P001");
 
-/// Not hexadecimal.
 const HEX: Code = Code("TW-P002");
 
-/// Changes that don't fit their frame.
 const PATCH: Code = Code("TW-P003");
 
-/// What this part's codes mean.
 pub const EXPLANATIONS: &[Explanation] = &[
     Explanation {
         code: BUILD,

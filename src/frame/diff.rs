@@ -1,3 +1,5 @@
+//! The fields in which two frames differ. Comparisons of transcripts and of backends show them.
+
 use std::{collections::BTreeMap, ops::Range};
 
 use super::{
@@ -17,9 +19,7 @@ pub struct FieldDiff {
     /// A field's name, with `[2]` for its second occurrence; `layers` when the frames are made of
     /// different headers; `length` when one is longer.
     pub name: String,
-    /// The value in the expected frame.
     pub expected: String,
-    /// The value in the actual frame.
     pub actual: String,
     /// The bytes in the expected frame; of a payload those that differ.
     pub range: Range<usize>,

@@ -1,3 +1,5 @@
+//! The conversation that a frame belongs to. Labels and comparisons group frames by it.
+
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::wire::{Dissection, Field};
@@ -9,37 +11,28 @@ use crate::base::MacAddr;
 pub struct FlowKey {
     /// The Ethernet type after all tags.
     pub ethertype: u16,
-    /// Who speaks to whom.
     pub net: NetKey,
     /// Source and destination port of UDP and TCP; twice the identifier of an ICMP echo. None for
     /// what has no such thing, later fragments among it.
     pub ports: Option<(u16, u16)>,
 }
 
-/// Who speaks to whom.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum NetKey {
     /// IPv4 or IPv6.
     Ip {
-        /// Source address.
         src: IpAddr,
-        /// Destination address.
         dst: IpAddr,
         /// The protocol after all extension headers.
         protocol: u8,
     },
-    /// ARP.
     Arp {
-        /// The sender's IP address.
         sender: Ipv4Addr,
-        /// The target's IP address.
         target: Ipv4Addr,
     },
     /// Anything else.
     Link {
-        /// Source address.
         src: MacAddr,
-        /// Destination address.
         dst: MacAddr,
     },
 }

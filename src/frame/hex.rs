@@ -1,3 +1,5 @@
+//! Bytes as hexadecimal text with runs folded, and back. Transcripts and scenarios write bytes so.
+
 use std::fmt::Write;
 
 use super::wire::Dissection;
@@ -12,13 +14,12 @@ const GROUP: usize = 32;
 /// allocation.
 const MAX_BYTES: usize = 16 << 20;
 
-/// Not bytes in hexadecimal.
+/// The text is not bytes in hexadecimal.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HexError {
     /// A character that is neither a digit, a space nor part of a run.
     #[error("'{found}' at character {at} is not a hexadecimal digit")]
     Digit {
-        /// What was found.
         found: char,
         /// Its place, in characters from 0.
         at: usize,

@@ -1,3 +1,5 @@
+//! Fields of a frame set to zero. Comparisons and expectations ignore masked fields with it.
+
 use super::wire::Dissection;
 
 /// The frame with these fields set to zero, every occurrence of them; options, payload and padding

@@ -1,3 +1,6 @@
+//! A frame as a scenario declares it, layer by layer. Lowering fills it, and `build` makes bytes of
+//! it.
+
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use bytes::Bytes;
@@ -11,7 +14,6 @@ pub struct Spec {
     pub vnet_hdr: Option<VnetHdr>,
     /// The whole frame as given; excludes every other part but `vnet_hdr`.
     pub hex: Option<Bytes>,
-    /// The Ethernet header.
     pub eth: EthSpec,
     /// IEEE 802.1Q tags, outermost first.
     pub vlan: Vec<VlanSpec>,
@@ -23,7 +25,6 @@ pub struct Spec {
     pub payload: Bytes,
 }
 
-/// An Ethernet header.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EthSpec {
     /// By default the other side's address; broadcast for an ARP request.
@@ -49,7 +50,6 @@ pub struct VlanSpec {
     pub dei: bool,
 }
 
-/// The network layer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NetSpec {
     /// ARP for IPv4 over Ethernet (RFC 826).
@@ -60,31 +60,25 @@ pub enum NetSpec {
     Ipv6(Ipv6Spec),
 }
 
-/// An ARP packet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ArpSpec {
     /// 1 request, 2 reply.
     pub op: u16,
-    /// The sender's IP address.
     pub sender: Ipv4Addr,
-    /// The target's IP address.
     pub target: Ipv4Addr,
     /// By default the frame's source address.
     pub sender_mac: Option<MacAddr>,
-    /// By default all zero in a request, else the frame's destination address.
+    /// By default all zero in a request, otherwise the frame's destination address.
     pub target_mac: Option<MacAddr>,
 }
 
 /// An IPv4 header.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ipv4Spec {
-    /// Source address.
     pub src: Ipv4Addr,
-    /// Destination address.
     pub dst: Ipv4Addr,
     /// Time to live; 64 by default.
     pub ttl: u8,
-    /// Identification.
     pub id: u16,
     /// Type of service: DSCP and ECN.
     pub tos: u8,
@@ -126,13 +120,10 @@ impl Default for Ipv4Spec {
 /// An IPv6 header.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ipv6Spec {
-    /// Source address.
     pub src: Ipv6Addr,
-    /// Destination address.
     pub dst: Ipv6Addr,
     /// Hop limit; 64 by default.
     pub hop_limit: u8,
-    /// Traffic class.
     pub traffic_class: u8,
     /// Flow label, 20 bits.
     pub flow_label: u32,
@@ -170,12 +161,9 @@ pub enum TransportSpec {
     Icmpv6(IcmpSpec),
 }
 
-/// A UDP header.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct UdpSpec {
-    /// Source port.
     pub sport: u16,
-    /// Destination port.
     pub dport: u16,
     /// By default right.
     pub checksum: Option<u16>,
@@ -183,22 +171,16 @@ pub struct UdpSpec {
     pub length: Option<u16>,
 }
 
-/// A TCP header.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TcpSpec {
-    /// Source port.
     pub sport: u16,
-    /// Destination port.
     pub dport: u16,
-    /// Sequence number.
     pub seq: u32,
-    /// Acknowledgement number.
     pub ack: u32,
     /// FIN 1, SYN 2, RST 4, PSH 8, ACK 16, URG 32, ECE 64, CWR 128; the four reserved bits above.
     pub flags: u16,
     /// Window, unscaled; 65535 by default.
     pub window: u16,
-    /// Urgent pointer.
     pub urgent: u16,
     /// By default right.
     pub checksum: Option<u16>,
@@ -222,7 +204,6 @@ impl Default for TcpSpec {
     }
 }
 
-/// A TCP option.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TcpOption {
     /// Kind 1.
@@ -248,12 +229,10 @@ pub enum TcpOption {
     Raw(Bytes),
 }
 
-/// An ICMP or ICMPv6 message.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct IcmpSpec {
     /// Type: 8 and 0 are echo request and reply, 128 and 129 in ICMPv6.
     pub kind: u8,
-    /// Code.
     pub code: u8,
     /// What follows the checksum; for an echo its identifier and sequence number.
     pub rest: [u8; 4],

@@ -1,3 +1,5 @@
+//! A frame in one line, as tcpdump would print it. Transcripts, reports and diagnostics show it.
+
 use std::ops::RangeInclusive;
 
 use super::{

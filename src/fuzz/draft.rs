@@ -1,10 +1,13 @@
+//! A random scenario under construction: the netdevs, chardevs and objects that exist so far, from
+//! which later parts choose.
+
 use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
-use super::{object::Made, rng::Rng, talk::Talk};
+use super::{conversation::Conversation, object::Made, rng::Rng};
 
-/// Which words a scenario may use, and so what can carry it out.
+/// The words that a scenario may use, and so the backends that can run it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Dialect {
     /// What every QEMU has, without a guest's driver: all backends.
@@ -23,7 +26,7 @@ pub(super) struct Draft {
     /// How many iothreads there are: `io0` and up.
     pub(super) iothreads: usize,
     /// Connections between a client and a guest.
-    pub(super) talks: Vec<Talk>,
+    pub(super) talks: Vec<Conversation>,
     /// A step waits: what has a period can't be compared with a QEMU whose clock is the wall's.
     pub(super) waits: bool,
     /// The last step is drawn: a QEMU may have died of it.
@@ -61,7 +64,6 @@ pub(super) enum FarEnd {
     Port(PortFraming),
     /// Another chardev.
     Joined,
-    /// Nobody.
     Nobody,
 }
 
@@ -74,7 +76,7 @@ pub(super) enum PortFraming {
     Raw,
 }
 
-/// Which way an object uses a chardev.
+/// Whether an object reads or writes a chardev.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Flow {
     /// It reads.
@@ -181,12 +183,12 @@ impl Draft {
     }
 
     /// One of the connections, mostly one that is there.
-    pub(super) fn talk(&mut self, rng: &mut Rng) -> &mut Talk {
+    pub(super) fn talk(&mut self, rng: &mut Rng) -> &mut Conversation {
         let old = !self.talks.is_empty() && rng.chance(85);
         let place = if old {
             rng.below(self.talks.len())
         } else {
-            self.talks.push(Talk::new(self.talks.len(), rng));
+            self.talks.push(Conversation::new(self.talks.len(), rng));
             self.talks.len() - 1
         };
         &mut self.talks[place]

@@ -1,3 +1,6 @@
+//! What a random scenario showed to be wrong, as a shape that a smaller scenario can have too.
+//! `shrink` compares them, and reports word them.
+
 use std::{collections::BTreeSet, fmt};
 
 use crate::{
@@ -11,86 +14,61 @@ use crate::{
 /// is, and in which field.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Finding {
-    /// tapwright itself failed.
     Internal {
-        /// Where.
         lane: String,
-        /// What the panic said.
         text: String,
     },
     /// A lane refuses to build what the language accepts.
     Invalid {
-        /// Where.
         lane: String,
-        /// What it said.
         text: String,
     },
-    /// A run failed in itself: a storm, a deadline, frames of which nothing is known.
+    /// A run failed in itself: a storm, a deadline, frames that nothing accounts for.
     Broken {
-        /// Where.
         lane: String,
-        /// A word for it.
         kind: &'static str,
     },
     /// Two lanes observed different things.
     Disagreement {
-        /// The first lane.
         first: String,
-        /// The other.
         second: String,
-        /// What differs.
         what: Discrepancy,
     },
     /// The record is not the snapshot.
     Snapshot {
-        /// Where it was recorded.
         lane: String,
-        /// What differs.
         what: Discrepancy,
         /// What became of the frames that the port did not see.
         fates: Fates,
     },
     /// What the scenario expects did not come.
     Expectation {
-        /// Where.
         lane: String,
-        /// What was expected.
         what: Broken,
         /// What became of the frames that the port did not see, where some are missing.
         fates: Fates,
     },
 }
 
-/// An expectation that failed.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Broken {
-    /// A command was refused.
     Refused {
         /// The command without its subject, and its answer.
         answer: String,
     },
     /// A command was to be refused with this text.
-    Error {
-        /// What was expected.
-        expected: String,
-    },
+    Error { expected: String },
     /// Too few frames at a port, or too many.
     Count {
-        /// The port.
         port: String,
         /// Too few, not too many.
         too_few: bool,
-        /// So many frames as are missing were sent and did not come: the expectation itself is
+        /// As many frames as are missing were sent and did not arrive: the expectation itself is
         /// no wider than what was sent.
         accounted: bool,
     },
     /// Frames at a port differ in these fields.
-    Frame {
-        /// The port.
-        port: String,
-        /// The fields' names.
-        fields: Vec<String>,
-    },
+    Frame { port: String, fields: Vec<String> },
 }
 
 /// A difference of two records.
@@ -111,7 +89,6 @@ pub struct Discrepancy {
 pub type Fates = BTreeSet<String>;
 
 impl Finding {
-    /// A word for machines.
     #[must_use]
     pub const fn kind(&self) -> &'static str {
         match self {
@@ -228,7 +205,7 @@ pub(super) fn discrepancy(difference: &Difference) -> Discrepancy {
     Discrepancy { kind, port: difference.port.clone(), field, sides }
 }
 
-/// What is wrong with one attempt by itself. A refusal counts only where the scenario was to say so.
+/// What is wrong with a single attempt. A refusal counts only if the scenario expects it.
 pub(super) fn of_attempt(lane: &str, attempt: &Attempt, refusals: bool) -> Vec<Finding> {
     let lane = || lane.to_owned();
     match attempt {
@@ -316,9 +293,8 @@ pub(super) const fn word(kind: &FailureKind) -> &'static str {
     }
 }
 
-/// What became of the frames that were sent and did not come to a port.
+/// What became of the frames that were sent and reached no port.
 pub(super) struct Ways {
-    /// How many there are.
     lost: usize,
     /// Where they were seen, dropped, consumed, and where they came out instead; and that others of
     /// the same origin did come, where they did. Who makes the scenario smaller keeps all of it: or

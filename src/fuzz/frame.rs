@@ -46,7 +46,6 @@ impl At {
         }
     }
 
-    /// A chardev's port.
     pub(super) fn chardev(framing: PortFraming) -> Self {
         Self { vnet: framing == PortFraming::Vnet, mtu: None }
     }

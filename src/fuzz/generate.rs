@@ -1,3 +1,5 @@
+//! Draws the scenario of a seed and a number.
+
 use serde_json::{Map, Value};
 
 use super::{
@@ -7,11 +9,11 @@ use super::{
     step,
 };
 
-/// Of a hundred scenarios, so many in the words that every QEMU has.
+/// Percentage of scenarios in the words that every QEMU has.
 const COMMON: usize = 65;
-/// Of a hundred, so many with what stands around the comparer of a primary.
+/// Percentage with what stands around the comparer of a primary.
 const LOOPS: usize = 8;
-/// Of a hundred, so many of two machines.
+/// Percentage with two machines.
 const PAIRS: usize = 6;
 
 /// The tree of one case of a seed. It depends on nothing else: not on the machine, the backends or
@@ -40,7 +42,6 @@ pub fn scenario(seed: u64, case: u64) -> Value {
     root.into()
 }
 
-/// A scenario of one machine.
 fn alone(dialect: Dialect, rng: &mut Rng, root: &mut Map<String, Value>) {
     let mut draft = Draft::new(dialect, rng);
     let mut made = Vec::new();

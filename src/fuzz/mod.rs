@@ -11,11 +11,11 @@
 //! | `draft` | netdevs and chardevs, and what later parts can speak of |
 //! | `object` | the kinds of object, a row and a file each |
 //! | `pair` | two machines as COLO joins them |
-//! | `talk` | connections between a client and the two guests |
+//! | `conversation` | connections between a client and the two guests |
 //! | `frame`, `step` | traffic, and changes at run time |
 //! | `trial`, `finding` | [`Court`] tries a scenario on several lanes; a [`Finding`] is what was wrong |
 //! | `shrink` | [`shrink()`]: the smallest tree that fails in the same way |
-//! | `keep` | [`minimise`]: a finding made small; [`finished`]: as a scenario that can be committed |
+//! | `reproducer` | [`minimise`]: a finding made small; [`finished`]: as a scenario that can be committed |
 //!
 //! # Adding a kind of object
 //!
@@ -23,23 +23,23 @@
 //! the object needs it asks of the draft; what it needs that the draft has not yet (an iothread,
 //! a second machine) the draft learns to make.
 
+mod conversation;
 mod draft;
 mod finding;
 mod frame;
 mod generate;
-mod keep;
 mod object;
 mod pair;
+mod reproducer;
 mod rng;
 mod shrink;
 mod step;
-mod talk;
 #[cfg(test)]
 mod tests;
 mod trial;
 
 pub use finding::{Broken, Discrepancy, Fates, Finding};
 pub use generate::scenario;
-pub use keep::{Exhibit, Sizes, finished, minimise, random_case, reproduce, shows};
+pub use reproducer::{Exhibit, Sizes, finished, minimise, random_case, reproduce, shows};
 pub use shrink::{Budget, Shrunk, Verdict, shrink};
 pub use trial::{Answers, Court, Outcomes, Refusal, load};

@@ -3,9 +3,9 @@
 use serde_json::{Map, Value, json};
 
 use super::{
+    conversation::{self, Conversation, Speaker},
     draft::Dialect,
     rng::Rng,
-    talk::{self, Speaker, Talk},
 };
 
 /// What a step can speak of: objects, each with its machine.
@@ -81,14 +81,15 @@ pub(super) fn draw(dialect: Dialect, rng: &mut Rng) -> (Value, Value) {
 }
 
 fn steps(pair: &Pair, rng: &mut Rng) -> Value {
-    let mut talks: Vec<Talk> = (0..rng.within(1, 2)).map(|n| Talk::new(n, rng)).collect();
+    let mut talks: Vec<Conversation> =
+        (0..rng.within(1, 2)).map(|n| Conversation::new(n, rng)).collect();
     let mut steps = Vec::new();
     let count = rng.within(3, 16);
     while steps.len() < count {
         match rng.below(100) {
             0..76 => {
-                let place = rng.below(talks.len());
-                speak(&mut talks[place], rng, &mut steps);
+                let index = rng.below(talks.len());
+                speak(&mut talks[index], rng, &mut steps);
             }
             76..84 => datagram(rng, &mut steps),
             84..89 if pair.notify => {
@@ -128,12 +129,12 @@ fn steps(pair: &Pair, rng: &mut Rng) -> Value {
 }
 
 /// The client's next segment, or what both guests answer.
-fn speak(talk: &mut Talk, rng: &mut Rng, steps: &mut Vec<Value>) {
+fn speak(talk: &mut Conversation, rng: &mut Rng, steps: &mut Vec<Value>) {
     let segment = talk.next(rng);
     if segment.from == Speaker::Client {
         let mut frame = talk.frame(&segment, false);
         if rng.chance(15) {
-            talk::season(&mut frame, false, rng);
+            conversation::season(&mut frame, false, rng);
         }
         steps.push(json!({ "send": "primary/hn0.host", "frames": [frame] }));
         return;
@@ -146,7 +147,7 @@ fn speak(talk: &mut Talk, rng: &mut Rng, steps: &mut Vec<Value>) {
     for guest in guests.iter().skip(usize::from(missing)) {
         let mut frame = talk.frame(&segment, *guest == "secondary");
         if rng.chance(5) {
-            talk::season(&mut frame, false, rng);
+            conversation::season(&mut frame, false, rng);
         }
         if rng.chance(4) && frame.contains_key("payload") {
             frame.insert("payload".to_owned(), "other".into());

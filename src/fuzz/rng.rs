@@ -1,6 +1,9 @@
+//! The generator of random scenarios: one seed, the same numbers on every machine.
+
 /// Where random scenarios come from: SplitMix64 (Steele, Lea, Flood, "Fast splittable pseudorandom
 /// number generators", OOPSLA 2014). It is written out here because a seed must give the same
-/// scenario in every version of every library, for as long as reports name seeds.
+/// scenario whatever the versions of the libraries are, for as long as reports name seeds. What of that
+/// holds when tapwright itself can draw more is said at [`Rng::weighted_growing`].
 #[derive(Clone, Debug)]
 pub(super) struct Rng(u64);
 
@@ -20,8 +23,7 @@ impl Rng {
 
     /// A number below `end`; 0 where that is 0.
     pub(super) fn below(&mut self, end: usize) -> usize {
-        let wide = u128::from(self.next()) * end as u128;
-        usize::try_from(wide >> 64).unwrap_or_default()
+        scaled(self.next(), end)
     }
 
     /// A number from `first` to `last`.
@@ -29,22 +31,20 @@ impl Rng {
         first + self.below(last.saturating_sub(first) + 1)
     }
 
-    /// True so often in a hundred.
+    /// True with this probability in percent.
     pub(super) fn chance(&mut self, percent: usize) -> bool {
         self.below(100) < percent
     }
 
-    /// One of several; none of nothing.
+    /// One of several; none if there are none.
     pub(super) fn pick<'a, T>(&mut self, from: &'a [T]) -> Option<&'a T> {
         from.get(self.below(from.len()))
     }
 
-    /// One of several words.
     pub(super) fn word(&mut self, from: &[&'static str]) -> &'static str {
         self.pick(from).copied().unwrap_or_default()
     }
 
-    /// One of several numbers.
     pub(super) fn number(&mut self, from: &[usize]) -> usize {
         self.pick(from).copied().unwrap_or_default()
     }
@@ -64,10 +64,43 @@ impl Rng {
         })
     }
 
-    /// So many bytes in hexadecimal.
+    /// One of several by weight, of a table that grows at its end; none where all weights are 0. The
+    /// first `old` rows share the number that is drawn as [`Rng::weighted`] does. Each later row then
+    /// takes over in its share of the draws, whatever was found before it: so a new row changes what
+    /// it takes over and nothing else, and a seed that never draws it gives the same scenario as before.
+    /// Where it is drawn, what follows in that scenario is another. An old row whose own draws change
+    /// still changes every scenario that has it.
+    pub(super) fn weighted_growing<'a, T>(
+        &mut self,
+        from: &'a [T],
+        old: usize,
+        weight: impl Fn(&T) -> usize,
+    ) -> Option<&'a T> {
+        let (old, later) = from.split_at(old.min(from.len()));
+        let mut sum: usize = old.iter().map(&weight).sum();
+        let mut found = self.weighted(old, &weight);
+        let drawn = self.0;
+        for (number, row) in (1..).zip(later) {
+            let weight = weight(row);
+            sum += weight;
+            let own = mix(drawn ^ mix(number));
+            if scaled(own, sum) < weight {
+                found = Some(row);
+            }
+        }
+        found
+    }
+
+    /// This many bytes in hexadecimal.
     pub(super) fn hex(&mut self, bytes: usize) -> String {
         (0..bytes).map(|_| format!("{:02x}", self.below(256))).collect()
     }
+}
+
+/// A number below `end` for one of 64 bits.
+fn scaled(number: u64, end: usize) -> usize {
+    let wide = u128::from(number) * end as u128;
+    usize::try_from(wide >> 64).unwrap_or_default()
 }
 
 const fn mix(mut z: u64) -> u64 {
@@ -104,6 +137,31 @@ mod tests {
             .collect();
         assert_eq!(weighted.into_iter().collect::<Vec<_>>(), [2, 3]);
         assert_eq!(rng.weighted(&[0usize, 0], |each| *each), None);
+    }
+
+    #[test]
+    fn a_row_at_the_end_changes_only_the_draws_that_it_takes() {
+        const OLD: [(&str, usize); 3] = [("a", 70), ("b", 20), ("c", 0)];
+        const NEW: [(&str, usize); 5] = [OLD[0], OLD[1], OLD[2], ("d", 30), ("e", 10)];
+        let mut taken = [0; 2];
+        for case in 0..2000 {
+            let (mut one, mut other, mut first) =
+                (Rng::of(1, case), Rng::of(1, case), Rng::of(1, case));
+            let old = one.weighted_growing(&OLD, 3, |row| row.1);
+            let new = other.weighted_growing(&NEW, 3, |row| row.1).expect("a row");
+            assert_eq!(old, first.weighted(&OLD, |row| row.1));
+            match new.0 {
+                "d" => taken[0] += 1,
+                "e" => taken[1] += 1,
+                _ => assert_eq!(old, Some(new)),
+            }
+            assert_eq!(one.next(), other.next());
+        }
+        // 30 and 10 of 130.
+        assert!((400..520).contains(&taken[0]) && (110..200).contains(&taken[1]), "{taken:?}");
+        assert_eq!(Rng::of(1, 1).weighted_growing(&[("c", 0), ("d", 0)], 1, |row| row.1), None);
+        let only = Rng::of(1, 1).weighted_growing(&[("c", 0), ("d", 1)], 1, |row| row.1);
+        assert_eq!(only.map(|row| row.0), Some("d"));
     }
 
     #[test]

@@ -1,3 +1,6 @@
+//! Faults that are put into a machine are found and made small, and the first case of a seed never
+//! changes.
+
 use std::{path::Path, sync::Arc, time::Duration};
 
 use super::{Budget, Court, Exhibit, Finding, Outcomes, Sizes, minimise, random_case, scenario};

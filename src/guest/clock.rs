@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// smoltcp's time: microseconds since the run began. It is data, told from outside.
+/// smoltcp's time: microseconds since the run began. It is data, set from outside.
 pub(super) use smoltcp::time::Instant as StackTime;
 
 use crate::base::VirtualTime;

@@ -1,3 +1,5 @@
+//! What a scenario declares of a TCP/IP stack: its address, and the services on it.
+
 use std::{net::Ipv4Addr, time::Duration};
 
 use bytes::Bytes;
@@ -27,12 +29,9 @@ pub struct Config {
     pub services: Vec<Service>,
 }
 
-/// A port that answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Service {
-    /// The TCP port.
     pub port: u16,
-    /// What it does.
     pub kind: ServiceKind,
 }
 
@@ -43,16 +42,14 @@ pub enum ServiceKind {
     Echo,
     /// Throws away what it gets (RFC 863).
     Discard,
-    /// Sends so many bytes of [`pattern`](super::pattern()) to whoever connects, then ends.
+    /// Sends this many bytes of [`pattern`](super::pattern()) to each client, then ends.
     Source(usize),
     /// Sends a fixed text for each request.
     Respond(Respond),
 }
 
-/// A fixed answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Respond {
-    /// What is sent.
     pub text: Bytes,
     /// The end of a request: as often as it was received the text is sent.
     pub after: Bytes,

@@ -1,3 +1,5 @@
+//! The network card between smoltcp and a port: two queues of frames.
+
 use std::collections::VecDeque;
 
 use bytes::Bytes;

@@ -1,3 +1,6 @@
+//! A client's exchange with a service: what it asks, how far it is, and why it failed. The verb
+//! `client` runs one.
+
 use std::net::SocketAddrV4;
 
 use bytes::Bytes;
@@ -8,18 +11,15 @@ use super::service::{read, write};
 /// What a client is to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Call {
-    /// Whom it asks.
     pub to: SocketAddrV4,
-    /// What it sends.
     pub send: Bytes,
-    /// What it must receive; anything where nothing is said.
+    /// What it must receive; anything if this is none.
     pub expect: Option<Bytes>,
-    /// The connection ends with the exchange; else a later call to the same address goes on with
-    /// it.
+    /// The connection ends with the exchange; otherwise a later call to the same address continues
+    /// with it.
     pub close: bool,
 }
 
-/// What an exchange came to.
 pub type Outcome = Result<Done, Refusal>;
 
 /// An exchange that went well.
@@ -33,19 +33,14 @@ pub struct Done {
     pub closed: bool,
 }
 
-/// Why an exchange failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// The answer to the first segment was a reset.
     #[error("{to} refused the connection")]
-    Refused {
-        /// Whom.
-        to: SocketAddrV4,
-    },
+    Refused { to: SocketAddrV4 },
     /// A reset ended the connection.
     #[error("{to} reset the connection after {received} B were received")]
     Reset {
-        /// Whom.
         to: SocketAddrV4,
         /// Bytes of this exchange.
         received: usize,
@@ -53,7 +48,6 @@ pub enum Refusal {
     /// The other side ended before everything had come.
     #[error("{to} ended the connection after {received} of {expected} B")]
     Ended {
-        /// Whom.
         to: SocketAddrV4,
         /// Bytes of this exchange.
         received: usize,
@@ -63,7 +57,6 @@ pub enum Refusal {
     /// What came is not what was expected.
     #[error("byte {offset} from {to} is {actual}, expected {expected}")]
     WrongData {
-        /// Whom.
         to: SocketAddrV4,
         /// From 0.
         offset: usize,
@@ -75,7 +68,6 @@ pub enum Refusal {
     /// Nothing moves any more, or the time is up, and it is not done.
     #[error("{to} did not {missing} {within}")]
     TimedOut {
-        /// Whom.
         to: SocketAddrV4,
         /// What did not happen.
         missing: String,
@@ -146,7 +138,7 @@ impl Exchange {
                 self.before = socket.state();
                 true
             }
-            // Whoever gets the wrong answer hangs up.
+            // A client that gets the wrong answer hangs up.
             Some(Err(Refusal::WrongData { .. } | Refusal::Ended { .. })) => {
                 socket.abort();
                 true
@@ -171,7 +163,7 @@ impl Exchange {
         } else {
             "end the connection".to_owned()
         };
-        // Whoever wants to go on with a connection that works keeps it, however slow it is.
+        // A connection that is to be continued stays open if it works, however slow it is.
         if self.call.close || !self.established {
             socket.abort();
         }

@@ -1,3 +1,5 @@
+//! The services of a guest, byte by byte: echo, discard, a source, a fixed answer.
+
 use smoltcp::socket::tcp;
 
 use super::{Respond, ServiceKind};

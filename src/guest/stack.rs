@@ -1,3 +1,6 @@
+//! A TCP/IP stack at a port, around smoltcp, without a clock or a network of its own. Worlds give
+//! it frames and the time.
+
 use std::net::SocketAddrV4;
 
 use bytes::Bytes;
@@ -33,7 +36,7 @@ pub struct Stack {
     listening: Vec<(SocketHandle, Service)>,
     /// Connections that services serve, in the order in which they came.
     conversations: Vec<(SocketHandle, Conversation)>,
-    /// Connections that were opened here and whom they lead to, the newest last.
+    /// Connections that were opened here and the addresses they lead to, the newest last.
     opened: Vec<(SocketAddrV4, SocketHandle)>,
     opened_count: u16,
     exchange: Option<Exchange>,
@@ -99,8 +102,8 @@ impl Stack {
     }
 
     /// Another stack in the same state, as a machine's memory copied to another machine; none where
-    /// this one does not remember how it came there. Both choose the same sequence numbers from then
-    /// on while they do the same.
+    /// this one does not remember how it came there. Both choose the same sequence numbers from
+    /// then on while they do the same.
     ///
     /// A stack is nothing but what was done to it: the twin does it all again, which takes as long
     /// as it took this one.
@@ -127,15 +130,14 @@ impl Stack {
         }
     }
 
-    /// A frame arrived.
     pub fn receive(&mut self, frame: Bytes) {
         self.note(|| Deed::Receive(frame.clone()));
         self.card.received.push_back(frame);
         self.stirred = true;
     }
 
-    /// Begins an exchange, over the connection that is open to the same address, else over a new
-    /// one. One exchange is on its way at a time; a second takes the place of the first.
+    /// Begins an exchange, over the connection that is open to the same address, otherwise over a
+    /// new one. One exchange is on its way at a time; a second takes the place of the first.
     pub fn call(&mut self, call: Call) {
         self.note(|| Deed::Call(call.clone()));
         let to_the_same = |(to, _): &&(SocketAddrV4, _)| *to == call.to;
@@ -149,13 +151,13 @@ impl Stack {
         self.stirred = true;
     }
 
-    /// What the exchange came to, once it has come to something.
+    /// The result of the exchange, once there is one.
     #[must_use]
     pub fn outcome(&self) -> Option<&Outcome> {
         self.exchange.as_ref()?.outcome.as_ref()
     }
 
-    /// Ends the exchange: what it came to, or that it did not end by itself in a time that is told
+    /// Ends the exchange and returns its result, or that it did not end in time; the time is given
     /// in words, `within 3s`. A connection that failed is given up with a reset, but for one that
     /// was to stay open and ran out of time: a later call may go on with it.
     pub fn hang_up(&mut self, within: String) -> Option<Outcome> {
@@ -167,7 +169,7 @@ impl Stack {
         Some(outcome)
     }
 
-    /// When it has something to do by itself: an acknowledgement that waits, a segment to be sent
+    /// When it next acts of its own accord: an acknowledgement that waits, a segment to be sent
     /// again. Nothing is due before its time.
     #[must_use]
     pub const fn deadline(&self) -> Option<VirtualTime> {

@@ -1,3 +1,5 @@
+//! A server and a client over a wire that may lose frames, and what each service answers.
+
 use std::{net::Ipv4Addr, time::Duration};
 
 use bytes::Bytes;

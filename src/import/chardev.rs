@@ -38,9 +38,6 @@ pub(super) fn language(mut options: Options, notes: &mut Vec<String>) -> Result<
     let backend = options.get("backend").unwrap_or("").to_owned();
     if backend == "memory" {
         options.set("backend", "ringbuf");
-        if let Some(item) = options.0.first_mut() {
-            item.raw = "ringbuf".to_owned();
-        }
     } else if STOOD_FOR.contains(&backend.as_str()) {
         notes.push(format!(
             "chardev {id} is a socket here, for {}: its far end is the port {id}",
@@ -50,7 +47,7 @@ pub(super) fn language(mut options: Options, notes: &mut Vec<String>) -> Result<
     } else if !KNOWN.contains(&backend.as_str()) {
         return Err(format!("'{backend}' is not a valid char driver name"));
     }
-    let keys: Vec<String> = options.0.iter().map(|item| item.key.clone()).collect();
+    let keys: Vec<String> = options.keys();
     for key in keys {
         let own = matches!(key.as_str(), "connected" | "framing");
         if (own || (key != "id" && CHARDEV.key(&key).is_none()))

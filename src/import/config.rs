@@ -7,7 +7,6 @@ use crate::qapi::Options;
 pub(super) struct Section {
     /// `netdev`, `chardev`, `object`, `device`, ...
     pub(super) group: String,
-    /// The option string.
     pub(super) text: String,
 }
 

@@ -8,22 +8,20 @@ use super::{
     chardev,
     limit::{MAX_PARTS, PasteError},
     machine::Machine,
-    object,
+    object::{self, Object},
     paste::{Paste, Piece},
-    step::{self, Step},
+    step::Step,
 };
 use crate::{
-    qapi::{Options, id_wellformed},
+    qapi::{Options, Properties, Role, id_wellformed, needs_af_packet},
     scenario,
 };
 
 mod comment;
 mod several;
 
-/// What was sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Traffic {
-    /// The capture, relative to the scenario's folder.
     pub pcap: String,
     /// The port; by default the one that the draft would propose.
     pub at: Option<String>,
@@ -86,7 +84,6 @@ impl Draft {
         self.profile = Some(profile.to_owned());
     }
 
-    /// Adds what was sent.
     pub fn set_traffic(&mut self, traffic: Traffic) {
         self.traffic = Some(traffic);
     }
@@ -109,17 +106,17 @@ impl Draft {
         let of = |machine: &Machine| {
             let tap = machine.netdevs.iter().find(|netdev| netdev.get("type") == Some("tap"))?;
             let id = tap.id()?;
-            let filter = machine.objects.iter().map(|(_, options)| options);
-            let first = filter
-                .filter(|options| options.get("netdev") == Some(id))
-                .find_map(|options| options.get("queue"));
+            let filters = machine.objects.iter().map(|object| &object.properties);
+            let first = filters
+                .filter(|filter| filter.with(Role::Filtered) == Some(id))
+                .find_map(|filter| filter.with(Role::Queue));
             let side = if first == Some("rx") { "guest" } else { "host" };
-            Some(self.outer(machine, &format!("{id}.{side}")))
+            Some(self.qualified(machine, &format!("{id}.{side}")))
         };
         self.machines.iter().find_map(of)
     }
 
-    fn outer(&self, machine: &Machine, id: &str) -> String {
+    fn qualified(&self, machine: &Machine, id: &str) -> String {
         match &machine.name {
             Some(name) if self.machines.len() > 1 => format!("{name}/{id}"),
             _ => id.to_owned(),
@@ -154,7 +151,7 @@ impl Draft {
         Value::Object(root)
     }
 
-    /// The scenario's text, with what is said of it in comments.
+    /// The scenario's text, with remarks about it as comments.
     #[must_use]
     pub fn text(&self) -> String {
         let head = comment::head(self);
@@ -171,15 +168,17 @@ impl Draft {
         }
     }
 
-    /// The RFC's where its properties are used, else the newest QEMU's.
+    /// The RFC's if its properties are used, otherwise the newest QEMU's.
     fn profile(&self) -> &str {
         let given = self.profile.as_deref();
-        let objects = self.machines.iter().flat_map(|machine| &machine.objects);
-        let rfc = |options: &Options| {
-            options.get("in_netdev").is_some() || options.get("out_netdev").is_some()
+        let is_new = |object: &Properties| {
+            object.members().iter().any(|member| needs_af_packet(member.name))
         };
-        let mut needed = objects.filter(|(_, options)| rfc(options));
-        given.unwrap_or(if needed.next().is_some() { "rfc" } else { "qemu-10.2" })
+        let needed = self.machines.iter().any(|machine| {
+            machine.objects.iter().any(|object| is_new(&object.properties))
+                || machine.steps.iter().filter_map(Step::adds_object).any(|object| is_new(&object))
+        });
+        given.unwrap_or(if needed { "rfc" } else { "qemu-10.2" })
     }
 
     fn steps(&self) -> Vec<Value> {
@@ -199,8 +198,8 @@ impl Draft {
     }
 }
 
-/// Puts a piece where it belongs, commands and fragments to the last machine, and gives how many parts
-/// that has more.
+/// Puts a piece where it belongs, commands and fragments to the last machine, and gives how many
+/// parts that has more.
 fn take(piece: Piece, machines: &mut Vec<Machine>) -> usize {
     if machines.is_empty() || matches!(piece, Piece::CommandLine { whole: true, .. }) {
         machines.push(Machine::default());
@@ -249,12 +248,12 @@ fn complete(machine: &mut Machine) {
         return;
     }
     let mut wanted: Vec<(bool, String)> = Vec::new();
-    for (_, options) in &machine.objects {
-        wanted.extend(step::names(options));
+    for object in &machine.objects {
+        wanted.extend(object::names(&object.properties));
     }
     let mut added: Vec<&str> = Vec::new();
     for step in &machine.steps {
-        let names = step.names().into_iter();
+        let names = step.adds_object().map(|object| object::names(&object)).into_iter().flatten();
         wanted.extend(names.filter(|(_, id)| !added.contains(&id.as_str())));
         added.extend(step.adds());
     }
@@ -276,13 +275,11 @@ fn complete(machine: &mut Machine) {
     let iothreads: Vec<String> = machine
         .objects
         .iter()
-        .filter_map(|(_, options)| options.get("iothread").map(str::to_owned))
+        .filter_map(|object| object.properties.with(Role::Iothread).map(str::to_owned))
         .collect();
     for id in iothreads {
-        if !machine.objects.iter().any(|(_, options)| options.id() == Some(&id)) {
-            let text = format!("iothread,id={id}");
-            let options = object::properties(&text);
-            machine.objects.insert(0, (text, options));
+        if !machine.objects.iter().any(|object| object.id() == Some(&id)) {
+            machine.objects.insert(0, Object::read(&format!("iothread,id={id}")));
             machine
                 .notes
                 .push(format!("iothread {id} is made up: the paste names it and doesn't have it"));
@@ -292,7 +289,7 @@ fn complete(machine: &mut Machine) {
 
 fn declared(machine: &Machine) -> Map<String, Value> {
     let texts = |list: &[Options]| -> Vec<String> { list.iter().map(Options::text).collect() };
-    let objects: Vec<&String> = machine.objects.iter().map(|(text, _)| text).collect();
+    let objects: Vec<&String> = machine.objects.iter().map(|object| &object.text).collect();
     let mut map = Map::new();
     for (key, list) in [
         ("netdevs", json!(texts(&machine.netdevs))),

@@ -83,7 +83,7 @@ fn machine(name: Option<&str>, parts: &Value, steps: &[Value]) -> String {
 
 /// The options of what is declared in a list of strings, or in a map under the ids.
 fn declared(value: Option<&Value>, implied: &'static str) -> Vec<Options> {
-    let text = |text: &str| Options::read(text, implied);
+    let text = |text: &str| Options::read(text, implied).without_empty();
     match value {
         Some(Value::Array(list)) => list.iter().filter_map(Value::as_str).map(text).collect(),
         Some(Value::Object(map)) => map
@@ -96,10 +96,10 @@ fn declared(value: Option<&Value>, implied: &'static str) -> Vec<Options> {
                 };
                 if options.get(implied).is_none() {
                     let default = if implied == "type" { "tap" } else { "socket" };
-                    options.0.splice(0..0, Options::read(default, implied).0);
+                    options.insert(0, Options::read(default, implied));
                 }
                 if options.id().is_none() {
-                    options.0.splice(1..1, Options::read(&format!("id={id}"), "id").0);
+                    options.insert(1, Options::read(&format!("id={id}"), "id"));
                 }
                 options
             })
@@ -119,7 +119,7 @@ fn netdev_options(mut netdev: Options, remarks: &mut Vec<String>) -> (String, Op
     if let Some(mac) = netdev.get("mac") {
         nic += &format!(",mac={mac}");
     }
-    let keys: Vec<String> = netdev.0.iter().map(|item| item.key.clone()).collect();
+    let keys: Vec<String> = netdev.keys();
     for key in keys {
         let is_own = OWN.contains(&key.split('.').next().unwrap_or(&key));
         if is_own

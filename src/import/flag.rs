@@ -1,7 +1,6 @@
 //! QEMU's options: which take a value (QEMU 10.2.2 and 7.2.22, `qemu-options.hx`, and names that
 //! older versions had).
 
-/// Options that stand alone.
 const ALONE: &[&str] = &[
     "S",
     "alt-grab",

@@ -2,9 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::qapi::Options;
+use crate::qapi::{Options, boolean};
 
-/// A command of the human monitor.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Command {
     /// A command that QMP has too, and its arguments there.
@@ -99,7 +98,7 @@ fn object(value: Value) -> Option<Map<String, Value>> {
 fn chardev(text: &str) -> Option<Map<String, Value>> {
     let options = Options::read(text, "backend");
     let id = options.id()?;
-    let on = |key: &str| options.get(key).is_some_and(crate::qapi::option::is_true);
+    let on = |key: &str| options.is_on(key);
     let mut data = Map::new();
     let kind = options.get("backend")?;
     match kind {
@@ -114,6 +113,10 @@ fn chardev(text: &str) -> Option<Map<String, Value>> {
             };
             data.insert("addr".to_owned(), addr);
             data.insert("server".to_owned(), json!(on("server")));
+            // `nodelay` alone is `delay=off`.
+            if options.get("delay").is_some() {
+                data.insert("nodelay".to_owned(), json!(!on("delay")));
+            }
             for key in ["wait", "nodelay", "telnet", "websocket"] {
                 if options.get(key).is_some() {
                     data.insert(key.to_owned(), json!(on(key)));
@@ -142,10 +145,10 @@ fn chardev(text: &str) -> Option<Map<String, Value>> {
 /// QMP's arguments of a netdev's option string.
 fn netdev(text: &str) -> Map<String, Value> {
     let options = Options::read(text, "type");
-    let typed = options.0.iter().map(|item| {
+    let typed = options.elements().iter().map(|item| {
         let value = match (item.key.as_str(), item.value.parse::<u64>()) {
             ("vhost" | "vhostforce" | "vnet_hdr", _) => {
-                json!(crate::qapi::option::is_true(&item.value))
+                json!(boolean(&item.value) == Some(true))
             }
             ("queues" | "hubid", Ok(number)) => json!(number),
             _ => json!(item.value),
@@ -171,6 +174,10 @@ mod tests {
     #[case(
         "netdev_add tap,id=a,vhost=on",
         "netdev_add {\"type\":\"tap\",\"id\":\"a\",\"vhost\":true}"
+    )]
+    #[case(
+        "chardev-add socket,id=a,path=/x,server,nowait,nodelay",
+        "chardev-add {\"id\":\"a\",\"backend\":{\"type\":\"socket\",\"data\":{\"addr\":{\"type\":\"unix\",\"data\":{\"path\":\"/x\"}},\"server\":true,\"nodelay\":true,\"wait\":false}}}"
     )]
     #[case("(qemu) info network", "? info network")]
     #[case("(qemu)", "None")]

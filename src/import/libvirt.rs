@@ -15,10 +15,8 @@ pub(super) fn is_domain(text: &str) -> bool {
         .any(|mark| text.contains(mark))
 }
 
-/// What a domain says.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Domain {
-    /// The command line.
     pub(super) words: Vec<String>,
     /// What of the net layer is not on it, a line each.
     pub(super) left_out: Vec<String>,
@@ -51,14 +49,12 @@ struct Reading {
     name: Option<String>,
     /// Elements that are not of the net layer.
     elsewhere: Vec<String>,
-    /// The numbers of iothreads.
     iothreads: Vec<String>,
     devices: Vec<String>,
     args: Vec<String>,
     left_out: Vec<String>,
     /// The number of the next one that libvirt gives an alias, by what that begins with.
     next: BTreeMap<&'static str, u32>,
-    /// The first serial port.
     serial: Option<String>,
 }
 
@@ -96,7 +92,7 @@ impl Reading {
             }
             // What changes the command line, and may be about a NIC.
             name if name.starts_with("qemu:") => self.left_out.push(whole(element)),
-            // Of another format: `<pre>`, `<snip>`.
+            // Markup of another format: `<pre>`, `<snip>`.
             _ if has_devices(element) => {
                 self.leave_out_text(element);
                 for child in &element.children {
@@ -122,15 +118,14 @@ impl Reading {
         given.to_owned()
     }
 
-    /// What stands between elements.
     fn leave_out_text(&mut self, element: &Element) {
         let lines = element.text.lines().map(str::trim);
         let lines = lines.filter(|line| !line.is_empty()).map(str::to_owned);
         self.left_out.extend(lines);
     }
 
-    /// Says what of an element's children had no part in what was made of it: all but what `carried`
-    /// names of each, its attributes and children.
+    /// Says what of an element's children had no part in what was made of it: all but what
+    /// `carried` names of each, its attributes and children.
     fn leave_out<'k>(
         &mut self,
         of: &str,

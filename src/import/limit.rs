@@ -1,6 +1,5 @@
 //! How much a paste may be, and what it may grow to.
 
-/// Most bytes of a paste.
 pub const MAX_BYTES: usize = 256 << 10;
 /// Most bytes that variables write, each as often as it is used.
 pub(super) const MAX_WRITTEN: usize = 1 << 20;
@@ -13,13 +12,12 @@ pub(super) const MAX_PARTS: usize = 2000;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PasteError {
-    /// It is too long.
     #[error("the paste has {bytes} bytes; at most {MAX_BYTES} are read")]
     TooLong {
         /// How long it is, as far as it was read.
         bytes: usize,
     },
-    /// Its variables, written out, come to too much.
+    /// Its variables, written out, are too long.
     #[error(
         "the shell variables of the paste, written out wherever they are used, come to {written} \
          bytes and more; at most {MAX_WRITTEN} are written"

@@ -7,7 +7,7 @@ use super::{
     limit::MAX_PARTS,
     netdev,
     nic::{self, Nic},
-    object,
+    object::{self, Object},
     step::Step,
 };
 use crate::qapi::{BAD_ID, Options, id_wellformed};
@@ -21,8 +21,7 @@ pub(super) struct Machine {
     pub(super) whole: bool,
     pub(super) netdevs: Vec<Options>,
     pub(super) chardevs: Vec<Options>,
-    /// Option strings and JSON texts, with their properties.
-    pub(super) objects: Vec<(String, Options)>,
+    pub(super) objects: Vec<Object>,
     pub(super) steps: Vec<Step>,
     /// Options that are not of the net layer, as written.
     pub(super) elsewhere: Vec<String>,
@@ -94,9 +93,9 @@ impl Machine {
             "nic" => self.add_nic(value),
             "readconfig" => self.readconfig = Some(value.to_owned()),
             "name" => {
-                let options = Options::read(value, "guest");
+                let options = Options::read(value, "guest").without_empty();
                 self.name = options.get("guest").map(str::to_owned);
-                if options.0.len() > 1 || self.name.is_none() {
+                if options.elements().len() > 1 || self.name.is_none() {
                     self.elsewhere.push(format!("-name {}", shown(value)));
                 }
             }
@@ -105,19 +104,8 @@ impl Machine {
     }
 
     fn add_netdev(&mut self, options: Options, written: &str) {
-        let refusal = match options.id() {
-            None => Some("Parameter 'id' is missing".to_owned()),
-            Some(id) if !id_wellformed(id) && !id.contains("${") => Some(BAD_ID.to_owned()),
-            Some(id) if self.netdevs.iter().any(|other| other.id() == Some(id)) => {
-                Some(format!("Duplicate ID '{id}' for netdev"))
-            }
-            Some(_) => None,
-        };
-        let made = match refusal {
-            Some(refusal) => Err(refusal),
-            None => netdev::language(options, &mut self.notes),
-        };
-        match made {
+        let refusal = self.id_refusal("netdev", &options, "Parameter 'id' is missing");
+        match refusal.map_or_else(|| netdev::language(options, &mut self.notes), Err) {
             Ok(mut options) => {
                 self.rename("netdev", &mut options);
                 self.netdevs.push(options);
@@ -127,20 +115,9 @@ impl Machine {
     }
 
     fn add_chardev(&mut self, written: &str) {
-        let options = Options::read(written, "backend");
-        let refusal = match options.id() {
-            None => Some("chardev: no id specified".to_owned()),
-            Some(id) if !id_wellformed(id) && !id.contains("${") => Some(BAD_ID.to_owned()),
-            Some(id) if self.chardevs.iter().any(|other| other.id() == Some(id)) => {
-                Some(format!("Duplicate ID '{id}' for chardev"))
-            }
-            Some(_) => None,
-        };
-        let made = match refusal {
-            Some(refusal) => Err(refusal),
-            None => chardev::language(options, &mut self.notes),
-        };
-        match made {
+        let options = Options::read(written, "backend").without_empty();
+        let refusal = self.id_refusal("chardev", &options, "chardev: no id specified");
+        match refusal.map_or_else(|| chardev::language(options, &mut self.notes), Err) {
             Ok(mut options) => {
                 self.rename("chardev", &mut options);
                 self.chardevs.push(options);
@@ -149,17 +126,29 @@ impl Machine {
         }
     }
 
+    /// What QEMU says of the id of a netdev or a chardev; none where it takes it.
+    fn id_refusal(&self, what: &str, options: &Options, missing: &str) -> Option<String> {
+        let known = if what == "netdev" { &self.netdevs } else { &self.chardevs };
+        match options.id() {
+            None => Some(missing.to_owned()),
+            Some(id) if !id_wellformed(id) && !id.contains("${") => Some(BAD_ID.to_owned()),
+            Some(id) if known.iter().any(|other| other.id() == Some(id)) => {
+                Some(format!("Duplicate ID '{id}' for {what}"))
+            }
+            Some(_) => None,
+        }
+    }
+
     fn add_object(&mut self, written: &str) {
-        let options = object::properties(written);
-        if object::is_elsewhere(&options) {
+        let mut object = Object::read(written);
+        if object::is_elsewhere(&object.properties) {
             self.elsewhere.push(format!("-object {}", shown(written)));
             return;
         }
-        let json = written.starts_with('{');
-        let refusal = match options.id() {
+        let refusal = match object.id() {
             None => Some("Parameter 'id' is missing".to_owned()),
-            Some(id) if self.objects.iter().any(|(_, other)| other.id() == Some(id)) => {
-                Some(if json {
+            Some(id) if self.objects.iter().any(|other| other.id() == Some(id)) => {
+                Some(if object.properties.option_id().is_none() {
                     format!("attempt to add duplicate property '{id}' to object (type 'container')")
                 } else {
                     format!("Duplicate ID '{id}' for object")
@@ -167,18 +156,14 @@ impl Machine {
             }
             Some(_) => None,
         };
-        match refusal {
-            Some(refusal) => self.refuse("object", written, refusal),
-            None => match object::with_own_file(written) {
-                Some((text, note)) => {
-                    let id = options.id().unwrap_or("?");
-                    self.notes.push(format!("object {id} has {note}"));
-                    let options = object::properties(&text);
-                    self.objects.push((text, options));
-                }
-                None => self.objects.push((written.to_owned(), options)),
-            },
+        if let Some(refusal) = refusal {
+            return self.refuse("object", written, refusal);
         }
+        if let Some(own) = object::own_file(&object.properties) {
+            self.notes.push(format!("object {} has {}", object.id().unwrap_or("?"), own.note));
+            object.set(&own.property, &own.file);
+        }
+        self.objects.push(object);
     }
 
     fn add_device(&mut self, written: &str) {
@@ -200,7 +185,7 @@ impl Machine {
 
     /// `-net nic` and `-net tap`: each a port of one hub.
     fn add_net(&mut self, written: &str) {
-        let mut options = Options::read(written, "type");
+        let mut options = Options::read(written, "type").without_empty();
         match options.get("type") {
             Some("nic") => {
                 let nic = Nic::of_model(&options);
@@ -229,7 +214,7 @@ impl Machine {
 
     /// `-nic`: a netdev and the NIC on it.
     fn add_nic(&mut self, written: &str) {
-        let mut options = Options::read(written, "type");
+        let mut options = Options::read(written, "type").without_empty();
         if options.get("type") == Some("none") {
             self.elsewhere.push(format!("-nic {}", shown(written)));
             return;
@@ -302,23 +287,19 @@ impl Machine {
             return;
         }
         let mut objects = std::mem::take(&mut self.objects);
-        for (text, options) in &mut objects {
-            let kinds = [("netdev", object::NETDEVS), ("chardev", object::CHARDEVS)];
-            for (what, keys) in kinds {
-                for key in keys {
-                    let new = options.get(key).and_then(|id| self.new_name(what, id));
-                    let Some(new) = new else {
-                        continue;
-                    };
-                    options.set(key, &new);
-                    *text = match serde_json::from_str::<Map<String, Value>>(text) {
-                        Ok(mut map) => {
-                            map.insert((*key).to_owned(), new.into());
-                            Value::Object(map).to_string()
-                        }
-                        Err(_) => options.text(),
-                    };
-                }
+        for object in &mut objects {
+            let members = object.properties.members();
+            let changes = members.iter().filter_map(|member| {
+                let what = match member.role? {
+                    role if role.is_netdev() => "netdev",
+                    role if role.is_chardev() => "chardev",
+                    _ => return None,
+                };
+                Some((member.name.to_owned(), self.new_name(what, member.text()?)?))
+            });
+            let changes: Vec<(String, String)> = changes.collect();
+            for (name, new) in changes {
+                object.set(&name, &new);
             }
         }
         self.objects = objects;
@@ -327,10 +308,9 @@ impl Machine {
     /// QEMU makes an iothread before any netdev, wherever it stands (QEMU 10.2.2, `system/vl.c`,
     /// `object_create_early`).
     fn iothreads_first(&mut self) {
-        let is_iothread = |object: &(String, Options)| object.1.get("qom-type") == Some("iothread");
+        let is_iothread = |object: &Object| object.is_a("iothread");
         let first = self.objects.iter().position(is_iothread);
-        let compare =
-            self.objects.iter().position(|object| object.1.get("qom-type") == Some("colo-compare"));
+        let compare = self.objects.iter().position(|object| object.is_a("colo-compare"));
         if let (Some(iothread), Some(compare)) = (first, compare)
             && compare < iothread
         {
@@ -344,7 +324,7 @@ impl Machine {
 fn read(text: &str, implied: &str) -> Options {
     match serde_json::from_str::<Map<String, Value>>(text) {
         Ok(map) => Options::of_json(&map, implied),
-        Err(_) => Options::read(text, implied),
+        Err(_) => Options::read(text, implied).without_empty(),
     }
 }
 

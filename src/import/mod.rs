@@ -1,5 +1,5 @@
-//! What people paste, to a scenario, and back: text to command lines and monitor commands, these to options,
-//! these to a tree. Pure: files are read and objects are tried by who calls.
+//! What people paste, to a scenario, and back: text to command lines and monitor commands, these to
+//! options, these to a tree. Pure: files are read and objects are tried by who calls.
 //!
 //! - `paste`: the pieces of a text: command lines, configuration, QMP, HMP, and what is none of it.
 //! - `mail`: quoting, and lines that mail has wrapped.
@@ -11,7 +11,7 @@
 //!   know what the language has of each.
 //! - `step`: monitor commands to steps.
 //! - `export`: the way back, from a tree to command lines and QMP.
-//! - `draft`: the scenario that is made, and what is said of it in comments.
+//! - `draft`: the scenario that is made, with remarks about it as comments.
 //! - `limit`: how much a paste may be, and what it may grow to.
 
 mod chardev;
@@ -126,7 +126,7 @@ mod tests {
                 let tree = draft.tree();
                 let path = "a.yaml".into();
                 let source = crate::diag::Source { path, text: draft.text() };
-                // What is said in comments changes nothing of the scenario.
+                // Comments change nothing in the scenario.
                 let read = crate::scenario::tree::read(&std::sync::Arc::new(source));
                 prop_assert_eq!(read.ok(), Some(tree), "{}", draft.text());
             }

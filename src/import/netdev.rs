@@ -49,7 +49,7 @@ pub(super) fn language(mut options: Options, notes: &mut Vec<String>) -> Result<
             return Err(format!("Parameter 'type' does not accept value '{kind}'"));
         }
     };
-    let keys: Vec<String> = options.0.iter().map(|item| item.key.clone()).collect();
+    let keys: Vec<String> = options.keys();
     for key in keys {
         let own = matches!(
             key.as_str(),

@@ -11,7 +11,7 @@ pub(super) struct Nic {
 }
 
 impl Nic {
-    /// Of a `-device`, whose properties these are.
+    /// The NIC of a `-device` with these properties.
     pub(super) fn of_device(options: &Options) -> Self {
         let driver = options.get("driver").unwrap_or("");
         Self {
@@ -20,7 +20,7 @@ impl Nic {
         }
     }
 
-    /// Of a `-net nic` or `-nic`, which says `model=` and `macaddr=` or `mac=`.
+    /// The NIC of a `-net nic` or `-nic`, which has `model=` and `macaddr=` or `mac=`.
     pub(super) fn of_model(options: &Options) -> Self {
         let model = options.get("model").unwrap_or("");
         let mac = options.get("macaddr").or_else(|| options.get("mac"));

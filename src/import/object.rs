@@ -1,99 +1,83 @@
-//! QEMU's objects: which are of the net layer.
+//! QEMU's objects: which are of the net layer, and what they name.
 
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 
-use crate::qapi::Options;
+use crate::qapi::{Properties, Role, is_modelled};
 
-/// Types without anything to do with netdevs (QEMU 10.2.2, `qapi/qom.json`, `ObjectType`).
-const ELSEWHERE: &[&str] = &[
-    "acpi-generic-initiator",
-    "acpi-generic-port",
-    "authz-list",
-    "authz-list-file",
-    "authz-pam",
-    "authz-simple",
-    "can-bus",
-    "can-host-socketcan",
-    "cryptodev-backend",
-    "cryptodev-backend-builtin",
-    "cryptodev-backend-lkcf",
-    "cryptodev-vhost-user",
-    "dbus-vmstate",
-    "input-barrier",
-    "input-linux",
-    "iommufd",
-    "main-loop",
-    "memory-backend-epc",
-    "memory-backend-file",
-    "memory-backend-memfd",
-    "memory-backend-ram",
-    "memory-backend-shm",
-    "pef-guest",
-    "pr-manager-helper",
-    "qtest",
-    "rng-builtin",
-    "rng-egd",
-    "rng-random",
-    "s390-pv-guest",
-    "secret",
-    "secret_keyring",
-    "sev-guest",
-    "sev-snp-guest",
-    "tdx-guest",
-    "thread-context",
-    "throttle-group",
-    "tls-cipher-suites",
-    "tls-creds-anon",
-    "tls-creds-psk",
-    "tls-creds-x509",
-    "x-remote-object",
-    "x-vfio-user-server",
-];
+/// An object of the paste.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Object {
+    /// An option string or JSON, as it is written where nothing had to change.
+    pub(super) text: String,
+    pub(super) properties: Properties,
+}
 
-/// Properties that name a netdev.
-pub(super) const NETDEVS: &[&str] = &["netdev", "in_netdev", "out_netdev"];
+impl Object {
+    pub(super) fn read(text: &str) -> Self {
+        Self { text: text.to_owned(), properties: Properties::of_option(text) }
+    }
 
-/// Properties that name a chardev.
-pub(super) const CHARDEVS: &[&str] =
-    &["indev", "outdev", "primary_in", "secondary_in", "notify_dev"];
+    /// Gives a member another value, in the text too.
+    pub(super) fn set(&mut self, name: &str, value: &str) {
+        self.properties.set(name, value);
+        self.text = self.properties.text().unwrap_or_default();
+    }
 
-/// The properties of an object in either form; a JSON one that can't be read has none.
-pub(super) fn properties(text: &str) -> Options {
-    if text.starts_with('{') {
-        let map = serde_json::from_str::<Map<String, Value>>(text).unwrap_or_default();
-        Options::of_json(&map, "qom-type")
-    } else {
-        Options::read(text, "qom-type")
+    pub(super) fn id(&self) -> Option<&str> {
+        self.properties.id()
+    }
+
+    pub(super) fn is_a(&self, kind: &str) -> bool {
+        self.properties.qom_type() == Some(kind)
     }
 }
 
-/// Whether an object has nothing to do with netdevs.
-pub(super) fn is_elsewhere(options: &Options) -> bool {
-    options.get("qom-type").is_some_and(|kind| ELSEWHERE.contains(&kind))
+/// The members of an object in a step: an option string, or QMP's arguments.
+pub(super) fn of_step(value: &Value) -> Properties {
+    match value {
+        Value::Object(map) => Properties::of_map(map.clone()),
+        other => Properties::of_option(other.as_str().unwrap_or_default()),
+    }
 }
 
-/// The dump's file in the scenario's own folder, where a path leads out of it: what a machine opens
-/// is a port of the file's name. None where nothing has to change.
-pub(super) fn with_own_file(text: &str) -> Option<(String, String)> {
-    let mut options = properties(text);
-    let file = options.get("file")?.to_owned();
-    let name = file.rsplit(['/', '\\']).next()?;
-    let leads_out = file.trim_start_matches("./") != name;
-    if options.get("qom-type") != Some("filter-dump") || !leads_out || name.is_empty() {
-        return None;
-    }
-    let note = format!("file={name} for file={file}: the file is a port of the scenario");
-    let text = match serde_json::from_str::<Map<String, Value>>(text) {
-        Ok(mut map) => {
-            map.insert("file".to_owned(), json!(name));
-            Value::Object(map).to_string()
-        }
-        Err(_) => {
-            options.set("file", name);
-            options.text()
-        }
+/// Whether an object has nothing to do with netdevs: QEMU has its type, and the net layer has not.
+pub(super) fn is_elsewhere(object: &Properties) -> bool {
+    object.qom_type().is_some_and(|kind| is_modelled(kind) == Some(false))
+}
+
+/// The netdevs (true), then the chardevs that an object names.
+pub(super) fn names(object: &Properties) -> Vec<(bool, String)> {
+    let members = object.members();
+    let of = |is: fn(Role) -> bool, is_netdev: bool| {
+        let members = members.iter().filter(move |member| member.role.is_some_and(is));
+        members.filter_map(move |member| Some((is_netdev, member.text()?.to_owned())))
     };
-    Some((text, note))
+    of(Role::is_netdev, true).chain(of(Role::is_chardev, false)).collect()
+}
+
+/// A file that is written, in the scenario's own folder.
+pub(super) struct OwnFile {
+    pub(super) property: String,
+    pub(super) file: String,
+    pub(super) note: String,
+}
+
+/// The file that an object writes, where its path leads out of the scenario's own folder: what a machine
+/// opens is a port of the file's name. None where nothing has to change.
+pub(super) fn own_file(object: &Properties) -> Option<OwnFile> {
+    object.members().iter().find_map(|member| {
+        let path = member.text().filter(|_| member.belongs)?;
+        let name = path.rsplit(['/', '\\']).next().filter(|name| !name.is_empty())?;
+        let leads_out = path.trim_start_matches("./") != name;
+        (member.role == Some(Role::WriteFile) && leads_out).then(|| OwnFile {
+            property: member.name.to_owned(),
+            file: name.to_owned(),
+            note: format!(
+                "{0}={name} for {0}={path}: the file is a port of the scenario",
+                member.name
+            ),
+        })
+    })
 }
 
 #[cfg(test)]
@@ -112,14 +96,20 @@ mod tests {
         Some("{\"qom-type\":\"filter-dump\",\"file\":\"b\",\"maxlen\":9}")
     )]
     fn a_dump_is_a_port(#[case] text: &str, #[case] expected: Option<&str>) {
-        let made = with_own_file(text).map(|(text, _)| text);
-        assert_eq!(made.as_deref(), expected);
+        let mut object = Object::read(text);
+        let own = own_file(&object.properties);
+        if let Some(OwnFile { property, file, .. }) = &own {
+            object.set(property, file);
+        }
+        assert_eq!(own.map(|_| object.text.as_str()), expected);
     }
 
     #[test]
     fn what_has_no_netdev_is_elsewhere() {
-        assert!(is_elsewhere(&properties("secret,id=s,data=x")));
-        assert!(!is_elsewhere(&properties("iothread,id=i")));
-        assert!(!is_elsewhere(&properties("filter-drop,id=i")));
+        let is_elsewhere = |text: &str| is_elsewhere(&Properties::of_option(text));
+        assert!(is_elsewhere("secret,id=s,data=x"));
+        assert!(is_elsewhere("igvm-cfg,id=i,file=x"));
+        assert!(!is_elsewhere("iothread,id=i"));
+        assert!(!is_elsewhere("filter-drop,id=i"));
     }
 }

@@ -32,7 +32,6 @@ pub(super) enum Piece {
     Error(Option<String>, String),
 }
 
-/// A text in pieces.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Paste {
     pub(super) pieces: Vec<Piece>,
@@ -143,8 +142,8 @@ fn human(command: Command, paste: &mut Paste) {
     });
 }
 
-/// The line after a shell's prompt: `user@host:~# `, `[user@host ~]$ `, `$ `, `C:\> `. A `# ` is one
-/// only before a command or an assignment, else it begins a comment.
+/// The line after a shell's prompt: `user@host:~# `, `[user@host ~]$ `, `$ `, `C:\> `. A `# ` is
+/// one only before a command or an assignment, otherwise it begins a comment.
 fn without_prompt(line: &str) -> &str {
     let Some((at, _)) =
         line.match_indices(['#', '$', '%', '>']).find(|(at, _)| line[at + 1..].starts_with(' '))
@@ -199,8 +198,8 @@ fn is_shell(line: &str) -> bool {
         || (option && goes_on)
 }
 
-/// A line with those that belong to it: continued by `\`, `^` or a backtick, whatever blanks follow;
-/// inside quotes and arrays; wrapped by mail. Comments in between are left out.
+/// A line with those that belong to it: continued by `\`, `^` or a backtick, whatever blanks
+/// follow; inside quotes and arrays; wrapped by mail. Comments in between are left out.
 fn logical(lines: &[&str], paste: &mut Paste) -> (String, usize) {
     let mut text = without_prompt(lines[0].trim()).to_owned();
     let mut open = Openness::default();

@@ -14,7 +14,6 @@ pub(super) enum Message {
     Other,
 }
 
-/// Most lines of one message.
 const MOST_LINES: usize = 200;
 
 /// A message that begins in the first of these lines, and how many it takes.

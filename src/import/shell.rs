@@ -23,7 +23,7 @@ pub(super) struct Variables {
 }
 
 impl Variables {
-    /// Whether so many bytes more may be written.
+    /// Whether this many more bytes may be written.
     fn afford(&mut self, bytes: usize) -> bool {
         self.written = self.written.saturating_add(bytes);
         if self.written > MAX_WRITTEN {
@@ -42,8 +42,8 @@ pub(super) struct Simple {
     pub(super) redirections: Vec<String>,
 }
 
-/// Whether a text that grows ends inside quotes or an array: what was looked at once is not looked at
-/// again.
+/// Whether a text that grows ends inside quotes or an array: what was looked at once is not looked
+/// at again.
 #[derive(Debug)]
 pub(super) struct Openness {
     /// Bytes that were looked at.

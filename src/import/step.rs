@@ -2,15 +2,13 @@
 
 use serde_json::{Map, Value, json};
 
-use super::object;
-use crate::scenario::QMP_VERBS;
+use super::object::{self, Object};
+use crate::{qapi::Properties, scenario::QMP_VERBS};
 
 /// A step, in the language.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Step {
-    /// The verb.
     pub(super) verb: String,
-    /// What stands after it.
     pub(super) value: Value,
     /// The error that QEMU gave.
     pub(super) error: Option<Value>,
@@ -52,19 +50,19 @@ impl Step {
 
     /// The step with a dump's file where a scenario can have it, and what is to be said of that.
     pub(super) fn with_own_file(mut self) -> (Self, Option<String>) {
-        let text = match &self.value {
-            Value::String(text) => text.clone(),
-            other => other.to_string(),
-        };
-        let made = object::with_own_file(&text).filter(|_| self.verb == "object-add");
-        let Some((text, note)) = made else {
+        let own = object::own_file(&object::of_step(&self.value));
+        let Some(own) = own.filter(|_| self.verb == "object-add") else {
             return (self, None);
         };
-        self.value = match &self.value {
-            Value::String(_) => json!(text),
-            other => serde_json::from_str(&text).unwrap_or_else(|_| other.clone()),
-        };
-        (self, Some(format!("a step has {note}")))
+        match &mut self.value {
+            Value::Object(map) => drop(map.insert(own.property, json!(own.file))),
+            value => {
+                let mut object = Object::read(value.as_str().unwrap_or_default());
+                object.set(&own.property, &own.file);
+                *value = json!(object.text);
+            }
+        }
+        (self, Some(format!("a step has {}", own.note)))
     }
 
     /// A command's answer was this error.
@@ -97,16 +95,10 @@ impl Step {
         }
     }
 
-    /// What an object that is added names: whether it is a netdev, and the id.
-    pub(super) fn names(&self) -> Vec<(bool, String)> {
-        if self.verb != "object-add" || self.error.is_some() {
-            return Vec::new();
-        }
-        let text = match &self.value {
-            Value::String(text) => text.clone(),
-            other => other.to_string(),
-        };
-        names(&object::properties(&text))
+    /// The object that it adds, unless QEMU refused it.
+    pub(super) fn adds_object(&self) -> Option<Properties> {
+        let adds = self.verb == "object-add" && self.error.is_none();
+        adds.then(|| object::of_step(&self.value))
     }
 
     /// The id of the chardev or netdev that it adds.
@@ -114,12 +106,4 @@ impl Step {
         let adds = matches!(self.verb.as_str(), "chardev-add" | "netdev_add");
         self.value.get("id").filter(|_| adds)?.as_str()
     }
-}
-
-/// The netdevs (true) and chardevs that an object names.
-pub(super) fn names(options: &crate::qapi::Options) -> Vec<(bool, String)> {
-    let of = |keys: &'static [&'static str], netdev: bool| {
-        keys.iter().filter_map(move |key| Some((netdev, options.get(key)?.to_owned())))
-    };
-    of(object::NETDEVS, true).chain(of(object::CHARDEVS, false)).collect()
 }

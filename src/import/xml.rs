@@ -8,7 +8,6 @@ use quick_xml::{
 /// Elements that stand deeper are read as if they stood here.
 const DEPTH: usize = 32;
 
-/// An element.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Element {
     pub(super) name: String,

@@ -1,5 +1,5 @@
-//! What goes into a machine and comes out of it. Whoever runs machines reads this: the backends, and
-//! `xtask conform`.
+//! What goes into a machine and comes out of it. The callers that run machines read this: the
+//! backends, and `xtask conform`.
 
 use bytes::Bytes;
 use serde_json::Value;
@@ -28,13 +28,11 @@ pub struct Config {
 pub struct NetdevConfig {
     /// Its id; ids that a scenario can't write begin with `@`.
     pub id: NetdevId,
-    /// What it is.
     pub kind: NetdevKind,
     /// The client it is joined to, for a hub port made with `netdev=` or a NIC.
     pub peer: Option<NetdevId>,
 }
 
-/// The kinds of net client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NetdevKind {
     /// `-netdev tap`; its frames come and go as [`Input::NetdevFrame`] and [`Output::NetdevFrame`].
@@ -69,25 +67,22 @@ pub enum NetdevKind {
     },
 }
 
-/// A chardev, as far as filters can tell one from another.
+/// A chardev, as far as filters can distinguish them.
 #[derive(Clone, Debug)]
 pub struct ChardevConfig {
-    /// Its id.
     pub id: ChardevId,
-    /// What it is.
     pub backend: CharBackend,
     /// Whether its far end is there from the start.
     pub connected: bool,
 }
 
-/// The kinds of chardev.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CharBackend {
     /// `socket`, unix or TCP.
     Socket {
         /// Listens, and takes the next client after one has gone.
         server: bool,
-        /// Connects again by itself.
+        /// Reconnects on its own.
         reconnect: bool,
         /// The user of the chardev may not be a filter (`-mon chardev=`): it is in use already.
         monitor: bool,
@@ -122,14 +117,12 @@ pub enum ChardevState {
     /// The far end no longer reads: what is written from now on fills the socket's buffer, which
     /// takes [`SOCKET_BUFFER`](super::SOCKET_BUFFER) bytes.
     Stalled,
-    /// The far end reads again.
     Resumed,
     /// The far end is another chardev of this machine, and the main loop reads it: between two
     /// inputs, never in the middle of one.
     OwnLoop,
 }
 
-/// Names a command's answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CommandId(pub u64);
 
@@ -141,18 +134,18 @@ pub enum Command {
     /// `query-chardev`, `ringbuf-read`, `stop`, `cont`,
     /// `xen-colo-do-checkpoint`.
     Qmp {
-        /// The command's name.
         name: String,
         /// Its arguments; an object.
         args: Value,
     },
     /// The rest of `-object`: `filter-mirror,id=m0,...`, with that option's rules and texts.
     ObjectOption(String),
-    /// COLO's frame, which runs outside of the net layer, tells the objects something.
+    /// COLO's frame, which runs outside of the net layer, notifies the objects of an event.
     Colo(ColoEvent),
 }
 
-/// What COLO's frame tells the net layer (QEMU 10.2.2 `include/migration/colo.h:18-22`).
+/// The events of COLO's frame that reach the net layer (QEMU 10.2.2
+/// `include/migration/colo.h:18-22`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ColoEvent {
     /// Both guests have the same state again: comparers release what they hold, and filters forget
@@ -163,22 +156,17 @@ pub enum ColoEvent {
     Failover,
 }
 
-/// What reaches a machine.
 #[derive(Clone, Debug)]
 pub enum Input {
     /// A frame that a TAP's reader got, or that a guest's NIC sends; with its virtio-net header in
     /// front where the client has one.
     NetdevFrame {
-        /// The TAP or NIC.
         netdev: NetdevId,
-        /// The frame.
         data: Bytes,
-        /// Its number.
         tag: Option<Tag>,
     },
     /// Bytes on the stream of a socket netdev, as one read.
     StreamBytes {
-        /// The socket netdev.
         netdev: NetdevId,
         /// The bytes.
         data: Bytes,
@@ -187,107 +175,85 @@ pub enum Input {
     },
     /// The peer of a socket netdev closed.
     StreamClosed {
-        /// The socket netdev.
         netdev: NetdevId,
     },
     /// A copy that the machine's packet socket took of a frame on a TAP.
     Captured {
-        /// The TAP.
         netdev: NetdevId,
         /// [`Direction::Tx`] for `PACKET_OUTGOING`, else [`Direction::Rx`].
         direction: Direction,
         /// The frame, VLAN tag put back, with what `PACKET_VNET_HDR` said of it.
         frame: Frame,
-        /// Its number.
         tag: Option<Tag>,
     },
     /// An injection that [`Output::Inject`] asked for failed.
     InjectFailed {
-        /// The TAP.
         netdev: NetdevId,
         /// The object that asked.
         object: ObjectId,
-        /// Why.
         reason: crate::record::DropReason,
-        /// The frame's number.
         tag: Option<Tag>,
     },
     /// Bytes from a chardev's far end. The machine takes them at once; it reads them in pieces of
     /// at most 4,096 itself.
     ChardevBytes {
-        /// The chardev.
         chardev: ChardevId,
         /// The bytes.
         data: Bytes,
         /// The frame they are part of.
         tag: Option<Tag>,
     },
-    /// A chardev's far end changed.
     Chardev {
-        /// The chardev.
         chardev: ChardevId,
-        /// How.
         state: ChardevState,
     },
-    /// A command.
     Command {
-        /// Names the answer.
         id: CommandId,
-        /// The command.
         command: Command,
     },
     /// The clock moved; due timers fire.
     Tick,
 }
 
-/// What a machine does.
 #[derive(Clone, Debug)]
 pub enum Output {
     /// A frame leaves through a TAP (to the host), a socket netdev (to its peer, without the length
     /// word) or a NIC (to the guest).
     NetdevFrame {
-        /// The client.
         netdev: NetdevId,
         /// The frame, with its virtio-net header in front where the client has one.
         data: Bytes,
-        /// Its number.
         tag: Option<Tag>,
     },
     /// The machine closed a socket netdev's stream.
     StreamClosed {
-        /// The socket netdev.
         netdev: NetdevId,
     },
     /// A frame is to be sent on the machine's packet socket on a TAP.
     Inject {
-        /// The TAP.
         netdev: NetdevId,
         /// The filter that injects.
         object: ObjectId,
-        /// The frame.
         frame: Frame,
-        /// Its number.
         tag: Option<Tag>,
     },
     /// Capture on a TAP begins or ends; the packet socket is opened or closed with it.
     Capture {
-        /// The TAP.
         netdev: NetdevId,
         /// Whether any filter of this machine captures there or injects there.
         on: bool,
     },
     /// Bytes for a chardev's far end.
     ChardevBytes {
-        /// The chardev.
         chardev: ChardevId,
         /// The bytes: the length word, the vnet length word and the frame are separate outputs.
         data: Bytes,
         /// The frame they are part of.
         tag: Option<Tag>,
     },
-    /// Bytes in a file in the case's folder: a `filter-dump` writes its header when it is made, which
-    /// empties the file first, and then a record for each frame, each behind the one before it.
-    /// Another dump of this file has a place of its own, and they overwrite each other.
+    /// Bytes in a file in the case's folder: a `filter-dump` writes its header when it is made,
+    /// which empties the file first, and then a record for each frame, each behind the one before
+    /// it. Another dump of this file has a place of its own, and they overwrite each other.
     FileBytes {
         /// The file's name, without a directory.
         file: String,
@@ -300,28 +266,22 @@ pub enum Output {
     },
     /// The machine closed its end of a chardev.
     ChardevClosed {
-        /// The chardev.
         chardev: ChardevId,
     },
     /// A chardev was made or removed by a command.
     ChardevExists {
-        /// The chardev.
         chardev: ChardevId,
         /// Made, or removed.
         exists: bool,
     },
     /// A netdev was removed by a command.
     NetdevGone {
-        /// The netdev.
         netdev: NetdevId,
     },
-    /// What a command came to. While the main loop is frozen there is none until it goes on.
+    /// The result of a command. While the main loop is frozen there is none until it continues.
     Answer {
-        /// The command.
         id: CommandId,
-        /// What it came to.
         outcome: Outcome,
     },
-    /// Something that explains.
     Event(Event),
 }

@@ -4,20 +4,17 @@
 use serde_json::{Map, Value};
 
 use super::command::{COMMANDS, NETDEV_HEAD, Named, Options, backend_options, netdev_options};
-use crate::qapi::{Creation, HEAD, OBJECT_TYPES, ObjectOption, Property, Role};
+use crate::qapi::{Creation, HEAD, OBJECT_TYPES, Properties, Property, Role};
 
 /// An argument that the tables know.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Argument {
     /// Its name; that of a nested one begins with those that it is in, with dots between them.
     pub name: String,
-    /// What its value names.
     pub role: Role,
-    /// The value.
     pub value: Value,
 }
 
-/// A command's arguments.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Arguments {
     /// Those that the tables know.
@@ -30,7 +27,6 @@ pub struct Arguments {
 /// What the machine does not carry out, though a QEMU may.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotModelled {
-    /// A command.
     #[error("the command {0}")]
     Command(String),
     /// A type of an object, a netdev or a chardev.
@@ -38,7 +34,6 @@ pub enum NotModelled {
     Type {
         /// What it is the type of, with its article.
         of: &'static str,
-        /// The type.
         name: String,
     },
     /// An option of a type that the machine has only in part.
@@ -46,9 +41,7 @@ pub enum NotModelled {
     Option {
         /// What has it, with its article.
         of: &'static str,
-        /// Its type.
         name: String,
-        /// The option.
         option: String,
     },
     /// A text that can't be taken apart.
@@ -65,7 +58,7 @@ impl Arguments {
         let given = || args.iter().map(|(name, value)| (name.clone(), value.clone()));
         let mut read = Self::default();
         match command {
-            "object-add" => return Self::of_object(given().collect()),
+            "object-add" => return Self::of_object(&Properties::of_map(args.clone())),
             "netdev_add" => {
                 let (of, options) = ("a netdev", netdev_options);
                 read.typed(of, "type", NETDEV_HEAD, &options, given().collect(), "")?;
@@ -86,16 +79,13 @@ impl Arguments {
         Ok(read)
     }
 
-    /// What the members of an `-object` text name, every one of several with the same name.
+    /// What the members of an object name, every one of several with the same name.
     ///
     /// # Errors
     /// The first thing that the machine does not carry out.
-    pub fn of_option(text: &str) -> Result<Self, NotModelled> {
-        Self::of_object(ObjectOption::pairs(text).ok_or(NotModelled::Text)?)
-    }
-
-    fn of_object(given: Vec<(String, Value)>) -> Result<Self, NotModelled> {
+    pub fn of_object(object: &Properties) -> Result<Self, NotModelled> {
         let mut read = Self::default();
+        let given = object.written().ok_or(NotModelled::Text)?;
         read.typed("an object", "qom-type", HEAD, &object_options, given, "")?;
         Ok(read)
     }
@@ -172,13 +162,6 @@ fn object_options(name: &str) -> Named {
     }
 }
 
-/// What the property of this name names, in whatever type has it; none where no type does.
-#[must_use]
-pub fn property_roles(name: &str) -> Vec<Role> {
-    let rows = OBJECT_TYPES.iter().flat_map(|kind| kind.properties.iter().copied().flatten());
-    rows.chain(HEAD).filter(|row| row.name == name).map(|row| row.role).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use rstest::rstest;
@@ -188,6 +171,10 @@ mod tests {
 
     fn of(command: &str, args: Value) -> Result<Arguments, NotModelled> {
         Arguments::of_command(command, args.as_object().unwrap())
+    }
+
+    fn of_option(text: &str) -> Result<Arguments, NotModelled> {
+        Arguments::of_object(&Properties::of_option(text))
     }
 
     fn roles(read: &Arguments) -> Vec<(&str, Role)> {
@@ -202,7 +189,7 @@ mod tests {
             roles(&of("object-add", dump).unwrap()),
             [
                 ("id", Role::Id),
-                ("netdev", Role::Id),
+                ("netdev", Role::Filtered),
                 ("file", Role::WriteFile),
                 ("maxlen", Role::Plain)
             ]
@@ -245,7 +232,7 @@ mod tests {
 
     #[test]
     fn every_one_of_several_values_is_seen_in_a_text() {
-        let read = Arguments::of_option("filter-dump,id=1x,file=/a,file=b,file=c,,d").unwrap();
+        let read = of_option("filter-dump,id=1x,file=/a,file=b,file=c,,d").unwrap();
         let files: Vec<&Value> = read
             .known
             .iter()
@@ -253,11 +240,11 @@ mod tests {
             .map(|one| &one.value)
             .collect();
         assert_eq!(files, ["/a", "b", "c,d"]);
-        let twice = Arguments::of_option("filter-dump,id=d,qom-type=memory-backend-file,file=x");
+        let twice = of_option("filter-dump,id=d,qom-type=memory-backend-file,file=x");
         assert_eq!(twice.unwrap_err().to_string(), "an object of type memory-backend-file");
-        let json = Arguments::of_option(r#"{"qom-type":"filter-dump","file":"/x"}"#).unwrap();
+        let json = of_option(r#"{"qom-type":"filter-dump","file":"/x"}"#).unwrap();
         assert_eq!(roles(&json), [("file", Role::WriteFile)]);
-        assert_eq!(Arguments::of_option("{'qom-type': 'secret'}"), Err(NotModelled::Text));
+        assert_eq!(of_option("{'qom-type': 'secret'}"), Err(NotModelled::Text));
     }
 
     #[test]

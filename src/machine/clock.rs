@@ -25,7 +25,6 @@ impl VmClock {
         }
     }
 
-    /// What the clock shows.
     pub(super) fn at(&self, now: VirtualTime) -> VirtualTime {
         let moving = self.stopped.unwrap_or(now);
         VirtualTime::ZERO + moving.elapsed().saturating_sub(self.stood)

@@ -15,35 +15,21 @@ use crate::{
 /// A configuration that no QEMU command line could have brought about.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
-    /// Two clients have the same id.
     #[error("two netdevs have the id '{0}'")]
     DuplicateNetdev(NetdevId),
-    /// Two chardevs have the same id.
     #[error("two chardevs have the id '{0}'")]
     DuplicateChardev(ChardevId),
-    /// Two objects have the same id.
     #[error("two objects have the id '{0}'")]
     DuplicateObject(ObjectId),
     /// A client is to be joined to one that does not exist before it.
     #[error("'{netdev}' is joined to '{peer}', which is not among the netdevs before it")]
-    UnknownPeer {
-        /// The client.
-        netdev: NetdevId,
-        /// What it names.
-        peer: NetdevId,
-    },
+    UnknownPeer { netdev: NetdevId, peer: NetdevId },
     /// A client is to be joined to one that is joined already.
     #[error("'{netdev}' is joined to '{peer}', which is joined to another already")]
-    PeerTaken {
-        /// The client.
-        netdev: NetdevId,
-        /// What it names.
-        peer: NetdevId,
-    },
+    PeerTaken { netdev: NetdevId, peer: NetdevId },
     /// QEMU refuses such a ring buffer.
     #[error("the ring buffer of '{chardev}' has {size} bytes; it must be a power of two")]
     RingbufSize {
-        /// The chardev.
         chardev: ChardevId,
         /// Its size in bytes.
         size: usize,

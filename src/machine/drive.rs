@@ -1,5 +1,5 @@
-//! The main loop: an input is brought to its descriptor, every descriptor that is ready is read, and
-//! a write that waits for its reader stops all of it.
+//! The main loop: an input is brought to its descriptor, every descriptor that is ready is read,
+//! and a write that waits for its reader stops all of it.
 
 use std::collections::VecDeque;
 
@@ -16,7 +16,7 @@ use crate::{
 
 /// One QEMU: net clients, chardevs and objects.
 ///
-/// It does nothing by itself. [`Machine::handle`] takes what reaches it and gives what it does;
+/// It does nothing unprompted. [`Machine::handle`] takes what reaches it and gives what it does;
 /// when that returns, the machine is idle until the next input or [`Machine::deadline`].
 #[derive(Debug)]
 pub struct Machine {
@@ -345,7 +345,8 @@ impl Machine {
         }
     }
 
-    /// An input of a dead machine. An injection that failed did so in the kernel, after the machine.
+    /// An input of a dead machine. An injection that failed did so in the kernel, after the
+    /// machine.
     fn refuse(&mut self, input: Input) {
         if matches!(input, Input::InjectFailed { .. }) {
             return self.take(input);

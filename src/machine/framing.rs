@@ -23,7 +23,7 @@ pub fn words(length: usize, vnet_len: Option<u32>) -> impl Iterator<Item = Bytes
     std::iter::from_fn(move || (!both.is_empty()).then(|| both.split_to(4)))
 }
 
-/// A whole framed unit in one buffer, for whoever writes to a chardev's far end.
+/// A whole framed unit in one buffer, for writers at a chardev's far end.
 #[must_use]
 pub fn encode(frame: &[u8], vnet_len: Option<u32>) -> Bytes {
     let mut bytes = BytesMut::with_capacity(8 + frame.len());
@@ -55,10 +55,7 @@ pub enum Unit {
         tag: Option<Tag>,
     },
     /// An empty frame, where those are refused.
-    Empty {
-        /// Its tag.
-        tag: Option<Tag>,
-    },
+    Empty { tag: Option<Tag> },
     /// The stream is broken: the frame is longer than [`NET_BUFSIZE`]. The rest of the input was
     /// discarded.
     Oversize {
@@ -92,7 +89,8 @@ pub struct Reassembler {
     owner: Option<Tag>,
     /// Tags of other bytes of the current unit.
     mixed: Vec<Tag>,
-    /// A tag whose last byte so far was swallowed by another's unit; more of its bytes may come.
+    /// A tag whose latest byte was swallowed by the unit of another tag; more of its bytes may
+    /// follow.
     held: Option<Tag>,
     /// Tags whose bytes ended inside a unit that belongs to another tag.
     lost: Vec<Tag>,
@@ -241,9 +239,9 @@ impl Reassembler {
         Unit::Frame { data, vnet_len, tag }
     }
 
-    /// Ends the unit and returns its owner. Frames that also had bytes in it are lost, but for `tag`,
-    /// which the input that ends the unit carries: it may go on. Of raw bytes nothing is lost: the
-    /// unit used them.
+    /// Ends the unit and returns its owner. Frames that also had bytes in it are lost, but for
+    /// `tag`, which the input that ends the unit carries: it may go on. Of raw bytes nothing is
+    /// lost: the unit used them.
     fn finish(&mut self, input: &Bytes, tag: Option<Tag>) -> Option<Tag> {
         self.expect = Expect::Length;
         self.begun = false;

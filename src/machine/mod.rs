@@ -4,7 +4,8 @@
 //!
 //! # Map
 //!
-//! From the top down; a part imports only what stands below it (`cargo xtask arch` holds the floors).
+//! From the top down; a part imports only what stands below it (`cargo xtask arch` holds the
+//! floors).
 //!
 //! | part | subject |
 //! |---|---|
@@ -27,17 +28,18 @@
 //!
 //! # How a part runs
 //!
-//! QEMU's net layer is re-entrant: a packet that a filter passes on may come back to it through a hub
-//! before the filter has returned. Here a part that runs has nothing but the tables in its hands, so
-//! that it can't reach the net layer by itself. What it wants done there it leaves as
-//! `Action`s, in order; `net/parts.rs` carries them out as soon as the part has
-//! returned, and only then goes on with what called it. A part that has more to do after that, and
-//! depending on that, leaves `Action::Resume` and is called back.
+//! QEMU's net layer is re-entrant: a packet that a filter passes on may come back to it through a
+//! hub before the filter has returned. Here a part that runs has nothing but the tables in its
+//! hands, so that it can't reach the net layer by itself. What it wants done there it leaves as
+//! `Action`s, in order; `net/parts.rs` carries them out as soon as the part has returned, and only
+//! then goes on with what called it. A part that has more to do after that, and depending on that,
+//! leaves `Action::Resume` and is called back.
 //!
 //! # Adding a filter
 //!
-//! 1. `qapi/table.rs` has a row for every type of QEMU's with its properties, texts and setter
-//!    order. All filters of QEMU are there.
+//! 1. `qapi/table.rs` has a row for every type of QEMU's with its versions and properties, and for each
+//!    property its role, texts and setter order. All filters of QEMU are there. Drawings, `conflicts`,
+//!    import, suggestions and what a real QEMU is asked for follow from the row.
 //! 2. Write `filter/NAME.rs`: a struct for what it keeps, a `make` that checks the properties and makes
 //!    one, and its `impl Part`: what it does to a packet, to bytes of its chardev, on time. Whatever it
 //!    has nothing to say about has a default. `mirror.rs` is the shortest example.
@@ -68,7 +70,7 @@ pub use api::{
     CharBackend, ChardevConfig, ChardevState, ColoEvent, Command, CommandId, Config, Input,
     NetdevConfig, NetdevKind, Output,
 };
-pub use argument::{Argument, Arguments, NotModelled, property_roles};
+pub use argument::{Argument, Arguments, NotModelled};
 pub use chardev::SOCKET_BUFFER;
 pub use config::ConfigError;
 pub use drive::Machine;

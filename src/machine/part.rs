@@ -110,11 +110,10 @@ pub(super) type Make = fn(&mut Context<'_>, &Spec) -> Result<Box<dyn Part>, Comm
 /// A type of filter, as the base needs to know it.
 #[derive(Debug)]
 pub(super) struct Class {
-    /// Its QOM type.
     pub(super) name: &'static str,
     pub(super) make: Make,
-    /// Whether a filter of these properties works beside its chain, so that a netdev with vhost will
-    /// do.
+    /// Whether a filter of these properties works beside its chain, so that a netdev with vhost
+    /// will do.
     pub(super) bypasses_chain: fn(&Spec) -> bool,
     /// A filter of the type was refused after QEMU had made the object. Gives a chardev whose
     /// connection is closed by that.
@@ -187,15 +186,14 @@ pub(super) trait Part: Debug + Send {
     /// A property was set at run time.
     fn changed(&mut self, _cx: &mut Context<'_>) {}
 
-    /// COLO's frame says something. A failover switches a filter off, as `qom-set status` does (QEMU
-    /// 10.2.2 net/filter.c:323-334).
+    /// COLO's frame says something. A failover switches a filter off, as `qom-set status` does
+    /// (QEMU 10.2.2 net/filter.c:323-334).
     fn colo(&mut self, cx: &mut Context<'_>, event: ColoEvent) {
         if event == ColoEvent::Failover && cx.switch_off() {
             self.changed(cx);
         }
     }
 
-    /// When it wants to be woken.
     fn deadline(&self, _core: &Core) -> Option<VirtualTime> {
         None
     }
@@ -206,8 +204,8 @@ pub(super) trait Part: Debug + Send {
     /// Something reaches the machine: an input, whatever it is for.
     fn stirred(&mut self, _core: &Core) {}
 
-    /// It left [`Action::Resume`]. `last` is what became of the packet that was passed on before: an
-    /// empty one that no filter took counts as not taken.
+    /// It left [`Action::Resume`]. `last` is what became of the packet that was passed on before:
+    /// an empty one that no filter took counts as not taken.
     fn resume(&mut self, _cx: &mut Context<'_>, _last: Verdict) {}
 
     /// Frames that it holds when the run ends, and why they went no further.
@@ -243,7 +241,6 @@ impl<'a> Context<'a> {
         self.actions.push(action);
     }
 
-    /// Where its events are.
     pub(super) fn place(&self) -> Place {
         self.core.object_place(self.key)
     }
@@ -285,8 +282,8 @@ impl<'a> Context<'a> {
         self.base.netdev.map_or(0, |netdev| self.core.vnet_hdr_len(netdev))
     }
 
-    /// Writes a frame to a chardev in the filter's framing: each word and the frame is a write of its
-    /// own, and the first failure leaves the rest out. Nothing is written for an empty frame.
+    /// Writes a frame to a chardev in the filter's framing: each word and the frame is a write of
+    /// its own, and the first failure leaves the rest out. Nothing is written for an empty frame.
     pub(super) fn write_frame(
         &mut self,
         outdev: ChardevKey,

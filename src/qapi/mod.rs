@@ -1,34 +1,38 @@
-//! QEMU's words: how `-object`, `-netdev` and `-chardev` are written, which ids there are, which types
-//! of object with which properties, and how QEMU checks names and types of members before it makes
-//! anything (phase 0), with its texts.
+//! QEMU's words, read once: how `-object`, `-netdev` and `-chardev` are written, which ids there are,
+//! which types of object with which properties, what each property's value is to others (its [`Role`]),
+//! and how QEMU checks names and types of members before it makes anything (phase 0), with its texts.
+//!
+//! An object of a scenario is read once, into [`Properties`], where the scenario is lowered. Whoever
+//! wants to know which chardevs or netdevs an object names asks for its members and their roles; no other
+//! part has a list of properties or types.
 //!
 //! | file | subject | read by |
 //! |---|---|---|
-//! | `option` | the syntax `a,key=value,flag`, `,,` for a comma | whoever reads such a string |
-//! | `edit` | an option string whose elements are changed | `import` |
+//! | `option` | the syntax `a,key=value,flag`, `,,` for a comma; changing and writing it | whoever has such a string |
 //! | `id` | what is an id | `machine`, `import` |
-//! | `schema`, `table` | types, properties, versions | `machine`, `cli` |
-//! | `visit` | members are read in the order of the schema, and the first wrong one is refused | `machine` |
-//! | `object` | the text of one `-object`, read and visited | `machine`, `backend`, `cli` |
+//! | `properties` | an object as it is written, its members by name | `scenario`, `backend`, `drawing`, `import`, `cli` |
+//! | `schema`, `table` | types, properties, their roles, versions | everybody |
+//! | `visit` | phase 0: members are read in the order of the schema, and the first wrong one is refused | `machine` |
 
-mod edit;
 mod id;
-mod object;
-pub(crate) mod option;
+mod option;
+mod properties;
 mod schema;
 mod table;
 mod visit;
 
-pub(crate) use edit::Options;
 pub(crate) use id::{BAD_ID, id_wellformed};
-pub(crate) use object::{HEAD, Spec, spec};
-pub use object::{ObjectOption, OptionError};
+pub(crate) use option::{Element, Form, Options, boolean};
+pub use properties::{Member, OptionError, Properties};
 pub(crate) use schema::{
-    Creation, Default, Effect, Kind, ObjectType, Property, Rule, Setter, object_type,
+    Creation, Default, Effect, Kind, ObjectType, Property, Rule, Setter, any_object_type,
+    filter_types, object_type,
 };
-pub use schema::{Role, object_types, properties_of};
-pub(crate) use table::{OBJECT_TYPES, filter_types};
-pub(crate) use visit::{Source, json, visit_members};
+pub use schema::{
+    Flow, Role, is_modelled, lacks_type, needs_af_packet, object_types, properties_of, role_of,
+};
+pub(crate) use table::OBJECT_TYPES;
+pub(crate) use visit::{HEAD, Source, Spec, json, spec, visit_members};
 
 /// A refusal in phase 0: the text of a `GenericError`, letter for letter.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::table::OBJECT_TYPES;
+use super::{table::OBJECT_TYPES, visit::HEAD};
 use crate::base::QemuVersion;
 
 /// What a value must be.
@@ -77,14 +77,30 @@ impl Property {
     }
 }
 
-/// What the value of a property or of an argument names. It decides what becomes of the value where
-/// a real QEMU is given it: see `backend::qemu`.
+/// What the value of a property or of an argument is to everybody but the object itself: what it
+/// names, and what becomes of it where a real QEMU is given it (see `backend::qemu`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// Nothing beyond itself: a number, a switch, a word, a place in a chain.
+    /// Nothing beyond itself, and of no weight for the way of a frame.
     Plain,
-    /// A netdev, a chardev or an object of the machine, by its id.
+    /// A value that decides which frames go on, where or when.
+    Setting,
+    /// The frames of a netdev that it is about: `rx`, `tx`, `all`.
+    Queue,
+    /// A filter's place in its chain: an end of it, or another filter.
+    Position,
+    /// On which side of that other filter it is.
+    Side,
+    /// The thing's own id, or that of something of the machine, whatever it is.
     Id,
+    /// The netdev whose frames a filter sees, by its id.
+    Filtered,
+    /// Another netdev, by its id.
+    Netdev(Flow),
+    /// A chardev, by its id.
+    Chardev(Flow),
+    /// An iothread, by its id.
+    Iothread,
     /// An object of the machine, by its QOM path.
     ObjectPath,
     /// A property of an object, by its name.
@@ -97,6 +113,38 @@ pub enum Role {
     WriteFile,
     /// The address of a socket.
     Socket,
+}
+
+/// What goes between an object and what it names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flow {
+    /// Frames, to the object.
+    In,
+    /// Frames, from the object.
+    Out,
+    /// Messages, both ways.
+    Messages,
+}
+
+impl Role {
+    /// Whether the value is the id of something of the machine.
+    #[must_use]
+    pub const fn is_id(self) -> bool {
+        let is_named = matches!(self, Self::Id | Self::Iothread);
+        is_named || self.is_netdev() || self.is_chardev()
+    }
+
+    /// Whether the value names a netdev.
+    #[must_use]
+    pub const fn is_netdev(self) -> bool {
+        matches!(self, Self::Filtered | Self::Netdev(_))
+    }
+
+    /// Whether the value names a chardev.
+    #[must_use]
+    pub const fn is_chardev(self) -> bool {
+        matches!(self, Self::Chardev(_))
+    }
 }
 
 /// A default value.
@@ -126,6 +174,9 @@ pub(crate) struct ObjectType {
     pub(crate) properties: &'static [&'static [Property]],
     pub(crate) creation: Creation,
     pub(crate) exists: fn(QemuVersion) -> bool,
+    /// Its number among the filters in `qom-list-types`, whose order is that of QEMU's hash table: in 7.2,
+    /// and later. Types without a number come last.
+    pub(crate) listed: (u8, u8),
 }
 
 /// What creating an object of a type does.
@@ -146,6 +197,12 @@ impl ObjectType {
         self.creation == Creation::Filter
     }
 
+    /// Whether some version's objects of this type have such a property.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        let own = self.properties.iter().copied().flatten();
+        HEAD.iter().chain(own).any(|property| property.name == name)
+    }
+
     pub(crate) fn members(&self, version: QemuVersion) -> impl Iterator<Item = &'static Property> {
         let all = self.properties.iter().flat_map(|rows| rows.iter());
         all.filter(move |property| (property.exists)(version))
@@ -161,6 +218,61 @@ pub(crate) fn object_type(name: &str, version: QemuVersion) -> Option<&'static O
 pub fn object_types(version: QemuVersion) -> impl Iterator<Item = &'static str> + Clone {
     let types = OBJECT_TYPES.iter();
     types.filter(move |kind| (kind.exists)(version)).map(|kind| kind.name)
+}
+
+/// The filters of a version, in the order of `qom-list-types implements=netfilter`.
+pub(crate) fn filter_types(version: QemuVersion) -> Vec<&'static str> {
+    let is_listed = |kind: &&ObjectType| kind.is_filter() && (kind.exists)(version);
+    let mut filters: Vec<&ObjectType> = OBJECT_TYPES.iter().filter(is_listed).collect();
+    filters.sort_by_key(|kind| match version {
+        QemuVersion::Qemu72 => kind.listed.0,
+        _ => kind.listed.1,
+    });
+    filters.iter().map(|kind| kind.name).collect()
+}
+
+/// Whether a version lacks a type that another one has.
+#[must_use]
+pub fn lacks_type(name: &str, version: QemuVersion) -> bool {
+    any_object_type(name).is_some_and(|kind| !(kind.exists)(version))
+}
+
+/// Every property of every type, in the order of the tables; one that several types have comes several
+/// times.
+fn every_property() -> impl Iterator<Item = &'static Property> {
+    HEAD.iter()
+        .chain(OBJECT_TYPES.iter().flat_map(|kind| kind.properties.iter().copied().flatten()))
+}
+
+/// What the property of this name is, in whatever type has it; none where no type of any version has.
+#[must_use]
+pub fn role_of(name: &str) -> Option<Role> {
+    every_property().find(|property| property.name == name).map(|property| property.role)
+}
+
+/// The type of this name, of some version.
+pub(crate) fn any_object_type(name: &str) -> Option<&'static ObjectType> {
+    OBJECT_TYPES.iter().find(|kind| kind.name == name)
+}
+
+/// Whether objects of this type do here what they do in QEMU; none where no version has the type.
+#[must_use]
+pub fn is_modelled(kind: &str) -> Option<bool> {
+    let kind = any_object_type(kind)?;
+    Some(kind.creation != Creation::NotBuilt)
+}
+
+/// Whether a property of this name is only in versions whose filters reach netdevs beside their chain
+/// (the RFC's).
+#[must_use]
+pub fn needs_af_packet(name: &str) -> bool {
+    let mut rows = every_property().filter(|property| property.name == name).peekable();
+    let is_new = |property: &Property| {
+        QemuVersion::ALL
+            .iter()
+            .all(|version| (property.exists)(*version) == version.has_af_packet())
+    };
+    rows.peek().is_some() && rows.all(is_new)
 }
 
 /// The names of a type's properties, in this version; none where there is no such type.

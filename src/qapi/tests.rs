@@ -33,7 +33,8 @@ fn qmp(args: &Value) -> Result<Spec, Refusal> {
     "Invalid parameter type for 'id', expected: string"
 )]
 fn option_strings(#[case] text: &str, #[case] expected: &str) {
-    let refused = ObjectOption::check(text, Qemu102).err().map(|refused| refused.error.desc);
+    let refused = Properties::of_option(text).check(Qemu102).err();
+    let refused = refused.map(|refused| refused.error.desc);
     assert_eq!(refused.as_deref().unwrap_or("ok"), expected);
 }
 
@@ -69,15 +70,6 @@ fn qmp_members(#[case] args: Value, #[case] expected: &str) {
     assert_eq!(qmp(&args).unwrap_err().desc, expected);
 }
 
-#[test]
-fn a_switch_is_deprecated() {
-    let text = "filter-mirror,id=m0,netdev=n0,outdev=c0,vnet_hdr_support";
-    let warnings = ObjectOption::check(text, Qemu102).unwrap().warnings;
-    let expected = "short-form boolean option 'vnet_hdr_support' deprecated\nPlease use \
-                    vnet_hdr_support=on instead";
-    assert_eq!(warnings, [expected]);
-}
-
 #[rstest]
 #[case(Qemu72, false)]
 #[case(Qemu102, false)]
@@ -98,12 +90,52 @@ fn the_tables_agree_with_each_other() {
         let unique: std::collections::BTreeSet<_> = names.iter().collect();
         assert_eq!(unique.len(), names.len(), "{}", kind.name);
     }
-    let filters = OBJECT_TYPES.iter().filter(|kind| kind.is_filter());
-    let mut filters: Vec<&str> = filters.map(|kind| kind.name).collect();
-    filters.sort_unstable();
-    for version in QemuVersion::ALL {
-        let mut listed = filter_types(version);
-        listed.sort_unstable();
-        assert_eq!(listed[..], filters);
+}
+
+// Measured with qom-list-types.
+#[rstest]
+#[case(Qemu72, "buffer rewriter redirector replay mirror dump")]
+#[case(Qemu102, "mirror rewriter buffer dump replay redirector")]
+#[case(Rfc, "mirror rewriter buffer dump replay redirector")]
+fn filters_are_listed_in_the_order_of_the_version(
+    #[case] version: QemuVersion,
+    #[case] expected: &str,
+) {
+    let listed = filter_types(version);
+    let listed: Vec<&str> =
+        listed.iter().filter_map(|name| name.strip_prefix("filter-")).take(6).collect();
+    assert_eq!(listed.join(" "), expected);
+}
+
+#[rstest]
+#[case("igvm-cfg", Qemu72, true)]
+#[case("igvm-cfg", Qemu102, false)]
+#[case("filter-mirror", Qemu72, false)]
+#[case("filter-teleport", Qemu72, false)]
+fn a_type_is_lacked_that_another_version_has(
+    #[case] name: &str,
+    #[case] version: QemuVersion,
+    #[case] expected: bool,
+) {
+    assert_eq!(lacks_type(name, version), expected);
+}
+
+#[test]
+fn a_name_has_one_role_in_all_types() {
+    for kind in OBJECT_TYPES {
+        for property in kind.members(Rfc) {
+            assert_eq!(role_of(property.name), Some(property.role), "{}", property.name);
+        }
     }
+    assert_eq!(role_of("colour"), None);
+}
+
+#[rstest]
+#[case("in_netdev", true)]
+#[case("out_netdev", true)]
+#[case("outdev", false)]
+#[case("id", false)]
+#[case("colour", false)]
+fn some_properties_are_the_rfc_s(#[case] name: &str, #[case] expected: bool) {
+    assert_eq!(needs_af_packet(name), expected);
 }

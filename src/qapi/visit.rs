@@ -6,15 +6,72 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use super::{Kind, Property, Refusal, refusal};
+use super::{
+    Kind, ObjectType, Options, Property, Refusal, object_type, option::boolean, refusal, table,
+};
+use crate::base::QemuVersion;
+
+/// An object to be made, after phase 0: every member has its type and nothing is unknown.
+#[derive(Debug)]
+pub(crate) struct Spec {
+    pub(crate) kind: &'static ObjectType,
+    pub(crate) id: String,
+    /// What was given, by name.
+    pub(crate) values: BTreeMap<&'static str, Value>,
+    pub(crate) by_option: bool,
+}
+
+impl Spec {
+    /// A string that was given.
+    pub(crate) fn text(&self, name: &str) -> Option<&str> {
+        self.values.get(name)?.as_str()
+    }
+
+    /// A boolean; absent is false.
+    pub(crate) fn flag(&self, name: &str) -> bool {
+        self.values.get(name).and_then(Value::as_bool).unwrap_or_default()
+    }
+}
+
+/// What every object begins with.
+pub(crate) static HEAD: &[Property] = &[table::HEAD_QOM_TYPE, table::HEAD_ID];
+
+/// Phase 0 of an object: `qom-type`, `id`, then the type's members in the order of the schema.
+pub(crate) fn spec(
+    source: Source<'_>,
+    version: QemuVersion,
+    by_option: bool,
+) -> Result<Spec, Refusal> {
+    let kind = kind_of(source, version)?;
+    let mut members = HEAD.iter().chain(kind.members(version));
+    let mut values = visit_members(source, &mut members, "")?;
+    values.remove("qom-type");
+    let id = values.remove("id").and_then(|id| id.as_str().map(str::to_owned)).unwrap_or_default();
+    Ok(Spec { kind, id, values, by_option })
+}
+
+fn kind_of(source: Source<'_>, version: QemuVersion) -> Result<&'static ObjectType, Refusal> {
+    let missing = || refusal("Parameter 'qom-type' is missing");
+    let name = match source {
+        Source::Json(map) => {
+            let value = map.get("qom-type").ok_or_else(missing)?;
+            value
+                .as_str()
+                .ok_or_else(|| refusal("Invalid parameter type for 'qom-type', expected: string"))?
+        }
+        Source::Options(options) => options.get("qom-type").ok_or_else(missing)?,
+    };
+    object_type(name, version)
+        .ok_or_else(|| refusal(format!("Parameter 'qom-type' does not accept value '{name}'")))
+}
 
 /// A front end and what it holds.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Source<'a> {
     /// QMP, or `-object '{json}'`.
     Json(&'a Map<String, Value>),
-    /// `-object k=v,...`: the last of several of a name counts.
-    Options(&'a [(String, String)]),
+    /// `-object k=v,...`.
+    Options(&'a Options),
 }
 
 /// Reads `members` and refuses everything else. `prefix` is the path of a nested object with its
@@ -47,12 +104,9 @@ impl Source<'_> {
             Self::Json(map) => {
                 map.get(member.name).map(|value| json(member.kind, value, path)).transpose()
             }
-            Self::Options(options) => options
-                .iter()
-                .rev()
-                .find(|(name, _)| name == member.name)
-                .map(|(_, text)| option(member.kind, text, path))
-                .transpose(),
+            Self::Options(options) => {
+                options.get(member.name).map(|text| option(member.kind, text, path)).transpose()
+            }
         }
     }
 
@@ -71,8 +125,9 @@ impl Source<'_> {
                 }
             }
             Self::Options(options) => {
-                match options.iter().find(|(name, _)| !known.contains_key(name.as_str())) {
-                    Some((name, _)) => Err(refusal(format!("Invalid parameter '{name}'"))),
+                let mut elements = options.elements().iter();
+                match elements.find(|one| !known.contains_key(one.key.as_str())) {
+                    Some(one) => Err(refusal(format!("Invalid parameter '{}'", one.key))),
                     None => Ok(()),
                 }
             }
@@ -130,10 +185,9 @@ fn option(kind: Kind, text: &str, path: &str) -> Result<Value, Refusal> {
     match kind {
         Kind::Str | Kind::Any | Kind::Struct => Ok(text.into()),
         Kind::Enum(words) => word(words, text, path),
-        Kind::Bool => match text {
-            "on" | "yes" | "true" | "y" => Ok(true.into()),
-            "off" | "no" | "false" | "n" => Ok(false.into()),
-            _ => Err(refusal(format!("Parameter '{path}' expects 'on' or 'off'"))),
+        Kind::Bool => match boolean(text) {
+            Some(flag) => Ok(flag.into()),
+            None => Err(refusal(format!("Parameter '{path}' expects 'on' or 'off'"))),
         },
         Kind::Int => match text.parse::<i64>() {
             Ok(number) => Ok(number.into()),

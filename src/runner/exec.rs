@@ -235,6 +235,10 @@ impl<'a> Run<'a> {
         match &step.verb {
             Verb::Send { port, frames, burst, chunk } => {
                 for outgoing in frames {
+                    if !outgoing.after.is_zero() {
+                        self.act(Action::Advance(outgoing.after), span)?;
+                        self.settle(span)?;
+                    }
                     let tag = self.number(port, outgoing);
                     let frame = &outgoing.frame;
                     self.act(Action::Send { port, frame, tag, chunk: *chunk }, span)?;
@@ -252,7 +256,7 @@ impl<'a> Run<'a> {
                 let answer = self.act(action, span)?;
                 self.answered(answer, step.error.as_ref(), span);
             }
-            Verb::ObjectOption(object) => {
+            Verb::ObjectAdd(object) => {
                 let answer = self.act(Action::ObjectAdd(object), span)?;
                 self.answered(answer, step.error.as_ref(), span);
             }

@@ -30,6 +30,7 @@ pub(super) fn case(id: &str) -> Case {
         netdevs: Vec::new(),
         chardevs: Vec::new(),
         joined: Default::default(),
+        added_chardevs: Default::default(),
         objects: Vec::new(),
         ports: Vec::new(),
         stacks: Vec::new(),

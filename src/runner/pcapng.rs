@@ -87,7 +87,7 @@ mod tests {
         late.at = first.clock;
         first.arrivals.insert(0, late);
         let file = write_pcapng(&read(&transcript(vec![first])), Vec::new()).unwrap();
-        let packets = capture::read(&file).unwrap();
+        let packets = capture::read(&file).unwrap().packets;
         let found: Vec<_> =
             packets.iter().map(|packet| (packet.time, &packet.data[14..])).collect();
         let expected: [(Duration, &[u8]); 4] = [

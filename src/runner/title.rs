@@ -20,7 +20,7 @@ pub(super) fn deed(verb: &Verb) -> Deed {
 pub(super) fn of(verb: &Verb) -> String {
     match verb {
         Verb::Qmp { machine, command, args } => qmp_title(machine, command, args).text,
-        Verb::ObjectOption(object) => object_title(object).text,
+        Verb::ObjectAdd(object) => object_title(object).text,
         Verb::Send { port, burst, chunk, .. } => {
             let burst = if *burst == Burst::AllFirst { ", burst" } else { "" };
             let chunk = chunk.map(|size| format!(", {size} B at a time")).unwrap_or_default();

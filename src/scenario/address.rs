@@ -1,3 +1,6 @@
+//! Addresses of socket chardevs, and which client reaches which server. Lowering joins chardevs by
+//! them, and the built-in world those that steps add.
+
 use std::time::Duration;
 
 use serde_json::{Map, Value};
@@ -10,15 +13,10 @@ pub enum Address {
     /// `path=`.
     Unix(String),
     /// `host=` and `port=`.
-    Tcp {
-        /// As written.
-        host: String,
-        /// The port.
-        port: u16,
-    },
+    Tcp { host: String, port: u16 },
 }
 
-/// How surely a client's address means a server.
+/// How surely a client's address refers to a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Reach {
     /// The server listens on any address of its machine.
@@ -28,7 +26,8 @@ pub enum Reach {
 }
 
 impl Address {
-    /// QMP's `SocketAddressLegacy`, the `addr` of a socket backend (QEMU 10.2.2 `qapi/sockets.json`).
+    /// QMP's `SocketAddressLegacy`, the `addr` of a socket backend (QEMU 10.2.2
+    /// `qapi/sockets.json`).
     fn from_qmp(addr: &Value) -> Option<Self> {
         let data = addr.get("data")?;
         let text = |key: &str| data.get(key).and_then(Value::as_str);
@@ -93,8 +92,8 @@ impl Address {
     }
 }
 
-/// How long a client waits before it connects again: `reconnect` in seconds, or `reconnect-ms`, as a
-/// map or a command-line string has it.
+/// How long a client waits before it connects again: `reconnect` in seconds, or `reconnect-ms`, as
+/// a map or a command-line string has it.
 #[must_use]
 pub fn retry(options: &Map<String, Value>) -> Option<Duration> {
     let number = |key: &str| match options.get(key)? {

@@ -1,10 +1,9 @@
-//! What a file may grow to: every product of what stands in it (values by references, cases by nodes,
-//! repetitions by frames, ...) is counted as it is written out, before its memory is taken. The
-//! context asks it; [`docs/limits.md`](../../docs/limits.md) has the numbers for users.
+//! What a file may grow to: every product of what stands in it (values by references, cases by
+//! nodes, repetitions by frames, ...) is counted as it is written out, before its memory is taken.
+//! The context asks it; [`docs/limits.md`](../../docs/limits.md) has the numbers for users.
 
 use std::cell::Cell;
 
-/// What is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// Cases of a matrix.
@@ -19,14 +18,13 @@ pub(crate) enum Kind {
     Pairs,
     /// Elements of QEMU's option strings.
     Options,
-    /// Steps.
     Steps,
     /// Frames that are sent or expected.
     Frames,
     /// Bytes of these frames and of what is written.
     Bytes,
-    /// Keys, values and references of frames that are written out anew in each repetition, and eighths
-    /// of their text.
+    /// Keys, values and references of frames that are written out anew in each repetition, and
+    /// eighths of their text.
     Repeated,
 }
 
@@ -65,7 +63,6 @@ impl Kind {
         &ROWS[self as usize]
     }
 
-    /// As a message calls it.
     pub(crate) fn name(self) -> &'static str {
         self.row().name
     }
@@ -127,10 +124,10 @@ impl Budget {
         }
     }
 
-    /// Takes so many of a kind.
+    /// Takes this many of a kind.
     ///
     /// # Errors
-    /// When there are not so many left: then nothing is, of any kind.
+    /// If fewer are left: then nothing is left, of any kind.
     pub(crate) fn take(&self, kind: Kind, count: usize) -> Result<(), Overrun> {
         let tally = &self.tallies[kind as usize];
         let all = tally.all.get().saturating_add(count);
@@ -153,7 +150,7 @@ impl Budget {
         ROWS.iter().max_by_key(|row| taken(row)).map_or(Kind::Nodes, |row| row.kind)
     }
 
-    /// Of a case that is not at its end it says what is there so far, unless the first had more.
+    /// For an unfinished case it is the count so far, unless the first case had more.
     fn per_case(&self, kind: Kind) -> usize {
         let tally = &self.tallies[kind as usize];
         let this = tally.all.get() - tally.before.get();

@@ -1,4 +1,12 @@
-use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
+//! A scenario's case after everything has been checked: what the rest of tapwright reads of the
+//! language.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
 
 use bytes::Bytes;
 use serde_json::{Map, Value};
@@ -11,6 +19,7 @@ use super::{
 use crate::{
     base::{CaseId, ChardevId, Frame, MacAddr, MachineId, NetdevId, ObjectId, PortId, Profile},
     diag::{Source, Span},
+    qapi::Properties,
     record::{Framing, Outcome, Port, SourceFrame},
 };
 
@@ -30,13 +39,11 @@ pub struct Scenario {
 /// One runnable case. Everything in it has been checked against the language.
 #[derive(Clone, Debug)]
 pub struct Case {
-    /// Its name.
     pub id: CaseId,
     /// The values of the matrix, in order; empty without one.
     pub matrix: Vec<(String, String)>,
     /// The file it stands in.
     pub source: Arc<Source>,
-    /// What it shows.
     pub description: String,
     /// For selection.
     pub tags: BTreeSet<String>,
@@ -48,9 +55,7 @@ pub struct Case {
     pub namespaces: Vec<String>,
     /// Pairs of joined interfaces on the host side.
     pub links: Vec<Link>,
-    /// Bridges on the host side.
     pub bridges: Vec<Bridge>,
-    /// Routes on the host side.
     pub routes: Vec<Route>,
     /// The machines in the order of declaration: at least one, which has no name where the scenario
     /// has no `machines`.
@@ -61,6 +66,8 @@ pub struct Case {
     pub chardevs: Vec<Chardev>,
     /// The chardevs whose far end is another chardev, those that steps add too.
     pub joined: BTreeSet<ChardevId>,
+    /// The chardevs that steps add, also those that come back under the id of one that is declared.
+    pub added_chardevs: BTreeMap<ChardevId, Wiring>,
     /// In the order of creation.
     pub objects: Vec<Object>,
     /// Every port in the order of declaration: of each machine `ID.guest` and `ID.host` of each
@@ -89,16 +96,12 @@ pub struct Machine {
     pub profile: Option<Profile>,
 }
 
-/// A network backend.
 #[derive(Clone, Debug)]
 pub struct Netdev {
-    /// Its machine.
     pub machine: MachineId,
     /// Its id, after its machine's name where that has one.
     pub id: NetdevId,
-    /// Where it stands in the file.
     pub span: Span,
-    /// What it is.
     pub kind: NetdevType,
 }
 
@@ -121,7 +124,6 @@ pub enum NetdevType {
         mtu: u32,
         /// The kernel carries its frames past QEMU.
         vhost: bool,
-        /// The guest's NIC.
         nic: Nic,
         /// `queues=`.
         queues: u16,
@@ -135,7 +137,6 @@ pub enum NetdevType {
     User,
 }
 
-/// A guest's NIC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Nic {
     /// Frames without a virtio-net header; short frames from the TAP are padded to 60 bytes.
@@ -147,14 +148,11 @@ pub enum Nic {
     },
 }
 
-/// A character device.
 #[derive(Clone, Debug)]
 pub struct Chardev {
-    /// Its machine.
     pub machine: MachineId,
     /// Its id, after its machine's name where that has one.
     pub id: ChardevId,
-    /// Where it stands in the file.
     pub span: Span,
     /// QEMU's backend type: `socket`, `null`, `file`, `ringbuf`, `udp`, `pty`, `mux`.
     pub backend: String,
@@ -164,19 +162,19 @@ pub struct Chardev {
     pub address: Option<Address>,
     /// `server=on`.
     pub server: bool,
-    /// Who is at its far end.
+    /// What is at its far end.
     pub far: ChardevFar,
 }
 
-/// Who is at the far end of a chardev.
+/// What is at the far end of a chardev.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ChardevFar {
     /// A port of the chardev's own name.
     Port {
         /// Connected before the first step.
         connected: bool,
-        /// How its bytes are printed.
-        framing: Framing,
+        /// How frames stand in its bytes.
+        wiring: Wiring,
     },
     /// Another chardev of this case, perhaps one that only a step adds.
     Joined(ChardevId),
@@ -184,20 +182,43 @@ pub enum ChardevFar {
     Nobody,
 }
 
+/// How frames stand in the bytes at the far end of a chardev. It follows from the first object that
+/// names the chardev, be it declared or added by a step, unless the scenario says otherwise.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Wiring {
+    /// How they are told apart, and printed.
+    pub framing: Framing,
+    /// Bytes of the virtio-net header in front of each frame that is sent there.
+    pub vnet_hdr_len: usize,
+}
+
 /// An object, in the form in which it was written.
 #[derive(Clone, Debug)]
 pub struct Object {
-    /// Its machine.
     pub machine: MachineId,
     /// Its id, as far as it can be read, after its machine's name where that has one.
     pub id: Option<ObjectId>,
-    /// Where it stands in the file.
     pub span: Span,
     /// The form decides which of QEMU's rules and texts apply.
     pub form: ObjectForm,
+    /// What is written in either form, by name.
+    pub properties: Properties,
 }
 
-/// The form of an object.
+impl Object {
+    /// Reads an object, without judging its properties: their rules and texts are QEMU's.
+    #[must_use]
+    pub fn new(machine: MachineId, span: Span, form: ObjectForm) -> Self {
+        let properties = match &form {
+            ObjectForm::Option(text) => Properties::of_option(text),
+            ObjectForm::Qmp(map) => Properties::of_map(map.clone()),
+        };
+        let id =
+            properties.shown("id").filter(|id| !id.is_empty()).map(|id| machine.qualified(&id));
+        Self { machine, id, span, form, properties }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq)]
 pub enum ObjectForm {
     /// A command-line string: the rules of `-object`.
@@ -209,24 +230,18 @@ pub enum ObjectForm {
 /// A pair of joined interfaces; each end is a port of its name.
 #[derive(Clone, Debug)]
 pub struct Link {
-    /// Its name.
     pub id: String,
-    /// Its two ends.
     pub ends: [LinkEnd; 2],
 }
 
-/// One end of a link.
 #[derive(Clone, Debug)]
 pub struct LinkEnd {
     /// Its port: `LINK.NAME`.
     pub port: PortId,
-    /// Where its name stands in the file.
     pub span: Span,
-    /// The name as written.
     pub name: String,
     /// Its namespace; none for the scenario's own.
     pub netns: Option<String>,
-    /// Its address.
     pub mac: MacAddr,
     /// CIDR.
     pub addresses: Vec<String>,
@@ -234,7 +249,6 @@ pub struct LinkEnd {
     pub mtu: u32,
 }
 
-/// A bridge.
 #[derive(Clone, Debug)]
 pub struct Bridge {
     /// Its name, and its interface's.
@@ -243,20 +257,27 @@ pub struct Bridge {
     pub netns: Option<String>,
     /// CIDR.
     pub addresses: Vec<String>,
-    /// Its ports.
     pub ports: Vec<BridgePort>,
 }
 
 /// An interface that a bridge holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BridgePort {
-    /// A TAP.
     Netdev(NetdevId),
-    /// One end of a link.
     Link(PortId),
 }
 
-/// A route of the host side.
+impl BridgePort {
+    /// The port whose interface it is.
+    #[must_use]
+    pub fn id(&self) -> PortId {
+        match self {
+            Self::Netdev(netdev) => PortId::host(netdev),
+            Self::Link(port) => port.clone(),
+        }
+    }
+}
+
 #[derive(Clone, Debug)]
 pub struct Route {
     /// Its namespace; none for the scenario's own.
@@ -267,34 +288,27 @@ pub struct Route {
     pub via: String,
 }
 
-/// One step.
 #[derive(Clone, Debug)]
 pub struct Step {
-    /// Where it stands in the file.
     pub span: Span,
     /// The error it must give; none when it must succeed.
     pub error: Option<ExpectError>,
-    /// What is done.
     pub verb: Verb,
 }
 
-/// What a step does.
 #[derive(Clone, Debug)]
 pub enum Verb {
     /// A QMP command, by its own name and arguments.
     Qmp {
-        /// Whose monitor it is given to.
+        /// The machine whose monitor receives it.
         machine: MachineId,
-        /// `object-add`, `qom-set`, `set_link`, `stop`, ...
+        /// `qom-set`, `set_link`, `stop`, ..., but not `object-add`.
         command: String,
-        /// Its arguments.
         args: Map<String, Value>,
     },
-    /// `object-add` with a command-line string.
-    ObjectOption(Object),
-    /// Frames are sent at a port.
+    /// `object-add`, with a command-line string or QMP's map.
+    ObjectAdd(Object),
     Send {
-        /// Where.
         port: PortId,
         /// What, with `repeat` written out.
         frames: Vec<Outgoing>,
@@ -305,40 +319,30 @@ pub enum Verb {
     },
     /// Raw bytes are written to a chardev's far end.
     Write {
-        /// The chardev's port.
         port: PortId,
         /// The bytes.
         data: Bytes,
         /// The most bytes of one write.
         chunk: Option<usize>,
     },
-    /// A client connects to the chardev.
     ChardevOpen(PortId),
     /// The far end of the chardev closes.
     ChardevClose {
-        /// The chardev's port.
         port: PortId,
         /// Only its sending direction.
         half: bool,
     },
-    /// The far end no longer reads.
     ChardevStall(PortId),
-    /// The far end reads again.
     ChardevResume(PortId),
-    /// The host's interface changes.
     LinkSet(LinkSet),
-    /// The host's interface is deleted.
     LinkDel(PortId),
-    /// COLO's frame tells the machines something.
+    /// COLO's frame notifies the machines of an event.
     Colo {
-        /// What.
         event: ColoEvent,
-        /// Whom alone; none for everybody whom it concerns.
+        /// The only machine that is notified; none for every machine that the event concerns.
         machine: Option<MachineId>,
     },
-    /// The machines' clock moves.
     Advance(Duration),
-    /// A client has an exchange.
     Client(Client),
     /// Stretches of bad network change.
     Impair(Vec<Impair>),
@@ -348,22 +352,36 @@ pub enum Verb {
     Note(String),
 }
 
-/// What COLO's frame tells machines.
+/// The events of COLO's frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ColoEvent {
     /// Both guests have the same state again.
     Checkpoint,
-    /// The secondary's guest goes on alone.
+    /// The secondary's guest continues alone.
     Failover,
 }
 
 impl ColoEvent {
-    /// As a scenario writes it.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Checkpoint => "checkpoint",
             Self::Failover => "failover",
+        }
+    }
+}
+
+impl Verb {
+    /// How long the step lets the machine's clock run.
+    #[must_use]
+    pub fn advances(&self) -> Duration {
+        match self {
+            Self::Advance(span) => *span,
+            Self::Send { frames, .. } => {
+                let pauses = frames.iter().map(|frame| frame.after);
+                pauses.fold(Duration::ZERO, Duration::saturating_add)
+            }
+            _ => Duration::ZERO,
         }
     }
 }
@@ -377,9 +395,10 @@ pub enum Burst {
     AllFirst,
 }
 
-/// A frame that is to be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outgoing {
+    /// How long the machine's clock runs on before it is sent.
+    pub after: Duration,
     /// Its bytes.
     pub frame: Frame,
     /// The capture file it stands in.
@@ -399,7 +418,6 @@ pub struct LinkSet {
     pub address: Option<String>,
 }
 
-/// What must come out.
 #[derive(Clone, Debug, Default)]
 pub struct Expectations {
     /// For each port that is named; the others may do as they like.
@@ -413,18 +431,13 @@ pub struct Expectations {
 /// What must come out of a port.
 #[derive(Clone, Debug)]
 pub struct Expectation {
-    /// The port.
     pub port: PortId,
-    /// Where it stands in the file.
     pub span: Span,
-    /// What.
     pub frames: ExpectedFrames,
 }
 
-/// The frames of an expectation.
 #[derive(Clone, Debug)]
 pub enum ExpectedFrames {
-    /// So many.
     Count(usize),
     /// Exactly these, in this order.
     Exactly(Vec<Outgoing>),
@@ -433,7 +446,6 @@ pub enum ExpectedFrames {
 /// The error a command must give.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExpectError {
-    /// Where it stands in the file.
     pub span: Span,
     /// The class; any when none is given.
     pub class: Option<String>,
@@ -454,7 +466,6 @@ impl ExpectError {
     }
 }
 
-/// How a snapshot is compared.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SnapshotRules {
     /// Fields that are not compared: `ipv4.id`, `tcp.seq`.
@@ -470,12 +481,10 @@ pub struct KnownBug {
     pub id: String,
     /// The profiles in which `expect` must fail and the snapshot must match.
     pub profiles: Vec<String>,
-    /// What it is.
     pub reason: String,
 }
 
 impl Case {
-    /// The QEMU that a machine models.
     #[must_use]
     pub fn profile_of(&self, machine: &MachineId) -> &Profile {
         let mut machines = self.machines.iter();
@@ -487,7 +496,20 @@ impl Case {
     #[must_use]
     pub fn owner(&self, id: &str) -> Option<(MachineId, String)> {
         let mut machines = self.machines.iter().map(|machine| &machine.id);
-        machines.find_map(|machine| Some((machine.clone(), machine.own(id)?.to_owned())))
+        machines.find_map(|machine| Some((machine.clone(), machine.local(id)?.to_owned())))
+    }
+
+    /// The objects that steps add, with the steps' numbers from 1, whether they are refused or not.
+    pub fn added_objects(&self) -> impl Iterator<Item = (usize, &Object)> {
+        (1..).zip(&self.steps).filter_map(|(number, step)| match &step.verb {
+            Verb::ObjectAdd(object) => Some((number, object)),
+            _ => None,
+        })
+    }
+
+    /// The objects that are declared, then those that steps add.
+    pub fn all_objects(&self) -> impl Iterator<Item = &Object> {
+        self.objects.iter().chain(self.added_objects().map(|(_, object)| object))
     }
 
     /// The directory that paths in the file are relative to.

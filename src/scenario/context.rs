@@ -15,7 +15,7 @@ use super::{
     yaml,
 };
 use crate::{
-    capture::{self, Packet},
+    capture::{self, Capture},
     diag::{Report, Source, Span},
     file::{self, FileError, Scope},
 };
@@ -94,7 +94,7 @@ const MAX_FAULTS: usize = 100;
 const MAX_NOTED: usize = 2_000;
 
 /// The packets of a capture, or why there are none.
-pub(crate) type Packets = Result<Rc<Vec<Packet>>, Fault>;
+pub(crate) type Packets = Result<Rc<Capture>, Fault>;
 
 /// A fault, and the cases that have it.
 struct Noted {
@@ -181,7 +181,6 @@ impl<'a> Context<'a> {
         self.matrix.set((cases, Some(matrix)));
     }
 
-    /// Begins a case.
     pub(crate) fn begin_case(&self) {
         self.cases.set(self.cases.get() + 1);
         self.budget.next_case();
@@ -232,8 +231,8 @@ impl<'a> Context<'a> {
         self.budget.is_spent()
     }
 
-    /// Takes so many of a kind from what all cases of the file may have, before they are made; says
-    /// so once when there is no more.
+    /// Takes this many of a kind from what all cases of the file may have, before they are made;
+    /// reports so once when there is no more.
     pub(crate) fn take(&self, span: Span, kind: Kind, count: usize) -> bool {
         self.take_of(span, kind, count, String::new)
     }
@@ -294,9 +293,14 @@ impl<'a> Context<'a> {
         packets
     }
 
+    /// The path of a file that is named in the scenario.
+    pub(crate) fn beside(&self, name: &Path) -> PathBuf {
+        self.source.path.parent().unwrap_or(Path::new("")).join(name)
+    }
+
     fn read_capture(&self, name: &Path) -> Packets {
         let scenario = &self.source.path;
-        let path = scenario.parent().unwrap_or(Path::new("")).join(name);
+        let path = self.beside(name);
         let (bytes, packets) = self.room.get();
         let file = match self.files.capture(scenario, name, bytes) {
             Ok(file) => file,
@@ -313,9 +317,13 @@ impl<'a> Context<'a> {
         };
         let read = match capture::read(&file) {
             Ok(read) => read,
-            Err(error) => return Err(Fault::CaptureBroken { path, reason: error.to_string() }),
+            Err(error) => {
+                let (reason, help) =
+                    (error.to_string(), "give a pcap or pcapng file of tcpdump or Wireshark");
+                return Err(Fault::CaptureBroken { path, reason, help });
+            }
         };
-        let Some(left) = packets.checked_sub(read.len()) else {
+        let Some(left) = packets.checked_sub(read.packets.len()) else {
             let (what, most) = ("packets", MAX_PACKETS);
             return Err(Fault::CapturesTooLarge { path, what, most });
         };

@@ -1,435 +1,352 @@
-//! Everything that can be wrong with a scenario: the messages.
+//! Everything that can be wrong with a scenario: one row for each error, below the code that it
+//! has. Whatever reads a scenario makes these errors, and [`Found::report`] turns them into
+//! reports.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
-use super::budget;
-use crate::diag::{Code, Label, Report, Span};
+use super::{budget, key::VERB_NAMES};
+use crate::{
+    base::Quirk,
+    diag::{Advice, Code, Label, Report, Source, Span, errors},
+};
 
-/// Why a scenario can't be used.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum Fault {
-    /// The file can't be read.
-    #[error("can't read {}: {reason}", path.display())]
-    Unreadable {
-        /// As the user gave it.
-        path: PathBuf,
-        /// What the system said.
-        reason: String,
-    },
-    /// The file is not UTF-8.
-    #[error("the file is not UTF-8 text: byte {offset} is 0x{byte:02x}")]
-    NotUtf8 {
-        /// From 0.
-        offset: usize,
-        /// The first wrong byte.
-        byte: u8,
-    },
-    /// The file is too long.
-    #[error("the file has more than {most} bytes, and a scenario has not")]
-    TooLong {
-        /// The limit.
-        most: usize,
-    },
-    /// The YAML has too many nodes, is too deep, or its aliases add too much.
-    #[error("the YAML is too large: {reason}")]
-    Budget {
-        /// Most nodes.
-        nodes: usize,
-        /// Deepest nesting.
-        depth: usize,
-        /// What the parser said.
-        reason: String,
-    },
-    /// The file is not YAML.
-    #[error("this is not YAML: {reason}")]
-    Syntax {
-        /// What the parser said.
-        reason: String,
-        /// What usually lies behind it.
-        help: String,
-    },
-    /// More than one document.
-    #[error("a second YAML document begins here; a scenario is one document")]
-    SeveralDocuments,
-    /// A YAML tag.
-    #[error("YAML tags are not used here: {reason}")]
-    Tag {
-        /// What the parser said.
-        reason: String,
-    },
-    /// A key that is a list, a map or nothing.
-    #[error("a key must be text")]
-    KeyNotText,
-    /// A key stands twice.
-    #[error("the key `{key}` stands twice in this map")]
-    DuplicateKey {
-        /// The key.
-        key: String,
-    },
-    /// Nothing to do.
-    #[error("{what}")]
-    Empty {
-        /// What is missing.
-        what: &'static str,
-    },
-    /// A key that the map doesn't have.
-    #[error("unknown key `{key}` in {map}")]
-    UnknownKey {
-        /// The key.
-        key: String,
-        /// The kind of map.
-        map: &'static str,
-        /// The nearest one.
-        near: Option<String>,
-        /// All of them.
-        known: String,
-    },
-    /// A key is missing.
-    #[error("{map} needs the key `{key}`")]
-    MissingKey {
-        /// The key.
-        key: &'static str,
-        /// The kind of map.
-        map: &'static str,
-        /// What it is for.
-        doc: &'static str,
-    },
-    /// Another kind of value was expected.
-    #[error("expected {expected}, found {found}")]
-    Type {
-        /// What was expected.
-        expected: String,
-        /// What stands there.
-        found: String,
-        /// What to write.
-        help: Option<String>,
-    },
-    /// Not in the range.
-    #[error("`{key}` is {found}; it must be from {least} to {most}")]
-    Range {
-        /// The key.
-        key: String,
-        /// What stands there.
-        found: String,
-        /// The least.
-        least: u64,
-        /// The most.
-        most: u64,
-    },
-    /// Not one of the words.
-    #[error("`{key}` can't be \"{found}\"")]
-    Choice {
-        /// The key.
-        key: String,
-        /// What stands there.
-        found: String,
-        /// The nearest word.
-        near: Option<String>,
-        /// All words.
-        known: String,
-    },
-    /// Two keys that exclude one another.
-    #[error("`{first}` and `{second}` can't stand together")]
-    Conflict {
-        /// One.
-        first: String,
-        /// The other.
-        second: String,
-        /// Why.
-        help: &'static str,
-    },
-    /// A key that needs another.
-    #[error("`{key}` has no effect without {needs}")]
-    Needs {
-        /// The key.
-        key: String,
-        /// What it needs.
-        needs: &'static str,
-    },
-    /// Part of the language, but not built yet.
-    #[error("`{what}` is not supported yet")]
-    NotYet {
-        /// The key or verb.
-        what: String,
-        /// What can be done instead.
-        help: &'static str,
-    },
-    /// Not a possible id.
-    #[error("\"{id}\" can't name {what}")]
-    BadId {
-        /// As written.
-        id: String,
-        /// What it names.
-        what: &'static str,
-        /// What an id is made of.
-        rule: &'static str,
-    },
-    /// An id is used twice.
-    #[error("{what} \"{id}\" is there already")]
-    DuplicateId {
-        /// The id.
-        id: String,
-        /// What it names.
-        what: &'static str,
-    },
-    /// A matrix that gives no cases.
-    #[error("the matrix gives no cases: {reason}")]
-    Matrix {
-        /// Why.
-        reason: String,
-        /// What to do.
-        help: &'static str,
-    },
-    /// `${name}` that nothing defines.
-    #[error("`${{{name}}}` names nothing in `matrix`")]
-    UnknownVariable {
-        /// The name.
-        name: String,
-        /// What to do.
-        help: String,
-    },
-    /// `${` without its end, or with something that is not a name.
-    #[error("`{found}` is not a reference of the form `${{name}}`")]
-    BadReference {
-        /// As written.
-        found: String,
-    },
-    /// More combinations than can be run.
-    #[error("the matrix has {cases} combinations; at most {most} are allowed")]
-    TooManyCases {
-        /// The product, saturated.
-        cases: usize,
-        /// The limit.
-        most: usize,
-    },
-    /// A null that should become a part of a text.
-    #[error("`${{{name}}}` is null here and stands in the middle of a text")]
-    NullInText {
-        /// The name.
-        name: String,
-    },
-    /// A name of the matrix that no string uses.
-    #[error("no string uses `${{{name}}}`")]
-    UnusedVariable {
-        /// The name.
-        name: String,
-    },
-    /// Two combinations have one name.
-    #[error("two cases would have the name \"{id}\"")]
-    DuplicateCase {
-        /// The name.
-        id: String,
-    },
-    /// A text that is not of its format.
-    #[error("{reason}")]
-    Format {
-        /// What is wrong.
-        reason: String,
-        /// What is right.
-        help: &'static str,
-        /// Its code, one for each format.
-        code: Code,
-    },
-    /// Not a QEMU option string.
-    #[error("not an option string of QEMU: {reason}")]
-    OptionString {
-        /// Why.
-        reason: String,
-    },
-    /// No profile has this name.
-    #[error("unknown profile \"{name}\"")]
-    UnknownProfile {
-        /// As written.
-        name: String,
-        /// The nearest.
-        near: Option<String>,
-    },
-    /// No quirk has this name.
-    #[error("unknown quirk \"{name}\"")]
-    UnknownQuirk {
-        /// As written.
-        name: String,
-        /// The nearest.
-        near: Option<String>,
-    },
-    /// The profile doesn't have the quirk anyway.
-    #[error("the profile {profile} doesn't have the quirk {quirk}")]
-    QuirkNotThere {
-        /// The quirk.
-        quirk: &'static str,
-        /// The profile.
-        profile: &'static str,
-    },
-    /// A name that nothing has.
-    #[error("there is no {what} \"{name}\"")]
-    UnknownName {
-        /// What it should name.
-        what: &'static str,
-        /// As written.
-        name: String,
-        /// The nearest.
-        near: Option<String>,
-        /// What there is.
-        known: String,
-    },
-    /// The thing is there but not of the kind that is needed.
-    #[error("\"{name}\" {is}; {verb} needs {needs}")]
-    WrongPort {
-        /// The name.
-        name: String,
-        /// What it is.
-        is: &'static str,
-        /// The verb or key.
-        verb: &'static str,
-        /// What it should be.
-        needs: &'static str,
-        /// What to do.
-        help: String,
-    },
-    /// Chardevs that can't be joined.
-    #[error("{reason}")]
-    Join {
-        /// Why.
-        reason: String,
-        /// What to do.
-        help: &'static str,
-    },
-    /// A step without a verb, or with several.
-    #[error("{reason}")]
-    StepShape {
-        /// What is wrong.
-        reason: String,
-    },
-    /// A verb that isn't there.
-    #[error("unknown verb `{verb}`")]
-    UnknownVerb {
-        /// As written.
-        verb: String,
-        /// The nearest.
-        near: Option<String>,
-    },
-    /// A command for one of several machines.
-    #[error("this command doesn't say which machine it is for")]
-    WhichMachine {
-        /// All of them.
-        known: String,
-    },
-    /// Nothing is sent, written or changed.
-    #[error("{what}")]
-    Nothing {
-        /// What is missing.
-        what: &'static str,
-        /// What to do.
-        help: &'static str,
-    },
-    /// What stands in the file comes to more, written out, than all its cases may have.
-    #[error("too many {what}: {factors}; {}", limit(*most))]
-    TooMuch {
-        /// What.
-        what: &'static str,
-        /// How it comes to so much.
-        factors: String,
-        /// Its own limit; none where all that the cases take together is too much.
-        most: Option<usize>,
-        /// It is frames, or bytes of theirs.
-        is_traffic: bool,
-    },
-    /// Layers that don't fit together.
-    #[error("{reason}")]
-    Layers {
-        /// Why.
-        reason: String,
-        /// What to do.
-        help: &'static str,
-    },
-    /// The frame can't be built.
-    #[error("this frame can't be built: {reason}")]
-    Build {
-        /// What the builder said.
-        reason: String,
-    },
-    /// A virtio-net header where none can travel.
-    #[error("the virtio-net header is lost at {port}")]
-    VnetLost {
-        /// The port.
-        port: String,
-        /// What to do.
-        help: &'static str,
-    },
-    /// The capture file can't be opened.
-    #[error("can't read the capture {}: {reason}", path.display())]
-    CaptureUnreadable {
-        /// As found.
-        path: PathBuf,
-        /// What the system said.
-        reason: String,
-    },
-    /// The capture is not below the scenario's root.
-    #[error("the capture {} is outside of the root '{}': {reason}", path.display(), root.display())]
-    CaptureOutside {
-        /// As found.
-        path: PathBuf,
-        /// The root, as the working directory sees it.
-        root: PathBuf,
-        /// What leads out of it.
-        reason: String,
-    },
-    /// The captures of the scenario are more than it may name.
-    #[error(
-        "with {} the captures of this scenario have more than {most} {what}", path.display()
-    )]
-    CapturesTooLarge {
-        /// The first that there is no room for.
-        path: PathBuf,
-        /// Bytes or packets.
-        what: &'static str,
-        /// The limit.
-        most: usize,
-    },
-    /// The capture file is broken.
-    #[error("{} is not a usable capture: {reason}", path.display())]
-    CaptureBroken {
-        /// As found.
-        path: PathBuf,
-        /// What the reader said.
-        reason: String,
-    },
-    /// Frames that the capture doesn't have.
-    #[error("{} has {has} packets; there is no packet {wanted}", path.display())]
-    CaptureSelection {
-        /// The file.
-        path: PathBuf,
-        /// Its packets.
-        has: usize,
-        /// The first that is missing.
-        wanted: usize,
-    },
-    /// A packet that was cut when it was captured.
-    #[error("packet {number} of {} was cut to {has} of {was} bytes", path.display())]
-    CaptureCut {
-        /// The file.
-        path: PathBuf,
-        /// From 1.
-        number: usize,
-        /// Bytes in the file.
-        has: usize,
-        /// Bytes on the wire.
-        was: usize,
-    },
-    /// No field has this name.
-    #[error("unknown field \"{name}\"")]
-    UnknownField {
-        /// As written.
-        name: String,
-        /// The nearest.
-        near: Option<String>,
-        /// All of them.
-        known: String,
-    },
-    /// A known bug that nothing could show.
-    #[error("a known bug needs an `expect` that fails while the bug is there")]
-    BugWithoutExpect,
+errors! {
+    /// Why a scenario can't be used.
+    #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+    pub(crate) enum Fault;
+
+    "TW-S001" "the scenario can't be read",
+        "The file is not there, may not be read, or is no file but a directory, a pipe, a device or what the kernel makes up in /proc and /sys. Name a file; a folder is searched only by `run`, `check` and `list`.";
+        Unreadable { path: PathBuf, reason: String }
+            error("can't read {}: {reason}", path.display())
+            label("this file")
+            help("name a scenario file that exists and that you may read");
+    "TW-S002" "the scenario is not UTF-8",
+        "A scenario is UTF-8 text, with or without a byte order mark. The message gives the first byte that is not. Save the file as UTF-8; write raw bytes as `hex` or keep them in a pcap.";
+        NotUtf8 { offset: usize, byte: u8 }
+            error("the file is not UTF-8 text: byte {offset} is 0x{byte:02x}")
+            label("not UTF-8")
+            help("save the file as UTF-8; raw bytes belong into `hex: ...` or a pcap");
+    "TW-S003" "the scenario is too large",
+        "A scenario has at most 1 MiB, 20,000 nodes, 32 levels, and aliases may not make it longer than that. The limits protect against files that are small on disk and huge when read. Long traffic belongs into a pcap.";
+        TooLong { most: usize }
+            error("the file has more than {most} bytes, and a scenario has not")
+            label("this file")
+            help("put packets into a pcap and name it with `pcap:`");
+        Budget { nodes: usize, depth: usize, reason: String }
+            error("the YAML is too large: {reason}")
+            label("the limit is passed here")
+            help(format!(
+                "a scenario has at most {nodes} nodes and {depth} levels, and aliases count as often as they are used: put packets into a pcap, or split the file"
+            ));
+    "TW-S004" "the file is not YAML",
+        "The parser stopped here. The cause is usually in this line or the one before: a tab, a missing quote, colon or bracket, or an indentation that fits no key above. `${name}` inside braces or brackets needs quotes.";
+        Syntax { reason: String, help: String }
+            error("this is not YAML: {reason}")
+            label(reason.as_str())
+            help(help.as_str());
+    "TW-S005" "the file has several documents",
+        "`---` begins a second document. A scenario is one document, so that its name is the file's name. Use one file each, or `matrix` for variants.";
+        SeveralDocuments
+            error("a second YAML document begins here; a scenario is one document")
+            label("the second document")
+            help("put each scenario into a file of its own, or use `matrix`");
+    "TW-S006" "YAML tags are not used",
+        "A word that begins with `!` is a YAML tag. The language has none: what a value is follows from its key. Leave the tag out, or quote the text.";
+        Tag { reason: String }
+            error("YAML tags are not used here: {reason}")
+            label("a tag")
+            help("leave the tag (`!name`) out, or quote the text");
+    "TW-S007" "a key is not text",
+        "A key is a list, a map, or nothing. Every key of the language is a word.";
+        KeyNotText
+            error("a key must be text")
+            label("not text")
+            help("write `key: value`");
+    "TW-S008" "a key stands twice",
+        "YAML's maps have each key once; most readers silently keep the last. Here both places are shown. Keep one.";
+        DuplicateKey { key: String }
+            error("the key `{key}` stands twice in this map")
+            label("again here")
+            help("keep one of the two");
+    "TW-S009" "the scenario is empty",
+        "There is nothing to build and nothing to do: the file is empty, is not a map, or has neither `netdevs`, `chardevs`, `objects`, `links` nor `steps`.";
+        Empty { what: &'static str }
+            error("{what}")
+            label("this is all there is")
+            help("declare `netdevs`, `objects` and `steps`");
+    "TW-S010" "unknown key",
+        "The map has no key of this name, so it would have no effect. The nearest key is suggested and all of them are listed. Properties of objects are QEMU's and are not checked here.";
+        UnknownKey { key: String, map: &'static str, near: Option<String>, known: String }
+            error("unknown key `{key}` in {map}")
+            label(meant(near.as_deref(), format!("{map} has no such key")))
+            help(format!("its keys are {known}"));
+    "TW-S011" "a key is missing",
+        "The map needs this key. `description`, for one, is what reports and reviews show of a scenario.";
+        MissingKey { key: &'static str, map: &'static str, doc: &'static str }
+            error("{map} needs the key `{key}`")
+            label(format!("`{key}` is missing here"))
+            help(format!("add `{key}: ...`: {doc}"));
+    "TW-S012" "another kind of value is expected",
+        "The key takes another kind of value. Plain on, off, yes and no are text in YAML 1.2; true and false are booleans; a quoted number is text.";
+        Type { expected: String, found: String, help: Option<String> }
+            error("expected {expected}, found {found}")
+            label(format!("must be {expected}"))
+            help(help.clone().unwrap_or_else(|| format!("write {expected}")));
+    "TW-S013" "a number is out of range",
+        "The number doesn't fit its field: a port has 16 bits, a VLAN id 12, an MTU from 68 to 65521.";
+        Range { key: String, found: String, least: u64, most: u64 }
+            error("`{key}` is {found}; it must be from {least} to {most}")
+            label(format!("must be from {least} to {most}"))
+            help(format!("write a number from {least} to {most}"));
+    "TW-S014" "not one of the words",
+        "The key takes one of a few words. They are listed, and the nearest is suggested.";
+        Choice { key: String, found: String, near: Option<String>, known: String }
+            error("`{key}` can't be \"{found}\"")
+            label(meant(near.as_deref(), "not one of the words"))
+            help(format!("it is one of {known}"));
+    "TW-S015" "two keys exclude one another",
+        "The two keys say different things about one matter, so it would be unclear which holds. Keep one.";
+        Conflict { first: String, second: String, help: &'static str }
+            error("`{first}` and `{second}` can't stand together")
+            label(format!("`{second}` stands here"))
+            help(*help);
+    "TW-S016" "a key without the one it needs",
+        "The key would have no effect as things stand. Add the one that gives it a meaning, or leave it out.";
+        Needs { key: String, needs: &'static str }
+            error("`{key}` has no effect without {needs}")
+            label("has no effect")
+            help(without(key, needs));
+    "TW-S017" "not supported yet",
+        "The word belongs to the language but is not built yet, so the scenario can't be run. The help says what can be done instead.";
+        NotYet { what: String, help: &'static str }
+            error("`{what}` is not supported yet")
+            label("not yet")
+            help(*help);
+    "TW-S018" "not a possible id",
+        "Ids follow QEMU's rule: a letter, then letters, digits, `-`, `.` and `_`. An id of a netdev or chardev has no dot here, because a port's name is `ID.guest`. Interface names have at most 15 bytes, as the kernel allows.";
+        BadId { id: String, what: &'static str, rule: &'static str }
+            error("\"{id}\" can't name {what}")
+            label("not a possible name")
+            help(*rule);
+    "TW-S019" "an id is used twice",
+        "Two things would have one name, so a step could not say which it means. Objects are an exception: QEMU itself refuses the second, and a scenario may show that.";
+        DuplicateId { id: String, what: &'static str }
+            error("{what} \"{id}\" is there already")
+            label("the second one")
+            help(rename(what));
+    "TW-S020" "the matrix gives no cases",
+        "`matrix` is a map from a name to a list of at least one scalar. Each combination is a case.";
+        Matrix { reason: String, help: &'static str }
+            error("the matrix gives no cases: {reason}")
+            label("gives no cases")
+            help(*help);
+    "TW-S021" "a reference to nothing",
+        "`${name}` stands for a value of `matrix`, or, inside the frames of a `send` with `repeat`, `${i}` for the number of the repetition from 1. `$${` stands for a literal `${`.";
+        UnknownVariable { name: String, help: String }
+            error("`${{{name}}}` names nothing in `matrix`")
+            label("not in `matrix`")
+            help(help.as_str());
+    "TW-S022" "a malformed reference",
+        "After `${` must come a name and `}`. `$${` stands for a literal `${`.";
+        BadReference { found: String }
+            error("`{found}` is not a reference of the form `${{name}}`")
+            label("not a reference")
+            help("write `${name}` with a name of letters, digits, `_` and `-`; `$${` stands for a literal `${`");
+    "TW-S023" "too many combinations",
+        "The product of the matrix is over the limit. It would take long to run and nobody would review it. Split the scenario.";
+        TooManyCases { cases: usize, most: usize }
+            error("the matrix has {cases} combinations; at most {most} are allowed")
+            label("multiplies to too many")
+            help("take values out, or split the scenario into several files");
+    "TW-S024" "null in the middle of a text",
+        "A null value leaves out the key, the list entry or the `key=${name}` of an option string that holds it. In the middle of another text there is nothing that could be left out.";
+        NullInText { name: String }
+            error("`${{{name}}}` is null here and stands in the middle of a text")
+            label("null in one case")
+            help("null leaves out a whole value or a `key=${name}` of an option string; give the text in full as a value instead");
+    "TW-S025" "a name of the matrix is not used",
+        "No string of the scenario refers to the name, so its values only repeat the same case. Usually a reference is misspelt.";
+        UnusedVariable { name: String }
+            error("no string uses `${{{name}}}`")
+            label("every value gives the same case")
+            help(format!("use it, for example as `\"${{{name}}}\"`, or take it out of `matrix`"));
+    "TW-S026" "two cases have one name",
+        "A case is named after its values. Two equal values, or values that print alike, give one name to two cases, and a snapshot has one section for each.";
+        DuplicateCase { id: String }
+            error("two cases would have the name \"{id}\"")
+            label("the same name again")
+            help("make the values differ; each combination is a case with a name");
+    "TW-S030" as BAD_MAC "not a MAC address",
+        "A MAC address is six two-digit hexadecimal octets with colons: 52:54:00:12:34:56. Quote it where YAML might take it for a number.";
+        // A text of another form than its key takes has the code of that form.
+        Format { reason: String, help: &'static str, code: Code }
+            error("{reason}")
+            code(*code)
+            label("not of this form")
+            help(*help);
+    "TW-S031" as BAD_ADDRESS "not an IP address",
+        "The value is not an address of the family that the key takes, or, where an address on an interface is meant, lacks its prefix: 10.0.0.1/24. A client asks an address and a port: 10.0.0.2:80.";
+    "TW-S032" as BAD_HEX "not hexadecimal bytes",
+        "Bytes are pairs of hexadecimal digits; blanks between them are free. An odd digit at the end is usually a slip, so it is not padded. Quote digits: YAML takes 0012 for a number.";
+    "TW-S033" as BAD_DURATION "not a duration",
+        "A duration is a number and a unit: 3s, 200ms, 50us, 10ns, 2m. A bare number would leave the unit open.";
+    "TW-S034" as BAD_SELECTION "not a selection of packets",
+        "Packets of a capture are selected with numbers from 1 and ranges with both ends: 3, 1..5, or a list of these.";
+    "TW-S035" "not an option string",
+        "QEMU's -chardev takes `backend,id=NAME,key=value,...`. A comma inside a value is doubled. A boolean may stand as its bare name.";
+        OptionString { reason: String }
+            error("not an option string of QEMU: {reason}")
+            label("not an option string")
+            help("it is `backend,id=NAME,key=value,...`, of a netdev `type,id=NAME,...`, in quotes where it stands in [ ]; a comma inside a value is written `,,`");
+    "TW-S036" as BAD_FILL "not bytes to fill with",
+        "`{fill, len}` repeats one byte, given as a number from 0 to 255 or as two hexadecimal digits, `len` times.";
+    "TW-S037" as BAD_IMPAIRMENT "not an impairment",
+        "Impairments are written as tc-netem writes them: a share of frames as a percentage, 10% or 0.1%; a rate in bits with its unit, 500kbit, 1mbit or 10gbit; delays as durations.";
+    "TW-S040" "unknown profile",
+        "A profile says which QEMU is modelled: qemu-7.2, qemu-10.2, rfc (10.2 with in_netdev and out_netdev), ideal (rfc with every quirk mended).";
+        UnknownProfile { name: String, near: Option<String> }
+            error("unknown profile \"{name}\"")
+            label(meant(near.as_deref(), "no such profile"))
+            help("the profiles are qemu-7.2, qemu-10.2, rfc and ideal");
+    "TW-S041" "unknown quirk",
+        "A quirk is a named way in which a QEMU departs from what it promises. `profile: {base, without: [...]}` mends some of them.";
+        UnknownQuirk { name: String, near: Option<String> }
+            error("unknown quirk \"{name}\"")
+            label(meant(near.as_deref(), "no such quirk"))
+            help(quirks());
+    "TW-S042" "the profile lacks the quirk",
+        "The quirk that `without` names is not part of this profile, so leaving it out changes nothing. Usually another base was meant.";
+        QuirkNotThere { quirk: &'static str, profile: &'static str }
+            error("the profile {profile} doesn't have the quirk {quirk}")
+            label("not in this profile")
+            help("take it out of `without`: there is nothing to switch off");
+    "TW-S050" "a name that nothing has",
+        "A step, an expectation or a part of the topology names a netdev, port, chardev, namespace, bridge or object that the scenario doesn't declare. The nearest name is suggested and all are listed.";
+        UnknownName { what: &'static str, name: String, near: Option<String>, known: String }
+            error("there is no {what} \"{name}\"")
+            label(meant(near.as_deref(), format!("no such {what}")))
+            help(declared(what, known));
+    "TW-S051" "the wrong kind of port",
+        "The name exists, but the step can't be done there: frames are sent at guest ports, host ports, link ends and framed chardev ports; bytes are written to chardev ports; interfaces of the host are host ports and link ends. A netdev that is not a TAP has no ports, nor has a chardev whose far end another chardev holds.";
+        WrongPort { name: String, is: &'static str, verb: &'static str, needs: &'static str, help: String }
+            error("\"{name}\" {is}; {verb} needs {needs}")
+            label(format!("must be {needs}"))
+            help(help.as_str());
+    "TW-S052" "chardevs that can't be joined",
+        "Two socket chardevs with one address are joined when one is the server and the other the client. Two servers can't listen there, and a server has one client at a time. A path is known to all machines; a host and port is looked for among the servers of all machines, 127.0.0.1 in the client's own.";
+        Join { reason: String, help: &'static str }
+            error("{reason}")
+            label("this one")
+            help(*help);
+    "TW-S060" "a step without exactly one verb",
+        "A step is a map with one verb and that verb's own keys beside it. Two verbs are two steps.";
+        StepShape { reason: String }
+            error("{reason}")
+            label("not a step")
+            help("a step is a map with one verb: `- send: hn0.guest`, `- advance: 3s`");
+    "TW-S061" "unknown verb",
+        "Verbs are QMP's command names, letter for letter (object-add, set_link), and tapwright's own. The nearest is suggested.";
+        UnknownVerb { verb: String, near: Option<String> }
+            error("unknown verb `{verb}`")
+            label(meant(near.as_deref(), "no such verb"))
+            help(format!("the verbs are {}", VERB_NAMES.join(", ")));
+    "TW-S062" "nothing would happen",
+        "The step sends, writes, changes or expects nothing as it stands.";
+        Nothing { what: &'static str, help: &'static str }
+            error("{what}")
+            label("to no effect")
+            help(*help);
+    "TW-S063" as TOO_MUCH "too many frames or bytes",
+        "All cases of a file together may hold so many frames and so many bytes. `repeat` and `fill` grow quickly, and a transcript of that size helps nobody.";
+        // Without `most` all kinds together take too much memory.
+        TooMuch { what: &'static str, factors: String, most: Option<usize>, is_traffic: bool }
+            error("too many {what}: {factors}; {}", limit(*most))
+            code(if *is_traffic { TOO_MUCH } else { GROWTH })
+            label("the limit is passed here")
+            help(if *is_traffic {
+                "send less, or split the scenario"
+            } else {
+                "take factors of the product out (values of `matrix`, references, repetitions, devices), or split the scenario into several files"
+            });
+    "TW-S064" "a command without its machine",
+        "Each machine has a monitor of its own. Where a scenario has several machines, a command is given to one of them: `machine: NAME` stands beside it, and its arguments are QMP's as ever.";
+        WhichMachine { known: String }
+            error("this command doesn't say which machine it is for")
+            label("for which machine?")
+            help(format!("add `machine: NAME` beside the command; the machines are {known}"));
+    "TW-S065" as GROWTH "a scenario that grows too large",
+        "A file is written out before it is checked: each reference by its value, each case of the matrix with all that the file has, each repetition with its frames. What that comes to is counted as it is done, and what is too large is refused before its memory is taken. The message names what grew and the factors of the product; docs/limits.md has every limit. Devices are machines, netdevs, chardevs and objects, links, bridges, routes and namespaces, clients and impaired ports. Take values out of `matrix`, write a long text once, declare fewer devices, or split the scenario into several files.";
+    "TW-S070" "layers that don't fit together",
+        "A frame has at most one network and one transport layer, UDP and TCP stand on ipv4 or ipv6, icmp on ipv4, icmpv6 on ipv6, and `hex` is a whole frame that takes no layers beside it.";
+        Layers { reason: String, help: &'static str }
+            error("{reason}")
+            label("doesn't fit")
+            help(*help);
+    "TW-S071" "a frame can't be built",
+        "The layers are right one by one but can't be put together: a header would be too long, or a length doesn't fit its field.";
+        Build { reason: String }
+            error("this frame can't be built: {reason}")
+            label("this frame")
+            help("change the layer, or give the whole frame as `hex`");
+    "TW-S072" "a virtio-net header that is lost",
+        "The frame has a virtio-net header that is not zero, but nothing carries it at this port: the guest's NIC is plain, or the chardev's framing has no room for it.";
+        VnetLost { port: String, help: &'static str }
+            error("the virtio-net header is lost at {port}")
+            label("nothing carries it")
+            help(*help);
+    "TW-S080" "the capture can't be read",
+        "The file that `pcap` names is not there, may not be read, or is no file but a directory, a pipe or a device; or the captures of the scenario have more than 64 MiB or 1,000,000 packets together. The path is relative to the scenario's folder.";
+        CaptureUnreadable { path: PathBuf, reason: String }
+            error("can't read the capture {}: {reason}", path.display())
+            label("asked for here")
+            help("name a pcap or pcapng file; the path is relative to the scenario's folder");
+        CapturesTooLarge { path: PathBuf, what: &'static str, most: usize }
+            error("with {} the captures of this scenario have more than {most} {what}", path.display())
+            label("asked for here")
+            help("keep the packets that are needed: `editcap -r FILE NEW 1-1000`");
+    "TW-S081" "the capture is broken",
+        "The file is neither pcap nor pcapng, or it breaks off or contradicts itself before a packet that is asked for. `frames:` takes the packets before that place, and nothing is asked of the others; `cut: keep` and `cut: pad` also take a file whose last packet is not whole.";
+        CaptureBroken { path: PathBuf, reason: String, help: &'static str }
+            error("{} is not a usable capture: {reason}", path.display())
+            label("asked for here")
+            help(*help);
+    "TW-S082" "packets that the capture lacks",
+        "`frames` selects packets of the capture by number, from 1 as Wireshark counts, and one of the numbers is past the end.";
+        CaptureSelection { path: PathBuf, has: usize, wanted: usize }
+            error("{} has {has} packets; there is no packet {wanted}", path.display())
+            label("asked for here")
+            help(format!("packets are counted from 1: `frames: 1..{has}` takes all of them"));
+    "TW-S083" "a packet that was cut",
+        "The capture holds only the beginning of the packet (a snap length was set). To send it would be to send another packet than the one that was seen, so it has to be said: `cut: keep` sends the beginning, `cut: pad` fills up with zeros to the length that it had.";
+        CaptureCut { path: PathBuf, number: usize, has: usize, was: usize }
+            error("packet {number} of {} was cut to {has} of {was} bytes", path.display())
+            label("asked for here")
+            help("add `cut: keep` or `cut: pad`, capture again with `-s 0`, or leave the packet out with `frames:`");
+    "TW-S084" "a capture outside of the root",
+        "A scenario names files of its own repository or project and of nothing else, so that one that came from somebody else reads nothing of yours. The root is the nearest folder above the scenario with `tapwright.toml` or `.git` in it, else the nearest with `Cargo.toml`, else the scenario's own folder. `..` may be used as far as the root, and links that stay below it; absolute paths, and links that lead elsewhere, are refused. --allow-outside reads everything; an empty `tapwright.toml` makes a folder a root.";
+        CaptureOutside { path: PathBuf, root: PathBuf, reason: String }
+            error("the capture {} is outside of the root '{}': {reason}", path.display(), root.display())
+            label("leads out of the root")
+            help("put the capture below the root, which is the nearest folder above with `tapwright.toml` or `.git`; or, where you trust the scenario, give --allow-outside");
+    "TW-S085" "a packet that is no Ethernet frame",
+        "tapwright sends Ethernet frames. Packets that were captured on the interface `any`, on a tunnel, a loopback or a wireless interface begin with other headers. `as: ethernet` takes what they carry and puts an Ethernet header in front of it, with the addresses that the packet has, or else with those that a frame written in the scenario has by default. Some packets carry nothing for Ethernet: management frames of wireless networks, messages of USB.";
+        CaptureNoFrame { path: PathBuf, number: usize, reason: String, help: &'static str }
+            error("packet {number} of {} is no Ethernet frame: {reason}", path.display())
+            label("asked for here")
+            help(*help);
+    "TW-S090" "unknown field",
+        "`snapshot: {masks}` names fields as the transcript does: ipv4.id, tcp.seq. The nearest is suggested and all are listed.";
+        UnknownField { name: String, near: Option<String>, known: String }
+            error("unknown field \"{name}\"")
+            label(meant(near.as_deref(), "no such field"))
+            help(format!("the fields are {known}"));
+    "TW-S091" "a known bug that nothing shows",
+        "In the profiles of a `known_bug` the expectation, which says what is right, must fail, and the snapshot, which shows what is wrong, must match. Without an `expect` there is nothing to fail.";
+        BugWithoutExpect
+            error("a known bug needs an `expect` that fails while the bug is there")
+            label("without an `expect`")
+            help("add `expect:` with the right behaviour; the snapshot shows the wrong one");
 }
 
 fn limit(most: Option<usize>) -> String {
@@ -439,28 +356,82 @@ fn limit(most: Option<usize>) -> String {
     }
 }
 
-/// A fault and its place.
+fn meant(near: Option<&str>, otherwise: impl Into<String>) -> String {
+    near.map_or_else(|| otherwise.into(), |near| format!("did you mean `{near}`?"))
+}
+
+fn without(key: &str, needs: &str) -> String {
+    if needs.starts_with('`') {
+        format!("add {needs}, or leave `{key}` out")
+    } else {
+        format!("leave `{key}` out, or name {needs}")
+    }
+}
+
+fn rename(what: &str) -> &'static str {
+    match what {
+        "the port" => {
+            "a port is called as its chardev, as a filter-dump's file, or NETDEV.guest, \
+             NETDEV.host and LINK.END: name one of the two otherwise"
+        }
+        _ => "give each an id of its own",
+    }
+}
+
+fn quirks() -> String {
+    let names: Vec<&str> = Quirk::ALL.iter().map(|quirk| quirk.name()).collect();
+    format!("the quirks are {}", names.join(", "))
+}
+
+fn declared(what: &str, known: &str) -> String {
+    if known.is_empty() {
+        format!("this scenario declares no {what}: add one, or take the name out")
+    } else {
+        format!("declared here: {known}")
+    }
+}
+
+/// A fault and its position.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Found {
     pub(crate) fault: Fault,
     pub(crate) span: Option<Span>,
-    /// A second place that explains the first.
+    /// A second position that explains the first.
     pub(crate) related: Option<(Span, &'static str)>,
 }
 
 impl Found {
     /// The fault as a report on the source.
-    pub(crate) fn report(&self, source: &std::sync::Arc<crate::diag::Source>) -> Report {
+    pub(crate) fn report(&self, source: &Arc<Source>) -> Report {
         let mut report =
             Report::error(self.fault.code(), self.fault.to_string()).with_help(self.fault.help());
         if let Some(span) = self.span {
             report = report.at(source, span, self.fault.label());
         } else {
-            report.source = Some(std::sync::Arc::clone(source));
+            report.source = Some(Arc::clone(source));
         }
         if let Some((span, text)) = self.related {
             report.labels.push(Label { span, text: text.to_owned() });
         }
         report
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::EXPLANATIONS;
+
+    #[test]
+    fn codes_are_in_order_and_used_once() {
+        assert!(EXPLANATIONS.windows(2).all(|pair| pair[0].code < pair[1].code));
+    }
+
+    #[test]
+    fn every_explanation_is_a_paragraph() {
+        for row in EXPLANATIONS {
+            assert!(row.code.0.starts_with("TW-S") && row.code.0.len() == 7, "{}", row.code);
+            assert!(row.text.len() > 60 && row.text.ends_with('.'), "{}", row.code);
+            assert!(!row.title.ends_with('.') && !row.text.contains('\n'), "{}", row.code);
+        }
     }
 }

@@ -6,9 +6,8 @@ use std::{
 };
 
 use super::{
-    code,
     context::Context,
-    fault::Fault,
+    fault::{self, Fault},
     key::{Key, KeyMap, KeyType},
     node::{Entry, Node, short},
     value,
@@ -22,7 +21,6 @@ pub(crate) struct Fields<'a> {
     context: &'a Context<'a>,
     keys: &'static KeyMap,
     entries: &'a [Entry],
-    /// Where the map stands.
     pub(crate) span: Span,
 }
 
@@ -182,19 +180,19 @@ impl<'a> Fields<'a> {
     pub(crate) fn mac(&self, name: &str) -> Option<MacAddr> {
         let text = value::text(self.context, self.node(name)?)?;
         let reason = || format!("\"{}\" is not a MAC address", short(text));
-        text.parse().map_err(|_| self.bad(name, &reason(), MAC_HELP, code::BAD_MAC)).ok()
+        text.parse().map_err(|_| self.bad(name, &reason(), MAC_HELP, fault::BAD_MAC)).ok()
     }
 
     pub(crate) fn ipv4(&self, name: &str) -> Option<Ipv4Addr> {
         let text = value::text(self.context, self.node(name)?)?;
         let reason = || format!("\"{}\" is not an IPv4 address", short(text));
-        text.parse().map_err(|_| self.bad(name, &reason(), IPV4_HELP, code::BAD_ADDRESS)).ok()
+        text.parse().map_err(|_| self.bad(name, &reason(), IPV4_HELP, fault::BAD_ADDRESS)).ok()
     }
 
     pub(crate) fn ipv6(&self, name: &str) -> Option<Ipv6Addr> {
         let text = value::text(self.context, self.node(name)?)?;
         let reason = || format!("\"{}\" is not an IPv6 address", short(text));
-        text.parse().map_err(|_| self.bad(name, &reason(), IPV6_HELP, code::BAD_ADDRESS)).ok()
+        text.parse().map_err(|_| self.bad(name, &reason(), IPV6_HELP, fault::BAD_ADDRESS)).ok()
     }
 
     fn bad(

@@ -1,3 +1,6 @@
+//! What an impairment is, and its texts: shares, rates. Lowering reads them; `builtin::impair`
+//! carries them out.
+
 use std::{fmt, time::Duration};
 
 use crate::base::PortId;
@@ -7,7 +10,6 @@ use crate::base::PortId;
 pub struct Share(pub(super) u32);
 
 impl Share {
-    /// All of them.
     pub const ALL: Self = Self(1_000_000);
 
     /// Parts per million; more than all is all.
@@ -45,7 +47,7 @@ impl fmt::Display for Share {
     }
 }
 
-/// Which frames of a port an impairment is about.
+/// The direction of the frames that an impairment affects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Way {
     /// Those that arrive there.
@@ -70,13 +72,13 @@ pub struct Impairment {
     pub loss: Share,
     /// How long each is on its way.
     pub delay: Duration,
-    /// Each is delayed by up to so much more or less, all equally likely.
+    /// Each is delayed by up to this much more or less, all equally likely.
     pub jitter: Duration,
     /// The share that is not delayed, and so overtakes the others.
     pub reorder: Share,
     /// The share that comes twice.
     pub duplicate: Share,
-    /// The share of which one bit is flipped.
+    /// The share of frames in which one bit is flipped.
     pub corrupt: Share,
     /// Bits in a second; zero for as many as there are.
     pub rate: u64,
@@ -139,7 +141,6 @@ pub(super) fn parse_rate(text: &str) -> Option<u64> {
 pub struct Impair {
     /// The guest port, host port or link end.
     pub port: PortId,
-    /// Its direction.
     pub way: Way,
     /// What happens there; the default is nothing.
     pub impairment: Impairment,

@@ -17,8 +17,8 @@ use crate::{
     file::FileError,
 };
 
-/// Reads and checks a scenario that a person named. Its name is its path below `suite_root`, without
-/// the extension.
+/// Reads and checks a scenario that a person named. Its name is its path below `suite_root`,
+/// without the extension.
 ///
 /// # Errors
 /// Everything that is wrong with it, in the order of the file.
@@ -123,7 +123,6 @@ fn read(context: &Context<'_>, name: &str) -> Option<Scenario> {
     Some(Scenario { name: name.to_owned(), source: Arc::clone(context.source()), cases, probes })
 }
 
-/// The case of one combination.
 fn case(
     context: &Context<'_>,
     name: &str,

@@ -2,10 +2,8 @@
 //! checked [`Case`].
 
 mod address;
-mod advice;
 mod budget;
 mod case;
-mod code;
 mod context;
 mod fault;
 mod fields;
@@ -29,11 +27,10 @@ pub use address::{Address, Reach, retry};
 pub use case::{
     Bridge, BridgePort, Burst, Case, Chardev, ChardevFar, ColoEvent, ExpectError, Expectation,
     Expectations, ExpectedFrames, KnownBug, Link, LinkEnd, LinkSet, Machine, Netdev, NetdevType,
-    Nic, Object, ObjectForm, Outgoing, Route, Scenario, SnapshotRules, Step, Verb,
+    Nic, Object, ObjectForm, Outgoing, Route, Scenario, SnapshotRules, Step, Verb, Wiring,
 };
-pub use code::EXPLANATIONS;
 pub use context::{Anywhere, Disk, Files, MAX_CAPTURED, disk};
-pub use fault::Fault;
+pub use fault::EXPLANATIONS;
 pub(crate) use fields::{list, nearest};
 pub use impairment::{Impair, Impairment, Share, Way};
 pub(crate) use key::{CHARDEV, NETDEV, QMP_VERBS};

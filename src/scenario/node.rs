@@ -4,14 +4,12 @@ use serde_json::{Map, Number, Value};
 
 use crate::diag::Span;
 
-/// A value and its place.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Node {
     pub(crate) span: Span,
     pub(crate) tree: Tree,
 }
 
-/// What a node is.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Tree {
     Scalar(Scalar),
@@ -38,7 +36,6 @@ pub(crate) enum ScalarKind {
     Text,
 }
 
-/// A key and its value.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Entry {
     pub(crate) key: String,

@@ -23,7 +23,7 @@ pub fn read(source: &Arc<Source>) -> Result<Value, Vec<Report>> {
 }
 
 /// The tree of one combination of the matrix, from 0, its values put in and the matrix gone. None
-/// where the text has no matrix or not so many combinations.
+/// if the text has no matrix or fewer combinations.
 #[must_use]
 pub fn combination(source: &Arc<Source>, number: usize) -> Option<Value> {
     let context = Context::new(Arc::clone(source), &Disk);
@@ -38,7 +38,6 @@ pub fn combination(source: &Arc<Source>, number: usize) -> Option<Value> {
     context.is_clean().then_some(tree)
 }
 
-/// The tree of a text.
 #[cfg(test)]
 pub(super) fn read_text(text: &str) -> Result<Value, Vec<Report>> {
     read(&Arc::new(Source { path: "a.yaml".into(), text: text.to_owned() }))

@@ -3,9 +3,8 @@
 use std::{net::IpAddr, time::Duration};
 
 use super::{
-    code,
     context::Context,
-    fault::Fault,
+    fault::{self, Fault},
     fields::{list, nearest},
     node::{Node, ScalarKind, short},
 };
@@ -41,7 +40,6 @@ pub(crate) fn boolean(context: &Context<'_>, node: &Node) -> Option<bool> {
     }
 }
 
-/// A whole number in a range.
 pub(crate) fn integer(
     context: &Context<'_>,
     node: &Node,
@@ -86,7 +84,6 @@ fn parse_integer(text: &str) -> Option<i128> {
     }
 }
 
-/// One of a few words.
 pub(crate) fn choice(
     context: &Context<'_>,
     node: &Node,
@@ -109,7 +106,6 @@ pub(crate) fn choice(
     word
 }
 
-/// A number with a unit.
 pub(crate) fn duration(context: &Context<'_>, node: &Node) -> Option<Duration> {
     const HELP: &str = "write a number and a unit: 3s, 200ms, 50us, 10ns, 2m; at most a day";
     let shown = node.scalar().map(|scalar| scalar.shown().to_owned());
@@ -117,7 +113,7 @@ pub(crate) fn duration(context: &Context<'_>, node: &Node) -> Option<Duration> {
     if duration.is_none() {
         let found = shown.map_or_else(|| node.shown(), |text| format!("\"{}\"", short(&text)));
         let reason = format!("{found} is not a duration");
-        context.fault(node.span, Fault::Format { reason, help: HELP, code: code::BAD_DURATION });
+        context.fault(node.span, Fault::Format { reason, help: HELP, code: fault::BAD_DURATION });
     }
     duration
 }
@@ -151,7 +147,6 @@ fn parse_duration(text: &str) -> Option<Duration> {
     (total <= DAY).then(|| Duration::from_nanos(u64::try_from(total).unwrap_or(u64::MAX)))
 }
 
-/// A text, or a list of texts.
 pub(crate) fn texts(context: &Context<'_>, node: &Node) -> Vec<(String, Span)> {
     let nodes = match node.list() {
         Some(nodes) => nodes,
@@ -180,7 +175,7 @@ pub(crate) fn is_network(context: &Context<'_>, text: &str, span: Span) -> bool 
             Fault::Format {
                 reason: format!("\"{}\" is not an address with its prefix", short(text)),
                 help: "write the address and the bits of its network: 10.0.0.1/24, fd00::1/64",
-                code: code::BAD_ADDRESS,
+                code: fault::BAD_ADDRESS,
             },
         );
     }
@@ -193,7 +188,7 @@ pub(crate) fn hex(context: &Context<'_>, node: &Node) -> Option<Vec<u8>> {
     let text = match node.scalar().filter(|scalar| !scalar.substituted).map(|scalar| scalar.kind) {
         Some(ScalarKind::Integer(_) | ScalarKind::Float(_)) => {
             let reason = format!("{} is a number to YAML", node.shown());
-            context.fault(node.span, Fault::Format { reason, help: HELP, code: code::BAD_HEX });
+            context.fault(node.span, Fault::Format { reason, help: HELP, code: fault::BAD_HEX });
             return None;
         }
         _ => text(context, node)?,
@@ -201,7 +196,7 @@ pub(crate) fn hex(context: &Context<'_>, node: &Node) -> Option<Vec<u8>> {
     let bytes = parse_hex(text);
     if let Err(reason) = &bytes {
         let reason = reason.clone();
-        context.fault(node.span, Fault::Format { reason, help: HELP, code: code::BAD_HEX });
+        context.fault(node.span, Fault::Format { reason, help: HELP, code: fault::BAD_HEX });
     }
     bytes.ok()
 }

@@ -39,7 +39,7 @@ enum Form {
 
 /// `key: value` at this indentation, whose first line is already indented.
 fn entry(out: &mut String, key: &str, value: &Value, indent: usize, form: Form) {
-    let key = scalar_text(key, Place::Block);
+    let key = scalar_text(key, Style::Block);
     if form == Form::Root
         && let Value::String(text) = value
         && let Some(folded) = folded(text, key.len())
@@ -93,7 +93,7 @@ fn item(out: &mut String, value: &Value, indent: usize) {
     }
 }
 
-/// Whether a value goes on its key's line.
+/// Whether a value stands on its key's line.
 fn is_inline(value: &Value, column: usize, form: Form) -> bool {
     match value {
         Value::Object(entries) if entries.is_empty() => true,
@@ -146,7 +146,7 @@ const fn is_scalar(value: &Value) -> bool {
 
 fn inline(value: &Value) -> String {
     match value {
-        Value::String(text) => scalar_text(text, Place::Block),
+        Value::String(text) => scalar_text(text, Style::Block),
         other => flow(other),
     }
 }
@@ -159,7 +159,7 @@ fn flow(value: &Value) -> String {
             let items: Vec<_> = items.iter().map(flow).collect();
             format!("[{}]", items.join(", "))
         }
-        Value::String(text) => scalar_text(text, Place::Flow),
+        Value::String(text) => scalar_text(text, Style::Flow),
         Value::Null => "null".to_owned(),
         Value::Bool(_) | Value::Number(_) => value.to_string(),
     }
@@ -168,20 +168,20 @@ fn flow(value: &Value) -> String {
 fn flow_entries(entries: &Map<String, Value>) -> String {
     let entries: Vec<_> = entries
         .iter()
-        .map(|(key, value)| format!("{}: {}", scalar_text(key, Place::Flow), flow(value)))
+        .map(|(key, value)| format!("{}: {}", scalar_text(key, Style::Flow), flow(value)))
         .collect();
     entries.join(", ")
 }
 
 /// Where a text stands: in flow style brackets, braces and commas end it.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum Style {
     Block,
     Flow,
 }
 
-fn scalar_text(text: &str, place: Place) -> String {
-    if is_plain(text, place) {
+fn scalar_text(text: &str, style: Style) -> String {
+    if is_plain(text, style) {
         return text.to_owned();
     }
     let mut quoted = String::from("\"");
@@ -204,7 +204,7 @@ fn scalar_text(text: &str, place: Place) -> String {
 
 /// Whether YAML reads the text as itself without quotes. Too careful rather than too bold: what
 /// could be a number, a boolean of any YAML version or a date is quoted.
-fn is_plain(text: &str, place: Place) -> bool {
+fn is_plain(text: &str, style: Style) -> bool {
     let Some(first) = text.chars().next() else {
         return false;
     };
@@ -214,7 +214,7 @@ fn is_plain(text: &str, place: Place) -> bool {
     let may_stand = |c: char| {
         c.is_ascii_alphanumeric()
             || matches!(c, '_' | '-' | '.' | '/' | '=' | '+' | '@' | '$' | '\'' | '(' | ')' | ' ')
-            || (c == ',' && place == Place::Block)
+            || (c == ',' && style == Style::Block)
     };
     (first.is_ascii_alphabetic() || first == '/' || is_dotted(text) || is_duration(text))
         && text.chars().all(may_stand)

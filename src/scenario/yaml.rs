@@ -15,7 +15,6 @@ use super::{
 };
 use crate::diag::{Source, Span};
 
-/// Most bytes of a scenario.
 pub(crate) const MAX_BYTES: usize = 1 << 20;
 const MAX_NODES: usize = 20_000;
 const MAX_DEPTH: usize = 32;
@@ -28,7 +27,7 @@ pub(crate) fn read(context: &Context<'_>) -> Option<Node> {
     match serde_yaml::from_str_with_options::<Spanned<Raw>>(&source.text, options()) {
         Ok(raw) => Some(to_node(raw, context)),
         Err(error) => {
-            context.fault(place(source, &error), syntax_fault(source, &error));
+            context.fault(position(source, &error), syntax_fault(source, &error));
             None
         }
     }
@@ -76,7 +75,7 @@ fn byte_span(source: &Source, location: Location) -> Span {
     Span { start, end: start + width }
 }
 
-fn place(source: &Source, error: &serde_yaml::Error) -> Span {
+fn position(source: &Source, error: &serde_yaml::Error) -> Span {
     error.location().map_or_else(Span::default, |location| byte_span(source, location))
 }
 
@@ -84,7 +83,7 @@ fn syntax_fault(source: &Source, error: &serde_yaml::Error) -> Fault {
     use serde_yaml::Error as Yaml;
     let text = error.to_string();
     let text = text.split(" at line ").next().unwrap_or(&text).to_owned();
-    let at = place(source, error).start;
+    let at = position(source, error).start;
     let (number, _) = source.position(at);
     let line = source.text.lines().nth(number - 1).unwrap_or_default();
     match error {

@@ -31,7 +31,6 @@ pub enum BeneathError {
     /// It leads out of the directory.
     #[error("{0}")]
     Escapes(Escape),
-    /// The system refuses.
     #[error(transparent)]
     System(io::Error),
 }
@@ -66,8 +65,8 @@ impl From<Errno> for BeneathError {
 /// A directory that nothing opened through it leaves.
 ///
 /// Links are followed as long as they stay below it. An absolute one stays below it where its text
-/// begins with the directory's own path. A path that goes above the directory is refused even where it
-/// comes back, and so are the links of `/proc` that lead to what a process has open.
+/// begins with the directory's own path. A path that goes above the directory is refused even where
+/// it comes back, and so are the links of `/proc` that lead to what a process has open.
 #[derive(Debug)]
 pub struct Directory {
     fd: OwnedFd,
@@ -85,7 +84,6 @@ impl Directory {
         Ok(Self { fd, path: path.to_owned() })
     }
 
-    /// Its path.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
@@ -102,7 +100,8 @@ impl Directory {
         match self.by_the_kernel(path, flags) {
             Ok(fd) => Ok(fd),
             // EXDEV: it leads out, or over an absolute link, of which the kernel follows none here.
-            // ENOSYS: Linux before 5.6. EPERM: a filter of system calls that does not know this one.
+            // ENOSYS: Linux before 5.6. EPERM: a filter of system calls that does not know this
+            // one.
             Err(Errno::EXDEV | Errno::ENOSYS | Errno::EPERM) => self.by_steps(path, flags),
             Err(errno) => Err(errno.into()),
         }
@@ -145,8 +144,8 @@ impl Directory {
         Err(Errno::EAGAIN)
     }
 
-    /// The same, one component after another, each opened without following a link. The directories on
-    /// the way stay open, so that `..` leads back to the one that was gone through.
+    /// The same, one component after another, each opened without following a link. The directories
+    /// on the way stay open, so that `..` leads back to the one that was gone through.
     fn by_steps(&self, path: &Path, flags: OFlag) -> Result<OwnedFd, BeneathError> {
         let mut walk = Walk { root: self, open: Vec::new(), names: Vec::new() };
         let mut left = components(path);
@@ -181,7 +180,6 @@ struct Walk<'a> {
     root: &'a Directory,
     /// The directories that were gone into, the innermost last.
     open: Vec<OwnedFd>,
-    /// Their names.
     names: Vec<OsString>,
 }
 

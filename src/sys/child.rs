@@ -1,3 +1,5 @@
+//! Runs a command as a shell does, and closes descriptors so that no child keeps a copy.
+
 use std::{
     io,
     os::{fd::OwnedFd, unix::process::CommandExt},
@@ -7,20 +9,20 @@ use std::{
 
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 
-/// Held by whoever starts a child, until that has closed what is not its own: after fork(2) it has a
+/// Held while a child is started, until it has closed what is not its own: after fork(2) it has a
 /// copy of every descriptor of this process, whichever thread's that is.
 pub(super) static FORKING: RwLock<()> = RwLock::new(());
 
-/// Closes a descriptor now: its peer is told before this returns. A plain close leaves it open in a
-/// child that another thread is just starting, and the peer is told some time later.
+/// Closes a descriptor now: its peer learns it before this returns. A plain close leaves it open in
+/// a child that another thread is just starting, and the peer learns it some time later.
 pub fn hang_up(fd: impl Into<OwnedFd>) {
     let nobody_forks = FORKING.read().unwrap_or_else(PoisonError::into_inner);
     drop(fd.into());
     drop(nobody_forks);
 }
 
-/// Runs a command to its end as a shell runs one: what the terminal's keys send, SIGINT and SIGQUIT, is
-/// for the command alone.
+/// Runs a command to its end as a shell runs one: what the terminal's keys send, SIGINT and
+/// SIGQUIT, is for the command alone.
 ///
 /// # Errors
 /// When the program can't be started.

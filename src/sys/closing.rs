@@ -1,3 +1,5 @@
+//! Closes a descriptor whose close is slow on another thread.
+
 use std::{
     os::fd::{AsFd, BorrowedFd, OwnedFd},
     thread,

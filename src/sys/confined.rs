@@ -1,13 +1,14 @@
 //! Children behind fences: started, waited for, ended.
 //!
-//! A child has two processes. The first is a copy of this one, alone in a pid namespace; it puts the
-//! fences up, starts the program as its own child, and waits for it. The program is not that first
-//! process because the kernel keeps from it every signal that has no handler, so that abort(3) would
-//! not end a QEMU as it does elsewhere. When the first process ends, the kernel kills all others of
-//! the namespace before anybody is told.
+//! A child has two processes. The first is a copy of this one, alone in a pid namespace; it puts
+//! the fences up, starts the program as its own child, and waits for it. The program is not that
+//! first process because the kernel keeps from it every signal that has no handler, so that
+//! abort(3) would not end a QEMU as it does elsewhere. When the first process ends, the kernel
+//! kills all others of the namespace before anybody is notified.
 //!
 //! clone(2) is asked for the namespace. unshare(2) would do as well, but for good: the thread could
-//! come back to the host's namespace as root of the host only, and could start no thread until then.
+//! come back to the host's namespace as root of the host only, and could start no thread until
+//! then.
 
 use std::{
     ffi::{CString, OsStr, OsString},
@@ -46,21 +47,19 @@ use super::{
     fence::{Confinement, Fence},
 };
 
-/// The largest file that a child may write: a limit for what goes wrong, far above what a case needs.
+/// The largest file that a child may write: a limit for what goes wrong, far above what a case
+/// needs.
 const LARGEST_FILE: u64 = 1 << 30;
 
-/// What is started.
 #[derive(Clone, Debug)]
 pub struct Launch<'a> {
     /// Its file; it is not looked up.
     pub program: &'a Path,
     /// The name that it is given for itself.
     pub name: &'a OsStr,
-    /// What follows that.
     pub arguments: Vec<&'a OsStr>,
     /// All variables that it has.
     pub environment: Vec<(OsString, OsString)>,
-    /// Where it runs.
     pub folder: &'a Path,
     /// What it may write to.
     pub writable: Option<&'a Path>,
@@ -77,7 +76,6 @@ pub struct LaunchError {
     pub fence: Option<Fence>,
     /// What was done; empty, or with a colon behind.
     what: String,
-    /// What the kernel said.
     pub source: io::Error,
 }
 
@@ -177,8 +175,8 @@ impl Confined {
         self.stderr.take()
     }
 
-    /// Waits until the program has ended, and with it all that it started; for good where no time is
-    /// given. How it ended; how the first process did, where that was killed.
+    /// Waits until the program has ended, and with it all that it started; for good where no time
+    /// is given. How it ended; how the first process did, where that was killed.
     ///
     /// # Errors
     /// [`io::ErrorKind::TimedOut`] when it did not.
@@ -225,7 +223,6 @@ impl Confined {
         Ok(())
     }
 
-    /// The number of the first process.
     #[must_use]
     pub const fn init(&self) -> Pid {
         self.init
@@ -234,7 +231,7 @@ impl Confined {
 
 impl Drop for Confined {
     fn drop(&mut self) {
-        // Whoever wants to know how it went has called `kill`.
+        // A caller that wants to know how it went has called `kill`.
         let _ = self.kill();
     }
 }
@@ -276,7 +273,6 @@ fn list(texts: &[CString]) -> Vec<*const libc::c_char> {
     texts.iter().map(|text| text.as_ptr()).chain([ptr::null()]).collect()
 }
 
-/// Starts the first process.
 fn fork(prepared: &Prepared<'_>, slots: &mut [RawFd]) -> Result<Pid, LaunchError> {
     let (fence, namespaces) = if prepared.confinement.has(Fence::Processes) {
         (Some(Fence::Processes), libc::CLONE_NEWPID)

@@ -1,3 +1,5 @@
+//! Enters the namespaces of a thread of another process. `enter` runs its command there.
+
 use std::{
     fs::{self, File},
     io,
@@ -11,7 +13,7 @@ use nix::{
     unistd::{getpid, gettid},
 };
 
-/// A thread of a process, told from one that got the same numbers later by when it started.
+/// A thread of a process. Its start time distinguishes it from a later one with the same numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tenant {
     /// The process.
@@ -104,8 +106,8 @@ pub fn enter_mounted(path: &Path) -> io::Result<()> {
     Ok(setns(File::open(path)?, CloneFlags::CLONE_NEWNET)?)
 }
 
-/// Shows the interfaces of the process's network namespace in `/sys`, which shows those of the mount's
-/// otherwise: in a copy of the mount namespace, so that nobody else sees them.
+/// Shows the interfaces of the process's network namespace in `/sys`, which shows those of the
+/// mount's otherwise: in a copy of the mount namespace, so that nobody else sees them.
 ///
 /// # Errors
 /// Where the kernel forbids to mount sysfs, as in a container that hides parts of it.

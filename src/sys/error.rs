@@ -1,3 +1,5 @@
+//! Why the kernel did not take a frame. TAPs and packet sockets fail with it.
+
 use std::io;
 
 use nix::errno::Errno;

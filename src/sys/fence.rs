@@ -1,4 +1,5 @@
-//! What stands between a child and the host; [`Confined`](super::Confined) starts children behind it.
+//! What stands between a child and the host; [`Confined`](super::Confined) starts children behind
+//! it.
 
 use std::{
     collections::BTreeSet,
@@ -62,13 +63,11 @@ pub struct Confinement {
 }
 
 impl Confinement {
-    /// No fence at all.
     #[must_use]
     pub fn none() -> Self {
         Self::default()
     }
 
-    /// All fences.
     #[must_use]
     pub fn all(isolated: &Isolated) -> Self {
         let folders = fs::read_dir("/").into_iter().flatten().flatten();

@@ -1,6 +1,17 @@
-use std::{fmt, io, str::FromStr};
+//! Names and numbers of the kernel's interfaces.
 
-use nix::{libc, net::if_::if_nametoindex};
+use std::{fmt, io, mem, os::fd::AsRawFd, str::FromStr};
+
+use nix::{
+    libc,
+    sys::socket::{AddressFamily, SockFlag, SockType, socket},
+};
+
+mod ioctl {
+    use nix::libc::{SIOCGIFINDEX, ifreq};
+
+    nix::ioctl_readwrite_bad!(interface_index, SIOCGIFINDEX, ifreq);
+}
 
 /// The name of a network interface that the kernel would accept: 1 to 15 bytes, neither `.` nor
 /// `..`, without `/`, `:`, `%`, control characters and white space (Linux 6.18
@@ -20,7 +31,6 @@ impl InterfaceName {
     /// Most bytes of a name: `IFNAMSIZ` less the terminating NUL.
     pub const MAX: usize = libc::IFNAMSIZ - 1;
 
-    /// The name as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -63,12 +73,21 @@ impl InterfaceIndex {
     /// Looks a name up in the calling thread's network namespace.
     ///
     /// # Errors
-    /// ENODEV when there is none of this name.
+    /// ENODEV when there is none of this name, EMFILE or ENFILE when there is no descriptor left to
+    /// ask with. (`if_nametoindex` of glibc says ENOENT then.)
     pub fn of(name: &InterfaceName) -> io::Result<Self> {
-        Ok(Self(if_nametoindex(name.as_str())?))
+        let asked = socket(AddressFamily::Unix, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None)?;
+        // SAFETY: all bytes zero are an `ifreq`: it holds numbers and a union of numbers and pointers
+        // that nobody reads.
+        let mut request: libc::ifreq = unsafe { mem::zeroed() };
+        request.ifr_name = name.to_ifr_name();
+        // SAFETY: the descriptor is open, and the kernel reads and writes an `ifreq` of this size.
+        unsafe { ioctl::interface_index(asked.as_raw_fd(), &raw mut request) }?;
+        // SAFETY: SIOCGIFINDEX has written this member of the union (netdevice(7)).
+        let index = unsafe { request.ifr_ifru.ifru_ifindex };
+        Ok(Self(index.unsigned_abs()))
     }
 
-    /// The number.
     #[must_use]
     pub const fn get(self) -> u32 {
         self.0
@@ -79,7 +98,14 @@ impl InterfaceIndex {
 mod tests {
     use rstest::rstest;
 
-    use super::InterfaceName;
+    use super::{InterfaceIndex, InterfaceName};
+
+    #[test]
+    fn an_index_is_found_by_name_and_none_is_said_by_its_errno() {
+        let index = |name: &str| InterfaceIndex::of(&name.parse().unwrap());
+        assert_eq!(index("lo").unwrap().get(), 1);
+        assert_eq!(index("no-such").unwrap_err().raw_os_error(), Some(nix::libc::ENODEV));
+    }
 
     #[rstest]
     #[case("tap0")]

@@ -1,3 +1,5 @@
+//! Signals that end a run, as a descriptor that can be polled.
+
 use std::{
     io::{self, PipeReader, PipeWriter},
     os::fd::{AsFd, AsRawFd, BorrowedFd},

@@ -1,3 +1,6 @@
+//! Moves the process into mount, network and, where needed, user namespaces of its own. Nothing
+//! touches an interface without the proof that this gives.
+
 use std::{
     fs, io,
     path::{Path, PathBuf},
@@ -14,7 +17,10 @@ use nix::{
     unistd::{getegid, geteuid},
 };
 
-use super::sysctl::{SysctlError, quieten};
+use super::{
+    exhaustion_remedy,
+    sysctl::{SysctlError, quieten},
+};
 
 /// Proof that this process is in mount and network namespaces of its own, where it can reach no
 /// interface of the host and leaves nothing behind. [`isolate`] makes it; a clone proves the same.
@@ -57,30 +63,26 @@ impl Isolated {
 pub enum IsolationError {
     /// Other threads run: they would stay on the host's side.
     #[error("the process has {threads} threads; it must be isolated while it has one")]
-    Threads {
-        /// How many.
-        threads: usize,
-    },
+    Threads { threads: usize },
     /// Neither privileges nor user namespaces.
     #[error("the kernel allows neither private namespaces nor a user namespace: {0}")]
-    Refused(io::Error),
+    Refused(#[source] io::Error),
     /// The user namespace is there, but not its identity.
     #[error("{file} can't be written: {source}")]
     Identity {
         /// The file below `/proc/self`.
         file: &'static str,
-        /// What the kernel said.
         source: io::Error,
     },
     /// `/` could not be made private.
     #[error("the mounts can't be made private: {0}")]
-    Propagation(io::Error),
+    Propagation(#[source] io::Error),
     /// No place for the private tmpfs.
     #[error("a private tmpfs can't be mounted: {0}")]
-    Directory(io::Error),
+    Directory(#[source] io::Error),
     /// `/proc` could not be read.
     #[error("the threads of the process can't be counted: {0}")]
-    Proc(io::Error),
+    Proc(#[source] io::Error),
     /// The namespace would not be quiet.
     #[error(transparent)]
     Sysctl(#[from] SysctlError),
@@ -89,7 +91,10 @@ pub enum IsolationError {
 impl IsolationError {
     /// What to do about it.
     #[must_use]
-    pub const fn remedy(&self) -> &'static str {
+    pub fn remedy(&self) -> &'static str {
+        if let Some(remedy) = exhaustion_remedy(self) {
+            return remedy;
+        }
         match self {
             Self::Threads { .. } => "isolate the process before any thread is started",
             Self::Refused(_) => {

@@ -1,5 +1,5 @@
-//! The only unsafe code: TAPs, packet sockets, namespaces, signals, children; and paths that stay below a
-//! directory. Descriptors own themselves and close on drop.
+//! The only unsafe code: TAPs, packet sockets, namespaces, signals, children; and paths that stay
+//! below a directory. Descriptors own themselves and close on drop.
 //!
 //! Everything that touches an interface asks for an [`Isolated`], which only [`isolate`] makes: so
 //! no code of this crate can reach an interface of the host.
@@ -11,6 +11,7 @@ mod closing;
 mod confined;
 mod entrance;
 mod error;
+mod exhaustion;
 mod fence;
 mod interface;
 mod interrupt;
@@ -27,6 +28,7 @@ pub use child::{hang_up, run_in_foreground};
 pub use confined::{Confined, Launch, LaunchError};
 pub use entrance::{Entrance, Tenant, enter_mounted, show_own_interfaces};
 pub use error::FrameError;
+pub use exhaustion::{exhaustion_remedy, refuse_beyond_file_size};
 pub use fence::{Confinement, Fence};
 pub use interface::{InterfaceIndex, InterfaceName, InterfaceNameError};
 pub use interrupt::Interrupt;

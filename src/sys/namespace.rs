@@ -1,3 +1,5 @@
+//! Network namespaces of a thread, and named ones below the private mount.
+
 use std::{
     io,
     os::fd::{AsFd, BorrowedFd},
@@ -22,7 +24,6 @@ pub enum NamespaceError {
     /// A named namespace could not be made, entered or removed.
     #[error("namespace {name}: {source}")]
     Named {
-        /// Its name in the scenario.
         name: String,
         /// What netns-rs or the kernel said.
         source: netns_rs::Error,
@@ -38,9 +39,10 @@ pub enum NamespaceError {
 /// Moves the *calling thread* into a fresh, quiet network namespace that holds nothing but a `lo`
 /// that is down.
 ///
-/// The thread may call this again for its next case. A namespace is dismantled by the kernel, behind
-/// everybody's back, when the last thread has left it and the last descriptor that was opened in it
-/// is closed; so nothing waits for it. Threads that this one starts begin in its namespace.
+/// The thread may call this again for its next case. A namespace is dismantled by the kernel,
+/// behind everybody's back, when the last thread has left it and the last descriptor that was
+/// opened in it is closed; so nothing waits for it. Threads that this one starts begin in its
+/// namespace.
 ///
 /// # Errors
 /// When the kernel refuses, or a setting that keeps the namespace quiet can't be written.
@@ -86,7 +88,6 @@ impl Namespace {
         Ok(namespace)
     }
 
-    /// Its name in the scenario.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
@@ -153,7 +154,7 @@ impl AsFd for Namespace {
 impl Drop for Namespace {
     fn drop(&mut self) {
         if let Some(netns) = self.netns.take() {
-            // On the way out of an error there is nobody to tell; the mount goes with the process.
+            // After an error there is nobody to report to; the mount goes with the process.
             let _ = netns.remove();
         }
     }

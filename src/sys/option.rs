@@ -1,3 +1,5 @@
+//! Typed `setsockopt` and `getsockopt`.
+
 use std::os::fd::{AsFd, AsRawFd};
 
 use nix::{errno::Errno, libc};

@@ -1,3 +1,6 @@
+//! Packet sockets with what the kernel reports beside each frame: VLAN tag, virtio-net header,
+//! direction.
+
 use std::{
     io,
     os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd},
@@ -85,8 +88,8 @@ pub struct VlanTag {
     pub tci: u16,
 }
 
-/// `tp_status` of the auxiliary data (Linux 6.18 `include/uapi/linux/if_packet.h`). Losses are not in
-/// it, unlike in that of a ring: see [`PacketSocket::statistics`].
+/// `tp_status` of the auxiliary data (Linux 6.18 `include/uapi/linux/if_packet.h`). Losses are not
+/// in it, unlike in that of a ring: see [`PacketSocket::statistics`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Status(pub u32);
 
@@ -112,7 +115,6 @@ pub struct Received {
     /// The virtio-net header as the kernel wrote it, when the socket asks for it. Its offsets are
     /// those of the frame *without* the tag in `vlan`.
     pub vnet: Option<[u8; PacketSocket::VNET_HDR_LEN]>,
-    /// Where it was going.
     pub packet_type: PacketType,
     /// The tag that was put back; none where the tag never left the frame.
     pub vlan: Option<VlanTag>,
@@ -136,7 +138,8 @@ impl PacketSocket {
     pub const VNET_HDR_LEN: usize = 10;
     /// Offset of a VLAN tag: behind the two addresses.
     const VLAN_OFFSET: usize = 12;
-    /// Longer than a super-frame of 64 KiB; a TAP takes more from the guest (70,000 bytes measured).
+    /// Longer than a super-frame of 64 KiB; a TAP takes more from the guest (70,000 bytes
+    /// measured).
     const SCRATCH_LEN: usize = 128 * 1024;
 
     /// Opens a socket on an interface of the calling thread's namespace.

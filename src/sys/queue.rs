@@ -1,3 +1,5 @@
+//! How much of what was written to a socket its peer has not read.
+
 use std::{
     io,
     os::fd::{AsFd, AsRawFd},

@@ -1,3 +1,5 @@
+//! Settings that keep a fresh network namespace quiet.
+
 use std::{fs, io, path::PathBuf};
 
 use super::{InterfaceName, Isolated};
@@ -10,7 +12,6 @@ pub struct SysctlError {
     pub path: PathBuf,
     /// What was to be written.
     pub value: &'static str,
-    /// What the kernel said.
     pub source: io::Error,
 }
 
@@ -42,7 +43,7 @@ const QUIET: &[(&str, &str)] = &[
     ("ipv6/neigh/default/mcast_solicit", "1"),
     ("ipv6/neigh/default/ucast_solicit", "1"),
     ("ipv6/neigh/default/delay_first_probe_time", "86400"),
-    // ICMP errors are answered each, not so many a second.
+    // Each ICMP error is answered, without a limit per second.
     ("ipv4/icmp_ratemask", "0"),
     ("ipv6/icmp/ratelimit", "0"),
 ];

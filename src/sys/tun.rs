@@ -1,3 +1,5 @@
+//! TAP interfaces: made, read and written, with or without a virtio-net header.
+
 use std::{
     fs::{File, OpenOptions},
     io,
@@ -13,7 +15,7 @@ use nix::{
     sys::uio::{readv, writev},
 };
 
-use super::{FrameError, InterfaceName, Isolated};
+use super::{FrameError, InterfaceName, Isolated, exhaustion_remedy};
 
 /// `include/uapi/linux/if_tun.h` of Linux 6.18.
 mod ioctl {
@@ -32,7 +34,6 @@ mod ioctl {
 /// What stands in front of each frame of a TAP.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum TapHeader {
-    /// Nothing.
     #[default]
     None,
     /// A virtio-net header of 10 bytes, little endian.
@@ -58,7 +59,7 @@ impl TapHeader {
         matches!(self, Self::None)
     }
 
-    /// The header of so many bytes: 0, 10 or 12.
+    /// The header of this many bytes: 0, 10 or 12.
     #[must_use]
     pub const fn of_len(len: usize) -> Option<Self> {
         match len {
@@ -75,23 +76,18 @@ impl TapHeader {
 pub enum TapError {
     /// `/dev/net/tun` can't be opened.
     #[error("/dev/net/tun can't be opened: {0}")]
-    Device(io::Error),
-    /// An ioctl failed.
+    Device(#[source] io::Error),
     #[error("{ioctl} for {name}: {source}")]
-    Ioctl {
-        /// Its name.
-        ioctl: &'static str,
-        /// The interface.
-        name: InterfaceName,
-        /// What the kernel said.
-        source: io::Error,
-    },
+    Ioctl { ioctl: &'static str, name: InterfaceName, source: io::Error },
 }
 
 impl TapError {
     /// What to do about it.
     #[must_use]
     pub fn remedy(&self) -> &'static str {
+        if let Some(remedy) = exhaustion_remedy(self) {
+            return remedy;
+        }
         match self {
             Self::Device(error) if error.kind() == io::ErrorKind::NotFound => {
                 "load the tun module (modprobe tun), or give the container the device: --device \
@@ -140,7 +136,6 @@ impl Tap {
         Ok(tap)
     }
 
-    /// The interface's name.
     #[must_use]
     pub fn name(&self) -> &InterfaceName {
         &self.name

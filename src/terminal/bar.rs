@@ -10,8 +10,8 @@ use super::{fence::fenced, visible};
 /// How often a bar is drawn at most, in a second.
 const RATE: u8 = 20;
 
-/// Standard error where that is a terminal that can move its cursor, else nowhere. The texts of a bar
-/// are fenced; only the bar itself moves the cursor.
+/// Standard error if that is a terminal that can move its cursor, otherwise nowhere. The texts of a
+/// bar are fenced; only the bar itself moves the cursor.
 #[must_use]
 pub fn bar_target() -> ProgressDrawTarget {
     if ProgressDrawTarget::stderr().is_hidden() {

@@ -1,7 +1,7 @@
-//! Which characters are not shown as they are.
+//! The characters that are never shown as they are. `visible` and the fence around output ask.
 
-/// Whether a terminal, a log or a reader takes the character for something else than a sign that can
-/// be seen, where it stands behind `previous`:
+/// Whether a terminal, a log or a reader takes the character for something else than a sign that
+/// can be seen, where it stands behind `previous`:
 ///
 /// - the controls of ASCII and of ISO 6429 (C0, DEL, C1), newline and tab among them;
 /// - what turns the direction of text around (Unicode Standard Annex 9);

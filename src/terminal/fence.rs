@@ -70,7 +70,7 @@ impl Line {
 
 /// What an escape character begins.
 enum Escape {
-    /// A colour or a weight, of so many bytes.
+    /// A colour or a weight, of this many bytes.
     Style(usize),
     /// What would be one, if it went on so.
     Open,
@@ -87,8 +87,8 @@ impl<W: Write> Fence<W> {
         Self { out, line: Line::Start, previous: '\0', held: Vec::new() }
     }
 
-    /// Writes workflow commands of this program: lines that begin with `::`. Their parts are escaped
-    /// as the runner wants it; what acts on a terminal is fenced here too.
+    /// Writes workflow commands of this program: lines that begin with `::`. Their parts are
+    /// escaped as the runner wants it; what acts on a terminal is fenced here too.
     ///
     /// # Errors
     /// When it can't be written.
@@ -107,7 +107,6 @@ impl<W: Write> Fence<W> {
         self.out.write_all(&out)
     }
 
-    /// What it writes to.
     #[must_use]
     pub fn into_inner(self) -> W {
         self.out

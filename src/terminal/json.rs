@@ -7,8 +7,8 @@ use super::{fence::Line, is_control};
 /// JSON text in which what acts on a terminal or a CI system is written as `\u` escapes, those of
 /// UTF-16 (RFC 8259, section 7): a parser reads the same values. JSON itself escapes C0 only.
 ///
-/// `text` is JSON as `serde_json` writes it, on any number of lines: such characters are nowhere but
-/// in its strings.
+/// `text` is JSON as `serde_json` writes it, on any number of lines: such characters are nowhere
+/// but in its strings.
 #[must_use]
 pub fn json(text: &str) -> Cow<'_, str> {
     let mut line = Line::default();

@@ -7,9 +7,9 @@ use serde_json::Value;
 
 use super::{visible, visible_lines};
 
-/// A record of which every text is as [`visible`] shows it, in whatever member it is; what has
-/// nothing to change is not copied. Texts of the members that `multiline` names keep their lines, as
-/// [`visible_lines`].
+/// A record whose texts are all as [`visible`] shows them, in whatever member it is; what has
+/// nothing to change is not copied. Texts of the members that `multiline` names keep their lines,
+/// as [`visible_lines`].
 ///
 /// A record can be written as JSON and read back. One that can't is returned as it is: see
 /// [`Fence`](super::Fence) for what stands behind this.

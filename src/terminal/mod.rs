@@ -1,6 +1,6 @@
-//! What of a text from outside may reach a terminal, a log or the runner of a CI system: of a scenario,
-//! a file's name, a packet, QEMU, the kernel, the environment and the command line. Every part that
-//! prints reads this.
+//! What of a text from outside may reach a terminal, a log or the runner of a CI system: of a
+//! scenario, a file's name, a packet, QEMU, the kernel, the environment and the command line. Every
+//! part that prints reads this.
 //!
 //! - [`visible`]: a value in a printed line, every control character of it written as an escape. So a
 //!   value can neither end its line nor colour what follows.
@@ -12,9 +12,9 @@
 //!   harmless.
 //! - [`bar_target`]: the same for progress bars, which move the cursor.
 //!
-//! The notation is that of Rust's `char::escape_default`: `\n`, `\r`, `\t`, `\u{1b}`. A backslash of
-//! the text stays as it is: what is shown is to be read by people, and JSON has the text itself. Bytes
-//! that are no text are `\xff`.
+//! The notation is that of Rust's `char::escape_default`: `\n`, `\r`, `\t`, `\u{1b}`. A backslash
+//! of the text stays as it is: what is shown is to be read by people, and JSON has the text itself.
+//! Bytes that are no text are `\xff`.
 
 mod bar;
 mod character;

@@ -2,7 +2,7 @@ use std::{collections::BTreeMap, fs, io::Read, path::Path, process::Command};
 
 use flate2::read::GzDecoder;
 
-use super::{Project, code, stderr, stdout, tapwright};
+use test_support::{Project, code, stderr, stdout, tapwright};
 
 const SCENARIO: &str = "description: A request goes out.\nmatrix:\n  queue: [rx, all]\nnetdevs:\n  \
                         hn0: {}\nchardevs:\n  out0: {}\nobjects:\n  - \
@@ -43,13 +43,13 @@ fn commands(readme: &str) -> Vec<&str> {
 fn whoever_unpacks_it_runs_it_as_its_readme_says() {
     let project = project();
     let scenario = "suite/scenarios/net/http.yaml";
-    let accepted = project.output(&["run", "--backend", "sim", "--accept", scenario]);
+    let accepted = project.tapwright(&["run", "--backend", "sim", "--accept", scenario]);
     assert_eq!(code(&accepted), 0, "{}", stderr(&accepted));
     for name in ["one.tar.gz", "two.tgz"] {
-        let output = project.output(&["export", scenario, "-k", "all", "--bundle", name]);
+        let output = project.tapwright(&["export", scenario, "-k", "all", "--bundle", name]);
         assert_eq!(code(&output), 0, "{}", stderr(&output));
     }
-    let (one, two) = (project.path("one.tar.gz"), project.path("two.tgz"));
+    let (one, two) = (project.path().join("one.tar.gz"), project.path().join("two.tgz"));
     assert_eq!(fs::read(&one).unwrap(), fs::read(two).unwrap());
     let files = unpacked(&one);
     let names: Vec<&str> = files.keys().map(String::as_str).collect();
@@ -73,16 +73,14 @@ fn whoever_unpacks_it_runs_it_as_its_readme_says() {
     let readme = text("http/README.md");
 
     let elsewhere = Project::new(&[]);
-    let unpacking =
-        Command::new("tar").arg("xzf").arg(&one).current_dir(elsewhere.path("")).status();
+    let unpacking = Command::new("tar").arg("xzf").arg(&one).current_dir(elsewhere.path()).status();
     assert!(unpacking.unwrap().success());
     let commands = commands(&readme);
     assert_eq!(commands.len(), 2, "{readme}");
     for command in commands {
         let words: Vec<&str> = command.split(' ').collect();
         assert_eq!(words[0], "tapwright", "{command}");
-        let run = tapwright(&elsewhere.path("http"), &words[1..]).output();
-        let run = run.unwrap();
+        let run = tapwright(&elsewhere.path().join("http"), &words[1..]);
         assert_eq!(code(&run), 0, "{command}: {}{}", stdout(&run), stderr(&run));
     }
     insta::assert_snapshot!(redacted(&readme));
@@ -104,9 +102,9 @@ fn what_fails_is_said_in_the_readme_and_a_snapshot_is_not_needed() {
         "a.yaml",
         "description: Something is expected.\nchardevs:\n  out0: {}\nsteps:\n  - expect: { out0: 1 }\n",
     )]);
-    let output = project.output(&["export", "a.yaml", "--bundle", "a.tar.gz"]);
+    let output = project.tapwright(&["export", "a.yaml", "--bundle", "a.tar.gz"]);
     assert_eq!(code(&output), 0, "{}", stderr(&output));
-    let files = unpacked(&project.path("a.tar.gz"));
+    let files = unpacked(&project.path().join("a.tar.gz"));
     let readme = String::from_utf8(files["a/README.md"].clone()).unwrap();
     assert!(readme.contains("- step 1: out0: expected 1 frame(s), got 0"), "{readme}");
     assert_eq!(commands(&readme)[1], "tapwright run --backend sim a.yaml");
@@ -117,12 +115,12 @@ fn what_fails_is_said_in_the_readme_and_a_snapshot_is_not_needed() {
 fn what_differs_from_the_snapshot_is_said_in_the_readme() {
     let project = project();
     let scenario = "suite/scenarios/net/http.yaml";
-    let accepted = project.output(&["run", "--backend", "sim", "--accept", scenario]);
+    let accepted = project.tapwright(&["run", "--backend", "sim", "--accept", scenario]);
     assert_eq!(code(&accepted), 0, "{}", stderr(&accepted));
     project.write(scenario, SCENARIO.replace("[1..3]", "[1, 2]"));
-    let output = project.output(&["export", scenario, "-k", "all", "--bundle", "a.tar.gz"]);
+    let output = project.tapwright(&["export", scenario, "-k", "all", "--bundle", "a.tar.gz"]);
     assert_eq!(code(&output), 0, "{}", stderr(&output));
-    let files = unpacked(&project.path("a.tar.gz"));
+    let files = unpacked(&project.path().join("a.tar.gz"));
     let readme = String::from_utf8(files["http/README.md"].clone()).unwrap();
     assert!(readme.contains("The record differs from the snapshot:\n"), "{readme}");
     assert!(readme.contains("sent frames\n"), "{readme}");
@@ -131,7 +129,7 @@ fn what_differs_from_the_snapshot_is_said_in_the_readme() {
 #[test]
 fn what_is_in_the_way_is_said_and_nothing_is_written() {
     let project = project();
-    let capture = project.path("suite/captures/http.pcap");
+    let capture = project.path().join("suite/captures/http.pcap");
     let absolute = SCENARIO.replace("../../captures/http.pcap", capture.to_str().unwrap());
     project.write("suite/absolute.yaml", absolute);
     project.write("there.tar.gz", "mine");
@@ -142,14 +140,14 @@ fn what_is_in_the_way_is_said_and_nothing_is_written() {
         (scenario, "a.zip", "a bundle is a .tar.gz"),
         (scenario, "no/such/folder.tar.gz", "TW-E022"),
     ] {
-        let output = project.output(&["export", file, "--bundle", bundle]);
+        let output = project.tapwright(&["export", file, "--bundle", bundle]);
         assert_eq!(code(&output), 2, "{bundle}");
         assert!(stderr(&output).contains(expected), "{}", stderr(&output));
     }
     let allowed = ["export", "suite/absolute.yaml", "--bundle", "a.tar.gz", "--allow-outside"];
-    let output = project.output(&allowed);
+    let output = project.tapwright(&allowed);
     assert_eq!(code(&output), 2);
     assert!(stderr(&output).contains("TW-E054"), "{}", stderr(&output));
-    assert_eq!(fs::read(project.path("there.tar.gz")).unwrap(), b"mine");
-    assert!(!project.path("a.tar.gz").exists());
+    assert_eq!(fs::read(project.path().join("there.tar.gz")).unwrap(), b"mine");
+    assert!(!project.path().join("a.tar.gz").exists());
 }

@@ -1,12 +1,12 @@
 use rstest::rstest;
 use serde_json::Value;
 
-use super::{Project, code, stderr, stdout};
+use test_support::{Project, code, stderr, stdout};
 
 #[test]
 fn the_json_has_every_combination_of_every_table() {
     let project = Project::new(&[]);
-    let output = project.output(&["conflicts", "--type", "filter-buffer", "--format", "json"]);
+    let output = project.tapwright(&["conflicts", "--type", "filter-buffer", "--format", "json"]);
     assert_eq!(code(&output), 0);
     let text = stdout(&output);
     let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -20,7 +20,7 @@ fn the_json_has_every_combination_of_every_table() {
 #[case(&["--type", "filter-nope"], "colo-compare and all")]
 fn what_there_is_not_is_said(#[case] arguments: &[&str], #[case] expected: &str) {
     let project = Project::new(&[]);
-    let output = project.output(&[&["conflicts"], arguments].concat());
+    let output = project.tapwright(&[&["conflicts"], arguments].concat());
     assert_eq!(code(&output), 2);
     assert!(stderr(&output).contains(expected), "{}", stderr(&output));
 }

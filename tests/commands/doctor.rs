@@ -1,6 +1,6 @@
 use serde_json::Value;
 
-use super::{Project, code, stdout};
+use test_support::{Project, code, stdout};
 
 /// A case that real interfaces are needed for.
 const TAP: &str = "description: A TAP.\nnetdevs:\n  hn0: {}\nsteps:\n  - note: nothing\n";
@@ -20,7 +20,7 @@ fn the_doctor_says_what_a_run_then_finds() {
     assert_eq!(runs["sim"], true);
     assert_eq!(runs["qemu"], false);
     assert_eq!(code(&output), if runs["netns"] == true { 0 } else { 3 });
-    let run = project.output(&["run", "--backend", "netns"]);
+    let run = project.tapwright(&["run", "--backend", "netns"]);
     assert_eq!(code(&run) == 3, runs["netns"] == false, "{run:?}");
     if runs["netns"] == true {
         for name in ["isolation", "namespace", "host-stack", "tap", "af-packet"] {
@@ -41,7 +41,7 @@ fn the_doctor_says_what_a_run_then_finds() {
 #[test]
 fn people_read_the_same() {
     let project = Project::new(&[]);
-    let output = project.output(&["doctor"]);
+    let output = project.tapwright(&["doctor"]);
     let text = stdout(&output);
     assert!(text.lines().any(|line| line.starts_with("     ok  sim ")), "{text}");
     let last = text.lines().last().unwrap();

@@ -10,7 +10,7 @@ use nix::{
     unistd::Pid,
 };
 
-use super::{Project, code, stderr, stdout};
+use test_support::{Project, code, stderr, stdout};
 
 const FAILS: &str = "description: Something is expected.\nnamespaces: [far]\nnetdevs:\n  hn0: {}\n\
                      chardevs:\n  out0: {}\nlinks:\n  l0: { ends: [{ name: near }, { name: end, netns: far }] }\n\
@@ -54,7 +54,7 @@ impl Paused {
     }
 
     fn state(&self) -> PathBuf {
-        self.project.path(&format!("out/paused-{}.json", self.pid()))
+        self.project.path().join(format!("out/paused-{}.json", self.pid()))
     }
 
     /// Its exit, what it printed and what else it said.
@@ -85,10 +85,10 @@ fn a_command_runs_inside_and_the_run_goes_on_when_it_has_ended() {
     let script = "pwd; ls; cat /proc/net/dev; cat /sys/class/net/tap0/ifalias; \
                   echo case $TAPWRIGHT_CASE; exit 7";
     let inside = ["enter", "a-fails", "--out", "out", "--", "sh", "-c", script];
-    let output = paused.project.output(&inside);
+    let output = paused.project.tapwright(&inside);
     let (text, errors) = (stdout(&output), stderr(&output));
     assert_eq!(code(&output), 7, "{text}{errors}");
-    let folder = paused.project.path("out/a-fails").canonicalize().unwrap();
+    let folder = paused.project.path().join("out/a-fails").canonicalize().unwrap();
     assert!(text.starts_with(folder.to_str().unwrap()), "{text}");
     assert!(text.contains("\ncase.pcapng\n"), "{text}");
     for interface in ["tap0:", "l0.near:", "lo:"] {
@@ -111,7 +111,7 @@ fn another_namespace_of_the_case_can_be_entered() {
     };
     assert!(paused.said.contains("    l0.end is l0.end in far\n"), "{}", paused.said);
     let inside = ["enter", "--out", "out", "--netns", "far", "--", "cat", "/proc/net/dev"];
-    let output = paused.project.output(&inside);
+    let output = paused.project.tapwright(&inside);
     let text = stdout(&output);
     assert_eq!(code(&output), 0, "{text}{}", stderr(&output));
     assert!(text.contains("l0.end:") && !text.contains("l0.near:"), "{text}");
@@ -145,7 +145,7 @@ fn nothing_of_a_run_that_was_killed_can_be_entered() {
     assert!(paused.state().exists());
     paused.run.kill().unwrap();
     paused.run.wait().unwrap();
-    let output = paused.project.output(&["enter", "--out", "out", "--", "true"]);
+    let output = paused.project.tapwright(&["enter", "--out", "out", "--", "true"]);
     assert_eq!(code(&output), 4, "{}", stderr(&output));
     assert!(stderr(&output).contains("TW-E050"), "{}", stderr(&output));
     assert!(!paused.state().exists());
@@ -154,9 +154,9 @@ fn nothing_of_a_run_that_was_killed_can_be_entered() {
 #[test]
 fn a_record_that_is_not_its_snapshot_pauses_too() {
     let project = two();
-    let passes = project.path("scenarios/b-passes.yaml");
-    fs::remove_file(project.path("scenarios/a-fails.yaml")).unwrap();
-    let accepted = project.output(&["run", "--accept", "scenarios"]);
+    let passes = project.path().join("scenarios/b-passes.yaml");
+    fs::remove_file(project.path().join("scenarios/a-fails.yaml")).unwrap();
+    let accepted = project.tapwright(&["run", "--accept", "scenarios"]);
     if code(&accepted) == 3 {
         return;
     }
@@ -174,7 +174,7 @@ fn a_record_that_is_not_its_snapshot_pauses_too() {
 #[test]
 fn in_memory_there_is_nothing_to_enter() {
     let project = two();
-    let output = project.output(&["run", "--backend", "sim", "--pause-on-fail"]);
+    let output = project.tapwright(&["run", "--backend", "sim", "--pause-on-fail"]);
     assert_eq!(code(&output), 2);
     assert!(stderr(&output).contains("TW-E053"), "{}", stderr(&output));
 }

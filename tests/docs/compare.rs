@@ -6,7 +6,8 @@ const ELISION: &str = "...";
 /// Most lines of each side that a fault shows.
 const MOST: usize = 80;
 
-/// Whether what is shown is what was found, but for times, blanks at the ends of lines, and elisions.
+/// Whether what is shown is what was found, but for times, blanks at the ends of lines, and
+/// elisions.
 pub(crate) fn same(shown: &str, found: &str) -> Result<(), String> {
     let (shown, found) = (lines(shown), lines(found));
     if fits(&shown, &found) {

@@ -25,8 +25,8 @@ pub(crate) enum Done {
 const CONTENT: &[&str] =
     &["netdevs", "chardevs", "objects", "links", "bridges", "steps", "machines"];
 
-/// The folder that a document's blocks are run in, the root of its scenarios. It has the repository's
-/// fixtures, and of its suite what the commands name.
+/// The folder that a document's blocks are run in, the root of its scenarios. It has the
+/// repository's fixtures, and of its suite what the commands name.
 pub(crate) struct Project {
     folder: TempDir,
 }

@@ -1,5 +1,5 @@
-//! Each way in which a scenario may try to reach the host through a real QEMU: one a row. A reader of
-//! `docs/threat-model.md` finds here what was tried.
+//! Each way in which a scenario may try to reach the host through a real QEMU: one a row. A reader
+//! of `docs/threat-model.md` finds here what was tried.
 
 /// What becomes of an attempt, where nothing is lifted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,8 +4,8 @@
 //! both do the same at random.
 //!
 //! The process isolates itself before any thread starts, which libtest can't; so this is a harness
-//! of its own. Where the kernel does not allow it, the trials on real interfaces are ignored with the
-//! reason.
+//! of its own. Where the kernel does not allow it, the trials on real interfaces are ignored with
+//! the reason.
 
 mod bridge;
 mod frame;

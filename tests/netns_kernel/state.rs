@@ -95,7 +95,8 @@ fn deleted(lab: &Lab) {
     world.finish();
 }
 
-/// A packet socket that is opened on an interface that is down says so once, and works when it is up.
+/// A packet socket that is opened on an interface that is down says so once, and works when it is
+/// up.
 fn capture_while_down(lab: &Lab) {
     let mut world = World::with_tap(lab, Nic::Plain, &[]);
     world.capture(false);

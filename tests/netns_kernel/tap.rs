@@ -57,7 +57,8 @@ fn tags_are_put_back(lab: &Lab) {
 }
 
 /// The kernel takes the tag out only when the inner type and 2 bytes more are there, and drops the
-/// frame else without a word (Linux 6.18 `net/core/skbuff.c`, `skb_vlan_untag`); the carrier has one.
+/// frame else without a word (Linux 6.18 `net/core/skbuff.c`, `skb_vlan_untag`); the carrier has
+/// one.
 fn short_tagged_frames_are_told(lab: &Lab) {
     let mut world = World::with_tap(lab, Nic::Plain, &[]);
     for length in 14..20 {

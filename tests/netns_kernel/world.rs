@@ -34,6 +34,7 @@ pub(crate) fn empty() -> Case {
         netdevs: Vec::new(),
         chardevs: Vec::new(),
         joined: BTreeSet::new(),
+        added_chardevs: Default::default(),
         objects: Vec::new(),
         ports: Vec::new(),
         stacks: Vec::new(),

@@ -6,12 +6,11 @@ mod browser;
 use std::{
     fs,
     io::{self, Write},
-    path::Path,
     process::{Command, Output},
 };
 
 use serde_json::json;
-use tempfile::TempDir;
+use test_support::{Project, code};
 
 use self::browser::{Browser, program};
 
@@ -31,46 +30,20 @@ steps:
     frames: [{ ipv4: { src: 10.0.0.1, dst: 10.0.0.2 }, udp: { sport: 7, dport: 9 }, payload: \"hello\" }]
 ";
 
-struct Project(TempDir);
-
-impl Project {
-    fn new() -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let project = Self(directory);
-        fs::create_dir(project.path().join("scenarios")).unwrap();
-        project.write("good.yaml", GOOD);
-        project.write("changed.yaml", CHANGED);
-        assert_eq!(project.run(&["--accept"]).status.code(), Some(0));
-        project.write("changed.yaml", &CHANGED.replace("hello", "hullo"));
-        project
-    }
-
-    fn path(&self) -> &Path {
-        self.0.path()
-    }
-
-    fn write(&self, name: &str, text: &str) {
-        fs::write(self.path().join("scenarios").join(name), text).unwrap();
-    }
-
-    fn run(&self, more: &[&str]) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_tapwright"))
-            .current_dir(self.path())
-            .args(["run", "--backend", "sim"])
-            .args(more)
-            .env_remove("CI")
-            .output()
-            .unwrap()
-    }
-
-    fn url(&self) -> String {
-        format!("file://{}", self.path().join("report/index.html").display())
-    }
+fn run(project: &Project, more: &[&str]) -> Output {
+    project.tapwright(&[&["run", "--backend", "sim"], more].concat())
 }
 
+fn url(project: &Project) -> String {
+    format!("file://{}", project.path().join("report/index.html").display())
+}
+
+/// A project whose report has a case that passed and one that failed.
 fn reported() -> Project {
-    let project = Project::new();
-    let run = project.run(&["--report", "html=report"]);
+    let project = Project::suite(&[("good.yaml", GOOD), ("changed.yaml", CHANGED)]);
+    assert_eq!(code(&run(&project, &["--accept"])), 0);
+    project.write("scenarios/changed.yaml", CHANGED.replace("hello", "hullo"));
+    let run = run(&project, &["--report", "html=report"]);
     assert_eq!(run.status.code(), Some(1), "{run:?}");
     project
 }
@@ -95,8 +68,8 @@ fn the_page_filters_and_opens_packets() {
     };
     let project = reported();
     let mut browser = Browser::start(&program);
-    browser.open(&project.url());
-    assert_eq!(browser.requests(), [project.url()], "nothing else is asked for");
+    browser.open(&url(&project));
+    assert_eq!(browser.requests(), [url(&project)], "nothing else is asked for");
     assert_eq!(browser.evaluate(SEEN), json!(["changed", "good"]));
     // What failed is open, and what is wrong stands in it.
     let wrong = browser.evaluate("document.querySelector('.case[open] .df').textContent");
@@ -151,12 +124,12 @@ fn the_page_can_be_read_without_javascript_and_in_the_dark() {
     let project = reported();
     let mut browser = Browser::start(&program);
     let ground = "getComputedStyle(document.body).backgroundColor";
-    browser.open(&project.url());
+    browser.open(&url(&project));
     let light = browser.evaluate(ground);
     browser.call("Emulation.setScriptExecutionDisabled", &json!({ "value": true }));
     let dark = json!({ "features": [{ "name": "prefers-color-scheme", "value": "dark" }] });
     browser.call("Emulation.setEmulatedMedia", &dark);
-    browser.open(&project.url());
+    browser.open(&url(&project));
     assert_ne!(browser.evaluate(ground), light);
     assert_eq!(browser.evaluate("document.querySelector('#filter').hidden"), json!(true));
     assert_eq!(browser.evaluate(SEEN), json!(["changed", "good"]));
@@ -168,7 +141,7 @@ fn the_page_can_be_read_without_javascript_and_in_the_dark() {
     assert_eq!(browser.evaluate("document.querySelectorAll('.case[open]').length"), json!(2));
     let first = "document.querySelector('.ld a').getAttribute('href')";
     let href = browser.evaluate(first);
-    browser.open(&format!("{}{}", project.url(), href.as_str().unwrap()));
+    browser.open(&format!("{}{}", url(&project), href.as_str().unwrap()));
     let shown = browser.evaluate("document.querySelector('.pk:target').checkVisibility()");
     assert_eq!(shown, json!(true));
 }

@@ -1,5 +1,5 @@
-//! The files of `docs/ci.md` are YAML, and what they run runs: every command of every job, in a shell,
-//! shard by shard, and then what merges them.
+//! The files of `docs/ci.md` are YAML, and what they run runs: every command of every job, in a
+//! shell, shard by shard, and then what merges them.
 
 use std::{
     fs,
@@ -8,8 +8,9 @@ use std::{
 };
 
 use serde_json::Value;
+use test_support::Project;
 
-use crate::project::{MANY, PASSES, Project};
+use crate::scenario::{MANY, PASSES};
 
 /// The fenced blocks of a language.
 fn blocks(language: &str) -> Vec<String> {
@@ -33,7 +34,7 @@ struct Machine(Project);
 
 impl Machine {
     fn new() -> Self {
-        let project = Project::new(&[("a.yaml", PASSES), ("many.yaml", MANY)]);
+        let project = Project::suite(&[("a.yaml", PASSES), ("many.yaml", MANY)]);
         assert_eq!(project.exit(&["run", "--backend=sim", "--accept"]), 0);
         let bin = project.path().join("bin");
         fs::create_dir(&bin).unwrap();

@@ -4,8 +4,9 @@ use std::fs;
 
 use quick_xml::events::{BytesStart, Event};
 use rstest::rstest;
+use test_support::Project;
 
-use crate::project::{FAILS, INVALID, MANY, NEEDS_HOST, Project};
+use crate::scenario::{FAILS, INVALID, MANY, NEEDS_HOST};
 
 /// An element, what it may hold, the attributes that it must have, and those that it may.
 type Row = (&'static str, Names, Names, Names);
@@ -87,7 +88,7 @@ fn check_element(above: Option<&str>, element: &BytesStart<'_>) -> String {
 #[case(&[("a.yaml", INVALID)])]
 #[case(&[])]
 fn junit_has_only_what_the_schema_has(#[case] files: &[(&str, &str)]) {
-    let project = Project::new(files);
+    let project = Project::suite(files);
     fs::create_dir_all(project.path().join("scenarios")).unwrap();
     project.exit(&["run", "--backend=sim", "--repeat=2", "--report=junit=run.xml"]);
     let text = project.read("run.xml");

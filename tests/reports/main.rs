@@ -1,10 +1,10 @@
-//! What a run tells programs and CI systems, by the real binary: reports, their schemas, merged shards,
-//! `--watch`, and the files of `docs/ci.md`.
+//! What a run tells programs and CI systems, by the real binary: reports, their schemas, merged
+//! shards, `--watch`, and the files of `docs/ci.md`.
 
 mod docs;
 mod junit;
 mod merge;
-mod project;
+mod scenario;
 mod schema;
 mod watch;
 mod whole;

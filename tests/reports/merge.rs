@@ -4,9 +4,10 @@ use std::fs;
 
 use rstest::rstest;
 use serde_json::Value;
+use test_support::Project;
 
 use crate::{
-    project::{FAILS, MANY, NEEDS_HOST, Project},
+    scenario::{FAILS, MANY, NEEDS_HOST},
     whole::{json, mixed, redacted},
 };
 
@@ -35,7 +36,7 @@ fn merge<'a>(files: &'a [String], more: &[&'a str]) -> Vec<&'a str> {
 /// What can't be used is counted, and is no case of those that were to run.
 #[test]
 fn a_run_of_files_that_are_wrong_is_merged() {
-    let project = Project::new(&[("a.yaml", "description: x\nstep: []\nstap: []\n")]);
+    let project = Project::suite(&[("a.yaml", "description: x\nstep: []\nstap: []\n")]);
     assert_eq!(project.exit(&["run", "--backend=sim", "--report=json=one.json"]), 2);
     let output = project.tapwright(&["merge", "one.json"]);
     assert_eq!(output.status.code(), Some(2));
@@ -48,7 +49,7 @@ fn a_run_of_files_that_are_wrong_is_merged() {
 #[case(&[("b.yaml", NEEDS_HOST), ("c.yaml", NEEDS_HOST)], 3)]
 #[case(&[("many.yaml", MANY)], 0)]
 fn shards_merge_into_the_run_that_was_not_split(#[case] files: &[(&str, &str)], #[case] code: i32) {
-    let project = Project::new(files);
+    let project = Project::suite(files);
     project.exit(&["run", "--backend=sim", "--accept"]);
     assert_eq!(project.exit(&["run", "--backend=sim", "--ci", "--report=json=one.json"]), code);
     let shards = shards(&project, 3, &[]);
@@ -81,7 +82,7 @@ fn shards_merge_into_the_run_that_was_not_split(#[case] files: &[(&str, &str)], 
 
 #[test]
 fn what_is_odd_about_shards_is_told_and_what_is_there_is_merged() {
-    let project = Project::new(&[("many.yaml", MANY)]);
+    let project = Project::suite(&[("many.yaml", MANY)]);
     project.exit(&["run", "--backend=sim", "--accept"]);
     let mut files = shards(&project, 4, &[2]);
     fs::copy(project.path().join(&files[0]), project.path().join("again.json")).unwrap();

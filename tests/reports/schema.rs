@@ -11,8 +11,9 @@ use std::{
 
 use jsonschema::Validator;
 use serde_json::Value;
+use test_support::Project;
 
-use crate::project::{FAILS, INVALID, MANY, NEEDS_HOST, PASSES, Project};
+use crate::scenario::{FAILS, INVALID, MANY, NEEDS_HOST, PASSES};
 
 fn validator(name: &str) -> Validator {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join(name);
@@ -58,7 +59,7 @@ fn checked(project: &Project, arguments: &[&str]) -> BTreeSet<String> {
 #[test]
 fn every_event_of_the_suite_is_as_its_schema_says() {
     let suite = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
-    let project = Project::new(&[]);
+    let project = Project::suite(&[]);
     let types = checked(&project, &["--ci", "--backend=sim", suite.to_str().unwrap()]);
     let expected = ["case-finished", "case-started", "run-finished", "run-started"];
     assert!(expected.iter().all(|name| types.contains(*name)), "{types:?}");
@@ -66,7 +67,7 @@ fn every_event_of_the_suite_is_as_its_schema_says() {
 
 #[test]
 fn so_is_every_event_of_runs_that_go_wrong() {
-    let project = Project::new(&[
+    let project = Project::suite(&[
         ("fails.yaml", FAILS),
         ("host.yaml", NEEDS_HOST),
         ("many.yaml", MANY),
@@ -76,7 +77,7 @@ fn so_is_every_event_of_runs_that_go_wrong() {
     let path = project.path().join("scenarios/many.yaml");
     fs::write(path, MANY.replace("number", "nummer")).unwrap();
     checked(&project, &["--backend=sim", "--repeat=2"]);
-    let project = Project::new(&[("invalid.yaml", INVALID)]);
+    let project = Project::suite(&[("invalid.yaml", INVALID)]);
     let types = checked(&project, &["--backend=sim"]);
     assert_eq!(types, BTreeSet::from(["diagnostic".to_owned()]));
 }

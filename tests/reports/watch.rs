@@ -14,8 +14,9 @@ use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
+use test_support::Project;
 
-use crate::project::{PASSES, Project};
+use crate::scenario::PASSES;
 
 /// A scenario that sends what a capture has.
 const REPLAYS: &str = "description: A capture.\nnetdevs:\n  hn0: {}\nsteps:\n  - { send: hn0.guest, \
@@ -96,7 +97,7 @@ fn capture(project: &Project, name: &str) {
 
 #[test]
 fn what_a_change_touches_runs_again() {
-    let project = Project::new(&[("a.yaml", PASSES), ("replays.yaml", REPLAYS)]);
+    let project = Project::suite(&[("a.yaml", PASSES), ("replays.yaml", REPLAYS)]);
     capture(&project, "ping.pcap");
     let suite = project.path().join("scenarios");
     let mut watching = Watching::new(&project, &["--backend=sim", "--jobs=1"]);
@@ -122,7 +123,7 @@ fn what_a_change_touches_runs_again() {
 
 #[test]
 fn a_selection_of_nothing_is_said_at_once() {
-    let project = Project::new(&[("a.yaml", PASSES)]);
+    let project = Project::suite(&[("a.yaml", PASSES)]);
     let mut watching = Watching::new(&project, &["--backend=sim", "-k", "nope"]);
     assert_eq!(watching.ran(), ["NOTHING SELECTED"]);
     fs::write(project.path().join("scenarios/nope.yaml"), PASSES).unwrap();
@@ -138,6 +139,6 @@ fn a_selection_of_nothing_is_said_at_once() {
 
 #[test]
 fn reports_of_a_whole_run_are_refused() {
-    let project = Project::new(&[("a.yaml", PASSES)]);
+    let project = Project::suite(&[("a.yaml", PASSES)]);
     assert_eq!(project.exit(&["run", "--watch", "--report=json=run.json"]), 2);
 }

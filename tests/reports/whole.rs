@@ -12,11 +12,12 @@ use nix::{
     unistd::Pid,
 };
 use serde_json::Value;
+use test_support::Project;
 
-use crate::project::{FAILS, INVALID, NEEDS_HOST, PASSES, Project};
+use crate::scenario::{FAILS, INVALID, NEEDS_HOST, PASSES};
 
 pub(crate) fn mixed() -> Project {
-    let project = Project::new(&[
+    let project = Project::suite(&[
         ("a/fails.yaml", FAILS),
         ("a/new.yaml", PASSES),
         ("b/host.yaml", NEEDS_HOST),
@@ -124,7 +125,7 @@ fn nobody_at_standard_output_does_not_cost_the_report() {
 
 #[test]
 fn a_run_that_is_interrupted_writes_its_reports() {
-    let project = Project::new(&[("a.yaml", PASSES)]);
+    let project = Project::suite(&[("a.yaml", PASSES)]);
     let mut child = project
         .command(&[
             "run",
@@ -152,7 +153,7 @@ fn a_run_that_is_interrupted_writes_its_reports() {
 
 #[test]
 fn what_keeps_a_run_from_beginning_is_in_its_reports() {
-    let project = Project::new(&[("a.yaml", INVALID)]);
+    let project = Project::suite(&[("a.yaml", INVALID)]);
     let reports = ["--report=json=run.json", "--report=junit=run.xml"];
     let arguments = [&["run", "--backend=sim"], &reports[..]].concat();
     assert_eq!(project.exit(&arguments), 2);

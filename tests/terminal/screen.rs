@@ -1,5 +1,5 @@
-//! What may be on a terminal, in a log and in a file of a report: written down here once more, without
-//! what the program itself knows of it.
+//! What may be on a terminal, in a log and in a file of a report: written down here once more,
+//! without what the program itself knows of it.
 
 /// Why something may not be on a terminal or in a log; none where all may.
 pub(crate) fn wrong(shown: &[u8]) -> Option<String> {
@@ -34,8 +34,8 @@ pub(crate) fn wrong_in_file(shown: &[u8]) -> Option<String> {
     found.map(|c| format!("{c:?} in {plain:?}"))
 }
 
-/// Whether a terminal or a reader is misled: controls of ASCII and of ISO 6429, directions, separators
-/// of lines, and what has no width.
+/// Whether a terminal or a reader is misled: controls of ASCII and of ISO 6429, directions,
+/// separators of lines, and what has no width.
 fn acts(c: char) -> bool {
     c.is_control()
         || ('\u{202a}'..='\u{202e}').contains(&c)
@@ -64,7 +64,8 @@ fn without_styles(text: &str) -> String {
     out
 }
 
-/// Without what a progress bar does to its own lines, and with the newlines that a terminal was given.
+/// Without what a progress bar does to its own lines, and with the newlines that a terminal was
+/// given.
 pub(crate) fn without_bars(screen: &str) -> String {
     let screen = screen.replace("\r\n", "\n").replace("\u{1b}[2K", "").replace('\r', "\n");
     let mut parts = screen.split("\u{1b}[");

@@ -1,5 +1,5 @@
 //! The walls of the house: which part may import which, in the whole crate and inside the rooms that
-//! have floors of their own, and what the pure parts may not touch.
+//! have floors of their own, what the pure parts may not touch, and that QEMU's words stay in `qapi`.
 
 use std::{
     collections::BTreeMap,
@@ -7,7 +7,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::chore::{ChoreError, root};
+use crate::{
+    chore::{ChoreError, root},
+    words,
+};
 
 /// Each part and what it may import. The lower a part stands, the less it knows.
 const MAY_IMPORT: &[(&str, &[&str])] = &[
@@ -23,10 +26,10 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("reading", &["base", "frame", "record"]),
     ("guest", &["base"]),
     ("scenario", &["base", "capture", "diag", "file", "frame", "guest", "qapi", "record"]),
-    ("drawing", &["base", "diag", "record", "scenario", "terminal"]),
+    ("drawing", &["base", "diag", "qapi", "record", "scenario", "terminal"]),
     ("import", &["diag", "qapi", "scenario", "terminal"]),
     ("machine", &["base", "qapi", "record"]),
-    ("conflict", &["base", "machine", "record"]),
+    ("conflict", &["base", "machine", "qapi", "record"]),
     (
         "backend",
         &["base", "diag", "frame", "guest", "machine", "qapi", "record", "scenario", "sys"],
@@ -52,7 +55,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     (
         "fuzz",
         &[
-            "backend", "base", "compare", "diag", "file", "reading", "record", "runner",
+            "backend", "base", "compare", "diag", "file", "qapi", "reading", "record", "runner",
             "scenario", "sys",
         ],
     ),
@@ -260,11 +263,7 @@ impl Room {
         if !self.knows(&part) {
             return vec![(1, format!("`{part}` is not in the table of {}", self.name()))];
         }
-        let text = match self.with_tests {
-            true => text,
-            false if is_test(relative) => "",
-            false => text.split("\n#[cfg(test)]\nmod tests {").next().unwrap_or(text),
-        };
+        let text = if self.with_tests { text } else { untested(relative, text) };
         let module = module_of(relative);
         let mut found = Vec::new();
         for (line, code) in code_lines(text) {
@@ -300,6 +299,7 @@ pub(crate) fn run() -> Result<(), ChoreError> {
     let src = root().join("src");
     let mut files = Vec::new();
     collect(&src, &mut files)?;
+    let names = words::names();
     let read = |file: &Path| {
         fs::read_to_string(file)
             .map_err(|source| ChoreError::Unreadable { path: file.to_owned(), source })
@@ -317,7 +317,9 @@ pub(crate) fn run() -> Result<(), ChoreError> {
         let text = read(file)?;
         let is_writer = WRITERS.iter().any(|writer| relative == Path::new(writer));
         let unfenced = if is_writer { Vec::new() } else { unfenced(&text) };
-        for (line, message) in impure(&part, &text).into_iter().chain(unfenced) {
+        let lines = code_lines(untested(relative, &text));
+        let words = words::outside(relative, &lines, &names);
+        for (line, message) in impure(&part, &text).into_iter().chain(unfenced).chain(words) {
             report(relative, line, &message);
         }
     }
@@ -347,6 +349,14 @@ pub(crate) fn run() -> Result<(), ChoreError> {
         }
     }
     Ok(())
+}
+
+/// A file's text without its tests.
+fn untested<'t>(relative: &Path, text: &'t str) -> &'t str {
+    if is_test(relative) {
+        return "";
+    }
+    text.split("\n#[cfg(test)]\nmod tests {").next().unwrap_or(text)
 }
 
 /// Whether a file holds nothing but tests.

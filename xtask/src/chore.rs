@@ -25,7 +25,7 @@ pub(crate) enum ChoreError {
     Suite(String),
     #[error("not what the code makes of them now, `cargo xtask docs` writes them: {0:?}")]
     Stale(Vec<PathBuf>),
-    #[error("{0} import(s) that the table does not allow")]
+    #[error("{0} line(s) that these rules do not allow")]
     Arch(usize),
 }
 

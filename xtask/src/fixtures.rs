@@ -141,7 +141,11 @@ fn record(capture: &Capture) -> Result<Vec<Packet>, FixtureError> {
     let lab = Lab::open(capture.family, capture.offloads)?;
     let file = lab.record(capture.filter, || (capture.traffic)(&lab))?;
     let unfit = |why: String| FixtureError::Capture { file: capture.file, why };
-    let mut packets = capture::read(&file).map_err(|error| unfit(error.to_string()))?;
+    let read = capture::read(&file).map_err(|error| unfit(error.to_string()))?;
+    if let Some(broken) = read.broken {
+        return Err(unfit(broken.to_string()));
+    }
+    let mut packets = read.packets;
     packets.retain(|packet| !lab::is_end_mark(&packet.data));
     let start = packets.first().map_or(Duration::ZERO, |packet| packet.time);
     for packet in &mut packets {

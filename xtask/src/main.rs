@@ -10,6 +10,7 @@ mod fixtures;
 mod generate;
 mod quirk;
 mod reference;
+mod words;
 
 use std::{path::PathBuf, process::ExitCode};
 

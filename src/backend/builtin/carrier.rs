@@ -1,3 +1,6 @@
+//! What carries frames between a built-in machine's TAPs and the rest of the network: the trait
+//! that `sim` implements in memory and `netns` with the kernel. `BuiltinWorld` is generic over it.
+
 use std::io;
 
 use crate::{
@@ -39,6 +42,10 @@ pub trait Carrier {
     /// When the socket can't be opened.
     fn capture(&mut self, netdev: &NetdevId, on: bool) -> io::Result<()>;
 
+    /// Stops reading what a TAP has for its guest, or reads on: until then it waits in the TAP's
+    /// queue, as while nobody reads the descriptor.
+    fn hold(&mut self, netdev: &NetdevId, on: bool);
+
     /// Takes everything that has arrived, each source in its own order, without waiting.
     ///
     /// # Errors
@@ -63,7 +70,7 @@ pub trait Carrier {
     /// When the kernel refuses.
     fn link_del(&mut self, port: &PortId) -> io::Result<()>;
 
-    /// Gives interfaces the names of their ports for whoever looks from outside.
+    /// Gives interfaces the names of their ports, for people who look from outside.
     ///
     /// # Errors
     /// When the kernel refuses.
@@ -71,34 +78,25 @@ pub trait Carrier {
         Ok(Exposed::default())
     }
 
-    /// Takes everything down; what failed is said, and the rest is taken down all the same.
+    /// Takes everything down and returns what failed; a failure stops nothing.
     fn finish(&mut self) -> Vec<String>;
 }
 
-/// What a carrier brings.
 #[derive(Debug)]
 pub enum Carried {
     /// A frame for the guest, read from a TAP.
-    ToGuest {
-        /// The TAP.
-        netdev: NetdevId,
-        /// The frame.
-        frame: Frame,
-    },
+    ToGuest { netdev: NetdevId, frame: Frame },
     /// A frame that the host's stack received on a TAP, or that arrived at a link's end.
     ToHost {
         /// The host port or link end.
         port: PortId,
-        /// The frame.
         frame: Frame,
     },
     /// A copy from the machine's packet socket on a TAP.
     Captured {
-        /// The TAP.
         netdev: NetdevId,
         /// Tx for what goes to the guest, rx for what comes from it.
         direction: Direction,
-        /// The frame.
         frame: Frame,
     },
     /// ENETDOWN, drop counters, MSG_TRUNC: something that explains.

@@ -1,3 +1,5 @@
+//! The random numbers behind impairments. Only `impair` draws them.
+
 /// The generator behind every impairment: SplitMix64 (Steele, Lea and Flood, "Fast splittable
 /// pseudorandom number generators", OOPSLA 2014). Its numbers are part of snapshots, so it is
 /// written out here and never changes.

@@ -1,3 +1,6 @@
+//! Lengths of Ethernet headers, and which short tagged frames the kernel drops. Both carriers go by
+//! them.
+
 /// Bytes of an Ethernet header, the least that the kernel takes.
 pub(crate) const ETH_HLEN: usize = 14;
 
@@ -9,9 +12,9 @@ pub(crate) fn is_tagged(frame: &[u8]) -> bool {
     matches!(frame.get(12..14), Some([0x81, 0x00] | [0x88, 0xa8]))
 }
 
-/// Whether the kernel drops a frame that it has taken at the interface that receives it: it takes an
-/// outer tag out only when the inner type and 2 bytes more are there, and can't go on else (Linux
-/// 6.18 `net/core/skbuff.c`, `skb_vlan_untag`).
+/// Whether the kernel drops a frame that it has taken at the interface that receives it: it takes
+/// an outer tag out only when the inner type and 2 bytes more are there, and can't go on else
+/// (Linux 6.18 `net/core/skbuff.c`, `skb_vlan_untag`).
 pub(crate) fn vanishes(frame: &[u8]) -> bool {
     frame.len() < ETH_HLEN + VLAN_HLEN + 2 && is_tagged(frame)
 }

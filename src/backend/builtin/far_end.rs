@@ -1,12 +1,14 @@
+//! The far ends of chardevs as a built-in world keeps them: what has been written and not yet read,
+//! and how frames are encoded for a chardev. `BuiltinWorld` owns one for each chardev.
+
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::socket::SocketEnd;
 use crate::{
-    backend::lower::ChardevWiring,
     base::{Frame, PortId, Tag},
     machine::framing::words,
     record::Framing,
-    scenario::ChardevFar,
+    scenario::Wiring,
 };
 
 /// The far end of a chardev, as the world keeps it.
@@ -24,9 +26,7 @@ pub(super) enum FarEnd {
 #[derive(Debug)]
 pub(super) struct PortEnd {
     pub(super) port: PortId,
-    pub(super) framing: Framing,
-    /// Bytes of the virtio-net header in front of each frame.
-    pub(super) vnet_hdr_len: usize,
+    pub(super) wiring: Wiring,
     pub(super) connected: bool,
     /// Clients that connected while another was there: one at a time is served (QEMU 10.2.2,
     /// `chardev/char-socket.c`, a backlog of one behind an unwatched listener).
@@ -37,20 +37,8 @@ pub(super) struct PortEnd {
 }
 
 impl PortEnd {
-    pub(super) fn new(port: PortId, wiring: &ChardevWiring) -> Self {
-        let (framing, connected) = match wiring.far {
-            ChardevFar::Port { connected, framing } => (framing, connected),
-            ChardevFar::Joined(_) | ChardevFar::Nobody => (Framing::Plain, false),
-        };
-        Self {
-            port,
-            framing,
-            vnet_hdr_len: wiring.vnet_hdr_len,
-            connected,
-            waiting: 0,
-            stalled: false,
-            unread: Vec::new(),
-        }
+    pub(super) fn new(port: PortId, connected: bool, wiring: Wiring) -> Self {
+        Self { port, wiring, connected, waiting: 0, stalled: false, unread: Vec::new() }
     }
 
     /// Takes what the machine wrote; it is given back when somebody reads it.
@@ -78,8 +66,8 @@ impl PortEnd {
         self.never_read()
     }
 
-    /// The listener is closed, and whoever is still connected or waits for a turn sees the end: how
-    /// many that are.
+    /// The listener is closed, and every client that is connected or waits for a turn sees the end:
+    /// how many that are.
     pub(super) fn turn_away(&mut self) -> usize {
         let connected = usize::from(std::mem::take(&mut self.connected));
         connected + std::mem::take(&mut self.waiting)
@@ -105,7 +93,8 @@ impl PortEnd {
 
 /// A frame as the bytes of a chardev. Its virtio-net header stands in front of it and is counted in
 /// the length, with either framing (QEMU 10.2.2, `net/filter-mirror.c`, `filter_send`).
-pub(crate) fn encode(frame: &Frame, framing: Framing, vnet_hdr_len: usize) -> Bytes {
+pub(crate) fn encode(frame: &Frame, wiring: Wiring) -> Bytes {
+    let Wiring { framing, vnet_hdr_len } = wiring;
     let vnet_len = match framing {
         Framing::Raw | Framing::Pcap => return frame.data.clone(),
         Framing::Plain => None,
@@ -140,13 +129,11 @@ mod tests {
             vnet: VnetHdr { flags: 1, ..VnetHdr::default() },
             data: Bytes::from_static(b"ab"),
         };
-        assert_eq!(&encode(&frame, Framing::Plain, 0)[..], b"\0\0\0\x02ab");
-        assert_eq!(&encode(&frame, Framing::Vnet, 0)[..], b"\0\0\0\x02\0\0\0\0ab");
-        assert_eq!(
-            &encode(&frame, Framing::Vnet, 10)[..],
-            b"\0\0\0\x0c\0\0\0\x0a\x01\0\0\0\0\0\0\0\0\0ab"
-        );
-        assert_eq!(&encode(&frame, Framing::Raw, 10)[..], b"ab");
+        let encode = |framing, vnet_hdr_len| encode(&frame, Wiring { framing, vnet_hdr_len });
+        assert_eq!(&encode(Framing::Plain, 0)[..], b"\0\0\0\x02ab");
+        assert_eq!(&encode(Framing::Vnet, 0)[..], b"\0\0\0\x02\0\0\0\0ab");
+        assert_eq!(&encode(Framing::Vnet, 10)[..], b"\0\0\0\x0c\0\0\0\x0a\x01\0\0\0\0\0\0\0\0\0ab");
+        assert_eq!(&encode(Framing::Raw, 10)[..], b"ab");
     }
 
     #[test]

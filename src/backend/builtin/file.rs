@@ -1,18 +1,19 @@
-//! A file that filter-dumps write, each at its own place, and what its port tells of it.
+//! A file that filter-dumps write, each at its own offset, and the bytes that its port has
+//! reported.
 
 use bytes::Bytes;
 
-/// What is in a file, and what of it is not told yet.
+/// The content of a file, and whether it still has to be reported again.
 #[derive(Debug, Default)]
 pub(super) struct WrittenFile {
     content: Vec<u8>,
-    /// What was told is not what is there any more.
+    /// Bytes that were reported have been overwritten since.
     overwritten: bool,
 }
 
 impl WrittenFile {
-    /// Bytes are written at a place, at 0 to a file that was emptied. What is told at once: what
-    /// comes behind all that was told.
+    /// Writes bytes at an offset, 0 for a file that was emptied. Returns those to report at once:
+    /// the ones that follow everything reported so far.
     pub(super) fn write(&mut self, at: u64, data: Bytes) -> Option<Bytes> {
         // What was written fits into memory.
         let at = at as usize;

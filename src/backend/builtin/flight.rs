@@ -1,3 +1,6 @@
+//! Finds the number of a frame again when it comes out of a carrier. `BuiltinWorld` reports each
+//! departure and asks at each arrival; the QEMU world does the same with its TAPs.
+
 use std::collections::{BTreeMap, HashMap};
 
 use bytes::Bytes;
@@ -18,7 +21,7 @@ pub(crate) enum Destination {
     Socket(NetdevId),
 }
 
-/// Which numbers the frames have that are on their way through a carrier.
+/// The numbers of the frames that are on their way through a carrier.
 ///
 /// The kernel does not carry our numbers, so a frame that arrives is found again by its bytes: at
 /// each destination the first arrival of these bytes is the first that was sent, and so on. A frame
@@ -76,8 +79,8 @@ impl Flights {
     }
 }
 
-/// The bytes as which a frame may arrive: as it is, and with the checksum that its virtio-net header
-/// leaves to the device, where whoever reads it takes none without.
+/// The bytes as which a frame may arrive: as it is, and with the checksum that its virtio-net
+/// header leaves to the device, where a reader takes none without.
 fn seen_as(frame: &Frame) -> Vec<Bytes> {
     let mut seen = vec![frame.data.clone()];
     if frame.vnet.flags & NEEDS_CSUM != 0 {

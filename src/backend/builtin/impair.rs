@@ -1,3 +1,6 @@
+//! Decides what an impairment does to each frame: loss, corruption, duplication, rate, delay and
+//! reordering, from one seed. `traffic` has one stretch for each direction of an impaired port.
+
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,9 +17,10 @@ use crate::{
 /// In this order: loss, corruption, duplication, then rate and delay. A lost frame is not also
 /// doubled; the second copy of a frame is like the first, goes right behind it, and takes its time
 /// on the line. (Linux sends the copy through the whole stretch once more, and lets one of a frame
-/// that is both doubled and lost through: `net/sched/sch_netem.c`, `netem_enqueue`.) A frame leaves when the ones before it have been put on the line at `rate`, and
-/// arrives `delay` later, `jitter` more or less; one that `reorder` picks arrives as soon as it has
-/// left. With jitter or reordering frames may overtake each other, else never.
+/// that is both doubled and lost through: `net/sched/sch_netem.c`, `netem_enqueue`.) A frame leaves
+/// when the ones before it have been put on the line at `rate`, and arrives `delay` later, `jitter`
+/// more or less; one that `reorder` picks arrives as soon as it has left. With jitter or reordering
+/// frames may overtake each other, otherwise never.
 ///
 /// Each frame takes six draws, whatever is set: with another loss the same frames are still the
 /// delayed ones.
@@ -37,7 +41,6 @@ pub(super) enum Fate {
     Goes {
         /// As it goes on.
         frame: Frame,
-        /// When.
         at: VirtualTime,
         /// Once, or once more right behind.
         copies: usize,
@@ -51,7 +54,6 @@ impl Stretch {
         Self { dice: Dice::new(impairment.seed), impairment, free: VirtualTime::ZERO }
     }
 
-    /// A frame goes in.
     pub(super) fn decide(&mut self, now: VirtualTime, frame: &Frame) -> Fate {
         let Impairment { loss, delay, jitter, reorder, duplicate, corrupt, rate, seed: _ } =
             self.impairment;
@@ -107,7 +109,7 @@ fn flip(data: &Bytes, bit: usize) -> Bytes {
     data.into()
 }
 
-/// How long so many bytes take at so many bits a second, rounded up to a nanosecond.
+/// How long these bytes take at this rate in bits per second, rounded up to a nanosecond.
 fn on_the_line(bytes: usize, rate: u64) -> Duration {
     let nanos = (bytes as u128 * 8 * 1_000_000_000).div_ceil(u128::from(rate.max(1)));
     Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
@@ -136,7 +138,7 @@ mod tests {
         Duration::from_millis(count)
     }
 
-    /// The fates of so many frames that all go in at once.
+    /// The fates of this many frames that all go in at once.
     fn fates(impairment: Impairment, count: usize) -> Vec<Fate> {
         let mut stretch = Stretch::new(impairment);
         (0..count).map(|number| stretch.decide(VirtualTime::ZERO, &frame(number))).collect()

@@ -1,6 +1,5 @@
-//! A [`World`](super::World) around a machine: virtual clock, chardev pipes, guests,
-//! impairments, storm limit, over a
-//! [`Carrier`] of which there are two.
+//! A [`World`](super::World) around built-in machines: virtual clock, chardev pipes, guests,
+//! impairments and storm limit, over one of two [`Carrier`]s.
 
 mod carrier;
 mod dice;

@@ -1,19 +1,24 @@
+//! A machine of the model as one of a scenario's processes: its name, whether it is dead, and the
+//! qualified ids of what it puts out. `BuiltinWorld` owns one for each machine.
+
 use crate::{
     backend::lower::{self, Lowered},
-    base::{ChardevId, MachineId, NetdevId, ObjectId, PortId, VirtualTime},
+    base::{ChardevId, MachineId, VirtualTime},
     machine::{ChardevState, ConfigError, Input, Machine, Output},
     record::{Event, Place},
     scenario::Case,
 };
 
-/// A machine in its world. A machine knows its own ids only; here they begin with its name, where
-/// it has one, on the way in and out.
+/// A machine in its world. It knows its local ids only: its inputs have those, and what it puts out
+/// has qualified ids, which begin with its name where it has one.
 #[derive(Debug)]
 pub(super) struct Process {
     id: MachineId,
     machine: Machine,
     /// QEMU died.
     pub(super) dead: bool,
+    /// Its vhost-net has been stopped.
+    pub(super) vhost_stopped: bool,
 }
 
 impl Process {
@@ -22,8 +27,12 @@ impl Process {
         let lowered = case.machines.iter().map(|machine| {
             let mut lowered = lower::lower(case, machine);
             let config = std::mem::take(&mut lowered.config);
-            let process =
-                Self { id: machine.id.clone(), machine: Machine::new(config)?, dead: false };
+            let process = Self {
+                id: machine.id.clone(),
+                machine: Machine::new(config)?,
+                dead: false,
+                vhost_stopped: false,
+            };
             Ok((process, lowered))
         });
         lowered.collect()
@@ -35,21 +44,20 @@ impl Process {
 
     /// Where something that is about the whole machine happens.
     pub(super) fn place(&self) -> Place {
-        self.outer_place(Place::Machine)
-    }
-
-    pub(super) fn handle(&mut self, now: VirtualTime, input: Input, out: &mut Vec<Output>) {
-        if !self.id.is_named() {
-            self.machine.handle(now, input, out);
-        } else if let Some(input) = self.own_input(input) {
-            let from = out.len();
-            self.machine.handle(now, input, out);
-            let outputs: Vec<Output> = out.drain(from..).collect();
-            out.extend(outputs.into_iter().map(|output| self.outer_output(output)));
+        match self.id.is_named() {
+            true => Place::Named(self.id.clone()),
+            false => Place::Machine,
         }
     }
 
-    /// When it wants to be woken.
+    pub(super) fn handle(&mut self, now: VirtualTime, input: Input, out: &mut Vec<Output>) {
+        let from = out.len();
+        self.machine.handle(now, input, out);
+        if self.id.is_named() {
+            out[from..].iter_mut().for_each(|output| qualify(&self.id, output));
+        }
+    }
+
     pub(super) fn deadline(&self) -> Option<VirtualTime> {
         self.machine.deadline()
     }
@@ -58,13 +66,13 @@ impl Process {
     /// chardev. A main loop that is frozen reads nothing, and what it writes for itself only when
     /// it has come round.
     pub(super) fn reads(&self, chardev: &ChardevId, peer: &ChardevId) -> Option<ChardevState> {
-        let own = self.id.own(chardev.as_str())?;
-        let is_own_peer = self.id.own(peer.as_str()).is_some();
-        Some(if !self.machine.reads(own) {
+        let local = self.id.local(chardev.as_str())?;
+        let is_own_peer = self.id.local(peer.as_str()).is_some();
+        Some(if !self.machine.reads(local) {
             ChardevState::Stalled
-        } else if is_own_peer && !self.machine.reads_beside_main_loop(own) {
+        } else if is_own_peer && !self.machine.reads_beside_main_loop(local) {
             ChardevState::OwnLoop
-        } else if !is_own_peer && self.machine.waits(own) {
+        } else if !is_own_peer && self.machine.waits(local) {
             ChardevState::Stalled
         } else {
             ChardevState::Resumed
@@ -82,110 +90,51 @@ impl Process {
         !self.dead && !self.is_frozen() && self.machine.is_running()
     }
 
+    /// Whether its vhost-net is stopped, as it is with the VM (QEMU 10.2.2 hw/net/virtio-net.c:241,
+    /// virtio_net_started: `vdev->vm_running`). A frozen main loop does not stop it.
+    pub(super) fn stops_vhost(&self) -> bool {
+        !self.dead && !self.machine.is_running()
+    }
+
     /// Whether it compares: then it is the primary of a COLO pair.
     pub(super) fn compares(&self) -> bool {
         self.machine.has_object("colo-compare")
     }
 
     pub(super) fn residue(self) -> Vec<Event> {
-        let Self { id, machine, .. } = self;
-        let outer = |event: Event| Event { place: outer_place(&id, event.place), ..event };
-        machine.residue().into_iter().map(outer).collect()
+        let mut events = self.machine.residue();
+        events.iter_mut().for_each(|event| qualify_place(&self.id, &mut event.place));
+        events
     }
+}
 
-    fn own_input(&self, input: Input) -> Option<Input> {
-        let netdev = |outer: NetdevId| Some(NetdevId::from(self.id.own(outer.as_str())?));
-        let chardev = |outer: ChardevId| Some(ChardevId::from(self.id.own(outer.as_str())?));
-        Some(match input {
-            Input::NetdevFrame { netdev: id, data, tag } => {
-                Input::NetdevFrame { netdev: netdev(id)?, data, tag }
-            }
-            Input::StreamBytes { netdev: id, data, tag } => {
-                Input::StreamBytes { netdev: netdev(id)?, data, tag }
-            }
-            Input::StreamClosed { netdev: id } => Input::StreamClosed { netdev: netdev(id)? },
-            Input::Captured { netdev: id, direction, frame, tag } => {
-                Input::Captured { netdev: netdev(id)?, direction, frame, tag }
-            }
-            Input::InjectFailed { netdev: id, object, reason, tag } => Input::InjectFailed {
-                netdev: netdev(id)?,
-                object: ObjectId::from(self.id.own(object.as_str())?),
-                reason,
-                tag,
-            },
-            Input::ChardevBytes { chardev: id, data, tag } => {
-                Input::ChardevBytes { chardev: chardev(id)?, data, tag }
-            }
-            Input::Chardev { chardev: id, state } => {
-                Input::Chardev { chardev: chardev(id)?, state }
-            }
-            input @ (Input::Command { .. } | Input::Tick) => input,
-        })
-    }
-
-    fn outer_output(&self, output: Output) -> Output {
-        let netdev = |own: NetdevId| self.id.outer(own.as_str());
-        let chardev = |own: ChardevId| self.id.outer(own.as_str());
-        match output {
-            Output::NetdevFrame { netdev: id, data, tag } => {
-                Output::NetdevFrame { netdev: netdev(id), data, tag }
-            }
-            Output::StreamClosed { netdev: id } => Output::StreamClosed { netdev: netdev(id) },
-            Output::Inject { netdev: id, object, frame, tag } => Output::Inject {
-                netdev: netdev(id),
-                object: self.id.outer(object.as_str()),
-                frame,
-                tag,
-            },
-            Output::Capture { netdev: id, on } => Output::Capture { netdev: netdev(id), on },
-            Output::ChardevBytes { chardev: id, data, tag } => {
-                Output::ChardevBytes { chardev: chardev(id), data, tag }
-            }
-            Output::FileBytes { file, at, data, tag } => {
-                Output::FileBytes { file: self.id.outer(&file), at, data, tag }
-            }
-            Output::ChardevClosed { chardev: id } => Output::ChardevClosed { chardev: chardev(id) },
-            Output::ChardevExists { chardev: id, exists } => {
-                Output::ChardevExists { chardev: chardev(id), exists }
-            }
-            Output::NetdevGone { netdev: id } => Output::NetdevGone { netdev: netdev(id) },
-            Output::Event(event) => {
-                Output::Event(Event { place: self.outer_place(event.place), ..event })
-            }
-            answer @ Output::Answer { .. } => answer,
+/// Puts the machine's name in front of the ids of what it does.
+fn qualify(machine: &MachineId, output: &mut Output) {
+    match output {
+        Output::NetdevFrame { netdev, .. }
+        | Output::StreamClosed { netdev }
+        | Output::Capture { netdev, .. }
+        | Output::NetdevGone { netdev } => *netdev = machine.qualified(netdev.as_str()),
+        Output::Inject { netdev, object, .. } => {
+            *netdev = machine.qualified(netdev.as_str());
+            *object = machine.qualified(object.as_str());
         }
-    }
-
-    fn outer_place(&self, place: Place) -> Place {
-        outer_place(&self.id, place)
+        Output::ChardevBytes { chardev, .. }
+        | Output::ChardevClosed { chardev }
+        | Output::ChardevExists { chardev, .. } => *chardev = machine.qualified(chardev.as_str()),
+        Output::FileBytes { file, .. } => *file = machine.qualified(file),
+        Output::Event(event) => qualify_place(machine, &mut event.place),
+        Output::Answer { .. } => {}
     }
 }
 
-/// The machine that an input is for, by the id in it; none where it has no id.
-pub(super) fn machine_of(input: &Input) -> Option<&str> {
-    let id = match input {
-        Input::NetdevFrame { netdev, .. }
-        | Input::StreamBytes { netdev, .. }
-        | Input::StreamClosed { netdev }
-        | Input::Captured { netdev, .. }
-        | Input::InjectFailed { netdev, .. } => netdev.as_str(),
-        Input::ChardevBytes { chardev, .. } | Input::Chardev { chardev, .. } => chardev.as_str(),
-        Input::Command { .. } | Input::Tick => return None,
-    };
-    id.split_once('/').map(|(machine, _)| machine)
-}
-
-fn outer_place(machine: &MachineId, place: Place) -> Place {
-    if !machine.is_named() {
-        return place;
-    }
+fn qualify_place(machine: &MachineId, place: &mut Place) {
     match place {
-        Place::Object(id) => Place::Object(machine.outer(id.as_str())),
-        Place::Netdev(id) => Place::Netdev(machine.outer(id.as_str())),
-        Place::Chardev(id) => Place::Chardev(machine.outer(id.as_str())),
-        Place::Tap(id) => Place::Tap(machine.outer(id.as_str())),
-        Place::Port(id) => Place::Port(PortId::from(machine.outer::<String>(id.as_str()))),
-        Place::Machine => Place::Named(machine.clone()),
-        named @ Place::Named(_) => named,
+        Place::Object(id) => *id = machine.qualified(id.as_str()),
+        Place::Netdev(id) | Place::Tap(id) => *id = machine.qualified(id.as_str()),
+        Place::Chardev(id) => *id = machine.qualified(id.as_str()),
+        Place::Port(id) => *id = machine.qualified(id.as_str()),
+        Place::Machine if machine.is_named() => *place = Place::Named(machine.clone()),
+        Place::Machine | Place::Named(_) => {}
     }
 }

@@ -1,3 +1,6 @@
+//! The connection of a chardev whose far end is another chardev: its peer, and when a client tries
+//! again. `world::socket` connects and disconnects them.
+
 use std::time::Duration;
 
 use crate::{
@@ -17,7 +20,6 @@ pub(super) struct SocketEnd {
     pub(super) server: bool,
     /// How long a client waits before it tries again; none when it does not.
     pub(super) retry: Option<Duration>,
-    /// Who is connected.
     pub(super) peer: Option<ChardevId>,
     /// When a client tries again.
     pub(super) due: Option<VirtualTime>,
@@ -26,7 +28,7 @@ pub(super) struct SocketEnd {
     /// A failure to connect was said, which is done once until there is a connection (QEMU 10.2.2
     /// `chardev/char-socket.c`, `check_report_connect_error`).
     pub(super) told: bool,
-    /// What the peer knows of whether it is read.
+    /// Whether the peer was last notified that it is read.
     pub(super) reads: ChardevState,
     /// The frame that was lost last for want of a peer.
     lost: Option<Tag>,

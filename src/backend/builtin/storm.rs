@@ -1,6 +1,10 @@
+//! Notices when a machine feeds itself without end, and names the cycle. `BuiltinWorld` counts
+//! every input with it.
+
 use std::collections::VecDeque;
 
 use crate::{
+    base::MachineId,
     machine::{Input, Output},
     record::{Event, EventKind, Place},
 };
@@ -10,6 +14,8 @@ const LIMIT: usize = 100_000;
 
 /// Inputs that are kept to name the cycle.
 const TRAIL: usize = 64;
+
+const TICK: &str = "timer";
 
 /// Notices when a machine feeds itself without end.
 #[derive(Debug, Default)]
@@ -32,12 +38,12 @@ impl Storm {
         self.ticks = 0;
     }
 
-    /// Counts an input. The names are only kept when the limit is near.
-    pub(super) fn count(&mut self, input: &Input) {
+    /// Counts an input of a machine. The names are only kept when the limit is near.
+    pub(super) fn count(&mut self, machine: &MachineId, input: &Input) {
         if matches!(input, Input::Tick) {
             self.ticks += 1;
         } else {
-            self.note(|| name(input));
+            self.note(|| name(machine, input));
         }
     }
 
@@ -74,26 +80,31 @@ impl Storm {
     /// The cycle, when the limit is passed.
     pub(super) fn cycle(&self) -> Option<Vec<String>> {
         if self.ticks > LIMIT {
-            return Some(vec![name(&Input::Tick)]);
+            return Some(vec![TICK.to_owned()]);
         }
         (self.inputs > LIMIT).then(|| period(&self.trail))
     }
 }
 
-/// Where an input goes in.
-fn name(input: &Input) -> String {
+/// Where an input goes in, by its qualified id.
+fn name(machine: &MachineId, input: &Input) -> String {
+    let qualified = |id: &str| machine.qualified::<String>(id);
     match input {
-        Input::NetdevFrame { netdev, .. } => format!("frame at {netdev}"),
+        Input::NetdevFrame { netdev, .. } => format!("frame at {}", qualified(netdev.as_str())),
         Input::StreamBytes { netdev, .. } | Input::StreamClosed { netdev } => {
-            format!("stream of {netdev}")
+            format!("stream of {}", qualified(netdev.as_str()))
         }
-        Input::Captured { netdev, direction, .. } => format!("capture {direction} on {netdev}"),
-        Input::InjectFailed { netdev, .. } => format!("injection on {netdev}"),
+        Input::Captured { netdev, direction, .. } => {
+            format!("capture {direction} on {}", qualified(netdev.as_str()))
+        }
+        Input::InjectFailed { netdev, .. } => {
+            format!("injection on {}", qualified(netdev.as_str()))
+        }
         Input::ChardevBytes { chardev, .. } | Input::Chardev { chardev, .. } => {
-            format!("chardev {chardev}")
+            format!("chardev {}", qualified(chardev.as_str()))
         }
         Input::Command { .. } => "command".to_owned(),
-        Input::Tick => "timer".to_owned(),
+        Input::Tick => TICK.to_owned(),
     }
 }
 
@@ -119,10 +130,10 @@ mod tests {
     fn a_storm_is_more_than_the_limit() {
         let mut storm = Storm::default();
         for _ in 0..LIMIT {
-            storm.count(&Input::Tick);
+            storm.count(&MachineId::default(), &Input::Tick);
         }
         assert_eq!(storm.cycle(), None);
-        storm.count(&Input::Tick);
+        storm.count(&MachineId::default(), &Input::Tick);
         assert_eq!(storm.cycle(), Some(vec!["timer".to_owned()]));
         storm.calm();
         assert_eq!(storm.cycle(), None);
@@ -135,7 +146,7 @@ mod tests {
         let mut storm = Storm::default();
         for _ in 0..=LIMIT {
             assert_eq!(storm.cycle(), None);
-            storm.count(&Input::Tick);
+            storm.count(&MachineId::default(), &Input::Tick);
             storm.note(|| "frame".to_owned());
             storm.clock_moved();
         }

@@ -1,3 +1,6 @@
+//! What happens between a port and the scenario: the TCP/IP stacks of guests and clients, impaired
+//! stretches, and the frames inside them. `BuiltinWorld` sends and receives through it.
+
 use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
@@ -47,7 +50,7 @@ impl Station {
 
 /// The number of the machine whose guest port this is.
 fn machine_of(case: &Case, port: &PortId) -> Option<usize> {
-    let is_guest_of = |netdev: &&Netdev| format!("{}.guest", netdev.id) == port.as_str();
+    let is_guest_of = |netdev: &&Netdev| PortId::guest(&netdev.id) == *port;
     let netdev = case.netdevs.iter().find(is_guest_of)?;
     let mut machines = case.machines.iter();
     machines.position(|machine| machine.id == netdev.machine)
@@ -172,7 +175,6 @@ impl Traffic {
         self.number = self.number.max(number);
     }
 
-    /// A frame arrived at a port.
     pub(super) fn deliver(&mut self, port: &PortId, frame: &Frame) {
         if let Some(stack) = self.stack(port) {
             stack.receive(frame.data.clone());
@@ -199,7 +201,7 @@ impl Traffic {
         !self.outgoing.is_empty()
     }
 
-    /// When a stack has something to do by itself, where these machines' guests run.
+    /// When a stack next acts of its own accord, given which machines' guests run.
     pub(super) fn deadline(&self, machines: &[bool]) -> Option<VirtualTime> {
         let running = self.stations.iter().filter(|at| at.runs(machines));
         running.filter_map(|at| at.stack.deadline()).min()
@@ -233,7 +235,7 @@ impl Traffic {
         station.stack.outcome().is_none().then_some(exchange.until)
     }
 
-    /// Ends the exchange: what it came to.
+    /// Ends the exchange and returns its result.
     pub(super) fn hang_up(&mut self) -> Option<Outcome> {
         let Exchange { port, began, until } = self.exchange.take()?;
         let stack = self.stack(&port)?;

@@ -1,11 +1,16 @@
+//! The world of built-in machines, without the interfaces, which are its carrier's: what the
+//! machines put out is carried to its destination, and what arrives becomes their input. `sim` and
+//! `netns` open one for each case.
+
 mod colo;
+mod connection;
 mod feed;
 mod input;
 mod output;
-mod socket;
+mod schedule;
 #[cfg(test)]
 mod tests;
-mod traffic;
+mod vhost;
 
 #[cfg(test)]
 pub(crate) use tests::case;
@@ -33,10 +38,10 @@ use crate::{
         lower::{self, Socket, TapWiring},
         title::{Title, object_title, qmp_title},
     },
-    base::{ChardevId, NetdevId, Origin, PortId, Tag, VirtualTime},
+    base::{ChardevId, Frame, NetdevId, Origin, PortId, Tag, VirtualTime},
     machine::{ChardevState, Command, CommandId, Input, Output},
     record::{Answer, DropReason, Event, EventKind, Outcome, Place, PortKind},
-    scenario::{Case, ChardevFar, Client, LinkSet},
+    scenario::{Case, ChardevFar, Client, LinkSet, Wiring},
 };
 
 /// A world of built-in machines: their chardevs are pipes in memory, their interfaces the
@@ -55,6 +60,8 @@ pub(crate) struct BuiltinWorld<C> {
     far_ends: BTreeMap<ChardevId, FarEnd>,
     /// The chardevs whose far end is a chardev, those that steps add too.
     joined: BTreeSet<ChardevId>,
+    /// How frames stand in the bytes of the chardevs that steps add.
+    added_chardevs: BTreeMap<ChardevId, Wiring>,
     /// The sockets that have an address.
     sockets: BTreeMap<ChardevId, Socket>,
     /// Sockets that commands are about to make.
@@ -62,8 +69,10 @@ pub(crate) struct BuiltinWorld<C> {
     /// The files of filter-dumps.
     files: BTreeMap<PortId, WrittenFile>,
     flights: Flights,
-    /// What reaches the machines next, each by the ids in it.
-    queue: VecDeque<Input>,
+    /// The netdevs whose vhost-net is stopped, and what their guests have to send.
+    unsent: BTreeMap<NetdevId, Vec<(Frame, Tag)>>,
+    /// What reaches the machines next: the machine's index, and the input with its local ids.
+    queue: VecDeque<(usize, Input)>,
     outputs: Vec<Output>,
     carried: Vec<Carried>,
     seen: Observations,
@@ -115,16 +124,16 @@ impl<C: Carrier> BuiltinWorld<C> {
         }
         let is_there = |other: &&ChardevId| chardevs.contains_key(*other);
         let mut far_ends = BTreeMap::new();
-        for (id, wiring) in &chardevs {
-            let far_end = match &wiring.far {
-                ChardevFar::Port { .. } => {
+        for (id, chardev) in &chardevs {
+            let far_end = match &chardev.far {
+                ChardevFar::Port { connected, wiring } => {
                     let port = PortId::from(id.as_str());
                     ports.insert(port.clone(), Target::Chardev(id.clone()));
-                    FarEnd::Port(PortEnd::new(port, wiring))
+                    FarEnd::Port(PortEnd::new(port, *connected, *wiring))
                 }
                 ChardevFar::Joined(other) => {
                     let peer = Some(other).filter(is_there).cloned();
-                    FarEnd::Joined(SocketEnd::new(wiring.socket.as_ref(), peer))
+                    FarEnd::Joined(SocketEnd::new(chardev.socket.as_ref(), peer))
                 }
                 ChardevFar::Nobody => FarEnd::Nobody,
             };
@@ -140,13 +149,15 @@ impl<C: Carrier> BuiltinWorld<C> {
             ports,
             far_ends,
             joined: case.joined.clone(),
+            added_chardevs: case.added_chardevs.clone(),
             sockets: chardevs
                 .into_iter()
-                .filter_map(|(id, wiring)| Some((id, wiring.socket?)))
+                .filter_map(|(id, chardev)| Some((id, chardev.socket?)))
                 .collect(),
             added: BTreeMap::new(),
             files: BTreeMap::new(),
             flights: Flights::default(),
+            unsent: BTreeMap::new(),
             queue: VecDeque::new(),
             outputs: Vec::new(),
             carried: Vec::new(),
@@ -174,7 +185,7 @@ impl<C: Carrier> World for BuiltinWorld<C> {
         self.storm.calm();
         match action {
             Action::ObjectAdd(object) => {
-                let at = self.process_of(&object.machine);
+                let at = self.index_of(&object.machine);
                 return self.command(at, object_title(object), lower::command(object)).map(Some);
             }
             Action::Qmp { machine, command, args } => {
@@ -188,7 +199,7 @@ impl<C: Carrier> World for BuiltinWorld<C> {
                 }
                 let name = command.to_owned();
                 let qmp = Command::Qmp { name, args: Value::Object(Map::clone(args)) };
-                let at = self.process_of(machine);
+                let at = self.index_of(machine);
                 return self.command(at, title, qmp).map(Some);
             }
             Action::Colo { event, machine } => self.colo(event, machine)?,
@@ -292,11 +303,13 @@ impl<C: Carrier> World for BuiltinWorld<C> {
                 }));
             }
         }
+        let waiting = self.end_waiting();
         let mut events = self.seen.events;
         for process in self.processes {
             events.extend(process.residue());
         }
-        let errors = self.carrier.finish();
+        let mut errors: Vec<String> = waiting.err().iter().map(ToString::to_string).collect();
+        errors.extend(self.carrier.finish());
         Residue { events, errors }
     }
 }

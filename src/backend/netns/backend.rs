@@ -1,3 +1,6 @@
+//! The backend `netns`: built-in machines over the interfaces of a kernel namespace. `cli` opens it
+//! by name.
+
 use super::{NAME, NetnsCarrier, probe};
 use crate::{
     backend::{Backend, BackendError, Capabilities, World, builtin::BuiltinWorld},

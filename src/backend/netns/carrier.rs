@@ -1,3 +1,6 @@
+//! The carrier over the kernel's own interfaces: TAPs, veths and bridges in namespaces of the case,
+//! and the packet sockets that see every frame.
+
 use std::{
     io,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
@@ -35,7 +38,7 @@ use crate::{
 ///
 /// - *From the guest*: 14 bytes or more of any length (131,072 tried), whatever the MTU. Below 14:
 ///   EINVAL, even when the interface is down. A frame whose type is 0x8100 or 0x88a8 vanishes
-///   without a word when it is shorter than 20 bytes, at a link's other end too; this is told as
+///   without a word when it is shorter than 20 bytes, at a link's other end too; this is reported as
 ///   [`DropReason::TooShort`] here. Nothing is padded. The host's stack answers
 ///   only for its own addresses, before the write returns.
 /// - *To the guest*, by a packet socket: at most MTU + 14 bytes, + 4 when the *outer* type is
@@ -52,8 +55,8 @@ use crate::{
 ///   socket has one ENETDOWN, keeps what it had, and sends ENXIO for good.
 /// - *MTU*: 68 to 65,521 for a TAP.
 /// - *A link's end* takes what a TAP's packet socket takes. While the other end is down the kernel
-///   takes it and drops it, which is told as [`DropReason::InterfaceDown`] here; what is
-///   longer than the other end's MTU + 18 bytes is ENOBUFS, told as [`DropReason::TooLong`].
+///   takes it and drops it, which is reported as [`DropReason::InterfaceDown`] here; what is
+///   longer than the other end's MTU + 18 bytes is ENOBUFS, reported as [`DropReason::TooLong`].
 /// - *A bridge* floods to all and to strangers, learns by the source address at once, never sends a
 ///   frame back, and forwards what has at most MTU + 18 bytes, a tag not counted; it drops frames
 ///   whose source is a group or zero, and keeps those to 01:80:c2:00:00:01 and up to :0f for itself.
@@ -140,7 +143,7 @@ impl NetnsCarrier {
         Ok(())
     }
 
-    /// The reason of a refused frame; what is no event of the network is said besides.
+    /// The reason of a refused frame; an error that is no event of the network is also logged.
     fn reason(&mut self, error: &FrameError, length: usize) -> DropReason {
         drop_reason(error, length).unwrap_or_else(|| self.odd(error))
     }
@@ -169,10 +172,10 @@ impl NetnsCarrier {
         if TapPort::surely_takes(queued) {
             return Ok(());
         }
-        // Several when a bridge sent to the queue as well; all but this frame are told with the next
-        // look.
-        let told = tap.say_drops(&mut self.early, &mut self.topology);
-        match told {
+        // Several when a bridge sent to the queue as well; all but this frame are reported with the
+        // next look.
+        let reported = tap.say_drops(&mut self.early, &mut self.topology);
+        match reported {
             Ok(0) => Ok(()),
             Ok(_) => {
                 self.early.pop();
@@ -279,10 +282,18 @@ impl Carrier for NetnsCarrier {
         self.taps[at].capture(on, &self.topology, &mut self.early)
     }
 
+    fn hold(&mut self, netdev: &NetdevId, on: bool) {
+        if let Some(at) = self.tap(netdev) {
+            self.taps[at].hold(on);
+        }
+    }
+
     fn drain(&mut self, arrived: &mut Vec<Carried>) -> io::Result<()> {
         arrived.append(&mut self.early);
         self.in_flight = 0;
-        self.queued = 0;
+        if !self.taps.iter().any(TapPort::is_held) {
+            self.queued = 0;
+        }
         for tap in &mut self.taps {
             tap.read_queue(arrived, &mut self.topology)?;
         }

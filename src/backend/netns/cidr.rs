@@ -1,9 +1,11 @@
+//! An address with its prefix length, read from text. The topology gives such addresses to
+//! interfaces.
+
 use std::net::IpAddr;
 
 /// An address with the length of its network's prefix: `10.0.0.1/24`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cidr {
-    /// The address.
     pub address: IpAddr,
     /// Bits of the network.
     pub prefix: u8,

@@ -1,3 +1,5 @@
+//! When an interface is ready to carry its first frame. The topology waits for it.
+
 use rtnetlink::packet_route::link::{
     BridgePortState, InfoBridgePort, InfoPortData, LinkAttribute, LinkInfo, LinkMessage, State,
 };
@@ -17,7 +19,6 @@ pub(super) struct Expected {
 }
 
 impl Expected {
-    /// Whether nothing is expected.
     pub(super) fn is_nothing(&self) -> bool {
         self.operational.is_none() && self.forwarding.is_none()
     }

@@ -1,10 +1,11 @@
+//! The codes of network faults, TW-N, and what each means. `explain` prints them.
+
 use crate::diag::{Code, Explanation};
 
 const fn row(code: &'static str, title: &'static str, text: &'static str) -> Explanation {
     Explanation { code: Code(code), title, text }
 }
 
-/// What `explain` says of this part's codes.
 pub const EXPLANATIONS: &[Explanation] = &[
     row(
         "TW-N001",

@@ -10,8 +10,8 @@ mod carrier;
 mod cidr;
 mod expected;
 mod explanation;
+mod namespace;
 mod network;
-mod place;
 mod probe;
 mod reason;
 mod source;
@@ -24,5 +24,4 @@ pub use explanation::EXPLANATIONS;
 pub use network::{Network, NetworkError, VethEnd};
 pub use probe::{Tried, examine, probe, unavailable};
 
-/// The backend's name.
 pub const NAME: &str = "netns";

@@ -1,3 +1,6 @@
+//! The kernel's network configuration over rtnetlink: interfaces, addresses, routes and bridges of
+//! one namespace. The topology builds with it.
+
 use std::{
     io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
@@ -26,9 +29,7 @@ use crate::{
 #[derive(Debug, thiserror::Error)]
 #[error("{what}: {source}")]
 pub struct NetworkError {
-    /// What was tried.
     pub what: String,
-    /// What the kernel said.
     pub source: io::Error,
 }
 
@@ -236,7 +237,7 @@ impl Network {
     /// Says for good which Ethernet address stands behind an IP address, so that nobody is asked.
     ///
     /// # Errors
-    /// EEXIST when that is said already.
+    /// EEXIST if it is set already.
     pub fn add_neighbour(
         &self,
         index: u32,

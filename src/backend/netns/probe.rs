@@ -1,3 +1,5 @@
+//! Tries what real interfaces need on this machine. `Backend::probe` and `doctor` read the results.
+
 use std::{fs::File, io, thread};
 
 use super::{NAME, network::Network, topology::no_tap};
@@ -5,11 +7,10 @@ use crate::{
     backend::{BackendError, Capabilities},
     sys::{
         InterfaceIndex, InterfaceName, Isolated, IsolationError, PacketOptions, PacketSocket, Tap,
-        TapHeader, enter_fresh,
+        TapHeader, enter_fresh, exhaustion_remedy,
     },
 };
 
-/// Something that was tried.
 #[derive(Debug)]
 pub struct Tried {
     /// What was tried: `namespace`, or a capability.
@@ -138,10 +139,10 @@ fn named(text: &str) -> Result<InterfaceName, BackendError> {
     })
 }
 
-fn refused(error: &dyn std::error::Error, remedy: &str) -> BackendError {
+fn refused(error: &(dyn std::error::Error + 'static), remedy: &str) -> BackendError {
     BackendError::Unavailable {
         backend: NAME,
         reason: error.to_string(),
-        remedy: remedy.to_owned(),
+        remedy: exhaustion_remedy(error).unwrap_or(remedy).to_owned(),
     }
 }

@@ -1,3 +1,6 @@
+//! Which error of the kernel is a dropped frame, and why it was dropped. The carrier turns refusals
+//! into events with it.
+
 use crate::{backend::builtin::ETH_HLEN, record::DropReason, sys::FrameError};
 
 /// Why a frame of `length` bytes that the kernel refused was dropped; none for an error that is no

@@ -1,3 +1,6 @@
+//! The descriptors that frames go into and come out of: a TAP with its two packet sockets, and the
+//! end of a link. The carrier drains them.
+
 use std::{
     io,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
@@ -33,9 +36,11 @@ pub(super) struct TapPort {
     recorder: PacketSocket,
     machine: Option<PacketSocket>,
     buffer: usize,
-    /// Drops of the queue that have been told.
+    /// Drops of the queue that have been reported.
     drops: u64,
     deleted: bool,
+    /// What is for the guest stays in the queue.
+    held: bool,
     /// Another process reads the descriptor.
     handed_over: bool,
     scratch: Vec<u8>,
@@ -48,7 +53,7 @@ impl TapPort {
     ) -> Result<Self, BackendError> {
         let recorder = open_socket(topology, interface, true)?;
         Ok(Self {
-            host_port: PortId::from(format!("{netdev}.host")),
+            host_port: PortId::host(&netdev),
             netdev,
             interface,
             tap,
@@ -57,6 +62,7 @@ impl TapPort {
             machine: None,
             drops: 0,
             deleted: false,
+            held: false,
             handed_over: false,
             scratch: vec![0; LARGEST],
         })
@@ -79,7 +85,7 @@ impl TapPort {
     }
 
     pub(super) fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        let tap = (!self.deleted && !self.handed_over).then(|| self.tap.as_fd());
+        let tap = self.is_read().then(|| self.tap.as_fd());
         let machine = self.machine.as_ref().map(AsFd::as_fd);
         [tap, machine, Some(self.recorder.as_fd())].into_iter().flatten()
     }
@@ -95,6 +101,20 @@ impl TapPort {
         self.handed_over = false;
     }
 
+    /// Leaves what is for the guest in the queue, or reads it again.
+    pub(super) fn hold(&mut self, on: bool) {
+        self.held = on;
+    }
+
+    pub(super) const fn is_held(&self) -> bool {
+        self.held
+    }
+
+    /// Whether what is for the guest is read here.
+    const fn is_read(&self) -> bool {
+        !self.deleted && !self.handed_over && !self.held
+    }
+
     pub(super) fn write(&self, frame: &Frame) -> Result<(), FrameError> {
         self.tap.write(&frame.vnet.to_bytes(self.tap.header().len()), &frame.data)
     }
@@ -107,7 +127,7 @@ impl TapPort {
         self.machine.as_ref().map_or(Err(FrameError::Gone), |machine| send(machine, frame))
     }
 
-    /// Whether a queue has room for so many frames since it was last read.
+    /// Whether a queue certainly has room after this many frames since it was last read.
     pub(super) const fn surely_takes(queued: usize) -> bool {
         queued <= SURELY_QUEUED
     }
@@ -166,7 +186,7 @@ impl TapPort {
         let mut header = [0; VnetHdr::LONG];
         let header = &mut header[..self.tap.header().len()];
         let mut read = 0;
-        while !self.deleted && !self.handed_over {
+        while self.is_read() {
             match self.tap.read(header, &mut self.scratch) {
                 Ok(Some(length)) => {
                     let data = Bytes::copy_from_slice(&self.scratch[..length]);
@@ -217,7 +237,6 @@ impl TapPort {
     }
 }
 
-/// One end of a link.
 #[derive(Debug)]
 pub(super) struct LinkPort {
     port: PortId,
@@ -373,7 +392,7 @@ fn is_gone(error: &BackendError) -> bool {
     matches!(source.raw_os_error().map(Errno::from_raw), Some(Errno::ENODEV | Errno::ENXIO))
 }
 
-/// What nobody will ask for any more: losses that no later frame told.
+/// Losses that nobody will ask for any more, since no later frame reported them.
 fn lost(socket: &PacketSocket, name: &str) -> Option<String> {
     match socket.statistics() {
         Ok(counters) if counters.drops == 0 => None,

@@ -1,10 +1,13 @@
+//! The interfaces of a case, built in its namespaces, changed by its steps, and taken down at the
+//! end. The carrier owns one.
+
 use std::{collections::BTreeMap, io, net::IpAddr};
 
 use super::{
     cidr::Cidr,
     expected::Expected,
+    namespace::{NamespaceId, Namespaces},
     network::NetworkError,
-    place::{Place, Places},
 };
 use crate::{
     backend::{BackendError, Exposed, ExposedInterface},
@@ -18,7 +21,6 @@ use crate::{
 /// `TUN_READQ_SIZE`), set all the same since a distribution may change it.
 const QUEUE: u32 = 1000;
 
-/// Names an interface of a case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct InterfaceId(usize);
 
@@ -30,11 +32,10 @@ enum Kind {
     Bridge,
 }
 
-/// An interface of a case.
 #[derive(Debug)]
 struct Interface {
     name: InterfaceName,
-    place: Place,
+    namespace: NamespaceId,
     index: u32,
     kind: Kind,
     /// Bytes; of no meaning for a bridge, which follows its ports.
@@ -47,13 +48,12 @@ struct Interface {
 /// The interfaces of a case, in its namespaces.
 #[derive(Debug)]
 pub(super) struct Topology {
-    places: Places,
+    namespaces: Namespaces,
     interfaces: Vec<Interface>,
     /// By host port, link end and, with a name that no port has, bridge.
     by_port: BTreeMap<PortId, InterfaceId>,
 }
 
-/// A TAP as it was built.
 #[derive(Debug)]
 pub(super) struct BuiltTap {
     pub(super) netdev: NetdevId,
@@ -68,8 +68,8 @@ impl Topology {
         isolated: &Isolated,
         case: &Case,
     ) -> Result<(Self, Vec<BuiltTap>), BackendError> {
-        let places = Places::enter(isolated, &case.namespaces)?;
-        let mut topology = Self { places, interfaces: Vec::new(), by_port: BTreeMap::new() };
+        let namespaces = Namespaces::enter(isolated, &case.namespaces)?;
+        let mut topology = Self { namespaces, interfaces: Vec::new(), by_port: BTreeMap::new() };
         let mut addresses = Vec::new();
         let mut taps = Vec::new();
         for netdev in &case.netdevs {
@@ -98,8 +98,8 @@ impl Topology {
         for route in &case.routes {
             let to = if route.to == "default" { None } else { Some(cidr(&route.to)?) };
             let via: IpAddr = route.via.parse().map_err(|_| bad_address(&route.via))?;
-            let place = topology.places.of(route.netns.as_deref())?;
-            topology.places.network(place, |network| network.add_route(to, via))?;
+            let namespace = topology.namespaces.of(route.netns.as_deref())?;
+            topology.namespaces.network(namespace, |network| network.add_route(to, via))?;
         }
         topology.settle()?;
         Ok((topology, taps))
@@ -120,15 +120,17 @@ impl Topology {
         work: impl FnOnce(&Isolated, &InterfaceName) -> T + Send,
     ) -> Result<T, BackendError> {
         let interface = self.interface(id);
-        let isolated = self.places.isolated();
-        self.places.inside(interface.place, || work(isolated, &interface.name))
+        let isolated = self.namespaces.isolated();
+        self.namespaces.inside(interface.namespace, || work(isolated, &interface.name))
     }
 
     /// Changes an interface, and waits until every interface shows it.
     pub(super) fn change(&mut self, id: InterfaceId, change: &LinkSet) -> io::Result<()> {
         if let Some(mtu) = change.mtu {
-            let (place, index) = self.at(id);
-            self.places.network(place, |network| network.set_mtu(index, mtu)).map_err(to_io)?;
+            let (namespace, index) = self.at(id);
+            self.namespaces
+                .network(namespace, |network| network.set_mtu(index, mtu))
+                .map_err(to_io)?;
             self.interface_mut(id).mtu = mtu;
         }
         if let Some(up) = change.up {
@@ -143,8 +145,8 @@ impl Topology {
 
     /// Deletes an interface, and with one end of a link the other; gives what is gone.
     pub(super) fn delete(&mut self, id: InterfaceId) -> io::Result<Vec<InterfaceId>> {
-        let (place, index) = self.at(id);
-        self.places.network(place, |network| network.delete(index)).map_err(to_io)?;
+        let (namespace, index) = self.at(id);
+        self.namespaces.network(namespace, |network| network.delete(index)).map_err(to_io)?;
         let mut gone = vec![id];
         if let Kind::Veth { peer } = self.interface(id).kind {
             gone.push(peer);
@@ -161,7 +163,8 @@ impl Topology {
         self.is_active(id)
     }
 
-    /// Bytes of the longest frame that the other end of a link takes (Linux 6.18 `net/core/dev.c`, `____dev_forward_skb`).
+    /// Bytes of the longest frame that the other end of a link takes (Linux 6.18 `net/core/dev.c`,
+    /// `____dev_forward_skb`).
     pub(super) fn longest_at_peer(&self, id: InterfaceId) -> usize {
         match self.interface(id).kind {
             Kind::Veth { peer } => self.interface(peer).mtu as usize + 14 + 4,
@@ -174,8 +177,8 @@ impl Topology {
         if self.interface(id).gone {
             return Ok(0);
         }
-        let (place, index) = self.at(id);
-        self.places.network(place, |network| network.transmit_drops(index)).map_err(to_io)
+        let (namespace, index) = self.at(id);
+        self.namespaces.network(namespace, |network| network.transmit_drops(index)).map_err(to_io)
     }
 
     /// Gives each interface that has a port the port's name as its alias.
@@ -188,22 +191,22 @@ impl Topology {
             .collect();
         let mut interfaces = Vec::new();
         for (port, id) in ports {
-            let (place, index) = self.at(id);
-            self.places
-                .network(place, |network| network.set_alias(index, port.as_str()))
+            let (namespace, index) = self.at(id);
+            self.namespaces
+                .network(namespace, |network| network.set_alias(index, port.as_str()))
                 .map_err(to_io)?;
             interfaces.push(ExposedInterface {
                 port,
                 name: self.interface(id).name.to_string(),
-                namespace: self.places.name(place),
+                namespace: self.namespaces.name(namespace),
             });
         }
-        Ok(Exposed { interfaces, namespaces: self.places.mounts() })
+        Ok(Exposed { interfaces, namespaces: self.namespaces.mounts() })
     }
 
-    /// Lets everything go; what failed is said.
+    /// Lets everything go and returns what failed.
     pub(super) fn finish(&mut self) -> Vec<String> {
-        self.places.leave()
+        self.namespaces.leave()
     }
 
     fn build_tap(
@@ -218,27 +221,28 @@ impl Topology {
         let name = interface_name(ifname)?;
         let header = tap_header(*nic)
             .ok_or_else(|| bad_environment("TW-N004", format!("netdev {netdev}: {nic:?}")))?;
-        let place = self.places.of(netns.as_deref())?;
+        let namespace = self.namespaces.of(netns.as_deref())?;
         let tap = self
-            .places
-            .inside(place, || Tap::create(isolated, &name, header, true))?
+            .namespaces
+            .inside(namespace, || Tap::create(isolated, &name, header, true))?
             .map_err(no_tap)?;
-        let interface = self.add(name, place, Kind::Tap, Some((*host_mac, *mtu)))?;
-        self.by_port.insert(PortId::from(format!("{netdev}.host")), interface);
+        let interface = self.add(name, namespace, Kind::Tap, Some((*host_mac, *mtu)))?;
+        self.by_port.insert(PortId::host(netdev), interface);
         Ok(BuiltTap { netdev: netdev.clone(), tap, interface })
     }
 
     fn build_link(&mut self, number: usize, link: &Link) -> Result<[InterfaceId; 2], BackendError> {
         let [a, b] = &link.ends;
         let names = [link_end_name(number, 0, a)?, link_end_name(number, 1, b)?];
-        let places = [self.places.of(a.netns.as_deref())?, self.places.of(b.netns.as_deref())?];
-        self.places.add_veth([(&names[0], places[0]), (&names[1], places[1])])?;
+        let namespaces =
+            [self.namespaces.of(a.netns.as_deref())?, self.namespaces.of(b.netns.as_deref())?];
+        self.namespaces.add_veth([(&names[0], namespaces[0]), (&names[1], namespaces[1])])?;
         let first = self.interfaces.len();
         let ids = [InterfaceId(first), InterfaceId(first + 1)];
-        let ends = link.ends.iter().zip(names).zip(places);
-        for (((end, name), place), peer) in ends.zip([ids[1], ids[0]]) {
+        let ends = link.ends.iter().zip(names).zip(namespaces);
+        for (((end, name), namespace), peer) in ends.zip([ids[1], ids[0]]) {
             let shape = Some((end.mac, end.mtu));
-            let id = self.add(name, place, Kind::Veth { peer }, shape)?;
+            let id = self.add(name, namespace, Kind::Veth { peer }, shape)?;
             self.by_port.insert(end.port.clone(), id);
         }
         Ok(ids)
@@ -246,24 +250,20 @@ impl Topology {
 
     fn build_bridge(&mut self, bridge: &Bridge) -> Result<InterfaceId, BackendError> {
         let name = interface_name(&bridge.id)?;
-        let place = self.places.of(bridge.netns.as_deref())?;
-        self.places.network(place, |network| network.add_bridge(&name))?;
-        let id = self.add(name, place, Kind::Bridge, None)?;
+        let namespace = self.namespaces.of(bridge.netns.as_deref())?;
+        self.namespaces.network(namespace, |network| network.add_bridge(&name))?;
+        let id = self.add(name, namespace, Kind::Bridge, None)?;
         let (_, index) = self.at(id);
-        for port in &bridge.ports {
-            let port = match port {
-                BridgePort::Netdev(netdev) => PortId::from(format!("{netdev}.host")),
-                BridgePort::Link(port) => port.clone(),
-            };
+        for port in bridge.ports.iter().map(BridgePort::id) {
             let member = self.of_port(&port).map_err(|error| {
                 bad_environment("TW-N005", format!("bridge {}: {error}", bridge.id))
             })?;
             let (member_place, member_index) = self.at(member);
-            if member_place != place {
+            if member_place != namespace {
                 let text = format!("bridge {} and {port} are in different namespaces", bridge.id);
                 return Err(bad_environment("TW-N006", text));
             }
-            self.places.network(place, |network| network.enslave(member_index, index))?;
+            self.namespaces.network(namespace, |network| network.enslave(member_index, index))?;
             self.interface_mut(member).bridge = Some(id);
         }
         Ok(id)
@@ -272,11 +272,11 @@ impl Topology {
     fn add(
         &mut self,
         name: InterfaceName,
-        place: Place,
+        namespace: NamespaceId,
         kind: Kind,
         shape: Option<(MacAddr, u32)>,
     ) -> Result<InterfaceId, BackendError> {
-        let index = self.places.network(place, |network| {
+        let index = self.namespaces.network(namespace, |network| {
             let index = network.index(&name)?;
             if let Some((mac, mtu)) = shape {
                 network.shape(index, mac, mtu, QUEUE)?;
@@ -286,7 +286,7 @@ impl Topology {
         let id = InterfaceId(self.interfaces.len());
         let interface = Interface {
             name,
-            place,
+            namespace,
             index,
             kind,
             mtu: shape.map_or(0, |(_, mtu)| mtu),
@@ -299,8 +299,8 @@ impl Topology {
     }
 
     fn set_up(&mut self, id: InterfaceId, up: bool) -> Result<(), BackendError> {
-        let (place, index) = self.at(id);
-        self.places.network(place, |network| network.set_up(index, up))?;
+        let (namespace, index) = self.at(id);
+        self.namespaces.network(namespace, |network| network.set_up(index, up))?;
         self.interface_mut(id).up = up;
         Ok(())
     }
@@ -312,24 +312,24 @@ impl Topology {
                 source: io::Error::other(error),
             })?;
         }
-        let (place, index) = self.at(id);
-        self.places.network(place, |network| network.add_address(index, cidr))
+        let (namespace, index) = self.at(id);
+        self.namespaces.network(namespace, |network| network.add_address(index, cidr))
     }
 
     /// Waits until the kernel shows what follows from what was switched on.
     fn settle(&mut self) -> Result<(), BackendError> {
-        let mut expected: BTreeMap<Place, BTreeMap<u32, Expected>> = BTreeMap::new();
+        let mut expected: BTreeMap<NamespaceId, BTreeMap<u32, Expected>> = BTreeMap::new();
         for id in self.ids() {
-            let Interface { place, index, gone, .. } = *self.interface(id);
+            let Interface { namespace, index, gone, .. } = *self.interface(id);
             let of_this = self.expected(id);
             if !gone && !of_this.is_nothing() {
-                expected.entry(place).or_default().insert(index, of_this);
+                expected.entry(namespace).or_default().insert(index, of_this);
             }
         }
-        for (place, expected) in expected {
+        for (namespace, expected) in expected {
             let indexes: Vec<u32> = expected.keys().copied().collect();
             let unmet = |index, link: &_| expected.get(&index).and_then(|this| this.unmet(link));
-            self.places.network(place, |network| network.settle(&indexes, unmet))?;
+            self.namespaces.network(namespace, |network| network.settle(&indexes, unmet))?;
         }
         Ok(())
     }
@@ -362,9 +362,9 @@ impl Topology {
         (0..self.interfaces.len()).map(InterfaceId)
     }
 
-    fn at(&self, id: InterfaceId) -> (Place, u32) {
+    fn at(&self, id: InterfaceId) -> (NamespaceId, u32) {
         let interface = self.interface(id);
-        (interface.place, interface.index)
+        (interface.namespace, interface.index)
     }
 
     fn interface(&self, InterfaceId(at): InterfaceId) -> &Interface {
@@ -408,7 +408,6 @@ pub(super) fn bad_environment(code: &'static str, message: impl Into<String>) ->
     BackendError::Case(Box::new(Report::error(Code(code), message)))
 }
 
-/// The kernel makes no TAP.
 pub(super) fn no_tap(error: TapError) -> BackendError {
     let remedy = error.remedy().to_owned();
     match error {

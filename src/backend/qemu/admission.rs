@@ -27,9 +27,9 @@ use super::{OWN, version::Version};
 use crate::{
     backend::Missing,
     diag::{Code, Explanation},
-    machine::{Argument, Arguments, NotModelled, property_roles},
-    qapi::Role,
-    scenario::{Case, Object, ObjectForm, Verb},
+    machine::{Argument, Arguments, NotModelled},
+    qapi::{Role, role_of},
+    scenario::{Case, Object, Verb},
 };
 
 /// The code of a case that would send something else.
@@ -93,7 +93,7 @@ impl Admission {
             Verb::Qmp { command, args, .. } => {
                 Some((command.as_str(), self.command(command, args, version)))
             }
-            Verb::ObjectOption(object) => Some(("object-add", self.object(object, version))),
+            Verb::ObjectAdd(object) => Some(("object-add", self.object(object, version))),
             _ => None,
         });
         for (command, sent) in objects.chain(steps) {
@@ -104,10 +104,11 @@ impl Admission {
 
     /// Whether an object may be asked for.
     pub(super) fn object(self, object: &Object, version: Version) -> Result<(), NotSent> {
-        match &object.form {
-            ObjectForm::Option(_) if self == Self::Everything => Ok(()),
-            ObjectForm::Option(text) => listed("object-add", &Arguments::of_option(text)?, version),
-            ObjectForm::Qmp(args) => self.command("object-add", args, version),
+        match self {
+            Self::Everything => Ok(()),
+            Self::Listed => {
+                listed("object-add", &Arguments::of_object(&object.properties)?, version)
+            }
         }
     }
 
@@ -139,8 +140,7 @@ fn listed(command: &str, arguments: &Arguments, version: Version) -> Result<(), 
     for argument in &arguments.known {
         match argument.role {
             Role::PropertyValue => {
-                let roles: Vec<Role> =
-                    properties.iter().flat_map(|name| property_roles(name)).collect();
+                let roles: Vec<Role> = properties.iter().filter_map(|name| role_of(name)).collect();
                 if roles.is_empty() && !version.is_modelled() {
                     return Err(NotSent::Unknown(properties.join(", ")));
                 }
@@ -163,7 +163,7 @@ fn value(command: &str, argument: &Argument, role: Role) -> Result<(), NotSent> 
         return Ok(());
     };
     match role {
-        Role::Id if text.starts_with(OWN) => Err(NotSent::Reserved { name, id: text }),
+        _ if role.is_id() && text.starts_with(OWN) => Err(NotSent::Reserved { name, id: text }),
         Role::ReadFile => Err(NotSent::Read { name, path: text }),
         Role::WriteFile if !stays_below(&text) => Err(NotSent::File { name, path: text }),
         Role::ObjectPath if !is_object(&text) => Err(NotSent::Path { name, path: text }),

@@ -1,3 +1,5 @@
+//! The backend `qemu`: a program that was probed, and what it can do. `cli` opens it by name.
+
 use std::path::PathBuf;
 
 use super::{
@@ -16,24 +18,22 @@ use crate::{
 /// What a QEMU is.
 #[derive(Clone, Debug)]
 pub struct Probed {
-    /// Its version.
     pub version: Version,
     /// The profile that models it.
     pub profile: Profile,
     /// Whether filter-redirector has `in_netdev` and `out_netdev`.
     pub has_in_netdev: bool,
-    /// Whether QMP can tell the filters of a COLO checkpoint without a migration.
+    /// Whether QMP can notify the filters of a COLO checkpoint without a migration.
     pub has_checkpoint: bool,
     /// Whether it has colo-compare, which a build without replication has not.
     pub has_compare: bool,
-    /// Which fences it runs without.
+    /// The fences that it runs without.
     pub missing: Vec<MissingFence>,
 }
 
 /// A fence that a QEMU runs without.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MissingFence {
-    /// Which.
     pub fence: Fence,
     /// What the machine, or the QEMU behind it, said.
     pub reason: String,
@@ -75,7 +75,6 @@ impl Qemu {
         &self.program
     }
 
-    /// What it is.
     #[must_use]
     pub const fn probed(&self) -> &Probed {
         &self.probed
@@ -95,7 +94,7 @@ impl Probed {
         format!("QEMU {version} is run under the profile {profile}{exact}")
     }
 
-    /// Which fences it runs without, in a sentence; none when it runs behind all.
+    /// A sentence that names the fences it runs without; none if it runs behind all.
     #[must_use]
     pub fn warning(&self) -> Option<String> {
         let names: Vec<&str> = self.missing.iter().map(|missing| missing.fence.name()).collect();

@@ -1,3 +1,7 @@
+//! The far end of a chardev of a real QEMU: a unix socket that tapwright listens or connects to,
+//! and the bytes that are cut into frames where they are flushed. Each machine has those of its
+//! ports.
+
 use std::{
     collections::VecDeque,
     io,
@@ -20,12 +24,12 @@ use super::{machine::Out, stream::Stream};
 use crate::{
     base::PortId,
     record::{Framing, Item},
+    scenario::Wiring,
 };
 
 /// How long a client chardev may take to come back. QEMU's `reconnect` counts in seconds.
 const RECONNECT: Duration = Duration::from_secs(10);
 
-/// Who listens.
 #[derive(Debug)]
 pub(super) enum Side {
     /// QEMU does, and we are its clients.
@@ -38,9 +42,7 @@ pub(super) enum Side {
 #[derive(Debug)]
 pub(super) struct FarEnd {
     pub(super) port: PortId,
-    pub(super) framing: Framing,
-    /// Bytes of the virtio-net header in front of each frame.
-    pub(super) vnet_hdr_len: usize,
+    pub(super) wiring: Wiring,
     side: Side,
     path: PathBuf,
     /// The first is served; the others wait for their turn in QEMU's backlog.
@@ -49,28 +51,21 @@ pub(super) struct FarEnd {
     outside: usize,
     pub(super) stalled: bool,
     cutter: Cutter,
-    /// Connections that QEMU has closed, and that was not told.
+    /// Connections that QEMU has closed and that have not been reported.
     closings: usize,
 }
 
 impl FarEnd {
-    pub(super) fn new(
-        port: PortId,
-        framing: Framing,
-        vnet_hdr_len: usize,
-        side: Side,
-        path: PathBuf,
-    ) -> Self {
+    pub(super) fn new(port: PortId, wiring: Wiring, side: Side, path: PathBuf) -> Self {
         Self {
             port,
-            framing,
-            vnet_hdr_len,
+            wiring,
             side,
             path,
             streams: VecDeque::new(),
             outside: 0,
             stalled: false,
-            cutter: Cutter::new(framing),
+            cutter: Cutter::new(wiring.framing),
             closings: 0,
         }
     }
@@ -135,7 +130,7 @@ impl FarEnd {
             stream.close();
         }
         self.stalled = false;
-        self.cutter = Cutter::new(self.framing);
+        self.cutter = Cutter::new(self.wiring.framing);
     }
 
     /// The connection that is served.
@@ -147,19 +142,19 @@ impl FarEnd {
         self.streams.front()
     }
 
-    /// How many connections QEMU has closed since that was told.
+    /// How many connections QEMU has closed since the last report.
     pub(super) fn take_closings(&mut self) -> usize {
         std::mem::take(&mut self.closings)
     }
 
-    /// QEMU is gone, and that was told otherwise.
+    /// QEMU is gone, and that has been reported elsewhere.
     pub(super) fn forget(&mut self) {
         self.streams.clear();
         (self.outside, self.closings) = (0, 0);
     }
 
     /// Takes what has come, cut into frames where it can be, and sends what finds room; whether
-    /// something was sent. Once QEMU has closed, nothing more is read until that was told.
+    /// something was sent. Once QEMU has closed, nothing more is read until that has been reported.
     ///
     /// # Errors
     /// When a client can't connect, whatever room there is.
@@ -189,12 +184,12 @@ impl FarEnd {
     /// What came out of it, and the frame in it.
     pub(super) fn arrival(&self, bytes: Vec<u8>) -> Out {
         let bytes = Bytes::from(bytes);
-        let header = self.vnet_hdr_len + header_len(self.framing);
+        let header = self.wiring.vnet_hdr_len + header_len(self.wiring.framing);
         let data = bytes.slice(header.min(bytes.len())..);
         Out::Arrived(self.port.clone(), Item::Bytes(bytes), data)
     }
 
-    /// The beginning of a frame of which no more comes for now.
+    /// The beginning of a frame whose rest has not arrived.
     pub(super) fn rest(&mut self) -> Option<Vec<u8>> {
         self.cutter.rest()
     }
@@ -203,8 +198,8 @@ impl FarEnd {
 /// What becomes of a client that connects.
 enum Knocked {
     In(UnixStream),
-    /// QEMU's backlog takes no more (listen(2): QEMU 7.2.22 `chardev/char-socket.c` asks for one, and
-    /// Linux takes one more).
+    /// QEMU's backlog takes no more (listen(2): QEMU 7.2.22 `chardev/char-socket.c` asks for one,
+    /// and Linux takes one more).
     Full,
     Nobody,
 }
@@ -230,7 +225,7 @@ const fn header_len(framing: Framing) -> usize {
     }
 }
 
-/// Cuts a byte stream into frames, so that each can be told apart; the bytes are not changed.
+/// Cuts a byte stream into frames, so that each is recorded by itself; the bytes are not changed.
 #[derive(Debug)]
 pub(super) struct Cutter {
     pub(super) bytes: Vec<u8>,
@@ -271,7 +266,7 @@ impl Cutter {
         if self.bytes.is_empty() {
             return None;
         }
-        // Where the length itself is cut through, what follows is not told apart any more.
+        // Where the length itself is cut through, what follows can't be separated any more.
         match self.bytes.first_chunk::<4>() {
             Some(word) => {
                 let length = self.header + u32::from_be_bytes(*word) as usize;
@@ -291,7 +286,8 @@ mod tests {
     fn a_reader_that_is_stalled_reads_on_once_the_other_has_closed() {
         let (ours, theirs) = UnixStream::pair().unwrap();
         let port = PortId::from("out0");
-        let mut end = FarEnd::new(port, Framing::Raw, 0, Side::Server, PathBuf::new());
+        let raw = Wiring { framing: Framing::Raw, vnet_hdr_len: 0 };
+        let mut end = FarEnd::new(port, raw, Side::Server, PathBuf::new());
         end.streams.push_back(Stream::new(ours).unwrap());
         end.stalled = true;
         let mut theirs = Stream::new(theirs).unwrap();
@@ -315,7 +311,7 @@ mod tests {
         let backlog = nix::sys::socket::Backlog::new(1).unwrap();
         nix::sys::socket::listen(&listener, backlog).unwrap();
         let port = PortId::from("out0");
-        let mut end = FarEnd::new(port, Framing::Plain, 0, Side::Server, path.clone());
+        let mut end = FarEnd::new(port, Wiring::default(), Side::Server, path.clone());
         (0..4).for_each(|_| end.open().unwrap());
         assert_eq!((end.streams.len(), end.outside), (2, 2));
         assert!(!end.pump(&mut Vec::new()).unwrap());

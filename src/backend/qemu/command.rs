@@ -63,7 +63,7 @@ pub(super) fn add_reconnect(
     args["backend"]["data"][key] = value.into();
 }
 
-/// Whether a client chardev comes again by itself.
+/// Whether a client chardev reconnects on its own.
 pub(super) fn reconnects(options: &Map<String, Value>) -> bool {
     milliseconds(options) > 0
 }

@@ -1,12 +1,12 @@
 use std::{path::Path, time::Duration};
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::backend::Probed;
 use crate::{
     backend::Missing,
-    base::MachineId,
-    scenario::{Case, Chardev, Machine, NetdevType, Nic, Object, ObjectForm, Step, Verb},
+    qapi,
+    scenario::{Case, Chardev, Machine, NetdevType, Nic, Object, Step, Verb},
 };
 
 mod colo;
@@ -80,14 +80,17 @@ pub(super) fn check(case: &Case, probed: &Probed) -> Result<(), Missing> {
             "advances {advance:?}, and QEMU's clock is the wall's: at most {LONGEST_ADVANCE:?}"
         ));
     }
-    if !advance.is_zero() && case_has(case, |form| is_of(form, "filter-buffer")) {
+    if !advance.is_zero() && case.all_objects().any(|object| is_of(object, "filter-buffer")) {
         return missing("a filter-buffer's periods are of the wall's clock here".to_owned());
     }
-    if case_has(case, |form| is_of(form, "colo-compare") && !is_never_due(form, advance)) {
+    if case.all_objects().any(|one| is_of(one, "colo-compare") && !is_never_due(one, advance)) {
         return missing("a colo-compare's compare_timeout is of the wall's clock here".to_owned());
     }
     if let Some(reason) = dump::unfit(case) {
         return missing(reason);
+    }
+    if let Some(kind) = lacked(case, probed) {
+        return missing(format!("QEMU {} has no {kind}", probed.version));
     }
     if carries && !probed.has_in_netdev && needs_af_packet(case) {
         return missing(format!(
@@ -101,11 +104,8 @@ pub(super) fn check(case: &Case, probed: &Probed) -> Result<(), Missing> {
 /// How long a case lets the machine's clock run.
 #[must_use]
 pub fn advances(case: &Case) -> Duration {
-    let spans = case.steps.iter().filter_map(|step| match step.verb {
-        Verb::Advance(span) => Some(span),
-        _ => None,
-    });
-    spans.sum()
+    let spans = case.steps.iter().map(|step| step.verb.advances());
+    spans.fold(Duration::ZERO, Duration::saturating_add)
 }
 
 fn unfit(chardev: &Chardev) -> Option<String> {
@@ -113,94 +113,138 @@ fn unfit(chardev: &Chardev) -> Option<String> {
     (!CHARDEVS.contains(&backend)).then(|| format!("the backend {backend} can't be carried"))
 }
 
-/// Whether an object of the case, also one that a step adds, is such a one.
-fn case_has(case: &Case, is: impl Fn(&ObjectForm) -> bool) -> bool {
-    forms(case).any(|(_, form)| is(&form))
-}
-
-/// The objects of the case and of which machine they are, also those that steps add.
-fn forms(case: &Case) -> impl Iterator<Item = (&MachineId, ObjectForm)> {
-    let added = case.steps.iter().filter_map(|step| match &step.verb {
-        Verb::Qmp { machine, command, args } if command == "object-add" => {
-            Some((machine, ObjectForm::Qmp(args.clone())))
-        }
-        Verb::ObjectOption(object) => Some((&object.machine, object.form.clone())),
-        _ => None,
-    });
-    let objects = case.objects.iter();
-    objects.map(|object| (&object.machine, object.form.clone())).chain(added)
-}
-
-fn is_of(form: &ObjectForm, kind: &str) -> bool {
-    match form {
-        ObjectForm::Option(text) => text.contains(kind),
-        ObjectForm::Qmp(args) => args.get("qom-type").and_then(Value::as_str) == Some(kind),
-    }
-}
-
-/// A property's value in either form, as text.
-fn property(form: &ObjectForm, name: &str) -> Option<String> {
-    match form {
-        ObjectForm::Option(text) => text
-            .split(',')
-            .filter_map(|part| part.split_once('='))
-            .find(|(key, _)| *key == name)
-            .map(|(_, value)| value.to_owned()),
-        ObjectForm::Qmp(args) => match args.get(name)? {
-            Value::String(text) => Some(text.clone()),
-            other => Some(other.to_string()),
-        },
-    }
-}
-
 /// Whether nothing is due in a colo-compare while a case runs. By default it looks each 3 s for what
 /// has waited as long (QEMU 7.2.22 `net/colo-compare.c`), which is longer than a case takes; where
 /// nothing is held too long, its looks change nothing.
-fn is_never_due(form: &ObjectForm, advance: Duration) -> bool {
-    match property(form, "compare_timeout").map(|millis| millis.parse()) {
+fn is_never_due(object: &Object, advance: Duration) -> bool {
+    let given = |name: &str| object.properties.shown(name);
+    match given("compare_timeout").map(|millis| millis.parse()) {
         Some(Ok(millis)) => Duration::from_millis(millis) > 2 * LONGEST_ADVANCE,
         Some(Err(_)) => false,
-        None => advance.is_zero() && property(form, "expired_scan_cycle").is_none(),
+        None => advance.is_zero() && given("expired_scan_cycle").is_none(),
     }
 }
 
 /// Whether the case speaks of properties that only the RFC has.
 #[must_use]
 pub fn uses_af_packet(case: &Case) -> bool {
-    case.objects.iter().any(|object| form_uses(&object.form))
-        || case.steps.iter().any(|step| verb_uses(&step.verb))
+    case.all_objects().any(is_new) || case.steps.iter().any(|step| asks_for_new(&step.verb))
 }
 
 /// Whether it does, and not to see that refused.
 fn needs_af_packet(case: &Case) -> bool {
-    let refused = |object: &Object| {
+    let mut steps = case.steps.iter().filter(|step| step.error.is_none());
+    wanted(case).any(is_new) || steps.any(|step| asks_for_new(&step.verb))
+}
+
+/// A type of a wanted object that other versions have, and this QEMU has not. Of a version without
+/// tables it is not known which of the types it has that are nothing but names here.
+fn lacked<'c>(case: &'c Case, probed: &Probed) -> Option<&'c str> {
+    let version = probed.profile.version();
+    let is_known =
+        |kind: &str| probed.version.is_modelled() || qapi::is_modelled(kind).unwrap_or_default();
+    wanted(case)
+        .filter_map(|object| object.properties.qom_type())
+        .find(|kind| qapi::lacks_type(kind, version) && is_known(kind))
+}
+
+/// The objects that the case does not ask for only to see them refused.
+fn wanted(case: &Case) -> impl Iterator<Item = &Object> {
+    let refused = |object: &&Object| {
         let errors = &case.expect.errors;
         errors.iter().any(|(id, _)| Some(id) == object.id.as_ref())
     };
-    let objects = &case.objects;
-    objects.iter().any(|object| form_uses(&object.form) && !refused(object))
-        || case.steps.iter().any(|step| step.error.is_none() && verb_uses(&step.verb))
+    let declared = case.objects.iter().filter(move |object| !refused(object));
+    let added = case.steps.iter().filter(|step| step.error.is_none());
+    declared.chain(added.filter_map(|step| match &step.verb {
+        Verb::ObjectAdd(object) => Some(object),
+        _ => None,
+    }))
 }
 
-fn verb_uses(verb: &Verb) -> bool {
+/// Whether an object has a property that only the RFC has.
+fn is_new(object: &Object) -> bool {
+    object.properties.members().iter().any(|member| qapi::needs_af_packet(member.name))
+}
+
+/// Whether a command names such a property.
+fn asks_for_new(verb: &Verb) -> bool {
     match verb {
-        Verb::Qmp { args, .. } => map_uses(args),
-        Verb::ObjectOption(object) => form_uses(&object.form),
+        Verb::Qmp { args, .. } => {
+            args.get("property").and_then(Value::as_str).is_some_and(qapi::needs_af_packet)
+        }
         _ => false,
     }
 }
 
-fn form_uses(form: &ObjectForm) -> bool {
-    match form {
-        ObjectForm::Option(text) => PROPERTIES.iter().any(|name| text.contains(name)),
-        ObjectForm::Qmp(args) => map_uses(args),
-    }
+/// Whether an object is asked for as one of this type.
+fn is_of(object: &Object, kind: &str) -> bool {
+    object.properties.qom_type() == Some(kind)
 }
 
-/// The properties of the RFC.
-pub(super) const PROPERTIES: [&str; 2] = ["in_netdev", "out_netdev"];
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
 
-fn map_uses(args: &Map<String, Value>) -> bool {
-    let property = args.get("property").and_then(Value::as_str);
-    PROPERTIES.iter().any(|name| args.contains_key(*name) || property == Some(name))
+    use super::*;
+    use crate::backend::{builtin::case, qemu::version::Version};
+
+    /// What a QEMU 7.2.22 says of a case with these objects.
+    fn reason(objects: &str, steps: &str) -> Option<String> {
+        let text = format!(
+            "netdevs: {{ hn0: {{}}, out_netdev0: {{}} }}\nchardevs: {{ c0: {{}}, c1: {{}} }}\n\
+             objects:\n{objects}\nsteps:\n- send: hn0.guest\n  frames: [{{ hex: \"00\" }}]\n{steps}"
+        );
+        let version = Version { major: 7, minor: 2, micro: 22 };
+        let probed = Probed {
+            version,
+            profile: version.profile(false),
+            has_in_netdev: false,
+            has_checkpoint: false,
+            has_compare: true,
+            missing: Vec::new(),
+        };
+        check(&case(&text), &probed).err().map(|Missing(reason)| reason)
+    }
+
+    const DUE: &str = "a colo-compare's compare_timeout is of the wall's clock here";
+
+    #[rstest]
+    #[case("compare_timeout=1", Some(DUE))]
+    #[case("compare_timeout=3600000", None)]
+    #[case("compare_timeout=1,compare_timeout=3600000", None)]
+    #[case("compare_timeout=3600000,compare_timeout=1", Some(DUE))]
+    fn the_last_of_two_values_counts(#[case] given: &str, #[case] expected: Option<&str>) {
+        let objects = format!(
+            "- iothread,id=io0\n- colo-compare,id=x,primary_in=c0,secondary_in=c1,outdev=c0,iothread=io0,{given}"
+        );
+        assert_eq!(reason(&objects, "").as_deref(), expected);
+    }
+
+    #[rstest]
+    #[case::an_id("- filter-redirector,id=out_netdev0,netdev=hn0,outdev=c0", false)]
+    #[case::a_value("- filter-redirector,id=f0,netdev=out_netdev0,outdev=c0", false)]
+    #[case::json(
+        r#"- '{"qom-type": "filter-mirror", "id": "in_netdev", "netdev": "hn0", "outdev": "c0"}'"#,
+        false
+    )]
+    #[case::a_name("- filter-redirector,id=f0,netdev=hn0,out_netdev=out_netdev0", true)]
+    fn a_case_is_about_the_rfc_by_its_properties_alone(
+        #[case] object: &str,
+        #[case] expected: bool,
+    ) {
+        let no = "the filter-redirector of QEMU 7.2.22 has no in_netdev and no out_netdev";
+        assert_eq!(reason(object, "").as_deref(), expected.then_some(no));
+    }
+
+    #[rstest]
+    #[case("- object-add: iommufd,id=i", Some("QEMU 7.2.22 has no iommufd"))]
+    #[case("- object-add: iommufd,id=i\n  error: x", None)]
+    #[case("- object-add: filter-teleport,id=i", None)]
+    fn a_type_of_another_version_is_not_asked_for(
+        #[case] step: &str,
+        #[case] expected: Option<&str>,
+    ) {
+        assert_eq!(reason("- iothread,id=io0", step).as_deref(), expected);
+    }
 }

@@ -1,3 +1,6 @@
+//! A QEMU process with the far ends, TAP wires and answers that belong to it alone. `QemuWorld`
+//! pumps one for each machine of a case.
+
 use std::{collections::BTreeMap, io, os::fd::AsFd};
 
 use bytes::Bytes;
@@ -8,7 +11,7 @@ use super::{
     chardev::{Cutter, FarEnd},
     process::{End, Process},
     qmp::{Qmp, QmpError},
-    rest::Threads,
+    quiescence::Threads,
     stream::Stream,
 };
 use crate::{
@@ -21,7 +24,7 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Machine {
     pub(super) id: MachineId,
-    /// Whose option parser is asked what a text means.
+    /// The QEMU whose option parser decides what a text means.
     pub(super) parser: QemuVersion,
     process: Process,
     qmp: Qmp,
@@ -191,8 +194,8 @@ impl Machine {
         Some(end)
     }
 
-    /// What it died of while it was given a command, whose answer this is: the death is not told
-    /// again, nor what ended with it.
+    /// Why it died during a command, as the answer to that command: neither the death nor what
+    /// ended with it is reported again.
     pub(super) fn last_words(&mut self) -> String {
         let Some(death) = &mut self.death else {
             return String::new();
@@ -210,8 +213,8 @@ impl Machine {
         self.frozen
     }
 
-    /// The far ends that it has closed. A QEMU that is about to die closes them too, so that this is
-    /// asked for once it rests, or has died and that was told.
+    /// The far ends that it has closed. A QEMU that is about to die closes them too, so that this
+    /// is asked for once it rests, or once its death has been reported.
     pub(super) fn closings(&mut self, out: &mut Vec<Out>) {
         if self.death.as_ref().is_some_and(|death| !death.told) {
             return;
@@ -251,7 +254,7 @@ impl Machine {
         self.answers.remove(&number)
     }
 
-    /// Nobody waits for this answer any longer; it is told when it comes.
+    /// Nobody waits for this answer any longer; it is reported when it arrives.
     pub(super) fn answers_late(&mut self, number: u64, title: Title) {
         self.late.insert(number, (title, None));
     }
@@ -286,7 +289,7 @@ impl Machine {
         }
     }
 
-    /// Ends it; what failed is said.
+    /// Ends it and returns what failed.
     pub(super) fn finish(mut self) -> Option<String> {
         self.process.kill()
     }

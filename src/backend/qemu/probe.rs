@@ -16,14 +16,14 @@ use serde_json::{Map, Value};
 
 use super::{
     backend::{MissingFence, Probed},
-    fit,
     process::{Arguments, Process},
     program::{Fence, Program},
-    rest::Threads,
+    quiescence::Threads,
     version::Version,
     world::TELL_FILTERS,
 };
 use crate::{
+    qapi::needs_af_packet,
     record::Outcome,
     sys::{self, Isolated, LaunchError},
 };
@@ -143,7 +143,7 @@ impl Lab<'_> {
         let has_in_netdev = match ask("qom-list-properties", Some(&of))? {
             Outcome::Done(Value::Array(properties)) => properties.iter().any(|property| {
                 let name = property.get("name").and_then(Value::as_str);
-                name == Some(fit::PROPERTIES[0])
+                name.is_some_and(needs_af_packet)
             }),
             other => return Err(format!("filter-redirector: {other:?}").into()),
         };
@@ -154,13 +154,14 @@ impl Lab<'_> {
             }),
             other => return Err(format!("query-commands: {other:?}").into()),
         };
-        // Not by its properties: to list them makes one and destroys it, of which QEMU 7.2.22 dies.
+        // Its properties are not asked for: listing them makes one and destroys it, which kills
+        // QEMU 7.2.22.
         let mut of = Map::new();
         of.insert("implements".to_owned(), "colo-compare".into());
         let listed = ask("qom-list-types", Some(&of))?;
         let has_compare =
             matches!(&listed, Outcome::Done(Value::Array(types)) if !types.is_empty());
-        // Without this no case could be told to have settled.
+        // Without this nothing shows that a case has settled.
         let id = process.id().unwrap_or_default();
         Threads::of_qemu(&process)
             .map_err(|error| format!("its threads can't be watched in /proc/{id}/task: {error}"))?;

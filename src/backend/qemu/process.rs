@@ -1,3 +1,6 @@
+//! Starts a QEMU, reads its standard error, and reports how it ended. `Machine` and the probe start
+//! processes with it.
+
 use std::{
     ffi::{OsStr, OsString},
     fs,
@@ -108,11 +111,12 @@ impl Arguments {
 pub(super) struct End {
     /// Its status, and its last words.
     pub(super) how: String,
-    /// What of its own doing it died of, as the model has it; none when it was killed.
+    /// The action of its own that killed it, as the model names it; none if it was killed from
+    /// outside.
     pub(super) itself: Option<String>,
 }
 
-/// What QEMU says on a multiplexed chardev when it is told there to end (QEMU 7.2.22
+/// What QEMU writes to a multiplexed chardev that asks it to end (QEMU 7.2.22
 /// `chardev/char-mux.c`, `mux_proc_byte`).
 const TERMINATED: &str = "QEMU: Terminated";
 
@@ -127,7 +131,7 @@ pub struct Process {
     last_words: Vec<String>,
 }
 
-/// Who speaks QMP.
+/// The process that speaks QMP.
 #[derive(Clone, Copy, Debug)]
 struct Speaker {
     id: u32,
@@ -147,8 +151,8 @@ impl Process {
         Ok((Self::spawn(program, &all)?, qmp))
     }
 
-    /// Starts QEMU with these arguments and no others but those of its fences. It has its own copies
-    /// of the descriptors.
+    /// Starts QEMU with these arguments and no others but those of its fences. It has its own
+    /// copies of the descriptors.
     ///
     /// # Errors
     /// When a fence can't be put up, or the program can't be started.
@@ -337,7 +341,7 @@ impl Process {
         self.speaker.map(|speaker| speaker.id)
     }
 
-    /// Who answered on QMP is QEMU, whatever started it.
+    /// The process that answered on QMP is QEMU, whatever started it.
     fn meet(&mut self, qmp: &Qmp) {
         if self.speaker.is_none()
             && let Some(id) = qmp.speaker()
@@ -366,7 +370,7 @@ impl Process {
         Some(without_program(line))
     }
 
-    /// Ends QEMU; what failed is said.
+    /// Ends QEMU and returns what failed.
     pub(super) fn kill(&mut self) -> Option<String> {
         self.child.kill().err().map(|error| format!("QEMU: {error}"))
     }

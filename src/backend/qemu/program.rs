@@ -17,12 +17,10 @@ use crate::sys::{self, Confinement, Isolated};
 pub enum Fence {
     /// QEMU's own: a filter of system calls (QEMU `-sandbox`).
     Sandbox,
-    /// One of the kernel's.
     Kernel(sys::Fence),
 }
 
 impl Fence {
-    /// All of them.
     pub fn all() -> impl Iterator<Item = Self> {
         sys::Fence::ALL.into_iter().map(Self::Kernel).chain([Self::Sandbox])
     }
@@ -43,8 +41,8 @@ impl Fence {
     }
 }
 
-/// What QEMU's own filter refuses: obsolete system calls, other identities, other programs, and other
-/// priorities and processors.
+/// What QEMU's own filter refuses: obsolete system calls, other identities, other programs, and
+/// other priorities and processors.
 const SANDBOX: [&str; 2] =
     ["-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"];
 
@@ -62,7 +60,6 @@ const MOST_LINKS: usize = 40;
 /// A QEMU as it is started.
 #[derive(Clone, Debug)]
 pub struct Program {
-    /// As it was given.
     name: PathBuf,
     file: PathBuf,
     sandbox: bool,
@@ -122,13 +119,11 @@ impl Program {
         Self { sandbox: false, confinement: Confinement::none(), ..self.clone() }
     }
 
-    /// As it was given.
     #[must_use]
     pub fn name(&self) -> &Path {
         &self.name
     }
 
-    /// Its file.
     #[must_use]
     pub fn file(&self) -> &Path {
         &self.file
@@ -151,9 +146,9 @@ impl Program {
         }
     }
 
-    /// Lets it see a file of its own, with what lies beside that: modules, firmware. In a folder that
-    /// is not for programs only the file alone is seen, as in somebody's home or one that anybody may
-    /// write to.
+    /// Lets it see a file of its own, with what lies beside that: modules, firmware. In a folder
+    /// that is not for programs only the file alone is seen, as in somebody's home or one that
+    /// anybody may write to.
     pub(super) fn show(&mut self, file: &Path) {
         let Some(hidden) = self.confinement.hides(file) else {
             return;

@@ -1,3 +1,5 @@
+//! The client's side of a QMP connection that never blocks. A machine has one for commands.
+
 use std::{
     io,
     os::{
@@ -26,7 +28,8 @@ pub enum QmpError {
     TooLong,
 }
 
-/// The client's side of a QMP connection (QEMU `docs/interop/qmp-spec.rst`): one JSON object a line.
+/// The client's side of a QMP connection (QEMU `docs/interop/qmp-spec.rst`): one JSON object a
+/// line.
 #[derive(Debug)]
 pub struct Qmp {
     stream: Stream,
@@ -58,8 +61,8 @@ impl Qmp {
         self.last
     }
 
-    /// The answers that have come, with the numbers of their commands; it does not wait. Greeting and
-    /// events are passed over.
+    /// The answers that have come, with the numbers of their commands; it does not wait. Greeting
+    /// and events are passed over.
     ///
     /// # Errors
     /// When what came is no QMP.
@@ -83,8 +86,8 @@ impl Qmp {
         Ok(answers)
     }
 
-    /// The number of the process that wrote here first, in this process's pid namespace; none before
-    /// that was read.
+    /// The number of the process that wrote here first, in this process's pid namespace; none
+    /// before that was read.
     #[must_use]
     pub const fn speaker(&self) -> Option<u32> {
         self.speaker

@@ -1,3 +1,6 @@
+//! A unix socket to a QEMU that never blocks and buffers what it can't write yet. QMP, far ends and
+//! the wires of TAPs are such streams.
+
 use std::{
     io::{self, IoSliceMut, Read, Write},
     net::Shutdown,
@@ -53,7 +56,7 @@ impl Stream {
         self.flush();
     }
 
-    /// Sends what can be sent; whether there was any. What the peer has closed to us is told by
+    /// Sends what can be sent; whether there was any. That the peer has closed is learnt by
     /// reading.
     pub fn flush(&mut self) -> bool {
         let before = self.unsent.len();
@@ -68,7 +71,7 @@ impl Stream {
             }
         }
         if std::mem::take(&mut self.half_closes) {
-            // Refused when the peer has closed, which reading tells.
+            // Refused if the peer has closed, which reading reveals.
             let _ = self.socket.shutdown(Shutdown::Write);
         }
         before > 0

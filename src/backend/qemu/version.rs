@@ -1,3 +1,5 @@
+//! A QEMU's version, and the profile that models it best. The probe reads it from `query-version`.
+
 use std::fmt;
 
 use serde_json::Value;

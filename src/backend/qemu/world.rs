@@ -1,3 +1,7 @@
+//! A case's real QEMUs as a world: the same actions, settling and observations as those of the
+//! built-in machines. The parts below it open the case, join sockets, settle and name what
+//! happened.
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     io,
@@ -17,6 +21,7 @@ use crate::{
     },
     base::{ChardevId, NetdevId, Origin, PortId, Tag, VirtualTime},
     record::{Answer, DropReason, Event, EventKind, Place},
+    scenario::Wiring,
     sys::Isolated,
 };
 
@@ -40,6 +45,8 @@ pub(super) struct QemuWorld {
     joins: Joins,
     /// The chardevs whose far end is a chardev, those that steps add too.
     joined: BTreeSet<ChardevId>,
+    /// How frames stand in the bytes of the chardevs that steps add.
+    added_chardevs: BTreeMap<ChardevId, Wiring>,
     version: Version,
     admission: Admission,
     program: Program,
@@ -169,7 +176,7 @@ impl World for QemuWorld {
             match self.tell_deaths() {
                 None => break,
                 Some(News::Killed(how)) => return Ok(Settled::Died(how)),
-                // Who waited for a turn is turned away now.
+                // Clients that waited for a turn are turned away now.
                 Some(News::Died) => {}
             }
         }

@@ -1,3 +1,6 @@
+//! A Linux bridge in memory: which interfaces get a frame, and what it learns from it. The fabric
+//! has one for each bridge of a case.
+
 use std::collections::BTreeMap;
 
 use super::fabric::InterfaceId;

@@ -1,3 +1,6 @@
+//! The carrier in memory: the interfaces of a case, and what the kernel would answer when they are
+//! changed.
+
 use std::{collections::BTreeMap, io};
 
 use nix::libc;
@@ -44,7 +47,7 @@ impl SimCarrier {
         let mut own = BTreeMap::new();
         for netdev in &case.netdevs {
             if let NetdevType::Tap { mtu, nic, host_mac, .. } = &netdev.kind {
-                let port = PortId::from(format!("{}.host", netdev.id));
+                let port = PortId::host(&netdev.id);
                 let tap = Tap::new(netdev.id.clone(), lower::vnet_hdr_len(*nic));
                 let id = fabric.add(port.clone(), Kind::Tap(tap), *mtu);
                 own.insert(id, *host_mac);
@@ -177,6 +180,12 @@ impl Carrier for SimCarrier {
         Ok(())
     }
 
+    fn hold(&mut self, netdev: &NetdevId, on: bool) {
+        if let Some((_, tap)) = self.tap(netdev) {
+            tap.held = on;
+        }
+    }
+
     fn drain(&mut self, arrived: &mut Vec<Carried>) -> io::Result<()> {
         if let Some(what) = self.fabric.unknown {
             let text = format!("sim does not know what the kernel makes of {what}");
@@ -186,12 +195,11 @@ impl Carrier for SimCarrier {
         arrived.extend(self.fabric.said.drain(..).map(Carried::Said));
         for interface in &mut self.fabric.interfaces {
             if let Kind::Tap(tap) = &mut interface.kind {
-                let netdev = &tap.netdev;
-                arrived.extend(
-                    tap.queue
-                        .take()
-                        .map(|frame| Carried::ToGuest { netdev: netdev.clone(), frame }),
-                );
+                if !tap.held {
+                    let netdev = &tap.netdev;
+                    let to_guest = |frame| Carried::ToGuest { netdev: netdev.clone(), frame };
+                    arrived.extend(tap.queue.take().map(to_guest));
+                }
                 arrived.extend(tap.socket.iter_mut().flat_map(|socket| socket.drain(..)));
             }
             arrived.append(&mut interface.received);

@@ -1,3 +1,6 @@
+//! The network in memory: interfaces, links and bridges, and a frame's way through them. The
+//! carrier sends into it.
+
 use std::ops::RangeInclusive;
 
 use super::{bridge::Bridge, offload, tap::Tap};
@@ -7,22 +10,19 @@ use crate::{
     record::{DropReason, Event, EventKind, Place},
 };
 
-/// An interface of the fabric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct InterfaceId(pub(super) usize);
 
-/// The longest frame that a socket of the netns carrier takes whole, a tag that the kernel takes out
-/// not counted.
+/// The longest frame that a socket of the netns carrier takes whole, a tag that the kernel takes
+/// out not counted.
 const RECORDED: usize = 128 * 1024;
 
-/// What an interface is.
 #[derive(Debug)]
 pub(super) enum Kind {
     Tap(Tap),
     LinkEnd { peer: InterfaceId },
 }
 
-/// An interface.
 #[derive(Debug)]
 pub(super) struct Interface {
     /// The port at which what the host receives here is recorded.
@@ -58,7 +58,7 @@ pub(super) struct Fabric {
     pub(super) unknown: Option<&'static str>,
 }
 
-/// Who puts a frame on an interface from the host's side.
+/// The sender of a frame on the host's side of an interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Sender {
     /// The host's stack, a bridge, or the recorder's socket.
@@ -190,7 +190,7 @@ impl Fabric {
                 let mut lost = 0;
                 let last = frames.len() - 1;
                 for (number, frame) in frames.into_iter().enumerate() {
-                    // Of a super-frame's segments only the last remembers its sender (Linux 6.18
+                    // Only the last of a super-frame's segments remembers its sender (Linux 6.18
                     // `net/core/skbuff.c`, `skb_segment`).
                     if sender == Sender::Host || number < last {
                         tap.capture(Direction::Tx, &frame);

@@ -11,7 +11,10 @@ mod tap;
 pub use carrier::SimCarrier;
 
 use super::{Backend, BackendError, Capabilities, Missing, World, builtin::BuiltinWorld};
-use crate::scenario::{Case, LinkSet, NetdevType, Verb};
+use crate::{
+    base::PortId,
+    scenario::{Case, LinkSet, NetdevType, Verb},
+};
 
 /// The backend `sim`.
 #[derive(Clone, Copy, Debug, Default)]
@@ -39,7 +42,7 @@ fn needs_host_stack(case: &Case) -> Result<(), Missing> {
         if let NetdevType::Tap { addresses, .. } = &netdev.kind
             && !addresses.is_empty()
         {
-            return Err(at(format!("{}.host", netdev.id)));
+            return Err(at(PortId::host(&netdev.id).to_string()));
         }
     }
     for end in case.links.iter().flat_map(|link| &link.ends) {

@@ -15,7 +15,6 @@ pub(super) const TCPV4: u8 = 1;
 const UDP: u8 = 3;
 pub(super) const TCPV6: u8 = 4;
 const UDP_L4: u8 = 5;
-/// IP's number of UDP.
 const IP_UDP: u8 = 17;
 /// `UDP_MAX_SEGMENTS` and `GSO_BY_FRAGS` of Linux 6.18.
 const UDP_MAX_SEGMENTS: usize = 128;

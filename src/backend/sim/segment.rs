@@ -1,3 +1,6 @@
+//! TCP super-frames, and how they are cut to the size that a link takes. The fabric segments where
+//! the kernel does.
+
 use super::offload::{NEEDS_CSUM, TCP_CHECKSUM, TCPV4, TCPV6, short};
 use crate::{
     backend::builtin::{ETH_HLEN, is_tagged},
@@ -5,7 +8,6 @@ use crate::{
     frame::complete_checksum,
 };
 
-/// IP's number of it.
 pub(super) const TCP: u8 = 6;
 
 /// A TCP segment of more than a link's size, checked as the kernel checks what comes from a guest

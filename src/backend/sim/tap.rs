@@ -1,3 +1,6 @@
+//! A TAP in memory: its ring of frames for the guest, and the packet socket that sees them. The
+//! fabric has one for each TAP.
+
 use std::collections::VecDeque;
 
 use crate::{
@@ -12,13 +15,15 @@ pub(super) struct Tap {
     /// Bytes of virtio-net header in front of each frame, 0, 10 or 12.
     pub(super) vnet_hdr_len: usize,
     pub(super) queue: Ring,
+    /// The guest's side does not read its queue.
+    pub(super) held: bool,
     /// What the machine's socket has not read yet; none without one.
     pub(super) socket: Option<Vec<Carried>>,
 }
 
 impl Tap {
     pub(super) fn new(netdev: NetdevId, vnet_hdr_len: usize) -> Self {
-        Self { netdev, vnet_hdr_len, queue: Ring::default(), socket: None }
+        Self { netdev, vnet_hdr_len, queue: Ring::default(), held: false, socket: None }
     }
 
     /// The machine's socket sees a frame.
@@ -33,8 +38,8 @@ impl Tap {
     }
 }
 
-/// A TAP's queue: a ring whose places are given back in steps (Linux 6.18 `include/linux/ptr_ring.h`,
-/// `__ptr_ring_discard_one`).
+/// A TAP's queue: a ring whose places are given back in steps (Linux 6.18
+/// `include/linux/ptr_ring.h`, `__ptr_ring_discard_one`).
 #[derive(Debug, Default)]
 pub(super) struct Ring {
     waiting: VecDeque<Frame>,

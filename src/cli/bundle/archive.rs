@@ -1,3 +1,5 @@
+//! The files of a bundle and its tar.gz. `export --bundle` fills it.
+
 use std::{
     collections::BTreeMap,
     io,
@@ -16,7 +18,6 @@ impl Archive {
         self.0.insert(path.into(), content.into());
     }
 
-    /// The paths, in order.
     pub(super) fn paths(&self) -> impl Iterator<Item = &Path> {
         self.0.keys().map(PathBuf::as_path)
     }
@@ -42,7 +43,7 @@ impl Archive {
     }
 }
 
-/// A path without `.` and `..`, as far as text tells.
+/// A path without `.` and `..`, as far as the text shows.
 pub(super) fn plain(path: &Path) -> PathBuf {
     let mut plain = PathBuf::new();
     for component in path.components() {

@@ -1,3 +1,6 @@
+//! The README of a bundle: how to run it, and what its last run reported. `export --bundle` adds
+//! it.
+
 use std::{fs, path::Path};
 
 use crate::{
@@ -9,7 +12,7 @@ use crate::{
     terminal::{visible, visible_lines, visible_members},
 };
 
-/// What the README of a bundle tells.
+/// The facts in the README of a bundle.
 pub(super) struct Readme<'a> {
     pub(super) case: &'a Case,
     pub(super) executed: &'a Executed,

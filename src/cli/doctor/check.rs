@@ -1,3 +1,5 @@
+//! One result of `doctor`, and what all of them amount to, as text and as JSON.
+
 use serde_json::json;
 
 use crate::{cli::output, terminal::visible};
@@ -28,7 +30,6 @@ impl State {
 pub(super) struct Check {
     pub(super) name: &'static str,
     pub(super) state: State,
-    /// What was found.
     pub(super) found: String,
     /// What does not run, or is not so good, where it is not ok.
     pub(super) means: &'static str,
@@ -46,7 +47,7 @@ impl Check {
     }
 }
 
-/// What all of it comes to.
+/// The conclusion from all checks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Diagnosis {
     pub(super) checks: Vec<Check>,
@@ -55,7 +56,6 @@ pub(super) struct Diagnosis {
 }
 
 impl Diagnosis {
-    /// For people.
     pub(super) fn text(&self) -> String {
         let width = self.checks.iter().map(|check| check.name.len()).max();
         let width = width.unwrap_or_default();

@@ -1,3 +1,5 @@
+//! The settings of the kernel that forbid user namespaces. `doctor` names them with their remedies.
+
 use std::{fs, path::Path};
 
 /// A setting that may forbid user namespaces to ordinary users.

@@ -129,7 +129,7 @@ impl<'a> Captures<'a> {
             let most = scenario::MAX_CAPTURED;
             let file = file::read_named(self.snapshot, &source.file, self.scope, most).ok();
             let packets = file.and_then(|file| capture::read(&file).ok()).unwrap_or_default();
-            packets.into_iter().map(|packet| packet.data).collect()
+            packets.packets.into_iter().map(|packet| packet.data).collect()
         });
         packets.get(source.number.checked_sub(1)?).cloned()
     }

@@ -14,7 +14,6 @@ use notify::{
     event::{AccessKind, AccessMode, CreateKind, ModifyKind},
 };
 
-/// What wakes a watch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Wake {
     /// Somebody is done with a change.
@@ -23,7 +22,6 @@ enum Wake {
     Interrupted,
 }
 
-/// Whether to go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Next {
     /// Something may have changed.
@@ -48,7 +46,7 @@ impl Watch {
         let (outbox, inbox) = channel();
         let changes = outbox.clone();
         let watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
-            // What can't be told, as when the kernel's queue is full, may be a change. The run is
+            // An unknown event, as when the kernel's queue is full, may be a change. The run is
             // over when nobody receives.
             if event.map_or(true, |event| is_change(&event)) {
                 _ = changes.send(Wake::Changed);
@@ -87,7 +85,6 @@ impl Watch {
         Ok(())
     }
 
-    /// Waits for a change.
     pub(super) fn wait(&self) -> Next {
         match self.inbox.recv() {
             Ok(Wake::Changed) => self.take(),
@@ -95,7 +92,7 @@ impl Watch {
         }
     }
 
-    /// Takes all changes that have come: whoever looks now sees them.
+    /// Discards all pending changes: a run that starts now sees them.
     pub(super) fn take(&self) -> Next {
         if self.inbox.try_iter().any(|wake| wake == Wake::Interrupted) {
             Next::End

@@ -11,7 +11,7 @@ use std::{
 use change::{Next, Watch};
 use recorder::{Part, Print, Recorder};
 
-use super::{CliError, ReachArgs, Stop, lanes::Opened, output, reporting, run::RunArgs};
+use super::{CliError, ReachArgs, Stop, backends::Opened, output, reporting, run::RunArgs};
 use crate::{
     diag::{Diagnose, Report},
     report::{ReportFiles, record::Collector},
@@ -92,7 +92,10 @@ fn carry_out(
 }
 
 fn unwatched(source: notify::Error) -> Stop {
-    Stop { exit: Exit::Internal, reports: vec![CliError::Unwatched(source.to_string()).report()] }
+    Stop {
+        exit: Exit::Internal,
+        reports: vec![CliError::Unwatched { reason: source.to_string() }.report()],
+    }
 }
 
 /// What each scenario was made of when it was read last.
@@ -100,16 +103,15 @@ fn unwatched(source: notify::Error) -> Stop {
 struct Suite {
     reach: ReachArgs,
     scenarios: BTreeMap<PathBuf, BTreeMap<Part, Print>>,
-    /// What was wrong with the paths, so that it is told once.
+    /// What was wrong with the paths, so that it is reported once.
     wrong: Vec<String>,
 }
 
 /// What is new since the last look.
 #[derive(Default)]
 struct Look {
-    /// Scenarios that changed, or of which a file changed that they are made of.
+    /// Scenarios that changed themselves, or one of whose files changed.
     scenarios: Vec<Scenario>,
-    /// What is wrong.
     reports: Vec<Report>,
     /// The files that those scenarios are made of.
     files: BTreeSet<PathBuf>,

@@ -23,15 +23,20 @@ pub(super) type Print = Option<[u8; 32]>;
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Part {
     /// The scenario, and whether nobody has named it.
-    Scenario { path: PathBuf, found: bool },
+    Scenario {
+        path: PathBuf,
+        found: bool,
+    },
     /// A capture that the scenario names, and how long it may be.
-    Capture { scenario: PathBuf, name: PathBuf, most: usize },
-    /// Its snapshot.
+    Capture {
+        scenario: PathBuf,
+        name: PathBuf,
+        most: usize,
+    },
     Snapshot(PathBuf),
 }
 
 impl Part {
-    /// Where the file is.
     pub(super) fn path(&self) -> PathBuf {
         match self {
             Self::Scenario { path, .. } | Self::Snapshot(path) => path.clone(),
@@ -72,7 +77,6 @@ impl Recorder {
         Self { reach, ..Self::default() }
     }
 
-    /// What was read.
     pub(super) fn into_parts(self) -> BTreeMap<Part, Print> {
         self.parts.into_inner()
     }

@@ -1,3 +1,5 @@
+//! Specifications and the bytes that they must give, and those that can't be built.
+
 use proptest::prelude::*;
 use rstest::rstest;
 

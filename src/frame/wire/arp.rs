@@ -1,3 +1,5 @@
+//! The fields of an ARP packet (RFC 826).
+
 use std::ops::Range;
 
 use super::{

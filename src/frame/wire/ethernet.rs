@@ -1,3 +1,5 @@
+//! The fields of an Ethernet header and of VLAN tags (IEEE 802.3, 802.1Q).
+
 use std::ops::Range;
 
 use super::{

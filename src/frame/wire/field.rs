@@ -1,3 +1,6 @@
+//! A field of a header: its name, its place in the bytes, and its format. Each protocol's table is
+//! made of these.
+
 use std::ops::Range;
 
 use super::value::Format;
@@ -8,7 +11,8 @@ pub(super) struct Def {
     pub(super) name: &'static str,
     /// Its bytes from the start of its header; empty where the length varies.
     pub(super) at: Range<usize>,
-    /// Which bits of those bytes, taken as one big-endian number; all where there is none.
+    /// The bits of those bytes, taken as one big-endian number, that are the field's; all of them
+    /// if none.
     pub(super) bits: Option<u32>,
     pub(super) format: Format,
 }
@@ -23,7 +27,6 @@ pub(super) const fn bits(name: &'static str, at: Range<usize>, bits: u32, format
     Def { name, at, bits: Some(bits), format }
 }
 
-/// A field of a frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Field<'a> {
     /// One of [`FIELD_NAMES`](super::FIELD_NAMES); a header that occurs twice has its names twice.
@@ -73,7 +76,7 @@ impl<'a> Field<'a> {
         self.def.format == Format::Bytes
     }
 
-    /// Whether it stands by itself in a hexadecimal dump.
+    /// Whether it is a group of its own in a hexadecimal dump.
     pub(super) fn is_group(&self) -> bool {
         self.is_variable()
             || matches!(self.def.format, Format::Ipv4 | Format::Ipv6)
@@ -98,7 +101,7 @@ impl<'a> Field<'a> {
         self.def.format.parse(text, self.bytes.len(), self.def.bits)
     }
 
-    /// Which bits of each of its bytes are its own.
+    /// The bits of each of its bytes that belong to the field.
     pub(in crate::frame) fn own_bits(&self) -> Vec<u8> {
         match self.def.bits {
             None => vec![0xff; self.bytes.len()],

@@ -1,3 +1,5 @@
+//! The fields of ICMP and ICMPv6 messages (RFC 792, RFC 4443, RFC 4861).
+
 use std::ops::Range;
 
 use super::{

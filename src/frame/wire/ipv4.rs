@@ -1,3 +1,5 @@
+//! The fields of an IPv4 header (RFC 791).
+
 use std::ops::Range;
 
 use super::{

@@ -1,3 +1,5 @@
+//! The fields of an IPv6 header and of its extension headers (RFC 8200).
+
 use std::ops::Range;
 
 use super::{

@@ -135,12 +135,18 @@ pub struct Dissection<'a> {
 /// What stands at a place.
 #[derive(Clone, Copy, Debug)]
 enum Next {
-    /// An Ethernet header.
     Ethernet,
-    /// What an Ethernet type says, after so many tags.
-    EtherType { value: u16, tags: usize },
-    /// What an IP protocol number says, after so many IPv6 extension headers.
-    Protocol { number: u8, version: IpVersion, extensions: usize },
+    /// What an Ethernet type announces, after this many tags.
+    EtherType {
+        value: u16,
+        tags: usize,
+    },
+    /// What an IP protocol number announces, after this many IPv6 extension headers.
+    Protocol {
+        number: u8,
+        version: IpVersion,
+        extensions: usize,
+    },
     /// Nothing that is taken apart.
     Data,
 }
@@ -186,13 +192,11 @@ impl<'a> Dissection<'a> {
         self.layers.iter().flat_map(|layer| &layer.fields)
     }
 
-    /// The first field of this name.
     #[must_use]
     pub fn field(&self, name: &str) -> Option<&Field<'a>> {
         self.fields().find(|field| field.name == name)
     }
 
-    /// The first layer of this name.
     #[must_use]
     pub fn layer(&self, name: &str) -> Option<&Layer<'a>> {
         self.layers.iter().find(|layer| layer.name == name)

@@ -1,3 +1,5 @@
+//! The fields of a TCP header (RFC 9293).
+
 use std::ops::Range;
 
 use super::{

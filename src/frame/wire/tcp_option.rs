@@ -1,3 +1,5 @@
+//! TCP's options as text and as bytes. The field `tcp.options` and scenarios write them so.
+
 use bytes::Bytes;
 
 use crate::frame::{

@@ -1,3 +1,6 @@
+//! Frames of every protocol, whole, cut short and random, and the fields that they are taken apart
+//! into.
+
 use std::collections::BTreeSet;
 
 use proptest::{collection::vec, prelude::*};

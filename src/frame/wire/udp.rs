@@ -1,3 +1,5 @@
+//! The fields of a UDP header (RFC 768).
+
 use std::ops::Range;
 
 use super::{

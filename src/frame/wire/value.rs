@@ -1,3 +1,6 @@
+//! How the values of fields are written and read: numbers, addresses, flags and bytes. Nothing is
+//! lost either way.
+
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::tcp_option;

@@ -19,8 +19,7 @@ pub(super) const KIND: Kind = Kind {
 };
 
 fn draw(draft: &mut Draft, rng: &mut Rng) -> Option<Properties> {
-    let netdev = filter::netdev(draft, rng)?;
-    let mut properties = filter::base(&netdev, draft, rng);
+    let mut properties = filter::draw(draft, rng)?;
     let micros: &[usize] = if draft.has_own_time() {
         &[1, 10_000, 1_000_000, 3_600_000_000, 4_294_967_295]
     } else {

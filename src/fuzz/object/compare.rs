@@ -4,9 +4,9 @@ use serde_json::{Map, Value, json};
 
 use super::{Kind, Made, PLAIN, Properties, Property, Rng, filter, redirector};
 use crate::fuzz::{
+    conversation::{self, Conversation, Segment, Speaker},
     draft::{Dialect, Draft},
     frame,
-    talk::{self, Segment, Speaker, Talk},
 };
 
 pub(super) const KIND: Kind = Kind {
@@ -23,7 +23,6 @@ pub(super) const KIND: Kind = Kind {
         ("notify_dev", &["nope"]),
     ],
     traffic: |made, _| made.read_chardevs().map(str::to_owned).collect(),
-    reads: &["primary_in", "secondary_in", "notify_dev"],
     scene: Some(scene),
     deadly: true,
     paced: true,
@@ -160,7 +159,7 @@ fn both(guests: [(String, Vec<Value>); 2], rng: &mut Rng) -> Vec<Value> {
 }
 
 /// The primary's next segments, and the secondary's.
-fn segments(talk: &mut Talk, rng: &mut Rng) -> (Vec<Value>, Vec<Value>) {
+fn segments(talk: &mut Conversation, rng: &mut Rng) -> (Vec<Value>, Vec<Value>) {
     let mut ours = Vec::new();
     for _ in 0..rng.within(1, 4) {
         if rng.chance(30) {
@@ -189,7 +188,7 @@ fn segments(talk: &mut Talk, rng: &mut Rng) -> (Vec<Value>, Vec<Value>) {
         let frames = segments.iter().map(|segment| {
             let mut frame = talk.frame(segment, secondary);
             if rng.chance(10) {
-                talk::season(&mut frame, false, rng);
+                conversation::season(&mut frame, false, rng);
             }
             if secondary_differs(rng) && frame.contains_key("payload") {
                 frame.insert("payload".to_owned(), "other".into());

@@ -18,8 +18,7 @@ pub(super) const KIND: Kind = Kind {
 };
 
 fn draw(draft: &mut Draft, rng: &mut Rng) -> Option<Properties> {
-    let netdev = filter::netdev(draft, rng)?;
-    let mut properties = filter::base(&netdev, draft, rng);
+    let mut properties = filter::draw(draft, rng)?;
     let file = format!("f{}.pcap", draft.number());
     properties.push(("file", file.into()));
     if rng.chance(40) {

@@ -2,6 +2,9 @@
 
 use super::{Draft, Made, Properties, Property, Rng};
 
+/// What any object is asked for, beside its own properties; nothing has a colour.
+pub(in crate::fuzz) const READ: &[&str] = &["netdev", "status", "queue", "colour"];
+
 /// `queue` and `status` can be changed at any time; the rest only shows itself.
 pub(super) const LIVE: &[(&str, &[&str])] = &[
     ("status", &["off", "on", "off", "on", "offf", ""]),
@@ -9,6 +12,12 @@ pub(super) const LIVE: &[(&str, &[&str])] = &[
     ("position", &["head", "nowhere"]),
     ("insert", &["before", "after"]),
 ];
+
+/// A filter on some netdev, with nothing but what every filter has.
+pub(super) fn draw(draft: &mut Draft, rng: &mut Rng) -> Option<Properties> {
+    let netdev = netdev(draft, rng)?;
+    Some(base(&netdev, draft, rng))
+}
 
 /// The properties of the base of all filters on this netdev: `netdev` first.
 pub(super) fn base(netdev: &str, draft: &Draft, rng: &mut Rng) -> Properties {

@@ -1,4 +1,5 @@
-//! The kinds of object that random scenarios are made of: a row in [`KINDS`] and a file for each.
+//! The kinds of object that random scenarios are made of: a row in [`KINDS`], and a file for each that
+//! has more to say than what every filter has.
 //!
 //! A kind says what an object needs (its `draw` asks the draft for netdevs and chardevs), how its
 //! properties are drawn, which of them are changed later, where its traffic is, and which dialects,
@@ -10,10 +11,10 @@ mod dump;
 mod filter;
 mod mirror;
 mod redirector;
-mod replay;
 mod rewriter;
 
 pub(super) use compare::comparing_loop;
+pub(super) use filter::READ;
 
 use serde_json::{Map, Value};
 
@@ -21,6 +22,7 @@ use super::{
     draft::{Dialect, Draft},
     rng::Rng,
 };
+use crate::qapi::{Flow, Role, role_of};
 
 /// A kind of object.
 #[derive(Debug)]
@@ -40,8 +42,6 @@ pub(super) struct Kind {
     pub(super) live: &'static [(&'static str, &'static [&'static str])],
     /// The ports where its traffic enters.
     pub(super) traffic: fn(&Made, &Draft) -> Vec<String>,
-    /// Its properties that name the chardevs which it reads.
-    pub(super) reads: &'static [&'static str],
     /// Draws steps that only make sense together, such as a connection's next segments.
     pub(super) scene: Option<Scene>,
     /// QEMU dies where it refuses one.
@@ -61,18 +61,20 @@ const PLAIN: Kind = Kind {
     weight: 0,
     prefix: "",
     dialects: &[Dialect::Common, Dialect::Rfc],
-    draw: |_, _| None,
+    draw: filter::draw,
     live: filter::LIVE,
     traffic: filter::traffic,
-    reads: &[],
     scene: None,
     deadly: false,
     timed: false,
     paced: false,
 };
 
-/// The kinds, in the order in which they are drawn from: a new row goes to the end, or old seeds
-/// give other scenarios.
+/// How many of them there were when seeds were first reported.
+const OLD_KINDS: usize = 7;
+
+/// The kinds, in the order in which they are drawn from. A new row goes to the end: a seed that never
+/// draws it gives the same scenario as before.
 static KINDS: &[Kind] = &[
     redirector::KIND,
     mirror::KIND,
@@ -80,7 +82,8 @@ static KINDS: &[Kind] = &[
     compare::KIND,
     buffer::KIND,
     dump::KIND,
-    replay::KIND,
+    // It does nothing outside of record and replay.
+    Kind { name: "filter-replay", weight: 4, prefix: "y", ..PLAIN },
 ];
 
 /// Properties without `qom-type` and `id`, in order.
@@ -125,7 +128,12 @@ impl Made {
 
     /// The chardevs which it reads.
     pub(super) fn read_chardevs(&self) -> impl Iterator<Item = &str> {
-        self.kind.reads.iter().filter_map(|name| self.text(name))
+        let reads = |name: &str| {
+            let role = role_of(name);
+            matches!(role, Some(Role::Chardev(Flow::In | Flow::Messages)))
+        };
+        let names = self.properties.iter().map(|(name, _)| *name).filter(move |name| reads(name));
+        names.filter_map(|name| self.text(name))
     }
 
     /// Whether a boolean property is set.
@@ -183,7 +191,7 @@ fn drawn(draft: &mut Draft, rng: &mut Rng) -> Option<Made> {
         let late = kind.timed && draft.waits && !draft.has_own_time();
         if kind.dialects.contains(&draft.dialect) && !late { kind.weight } else { 0 }
     };
-    let kind = rng.weighted(KINDS, weight)?;
+    let kind = rng.weighted_growing(KINDS, OLD_KINDS, weight)?;
     let properties = (kind.draw)(draft, rng)?;
     let id = format!("{}{}", kind.prefix, draft.number());
     Some(Made { kind, id, properties })

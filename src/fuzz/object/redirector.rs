@@ -19,7 +19,6 @@ pub(super) const KIND: Kind = Kind {
         ("indev", &["nope", ""]),
         ("outdev", &["nope"]),
     ],
-    reads: &["indev"],
     ..PLAIN
 };
 

@@ -4,9 +4,9 @@ use serde_json::{Value, json};
 
 use super::{Kind, Made, PLAIN, Properties, filter};
 use crate::fuzz::{
+    conversation::{self, Speaker},
     draft::{Dialect, Draft},
     rng::Rng,
-    talk::{self, Speaker},
 };
 
 pub(super) const KIND: Kind = Kind {
@@ -64,7 +64,7 @@ fn scene(made: &Made, draft: &mut Draft, rng: &mut Rng) -> Option<Vec<Value>> {
             Speaker::Guest => "guest",
         };
         let mut frame = talk.frame(&segment, segment.from == Speaker::Guest);
-        talk::season(&mut frame, vnet, rng);
+        conversation::season(&mut frame, vnet, rng);
         let port = match rng.pick(&injectors) {
             Some(port) if rng.chance(15) => {
                 frame.remove("vnet_hdr");

@@ -1,4 +1,8 @@
+//! One way in which a scenario becomes smaller, applied to its tree. The passes propose edits.
+
 use serde_json::Value;
+
+use crate::qapi::{Member, Options, Properties};
 
 /// The way from the root to a node.
 pub(super) type Path = Vec<Segment>;
@@ -19,7 +23,7 @@ pub(super) enum Edit {
     /// A netdev, a chardev or an object goes, with everything that speaks of it.
     Named { id: String },
     /// A property of an option string goes.
-    Option { text: Path, place: usize },
+    Option { text: Path, number: usize },
     /// A value becomes a simpler one.
     Value { at: Path, value: Value },
     /// Two changes that make sense only together: a frame goes, and is expected no more.
@@ -47,8 +51,8 @@ impl Edit {
                 _ => false,
             },
             Self::Named { id } => remove_named(tree, id),
-            Self::Option { text, place } => match node(tree, text) {
-                Some(Value::String(text)) => remove_option(text, *place),
+            Self::Option { text, number } => match node(tree, text) {
+                Some(Value::String(text)) => remove_option(text, *number),
                 _ => false,
             },
             Self::Value { at, value } => match node(tree, at) {
@@ -66,19 +70,17 @@ impl Edit {
 fn node<'a>(tree: &'a mut Value, path: &[Segment]) -> Option<&'a mut Value> {
     path.iter().try_fold(tree, |node, segment| match segment {
         Segment::Key(key) => node.get_mut(key),
-        Segment::Item(place) => node.get_mut(place),
+        Segment::Item(index) => node.get_mut(index),
     })
 }
 
-fn remove_option(text: &mut String, place: usize) -> bool {
-    let parts: Vec<&str> = text.split(',').collect();
-    if place == 0 || place >= parts.len() {
-        return false;
-    }
-    let left: Vec<&str> =
-        parts.iter().enumerate().filter(|(at, _)| *at != place).map(|(_, part)| *part).collect();
-    *text = left.join(",");
-    true
+fn remove_option(text: &mut String, number: usize) -> bool {
+    let mut options = Options::read(text, "");
+    let mut numbers = 0..;
+    let before = options.elements().len();
+    options.retain(|_| numbers.next() != Some(number));
+    *text = options.text();
+    options.elements().len() < before
 }
 
 /// Takes a netdev, chardev or object out, with objects, steps and expectations that name it.
@@ -108,10 +110,11 @@ fn names(value: &Value, id: &str) -> bool {
         Value::String(text) => {
             is_name(text, id)
                 || text.strip_prefix("/objects/") == Some(id)
-                || text.split(',').any(|part| {
-                    let value = part.split_once('=').map(|(_, value)| value);
-                    value.is_some_and(|value| value == id || value.strip_prefix("id=") == Some(id))
-                })
+                || Properties::of_option(text)
+                    .members()
+                    .iter()
+                    .filter_map(Member::text)
+                    .any(|value| value == id || value.strip_prefix("id=") == Some(id))
         }
         Value::Array(items) => items.iter().any(|item| names(item, id)),
         Value::Object(entries) => {

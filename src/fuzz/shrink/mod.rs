@@ -1,6 +1,6 @@
 //! Makes a failing scenario smaller, as long as it fails in the same way: delta debugging over the
 //! tree of the file (Zeller, Hildebrandt, "Simplifying and isolating failure-inducing input", IEEE
-//! TSE 2002), with changes that know what a scenario is. Whoever calls says what failing is.
+//! TSE 2002), with changes that know what a scenario is. The caller decides what failing is.
 
 mod edit;
 mod pass;
@@ -22,7 +22,6 @@ use pass::PASSES;
 pub struct Budget {
     /// Most candidates that are run.
     pub runs: usize,
-    /// Most time.
     pub time: Option<Duration>,
 }
 
@@ -63,16 +62,16 @@ pub fn shrink(tree: Value, budget: Budget, mut judge: impl FnMut(&Value) -> Verd
     while !shrunk.complete && !search.stopped {
         shrunk.complete = true;
         for pass in PASSES {
-            let mut place = 0;
-            while let Some(edit) = pass(&shrunk.tree).get(place) {
+            let mut index = 0;
+            while let Some(edit) = pass(&shrunk.tree).get(index) {
                 let candidate = edit.applied(&shrunk.tree);
                 match candidate.filter(|candidate| size(candidate) < size(&shrunk.tree)) {
                     Some(candidate) if search.fails(&candidate, &mut judge) => {
                         shrunk.tree = candidate;
-                        // What stands at this place now is another edit.
+                        // What stands at this index now is another edit.
                         shrunk.complete = false;
                     }
-                    _ => place += 1,
+                    _ => index += 1,
                 }
                 if search.stopped {
                     break;

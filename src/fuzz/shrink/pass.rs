@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::edit::{Edit, Path, Segment};
+use crate::qapi::{Options, Properties};
 
 /// A way to look for edits of a tree.
 pub(super) type Pass = fn(&Value) -> Vec<Edit>;
@@ -25,9 +26,9 @@ fn walk(value: &Value, path: &Path, visit: &mut dyn FnMut(&Path, &Value)) {
     visit(path, value);
     match value {
         Value::Array(items) => {
-            for (place, item) in items.iter().enumerate() {
+            for (index, item) in items.iter().enumerate() {
                 let mut path = path.clone();
-                path.push(Segment::Item(place));
+                path.push(Segment::Item(index));
                 walk(item, &path, visit);
             }
         }
@@ -92,14 +93,11 @@ fn named(tree: &Value) -> Vec<Edit> {
 /// An object's id, in either form.
 fn id(object: &Value) -> Option<String> {
     match object {
-        Value::String(text) => {
-            text.split(',').find_map(|part| part.strip_prefix("id=")).map(str::to_owned)
-        }
+        Value::String(text) => Properties::of_option(text).id().map(str::to_owned),
         other => other.get("id")?.as_str().map(str::to_owned),
     }
 }
 
-/// Items of every list.
 fn items(tree: &Value) -> Vec<Edit> {
     collect(tree, |path, value| match value {
         Value::Array(items) => runs(path, items.len()),
@@ -107,7 +105,6 @@ fn items(tree: &Value) -> Vec<Edit> {
     })
 }
 
-/// Entries of every map.
 fn entries(tree: &Value) -> Vec<Edit> {
     collect(tree, |path, value| match value {
         Value::Object(entries) => entries
@@ -119,12 +116,11 @@ fn entries(tree: &Value) -> Vec<Edit> {
     })
 }
 
-/// Properties of option strings.
 fn options(tree: &Value) -> Vec<Edit> {
     collect(tree, |path, value| match value {
-        Value::String(text) if text.contains('=') => {
-            let places = 1..text.split(',').count();
-            places.rev().map(|place| Edit::Option { text: path.clone(), place }).collect()
+        Value::String(text) if text.contains('=') && !text.starts_with('{') => {
+            let numbers = 1..Options::read(text, "").elements().len();
+            numbers.rev().map(|number| Edit::Option { text: path.clone(), number }).collect()
         }
         _ => Vec::new(),
     })

@@ -1,3 +1,5 @@
+//! Scenarios that fail for a known reason, and what is left of them when they are made small.
+
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -117,4 +119,21 @@ fn a_frame_goes_with_what_is_expected_of_it() {
         verdict(count(tree) > 0 && lacking == Some(1))
     });
     assert_eq!((count(&shrunk.tree), &shrunk.tree["expect"]["out0"]), (1, &json!(1)));
+}
+
+#[test]
+fn a_comma_in_a_value_is_no_end_of_an_option() {
+    let tree = json!({"objects": ["filter-dump,id=d,file=a,,b,netdev=n"]});
+    let objects: Vec<String> = neighbours(&tree)
+        .iter()
+        .filter_map(|tree| Some(tree["objects"][0].as_str()?.to_owned()))
+        .collect();
+    assert_eq!(
+        objects,
+        [
+            "filter-dump,id=d,file=a,,b",
+            "filter-dump,id=d,netdev=n",
+            "filter-dump,file=a,,b,netdev=n",
+        ]
+    );
 }

@@ -1,20 +1,14 @@
 //! Several command lines: names for the machines, and servers for their clients.
 
 use super::Draft;
-use crate::{
-    qapi::{Options, option::is_true},
-    scenario::Address,
-};
+use crate::{qapi::Options, scenario::Address};
 
 impl Draft {
     /// Each machine has a name of its own: QEMU's, or its part in COLO.
     pub(super) fn name_machines(&mut self) {
         let mut taken: Vec<String> = Vec::new();
         for (number, machine) in self.machines.iter_mut().enumerate() {
-            let has = |kind: &str| {
-                let mut objects = machine.objects.iter();
-                objects.any(|(_, options)| options.get("qom-type") == Some(kind))
-            };
+            let has = |kind: &str| machine.objects.iter().any(|object| object.is_a(kind));
             let given = machine.name.as_deref().map(plain_name);
             let mut name = match given.filter(|name| !name.is_empty()) {
                 Some(name) => name,
@@ -92,7 +86,7 @@ impl Draft {
 }
 
 fn is_server(chardev: &Options) -> bool {
-    chardev.get("server").is_some_and(is_true)
+    chardev.is_on("server")
 }
 
 /// Where a socket listens or connects to.

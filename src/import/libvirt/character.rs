@@ -44,7 +44,7 @@ impl Reading {
             "address" => (&["type", "controller", "bus", "port"], &[]),
             "log" => (&["file", "append"], &[]),
             "source" => match element.get("type") {
-                // Which terminal it has is seen when it runs.
+                // Its terminal is known only when it runs.
                 Some("pty") => (&["path"], &[]),
                 Some("unix" | "file" | "pipe" | "dev") => (&["mode", "path"], &["reconnect"]),
                 Some("tcp" | "udp") => (&["mode", "host", "service"], &["reconnect"]),

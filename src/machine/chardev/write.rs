@@ -25,7 +25,6 @@ const LARGEST_BUFFER: usize = 32_768 + LARGEST_HEAD;
 /// The most bytes of a buffer's head: a page less what manages it.
 const LARGEST_HEAD: usize = 4096 - 320;
 
-/// Why a write failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::machine) enum WriteError {
     /// Nobody is connected: EIO.
@@ -152,8 +151,8 @@ impl Core {
     }
 
     /// Puts bytes into a connected socket until its buffer is full, which it only gets while its
-    /// far end does not read; the rest stays in `data`. What the main loop writes for itself it does
-    /// not read in the middle of it.
+    /// far end does not read; the rest stays in `data`. What the main loop writes for itself it
+    /// does not read in the middle of it.
     fn stream_fill(
         &mut self,
         key: ChardevKey,
@@ -209,9 +208,10 @@ impl Core {
     }
 }
 
-/// What a buffer of so many bytes, at most [`LARGEST_BUFFER`], takes of a unix socket's space: what
-/// is too much for its head as pages, its head with 320 bytes of management as a power of two from
-/// 512, and 256 bytes (`truesize`; measured by `SIOCOUTQ` on Linux 6.18 for lengths up to 120,000).
+/// What a buffer of this many bytes, at most [`LARGEST_BUFFER`], takes of a unix socket's space:
+/// what is too much for its head as pages, its head with 320 bytes of management as a power of two
+/// from 512, and 256 bytes (`truesize`; measured by `SIOCOUTQ` on Linux 6.18 for lengths up to
+/// 120,000).
 fn buffer_space(length: usize) -> usize {
     const PAGE: usize = 4096;
     let paged = length.saturating_sub(LARGEST_HEAD).next_multiple_of(PAGE);

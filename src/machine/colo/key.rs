@@ -30,7 +30,7 @@ impl Key {
         Self::build(data, headers, ports(data, headers)?, true)
     }
 
-    /// [`Key::of`] a packet whose ports can't be told: all of its protocol between two hosts.
+    /// [`Key::of`] a packet whose ports are unknown: all of its protocol between two hosts.
     pub(in crate::machine) fn of_hosts(data: &[u8], headers: &Headers) -> Option<Self> {
         Self::build(data, headers, (0, 0), false)
     }

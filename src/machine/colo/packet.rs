@@ -28,7 +28,6 @@ pub(in crate::machine) mod flag {
 /// header included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::machine) struct Headers {
-    /// The Ethernet header.
     pub(in crate::machine) ethernet: usize,
     /// The IPv4 header.
     pub(in crate::machine) network: usize,

@@ -12,12 +12,11 @@ pub(in crate::machine) struct Sample {
     pub(in crate::machine) ack: u32,
     pub(in crate::machine) flags: u8,
     pub(in crate::machine) payload: Vec<u8>,
-    /// Of a length that 4 divides, as `ip_options`.
+    /// Their length is a multiple of 4, as that of `ip_options`.
     pub(in crate::machine) options: Vec<u8>,
     pub(in crate::machine) ip_options: Vec<u8>,
     /// VLAN tags.
     pub(in crate::machine) tags: Vec<u8>,
-    /// A virtio-net header.
     pub(in crate::machine) vnet: Vec<u8>,
     /// IPv4's flags and fragment offset.
     pub(in crate::machine) fragment: u16,

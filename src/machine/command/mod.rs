@@ -151,7 +151,6 @@ static NOT_MODELLED: &[&str] = &[
 ];
 
 impl Net {
-    /// Carries a command out.
     pub(super) fn command(&mut self, command: &Command) -> Outcome {
         match self.run(command) {
             Ok(value) => Outcome::Done(value),

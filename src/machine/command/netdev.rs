@@ -26,7 +26,7 @@ pub(super) fn set_link(net: &mut Net, args: &Args) -> Result<Value, CommandError
         client.link_down = down;
         client.peer
     });
-    // Of peers only a NIC learns of it (QEMU 10.2.2 net/net.c, qmp_set_link).
+    // A NIC is the only peer that is notified (QEMU 10.2.2 net/net.c, qmp_set_link).
     let peer = peer.and_then(|peer| core.clients.get_mut(&peer));
     if let Some(peer) = peer.filter(|peer| matches!(peer.kind, NetdevKind::Nic { .. })) {
         peer.link_down = down;

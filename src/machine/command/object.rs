@@ -16,7 +16,7 @@ use crate::{
         part::Base,
         property::{not_built, run_setters, shown},
     },
-    qapi::{BAD_ID, Creation, ObjectOption, Source, Spec, id_wellformed, spec},
+    qapi::{BAD_ID, Creation, Properties, Source, Spec, id_wellformed, spec},
     record::{CommandError, Place},
 };
 
@@ -30,12 +30,13 @@ pub(super) fn add_option(net: &mut Net, option: &str) -> Result<Value, CreateErr
     let version = net.core.profile.version();
     // The list of options knows its own ids, and looks there first (QEMU 10.2.2
     // util/qemu-option.c:624-633).
-    if let Some(id) = ObjectOption::id_of(option)
+    let properties = Properties::of_option(option);
+    if let Some(id) = properties.option_id()
         && net.core.objects.values().any(|object| object.by_option && object.id.as_str() == id)
     {
         return Err(generic(format!("Duplicate ID '{id}' for object")).into());
     }
-    let (spec, warnings) = match ObjectOption::read(option, version) {
+    let (spec, warnings) = match properties.spec(version) {
         Ok((spec, warnings)) => (Ok(spec), warnings),
         Err(error) => (Err(error.error), error.warnings),
     };

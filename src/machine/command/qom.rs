@@ -155,7 +155,7 @@ pub(super) fn list_types(core: &Core, args: &Args) -> Result<Value, CommandError
     let entry = |name: &str, parent: &str| json!({"name": name, "parent": parent});
     let types = if implements == "netfilter" {
         let base = json!({"name": "netfilter", "abstract": true, "parent": "object"});
-        let filters = filter_types(version).map(|name| entry(name, "netfilter"));
+        let filters = filter_types(version).into_iter().map(|name| entry(name, "netfilter"));
         with_abstract.then_some(base).into_iter().chain(filters).collect()
     } else if let Some(kind) =
         OBJECT_TYPES.iter().find(|kind| kind.name == implements && (kind.exists)(version))

@@ -1,3 +1,5 @@
+//! Commands of QMP, the answers they must give, and the text of every refusal.
+
 use rstest::rstest;
 use serde_json::json;
 

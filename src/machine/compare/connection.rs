@@ -54,9 +54,9 @@ impl Connection {
         }
     }
 
-    /// Takes a packet in, or gives its number back when its queue is full: a queue takes one packet more
-    /// than its limit (QEMU 10.2.2 net/colo-compare.c:219-242). A mended queue takes it and asks
-    /// for a checkpoint.
+    /// Takes a packet in, or gives its number back when its queue is full: a queue takes one packet
+    /// more than its limit (QEMU 10.2.2 net/colo-compare.c:219-242). A mended queue takes it and
+    /// asks for a checkpoint.
     pub(super) fn insert(
         &mut self,
         side: Side,
@@ -104,7 +104,6 @@ impl Connection {
         Ok(())
     }
 
-    /// Compares what is held.
     pub(super) fn compare(&mut self, rules: &Rules, effects: &mut Vec<Effect>) {
         match (self.ends.protocol, self.ends.ports) {
             (6, Some(_)) if rules.pairwise => pairwise::compare(self, rules, effects),

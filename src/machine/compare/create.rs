@@ -126,8 +126,8 @@ impl Compare {
         self.vnet = value("vnet_hdr_support").and_then(Value::as_bool) == Some(true);
     }
 
-    /// A property was set at run time. The scan that is next keeps its time, those after it follow in
-    /// the new steps.
+    /// A property was set at run time. The scan that is next keeps its time, those after it follow
+    /// in the new steps.
     pub(super) fn go_by_values(&mut self, cx: &mut Context<'_>) {
         let values = cx.core.objects.get(&cx.key).map(|object| object.values.clone());
         let Some(values) = values else { return };
@@ -167,7 +167,8 @@ impl Compare {
             cx.core.freeze_behind(outdev, cx.key, rest, tag);
             ending = None;
         }
-        // It waits for the sender of a notify_dev that was set when it was there, which never began.
+        // It waits for the sender of a notify_dev that was set when it was there, which never
+        // began.
         let named = cx.value("notify_dev").is_some();
         if cx.has(Quirk::CompareNotifySetHangs) && named && self.notify_out.is_none() {
             cx.core.freeze_for_ever(cx.place());

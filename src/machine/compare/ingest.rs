@@ -27,11 +27,10 @@ pub(super) struct Input {
     pub(super) reassembler: Reassembler,
     /// It is never read again.
     pub(super) deaf: bool,
-    /// Its property.
     pub(super) name: &'static str,
 }
 
-/// Which input a chardev is.
+/// The inputs of a comparer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum From {
     Guest(Side),
@@ -111,8 +110,8 @@ impl Compare {
         }
     }
 
-    /// After an oversized frame QEMU reads the input no more but leaves the connection open; mended, it
-    /// closes it.
+    /// After an oversized frame QEMU reads the input no more but leaves the connection open;
+    /// mended, it closes it.
     fn broken_stream(&mut self, cx: &mut Context<'_>, chardev: ChardevKey) {
         if !cx.has(Quirk::OversizeFoundLate) {
             return cx.then(Action::HangUp(chardev));
@@ -194,7 +193,7 @@ impl Compare {
             return;
         };
         let failed = self.send(cx, Line::Out, entry).is_err();
-        // Of what is not compared QEMU does not ask whether it was sent.
+        // QEMU does not check whether a packet was sent that is not compared.
         if failed && fate != Fate::NotCompared {
             cx.log(frame.tag, "colo send primary packet failed");
         }

@@ -51,7 +51,6 @@ use crate::{
 
 pub(super) static CLASS: Class = Class::new("colo-compare", make);
 
-/// A comparer in place.
 #[derive(Debug)]
 struct Compare {
     vnet: bool,
@@ -91,7 +90,7 @@ impl Compare {
         self.next_scan = next_beat(self.next_scan, self.scan_cycle, now);
     }
 
-    /// Which scan finds the oldest of what is held.
+    /// Plans the scan that will find the oldest of what is held.
     fn plan(&mut self) {
         let oldest = self.connections.values().filter_map(Connection::oldest).min();
         self.wakes = oldest.map(|arrived| self.first_scan_for(arrived));
@@ -125,7 +124,7 @@ struct Rules {
     queue_limit: u32,
     /// A full queue loses packets.
     full_drops: bool,
-    /// Of what is not TCP the newest packet is compared first.
+    /// The newest packet that is not TCP is compared first.
     newest_first: bool,
     /// TCP is compared pair by pair.
     pairwise: bool,

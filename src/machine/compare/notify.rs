@@ -21,8 +21,8 @@ const INIT: &[u8] = b"COLO_USERSPACE_PROXY_INIT";
 const INIT_ANSWER: &[u8] = b"COLO_COMPARE_GET_XEN_INIT";
 
 impl Compare {
-    /// Asks for a checkpoint: on notify_dev when there is one. Without one, QEMU tells COLO's own
-    /// threads, which are outside of the net layer.
+    /// Asks for a checkpoint: on notify_dev when there is one. Without one, QEMU notifies COLO's
+    /// own threads, which are outside of the net layer.
     pub(super) fn ask(&mut self, cx: &mut Context<'_>, mut request: CheckpointRequest) {
         let tag = request.primary.or(request.secondary);
         request.at = cx.core.now;
@@ -34,7 +34,6 @@ impl Compare {
         }
     }
 
-    /// A message on notify_dev.
     pub(super) fn message(&mut self, cx: &mut Context<'_>, message: &Arrived) {
         cx.event(message.tag, EventKind::Consumed);
         match message.data.as_ref() {

@@ -23,7 +23,6 @@ pub(super) struct Arrived {
     pub(super) at: VirtualTime,
 }
 
-/// A frame of a connection.
 #[derive(Clone, Debug)]
 pub(super) struct Packet {
     pub(super) arrived: Arrived,
@@ -35,7 +34,6 @@ pub(super) struct Packet {
     pub(super) segment: Option<Segment>,
 }
 
-/// What TCP's comparison needs.
 #[derive(Clone, Debug)]
 pub(super) struct Segment {
     pub(super) seq: u32,
@@ -82,7 +80,6 @@ impl Packet {
         &self.arrived.data
     }
 
-    /// Names its connection.
     pub(super) fn key(&self) -> Option<Key> {
         if self.later_fragment {
             Key::of_hosts(self.data(), &self.headers)
@@ -103,7 +100,7 @@ impl Packet {
         Some(segment.seq.wrapping_add(place as u32))
     }
 
-    /// Which connection it is of, as its sender sees it.
+    /// The connection that it belongs to, as its sender sees it.
     pub(super) fn connection(&self) -> Connection {
         let data = self.data();
         let address = |at: usize| {

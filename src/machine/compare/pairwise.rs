@@ -74,8 +74,8 @@ pub(super) fn compare(connection: &mut Connection, rules: &Rules, effects: &mut 
     }
 }
 
-/// Why a packet needs no comparison. That all of its bytes were compared, as parts of several packets
-/// of the other side, is noticed only when the next one comes.
+/// Why a packet needs no comparison. That all of its bytes were compared, as parts of several
+/// packets of the other side, is noticed only when the next one comes.
 fn done_with(segment: &Segment, compared: bool) -> Option<Fate> {
     if segment.is_empty() {
         return Some(Fate::NoPayload);

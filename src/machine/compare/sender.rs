@@ -12,7 +12,7 @@ use crate::{
     record::DropReason,
 };
 
-/// Which of a comparer's senders.
+/// The senders of a comparer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Line {
     Out,
@@ -85,14 +85,15 @@ impl Sender {
 pub(super) struct Backlog {
     /// The rest of the write that was under way first.
     pub(super) writes: Vec<(Bytes, Option<Tag>)>,
-    /// Whose unit ends with that write.
+    /// The tag whose unit ends with that write.
     pub(super) ending: Option<Tag>,
-    /// Whose they are else.
+    /// The tags of the other bytes.
     pub(super) tags: Vec<Tag>,
 }
 
 impl Compare {
-    /// Gives a unit to a sender. An error is one that shows at once; what waits may fail later, unsaid.
+    /// Gives a unit to a sender. An error is one that shows at once; what waits may fail later,
+    /// unsaid.
     pub(super) fn send(
         &mut self,
         cx: &mut Context<'_>,
@@ -122,8 +123,8 @@ impl Compare {
         }
     }
 
-    /// Writes until nothing waits or the chardev takes no more. The first failure throws away all that
-    /// waits.
+    /// Writes until nothing waits or the chardev takes no more. The first failure throws away all
+    /// that waits.
     fn carry_on(&mut self, cx: &mut Context<'_>, line: Line) -> Result<(), WriteError> {
         let newest_first = cx.has(Quirk::CompareBacklogNewestFirst);
         let Some(sender) = self.sender(line) else {

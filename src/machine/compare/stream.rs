@@ -1,6 +1,6 @@
-//! TCP as a mended comparer sees it: each of the primary's packets, in the order in which they came,
-//! goes on when the secondary has sent the same bytes at the same place of the stream, however it
-//! cut them, and has acknowledged as much.
+//! TCP as a mended comparer sees it: each of the primary's packets, in the order in which they
+//! came, goes on when the secondary has sent the same bytes at the same place of the stream,
+//! however it cut them, and has acknowledged as much.
 
 use super::{
     connection::{Connection, Effect, difference, release, spend},
@@ -98,13 +98,13 @@ pub(super) fn flushed(connection: &mut Connection, primary: &Packet) {
 /// What the secondary has to say about a primary's packet.
 enum Found {
     Equal(Fate, Option<Tag>),
-    /// Not all of its bytes have come; those that have are equal.
+    /// Some of its bytes have not arrived; those that have are equal.
     Missing,
     /// The packet with this index says otherwise.
     Different(usize, CheckpointCause),
 }
 
-/// Whether the client may be told what this packet acknowledges: only what both guests have.
+/// Whether the client may learn what this packet acknowledges: only what both guests have.
 fn acknowledged(connection: &Connection, segment: &Segment) -> bool {
     if segment.flags & flag::ACK == 0 {
         return connection.stream.secondary_seen;

@@ -1,4 +1,4 @@
-//! A chardev, as far as filters can tell one from another: its backend, who uses it, and what its far
+//! A chardev, as far as filters can distinguish them: its backend, who uses it, and what its far
 //! end did (QEMU 10.2.2 `chardev/`).
 
 use std::collections::VecDeque;
@@ -11,7 +11,6 @@ use crate::{
     machine::CharBackend,
 };
 
-/// A chardev.
 #[derive(Debug)]
 pub(in crate::machine) struct Chardev {
     pub(in crate::machine) id: ChardevId,

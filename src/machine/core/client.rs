@@ -1,5 +1,5 @@
-//! Net clients and the queue before each, as data: what can be asked of them without anybody sending
-//! anything. Packets move in `net`.
+//! Net clients and the queue before each, as data: what can be asked of them without anybody
+//! sending anything. Packets move in `net`.
 
 use std::collections::VecDeque;
 
@@ -12,7 +12,7 @@ use crate::{
     record::{DropReason, EventKind, Place},
 };
 
-/// Most packets that wait in a queue when nobody is told of their delivery: `nq_maxlen`.
+/// Most packets that wait in a queue if nobody is notified of their delivery: `nq_maxlen`.
 pub(in crate::machine) const QUEUE_LIMIT: usize = 10_000;
 
 /// Frames that wait in a TAP that nobody reads before the kernel drops more: the device's
@@ -41,7 +41,6 @@ pub(in crate::machine) struct NetQueue {
     pub(in crate::machine) delivering: bool,
 }
 
-/// A net client.
 #[derive(Debug)]
 pub(in crate::machine) struct Client {
     pub(in crate::machine) id: NetdevId,

@@ -7,14 +7,12 @@ use super::{ChardevKey, Core};
 /// else takes a number is never closed by mistake here.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(in crate::machine) enum DescriptorZero {
-    /// Standard input.
     #[default]
     Stdin,
     /// Nothing: the next descriptor that is opened takes the number.
     Free,
     /// The file of a dump, and where in it the next write goes.
     File(String, u64),
-    /// A chardev's connection.
     Chardev(ChardevKey),
 }
 
@@ -35,8 +33,8 @@ impl Core {
         }
     }
 
-    /// Closes whatever descriptor 0 is. Gives the chardev whose connection that was: its far end sees
-    /// the end, and who uses it finds out when it writes.
+    /// Closes whatever descriptor 0 is. Gives the chardev whose connection that was: its far end
+    /// sees the end, and who uses it finds out when it writes.
     pub(in crate::machine) fn close_descriptor_zero(&mut self) -> Option<ChardevKey> {
         match std::mem::replace(&mut self.descriptor_zero, DescriptorZero::Free) {
             DescriptorZero::Chardev(key) => Some(key),

@@ -1,6 +1,6 @@
-//! The tables that everything else works on: net clients, chardevs and objects by their keys, and what
-//! the machine has put out. A part has this in its hands while it works (`part::Context`); it knows
-//! nothing of parts.
+//! The tables that everything else works on: net clients, chardevs and objects by their keys, and
+//! what the machine has put out. A part has this in its hands while it works (`part::Context`); it
+//! knows nothing of parts.
 
 mod chardev;
 mod client;
@@ -61,7 +61,6 @@ pub(super) struct Freeze {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct BlockedWrite {
     pub(super) chardev: ChardevKey,
-    /// The object that writes.
     pub(super) writer: ObjectKey,
 }
 

@@ -1,5 +1,5 @@
-//! What the objects of one type have in common: QEMU's global variables. Each type of object declares
-//! a type of its own for that, and the core knows none of them.
+//! What the objects of one type have in common: QEMU's global variables. Each type of object
+//! declares a type of its own for that, and the core knows none of them.
 
 use std::{
     any::{Any, TypeId},

@@ -1,3 +1,5 @@
+//! A machine with its far ends, driven by hand: what the tests below ask of it and look at.
+
 use std::time::Duration;
 
 use bytes::Bytes;

@@ -17,7 +17,6 @@ use crate::{
     record::{CommandError, DropReason, EventKind},
 };
 
-/// What a buffer keeps.
 #[derive(Debug)]
 struct Buffer {
     held: VecDeque<Packet>,
@@ -68,8 +67,8 @@ fn micros(value: Option<&Value>) -> Duration {
 }
 
 impl Part for Buffer {
-    /// Takes every packet; its sender goes on as if it had been sent. An empty one is held and passed
-    /// on as well: its length, 0, says "not taken".
+    /// Takes every packet; its sender goes on as if it had been sent. An empty one is held and
+    /// passed on as well: its length, 0, says "not taken".
     fn receive(&mut self, cx: &mut Context<'_>, packet: &Packet) -> Verdict {
         self.catch_up(cx.core.vm_now());
         let limited = cx.has(Quirk::BufferDropsWhenFull);
@@ -112,9 +111,9 @@ impl Part for Buffer {
         }
     }
 
-    /// Passes what is held to the next filter, the oldest first, until one is not taken, which only an
-    /// empty packet is not: what the netdev sent is thrown away then, that one with it, and what its
-    /// peer sent stays (QEMU 10.2.2 net/filter-buffer.c:31-44).
+    /// Passes what is held to the next filter, the oldest first, until one is not taken, which only
+    /// an empty packet is not: what the netdev sent is thrown away then, that one with it, and what
+    /// its peer sent stays (QEMU 10.2.2 net/filter-buffer.c:31-44).
     fn resume(&mut self, cx: &mut Context<'_>, last: Verdict) {
         let Some(Release { why, tried }) = self.release.take() else {
             return;
@@ -147,8 +146,8 @@ impl Part for Buffer {
 }
 
 impl Buffer {
-    /// Looks at the first end of a period that is later than `now`, unless an earlier one has yet to
-    /// release something: it is late when the main loop waited for a reader.
+    /// Looks at the first end of a period that is later than `now`, unless an earlier one has yet
+    /// to release something: it is late when the main loop waited for a reader.
     fn catch_up(&mut self, now: VirtualTime) {
         if self.held.is_empty() {
             self.period = next_beat(self.period, self.interval, now);

@@ -20,7 +20,6 @@ use crate::{
 /// Bytes of each packet that are kept unless `maxlen` says otherwise.
 const MAXLEN: u64 = 65_536;
 
-/// What a dump keeps.
 #[derive(Debug)]
 struct Dump {
     file: String,

@@ -11,7 +11,6 @@ use crate::{
     record::CommandError,
 };
 
-/// What a mirror keeps.
 #[derive(Debug)]
 struct Mirror {
     outdev: ChardevKey,

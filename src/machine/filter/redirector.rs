@@ -19,7 +19,6 @@ use crate::{
     record::{CommandError, DropReason, EventKind},
 };
 
-/// What a redirector keeps.
 #[derive(Debug)]
 struct Redirector {
     indev: Option<ChardevKey>,
@@ -33,8 +32,8 @@ struct Redirector {
     deaf: bool,
 }
 
-/// QEMU's checks in QEMU's order (QEMU 10.2.2 net/filter-mirror.c:278-325), after the RFC's, as far as
-/// the indev; the rest is [`Part::complete`].
+/// QEMU's checks in QEMU's order (QEMU 10.2.2 net/filter-mirror.c:278-325), after the RFC's, as far
+/// as the indev; the rest is [`Part::complete`].
 pub(super) fn make(cx: &mut Context<'_>, spec: &Spec) -> Result<Box<dyn Part>, CommandError> {
     let (indev, outdev) = (spec.text("indev"), spec.text("outdev"));
     if cx.core.profile.version().has_af_packet() {
@@ -79,7 +78,7 @@ impl Part for Redirector {
         Ok(())
     }
 
-    /// A packet of the chain: taken by the output side, else passed on.
+    /// A packet of the chain: taken by the output side, otherwise passed on.
     fn receive(&mut self, cx: &mut Context<'_>, packet: &Packet) -> Verdict {
         if packet.captured.is_none() && self.captures_own_chain(cx) {
             return Verdict::Pass;
@@ -191,8 +190,8 @@ impl Redirector {
         }
     }
 
-    /// A frame from indev: injected by out_netdev when that is set, else passed to the next filter
-    /// (QEMU 10.2.2 net/filter-mirror.c:137-155).
+    /// A frame from indev: injected by out_netdev if that is set, otherwise passed to the next
+    /// filter (QEMU 10.2.2 net/filter-mirror.c:137-155).
     fn indev_frame(&mut self, cx: &mut Context<'_>, data: Bytes, vnet_len: u32, tag: Option<Tag>) {
         cx.seen(None, data.clone(), tag);
         let injects = self.out_netdev.is_some();
@@ -218,7 +217,8 @@ impl Redirector {
     }
 }
 
-/// Passes a frame on behind the filter: for tx the filter's netdev sends it, for rx that one's peer.
+/// Passes a frame on behind the filter: for tx the filter's netdev sends it, for rx that one's
+/// peer.
 fn pass_on(
     cx: &mut Context<'_>,
     direction: Direction,
@@ -238,8 +238,8 @@ fn pass_on(
     cx.then(Action::PassOn(direction, packet));
 }
 
-/// Writes a frame to outdev. An empty one is not written and passes; when the write fails, the frame is
-/// lost all the same (QEMU 10.2.2 net/filter-mirror.c:213-232).
+/// Writes a frame to outdev. An empty one is not written and passes; when the write fails, the
+/// frame is lost all the same (QEMU 10.2.2 net/filter-mirror.c:213-232).
 fn take(
     cx: &mut Context<'_>,
     outdev: ChardevKey,

@@ -24,7 +24,6 @@ use edit::Edit;
 /// What an empty packet runs into (QEMU 7.2.22 and 10.2.2; measured).
 const EMPTY_ASSERTION: &str = "net/colo.c:51: parse_packet_early: Assertion `data' failed.";
 
-/// What a rewriter keeps.
 #[derive(Debug)]
 struct Rewriter {
     /// Its machine's, which never changes.
@@ -35,8 +34,8 @@ struct Rewriter {
     /// Segments that wait for their sender to be allowed to send.
     waiting: VecDeque<Packet>,
     delivering: bool,
-    /// What it goes on with, the next one last: a segment that it passes on may come back to it, and
-    /// all that this one leads to comes first.
+    /// What it goes on with, the next one last: a segment that it passes on may come back to it,
+    /// and all that this one leads to comes first.
     steps: Vec<Step>,
 }
 
@@ -224,8 +223,8 @@ impl Rewriter {
         }
     }
 
-    /// Sends a segment on. QEMU has a queue of its own for that: what may not be sent now waits in it
-    /// until a later segment is sent, which goes first.
+    /// Sends a segment on. QEMU has a queue of its own for that: what may not be sent now waits in
+    /// it until a later segment is sent, which goes first.
     fn send(&mut self, cx: &mut Context<'_>, packet: Packet) {
         if !cx.has(Quirk::RewriterStrandsQueue) {
             return deliver(cx, packet);

@@ -1,5 +1,5 @@
-//! A netdev's chain of filters: how a filter gets into it, the walk along it, and injection from the
-//! middle (QEMU 10.2.2 `net/filter.c`).
+//! A netdev's chain of filters: how a filter gets into it, the walk along it, and injection from
+//! the middle (QEMU 10.2.2 `net/filter.c`).
 
 use super::Net;
 use crate::{
@@ -23,8 +23,8 @@ enum Position {
 }
 
 impl Net {
-    /// Completes a filter that is already a child of `/objects`: the base's checks, those of its class,
-    /// the insertion, in QEMU's order (QEMU 10.2.2 net/filter.c:217-303).
+    /// Completes a filter that is already a child of `/objects`: the base's checks, those of its
+    /// class, the insertion, in QEMU's order (QEMU 10.2.2 net/filter.c:217-303).
     pub(in crate::machine) fn filter_complete(
         &mut self,
         object: ObjectKey,
@@ -71,8 +71,8 @@ impl Net {
 
     /// Injects a packet behind a filter: the filters after it in `direction`, then the receiver
     /// (`qemu_netfilter_pass_to_next`). The packet's sender is the netdev for tx and its peer for
-    /// rx. A captured packet needs no receiver to walk. Whatever becomes of it counts as taken, but an
-    /// empty packet that no filter took.
+    /// rx. A captured packet needs no receiver to walk. Whatever becomes of it counts as taken, but
+    /// an empty packet that no filter took.
     pub(super) fn pass_to_next(
         &mut self,
         filter: ObjectKey,

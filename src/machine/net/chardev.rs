@@ -1,5 +1,5 @@
-//! What reaches a chardev from its far end, and the main loop's turn at it: bytes for the part that reads
-//! it, and the end of a connection (QEMU 10.2.2 `chardev/char-socket.c`).
+//! What reaches a chardev from its far end, and the main loop's turn at it: bytes for the part that
+//! reads it, and the end of a connection (QEMU 10.2.2 `chardev/char-socket.c`).
 
 use bytes::Bytes;
 
@@ -14,8 +14,8 @@ use crate::{
 };
 
 impl Net {
-    /// The user reads a chardev from now on. A multiplexer reads its socket once it has had a reader;
-    /// until then what comes waits there (measured on QEMU 7.2.22).
+    /// The user reads a chardev from now on. A multiplexer reads its socket once it has had a
+    /// reader; until then what comes waits there (measured on QEMU 7.2.22).
     pub(super) fn chardev_reads(&mut self, key: ChardevKey, user: ObjectKey) {
         let Some(chardev) = self.core.chardevs.get_mut(&key) else {
             return;
@@ -191,8 +191,8 @@ impl Net {
         }
     }
 
-    /// The connection is over: what was not read is lost, the frontend is told, and the next client
-    /// comes in (`tcp_chr_disconnect`).
+    /// The connection is over: what was not read is lost, the frontend is notified, and the next
+    /// client comes in (`tcp_chr_disconnect`).
     fn disconnect(&mut self, key: ChardevKey, reason: DropReason) {
         let place = self.core.chardev_place(key);
         let Some(chardev) = self.core.chardevs.get_mut(&key) else {

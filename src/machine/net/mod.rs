@@ -1,5 +1,5 @@
-//! The net layer at work: packets move between clients, bytes between chardevs and parts, and parts are
-//! woken. It owns the tables (`core`) and the parts, and knows parts only by what every part is
+//! The net layer at work: packets move between clients, bytes between chardevs and parts, and parts
+//! are woken. It owns the tables (`core`) and the parts, and knows parts only by what every part is
 //! (`part`): which types there are is nothing to it.
 //!
 //! | file | subject |
@@ -30,7 +30,6 @@ use crate::{
     record::{EventKind, Place},
 };
 
-/// The net layer.
 #[derive(Debug)]
 pub(super) struct Net {
     pub(super) core: Core,

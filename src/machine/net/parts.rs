@@ -1,6 +1,6 @@
 //! How a part is reached: every call of one is here. A part can't reach another, because it has
-//! nothing but the tables in its hands while it works; what it leaves to be done is carried out when
-//! it has returned, and may well reach it again.
+//! nothing but the tables in its hands while it works; what it leaves to be done is carried out
+//! when it has returned, and may well reach it again.
 
 use bytes::Bytes;
 
@@ -70,7 +70,6 @@ impl Net {
         }
     }
 
-    /// Gives an object its part.
     pub(in crate::machine) fn part_add(
         &mut self,
         key: ObjectKey,
@@ -206,11 +205,11 @@ impl Net {
         deadline.filter(|deadline| *deadline <= self.core.now)
     }
 
-    /// Passes on what COLO's frame says: first to the objects beside the chains in order of creation,
-    /// then to each netdev's filters in the order of its chain (QEMU 10.2.2 net/net.c:1617-1634,
-    /// net/colo-compare.c:902-925). Of a checkpoint a primary, which compares, tells its comparers only
-    /// (QEMU 10.2.2 migration/colo.c:754-765 is the secondary's): a rewriter that it has from its own
-    /// time as a secondary goes on as before.
+    /// Passes on what COLO's frame says: first to the objects beside the chains in order of
+    /// creation, then to each netdev's filters in the order of its chain (QEMU 10.2.2
+    /// net/net.c:1617-1634, net/colo-compare.c:902-925). A primary, which compares, notifies only
+    /// its comparers of a checkpoint (QEMU 10.2.2 migration/colo.c:754-765 is the secondary's): a
+    /// rewriter that it has from its own time as a secondary goes on as before.
     pub(in crate::machine) fn colo(&mut self, event: ColoEvent) {
         let mut beside = self.part_keys();
         beside.retain(|key| self.base(*key).is_some_and(|base| base.netdev.is_none()));
@@ -247,8 +246,8 @@ impl Net {
         self.parts.get(&key).is_some_and(|slot| slot.part.own_thread())
     }
 
-    /// Calls a part as the thread that it runs in: what an iothread does comes out at once, whatever the
-    /// main loop waits for.
+    /// Calls a part as the thread that it runs in: what an iothread does comes out at once,
+    /// whatever the main loop waits for.
     fn in_thread_of<T>(
         &mut self,
         key: ObjectKey,

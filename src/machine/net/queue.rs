@@ -1,5 +1,5 @@
-//! The way of a packet from one client to another (QEMU 10.2.2 `net/net.c`), through the queue before
-//! the receiver (`net/queue.c`).
+//! The way of a packet from one client to another (QEMU 10.2.2 `net/net.c`), through the queue
+//! before the receiver (`net/queue.c`).
 
 use super::Net;
 use crate::{
@@ -11,21 +11,22 @@ use crate::{
     record::DropReason,
 };
 
-/// A packet passes at most so many queues. Only hubs that are joined in a ring come near it; QEMU
+/// The most queues that a packet passes. Only hubs that are joined in a ring come near it; QEMU
 /// would never return from there.
 const HOP_LIMIT: u16 = 256;
 
-/// What became of a packet that was handed on. In QEMU it is a length, of which only 0 is looked at.
+/// What became of a packet that was handed on. In QEMU it is a length, and only 0 is looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Delivery {
     /// It is gone: delivered, taken by a filter, or dropped.
     Done,
-    /// Not now: it waits, or would have to.
+    /// It can't be delivered now: it waits, or would have to.
     Later,
 }
 
 impl Delivery {
-    /// Of a packet that is gone as QEMU tells it, by its length: an empty one counts as not delivered.
+    /// The result for a packet that is gone. QEMU returns its length, so an empty one counts as not
+    /// delivered.
     pub(super) fn by_length(packet: &Packet) -> Self {
         if packet.data.is_empty() { Self::Later } else { Self::Done }
     }

@@ -68,8 +68,8 @@ pub(super) fn shown(setter: &Setter, value: Value) -> Value {
     }
 }
 
-/// Runs the setters of an object that is made, in QEMU's order: by the hash buckets of the names, not
-/// as they were given.
+/// Runs the setters of an object that is made, in QEMU's order: by the hash buckets of the names,
+/// not as they were given.
 pub(super) fn run_setters(spec: &Spec, core: &Core) -> Result<(), CommandError> {
     let members = spec.kind.members(core.profile.version());
     let given = |member: &'static Property| {

@@ -1,3 +1,5 @@
+//! The order in which the setters of an object run.
+
 use serde_json::json;
 
 use super::*;

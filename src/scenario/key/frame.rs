@@ -1,6 +1,7 @@
+//! The keys of frames and their layers.
+
 use super::{KeyMap, KeyType::*, U8, U16, U32, key, need};
 
-/// A frame.
 pub(crate) static FRAME: KeyMap = KeyMap {
     name: "a frame",
     keys: &[
@@ -23,7 +24,6 @@ pub(crate) static FRAME: KeyMap = KeyMap {
     ],
 };
 
-/// A virtio-net header.
 pub(crate) static VNET_HDR: KeyMap = KeyMap {
     name: "`vnet_hdr`",
     keys: &[
@@ -37,7 +37,6 @@ pub(crate) static VNET_HDR: KeyMap = KeyMap {
     ],
 };
 
-/// An Ethernet header.
 pub(crate) static ETH: KeyMap = KeyMap {
     name: "`eth`",
     keys: &[
@@ -48,7 +47,6 @@ pub(crate) static ETH: KeyMap = KeyMap {
     ],
 };
 
-/// A VLAN tag.
 pub(crate) static VLAN: KeyMap = KeyMap {
     name: "a VLAN tag",
     keys: &[
@@ -59,7 +57,6 @@ pub(crate) static VLAN: KeyMap = KeyMap {
     ],
 };
 
-/// An ARP packet.
 pub(crate) static ARP: KeyMap = KeyMap {
     name: "`arp`",
     keys: &[
@@ -105,11 +102,9 @@ pub(crate) static IPV6: KeyMap = KeyMap {
     ],
 };
 
-/// The words for ICMP's types.
 const ICMP_TYPES: &[&str] =
     &["echo-reply", "destination-unreachable", "redirect", "echo-request", "time-exceeded"];
 
-/// The words for ICMPv6's types.
 const ICMPV6_TYPES: &[&str] = &[
     "destination-unreachable",
     "packet-too-big",
@@ -134,7 +129,6 @@ const fn icmp_keys(kind: super::KeyType) -> [super::Key; 6] {
     ]
 }
 
-/// An ICMP header.
 pub(crate) static ICMP: KeyMap =
     KeyMap { name: "`icmp`", keys: &icmp_keys(OneOf(&[Choice(ICMP_TYPES), U8])) };
 
@@ -142,7 +136,6 @@ pub(crate) static ICMP: KeyMap =
 pub(crate) static ICMPV6: KeyMap =
     KeyMap { name: "`icmpv6`", keys: &icmp_keys(OneOf(&[Choice(ICMPV6_TYPES), U8])) };
 
-/// A UDP header.
 pub(crate) static UDP: KeyMap = KeyMap {
     name: "`udp`",
     keys: &[
@@ -153,7 +146,6 @@ pub(crate) static UDP: KeyMap = KeyMap {
     ],
 };
 
-/// A TCP header.
 pub(crate) static TCP: KeyMap = KeyMap {
     name: "`tcp`",
     keys: &[
@@ -178,7 +170,6 @@ pub(crate) static TCP: KeyMap = KeyMap {
     ],
 };
 
-/// A TCP option with a value.
 pub(crate) static TCP_OPTION: KeyMap = KeyMap {
     name: "a TCP option",
     keys: &[
@@ -190,7 +181,6 @@ pub(crate) static TCP_OPTION: KeyMap = KeyMap {
     ],
 };
 
-/// TCP's timestamps.
 pub(crate) static TIMESTAMPS: KeyMap = KeyMap {
     name: "`timestamps`",
     keys: &[need("value", U32, "the sender's clock"), key("echo", U32, "the other side's").or("0")],

@@ -61,16 +61,12 @@ pub enum KeyType {
     List(&'static KeyType),
     /// A step: a map with one verb, or one of the words that are steps by themselves.
     Step,
-    /// One of several types.
     OneOf(&'static [KeyType]),
 }
 
-/// A key of a map.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Key {
-    /// As it is written.
     pub name: &'static str,
-    /// What its value is.
     pub kind: KeyType,
     /// Whether the map is refused without it.
     pub required: bool,
@@ -82,7 +78,6 @@ pub struct Key {
     pub since: &'static str,
 }
 
-/// A kind of map.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KeyMap {
     /// Its name in messages, with an article: `a netdev`.
@@ -125,7 +120,6 @@ impl KeyMap {
     }
 }
 
-/// An optional key.
 const fn key(name: &'static str, kind: KeyType, doc: &'static str) -> Key {
     Key { name, kind, required: false, doc, default: None, since: "0.1.0" }
 }

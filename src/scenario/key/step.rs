@@ -1,3 +1,5 @@
+//! The keys of steps: every verb, and what stands beside it.
+
 use super::{CALL, FRAME, IMPAIR, Key, KeyMap, KeyType, KeyType::*, key, need};
 
 /// Every verb, QMP's first.
@@ -48,6 +50,18 @@ pub(crate) const QMP_VERBS: &[&str] = &[
 ];
 
 /// A text, or a text and a class.
+const AS: Key = key(
+    "as",
+    Choice(&["ethernet"]),
+    "with `pcap`: what packets of another link type carry gets an Ethernet header",
+);
+
+const CUT: Key = key(
+    "cut",
+    Choice(&["keep", "pad"]),
+    "with `pcap`: packets that the capture cut off are sent as they are, or zeros stand for the rest",
+);
+
 const ANY_ERROR: KeyType = OneOf(&[Text, Map(&EXPECT_ERROR)]);
 /// Packets of a capture, by number.
 const SELECTION: KeyType =
@@ -95,6 +109,9 @@ verbs! {
         need("send", Name, "the port"),
         key("frames", OneOf(&[List(&Map(&FRAME)), SELECTION]), "the frames; with `pcap` a selection of packets: 1..5, [1, 3]"),
         key("pcap", Text, "a pcap or pcapng file, relative to the scenario's folder"),
+        AS,
+        CUT,
+        key("timing", Scalar, "with `pcap`: the pauses of the capture by the machine's clock: `original`, or times a factor of 0 to 1000").or("0"),
         CHUNK,
         key("burst", Bool, "send all before anything is read").or("false"),
         key("repeat", Integer(1, 100_000), "how often; ${i} counts from 1").or("1"),
@@ -174,5 +191,7 @@ pub(crate) static EXPECT_PORT: KeyMap = KeyMap {
     keys: &[
         need("pcap", Text, "a pcap or pcapng file, relative to the scenario's folder"),
         key("frames", SELECTION, "a selection of its packets: 1..5, [1, 3]").or("all"),
+        AS,
+        CUT,
     ],
 };

@@ -1,3 +1,5 @@
+//! The keys of a scenario's root and of everything it declares.
+
 use super::{
     CLIENT, EXPECT, GUEST, IMPAIR, Key, KeyMap, KeyType, KeyType::*, U16, key, need, step::ARRIVALS,
 };
@@ -30,7 +32,6 @@ const OBJECTS: Key = key(
     "QEMU's objects, in order: option strings or maps",
 );
 
-/// The file.
 pub(crate) static ROOT: KeyMap = KeyMap {
     name: "the scenario",
     keys: &[
@@ -73,7 +74,6 @@ pub(crate) static ROOT: KeyMap = KeyMap {
     ],
 };
 
-/// One of several machines.
 pub(crate) static MACHINE: KeyMap = KeyMap {
     name: "a machine",
     keys: &[
@@ -93,11 +93,9 @@ pub(crate) static PROFILE: KeyMap = KeyMap {
     ],
 };
 
-/// A link.
 pub(crate) static LINK: KeyMap =
     KeyMap { name: "a link", keys: &[need("ends", List(&Map(&LINK_END)), "its two ends")] };
 
-/// An end of a link.
 pub(crate) static LINK_END: KeyMap = KeyMap {
     name: "an end of a link",
     keys: &[
@@ -110,7 +108,6 @@ pub(crate) static LINK_END: KeyMap = KeyMap {
     ],
 };
 
-/// A bridge.
 pub(crate) static BRIDGE: KeyMap = KeyMap {
     name: "a bridge",
     keys: &[
@@ -120,7 +117,6 @@ pub(crate) static BRIDGE: KeyMap = KeyMap {
     ],
 };
 
-/// A route.
 pub(crate) static ROUTE: KeyMap = KeyMap {
     name: "a route",
     keys: &[
@@ -130,7 +126,6 @@ pub(crate) static ROUTE: KeyMap = KeyMap {
     ],
 };
 
-/// A netdev.
 pub(crate) static NETDEV: KeyMap = KeyMap {
     name: "a netdev",
     keys: &[
@@ -196,7 +191,6 @@ pub(crate) static CHARDEV: KeyMap = KeyMap {
     ],
 };
 
-/// How a snapshot is compared.
 pub(crate) static SNAPSHOT: KeyMap = KeyMap {
     name: "`snapshot`",
     keys: &[
@@ -205,7 +199,6 @@ pub(crate) static SNAPSHOT: KeyMap = KeyMap {
     ],
 };
 
-/// A known bug.
 pub(crate) static KNOWN_BUG: KeyMap = KeyMap {
     name: "`known_bug`",
     keys: &[

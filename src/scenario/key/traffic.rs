@@ -13,7 +13,6 @@ const ANY_U64: super::KeyType = Integer(0, u64::MAX);
 const ACK_DELAY: &str =
     "how long an acknowledgement waits for data to travel with; 0s for not at all";
 
-/// The TCP/IP stack of a guest.
 pub(crate) static GUEST: KeyMap = KeyMap {
     name: "a guest",
     keys: &[
@@ -31,7 +30,6 @@ pub(crate) static GUEST: KeyMap = KeyMap {
     ],
 };
 
-/// A service with arguments.
 pub(crate) static SERVICE: KeyMap = KeyMap {
     name: "a service",
     keys: &[
@@ -42,7 +40,6 @@ pub(crate) static SERVICE: KeyMap = KeyMap {
     ],
 };
 
-/// The stack of a client.
 pub(crate) static CLIENT: KeyMap = KeyMap {
     name: "a client",
     keys: &[
@@ -55,7 +52,6 @@ pub(crate) static CLIENT: KeyMap = KeyMap {
     ],
 };
 
-/// What a client does in a step.
 pub(crate) static CALL: KeyMap = KeyMap {
     name: "`client`",
     keys: &[
@@ -80,7 +76,6 @@ pub(crate) static CALL: KeyMap = KeyMap {
 
 const STRETCH: super::KeyType = OneOf(&[Choice(&["none"]), Map(&IMPAIRMENT)]);
 
-/// The impairments of a port.
 pub(crate) static IMPAIR: KeyMap = KeyMap {
     name: "the impairments of a port",
     keys: &[

@@ -1,9 +1,10 @@
+//! Reads bytes in any form that the language has. Payloads and the verb `write` are made of them.
+
 use crate::{
     guest,
     scenario::{
-        code,
         context::Context,
-        fault::Fault,
+        fault::{self, Fault},
         fields::Fields,
         key,
         node::{Node, ScalarKind, short},
@@ -11,7 +12,8 @@ use crate::{
     },
 };
 
-/// Text, `{hex}`, `{fill, len}`, `{pattern}`, `{u16}`, `{u32}`, or a list of these, one after the other.
+/// Text, `{hex}`, `{fill, len}`, `{pattern}`, `{u16}`, `{u32}`, or a list of these, one after the
+/// other.
 pub(super) fn lower(context: &Context<'_>, node: &Node) -> Option<Vec<u8>> {
     let Some(nodes) = node.list() else {
         return piece(context, node);
@@ -76,7 +78,7 @@ fn fill(context: &Context<'_>, map: &Fields<'_>) -> Option<Vec<u8>> {
             Fault::Format {
                 reason: format!("{shown} is not one byte"),
                 help: "write a number from 0 to 255, or two hexadecimal digits in quotes: \"5a\"",
-                code: code::BAD_FILL,
+                code: fault::BAD_FILL,
             },
         );
     }

@@ -1,3 +1,5 @@
+//! Reads the chardevs of a machine, as maps or as option strings.
+
 use serde_json::{Map, Value};
 
 use super::{declared, host, machine::Part};
@@ -35,7 +37,6 @@ const OPTION: declared::Kind = declared::Kind {
     thing: "the chardev",
 };
 
-/// The chardevs of a machine.
 pub(super) fn lower(part: &Part<'_>) -> Vec<Half> {
     let help = "write `chardevs: {out0: {}}`, or a list of QEMU's -chardev strings";
     declared::all(&part.fields, "chardevs", &OPTION, help)
@@ -70,7 +71,7 @@ fn half(part: &Part<'_>, id: &str, span: Span, node: &Node) -> Option<Half> {
     }
     let chardev = Chardev {
         machine: part.id().clone(),
-        id: part.id().outer(id),
+        id: part.id().qualified(id),
         span,
         backend: backend.to_owned(),
         options: options(&map),

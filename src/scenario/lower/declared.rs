@@ -1,10 +1,10 @@
 //! Netdevs and chardevs as they are declared: maps under their ids, or QEMU's option strings.
 
-use std::{borrow::Cow, collections::BTreeSet};
+use std::{borrow::Cow, collections::BTreeSet, ops::Range};
 
 use crate::{
     diag::Span,
-    qapi::option,
+    qapi::{Options, boolean},
     scenario::{
         context::Context,
         fault::Fault,
@@ -34,11 +34,10 @@ fn map(
     text: &str,
     span: Span,
 ) -> Option<(Node, Option<String>)> {
-    let elements = option::split(text);
-    let id = option::get(&elements, "id").map(str::to_owned);
-    match elements.first() {
-        Some(option::Element { key: None, value, .. }) if !value.is_empty() => {}
-        Some(option::Element { key: Some(key), .. }) if key == kind.implied => {}
+    let options = Options::read(text, kind.implied);
+    let id = options.get("id").map(str::to_owned);
+    match options.elements().first() {
+        Some(first) if first.key == kind.implied && !first.value.is_empty() => {}
         _ => {
             let reason = format!("it doesn't begin with {}", kind.first);
             context.fault(span, Fault::OptionString { reason });
@@ -48,18 +47,18 @@ fn map(
     let mut entries: Vec<Entry> = Vec::new();
     let mut given = BTreeSet::new();
     let place = places(context, text, span);
-    // Of several of a name the last one counts.
-    for element in elements.into_iter().rev() {
-        let at = place(&element);
-        let key = element.key.unwrap_or_else(|| kind.implied.to_owned());
+    // The last of several elements of one name counts.
+    for element in options.elements().iter().rev() {
+        let at = place(element.range());
+        let key = element.key.clone();
         if key == "id" || !given.insert(key.clone()) {
             continue;
         }
-        let boolean = kind.keys.key(&key).is_some_and(|key| key.kind == KeyType::Bool);
-        let value = match element.value.as_str() {
-            "yes" | "true" | "y" if boolean => "on".to_owned(),
-            "no" | "false" | "n" if boolean => "off".to_owned(),
-            _ => element.value,
+        let is_flag = kind.keys.key(&key).is_some_and(|key| key.kind == KeyType::Bool);
+        let value = match boolean(&element.value) {
+            Some(true) if is_flag => "on".to_owned(),
+            Some(false) if is_flag => "off".to_owned(),
+            _ => element.value.clone(),
         };
         let value = Node { span: at, tree: Tree::Scalar(Scalar::text(value)) };
         entries.push(Entry { key, key_span: at, value });
@@ -69,19 +68,16 @@ fn map(
     Some((Node { span, tree }, id))
 }
 
-/// Where the elements of a string stand in the file, if it stands there as it reads.
+/// Where the parts of a string stand in the file, if it stands there as it reads.
 pub(super) fn places(
     context: &Context<'_>,
     text: &str,
     span: Span,
-) -> impl Fn(&option::Element) -> Span {
+) -> impl Fn(Range<usize>) -> Span {
     let written = context.source().text.get(span.start..span.end);
     let begin = written.and_then(|written| written.find(text)).map(|at| span.start + at);
-    move |element| match begin {
-        Some(begin) => {
-            let start = begin + element.at;
-            Span { start, end: start + element.len }
-        }
+    move |range| match begin {
+        Some(begin) => Span { start: begin + range.start, end: begin + range.end },
         None => span,
     }
 }

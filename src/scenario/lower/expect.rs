@@ -1,10 +1,15 @@
-use std::{cell::RefCell, collections::BTreeSet};
+//! Reads `expect`: frames, bytes and errors that must come, at the root and in a step.
 
-use super::{host, port::Ports, send, stack::Interfaces};
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet},
+};
+
+use super::{capture, host, port::Ports, send, stack::Interfaces};
 use crate::{
     base::{MachineId, ObjectId},
     scenario::{
-        case::{ExpectError, Expectation, Expectations, ExpectedFrames},
+        case::{ExpectError, Expectation, Expectations, ExpectedFrames, Object},
         context::Context,
         fault::Fault,
         fields::Fields,
@@ -21,6 +26,8 @@ pub(super) struct Known<'a> {
     pub(super) ports: &'a Ports,
     /// Ids that an expected error may be about.
     pub(super) ids: BTreeSet<String>,
+    /// The objects that steps add, by the steps' numbers from 0.
+    pub(super) added: &'a BTreeMap<usize, Object>,
     pub(super) interfaces: Interfaces<'a>,
     /// The stacks so far; a client that is only called has its stack from then on.
     pub(super) stacks: RefCell<Vec<PortStack>>,
@@ -77,19 +84,22 @@ pub(super) fn error(context: &Context<'_>, node: &Node) -> Option<ExpectError> {
 }
 
 fn port(context: &Context<'_>, entry: &Entry, known: &Known<'_>) -> Option<Expectation> {
-    let place = known.ports.find(context, &entry.key, entry.key_span, "`expect`")?;
-    if !send::has_frames(context, place, entry.key_span, "`expect`") {
+    let endpoint = known.ports.find(context, &entry.key, entry.key_span, "`expect`")?;
+    if !send::has_frames(context, endpoint, entry.key_span, "`expect`") {
         return None;
     }
     let frames = match &entry.value.tree {
-        Tree::List(_) => {
-            ExpectedFrames::Exactly(send::frames(context, &entry.value, place, &place.arriving()))
-        }
+        Tree::List(_) => ExpectedFrames::Exactly(send::frames(
+            context,
+            &entry.value,
+            endpoint,
+            &endpoint.arriving(),
+        )),
         Tree::Map(_) => {
             let map = Fields::open(context, &entry.value, &key::EXPECT_PORT)?;
-            let name = map.text("pcap")?;
-            let span = map.node("pcap")?.span;
-            ExpectedFrames::Exactly(send::packets(context, &name, span, map.node("frames")))
+            ExpectedFrames::Exactly(
+                capture::packets(&map, &endpoint.arriving(), 0.0).unwrap_or_default(),
+            )
         }
         Tree::Scalar(_) => {
             let most = 1_000_000;
@@ -97,5 +107,5 @@ fn port(context: &Context<'_>, entry: &Entry, known: &Known<'_>) -> Option<Expec
             ExpectedFrames::Count(usize::try_from(count).ok()?)
         }
     };
-    Some(Expectation { port: place.port.id.clone(), span: entry.key_span, frames })
+    Some(Expectation { port: endpoint.port.id.clone(), span: entry.key_span, frames })
 }

@@ -1,3 +1,5 @@
+//! Reads the host's side: namespaces, links, bridges and routes.
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
@@ -175,7 +177,7 @@ fn routes(fields: &Fields<'_>, host: &mut Host) {
                 Fault::Format {
                     reason: format!("\"{}\" is not an IP address", short(&via)),
                     help: "the next hop is an address without a prefix: 10.0.0.1",
-                    code: crate::scenario::code::BAD_ADDRESS,
+                    code: crate::scenario::fault::BAD_ADDRESS,
                 },
             );
         }
@@ -207,7 +209,7 @@ pub(super) fn join_bridges(fields: &Fields<'_>, host: &mut Host, netdevs: &[Netd
             fields.fault(span, unknown("interface", &name, names));
             continue;
         };
-        if !held.insert(port_of(&port)) {
+        if !held.insert(port.id()) {
             let id = match &port {
                 BridgePort::Netdev(id) => id.to_string(),
                 BridgePort::Link(id) => id.to_string(),
@@ -235,14 +237,7 @@ pub(super) fn check_interfaces(fields: &Fields<'_>, host: &Host, netdevs: &[Netd
 
 /// The host ports and link ends that bridges hold.
 pub(super) fn bridged(host: &Host) -> Vec<PortId> {
-    host.bridges.iter().flat_map(|bridge| &bridge.ports).map(port_of).collect()
-}
-
-fn port_of(held: &BridgePort) -> PortId {
-    match held {
-        BridgePort::Netdev(id) => PortId::from(format!("{id}.host")),
-        BridgePort::Link(port) => port.clone(),
-    }
+    host.bridges.iter().flat_map(|bridge| &bridge.ports).map(BridgePort::id).collect()
 }
 
 /// The namespace that a `netns` key names.

@@ -1,17 +1,18 @@
-//! Which chardevs are joined: a client and the server that its address reaches.
+//! Joins chardevs: a client and the server that its address reaches. Lowering the root calls it
+//! once all chardevs are known.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     chardev::Half,
-    object::{Added, Use},
+    object::{Added, Uses},
 };
 use crate::{
     base::{ChardevId, MachineId},
     diag::Span,
     scenario::{
         address::{Address, Reach, retry},
-        case::{Chardev, ChardevFar},
+        case::{Chardev, ChardevFar, Wiring},
         fault::Fault,
         fields::Fields,
         node::short,
@@ -33,18 +34,18 @@ pub(super) fn join(
     root: &Fields<'_>,
     halves: Vec<Half>,
     added: &[Added],
-    wiring: &[Use],
+    uses: &Uses,
 ) -> (Vec<Chardev>, BTreeSet<ChardevId>) {
     let sockets = sockets(&halves, added);
     servers(root, &sockets);
-    // Of each client, the server that it reaches.
+    // For each client, the server that it reaches.
     let servers: Vec<Option<usize>> =
         sockets.iter().map(|client| server_of(root, &sockets, client)).collect();
     clients(root, &sockets, &servers, &halves);
     let partner = |at: usize| {
         let server = servers[at];
         let clients = || (0..sockets.len()).filter(|client| servers[*client] == Some(at));
-        // Who is declared is there from the start.
+        // A declared socket exists from the start.
         let first = clients().find(|client| sockets[*client].declared.is_some());
         server.or(first).or_else(|| clients().next())
     };
@@ -63,7 +64,7 @@ pub(super) fn join(
         .map(|half| {
             let other =
                 far_ends.iter().find(|(id, _)| *id == half.chardev.id).map(|(_, other)| *other);
-            far_end(root, half, other, wiring)
+            far_end(root, half, other, uses)
         })
         .collect();
     joined.extend(
@@ -226,12 +227,7 @@ fn fault(root: &Fields<'_>, span: Span, reason: String, help: &'static str, firs
     root.context().fault_with(span, fault, first, "the first one");
 }
 
-fn far_end(
-    root: &Fields<'_>,
-    half: &Half,
-    other: Option<&Socket<'_>>,
-    wiring: &[Use],
-) -> ChardevFar {
+fn far_end(root: &Fields<'_>, half: &Half, other: Option<&Socket<'_>>, uses: &Uses) -> ChardevFar {
     let chardev = &half.chardev;
     if matches!(chardev.backend.as_str(), "null" | "file" | "ringbuf") {
         if half.is_port() {
@@ -241,7 +237,7 @@ fn far_end(
         }
         return ChardevFar::Nobody;
     }
-    // A chardev that only a step adds comes to a port as any client does.
+    // A chardev that only a step adds reaches a port as any client does.
     if let Some(other) = other.filter(|other| other.declared.is_some() || !half.is_port()) {
         if half.is_port() {
             let reason = format!("{} is joined to {}", chardev.id, other.id);
@@ -251,9 +247,25 @@ fn far_end(
         }
         return ChardevFar::Joined(other.id.clone());
     }
-    let used = wiring.iter().find(|used| used.chardev == chardev.id);
     ChardevFar::Port {
         connected: half.connected.unwrap_or(true),
-        framing: half.framing.or(used.map(|used| used.framing)).unwrap_or_default(),
+        wiring: uses.wiring(&chardev.id, half.framing),
     }
+}
+
+/// How frames stand in the bytes of the chardevs that steps add. One that comes back under the id of
+/// a declared one is at the same port.
+pub(super) fn added_wirings(
+    chardevs: &[Chardev],
+    added: &[Added],
+    uses: &Uses,
+) -> BTreeMap<ChardevId, Wiring> {
+    let wiring = |id: &ChardevId| {
+        let declared = chardevs.iter().find(|chardev| chardev.id == *id);
+        match declared.map(|chardev| &chardev.far) {
+            Some(ChardevFar::Port { wiring, .. }) => *wiring,
+            Some(ChardevFar::Joined(_) | ChardevFar::Nobody) | None => uses.wiring(id, None),
+        }
+    };
+    added.iter().map(|added| (added.id.clone(), wiring(&added.id))).collect()
 }

@@ -77,7 +77,7 @@ pub(super) fn of_step(
     }
 }
 
-/// The only machine; several must be told apart.
+/// The only machine; with several, a name must choose one.
 pub(super) fn only(
     fields: &Fields<'_>,
     verb_span: Span,
@@ -94,7 +94,6 @@ pub(super) fn only(
     }
 }
 
-/// The machine of this name.
 pub(super) fn find(step: &Fields<'_>, node: &Node, machines: &[MachineId]) -> Option<MachineId> {
     let name = value::text(step.context(), node)?;
     let named = || machines.iter().filter(|machine| machine.is_named());

@@ -1,6 +1,7 @@
 //! The tree of one case to its checked form.
 
 mod bytes;
+mod capture;
 mod chardev;
 mod declared;
 mod expect;

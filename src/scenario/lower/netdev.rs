@@ -1,3 +1,5 @@
+//! Reads the netdevs of a machine, and gives TAPs the addresses that they have by default.
+
 use super::{
     declared,
     host::{self, Host},
@@ -49,7 +51,7 @@ pub(super) fn lower(part: &Part<'_>, host: &Host, taps: &mut usize) -> Vec<Netde
             }
             netdevs.push(Netdev {
                 machine: part.id().clone(),
-                id: part.id().outer(&id),
+                id: part.id().qualified(&id),
                 span,
                 kind,
             });

@@ -1,19 +1,19 @@
-use std::collections::BTreeSet;
+//! Objects, and what follows from the chardevs and files that they name.
 
-use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     declared,
     machine::{self, Part},
 };
 use crate::{
-    base::{ChardevId, MachineId, NetdevId, PortId, file_name},
+    base::{ChardevId, MachineId, NetdevId, PortId, VnetHdr, file_name},
     diag::Span,
-    qapi::option,
+    qapi::{Flow, Role},
     record::Framing,
     scenario::{
         address::Address,
-        case::{Object, ObjectForm},
+        case::{Netdev, NetdevType, Nic, Object, ObjectForm, Wiring},
         context::Context,
         fields::Fields,
         node::{Node, json_map},
@@ -35,94 +35,128 @@ pub(super) fn lower(part: &Part<'_>) -> Vec<Object> {
     nodes.iter().filter_map(|node| object(fields.context(), part.id(), node)).collect()
 }
 
-/// An object, without judging its properties: their rules and texts are QEMU's.
-pub(super) fn object(context: &Context<'_>, machine: &MachineId, node: &Node) -> Option<Object> {
-    let form = if let Some(text) = node.text() {
-        ObjectForm::Option(text.to_owned())
-    } else if let Some(entries) = node.map() {
-        ObjectForm::Qmp(json_map(entries))
-    } else {
+/// An object in either form.
+fn object(context: &Context<'_>, machine: &MachineId, node: &Node) -> Option<Object> {
+    let form = form(node);
+    if form.is_none() {
         let help = "write QEMU's -object string, or a map with `qom-type` and `id`".to_owned();
         value::mismatch(context, node, "an option string or a map", Some(help));
-        return None;
-    };
-    let id = form
-        .properties()
-        .into_iter()
-        .find(|(key, value)| key == "id" && !value.is_empty())
-        .map(|(_, value)| machine.outer(&value));
-    Some(Object { machine: machine.clone(), id, span: node.span, form })
+    }
+    Some(Object::new(machine.clone(), node.span, form?))
 }
 
-impl ObjectForm {
-    /// The properties as texts, in the order in which they are written, `qom-type` among them; of
-    /// several of a name the last one counts. Nested values are left out.
-    #[must_use]
-    pub fn properties(&self) -> Vec<(String, String)> {
-        let from_map = |map: &serde_json::Map<String, Value>| {
-            map.iter()
-                .filter_map(|(key, value)| match value {
-                    Value::String(text) => Some((key.clone(), text.clone())),
-                    Value::Bool(_) | Value::Number(_) => Some((key.clone(), value.to_string())),
-                    _ => None,
-                })
-                .collect()
-        };
-        match self {
-            Self::Qmp(map) => from_map(map),
-            // -object takes JSON too (QEMU 10.2.2, `system/vl.c`, `object_option_parse`).
-            Self::Option(text) if text.starts_with('{') => {
-                match serde_json::from_str::<Value>(text) {
-                    Ok(Value::Object(map)) => from_map(&map),
-                    _ => Vec::new(),
-                }
-            }
-            Self::Option(text) => option::split(text)
-                .into_iter()
-                .map(|element| {
-                    (element.key.unwrap_or_else(|| "qom-type".to_owned()), element.value)
-                })
-                .collect(),
-        }
+fn form(node: &Node) -> Option<ObjectForm> {
+    match (node.text(), node.map()) {
+        (Some(text), _) => Some(ObjectForm::Option(text.to_owned())),
+        (None, Some(entries)) => Some(ObjectForm::Qmp(json_map(entries))),
+        (None, None) => None,
     }
 }
 
-/// Which object uses a chardev, as far as a port's defaults depend on it.
+/// The object of each step that adds one, by the step's number from 0.
+pub(super) fn added(fields: &Fields<'_>) -> BTreeMap<usize, Object> {
+    let added = steps(fields).enumerate().filter_map(|(number, step)| {
+        let entry = step.get("object-add")?;
+        let form = form(&entry.value)?;
+        Some((number, Object::new(machine::written(step), entry.value.span, form)))
+    });
+    added.collect()
+}
+
+/// What an object has to do with a chardev that it names.
 #[derive(Clone, Debug)]
 pub(super) struct Use {
-    pub(super) chardev: ChardevId,
-    pub(super) framing: Framing,
+    flow: Flow,
+    vnet: bool,
     /// The netdev that the object filters.
     pub(super) netdev: Option<NetdevId>,
     /// `queue=tx`.
     pub(super) towards_guest: bool,
 }
 
-/// The uses of chardevs by all objects, also by those that steps add.
-pub(super) fn wiring(fields: &Fields<'_>, objects: &[Object]) -> Vec<Use> {
-    let added = added_objects(fields);
-    objects.iter().chain(&added).flat_map(|object| uses(&object.machine, &object.form)).collect()
+/// The first use of each chardev, and the virtio-net headers of the netdevs.
+pub(super) struct Uses {
+    first: BTreeMap<ChardevId, Use>,
+    headers: BTreeMap<NetdevId, usize>,
 }
 
-fn uses(machine: &MachineId, form: &ObjectForm) -> Vec<Use> {
-    let properties = form.properties();
-    let get = |name: &str| {
-        properties.iter().rev().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
-    };
-    let vnet = get("vnet_hdr_support").is_some_and(option::is_true);
-    // colo-compare's notify_dev carries messages without a virtio-net header whatever is set
-    // (QEMU 10.2.2, net/colo-compare.c, notify_remote_frame).
-    ["indev", "outdev", "primary_in", "secondary_in", "notify_dev"]
-        .into_iter()
-        .filter_map(|name| {
-            Some(Use {
-                chardev: machine.outer(get(name)?),
-                framing: if vnet && name != "notify_dev" { Framing::Vnet } else { Framing::Plain },
-                netdev: get("netdev").map(|netdev| machine.outer(netdev)),
-                towards_guest: get("queue") == Some("tx"),
-            })
-        })
-        .collect()
+impl Uses {
+    /// Those of the objects, in their order.
+    pub(super) fn new<'a>(objects: impl Iterator<Item = &'a Object>, netdevs: &[Netdev]) -> Self {
+        let headers = netdevs.iter().filter_map(|netdev| match &netdev.kind {
+            NetdevType::Tap { nic: Nic::Virtio { vnet_hdr_len }, .. } => {
+                Some((netdev.id.clone(), *vnet_hdr_len))
+            }
+            NetdevType::Tap { .. } | NetdevType::Hubport { .. } | NetdevType::User => None,
+        });
+        let headers = headers.collect();
+        let mut first = BTreeMap::new();
+        for (chardev, used) in objects.flat_map(uses) {
+            first.entry(chardev).or_insert(used);
+        }
+        Self { first, headers }
+    }
+
+    /// The first use of a chardev.
+    pub(super) fn of(&self, chardev: &ChardevId) -> Option<&Use> {
+        self.first.get(chardev)
+    }
+
+    /// How frames stand in a chardev's bytes, where the scenario gives its framing or leaves it open.
+    pub(super) fn wiring(&self, chardev: &ChardevId, framing: Option<Framing>) -> Wiring {
+        let used = self.of(chardev);
+        Wiring {
+            framing: framing.or(used.map(Use::framing)).unwrap_or_default(),
+            vnet_hdr_len: used.map_or(0, |used| self.header(used)),
+        }
+    }
+
+    /// A filter's frames have the header of its netdev. A comparer has no netdev: with
+    /// `vnet_hdr_support` its frames have what a modern virtio NIC gives them.
+    fn header(&self, used: &Use) -> usize {
+        match (&used.netdev, used.flow) {
+            (_, Flow::Messages) => 0,
+            (Some(netdev), _) => self.headers.get(netdev).copied().unwrap_or(0),
+            (None, _) if used.vnet => VnetHdr::LONG,
+            (None, _) => 0,
+        }
+    }
+}
+
+impl Use {
+    /// Messages have no virtio-net header, whatever is set (QEMU 10.2.2, net/colo-compare.c,
+    /// notify_remote_frame).
+    fn framing(&self) -> Framing {
+        match self.flow {
+            Flow::In | Flow::Out if self.vnet => Framing::Vnet,
+            Flow::In | Flow::Out | Flow::Messages => Framing::Plain,
+        }
+    }
+}
+
+fn uses(object: &Object) -> Vec<(ChardevId, Use)> {
+    let Object { machine, properties, .. } = object;
+    let vnet = properties.is_on("vnet_hdr_support");
+    let (netdev, towards_guest) = (filtered(object), is_towards_guest(object));
+    let members = properties.members();
+    let used = members.iter().filter_map(|member| match member.role {
+        Some(Role::Chardev(flow)) => {
+            let used = Use { flow, vnet, netdev: netdev.clone(), towards_guest };
+            Some((machine.qualified(member.text()?), used))
+        }
+        _ => None,
+    });
+    used.collect()
+}
+
+/// The netdev that an object filters.
+fn filtered(object: &Object) -> Option<NetdevId> {
+    object.properties.with(Role::Filtered).map(|id| object.machine.qualified(id))
+}
+
+/// Whether an object sees the frames to the guest alone.
+fn is_towards_guest(object: &Object) -> bool {
+    object.properties.with(Role::Queue) == Some("tx")
 }
 
 /// The file of a filter-dump.
@@ -138,33 +172,31 @@ pub(super) struct DumpFile {
     pub(super) towards_guest: bool,
 }
 
-/// The files of all filter-dumps, also of those that steps add.
-pub(super) fn files(fields: &Fields<'_>, objects: &[Object]) -> Vec<DumpFile> {
-    let added = added_objects(fields);
+/// The files of all filter-dumps.
+pub(super) fn files<'a>(
+    context: &Context<'_>,
+    objects: impl Iterator<Item = &'a Object>,
+) -> Vec<DumpFile> {
     let mut files: Vec<DumpFile> = Vec::new();
-    for object in objects.iter().chain(&added) {
-        let properties = object.form.properties();
-        let get = |name: &str| {
-            let mut given = properties.iter().rev();
-            given.find(|(key, _)| key == name).map(|(_, value)| value.as_str())
-        };
-        if get("qom-type") != Some("filter-dump") {
-            continue;
-        }
-        // A path that leads to no file is refused when the object is made.
-        let Some(Ok(file)) = get("file").map(file_name) else {
-            continue;
-        };
-        let machine = object.machine.clone();
-        let port: PortId = machine.outer(file);
-        if files.iter().all(|known| known.port != port) {
-            files.push(DumpFile {
-                port,
-                span: place_of(fields.context(), object, "file"),
-                netdev: get("netdev").map(|netdev| machine.outer(netdev)),
-                towards_guest: get("queue") == Some("tx"),
-                machine,
-            });
+    for object in objects {
+        let members = object.properties.members();
+        let is_file = |role| role == Some(Role::WriteFile);
+        for member in members.iter().filter(|member| member.belongs && is_file(member.role)) {
+            // A path that leads to no file is refused when the object is made.
+            let Some(Ok(file)) = member.text().map(file_name) else {
+                continue;
+            };
+            let machine = object.machine.clone();
+            let port: PortId = machine.qualified(file);
+            if files.iter().all(|known| known.port != port) {
+                files.push(DumpFile {
+                    port,
+                    span: place_of(context, object, member.name),
+                    netdev: filtered(object),
+                    towards_guest: is_towards_guest(object),
+                    machine,
+                });
+            }
         }
     }
     files
@@ -172,32 +204,12 @@ pub(super) fn files(fields: &Fields<'_>, objects: &[Object]) -> Vec<DumpFile> {
 
 /// Where a property of an object stands, else the object.
 fn place_of(context: &Context<'_>, object: &Object, property: &str) -> Span {
-    let ObjectForm::Option(text) = &object.form else {
-        return object.span;
-    };
-    let elements = option::split(text);
-    let mut given = elements.iter().rev();
-    let found = given.find(|element| element.key.as_deref() == Some(property));
-    found.map_or(object.span, declared::places(context, text, object.span))
-}
-
-fn added_objects(fields: &Fields<'_>) -> Vec<Object> {
-    steps(fields)
-        .filter_map(|step| Some((machine::written(step), step.get("object-add")?)))
-        .filter_map(|(machine, entry)| {
-            let form = match (entry.value.text(), entry.value.map()) {
-                (Some(text), _) => ObjectForm::Option(text.to_owned()),
-                (None, Some(entries)) => ObjectForm::Qmp(json_map(entries)),
-                (None, None) => return None,
-            };
-            let id = form
-                .properties()
-                .into_iter()
-                .find(|(key, _)| key == "id")
-                .map(|(_, value)| machine.outer(&value));
-            Some(Object { machine, id, span: entry.value.span, form })
-        })
-        .collect()
+    match (&object.form, object.properties.range(property)) {
+        (ObjectForm::Option(text), Some(range)) => {
+            declared::places(context, text, object.span)(range)
+        }
+        _ => object.span,
+    }
 }
 
 fn steps<'a>(fields: &Fields<'a>) -> impl Iterator<Item = &'a Node> + use<'a> {
@@ -222,7 +234,7 @@ pub(super) fn added_chardevs(fields: &Fields<'_>) -> Vec<Added> {
         let args = value.map().map(json_map)?;
         Some(Added {
             span: value.span,
-            id: machine.outer(args.get("id")?.as_str()?),
+            id: machine.qualified(args.get("id")?.as_str()?),
             socket: Address::of_backend(&args),
             machine,
         })
@@ -231,12 +243,12 @@ pub(super) fn added_chardevs(fields: &Fields<'_>) -> Vec<Added> {
 }
 
 /// Every id that an expected error may be about.
-pub(super) fn known_ids(fields: &Fields<'_>, objects: &[Object]) -> BTreeSet<String> {
-    let added = added_objects(fields);
+pub(super) fn known_ids<'a>(
+    objects: impl Iterator<Item = &'a Object>,
+    chardevs: &[Added],
+) -> BTreeSet<String> {
     objects
-        .iter()
-        .chain(&added)
         .filter_map(|object| object.id.as_ref().map(ToString::to_string))
-        .chain(added_chardevs(fields).iter().map(|added| added.id.to_string()))
+        .chain(chardevs.iter().map(|added| added.id.to_string()))
         .collect()
 }

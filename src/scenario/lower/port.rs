@@ -1,9 +1,12 @@
+//! Finds the ports of a scenario, and explains names that are none. Steps and expectations resolve
+//! their ports here.
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     host,
     netdev::{FIRST_HOST_MAC, FIRST_MAC},
-    object::{Added, DumpFile, Use},
+    object::{Added, DumpFile, Use, Uses},
 };
 use crate::{
     base::{ChardevId, MacAddr, MachineId, NetdevId, PortId},
@@ -21,7 +24,7 @@ use crate::{
 
 /// A port and the addresses of a frame that is sent there.
 #[derive(Clone, Debug)]
-pub(super) struct Place {
+pub(super) struct Endpoint {
     pub(super) port: Port,
     /// Where what has it stands in the file.
     span: Span,
@@ -31,7 +34,7 @@ pub(super) struct Place {
     pub(super) carries_vnet: bool,
 }
 
-impl Place {
+impl Endpoint {
     /// Addresses of a frame that is sent here.
     pub(super) fn sending(&self) -> Defaults {
         Defaults { src: self.src, dst: self.dst }
@@ -60,7 +63,7 @@ pub(super) struct Devices<'a> {
     /// The chardevs without a port.
     pub(super) joined: &'a BTreeSet<ChardevId>,
     pub(super) added: &'a [Added],
-    pub(super) wiring: &'a [Use],
+    pub(super) uses: &'a Uses,
     pub(super) files: &'a [DumpFile],
 }
 
@@ -68,7 +71,7 @@ const JOINED: &str = "is joined to another chardev and has no port";
 
 /// Every port, and what is known of names that are none.
 pub(super) struct Ports {
-    places: Vec<Place>,
+    endpoints: Vec<Endpoint>,
     /// Where the first port of each name stands in the list.
     by_id: BTreeMap<PortId, usize>,
     /// Names of things without ports, and why they have none.
@@ -84,7 +87,8 @@ impl Ports {
         devices: &Devices<'_>,
         links: &[Link],
     ) -> Self {
-        let mut ports = Self { places: Vec::new(), by_id: BTreeMap::new(), portless: Vec::new() };
+        let mut ports =
+            Self { endpoints: Vec::new(), by_id: BTreeMap::new(), portless: Vec::new() };
         for machine in machines {
             ports.add_machine(machine, devices);
         }
@@ -100,7 +104,7 @@ impl Ports {
     }
 
     fn add_machine(&mut self, machine: &MachineId, devices: &Devices<'_>) {
-        let Devices { netdevs, chardevs, joined, added, wiring, files } = devices;
+        let Devices { netdevs, chardevs, joined, added, uses, files } = devices;
         // A filter's netdev, and the guest that a chardev speaks for, are of its own machine.
         let netdevs: Vec<&Netdev> =
             netdevs.iter().filter(|netdev| netdev.machine == *machine).collect();
@@ -108,7 +112,7 @@ impl Ports {
             self.add_netdev(netdev);
         }
         for chardev in chardevs.iter().filter(|one| one.machine == *machine) {
-            self.add_chardev(chardev, &netdevs, wiring);
+            self.add_chardev(chardev, &netdevs, uses.of(&chardev.id));
         }
         for added in added.iter().filter(|one| one.machine == *machine) {
             let id = added.id.as_str();
@@ -117,9 +121,8 @@ impl Ports {
             if joined.contains(&added.id) {
                 self.portless.push((id.to_owned(), JOINED));
             } else if !known {
-                let used = wiring.iter().find(|used| used.chardev == added.id);
-                let framing = used.map_or(Framing::Plain, |used| used.framing);
-                self.add_chardev_port((id, added.span), framing, &netdevs, used);
+                let framing = uses.wiring(&added.id, None).framing;
+                self.add_chardev_port((id, added.span), framing, &netdevs, uses.of(&added.id));
             }
         }
         for file in files.iter().filter(|one| one.machine == *machine) {
@@ -137,8 +140,8 @@ impl Ports {
         carries_vnet: bool,
     ) {
         let port = Port { id: PortId::from(id), kind };
-        self.by_id.entry(port.id.clone()).or_insert(self.places.len());
-        self.places.push(Place { port, span, src, dst, carries_vnet });
+        self.by_id.entry(port.id.clone()).or_insert(self.endpoints.len());
+        self.endpoints.push(Endpoint { port, span, src, dst, carries_vnet });
     }
 
     fn add_netdev(&mut self, netdev: &Netdev) {
@@ -147,27 +150,28 @@ impl Ports {
             NetdevType::Tap { mac, host_mac, nic, .. } => {
                 let virtio = matches!(nic, Nic::Virtio { .. });
                 let ends = (*mac, *host_mac);
-                let guest = format!("{id}.guest");
-                self.add(&guest, netdev.span, PortKind::Guest, ends, virtio);
+                let guest = PortId::guest(id);
+                self.add(guest.as_str(), netdev.span, PortKind::Guest, ends, virtio);
                 let ends = (*host_mac, *mac);
-                let host = format!("{id}.host");
-                self.add(&host, netdev.span, PortKind::Host, ends, true);
+                let host = PortId::host(id);
+                self.add(host.as_str(), netdev.span, PortKind::Host, ends, true);
             }
             NetdevType::Hubport { .. } | NetdevType::User => {
                 let why = "is not a TAP and has no ports";
-                for name in [id.to_string(), format!("{id}.guest"), format!("{id}.host")] {
+                for name in
+                    [id.to_string(), PortId::guest(id).to_string(), PortId::host(id).to_string()]
+                {
                     self.portless.push((name, why));
                 }
             }
         }
     }
 
-    fn add_chardev(&mut self, chardev: &Chardev, netdevs: &[&Netdev], wiring: &[Use]) {
-        let used = wiring.iter().find(|used| used.chardev == chardev.id);
+    fn add_chardev(&mut self, chardev: &Chardev, netdevs: &[&Netdev], used: Option<&Use>) {
         match &chardev.far {
-            ChardevFar::Port { framing, .. } => {
+            ChardevFar::Port { wiring, .. } => {
                 let at = (chardev.id.as_str(), chardev.span);
-                self.add_chardev_port(at, *framing, netdevs, used);
+                self.add_chardev_port(at, wiring.framing, netdevs, used);
             }
             ChardevFar::Joined(_) => self.portless.push((chardev.id.to_string(), JOINED)),
             ChardevFar::Nobody => self
@@ -191,11 +195,11 @@ impl Ports {
     }
 
     fn report_duplicates(&self, fields: &Fields<'_>) {
-        for (at, place) in self.places.iter().enumerate() {
-            let id = &place.port.id;
+        for (at, endpoint) in self.endpoints.iter().enumerate() {
+            let id = &endpoint.port.id;
             let first = self.by_id.get(id).filter(|first| **first < at);
-            if let Some(other) = first.and_then(|first| self.places.get(*first)) {
-                let mut spans = [other.span, place.span];
+            if let Some(other) = first.and_then(|first| self.endpoints.get(*first)) {
+                let mut spans = [other.span, endpoint.span];
                 spans.sort_by_key(|span| span.start);
                 let [first, second] = spans;
                 let fault = Fault::DuplicateId { id: id.to_string(), what: "the port" };
@@ -205,13 +209,12 @@ impl Ports {
         }
     }
 
-    /// The ports in the order of declaration.
     pub(super) fn declared(&self) -> Vec<Port> {
-        self.places.iter().map(|place| place.port.clone()).collect()
+        self.endpoints.iter().map(|endpoint| endpoint.port.clone()).collect()
     }
 
-    pub(super) fn get(&self, name: &str) -> Option<&Place> {
-        self.places.get(*self.by_id.get(name)?)
+    pub(super) fn get(&self, name: &str) -> Option<&Endpoint> {
+        self.endpoints.get(*self.by_id.get(name)?)
     }
 
     /// The port of this name; reports one that isn't there, and why.
@@ -221,11 +224,11 @@ impl Ports {
         name: &str,
         span: Span,
         verb: &'static str,
-    ) -> Option<&Place> {
-        if let Some(place) = self.get(name) {
-            return Some(place);
+    ) -> Option<&Endpoint> {
+        if let Some(endpoint) = self.get(name) {
+            return Some(endpoint);
         }
-        let names = || self.places.iter().map(|place| place.port.id.as_str());
+        let names = || self.endpoints.iter().map(|endpoint| endpoint.port.id.as_str());
         let sides = [format!("{name}.guest"), format!("{name}.host")];
         let fault = if let Some((_, is)) = self.portless.iter().find(|(id, _)| id == name) {
             Fault::WrongPort {
@@ -233,7 +236,7 @@ impl Ports {
                 is,
                 verb,
                 needs: "a port",
-                help: if self.places.is_empty() {
+                help: if self.endpoints.is_empty() {
                     "this scenario has no ports: declare a TAP, or a chardev that is not joined"
                         .to_owned()
                 } else {

@@ -1,7 +1,10 @@
+//! Reads a whole case: the order in which the parts of a scenario are lowered.
+
 use std::{cell::RefCell, collections::BTreeSet, sync::Arc};
 
 use super::{
-    chardev, expect, growth, host, join, machine, netdev, object,
+    chardev, expect, growth, host, join, machine, netdev,
+    object::{self, Uses},
     port::{Devices, Ports},
     stack::{self, Interfaces},
     step, traffic,
@@ -49,17 +52,20 @@ pub(in crate::scenario) fn case(
     host::join_bridges(&fields, &mut host, &netdevs);
     host::check_interfaces(&fields, &host, &netdevs);
     let objects: Vec<Object> = parts.iter().flat_map(object::lower).collect();
-    let wiring = object::wiring(&fields, &objects);
+    let added_objects = object::added(&fields);
+    let all_objects = || objects.iter().chain(added_objects.values());
+    let uses = Uses::new(all_objects(), &netdevs);
     let added = object::added_chardevs(&fields);
     let halves = parts.iter().flat_map(chardev::lower).collect();
-    let (chardevs, joined) = join::join(&fields, halves, &added, &wiring);
-    let files = object::files(&fields, &objects);
+    let (chardevs, joined) = join::join(&fields, halves, &added, &uses);
+    let added_chardevs = join::added_wirings(&chardevs, &added, &uses);
+    let files = object::files(context, all_objects());
     let devices = Devices {
         netdevs: &netdevs,
         chardevs: &chardevs,
         joined: &joined,
         added: &added,
-        wiring: &wiring,
+        uses: &uses,
         files: &files,
     };
     let ports = Ports::new(&fields, &names, &devices, &host.links);
@@ -74,7 +80,8 @@ pub(in crate::scenario) fn case(
     let known = expect::Known {
         machines: &names,
         ports: &ports,
-        ids: object::known_ids(&fields, &objects),
+        ids: object::known_ids(all_objects(), &added),
+        added: &added_objects,
         interfaces,
         stacks: RefCell::new(stacks),
     };
@@ -104,6 +111,7 @@ pub(in crate::scenario) fn case(
         netdevs,
         chardevs,
         joined,
+        added_chardevs,
         objects,
         stacks,
         impair,

@@ -13,7 +13,7 @@ use crate::{
     },
 };
 
-/// The end of a request where nothing else is said: an empty line.
+/// The end of a request by default: an empty line.
 const AFTER: &[u8] = b"\r\n\r\n";
 
 /// TCP port to service, in order of the ports.

@@ -4,7 +4,7 @@ use std::{net::Ipv4Addr, time::Duration};
 
 use super::{
     machine::Part,
-    port::{Place, Ports},
+    port::{Endpoint, Ports},
     service,
 };
 use crate::{
@@ -14,9 +14,8 @@ use crate::{
     record::PortKind,
     scenario::{
         case::{Link, Netdev, NetdevType},
-        code,
         context::Context,
-        fault::Fault,
+        fault::{self, Fault},
         fields::Fields,
         key,
         node::{Node, short},
@@ -33,7 +32,7 @@ const WINDOW: usize = 65_535;
 const ACK_DELAY: Duration = Duration::from_millis(10);
 const CLIENT_ADDRESS: (Ipv4Addr, u8) = (Ipv4Addr::new(10, 0, 0, 1), 24);
 
-/// Another than a client's, so that both sides' numbers can be told apart.
+/// Different from a client's, so that the numbers of both sides can be distinguished.
 const GUEST_SEED: u64 = 1;
 const CLIENT_SEED: u64 = 1000;
 
@@ -45,7 +44,6 @@ struct Defaults {
     isn_seed: u64,
 }
 
-/// The guests of a machine's netdevs.
 pub(super) fn guests(part: &Part<'_>, netdevs: &[Netdev]) -> Vec<PortStack> {
     let fields = &part.fields;
     let entries = fields.node("netdevs").and_then(Node::map).unwrap_or(&[]);
@@ -54,7 +52,7 @@ pub(super) fn guests(part: &Part<'_>, netdevs: &[Netdev]) -> Vec<PortStack> {
         let Some(guest) = entry.value.get("guest") else {
             continue;
         };
-        let id: NetdevId = part.id().outer(&entry.key);
+        let id: NetdevId = part.id().qualified(&entry.key);
         let netdev = netdevs.iter().find(|one| one.id == id);
         let Some(NetdevType::Tap { mac, mtu, .. }) = netdev.map(|one| &one.kind) else {
             continue;
@@ -66,7 +64,7 @@ pub(super) fn guests(part: &Part<'_>, netdevs: &[Netdev]) -> Vec<PortStack> {
         let defaults = Defaults { mac: *mac, mtu: *mtu, address: None, isn_seed: GUEST_SEED };
         if let Some(mut config) = config(&map, &defaults, guest.key_span) {
             config.services = service::lower(&map);
-            stacks.push(PortStack { port: PortId::from(format!("{id}.guest")), config });
+            stacks.push(PortStack { port: PortId::guest(&id), config });
         }
     }
     stacks
@@ -89,21 +87,21 @@ pub(super) fn clients(
     };
     for entry in entries {
         let (context, span) = (fields.context(), entry.key_span);
-        let Some(place) = ports.find(context, &entry.key, span, "`clients`") else {
+        let Some(endpoint) = ports.find(context, &entry.key, span, "`clients`") else {
             continue;
         };
-        if stacks.iter().any(|stack| stack.port == place.port.id) {
+        if stacks.iter().any(|stack| stack.port == endpoint.port.id) {
             let (id, what) = (entry.key.clone(), "the stack of");
             fields.fault(span, Fault::DuplicateId { id, what });
             continue;
         }
-        if !takes_client(context, place, host, span) {
+        if !takes_client(context, endpoint, host, span) {
             continue;
         }
         if let Some(map) = Fields::open(context, &entry.value, &key::CLIENT) {
-            let defaults = host.defaults(place);
+            let defaults = host.defaults(endpoint);
             if let Some(config) = config(&map, &defaults, span) {
-                stacks.push(PortStack { port: place.port.id.clone(), config });
+                stacks.push(PortStack { port: endpoint.port.id.clone(), config });
             }
         }
     }
@@ -112,21 +110,21 @@ pub(super) fn clients(
 /// Makes sure that there is a stack where a client calls from.
 pub(super) fn client_at(
     context: &Context<'_>,
-    place: &Place,
+    endpoint: &Endpoint,
     host: &Interfaces<'_>,
     stacks: &mut Vec<PortStack>,
     span: Span,
 ) -> bool {
-    if stacks.iter().any(|stack| stack.port == place.port.id) {
+    if stacks.iter().any(|stack| stack.port == endpoint.port.id) {
         return true;
     }
-    if !takes_client(context, place, host, span) {
+    if !takes_client(context, endpoint, host, span) {
         return false;
     }
-    let defaults = host.defaults(place);
+    let defaults = host.defaults(endpoint);
     let (address, prefix) = CLIENT_ADDRESS;
     stacks.push(PortStack {
-        port: place.port.id.clone(),
+        port: endpoint.port.id.clone(),
         config: Config {
             mac: defaults.mac,
             address,
@@ -141,9 +139,14 @@ pub(super) fn client_at(
     true
 }
 
-fn takes_client(context: &Context<'_>, place: &Place, host: &Interfaces<'_>, span: Span) -> bool {
-    let is = match place.port.kind {
-        PortKind::Host | PortKind::LinkEnd => match host.taken(&place.port.id) {
+fn takes_client(
+    context: &Context<'_>,
+    endpoint: &Endpoint,
+    host: &Interfaces<'_>,
+    span: Span,
+) -> bool {
+    let is = match endpoint.port.kind {
+        PortKind::Host | PortKind::LinkEnd => match host.taken(&endpoint.port.id) {
             Some(Taken::Address) => "has an address of the host, whose own stack would answer too",
             Some(Taken::Bridge) => "is held by a bridge, which takes its frames",
             None => return true,
@@ -155,7 +158,7 @@ fn takes_client(context: &Context<'_>, place: &Place, host: &Interfaces<'_>, spa
     context.fault(
         span,
         Fault::WrongPort {
-            name: place.port.id.to_string(),
+            name: endpoint.port.id.to_string(),
             is,
             verb: "`client`",
             needs: "an interface that the host leaves alone, or a guest",
@@ -177,7 +180,7 @@ fn config(map: &Fields<'_>, defaults: &Defaults, span: Span) -> Option<Config> {
             Fault::Format {
                 reason: format!("{mac} is the address of a group"),
                 help: "the first octet of a stack's own address is even: 52:54:00:12:34:56",
-                code: code::BAD_MAC,
+                code: fault::BAD_MAC,
             },
         );
     }
@@ -217,7 +220,7 @@ fn address(map: &Fields<'_>) -> Option<(Ipv4Addr, u8)> {
                     short(&text)
                 ),
                 help: "write the address and the bits of its network: 10.0.0.2/24",
-                code: code::BAD_ADDRESS,
+                code: fault::BAD_ADDRESS,
             },
         );
     }
@@ -254,10 +257,10 @@ impl Interfaces<'_> {
         }
     }
 
-    fn defaults(&self, place: &Place) -> Defaults {
+    fn defaults(&self, endpoint: &Endpoint) -> Defaults {
         Defaults {
-            mac: place.sending().src,
-            mtu: self.of(&place.port.id).map_or(1500, |(mtu, _)| mtu),
+            mac: endpoint.sending().src,
+            mtu: self.of(&endpoint.port.id).map_or(1500, |(mtu, _)| mtu),
             address: Some(CLIENT_ADDRESS),
             isn_seed: CLIENT_SEED,
         }
@@ -265,11 +268,8 @@ impl Interfaces<'_> {
 
     /// The MTU and the addresses of a port's interface.
     fn of(&self, port: &PortId) -> Option<(u32, &[String])> {
-        let name = port.as_str();
         let tap = self.netdevs.iter().find_map(|netdev| match &netdev.kind {
-            NetdevType::Tap { mtu, addresses, .. }
-                if name.strip_suffix(".host") == Some(netdev.id.as_str()) =>
-            {
+            NetdevType::Tap { mtu, addresses, .. } if PortId::host(&netdev.id) == *port => {
                 Some((*mtu, addresses.as_slice()))
             }
             _ => None,

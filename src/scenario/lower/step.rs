@@ -1,11 +1,13 @@
+//! Reads the steps: one verb each, with its arguments.
+
 use ::bytes::Bytes;
 use serde_json::{Map, Value};
 
 use super::{
-    bytes,
+    bytes, capture,
     expect::{self, Known},
-    machine, object,
-    port::Place,
+    machine,
+    port::Endpoint,
     send, traffic,
 };
 use crate::{
@@ -32,10 +34,14 @@ pub(super) fn lower(fields: &Fields<'_>, known: &Known<'_>) -> Vec<Step> {
         value::mismatch(fields.context(), node, "a list of steps", Some(help));
         return Vec::new();
     };
-    nodes.iter().filter_map(|node| step(fields, node, known)).collect()
+    nodes
+        .iter()
+        .enumerate()
+        .filter_map(|(number, node)| step(fields, number, node, known))
+        .collect()
 }
 
-fn step(root: &Fields<'_>, node: &Node, known: &Known<'_>) -> Option<Step> {
+fn step(root: &Fields<'_>, number: usize, node: &Node, known: &Known<'_>) -> Option<Step> {
     let context = root.context();
     // `- stop` is `- stop:`.
     if let Some(word) = node.text().filter(|word| key::LONE_VERBS.contains(word)) {
@@ -53,7 +59,7 @@ fn step(root: &Fields<'_>, node: &Node, known: &Known<'_>) -> Option<Step> {
         Some(_) => map.node("error").and_then(|node| expect::error(context, node)),
         None => None,
     };
-    let step = Step { span: entry.key_span, error, verb: verb(&map, entry, known)? };
+    let step = Step { span: entry.key_span, error, verb: verb(&map, entry, number, known)? };
     Some(step)
 }
 
@@ -108,11 +114,14 @@ fn unknown_verb(word: &str) -> Fault {
     Fault::NotYet { what: word.to_owned(), help }
 }
 
-fn verb(map: &Fields<'_>, entry: &Entry, known: &Known<'_>) -> Option<Verb> {
+fn verb(map: &Fields<'_>, entry: &Entry, number: usize, known: &Known<'_>) -> Option<Verb> {
     let context = map.context();
     let name = entry.key.as_str();
     if QMP_VERBS.contains(&name) {
         let machine = machine::of_step(map, entry.key_span, known.machines)?;
+        if let Some(object) = known.added.get(&number) {
+            return Some(Verb::ObjectAdd(object.clone()));
+        }
         return qmp(context, machine, entry);
     }
     match name {
@@ -132,8 +141,8 @@ fn verb(map: &Fields<'_>, entry: &Entry, known: &Known<'_>) -> Option<Verb> {
         _ => {
             let target = value::text(context, &entry.value)?;
             let verb = key::VERB_NAMES.iter().copied().find(|verb| *verb == name)?;
-            let place = known.ports.find(context, target, entry.value.span, verb)?;
-            at_port(map, verb, place, entry.value.span)
+            let endpoint = known.ports.find(context, target, entry.value.span, verb)?;
+            at_port(map, verb, endpoint, entry.value.span)
         }
     }
 }
@@ -159,24 +168,24 @@ fn colo(step: &Fields<'_>, entry: &Entry, known: &Known<'_>) -> Option<Verb> {
     Some(Verb::Colo { event, machine })
 }
 
-fn at_port(map: &Fields<'_>, verb: &'static str, place: &Place, span: Span) -> Option<Verb> {
-    let port = place.port.id.clone();
+fn at_port(map: &Fields<'_>, verb: &'static str, endpoint: &Endpoint, span: Span) -> Option<Verb> {
+    let port = endpoint.port.id.clone();
     match verb {
         "send" => {
-            let takes = place.port.kind != PortKind::File;
-            need(map, place, span, verb, takes, "a port that takes frames")?;
-            return send_verb(map, place, span);
+            let takes = endpoint.port.kind != PortKind::File;
+            need(map, endpoint, span, verb, takes, "a port that takes frames")?;
+            return send_verb(map, endpoint, span);
         }
         "link-set" | "link-del" => {
-            let there = matches!(place.port.kind, PortKind::Host | PortKind::LinkEnd);
-            need(map, place, span, verb, there, "a host port or a link end")?;
+            let there = matches!(endpoint.port.kind, PortKind::Host | PortKind::LinkEnd);
+            need(map, endpoint, span, verb, there, "a host port or a link end")?;
             return if verb == "link-del" {
                 Some(Verb::LinkDel(port))
             } else {
-                link_set(map, place)
+                link_set(map, endpoint)
             };
         }
-        _ => need(map, place, span, verb, place.is_chardev(), "the port of a chardev")?,
+        _ => need(map, endpoint, span, verb, endpoint.is_chardev(), "the port of a chardev")?,
     }
     Some(match verb {
         "write" => Verb::Write { port, data: Bytes::from(data(map)?), chunk: map.integer("chunk") },
@@ -190,14 +199,14 @@ fn at_port(map: &Fields<'_>, verb: &'static str, place: &Place, span: Span) -> O
 /// Reports a port of the wrong kind.
 fn need(
     map: &Fields<'_>,
-    place: &Place,
+    endpoint: &Endpoint,
     span: Span,
     verb: &'static str,
     holds: bool,
     needs: &'static str,
 ) -> Option<()> {
     if !holds {
-        let is = match place.port.kind {
+        let is = match endpoint.port.kind {
             PortKind::Guest => "is a guest port",
             PortKind::Host => "is a host port",
             PortKind::LinkEnd => "is a link end",
@@ -207,7 +216,7 @@ fn need(
         map.fault(
             span,
             Fault::WrongPort {
-                name: place.port.id.to_string(),
+                name: endpoint.port.id.to_string(),
                 is,
                 verb,
                 needs,
@@ -224,9 +233,6 @@ fn qmp(context: &Context<'_>, machine: MachineId, entry: &Entry) -> Option<Verb>
         Tree::Map(entries) => json_map(entries),
         Tree::Scalar(scalar) if scalar.is_null() && matches!(&*command, "stop" | "cont") => {
             Map::new()
-        }
-        Tree::Scalar(_) if command == "object-add" && entry.value.text().is_some() => {
-            return object::object(context, &machine, &entry.value).map(Verb::ObjectOption);
         }
         Tree::Scalar(scalar)
             if matches!(&*command, "object-del" | "netdev_del" | "chardev-remove")
@@ -245,27 +251,32 @@ fn qmp(context: &Context<'_>, machine: MachineId, entry: &Entry) -> Option<Verb>
     Some(Verb::Qmp { machine, command, args })
 }
 
-fn send_verb(map: &Fields<'_>, place: &Place, span: Span) -> Option<Verb> {
+fn send_verb(map: &Fields<'_>, endpoint: &Endpoint, span: Span) -> Option<Verb> {
     let context = map.context();
-    if !send::has_frames(context, place, span, "`send`") {
+    if !send::has_frames(context, endpoint, span, "`send`") {
         return None;
     }
-    if let Some(entry) = map.entry("chunk").filter(|_| !place.is_chardev()) {
+    if let Some(entry) = map.entry("chunk").filter(|_| !endpoint.is_chardev()) {
         let key = "chunk".to_owned();
         map.fault(entry.key_span, Fault::Needs { key, needs: "the port of a chardev" });
     }
     let before = context.noted();
     let times: usize = map.integer("repeat").unwrap_or(1);
     let mut frames = match (map.node("pcap"), map.node("frames")) {
-        (Some(pcap), selection) => {
-            let name = map.text("pcap")?;
-            let once = send::packets(context, &name, pcap.span, selection);
+        (Some(pcap), _) => {
+            let factor = capture::timing(map).unwrap_or_default();
+            let once = capture::packets(map, &endpoint.sending(), factor).unwrap_or_default();
             send::alike(context, once, pcap.span, times)
         }
-        (None, Some(node)) if map.has("repeat") => send::repeated(context, node, place, times),
-        (None, Some(node)) => send::frames(context, node, place, &place.sending()),
+        (None, Some(node)) if map.has("repeat") => send::repeated(context, node, endpoint, times),
+        (None, Some(node)) => send::frames(context, node, endpoint, &endpoint.sending()),
         (None, None) => Vec::new(),
     };
+    for name in ["as", "cut", "timing"] {
+        if let Some(entry) = map.entry(name).filter(|_| !map.has("pcap")) {
+            map.fault(entry.key_span, Fault::Needs { key: name.to_owned(), needs: "`pcap`" });
+        }
+    }
     let given = map.has("pcap") || map.node("frames").is_some_and(|node| node.list() != Some(&[]));
     if !given || frames.is_empty() && context.noted() == before {
         let what = "this `send` sends nothing";
@@ -275,11 +286,13 @@ fn send_verb(map: &Fields<'_>, place: &Place, span: Span) -> Option<Verb> {
     frames.shrink_to_fit();
     let burst =
         if map.boolean("burst") == Some(true) { Burst::AllFirst } else { Burst::OneAtATime };
+    if burst == Burst::AllFirst {
+        map.conflict("timing", "burst", "a burst is sent at one time");
+    }
     let chunk = map.integer("chunk");
-    Some(Verb::Send { port: place.port.id.clone(), frames, burst, chunk })
+    Some(Verb::Send { port: endpoint.port.id.clone(), frames, burst, chunk })
 }
 
-/// The bytes of a `write`.
 fn data(map: &Fields<'_>) -> Option<Vec<u8>> {
     let forms: Vec<&str> =
         ["data", "text", "hex"].into_iter().filter(|form| map.has(form)).collect();
@@ -301,9 +314,9 @@ fn data(map: &Fields<'_>) -> Option<Vec<u8>> {
     map.context().spend(map.span, 0, bytes.len()).then_some(bytes)
 }
 
-fn link_set(map: &Fields<'_>, place: &Place) -> Option<Verb> {
+fn link_set(map: &Fields<'_>, endpoint: &Endpoint) -> Option<Verb> {
     let set = LinkSet {
-        port: place.port.id.clone(),
+        port: endpoint.port.id.clone(),
         up: map.boolean("up"),
         mtu: map.integer("mtu"),
         address: map.addresses("address").into_iter().next(),

@@ -12,9 +12,8 @@ use crate::{
     guest::Call,
     record::PortKind,
     scenario::{
-        code,
         context::Context,
-        fault::Fault,
+        fault::{self, Fault},
         fields::Fields,
         impairment::{Impair, Impairment, Share, Way, parse_rate},
         key,
@@ -55,18 +54,18 @@ fn of_port(
     host: &Interfaces<'_>,
 ) -> Option<Vec<Impair>> {
     let span = entry.key_span;
-    let place = ports.find(context, &entry.key, span, "`impair`")?;
-    let is = match place.port.kind {
+    let endpoint = ports.find(context, &entry.key, span, "`impair`")?;
+    let is = match endpoint.port.kind {
         PortKind::Chardev(_) => Some("is the port of a chardev: a stream, not frames"),
         PortKind::File => Some("is a file, which no network leads to"),
-        _ => host.taken(&place.port.id).map(|taken| match taken {
+        _ => host.taken(&endpoint.port.id).map(|taken| match taken {
             stack::Taken::Address => "has an address of the host, whose stack is not behind it",
             stack::Taken::Bridge => "is held by a bridge, which is not behind it",
         }),
     };
     if let Some(is) = is {
         let fault = Fault::WrongPort {
-            name: place.port.id.to_string(),
+            name: endpoint.port.id.to_string(),
             is,
             verb: "`impair`",
             needs: "a guest port, or an interface that the host leaves alone",
@@ -80,7 +79,7 @@ fn of_port(
     let mut all = Vec::new();
     for (name, way) in [("in", Way::In), ("out", Way::Out)] {
         if let Some(node) = map.node(name) {
-            let port = place.port.id.clone();
+            let port = endpoint.port.id.clone();
             let impairment = impairment(context, node)?;
             all.push(Impair { port, way, impairment });
         }
@@ -150,14 +149,13 @@ fn read<T>(
             Fault::Format {
                 reason: format!("{found} is not {what}"),
                 help,
-                code: code::BAD_IMPAIRMENT,
+                code: fault::BAD_IMPAIRMENT,
             },
         );
     }
     value
 }
 
-/// What a client does.
 pub(super) fn client(
     context: &Context<'_>,
     node: &Node,
@@ -168,10 +166,10 @@ pub(super) fn client(
     let map = Fields::open(context, node, &key::CALL)?;
     let from = map.text("from");
     let span = map.span_of("from").unwrap_or(map.span);
-    let place = from
+    let endpoint = from
         .as_deref()
         .and_then(|name| ports.find(context, name, span, "`client`"))
-        .filter(|place| stack::client_at(context, place, host, stacks, span));
+        .filter(|endpoint| stack::client_at(context, endpoint, host, stacks, span));
     let to = map.text("to").and_then(|text| whom(&map, &text, map.span_of("to")?));
     let bytes = |key: &str| map.node(key).map(|node| bytes::lower(context, node));
     let (send, expect) = (bytes("send"), bytes("expect"));
@@ -184,7 +182,7 @@ pub(super) fn client(
         },
         close: map.boolean("close").unwrap_or(true),
     };
-    Some(Client { from: place?.port.id.clone(), call, within: map.duration("within") })
+    Some(Client { from: endpoint?.port.id.clone(), call, within: map.duration("within") })
 }
 
 fn whom(map: &Fields<'_>, text: &str, span: Span) -> Option<SocketAddrV4> {
@@ -201,7 +199,7 @@ fn whom(map: &Fields<'_>, text: &str, span: Span) -> Option<SocketAddrV4> {
             Fault::Format {
                 reason: format!("\"{}\" is not the address and port of a host", short(text)),
                 help: "write an IPv4 address and a TCP port: 10.0.0.2:80",
-                code: code::BAD_ADDRESS,
+                code: fault::BAD_ADDRESS,
             },
         );
     }

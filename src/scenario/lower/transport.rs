@@ -1,3 +1,5 @@
+//! Reads the transport layer of a frame: UDP, TCP with its options, ICMP and ICMPv6.
+
 use ::bytes::Bytes;
 
 use super::frame::word_or_number;
@@ -76,7 +78,7 @@ pub(super) fn icmp(
                 Fault::Format {
                     reason: format!("`rest` has {} bytes; there are four", bytes.len()),
                     help: "write eight hexadecimal digits: \"00010002\"",
-                    code: crate::scenario::code::BAD_HEX,
+                    code: crate::scenario::fault::BAD_HEX,
                 },
             );
             [0; 4]

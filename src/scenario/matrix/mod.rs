@@ -19,17 +19,15 @@ use super::{
 };
 use crate::diag::Span;
 
-/// Most cases of one file.
 const MAX_CASES: usize = 10_000;
 /// The number of the repetition inside a `send` with `repeat`.
 const COUNTER: &str = "i";
 
-/// A name and its values.
 struct Axis {
     name: String,
     span: Span,
     values: Vec<Scalar>,
-    /// Combinations of the names behind it: after so many its next value comes.
+    /// Combinations of the names behind it: the next value follows after this many.
     stride: usize,
 }
 
@@ -37,8 +35,8 @@ struct Axis {
 #[derive(Default)]
 pub(crate) struct Matrix {
     axes: Vec<Axis>,
-    /// Where each name stands in the list.
-    places: BTreeMap<String, usize>,
+    /// The index of each name in the list.
+    indices: BTreeMap<String, usize>,
 }
 
 /// One combination: a value for each name, in order.
@@ -148,7 +146,7 @@ impl Matrix {
             stride *= axis.values.len();
         }
         let names = axes.iter().map(|axis| axis.name.clone());
-        Self { places: names.zip(0..).collect(), axes }
+        Self { indices: names.zip(0..).collect(), axes }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -156,7 +154,7 @@ impl Matrix {
     }
 
     fn has(&self, name: &str) -> bool {
-        self.places.contains_key(name)
+        self.indices.contains_key(name)
     }
 
     /// Every combination, the last name running fastest; one without a matrix.
@@ -195,7 +193,7 @@ impl<'a> Values<'a> {
             });
         }
         let matrix = self.matrix?;
-        let axis = &matrix.axes[*matrix.places.get(name)?];
+        let axis = &matrix.axes[*matrix.indices.get(name)?];
         Some(Cow::Borrowed(self.value(axis)))
     }
 }

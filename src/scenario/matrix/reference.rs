@@ -13,7 +13,6 @@ use crate::{
     },
 };
 
-/// A piece of a string.
 pub(super) enum Piece<'a> {
     Literal(&'a str),
     /// `$${`.

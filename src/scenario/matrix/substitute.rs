@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{
     diag::Span,
+    qapi::{Element, Form, Options},
     scenario::{
         budget::Kind,
         context::Context,
@@ -18,7 +19,7 @@ use crate::{
 
 /// What a string is part of.
 #[derive(Clone, Copy)]
-struct Place {
+struct Setting {
     /// Prose says "null"; anywhere else a null inside a text is an error.
     prose: bool,
     /// Frames that are repeated are substituted twice; the escape is undone by the second pass.
@@ -31,7 +32,7 @@ struct Place {
 /// The root with the values of one combination and without `matrix`. Places stay those of the file.
 /// None when that is too much.
 pub(crate) fn substitute(context: &Context<'_>, root: &Node, values: Values<'_>) -> Option<Node> {
-    let place = Place { prose: false, keep_escapes: false, stays: true };
+    let setting = Setting { prose: false, keep_escapes: false, stays: true };
     let mut entries = Vec::new();
     for entry in root.map().unwrap_or_default().iter().filter(|entry| entry.key != "matrix") {
         let nodes = 1 + size(&entry.value);
@@ -40,7 +41,7 @@ pub(crate) fn substitute(context: &Context<'_>, root: &Node, values: Values<'_>)
         }) {
             return None;
         }
-        entries.extend(substitute_entry(context, entry, values, place));
+        entries.extend(substitute_entry(context, entry, values, setting));
     }
     (!context.is_spent()).then_some(Node { span: root.span, tree: Tree::Map(entries) })
 }
@@ -48,8 +49,8 @@ pub(crate) fn substitute(context: &Context<'_>, root: &Node, values: Values<'_>)
 /// The frames of a repetition with its number for `${i}`.
 pub(crate) fn count(context: &Context<'_>, frames: &Node, number: usize) -> Node {
     let values = Values { matrix: None, number: 0, counter: Some(number) };
-    let place = Place { prose: false, keep_escapes: false, stays: false };
-    substitute_node(context, frames, values, place).unwrap_or_else(|| frames.clone())
+    let setting = Setting { prose: false, keep_escapes: false, stays: false };
+    substitute_node(context, frames, values, setting).unwrap_or_else(|| frames.clone())
 }
 
 /// Whether any string of a node has a reference.
@@ -72,7 +73,8 @@ fn size(node: &Node) -> usize {
     }
 }
 
-/// What it takes to write a node out: its keys and values, its references, and an eighth of its text.
+/// What it takes to write a node out: its keys and values, its references, and an eighth of its
+/// text.
 pub(crate) fn parts(node: &Node) -> usize {
     let of_text = |text: &str| 1 + text.len() / 8 + text.matches("${").count();
     match &node.tree {
@@ -90,14 +92,17 @@ fn substitute_node(
     context: &Context<'_>,
     node: &Node,
     values: Values<'_>,
-    place: Place,
+    setting: Setting,
 ) -> Option<Node> {
     let tree = match &node.tree {
         Tree::Scalar(scalar) => {
-            Tree::Scalar(substitute_scalar(context, scalar, node.span, values, place)?)
+            Tree::Scalar(substitute_scalar(context, scalar, node.span, values, setting)?)
         }
         Tree::List(nodes) => Tree::List(
-            nodes.iter().filter_map(|node| substitute_node(context, node, values, place)).collect(),
+            nodes
+                .iter()
+                .filter_map(|node| substitute_node(context, node, values, setting))
+                .collect(),
         ),
         Tree::Map(entries) => {
             let repeats = node.get("repeat").is_some();
@@ -105,8 +110,13 @@ fn substitute_node(
                 entries
                     .iter()
                     .filter_map(|entry| {
-                        let keep_escapes = place.keep_escapes || repeats && entry.key == "frames";
-                        substitute_entry(context, entry, values, Place { keep_escapes, ..place })
+                        let keep_escapes = setting.keep_escapes || repeats && entry.key == "frames";
+                        substitute_entry(
+                            context,
+                            entry,
+                            values,
+                            Setting { keep_escapes, ..setting },
+                        )
                     })
                     .collect(),
             )
@@ -119,11 +129,11 @@ fn substitute_entry(
     context: &Context<'_>,
     entry: &Entry,
     values: Values<'_>,
-    place: Place,
+    setting: Setting,
 ) -> Option<Entry> {
     let prose = matches!(entry.key.as_str(), "description" | "note" | "reason");
-    let key = substitute_text(context, &entry.key, entry.key_span, values, place)?;
-    let value = substitute_node(context, &entry.value, values, Place { prose, ..place })?;
+    let key = substitute_text(context, &entry.key, entry.key_span, values, setting)?;
+    let value = substitute_node(context, &entry.value, values, Setting { prose, ..setting })?;
     Some(Entry { key: key.text, key_span: entry.key_span, value })
 }
 
@@ -132,12 +142,12 @@ fn substitute_scalar(
     scalar: &Scalar,
     span: Span,
     values: Values<'_>,
-    place: Place,
+    setting: Setting,
 ) -> Option<Scalar> {
     if scalar.text.contains("${") {
-        return substitute_text(context, &scalar.text, span, values, place);
+        return substitute_text(context, &scalar.text, span, values, setting);
     }
-    afford(context, span, place, scalar.text.len(), (0, 0)).then(|| scalar.clone())
+    afford(context, span, setting, scalar.text.len(), (0, 0)).then(|| scalar.clone())
 }
 
 /// Takes a text that is about to be written: its bytes, and those of them that so many references
@@ -145,7 +155,7 @@ fn substitute_scalar(
 fn afford(
     context: &Context<'_>,
     span: Span,
-    place: Place,
+    setting: Setting,
     length: usize,
     (references, referred): (usize, usize),
 ) -> bool {
@@ -153,7 +163,7 @@ fn afford(
         _ if references < 2 || referred < length / 2 => format!("{length} in this text"),
         _ => format!("{references} references x {}", referred / references),
     };
-    !place.stays || context.take_of(span, Kind::Text, length, factors)
+    !setting.stays || context.take_of(span, Kind::Text, length, factors)
 }
 
 fn substitute_text(
@@ -161,14 +171,14 @@ fn substitute_text(
     text: &str,
     span: Span,
     values: Values<'_>,
-    place: Place,
+    setting: Setting,
 ) -> Option<Scalar> {
     // A string that is one reference takes the value with its type, or is left out with it.
     if let Some(value) = whole(text).and_then(|name| values.get(name))
-        && !(place.prose && value.is_null())
+        && !(setting.prose && value.is_null())
     {
         return (!value.is_null()
-            && afford(context, span, place, value.text.len(), (1, value.text.len())))
+            && afford(context, span, setting, value.text.len(), (1, value.text.len())))
         .then(|| Scalar { substituted: true, ..value.into_owned() });
     }
     let text = without_null_elements(text, values);
@@ -178,13 +188,13 @@ fn substitute_text(
     for piece in pieces(&text) {
         written.push(match piece {
             Piece::Literal(text) | Piece::Broken(text) => Cow::Borrowed(text),
-            Piece::Escape if place.keep_escapes => Cow::Borrowed("$${"),
+            Piece::Escape if setting.keep_escapes => Cow::Borrowed("$${"),
             Piece::Escape => Cow::Borrowed("${"),
             Piece::Reference(name) => {
                 references += 1;
                 let value = match values.get(name) {
                     Some(value) if value.is_null() => {
-                        if !place.prose {
+                        if !setting.prose {
                             let at = part(context, span, &format!("${{{name}}}"));
                             context.fault(at, Fault::NullInText { name: short(name) });
                         }
@@ -200,7 +210,7 @@ fn substitute_text(
         });
     }
     let length = written.iter().map(|piece| piece.len()).sum();
-    afford(context, span, place, length, (references, referred))
+    afford(context, span, setting, length, (references, referred))
         .then(|| Scalar::text(written.concat()))
 }
 
@@ -215,14 +225,19 @@ fn without_null_elements<'t>(text: &'t str, values: Values<'_>) -> Cow<'t, str> 
     if !text.contains(',') {
         return Cow::Borrowed(text);
     }
-    let is_null = |element: &str| {
-        let value = element.split_once('=').map_or(element, |(_, value)| value);
+    let is_null = |element: &Element| {
+        let value = match element.form {
+            Form::Pair => &element.value,
+            Form::Implied | Form::Flag => &element.raw,
+        };
         whole(value).and_then(|name| values.get(name)).is_some_and(|value| value.is_null())
     };
-    if !text.split(',').any(is_null) {
+    let mut options = Options::read(text, "");
+    if !options.elements().iter().any(is_null) {
         return Cow::Borrowed(text);
     }
-    Cow::Owned(text.split(',').filter(|element| !is_null(element)).collect::<Vec<_>>().join(","))
+    options.retain(|element| !is_null(element));
+    Cow::Owned(options.text())
 }
 
 #[cfg(test)]
@@ -233,7 +248,7 @@ mod tests {
     use crate::scenario::matrix::{Axis, Matrix};
     use crate::scenario::node::ScalarKind;
 
-    const PLAIN: Place = Place { prose: false, keep_escapes: false, stays: true };
+    const PLAIN: Setting = Setting { prose: false, keep_escapes: false, stays: true };
 
     fn matrix() -> Matrix {
         let null = Scalar { text: String::new(), kind: ScalarKind::Null, substituted: false };
@@ -272,6 +287,7 @@ mod tests {
     #[case("f,${dev},x=y", "f,out0,x=y", "f,x=y")]
     #[case("f,a=${dev},b=${dev}", "f,a=out0,b=out0", "f")]
     #[case("$${queue},${queue}", "${queue},rx", "${queue},rx")]
+    #[case("f,p=a,,b,q=${dev}", "f,p=a,,b,q=out0", "f,p=a,,b")]
     fn an_element_that_is_null_is_left_out(
         #[case] text: &str,
         #[case] with: &str,

@@ -1,3 +1,5 @@
+//! Scenarios of several machines: whose ids are whose, and what is refused.
+
 use rstest::rstest;
 
 use super::{only_case, text};

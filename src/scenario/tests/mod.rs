@@ -1,6 +1,8 @@
+//! Texts of scenarios, and the cases or the faults that they must give.
+
 use std::{
     cell::RefCell,
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     io,
     path::{Path, PathBuf},
     sync::Arc,
@@ -20,6 +22,7 @@ use crate::{
 
 mod machines;
 mod random;
+mod wiring;
 
 /// The valid scenarios, which together use every key.
 pub(super) const EXAMPLES: &[(&str, &str)] = &[
@@ -226,9 +229,15 @@ fn chardevs_are_joined_framed_and_addressed() {
     };
     assert_eq!(far("out0"), ChardevFar::Joined("back".into()));
     assert_eq!(far("back"), ChardevFar::Joined("out0".into()));
-    assert_eq!(far("in0"), ChardevFar::Port { connected: false, framing: Framing::Plain });
-    assert_eq!(far("many"), ChardevFar::Port { connected: true, framing: Framing::Vnet });
+    let port = |connected, framing| ChardevFar::Port {
+        connected,
+        wiring: Wiring { framing, vnet_hdr_len: 12 },
+    };
+    assert_eq!(far("in0"), port(false, Framing::Plain));
+    assert_eq!(far("many"), port(true, Framing::Vnet));
     assert_eq!(far("ring"), ChardevFar::Nobody);
+    let late = Wiring { framing: Framing::Plain, vnet_hdr_len: 12 };
+    assert_eq!(case.added_chardevs, BTreeMap::from([("late".into(), late)]));
     assert!(case.ports.iter().all(|port| port.id.as_str() != "back"));
     let Verb::Write { data, .. } = &case.steps[1].verb else { panic!("a write") };
     assert_eq!(data[..], *b"a,\x00\xffZZZ\x01\x01\x02\x00\x00\x00\x10z");
@@ -261,7 +270,7 @@ fn packets_of_a_capture_keep_their_numbers() {
     assert_eq!(expected.len(), 3);
 }
 
-/// Captures of three frames each, as long as there is room for so many.
+/// Captures of three frames each, as long as there is room for them.
 struct Several {
     left: usize,
     /// What each was allowed to have.

@@ -3,8 +3,8 @@
 //! program.
 //!
 //! Both are copies of a process with many threads, of which one goes on: a lock that another thread
-//! held is held for ever. So nothing here allocates, takes a lock, panics or calls anything but what
-//! signal-safety(7) lists and system calls; all memory was prepared by the parent.
+//! held is held for ever. So nothing here allocates, takes a lock, panics or calls anything but
+//! what signal-safety(7) lists and system calls; all memory was prepared by the parent.
 
 use std::{ffi::CString, os::fd::RawFd, ptr};
 
@@ -25,7 +25,7 @@ pub(super) struct Message {
 /// A stage on the way to the program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stage {
-    /// Not a failure: nothing of the parent is open here any more that is not the program's.
+    /// This is no failure: nothing of the parent is open here any more but what is the program's.
     Closed,
     Bind,
     Session,
@@ -96,7 +96,6 @@ pub(super) struct Prepared<'a> {
     /// The same for `/bin/sh`, which runs what is no program, as execvp(3) has it.
     pub(super) shell: &'a [*const libc::c_char],
     pub(super) folder: &'a CString,
-    /// The program's descriptors.
     pub(super) inherited: &'a [RawFd],
     /// All descriptors but these are closed, in ascending order.
     pub(super) kept: &'a [RawFd],
@@ -138,8 +137,8 @@ type Failed = (Stage, Errno);
 /// What never is.
 pub(super) enum Never {}
 
-/// fork(2), into these namespaces too. The C library's own function takes locks before and after it,
-/// which is forbidden in a copy of a process with threads.
+/// fork(2), into these namespaces too. The C library's own function takes locks before and after
+/// it, which is forbidden in a copy of a process with threads.
 ///
 /// # Safety
 /// What runs in the copy keeps to signal-safety(7).
@@ -175,8 +174,8 @@ fn prepare(prepared: &Prepared<'_>, slots: &mut [RawFd]) -> Result<(), Failed> {
     }
     limit(libc::RLIMIT_CORE, 0).map_err(at(Stage::Limits))?;
     limit(libc::RLIMIT_FSIZE, prepared.largest_file).map_err(at(Stage::Limits))?;
-    // A copy of the parent's memory is no business of the program's (ptrace(2)). Its own is as it is
-    // wont, since execve(2) makes that anew.
+    // A copy of the parent's memory is no business of the program's (ptrace(2)). Its own is as it
+    // is wont, since execve(2) makes that anew.
     control(libc::PR_SET_DUMPABLE, 0).map_err(at(Stage::Session))?;
     if prepared.confinement.has(Fence::Capabilities) {
         let no_new = prepared.confinement.has(Fence::NoNewPrivileges);
@@ -211,8 +210,8 @@ fn execute(prepared: &Prepared<'_>) -> Result<Never, Failed> {
         libc::sigemptyset(&raw mut none);
         libc::sigprocmask(libc::SIG_SETMASK, &raw const none, ptr::null_mut());
     }
-    // SAFETY: the strings end with a zero and the lists with a null pointer; all of them are copies of
-    // the parent's, and live until this process is another program.
+    // SAFETY: the strings end with a zero and the lists with a null pointer; all of them are copies
+    // of the parent's, and live until this process is another program.
     unsafe {
         let (arguments, environment) = (prepared.arguments.as_ptr(), prepared.environment.as_ptr());
         libc::execve(prepared.program.as_ptr(), arguments, environment);
@@ -223,8 +222,8 @@ fn execute(prepared: &Prepared<'_>) -> Result<Never, Failed> {
     Err((Stage::Execute, Errno::last()))
 }
 
-/// Waits for the program as the first process of a pid namespace has to, tells how it ended, and ends
-/// too, and with it the namespace.
+/// Waits for the program as the first process of a pid namespace has to, reports how it ended, and
+/// ends too, and with it the namespace.
 fn wait_for(program: libc::pid_t, status: RawFd) -> ! {
     // The parent learns by the end of the other descriptors what becomes of the program.
     close_all_but(&[status], 0);
@@ -251,8 +250,8 @@ fn fail(prepared: &Prepared<'_>, (stage, errno): Failed) -> ! {
 
 fn send(report: RawFd, message: Message) {
     let bytes = message.encode();
-    // SAFETY: the bytes live through the call. A pipe takes so few at once; who does not read them is
-    // gone.
+    // SAFETY: the bytes live through the call. A pipe takes so few at once; who does not read them
+    // is gone.
     unsafe { libc::write(report, bytes.as_ptr().cast(), bytes.len()) };
 }
 
@@ -261,8 +260,8 @@ fn exit(code: libc::c_int) -> ! {
     unsafe { libc::_exit(code) }
 }
 
-/// A handler of the parent's has no business here, and nothing is ignored by the program that was by
-/// the parent.
+/// A handler of the parent's has no business here, and nothing is ignored by the program that was
+/// by the parent.
 fn forget_handlers() {
     for signal in 1..=64 {
         // SAFETY: the default action is no code of ours. Signals that can't be set are refused.
@@ -376,8 +375,8 @@ fn drop_capabilities(kept: u64, no_new: bool) -> Result<(), Errno> {
     control(libc::PR_CAP_AMBIENT, clear_all)?;
     let header = CapabilityHeader { version: CAPABILITIES_VERSION_3, pid: 0 };
     let mut data = [CapabilityData::default(); 2];
-    // SAFETY: capget(2) reads the header and writes two structures in version 3; both live through the
-    // call.
+    // SAFETY: capget(2) reads the header and writes two structures in version 3; both live through
+    // the call.
     Errno::result(unsafe {
         libc::syscall(libc::SYS_capget, ptr::from_ref(&header), data.as_mut_ptr())
     })?;
@@ -389,7 +388,8 @@ fn drop_capabilities(kept: u64, no_new: bool) -> Result<(), Errno> {
         half.effective = half.permitted;
         half.inheritable = half.permitted;
     }
-    // SAFETY: capset(2) reads the header and two structures in version 3; both live through the call.
+    // SAFETY: capset(2) reads the header and two structures in version 3; both live through the
+    // call.
     Errno::result(unsafe {
         libc::syscall(libc::SYS_capset, ptr::from_ref(&header), data.as_ptr())
     })?;
@@ -397,12 +397,13 @@ fn drop_capabilities(kept: u64, no_new: bool) -> Result<(), Errno> {
     if unsafe { libc::geteuid() } == 0 {
         return Ok(());
     }
-    // Whoever is not root takes capabilities through execve(2) as ambient ones only.
+    // A process that is not root keeps capabilities through execve(2) as ambient ones only.
     for capability in (0..u64::BITS).filter(|capability| kept & 1 << capability != 0) {
         let raise = libc::c_ulong::from(libc::PR_CAP_AMBIENT_RAISE.cast_unsigned());
         let none: libc::c_ulong = 0;
         let capability = libc::c_ulong::from(capability);
-        // SAFETY: this option takes numbers only. What it does not have is refused, and need not be.
+        // SAFETY: this option takes numbers only. What it does not have is refused, and need not
+        // be.
         unsafe { libc::prctl(libc::PR_CAP_AMBIENT, raise, capability, none, none) };
     }
     Ok(())

@@ -279,7 +279,7 @@ impl Mounting {
         Ok(())
     }
 
-    /// Which fence a step belongs to, and what it does.
+    /// The fence that a step belongs to, and what the step does.
     pub(super) fn step(&self, index: usize) -> Option<(Fence, String)> {
         self.steps.get(index).map(|planned| (planned.fence, planned.step.to_string()))
     }
@@ -289,8 +289,8 @@ impl Mounting {
         vec![abi::NOWHERE; self.slots]
     }
 
-    /// Does all of it, in a mount namespace of the calling process alone. It makes system calls only.
-    /// The descriptors in the slots stay open.
+    /// Does all of it, in a mount namespace of the calling process alone. It makes system calls
+    /// only. The descriptors in the slots stay open.
     ///
     /// # Errors
     /// The step that failed, and why.

@@ -1,3 +1,5 @@
+//! How a confined program starts and ends, what it is given, and how long it is waited for.
+
 use std::{
     io::{PipeReader, pipe},
     os::{fd::OwnedFd, unix::net::UnixStream},

@@ -2,7 +2,7 @@
 
 use tapwright::{
     machine::{ChardevConfig, Command, NetdevConfig, NetdevKind},
-    qapi::ObjectOption,
+    qapi::Properties,
     record::Outcome,
 };
 
@@ -40,15 +40,16 @@ pub(super) fn replay(record: &CliRecord) -> Result<Verdict, RecordError> {
     // Every -object is parsed before any is made (QEMU 10.2.2 system/vl.c:1852-1884).
     let mut ids: Vec<String> = Vec::new();
     for object in &objects {
-        let id = ObjectOption::id_of(object);
-        let warnings = match ObjectOption::check(object, version) {
+        let properties = Properties::of_option(object);
+        let id = properties.option_id().map(str::to_owned);
+        let warnings = match properties.check(version) {
             _ if id.as_ref().is_some_and(|id| ids.contains(id)) => {
                 let id = id.unwrap_or_default();
                 let text = format!("Duplicate ID '{id}' for object");
                 run.refuse(Some(object), &text);
                 break;
             }
-            Ok(option) => option.warnings,
+            Ok(warnings) => warnings,
             Err(refused) => {
                 run.warn(object, &refused.warnings);
                 run.refuse(Some(object), &refused.error.desc);

@@ -1,4 +1,4 @@
-//! What COLO's frame, which runs outside of the net layer, tells the machines.
+//! Events of COLO's frame, which runs outside of the net layer, on their way to the machines.
 
 use super::{super::Carrier, BuiltinWorld};
 use crate::{
@@ -11,16 +11,16 @@ use crate::{
 impl<C: Carrier> BuiltinWorld<C> {
     /// A checkpoint reaches the comparing machine first, whose held packets leave before the other
     /// side has confirmed (QEMU 10.2.2 `migration/colo.c:405-524`), then the others, whose filters
-    /// forget how the guests differed (`migration/colo.c:754-765`). A failover is told to the
-    /// filters of the secondary only (`migration/colo.c:118`): a primary that loses its secondary
-    /// tells its filters nothing. Which machine is the secondary is seen by that it doesn't compare.
+    /// forget how the guests differed (`migration/colo.c:754-765`). A failover reaches the filters
+    /// of the secondary only (`migration/colo.c:118`): a primary that loses its secondary doesn't
+    /// notify its filters. The secondary is the machine that doesn't compare.
     pub(super) fn colo(
         &mut self,
         event: ColoEvent,
         machine: Option<&MachineId>,
     ) -> Result<(), BackendError> {
         let chosen: Vec<usize> = match machine {
-            Some(machine) => vec![self.process_of(machine)],
+            Some(machine) => vec![self.index_of(machine)],
             None => {
                 let all = 0..self.processes.len();
                 let (comparing, others): (Vec<usize>, Vec<usize>) =
@@ -47,8 +47,8 @@ impl<C: Carrier> BuiltinWorld<C> {
         Ok(())
     }
 
-    /// A checkpoint brings the primary's memory and devices to the secondary: its guests become what
-    /// the primary's guests on netdevs of the same id are.
+    /// A checkpoint brings the primary's memory and devices to the secondary: its guests become
+    /// what the primary's guests on netdevs of the same id are.
     fn copy_guests(&mut self, to: usize) {
         let of = |at: usize| &self.processes[at];
         let primary = (0..self.processes.len()).find(|at| of(*at).compares() && !of(*at).dead);
@@ -58,8 +58,8 @@ impl<C: Carrier> BuiltinWorld<C> {
         let (from, to) = (of(primary).id().clone(), of(to).id().clone());
         let guests = self.taps.values().map(|tap| tap.guest_port.clone());
         for port in guests.collect::<Vec<_>>() {
-            if let Some(own) = to.own(port.as_str()) {
-                let source = PortId::from(from.outer::<String>(own));
+            if let Some(local) = to.local(port.as_str()) {
+                let source = PortId::from(from.qualified::<String>(local));
                 self.traffic.copy_guest(&source, &port);
             }
         }

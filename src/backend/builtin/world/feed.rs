@@ -1,10 +1,7 @@
-//! What reaches the machines: each input finds its own, each timer is looked at.
+//! What reaches the machines: inputs from the queue, commands and timers.
 
 use super::{
-    super::{
-        Carrier,
-        process::{Process, machine_of},
-    },
+    super::{Carrier, process::Process},
     BuiltinWorld,
 };
 use crate::{
@@ -26,7 +23,7 @@ impl<C: Carrier> BuiltinWorld<C> {
         self.command_count += 1;
         let id = CommandId(self.command_count);
         self.commands.insert(id, title.clone());
-        self.feed_to(at, Input::Command { id, command })?;
+        self.feed(at, Input::Command { id, command })?;
         Ok(match self.answered.take_if(|(answered, _)| *answered == id) {
             Some((_, answer)) => answer,
             None => Answer {
@@ -37,43 +34,42 @@ impl<C: Carrier> BuiltinWorld<C> {
         })
     }
 
-    /// Gives one input to the machine that it is for.
-    pub(super) fn feed(&mut self, input: Input) -> Result<(), BackendError> {
-        let at = machine_of(&input).map_or(0, |name| self.process_named(name));
-        self.feed_to(at, input)
-    }
-
     /// Gives a machine one input and carries its outputs out.
-    pub(super) fn feed_to(&mut self, at: usize, input: Input) -> Result<(), BackendError> {
-        self.storm.count(&input);
+    pub(super) fn feed(&mut self, at: usize, input: Input) -> Result<(), BackendError> {
+        self.storm.count(self.processes[at].id(), &input);
         let mut outputs = std::mem::take(&mut self.outputs);
         self.processes[at].handle(self.clock, input, &mut outputs);
         let result = outputs.drain(..).try_for_each(|output| self.carry_out(at, output));
         self.outputs = outputs;
         self.tell_readers(at);
+        self.follow_run_state(at);
         result
     }
 
-    pub(super) fn process_of(&self, machine: &MachineId) -> usize {
-        self.process_named(machine.as_str())
+    pub(super) fn index_of(&self, machine: &MachineId) -> usize {
+        self.processes.iter().position(|process| process.id() == machine).unwrap_or(0)
     }
 
-    /// The machine that something belongs to, by its id.
-    pub(super) fn process_of_id(&self, id: &str) -> usize {
-        id.split_once('/').map_or(0, |(name, _)| self.process_named(name))
+    /// The machine that a qualified id belongs to, and the id as that machine knows it.
+    pub(super) fn local<T: From<String>>(&self, qualified: &str) -> (usize, T) {
+        let mut processes = self.processes.iter().enumerate();
+        let found = processes.find_map(|(at, process)| Some((at, process.id().local(qualified)?)));
+        let (at, local) = found.unwrap_or((0, qualified));
+        (at, T::from(local.to_owned()))
     }
 
-    fn process_named(&self, name: &str) -> usize {
-        let at = self.processes.iter().position(|process| process.id().as_str() == name);
-        at.unwrap_or(0)
+    /// The machine that a qualified id belongs to.
+    pub(super) fn owner(&self, qualified: &str) -> &Process {
+        let owns = |process: &&Process| process.id().local(qualified).is_some();
+        self.processes.iter().find(owns).unwrap_or(&self.processes[0])
     }
 
     /// One pass over all sources; whether anything moved.
     pub(super) fn pass(&mut self) -> Result<bool, BackendError> {
         let mut moved = false;
-        while let Some(input) = self.queue.pop_front() {
+        while let Some((at, input)) = self.queue.pop_front() {
             moved = true;
-            self.feed(input)?;
+            self.feed(at, input)?;
             if self.storm.cycle().is_some() {
                 return Ok(true);
             }
@@ -90,7 +86,7 @@ impl<C: Carrier> BuiltinWorld<C> {
             let deadline = self.processes[at].deadline();
             if deadline.is_some_and(|due| due <= self.clock) {
                 moved = true;
-                self.feed_to(at, Input::Tick)?;
+                self.feed(at, Input::Tick)?;
             }
         }
         Ok(moved | self.retry())

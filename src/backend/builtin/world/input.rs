@@ -14,11 +14,11 @@ use crate::{
     backend::{BackendError, lower},
     base::{ChardevId, Frame, NetdevId, PortId, Tag},
     machine::{ChardevState, Input},
-    record::{DropReason, EventKind, Framing, Item, Place},
+    record::{DropReason, EventKind, Item, Place},
+    scenario::Wiring,
 };
 
 impl<C: Carrier> BuiltinWorld<C> {
-    /// A frame is sent at a port.
     pub(super) fn send(&mut self, port: &PortId, frame: &Frame, tag: Tag, chunk: Option<usize>) {
         match self.ports.get(port).cloned() {
             Some(Target::Guest(netdev)) => self.send_from_guest(&netdev, frame, tag),
@@ -34,7 +34,7 @@ impl<C: Carrier> BuiltinWorld<C> {
                     let place = Place::Port(port.clone());
                     return self.drop_frame(Some(tag), place, DropReason::ChardevClosed);
                 };
-                let bytes = far_end::encode(frame, end.framing, end.vnet_hdr_len);
+                let bytes = far_end::encode(frame, end.wiring);
                 self.write(&chardev, &bytes, Some(tag), chunk);
             }
             None => {
@@ -44,25 +44,28 @@ impl<C: Carrier> BuiltinWorld<C> {
         }
     }
 
-    /// A guest sends: past the machine under vhost, else into it.
+    /// A guest sends: past the machine under vhost, otherwise into it.
     fn send_from_guest(&mut self, netdev: &NetdevId, frame: &Frame, tag: Tag) {
         let tap = &self.taps[netdev];
-        let process = &self.processes[self.process_of_id(netdev.as_str())];
+        let process = self.owner(netdev.as_str());
         if process.dead {
             return self.drop_frame(Some(tag), process.place(), DropReason::MachineDead);
         }
         if tap.vhost {
-            return self.leave_guest(netdev, frame, Some(tag));
+            return match self.unsent.get_mut(netdev) {
+                Some(unsent) => unsent.push((frame.clone(), tag)),
+                None => self.leave_guest(netdev, frame, Some(tag)),
+            };
         }
-        let (guest, tag) = (tap.guest.clone(), Some(tag));
+        let ((at, guest), tag) = (self.local(tap.guest.as_str()), Some(tag));
         let input = match lower::vnet_hdr_len(tap.nic) {
             0 => {
-                let data = far_end::encode(frame, Framing::Plain, 0);
+                let data = far_end::encode(frame, Wiring::default());
                 Input::StreamBytes { netdev: guest, data, tag }
             }
             len => Input::NetdevFrame { netdev: guest, data: join(frame, len), tag },
         };
-        self.queue.push_back(input);
+        self.queue.push_back((at, input));
     }
 
     pub(super) fn write(
@@ -72,10 +75,10 @@ impl<C: Carrier> BuiltinWorld<C> {
         tag: Option<Tag>,
         chunk: Option<usize>,
     ) {
-        self.queue.extend(far_end::chunks(bytes, chunk).map(|data| Input::ChardevBytes {
-            chardev: chardev.clone(),
-            data,
-            tag,
+        let (at, chardev) = self.local::<ChardevId>(chardev.as_str());
+        self.queue.extend(far_end::chunks(bytes, chunk).map(|data| {
+            let chardev = chardev.clone();
+            (at, Input::ChardevBytes { chardev, data, tag })
         }));
     }
 
@@ -115,12 +118,14 @@ impl<C: Carrier> BuiltinWorld<C> {
             self.arrive(port.clone(), Item::Bytes(data), tag);
         }
         let before = self.seen.events.len();
-        self.feed(Input::Chardev { chardev, state })?;
-        // Of a frame whose write broke half way the machine itself has told.
+        let (at, chardev) = self.local(chardev.as_str());
+        self.feed(at, Input::Chardev { chardev, state })?;
+        // A frame whose write broke half way has been reported by the machine itself.
         let broke = EventKind::Dropped(DropReason::OutdevBroke);
-        let told = &self.seen.events[before..];
-        never_read
-            .retain(|tag| !told.iter().any(|event| event.tag == Some(*tag) && event.kind == broke));
+        let reported = &self.seen.events[before..];
+        never_read.retain(|tag| {
+            !reported.iter().any(|event| event.tag == Some(*tag) && event.kind == broke)
+        });
         for tag in never_read {
             let place = Place::Port(port.clone());
             self.drop_frame(Some(tag), place, DropReason::NoReader);
@@ -134,7 +139,7 @@ impl<C: Carrier> BuiltinWorld<C> {
             Carried::ToGuest { netdev, frame } => {
                 let tag = self.flights.arrive(&frame.data, Destination::Guest(netdev.clone()));
                 let tap = &self.taps[&netdev];
-                let process = &self.processes[self.process_of_id(netdev.as_str())];
+                let process = self.owner(netdev.as_str());
                 if process.dead {
                     self.drop_frame(Some(tag), process.place(), DropReason::MachineDead);
                 } else if tap.vhost {
@@ -142,7 +147,9 @@ impl<C: Carrier> BuiltinWorld<C> {
                     self.arrive(port, Item::Frame(frame), Some(tag));
                 } else {
                     let data = join(&frame, lower::vnet_hdr_len(tap.nic));
-                    self.queue.push_back(Input::NetdevFrame { netdev, data, tag: Some(tag) });
+                    let (at, netdev) = self.local(netdev.as_str());
+                    let input = Input::NetdevFrame { netdev, data, tag: Some(tag) };
+                    self.queue.push_back((at, input));
                 }
             }
             Carried::ToHost { port, frame } => {
@@ -150,9 +157,10 @@ impl<C: Carrier> BuiltinWorld<C> {
                 self.arrive(port, Item::Frame(frame), Some(tag));
             }
             Carried::Captured { netdev, direction, frame } => {
-                let at = Destination::Socket(netdev.clone());
-                let tag = Some(self.flights.arrive(&frame.data, at));
-                self.queue.push_back(Input::Captured { netdev, direction, frame, tag });
+                let (at, local) = self.local(netdev.as_str());
+                let tag = Some(self.flights.arrive(&frame.data, Destination::Socket(netdev)));
+                let input = Input::Captured { netdev: local, direction, frame, tag };
+                self.queue.push_back((at, input));
             }
             Carried::Said(event) => self.seen.events.push(event),
         }

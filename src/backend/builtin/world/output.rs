@@ -35,7 +35,10 @@ impl<C: Carrier> BuiltinWorld<C> {
                 self.flights.depart(&frame, tag);
                 if let Err(reason) = self.carrier.inject(&netdev, &frame) {
                     self.flights.refuse(&frame, tag);
-                    self.queue.push_back(Input::InjectFailed { netdev, object, reason, tag });
+                    let (at, netdev) = self.local(netdev.as_str());
+                    let (_, object) = self.local(object.as_str());
+                    let input = Input::InjectFailed { netdev, object, reason, tag };
+                    self.queue.push_back((at, input));
                 }
             }
             Output::Capture { netdev, on } => {
@@ -117,7 +120,8 @@ impl<C: Carrier> BuiltinWorld<C> {
             }
             Some(FarEnd::Joined(end)) => match end.peer.clone() {
                 Some(chardev) => {
-                    self.queue.push_back(Input::ChardevBytes { chardev, data, tag });
+                    let (at, chardev) = self.local(chardev.as_str());
+                    self.queue.push_back((at, Input::ChardevBytes { chardev, data, tag }));
                 }
                 None if end.lose(tag) => {
                     let place = Place::Chardev(chardev.clone());
@@ -150,7 +154,7 @@ impl<C: Carrier> BuiltinWorld<C> {
         }
     }
 
-    /// So many connections at a port end.
+    /// This many connections at a port end.
     fn ends(&mut self, port: &PortId, connections: usize) {
         (0..connections).for_each(|_| self.arrive(port.clone(), Item::Eof, None));
     }
@@ -158,7 +162,7 @@ impl<C: Carrier> BuiltinWorld<C> {
     /// A chardev that a command made has a port of its own name, unless an interface has it.
     fn chardev_exists(&mut self, chardev: ChardevId, exists: bool) {
         if !exists {
-            // Who still waits for a turn is turned away with the listener.
+            // A client that still waits for a turn is turned away with the listener.
             if let Some(FarEnd::Port(mut end)) = self.far_ends.remove(&chardev) {
                 let turned_away = end.turn_away();
                 self.ends(&end.port, turned_away);
@@ -175,7 +179,9 @@ impl<C: Carrier> BuiltinWorld<C> {
         let port = PortId::from(chardev.as_str());
         let target = Target::Chardev(chardev.clone());
         let far_end = if *self.ports.entry(port.clone()).or_insert(target.clone()) == target {
-            FarEnd::Port(PortEnd::new(port, &lower::added_chardev()))
+            // Nobody is there yet.
+            let wiring = self.added_chardevs.get(&chardev).copied().unwrap_or_default();
+            FarEnd::Port(PortEnd::new(port, false, wiring))
         } else {
             FarEnd::Nobody
         };

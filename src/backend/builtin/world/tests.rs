@@ -1,3 +1,6 @@
+//! A world over a carrier that records what it is given, and the cases that the tests below run on
+//! it.
+
 use std::{path::PathBuf, sync::Arc};
 
 use bytes::Bytes;
@@ -18,7 +21,6 @@ mod port;
 mod traffic;
 mod trouble;
 
-/// The only case of a scenario.
 pub(crate) fn case(text: &str) -> Case {
     let source =
         Source { path: PathBuf::from("world.yaml"), text: format!("description: a world\n{text}") };
@@ -120,7 +122,6 @@ impl Observations {
         .collect()
     }
 
-    /// The bytes at a chardev's port.
     fn bytes(&self, port: &str) -> Vec<u8> {
         let at = self.arrivals.iter().filter(|one| one.port.as_str() == port);
         let bytes = at.filter_map(|one| match &one.item {

@@ -1,9 +1,10 @@
 //! What of COLO a QEMU without a migration can be told.
 
-use super::{forms, is_of, property};
+use super::is_of;
 use crate::{
     backend::qemu::backend::Probed,
     base::ChardevId,
+    qapi::{Flow, Role},
     scenario::{Case, ChardevFar, ColoEvent, Verb},
 };
 
@@ -20,10 +21,10 @@ pub(super) fn unfit(case: &Case, probed: &Probed) -> Option<String> {
     if !probed.has_checkpoint {
         return Some("no QMP command tells the filters alone of a checkpoint".to_owned());
     }
-    let compares = forms(case).filter(|(_, form)| is_of(form, "colo-compare"));
-    let mut deaf = compares.filter(|(machine, form)| {
-        let device = property(form, "notify_dev");
-        let device = device.map(|device| machine.outer::<ChardevId>(&device));
+    let compares = case.all_objects().filter(|object| is_of(object, "colo-compare"));
+    let mut deaf = compares.filter(|object| {
+        let device = object.properties.with(Role::Chardev(Flow::Messages));
+        let device = device.map(|device| object.machine.qualified::<ChardevId>(device));
         !device.is_some_and(|device| is_ours(case, &device))
     });
     deaf.next().map(|_| {

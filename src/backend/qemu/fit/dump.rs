@@ -2,10 +2,10 @@
 
 use serde_json::Value;
 
-use super::{is_of, property};
+use super::is_of;
 use crate::{
     base::{MachineId, ObjectId},
-    scenario::{Case, ObjectForm, Verb},
+    scenario::{Case, Object, Verb},
 };
 
 /// Why the files of a case can't be.
@@ -21,16 +21,17 @@ pub(super) fn unfit(case: &Case) -> Option<String> {
 fn file_of_two_dumps(case: &Case) -> Option<String> {
     /// The dumps that are there: their machine, id and file.
     #[derive(Default)]
-    struct Dumps<'c>(Vec<(&'c MachineId, String, String)>);
+    struct Dumps<'c>(Vec<(&'c MachineId, &'c str, &'c str)>);
 
     impl<'c> Dumps<'c> {
         /// An object is made; the file, where it shares one.
-        fn add(&mut self, machine: &'c MachineId, form: &ObjectForm) -> Option<String> {
-            let file = property(form, "file").filter(|_| is_of(form, "filter-dump"))?;
-            let id = property(form, "id").unwrap_or_default();
-            let mut others = self.0.iter();
-            let shared = others.any(|(of, _, open)| *of == machine && *open == file);
-            self.0.push((machine, id, file.clone()));
+        fn add(&mut self, object: &'c Object) -> Option<&'c str> {
+            let properties = &object.properties;
+            let file = properties.get("file").filter(|_| is_of(object, "filter-dump"))?;
+            let id = properties.id().unwrap_or_default();
+            let machine = &object.machine;
+            let shared = self.0.iter().any(|(of, _, open)| *of == machine && *open == file);
+            self.0.push((machine, id, file));
             shared.then_some(file)
         }
     }
@@ -42,28 +43,24 @@ fn file_of_two_dumps(case: &Case) -> Option<String> {
     let mut dumps = Dumps::default();
     for object in &case.objects {
         if !refused(object.id.as_ref())
-            && let Some(file) = dumps.add(&object.machine, &object.form)
+            && let Some(file) = dumps.add(object)
         {
-            return Some(file);
+            return Some(file.to_owned());
         }
     }
     for step in case.steps.iter().filter(|step| step.error.is_none()) {
         let shared = match &step.verb {
-            Verb::ObjectOption(object) => dumps.add(&object.machine, &object.form),
-            Verb::Qmp { machine, command, args } => match command.as_str() {
-                "object-add" => dumps.add(machine, &ObjectForm::Qmp(args.clone())),
-                "object-del" => {
-                    let gone = args.get("id").and_then(Value::as_str);
-                    let is_gone = |of: &MachineId, id: &str| of == machine && Some(id) == gone;
-                    dumps.0.retain(|(of, id, _)| !is_gone(of, id));
-                    None
-                }
-                _ => None,
-            },
+            Verb::ObjectAdd(object) => dumps.add(object),
+            Verb::Qmp { machine, command, args } if command == "object-del" => {
+                let gone = args.get("id").and_then(Value::as_str);
+                let is_gone = |of: &MachineId, id: &str| of == machine && Some(id) == gone;
+                dumps.0.retain(|(of, id, _)| !is_gone(of, id));
+                None
+            }
             _ => None,
         };
         if shared.is_some() {
-            return shared;
+            return shared.map(str::to_owned);
         }
     }
     None

@@ -29,7 +29,7 @@ pub(super) fn unfit(case: &Case) -> Option<String> {
     }
     let comes_again = clients().any(|client| command::reconnects(&client.options))
         || added.iter().any(|(_, _, socket)| !socket.server && socket.retry.is_some());
-    let advances = case.steps.iter().any(|step| matches!(step.verb, Verb::Advance(_)));
+    let advances = !super::advances(case).is_zero();
     if comes_again && advances && added.iter().any(|(_, _, socket)| socket.server) {
         return Some("a client tries again by the wall's clock here".to_owned());
     }
@@ -71,7 +71,7 @@ fn added(case: &Case) -> impl Iterator<Item = (&MachineId, ChardevId, Socket)> {
     case.steps.iter().filter_map(move |step| match &step.verb {
         Verb::Qmp { machine, command, args } if command == "chardev-add" => {
             let (id, socket) = of(args)?;
-            Some((machine, machine.outer(&id), socket))
+            Some((machine, machine.qualified(&id), socket))
         }
         _ => None,
     })

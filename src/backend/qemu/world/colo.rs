@@ -1,4 +1,4 @@
-//! What COLO's frame tells the machines, as far as a QEMU without a migration can be told.
+//! Events of COLO's frame, as far as a QEMU without a migration can be notified of them.
 
 use bytes::Bytes;
 use serde_json::{Map, Value};
@@ -11,7 +11,7 @@ use crate::{
     scenario::ColoEvent,
 };
 
-/// What a colo-compare is told on its `notify_dev` (QEMU 7.2.22 `net/colo-compare.c`,
+/// What a colo-compare receives on its `notify_dev` (QEMU 7.2.22 `net/colo-compare.c`,
 /// `compare_notify_rs_finalize`).
 const CHECKPOINT: &[u8] = b"COLO_CHECKPOINT";
 
@@ -56,25 +56,32 @@ impl QemuWorld {
     /// virtio-net header.
     fn notify_devices(&mut self, at: usize) -> Result<Vec<(ChardevId, bool)>, BackendError> {
         let mut devices = Vec::new();
-        let of = |path: &str, property: Option<&str>| {
-            let mut args = Map::new();
-            args.insert("path".to_owned(), path.into());
-            args.extend(property.map(|name| ("property".to_owned(), name.into())));
-            args
-        };
-        let listed = self.query(at, "qom-list", &of("/objects", None))?;
-        for object in listed.as_array().into_iter().flatten() {
-            let text = |key: &str| object.get(key).and_then(Value::as_str);
-            if text("type") != Some("child<colo-compare>") {
+        for (name, class) in self.objects(at)? {
+            if class != "child<colo-compare>" {
                 continue;
             }
-            let path = format!("/objects/{}", text("name").unwrap_or_default());
-            let device = self.query(at, "qom-get", &of(&path, Some("notify_dev")))?;
-            let vnet = self.query(at, "qom-get", &of(&path, Some("vnet_hdr_support")))?;
-            let id: ChardevId = self.machines[at].id.outer(device.as_str().unwrap_or_default());
+            let path = format!("/objects/{name}");
+            let device = self.query(at, "qom-get", &at_path(&path, Some("notify_dev")))?;
+            let vnet = self.query(at, "qom-get", &at_path(&path, Some("vnet_hdr_support")))?;
+            let id: ChardevId = self.machines[at].id.qualified(device.as_str().unwrap_or_default());
             devices.push((id, vnet == Value::Bool(true)));
         }
         Ok(devices)
+    }
+
+    /// Whether there is none of this id; false while the machine is frozen, when nobody knows.
+    pub(super) fn has_no_object(&mut self, at: usize, id: &str) -> Result<bool, BackendError> {
+        Ok(!self.machines[at].is_frozen() && self.objects(at)?.iter().all(|(name, _)| name != id))
+    }
+
+    /// The ids of the objects that there are and their types, as `child<TYPE>`.
+    fn objects(&mut self, at: usize) -> Result<Vec<(String, String)>, BackendError> {
+        let listed = self.query(at, "qom-list", &at_path("/objects", None))?;
+        let text = |object: &Value, key: &str| {
+            object.get(key).and_then(Value::as_str).unwrap_or_default().to_owned()
+        };
+        let listed = listed.as_array().into_iter().flatten();
+        Ok(listed.map(|object| (text(object, "name"), text(object, "type"))).collect())
     }
 
     /// A question of our own; nothing while the machine is frozen.
@@ -91,4 +98,12 @@ impl QemuWorld {
             other => Err(system(command, std::io::Error::other(format!("{other:?}")))),
         }
     }
+}
+
+/// The arguments of `qom-list` and `qom-get`.
+fn at_path(path: &str, property: Option<&str>) -> Map<String, Value> {
+    let mut args = Map::new();
+    args.insert("path".to_owned(), path.into());
+    args.extend(property.map(|name| ("property".to_owned(), name.into())));
+    args
 }

@@ -18,8 +18,7 @@ use crate::{
         title::{Title, object_title, qmp_title},
     },
     base::{ChardevId, MachineId, NetdevId, PortId},
-    qapi::ObjectOption,
-    record::{Answer, CommandError, Framing, Item, NoAnswer, Outcome},
+    record::{Answer, CommandError, Item, NoAnswer, Outcome},
     scenario::{Object, ObjectForm},
 };
 
@@ -34,10 +33,15 @@ impl QemuWorld {
             ObjectForm::Qmp(args) => return self.ask(at, "object-add", args, title),
             ObjectForm::Option(text) => text,
         };
-        let id = ObjectOption::id_of(text).unwrap_or_default();
+        let properties = &object.properties;
+        let id = properties.option_id().unwrap_or_default().to_owned();
+        // A filter goes with its netdev, and its id is free again.
+        if self.machines[at].by_option.contains_key(&id) && self.has_no_object(at, &id)? {
+            self.machines[at].by_option.remove(&id);
+        }
         let machine = &self.machines[at];
         let earlier = machine.by_option.get(&id);
-        let members = ObjectOption::members(text, machine.parser);
+        let members = properties.qmp(machine.parser);
         match (members, earlier) {
             (Ok(args), None) => {
                 let answer = self.ask(at, "object-add", &args, title)?;
@@ -101,7 +105,7 @@ impl QemuWorld {
             match command {
                 "object-del" => drop(self.machines[at].by_option.remove(id)),
                 "netdev_del" => {
-                    let netdev: NetdevId = machine.outer(id);
+                    let netdev: NetdevId = machine.qualified(id);
                     self.let_go(&netdev);
                     if let Some(tap) = self.machines[at].taps.get(&netdev) {
                         let port = tap.port.clone();
@@ -124,7 +128,7 @@ impl QemuWorld {
         title: Title,
     ) -> Result<Answer, BackendError> {
         let machine = self.machines[at].id.clone();
-        let chardev: ChardevId = machine.outer(id);
+        let chardev: ChardevId = machine.qualified(id);
         let socket = lower::added_socket(args).filter(|_| self.joined.contains(&chardev));
         let mut ours = args.clone();
         let path = match &socket {
@@ -145,7 +149,8 @@ impl QemuWorld {
         {
             let port = PortId::from(chardev.as_str());
             self.ports.insert(port.clone(), Target::Chardev(chardev.clone()));
-            let end = FarEnd::new(port, Framing::Plain, 0, Side::Server, path);
+            let wiring = self.added_chardevs.get(&chardev).copied().unwrap_or_default();
+            let end = FarEnd::new(port, wiring, Side::Server, path);
             self.machines[at].ends.insert(chardev, end);
         }
         Ok(answer)

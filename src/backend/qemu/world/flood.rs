@@ -1,5 +1,5 @@
-//! What comes out of QEMU in one step is counted, so that a cycle in it, of hubs or of chardevs, ends
-//! the case before it fills the memory. The built-in machine counts its inputs instead.
+//! What comes out of QEMU in one step is counted, so that a cycle in it, of hubs or of chardevs,
+//! ends the case before it fills the memory. The built-in machine counts its inputs instead.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,5 @@
-//! Where joined sockets meet: unix sockets in the case's folder, whatever address the scenario gives.
+//! Where joined sockets meet: unix sockets in the case's folder, whatever address the scenario
+//! gives.
 
 use std::{
     fs, io,
@@ -14,19 +15,19 @@ use crate::{
 /// The files at which joined sockets meet.
 ///
 /// A path is one file for all machines, so that QEMU itself decides who listens there. A host and a
-/// port are a file of each machine that listens there. Which server a client's address means depends
-/// on who listens just then, so a client is given a link to that server's file, which always leads
-/// to the right one.
+/// port are a file of each machine that listens there. Which server a client's address means
+/// depends on who listens just then, so a client is given a link to that server's file, which
+/// always leads to the right one.
 #[derive(Debug)]
 pub(super) struct Joins {
     folder: PathBuf,
-    places: Vec<Place>,
+    meetings: Vec<Meeting>,
 }
 
 #[derive(Debug)]
-struct Place {
+struct Meeting {
     address: Address,
-    /// Whose it is; all machines' where the address is a path.
+    /// The machine that it belongs to; any machine's if the address is a path.
     machine: MachineId,
     listens: bool,
     file: PathBuf,
@@ -34,7 +35,7 @@ struct Place {
 
 impl Joins {
     pub(super) const fn new(folder: PathBuf) -> Self {
-        Self { folder, places: Vec::new() }
+        Self { folder, meetings: Vec::new() }
     }
 
     /// The path of a socket with this address.
@@ -42,23 +43,28 @@ impl Joins {
         let is_path = matches!(address, Address::Unix(_));
         let (machine, listens) =
             if is_path { (MachineId::default(), true) } else { (machine.clone(), server) };
-        let known = self.places.iter().find(|place| {
-            place.address == *address && place.machine == machine && place.listens == listens
+        let known = self.meetings.iter().find(|meeting| {
+            meeting.address == *address && meeting.machine == machine && meeting.listens == listens
         });
-        if let Some(place) = known {
-            return place.file.clone();
+        if let Some(meeting) = known {
+            return meeting.file.clone();
         }
-        let file = self.folder.join(self.places.len().to_string());
-        self.places.push(Place { address: address.clone(), machine, listens, file: file.clone() });
+        let file = self.folder.join(self.meetings.len().to_string());
+        self.meetings.push(Meeting {
+            address: address.clone(),
+            machine,
+            listens,
+            file: file.clone(),
+        });
         file
     }
 
     /// Lets each client's link lead to the server that its address means now, if there is one. QEMU
     /// removes the file of a server that listens no more.
     pub(super) fn link(&self, lives: impl Fn(&MachineId) -> bool) -> io::Result<()> {
-        for client in self.places.iter().filter(|place| !place.listens) {
+        for client in self.meetings.iter().filter(|meeting| !meeting.listens) {
             let mut best: Option<(Reach, &Path)> = None;
-            for server in self.places.iter().filter(|place| place.listens) {
+            for server in self.meetings.iter().filter(|meeting| meeting.listens) {
                 let (from, at) = (&client.machine, &server.machine);
                 if let Some(reach) = client.address.reaches(from, &server.address, at)
                     && lives(at)
@@ -85,12 +91,13 @@ impl Joins {
 
     /// What QEMU says, with the scenario's addresses.
     pub(super) fn in_words_of_the_scenario(&self, text: String) -> String {
-        let Some(place) = self.places.iter().find(|place| text.contains(&quoted(&place.file)))
+        let Some(meeting) =
+            self.meetings.iter().find(|meeting| text.contains(&quoted(&meeting.file)))
         else {
             return text;
         };
-        let said = text.replace(&quoted(&place.file), &format!("'{}'", place.address));
-        match place.address {
+        let said = text.replace(&quoted(&meeting.file), &format!("'{}'", meeting.address));
+        match meeting.address {
             Address::Unix(_) => said,
             // What a port at which nobody listens answers.
             Address::Tcp { .. } => said.replace("No such file or directory", "Connection refused"),

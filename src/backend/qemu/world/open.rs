@@ -1,3 +1,6 @@
+//! Starts the QEMUs of a case with the arguments that its netdevs and chardevs need, and connects
+//! their far ends.
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs, io,
@@ -16,7 +19,7 @@ use crate::{
     backend::{
         BackendError, Observations,
         builtin::Flights,
-        lower::{self, FIRST_GUEST_HUB},
+        lower::FIRST_GUEST_HUB,
         netns::NetnsCarrier,
         qemu::{
             Admission, OWN,
@@ -81,6 +84,7 @@ impl QemuWorld {
             machines,
             joins: Joins::new(sockets),
             joined: case.joined.clone(),
+            added_chardevs: case.added_chardevs.clone(),
             version,
             admission,
             program: program.clone(),
@@ -103,10 +107,6 @@ impl QemuWorld {
 
     /// Makes the chardevs of all machines, those that listen first.
     fn chardevs(&mut self, case: &Case, version: Version) -> Result<(), BackendError> {
-        let mut wirings = BTreeMap::new();
-        for machine in &case.machines {
-            wirings.append(&mut lower::lower(case, machine).chardevs);
-        }
         let (servers, clients): (Vec<&Chardev>, Vec<&Chardev>) =
             case.chardevs.iter().partition(|chardev| chardev.server);
         for group in [servers, clients] {
@@ -118,9 +118,7 @@ impl QemuWorld {
                     _ => self.file(),
                 };
                 self.link()?;
-                let wiring = wirings.get(&chardev.id);
-                let vnet_hdr_len = wiring.map_or(0, |wiring| wiring.vnet_hdr_len);
-                self.chardev(chardev, version, path, vnet_hdr_len)?;
+                self.chardev(chardev, version, path)?;
             }
         }
         // QEMU has accepted its clients when it answers.
@@ -138,10 +136,9 @@ impl QemuWorld {
         chardev: &Chardev,
         version: Version,
         path: PathBuf,
-        vnet_hdr_len: usize,
     ) -> Result<(), BackendError> {
         let at = self.machine_of(chardev.id.as_str());
-        let id = chardev.machine.own(chardev.id.as_str()).unwrap_or(chardev.id.as_str());
+        let id = chardev.machine.local(chardev.id.as_str()).unwrap_or(chardev.id.as_str());
         let is_mux = chardev.backend == "mux";
         // As QEMU itself names the base of a multiplexed -chardev (QEMU 7.2.22 chardev/char.c,
         // qemu_chr_new_from_opts).
@@ -158,12 +155,12 @@ impl QemuWorld {
             command::add_reconnect(&mut args, &chardev.options, version);
             let side = if listens { Side::Server } else { Side::Client };
             let far = match chardev.far {
-                ChardevFar::Port { connected, framing } => Some((connected, framing)),
+                ChardevFar::Port { connected, wiring } => Some((connected, wiring)),
                 ChardevFar::Joined(_) | ChardevFar::Nobody => None,
             };
-            let (connected, framing) = far.unwrap_or((false, Framing::Plain));
+            let (connected, wiring) = far.unwrap_or_default();
             let port = PortId::from(chardev.id.as_str());
-            let mut end = FarEnd::new(port.clone(), framing, vnet_hdr_len, side, path.clone());
+            let mut end = FarEnd::new(port.clone(), wiring, side, path.clone());
             let listener = if connected { end.listen().map_err(failed)? } else { None };
             self.must(at, "chardev-add", &args)?;
             match listener {
@@ -210,17 +207,17 @@ fn netdevs(
     let mut taps = BTreeMap::new();
     let of_machine = case.netdevs.iter().filter(|one| one.machine == *machine);
     for (index, netdev) in (0..).zip(of_machine) {
-        let outer = &netdev.id;
-        let id = machine.own(outer.as_str()).unwrap_or(outer.as_str());
+        let qualified = &netdev.id;
+        let id = machine.local(qualified.as_str()).unwrap_or(qualified.as_str());
         match &netdev.kind {
             NetdevType::Hubport { hub } => {
                 arguments.push("-netdev", &format!("hubport,id={id},hubid={hub}"));
             }
             NetdevType::User => arguments.push("-netdev", &format!("user,id={id}")),
             NetdevType::Tap { vhost, queues, .. } => {
-                let failed = |error| system(&format!("netdev {outer}"), error);
+                let failed = |error| system(&format!("netdev {qualified}"), error);
                 let mut queue = || {
-                    let fd = carrier.hand_over(outer).map_err(failed)?;
+                    let fd = carrier.hand_over(qualified).map_err(failed)?;
                     Ok::<_, BackendError>(arguments.inherit(fd).to_string())
                 };
                 let fds = (0..*queues).map(|_| queue()).collect::<Result<Vec<_>, _>>()?;
@@ -240,11 +237,11 @@ fn netdevs(
                     arguments.push("-netdev", &option);
                 }
                 let tap = Tap {
-                    port: PortId::from(format!("{outer}.guest")),
+                    port: PortId::guest(qualified),
                     wire: Stream::new(ours).map_err(failed)?,
                     cutter: Cutter::new(Framing::Plain),
                 };
-                taps.insert(outer.clone(), tap);
+                taps.insert(qualified.clone(), tap);
             }
         }
     }
@@ -255,8 +252,8 @@ fn netdevs(
 const WIRE: usize = 256 << 20;
 
 /// Our end and QEMU's of the wire to a guest's port. It is never full, as a NIC takes what a filter
-/// lets go of: a frame that did not fit would wait in QEMU, and the next, when there was room again,
-/// would overtake it (QEMU 7.2.22 `net/queue.c`, `qemu_net_queue_send`).
+/// lets go of: a frame that did not fit would wait in QEMU, and the next, when there was room
+/// again, would overtake it (QEMU 7.2.22 `net/queue.c`, `qemu_net_queue_send`).
 fn wire() -> io::Result<(UnixStream, UnixStream)> {
     let (ours, theirs) = UnixStream::pair()?;
     // Without the privilege in the first user namespace, the most that the system allows.

@@ -1,4 +1,4 @@
-//! When a world has come to rest, and the answers that come before.
+//! Waits until the QEMUs of a world rest, and collects the answers that arrive before.
 
 use std::{
     io,
@@ -20,7 +20,7 @@ use crate::{
         qemu::{
             machine::{Machine, Out},
             process::End,
-            rest::{self, Naps, Rest, Threads},
+            quiescence::{self, Naps, Rest, Threads},
         },
         title::Title,
     },
@@ -28,14 +28,14 @@ use crate::{
     record::{Abort, Answer, Arrival, CommandError, EventKind, Item, NoAnswer, Outcome},
 };
 
-/// No event tells that a thread goes to sleep: so long after a look at them comes the next, and
-/// twice as long after each.
+/// No event announces that a thread goes to sleep: this is the first pause between two looks at the
+/// threads, and each pause is twice the one before.
 const SHORTEST_PAUSE: Duration = Duration::from_micros(50);
 const LONGEST_PAUSE: Duration = Duration::from_millis(5);
 
-/// Rounds of its main loop, told by QMP, that bring nothing when QEMU never rests. One takes 50 frames
-/// from a TAP, which queues 1,000 (QEMU 7.2.22 `net/tap.c`, `tap_send`), or 4,096 bytes from a
-/// chardev, where a frame has at most 69,632 (`NET_BUFSIZE`).
+/// Rounds of its main loop, counted over QMP, that bring nothing when QEMU never rests. One takes
+/// 50 frames from a TAP, which queues 1,000 (QEMU 7.2.22 `net/tap.c`, `tap_send`), or 4,096 bytes
+/// from a chardev, where a frame has at most 69,632 (`NET_BUFSIZE`).
 const ROUNDS: usize = 32;
 
 /// Calls of read(2) by its main thread that are more than as many rounds: one has 51 for each TAP.
@@ -43,7 +43,7 @@ const ROUNDS: usize = 32;
 /// (QEMU 7.2.22 `monitor/monitor.c`, `monitor_can_read`).
 const READS: u64 = 16384;
 
-/// How it is with a world that was left to itself.
+/// The state of a world that was left alone.
 pub(super) enum Quiet {
     /// Nothing moves any more.
     Idle,
@@ -53,9 +53,9 @@ pub(super) enum Quiet {
     Flooded,
 }
 
-/// What is new of machines that have died.
+/// Deaths that have not been reported yet.
 pub(super) enum News {
-    /// Of what they did themselves.
+    /// They died of their own actions.
     Died,
     /// One was killed from outside: how.
     Killed(String),
@@ -118,8 +118,8 @@ impl QemuWorld {
         Ok(moved)
     }
 
-    /// Carries everything as far as it goes: see the backend's documentation. What a machine died of
-    /// is not told yet.
+    /// Carries everything as far as it goes: see the backend's documentation. What a machine died
+    /// of is not reported yet.
     pub(super) fn quiesce(&mut self, deadline: &Deadline) -> Result<Quiet, BackendError> {
         self.quiesce_until(deadline, |_| false)
     }
@@ -140,7 +140,7 @@ impl QemuWorld {
                 return Ok(Quiet::Idle);
             }
             // Looked at first: what came out before that is taken now.
-            let rest = rest::look(self.machines.iter().filter_map(Machine::threads))
+            let rest = quiescence::look(self.machines.iter().filter_map(Machine::threads))
                 .map_err(|error| system("looking at QEMU's threads", error))?;
             let mut rested = None;
             if self.pump()? {
@@ -196,7 +196,7 @@ impl QemuWorld {
         any
     }
 
-    /// Of each machine that lives, whether it is frozen.
+    /// Sets for each machine that lives whether it is frozen.
     fn freeze(&mut self, frozen: &[bool]) {
         let mut frozen = frozen.iter().copied();
         let mut news = Vec::new();
@@ -209,7 +209,7 @@ impl QemuWorld {
         }
     }
 
-    /// How often each main loop was told to have gone round.
+    /// How many rounds each main loop has reported.
     fn rounds(&self) -> Vec<usize> {
         self.machines.iter().map(Machine::rounds).collect()
     }
@@ -220,7 +220,7 @@ impl QemuWorld {
         threads.map(|threads| threads.map_or(0, Threads::reads)).collect()
     }
 
-    /// Of each machine that lives, whether its main loop has gone round [`ROUNDS`] times since.
+    /// For each machine that lives, whether its main loop has gone round [`ROUNDS`] times since.
     fn gone_round(&self, rounds: &[usize], reads: &[u64]) -> Vec<bool> {
         let now = self.reads();
         let machines = self.machines.iter().zip(rounds).zip(reads.iter().zip(&now));
@@ -233,10 +233,10 @@ impl QemuWorld {
     }
 
     /// Whether QEMUs that do not rest have settled all the same, because those that run have gone
-    /// round often enough: the main loop, which a descriptor that is broken keeps running for good, or
-    /// whoever the main thread waits for. Then of each that lives, whether it is frozen.
+    /// round often enough: the main loop, which a broken descriptor keeps running for good, or the
+    /// thread that the main thread waits for. If so, whether each of those that live is frozen.
     fn never_rests(&self, turned: &[bool], began: &Naps, now: &Naps) -> Option<Vec<bool>> {
-        // What was only seen once, or twice alike, tells nothing: it may just have been woken.
+        // A thread that was seen once, or twice alike, proves nothing: it may just have been woken.
         if !turned.contains(&true) && !began.turned(now, ROUNDS as u64) {
             return None;
         }
@@ -245,7 +245,7 @@ impl QemuWorld {
         each.all(|(turned, stuck)| *stuck || *turned).then_some(stuck)
     }
 
-    /// Tells who has died since that was told last.
+    /// Reports the machines that have died since the last report.
     pub(super) fn tell_deaths(&mut self) -> Option<News> {
         let mut news = None;
         for at in 0..self.machines.len() {
@@ -369,7 +369,7 @@ impl QemuWorld {
         Ok(true)
     }
 
-    /// Beginnings of frames of which no more comes for now.
+    /// Beginnings of frames whose rest has not arrived.
     pub(super) fn flush_rests(&mut self) {
         let mut rests = Vec::new();
         let machines = self.machines.iter_mut();

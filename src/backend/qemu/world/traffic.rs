@@ -10,7 +10,8 @@ use crate::{
         qemu::{chardev::FarEnd, machine::Machine},
     },
     base::{ChardevId, Frame, NetdevId, PortId, Tag},
-    record::{Arrival, DropReason, Event, EventKind, Framing, Item, Place},
+    record::{Arrival, DropReason, Event, EventKind, Item, Place},
+    scenario::Wiring,
 };
 
 impl QemuWorld {
@@ -78,7 +79,7 @@ impl QemuWorld {
             Some(Target::Guest(netdev)) => {
                 self.depart(frame, tag);
                 if let Some(tap) = self.machines[at].taps.get_mut(&netdev) {
-                    tap.wire.write(&encode(frame, Framing::Plain, 0));
+                    tap.wire.write(&encode(frame, Wiring::default()));
                 }
                 None
             }
@@ -91,7 +92,7 @@ impl QemuWorld {
             }
             Some(Target::Chardev(chardev)) => match self.machines[at].ends.get(&chardev) {
                 Some(end) if end.served().is_some() => {
-                    let bytes = encode(frame, end.framing, end.vnet_hdr_len);
+                    let bytes = encode(frame, end.wiring);
                     self.depart(frame, tag);
                     self.write(&chardev, &bytes, chunk)?;
                     None
@@ -166,9 +167,9 @@ impl QemuWorld {
     }
 
     /// The machine that something belongs to, by its id.
-    pub(super) fn machine_of(&self, outer: &str) -> usize {
+    pub(super) fn machine_of(&self, qualified: &str) -> usize {
         let mut machines = self.machines.iter();
-        let owns = |machine: &Machine| machine.id.own(outer).is_some();
+        let owns = |machine: &Machine| machine.id.local(qualified).is_some();
         machines.position(owns).unwrap_or_default()
     }
 

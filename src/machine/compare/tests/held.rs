@@ -127,8 +127,8 @@ fn nothing_held_is_not_scanned() {
     assert_eq!(rig.machine.deadline(), None);
 }
 
-/// Scans before anything can be too old are left out, whatever their number; a limit that is lowered
-/// brings them back.
+/// Scans before anything can be too old are left out, whatever their number; a limit that is
+/// lowered brings them back.
 #[test]
 fn what_is_young_is_not_scanned() {
     let mut rig = Rig::with(qemu(), ",compare_timeout=86400000,expired_scan_cycle=7");

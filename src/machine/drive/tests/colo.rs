@@ -1,4 +1,4 @@
-//! What COLO's frame tells the objects.
+//! Events of COLO's frame, and what the objects do.
 
 use super::*;
 use crate::machine::ColoEvent;

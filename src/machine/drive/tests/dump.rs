@@ -143,7 +143,7 @@ fn a_frame_shorter_than_the_header(
     assert_eq!(rig.file("x.pcap").is_empty(), dies);
 }
 
-/// Refused again and again: the first time standard input goes, then whoever has its number.
+/// Refused again and again: the first time standard input is closed, then whatever has its number.
 #[rstest]
 #[case(None, true)]
 #[case(Some(Quirk::DumpRefusalClosesStdin), false)]

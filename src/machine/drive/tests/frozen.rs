@@ -61,7 +61,7 @@ fn a_reader_that_goes_away_fails_the_write() {
     assert_eq!(rig.logs(), ["filter mirror send failed(Operation not permitted)"]);
 }
 
-/// A buffer releases so many frames into a chardev that this main loop reads.
+/// A buffer releases this many frames into a chardev that this main loop reads.
 fn released_to_itself(quirk: Option<Quirk>, frames: u32) -> Rig {
     let mut rig = Rig::new(qemu(quirk));
     rig.add("filter-buffer,id=b0,netdev=n0,queue=tx,interval=1000");

@@ -155,8 +155,8 @@ impl Redirector {
         take(cx, outdev, &data, vnet.then_some(length as u32), *tag);
     }
 
-    /// Sends a frame on the packet socket of `out_netdev`, a virtio-net header of this length in front
-    /// of it.
+    /// Sends a frame on the packet socket of `out_netdev`, a virtio-net header of this length in
+    /// front of it.
     pub(super) fn inject(
         &self,
         cx: &mut Context<'_>,

@@ -158,7 +158,7 @@ impl Connection {
         let (syn, ack) = (tcp.has(flag::SYN), tcp.has(flag::ACK));
         let mut verdict = Verdict::default();
         if syn && ack && self.state == State::SynReceived {
-            // Until the client's ACK tells the primary's number, the offset is the secondary's.
+            // Until the client's ACK reveals the primary's number, the offset is the secondary's.
             self.offset = tcp.seq;
             self.guest_isn = Some(tcp.seq);
             verdict.release = true;

@@ -70,8 +70,8 @@ impl<'a> Edit<'a> {
         self.add(self.headers.transport + SEQ, shift.wrapping_neg());
     }
 
-    /// The segment with its checksum brought up to date, and what leaves otherwise than it came: also
-    /// what a misplaced checksum overwrote, but not the checksum in its place.
+    /// The segment with its checksum brought up to date, and what leaves otherwise than it came:
+    /// also what a misplaced checksum overwrote, but not the checksum in its place.
     pub(super) fn finish(mut self) -> (Bytes, Vec<Change>) {
         let vnet = self.headers.ethernet > 0;
         let partial = vnet && self.data.first().is_some_and(|flags| flags & NEEDS_CSUM != 0);
@@ -240,7 +240,7 @@ mod tests {
 
     const SHIFT: u32 = 0xffff_f060;
 
-    /// The segment with its numbers shifted, and what was told.
+    /// The segment with its numbers shifted, and what was reported.
     fn shifted(profile: &Profile, data: &[u8], vnet: usize) -> (Vec<u8>, Vec<Change>) {
         let headers = Headers::read(data, vnet, true).unwrap();
         let mut edit = Edit::new(data, &headers, profile);
@@ -286,7 +286,7 @@ mod tests {
     }
 
     /// Longer IPv4 headers, and what the checksum that QEMU writes 36 bytes behind their beginning
-    /// overwrites: what is told is what leaves.
+    /// overwrites: what is reported is what leaves.
     #[rstest]
     #[case::length_and_flags(4, &["tcp.ack", "tcp.data_offset", "tcp.flags"])]
     #[case::acknowledgement(8, &["tcp.ack"])]

@@ -39,7 +39,7 @@ fn ms(count: u64) -> Duration {
     Duration::from_millis(count)
 }
 
-/// The frames that stacks sent by themselves, and what the exchange came to.
+/// The frames that stacks sent by themselves, and the result of the exchange.
 fn exchange(rig: &mut Rig, client: &Client) -> (Vec<SentFrame>, Outcome) {
     rig.act(Action::Client(client));
     let sent = rig.look().sent;

@@ -1,3 +1,5 @@
+//! The states of a rewritten connection, segment by segment.
+
 use rstest::rstest;
 
 use super::*;
@@ -34,7 +36,7 @@ const HANDSHAKE: [Sent; 3] = [
     client(ACK, CLIENT + 1, PRIMARY + 1),
 ];
 
-/// What a segment came to.
+/// What happened to a segment.
 #[derive(Debug, PartialEq, Eq)]
 enum Fate {
     Shift(u32),
