@@ -2,10 +2,10 @@
 //! that were sent each one is. It is read once a case; whoever judges, compares, prints or draws the
 //! record borrows it.
 //!
-//! - [`Reading`]: the record and what was read in it; [`Reader`] reads while the run goes on.
-//! - [`Entry`]: one thing that came out of a port.
-//! - [`Label`]: which of the sent frames an entry is, made when somebody first asks.
-//! - [`framing`]: a stream of bytes cut into frames, and frames made into a stream.
+//! - [`Reading`]: the record and what was read in it; `Reader` reads while the run goes on.
+//! - `Entry`: one thing that came out of a port.
+//! - `Label`: which of the sent frames an entry is, made when somebody first asks.
+//! - `framing`: a stream of bytes cut into frames, and frames made into a stream.
 
 pub(crate) mod framing;
 mod label;

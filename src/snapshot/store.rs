@@ -28,7 +28,7 @@ pub enum Mode {
 /// What a run recorded for one section.
 #[derive(Clone, Debug)]
 pub struct Recorded<'a> {
-    /// [`section_name`](super::section_name) of the case, or [`PROBES`](super::PROBES).
+    /// [`section_name`] of the case, or [`PROBES`](crate::format::PROBES).
     pub section: String,
     /// The QEMU that was modelled.
     pub profile: Profile,
