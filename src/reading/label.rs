@@ -1,7 +1,10 @@
 //! Which of the frames that were sent each frame that came out is, by the recorded bytes alone. The
 //! text of a record prints these labels, and what compares or draws records numbers frames by them.
 
-use std::collections::{BTreeSet, HashMap};
+use std::{
+    cell::RefCell,
+    collections::{BTreeSet, HashMap},
+};
 
 use bytes::Bytes;
 
@@ -21,6 +24,9 @@ const CANDIDATES: usize = 64;
 
 /// Most of those that are taken apart into fields: the ones with the fewest differing bytes.
 const DISSECTED: usize = 8;
+
+/// Lists of frames up to this length are searched from their beginning each time.
+const SHORT: usize = 16;
 
 /// How an arrived frame is called.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,15 +97,35 @@ struct Receiver {
     matched: Vec<bool>,
     /// The ports where those were sent.
     from: BTreeSet<PortId>,
+    /// How far a list of frames has been searched for one that is not matched, by its first frame and
+    /// where the search began: what is matched stays so.
+    searched: RefCell<HashMap<(usize, usize), usize>>,
 }
 
 impl Receiver {
     fn new(port: &PortId) -> Self {
-        Self { port: port.clone(), matched: Vec::new(), from: BTreeSet::new() }
+        let (matched, from, searched) = Default::default();
+        Self { port: port.clone(), matched, from, searched }
     }
 
     fn had(&self, index: usize) -> bool {
         self.matched.get(index) == Some(&true)
+    }
+
+    /// The position of the first of these frames, from `start` on, that the port has not had yet.
+    fn first_unmatched(&self, indices: &[usize], start: usize) -> Option<usize> {
+        let unmatched = |from: usize| {
+            let mut left = indices.iter().skip(from);
+            left.position(|index| !self.had(*index)).map(|found| from + found)
+        };
+        if indices.len() - start <= SHORT {
+            return unmatched(start);
+        }
+        let mut searched = self.searched.borrow_mut();
+        let from = searched.entry((indices[0], start)).or_insert(start);
+        let found = unmatched(*from);
+        *from = found.unwrap_or(indices.len());
+        found
     }
 }
 
@@ -194,20 +220,19 @@ impl Known {
     /// likely hears; of that sender's the oldest of this step, then the oldest of any step: what is
     /// sent again is not taken for what was lost before.
     fn choose(&self, senders: &[(PortId, Vec<usize>)], receiver: &Receiver) -> Option<usize> {
-        let unmatched = |indices: &[usize]| {
-            let mut indices = indices.iter().copied();
-            indices.find(|index| !receiver.had(*index))
+        let unmatched = |indices: &[usize], start| {
+            receiver.first_unmatched(indices, start).map(|at| indices[at])
         };
         let nearest = match senders {
             [only] => Some(only),
             several => {
-                let left = several.iter().filter(|(_, all)| unmatched(all).is_some());
+                let left = several.iter().filter(|(_, all)| unmatched(all, 0).is_some());
                 left.min_by_key(|sender| self.distance(sender, receiver))
             }
         };
         let left = nearest.and_then(|(_, indices)| {
             let of_this_step = indices.partition_point(|index| *index < self.of_this_step);
-            unmatched(&indices[of_this_step..]).or_else(|| unmatched(indices))
+            unmatched(indices, of_this_step).or_else(|| unmatched(indices, 0))
         });
         let newest = || senders.iter().filter_map(|(_, indices)| indices.last()).max();
         left.or_else(|| newest().copied())
@@ -241,7 +266,8 @@ impl Known {
     /// The fewest changed fields win, then the fewest bytes, then the oldest; only the winner is put to the proof.
     fn changed(&self, data: &[u8], receiver: &Receiver) -> Option<Match> {
         let flow = self.by_flow.get(&frame::flow(data)?)?;
-        let unmatched = flow.iter().filter(|index| !receiver.had(**index));
+        let first = receiver.first_unmatched(flow, 0).unwrap_or(flow.len());
+        let unmatched = flow[first..].iter().filter(|index| !receiver.had(**index));
         let seen = flow.iter().rev().filter(|index| receiver.had(**index));
         let candidates = unmatched.chain(seen).take(CANDIDATES);
         // A frame of another length is another frame, and clearer when it is written in full.

@@ -59,7 +59,9 @@ fn a_child_has_the_environment_and_the_descriptors_that_it_was_given() {
     let (mut said, theirs) = pipe().unwrap();
     let (_, another) = pipe().unwrap();
     let number = theirs.as_raw_fd();
-    let script = format!("env >&{number}; ls /proc/self/fd | tr '\\n' ' ' >&{number}");
+    // By its path: `>&` of a POSIX shell knows the numbers up to 9 alone.
+    let given = format!("/proc/self/fd/{number}");
+    let script = format!("env >{given}; ls /proc/self/fd | tr '\\n' ' ' >{given}");
     let mut child = start(&Launch {
         environment: vec![("ONE".into(), "1".into()), ("PATH".into(), "/usr/bin:/bin".into())],
         inherited: vec![theirs.as_fd()],
