@@ -177,6 +177,26 @@ impl<'a> Fields<'a> {
         value::duration(self.context, self.node(name)?)
     }
 
+    /// As [`Fields::boolean`]; without the key, what the table says.
+    pub(crate) fn boolean_or_default(&self, name: &str) -> bool {
+        self.boolean(name).unwrap_or_else(|| default(self.keys, name) == "true")
+    }
+
+    /// As [`Fields::integer`]; without the key, what the table says.
+    pub(crate) fn integer_or_default<T: TryFrom<u64> + Default>(&self, name: &str) -> T {
+        self.integer(name).unwrap_or_else(|| integer_default(self.keys, name))
+    }
+
+    /// As [`Fields::choice`]; without the key, what the table says.
+    pub(crate) fn choice_or_default(&self, name: &str) -> &'static str {
+        self.choice(name).unwrap_or_else(|| default(self.keys, name))
+    }
+
+    /// As [`Fields::duration`]; without the key, what the table says.
+    pub(crate) fn duration_or_default(&self, name: &str) -> Duration {
+        self.duration(name).unwrap_or_else(|| duration_default(self.keys, name))
+    }
+
     pub(crate) fn mac(&self, name: &str) -> Option<MacAddr> {
         let text = value::text(self.context, self.node(name)?)?;
         let reason = || format!("\"{}\" is not a MAC address", short(text));
@@ -267,4 +287,26 @@ pub(crate) fn list<'n>(mut names: impl Iterator<Item = &'n str>) -> String {
         0 => first.join(", "),
         more => format!("{}, and {more} more", first.join(", ")),
     }
+}
+
+/// What holds without a key, as the table says it.
+fn default(keys: &KeyMap, name: &str) -> &'static str {
+    let default = keys.key(name).and_then(|key| key.default);
+    debug_assert!(default.is_some(), "{} says no default of {name}", keys.name);
+    default.unwrap_or_default()
+}
+
+/// The default of a key whose value is a whole number.
+pub(crate) fn integer_default<T: TryFrom<u64> + Default>(keys: &KeyMap, name: &str) -> T {
+    let number = value::parse_integer(default(keys, name));
+    debug_assert!(number.is_some(), "{}: the default of {name} is no number", keys.name);
+    let number = number.and_then(|number| u64::try_from(number).ok());
+    number.and_then(|number| T::try_from(number).ok()).unwrap_or_default()
+}
+
+/// The default of a key whose value is a duration.
+pub(crate) fn duration_default(keys: &KeyMap, name: &str) -> Duration {
+    let duration = value::parse_duration(default(keys, name));
+    debug_assert!(duration.is_some(), "{}: the default of {name} is no duration", keys.name);
+    duration.unwrap_or_default()
 }

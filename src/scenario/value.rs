@@ -73,7 +73,7 @@ pub(crate) fn integer(
     }
 }
 
-fn parse_integer(text: &str) -> Option<i128> {
+pub(crate) fn parse_integer(text: &str) -> Option<i128> {
     match text.strip_prefix("0x") {
         Some(digits) if digits.bytes().all(|byte| byte.is_ascii_hexdigit()) => {
             i128::from_str_radix(digits, 16).ok()
@@ -119,7 +119,7 @@ pub(crate) fn duration(context: &Context<'_>, node: &Node) -> Option<Duration> {
 }
 
 /// Reads `1.5s`, exactly: no floating point.
-fn parse_duration(text: &str) -> Option<Duration> {
+pub(crate) fn parse_duration(text: &str) -> Option<Duration> {
     const DAY: u128 = 86_400 * 1_000_000_000;
     let digits = text.find(|c: char| c.is_ascii_alphabetic())?;
     let (number, unit) = text.split_at(digits);

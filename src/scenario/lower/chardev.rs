@@ -60,11 +60,11 @@ fn half(part: &Part<'_>, id: &str, span: Span, node: &Node) -> Option<Half> {
         );
     }
     let map = Fields::open(fields.context(), node, &key::CHARDEV)?;
-    let mut backend = map.choice("backend").unwrap_or("socket");
+    let mut backend = map.choice_or_default("backend");
     if map.boolean("mux") == Some(true) && backend == "socket" {
         backend = "mux";
     }
-    let server = map.boolean("server").unwrap_or(false);
+    let server = map.boolean_or_default("server");
     let address = address(&map).filter(|_| matches!(backend, "socket" | "mux"));
     if matches!(backend, "socket" | "mux") {
         map.conflict("path", "host", "a socket is a unix socket or a TCP socket");

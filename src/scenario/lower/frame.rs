@@ -94,13 +94,13 @@ fn check_layers(map: &Fields<'_>) {
 fn vnet_hdr(context: &Context<'_>, node: &Node) -> Option<VnetHdr> {
     let map = Fields::open(context, node, &key::VNET_HDR)?;
     Some(VnetHdr {
-        flags: map.integer("flags").unwrap_or(0),
-        gso_type: map.integer("gso_type").unwrap_or(0),
-        hdr_len: map.integer("hdr_len").unwrap_or(0),
-        gso_size: map.integer("gso_size").unwrap_or(0),
-        csum_start: map.integer("csum_start").unwrap_or(0),
-        csum_offset: map.integer("csum_offset").unwrap_or(0),
-        num_buffers: map.integer("num_buffers").unwrap_or(0),
+        flags: map.integer_or_default("flags"),
+        gso_type: map.integer_or_default("gso_type"),
+        hdr_len: map.integer_or_default("hdr_len"),
+        gso_size: map.integer_or_default("gso_size"),
+        csum_start: map.integer_or_default("csum_start"),
+        csum_offset: map.integer_or_default("csum_offset"),
+        num_buffers: map.integer_or_default("num_buffers"),
     })
 }
 
@@ -131,8 +131,8 @@ fn vlan(context: &Context<'_>, node: &Node) -> Option<VlanSpec> {
     Some(VlanSpec {
         tpid: map.integer("tpid"),
         id: map.integer("id")?,
-        pcp: map.integer("pcp").unwrap_or(0),
-        dei: map.boolean("dei").unwrap_or(false),
+        pcp: map.integer_or_default("pcp"),
+        dei: map.boolean_or_default("dei"),
     })
 }
 
@@ -173,12 +173,12 @@ fn ipv4(context: &Context<'_>, node: &Node) -> Option<Ipv4Spec> {
     Some(Ipv4Spec {
         src: src?,
         dst: dst?,
-        ttl: map.integer("ttl").unwrap_or(64),
-        id: map.integer("id").unwrap_or(0),
-        tos: map.integer("tos").unwrap_or(0),
-        dont_fragment: map.boolean("dont_fragment").unwrap_or(false),
-        more_fragments: map.boolean("more_fragments").unwrap_or(false),
-        fragment_offset: map.integer("fragment_offset").unwrap_or(0),
+        ttl: map.integer_or_default("ttl"),
+        id: map.integer_or_default("id"),
+        tos: map.integer_or_default("tos"),
+        dont_fragment: map.boolean_or_default("dont_fragment"),
+        more_fragments: map.boolean_or_default("more_fragments"),
+        fragment_offset: map.integer_or_default("fragment_offset"),
         protocol: map.integer("protocol"),
         checksum: map.integer("checksum"),
         total_len: map.integer("total_len"),
@@ -192,9 +192,9 @@ fn ipv6(context: &Context<'_>, node: &Node) -> Option<Ipv6Spec> {
     Some(Ipv6Spec {
         src: src?,
         dst: dst?,
-        hop_limit: map.integer("hop_limit").unwrap_or(64),
-        traffic_class: map.integer("traffic_class").unwrap_or(0),
-        flow_label: map.integer("flow_label").unwrap_or(0),
+        hop_limit: map.integer_or_default("hop_limit"),
+        traffic_class: map.integer_or_default("traffic_class"),
+        flow_label: map.integer_or_default("flow_label"),
         next_header: map.integer("next_header"),
         payload_len: map.integer("payload_len"),
     })

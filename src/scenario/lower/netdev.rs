@@ -61,7 +61,7 @@ pub(super) fn lower(part: &Part<'_>, host: &Host, taps: &mut usize) -> Vec<Netde
 }
 
 fn kind(map: &Fields<'_>, span: Span, host: &Host, taps: &mut usize) -> NetdevType {
-    let kind = map.choice("type").unwrap_or("tap");
+    let kind = map.choice_or_default("type");
     for entry in map.entries() {
         let belongs = match entry.key.as_str() {
             "type" => true,
@@ -109,10 +109,10 @@ fn tap(map: &Fields<'_>, host: &Host, number: usize) -> NetdevType {
         mac: map.mac("mac").unwrap_or_else(|| FIRST_MAC.nth(nth)),
         host_mac: map.mac("host_mac").unwrap_or_else(|| FIRST_HOST_MAC.nth(nth)),
         addresses: map.addresses("address"),
-        mtu: map.integer("mtu").unwrap_or(1500),
-        vhost: map.boolean("vhost").unwrap_or(false),
+        mtu: map.integer_or_default("mtu"),
+        vhost: map.boolean_or_default("vhost"),
         nic: nic(map),
-        queues: map.integer("queues").unwrap_or(1),
+        queues: map.integer_or_default("queues"),
     }
 }
 
@@ -127,7 +127,7 @@ fn nic(map: &Fields<'_>) -> Nic {
         let key = "vnet_hdr_len".to_owned();
         map.fault(span, Fault::Needs { key, needs: "`nic: virtio`" });
     }
-    let vnet_hdr_len = map.integer("vnet_hdr_len").unwrap_or(VnetHdr::LONG);
+    let vnet_hdr_len: usize = map.integer_or_default("vnet_hdr_len");
     if vnet_hdr_len != VnetHdr::SHORT && vnet_hdr_len != VnetHdr::LONG {
         map.fault(
             node.span,

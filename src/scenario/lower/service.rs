@@ -95,6 +95,6 @@ fn service(context: &Context<'_>, node: &Node) -> Option<ServiceKind> {
     Some(ServiceKind::Respond(Respond {
         text: text.into(),
         after: after.into(),
-        close: map.boolean("close").unwrap_or(true),
+        close: map.boolean_or_default("close"),
     }))
 }

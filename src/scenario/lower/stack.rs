@@ -1,6 +1,6 @@
 //! The TCP/IP stacks behind guest ports and at host ports.
 
-use std::{net::Ipv4Addr, time::Duration};
+use std::net::Ipv4Addr;
 
 use super::{
     machine::Part,
@@ -16,7 +16,7 @@ use crate::{
         case::{Link, Netdev, NetdevType},
         context::Context,
         fault::{self, Fault},
-        fields::Fields,
+        fields::{Fields, duration_default, integer_default},
         key,
         node::{Node, short},
         stack::PortStack,
@@ -26,22 +26,13 @@ use crate::{
 
 /// Bytes of an IPv4 and a TCP header without options.
 const HEADERS: u32 = 40;
-/// The window that needs no scaling (RFC 9293).
-const WINDOW: usize = 65_535;
-/// As most stacks have it, within the half second of RFC 9293.
-const ACK_DELAY: Duration = Duration::from_millis(10);
 const CLIENT_ADDRESS: (Ipv4Addr, u8) = (Ipv4Addr::new(10, 0, 0, 1), 24);
-
-/// Different from a client's, so that the numbers of both sides can be distinguished.
-const GUEST_SEED: u64 = 1;
-const CLIENT_SEED: u64 = 1000;
 
 /// What the stack of a port has by default.
 struct Defaults {
     mac: MacAddr,
     mtu: u32,
     address: Option<(Ipv4Addr, u8)>,
-    isn_seed: u64,
 }
 
 pub(super) fn guests(part: &Part<'_>, netdevs: &[Netdev]) -> Vec<PortStack> {
@@ -61,7 +52,7 @@ pub(super) fn guests(part: &Part<'_>, netdevs: &[Netdev]) -> Vec<PortStack> {
             continue;
         };
         map.choice("stack");
-        let defaults = Defaults { mac: *mac, mtu: *mtu, address: None, isn_seed: GUEST_SEED };
+        let defaults = Defaults { mac: *mac, mtu: *mtu, address: None };
         if let Some(mut config) = config(&map, &defaults, guest.key_span) {
             config.services = service::lower(&map);
             stacks.push(PortStack { port: PortId::guest(&id), config });
@@ -130,9 +121,9 @@ pub(super) fn client_at(
             address,
             prefix,
             mss: mss(defaults.mtu),
-            window: WINDOW,
-            isn_seed: defaults.isn_seed,
-            ack_delay: ACK_DELAY,
+            window: integer_default(&key::CLIENT, "window"),
+            isn_seed: integer_default(&key::CLIENT, "isn_seed"),
+            ack_delay: duration_default(&key::CLIENT, "ack_delay"),
             services: Vec::new(),
         },
     });
@@ -189,9 +180,9 @@ fn config(map: &Fields<'_>, defaults: &Defaults, span: Span) -> Option<Config> {
         address,
         prefix,
         mss: map.integer("mss").unwrap_or_else(|| mss(defaults.mtu)),
-        window: map.integer("window").unwrap_or(WINDOW),
-        isn_seed: map.integer("isn_seed").unwrap_or(defaults.isn_seed),
-        ack_delay: map.duration("ack_delay").unwrap_or(ACK_DELAY),
+        window: map.integer_or_default("window"),
+        isn_seed: map.integer_or_default("isn_seed"),
+        ack_delay: map.duration_or_default("ack_delay"),
         services: Vec::new(),
     })
 }
@@ -262,7 +253,6 @@ impl Interfaces<'_> {
             mac: endpoint.sending().src,
             mtu: self.of(&endpoint.port.id).map_or(1500, |(mtu, _)| mtu),
             address: Some(CLIENT_ADDRESS),
-            isn_seed: CLIENT_SEED,
         }
     }
 

@@ -190,7 +190,7 @@ fn at_port(map: &Fields<'_>, verb: &'static str, endpoint: &Endpoint, span: Span
     Some(match verb {
         "write" => Verb::Write { port, data: Bytes::from(data(map)?), chunk: map.integer("chunk") },
         "chardev-open" => Verb::ChardevOpen(port),
-        "chardev-close" => Verb::ChardevClose { port, half: map.boolean("half").unwrap_or(false) },
+        "chardev-close" => Verb::ChardevClose { port, half: map.boolean_or_default("half") },
         "chardev-stall" => Verb::ChardevStall(port),
         _ => Verb::ChardevResume(port),
     })
@@ -261,7 +261,7 @@ fn send_verb(map: &Fields<'_>, endpoint: &Endpoint, span: Span) -> Option<Verb> 
         map.fault(entry.key_span, Fault::Needs { key, needs: "the port of a chardev" });
     }
     let before = context.noted();
-    let times: usize = map.integer("repeat").unwrap_or(1);
+    let times: usize = map.integer_or_default("repeat");
     let mut frames = match (map.node("pcap"), map.node("frames")) {
         (Some(pcap), _) => {
             let factor = capture::timing(map).unwrap_or_default();
@@ -284,8 +284,7 @@ fn send_verb(map: &Fields<'_>, endpoint: &Endpoint, span: Span) -> Option<Verb> 
         map.fault(span, Fault::Nothing { what, help });
     }
     frames.shrink_to_fit();
-    let burst =
-        if map.boolean("burst") == Some(true) { Burst::AllFirst } else { Burst::OneAtATime };
+    let burst = if map.boolean_or_default("burst") { Burst::AllFirst } else { Burst::OneAtATime };
     if burst == Burst::AllFirst {
         map.conflict("timing", "burst", "a burst is sent at one time");
     }

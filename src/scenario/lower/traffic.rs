@@ -110,13 +110,13 @@ fn impairment(context: &Context<'_>, node: &Node) -> Option<Impairment> {
     }
     Some(Impairment {
         loss: share(&map, "loss"),
-        delay: map.duration("delay").unwrap_or_default(),
+        delay: map.duration_or_default("delay"),
         jitter: map.duration("jitter").unwrap_or_default(),
         reorder: share(&map, "reorder"),
         duplicate: share(&map, "duplicate"),
         corrupt: share(&map, "corrupt"),
         rate: rate(&map),
-        seed: map.integer("seed").unwrap_or(0),
+        seed: map.integer_or_default("seed"),
     })
 }
 
@@ -180,7 +180,7 @@ pub(super) fn client(
             Some(bytes) => Some(bytes?.into()),
             None => None,
         },
-        close: map.boolean("close").unwrap_or(true),
+        close: map.boolean_or_default("close"),
     };
     Some(Client { from: endpoint?.port.id.clone(), call, within: map.duration("within") })
 }

@@ -84,13 +84,13 @@ pub(super) fn icmp(
             [0; 4]
         })
     } else {
-        let [a, b] = map.integer::<u16>("id").unwrap_or(0).to_be_bytes();
-        let [c, d] = map.integer::<u16>("seq").unwrap_or(0).to_be_bytes();
+        let [a, b] = map.integer_or_default::<u16>("id").to_be_bytes();
+        let [c, d] = map.integer_or_default::<u16>("seq").to_be_bytes();
         [a, b, c, d]
     };
     Some(IcmpSpec {
         kind: u8::try_from(kind).ok()?,
-        code: map.integer("code").unwrap_or(0),
+        code: map.integer_or_default("code"),
         rest,
         checksum: map.integer("checksum"),
     })
@@ -101,11 +101,11 @@ pub(super) fn tcp(context: &Context<'_>, node: &Node) -> Option<TcpSpec> {
     Some(TcpSpec {
         sport: map.integer("sport")?,
         dport: map.integer("dport")?,
-        seq: map.integer("seq").unwrap_or(0),
-        ack: map.integer("ack").unwrap_or(0),
+        seq: map.integer_or_default("seq"),
+        ack: map.integer_or_default("ack"),
         flags: map.node("flags").map_or(0, |node| flags(context, node)),
-        window: map.integer("window").unwrap_or(0xffff),
-        urgent: map.integer("urgent").unwrap_or(0),
+        window: map.integer_or_default("window"),
+        urgent: map.integer_or_default("urgent"),
         checksum: map.integer("checksum"),
         options: map.node("options").map(|node| options(context, node)).unwrap_or_default(),
     })
@@ -185,7 +185,7 @@ fn option(context: &Context<'_>, node: &Node) -> Option<TcpOption> {
         "sack" => sack(context, &entry.value),
         "timestamps" => {
             let map = Fields::open(context, &entry.value, &key::TIMESTAMPS)?;
-            let echo = map.integer("echo").unwrap_or(0);
+            let echo = map.integer_or_default("echo");
             Some(TcpOption::Timestamps { value: map.integer("value")?, echo })
         }
         "hex" => value::hex(context, &entry.value).map(|hex| TcpOption::Raw(Bytes::from(hex))),
