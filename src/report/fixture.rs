@@ -8,10 +8,27 @@ use crate::{
     diag::{Code, Report, Source, Span},
     reading::Reading,
     record::{self, Accounting, Deed, DropReason, EventKind, Place, Step, Transcript},
-    report::{Event, Events, record::CaseRecord},
+    report::{
+        Event, Events,
+        record::{CaseRecord, Collector, RunFacts, RunRecord},
+    },
     runner::{CaseResult, Failing, Failure, FailureKind, Problem, RunEvent, Runs, Status, Totals},
     scenario::{self, Case, Disk},
 };
+
+impl Collector {
+    /// The record of a whole run.
+    pub(in crate::report) fn of(run: &[Event], events: Events) -> RunRecord {
+        let mut collector = Self::new(RunFacts::default());
+        for event in run {
+            let explaining = |case: Box<CaseRecord>| Box::new(case.explaining(events).into_owned());
+            let _ = collector.event(event.clone().map(explaining));
+        }
+        let record = collector.record();
+        "2026-01-02T03:04:05.678Z".clone_into(&mut record.started);
+        record.clone()
+    }
+}
 
 fn source() -> Arc<Source> {
     let text = "description: x\nsteps:\n  - send: hn0.guest\n  - expect: { out0: 2 }\n".to_owned();

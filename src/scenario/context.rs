@@ -12,13 +12,15 @@ use super::{
     budget::{Budget, Kind, Overrun},
     fault::{Fault, Found},
     node::short,
-    yaml,
 };
 use crate::{
     capture::{self, Capture},
     diag::{Report, Source, Span},
     file::{self, FileError, Scope},
 };
+
+/// Most bytes of a scenario's file.
+pub(crate) const MAX_BYTES: usize = 1 << 20;
 
 /// Where scenarios and the captures that they name are read from.
 pub trait Files {
@@ -53,11 +55,11 @@ pub struct Anywhere;
 
 impl Files for Disk {
     fn scenario(&self, path: &Path) -> Result<Vec<u8>, FileError> {
-        file::read(path, yaml::MAX_BYTES)
+        file::read(path, MAX_BYTES)
     }
 
     fn found(&self, path: &Path) -> Result<Vec<u8>, FileError> {
-        file::read_found(path, Scope::Root, yaml::MAX_BYTES)
+        file::read_found(path, Scope::Root, MAX_BYTES)
     }
 
     fn capture(&self, scenario: &Path, name: &Path, most: usize) -> Result<Vec<u8>, FileError> {
@@ -67,7 +69,7 @@ impl Files for Disk {
 
 impl Files for Anywhere {
     fn scenario(&self, path: &Path) -> Result<Vec<u8>, FileError> {
-        file::read(path, yaml::MAX_BYTES)
+        file::read(path, MAX_BYTES)
     }
 
     fn capture(&self, scenario: &Path, name: &Path, most: usize) -> Result<Vec<u8>, FileError> {

@@ -5,8 +5,8 @@ use std::{net::IpAddr, time::Duration};
 use super::{
     context::Context,
     fault::{self, Fault},
-    fields::{list, nearest},
     node::{Node, ScalarKind, short},
+    suggest::{list, nearest},
 };
 use crate::diag::Span;
 

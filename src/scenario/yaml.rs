@@ -9,13 +9,12 @@ use serde_yaml::{
 };
 
 use super::{
-    context::Context,
+    context::{Context, MAX_BYTES},
     fault::Fault,
     node::{Entry, Node, Scalar, ScalarKind, Tree, short},
 };
 use crate::diag::{Source, Span};
 
-pub(crate) const MAX_BYTES: usize = 1 << 20;
 const MAX_NODES: usize = 20_000;
 const MAX_DEPTH: usize = 32;
 /// Most events that aliases may add to a file.

@@ -7,10 +7,7 @@ use std::{
     path::PathBuf,
 };
 
-use super::{
-    network::{Network, NetworkError},
-    topology::bad_environment,
-};
+use super::network::{Network, NetworkError, bad_environment};
 use crate::{
     backend::BackendError,
     sys::{InterfaceName, Isolated, Namespace, NamespaceError, enter_fresh},

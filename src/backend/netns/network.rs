@@ -22,6 +22,7 @@ use super::cidr::Cidr;
 use crate::{
     backend::BackendError,
     base::MacAddr,
+    diag::{Code, Report},
     sys::{InterfaceName, Isolated},
 };
 
@@ -364,4 +365,9 @@ fn is_tentative(address: &AddressMessage) -> bool {
 
 fn not_ready(waiting: &[String], kind: io::ErrorKind) -> NetworkError {
     NetworkError { what: format!("not ready: {}", waiting.join(", ")), source: kind.into() }
+}
+
+/// A case that can't be built as it is written.
+pub(super) fn bad_environment(code: &'static str, message: impl Into<String>) -> BackendError {
+    BackendError::Case(Box::new(Report::error(Code(code), message)))
 }

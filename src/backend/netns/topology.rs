@@ -7,12 +7,11 @@ use super::{
     cidr::Cidr,
     expected::Expected,
     namespace::{NamespaceId, Namespaces},
-    network::NetworkError,
+    network::{NetworkError, bad_environment},
 };
 use crate::{
     backend::{BackendError, Exposed, ExposedInterface},
     base::{MacAddr, NetdevId, PortId},
-    diag::{Code, Report},
     scenario::{Bridge, BridgePort, Case, Link, LinkEnd, LinkSet, NetdevType, Nic},
     sys::{InterfaceName, Isolated, Tap, TapError, TapHeader, allow_ipv6},
 };
@@ -401,11 +400,6 @@ fn cidr(text: &str) -> Result<Cidr, BackendError> {
 
 fn bad_address(text: &str) -> BackendError {
     bad_environment("TW-N002", format!("'{text}' is not an address like 10.0.0.1/24 or fd00::1/64"))
-}
-
-/// A case that can't be built as it is written.
-pub(super) fn bad_environment(code: &'static str, message: impl Into<String>) -> BackendError {
-    BackendError::Case(Box::new(Report::error(Code(code), message)))
 }
 
 pub(super) fn no_tap(error: TapError) -> BackendError {

@@ -3,41 +3,16 @@
 use std::path::PathBuf;
 
 use super::{
-    Admission, NAME, fit, probe,
-    program::{Fence, Program},
-    version::Version,
+    Admission, NAME, fit,
+    probe::{self, Probed},
+    program::Program,
     world::QemuWorld,
 };
 use crate::{
     backend::{Backend, BackendError, Capabilities, Missing, World, netns},
-    base::Profile,
     scenario::Case,
     sys::Isolated,
 };
-
-/// What a QEMU is.
-#[derive(Clone, Debug)]
-pub struct Probed {
-    pub version: Version,
-    /// The profile that models it.
-    pub profile: Profile,
-    /// Whether filter-redirector has `in_netdev` and `out_netdev`.
-    pub has_in_netdev: bool,
-    /// Whether QMP can notify the filters of a COLO checkpoint without a migration.
-    pub has_checkpoint: bool,
-    /// Whether it has colo-compare, which a build without replication has not.
-    pub has_compare: bool,
-    /// The fences that it runs without.
-    pub missing: Vec<MissingFence>,
-}
-
-/// A fence that a QEMU runs without.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MissingFence {
-    pub fence: Fence,
-    /// What the machine, or the QEMU behind it, said.
-    pub reason: String,
-}
 
 /// The backend `qemu`.
 #[derive(Clone, Debug)]

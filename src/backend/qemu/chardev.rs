@@ -20,15 +20,26 @@ use nix::{
     sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, socket},
 };
 
-use super::{machine::Out, stream::Stream};
+use super::stream::Stream;
 use crate::{
     base::PortId,
-    record::{Framing, Item},
+    record::{EventKind, Framing, Item},
     scenario::Wiring,
 };
 
 /// How long a client chardev may take to come back. QEMU's `reconnect` counts in seconds.
 const RECONNECT: Duration = Duration::from_secs(10);
+
+/// What came out of a machine.
+#[derive(Debug)]
+pub(super) enum Out {
+    /// At a port, and the frame in it.
+    Arrived(PortId, Item, Bytes),
+    /// Said by the machine.
+    Said(EventKind),
+    /// It died and let go of its TAPs.
+    Died,
+}
 
 #[derive(Debug)]
 pub(super) enum Side {

@@ -2,7 +2,7 @@ use std::{path::Path, time::Duration};
 
 use serde_json::Value;
 
-use super::backend::Probed;
+use super::probe::Probed;
 use crate::{
     backend::Missing,
     qapi,

@@ -8,7 +8,7 @@ use nix::poll::{PollFd, PollFlags};
 use serde_json::{Map, Value};
 
 use super::{
-    chardev::{Cutter, FarEnd},
+    chardev::{Cutter, FarEnd, Out},
     process::{End, Process},
     qmp::{Qmp, QmpError},
     quiescence::Threads,
@@ -57,17 +57,6 @@ struct Death {
     told: bool,
     /// It was the answer to a command.
     answered: bool,
-}
-
-/// What came out of a machine.
-#[derive(Debug)]
-pub(super) enum Out {
-    /// At a port, and the frame in it.
-    Arrived(PortId, Item, Bytes),
-    /// Said by the machine.
-    Said(EventKind),
-    /// It died and let go of its TAPs.
-    Died,
 }
 
 impl Machine {

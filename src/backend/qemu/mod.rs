@@ -69,8 +69,9 @@ mod version;
 mod world;
 
 pub use admission::{Admission, EXPLANATIONS};
-pub use backend::{MissingFence, Probed, Qemu};
+pub use backend::Qemu;
 pub use fit::{advances, uses_af_packet};
+pub use probe::{MissingFence, Probed};
 pub use process::{Arguments, Process};
 pub use program::{Fence, Program};
 pub use qmp::{Qmp, QmpError};

@@ -15,7 +15,6 @@ use nix::libc;
 use serde_json::{Map, Value};
 
 use super::{
-    backend::{MissingFence, Probed},
     process::{Arguments, Process},
     program::{Fence, Program},
     quiescence::Threads,
@@ -23,10 +22,35 @@ use super::{
     world::TELL_FILTERS,
 };
 use crate::{
+    base::Profile,
     qapi::needs_af_packet,
     record::Outcome,
     sys::{self, Isolated, LaunchError},
 };
+
+/// What a QEMU is.
+#[derive(Clone, Debug)]
+pub struct Probed {
+    pub version: Version,
+    /// The profile that models it.
+    pub profile: Profile,
+    /// Whether filter-redirector has `in_netdev` and `out_netdev`.
+    pub has_in_netdev: bool,
+    /// Whether QMP can notify the filters of a COLO checkpoint without a migration.
+    pub has_checkpoint: bool,
+    /// Whether it has colo-compare, which a build without replication has not.
+    pub has_compare: bool,
+    /// The fences that it runs without.
+    pub missing: Vec<MissingFence>,
+}
+
+/// A fence that a QEMU runs without.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MissingFence {
+    pub fence: Fence,
+    /// What the machine, or the QEMU behind it, said.
+    pub reason: String,
+}
 
 /// Why a QEMU could not be asked.
 #[derive(Debug, thiserror::Error)]

@@ -3,8 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use super::fabric::InterfaceId;
 use crate::base::MacAddr;
+
+/// The number of an interface of the case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct InterfaceId(pub(super) usize);
 
 /// A learning bridge without spanning tree, as Linux has it by default (`net/bridge/br_input.c`,
 /// `br_forward.c`).

@@ -7,7 +7,8 @@ use nix::libc;
 
 use super::{
     bridge::Bridge,
-    fabric::{Fabric, InterfaceId, Kind, Sender},
+    bridge::InterfaceId,
+    fabric::{Fabric, Kind, Sender},
     tap::Tap,
 };
 use crate::{

@@ -3,15 +3,16 @@
 
 use std::ops::RangeInclusive;
 
-use super::{bridge::Bridge, offload, tap::Tap};
+use super::{
+    bridge::{Bridge, InterfaceId},
+    offload,
+    tap::Tap,
+};
 use crate::{
     backend::builtin::{Carried, ETH_HLEN, VLAN_HLEN, is_tagged, vanishes},
     base::{Direction, Frame, PortId},
     record::{DropReason, Event, EventKind, Place},
 };
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct InterfaceId(pub(super) usize);
 
 /// The longest frame that a socket of the netns carrier takes whole, a tag that the kernel takes
 /// out not counted.

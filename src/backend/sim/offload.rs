@@ -1,7 +1,9 @@
 //! What virtio-net headers ask of the kernel. Inside the fabric a frame carries the header that a
 //! packet socket would show.
 
-use super::segment::{SuperFrame, TCP, transport_offset};
+use super::segment::{
+    NEEDS_CSUM, SuperFrame, TCP, TCP_CHECKSUM, TCPV4, TCPV6, short, transport_offset,
+};
 use crate::{
     backend::builtin::{ETH_HLEN, is_tagged},
     base::{Frame, VnetHdr},
@@ -9,18 +11,13 @@ use crate::{
     record::DropReason,
 };
 
-pub(super) const NEEDS_CSUM: u8 = 1;
 const ECN: u8 = 0x80;
-pub(super) const TCPV4: u8 = 1;
 const UDP: u8 = 3;
-pub(super) const TCPV6: u8 = 4;
 const UDP_L4: u8 = 5;
 const IP_UDP: u8 = 17;
 /// `UDP_MAX_SEGMENTS` and `GSO_BY_FRAGS` of Linux 6.18.
 const UDP_MAX_SEGMENTS: usize = 128;
 const GSO_BY_FRAGS: u16 = 0xffff;
-/// Where TCP's checksum is in its header.
-pub(super) const TCP_CHECKSUM: u16 = 16;
 
 /// Bytes of a page, from which on the kernel no longer keeps a frame in one piece.
 const PAGE: usize = 4096;
@@ -164,9 +161,4 @@ pub(super) fn to_link(frame: &Frame) -> Option<Frame> {
         return Some(frame.clone());
     }
     SuperFrame::of(frame).map(SuperFrame::whole)
-}
-
-/// The kernel's field has 16 bits too.
-pub(super) fn short(length: usize) -> u16 {
-    u16::try_from(length & 0xffff).unwrap_or(u16::MAX)
 }

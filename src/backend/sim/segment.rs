@@ -1,7 +1,6 @@
 //! TCP super-frames, and how they are cut to the size that a link takes. The fabric segments where
 //! the kernel does.
 
-use super::offload::{NEEDS_CSUM, TCP_CHECKSUM, TCPV4, TCPV6, short};
 use crate::{
     backend::builtin::{ETH_HLEN, is_tagged},
     base::{Frame, VnetHdr},
@@ -9,6 +8,16 @@ use crate::{
 };
 
 pub(super) const TCP: u8 = 6;
+pub(super) const NEEDS_CSUM: u8 = 1;
+pub(super) const TCPV4: u8 = 1;
+pub(super) const TCPV6: u8 = 4;
+/// Where TCP's checksum is in its header.
+pub(super) const TCP_CHECKSUM: u16 = 16;
+
+/// The kernel's field has 16 bits too.
+pub(super) fn short(length: usize) -> u16 {
+    u16::try_from(length & 0xffff).unwrap_or(u16::MAX)
+}
 
 /// A TCP segment of more than a link's size, checked as the kernel checks what comes from a guest
 /// (Linux 6.18 `net/ipv4/tcp_offload.c`, `tcp_gso_segment`).

@@ -1,8 +1,6 @@
 //! The record of a run, made of its events. Read by whoever reports a run at its end.
 
 use super::{RunFacts, RunRecord, Sums};
-#[cfg(test)]
-use crate::report::{Events, record::CaseRecord};
 use crate::{report::Event, runner::RunEvent};
 
 /// Makes the record of a run from its events.
@@ -43,17 +41,5 @@ impl Collector {
     /// What is known so far.
     pub const fn record(&mut self) -> &mut RunRecord {
         &mut self.record
-    }
-
-    /// The record of a whole run.
-    #[cfg(test)]
-    pub(in crate::report) fn of(run: &[Event], events: Events) -> RunRecord {
-        let mut collector = Self::new(RunFacts::default());
-        for event in run {
-            let explaining = |case: Box<CaseRecord>| Box::new(case.explaining(events).into_owned());
-            let _ = collector.event(event.clone().map(explaining));
-        }
-        "2026-01-02T03:04:05.678Z".clone_into(&mut collector.record.started);
-        collector.record
     }
 }

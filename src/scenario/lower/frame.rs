@@ -9,9 +9,10 @@ use crate::{
     scenario::{
         context::Context,
         fault::Fault,
-        fields::{Fields, list},
+        fields::Fields,
         key,
         node::{Node, ScalarKind, short},
+        suggest::list,
         value,
     },
 };
@@ -237,7 +238,7 @@ pub(super) fn word_or_number(
                     Fault::Choice {
                         key: key.to_owned(),
                         found: short(&scalar.text),
-                        near: crate::scenario::fields::nearest(&scalar.text, names()),
+                        near: crate::scenario::suggest::nearest(&scalar.text, names()),
                         known: format!("{}, or a number", list(names())),
                     },
                 );

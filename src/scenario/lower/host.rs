@@ -8,9 +8,10 @@ use crate::{
     scenario::{
         case::{Bridge, BridgePort, Link, LinkEnd, Netdev, NetdevType, Route},
         fault::Fault,
-        fields::{Fields, list, nearest},
+        fields::Fields,
         key,
         node::{Entry, short},
+        suggest::{list, nearest},
         value,
     },
 };

@@ -87,7 +87,7 @@ pub(super) fn only(
         [only] if !only.is_named() => Some(only.clone()),
         _ => {
             let names = machines.iter().map(MachineId::as_str);
-            let known = crate::scenario::fields::list(names);
+            let known = crate::scenario::suggest::list(names);
             fields.fault(verb_span, Fault::WhichMachine { known });
             None
         }

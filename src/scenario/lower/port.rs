@@ -240,7 +240,7 @@ impl Ports {
                     "this scenario has no ports: declare a TAP, or a chardev that is not joined"
                         .to_owned()
                 } else {
-                    format!("the ports are {}", crate::scenario::fields::list(names()))
+                    format!("the ports are {}", crate::scenario::suggest::list(names()))
                 },
             }
         } else if self.get(&sides[0]).is_some() {

@@ -17,9 +17,10 @@ use crate::{
         case::{Case, KnownBug, Netdev, Object, SnapshotRules},
         context::Context,
         fault::Fault,
-        fields::{Fields, list, nearest},
+        fields::Fields,
         key,
         node::{Node, short},
+        suggest::{list, nearest},
     },
 };
 

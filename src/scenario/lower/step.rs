@@ -18,9 +18,10 @@ use crate::{
         case::{Burst, ColoEvent, LinkSet, Step, Verb},
         context::Context,
         fault::Fault,
-        fields::{Fields, nearest},
+        fields::Fields,
         key::{self, QMP_VERBS, VERB_NAMES},
         node::{Entry, Node, Tree, json_map, short},
+        suggest::nearest,
         value,
     },
 };

@@ -127,7 +127,7 @@ fn flags(context: &Context<'_>, node: &Node) -> u16 {
                 Fault::Choice {
                     key: "flags".to_owned(),
                     found: short(&word),
-                    near: crate::scenario::fields::nearest(
+                    near: crate::scenario::suggest::nearest(
                         &word,
                         FLAGS.iter().map(|(name, _)| *name),
                     ),

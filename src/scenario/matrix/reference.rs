@@ -8,8 +8,8 @@ use crate::{
     scenario::{
         context::Context,
         fault::Fault,
-        fields::{list, nearest},
         node::{Node, Tree, short},
+        suggest::{list, nearest},
     },
 };
 

@@ -2,7 +2,7 @@
 
 use super::is_of;
 use crate::{
-    backend::qemu::backend::Probed,
+    backend::qemu::probe::Probed,
     base::ChardevId,
     qapi::{Flow, Role},
     scenario::{Case, ChardevFar, ColoEvent, Verb},

@@ -18,7 +18,8 @@ use crate::{
         BackendError, Deadline,
         builtin::Carrier,
         qemu::{
-            machine::{Machine, Out},
+            chardev::Out,
+            machine::Machine,
             process::End,
             quiescence::{self, Naps, Rest, Threads},
         },
