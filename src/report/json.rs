@@ -10,22 +10,13 @@ use serde_json::Value;
 
 use super::{
     Event, Reporter,
-    record::{CaseRecord, DiagnosticRecord, RunRecord, Sums},
+    record::{CaseRecord, DiagnosticRecord, Events, RunRecord, Sums},
 };
 use crate::{diag::Report, runner::RunEvent, terminal::json};
 
 /// The version of the lines' shape, in the first line. A consumer of version 1 can read every later
 /// line of version 1: members are added, never changed or removed.
 pub const JSON_FORMAT: u32 = 1;
-
-/// Which cases' explaining events are told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Events {
-    /// Those of failures.
-    OfFailures,
-    /// Those of every case.
-    OfAll,
-}
 
 /// JSON lines: one object for each event, with a `type`.
 #[derive(Debug)]

@@ -29,10 +29,11 @@ pub use at_end::AtEnd;
 pub use file::{ReportError, ReportFiles};
 pub use github::{Github, annotations};
 pub use human::Human;
-pub use json::{Events, JSON_FORMAT, Json, diagnostic};
+pub use json::{JSON_FORMAT, Json, diagnostic};
 pub use kind::{ParseReportError, ReportKind, WantedReport};
 pub use paint::{painted, style};
 pub use progress::Progress;
+pub use record::Events;
 pub use timeline::{ArrivedPacket, Fate, FateKind, Remark, SentPacket, Timeline, TimelineStep};
 
 use crate::runner::RunEvent;

@@ -130,6 +130,21 @@ const ROOMS: &[Room] = &[
     Room { path: &["machine"], may_import: MACHINE, exceptions: &[], with_tests: false },
     Room { path: &["format"], may_import: FORMAT, exceptions: &[], with_tests: false },
     Room { path: &["compare"], may_import: COMPARE, exceptions: &[], with_tests: false },
+    Room { path: &["backend"], may_import: BACKEND, exceptions: &[], with_tests: false },
+    Room { path: &["backend", "builtin"], may_import: BUILTIN, exceptions: &[], with_tests: false },
+    Room { path: &["backend", "netns"], may_import: NETNS, exceptions: &[], with_tests: false },
+    Room { path: &["backend", "sim"], may_import: SIM, exceptions: &[], with_tests: false },
+    Room { path: &["backend", "qemu"], may_import: QEMU, exceptions: &[], with_tests: false },
+    Room { path: &["reading"], may_import: READING, exceptions: &[], with_tests: false },
+    Room { path: &["snapshot"], may_import: SNAPSHOT, exceptions: &[], with_tests: false },
+    Room {
+        path: &["runner"],
+        may_import: RUNNER,
+        exceptions: RUNNER_EXCEPTIONS,
+        with_tests: false,
+    },
+    Room { path: &["report"], may_import: REPORT, exceptions: &[], with_tests: false },
+    Room { path: &["scenario"], may_import: SCENARIO, exceptions: &[], with_tests: false },
 ];
 
 /// The floors of the machine: what it says, what it knows of bytes and properties, its tables, what a
@@ -211,6 +226,217 @@ const COMPARE: &[(&str, &[&str])] = &[
     ("render", &["mismatch", "wording"]),
     ("hexdump", &["mismatch", "render"]),
     ("tests", &["comparison", "hexdump", "mismatch", "render"]),
+];
+
+/// The floors of the backends: what a backend is, what the built-in world needs, then the three that open one.
+const BACKEND: &[(&str, &[&str])] = &[
+    ("deadline", &[]),
+    ("lower", &[]),
+    ("title", &[]),
+    ("api", &["deadline"]),
+    ("builtin", &["api", "deadline", "lower", "title"]),
+    ("netns", &["api", "builtin", "deadline"]),
+    ("sim", &["api", "builtin", "deadline", "lower"]),
+    ("qemu", &["api", "builtin", "deadline", "lower", "netns", "title"]),
+];
+
+/// The floors of the built-in world: what a carrier is and how frames are found again, then the world.
+const BUILTIN: &[(&str, &[&str])] = &[
+    ("carrier", &[]),
+    ("dice", &[]),
+    ("ethernet", &[]),
+    ("file", &[]),
+    ("flight", &[]),
+    ("process", &[]),
+    ("socket", &[]),
+    ("storm", &[]),
+    ("far_end", &["socket"]),
+    ("impair", &["dice"]),
+    ("traffic", &["impair"]),
+    ("world", &["carrier", "far_end", "file", "flight", "process", "socket", "storm", "traffic"]),
+];
+
+/// The floors of the real interfaces: addresses and the kernel's answers, the topology that is built, and the carrier.
+const NETNS: &[(&str, &[&str])] = &[
+    ("cidr", &[]),
+    ("expected", &[]),
+    ("explanation", &[]),
+    ("reason", &[]),
+    ("network", &["cidr"]),
+    ("namespace", &["network"]),
+    ("topology", &["cidr", "expected", "namespace", "network"]),
+    ("probe", &["network", "topology"]),
+    ("source", &["topology"]),
+    ("carrier", &["reason", "source", "topology"]),
+    ("backend", &["carrier", "probe"]),
+];
+
+/// The floors of the modelled kernel: super-frames and offloads, queues and bridges, the fabric, and the carrier.
+const SIM: &[(&str, &[&str])] = &[
+    ("bridge", &[]),
+    ("segment", &[]),
+    ("tap", &[]),
+    ("offload", &["segment"]),
+    ("fabric", &["bridge", "offload", "tap"]),
+    ("carrier", &["bridge", "fabric", "tap"]),
+];
+
+/// The floors of a real QEMU: processes and their streams, what it is and may be asked, then its world.
+const QEMU: &[(&str, &[&str])] = &[
+    ("file", &[]),
+    ("program", &[]),
+    ("stream", &[]),
+    ("version", &[]),
+    ("admission", &["version"]),
+    ("chardev", &["stream"]),
+    ("command", &["version"]),
+    ("qmp", &["stream"]),
+    ("process", &["program", "qmp"]),
+    ("quiescence", &["process"]),
+    ("machine", &["chardev", "process", "qmp", "quiescence", "stream"]),
+    (
+        "world",
+        &[
+            "admission",
+            "chardev",
+            "command",
+            "file",
+            "machine",
+            "process",
+            "program",
+            "quiescence",
+            "stream",
+            "version",
+        ],
+    ),
+    ("probe", &["process", "program", "quiescence", "version", "world"]),
+    ("fit", &["command", "probe"]),
+    ("backend", &["admission", "fit", "probe", "program", "world"]),
+];
+
+/// The floors of the reading.
+const READING: &[(&str, &[&str])] =
+    &[("framing", &[]), ("label", &[]), ("tests", &[]), ("reader", &["framing"])];
+
+/// The floors of the store.
+const SNAPSHOT: &[(&str, &[&str])] = &[
+    ("error", &[]),
+    ("tests", &[]),
+    ("file", &["error"]),
+    ("store", &["error", "file"]),
+    ("pending", &["error", "file", "store"]),
+];
+
+/// The floors of the runner: results and their totals, one case, its comparison, then the whole run.
+const RUNNER: &[(&str, &[&str])] = &[
+    ("account", &[]),
+    ("error", &[]),
+    ("outcome", &[]),
+    ("pcapng", &[]),
+    ("pool", &[]),
+    ("select", &[]),
+    ("title", &[]),
+    ("totals", &[]),
+    ("capture", &["error"]),
+    ("expect", &["outcome"]),
+    ("problem", &["outcome"]),
+    ("suite", &["error"]),
+    ("event", &["problem", "totals"]),
+    ("exec", &["account", "expect", "outcome", "title"]),
+    ("failing", &["event", "problem"]),
+    ("judge", &["event", "outcome", "problem"]),
+    ("plan", &["exec", "select"]),
+    ("archive", &["capture", "error", "judge", "outcome", "pcapng", "plan"]),
+    ("fixture", &["outcome", "plan"]),
+    ("pause", &["account", "archive", "capture", "error", "event", "judge", "outcome", "plan"]),
+    ("attempt", &["exec", "outcome", "pause"]),
+    ("front", &["attempt", "outcome", "pool"]),
+    ("tally", &["attempt", "event", "failing", "judge", "outcome", "plan", "problem"]),
+    ("dry_run", &["attempt", "front", "pool"]),
+    (
+        "run",
+        &[
+            "archive", "attempt", "event", "front", "judge", "pause", "plan", "pool", "tally",
+            "totals",
+        ],
+    ),
+];
+
+const RUNNER_EXCEPTIONS: &[Exception] = &[
+    Exception {
+        from: "plan",
+        to: "attempt",
+        why: "a plan holds the lanes on which its cases are attempted",
+    },
+    Exception { from: "plan", to: "pause", why: "a plan holds what a failed case is held with" },
+    Exception {
+        from: "totals",
+        to: "event",
+        why: "totals count results, and the last event carries the totals",
+    },
+];
+
+/// The floors of the reports: paint and words, the record, then a file for each report.
+const REPORT: &[(&str, &[&str])] = &[
+    ("clock", &[]),
+    ("paint", &[]),
+    ("progress", &[]),
+    ("timeline", &[]),
+    ("record", &["timeline"]),
+    ("agreement", &["record"]),
+    ("failure", &["record"]),
+    ("fixture", &["record"]),
+    ("json", &["record"]),
+    ("human", &["clock", "failure", "paint", "record"]),
+    ("schema", &["json", "record"]),
+    ("github", &["failure", "human", "record"]),
+    ("html", &["failure", "human", "record", "timeline"]),
+    ("junit", &["failure", "human", "record"]),
+    ("markdown", &["failure", "human", "record"]),
+    ("kind", &["html", "junit", "markdown", "record"]),
+    ("at_end", &["kind", "record"]),
+    ("file", &["kind", "record"]),
+];
+
+/// The floors of the language: the tree, faults, keys and values, then what reads them.
+const SCENARIO: &[(&str, &[&str])] = &[
+    ("address", &[]),
+    ("budget", &[]),
+    ("impairment", &[]),
+    ("key", &[]),
+    ("node", &[]),
+    ("stack", &[]),
+    ("tests", &[]),
+    ("write", &[]),
+    ("case", &["address", "impairment", "stack"]),
+    ("fault", &["budget", "key"]),
+    ("schema", &["key"]),
+    ("suggest", &["node"]),
+    ("context", &["budget", "fault", "node"]),
+    ("matrix", &["budget", "context", "fault", "node", "suggest"]),
+    ("value", &["context", "fault", "node", "suggest"]),
+    ("yaml", &["context", "fault", "node"]),
+    ("fields", &["context", "fault", "key", "node", "suggest", "value"]),
+    ("tree", &["context", "matrix", "yaml"]),
+    (
+        "lower",
+        &[
+            "address",
+            "budget",
+            "case",
+            "context",
+            "fault",
+            "fields",
+            "impairment",
+            "key",
+            "matrix",
+            "node",
+            "stack",
+            "suggest",
+            "value",
+        ],
+    ),
+    ("load", &["case", "context", "fault", "lower", "matrix", "node", "yaml"]),
 ];
 
 impl Room {

@@ -11,10 +11,19 @@ use crate::{
     drawing::Topology,
     format,
     record::Outcome,
-    report::{Events, Timeline},
+    report::Timeline,
     runner::{Agreement, CaseResult, Failing, Failure, FailureKind, Problem, Status, Verdict},
     wording::Requests,
 };
+
+/// Which cases' explaining events are reported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Events {
+    /// Those of failures.
+    OfFailures,
+    /// Those of every case.
+    OfAll,
+}
 
 /// What became of a case.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

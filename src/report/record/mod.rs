@@ -14,8 +14,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 pub use case::{
-    AccountingRecord, AgreementRecord, AnotherErrorRecord, CaseRecord, CaseStatus, FailingRecord,
-    ProblemRecord, RunsRecord,
+    AccountingRecord, AgreementRecord, AnotherErrorRecord, CaseRecord, CaseStatus, Events,
+    FailingRecord, ProblemRecord, RunsRecord,
 };
 pub use collect::Collector;
 pub use diagnostic::{DiagnosticRecord, LabelRecord, PositionRecord, SeverityRecord};
