@@ -182,6 +182,17 @@ pub(super) fn is_net(word: &str) -> bool {
     name(word).is_some_and(|name| NET.contains(&name))
 }
 
+/// Whether something in a text is QEMU's: a program of its, or an option of the net layer.
+pub(super) fn is_qemus(text: &str) -> bool {
+    tokens(text).any(|word| is_program(word) || is_net(word) || word == "-device")
+}
+
+/// The words of any text, without what quotes and joins them.
+pub(super) fn tokens(text: &str) -> impl Iterator<Item = &str> {
+    let between = |c: char| c.is_whitespace() || "\"'`()[]{}<>;|&,=\\".contains(c);
+    text.split(between).filter(|word| !word.is_empty())
+}
+
 /// Whether a word is an option that waits for its value.
 pub(super) fn is_open(word: &str) -> bool {
     name(word).is_some_and(|name| WITH_VALUE.contains(&name))

@@ -27,6 +27,8 @@ mod mail;
 mod netdev;
 mod nic;
 mod object;
+mod openness;
+mod part;
 mod paste;
 mod qmp;
 mod shell;

@@ -10,7 +10,8 @@ use super::{
     limit::{MAX_BYTES, PasteError},
     mail::{self, Wrap},
     qmp::{self, Message},
-    shell::{self, Openness, Simple, Variables},
+    openness::Openness,
+    shell::{self, Shell, Simple},
 };
 
 /// What is of QEMU's.
@@ -50,7 +51,7 @@ pub(super) fn of_words(words: &[String]) -> Result<Paste, PasteError> {
     }
     let mut paste = Paste::default();
     let escaped = words.iter().map(|word| word.replace("${", "$${")).collect();
-    let command = Simple { words: escaped, redirections: Vec::new() };
+    let command = Simple { words: escaped, ..Simple::default() };
     take(command, &mut paste);
     Ok(paste)
 }
@@ -68,7 +69,7 @@ pub(super) fn read(text: &str) -> Result<Paste, PasteError> {
         paste.unread = left_out;
         return Ok(paste);
     }
-    let mut variables = Variables::default();
+    let mut variables = Shell::default();
     let mut at = 0;
     while at < lines.len() {
         at += piece(&lines[at..], &mut paste, &mut variables).max(1);
@@ -81,7 +82,7 @@ pub(super) fn read(text: &str) -> Result<Paste, PasteError> {
 }
 
 /// Reads what begins in the first line; gives how many lines that took.
-fn piece(lines: &[&str], paste: &mut Paste, variables: &mut Variables) -> usize {
+fn piece(lines: &[&str], paste: &mut Paste, variables: &mut Shell) -> usize {
     let line = lines[0].trim();
     if line.is_empty() {
         return 1;
@@ -252,7 +253,7 @@ fn logical(lines: &[&str], paste: &mut Paste) -> (String, usize) {
 
 /// A command of the shell: QEMU's, or another.
 fn take(command: Simple, paste: &mut Paste) {
-    let Simple { mut words, redirections } = command;
+    let Simple { mut words, redirections, .. } = command;
     let program = words.iter().position(|word| flag::is_program(word));
     let first_option = words.iter().position(|word| word.starts_with('-'));
     let of_net = words.iter().any(|word| flag::is_net(word));
