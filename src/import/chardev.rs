@@ -4,7 +4,7 @@ use crate::qapi::Options;
 use crate::scenario::CHARDEV;
 
 /// Backends of the language (the choice in its table of keys).
-const KNOWN: &[&str] = &["socket", "null", "file", "ringbuf", "udp", "pty"];
+const KNOWN: &[&str] = &["socket", "null", "file", "ringbuf", "udp", "pty", "mux"];
 
 /// Other backends of QEMU's (QEMU 10.2.2, `qapi/char.json`, `ChardevBackendKind`).
 const STOOD_FOR: &[&str] = &[
@@ -47,7 +47,7 @@ pub(super) fn language(mut options: Options, notes: &mut Vec<String>) -> Result<
             options.text()
         ));
         return Ok(made_up(&id));
-    } else if !KNOWN.contains(&backend.as_str()) {
+    } else if !KNOWN.contains(&backend.as_str()) && !backend.contains("${") {
         return Err(format!("'{backend}' is not a valid char driver name"));
     }
     let keys: Vec<String> = options.0.iter().map(|item| item.key.clone()).collect();

@@ -2,7 +2,7 @@
 
 /// Most bytes of a paste.
 pub const MAX_BYTES: usize = 256 << 10;
-/// Most bytes that variables write, each as often as it is used.
+/// Most bytes that variables and commands write, each as often as it is used.
 pub(super) const MAX_WRITTEN: usize = 1 << 20;
 /// Deepest nesting of what stands for unset variables, and of arrays.
 pub(super) const MAX_DEPTH: usize = 16;
@@ -21,8 +21,8 @@ pub enum PasteError {
     },
     /// Its variables, written out, come to too much.
     #[error(
-        "the shell variables of the paste, written out wherever they are used, come to {written} \
-         bytes and more; at most {MAX_WRITTEN} are written"
+        "the variables, loops and functions of the paste, written out wherever they are used, come to \
+         {written} bytes and more; at most {MAX_WRITTEN} are written"
     )]
     Written {
         /// How much was asked for when it became too much.

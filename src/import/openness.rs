@@ -68,4 +68,3 @@ impl Openness {
         self.here.previous = c;
     }
 }
-

@@ -109,21 +109,36 @@ pub(super) fn heading<'a>(line: &'a str, next: Option<&str>) -> Option<Heading<'
     let words = text.split_whitespace().count();
     let underlined = next.is_some_and(|next| {
         let next = next.trim();
-        next.len() > 2 && ["=", "-", "~", "^"].iter().any(|mark| next.trim_matches(|c| mark.contains(c)).is_empty())
+        next.len() > 2
+            && ["=", "-", "~", "^"]
+                .iter()
+                .any(|mark| next.trim_matches(|c| mark.contains(c)).is_empty())
     });
     let strong = (line.starts_with("##") || line.starts_with("==") || underlined) && words <= 14;
     let (part, branch) = (at_end(text).or_else(|| in_words(text)), branch(text));
     let is_title = words <= 6 && !line.ends_with(['.', ',', ')']);
-    let branch = branch.filter(|_| strong || (is_title && (number || line.ends_with(':') || line.starts_with('#'))));
+    let branch = branch.filter(|_| strong || (is_title && (number || line.ends_with(':'))));
     let colon = line.trim_end_matches(['*', '_']).ends_with(':');
     let before_blocks = part.is_some()
         && (colon && words <= 30
-            || words <= 3 && is_title
+            || words <= 3 && is_title && !line.contains(['=', '/'])
             || words <= 10 && text.to_lowercase().starts_with("on ") && !line.ends_with('.')
             || number && words <= 12
-            || words <= 5 && line.starts_with(['#', '/']));
+            || words <= 5 && line.starts_with(['#', '/']) && begins_with_part(text));
     let ends = strong || branch.is_some();
-    (strong || before_blocks || branch.is_some()).then_some(Heading { part, branch, ends, rest: "" })
+    (strong || before_blocks || branch.is_some()).then_some(Heading {
+        part,
+        branch,
+        ends,
+        rest: "",
+    })
+}
+
+/// Whether a comment is a heading: `# primary (host 10.0.0.1)`, `# on the secondary`.
+fn begins_with_part(text: &str) -> bool {
+    let first = text.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default();
+    let leads = ["on", "at", "the", "start", "run"].contains(&first.to_lowercase().as_str());
+    !text.contains(['=', '/']) && (leads || in_words(first).is_some())
 }
 
 /// `1. `, `2) `, `(a) ` before a text.
@@ -162,7 +177,11 @@ fn inline(line: &str) -> Option<Heading<'_>> {
         return None;
     }
     let part = in_words(plain)?;
-    let rest = if before.contains('@') { line } else { after.trim_start_matches(['*', ':', '~', '#', '$', ' ', '/']) };
+    let rest = if before.contains('@') {
+        line
+    } else {
+        after.trim_start_matches(['*', ':', '~', '#', '$', ' ', '/'])
+    };
     Some(Heading { part: Some(part), branch: None, ends: false, rest })
 }
 
@@ -190,9 +209,14 @@ mod tests {
     #[case("vm2:", "vm2")]
     #[case("PVM: qemu-system-x86_64 -S", "primary | qemu-system-x86_64 -S")]
     #[case("[secondary] {\"execute\": \"stop\"}", "secondary | {\"execute\": \"stop\"}")]
-    #[case("root@primary:~# qemu-system-x86_64 -S", "primary | root@primary:~# qemu-system-x86_64 -S")]
+    #[case(
+        "root@primary:~# qemu-system-x86_64 -S",
+        "primary | root@primary:~# qemu-system-x86_64 -S"
+    )]
     #[case("The primary sends what the secondary gets.", "none")]
     #[case("# network", "none")]
+    #[case("# write primary/mon0", "none")]
+    #[case("# colo failover", "none")]
     #[case("Which of them is the primary?", "none")]
     #[case("set -euo pipefail", "none")]
     #[case("if you killed the Secondary, then follow \"Primary Failover\".", "none")]

@@ -97,6 +97,11 @@ impl Shell {
         self.set.get(name).map(Vec::as_slice)
     }
 
+    /// Whether the paste defines a function of this name.
+    pub(super) fn has_function(&self, name: &str) -> bool {
+        self.functions.iter().any(|(other, ..)| other == name)
+    }
+
     /// Sets a variable from elsewhere, such as an `environment:` of YAML.
     pub(super) fn assign(&mut self, name: &str, words: Vec<String>) {
         if self.afford(words.iter().map(|word| word.len() + 1).sum()) {
@@ -247,9 +252,10 @@ impl Shell {
                 self.arguments.push(words[2..].to_vec());
                 return;
             }
-            (Some("shift"), _) => {
-                if let Some(arguments) = self.arguments.last_mut().filter(|all| !all.is_empty()) {
-                    arguments.remove(0);
+            (Some("shift"), number) => {
+                let number = number.and_then(|number| number.parse().ok()).unwrap_or(1);
+                if let Some(arguments) = self.arguments.last_mut() {
+                    arguments.drain(..arguments.len().min(number));
                 }
                 return;
             }
@@ -331,7 +337,7 @@ impl Shell {
                 self.node(other, source);
             }
             _ => {
-                if here || other.is_some() {
+                if here || other.is_some() || then.source_text(source).contains('=') {
                     self.branches.push(format!("where `{condition}` holds"));
                 }
                 self.node(then, source);
@@ -377,7 +383,8 @@ impl Shell {
         }
         let is_subject = |case: &rable::CasePattern| {
             let mut names = case.patterns.iter();
-            names.any(|node| matches!(&node.kind, NodeKind::Word { value, .. } if *value == subject))
+            names
+                .any(|node| matches!(&node.kind, NodeKind::Word { value, .. } if *value == subject))
         };
         let known = patterns.iter().find(|case| is_subject(case));
         let known = known.and_then(|case| case.body.as_ref());
@@ -404,6 +411,7 @@ fn print(words: &[String], here: Option<&str>) -> Option<String> {
             Some(rest[options..].join(" ") + "\n")
         }
         ("printf", _) => {
+            let rest = rest.strip_prefix(&["--".to_owned()]).unwrap_or(rest);
             let (format, values) = rest.split_first()?;
             let format = format.replace("\\n", "\n").replace("%d", "%s").replace("%q", "%s");
             let holes = format.matches("%s").count();
@@ -512,7 +520,8 @@ mod tests {
 
     #[test]
     fn a_here_document_is_kept() {
-        let commands = read("P=1\ncat > x <<EOF\na $P\nEOF\nnc <<'E'\n$P\nE\n", &mut Shell::default());
+        let commands =
+            read("P=1\ncat > x <<EOF\na $P\nEOF\nnc <<'E'\n$P\nE\n", &mut Shell::default());
         let here: Vec<_> = commands.iter().map(|command| command.here.as_deref()).collect();
         assert_eq!(here, [Some("a 1\n"), Some("$P\n")]);
         assert_eq!(commands[0].redirections, [">x"]);

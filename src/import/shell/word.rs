@@ -114,9 +114,7 @@ impl Shell {
             return Vec::new();
         }
         let words = match grammar::parse(&format!("x {text}")).first().map(|node| &node.kind) {
-            Some(NodeKind::Command { words, .. }) => {
-                self.words(words.get(1..).unwrap_or_default())
-            }
+            Some(NodeKind::Command { words, .. }) => self.words(words.get(1..).unwrap_or_default()),
             _ => text.split_whitespace().map(str::to_owned).collect(),
         };
         self.depth -= 1;
@@ -372,8 +370,7 @@ fn changed(text: &str, op: &str, arg: &str) -> Option<String> {
         },
         "%" | "%%" => match arg.strip_suffix('*') {
             Some(start) if plain(start) && !start.is_empty() => {
-                let cut =
-                    if op == "%" { text.rsplit_once(start) } else { text.split_once(start) };
+                let cut = if op == "%" { text.rsplit_once(start) } else { text.split_once(start) };
                 Some(cut.map_or(text, |(before, _)| before).to_owned())
             }
             _ => plain(arg).then(|| text.strip_suffix(arg).unwrap_or(text).to_owned()),
@@ -384,7 +381,9 @@ fn changed(text: &str, op: &str, arg: &str) -> Option<String> {
                 && plain(to)
                 && !from.is_empty()
                 && text.matches(from).count().saturating_mul(to.len()) < MAX_WRITTEN;
-            known.then(|| if op == "/" { text.replacen(from, to, 1) } else { text.replace(from, to) })
+            known.then(
+                || if op == "/" { text.replacen(from, to, 1) } else { text.replace(from, to) },
+            )
         }
         "^^" if arg.is_empty() => Some(text.to_uppercase()),
         ",," if arg.is_empty() => Some(text.to_lowercase()),
