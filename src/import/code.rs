@@ -28,6 +28,8 @@ pub(super) struct Code {
     set: BTreeMap<String, Vec<String>>,
     order: Vec<String>,
     used: BTreeSet<String>,
+    /// Commands that were read, so that each is once.
+    commands: BTreeSet<Vec<String>>,
     written: usize,
 }
 
@@ -37,7 +39,7 @@ pub(super) fn is_code(text: &str) -> bool {
     let mut strings = 0;
     for token in &tokens {
         if let Token::Text { text, .. } = token {
-            strings += usize::from(has_option(text));
+            strings += usize::from(has_option(text) || is_monitor(text));
         }
     }
     if strings == 0 {
@@ -61,6 +63,13 @@ pub(super) fn is_code(text: &str) -> bool {
     let call = bare.contains('(') && !bare.contains("=(") && !bare.contains("$(");
     let alone = bare.chars().all(|c| c.is_whitespace() || c == '"');
     alone || punctuated || call && !assigned
+}
+
+/// Whether a string is a command of QMP's, `%s` and all.
+fn is_monitor(text: &str) -> bool {
+    let inner = text.trim_start().strip_prefix('{');
+    let inner = inner.map(|inner| inner.trim_start_matches(['{', ' ', '\n', '"', '\'']));
+    inner.is_some_and(|inner| inner.starts_with("execute"))
 }
 
 fn has_option(text: &str) -> bool {

@@ -29,6 +29,9 @@ pub(super) fn names(
             rest = &rest[length..];
             continue;
         }
+        if format && ["{{", "}}"].iter().any(|twice| rest.starts_with(twice)) {
+            rest = &rest[1..];
+        }
         if c == '%' && rest.starts_with("%%") {
             rest = &rest[1..];
         }
@@ -66,7 +69,7 @@ fn named(text: &str, format: bool) -> Option<(&str, usize)> {
         let end = end.unwrap_or(inner.len());
         return (end > 0).then(|| (&inner[..end], end + 1));
     }
-    if let Some(inner) = text.strip_prefix("{{") {
+    if let Some(inner) = text.strip_prefix("{{").filter(|_| !format) {
         // Jinja.
         let end = inner.find("}}")?;
         return is_name(inner[..end].trim()).then(|| (inner[..end].trim(), end + 4));

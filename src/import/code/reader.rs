@@ -1,6 +1,6 @@
 //! The statements of a program, as values that are put into variables or are commands.
 
-use super::{Code, MAX_DEPTH, command, format, has_option, token::Token};
+use super::{Code, MAX_DEPTH, command, format, has_option, is_monitor, token::Token};
 use crate::import::{
     flag,
     shell::{Shell, Simple},
@@ -64,8 +64,18 @@ impl Reader<'_> {
             if waits && self.at < self.tokens.len() {
                 continue;
             }
-            if let Some(command) = command(std::mem::take(&mut words), self.shell) {
+            let (monitor, rest): (Vec<String>, Vec<String>) =
+                words.drain(..).partition(|word| is_monitor(word));
+            // A handle of a process is passed to many functions.
+            if self.code.commands.insert(rest.clone())
+                && let Some(command) = command(rest, self.shell)
+            {
                 self.commands.push(command);
+            }
+            for text in monitor {
+                let text = self.fill(Value { words: vec![text], ..Value::default() }, Vec::new());
+                let words = std::iter::once("qmp".to_owned()).chain(text.words).collect();
+                self.commands.push(Simple { words, ..Simple::default() });
             }
         }
     }
@@ -76,6 +86,7 @@ impl Reader<'_> {
         let mut target: Option<String> = None;
         let mut last: Option<String> = None;
         let mut changes = false;
+        let mut called = false;
         while let Some(token) = self.peek() {
             match token {
                 Token::End => {
@@ -147,6 +158,8 @@ impl Reader<'_> {
                 | Token::Words(_)
                 | Token::Punct('[' | '(' | '{') => {
                     let one = self.joined(0);
+                    let known = |name: &String| self.code.set.contains_key(name);
+                    called = one.name.as_ref().is_some_and(|name| !known(name));
                     last = one.name.clone().or(last);
                     value.words.extend(one.words);
                 }
@@ -154,6 +167,8 @@ impl Reader<'_> {
             }
         }
         match target {
+            // The answer of a function that is given a command.
+            Some(_) if called && value.words.iter().any(|word| is_monitor(word)) => value,
             Some(name) => {
                 self.code.used.remove(&name);
                 self.code.set(&name, value.words, changes);

@@ -44,7 +44,7 @@ pub(super) fn head(draft: &Draft) -> String {
         }
     }
     for (title, lines) in &draft.ways {
-        sentence(&format!("Left out, one of several ways to go on: {title}"), &mut out);
+        sentence(&format!("Left out, {title}"), &mut out);
         for line in lines {
             say(&format!("  {line}"), &mut out);
         }

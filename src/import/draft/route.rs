@@ -23,6 +23,8 @@ pub(super) struct Route {
     part: Option<String>,
     /// The title of the way that is being read.
     way: Option<String>,
+    /// What stands below this heading is another machine that the same heading named before.
+    again: bool,
     /// Whether any heading names a machine.
     named: bool,
     parts: usize,
@@ -35,7 +37,10 @@ pub(super) fn route(pieces: Vec<Piece>) -> Result<Route, PasteError> {
     let mut route = Route { named, ..Route::default() };
     for piece in pieces {
         match piece {
-            Piece::Part(part) => route.part = part,
+            Piece::Part(part) => {
+                route.part = part;
+                route.again = false;
+            }
             Piece::Branch(title) => route.way = title.filter(|_| several),
             piece => route.take(piece),
         }
@@ -65,7 +70,7 @@ fn ways(pieces: &[Piece]) -> usize {
 impl Route {
     fn take(&mut self, piece: Piece) {
         if let Some(title) = self.way.clone() {
-            return self.aside(title, piece);
+            return self.aside(format!("one of several ways to go on: {title}"), piece);
         }
         let whole = matches!(piece, Piece::CommandLine { whole: true, .. });
         let at = match (self.of_part(), whole) {
@@ -84,8 +89,11 @@ impl Route {
             && self.named
             && declares_again(&self.machines[at], words)
         {
-            let title = format!("another {}", self.part.as_deref().unwrap_or("machine"));
-            return self.aside(title, piece);
+            self.again = true;
+        }
+        if self.again {
+            let part = self.part.as_deref().unwrap_or("machine");
+            return self.aside(format!("the text has {part} once more"), piece);
         }
         let untold = self.named && self.part.is_none() && self.machines.len() > 1;
         let machine = &mut self.machines[at];
