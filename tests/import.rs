@@ -84,7 +84,7 @@ fn a_paste_is_a_scenario(#[files("fixtures/qemu-cmdlines/*.txt")] path: PathBuf)
     }
 }
 
-/// The whole of a manual is two machines and no step: how one of them goes on alone is told in
+/// The whole of a manual is two machines and no step: how one of them goes on alone stands in
 /// comments, each way with its machine.
 #[test]
 fn the_whole_manual_is_two_machines() {
@@ -119,8 +119,8 @@ fn headings_name_the_machine_of_a_command() {
     fs::write(folder.path().join("a.txt"), text).unwrap();
     let text = stdout(&import(&folder, "a.txt", &[]));
     assert!(text.contains("  - object-del: m0\n    machine: primary\n"), "{text}");
-    let untold = "no heading says which machine its commands are for";
-    assert!(text.contains(untold), "{text}");
+    let assumed = "no heading says which machine its commands are for";
+    assert!(text.contains(assumed), "{text}");
 }
 
 /// What people's texts lose where they are read line by line.

@@ -1,5 +1,5 @@
 //! The options of the net layer that stand in a text, wherever they stand: what the scenario has not
-//! and no comment names is said, so that nothing is lost in silence.
+//! and no comment names is listed, so that nothing is lost in silence.
 
 use super::flag;
 

@@ -1,5 +1,6 @@
 //! QEMU's chardevs in the language.
 
+use super::netdev;
 use crate::qapi::Options;
 use crate::scenario::CHARDEV;
 
@@ -53,8 +54,8 @@ pub(super) fn language(mut options: Options, notes: &mut Vec<String>) -> Result<
     let keys: Vec<String> = options.0.iter().map(|item| item.key.clone()).collect();
     for key in keys {
         let own = matches!(key.as_str(), "connected" | "framing");
-        if (own || (key != "id" && CHARDEV.key(&key).is_none()))
-            && let Some(raw) = options.remove(&key)
+        while (own || (key != "id" && CHARDEV.key(&key).is_none()))
+            && let Some(raw) = netdev::remove_first(&mut options, &key)
         {
             if key == "fd" && backend == "socket" {
                 options.set("path", &format!("{id}.sock"));
@@ -88,6 +89,7 @@ mod tests {
     #[rstest]
     #[case("socket,id=a,path=/x,,y,server,nowait", "socket,id=a,path=/x,,y,server,nowait", 0)]
     #[case("socket,id=a,fd=3,server=on", "socket,id=a,server=on,path=a.sock", 1)]
+    #[case("socket,id=a,path=x,foo=1,foo=2", "socket,id=a,path=x", 2)]
     #[case("stdio,id=a,signal=off", "socket,id=a,path=a.sock,server=on,wait=off", 1)]
     #[case("memory,id=a,size=64", "ringbuf,id=a,size=64", 0)]
     #[case("foo,id=a", "'foo' is not a valid char driver name", 0)]

@@ -19,8 +19,8 @@ pub(super) struct Machine {
     pub(super) name: Option<String>,
     /// What the headings of the paste call it.
     pub(super) part: Option<String>,
-    /// It is said that no heading names the machine of its commands.
-    pub(super) untold: bool,
+    /// A note says that no heading names the machine of its commands.
+    pub(super) assumed: bool,
     /// The text of a `-readconfig` file is in the paste.
     pub(super) sections: bool,
     /// There was a program's name: what isn't declared isn't there. Else it is a fragment.

@@ -9,8 +9,8 @@ use super::{
     shell,
 };
 
-/// The text as a shell's, where it is of one of these forms; what is taken of branches is said.
-pub(super) fn shell_text(text: &str, said: &mut Vec<String>) -> Option<String> {
+/// The text as a shell's, where it is of one of these forms; which branches are taken goes to `branches`.
+pub(super) fn shell_text(text: &str, branches: &mut Vec<String>) -> Option<String> {
     let lines: Vec<&str> = text.lines().collect();
     if text.contains("{{") && lines.iter().any(|line| just_assignment(line).is_some()) {
         return Some(justfile(&lines));
@@ -23,7 +23,7 @@ pub(super) fn shell_text(text: &str, said: &mut Vec<String>) -> Option<String> {
         return Some(converted.collect::<Vec<_>>().join("\n"));
     }
     if is_makefile(&lines) {
-        return Some(makefile(&lines, said));
+        return Some(makefile(&lines, branches));
     }
     if lines.iter().any(|line| line.trim_start().starts_with("ExecStart")) {
         return Some(unit(&lines));
@@ -115,7 +115,7 @@ fn is_makefile(lines: &[&str]) -> bool {
 }
 
 /// The recipes, with make's variables written out; without recipes, the variables that hold options.
-fn makefile(lines: &[&str], said: &mut Vec<String>) -> String {
+fn makefile(lines: &[&str], branches: &mut Vec<String>) -> String {
     let mut set: BTreeMap<String, String> = BTreeMap::new();
     let mut recipes: Vec<String> = Vec::new();
     // For each condition that is open: whether the branch is taken, and whether one was.
@@ -127,7 +127,7 @@ fn makefile(lines: &[&str], said: &mut Vec<String>) -> String {
         let word = line.split([' ', '(', '\t']).next().unwrap_or_default();
         match word {
             "ifeq" | "ifneq" | "ifdef" | "ifndef" => {
-                said.push(format!("where `{line}` holds"));
+                branches.push(format!("where `{line}` holds"));
                 open.push((true, true));
                 continue;
             }
@@ -145,7 +145,7 @@ fn makefile(lines: &[&str], said: &mut Vec<String>) -> String {
         }
         if open.iter().any(|(taken, _)| !taken) {
             if !line.is_empty() {
-                said.push(format!("  not: {line}"));
+                branches.push(format!("  not: {line}"));
             }
             continue;
         }

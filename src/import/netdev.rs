@@ -91,7 +91,7 @@ pub(super) fn language(mut options: Options, notes: &mut Vec<String>) -> Result<
 }
 
 /// Takes out the first item of a key.
-fn remove_first(options: &mut Options, key: &str) -> Option<String> {
+pub(super) fn remove_first(options: &mut Options, key: &str) -> Option<String> {
     let at = options.0.iter().position(|item| item.key == key)?;
     Some(options.0.remove(at).raw)
 }

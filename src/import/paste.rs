@@ -37,7 +37,7 @@ pub(super) enum Piece {
     ObjectAdd(String),
     /// The refusal of the last monitor command: class and text. HMP has no class.
     Error(Option<String>, String),
-    /// What follows is this machine's; none where that isn't said.
+    /// What follows is this machine's; none where nothing names it.
     Part(Option<String>),
     /// What follows is one of several ways to go on, by its title.
     Branch(Option<String>),
@@ -137,9 +137,9 @@ impl Reader {
         if let Some(items) = data::read(text, &mut self.shell) {
             return items.into_iter().for_each(|item| self.item(item));
         }
-        let mut said = Vec::new();
-        let converted = make::shell_text(text, &mut said);
-        self.paste.branches.extend(said);
+        let mut branches = Vec::new();
+        let converted = make::shell_text(text, &mut branches);
+        self.paste.branches.extend(branches);
         if let Some(text) = converted {
             let lines: Vec<&str> = text.lines().collect();
             return self.lines(&lines);

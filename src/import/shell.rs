@@ -1,6 +1,6 @@
 //! Shell text to commands: rable parses it, this expands it. Nothing is run: what a command would
 //! have to find out becomes a placeholder, `${NAME}` in the language of scenarios. Of branches the
-//! first that holds something of QEMU's is followed, and the others are said.
+//! first that holds something of QEMU's is followed, and the others are listed.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -348,7 +348,7 @@ impl Shell {
         }
     }
 
-    /// Says what stands in a branch that isn't followed.
+    /// Lists what stands in a branch that isn't followed.
     fn aside(&mut self, text: &str) {
         if !self.afford(text.len()) {
             return;

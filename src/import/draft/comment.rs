@@ -38,8 +38,8 @@ pub(super) fn head(draft: &Draft) -> String {
     }
     if !draft.branches.is_empty() {
         sentence("Of the branches of the text, these are taken:", &mut out);
-        let mut said = BTreeSet::new();
-        for line in draft.branches.iter().filter(|line| said.insert(line.as_str())) {
+        let mut listed = BTreeSet::new();
+        for line in draft.branches.iter().filter(|line| listed.insert(line.as_str())) {
             say(&format!("  {line}"), &mut out);
         }
     }

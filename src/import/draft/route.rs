@@ -95,10 +95,11 @@ impl Route {
             let part = self.part.as_deref().unwrap_or("machine");
             return self.aside(format!("the text has {part} once more"), piece);
         }
-        let untold = self.named && self.part.is_none() && self.machines.len() > 1;
+        let assumed = self.named && self.part.is_none() && self.machines.len() > 1;
         let machine = &mut self.machines[at];
-        if untold && matches!(piece, Piece::Command(..) | Piece::ObjectAdd(_)) && !machine.untold {
-            machine.untold = true;
+        if assumed && matches!(piece, Piece::Command(..) | Piece::ObjectAdd(_)) && !machine.assumed
+        {
+            machine.assumed = true;
             machine.notes.push(
                 "no heading says which machine its commands are for: they stand below its command line"
                     .to_owned(),
@@ -143,7 +144,7 @@ impl Route {
             })
     }
 
-    /// A piece that is said and not carried out.
+    /// A piece that is listed in a comment and not carried out.
     fn aside(&mut self, title: String, piece: Piece) {
         self.parts += 1;
         let at = match self.ways.iter().position(|(other, _)| *other == title) {
