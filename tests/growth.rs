@@ -202,6 +202,13 @@ fn a_relative_of_these_is_refused_too(#[case] scenario: String, #[case] product:
 #[rstest]
 #[case::a_variable(format!("A=xxxxxxxx\n{}qemu-system-x86_64 -netdev tap,id=$A\n", "A=\"$A$A\"\n".repeat(50)))]
 #[case::an_array(format!("A=(x x)\n{}qemu-system-x86_64 -netdev tap,id=\"${{A[@]}}\"\n", "A+=(\"${A[@]}\")\n".repeat(50)))]
+#[case::a_loop(format!("qemu-system-x86_64 -S\n{}qemu-system-x86_64 -netdev tap,id=a{}\n",
+    "for i in 0 1 2 3 4 5 6 7 8 9; do\n".repeat(8), "\ndone".repeat(8)))]
+#[case::a_function("f() {\n f; f\n}\nf\nqemu-system-x86_64 -netdev tap,id=a\n".to_owned())]
+#[case::a_replacement(format!("A={}\nB=${{A//x/{}}}\nqemu-system-x86_64 -netdev tap,id=$B$B$B$B$B$B$B$B$B$B\n",
+    "x".repeat(1000), "y".repeat(200)))]
+#[case::printf(format!("f() {{\n printf '%s{}' {}\n}}\nqemu-system-x86_64 -netdev tap,id=$(f)$(f)$(f)\n",
+    "x".repeat(500), "a ".repeat(1000)))]
 #[case::braces("{\n".repeat(200_000))]
 #[case::backslashes("-netdev tap,id=a \\\n".repeat(20_000))]
 fn a_paste_that_grows_is_refused(#[case] paste: String) {

@@ -25,8 +25,9 @@ use crate::{
 /// Makes a scenario of QEMU command lines and monitor commands.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct ImportArgs {
-    /// A text that contains command lines, scripts, QMP or HMP logs, -readconfig files or libvirt
-    /// XML; each command line becomes a machine [default: standard input]
+    /// Text with command lines in it: scripts, Makefiles, units, programs, YAML, mail, documents, QMP or
+    /// HMP logs, -readconfig files, libvirt XML; each command line is a machine [default: standard
+    /// input]
     #[arg(value_name = "FILE")]
     named: Vec<PathBuf>,
     /// A command line, after `--`

@@ -1,10 +1,9 @@
 //! QEMU's chardevs in the language.
 
-use crate::qapi::Options;
-use crate::scenario::CHARDEV;
+use crate::{qapi::Options, scenario::CHARDEV};
 
 /// Backends of the language (the choice in its table of keys).
-const KNOWN: &[&str] = &["socket", "null", "file", "ringbuf", "udp", "pty"];
+const KNOWN: &[&str] = &["socket", "null", "file", "ringbuf", "udp", "pty", "mux"];
 
 /// Other backends of QEMU's (QEMU 10.2.2, `qapi/char.json`, `ChardevBackendKind`).
 const STOOD_FOR: &[&str] = &[
@@ -44,14 +43,14 @@ pub(super) fn language(mut options: Options, notes: &mut Vec<String>) -> Result<
             options.text()
         ));
         return Ok(made_up(&id));
-    } else if !KNOWN.contains(&backend.as_str()) {
+    } else if !KNOWN.contains(&backend.as_str()) && !backend.contains("${") {
         return Err(format!("'{backend}' is not a valid char driver name"));
     }
     let keys: Vec<String> = options.keys();
     for key in keys {
         let own = matches!(key.as_str(), "connected" | "framing");
-        if (own || (key != "id" && CHARDEV.key(&key).is_none()))
-            && let Some(raw) = options.remove(&key)
+        while (own || (key != "id" && CHARDEV.key(&key).is_none()))
+            && let Some(raw) = options.remove_first(&key)
         {
             if key == "fd" && backend == "socket" {
                 options.set("path", &format!("{id}.sock"));
@@ -85,6 +84,7 @@ mod tests {
     #[rstest]
     #[case("socket,id=a,path=/x,,y,server,nowait", "socket,id=a,path=/x,,y,server,nowait", 0)]
     #[case("socket,id=a,fd=3,server=on", "socket,id=a,server=on,path=a.sock", 1)]
+    #[case("socket,id=a,path=x,foo=1,foo=2", "socket,id=a,path=x", 2)]
     #[case("stdio,id=a,signal=off", "socket,id=a,path=a.sock,server=on,wait=off", 1)]
     #[case("memory,id=a,size=64", "ringbuf,id=a,size=64", 0)]
     #[case("foo,id=a", "'foo' is not a valid char driver name", 0)]

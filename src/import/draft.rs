@@ -5,11 +5,12 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value, json};
 
 use super::{
+    audit::Mention,
     chardev,
     limit::{MAX_PARTS, PasteError},
     machine::Machine,
     object::{self, Object},
-    paste::{Paste, Piece},
+    paste::Paste,
     step::Step,
 };
 use crate::{
@@ -18,8 +19,12 @@ use crate::{
 };
 
 mod comment;
+mod route;
 mod several;
 
+use route::Route;
+
+/// What was sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Traffic {
     pub pcap: String,
@@ -33,6 +38,12 @@ pub struct Draft {
     machines: Vec<Machine>,
     unread: Vec<String>,
     unset: Vec<(String, String)>,
+    /// Which branches of the paste were taken, and what stands in the others.
+    branches: Vec<String>,
+    /// The options that stand in the paste.
+    mentions: Vec<Mention>,
+    /// Each way to go on, of several: its title and its steps.
+    ways: Vec<(String, Vec<String>)>,
     profile: Option<String>,
     traffic: Option<Traffic>,
     /// The objects that QEMU refuses, each with its text.
@@ -41,16 +52,12 @@ pub struct Draft {
 
 impl Draft {
     pub(super) fn new(paste: Paste) -> Result<Option<Self>, PasteError> {
-        let mut machines: Vec<Machine> = Vec::new();
-        let mut parts = 0;
-        for piece in paste.pieces {
-            // The last machine is the only one that a piece adds to.
-            parts += take(piece, &mut machines);
-            if parts > MAX_PARTS {
-                return Err(PasteError::TooMany);
-            }
-        }
+        let Route { mut machines, ways, .. } = route::route(paste.pieces)?;
         machines.retain(|machine| !machine.is_empty());
+        join_fragments(&mut machines);
+        if machines.is_empty() {
+            machines.extend(apart(&paste.mentions));
+        }
         for machine in &mut machines {
             machine.finish();
             complete(machine);
@@ -62,12 +69,16 @@ impl Draft {
             machines,
             unread: paste.unread,
             unset: paste.unset,
+            branches: paste.branches,
+            mentions: paste.mentions,
+            ways,
             profile: None,
             traffic: None,
             errors: Vec::new(),
         };
         if draft.machines.len() > 1 {
             draft.name_machines();
+            draft.name_ways();
             draft.join();
         }
         // A program's name, or words that are named in a note, leave nothing open in the scenario.
@@ -155,8 +166,9 @@ impl Draft {
     #[must_use]
     pub fn text(&self) -> String {
         let head = comment::head(self);
-        let tail = comment::tail(self);
-        format!("{head}{}{tail}", scenario::write(&self.tree()))
+        let text = scenario::write(&self.tree()) + &comment::tail(self);
+        let missing = comment::missing(self, &format!("{head}{text}"));
+        format!("{head}{missing}{text}")
     }
 
     fn description(&self) -> &'static str {
@@ -198,48 +210,54 @@ impl Draft {
     }
 }
 
-/// Puts a piece where it belongs, commands and fragments to the last machine, and gives how many
-/// parts that has more.
-fn take(piece: Piece, machines: &mut Vec<Machine>) -> usize {
-    if machines.is_empty() || matches!(piece, Piece::CommandLine { whole: true, .. }) {
-        machines.push(Machine::default());
-    }
-    let Some(machine) = machines.last_mut() else {
-        return 0;
-    };
-    let before = machine.parts();
-    match piece {
-        Piece::CommandLine { words, whole } => {
-            machine.whole |= whole;
-            machine.add_words(&words);
-        }
-        Piece::Section(section) => {
-            machine.readconfig = None;
-            machine.add(&section.group, &section.text);
-        }
-        Piece::ObjectAdd(text) => add_step(Step::object_option(&text), machine),
-        Piece::Command(name, args) => match Step::of_command(&name, args.clone()) {
-            Some(step) => add_step(step, machine),
-            None if name == "qmp_capabilities" || name.starts_with("query-") => {}
-            None if args.is_empty() => machine.notes.push(format!("no step for {name}")),
-            None => {
-                let args = Value::Object(args);
-                machine.notes.push(format!("no step for {name} {args}"));
-            }
-        },
-        Piece::Error(class, text) => {
-            if let Some(step) = machine.steps.last_mut() {
-                step.refused(class, text);
-            }
+/// Options of which no form around them is understood, as they stand.
+fn apart(mentions: &[Mention]) -> Option<Machine> {
+    let mut machine = Machine::default();
+    for (name, value) in mentions.iter().filter_map(|mention| mention.option.as_ref()) {
+        if machine.parts() < MAX_PARTS {
+            machine.add(name, value);
         }
     }
-    machine.parts() - before
+    let text = "the options are read as they stand: what is around them is not understood";
+    machine.notes.push(text.to_owned());
+    (!machine.is_empty()).then_some(machine)
 }
 
-fn add_step(step: Step, machine: &mut Machine) {
-    let (step, note) = step.with_own_file();
-    machine.notes.extend(note);
-    machine.steps.push(step);
+/// Puts options that stand apart to the one command line that has the netdevs they name.
+fn join_fragments(machines: &mut Vec<Machine>) {
+    let whole = machines.iter().filter(|machine| machine.whole).count();
+    let Some(at) = machines.iter().position(|machine| machine.whole).filter(|_| whole == 1) else {
+        return;
+    };
+    let has = |list: &[Options], id: &str| list.iter().any(|one| one.id() == Some(id));
+    let (netdevs, chardevs) = (machines[at].netdevs.clone(), machines[at].chardevs.clone());
+    let mut moved = Vec::new();
+    for machine in machines.iter_mut() {
+        let names = machine.objects.iter().flat_map(|object| object::names(&object.properties));
+        let belongs = names.map(|(is_netdev, id)| {
+            let (all, own) = if is_netdev {
+                (&netdevs, &machine.netdevs)
+            } else {
+                (&chardevs, &machine.chardevs)
+            };
+            has(all, &id) || has(own, &id)
+        });
+        let belongs: Vec<bool> = belongs.collect();
+        let apart = !machine.whole && machine.part.is_none() && machine.netdevs.is_empty();
+        if apart && machine.steps.is_empty() && !belongs.is_empty() && !belongs.contains(&false) {
+            moved.push(std::mem::take(machine));
+        }
+    }
+    for fragment in moved {
+        let machine = &mut machines[at];
+        machine.chardevs.extend(fragment.chardevs);
+        machine.objects.extend(fragment.objects);
+        machine.elsewhere.extend(fragment.elsewhere);
+        machine.refused.extend(fragment.refused);
+        machine.notes.push("options that stand apart in the paste are among these".to_owned());
+        machine.notes.extend(fragment.notes);
+    }
+    machines.retain(|machine| !machine.is_empty());
 }
 
 /// Gives a fragment the netdevs, chardevs and iothreads that its objects name.

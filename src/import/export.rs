@@ -61,7 +61,7 @@ fn machine(name: Option<&str>, parts: &Value, steps: &[Value]) -> String {
         lines.extend(nic.map(|nic| format!("-device {}", word(&nic))));
     }
     for chardev in declared(parts.get("chardevs"), "backend") {
-        lines.push(format!("-chardev {}", word(&chardev_options(chardev))));
+        lines.push(format!("-chardev {}", word(&chardev_options(name, chardev))));
     }
     let objects = parts.get("objects").and_then(Value::as_array);
     for object in objects.into_iter().flatten() {
@@ -111,8 +111,11 @@ fn declared(value: Option<&Value>, implied: &'static str) -> Vec<Options> {
 /// A netdev, and the NIC of the guest in front of a TAP.
 fn netdev_options(mut netdev: Options, remarks: &mut Vec<String>) -> (String, Option<String>) {
     let id = netdev.id().unwrap_or_default().to_owned();
+    // Only a virtio NIC has vhost.
+    let vhost = netdev.is_on("vhost");
     let driver = match netdev.get("nic") {
         Some("virtio") => "virtio-net-pci",
+        None if vhost => "virtio-net-pci",
         _ => "e1000",
     };
     let mut nic = format!("{driver},netdev={id}");
@@ -133,13 +136,19 @@ fn netdev_options(mut netdev: Options, remarks: &mut Vec<String>) -> (String, Op
     (netdev.text(), is_tap.then_some(nic))
 }
 
-fn chardev_options(mut chardev: Options) -> String {
+/// A chardev without an address has one here, and those of two machines are not the same.
+fn chardev_options(machine: Option<&str>, mut chardev: Options) -> String {
     for key in OWN {
         chardev.remove(key);
     }
     let has_address = ["path", "host", "fd"].iter().any(|key| chardev.get(key).is_some());
     if chardev.get("backend") == Some("socket") && !has_address {
-        return chardev::made_up(chardev.id().unwrap_or_default()).text();
+        let id = chardev.id().unwrap_or_default();
+        let mut made = chardev::made_up(id);
+        if let Some(machine) = machine {
+            made.set("path", &format!("{machine}-{id}.sock"));
+        }
+        return made.text();
     }
     chardev.text()
 }
@@ -174,7 +183,15 @@ fn command(name: Option<&str>, step: &Value) -> Option<String> {
             Value::String(text) => text.clone(),
             other => other.to_string(),
         };
-        let text = format!("{verb} {}", target.replace('\n', " "));
+        let mut text = format!("{verb} {}", target.replace('\n', " "));
+        // What stands beside the verb: `up: false` of a link.
+        for (key, value) in step.as_object().into_iter().flatten() {
+            let is_plain = value.is_boolean() || value.is_number() || value.is_string();
+            if key != verb && is_plain {
+                let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+                text += &format!(" {key}={value}");
+            }
+        }
         return Some(comment(&text).trim_end_matches('\n').to_owned());
     }
     if of != name {
@@ -258,6 +275,28 @@ qemu-system-x86_64 -nodefaults -display none -qmp stdio \\
 {\"execute\":\"stop\"}
 ";
         assert_eq!(export(&tree), expected);
+    }
+
+    #[test]
+    fn what_stands_beside_a_verb_is_said() {
+        let tree = json!({
+            "machines": { "a": { "netdevs": { "hn0": { "vhost": true } }, "chardevs": { "c": {} } } },
+            "steps": [
+                { "link-set": "a/hn0.host", "up": false },
+                { "link-set": "a/hn0.host", "mtu": 1300 },
+                { "client": { "from": "hn0.host" }, "send": "GET / HTTP/1.0\r\n\r\n" },
+            ],
+        });
+        let text = export(&tree);
+        for expected in [
+            "# link-set a/hn0.host up=false\n",
+            "# link-set a/hn0.host mtu=1300\n",
+            "send=GET / HTTP/1.0\\r\\n\\r\\n\n",
+            "-netdev tap,id=hn0,vhost=on \\\n  -device virtio-net-pci,netdev=hn0",
+            "-chardev socket,id=c,path=a-c.sock,server=on,wait=off",
+        ] {
+            assert!(text.contains(expected), "{expected}\n{text}");
+        }
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! QEMU's options: which take a value (QEMU 10.2.2 and 7.2.22, `qemu-options.hx`, and names that
 //! older versions had).
 
+use super::netdev;
+
 const ALONE: &[&str] = &[
     "S",
     "alt-grab",
@@ -179,6 +181,48 @@ pub(super) fn is_option(word: &str) -> bool {
 /// Whether a word is an option that a scenario is made of.
 pub(super) fn is_net(word: &str) -> bool {
     name(word).is_some_and(|name| NET.contains(&name))
+}
+
+/// Whether something in a text is QEMU's: a program of its, or an option of the net layer.
+pub(super) fn is_qemus(text: &str) -> bool {
+    // `(qemu)` is a prompt.
+    let is_program = |word: &str| is_program(word) && word.contains("qemu-");
+    tokens(text).any(|word| is_program(word) || is_net(word) || word == "-device")
+}
+
+/// The words of any text, without what quotes and joins them.
+pub(super) fn tokens(text: &str) -> impl Iterator<Item = &str> {
+    let between = |c: char| c.is_whitespace() || "\"'`()[]{}<>;|&,=\\".contains(c);
+    text.split(between).filter(|word| !word.is_empty())
+}
+
+/// Whether a word can be the value of such an option, and not prose after its name.
+pub(super) fn is_value(name: &str, value: &str) -> bool {
+    let open = value.contains("${") || value.starts_with(['$', '%', '{', '@']);
+    let kind = value.split(',').next().unwrap_or_default();
+    match name {
+        "net" | "nic" => {
+            open || value.contains('=')
+                || ["nic", "none"].contains(&kind)
+                || netdev::KINDS.contains(&kind)
+        }
+        "readconfig" => true,
+        _ => open || value.contains('='),
+    }
+}
+
+/// Whether a value is a synopsis: it says what may stand there.
+pub(super) fn is_synopsis(value: &str) -> bool {
+    let marks = ["[,", "[=", "[:", "=<", "...", ",[", "]["];
+    let named = |item: &str| {
+        let (key, value) = item.split_once('=').unwrap_or((item, ""));
+        key == "id" && matches!(value, "id" | "ID" | "str" | "string" | "name")
+            || value.contains('|') && !value.contains("${")
+    };
+    marks.iter().any(|mark| value.contains(mark))
+        && !value.starts_with('{')
+        && !value.contains("${")
+        || value.split(',').any(named)
 }
 
 /// Whether a word is an option that waits for its value.

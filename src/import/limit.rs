@@ -1,7 +1,7 @@
 //! How much a paste may be, and what it may grow to.
 
 pub const MAX_BYTES: usize = 256 << 10;
-/// Most bytes that variables write, each as often as it is used.
+/// Most bytes that variables and commands write, each as often as it is used.
 pub(super) const MAX_WRITTEN: usize = 1 << 20;
 /// Deepest nesting of what stands for unset variables, and of arrays.
 pub(super) const MAX_DEPTH: usize = 16;
@@ -19,8 +19,8 @@ pub enum PasteError {
     },
     /// Its variables, written out, are too long.
     #[error(
-        "the shell variables of the paste, written out wherever they are used, come to {written} \
-         bytes and more; at most {MAX_WRITTEN} are written"
+        "the variables, loops and functions of the paste, written out wherever they are used, come to \
+         {written} bytes and more; at most {MAX_WRITTEN} are written"
     )]
     Written {
         /// How much was asked for when it became too much.

@@ -17,6 +17,12 @@ use crate::qapi::{BAD_ID, Options, id_wellformed};
 pub(super) struct Machine {
     /// `-name`.
     pub(super) name: Option<String>,
+    /// What the headings of the paste call it.
+    pub(super) part: Option<String>,
+    /// A note says that no heading names the machine of its commands.
+    pub(super) assumed: bool,
+    /// The text of a `-readconfig` file is in the paste.
+    pub(super) sections: bool,
     /// There was a program's name: what isn't declared isn't there. Else it is a fragment.
     pub(super) whole: bool,
     pub(super) netdevs: Vec<Options>,

@@ -2,8 +2,15 @@
 //! options, these to a tree. Pure: files are read and objects are tried by who calls.
 //!
 //! - `paste`: the pieces of a text: command lines, configuration, QMP, HMP, and what is none of it.
-//! - `mail`: quoting, and lines that mail has wrapped.
-//! - `shell`: words, quotes, variables and arrays of shells.
+//! - `decode`, `mail`: what mail and web pages do to characters and lines.
+//! - `block`: fences, paragraphs, compound commands and here-documents.
+//! - `line`: which lines are a shell's, and where one goes on.
+//! - `part`: headings, and the machine that each is about.
+//! - `shell`: commands of shells, parsed by rable and expanded; `openness`: whether one goes on.
+//! - `make`: Makefiles, units, Dockerfiles and batch files, as a shell's text.
+//! - `code`: the strings of programs.
+//! - `data`: lists and texts in YAML and JSON.
+//! - `audit`: the options that stand in a text, so that none is lost.
 //! - `config`, `libvirt` (over `xml`), `qmp`, `hmp`: the other forms that QEMU's options and commands are written in.
 //! - `option`: QEMU's option strings and JSON, letter for letter.
 //! - `flag`: the names of QEMU's own options.
@@ -14,19 +21,28 @@
 //! - `draft`: the scenario that is made, with remarks about it as comments.
 //! - `limit`: how much a paste may be, and what it may grow to.
 
+mod audit;
+mod block;
 mod chardev;
+mod code;
 mod config;
+mod data;
+mod decode;
 mod draft;
 mod export;
 mod flag;
 mod hmp;
 mod libvirt;
 mod limit;
+mod line;
 mod machine;
 mod mail;
+mod make;
 mod netdev;
 mod nic;
 mod object;
+mod openness;
+mod part;
 mod paste;
 mod qmp;
 mod shell;
@@ -115,6 +131,51 @@ mod tests {
             "-name p ",
             "^\n",
             "é",
+            "if ",
+            "; then\n",
+            "else\n",
+            "fi\n",
+            "for i in a b; do ",
+            "done\n",
+            "case $1 in primary) ",
+            ";; esac\n",
+            "f() {\n",
+            "}\n",
+            "$(f",
+            ")",
+            "`",
+            "<<E\n",
+            "E\n",
+            "Primary:\n",
+            "## Failover\n",
+            "```\n",
+            "[",
+            "]",
+            "\"-netdev\", ",
+            "'tap,id=b' + ",
+            "\"\"\"",
+            "{{ x }}",
+            "- ",
+            "key: ",
+            "\t",
+            "=3D",
+            "&lt;",
+            "<pre>",
+            "\0",
+            "%s",
+            "f\"{x}",
+            "cmd += ",
+            ".append(",
+            "@@ ",
+            "| ",
+            "ExecStart=",
+            "CMD [",
+            "set A=b\n",
+            "ifeq (a,b)\n",
+            "endif\n",
+            "V := ",
+            "$(V)",
+            "run:\n",
         ]);
         prop::collection::vec(piece, 0..24).prop_map(|pieces| pieces.concat())
     }

@@ -22,6 +22,27 @@ const STOOD_FOR: &[&str] = &[
     "vmnet-shared",
 ];
 
+/// All kinds that a command line may name.
+pub(super) const KINDS: &[&str] = &[
+    "af-xdp",
+    "bridge",
+    "dgram",
+    "hubport",
+    "l2tpv3",
+    "netmap",
+    "passt",
+    "socket",
+    "stream",
+    "tap",
+    "user",
+    "vde",
+    "vhost-user",
+    "vhost-vdpa",
+    "vmnet-bridged",
+    "vmnet-host",
+    "vmnet-shared",
+];
+
 /// Those whose frames QEMU doesn't see, so that it puts no filter there.
 const VHOST: &[&str] = &["vhost-user", "vhost-vdpa"];
 
@@ -59,8 +80,9 @@ pub(super) fn language(mut options: Options, notes: &mut Vec<String>) -> Result<
             || (belongs.is_empty() && !own && NETDEV.key(&key).is_some() && key != "hubid")
             || belongs.contains(&key.as_str());
         let misnamed = key == "ifname" && !options.get("ifname").is_some_and(is_interface);
-        if (!known || misnamed)
-            && let Some(raw) = options.remove(&key)
+        // `hostfwd=` may stand there twice.
+        while (!known || misnamed)
+            && let Some(raw) = options.remove_first(&key)
         {
             notes.push(format!("netdev {id} without {raw}{}", why(&kind, &key)));
         }
@@ -101,6 +123,7 @@ mod tests {
     #[case("tap,id=a,script=no,vhost=on,queues=2", "tap,id=a,script=no,vhost=on,queues=2", 0)]
     #[case("vhost-user,id=a,chardev=c", "tap,id=a,vhost=on", 1)]
     #[case("user,id=a,hostfwd=tcp::1-:2", "user,id=a", 1)]
+    #[case("user,id=a,hostfwd=tcp::1-:2,hostfwd=tcp::3-:4", "user,id=a", 2)]
     #[case("tap,id=a,ifname=tap%d", "tap,id=a", 1)]
     #[case("bar,id=a", "Parameter 'type' does not accept value 'bar'", 0)]
     fn netdevs_are_of_the_language(

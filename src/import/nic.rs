@@ -36,6 +36,7 @@ impl Nic {
             netdev.push("nic", "virtio");
         }
         match &self.mac {
+            Some(_) if netdev.get("mac").is_some() => {}
             Some(mac) if is_mac(mac) => netdev.push("mac", mac),
             Some(mac) => notes.push(format!("the NIC without mac={mac}: six octets with colons")),
             None => {}

@@ -3,14 +3,21 @@
 use serde_json::{Map, Value};
 
 use super::{
+    audit::{self, Mention},
+    block::{self, compound, paragraphs, regions, unnumbered},
+    code::{self, Code},
     config::{self, Section},
-    flag,
+    data::{self, Item},
+    decode, flag,
     hmp::{self, Command},
     libvirt::{self, Domain},
     limit::{MAX_BYTES, PasteError},
-    mail::{self, Wrap},
+    line::{
+        apart, is_comment, is_shell, is_synopsis, logical, plain, without_prompt, without_synopsis,
+    },
+    mail, make, part,
     qmp::{self, Message},
-    shell::{self, Openness, Simple, Variables},
+    shell::{self, Shell, Simple},
 };
 
 /// What is of QEMU's.
@@ -30,9 +37,13 @@ pub(super) enum Piece {
     ObjectAdd(String),
     /// The refusal of the last monitor command: class and text. HMP has no class.
     Error(Option<String>, String),
+    /// What follows is this machine's; none where nothing names it.
+    Part(Option<String>),
+    /// What follows is one of several ways to go on, by its title.
+    Branch(Option<String>),
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub(super) struct Paste {
     pub(super) pieces: Vec<Piece>,
     /// Lines that are none of QEMU's options or commands.
@@ -40,6 +51,10 @@ pub(super) struct Paste {
     /// Shell variables that the paste uses and doesn't set: the placeholder's name, and how it is
     /// written.
     pub(super) unset: Vec<(String, String)>,
+    /// Which branches were taken, and what stands in the others.
+    pub(super) branches: Vec<String>,
+    /// The options that stand in the text.
+    pub(super) mentions: Vec<Mention>,
 }
 
 /// The command line whose words these are, or the text that one word is.
@@ -47,84 +62,381 @@ pub(super) fn of_words(words: &[String]) -> Result<Paste, PasteError> {
     if let [text] = words {
         return read(text);
     }
-    let mut paste = Paste::default();
-    let escaped = words.iter().map(|word| word.replace("${", "$${")).collect();
-    let command = Simple { words: escaped, redirections: Vec::new() };
-    take(command, &mut paste);
-    Ok(paste)
+    let mut reader = Reader::default();
+    let words = words.iter().map(|word| word.replace("${", "$${")).collect();
+    reader.take(Simple { words, ..Simple::default() });
+    Ok(reader.paste)
 }
 
 pub(super) fn read(text: &str) -> Result<Paste, PasteError> {
     if text.len() > MAX_BYTES {
         return Err(PasteError::TooLong { bytes: text.len() });
     }
+    if let Some(words) = decode::words(text) {
+        return of_words(&words);
+    }
+    let text = decode::decode(text);
     let lines: Vec<&str> = text.lines().map(mail::unquote).collect();
-    let mut paste = Paste::default();
-    let joined = lines.join("\n");
-    if libvirt::is_domain(&joined) {
-        let Domain { words, left_out } = libvirt::read(&joined);
-        paste.pieces.push(Piece::CommandLine { words, whole: true });
-        paste.unread = left_out;
-        return Ok(paste);
-    }
-    let mut variables = Variables::default();
-    let mut at = 0;
-    while at < lines.len() {
-        at += piece(&lines[at..], &mut paste, &mut variables).max(1);
-    }
-    if let Some(excess) = variables.excess {
+    let text = lines.join("\n");
+    let mut reader = Reader::default();
+    reader.text(&text);
+    reader.rest();
+    if let Some(excess) = reader.shell.excess {
         return Err(excess);
     }
-    paste.unset = variables.unset;
+    let mut paste = reader.paste;
+    if !libvirt::is_domain(&text) {
+        paste.mentions = audit::mentions(&text);
+    }
+    paste.branches.extend(reader.shell.branches);
+    paste.unset = reader.shell.unset;
     Ok(paste)
 }
 
-/// Reads what begins in the first line; gives how many lines that took.
-fn piece(lines: &[&str], paste: &mut Paste, variables: &mut Variables) -> usize {
-    let line = lines[0].trim();
-    if line.is_empty() {
-        return 1;
-    }
-    if let Some((message, taken)) = qmp::read(lines) {
-        match message {
-            Message::Command(name, args) => monitor(name, args, paste),
-            Message::Error(class, text) => paste.pieces.push(Piece::Error(Some(class), text)),
-            Message::Other => {}
-        }
-        return taken;
-    }
-    if let Some((section, taken)) = config::read(lines) {
-        paste.pieces.push(Piece::Section(section));
-        return taken;
-    }
-    if let Some(command) = hmp::read(line) {
-        human(command, paste);
-        return 1;
-    }
-    if let Some(text) = hmp::error(line)
-        && matches!(paste.pieces.last(), Some(Piece::Command(..) | Piece::ObjectAdd(_)))
-    {
-        paste.pieces.push(Piece::Error(None, text.to_owned()));
-        return 1;
-    }
-    let shown = without_prompt(line);
-    if line == "(qemu)" || is_comment(line) && shown == line {
-        if line.starts_with('#') && line.trim_start_matches(['#', ' ']).split(' ').any(flag::is_net)
-        {
-            paste.unread.push(line.to_owned());
-        }
-        return 1;
-    }
-    if !is_shell(shown) {
-        paste.unread.push(line.to_owned());
-        return 1;
-    }
-    let (text, taken) = logical(lines, paste);
-    for command in shell::read(&text, variables) {
-        take(command, paste);
-    }
-    taken
+/// Most texts that stand in one another: a here-document in a script of a pipeline.
+const MAX_TEXTS: usize = 6;
+
+/// Reads a text into pieces.
+#[derive(Default)]
+struct Reader {
+    paste: Paste,
+    shell: Shell,
+    code: Code,
+    depth: usize,
+    /// Bytes of texts that stand in others.
+    inner: usize,
+    blocks: block::Budget,
 }
+
+impl Reader {
+    fn text(&mut self, text: &str) {
+        self.inner = self.inner.saturating_add(text.len());
+        if self.depth >= MAX_TEXTS || self.inner > MAX_INNER {
+            self.paste.unread.extend(text.lines().map(str::to_owned));
+            return;
+        }
+        self.depth += 1;
+        if libvirt::is_domain(text) {
+            let Domain { words, left_out } = libvirt::read(text);
+            self.paste.pieces.push(Piece::CommandLine { words, whole: true });
+            self.paste.unread.extend(left_out);
+        } else {
+            for region in regions(text) {
+                self.region(&region);
+            }
+        }
+        self.depth -= 1;
+    }
+
+    /// A text of one form: what stands in a fence of Markdown, or between two.
+    fn region(&mut self, text: &str) {
+        if let Some(text) = self.patched(text).or_else(|| unnumbered(text)) {
+            return self.region(&text);
+        }
+        if let Some(items) = data::read(text, &mut self.shell) {
+            return items.into_iter().for_each(|item| self.item(item));
+        }
+        let mut branches = Vec::new();
+        let converted = make::shell_text(text, &mut branches);
+        self.paste.branches.extend(branches);
+        if let Some(text) = converted {
+            let lines: Vec<&str> = text.lines().collect();
+            return self.lines(&lines);
+        }
+        let paragraphs = paragraphs(text);
+        let is_code: Vec<bool> = paragraphs.iter().map(|text| code::is_code(text)).collect();
+        let any = is_code.contains(&true);
+        // What stands between lists of programs is read as one.
+        let mut between = String::new();
+        for (text, is_code) in paragraphs.iter().zip(is_code) {
+            if is_code {
+                self.plain(&std::mem::take(&mut between));
+                self.program(text);
+                continue;
+            }
+            // What a program's other lines define may be used by its lists.
+            if any && !flag::is_qemus(text) {
+                self.program(text);
+            }
+            between += text;
+        }
+        self.plain(&between);
+    }
+
+    fn plain(&mut self, text: &str) {
+        let lines: Vec<&str> = text.lines().collect();
+        self.lines(&lines);
+    }
+
+    /// The text that a patch leaves; what it takes away is named.
+    fn patched(&mut self, text: &str) -> Option<String> {
+        if !text.lines().any(|line| line.starts_with("@@ ")) {
+            return None;
+        }
+        let mut out = String::new();
+        for line in text.lines() {
+            let heads = ["@@", "---", "+++", "diff ", "index "];
+            if heads.iter().any(|head| line.starts_with(head)) || line.starts_with('-') {
+                self.paste.unread.push(line.to_owned());
+                continue;
+            }
+            out.push_str(line.strip_prefix(['+', ' ']).unwrap_or(line));
+            out.push('\n');
+        }
+        Some(out)
+    }
+
+    fn program(&mut self, text: &str) {
+        for command in self.code.read(text, &mut self.shell) {
+            self.take(command);
+        }
+    }
+
+    fn item(&mut self, item: Item) {
+        match item {
+            Item::Words(words) => {
+                if let Some(command) = code::command(words, &mut self.shell) {
+                    self.take(command);
+                }
+            }
+            Item::Text(text, name) => {
+                if let Some(part) = name.and_then(|name| part::in_words(&name)) {
+                    self.paste.pieces.push(Piece::Part(Some(part)));
+                }
+                self.text(&text);
+            }
+        }
+    }
+
+    fn lines(&mut self, lines: &[&str]) {
+        let mut at = 0;
+        while at < lines.len() {
+            at += self.piece(&lines[at..]).max(1);
+        }
+    }
+
+    /// What is defined and never used.
+    fn rest(&mut self) {
+        let mut commands = self.code.rest(&mut self.shell);
+        commands.extend(self.shell.rest());
+        for command in commands {
+            self.take(command);
+        }
+    }
+
+    /// Reads what begins in the first line; gives how many lines that took.
+    fn piece(&mut self, lines: &[&str]) -> usize {
+        let line = lines[0].trim();
+        if line.is_empty() {
+            return 1;
+        }
+        let paste = &mut self.paste;
+        if let Some(line) = plain(line) {
+            let mut rest = vec![line.as_str()];
+            rest.extend(&lines[1..]);
+            return self.piece(&rest);
+        }
+        if let Some((message, taken)) = qmp::read(lines) {
+            match message {
+                Message::Command(name, args) => monitor(name, args, paste),
+                Message::Error(class, text) => paste.pieces.push(Piece::Error(Some(class), text)),
+                Message::Other => {}
+            }
+            return taken;
+        }
+        if let Some((section, taken)) = config::read(lines) {
+            paste.pieces.push(Piece::Section(section));
+            return taken;
+        }
+        if let Some(command) = hmp::read(line) {
+            human(command, paste);
+            return 1;
+        }
+        if let Some(text) = hmp::error(line)
+            && matches!(paste.pieces.last(), Some(Piece::Command(..) | Piece::ObjectAdd(_)))
+        {
+            paste.pieces.push(Piece::Error(None, text.to_owned()));
+            return 1;
+        }
+        if let Some(heading) = part::heading(line, lines.get(1).copied()) {
+            if heading.ends {
+                paste.pieces.push(Piece::Branch(heading.branch));
+            }
+            if heading.ends || heading.part.is_some() {
+                paste.pieces.push(Piece::Part(heading.part));
+            }
+            if !heading.rest.is_empty() && heading.rest != line {
+                let mut rest = vec![heading.rest];
+                rest.extend(&lines[1..]);
+                return self.piece(&rest);
+            }
+            if heading.rest.is_empty() {
+                if !is_comment(line) {
+                    paste.unread.push(line.to_owned());
+                }
+                return 1;
+            }
+        }
+        if self.cells(line) || self.spans(line) || self.sent(line) {
+            return 1;
+        }
+        let paste = &mut self.paste;
+        let (text, taken) = compound(lines, &mut self.blocks).unwrap_or_else(|| {
+            let shown = without_prompt(line);
+            if line == "(qemu)" || is_comment(line) && shown == line {
+                if line.starts_with('#') && flag::is_qemus(line) {
+                    paste.unread.push(line.to_owned());
+                }
+                return (String::new(), 1);
+            }
+            if !is_shell(shown, &self.shell) || is_synopsis(shown) {
+                paste.unread.push(line.to_owned());
+                return (String::new(), 1);
+            }
+            logical(lines, paste)
+        });
+        for command in shell::read(&text, &mut self.shell) {
+            self.take(command);
+        }
+        taken
+    }
+
+    /// The row of a table: a command in one cell, and its machine in another.
+    fn cells(&mut self, line: &str) -> bool {
+        let Some(inner) = line.strip_prefix('|').and_then(|rest| rest.strip_suffix('|')) else {
+            return false;
+        };
+        let cells: Vec<&str> = inner.split('|').map(str::trim).collect();
+        if !cells.iter().any(|cell| flag::is_qemus(cell)) {
+            return false;
+        }
+        let mut parts = cells.iter().filter(|cell| !flag::is_qemus(cell));
+        if let Some(part) = parts.find_map(|cell| part::in_words(cell)) {
+            self.paste.pieces.push(Piece::Part(Some(part)));
+        }
+        for cell in cells {
+            let cell = cell.trim_matches('`');
+            match flag::is_qemus(cell) {
+                true => self.lines(&[cell]),
+                false => self.paste.unread.push(cell.to_owned()),
+            }
+        }
+        true
+    }
+
+    /// Prose with a command line in backquotes.
+    fn spans(&mut self, line: &str) -> bool {
+        let mark = if line.contains("``") { "``" } else { "`" };
+        let parts: Vec<&str> = line.split(mark).collect();
+        if parts.len() < 3 || parts.len().is_multiple_of(2) || shell::assignment(line).is_some() {
+            return false;
+        }
+        let inside = parts.iter().skip(1).step_by(2).filter(|part| flag::is_qemus(part));
+        let outside: Vec<&str> = parts.iter().step_by(2).copied().collect();
+        let inside: Vec<&str> = inside.copied().collect();
+        if inside.is_empty() || outside.iter().any(|part| flag::is_qemus(part)) {
+            return false;
+        }
+        self.paste.unread.push(outside.join(" ... "));
+        inside.iter().for_each(|part| self.lines(&[part]));
+        true
+    }
+
+    /// A monitor's command that a script sends: `send "object_del m0\r"`.
+    fn sent(&mut self, line: &str) -> bool {
+        let Some((before, rest)) = line.split_once('"') else {
+            return false;
+        };
+        let Some((text, _)) = rest.rsplit_once('"') else {
+            return false;
+        };
+        let text = text.trim_end_matches("\\r").trim_end_matches("\\n").replace("\\\"", "\"");
+        let sends = before.len() < 60 && !before.contains('{');
+        if !sends || hmp::read(&text).is_none() && qmp::read(&[&text]).is_none() {
+            return false;
+        }
+        self.lines(&[&text]);
+        true
+    }
+
+    /// A command of the shell: QEMU's, or another.
+    fn take(&mut self, command: Simple) {
+        let Simple { words, redirections, here, part } = command;
+        if part.is_some() {
+            self.paste.pieces.push(Piece::Part(part.clone()));
+        }
+        self.words(words, redirections);
+        if let Some(here) = here {
+            self.text(&here);
+        }
+        if part.is_some() {
+            self.paste.pieces.push(Piece::Part(None));
+        }
+    }
+
+    fn words(&mut self, mut words: Vec<String>, redirections: Vec<String>) {
+        let first = words.first().map(|word| word.rsplit('/').next().unwrap_or(word));
+        let prints = matches!(first, Some("echo" | "printf" | "log" | "info" | "print"));
+        let program = words.iter().position(|word| flag::is_program(word)).filter(|_| !prints);
+        let first_option = words.iter().position(|word| word.starts_with('-'));
+        let of_net = words.windows(2).any(|pair| {
+            let name = flag::name(&pair[0]).filter(|_| flag::is_net(&pair[0]));
+            name.is_some_and(|name| flag::is_value(name, &pair[1]))
+                || pair[0].ends_with("-device") && pair[1].contains("netdev=")
+        });
+        let runs = words.first().is_some_and(|word| {
+            word.starts_with(|c: char| c.is_ascii_alphanumeric() || "$/.~_".contains(c))
+        });
+        let (start, whole) = match (program, first_option) {
+            (Some(at), _) => (at + 1, true),
+            (None, Some(0)) if of_net && !prints => (0, false),
+            // `$QEMU -netdev ...`, or a program of another name.
+            (None, Some(at)) if of_net && !prints => (at, runs),
+            _ => {
+                self.other(words);
+                self.paste.unread.extend(redirections);
+                return;
+            }
+        };
+        let after = words.split_off(start);
+        let before = &words[..words.len() - usize::from(whole)];
+        let before: Vec<&str> =
+            before.iter().map(String::as_str).filter(|word| *word != "exec").collect();
+        if !before.is_empty() {
+            self.paste.unread.push(before.join(" "));
+        }
+        self.paste.unread.extend(redirections);
+        let words = without_synopsis(apart(after), &mut self.paste.unread);
+        self.paste.pieces.push(Piece::CommandLine { words, whole });
+    }
+
+    /// A command that is not QEMU's: one of its words may be a command line, or a monitor's command.
+    fn other(&mut self, words: Vec<String>) {
+        let line = words.join(" ");
+        let monitor = line.find(['{', '(']).map_or("", |at| &line[at..]);
+        let is_monitor = |text: &str| qmp::read(&[text]).is_some() || hmp::read(text).is_some();
+        if let Some(text) = words.iter().find(|word| is_monitor(word)) {
+            let text = text.clone();
+            return self.lines(&text.lines().collect::<Vec<_>>());
+        }
+        if is_monitor(monitor) {
+            let text = monitor.to_owned();
+            return self.lines(&[&text]);
+        }
+        let prints = matches!(words.first().map(String::as_str), Some("echo" | "printf"));
+        let inner = words.iter().find(|word| word.contains([' ', '\n']) && flag::is_qemus(word));
+        match inner.cloned().filter(|_| !prints && words.len() > 1) {
+            Some(text) => {
+                self.paste.unread.push(line.replace(&text, "..."));
+                self.text(&text);
+            }
+            None => self.paste.unread.push(line),
+        }
+    }
+}
+
+/// Most bytes of texts that stand in others.
+const MAX_INNER: usize = 4 * MAX_BYTES;
 
 fn monitor(name: String, args: Map<String, Value>, paste: &mut Paste) {
     let line = args.get("command-line").and_then(Value::as_str);
@@ -140,138 +452,4 @@ fn human(command: Command, paste: &mut Paste) {
         Command::ObjectAdd(text) => Piece::ObjectAdd(text),
         Command::Other(line) => Piece::Command(line, Map::new()),
     });
-}
-
-/// The line after a shell's prompt: `user@host:~# `, `[user@host ~]$ `, `$ `, `C:\> `. A `# ` is
-/// one only before a command or an assignment, otherwise it begins a comment.
-fn without_prompt(line: &str) -> &str {
-    let Some((at, _)) =
-        line.match_indices(['#', '$', '%', '>']).find(|(at, _)| line[at + 1..].starts_with(' '))
-    else {
-        return line;
-    };
-    let (before, after) = (&line[..at], line[at + 1..].trim_start());
-    let first = after.split_whitespace().next().unwrap_or("");
-    let runs =
-        flag::is_program(first) || matches!(first, "sudo" | "env" | "exec" | "nice" | "taskset");
-    // `# primary_ip=127.0.0.1`, as QEMU's docs/COLO-FT.txt has it; not `# a=1 would be wrong`.
-    let assigns =
-        shell::assignment(first).is_some() && (first == after || after.ends_with(['"', '\'']));
-    let prompt = before.contains('@')
-        || before.starts_with('[') && before.ends_with(']')
-        || before.contains(":\\")
-        || before.starts_with("PS ");
-    if (before.is_empty() && (runs || assigns)) || (prompt && !before.contains(" -")) {
-        after
-    } else {
-        line
-    }
-}
-
-fn is_comment(line: &str) -> bool {
-    line.starts_with('#') || line.starts_with("REM ") || line.starts_with("::")
-}
-
-/// Whether a line is the shell's: options that a scenario is made of, an assignment, or a program
-/// of QEMU's or an option whose line goes on or has variables.
-fn is_shell(line: &str) -> bool {
-    let words = || {
-        line.split([' ', '\t', '(', ';', '&', '|'])
-            .map(|word| word.trim_matches(['"', '\'', '(', ')']))
-    };
-    let says_so =
-        words().next().is_some_and(|word| word.strip_suffix(':').is_some_and(flag::is_program));
-    if says_so {
-        return false;
-    }
-    let goes_on = line.ends_with(['\\', '^', '`']) || line.contains('$');
-    let program =
-        words().any(flag::is_program) || line.starts_with('"') && line.contains("qemu-system-");
-    let option = words().any(flag::is_option);
-    let assigned = line.strip_prefix("export ").unwrap_or(line);
-    let assigns = assigned.split(' ').next().is_some_and(|word| shell::assignment(word).is_some());
-    let first = line.split_whitespace().next().is_some_and(flag::is_option);
-    assigns
-        || first
-        || words().any(flag::is_net)
-        || (program && (option || goes_on))
-        || (option && goes_on)
-}
-
-/// A line with those that belong to it: continued by `\`, `^` or a backtick, whatever blanks
-/// follow; inside quotes and arrays; wrapped by mail. Comments in between are left out.
-fn logical(lines: &[&str], paste: &mut Paste) -> (String, usize) {
-    let mut text = without_prompt(lines[0].trim()).to_owned();
-    let mut open = Openness::default();
-    let mut taken = 1;
-    loop {
-        let next = lines.get(taken).copied();
-        let ended = text.trim_end().strip_suffix(['\\', '^', '`']).map(str::len);
-        match (ended, next) {
-            (Some(before), Some(next)) => {
-                taken += 1;
-                text.truncate(before);
-                let inner = next.trim_start();
-                if is_comment(inner) {
-                    paste.unread.push(inner.trim_end_matches(['\\', ' ']).to_owned());
-                    text.push('\\');
-                    continue;
-                }
-                let first = inner.split_whitespace().next().unwrap_or("");
-                if next.len() > inner.len() || flag::is_option(first) {
-                    text.push(' ');
-                }
-                text.push_str(inner);
-            }
-            (Some(before), None) => {
-                text.truncate(before);
-                return (text, taken);
-            }
-            (None, Some(next)) if !next.trim().is_empty() && open.of(&text) => {
-                taken += 1;
-                text.push('\n');
-                text.push_str(next);
-            }
-            (None, Some(next)) => match mail::wrapped(&text, next) {
-                Some(wrap) => {
-                    taken += 1;
-                    text.truncate(text.trim_end().len());
-                    open.trimmed(&text);
-                    if wrap == Wrap::Word {
-                        text.push(' ');
-                    }
-                    text.push_str(next.trim());
-                }
-                None => return (text, taken),
-            },
-            (None, None) => return (text, taken),
-        }
-    }
-}
-
-/// A command of the shell: QEMU's, or another.
-fn take(command: Simple, paste: &mut Paste) {
-    let Simple { mut words, redirections } = command;
-    let program = words.iter().position(|word| flag::is_program(word));
-    let first_option = words.iter().position(|word| word.starts_with('-'));
-    let of_net = words.iter().any(|word| flag::is_net(word));
-    let (start, whole) = match (program, first_option) {
-        (Some(at), _) => (at + 1, true),
-        (None, Some(0)) if words.iter().any(|word| flag::is_option(word)) => (0, false),
-        // `$QEMU -netdev ...`, or a program of another name.
-        (None, Some(at)) if of_net => (at, true),
-        _ => {
-            paste.unread.push(words.join(" "));
-            return;
-        }
-    };
-    let after = words.split_off(start);
-    let before = &words[..words.len() - usize::from(whole)];
-    let before: Vec<&str> =
-        before.iter().map(String::as_str).filter(|word| *word != "exec").collect();
-    if !before.is_empty() {
-        paste.unread.push(before.join(" "));
-    }
-    paste.unread.extend(redirections);
-    paste.pieces.push(Piece::CommandLine { words: after, whole });
 }

@@ -155,6 +155,12 @@ impl Options {
         Some(last)
     }
 
+    /// Takes the first element of a key out, and gives it as it was written.
+    pub(crate) fn remove_first(&mut self, key: &str) -> Option<String> {
+        let at = self.0.iter().position(|element| element.key == key)?;
+        Some(self.0.remove(at).raw)
+    }
+
     pub(crate) fn push(&mut self, key: &str, value: &str) {
         self.0.push(pair(key, value));
     }

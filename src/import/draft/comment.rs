@@ -1,7 +1,12 @@
 //! What a draft says of itself: what it has otherwise than the paste, and what it still needs.
 
+use std::collections::BTreeSet;
+
 use super::Draft;
-use crate::{import::machine::Machine, terminal::is_control};
+use crate::{
+    import::{flag, machine::Machine},
+    terminal::is_control,
+};
 
 /// Most lines of the paste that are repeated because nothing was made of them.
 const MOST_LINES: usize = 12;
@@ -31,14 +36,48 @@ pub(super) fn head(draft: &Draft) -> String {
         );
         sentence(&text, &mut out);
     }
-    if !draft.unread.is_empty() {
-        sentence("In the paste, and not QEMU's options:", &mut out);
-        for line in draft.unread.iter().take(MOST_LINES) {
+    if !draft.branches.is_empty() {
+        sentence("Of the branches of the text, these are taken:", &mut out);
+        let mut listed = BTreeSet::new();
+        for line in draft.branches.iter().filter(|line| listed.insert(line.as_str())) {
             say(&format!("  {line}"), &mut out);
         }
-        let more = draft.unread.len().saturating_sub(MOST_LINES);
+    }
+    for (title, lines) in &draft.ways {
+        sentence(&format!("Left out, {title}"), &mut out);
+        for line in lines {
+            say(&format!("  {line}"), &mut out);
+        }
+    }
+    let (options, prose): (Vec<&String>, Vec<&String>) =
+        draft.unread.iter().partition(|line| flag::is_qemus(line));
+    if !options.is_empty() {
+        sentence("In the paste, and no command line:", &mut out);
+        for line in options {
+            say(&format!("  {line}"), &mut out);
+        }
+    }
+    if !prose.is_empty() {
+        sentence("In the paste, and not QEMU's options:", &mut out);
+        for line in prose.iter().take(MOST_LINES) {
+            say(&format!("  {line}"), &mut out);
+        }
+        let more = prose.len().saturating_sub(MOST_LINES);
         if more > 0 {
             say(&format!("  and {more} more"), &mut out);
+        }
+    }
+    out
+}
+
+/// The options of the paste that are neither in the scenario nor named by its comments.
+pub(super) fn missing(draft: &Draft, text: &str) -> String {
+    let mut out = String::new();
+    let missing: Vec<_> = draft.mentions.iter().filter(|mention| !mention.is_in(text)).collect();
+    if !missing.is_empty() {
+        sentence("In the paste, and not read: its place in the text is not understood.", &mut out);
+        for mention in missing {
+            say(&format!("  {}", mention.shown), &mut out);
         }
     }
     out

@@ -9,7 +9,7 @@ impl Draft {
         let mut taken: Vec<String> = Vec::new();
         for (number, machine) in self.machines.iter_mut().enumerate() {
             let has = |kind: &str| machine.objects.iter().any(|object| object.is_a(kind));
-            let given = machine.name.as_deref().map(plain_name);
+            let given = machine.name.as_deref().or(machine.part.as_deref()).map(plain_name);
             let mut name = match given.filter(|name| !name.is_empty()) {
                 Some(name) => name,
                 None if has("colo-compare") => "primary".to_owned(),
@@ -28,6 +28,21 @@ impl Draft {
         }
     }
 
+    /// The steps of ways to go on have the machines' names too.
+    pub(super) fn name_ways(&mut self) {
+        for machine in &self.machines {
+            let (Some(part), Some(name)) = (&machine.part, &machine.name) else {
+                continue;
+            };
+            let (old, new) = (format!("machine: {part}"), format!("machine: {name}"));
+            for line in self.ways.iter_mut().flat_map(|(_, lines)| lines) {
+                if part != name && line.contains(&old) {
+                    *line = line.replace(&old, &new);
+                }
+            }
+        }
+    }
+
     /// Gives every client a server. Two command lines that were tried on one host reach each other
     /// at a loopback address; here each machine is a host.
     pub(super) fn join(&mut self) {
@@ -41,6 +56,8 @@ impl Draft {
                 listening.collect::<Vec<_>>()
             })
             .collect();
+        // Servers at a loopback address that another machine reaches on one host.
+        let mut opened: Vec<(String, u16)> = Vec::new();
         for machine in &mut self.machines {
             let name = machine.name.clone().unwrap_or_default();
             for chardev in machine.chardevs.iter_mut().filter(|one| !is_server(one)) {
@@ -66,7 +83,21 @@ impl Draft {
                     }
                     Address::Unix(_) => None,
                 };
-                if let Some(other) = elsewhere {
+                let loopback = match &wanted {
+                    Address::Tcp { host, port } if is_loopback(host) => {
+                        let mut servers = servers.iter();
+                        let found = servers.find(|(_, server)| {
+                            matches!(server, Address::Tcp { host, port: other }
+                                if is_loopback(host) && other == port)
+                        });
+                        found.map(|(at, _)| (at.clone(), *port))
+                    }
+                    _ => None,
+                };
+                if let Some((at, port)) = &loopback {
+                    opened.push((at.clone(), *port));
+                }
+                if let Some(other) = elsewhere.or(loopback.map(|(at, _)| at)) {
                     machine.notes.push(format!(
                         "chardev {id} has host={other} for host={}: each machine is a host of its \
                          own here",
@@ -82,7 +113,26 @@ impl Draft {
                 }
             }
         }
+        for machine in &mut self.machines {
+            let name = machine.name.clone().unwrap_or_default();
+            for chardev in machine.chardevs.iter_mut().filter(|one| is_server(one)) {
+                let Some(Address::Tcp { host, port }) = address(chardev) else {
+                    continue;
+                };
+                if is_loopback(&host) && opened.contains(&(name.clone(), port)) {
+                    let id = chardev.id().unwrap_or("?").to_owned();
+                    machine.notes.push(format!(
+                        "chardev {id} has host=0.0.0.0 for host={host}: another machine reaches it"
+                    ));
+                    chardev.set("host", "0.0.0.0");
+                }
+            }
+        }
     }
+}
+
+fn is_loopback(host: &str) -> bool {
+    host == "localhost" || host == "::1" || host.starts_with("127.")
 }
 
 fn is_server(chardev: &Options) -> bool {

@@ -1,0 +1,160 @@
+//! What mail and web pages do to characters: quoted-printable, entities, tags; and the ends of words
+//! that the kernel writes as NUL.
+
+use std::borrow::Cow;
+
+use super::{flag, libvirt};
+
+/// The text as it was written.
+pub(super) fn decode(text: &str) -> Cow<'_, str> {
+    let text = quoted_printable(text);
+    let text = typeset(text);
+    match html(&text) {
+        Some(text) => Cow::Owned(text),
+        None => text,
+    }
+}
+
+/// The words of a `/proc/PID/cmdline`.
+pub(super) fn words(text: &str) -> Option<Vec<String>> {
+    let words = text.trim_end_matches(['\0', '\n']);
+    words.contains('\0').then(|| words.split('\0').map(str::to_owned).collect())
+}
+
+/// Decodes where the text says so, or where it has `=3D`, which nothing else has.
+fn quoted_printable(text: &str) -> Cow<'_, str> {
+    let says = text.to_lowercase().contains("content-transfer-encoding: quoted-printable");
+    if !says && !text.contains("=3D") {
+        return Cow::Borrowed(text);
+    }
+    let robust = quoted_printable::ParseMode::Robust;
+    match quoted_printable::decode(text, robust).map(String::from_utf8) {
+        Ok(Ok(decoded)) => Cow::Owned(decoded.replace("\r\n", "\n")),
+        _ => Cow::Borrowed(text),
+    }
+}
+
+/// Lines in which a program for texts has set dashes and quotes, as they were typed: `–netdev`,
+/// `“...”`, and `\-netdev` of a manual's source.
+fn typeset(text: Cow<'_, str>) -> Cow<'_, str> {
+    if !text.contains(['–', '—', '“', '”', '„', '‘', '’', '\u{a0}']) && !text.contains("\\-")
+    {
+        return text;
+    }
+    let mut out = String::new();
+    for line in text.split_inclusive('\n') {
+        let typed = line.replace(" –", " -").replace(" —", " -").replace("\\-", "-");
+        let typed = typed.replace(['“', '”', '„'], "\"").replace(['‘', '’'], "'");
+        let typed = typed.replace('\u{a0}', " ");
+        out += if flag::is_qemus(&typed) { &typed } else { line };
+    }
+    Cow::Owned(out)
+}
+
+/// Tags that a text is marked up with. Others may be a synopsis's `<id>`.
+const TAGS: &[&str] = &[
+    "a",
+    "b",
+    "blockquote",
+    "body",
+    "br",
+    "code",
+    "div",
+    "em",
+    "font",
+    "h1",
+    "h2",
+    "h3",
+    "h4",
+    "html",
+    "i",
+    "kbd",
+    "li",
+    "ol",
+    "p",
+    "pre",
+    "samp",
+    "span",
+    "strong",
+    "table",
+    "tbody",
+    "td",
+    "th",
+    "tr",
+    "tt",
+    "u",
+    "ul",
+];
+
+/// Tags that end a line.
+const LINES: &[&str] = &["blockquote", "br", "div", "h1", "h2", "h3", "h4", "li", "p", "pre", "tr"];
+
+/// None where there is no entity and no tag.
+fn html(text: &str) -> Option<String> {
+    let entities = ["&quot;", "&lt;", "&gt;", "&amp;", "&nbsp;", "&#"];
+    let escaped = entities.iter().any(|entity| text.contains(entity));
+    let lower = text.to_lowercase();
+    let marked = ["<pre", "<code", "<br", "<p>", "<html"].iter().any(|tag| lower.contains(tag));
+    if libvirt::is_domain(text) || !(escaped || marked) {
+        return None;
+    }
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find('<') {
+        let (before, tag) = rest.split_at(at);
+        out.push_str(before);
+        let length = tag.find('>').filter(|length| *length < 200);
+        let name = length.map(|length| tag[1..length].trim_start_matches('/').to_lowercase());
+        let name = name.as_deref().unwrap_or_default();
+        let name = name.split([' ', '/', '\n']).next().unwrap_or_default();
+        match length.filter(|_| TAGS.contains(&name)) {
+            Some(length) => {
+                if LINES.contains(&name) && !out.ends_with('\n') {
+                    out.push('\n');
+                }
+                rest = &tag[length + 1..];
+            }
+            None => {
+                out.push('<');
+                rest = &tag[1..];
+            }
+        }
+    }
+    out.push_str(rest);
+    Some(html_escape::decode_html_entities(&out).replace('\u{a0}', " "))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case("a id=3Dhn0,=\nqueue=3Dtx", "a id=hn0,queue=tx")]
+    #[case("tap,id=hn0", "tap,id=hn0")]
+    #[case("-name &quot;a b&quot; &amp;&amp; x", "-name \"a b\" && x")]
+    #[case("<pre>a<br>b</pre><p>c", "\na\nb\nc")]
+    #[case("-netdev tap,id=<id>", "-netdev tap,id=<id>")]
+    #[case("“qemu-system-x86_64 –nic user” – so", "\"qemu-system-x86_64 -nic user\" - so")]
+    #[case("qemu\\-system\\-x86_64 \\-nic user", "qemu-system-x86_64 -nic user")]
+    #[case("a – b", "a – b")]
+    #[case("<domain>&quot;</domain>", "<domain>&quot;</domain>")]
+    fn texts_are_decoded(#[case] text: &str, #[case] expected: &str) {
+        assert_eq!(decode(text), expected);
+    }
+
+    #[test]
+    fn words_end_with_nul() {
+        assert_eq!(words("a\0b c\0"), Some(vec!["a".to_owned(), "b c".to_owned()]));
+        assert_eq!(words("a b"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_decoded(text in "[a-c<>&;=3D#x\\n \"/é]{0,60}") {
+            decode(&text);
+        }
+    }
+}

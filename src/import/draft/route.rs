@@ -1,0 +1,237 @@
+//! Which machine each piece of a paste belongs to.
+
+use serde_json::{Value, json};
+
+use crate::{
+    import::{
+        limit::{MAX_PARTS, PasteError},
+        machine::{Machine, shown},
+        paste::Piece,
+        step::Step,
+    },
+    qapi::Options,
+    scenario,
+};
+
+/// Machines in the making, and what is none of their steps.
+#[derive(Default)]
+pub(super) struct Route {
+    pub(super) machines: Vec<Machine>,
+    /// Each way to go on, of several: its title, and its steps as a scenario has them.
+    pub(super) ways: Vec<(String, Vec<String>)>,
+    /// The machine that the heading above names.
+    part: Option<String>,
+    /// The title of the way that is being read.
+    way: Option<String>,
+    /// What stands below this heading is another machine that the same heading named before.
+    again: bool,
+    /// Whether any heading names a machine.
+    named: bool,
+    parts: usize,
+}
+
+/// Gives each piece to its machine.
+pub(super) fn route(pieces: Vec<Piece>) -> Result<Route, PasteError> {
+    let several = ways(&pieces) > 1;
+    let named = pieces.iter().any(|piece| matches!(piece, Piece::Part(Some(_))));
+    let mut route = Route { named, ..Route::default() };
+    for piece in pieces {
+        match piece {
+            Piece::Part(part) => {
+                route.part = part;
+                route.again = false;
+            }
+            Piece::Branch(title) => route.way = title.filter(|_| several),
+            piece => route.take(piece),
+        }
+        if route.parts > MAX_PARTS {
+            return Err(PasteError::TooMany);
+        }
+    }
+    Ok(route)
+}
+
+/// How many ways to go on have commands.
+fn ways(pieces: &[Piece]) -> usize {
+    let (mut count, mut open) = (0, false);
+    for piece in pieces {
+        match piece {
+            Piece::Branch(title) => open = title.is_some(),
+            Piece::Command(..) | Piece::ObjectAdd(_) | Piece::CommandLine { .. } if open => {
+                count += 1;
+                open = false;
+            }
+            _ => {}
+        }
+    }
+    count
+}
+
+impl Route {
+    fn take(&mut self, piece: Piece) {
+        if let Some(title) = self.way.clone() {
+            return self.aside(format!("one of several ways to go on: {title}"), piece);
+        }
+        let whole = matches!(piece, Piece::CommandLine { whole: true, .. });
+        let at = match (self.of_part(), whole) {
+            (Some(at), true)
+                if self.machines[at].whole || !self.machines[at].netdevs.is_empty() =>
+            {
+                self.add_machine()
+            }
+            (Some(at), _) => at,
+            (None, true) if self.waits_for(&piece) => self.machines.len() - 1,
+            (None, true) => self.add_machine(),
+            (None, false) if self.part.is_some() || self.machines.is_empty() => self.add_machine(),
+            (None, false) => self.machines.len() - 1,
+        };
+        if let Piece::CommandLine { words, whole: false } = &piece
+            && self.named
+            && declares_again(&self.machines[at], words)
+        {
+            self.again = true;
+        }
+        if self.again {
+            let part = self.part.as_deref().unwrap_or("machine");
+            return self.aside(format!("the text has {part} once more"), piece);
+        }
+        let assumed = self.named && self.part.is_none() && self.machines.len() > 1;
+        let machine = &mut self.machines[at];
+        if assumed && matches!(piece, Piece::Command(..) | Piece::ObjectAdd(_)) && !machine.assumed
+        {
+            machine.assumed = true;
+            machine.notes.push(
+                "no heading says which machine its commands are for: they stand below its command line"
+                    .to_owned(),
+            );
+        }
+        let before = machine.parts();
+        give(piece, machine);
+        self.parts += machine.parts() - before;
+    }
+
+    fn add_machine(&mut self) -> usize {
+        let mut machine = Machine::default();
+        machine.part.clone_from(&self.part);
+        self.machines.push(machine);
+        self.machines.len() - 1
+    }
+
+    /// Whether the last machine is the text of a file that this command line reads.
+    fn waits_for(&self, piece: &Piece) -> bool {
+        let reads = |words: &[String]| words.iter().any(|word| word == "-readconfig");
+        let last = self.machines.last();
+        last.is_some_and(|last| last.sections && !last.whole)
+            && matches!(piece, Piece::CommandLine { words, .. } if reads(words))
+    }
+
+    /// The machine that the heading names: by a heading above it, its name, or its objects.
+    fn of_part(&self) -> Option<usize> {
+        let part = self.part.as_deref()?;
+        let last = |is: &dyn Fn(&Machine) -> bool| self.machines.iter().rposition(is);
+        let has =
+            |machine: &Machine, kind: &str| machine.objects.iter().any(|object| object.is_a(kind));
+        last(&|machine| machine.part.as_deref() == Some(part))
+            .or_else(|| last(&|machine| machine.name.as_deref() == Some(part)))
+            .or_else(|| {
+                let kind = match part {
+                    "primary" => "colo-compare",
+                    "secondary" => "filter-rewriter",
+                    _ => return None,
+                };
+                last(&|machine| machine.part.is_none() && has(machine, kind))
+            })
+    }
+
+    /// A piece that is listed in a comment and not carried out.
+    fn aside(&mut self, title: String, piece: Piece) {
+        self.parts += 1;
+        let at = match self.ways.iter().position(|(other, _)| *other == title) {
+            Some(at) => at,
+            None => {
+                self.ways.push((title, Vec::new()));
+                self.ways.len() - 1
+            }
+        };
+        let part = self.part.clone();
+        let lines = &mut self.ways[at].1;
+        match piece {
+            Piece::CommandLine { words, .. } => {
+                let mut words = words.iter().map(|word| shown(word)).peekable();
+                while let Some(word) = words.next() {
+                    match words.next_if(|next| word.starts_with('-') && !next.starts_with('-')) {
+                        Some(value) => lines.push(format!("{word} {value}")),
+                        None => lines.push(word),
+                    }
+                }
+            }
+            Piece::ObjectAdd(text) => step(&Step::object_option(&text), part.as_deref(), lines),
+            Piece::Command(name, args) => match Step::of_command(&name, args.clone()) {
+                Some(made) => step(&made, part.as_deref(), lines),
+                None if name == "qmp_capabilities" || name.starts_with("query-") => {}
+                None if args.is_empty() => lines.push(format!("no step for {name}")),
+                None => lines.push(format!("no step for {name} {}", Value::Object(args))),
+            },
+            Piece::Section(section) => lines.push(format!("-{} {}", section.group, section.text)),
+            Piece::Error(_, text) => lines.push(format!("refused: {text}")),
+            Piece::Part(_) | Piece::Branch(_) => {}
+        }
+    }
+}
+
+fn step(step: &Step, machine: Option<&str>, lines: &mut Vec<String>) {
+    let text = scenario::write(&json!({ "steps": [step.tree(machine)] }));
+    lines.extend(text.lines().skip_while(|line| *line == "steps:").map(str::to_owned));
+}
+
+/// Whether options declare a netdev or chardev that the machine has: they are of another one.
+fn declares_again(machine: &Machine, words: &[String]) -> bool {
+    words.windows(2).any(|pair| {
+        let list = match pair[0].trim_start_matches('-') {
+            "netdev" => &machine.netdevs,
+            "chardev" => &machine.chardevs,
+            _ => return false,
+        };
+        let options = Options::read(&pair[1], "type");
+        options.id().is_some_and(|id| list.iter().any(|one| one.id() == Some(id)))
+    })
+}
+
+fn give(piece: Piece, machine: &mut Machine) {
+    match piece {
+        Piece::CommandLine { words, whole } => {
+            machine.whole |= whole;
+            machine.add_words(&words);
+            if machine.sections {
+                machine.readconfig = None;
+            }
+        }
+        Piece::Section(section) => {
+            machine.sections = true;
+            machine.readconfig = None;
+            machine.add(&section.group, &section.text);
+        }
+        Piece::ObjectAdd(text) => add_step(Step::object_option(&text), machine),
+        Piece::Command(name, args) => match Step::of_command(&name, args.clone()) {
+            Some(step) => add_step(step, machine),
+            None if name == "qmp_capabilities" || name.starts_with("query-") => {}
+            None if args.is_empty() => machine.notes.push(format!("no step for {name}")),
+            None => {
+                let args = Value::Object(args);
+                machine.notes.push(format!("no step for {name} {args}"));
+            }
+        },
+        Piece::Error(class, text) => {
+            if let Some(step) = machine.steps.last_mut() {
+                step.refused(class, text);
+            }
+        }
+        Piece::Part(_) | Piece::Branch(_) => {}
+    }
+}
+
+fn add_step(step: Step, machine: &mut Machine) {
+    let (step, note) = step.with_own_file();
+    machine.notes.extend(note);
+    machine.steps.push(step);
+}

@@ -1,0 +1,426 @@
+//! Makefiles, units of systemd, Dockerfiles and batch files, as the shell's text that says the same.
+//! Their variables are a shell's: the last assignment before a use counts.
+
+use std::collections::BTreeMap;
+
+use super::{
+    flag,
+    limit::{MAX_DEPTH, MAX_WRITTEN},
+    shell,
+};
+
+/// The text as a shell's, where it is of one of these forms; which branches are taken goes to `branches`.
+pub(super) fn shell_text(text: &str, branches: &mut Vec<String>) -> Option<String> {
+    let lines: Vec<&str> = text.lines().collect();
+    if text.contains("{{") && lines.iter().any(|line| just_assignment(line).is_some()) {
+        return Some(justfile(&lines));
+    }
+    if lines.iter().any(|line| powershell(line).is_some()) {
+        let converted = lines.iter().map(|line| {
+            powershell(line)
+                .unwrap_or_else(|| line.trim_start().strip_prefix("& ").unwrap_or(line).to_owned())
+        });
+        return Some(converted.collect::<Vec<_>>().join("\n"));
+    }
+    if is_makefile(&lines) {
+        return Some(makefile(&lines, branches));
+    }
+    if lines.iter().any(|line| line.trim_start().starts_with("ExecStart")) {
+        return Some(unit(&lines));
+    }
+    if is_dockerfile(&lines) {
+        return Some(dockerfile(&lines));
+    }
+    if lines.iter().any(|line| is_batch(line)) {
+        return Some(batch(&lines));
+    }
+    None
+}
+
+/// `name := "value"` of a justfile.
+fn just_assignment(line: &str) -> Option<(&str, &str)> {
+    let (name, value) = line.split_once(":=")?;
+    let value = value.trim().trim_matches(['"', '\'']);
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_-".contains(c);
+    let name = name.trim();
+    (!name.is_empty() && name.chars().all(plain)).then_some((name, value))
+}
+
+fn justfile(lines: &[&str]) -> String {
+    let mut out = String::new();
+    for line in lines {
+        if let Some((name, value)) = just_assignment(line) {
+            out += &format!("{}={}\n", plain(name), quoted(value));
+            continue;
+        }
+        let recipe = line.starts_with([' ', '\t']);
+        if !recipe && line.trim_end().ends_with(':') {
+            // What a recipe takes, where it has a default: `boot port="9003":`.
+            let words = line.trim_end().trim_end_matches(':').split_whitespace();
+            for (name, _, value) in words.filter_map(shell::assignment) {
+                out += &format!("{name}={}\n", quoted(value.trim_matches(['"', '\''])));
+            }
+            continue;
+        }
+        let mut text = line.trim().trim_start_matches('@').to_owned();
+        while let Some((before, rest)) = text.split_once("{{") {
+            let Some((name, after)) = rest.split_once("}}") else { break };
+            text = format!("{before}${{{}}}{after}", plain(name.trim()));
+        }
+        out += &format!("{text}\n");
+    }
+    out
+}
+
+/// `$name = "value"` of PowerShell, as a shell has it.
+fn powershell(line: &str) -> Option<String> {
+    let (name, value) = line.trim().strip_prefix('$')?.split_once('=')?;
+    let (name, value) = (name.trim(), value.trim());
+    let plain = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    (plain && value.starts_with(['"', '\'']) && !value.ends_with(',') && !value.ends_with(';'))
+        .then(|| format!("{name}={value}"))
+}
+
+/// `NAME = value`, `NAME := value`, `NAME += value`, `NAME ?= value` of a makefile.
+fn make_assignment(line: &str) -> Option<(&str, &str, &str)> {
+    let line = line.trim_start_matches("export ").trim_start_matches("override ");
+    let end = line.find(|c: char| !(c.is_ascii_alphanumeric() || "_.-".contains(c)))?;
+    let (name, rest) = line.split_at(end);
+    let rest = rest.trim_start();
+    let operator =
+        [":=", "::=", "+=", "?=", "="].into_iter().find(|mark| rest.starts_with(mark))?;
+    let plain = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
+    plain.then(|| (name, operator, rest[operator.len()..].trim()))
+}
+
+fn is_makefile(lines: &[&str]) -> bool {
+    let target = |line: &&str| {
+        line.split_once(':').is_some_and(|(name, rest)| {
+            !name.is_empty()
+                && !name.starts_with([' ', '\t', '-', '#'])
+                && name.chars().all(|c| c.is_ascii_alphanumeric() || "_-./%$() ".contains(c))
+                && !rest.starts_with(['=', '/', '\\'])
+        })
+    };
+    let recipes = lines.windows(2).any(|pair| target(&pair[0]) && pair[1].starts_with('\t'));
+    let spaced = |line: &&str| {
+        let assigned = make_assignment(line);
+        assigned.is_some_and(|(name, _, _)| line[name.len()..].starts_with([' ', ':', '+', '?']))
+    };
+    let uses = lines.iter().any(|line| line.contains("$("));
+    let quoted = lines
+        .iter()
+        .any(|line| spaced(line) && line.contains(['"', '\'', '[']) && !line.contains("$("));
+    (recipes || uses && !quoted) && lines.iter().any(spaced) || recipes && uses
+}
+
+/// The recipes, with make's variables written out; without recipes, the variables that hold options.
+fn makefile(lines: &[&str], branches: &mut Vec<String>) -> String {
+    let mut set: BTreeMap<String, String> = BTreeMap::new();
+    let mut recipes: Vec<String> = Vec::new();
+    // For each condition that is open: whether the branch is taken, and whether one was.
+    let mut open: Vec<(bool, bool)> = Vec::new();
+    let mut at = 0;
+    while at < lines.len() {
+        let recipe = lines[at].starts_with('\t');
+        let line = continued(lines, &mut at);
+        let word = line.split([' ', '(', '\t']).next().unwrap_or_default();
+        match word {
+            "ifeq" | "ifneq" | "ifdef" | "ifndef" => {
+                branches.push(format!("where `{line}` holds"));
+                open.push((true, true));
+                continue;
+            }
+            "else" => {
+                if let Some(branch) = open.last_mut() {
+                    *branch = (!branch.1, true);
+                }
+                continue;
+            }
+            "endif" => {
+                open.pop();
+                continue;
+            }
+            _ => {}
+        }
+        if open.iter().any(|(taken, _)| !taken) {
+            if !line.is_empty() {
+                branches.push(format!("  not: {line}"));
+            }
+            continue;
+        }
+        match make_assignment(&line).filter(|_| !recipe) {
+            Some((name, operator, value)) => {
+                let value = value.split(" #").next().unwrap_or(value).trim();
+                let old = set.entry(plain(name)).or_default();
+                match operator {
+                    "+=" => {
+                        old.push(' ');
+                        old.push_str(value);
+                    }
+                    "?=" if !old.is_empty() => {}
+                    _ => value.clone_into(old),
+                }
+            }
+            None if recipe => recipes.push(line.trim_start_matches(['@', '-', '+']).to_owned()),
+            None => {}
+        }
+    }
+    let mut budget = MAX_WRITTEN;
+    let mut out = String::new();
+    for recipe in &recipes {
+        out += &variables(recipe, &set, 0, &mut budget);
+        out.push('\n');
+    }
+    if !flag::is_qemus(&out) {
+        for value in set.values().filter(|value| flag::is_qemus(value)) {
+            out += &variables(value, &set, 0, &mut budget);
+            out.push('\n');
+        }
+    }
+    out
+}
+
+/// A line with those that go on from it.
+fn continued(lines: &[&str], at: &mut usize) -> String {
+    let mut line = lines[*at].trim().to_owned();
+    *at += 1;
+    while line.ends_with('\\') && *at < lines.len() {
+        line.pop();
+        let next = lines[*at].trim();
+        *at += 1;
+        if next.starts_with(['#', ';']) {
+            line.push('\\');
+            continue;
+        }
+        line.push(' ');
+        line.push_str(next);
+    }
+    line
+}
+
+/// A name that a shell takes.
+fn plain(name: &str) -> String {
+    name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect()
+}
+
+/// `$(NAME)` written out, or `${NAME}` where it isn't set, `$$` as `$`; a function of make's stays
+/// what it is, a placeholder.
+fn variables(
+    line: &str,
+    set: &BTreeMap<String, String>,
+    depth: usize,
+    budget: &mut usize,
+) -> String {
+    let mut out = String::new();
+    let mut rest = line;
+    while let Some((before, after)) = rest.split_once('$') {
+        out.push_str(before);
+        if let Some(after) = after.strip_prefix('$') {
+            out.push('$');
+            rest = after;
+            continue;
+        }
+        let inner = after.strip_prefix('(').and_then(|inner| inner.split_once(')'));
+        let inner =
+            inner.or_else(|| after.strip_prefix('{').and_then(|inner| inner.split_once('}')));
+        let name = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
+        match inner.filter(|(inner, _)| !inner.is_empty() && inner.chars().all(name)) {
+            Some((name, after)) => {
+                let name = plain(name);
+                match set.get(&name).filter(|value| depth < MAX_DEPTH && value.len() <= *budget) {
+                    Some(value) => {
+                        *budget -= value.len();
+                        out += &variables(value, set, depth + 1, budget);
+                    }
+                    None => out += &format!("${{{name}}}"),
+                }
+                rest = after;
+            }
+            None => {
+                let automatic = [('<', "prerequisite"), ('^', "prerequisites"), ('@', "target")];
+                let found = automatic.iter().find(|(mark, _)| after.starts_with(*mark));
+                match found {
+                    Some((_, name)) => {
+                        out += &format!("${{{name}}}");
+                        rest = &after[1..];
+                    }
+                    None => {
+                        out.push('$');
+                        rest = after;
+                    }
+                }
+            }
+        }
+    }
+    out + rest
+}
+
+fn unit(lines: &[&str]) -> String {
+    let mut out = String::new();
+    let mut at = 0;
+    while at < lines.len() {
+        let line = continued(lines, &mut at);
+        let Some((key, value)) = line.split_once('=') else {
+            out += &format!("# {line}\n");
+            continue;
+        };
+        match key.trim() {
+            "Environment" => {
+                for word in value.split_whitespace() {
+                    out += &format!("{}\n", word.trim_matches('"'));
+                }
+            }
+            key if key.starts_with("Exec") => {
+                out += &format!(
+                    "{}\n",
+                    specifiers(value.trim_start_matches(['-', '@', ':', '+', '!']))
+                );
+            }
+            _ => out += &format!("# {line}\n"),
+        }
+    }
+    out
+}
+
+/// `%i` of a template unit is a variable.
+fn specifiers(text: &str) -> String {
+    let text = text.replace("%i", "${instance}").replace("%I", "${instance}");
+    text.replace("%n", "${unit}").replace("%t", "/run").replace("%%", "%")
+}
+
+fn is_dockerfile(lines: &[&str]) -> bool {
+    lines.iter().any(|line| line.starts_with("FROM "))
+        || lines.iter().any(|line| {
+            (line.starts_with("CMD ") || line.starts_with("ENTRYPOINT ")) && flag::is_qemus(line)
+        })
+}
+
+fn dockerfile(lines: &[&str]) -> String {
+    let mut out = String::new();
+    let mut entry: Option<String> = None;
+    let mut at = 0;
+    while at < lines.len() {
+        let line = continued(lines, &mut at);
+        let (word, rest) = line.split_once(' ').unwrap_or((&line, ""));
+        let rest = rest.trim();
+        let command = match serde_json::from_str::<Vec<String>>(rest) {
+            Ok(words) => words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" "),
+            Err(_) => rest.to_owned(),
+        };
+        match word {
+            "ENV" | "ARG" => match rest.split_once([' ', '=']) {
+                Some((name, value)) if shell::assignment(&format!("{name}=")).is_some() => {
+                    out += &format!("{name}={}\n", quoted(value.trim_matches('"')));
+                }
+                _ => {}
+            },
+            "ENTRYPOINT" => entry = Some(command),
+            "CMD" => {
+                let entry = entry.take().map(|entry| entry + " ").unwrap_or_default();
+                out += &format!("{entry}{command}\n");
+            }
+            "RUN" => out += &format!("{command}\n"),
+            _ => out += &format!("# {line}\n"),
+        }
+    }
+    out + &entry.map(|entry| entry + "\n").unwrap_or_default()
+}
+
+/// A word in double quotes, so that its variables are still variables.
+fn quoted(word: &str) -> String {
+    format!("\"{}\"", word.replace('\\', "\\\\").replace('"', "\\\"").replace('`', "\\`"))
+}
+
+/// `set NAME=value` of a batch file.
+fn is_batch(line: &str) -> bool {
+    let lower = line.trim().to_lowercase();
+    let set =
+        lower.strip_prefix("set ").map(|rest| rest.trim_start_matches("/a ").trim_matches('"'));
+    lower == "@echo off" || set.is_some_and(|rest| shell::assignment(rest).is_some())
+}
+
+fn batch(lines: &[&str]) -> String {
+    let mut out = String::new();
+    for line in lines {
+        let trimmed = line.trim();
+        let text = percent(trimmed);
+        let lower = trimmed.to_lowercase();
+        match lower.strip_prefix("set ").filter(|_| is_batch(trimmed)) {
+            Some(_) => {
+                let rest = text[4..].trim().trim_start_matches("/a ").trim_matches('"');
+                let (name, value) = rest.split_once('=').unwrap_or((rest, ""));
+                out +=
+                    &format!("{name}=\"{}\"\n", value.replace('\\', "\\\\").replace('"', "\\\""));
+            }
+            None if lower.starts_with("rem ")
+                || trimmed.starts_with("::")
+                || lower == "@echo off" =>
+            {
+                out += &format!("# {trimmed}\n");
+            }
+            None => out += &format!("{}\n", text.strip_prefix("start ").unwrap_or(&text)),
+        }
+    }
+    out
+}
+
+/// `%NAME%` as `${NAME}`.
+fn percent(line: &str) -> String {
+    let mut out = String::new();
+    let mut rest = line;
+    while let Some((before, after)) = rest.split_once('%') {
+        out.push_str(before);
+        match after.split_once('%') {
+            Some((name, after))
+                if !name.is_empty()
+                    && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') =>
+            {
+                out += &format!("${{{name}}}");
+                rest = after;
+            }
+            _ => {
+                out.push('%');
+                rest = after;
+            }
+        }
+    }
+    out + rest
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case::make(
+        "ID = hn0\nNET := -netdev tap,id=$(ID)\nNET += -S\nrun: x\n\t@$(QEMU) $(NET)\n",
+        "${QEMU} -netdev tap,id=hn0 -S\n"
+    )]
+    #[case::branches("ifneq ($(A),1)\nX = 1\nelse\nX = 2\nendif\nrun:\n\tq $(X)\n", "q 1\n")]
+    #[case::unit(
+        "[Service]\nEnvironment=A=1\nExecStart=-/usr/bin/q \\\n  -x %i\n",
+        "# [Service]\nA=1\n/usr/bin/q  -x ${instance}\n"
+    )]
+    #[case::docker(
+        "FROM x\nENV A=b\nENTRYPOINT [\"qemu-system-x86_64\"]\nCMD [\"-nic\", \"user\"]\n",
+        "# FROM x\nA=\"b\"\n\"qemu-system-x86_64\" \"-nic\" \"user\"\n"
+    )]
+    #[case::batch(
+        "@echo off\nset A=b\nqemu.exe -x %A%\n",
+        "# @echo off\nA=\"b\"\nqemu.exe -x ${A}\n"
+    )]
+    fn files_are_shell_text(#[case] text: &str, #[case] expected: &str) {
+        assert_eq!(shell_text(text, &mut Vec::new()).as_deref(), Some(expected));
+    }
+
+    #[rstest]
+    #[case("A=1\nqemu-system-x86_64 -netdev tap,id=$(id -u)\n")]
+    #[case("cmd = [\"qemu\", x(\"-netdev\")]\n")]
+    #[case("primary:\n-netdev tap,id=a\n")]
+    fn other_texts_are_not(#[case] text: &str) {
+        assert_eq!(shell_text(text, &mut Vec::new()), None);
+    }
+}
