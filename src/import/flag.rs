@@ -2,6 +2,7 @@
 //! older versions had).
 
 use super::netdev;
+use crate::qapi::{Element, Options};
 
 const ALONE: &[&str] = &[
     "S",
@@ -199,7 +200,8 @@ pub(super) fn tokens(text: &str) -> impl Iterator<Item = &str> {
 /// Whether a word can be the value of such an option, and not prose after its name.
 pub(super) fn is_value(name: &str, value: &str) -> bool {
     let open = value.contains("${") || value.starts_with(['$', '%', '{', '@']);
-    let kind = value.split(',').next().unwrap_or_default();
+    let options = Options::read(value, "kind");
+    let kind = options.elements().first().map(|first| first.value.as_str()).unwrap_or_default();
     match name {
         "net" | "nic" => {
             open || value.contains('=')
@@ -214,15 +216,15 @@ pub(super) fn is_value(name: &str, value: &str) -> bool {
 /// Whether a value is a synopsis: it says what may stand there.
 pub(super) fn is_synopsis(value: &str) -> bool {
     let marks = ["[,", "[=", "[:", "=<", "...", ",[", "]["];
-    let named = |item: &str| {
-        let (key, value) = item.split_once('=').unwrap_or((item, ""));
-        key == "id" && matches!(value, "id" | "ID" | "str" | "string" | "name")
+    let named = |element: &Element| {
+        element.key == "id"
+            && matches!(element.value.as_str(), "id" | "ID" | "str" | "string" | "name")
             || value.contains('|') && !value.contains("${")
     };
     marks.iter().any(|mark| value.contains(mark))
         && !value.starts_with('{')
         && !value.contains("${")
-        || value.split(',').any(named)
+        || Options::read(value, "kind").elements().iter().any(named)
 }
 
 /// Whether a word is an option that waits for its value.

@@ -28,7 +28,12 @@ const SPLIT: &[(&str, &str)] = &[
     ("runner/select.rs", "tags"),
     ("import/config.rs", "lines of a configuration file"),
     ("import/mail.rs", "words of a mail, to find where a command line ends"),
+    ("import/shell", "assignments of a shell"),
     ("import/shell.rs", "assignments of a shell"),
+    ("import/make.rs", "assignments of makefiles, units and other scripts"),
+    ("import/code.rs", "assignments of programs"),
+    ("import/line.rs", "options that are written NAME=VALUE"),
+    ("import/audit.rs", "JSON in whatever quotes"),
 ];
 
 /// What takes option text apart.
