@@ -343,6 +343,37 @@ fn the_pair_runs_with_a_capture() {
     assert!(stderr(&again).contains("TW-E031"), "{}", stderr(&again));
 }
 
+/// Captures of the interface `any`, with packets that were cut, of a tunnel: the scenario says what is
+/// made of them, and runs.
+#[rstest]
+#[case("cooked.pcap", &["as: ethernet"], &["cut:"])]
+#[case("snaplen.pcap", &["cut: keep"], &["as:"])]
+#[case("breaks-off.pcap", &["cut: keep"], &["as:"])]
+#[case("with-fcs.pcap", &[], &["as:", "cut:"])]
+fn a_capture_that_is_not_plain_is_sent_all_the_same(
+    #[case] name: &str,
+    #[case] has: &[&str],
+    #[case] lacks: &[&str],
+) {
+    let folder = tempfile::tempdir().unwrap();
+    let captures = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios/replay/captures");
+    fs::copy(captures.join(name), folder.path().join(name)).unwrap();
+    let paste = folder.path().join("paste.txt");
+    fs::write(&paste, "qemu-system-x86_64 -netdev tap,id=hn0 -device e1000,netdev=hn0\n").unwrap();
+    let options = ["--pcap", name, "--at", "hn0.guest", "--out", "a.yaml"];
+    let imported = import(&folder, paste.to_str().unwrap(), &options);
+    assert_eq!(imported.status.code(), Some(0), "{}", stderr(&imported));
+    let scenario = fs::read_to_string(folder.path().join("a.yaml")).unwrap();
+    for one in has {
+        assert!(scenario.contains(one), "{scenario}");
+    }
+    for one in lacks {
+        assert!(!scenario.contains(one), "{scenario}");
+    }
+    let ran = tapwright(folder.path(), &["run", "--backend", "sim", "--accept", "a.yaml"]);
+    assert_eq!(ran.status.code(), Some(0), "{}{}", stdout(&ran), stderr(&ran));
+}
+
 /// Scripts are named as they are, and a capture or port that can't be is refused and leaves no
 /// scenario.
 #[test]

@@ -15,6 +15,7 @@ use super::{
 use crate::{
     backend::BackendError,
     base::Profile,
+    capture::{self, Packet, ReadError},
     diag::{Diagnose, Report, Source},
     file,
     import::{self, Draft, Traffic},
@@ -78,8 +79,11 @@ pub(super) fn run(args: &ImportArgs) -> Result<Exit, Stop> {
         draft.set_profile(profile);
     }
     if let Some(pcap) = &args.pcap {
+        let (to_ethernet, keeps_cut) = needs_of(pcap);
         draft.set_traffic(Traffic {
             pcap: seen_from(pcap, args.out.as_deref()),
+            to_ethernet,
+            keeps_cut,
             at: args.at.clone(),
         });
     }
@@ -108,12 +112,22 @@ pub(super) fn run(args: &ImportArgs) -> Result<Exit, Stop> {
     if reports.is_empty() { Ok(Exit::Success) } else { Err(Stop::invalid(reports)) }
 }
 
+/// Whether a capture has packets of another link type, and packets that were cut off. What can't be
+/// read is reported when the scenario is checked.
+fn needs_of(pcap: &Path) -> (bool, bool) {
+    let file = file::read(pcap, scenario::MAX_CAPTURED).ok();
+    let capture = file.and_then(|file| capture::read(&file).ok()).unwrap_or_default();
+    let breaks_off = matches!(capture.broken, Some(ReadError::Truncated { .. }));
+    let any = |is: fn(&Packet) -> bool| capture.packets.iter().any(is);
+    (any(|packet| !packet.link.is_ethernet()), breaks_off || any(Packet::is_cut))
+}
+
 /// What is wrong with the capture or its port. The command line has them, so that no scenario is
 /// left that would be in the way when it is given again.
 fn of_traffic(args: &ImportArgs, reports: &[Report]) -> Vec<Report> {
     let option = |report: &Report| match report.code.0 {
         "TW-S050" => args.at.as_ref().map(|_| "--at"),
-        "TW-S080" | "TW-S081" | "TW-S084" => args.pcap.as_ref().map(|_| "--pcap"),
+        "TW-S080" | "TW-S081" | "TW-S084" | "TW-S085" => args.pcap.as_ref().map(|_| "--pcap"),
         _ => None,
     };
     let of_option = |report: &Report| {

@@ -28,6 +28,10 @@ use route::Route;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Traffic {
     pub pcap: String,
+    /// Whether packets of it have another link type, and become Ethernet frames.
+    pub to_ethernet: bool,
+    /// Whether packets of it were cut off, or it ends in one, and are sent as they are.
+    pub keeps_cut: bool,
     /// The port; by default the one that the draft would propose.
     pub at: Option<String>,
 }
@@ -203,7 +207,13 @@ impl Draft {
         if let Some(traffic) = &self.traffic {
             let at = traffic.at.clone().or_else(|| self.default_port());
             // What was captured before a command was given is sent before it.
-            let send = json!({ "send": at.unwrap_or_default(), "pcap": traffic.pcap });
+            let mut send = json!({ "send": at.unwrap_or_default(), "pcap": traffic.pcap });
+            if traffic.to_ethernet {
+                send["as"] = "ethernet".into();
+            }
+            if traffic.keeps_cut {
+                send["cut"] = "keep".into();
+            }
             steps.insert(0, send);
         }
         steps
