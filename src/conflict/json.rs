@@ -1,3 +1,5 @@
+//! A survey as JSON lines, for `conflicts --format json`.
+
 use serde_json::{Map, Value, json};
 
 use super::{Axis, Reply, Summary, Survey};

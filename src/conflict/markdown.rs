@@ -1,3 +1,5 @@
+//! A survey as Markdown, for `conflicts --format markdown`.
+
 use std::fmt::Write;
 
 use super::{Summary, Survey, word};

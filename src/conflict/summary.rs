@@ -1,3 +1,6 @@
+//! The checks behind a survey, in the order in which they fire. Every form of `conflicts` begins with
+//! them.
+
 use super::{
     Cell, ObjectTable, Survey,
     cover::{Cube, Grid},

@@ -1,3 +1,6 @@
+//! Tries every combination of a table's values on a machine of its own. `conflicts` prints what comes
+//! of it.
+
 use serde_json::{Map, Value};
 
 use super::{Cell, ObjectTable};

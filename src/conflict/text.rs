@@ -1,3 +1,5 @@
+//! A survey as text for a terminal. `conflicts` prints it by default.
+
 use std::fmt::Write;
 
 use super::{Summary, Survey, word};

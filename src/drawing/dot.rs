@@ -1,3 +1,5 @@
+//! A topology in Graphviz's language, for `graph --format dot`.
+
 use std::{fmt::Write, slice};
 
 use super::{

@@ -1,3 +1,5 @@
+//! A run's packets as a ladder: what the HTML report draws of a case.
+
 use super::{
     Picture,
     markup::{self, Heading, Markup, escaped},

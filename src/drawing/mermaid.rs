@@ -1,3 +1,5 @@
+//! A topology in Mermaid's language, for `graph --format mermaid` and Markdown reports.
+
 use std::{fmt::Write, slice};
 
 use super::{

@@ -1,3 +1,5 @@
+//! Topologies and ladders as SVG, for `graph --format svg` and the HTML report.
+
 use super::{
     geometry::{Rect, Sheet},
     layout::layout,

@@ -1,3 +1,5 @@
+//! A topology as text, for `graph` and `check` at a terminal.
+
 use std::fmt::Write;
 
 use super::topology::{Chain, Chardev, Far, JointKind, Machine, Network, Topology, Way, Wire};

@@ -1,3 +1,5 @@
+//! A case's topology as data: what each picture is drawn of, and what reports carry.
+
 use serde::{Deserialize, Serialize};
 
 /// What a case declares, and how it is joined. Names are those of the case: `primary/hn0`.

@@ -1,3 +1,6 @@
+//! Runs a random scenario on the backends and judges it: whether they agree, and whether each keeps
+//! the rules that every run keeps. The campaign and the reduction ask here.
+
 use std::{borrow::Cow, io, num::NonZeroUsize, path::Path, sync::Arc, time::Duration};
 
 use serde_json::{Value, json};

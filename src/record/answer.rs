@@ -1,3 +1,5 @@
+//! What a command came to: QEMU's answer, its refusal, or why there is none.
+
 use std::fmt;
 
 use serde_json::Value;

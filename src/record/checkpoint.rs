@@ -1,3 +1,5 @@
+//! What comparers say: what they did with a frame, and why they ask for a checkpoint.
+
 use std::{fmt, net::Ipv4Addr};
 
 use crate::base::{Tag, VirtualTime};

@@ -1,3 +1,6 @@
+//! What happened inside a run, event by event: the explained half of a record. Backends write events;
+//! `wording` says them.
+
 use std::fmt;
 
 use bytes::Bytes;

@@ -1,3 +1,5 @@
+//! Whether a real QEMU can carry a case out, and why not. The runner asks before it opens a world.
+
 use std::{path::Path, time::Duration};
 
 use serde_json::Value;
