@@ -1,5 +1,5 @@
-//! The checks behind a survey, in the order in which they fire. Every form of `conflicts` begins with
-//! them.
+//! The checks behind a survey, in the order in which they fire. Every form of `conflicts` begins
+//! with them.
 
 use super::{
     Cell, ObjectTable, Survey,

@@ -1,5 +1,5 @@
-//! Tries every combination of a table's values on a machine of its own. `conflicts` prints what comes
-//! of it.
+//! Tries every combination of a table's values on a machine of its own. `conflicts` prints what
+//! comes of it.
 
 use serde_json::{Map, Value};
 

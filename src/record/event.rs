@@ -1,5 +1,5 @@
-//! What happened inside a run, event by event: the explained half of a record. Backends write events;
-//! `wording` says them.
+//! What happened inside a run, event by event: the explained half of a record. Backends write
+//! events; `wording` says them.
 
 use std::fmt;
 

@@ -1,4 +1,5 @@
-//! The record of a case: its ports, steps, arrivals and events. The runner writes it, `reading` reads it.
+//! The record of a case: its ports, steps, arrivals and events. The runner writes it, `reading`
+//! reads it.
 
 use std::{path::Path, sync::Arc, time::Duration};
 

@@ -234,10 +234,9 @@ impl<C: Carrier> World for BuiltinWorld<C> {
             }
             Action::LinkSet(change) => self.link_set(change)?,
             Action::LinkDel(port) => {
-                self.carrier.link_del(port).map_err(|source| BackendError::System {
-                    what: format!("link-del {port}"),
-                    source,
-                })?;
+                let deleted = self.lose_queue(port).and_then(|()| self.carrier.link_del(port));
+                let what = || format!("link-del {port}");
+                deleted.map_err(|source| BackendError::System { what: what(), source })?;
             }
             Action::Advance(span) => {
                 self.until = Some(self.until.unwrap_or(self.clock) + span);

@@ -9,7 +9,7 @@ use super::{
     BuiltinWorld,
 };
 use crate::{
-    base::NetdevId,
+    base::{NetdevId, PortId},
     record::{DropReason, Place},
 };
 
@@ -38,6 +38,20 @@ impl<C: Carrier> BuiltinWorld<C> {
         }
     }
 
+    /// A host port's interface is about to go, and with it what waits in the queue of a TAP whose
+    /// vhost-net is stopped. What the guest has to send waits on.
+    pub(super) fn lose_queue(&mut self, port: &PortId) -> io::Result<()> {
+        let stopped = self.unsent.keys().find(|netdev| PortId::host(netdev) == *port);
+        match stopped.cloned() {
+            Some(netdev) => {
+                let lost = self.end_queues(&[netdev.clone()], DropReason::InterfaceGone);
+                self.carrier.hold(&netdev, true);
+                lost
+            }
+            None => Ok(()),
+        }
+    }
+
     /// At the end of a run: what still waits on either side of a vhost-net that is stopped ends
     /// here.
     pub(super) fn end_waiting(&mut self) -> io::Result<()> {
@@ -45,18 +59,28 @@ impl<C: Carrier> BuiltinWorld<C> {
         if waiting.is_empty() {
             return Ok(());
         }
-        for (netdev, unsent) in waiting {
+        for (netdev, unsent) in &waiting {
             for (_, tag) in unsent {
-                self.drop_frame(Some(tag), Place::Netdev(netdev.clone()), DropReason::Held);
+                self.drop_frame(Some(*tag), Place::Netdev(netdev.clone()), DropReason::Held);
             }
-            self.carrier.hold(&netdev, false);
         }
+        let netdevs: Vec<NetdevId> = waiting.into_keys().collect();
+        self.end_queues(&netdevs, DropReason::Held)
+    }
+
+    /// Reads the queues of TAPs of which nobody else does, and ends what was in them.
+    fn end_queues(&mut self, netdevs: &[NetdevId], reason: DropReason) -> io::Result<()> {
+        netdevs.iter().for_each(|netdev| self.carrier.hold(netdev, false));
         let mut carried = Vec::new();
         let drained = self.carrier.drain(&mut carried);
         for one in carried {
-            if let Carried::ToGuest { netdev, frame } = one {
-                let tag = self.flights.arrive(&frame.data, Destination::Guest(netdev.clone()));
-                self.drop_frame(Some(tag), Place::Tap(netdev), DropReason::Held);
+            match one {
+                Carried::ToGuest { netdev, frame } if netdevs.contains(&netdev) => {
+                    let at = Destination::Guest(netdev.clone());
+                    let tag = self.flights.arrive(&frame.data, at);
+                    self.drop_frame(Some(tag), Place::Tap(netdev), reason);
+                }
+                other => self.take(other),
             }
         }
         drained
