@@ -53,6 +53,14 @@ fn the_help_names_every_kind() {
 }
 
 #[test]
+fn the_commands_that_are_shown_can_be_pasted() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = tapwright(folder.path(), &["new", "it's a test"]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains(r"tapwright run 'it'\''s a test.yaml'"), "{text}");
+}
+
+#[test]
 fn a_file_that_is_there_stays_as_it_is() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("a.yaml"), "mine").unwrap();
