@@ -130,6 +130,19 @@ pub fn check(
     Ok(Checked { verdicts, stale, pending })
 }
 
+/// Writes a snapshot file that has this section and no other, in the place of what is there.
+///
+/// # Errors
+/// When it can't be written.
+pub fn place(scenario: &Path, section: Section) -> Result<PathBuf, SnapshotError> {
+    let path = snapshot_path(scenario);
+    let _held = lock(&path);
+    let mut file = SnapFile::new(scenario);
+    file.put(section);
+    write(&path, &file.text())?;
+    Ok(path)
+}
+
 /// The profile that a scenario's section was reviewed under, as it prints.
 ///
 /// # Errors
