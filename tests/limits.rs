@@ -4,6 +4,7 @@
 
 use std::{
     fs,
+    os::unix::fs::PermissionsExt,
     process::{Command, Output},
 };
 
@@ -26,6 +27,49 @@ fn limited(limit: &str, arguments: &str) -> Output {
         .env_remove("RUST_BACKTRACE")
         .output()
         .unwrap()
+}
+
+/// The same as a user who may have this many processes and threads; none where this process can't
+/// become another user, or that user can't reach the binary.
+fn as_nobody(threads: usize, arguments: &str) -> Option<Output> {
+    let folder = tempfile::tempdir().unwrap();
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o777)).unwrap();
+    fs::write(folder.path().join("one.yaml"), SCENARIO).unwrap();
+    let program = env!("CARGO_BIN_EXE_tapwright");
+    let nobody = |limits: &[&str], arguments: &str| {
+        Command::new("setpriv")
+            .args(["--reuid=65534", "--regid=65534", "--clear-groups"])
+            .args(limits)
+            .arg(program)
+            .args(arguments.split(' '))
+            .current_dir(folder.path())
+            .env("NO_COLOR", "1")
+            .env_remove("CI")
+            .env_remove("RUST_BACKTRACE")
+            .output()
+    };
+    if !nobody(&[], "--version").is_ok_and(|version| version.status.success()) {
+        println!("skipped: this process can't run {program} as nobody");
+        return None;
+    }
+    // What root may have is not limited so.
+    Some(nobody(&["prlimit", &format!("--nproc={threads}")], arguments).unwrap())
+}
+
+#[rstest]
+#[case::of_memory("run one.yaml --backend sim")]
+#[case::of_interfaces("run one.yaml")]
+#[case::of_a_fuzz("fuzz --cases 2 --agree sim,netns")]
+#[case::of_doctor("doctor")]
+fn where_there_is_no_thread_that_is_said(#[case] arguments: &str) {
+    let Some(output) = as_nobody(1, arguments) else {
+        return;
+    };
+    let text = [output.stdout, output.stderr].concat();
+    let text = String::from_utf8_lossy(&text);
+    assert_eq!(output.status.code(), Some(3), "{text}");
+    assert!(text.contains("ulimit -u"), "{text}");
+    assert!(!text.contains("panicked") && !text.contains("bug of tapwright"), "{text}");
 }
 
 #[rstest]

@@ -26,11 +26,38 @@ fn every_kind_is_valid_and_runs(#[case] kind: &str) {
     assert_eq!(exit(&["run", "--backend", "sim", "--ci"]), Some(0));
 }
 
+/// A table of probes under several profiles: each profile has a world of its own.
+#[test]
+fn what_is_reviewed_of_a_probe_in_several_worlds_is_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let exit = |arguments: &[&str]| tapwright(folder.path(), arguments).status.code();
+    assert_eq!(exit(&["new", "r", "--kind", "refusal"]), Some(0));
+    assert_eq!(exit(&["run", "--backend", "sim", "r.yaml"]), Some(5));
+    assert_eq!(exit(&["review", "--accept-all"]), Some(0));
+    assert_eq!(exit(&["run", "--backend", "sim", "--ci", "r.yaml"]), Some(0));
+    fs::remove_file(folder.path().join("r.snap")).unwrap();
+    for partition in ["hash:1/2", "hash:2/2"] {
+        // 4 where the shard has none of the cases.
+        let run = ["run", "--backend", "sim", "r.yaml", "--partition", partition];
+        assert!(matches!(exit(&run), Some(4 | 5)), "{partition}");
+    }
+    assert_eq!(exit(&["review", "--accept-all"]), Some(0));
+    assert_eq!(exit(&["run", "--backend", "sim", "--ci", "r.yaml"]), Some(0));
+}
+
 #[test]
 fn the_help_names_every_kind() {
     let folder = tempfile::tempdir().unwrap();
     let output = tapwright(folder.path(), &["new", "--help"]);
     insta::assert_snapshot!(String::from_utf8(output.stdout).unwrap());
+}
+
+#[test]
+fn the_commands_that_are_shown_can_be_pasted() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = tapwright(folder.path(), &["new", "it's a test"]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains(r"tapwright run 'it'\''s a test.yaml'"), "{text}");
 }
 
 #[test]

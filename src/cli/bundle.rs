@@ -244,6 +244,5 @@ fn interrupted() -> Stop {
 }
 
 fn refused(source: io::Error) -> Stop {
-    let what = "running the scenario";
-    Stop::internal(&CliError::System { what, source })
+    Stop::system("running the scenario", source)
 }

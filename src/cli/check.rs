@@ -15,7 +15,7 @@ use crate::{
     record::{Answer, CommandError, Outcome},
     report,
     runner::{self, Exit},
-    scenario::{Case, ExpectError, Object},
+    scenario::{self, Case, ExpectError, Object},
     terminal::visible,
 };
 
@@ -54,6 +54,10 @@ pub(super) fn run(args: &CheckArgs) -> Result<Exit, Stop> {
     if !reports.all.is_empty() {
         return told(&reports.all, args.format);
     }
+    let remarks = remarks(cases.iter().map(|planned| &*planned.case));
+    if args.format == Format::Human {
+        output::reports(&remarks);
+    }
     let text: String = match args.format {
         Format::Human => unchecked
             .iter()
@@ -63,17 +67,29 @@ pub(super) fn run(args: &CheckArgs) -> Result<Exit, Stop> {
             })
             .chain([format!("{} checked\n", counted(cases.len(), "case"))])
             .collect(),
-        Format::Json => unchecked
+        Format::Json => remarks
             .iter()
-            .map(|(case, reason)| {
+            .map(report::diagnostic)
+            .chain(unchecked.iter().map(|(case, reason)| {
                 json!({ "type": "not-tried", "case": case.as_str(), "reason": reason })
-            })
+            }))
             .chain([json!({ "type": "checked", "cases": cases.len() })])
             .map(|line| output::json_line(&line))
             .collect(),
     };
     output::print(&text)?;
     Ok(Exit::Success)
+}
+
+/// What is remarked on cases, each remark once: the cases of a matrix usually share it.
+pub(super) fn remarks<'a>(cases: impl Iterator<Item = &'a Case>) -> Vec<Report> {
+    let mut all: Vec<Report> = Vec::new();
+    for remark in cases.flat_map(scenario::remarks) {
+        if all.len() < MAX_REPORTS && !all.contains(&remark) {
+            all.push(remark);
+        }
+    }
+    all
 }
 
 fn counted(number: usize, word: &str) -> String {

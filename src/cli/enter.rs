@@ -11,7 +11,7 @@ use std::{
 
 use super::{
     CliError, Stop, output,
-    pause::{DEFAULT_OUT, PausedCase, paused},
+    pause::{DEFAULT_OUT, PausedCase, Visit, paused},
 };
 use crate::{
     diag::Diagnose,
@@ -32,12 +32,13 @@ pub(super) struct EnterArgs {
     /// Enter this one of the scenario's `namespaces` instead of the case's own
     #[arg(long, value_name = "NAME")]
     netns: Option<String>,
-    /// The command to run there [default: $SHELL, or /bin/sh]
+    /// The command to run there; the case is held until the run goes on [default: $SHELL, or /bin/sh]
     #[arg(last = true, value_name = "COMMAND")]
     command: Vec<OsString>,
 }
 
-/// Exits as the command did. The case is held as long as it runs.
+/// Exits as the command did. The case is held as long as it runs, and after a command of one's own
+/// until the run is told to go on.
 pub(super) fn run(args: &EnterArgs) -> Result<Exit, Stop> {
     let case = args.case()?;
     let refused =
@@ -46,7 +47,8 @@ pub(super) fn run(args: &EnterArgs) -> Result<Exit, Stop> {
     let entrance = Entrance::open(case.tenant()).map_err(refused)?;
     entrance.enter().map_err(refused)?;
     // Open as long as this process lives, and not longer: no child inherits it.
-    let _inside = PausedCase::knock().map_err(refused)?;
+    let visit = if args.command.is_empty() { Visit::Shell } else { Visit::Command };
+    let _inside = PausedCase::knock(visit).map_err(refused)?;
     if let Some(name) = &args.netns {
         let path = case
             .namespaces

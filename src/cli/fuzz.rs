@@ -456,7 +456,7 @@ pub(super) fn unwritable(path: &Path, source: io::Error) -> Stop {
 }
 
 pub(super) fn refused(what: &'static str, source: io::Error) -> Stop {
-    Stop { exit: Exit::Internal, reports: vec![CliError::System { what, source }.report()] }
+    Stop::system(what, source)
 }
 
 #[cfg(test)]

@@ -19,7 +19,8 @@ use super::{
 use crate::{
     base::Profile,
     diag::Diagnose,
-    fuzz::{self, Budget, Court, Exhibit, Finding, Shrunk, Sizes},
+    format::Section,
+    fuzz::{self, Budget, Court, Exhibit, Finding, Reviewed, Shrunk, Sizes},
     runner::{Exit, Pattern},
     scenario::{self, Case, Scenario, tree},
     snapshot,
@@ -183,12 +184,40 @@ fn minimise(
         }
     };
     let after = Sizes::of(&shrunk.tree);
-    let told = Told { case, finding, shrunk: &shrunk, sizes: [before, after], path: &path };
+    let reviewed = fuzz::reviewed(court, exhibit, &shrunk.tree, finding);
+    let snapshot = match reviewed {
+        Some(reviewed) => keep(&path, reviewed)?,
+        None => None,
+    };
+    let told = Told {
+        case,
+        finding,
+        shrunk: &shrunk,
+        sizes: [before, after],
+        path: &path,
+        snapshot: snapshot.as_deref(),
+    };
     output::print(&match args.format {
         Format::Human => told.human(),
         Format::Json => told.json(),
     })?;
     Ok(Exit::Success)
+}
+
+/// Writes the snapshot that the smaller scenario differs from beside it: without it nothing would
+/// fail. A file that is not named as a scenario has none.
+fn keep(scenario: &Path, reviewed: Reviewed) -> Result<Option<PathBuf>, Stop> {
+    if !scenario.extension().is_some_and(|extension| extension == "yaml" || extension == "yml") {
+        output::note(format_args!(
+            "no snapshot is written beside {}, since only that of a .yaml file is found again",
+            visible(scenario.display())
+        ));
+        return Ok(None);
+    }
+    let Reviewed { section, profile, body } = reviewed;
+    let section = Section { name: section, profile, body };
+    let placed = snapshot::place(scenario, section);
+    placed.map(Some).map_err(|error| Stop::invalid(vec![error.report()]))
 }
 
 fn still(
@@ -207,6 +236,8 @@ struct Told<'a> {
     shrunk: &'a Shrunk,
     sizes: [Sizes; 2],
     path: &'a Path,
+    /// The snapshot that was written beside it.
+    snapshot: Option<&'a Path>,
 }
 
 impl Told<'_> {
@@ -229,8 +260,9 @@ impl Told<'_> {
             .filter(|(_, before, _)| *before > 0)
             .map(|(what, before, after)| format!("{after} of {}", counted(before, what)))
             .collect();
+        let beside = self.snapshot.map(|path| format!("{:12} {}\n", "", visible(path.display())));
         format!(
-            "{:>12} {}: {}\n{:>12} {} left after {}{}\n{:12} {}\n",
+            "{:>12} {}: {}\n{:>12} {} left after {}{}\n{:12} {}\n{}",
             "Failing",
             visible(&self.case.id),
             visible(self.finding),
@@ -240,6 +272,7 @@ impl Told<'_> {
             if self.shrunk.complete { "" } else { "; the budget is spent, and it could be less" },
             "",
             visible(self.path.display()),
+            beside.unwrap_or_default(),
         )
     }
 
@@ -254,6 +287,7 @@ impl Told<'_> {
         let line = json!({
             "type": "minimised", "case": self.case.id.as_str(), "kind": self.finding.kind(),
             "text": self.finding.to_string(), "file": self.path.display().to_string(),
+            "snapshot": self.snapshot.map(|path| path.display().to_string()),
             "runs": self.shrunk.runs, "complete": self.shrunk.complete, "sizes": sizes,
         });
         output::json_line(&line)

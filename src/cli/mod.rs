@@ -25,18 +25,19 @@ mod reporting;
 pub mod review;
 mod run;
 mod schema;
+mod shell;
 mod slip;
 mod suite;
 mod watch;
 
-use std::{ffi::OsString, panic::catch_unwind};
+use std::{ffi::OsString, io, panic::catch_unwind};
 
 use clap::{ColorChoice, CommandFactory, Parser, Subcommand};
 
 use crate::{
     diag::{Diagnose, Report},
     runner::Exit,
-    sys::refuse_beyond_file_size,
+    sys::{exhaustion_remedy, refuse_beyond_file_size},
     terminal::visible,
 };
 
@@ -107,6 +108,14 @@ struct Stop {
 impl Stop {
     fn invalid(reports: Vec<Report>) -> Self {
         Self { exit: Exit::Invalid, reports }
+    }
+
+    /// The system refused something that every run needs. Where the process may not have more of
+    /// something, that is the machine's doing, and no fault of tapwright's.
+    fn system(what: &'static str, source: io::Error) -> Self {
+        let exhausted = exhaustion_remedy(&source).is_some();
+        let exit = if exhausted { Exit::Unavailable } else { Exit::Internal };
+        Self { exit, reports: vec![CliError::System { what, source }.report()] }
     }
 
     fn internal(error: &CliError) -> Self {

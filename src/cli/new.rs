@@ -8,7 +8,7 @@ use std::{
 
 use clap::ValueEnum;
 
-use super::{CliError, Stop, output};
+use super::{CliError, Stop, output, shell};
 use crate::{diag::Diagnose, file, runner::Exit, terminal::visible};
 
 /// Writes a commented scenario to begin with.
@@ -61,8 +61,10 @@ pub(super) fn run(args: &NewArgs) -> Result<Exit, Stop> {
     let path = with_extension(&args.name);
     write(&path, args.kind.template()).map_err(|error| Stop::invalid(vec![error.report()]))?;
     let shown = visible(path.display());
+    let word = shell::quoted(&path.display().to_string());
+    let word = visible(&word);
     output::print(&format!(
-        "{shown}\n  check it:  tapwright check {shown}\n  run it:    tapwright run {shown}\n"
+        "{shown}\n  check it:  tapwright check {word}\n  run it:    tapwright run {word}\n"
     ))?;
     Ok(Exit::Success)
 }

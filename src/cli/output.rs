@@ -135,6 +135,9 @@ fn stderr() -> Fence<impl Write> {
 
 /// Draws reports on standard error. If that is closed, nobody can be informed.
 pub(super) fn reports(reports: &[Report]) {
+    if reports.is_empty() {
+        return;
+    }
     let style = match AutoStream::choice(&io::stderr()) {
         anstream::ColorChoice::Never => Style::Plain,
         _ => Style::Fancy,

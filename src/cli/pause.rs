@@ -6,7 +6,8 @@
 
 use std::{
     collections::BTreeMap,
-    fs, io,
+    fs,
+    io::{self, Read, Write},
     os::{
         fd::{AsFd, BorrowedFd},
         linux::net::SocketAddrExt,
@@ -34,6 +35,26 @@ use crate::{
 /// Most bytes of the file of a case that is held.
 const MAX_STATE: usize = 1 << 20;
 
+/// What is said at the door by who comes for a command alone.
+const COMMAND: &[u8] = b"c";
+
+/// How a case that is held is entered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Visit {
+    /// By a shell, in which a person looks around: when it is left, the case has been looked at.
+    Shell,
+    /// By one command: others may follow.
+    Command,
+}
+
+fn knock_at(door: &SocketAddr, visit: Visit) -> io::Result<UnixStream> {
+    let mut stream = UnixStream::connect_addr(door)?;
+    if visit == Visit::Command {
+        stream.write_all(COMMAND)?;
+    }
+    Ok(stream)
+}
+
 /// The abstract socket's name.
 const DOOR: &str = "tapwright";
 
@@ -60,8 +81,8 @@ impl PausedCase {
     }
 
     /// Knocks from inside the case's network namespace: while the stream is open the case is held.
-    pub(super) fn knock() -> io::Result<UnixStream> {
-        UnixStream::connect_addr(&SocketAddr::from_abstract_name(DOOR)?)
+    pub(super) fn knock(visit: Visit) -> io::Result<UnixStream> {
+        knock_at(&SocketAddr::from_abstract_name(DOOR)?, visit)
     }
 }
 
@@ -159,7 +180,7 @@ impl Holder {
             format!(" --out {}", visible(self.out.display()))
         };
         text += &format!("    to get in: tapwright enter{out}\n");
-        text + "    to go on: leave it, or press Enter here"
+        text + "    to go on: leave that shell, or press Enter here"
     }
 }
 
@@ -186,18 +207,40 @@ impl Drop for StateFile {
     }
 }
 
-/// Waits until the last of those who came in has left, Enter is pressed, or the alarm is raised.
-/// Input that has ended is no wish to go on: a run without a terminal waits for its guests.
+/// Who is inside.
+struct Guest {
+    stream: UnixStream,
+    visit: Visit,
+}
+
+impl Guest {
+    /// Whether it is still inside, after something could be read from it.
+    fn stays(&mut self) -> bool {
+        let mut said = [0; COMMAND.len()];
+        match self.stream.read(&mut said) {
+            Ok(0) => false,
+            Ok(_) => {
+                self.visit = Visit::Command;
+                true
+            }
+            Err(error) => error.kind() == io::ErrorKind::Interrupted,
+        }
+    }
+}
+
+/// Waits until a shell was left and nobody is inside any more, Enter is pressed, or the alarm is
+/// raised. A command that ends lets nothing go on: it may be the first of several. Input that has ended is no wish to go on: a run without a terminal waits for its guests.
 fn wait(
     door: &UnixListener,
     input: BorrowedFd<'_>,
     alarm: Option<BorrowedFd<'_>>,
 ) -> io::Result<()> {
-    let mut guests: Vec<UnixStream> = Vec::new();
+    let mut guests: Vec<Guest> = Vec::new();
+    let mut looked_at = false;
     let mut input = Some(input);
     loop {
         let ends = [Some(door.as_fd()), input, alarm];
-        let guest_fds = guests.iter().map(|guest| Some(guest.as_fd()));
+        let guest_fds = guests.iter().map(|guest| Some(guest.stream.as_fd()));
         let mut polled: Vec<PollFd<'_>> = ends
             .into_iter()
             .chain(guest_fds)
@@ -212,7 +255,7 @@ fn wait(
         let mut next = || ready.next().unwrap_or_default();
         let (knocked, typed) = (next(), input.is_some() && next());
         let alarmed = alarm.is_some() && next();
-        let left: Vec<bool> = guests.iter().map(|_| next()).collect();
+        let said: Vec<bool> = guests.iter().map(|_| next()).collect();
         if alarmed {
             return Ok(());
         }
@@ -223,13 +266,15 @@ fn wait(
                 None => input = None,
             }
         }
-        let before = guests.len();
-        let mut left = left.into_iter();
-        // A guest says nothing: what is readable is its end.
-        guests.retain(|_| !left.next().unwrap_or_default());
+        let mut said = said.into_iter();
+        guests.retain_mut(|guest| {
+            let stays = !said.next().unwrap_or_default() || guest.stays();
+            looked_at |= !stays && guest.visit == Visit::Shell;
+            stays
+        });
         if knocked {
-            guests.push(door.accept()?.0);
-        } else if guests.is_empty() && before > 0 {
+            guests.push(Guest { stream: door.accept()?.0, visit: Visit::Shell });
+        } else if guests.is_empty() && looked_at {
             return Ok(());
         }
     }
@@ -250,7 +295,7 @@ fn line(input: BorrowedFd<'_>) -> io::Result<Option<bool>> {
 
 #[cfg(test)]
 mod tests {
-    use std::{io::Write, thread};
+    use std::thread;
 
     use super::*;
 
@@ -279,6 +324,22 @@ mod tests {
         drop(first);
         assert!(!waits.is_finished());
         drop(second);
+        waits.join().unwrap().unwrap();
+    }
+
+    #[test]
+    fn a_command_that_ends_leaves_the_case_held() {
+        let (door, address) = door("commands");
+        let (input, mut typed) = io::pipe().unwrap();
+        let waits = thread::spawn(move || wait(&door, input.as_fd(), None));
+        for _ in 0..3 {
+            let mut visitor = knock_at(&address, Visit::Command).unwrap();
+            visitor.shutdown(std::net::Shutdown::Write).unwrap();
+            // The end of it has been seen: the other side is closed, and not that of the door.
+            assert_eq!(visitor.read(&mut [0]).unwrap(), 0);
+            assert!(!waits.is_finished());
+        }
+        typed.write_all(b"\n").unwrap();
         waits.join().unwrap().unwrap();
     }
 

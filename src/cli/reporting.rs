@@ -129,8 +129,5 @@ fn diagnosed(stop: &Stop) -> Result<Exit, Stop> {
 
 /// The system refused something that every run needs.
 pub(super) fn refused(what: &'static str) -> impl Fn(io::Error) -> Stop {
-    move |source| Stop {
-        exit: Exit::Internal,
-        reports: vec![CliError::System { what, source }.report()],
-    }
+    move |source| Stop::system(what, source)
 }

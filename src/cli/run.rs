@@ -14,7 +14,7 @@ use clap::builder::{OsStringValueParser, TypedValueParser};
 use super::{
     CliError, Stop,
     backends::{self, BackendName, Opened, QemuArgs},
-    ci, list,
+    check, ci, list,
     number::from_one,
     output::{self, RunFormat},
     pause::{DEFAULT_OUT, Holder},
@@ -194,6 +194,7 @@ impl RunArgs {
             }
             None => runner::select(scenarios, &selection, self.profile.as_ref()),
         };
+        output::reports(&check::remarks(cases.iter().map(|planned| &*planned.case)));
         Plan {
             cases,
             lanes: opened.lanes.clone(),

@@ -95,7 +95,7 @@ pub fn compare_sections(reviewed: &str, proposed: &str, resolve: Resolve<'_>) ->
         |error: SectionError| mismatch("reviewed", "proposed", vec![unreadable(&error)]);
     let found = if proposed.starts_with('|') {
         match ProbeTable::parse(proposed) {
-            Ok(table) => compare_probes(reviewed, &table, true),
+            Ok(table) => compare_probes(reviewed, &table, &[]),
             Err(error) => unreadable(error),
         }
     } else {

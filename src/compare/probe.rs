@@ -1,6 +1,6 @@
 //! Probes against the table that was reviewed. Read by the store, and by the review.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     frame_pair::FramePair,
@@ -8,10 +8,14 @@ use super::{
 };
 use crate::format::ProbeTable;
 
-/// Compares probes with their section. `complete` says that every probe ran, so that a row of the
-/// section that has none is gone.
+/// Compares probes with their section. `every` has the values of each probe of the scenario,
+/// of which some may not have run: a row of the section that is none of them is gone.
 #[must_use]
-pub fn compare_probes(section: &str, actual: &ProbeTable, complete: bool) -> Option<Mismatch> {
+pub fn compare_probes(
+    section: &str,
+    actual: &ProbeTable,
+    every: &[Vec<String>],
+) -> Option<Mismatch> {
     let differences = match ProbeTable::parse(section) {
         Err(error) => {
             vec![difference(String::new(), What::Unreadable { reason: error.to_string() })]
@@ -24,13 +28,17 @@ pub fn compare_probes(section: &str, actual: &ProbeTable, complete: bool) -> Opt
                 actual: actual.columns.join(" "),
             },
         )],
-        Ok(expected) => row_differences(&expected, actual, complete),
+        Ok(expected) => row_differences(&expected, actual, every),
     };
     let (expected, actual) = ("snapshot".to_owned(), "run".to_owned());
     (!differences.is_empty()).then_some(Mismatch { expected, actual, differences })
 }
 
-fn row_differences(expected: &ProbeTable, actual: &ProbeTable, complete: bool) -> Vec<Difference> {
+fn row_differences(
+    expected: &ProbeTable,
+    actual: &ProbeTable,
+    every: &[Vec<String>],
+) -> Vec<Difference> {
     let outcomes = |table: &ProbeTable| -> BTreeMap<Vec<String>, String> {
         table.rows.iter().map(|row| (row.cells.clone(), row.outcome.clone())).collect()
     };
@@ -50,8 +58,9 @@ fn row_differences(expected: &ProbeTable, actual: &ProbeTable, complete: bool) -
     for row in &actual.rows {
         differ(&row.cells, left.get(&row.cells), Some(&row.outcome));
     }
-    for row in expected.rows.iter().filter(|_| complete) {
-        if !right.contains_key(&row.cells) {
+    let every: BTreeSet<&Vec<String>> = every.iter().collect();
+    for row in &expected.rows {
+        if !every.contains(&row.cells) && !right.contains_key(&row.cells) {
             differ(&row.cells, Some(&row.outcome), None);
         }
     }

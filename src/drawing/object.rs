@@ -132,5 +132,7 @@ fn refused(case: &Case, id: &str, added: Option<usize>) -> Option<String> {
     let of_step = step.and_then(|step: &scenario::Step| step.error.as_ref());
     let mut errors = case.expect.errors.iter();
     let of_case = errors.find(|(object, _)| object.as_str() == id);
-    of_step.or(of_case.map(|(_, error)| error)).map(|error| error.desc.clone())
+    of_step
+        .or(of_case.map(|(_, error)| error))
+        .map(|error| error.desc.clone().unwrap_or_else(|| error.to_string()))
 }

@@ -40,7 +40,7 @@ pub(super) const MODE: Mode = Mode::from_bits_truncate(0o666);
 /// The file has no name until it is whole (open(2), `O_TMPFILE`), so that a process that is killed
 /// leaves nothing behind. [`Care::Durable`] needs a name for the moment before it replaces the old
 /// file, and a file system that has no such files needs one for longer. That name is the target's
-/// own, `.NAME.tmp`: the next writer of this file takes it over.
+/// own, `.NAME.tmp`: the next writer of this file takes it over, or removes it.
 ///
 /// # Errors
 /// When the system refuses. The old file is then untouched, or, with [`Care::Quick`], perhaps gone.
@@ -140,6 +140,7 @@ impl Target {
             }
         }
         if care == Care::Quick {
+            self.sweep();
             return Ok(Linked::InPlace);
         }
         match renameat(&self.folder, name, &self.folder, &self.name) {
@@ -209,6 +210,16 @@ impl Target {
         let there = fstatat(&self.folder, name, AtFlags::AT_SYMLINK_NOFOLLOW);
         let inode = |stat: nix::sys::stat::FileStat| (stat.st_dev, stat.st_ino);
         there.map(inode) == fstat(file).map(inode)
+    }
+
+    /// Removes what a writer left that was killed, as long as no other writer has it.
+    fn sweep(&self) {
+        let careful = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
+        let left = openat(&self.folder, &self.unfinished, OFlag::O_RDONLY | careful, Mode::empty());
+        if left.is_ok_and(|left| File::from(left).try_lock().is_ok()) {
+            // A file that can't be removed does no harm: the next writer finds it again.
+            _ = self.remove(&self.unfinished);
+        }
     }
 
     /// Removes what may not be there.
@@ -320,6 +331,20 @@ mod tests {
             assert!(error.starts_with("it is not below the root"), "{path}: {error}");
         }
         assert!(listing(&outside).is_empty());
+    }
+
+    #[test]
+    fn what_a_killed_writer_left_goes_with_the_next_write_and_no_sooner() {
+        let folder = tempfile::tempdir().unwrap();
+        let left = folder.path().join(".x.tmp");
+        fs::write(&left, "half of something").unwrap();
+        let other = File::open(&left).unwrap();
+        other.lock().unwrap();
+        replace(&folder.path().join("x"), b"new", Care::Quick).unwrap();
+        assert_eq!(listing(folder.path()), [".x.tmp", "x"], "another writer has it");
+        drop(other);
+        replace(&folder.path().join("x"), b"new", Care::Quick).unwrap();
+        assert_eq!(listing(folder.path()), ["x"]);
     }
 
     #[test]

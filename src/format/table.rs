@@ -1,6 +1,8 @@
 //! The probes of a scenario as one table, which is a section of its own. Read by the runner, which fills
 //! it, and by the comparison.
 
+use std::collections::BTreeMap;
+
 use super::{
     SectionError,
     token::{COLUMN, quote, quote_word, unquote},
@@ -86,21 +88,16 @@ impl ProbeTable {
         Ok(Self { columns, rows: rows.collect::<Result<_, SectionError>>()? })
     }
 
-    /// The table with its rows put in for those of the same values, the others kept: what a run of
-    /// some of the probes proposes.
+    /// The rows of this table, and those of `stored` for the probes of the scenario that have none
+    /// here: what a run of some of the probes proposes. `every` has the values of each probe of the
+    /// scenario, in order; a stored row that is none of them is left out.
     #[must_use]
-    pub fn merged_into(&self, stored: &Self) -> Self {
-        if stored.columns != self.columns {
-            return self.clone();
-        }
-        let mut rows = stored.rows.clone();
-        for row in &self.rows {
-            match rows.iter_mut().find(|stored| stored.cells == row.cells) {
-                Some(stored) => *stored = row.clone(),
-                None => rows.push(row.clone()),
-            }
-        }
-        Self { columns: self.columns.clone(), rows }
+    pub fn merged_into(&self, stored: &Self, every: &[Vec<String>]) -> Self {
+        let stored = if stored.columns == self.columns { stored.rows.as_slice() } else { &[] };
+        let by_cells: BTreeMap<&[String], &ProbeRow> =
+            stored.iter().chain(&self.rows).map(|row| (row.cells.as_slice(), row)).collect();
+        let rows = every.iter().filter_map(|cells| by_cells.get(cells.as_slice()).copied());
+        Self { columns: self.columns.clone(), rows: rows.cloned().collect() }
     }
 }
 

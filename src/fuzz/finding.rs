@@ -3,11 +3,13 @@
 
 use std::{collections::BTreeSet, fmt};
 
+use super::feeder::feeders;
 use crate::{
-    base::Tag,
+    base::{ObjectId, Tag},
     compare::{Difference, What},
-    record::{EventKind, Transcript},
+    record::{EventKind, Outcome, Transcript},
     runner::{Attempt, Executed, FailureKind},
+    scenario::Case,
 };
 
 /// Something that went wrong, as far as a smaller scenario can show the same: its kind, where it
@@ -206,13 +208,18 @@ pub(super) fn discrepancy(difference: &Difference) -> Discrepancy {
 }
 
 /// What is wrong with a single attempt. A refusal counts only if the scenario expects it.
-pub(super) fn of_attempt(lane: &str, attempt: &Attempt, refusals: bool) -> Vec<Finding> {
+pub(super) fn of_attempt(
+    case: Option<&Case>,
+    lane: &str,
+    attempt: &Attempt,
+    refusals: bool,
+) -> Vec<Finding> {
     let lane = || lane.to_owned();
     match attempt {
         Attempt::Executed(executed) => executed
             .failures
             .iter()
-            .filter_map(|failure| of_failure(lane(), executed, &failure.kind, refusals))
+            .filter_map(|failure| of_failure(case, lane(), executed, &failure.kind, refusals))
             .collect(),
         Attempt::Failed(failure) => {
             vec![Finding::Broken { lane: lane(), kind: word(&failure.kind) }]
@@ -230,6 +237,7 @@ pub(super) fn of_attempt(lane: &str, attempt: &Attempt, refusals: bool) -> Vec<F
 }
 
 fn of_failure(
+    case: Option<&Case>,
     lane: String,
     executed: &Executed,
     kind: &FailureKind,
@@ -252,7 +260,7 @@ fn of_failure(
         }
         FailureKind::Count { port, expected, got } => {
             let too_few = got < expected;
-            let ways = Ways::of(executed.reading.transcript(), port.as_str());
+            let ways = Ways::of(case, executed.reading.transcript(), port.as_str());
             let accounted = expected.saturating_sub(*got) <= ways.lost;
             let fates = if too_few { ways.fates } else { Fates::new() };
             let port = port.to_string();
@@ -293,6 +301,16 @@ pub(super) const fn word(kind: &FailureKind) -> &'static str {
     }
 }
 
+/// Whether an object was not made, though it was to be.
+fn is_refused(transcript: &Transcript, id: &ObjectId) -> bool {
+    let mut answers = transcript.steps.iter().flat_map(|step| &step.answers);
+    answers.any(|answer| {
+        answer.subject.as_deref() == Some(id.as_str())
+            && !matches!(answer.outcome, Outcome::Done(_))
+            && answer.command.starts_with("object-add")
+    })
+}
+
 /// What became of the frames that were sent and reached no port.
 pub(super) struct Ways {
     lost: usize,
@@ -303,8 +321,9 @@ pub(super) struct Ways {
 }
 
 impl Ways {
-    /// Looks at the frames of those ports from which something came. Where nothing did, at all.
-    pub(super) fn of(transcript: &Transcript, port: &str) -> Self {
+    /// Looks at the frames of those ports from which something came. Where nothing did, at all. The
+    /// objects that feed the port belong to the fates too: without them nothing could come.
+    pub(super) fn of(case: Option<&Case>, transcript: &Transcript, port: &str) -> Self {
         let steps = &transcript.steps;
         let arrived: BTreeSet<Tag> = steps
             .iter()
@@ -324,6 +343,10 @@ impl Ways {
             .collect();
         let mut fates: Fates =
             origins.iter().map(|origin| format!("others of {origin} came")).collect();
+        let feeders = case.into_iter().flat_map(|case| feeders(case, port));
+        fates.extend(
+            feeders.filter(|id| !is_refused(transcript, id)).map(|id| format!("fed by {id}")),
+        );
         let is_lost = |tag: Option<Tag>| tag.is_some_and(|tag| lost.contains(&tag));
         for step in steps {
             for arrival in step.arrivals.iter().filter(|arrival| is_lost(arrival.tag)) {

@@ -14,7 +14,9 @@
 //! | `conversation` | connections between a client and the two guests |
 //! | `frame`, `step` | traffic, and changes at run time |
 //! | `trial`, `finding` | [`Court`] tries a scenario on several lanes; a [`Finding`] is what was wrong |
+//! | `feeder` | the objects that a port's frames come from |
 //! | `shrink` | [`shrink()`]: the smallest tree that fails in the same way |
+//! | `reviewed` | the snapshot that a smaller scenario still differs from |
 //! | `reproducer` | [`minimise`]: a finding made small; [`finished`]: as a scenario that can be committed |
 //!
 //! # Adding a kind of object
@@ -25,12 +27,14 @@
 
 mod conversation;
 mod draft;
+mod feeder;
 mod finding;
 mod frame;
 mod generate;
 mod object;
 mod pair;
 mod reproducer;
+mod reviewed;
 mod rng;
 mod shrink;
 mod step;
@@ -41,5 +45,6 @@ mod trial;
 pub use finding::{Broken, Discrepancy, Fates, Finding};
 pub use generate::scenario;
 pub use reproducer::{Exhibit, Sizes, finished, minimise, random_case, reproduce, shows};
+pub use reviewed::{Reviewed, reviewed};
 pub use shrink::{Budget, Shrunk, Verdict, shrink};
 pub use trial::{Answers, Court, Outcomes, Refusal, load};

@@ -89,7 +89,7 @@ pub fn reproduce(
 }
 
 /// The case of this name, or the only one: the smaller scenario may have lost its matrix.
-fn the_case(mut scenario: Scenario, id: &CaseId) -> Option<Case> {
+pub(super) fn the_case(mut scenario: Scenario, id: &CaseId) -> Option<Case> {
     let case = match scenario.cases.iter().position(|case| case.id == *id) {
         Some(place) => Some(scenario.cases.swap_remove(place)),
         None if scenario.cases.len() == 1 => scenario.cases.pop(),

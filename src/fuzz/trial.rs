@@ -112,7 +112,7 @@ impl Court {
         let trials = cases.map(|case| Trial { case, probe: false });
         let interrupt = self.interrupt.as_ref();
         try_cases(&self.lanes, limits, trials, interrupt, |place, attempts| {
-            listener(place, self.judge(&attempts, Rules::default()))
+            listener(place, self.judge(None, &attempts))
         })
     }
 
@@ -127,17 +127,18 @@ impl Court {
         };
         let mut outcomes = Outcomes::default();
         let trial = std::iter::once(Trial { case: Arc::clone(&case), probe });
-        let rules = Rules { masks: &case.snapshot.masks, without: &case.snapshot.without };
         let interrupt = self.interrupt.as_ref();
         let interrupted = try_cases(&self.lanes, limits, trial, interrupt, |_, attempts| {
-            outcomes = self.judge(&attempts, rules);
+            outcomes = self.judge(Some(&case), &attempts);
             true
         })?;
         outcomes.interrupted |= interrupted;
         Ok(outcomes)
     }
 
-    fn judge(&self, attempts: &[Attempt], rules: Rules<'_>) -> Outcomes {
+    /// What came of a case; none is known of a random one, which has nothing that is kept of it.
+    fn judge(&self, case: Option<&Case>, attempts: &[Attempt]) -> Outcomes {
+        let rules = case.map(rules).unwrap_or_default();
         let mut outcomes = Outcomes::default();
         let mut records: Vec<(&str, &Reading, bool)> = Vec::new();
         for (place, (lane, attempt)) in self.lanes.iter().zip(attempts).enumerate() {
@@ -158,7 +159,7 @@ impl Court {
                 }
                 _ => outcomes.ran.push(place),
             }
-            outcomes.findings.extend(of_attempt(name, attempt, self.refusals));
+            outcomes.findings.extend(of_attempt(case, name, attempt, self.refusals));
         }
         // A storm is the scenario's own doing, as long as no lane comes to an end. A real QEMU
         // does not count: it goes on until the deadline.
@@ -167,7 +168,7 @@ impl Court {
             outcomes.findings.retain(|finding| !matches!(finding.kind(), "storm" | "late"));
         }
         if let (Some(section), Some((lane, reading, _))) = (&self.snapshot, records.first()) {
-            outcomes.findings.extend(against(section, lane, reading, rules));
+            outcomes.findings.extend(against(case, section, lane, reading));
         }
         if let [(first, reference, stormed), others @ ..] = records.as_slice() {
             for (second, other, also) in others {
@@ -205,15 +206,23 @@ fn beyond<'a>(mut kinds: impl Iterator<Item = &'a FailureKind>) -> Option<String
     })
 }
 
-fn against(section: &str, lane: &str, reading: &Reading, rules: Rules<'_>) -> Vec<Finding> {
-    let mismatch = compare::compare(section, reading, rules);
+/// What of a case's record is not compared.
+fn rules(case: &Case) -> Rules<'_> {
+    Rules { masks: &case.snapshot.masks, without: &case.snapshot.without }
+}
+
+/// How a record differs from a section that was reviewed.
+fn against(case: Option<&Case>, section: &str, lane: &str, reading: &Reading) -> Vec<Finding> {
+    let mismatch = compare::compare(section, reading, case.map(rules).unwrap_or_default());
     mismatch
         .into_iter()
         .flat_map(|mismatch| mismatch.differences)
         .map(|difference| {
             let what = discrepancy(&difference);
             let fates = match &what.port {
-                Some(port) if what.kind == "missing" => Ways::of(reading.transcript(), port).fates,
+                Some(port) if matches!(what.kind, "missing" | "other-port") => {
+                    Ways::of(case, reading.transcript(), port).fates
+                }
                 _ => Fates::new(),
             };
             let lane = lane.to_owned();

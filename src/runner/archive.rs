@@ -5,6 +5,7 @@ use std::{collections::BTreeSet, path::PathBuf};
 use super::{
     Executed, Planned, RunnerError, capture,
     judge::{Comparison, may_record},
+    plan::row,
     write_pcapng,
 };
 use crate::{
@@ -81,18 +82,24 @@ impl Archive {
     fn compare_batch(&self, records: &[Record<'_>], mode: Mode) -> Vec<Comparison> {
         match records {
             [] => Vec::new(),
-            [first, ..] if first.planned.facts.probes.is_some() => {
-                let states = check_probes(first.planned, records, mode, self.scope);
-                self.comparisons(records, states, mode)
-            }
-            records => records
-                .iter()
-                .flat_map(|record| {
-                    let state = check_case(record, mode, self.scope).map(|state| vec![state]);
-                    self.comparisons(&[*record], state, mode)
-                })
-                .collect(),
+            [first, ..] => match &first.planned.facts.probes {
+                Some(every) => {
+                    let states = check_probes(first.planned, every, records, mode, self.scope);
+                    self.comparisons(records, states, mode)
+                }
+                None => self.compare_each(records, mode),
+            },
         }
+    }
+
+    fn compare_each(&self, records: &[Record<'_>], mode: Mode) -> Vec<Comparison> {
+        records
+            .iter()
+            .flat_map(|record| {
+                let state = check_case(record, mode, self.scope).map(|state| vec![state]);
+                self.comparisons(&[*record], state, mode)
+            })
+            .collect()
     }
 
     fn comparisons(
@@ -153,6 +160,7 @@ fn check_case(record: &Record<'_>, mode: Mode, scope: Scope) -> Result<State, Sn
 /// first one what is in no row of this run.
 fn check_probes(
     first: &Planned,
+    every: &[Vec<String>],
     records: &[Record<'_>],
     mode: Mode,
     scope: Scope,
@@ -160,14 +168,12 @@ fn check_probes(
     let columns = first.case.matrix.iter().map(|(name, _)| name.clone());
     let mut table = ProbeTable::new(columns);
     for record in records {
-        let values = record.planned.case.matrix.iter().map(|(_, value)| value.clone());
-        table.push(values, record.executed.reading.transcript());
+        table.push(row(&record.planned.case), record.executed.reading.transcript());
     }
-    let complete = first.facts.probes == Some(records.len());
     let recorded = Recorded {
         section: format::PROBES.to_owned(),
         profile: first.facts.profile.clone(),
-        content: Content::Probes { table: &table, complete },
+        content: Content::Probes { table: &table, every },
     };
     let path = &first.case.source.path;
     let checked = snapshot::check(path, &[recorded], &first.facts.sections, mode, scope)?;

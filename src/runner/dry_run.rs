@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, io, num::NonZeroUsize, os::fd::AsFd, sync::Arc,
 
 use super::{
     Attempt, Lane,
-    front::{Front, GRACE, late, unless_cut_short},
+    front::{Front, GRACE, late, not_started, unless_cut_short},
     pool::{End, Flow, Limits, Signal, Task},
 };
 use crate::scenario::Case;
@@ -33,7 +33,7 @@ pub struct TrialLimits {
 /// Whether the trials were interrupted is returned.
 ///
 /// # Errors
-/// When there is no descriptor left to tell of an interrupt.
+/// When there is no descriptor or no thread left to tell of an interrupt.
 pub fn try_cases(
     lanes: &[Lane],
     limits: TrialLimits,
@@ -67,7 +67,7 @@ pub fn try_cases(
             let all = open.remove(&place).into_iter().flatten().flatten();
             if listener(place, all.collect()) { Flow::Go } else { Flow::Stop }
         }
-    });
+    })?;
     Ok(interrupted)
 }
 
@@ -90,6 +90,7 @@ fn attempt(end: End<Attempt>, interrupted: bool) -> Attempt {
         End::Done(attempt) => attempt,
         End::Panicked(text) => Attempt::Panicked(text),
         End::Hung => late(),
+        End::NotStarted(text) => not_started(&text),
     };
     unless_cut_short(attempt, interrupted)
 }

@@ -349,10 +349,7 @@ impl<'a> Run<'a> {
             (Some(expected), outcome) if !expected.is_met_by(outcome) => {
                 FailureKind::ExpectedError {
                     answer: answer.clone(),
-                    expected: match &expected.class {
-                        Some(class) => format!("{class}: {}", expected.desc),
-                        None => expected.desc.clone(),
-                    },
+                    expected: expected.to_string(),
                 }
             }
             _ => return,

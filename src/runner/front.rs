@@ -40,25 +40,30 @@ impl<T: Send + 'static> Front<T> {
 
     /// Runs the tasks and gives the listener, on this thread, what happens to them. `interrupt` becomes
     /// readable when they are to end early.
+    ///
+    /// # Errors
+    /// When there is no thread left to wait for an interrupt. Then nothing has run.
     pub(super) fn run(
         self,
         interrupt: Option<&(impl AsFd + Send + Sync)>,
         tasks: impl IntoIterator<Item = Task<T>>,
         listener: impl FnMut(Signal<T>) -> Flow,
-    ) {
+    ) -> io::Result<()> {
         let Self { pool, over, end } = self;
         let interrupter = pool.interrupter();
         thread::scope(|scope| {
             if let Some(interrupt) = interrupt {
-                scope.spawn(move || {
+                let wait = move || {
                     if readable_before(interrupt, &over) {
                         interrupter();
                     }
-                });
+                };
+                thread::Builder::new().name("interrupt".to_owned()).spawn_scoped(scope, wait)?;
             }
             pool.run(tasks, listener);
             drop(end);
-        });
+            Ok(())
+        })
     }
 }
 
@@ -80,6 +85,12 @@ fn readable_before(interrupt: &impl AsFd, over: &impl AsFd) -> bool {
 /// What an execution that never ended came to.
 pub(super) fn late() -> Attempt {
     Attempt::Failed(Failure { step: 0, span: Span::default(), kind: FailureKind::Late })
+}
+
+/// What an execution came to for which there was no thread.
+pub(super) fn not_started(text: &str) -> Attempt {
+    let kind = FailureKind::Backend(text.to_owned());
+    Attempt::Failed(Failure { step: 0, span: Span::default(), kind })
 }
 
 /// What an execution came to. After an interrupt, lateness is not the case's fault.

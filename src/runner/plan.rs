@@ -60,8 +60,8 @@ pub struct Facts {
     pub(super) number: usize,
     /// Every section that its snapshot file has, in order.
     pub(super) sections: Vec<String>,
-    /// How many probes it has; none for a scenario with steps.
-    pub(super) probes: Option<usize>,
+    /// The values of the matrix for each of its probes; none for a scenario with steps.
+    pub(super) probes: Option<Vec<Vec<String>>>,
     /// The profile of its first case, under which a table of probes is kept.
     pub(super) profile: Profile,
 }
@@ -71,10 +71,15 @@ impl Facts {
         Self {
             number,
             sections: sections(scenario),
-            probes: scenario.probes.then_some(scenario.cases.len()),
+            probes: scenario.probes.then(|| scenario.cases.iter().map(|case| row(case)).collect()),
             profile: scenario.cases.first().map(|case| case.profile.clone()).unwrap_or_default(),
         }
     }
+}
+
+/// A probe's row in the table of its scenario.
+pub(super) fn row(case: &Case) -> Vec<String> {
+    case.matrix.iter().map(|(_, value)| value.clone()).collect()
 }
 
 /// Every section that a scenario's snapshot file has, in order.

@@ -14,7 +14,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::backend::{Alarm, Deadline};
+use crate::{
+    backend::{Alarm, Deadline},
+    sys::exhaustion_remedy,
+};
 
 /// What runs on one fresh thread.
 pub(super) struct Task<T> {
@@ -33,6 +36,8 @@ pub(super) enum End<T> {
     Panicked(String),
     /// Not at all: its thread was given up.
     Hung,
+    /// It did not begin, since there was no thread for it: why, and what to do about it.
+    NotStarted(String),
 }
 
 /// What the pool says, in order, on the thread that called it. Tasks are named by their place in
@@ -178,7 +183,9 @@ impl<T: Send + 'static> Pool<T> {
             drop(outbox.send(Message::Ended { task: number, end }));
         };
         if let Err(error) = thread::Builder::new().name(task.name).spawn(work) {
-            let end = End::Panicked(format!("no thread could be started: {error}"));
+            let remedy = exhaustion_remedy(&error).map(|remedy| format!("; {remedy}"));
+            let remedy = remedy.unwrap_or_default();
+            let end = End::NotStarted(format!("no thread could be started: {error}{remedy}"));
             drop(self.outbox.send(Message::Ended { task: number, end }));
         }
     }

@@ -11,7 +11,7 @@ use super::{
     Plan, RunEvent, Totals,
     archive::{Archive, Record},
     attempt::Attempt,
-    front::{Front, GRACE, late, unless_cut_short},
+    front::{Front, GRACE, late, not_started, unless_cut_short},
     judge::Comparison,
     pause::Watcher,
     plan::{Group, groups},
@@ -44,7 +44,7 @@ struct Run<'a> {
 /// `interrupt` becomes readable when the run is to end early.
 ///
 /// # Errors
-/// When there is no descriptor left to tell of an interrupt.
+/// When there is no descriptor or no thread left to tell of an interrupt.
 pub fn run(
     plan: &Plan,
     interrupt: Option<&(impl AsFd + Send + Sync)>,
@@ -65,7 +65,7 @@ pub fn run(
         repeat: plan.repeat.get(),
     });
     let tasks = run.tasks();
-    front.run(interrupt, tasks, |signal| run.hear(signal));
+    front.run(interrupt, tasks, |signal| run.hear(signal))?;
     let totals = run.finish();
     listener(RunEvent::Finished { totals, duration: began.elapsed() });
     Ok(totals)
@@ -194,6 +194,7 @@ impl<'a> Run<'a> {
                 each(&|| Attempt::Panicked(text.clone()))
             }
             End::Panicked(text) => each(&|| Attempt::Panicked(text.clone())),
+            End::NotStarted(text) => each(&|| not_started(&text)),
             End::Hung => each(&|| unless_cut_short(late(), interrupted)),
         }
     }

@@ -3,6 +3,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fmt,
     path::PathBuf,
     sync::Arc,
     time::Duration,
@@ -449,8 +450,19 @@ pub struct ExpectError {
     pub span: Span,
     /// The class; any when none is given.
     pub class: Option<String>,
-    /// The text, letter for letter.
-    pub desc: String,
+    /// The text, letter for letter; any when none is given. At least one of the two is.
+    pub desc: Option<String>,
+}
+
+impl fmt::Display for ExpectError {
+    /// As QEMU's monitor prints one: `CLASS: TEXT`, as far as it is given.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.class, &self.desc) {
+            (Some(class), Some(desc)) => write!(f, "{class}: {desc}"),
+            (Some(class), None) => write!(f, "{class}, with any text"),
+            (None, desc) => f.write_str(desc.as_deref().unwrap_or_default()),
+        }
+    }
 }
 
 impl ExpectError {
@@ -462,7 +474,8 @@ impl ExpectError {
             Outcome::Aborts(abort) => ("CRASH", abort.assertion.as_str()),
             Outcome::Done(_) | Outcome::Unanswered(_) => return false,
         };
-        self.desc == desc && self.class.as_deref().is_none_or(|expected| expected == class)
+        self.class.as_deref().is_none_or(|expected| expected == class)
+            && self.desc.as_deref().is_none_or(|expected| expected == desc)
     }
 }
 

@@ -177,6 +177,18 @@ errors! {
             error("two cases would have the name \"{id}\"")
             label("the same name again")
             help("make the values differ; each combination is a case with a name");
+    "TW-S027" "YAML's merge key",
+        "`<<` is the merge key of YAML 1.1: it copies the entries of another map. YAML 1.2, which scenarios are written in, has none. An alias (`*name`) repeats a whole value, and values of `matrix` stand in any text. Quoted, \"<<\" is a key like any other.";
+        MergeKey
+            error("`<<` is not understood: YAML 1.2 has no merge key")
+            label("a merge key of YAML 1.1")
+            help("write the entries out, or repeat a whole map with its alias: `hn1: *name`");
+    "TW-S028" "an expected error that says nothing",
+        "An expected error is a text, letter for letter, or a map with the class, the text, or both. An empty map would be met by any error.";
+        NoError
+            error("an expected error needs `class`, `text` or both")
+            label("neither stands here")
+            help("write the text, or `class: ...` where any text of that class will do");
     "TW-S030" as BAD_MAC "not a MAC address",
         "A MAC address is six two-digit hexadecimal octets with colons: 52:54:00:12:34:56. Quote it where YAML might take it for a number.";
         // A text of another form than its key takes has the code of that form.

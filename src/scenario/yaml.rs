@@ -1,6 +1,9 @@
 //! YAML text to a tree of nodes, by one visitor.
 
-use std::{collections::BTreeMap, fmt};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_yaml::{
@@ -213,9 +216,25 @@ fn to_node(raw: Spanned<Raw>, context: &Context<'_>) -> Node {
         Raw::List(nodes) => {
             Tree::List(nodes.into_iter().map(|node| to_node(node, context)).collect())
         }
-        Raw::Map(entries) => Tree::Map(
-            entries.into_iter().filter_map(|(key, value)| to_entry(key, value, context)).collect(),
-        ),
+        Raw::Map(entries) => {
+            let mut merged = Vec::new();
+            let mut own = Vec::new();
+            for (key, value) in entries {
+                let Some(entry) = to_entry(key, value, context) else {
+                    continue;
+                };
+                if is_merge_key(&entry, context.source()) {
+                    context.fault(entry.key_span, Fault::MergeKey);
+                    merged.extend(merged_entries(entry.value));
+                } else {
+                    own.push(entry);
+                }
+            }
+            // What the key was to bring is not missing too.
+            merged.retain(|entry: &Entry| own.iter().all(|other| other.key != entry.key));
+            own.extend(merged);
+            Tree::Map(own)
+        }
     };
     Node { span: tree_span(&tree, span), tree }
 }
@@ -253,6 +272,24 @@ fn to_entry(key: Spanned<Raw>, value: Spanned<Raw>, context: &Context<'_>) -> Op
             None
         }
     }
+}
+
+/// `<<`, which YAML 1.1 has; in quotes it is a key like any other.
+fn is_merge_key(entry: &Entry, source: &Source) -> bool {
+    let Span { start, end } = entry.key_span;
+    entry.key == "<<" && !source.text.get(start..end).is_some_and(|text| text.contains(['"', '\'']))
+}
+
+/// The entries of a map, or of several, the first of each name.
+fn merged_entries(value: Node) -> Vec<Entry> {
+    let mut entries: Vec<Entry> = match value.tree {
+        Tree::Map(entries) => entries,
+        Tree::List(nodes) => nodes.into_iter().flat_map(merged_entries).collect(),
+        Tree::Scalar(_) => Vec::new(),
+    };
+    let mut seen = BTreeSet::new();
+    entries.retain(|entry| seen.insert(entry.key.clone()));
+    entries
 }
 
 /// Reports keys that stand twice in a map, anywhere in the tree, and keeps the first of each.

@@ -15,5 +15,5 @@ pub use error::{EXPLANATIONS, SnapshotError};
 pub use file::{MAX_BYTES, pending_path, snapshot_path};
 pub use pending::{PendingSection, Unreferenced, pending, unreferenced};
 pub use store::{
-    Checked, Content, Mode, Recorded, State, Verdict, check, reviewed, reviewed_profile,
+    Checked, Content, Mode, Recorded, State, Verdict, check, place, reviewed, reviewed_profile,
 };

@@ -10,7 +10,7 @@ use crate::{
     base::{CaseId, Profile},
     compare::{Difference, FramePair, Mismatch, Rules, What, compare, compare_probes},
     file::Scope,
-    format::{ProbeTable, Section, SnapFile, section_name, text},
+    format::{PROBES, ProbeTable, Section, SnapFile, section_name, text},
     reading::Reading,
 };
 
@@ -50,8 +50,8 @@ pub enum Content<'a> {
     Probes {
         /// The table.
         table: &'a ProbeTable,
-        /// Every probe of the scenario ran.
-        complete: bool,
+        /// The values of every probe of the scenario, in order, whether it ran or not.
+        every: &'a [Vec<String>],
     },
 }
 
@@ -130,6 +130,19 @@ pub fn check(
     Ok(Checked { verdicts, stale, pending })
 }
 
+/// Writes a snapshot file that has this section and no other, in the place of what is there.
+///
+/// # Errors
+/// When it can't be written.
+pub fn place(scenario: &Path, section: Section) -> Result<PathBuf, SnapshotError> {
+    let path = snapshot_path(scenario);
+    let _held = lock(&path);
+    let mut file = SnapFile::new(scenario);
+    file.put(section);
+    write(&path, &file.text())?;
+    Ok(path)
+}
+
 /// The profile that a scenario's section was reviewed under, as it prints.
 ///
 /// # Errors
@@ -160,7 +173,7 @@ fn verdict(recorded: &Recorded<'_>, reviewed: Option<&SnapFile>) -> Verdict {
     };
     let mismatch = match recorded.content {
         Content::Record { reading, rules } => compare(&stored.body, reading, rules),
-        Content::Probes { table, complete } => compare_probes(&stored.body, table, complete),
+        Content::Probes { table, every } => compare_probes(&stored.body, table, every),
     };
     let mismatch = with_profile(mismatch, &stored.profile, &recorded.profile.to_string());
     Verdict { section, state: mismatch.map_or(State::Matches, State::Differs) }
@@ -194,10 +207,9 @@ fn with_profile(mismatch: Option<Mismatch>, reviewed: &str, run: &str) -> Option
 fn section(recorded: &Recorded<'_>, before: Option<&Section>) -> Section {
     let body = match recorded.content {
         Content::Record { reading, .. } => text(reading),
-        Content::Probes { table, complete: true } => table.text(),
-        Content::Probes { table, complete: false } => {
+        Content::Probes { table, every } => {
             let stored = before.and_then(|section| ProbeTable::parse(&section.body).ok());
-            stored.map_or_else(|| table.text(), |stored| table.merged_into(&stored).text())
+            table.merged_into(&stored.unwrap_or_default(), every).text()
         }
     };
     Section { name: recorded.section.clone(), profile: recorded.profile.to_string(), body }
@@ -227,10 +239,15 @@ fn propose(
     }
     for (recorded, state) in news {
         let stored = reviewed.and_then(|file| file.section(&recorded.section));
-        match (state, stored) {
-            (State::Matches, Some(stored)) => proposed.put(stored.clone()),
-            _ => proposed.put(section(recorded, stored)),
-        }
+        let section = match (state, stored, recorded.content) {
+            (State::Matches, Some(stored), Content::Record { .. }) => stored.clone(),
+            // Of a table that other runs have proposed rows of, these rows alone are known anew.
+            _ => section(recorded, proposed.section(&recorded.section)),
+        };
+        proposed.put(match stored {
+            Some(stored) if same(stored, &section) => stored.clone(),
+            _ => section,
+        });
     }
     proposed.sort_by(order);
     if same_sections(reviewed, &proposed) {
@@ -265,8 +282,45 @@ fn accept(
         file.sort_by(order);
         write(&path, &file.text())?;
     }
-    let settled = |name: &str| news.iter().any(|(recorded, _)| recorded.section == name);
-    settle_pending(&path, &file, settled, scope)
+    settle_recorded(&path, &file, news, scope)
+}
+
+/// Takes what was accepted out of the pending file. Of a table that is what ran; what is proposed
+/// for its other rows stays so.
+fn settle_recorded(
+    snapshot: &Path,
+    reviewed: &SnapFile,
+    news: &[News<'_, '_>],
+    scope: Scope,
+) -> Result<(), SnapshotError> {
+    let path = pending_path(snapshot);
+    let Some(mut pending) = read(&path, scope)? else {
+        return Ok(());
+    };
+    let before = pending.text();
+    for (recorded, _) in news {
+        let proposed = match recorded.content {
+            Content::Record { .. } => None,
+            Content::Probes { .. } => pending.section(&recorded.section),
+        };
+        let proposed = proposed.map(|proposed| section(recorded, Some(proposed)));
+        let stored = reviewed.section(&recorded.section);
+        match (proposed, stored) {
+            (Some(proposed), Some(stored)) if !same(stored, &proposed) => pending.put(proposed),
+            (_, Some(stored)) => pending.put(stored.clone()),
+            (_, None) => pending.sections.retain(|section| section.name != recorded.section),
+        }
+    }
+    keep_pending(&path, reviewed, &pending, &before)
+}
+
+/// Whether two sections say the same; a table says so in any layout.
+fn same(one: &Section, other: &Section) -> bool {
+    let table = |section: &Section| ProbeTable::parse(&section.body);
+    one == other
+        || (one.name == PROBES
+            && (&one.name, &one.profile) == (&other.name, &other.profile)
+            && matches!((table(one), table(other)), (Ok(one), Ok(other)) if one == other))
 }
 
 /// Takes what is settled out of the pending file: those sections become what the snapshot has. A
@@ -288,9 +342,18 @@ pub(super) fn settle_pending(
     for section in reviewed.sections.iter().filter(|section| settled(&section.name)) {
         pending.put(section.clone());
     }
-    if same_sections(Some(reviewed), &pending) {
-        return remove(&path);
+    keep_pending(&path, reviewed, &pending, &before)
+}
+
+fn keep_pending(
+    path: &Path,
+    reviewed: &SnapFile,
+    pending: &SnapFile,
+    before: &str,
+) -> Result<(), SnapshotError> {
+    if same_sections(Some(reviewed), pending) {
+        return remove(path);
     }
     let text = pending.text();
-    if text == before { Ok(()) } else { write(&path, &text) }
+    if text == before { Ok(()) } else { write(path, &text) }
 }

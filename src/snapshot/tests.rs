@@ -278,6 +278,11 @@ fn table(rows: &[(&str, &str, Option<&str>)]) -> ProbeTable {
     table
 }
 
+/// The values of each row.
+fn keys(table: &ProbeTable) -> Vec<Vec<String>> {
+    table.rows.iter().map(|row| row.cells.clone()).collect()
+}
+
 #[test]
 fn probes_are_one_table() {
     let full = table(&[("tx", "", None), ("all", "a|b", Some("Invalid parameter 'a|b'"))]);
@@ -287,32 +292,112 @@ fn probes_are_one_table() {
     | all   | "a\u007cb" | GenericError: Invalid parameter 'a|b'
     "#);
     assert_eq!(ProbeTable::parse(&full.text()), Ok(full.clone()));
-    assert_eq!(compare_probes(&full.text(), &full, true), None);
+    assert_eq!(compare_probes(&full.text(), &full, &keys(&full)), None);
     let part = table(&[("all", "a|b", Some("Invalid value"))]);
-    let mismatch = compare_probes(&full.text(), &part, false).unwrap();
+    let mismatch = compare_probes(&full.text(), &part, &keys(&full)).unwrap();
     insta::assert_snapshot!(render(&mismatch), @"
     queue=all,indev=a|b
       snapshot   GenericError: Invalid parameter 'a|b'
       run        GenericError: Invalid value
                                        ^ differs from character 23 on
     ");
-    assert_eq!(compare_probes(&full.text(), &part, true).unwrap().differences.len(), 2);
-    assert_eq!(part.merged_into(&full).rows.len(), 2);
+    assert_eq!(compare_probes(&full.text(), &part, &keys(&part)).unwrap().differences.len(), 2);
+    assert_eq!(part.merged_into(&full, &keys(&full)).rows.len(), 2);
+}
+
+/// A scenario of three probes in a directory of its own, whose runs know these rows.
+struct Probes {
+    directory: TempDir,
+    every: Vec<Vec<String>>,
+}
+
+impl Probes {
+    fn new(queues: &[&str]) -> Self {
+        let every = queues.iter().map(|queue| vec![(*queue).to_owned(), "-".to_owned()]).collect();
+        Self { directory: TempDir::new().unwrap(), every }
+    }
+
+    /// A run of these probes: queue and what was said.
+    fn run(&self, rows: &[(&str, Option<&str>)], mode: Mode) -> &'static str {
+        let rows: Vec<_> = rows.iter().map(|(queue, desc)| (*queue, "-", *desc)).collect();
+        let table = table(&rows);
+        let content = Content::Probes { table: &table, every: &self.every };
+        let record = Recorded { section: PROBES.into(), profile: Profile::default(), content };
+        let scenario = self.directory.path().join("queue.yaml");
+        let sections = [PROBES.to_owned()];
+        states(&check(&scenario, &[record], &sections, mode, Scope::Root).unwrap())[0]
+    }
+
+    /// The rows of a file of this extension, as `queue=outcome`.
+    fn rows(&self, extension: &str) -> Vec<String> {
+        let path = self.directory.path().join("queue").with_extension(extension);
+        let Ok(text) = fs::read_to_string(path) else {
+            return Vec::new();
+        };
+        let file = crate::format::SnapFile::parse(&text).unwrap();
+        let table = ProbeTable::parse(&file.section(PROBES).unwrap().body).unwrap();
+        let row = |row: &crate::format::ProbeRow| {
+            format!("{}={}", row.cells[0], row.outcome.replace("GenericError: ", ""))
+        };
+        table.rows.iter().map(row).collect()
+    }
 }
 
 #[test]
 fn some_probes_keep_the_rows_of_the_others() {
-    let directory = TempDir::new().unwrap();
-    let scenario = directory.path().join("queue.yaml");
-    let check_table = |table: &ProbeTable, complete, mode| {
-        let content = Content::Probes { table, complete };
-        let record = Recorded { section: PROBES.into(), profile: Profile::default(), content };
-        check(&scenario, &[record], &[PROBES.to_owned()], mode, Scope::Root).unwrap()
-    };
-    check_table(&table(&[("tx", "-", None), ("rx", "-", None)]), true, Mode::Accept);
-    let part = table(&[("rx", "-", Some("no"))]);
-    assert_eq!(states(&check_table(&part, false, Mode::Accept)), ["differs"]);
-    let both = table(&[("tx", "-", None), ("rx", "-", Some("no"))]);
-    assert_eq!(states(&check_table(&both, true, Mode::Check)), ["matches"]);
+    let probes = Probes::new(&["tx", "rx"]);
+    probes.run(&[("tx", None), ("rx", None)], Mode::Accept);
+    assert_eq!(probes.run(&[("rx", Some("no"))], Mode::Accept), "differs");
+    assert_eq!(probes.run(&[("tx", None), ("rx", Some("no"))], Mode::Check), "matches");
     assert_eq!(section_name(&"a/b@queue=tx".into()), "queue=tx");
+}
+
+#[test]
+fn rows_of_several_runs_are_pending_together() {
+    let probes = Probes::new(&["tx", "rx", "all"]);
+    assert_eq!(probes.run(&[("all", Some("no"))], Mode::Pending), "new");
+    assert_eq!(probes.run(&[("tx", None)], Mode::Pending), "new");
+    assert_eq!(probes.rows("snap.new"), ["tx=ok", "all=no"], "in the scenario's order");
+    assert_eq!(probes.run(&[("rx", None)], Mode::Pending), "new");
+    assert_eq!(probes.rows("snap.new"), ["tx=ok", "rx=ok", "all=no"]);
+    let waiting = pending(&[probes.directory.path().to_owned()], Scope::Root).unwrap();
+    waiting[0].accept().unwrap();
+    for row in [("tx", None), ("rx", None), ("all", Some("no"))] {
+        assert_eq!(probes.run(&[row], Mode::Check), "matches");
+    }
+}
+
+#[test]
+fn a_row_that_matches_leaves_what_is_pending_for_others() {
+    let probes = Probes::new(&["tx", "rx"]);
+    probes.run(&[("tx", None), ("rx", None)], Mode::Accept);
+    probes.run(&[("tx", Some("no"))], Mode::Pending);
+    assert_eq!(probes.run(&[("rx", None)], Mode::Pending), "matches");
+    assert_eq!(probes.rows("snap.new"), ["tx=no", "rx=ok"]);
+    // It is no longer different: nothing is proposed.
+    assert_eq!(probes.run(&[("tx", None)], Mode::Pending), "matches");
+    assert_eq!(listing(probes.directory.path()), ["queue.snap"]);
+}
+
+#[test]
+fn accepting_a_row_leaves_what_is_pending_for_others() {
+    let probes = Probes::new(&["tx", "rx"]);
+    probes.run(&[("tx", None), ("rx", None)], Mode::Accept);
+    probes.run(&[("tx", Some("no")), ("rx", Some("no"))], Mode::Pending);
+    probes.run(&[("tx", Some("no"))], Mode::Accept);
+    assert_eq!(probes.rows("snap"), ["tx=no", "rx=ok"]);
+    assert_eq!(probes.rows("snap.new"), ["tx=no", "rx=no"]);
+    probes.run(&[("rx", Some("no"))], Mode::Accept);
+    assert_eq!(listing(probes.directory.path()), ["queue.snap"]);
+    assert_eq!(probes.rows("snap"), ["tx=no", "rx=no"]);
+}
+
+#[test]
+fn a_row_of_no_probe_goes_with_whichever_row_is_accepted() {
+    let mut probes = Probes::new(&["tx", "rx"]);
+    probes.run(&[("tx", None), ("rx", None)], Mode::Accept);
+    probes.every.pop();
+    assert_eq!(probes.run(&[("tx", None)], Mode::Check), "differs");
+    assert_eq!(probes.run(&[("tx", None)], Mode::Accept), "differs");
+    assert_eq!(probes.rows("snap"), ["tx=ok"]);
 }

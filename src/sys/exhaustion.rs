@@ -29,9 +29,10 @@ const fn of_errno(errno: i32) -> Option<&'static str> {
         libc::ENFILE => Some("the whole machine has too many open files: raise fs.file-max"),
         libc::EFBIG => Some("raise the limit of a file's size (ulimit -f)"),
         libc::ENOMEM => Some("give the process more memory (ulimit -v, the memory of its cgroup)"),
-        libc::EAGAIN => {
-            Some("raise the limit of processes and threads (ulimit -u, pids.max of its cgroup)")
-        }
+        libc::EAGAIN => Some(
+            "raise the limit of processes and threads (ulimit -u, pids.max of its cgroup), or of \
+                 memory (ulimit -v)",
+        ),
         _ => None,
     }
 }

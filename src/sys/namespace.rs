@@ -33,7 +33,7 @@ pub enum NamespaceError {
     Sysctl(#[from] SysctlError),
     /// No thread could be started to work in it.
     #[error("no thread for a namespace: {0}")]
-    Thread(io::Error),
+    Thread(#[source] io::Error),
 }
 
 /// Moves the *calling thread* into a fresh, quiet network namespace that holds nothing but a `lo`

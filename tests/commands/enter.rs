@@ -74,7 +74,7 @@ fn two() -> Project {
 }
 
 #[test]
-fn a_command_runs_inside_and_the_run_goes_on_when_it_has_ended() {
+fn commands_run_inside_and_the_run_goes_on_when_a_shell_has_been_left() {
     let Some(paused) = Paused::at(two()) else {
         return;
     };
@@ -99,6 +99,12 @@ fn a_command_runs_inside_and_the_run_goes_on_when_it_has_ended() {
         assert!(text.contains("\nhn0.host\n"), "{text}{errors}");
     }
     assert!(text.ends_with("case a-fails\n"), "{text}");
+    // The case is still there for the next command.
+    let again = paused.project.tapwright(&["enter", "--out", "out", "--", "true"]);
+    assert_eq!(code(&again), 0, "{}", stderr(&again));
+    // A shell without input is left at once.
+    let left = paused.project.command(&["enter", "--out", "out"]).env("SHELL", "/bin/sh").output();
+    assert_eq!(code(&left.unwrap()), 0);
     let (_, exit, text) = paused.ends();
     assert_eq!(exit, Some(1), "{text}");
     assert!(text.contains("2 cases run: 0 passed, 1 failed, 0 skipped, 1 pending"), "{text}");
@@ -106,7 +112,7 @@ fn a_command_runs_inside_and_the_run_goes_on_when_it_has_ended() {
 
 #[test]
 fn another_namespace_of_the_case_can_be_entered() {
-    let Some(paused) = Paused::at(two()) else {
+    let Some(mut paused) = Paused::at(two()) else {
         return;
     };
     assert!(paused.said.contains("    l0.end is l0.end in far\n"), "{}", paused.said);
@@ -115,6 +121,7 @@ fn another_namespace_of_the_case_can_be_entered() {
     let text = stdout(&output);
     assert_eq!(code(&output), 0, "{text}{}", stderr(&output));
     assert!(text.contains("l0.end:") && !text.contains("l0.near:"), "{text}");
+    paused.run.stdin.take().unwrap().write_all(b"\n").unwrap();
     assert_eq!(paused.ends().1, Some(1));
 }
 

@@ -55,8 +55,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     (
         "fuzz",
         &[
-            "backend", "base", "compare", "diag", "file", "qapi", "reading", "record", "runner",
-            "scenario", "sys",
+            "backend", "base", "compare", "diag", "file", "format", "qapi", "reading", "record",
+            "runner", "scenario", "sys",
         ],
     ),
     (

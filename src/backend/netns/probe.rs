@@ -6,8 +6,8 @@ use super::{NAME, network::Network, topology::no_tap};
 use crate::{
     backend::{BackendError, Capabilities},
     sys::{
-        InterfaceIndex, InterfaceName, Isolated, IsolationError, PacketOptions, PacketSocket, Tap,
-        TapHeader, enter_fresh, exhaustion_remedy,
+        InterfaceIndex, InterfaceName, Isolated, IsolationError, NamespaceError, PacketOptions,
+        PacketSocket, Tap, TapHeader, enter_fresh, exhaustion_remedy,
     },
 };
 
@@ -47,8 +47,19 @@ pub fn probe(isolated: &Isolated) -> Result<Capabilities, BackendError> {
 /// own. What needs something that is missing is not tried.
 #[must_use]
 pub fn examine(isolated: &Isolated) -> Vec<Tried> {
-    let tried = thread::scope(|scope| scope.spawn(|| try_all(isolated)).join());
-    tried.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    thread::scope(|scope| {
+        match thread::Builder::new()
+            .name("probe".to_owned())
+            .spawn_scoped(scope, || try_all(isolated))
+        {
+            Ok(thread) => thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+            Err(error) => {
+                let error = NamespaceError::Thread(error);
+                let refused = refused(&error, "let the process have more threads");
+                vec![Tried { name: NAMESPACE, needed: true, result: Err(refused) }]
+            }
+        }
+    })
 }
 
 /// What to say when the process could not be isolated.

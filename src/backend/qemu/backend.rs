@@ -61,10 +61,12 @@ impl Probed {
     #[must_use]
     pub fn announcement(&self) -> String {
         let Self { version, profile, .. } = self;
-        let exact = if self.version.is_modelled() {
+        let exact = if version.is_modelled() {
             ""
+        } else if version.is_before_all() {
+            ", the oldest that is known; --profile names another"
         } else {
-            ", the nearest that is known; --profile names another"
+            ", the nearest older that is known; --profile names another"
         };
         format!("QEMU {version} is run under the profile {profile}{exact}")
     }

@@ -30,6 +30,11 @@ impl Version {
         matches!((self.major, self.minor), (7 | 10, 2))
     }
 
+    /// Whether every profile was made after a newer one.
+    pub(super) const fn is_before_all(self) -> bool {
+        self.major < 7 || (self.major == 7 && self.minor < 2)
+    }
+
     /// The profile that models it: the newest that is not newer, the oldest where there is none;
     /// the RFC's where its properties are there.
     pub(super) fn profile(self, has_in_netdev: bool) -> Profile {
@@ -72,5 +77,6 @@ mod tests {
         let answer = json!({"qemu": {"major": major, "minor": minor, "micro": 1}, "package": ""});
         let version = Version::read(&answer).unwrap();
         assert_eq!(version.profile(rfc).to_string(), name);
+        assert_eq!(version.is_before_all(), major == 6);
     }
 }

@@ -5,6 +5,7 @@ use std::{fs, path::Path};
 
 use crate::{
     backend::qemu::Probed,
+    cli::shell::quoted,
     compare::{self, Mismatch},
     format,
     runner::Executed,
@@ -96,30 +97,10 @@ impl Readme<'_> {
     }
 }
 
-/// As a shell takes it for one word.
-fn quoted(text: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "@=,._/-+:".contains(c);
-    if !text.is_empty() && text.chars().all(plain) {
-        return text.to_owned();
-    }
-    format!("'{}'", text.replace('\'', r"'\''"))
-}
-
 fn kernel() -> String {
     let text = |name| fs::read_to_string(format!("/proc/sys/kernel/{name}"));
     let told = [text("ostype"), text("osrelease")];
     let words: Vec<String> =
         told.into_iter().flatten().map(|word| word.trim().to_owned()).collect();
     words.join(" ")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_shell_reads_what_was_meant() {
-        assert_eq!(quoted("a@queue=rx"), "a@queue=rx");
-        assert_eq!(quoted("it's $1"), r"'it'\''s $1'");
-    }
 }

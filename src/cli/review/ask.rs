@@ -24,6 +24,9 @@ const HELP: &str = "  a   accept: what is proposed becomes the snapshot
   ?   this help
 ";
 
+/// A difference of more lines may be longer than a terminal is high.
+const LONG: usize = 18;
+
 /// What was decided of a section.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Decision {
@@ -57,8 +60,13 @@ pub(super) fn ask(
     loop {
         let section = &waiting[at];
         if shown != Some(at) {
-            print(out, &heading(section, at, waiting.len()))?;
-            print(out, &drawn(section))?;
+            let (heading, drawn) = (heading(section, at, waiting.len()), drawn(section));
+            print(out, &heading)?;
+            print(out, &drawn)?;
+            if drawn.lines().count() > LONG {
+                // Its heading is off the screen by now.
+                print(out, &heading)?;
+            }
             shown = Some(at);
         }
         print(out, "(a)ccept (r)eject (s)kip (h)ex (n)ext (p)revious (q)uit (?) ")?;

@@ -9,8 +9,9 @@ mod merge;
 mod read;
 mod visible;
 
-use std::fmt;
+use std::{fmt, time::SystemTime};
 
+use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
 
 pub use case::{
@@ -137,6 +138,19 @@ impl Sums {
     }
 }
 
+/// A time as RFC 3339 has it, which knows the years 0 to 9999; the nearest of them where the machine's
+/// clock is further off.
+fn timestamp(time: SystemTime) -> String {
+    const FIRST: i64 = -62_167_219_200;
+    const LAST: i64 = 253_402_300_799;
+    let (seconds, nanos) = match time.duration_since(SystemTime::UNIX_EPOCH) {
+        Ok(since) => (i64::try_from(since.as_secs()).unwrap_or(LAST), since.subsec_nanos()),
+        Err(before) => (i64::try_from(before.duration().as_secs()).map_or(FIRST, |ago| -ago), 0),
+    };
+    let utc = DateTime::<Utc>::from_timestamp(seconds.clamp(FIRST, LAST), nanos);
+    utc.unwrap_or_default().to_rfc3339_opts(SecondsFormat::Millis, true)
+}
+
 impl RunRecord {
     /// Of a run that began now and of which nothing is known yet.
     #[must_use]
@@ -144,8 +158,7 @@ impl RunRecord {
         Self {
             format: RECORD_FORMAT,
             tapwright: env!("CARGO_PKG_VERSION").to_owned(),
-            started: chrono::DateTime::<chrono::Utc>::from(std::time::SystemTime::now())
-                .to_rfc3339_opts(chrono::SecondsFormat::Millis, true),
+            started: timestamp(SystemTime::now()),
             run,
             diagnostics: Vec::new(),
             cases: Vec::new(),
@@ -160,5 +173,29 @@ impl RunRecord {
         }
         self.sums.exit_code = exit.code();
         self.diagnostics = diagnostics;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case(1_700_000_000_123, "2023-11-14T22:13:20.123Z")]
+    #[case(-1_000, "1969-12-31T23:59:59.000Z")]
+    #[case(i64::MAX, "9999-12-31T23:59:59.807Z")]
+    #[case(i64::MIN, "0000-01-01T00:00:00.000Z")]
+    fn any_clock_gives_a_time_that_reads_back(#[case] millis: i64, #[case] expected: &str) {
+        let distance = Duration::from_millis(millis.unsigned_abs());
+        let epoch = SystemTime::UNIX_EPOCH;
+        let time =
+            if millis < 0 { epoch.checked_sub(distance) } else { epoch.checked_add(distance) };
+        let text = timestamp(time.unwrap());
+        assert_eq!(text, expected);
+        assert!(DateTime::parse_from_rfc3339(&text).is_ok());
     }
 }

@@ -72,15 +72,19 @@ fn errors(context: &Context<'_>, node: &Node, known: &Known<'_>) -> Vec<(ObjectI
     errors
 }
 
-/// A text, or `{class, text}`.
+/// A text, or `{class, text}`, of which one may be left out.
 pub(super) fn error(context: &Context<'_>, node: &Node) -> Option<ExpectError> {
     let span = node.span;
     if node.map().is_none() {
         let desc = value::text(context, node)?.to_owned();
-        return Some(ExpectError { span, class: None, desc });
+        return Some(ExpectError { span, class: None, desc: Some(desc) });
     }
     let map = Fields::open(context, node, &key::EXPECT_ERROR)?;
-    Some(ExpectError { span, class: map.text("class"), desc: map.text("text")? })
+    let (class, desc) = (map.text("class"), map.text("text"));
+    if map.entry("class").is_none() && map.entry("text").is_none() {
+        context.fault(span, Fault::NoError);
+    }
+    (class.is_some() || desc.is_some()).then_some(ExpectError { span, class, desc })
 }
 
 fn port(context: &Context<'_>, entry: &Entry, known: &Known<'_>) -> Option<Expectation> {
