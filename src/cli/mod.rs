@@ -27,6 +27,7 @@ mod run;
 mod schema;
 mod slip;
 mod suite;
+mod trace;
 mod watch;
 
 use std::{ffi::OsString, panic::catch_unwind};
@@ -87,6 +88,8 @@ enum Command {
     Export(export::ExportArgs),
     /// Draw the topology of a scenario
     Graph(graph::GraphArgs),
+    /// Show the way of a frame through a case: what each filter and queue did with it
+    Trace(trace::TraceArgs),
     /// Print the JSON Schema of the scenario language, for editors
     Schema(schema::SchemaArgs),
 }
@@ -166,6 +169,7 @@ fn carry_out(command: &Command) -> Result<Exit, Stop> {
         Command::Export(args) => export::run(args),
         Command::Graph(args) => graph::run(args),
         Command::New(args) => new::run(args),
+        Command::Trace(args) => trace::run(args),
         Command::Schema(args) => schema::run(args),
     }
 }

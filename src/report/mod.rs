@@ -21,6 +21,7 @@ pub mod record;
 #[cfg(test)]
 mod schema;
 mod timeline;
+mod why;
 
 use std::io;
 
@@ -34,6 +35,8 @@ pub use kind::{ParseReportError, ReportKind, WantedReport};
 pub use paint::{painted, style};
 pub use progress::Progress;
 pub use timeline::{ArrivedPacket, Fate, FateKind, Remark, SentPacket, Timeline, TimelineStep};
+pub(crate) use why::Whys;
+pub use why::{StationRecord, WhyRecord};
 
 use crate::runner::RunEvent;
 
