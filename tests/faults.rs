@@ -122,6 +122,107 @@ steps:
     error: \"'indev' and 'outdev' could not be same for filter redirector\"
 ";
 
+/// What a guest sends to a redirector's outdev, and what a client sends past it; both are expected.
+const EXPECTED: &str = "\
+description: What the guest sends reaches the redirector's outdev, and what the host sends the guest.
+netdevs:
+  hn0: {}
+  hn1: {}
+chardevs:
+  out0: {}
+objects:
+  - filter-redirector,id=f0,netdev=hn0,queue=rx,outdev=out0
+steps:
+  - send: hn0.guest
+    frames:
+      - ipv4: { src: 10.0.0.1, dst: 10.0.0.2 }
+        udp: { sport: 4000, dport: 9 }
+        payload: \"for the outdev, and long enough not to be padded\"
+  - send: hn0.host
+    frames:
+      - ipv4: { src: 10.0.0.2, dst: 10.0.0.1 }
+        udp: { sport: 9, dport: 4000 }
+        payload: { fill: 5a, len: 600 }
+  - expect:
+      out0: 1
+      hn0.guest: 1
+  - advance: 100ms
+";
+
+/// The same without a filter, so that the guest's frame reaches the TAP.
+const PASSED: &str = "\
+description: What the guest sends reaches the host.
+netdevs:
+  hn0: {}
+steps:
+  - send: hn0.guest
+    frames:
+      - ipv4: { src: 10.0.0.1, dst: 10.0.0.2 }
+        udp: { sport: 4000, dport: 9 }
+        payload: \"for the host, and long enough not to be padded\"
+  - expect:
+      hn0.host: 1
+";
+
+/// A guest behind vhost.
+const BEHIND_VHOST: &str = "\
+description: What the host sends reaches a guest behind vhost.
+netdevs:
+  hn0: { vhost: true, nic: virtio }
+steps:
+  - send: hn0.host
+    frames:
+      - ipv4: { src: 10.0.0.1, dst: 10.0.0.2 }
+        udp: { sport: 4000, dport: 9 }
+        payload: \"for the guest, and long enough not to be padded\"
+  - expect:
+      hn0.guest: 1
+";
+
+/// A comparer and both guests' frames.
+const COMPARED: &str = "\
+description: What both guests send alike leaves once.
+profile: qemu-10.2
+chardevs:
+  pri: {}
+  sec: {}
+  out: {}
+objects:
+  - iothread,id=io0
+  - colo-compare,id=comp0,primary_in=pri,secondary_in=sec,outdev=out,iothread=io0
+steps:
+  - send: sec
+    frames:
+      - ipv4: { src: 10.0.0.1, dst: 10.0.0.2 }
+        udp: { sport: 4000, dport: 9 }
+        payload: compared
+  - send: pri
+    frames:
+      - ipv4: { src: 10.0.0.1, dst: 10.0.0.2 }
+        udp: { sport: 4000, dport: 9 }
+        payload: compared
+  - expect:
+      out: 1
+";
+
+/// What is expected byte for byte.
+const EXACT: &str = "\
+description: The mirror's outdev gets just what the host sends.
+netdevs:
+  hn0: {}
+chardevs:
+  out0: {}
+objects:
+  - filter-mirror,id=m0,netdev=hn0,queue=tx,outdev=out0
+steps:
+  - send: hn0.host
+    frames:
+      - { ipv4: { src: 10.0.0.1, dst: 10.0.0.2 }, udp: { sport: 4000, dport: 9 }, payload: \"exactly so, and long enough not to be padded\" }
+  - expect:
+      out0:
+        - { ipv4: { src: 10.0.0.1, dst: 10.0.0.2 }, udp: { sport: 4000, dport: 9 }, payload: \"exactly so, and long enough not to be padded\" }
+";
+
 /// How a fault comes about.
 enum Plant {
     /// The network, an object or an expectation is another.
@@ -167,6 +268,44 @@ use Plant::{Record, Scenario};
 )]
 #[case::wrong_error(REFUSED, Scenario("could not be same", "could not be the same"))]
 #[case::another_error(REFUSED, Record(another_error))]
+#[case::switched_off(EXPECTED, Scenario("outdev=out0", "outdev=out0,status=off"))]
+#[case::off_in_time(
+    EXPECTED,
+    Scenario(
+        "steps:",
+        "steps:\n  - qom-set: { path: /objects/f0, property: status, value: \"off\" }"
+    )
+)]
+#[case::other_queue(EXPECTED, Scenario("queue=rx", "queue=tx"))]
+#[case::wrong_netdev(EXPECTED, Scenario("netdev=hn0", "netdev=hn1"))]
+#[case::outdev_without_client(EXPECTED, Scenario("out0: {}", "out0: { connected: false }"))]
+#[case::refused(EXPECTED, Scenario("outdev=out0", "outdev=out0,indev=out0"))]
+#[case::buffered(
+    EXPECTED,
+    Scenario("steps:", "  - filter-buffer,id=b0,netdev=hn0,queue=tx,interval=50000\nsteps:")
+)]
+#[case::too_long(EXPECTED, Scenario("hn0: {}", "hn0: { mtu: 576 }"))]
+#[case::link_down(EXPECTED, Scenario("steps:", "steps:\n  - set_link: { name: hn0, up: false }"))]
+#[case::too_many(EXPECTED, Scenario("out0: 1", "out0: 0"))]
+#[case::too_short(
+    PASSED,
+    Scenario(
+        "\
+      - ipv4: { src: 10.0.0.1, dst: 10.0.0.2 }
+        udp: { sport: 4000, dport: 9 }
+        payload: \"for the host, and long enough not to be padded\"
+",
+        "      - hex: \"0102030405060708\"\n"
+    )
+)]
+#[case::other_way(PASSED, Scenario("send: hn0.guest", "send: hn0.host"))]
+#[case::indev_without_client(INJECTED, Scenario("in0: {}", "in0: { connected: false }"))]
+#[case::vhost_stopped(BEHIND_VHOST, Scenario("steps:", "steps:\n  - stop: {}"))]
+#[case::unpaired(COMPARED, Scenario("send: sec", "send: pri"))]
+#[case::tagged(
+    EXACT,
+    Scenario("frames:\n      - { ipv4", "frames:\n      - { vlan: { id: 7 }, ipv4")
+)]
 fn a_fault_is_understood_from_the_terminal_alone(#[case] good: &str, #[case] plant: Plant) {
     let thread = std::thread::current();
     let name = thread.name().expect("a test has a name");

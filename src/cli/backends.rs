@@ -123,6 +123,22 @@ pub(super) fn open(names: &[BackendName], args: &QemuArgs) -> Result<Opened, Sto
     Err(Stop { exit: Exit::Unavailable, reports: errors.iter().map(CliError::report).collect() })
 }
 
+/// Opens the backend netns; the process is isolated.
+///
+/// # Errors
+/// When it can't run anything here: what to do about it.
+pub(super) fn netns() -> Result<Arc<dyn Backend>, Stop> {
+    let backend = Netns::new(sys::isolate().map_err(|error| stopped(error.into()))?);
+    match backend.probe() {
+        Ok(_) => Ok(Arc::new(backend)),
+        Err(error) => Err(stopped(unavailable(error))),
+    }
+}
+
+fn stopped(error: CliError) -> Stop {
+    Stop { exit: Exit::Unavailable, reports: vec![error.report()] }
+}
+
 /// The process is isolated once, and only when that is needed.
 #[derive(Default)]
 struct Isolation(Option<Isolated>);

@@ -144,6 +144,25 @@ errors! {
         Unwatched { reason: String }
             error("files can't be watched: {reason}")
             help("raise /proc/sys/fs/inotify/max_user_watches, or name fewer paths");
+    "TW-E080" "there is nothing of this name to trace",
+        "`tapwright trace FILE` runs one case and prints the ways of its frames. A frame has the number that reports and snapshots give it: `tapwright trace FILE '#3'`, quoted for the shell. A port is named as `expect` names it: hn0.guest, out0. Without either every frame is shown; `tapwright list FILE` shows the cases.";
+        NoSuchCase { name: String, known: String }
+            error("no case of the file matches '{name}'; it has {known}")
+            help("see every case: tapwright list FILE");
+        NoSuchFrame { frame: String, sent: usize }
+            error("the case sends no frame {frame}")
+            help(match sent {
+                0 => "it sends none at all",
+                _ => "see every frame: leave the number out",
+            });
+        NoSuchPort { port: String, known: String }
+            error("the case has no port '{port}'; it has {known}")
+            help("name a port as `expect` does, or a frame by its number: '#1'");
+    "TW-E081" "several cases could be traced",
+        "`tapwright trace` runs one case, and the file has several that match: a matrix makes one of each combination. Name one with -k: its name contains the text, or matches it as a pattern if it has * or ?.";
+        SeveralCases { names: String }
+            error("several cases match: {names}")
+            help("name one: -k TEXT");
     "TW-R001" "an object is refused",
         "This QEMU refuses the object as it is written, with the text that is shown. If that is what the scenario wants to show, say so: `expect: {error: {ID: text}}`. Otherwise change the object; another `profile` may allow it.";
     "TW-R002" "an object is not refused as expected",

@@ -28,6 +28,7 @@ mod schema;
 mod shell;
 mod slip;
 mod suite;
+mod trace;
 mod watch;
 
 use std::{ffi::OsString, io, panic::catch_unwind};
@@ -88,6 +89,8 @@ enum Command {
     Export(export::ExportArgs),
     /// Draw the topology of a scenario
     Graph(graph::GraphArgs),
+    /// Show the way of a frame through a case: what each filter and queue did with it
+    Trace(trace::TraceArgs),
     /// Print the JSON Schema of the scenario language, for editors
     Schema(schema::SchemaArgs),
 }
@@ -175,6 +178,7 @@ fn carry_out(command: &Command) -> Result<Exit, Stop> {
         Command::Export(args) => export::run(args),
         Command::Graph(args) => graph::run(args),
         Command::New(args) => new::run(args),
+        Command::Trace(args) => trace::run(args),
         Command::Schema(args) => schema::run(args),
     }
 }

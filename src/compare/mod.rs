@@ -41,5 +41,5 @@ pub use frame_pair::FramePair;
 pub use hexdump::hexdump;
 pub use mismatch::{Difference, FieldDifference, Mismatch, Seat, Trace, What};
 pub use probe::compare_probes;
-pub use render::{render, side_by_side};
+pub use render::{render, render_explained, side_by_side};
 pub use wording::Wording;

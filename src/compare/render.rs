@@ -21,13 +21,20 @@ const BEFORE: usize = 24;
 /// A mismatch in lines for people, without the case's own line; ends with a newline.
 #[must_use]
 pub fn render(mismatch: &Mismatch) -> Text {
+    render_explained(mismatch, &|_| Vec::new())
+}
+
+/// As [`render`], with what else is known of each difference, by its place among them. Where something is,
+/// it stands for what the difference itself says of the frame's way.
+#[must_use]
+pub fn render_explained(mismatch: &Mismatch, known: &dyn Fn(usize) -> Vec<String>) -> Text {
     let differences = &mismatch.differences;
     let several = differences.iter().any(|other| other.step != differences[0].step);
     let widest = differences.iter().filter_map(|difference| difference.port.as_ref());
     let width = widest.map(|port| port.chars().count()).max().unwrap_or(0).min(COLUMN);
     let mut out = Text::default();
     let mut heading = None;
-    for difference in differences.iter().take(DRAWN) {
+    for (at, difference) in differences.iter().enumerate().take(DRAWN) {
         if several && heading != Some(difference.step) {
             heading = Some(difference.step);
             let Difference { step, title, .. } = difference;
@@ -37,7 +44,8 @@ pub fn render(mismatch: &Mismatch) -> Text {
             };
             out.push(format_args!("  step {step}{line}: {title}\n"));
         }
-        draw(&mut out, mismatch, difference, width);
+        let wording = Wording::of(mismatch, difference).with_ways(known(at));
+        draw(&mut out, mismatch, (difference, &wording), width);
     }
     if differences.len() > DRAWN {
         out.push(format_args!("  and {} more differences\n", differences.len() - DRAWN));
@@ -45,13 +53,17 @@ pub fn render(mismatch: &Mismatch) -> Text {
     out
 }
 
-fn draw(out: &mut Text, mismatch: &Mismatch, difference: &Difference, width: usize) {
+fn draw(
+    out: &mut Text,
+    mismatch: &Mismatch,
+    (difference, wording): (&Difference, &Wording),
+    width: usize,
+) {
     out.push("  ");
     if let Some(port) = difference.port.as_deref() {
         out.push_as(Role::Name, format_args!("{port:<width$}"));
         out.push("   ");
     }
-    let wording = Wording::of(mismatch, difference);
     out.append(&wording.headline());
     out.push('\n');
     match &difference.what {

@@ -18,6 +18,8 @@ pub struct Wording {
     pub summary: String,
     /// What else is known of it, a line each.
     pub notes: Vec<Text>,
+    /// Whether the last note is what the difference itself says of the frame's way.
+    has_cause: bool,
 }
 
 impl Wording {
@@ -29,11 +31,23 @@ impl Wording {
         let mut notes = notes(what);
         notes.extend(cause.map(Text::from));
         Self {
+            has_cause: cause.is_some(),
             frame: frame(what),
             verdict: verdict(mismatch, difference),
             summary: summary.unwrap_or_default().to_owned(),
             notes,
         }
+    }
+
+    /// With the ways of the frames that it is about, a line each, in the place of what the difference
+    /// itself says of them.
+    #[must_use]
+    pub fn with_ways(mut self, ways: Vec<String>) -> Self {
+        if !ways.is_empty() && std::mem::take(&mut self.has_cause) {
+            self.notes.pop();
+        }
+        self.notes.extend(ways.into_iter().map(Text::from));
+        self
     }
 
     /// What stands beside the port.

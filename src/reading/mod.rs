@@ -5,6 +5,7 @@
 //! - [`Reading`]: the record and what was read in it; `Reader` reads while the run goes on.
 //! - `Entry`: one thing that came out of a port.
 //! - `Label`: which of the sent frames an entry is, made when somebody first asks.
+//! - `Ways`: where each frame was sent, what was recorded of it, where it came out.
 //! - `framing`: a stream of bytes cut into frames, and frames made into a stream.
 
 pub(crate) mod framing;
@@ -12,6 +13,7 @@ mod label;
 mod reader;
 #[cfg(test)]
 mod tests;
+mod way;
 
 use std::sync::OnceLock;
 
@@ -21,6 +23,9 @@ use serde_json::Value;
 pub use framing::frames_of;
 pub(crate) use label::{Label, Labels, number_of, padded_base};
 pub(crate) use reader::Reader;
+#[cfg(test)]
+pub(crate) use way::Station;
+pub(crate) use way::{Passage, Way, Ways};
 
 use crate::{
     base::{Frame, PortId, Tag, VirtualTime},

@@ -4,6 +4,7 @@
 use super::record::{AnotherErrorRecord, CaseRecord, CaseStatus, FailingRecord, ProblemRecord};
 use crate::{
     compare,
+    report::WhyRecord,
     terminal::visible,
     wording::{self, Text},
 };
@@ -11,17 +12,40 @@ use crate::{
 /// Checkpoint requests that are told of a failed case.
 const CHECKPOINTS: usize = 3;
 
+/// How much is told of a frame's way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ways {
+    /// A line or two, as a terminal shows them.
+    Short,
+    /// Every station.
+    Whole,
+}
+
+impl Ways {
+    fn lines(self, why: &WhyRecord) -> Vec<String> {
+        match self {
+            Self::Short => why.lines(),
+            Self::Whole => why.whole(),
+        }
+    }
+}
+
 /// Everything that is wrong with a case, indented; nothing where nothing is.
 pub(super) fn of_case(case: &CaseRecord) -> Text {
+    with_ways(case, Ways::Short)
+}
+
+/// As [`of_case`], with as much of each frame's way as is wished.
+pub(super) fn with_ways(case: &CaseRecord, told: Ways) -> Text {
     let mut text = Text::default();
     match case.status {
         CaseStatus::Failed => {
             if case.failing.is_empty() {
                 for one in &case.problems {
-                    problem(&mut text, one);
+                    problem(&mut text, one, told);
                 }
             } else {
-                ways(&mut text, case);
+                ways(&mut text, case, told);
             }
             checkpoints(&mut text, case);
         }
@@ -42,21 +66,25 @@ pub(super) fn of_case(case: &CaseRecord) -> Text {
 }
 
 /// How often a case failed that ran several times, and in which ways.
-fn ways(text: &mut Text, case: &CaseRecord) {
+fn ways(text: &mut Text, case: &CaseRecord, told: Ways) {
     let runs = case.runs;
     let all = runs.failed + runs.passed;
     indented(text, format!("failed {} of {all} times", runs.failed));
     for failing in &case.failing {
         indented(text, format!("{}:", failing.sentence()));
-        indented(text, of_run(failing));
+        indented(text, with_run(failing, told));
     }
 }
 
 /// What was wrong with one of several executions, indented.
 pub(super) fn of_run(failing: &FailingRecord) -> Text {
+    with_run(failing, Ways::Short)
+}
+
+fn with_run(failing: &FailingRecord, told: Ways) -> Text {
     let mut text = Text::default();
     for one in &failing.problems {
-        problem(&mut text, one);
+        problem(&mut text, one, told);
     }
     if let Some(said) = &failing.text {
         indented(&mut text, said.as_str());
@@ -65,7 +93,7 @@ pub(super) fn of_run(failing: &FailingRecord) -> Text {
 }
 
 /// A problem, and what differs where that is the problem.
-fn problem(text: &mut Text, problem: &ProblemRecord) {
+fn problem(text: &mut Text, problem: &ProblemRecord, told: Ways) {
     let step = match (problem.step, problem.line) {
         (None | Some(0), _) => String::new(),
         (Some(step), Some(line)) => format!("step {step}, line {line}: "),
@@ -79,7 +107,14 @@ fn problem(text: &mut Text, problem: &ProblemRecord) {
         indented(text, format!("{step}{}", problem.message));
     }
     if let Some(mismatch) = &problem.mismatch {
-        indented(text, compare::render(mismatch));
+        let of = |at| problem.why.iter().filter(move |why| why.difference == Some(at));
+        let known = |at| of(at).flat_map(|why| told.lines(why)).collect();
+        indented(text, compare::render_explained(mismatch, &known));
+    }
+    for why in problem.why.iter().filter(|why| why.difference.is_none()) {
+        for line in told.lines(why) {
+            indented(text, format!("  {line}"));
+        }
     }
 }
 

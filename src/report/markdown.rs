@@ -56,7 +56,7 @@ fn text(record: &RunRecord) -> String {
     }
     let mut left_out = 0;
     for case in odd.iter().filter(|case| case.is_bad()) {
-        let failure = failure::of_case(case).into_plain();
+        let failure = failure::with_ways(case, failure::Ways::Whole).into_plain();
         if text.len() + failure.len() > LONGEST {
             left_out += 1;
         } else {

@@ -21,6 +21,7 @@ pub mod record;
 #[cfg(test)]
 mod schema;
 mod timeline;
+mod why;
 
 use std::io;
 
@@ -35,6 +36,8 @@ pub use paint::{painted, style};
 pub use progress::Progress;
 pub use record::Events;
 pub use timeline::{ArrivedPacket, Fate, FateKind, Remark, SentPacket, Timeline, TimelineStep};
+pub(crate) use why::Whys;
+pub use why::{StationRecord, WhyRecord};
 
 use crate::runner::RunEvent;
 

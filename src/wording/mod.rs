@@ -3,6 +3,7 @@
 //! - `event`: what became of frames, and what objects, ports and the machine said.
 //! - [`Requests`]: a comparer's request for a checkpoint.
 //! - [`Text`]: a text whose parts have roles, for a terminal to paint.
+//! - `way`: the way of a frame, and what became of it.
 //! - [`folded`]: words that are repeated, once each.
 //!
 //! How two records differ is worded in [`compare`](crate::compare), of such texts.
@@ -10,6 +11,7 @@
 mod event;
 mod request;
 mod text;
+pub(crate) mod way;
 
 pub(crate) use event::{FateWords, Form, asked, name, of_machine, remark, rewritten};
 pub use request::Requests;

@@ -4,3 +4,4 @@ mod bundle;
 mod conflicts;
 mod doctor;
 mod enter;
+mod trace;

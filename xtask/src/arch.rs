@@ -34,7 +34,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         "backend",
         &["base", "diag", "frame", "guest", "machine", "qapi", "record", "scenario", "sys"],
     ),
-    ("wording", &["base", "frame", "record"]),
+    ("wording", &["base", "frame", "reading", "record"]),
     ("format", &["base", "frame", "reading", "record", "wording"]),
     ("compare", &["base", "format", "frame", "reading", "record", "wording"]),
     ("snapshot", &["base", "compare", "diag", "file", "format", "reading", "record"]),
@@ -63,8 +63,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         "cli",
         &[
             "backend", "base", "capture", "compare", "conflict", "diag", "drawing", "file",
-            "format", "frame", "fuzz", "import", "machine", "qapi", "record", "report", "runner",
-            "scenario", "snapshot", "sys", "terminal", "wording",
+            "format", "frame", "fuzz", "import", "machine", "qapi", "reading", "record", "report",
+            "runner", "scenario", "snapshot", "sys", "terminal", "wording",
         ],
     ),
 ];

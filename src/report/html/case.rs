@@ -12,7 +12,7 @@ use crate::{
     drawing::{self, Picture, Topology},
     format,
     report::{
-        Fate, FateKind, Timeline, TimelineStep, failure, human,
+        Fate, FateKind, Timeline, TimelineStep, WhyRecord, failure, human,
         record::{CaseRecord, CaseStatus, ProblemRecord, RunRecord},
     },
     wording::{self, Text},
@@ -75,6 +75,8 @@ pub(super) struct ProblemView {
     pub(super) headline: String,
     pub(super) expected: String,
     pub(super) actual: String,
+    /// The ways of the frames that it is about, in lines, where it is about no difference.
+    pub(super) why: Vec<String>,
     pub(super) differences: Vec<DifferenceView>,
     /// How many more there are.
     pub(super) more: usize,
@@ -173,7 +175,7 @@ fn remark(case: &CaseRecord) -> String {
 
 fn headline(mismatch: &Mismatch) -> Option<String> {
     let first = mismatch.differences.first()?;
-    let view = difference(first, mismatch);
+    let view = difference(first, mismatch, Vec::new());
     let words = [view.port, view.what, view.change];
     let words: Vec<String> = words.into_iter().filter(|word| !word.is_empty()).collect();
     Some(words.join("  "))
@@ -211,8 +213,8 @@ fn problem(problem: &ProblemRecord) -> ProblemView {
     let (mut differences, mut more) = (Vec::new(), 0);
     let (mut expected, mut actual) = (String::new(), String::new());
     if let Some(mismatch) = &problem.mismatch {
-        differences =
-            mismatch.differences.iter().take(TOLD).map(|one| difference(one, mismatch)).collect();
+        let shown = |(at, one)| difference(one, mismatch, ways(problem, Some(at)));
+        differences = mismatch.differences.iter().enumerate().take(TOLD).map(shown).collect();
         more = mismatch.differences.len().saturating_sub(TOLD);
         (expected, actual) = (mismatch.expected.clone(), mismatch.actual.clone());
     }
@@ -229,6 +231,7 @@ fn problem(problem: &ProblemRecord) -> ProblemView {
     }
     ProblemView {
         headline: format!("{step}{}", problem.message),
+        why: ways(problem, None),
         expected,
         actual,
         differences,
@@ -236,7 +239,13 @@ fn problem(problem: &ProblemRecord) -> ProblemView {
     }
 }
 
-fn difference(difference: &Difference, mismatch: &Mismatch) -> DifferenceView {
+/// The ways of the frames that a difference is about, or the problem as a whole.
+fn ways(problem: &ProblemRecord, difference: Option<usize>) -> Vec<String> {
+    let here = problem.why.iter().filter(|why| why.difference == difference);
+    here.flat_map(WhyRecord::whole).collect()
+}
+
+fn difference(difference: &Difference, mismatch: &Mismatch, ways: Vec<String>) -> DifferenceView {
     let line = match difference.line {
         0 => String::new(),
         line => format!(", line {line}"),
@@ -246,7 +255,7 @@ fn difference(difference: &Difference, mismatch: &Mismatch) -> DifferenceView {
         What::Unreadable { .. } => "in the snapshot".to_owned(),
         _ => format!("step {}{line}: {}", difference.step, difference.title),
     };
-    let wording = Wording::of(mismatch, difference);
+    let wording = Wording::of(mismatch, difference).with_ways(ways);
     let words = [wording.frame, wording.verdict.into_plain()];
     let words: Vec<String> = words.into_iter().filter(|word| !word.is_empty()).collect();
     let (change, fields) = match &difference.what {
@@ -348,7 +357,7 @@ mod tests {
                 frames: FramePair::default(),
             }],
         };
-        let view = difference(&mismatch.differences[0], &mismatch);
+        let view = difference(&mismatch.differences[0], &mismatch, Vec::new());
         let colon = if view.change.is_empty() { "" } else { ": " };
         let mut page = format!("  {}   {}{colon}{}\n", view.port, view.what, view.change);
         for note in view.notes {

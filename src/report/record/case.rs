@@ -11,7 +11,7 @@ use crate::{
     drawing::Topology,
     format,
     record::Outcome,
-    report::Timeline,
+    report::{Timeline, WhyRecord, Whys},
     runner::{Agreement, CaseResult, Failing, Failure, FailureKind, Problem, Status, Verdict},
     wording::Requests,
 };
@@ -153,6 +153,9 @@ pub struct ProblemRecord {
     /// With `expectation`: the error that was expected and the one that came instead.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub another_error: Option<AnotherErrorRecord>,
+    /// The ways of the frames that it is about: where each was sent, and what became of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub why: Vec<WhyRecord>,
 }
 
 /// A command was refused with another error than the expected one.
@@ -270,6 +273,9 @@ impl CaseRecord {
         if record.has_failed() || events == Events::OfAll {
             record.topology = Some(Topology::of(case));
         }
+        if let (Some(reading), Status::Failed { problems }) = (&result.reading, &result.status) {
+            record.explain(problems, &Whys::new(case, reading));
+        }
         if let Some(reading) = &result.reading {
             let transcript = reading.transcript();
             let sums = transcript.accounting;
@@ -312,6 +318,17 @@ impl CaseRecord {
         }
         let (events, topology, course, transcript) = (None, None, None, None);
         Cow::Owned(Self { events, topology, course, transcript, ..self.clone() })
+    }
+
+    /// Puts in why each problem came about, also where one of several executions failed in this way.
+    fn explain(&mut self, problems: &[Problem], whys: &Whys<'_>) {
+        let way = self.failing.iter().position(|failing| failing.problems == self.problems);
+        for (record, problem) in self.problems.iter_mut().zip(problems) {
+            record.why = whys.of(problem);
+        }
+        if let Some(way) = way {
+            self.failing[way].problems.clone_from(&self.problems);
+        }
     }
 
     const fn has_failed(&self) -> bool {
@@ -381,6 +398,7 @@ impl ProblemRecord {
             step,
             line: problem.line(source),
             mismatch: problem.mismatch().cloned(),
+            why: Vec::new(),
         }
     }
 }
