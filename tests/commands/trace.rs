@@ -111,7 +111,7 @@ fn every_report_says_why() {
         "--report",
         "markdown=why.md",
         "--report",
-        "html=why.html",
+        "html=page",
         "why.yaml",
     ];
     let output = tapwright(directory.path(), &arguments);
@@ -124,7 +124,7 @@ fn every_report_says_why() {
     assert_eq!(why["frame"], "#1");
     assert_eq!(why["way"][0]["what"], "sent at hn0.guest");
     assert_eq!(why["way"][1]["what"], "dropped at tap hn0: too-short");
-    for report in ["why.md", "why.html"] {
+    for report in ["why.md", "page/index.html"] {
         let text = fs::read_to_string(directory.path().join(report)).expect("a report");
         assert!(
             text.contains("was dropped at tap hn0: too-short (8 B; a TAP takes 14)"),
