@@ -53,9 +53,28 @@ fn traced(directory: &Path, arguments: &[&str], code: i32) -> String {
 #[test]
 fn a_frame_is_followed_from_where_it_was_sent() {
     let directory = project();
-    insta::assert_snapshot!(traced(directory.path(), &["why.yaml", "#1"], 0), @"");
-    insta::assert_snapshot!(traced(directory.path(), &["why.yaml", "out0"], 0), @"");
-    insta::assert_snapshot!(traced(directory.path(), &["why.yaml"], 0), @"");
+    insta::assert_snapshot!(traced(directory.path(), &["why.yaml", "#1"], 0), @r##"
+#1  shorter than an Ethernet header
+  step 1, line 9: send hn0.guest
+    sent at hn0.guest
+    dropped at tap hn0: too-short
+  #1 was dropped at tap hn0: too-short (8 B; a TAP takes 14)
+step 5, line 15: colo: checkpoint is heard by no colo-compare, for there is none: no frame is released, and no guest's state is carried over
+"##);
+    insta::assert_snapshot!(traced(directory.path(), &["why.yaml", "out0"], 0), @r##"
+#2  IPv4 10.0.0.1:4000 > 10.0.0.2:9 UDP, 0 B payload
+  step 4, line 13: send hn0.guest
+    sent at hn0.guest
+    consumed by f0
+    came out of out0
+  #2 came out of out0
+step 5, line 15: colo: checkpoint is heard by no colo-compare, for there is none: no frame is released, and no guest's state is carried over
+"##);
+    insta::assert_snapshot!(traced(directory.path(), &["why.yaml"], 0), @r##"
+#1: sent at hn0.guest in step 1, dropped at tap hn0: too-short
+#2: sent at hn0.guest in step 4, consumed by f0, came out of out0
+step 5, line 15: colo: checkpoint is heard by no colo-compare, for there is none: no frame is released, and no guest's state is carried over
+"##);
 }
 
 #[test]
@@ -92,7 +111,7 @@ fn every_report_says_why() {
         "--report",
         "markdown=why.md",
         "--report",
-        "html=why.html",
+        "html=page",
         "why.yaml",
     ];
     let output = tapwright(directory.path(), &arguments);
@@ -105,7 +124,7 @@ fn every_report_says_why() {
     assert_eq!(why["frame"], "#1");
     assert_eq!(why["way"][0]["what"], "sent at hn0.guest");
     assert_eq!(why["way"][1]["what"], "dropped at tap hn0: too-short");
-    for report in ["why.md", "why.html"] {
+    for report in ["why.md", "page/index.html"] {
         let text = fs::read_to_string(directory.path().join(report)).expect("a report");
         assert!(
             text.contains("was dropped at tap hn0: too-short (8 B; a TAP takes 14)"),
