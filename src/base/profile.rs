@@ -10,9 +10,14 @@ use super::Quirk;
 pub enum QemuVersion {
     /// QEMU 7.2, as Debian 12 ships it.
     Qemu72,
+    /// QEMU 10.0, as Debian 13 ships it.
+    Qemu100,
     /// QEMU 10.2.
     Qemu102,
-    /// QEMU 10.2 with the RFC's `in_netdev` and `out_netdev`.
+    /// QEMU 11.1, as Debian's unstable suite ships it.
+    Qemu111,
+    /// The tree that the RFC's first version was made for, with its `in_netdev` and `out_netdev`: QEMU
+    /// 10.2 and what QEMU commit 5193528b9f7c changed in filter-redirector.
     #[default]
     Rfc,
     /// `rfc` with every quirk mended.
@@ -21,14 +26,17 @@ pub enum QemuVersion {
 
 impl QemuVersion {
     /// Every version, oldest first.
-    pub const ALL: [Self; 4] = [Self::Qemu72, Self::Qemu102, Self::Rfc, Self::Ideal];
+    pub const ALL: [Self; 6] =
+        [Self::Qemu72, Self::Qemu100, Self::Qemu102, Self::Qemu111, Self::Rfc, Self::Ideal];
 
     /// The profile's name in a scenario.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Qemu72 => "qemu-7.2",
+            Self::Qemu100 => "qemu-10.0",
             Self::Qemu102 => "qemu-10.2",
+            Self::Qemu111 => "qemu-11.1",
             Self::Rfc => "rfc",
             Self::Ideal => "ideal",
         }
@@ -56,7 +64,9 @@ pub struct Profile {
 
 /// No profile has this name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("unknown profile '{0}': there are qemu-7.2, qemu-10.2, rfc and ideal")]
+#[error(
+    "unknown profile '{0}': there are qemu-7.2, qemu-10.0, qemu-10.2, qemu-11.1, rfc and ideal"
+)]
 pub struct ParseProfileError(pub String);
 
 impl Profile {

@@ -53,22 +53,37 @@ macro_rules! quirks {
     };
 }
 
-const EVERY_QEMU: &[QemuVersion] = &[QemuVersion::Qemu72, QemuVersion::Qemu102, QemuVersion::Rfc];
+const EVERY_QEMU: &[QemuVersion] = &[
+    QemuVersion::Qemu72,
+    QemuVersion::Qemu100,
+    QemuVersion::Qemu102,
+    QemuVersion::Qemu111,
+    QemuVersion::Rfc,
+];
 const ONLY_7_2: &[QemuVersion] = &[QemuVersion::Qemu72];
-const SINCE_10_2: &[QemuVersion] = &[QemuVersion::Qemu102, QemuVersion::Rfc];
+const SINCE_10_0: &[QemuVersion] =
+    &[QemuVersion::Qemu100, QemuVersion::Qemu102, QemuVersion::Qemu111, QemuVersion::Rfc];
+/// Before QEMU commit 5193528b9f7c, which let `status` attach and detach the handlers of `indev`.
+const BEFORE_INDEV_STATUS: &[QemuVersion] =
+    &[QemuVersion::Qemu72, QemuVersion::Qemu100, QemuVersion::Qemu102];
+/// With that commit.
+const SINCE_INDEV_STATUS: &[QemuVersion] = &[QemuVersion::Qemu111, QemuVersion::Rfc];
+const BEFORE_11_1: &[QemuVersion] =
+    &[QemuVersion::Qemu72, QemuVersion::Qemu100, QemuVersion::Qemu102, QemuVersion::Rfc];
+const SINCE_11_1: &[QemuVersion] = &[QemuVersion::Qemu111];
 
 quirks! {
     /// After the first disconnect an `indev` is never read again.
-    IndevDeafAfterClose = "indev-deaf-after-close" in EVERY_QEMU {
+    IndevDeafAfterClose = "indev-deaf-after-close" in BEFORE_INDEV_STATUS {
         behaviour: "after its first disconnect an indev is never read again, though its chardev accepts the next client",
         mended: "the next client's frames are injected; a frame cut by the disconnect is discarded",
         evidence: "net/filter-mirror.c:176-189; measured: 'R indev close at boundary, reconnect'",
     }
     /// A status of `off` does not stop `indev`.
-    OffIndevInjects = "off-indev-injects" in EVERY_QEMU {
+    OffIndevInjects = "off-indev-injects" in BEFORE_INDEV_STATUS {
         behaviour: "a redirector with status=off still injects what its indev receives",
-        mended: "frames from the indev of a filter that is off are dropped",
-        evidence: "net/filter-mirror.c:137-155; measured: 'R status=off indev still injects?'",
+        mended: "the indev of a filter that is off is not read; what was sent meanwhile waits, and is injected when the filter is on again",
+        evidence: "net/filter-mirror.c:137-155; QEMU commit 5193528b9f7c; measured: 'R status=off indev still injects?'",
     }
     /// A bogus length is found out only when the bytes have been swallowed.
     OversizeFoundLate = "oversize-found-late" in EVERY_QEMU {
@@ -101,7 +116,7 @@ quirks! {
         evidence: "net/filter-mirror.c:137-155; measured: 'R queue=all indev connected'",
     }
     /// `position=id=` may name an object that is not a filter.
-    PositionCastAborts = "position-cast-aborts" in SINCE_10_2 {
+    PositionCastAborts = "position-cast-aborts" in SINCE_10_0 {
         behaviour: "position=id= naming an object that is not a filter aborts in a build with QOM cast debugging",
         mended: "refused: filter '%s' belongs to a different netdev",
         evidence: "net/filter.c:260-273; measured: 'R position=id=<iothread object>'",
@@ -149,7 +164,7 @@ quirks! {
         evidence: "net/dump.c before QEMU commit 481c52320a26 (8.0); measured on 7.2.22: a frame of 64 bytes to a virtio NIC has 74 in the file",
     }
     /// A frame that is shorter than the virtio-net header kills QEMU.
-    DumpShortFrameAborts = "dump-short-frame-aborts" in SINCE_10_2 {
+    DumpShortFrameAborts = "dump-short-frame-aborts" in SINCE_10_0 {
         behaviour: "a frame that is shorter than the netdev's virtio-net header aborts QEMU when it reaches a filter-dump",
         mended: "such a frame is not written, and passes",
         evidence: "net/dump.c:61-90 leaves out more than the frame has, util/iov.c iov_copy asserts that it can; read, not measured",
@@ -275,7 +290,7 @@ quirks! {
         evidence: "net/colo.c:51; measured on 7.2.22: 'W empty frame'",
     }
     /// A refused `colo-compare` kills QEMU.
-    CompareErrorCrashes = "compare-error-crashes" in EVERY_QEMU {
+    CompareErrorCrashes = "compare-error-crashes" in BEFORE_11_1 {
         behaviour: "a colo-compare that is refused after its schema was checked kills QEMU: the destructor of what was never completed destroys a mutex that was never made",
         mended: "it is refused with the text that QEMU has for it",
         evidence: "net/colo-compare.c:1407-1445, util/qemu-thread-posix.c:81; measured: 'CC unknown primary_in'; P08",
@@ -399,6 +414,18 @@ quirks! {
         behaviour: "qom-set of notify_dev on a colo-compare that was made without one changes the name alone, nothing is ever sent there; object-del then waits for ever for the sender that was never made, and QMP answers no more",
         mended: "object-del answers at once",
         evidence: "net/colo-compare.c:1426-1445; measured on 7.2.22 by random agreement",
+    }
+    /// Half a frame that a disconnect cut is completed by the next client's bytes.
+    IndevKeepsHalfFrame = "indev-keeps-half-frame" in SINCE_INDEV_STATUS {
+        behaviour: "what a disconnect cut on an indev is completed with the next client's bytes: a mixed frame, and a stream that is read out of step",
+        mended: "the cut frame is discarded, and the next client begins anew",
+        evidence: "net/filter-mirror.c since QEMU commit 5193528b9f7c; measured on 11.1.3",
+    }
+    /// A refused `colo-compare` freezes QEMU.
+    CompareErrorFreezes = "compare-error-freezes" in SINCE_11_1 {
+        behaviour: "a colo-compare that is refused once its iothread is set freezes QEMU for good: the destructor waits for what was never begun, QMP answers no more, and SIGTERM does not end it",
+        mended: "it is refused with the text that QEMU has for it",
+        evidence: "net/colo-compare.c; measured on 11.1.3: 'CC unknown primary_in' freezes, 'CC unknown iothread' and 'CC max_queue_size=0', which are found out before, are refused",
     }
 }
 

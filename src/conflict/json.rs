@@ -109,5 +109,11 @@ fn told(reply: &Reply) -> Value {
                 .as_ref()
                 .map(|error| json!({ "class": error.class, "desc": error.desc })),
         }),
+        Reply::Freezes { survivor } => json!({
+            "outcome": "freezes",
+            "survivor": survivor
+                .as_ref()
+                .map(|error| json!({ "class": error.class, "desc": error.desc })),
+        }),
     }
 }

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use super::{Cell, ObjectTable};
 use crate::{
-    base::{Profile, VirtualTime},
+    base::{Profile, Quirk, VirtualTime},
     machine::{
         CharBackend, ChardevConfig, Command, CommandId, Config, ConfigError, Input, Machine,
         NetdevConfig, NetdevKind, Output,
@@ -25,6 +25,11 @@ pub enum Reply {
         /// What it says.
         words: String,
         /// What one says that survives, where that is known.
+        survivor: Option<CommandError>,
+    },
+    /// QMP is never answered again.
+    Freezes {
+        /// What one says that goes on.
         survivor: Option<CommandError>,
     },
 }
@@ -155,7 +160,16 @@ pub(super) fn reply(profile: &Profile, args: &Map<String, Value>) -> Result<Repl
         "qom-type": "filter-buffer", "id": "g0", "netdev": "hn0", "interval": 1000,
     });
     object_add(&mut machine, held);
-    Ok(match object_add(&mut machine, Value::Object(args.clone())) {
+    let outcome = object_add(&mut machine, Value::Object(args.clone()));
+    if machine.is_frozen() {
+        let mended = profile.clone().without([Quirk::CompareErrorFreezes]);
+        let survivor = match reply(&mended, args)? {
+            Reply::Refused(error) => Some(error),
+            _ => None,
+        };
+        return Ok(Reply::Freezes { survivor });
+    }
+    Ok(match outcome {
         Some(Outcome::Refused(error)) => Reply::Refused(error),
         Some(Outcome::Aborts(abort)) => {
             Reply::Dies { words: abort.assertion, survivor: abort.survivor }

@@ -104,6 +104,7 @@ fn the_reviewed_matrix_says_the_same() {
             Reply::Accepted => "ok".to_owned(),
             Reply::Refused(error) => error.to_string(),
             Reply::Dies { words, .. } => words.clone(),
+            Reply::Freezes { .. } => "freezes".to_owned(),
         };
         assert_eq!(said, *outcome, "{line}");
         compared += 1;
@@ -123,6 +124,14 @@ const NAMES: &[(&str, &str)] =
 #[case(
     QemuVersion::Qemu102,
     include_str!("../../fixtures/qemu/errors-10.2.jsonl")
+)]
+#[case(
+    QemuVersion::Qemu100,
+    include_str!("../../fixtures/qemu/errors-10.0.jsonl")
+)]
+#[case(
+    QemuVersion::Qemu111,
+    include_str!("../../fixtures/qemu/errors-11.1.jsonl")
 )]
 fn a_real_qemu_said_the_same(#[case] version: QemuVersion, #[case] records: &str) {
     let tables: Vec<_> = types().into_iter().flat_map(tables).collect();
@@ -166,6 +175,10 @@ fn a_real_qemu_said_the_same(#[case] version: QemuVersion, #[case] records: &str
                 if let Some(intended) = intended.filter(|_| version != QemuVersion::Qemu72) {
                     assert_eq!(*survivor, Some(error(intended)), "{line}");
                 }
+            }
+            Reply::Freezes { survivor } => {
+                assert_eq!(record["class"], "FROZEN", "{line}");
+                assert_eq!(*survivor, Some(error(&record["intended"])), "{line}");
             }
         }
         compared += 1;

@@ -69,6 +69,11 @@ pub(super) fn reply(reply: &Reply) -> Vec<String> {
             let survivor = survivor.iter().map(|error| format!("one that survives: {error}"));
             std::iter::once(dies).chain(survivor).collect()
         }
+        Reply::Freezes { survivor } => {
+            let freezes = "QEMU freezes: QMP is never answered again".to_owned();
+            let survivor = survivor.iter().map(|error| format!("one that goes on: {error}"));
+            std::iter::once(freezes).chain(survivor).collect()
+        }
     }
 }
 

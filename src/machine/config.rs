@@ -36,6 +36,9 @@ pub enum ConfigError {
     },
 }
 
+/// The id of the first monitor, where monitors are objects.
+const MONITOR: &str = "compat_monitor0";
+
 /// The net clients, chardevs and iothreads of a configuration, in its order.
 pub(super) fn build(config: Config) -> Result<Net, ConfigError> {
     let mut net = Net::new(config.profile);
@@ -46,8 +49,10 @@ pub(super) fn build(config: Config) -> Result<Net, ConfigError> {
     for chardev in &config.chardevs {
         add_chardev(core, chardev)?;
     }
+    // QEMU 11.1 makes an object of the monitor that it is given commands by (measured on 11.1.3).
+    add_object(core, MONITOR.into(), "monitor-qmp")?;
     for id in config.iothreads {
-        add_iothread(core, id)?;
+        add_object(core, id, "iothread")?;
     }
     Ok(net)
 }
@@ -89,11 +94,12 @@ fn add_chardev(core: &mut Core, chardev: &ChardevConfig) -> Result<(), ConfigErr
     }
 }
 
-fn add_iothread(core: &mut Core, id: ObjectId) -> Result<(), ConfigError> {
+/// An object that is there from the start; none where the version has no such type.
+fn add_object(core: &mut Core, id: ObjectId, kind: &str) -> Result<(), ConfigError> {
     if core.object_of(id.as_str()).is_some() {
         return Err(ConfigError::DuplicateObject(id));
     }
-    let Some(kind) = object_type("iothread", core.profile.version()) else {
+    let Some(kind) = object_type(kind, core.profile.version()) else {
         return Ok(());
     };
     let key = ObjectKey(core.next_key());

@@ -1,6 +1,6 @@
 //! QMP's error classes, and the ways in which the creation of an object fails.
 
-use crate::record::{Abort, CommandError, Outcome};
+use crate::record::{Abort, CommandError, NoAnswer, Outcome};
 
 /// QMP's `GenericError`.
 pub(super) fn generic(desc: impl Into<String>) -> CommandError {
@@ -17,6 +17,8 @@ pub(super) fn not_found(desc: impl Into<String>) -> CommandError {
 pub(super) enum CreateError {
     Refused(CommandError),
     Aborts(Abort),
+    /// The main loop waits for ever.
+    Freezes,
 }
 
 impl From<CommandError> for CreateError {
@@ -30,6 +32,7 @@ impl From<CreateError> for Outcome {
         match error {
             CreateError::Refused(error) => Self::Refused(error),
             CreateError::Aborts(abort) => Self::Aborts(abort),
+            CreateError::Freezes => Self::Unanswered(NoAnswer::Frozen),
         }
     }
 }

@@ -54,6 +54,8 @@ pub(super) enum Action {
     Drop(Option<Tag>, DropReason),
     /// QEMU closes its end of a chardev's connection.
     HangUp(ChardevKey),
+    /// The part reads this chardev from now on, or leaves what comes where it is.
+    Listen(ChardevKey, bool),
     /// QEMU dies.
     Crash(&'static str),
 }
@@ -143,7 +145,7 @@ pub(super) trait Part: Debug + Send {
         false
     }
 
-    /// The chardevs that it reads. They are read from its creation on.
+    /// The chardevs that it reads from its creation on.
     fn inputs(&self) -> Vec<ChardevKey> {
         Vec::new()
     }
@@ -172,7 +174,7 @@ pub(super) trait Part: Debug + Send {
         Read::Done
     }
 
-    /// A chardev that it reads was closed.
+    /// A chardev that it holds was closed: one that it reads, or one that nobody reads.
     fn closed(&mut self, _cx: &mut Context<'_>, _chardev: ChardevKey) {}
 
     /// A chardev that it holds takes bytes again, or its far end has gone.

@@ -19,6 +19,19 @@ const fn after_7_2(version: QemuVersion) -> bool {
     !matches!(version, QemuVersion::Qemu72)
 }
 
+const fn after_10_0(version: QemuVersion) -> bool {
+    !matches!(version, QemuVersion::Qemu72 | QemuVersion::Qemu100)
+}
+
+/// Debian builds QEMU without it.
+const fn igvm(version: QemuVersion) -> bool {
+    after_10_0(version) && !matches!(version, QemuVersion::Qemu111)
+}
+
+const fn monitors(version: QemuVersion) -> bool {
+    matches!(version, QemuVersion::Qemu111)
+}
+
 /// A mandatory property that is shown and has no effect when it is set later.
 const fn required(name: &'static str, kind: Kind) -> Property {
     Property { required: true, ..optional(name, kind, Default::Str("")) }
@@ -196,9 +209,9 @@ const fn filter(name: &'static str, properties: &'static [&'static [Property]]) 
     ObjectType { parent: "netfilter", properties, creation: Creation::Filter, ..other(name) }
 }
 
-/// A filter with its numbers in the list of types, of 7.2 and of what came later.
-const fn listed(in_7_2: u8, later: u8, kind: ObjectType) -> ObjectType {
-    ObjectType { listed: (in_7_2, later), ..kind }
+/// A filter with its numbers in the list of types: see [`ObjectType::listed`].
+const fn listed(numbers: (u8, u8, u8), kind: ObjectType) -> ObjectType {
+    ObjectType { listed: numbers, ..kind }
 }
 
 const fn other(name: &'static str) -> ObjectType {
@@ -208,7 +221,7 @@ const fn other(name: &'static str) -> ObjectType {
         properties: &[],
         creation: Creation::NotBuilt,
         exists: always,
-        listed: (u8::MAX, u8::MAX),
+        listed: (u8::MAX, u8::MAX, u8::MAX),
     }
 }
 
@@ -220,12 +233,12 @@ const fn since(kind: ObjectType, exists: fn(QemuVersion) -> bool) -> ObjectType 
 /// That is the name of the QOM type but for `authz-listfile`, whose QOM type is `authz-list-file`: QEMU
 /// 7.2.22 reads the first and has nothing to make of it, and does not read the second.
 pub(crate) static OBJECT_TYPES: &[ObjectType] = &[
-    listed(2, 5, filter("filter-redirector", &[NETFILTER, REDIRECTOR])),
-    listed(4, 0, filter("filter-mirror", &[NETFILTER, MIRROR])),
-    listed(1, 1, filter("filter-rewriter", &[NETFILTER, REWRITER])),
-    listed(0, 2, filter("filter-buffer", &[NETFILTER, BUFFER])),
-    listed(5, 3, filter("filter-dump", &[NETFILTER, DUMP])),
-    listed(3, 4, filter("filter-replay", &[NETFILTER])),
+    listed((2, 5, 2), filter("filter-redirector", &[NETFILTER, REDIRECTOR])),
+    listed((4, 0, 4), filter("filter-mirror", &[NETFILTER, MIRROR])),
+    listed((1, 1, 1), filter("filter-rewriter", &[NETFILTER, REWRITER])),
+    listed((0, 2, 0), filter("filter-buffer", &[NETFILTER, BUFFER])),
+    listed((5, 3, 5), filter("filter-dump", &[NETFILTER, DUMP])),
+    listed((3, 4, 3), filter("filter-replay", &[NETFILTER])),
     ObjectType { properties: &[COMPARE], creation: Creation::Compare, ..other("colo-compare") },
     ObjectType { properties: &[IOTHREAD], creation: Creation::Inert, ..other("iothread") },
     since(other("acpi-generic-initiator"), after_7_2),
@@ -241,7 +254,7 @@ pub(crate) static OBJECT_TYPES: &[ObjectType] = &[
     other("cryptodev-backend-lkcf"),
     other("cryptodev-vhost-user"),
     other("dbus-vmstate"),
-    since(other("igvm-cfg"), after_7_2),
+    since(other("igvm-cfg"), igvm),
     other("input-barrier"),
     other("input-linux"),
     since(other("iommufd"), after_7_2),
@@ -251,6 +264,8 @@ pub(crate) static OBJECT_TYPES: &[ObjectType] = &[
     other("memory-backend-memfd"),
     other("memory-backend-ram"),
     since(other("memory-backend-shm"), after_7_2),
+    since(other("monitor-hmp"), monitors),
+    since(other("monitor-qmp"), monitors),
     other("pef-guest"),
     other("pr-manager-helper"),
     other("qtest"),
@@ -262,7 +277,7 @@ pub(crate) static OBJECT_TYPES: &[ObjectType] = &[
     other("secret_keyring"),
     other("sev-guest"),
     since(other("sev-snp-guest"), after_7_2),
-    since(other("tdx-guest"), after_7_2),
+    since(other("tdx-guest"), after_10_0),
     other("thread-context"),
     other("throttle-group"),
     other("tls-cipher-suites"),

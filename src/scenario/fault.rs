@@ -216,11 +216,11 @@ errors! {
     "TW-S037" as BAD_IMPAIRMENT "not an impairment",
         "Impairments are written as tc-netem writes them: a share of frames as a percentage, 10% or 0.1%; a rate in bits with its unit, 500kbit, 1mbit or 10gbit; delays as durations.";
     "TW-S040" "unknown profile",
-        "A profile says which QEMU is modelled: qemu-7.2, qemu-10.2, rfc (10.2 with in_netdev and out_netdev), ideal (rfc with every quirk mended).";
+        "A profile says which QEMU is modelled: qemu-7.2, qemu-10.0, qemu-10.2, qemu-11.1, rfc (the tree of the RFC, with in_netdev and out_netdev), ideal (rfc with every quirk mended).";
         UnknownProfile { name: String, near: Option<String> }
             error("unknown profile \"{name}\"")
             label(meant(near.as_deref(), "no such profile"))
-            help("the profiles are qemu-7.2, qemu-10.2, rfc and ideal");
+            help("the profiles are qemu-7.2, qemu-10.0, qemu-10.2, qemu-11.1, rfc and ideal");
     "TW-S041" "unknown quirk",
         "A quirk is a named way in which a QEMU departs from what it promises. `profile: {base, without: [...]}` mends some of them.";
         UnknownQuirk { name: String, near: Option<String> }

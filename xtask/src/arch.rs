@@ -42,7 +42,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         "runner",
         &[
             "backend", "base", "capture", "compare", "diag", "file", "format", "frame", "reading",
-            "record", "scenario", "snapshot", "wording",
+            "record", "scenario", "snapshot", "sys", "wording",
         ],
     ),
     (
@@ -315,8 +315,13 @@ const QEMU: &[(&str, &[&str])] = &[
 ];
 
 /// The floors of the reading.
-const READING: &[(&str, &[&str])] =
-    &[("framing", &[]), ("label", &[]), ("tests", &[]), ("reader", &["framing"])];
+const READING: &[(&str, &[&str])] = &[
+    ("framing", &[]),
+    ("label", &[]),
+    ("tests", &[]),
+    ("reader", &["framing"]),
+    ("way", &["label"]),
+];
 
 /// The floors of the store.
 const SNAPSHOT: &[(&str, &[&str])] = &[
@@ -382,15 +387,16 @@ const REPORT: &[(&str, &[&str])] = &[
     ("paint", &[]),
     ("progress", &[]),
     ("timeline", &[]),
-    ("record", &["timeline"]),
+    ("why", &[]),
+    ("record", &["timeline", "why"]),
     ("agreement", &["record"]),
-    ("failure", &["record"]),
+    ("failure", &["record", "why"]),
     ("fixture", &["record"]),
     ("json", &["record"]),
     ("human", &["clock", "failure", "paint", "record"]),
     ("schema", &["json", "record"]),
     ("github", &["failure", "human", "record"]),
-    ("html", &["failure", "human", "record", "timeline"]),
+    ("html", &["failure", "human", "record", "timeline", "why"]),
     ("junit", &["failure", "human", "record"]),
     ("markdown", &["failure", "human", "record"]),
     ("kind", &["html", "junit", "markdown", "record"]),
@@ -409,6 +415,7 @@ const SCENARIO: &[(&str, &[&str])] = &[
     ("tests", &[]),
     ("write", &[]),
     ("case", &["address", "impairment", "stack"]),
+    ("remark", &["case"]),
     ("fault", &["budget", "key"]),
     ("schema", &["key"]),
     ("suggest", &["node"]),

@@ -16,6 +16,7 @@ const NAMED: &[(&str, &str)] = &[
     ("conflict/object.rs", "values that are tried"),
     ("fuzz/object", "values that are drawn"),
     ("import/flag.rs", "options of the command line"),
+    ("scenario/remark.rs", "what hears of a checkpoint"),
 ];
 
 /// Where something else than option text is split.

@@ -63,10 +63,8 @@ impl Probed {
         let Self { version, profile, .. } = self;
         let exact = if version.is_modelled() {
             ""
-        } else if version.is_before_all() {
-            ", the oldest that is known; --profile names another"
         } else {
-            ", the nearest older that is known; --profile names another"
+            ", the nearest that is known; --profile names another"
         };
         format!("QEMU {version} is run under the profile {profile}{exact}")
     }

@@ -17,6 +17,19 @@ pub struct Version {
     pub micro: u64,
 }
 
+/// The versions that profiles were made after, oldest first.
+const MODELLED: [((u64, u64), QemuVersion); 4] = [
+    ((7, 2), QemuVersion::Qemu72),
+    ((10, 0), QemuVersion::Qemu100),
+    ((10, 2), QemuVersion::Qemu102),
+    ((11, 1), QemuVersion::Qemu111),
+];
+
+/// The number of a release among all: a major version has three, from 0 to 2.
+const fn release((major, minor): (u64, u64)) -> u64 {
+    major.saturating_mul(3).saturating_add(minor)
+}
+
 impl Version {
     /// What `query-version` returned.
     pub(super) fn read(answer: &Value) -> Option<Self> {
@@ -26,24 +39,20 @@ impl Version {
     }
 
     /// Whether a profile was made after this very version.
-    pub(super) const fn is_modelled(self) -> bool {
-        matches!((self.major, self.minor), (7 | 10, 2))
+    pub(super) fn is_modelled(self) -> bool {
+        MODELLED.iter().any(|(number, _)| *number == (self.major, self.minor))
     }
 
-    /// Whether every profile was made after a newer one.
-    pub(super) const fn is_before_all(self) -> bool {
-        self.major < 7 || (self.major == 7 && self.minor < 2)
-    }
-
-    /// The profile that models it: the newest that is not newer, the oldest where there is none;
-    /// the RFC's where its properties are there.
+    /// The profile that models it: that of the nearest release, the older one of two that are
+    /// equally near; the RFC's where its properties are there.
     pub(super) fn profile(self, has_in_netdev: bool) -> Profile {
-        Profile::new(if has_in_netdev {
-            QemuVersion::Rfc
-        } else if (self.major, self.minor) >= (10, 2) {
-            QemuVersion::Qemu102
-        } else {
-            QemuVersion::Qemu72
+        let distance = |(number, _): &&((u64, u64), QemuVersion)| {
+            release(*number).abs_diff(release((self.major, self.minor)))
+        };
+        let nearest = MODELLED.iter().min_by_key(distance);
+        Profile::new(match nearest {
+            Some((_, version)) if !has_in_netdev => *version,
+            _ => QemuVersion::Rfc,
         })
     }
 }
@@ -64,11 +73,16 @@ mod tests {
     #[rstest]
     #[case(7, 2, false, "qemu-7.2")]
     #[case(6, 0, false, "qemu-7.2")]
-    #[case(10, 1, false, "qemu-7.2")]
+    #[case(8, 2, false, "qemu-7.2")]
+    #[case(9, 2, false, "qemu-10.0")]
+    #[case(10, 0, false, "qemu-10.0")]
+    #[case(10, 1, false, "qemu-10.0")]
     #[case(10, 2, false, "qemu-10.2")]
     #[case(11, 0, false, "qemu-10.2")]
+    #[case(11, 1, false, "qemu-11.1")]
+    #[case(12, 0, false, "qemu-11.1")]
     #[case(10, 2, true, "rfc")]
-    fn the_nearest_profile_below(
+    fn the_nearest_profile(
         #[case] major: u64,
         #[case] minor: u64,
         #[case] rfc: bool,
@@ -77,6 +91,5 @@ mod tests {
         let answer = json!({"qemu": {"major": major, "minor": minor, "micro": 1}, "package": ""});
         let version = Version::read(&answer).unwrap();
         assert_eq!(version.profile(rfc).to_string(), name);
-        assert_eq!(version.is_before_all(), major == 6);
     }
 }

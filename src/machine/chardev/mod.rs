@@ -83,6 +83,13 @@ impl Core {
         }
     }
 
+    /// The user leaves what comes where it is.
+    pub(super) fn chardev_unread(&mut self, key: ChardevKey, user: ObjectKey) {
+        if let Some(chardev) = self.chardevs.get_mut(&key) {
+            chardev.reader = chardev.reader.filter(|reader| *reader != user);
+        }
+    }
+
     /// The main loop has come round: what it wrote to its own chardevs, it reads.
     pub(super) fn read_own_chardevs(&mut self) {
         let own = self.chardevs.values_mut().filter(|chardev| chardev.own_loop);

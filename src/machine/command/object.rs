@@ -14,7 +14,7 @@ use crate::{
         filter,
         net::Net,
         part::Base,
-        property::{not_built, run_setters, shown},
+        property::{is_set, not_built, run_setters, shown},
     },
     qapi::{BAD_ID, Creation, Properties, Source, Spec, id_wellformed, spec},
     record::{CommandError, Place},
@@ -50,6 +50,11 @@ pub(super) fn del(net: &mut Net, args: &Args) -> Result<Value, CommandError> {
     let id = text(args, "id");
     let key = net.core.object_of(id);
     let key = key.ok_or_else(|| generic(format!("object '{id}' not found")))?;
+    // The only object of a type that can't be made is the monitor itself.
+    let kind = net.core.objects.get(&key).map(|object| object.kind);
+    if kind.is_some_and(|kind| kind.creation == Creation::NotBuilt) {
+        return Err(generic("Cannot delete the current QMP monitor"));
+    }
     net.object_remove(key);
     Ok(done())
 }
@@ -71,7 +76,8 @@ fn create(net: &mut Net, spec: &Spec) -> Result<Value, CreateError> {
     }
     match created {
         Err(CreateError::Refused(error)) if spec.kind.creation == Creation::Compare => {
-            Err(compare::refusal(&mut net.core, error))
+            let has_iothread = is_set(spec, &net.core, "iothread");
+            Err(compare::refusal(&mut net.core, error, has_iothread))
         }
         created => created,
     }

@@ -17,7 +17,7 @@ use crate::{
         part::{Context, Part},
     },
     qapi::Spec,
-    record::{Abort, CommandError, DropReason, EventKind, Fate},
+    record::{Abort, CommandError, DropReason, EventKind, Fate, Place},
 };
 
 /// `MAX_QUEUE_SIZE` (QEMU 10.2.2 net/colo-compare.c:48).
@@ -220,8 +220,17 @@ fn show_queue_size(core: &mut Core) {
 }
 
 /// What QEMU does when it refuses a comparer: it destroys one that was never completed, and dies of
-/// it (QEMU 10.2.2 net/colo-compare.c:1407-1445).
-pub(in crate::machine) fn refusal(core: &mut Core, error: CommandError) -> CreateError {
+/// it (QEMU 10.2.2 net/colo-compare.c:1407-1445), or waits for its iothread once that was set
+/// (measured on QEMU 11.1.3).
+pub(in crate::machine) fn refusal(
+    core: &mut Core,
+    error: CommandError,
+    has_iothread: bool,
+) -> CreateError {
+    if core.has(Quirk::CompareErrorFreezes) && has_iothread {
+        core.freeze_for_ever(Place::Machine);
+        return CreateError::Freezes;
+    }
     if !core.has(Quirk::CompareErrorCrashes) {
         return CreateError::Refused(error);
     }

@@ -7,7 +7,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use serde_json::Value;
 
 use crate::{
-    base::{ObjectId, Quirk, VirtualTime, file_name},
+    base::{ObjectId, QemuVersion, Quirk, VirtualTime, file_name},
     machine::{
         core::{ChardevKey, Core, DescriptorZero, ObjectKey, Packet},
         error::generic,
@@ -46,7 +46,12 @@ struct Files(BTreeMap<ObjectKey, Option<String>>);
 pub(super) fn make(cx: &mut Context<'_>, spec: &Spec) -> Result<Box<dyn Part>, CommandError> {
     let path = spec.text("file").unwrap_or_default();
     let file = file_name(path)
-        .map_err(|error| generic(format!("net dump: can't open {path}: {error}")))?
+        .map_err(|error| {
+            generic(match cx.core.profile.version() {
+                QemuVersion::Qemu111 => format!("Could not open '{path}': {error}"),
+                _ => format!("net dump: can't open {path}: {error}"),
+            })
+        })?
         .to_owned();
     let maxlen = spec.values.get("maxlen").and_then(Value::as_u64);
     let maxlen = u32::try_from(maxlen.unwrap_or(MAXLEN)).unwrap_or(u32::MAX);

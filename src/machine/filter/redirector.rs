@@ -30,6 +30,8 @@ struct Redirector {
     reassembler: Reassembler,
     /// Its indev is never read again.
     deaf: bool,
+    /// Whether its indev is read, as far as its status goes.
+    listens: bool,
 }
 
 /// QEMU's checks in QEMU's order (QEMU 10.2.2 net/filter-mirror.c:278-325), after the RFC's, as far
@@ -54,6 +56,7 @@ pub(super) fn make(cx: &mut Context<'_>, spec: &Spec) -> Result<Box<dyn Part>, C
         discarded: 0,
         reassembler: Reassembler::new(cx.base.vnet_hdr_support, cx.core.strictness()),
         deaf: false,
+        listens: cx.base.on || cx.has(Quirk::OffIndevInjects),
     }))
 }
 
@@ -67,7 +70,7 @@ fn hold(cx: &mut Context<'_>, side: &str, id: &str) -> Result<ChardevKey, Comman
 
 impl Part for Redirector {
     fn inputs(&self) -> Vec<ChardevKey> {
-        self.indev.into_iter().collect()
+        self.indev.into_iter().filter(|_| self.listens).collect()
     }
 
     fn complete(&mut self, cx: &mut Context<'_>, spec: &Spec) -> Result<(), CommandError> {
@@ -136,9 +139,14 @@ impl Part for Redirector {
     }
 
     /// The indev's connection is over; what it cut is discarded (QEMU 10.2.2
-    /// net/filter-mirror.c:176-189).
-    fn closed(&mut self, cx: &mut Context<'_>, _: ChardevKey) {
-        self.cut(cx);
+    /// net/filter-mirror.c:176-189), or waits for the rest.
+    fn closed(&mut self, cx: &mut Context<'_>, chardev: ChardevKey) {
+        if self.indev != Some(chardev) {
+            return;
+        }
+        if !cx.has(Quirk::IndevKeepsHalfFrame) {
+            self.cut(cx);
+        }
         if cx.has(Quirk::IndevDeafAfterClose) {
             self.deafen(cx);
         }
@@ -148,7 +156,15 @@ impl Part for Redirector {
         self.deaf && self.indev == Some(chardev)
     }
 
+    /// What is sent to the indev of a filter that is off waits in its socket.
     fn changed(&mut self, cx: &mut Context<'_>) {
+        let follows = !cx.has(Quirk::OffIndevInjects) && self.listens != cx.base.on;
+        if let Some(indev) = self.indev.filter(|_| follows) {
+            self.listens = cx.base.on;
+            // A broken stream is read again (measured on QEMU 11.1.3).
+            self.deaf &= !cx.base.on;
+            cx.then(Action::Listen(indev, cx.base.on));
+        }
         if !cx.has(Quirk::VnetSetReachesOutdevOnly) {
             self.reassembler.set_vnet(cx.base.vnet_hdr_support);
         }
@@ -194,14 +210,10 @@ impl Redirector {
     /// filter (QEMU 10.2.2 net/filter-mirror.c:137-155).
     fn indev_frame(&mut self, cx: &mut Context<'_>, data: Bytes, vnet_len: u32, tag: Option<Tag>) {
         cx.seen(None, data.clone(), tag);
-        let injects = self.out_netdev.is_some();
-        if !cx.base.on && (injects || !cx.has(Quirk::OffIndevInjects)) {
-            return cx.drop_frame(tag, DropReason::Off);
-        }
         if data.is_empty() && !cx.has(Quirk::EmptyFrameWedges) {
             return cx.drop_frame(tag, DropReason::Empty);
         }
-        if injects {
+        if self.out_netdev.is_some() {
             return self.inject(cx, data, vnet_len as usize, tag);
         }
         let Some(data) = fit_header(cx, data, vnet_len) else {

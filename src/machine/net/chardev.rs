@@ -205,7 +205,7 @@ impl Net {
         chardev.buffered = 0;
         chardev.connected = chardev.waiting > 0;
         chardev.waiting = chardev.waiting.saturating_sub(1);
-        let reader = chardev.reader;
+        let told = chardev.reader.map_or_else(|| chardev.users.clone(), |reader| vec![reader]);
         let mut unread: Vec<_> = chardev.inbox.drain(..).filter_map(|(_, tag)| tag).collect();
         unread.dedup();
         let next_came_in = chardev.connected;
@@ -216,8 +216,8 @@ impl Net {
         for tag in unread {
             self.core.drop_frame(place.clone(), Some(tag), reason);
         }
-        if let Some(reader) = reader {
-            self.part_closed(reader, key);
+        for user in told {
+            self.part_closed(user, key);
         }
         self.parts_writable(key);
     }

@@ -65,6 +65,8 @@ impl Net {
                     self.core.drop_frame(self.core.object_place(key), tag, reason);
                 }
                 Action::HangUp(chardev) => self.hang_up(chardev),
+                Action::Listen(chardev, true) => self.chardev_reads(chardev, key),
+                Action::Listen(chardev, false) => self.core.chardev_unread(chardev, key),
                 Action::Crash(assertion) => self.crash(assertion),
             }
         }
@@ -137,7 +139,7 @@ impl Net {
         }
     }
 
-    /// A chardev that a part reads was closed.
+    /// A chardev that a part reads, or would read, was closed.
     pub(super) fn part_closed(&mut self, key: ObjectKey, chardev: ChardevKey) {
         self.in_thread_of(key, |part, cx| part.closed(cx, chardev));
     }

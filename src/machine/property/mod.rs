@@ -71,6 +71,25 @@ pub(super) fn shown(setter: &Setter, value: Value) -> Value {
 /// Runs the setters of an object that is made, in QEMU's order: by the hash buckets of the names,
 /// not as they were given.
 pub(super) fn run_setters(spec: &Spec, core: &Core) -> Result<(), CommandError> {
+    for (setter, name, value) in in_order(spec, core) {
+        check(setter, name, value, core)?;
+    }
+    Ok(())
+}
+
+/// Whether the setter of this property runs and takes its value, because none before it refuses.
+pub(super) fn is_set(spec: &Spec, core: &Core, property: &str) -> bool {
+    for (setter, name, value) in in_order(spec, core) {
+        let taken = check(setter, name, value, core).is_ok();
+        if !taken || name == property {
+            return taken;
+        }
+    }
+    false
+}
+
+/// The setters that run, in QEMU's order.
+fn in_order<'s>(spec: &'s Spec, core: &Core) -> Vec<(&'static Setter, &'static str, &'s Value)> {
     let members = spec.kind.members(core.profile.version());
     let given = |member: &'static Property| {
         let value = spec.values.get(member.name)?;
@@ -78,7 +97,7 @@ pub(super) fn run_setters(spec: &Spec, core: &Core) -> Result<(), CommandError> 
     };
     let mut given: Vec<_> = members.filter_map(given).collect();
     given.sort_by_key(|(setter, ..)| setter.bucket);
-    given.into_iter().try_for_each(|(setter, name, value)| check(setter, name, value, core))
+    given
 }
 
 /// Checks the value of a `qom-set`. `cuts` says whether a setter of QEMU's that keeps 32 bits takes

@@ -8,7 +8,7 @@ use super::{
 /// header (Linux `drivers/net/tun.c`, `MAX_MTU`).
 const MTU: super::KeyType = Integer(68, 65_521);
 
-const PROFILES: &[&str] = &["qemu-7.2", "qemu-10.2", "rfc", "ideal"];
+const PROFILES: &[&str] = &["qemu-7.2", "qemu-10.0", "qemu-10.2", "qemu-11.1", "rfc", "ideal"];
 const ANY_PROFILE: KeyType = OneOf(&[Choice(PROFILES), Map(&PROFILE)]);
 
 /// Netdevs under their ids, each a map or an option string; or a list of option strings.
@@ -40,7 +40,7 @@ pub(crate) static ROOT: KeyMap = KeyMap {
         key(
             "profile",
             ANY_PROFILE,
-            "the QEMU modelled: qemu-7.2, qemu-10.2, rfc, ideal, or {base, without}",
+            "the QEMU modelled: qemu-7.2, qemu-10.0, qemu-10.2, qemu-11.1, rfc, ideal, or {base, without}",
         )
         .or("rfc"),
         key("requires", Texts, "capabilities beyond those that follow from the scenario"),

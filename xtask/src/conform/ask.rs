@@ -323,10 +323,10 @@ mod tests {
             let found = files.iter().find(|file| file.ends_with(name));
             assert!(found.is_some(), "{name}: {files:?}");
         };
-        named("errors-10.2.jsonl");
-        named("datapath-10.2.jsonl");
-        named("tap-10.2.jsonl");
-        assert!(!files.iter().any(|file| file.ends_with("errors-7.2.jsonl")));
+        named("errors-11.1.jsonl");
+        named("datapath-11.1.jsonl");
+        named("tap-11.1.jsonl");
+        assert!(!files.iter().any(|file| file.ends_with("errors-10.2.jsonl")));
         let given = [PathBuf::from("mine.jsonl")];
         assert_eq!(newest(&given).unwrap(), given);
     }

@@ -2,8 +2,9 @@
 
 use serde_json::Value;
 use tapwright::{
+    base::{Profile, Quirk},
     machine::NOT_BUILT,
-    record::{CommandError, Outcome},
+    record::{CommandError, NoAnswer, Outcome},
 };
 
 use super::{
@@ -13,33 +14,52 @@ use super::{
 };
 
 pub(super) fn replay(record: &ErrorRecord) -> Result<Verdict, RecordError> {
-    let config = setup::machine(&record.setup, profile(&record.qemu)?)?;
-    let mut bench = Bench::new(config)?;
+    let profile = profile(&record.qemu)?;
+    let outcome = match ask(record, &profile)? {
+        Asked::Answered(outcome) => outcome,
+        Asked::Before(verdict) => return Ok(verdict),
+    };
+    if let Some(what) = not_built(&outcome) {
+        return Ok(Verdict::NotBuilt(what));
+    }
+    let intended = intended(record);
+    let mut differences =
+        compare(&outcome, record.class.as_deref(), record.desc.as_deref(), intended.as_ref());
+    if let (Some(expected), Outcome::Done(returned)) = (&record.returned, &outcome) {
+        differences.extend(compare_return(&record.cmd, returned, expected));
+    }
+    if let (Some("FROZEN"), Some(Refusal { class, desc })) = (record.class.as_deref(), &intended)
+        && let Asked::Answered(survivor) =
+            ask(record, &profile.without([Quirk::CompareErrorFreezes]))?
+    {
+        let found = compare(&survivor, class.as_deref(), desc.as_deref(), None).into_iter();
+        differences.extend(found.map(|text| format!("one that goes on: {text}")));
+    }
+    Ok(verdict(differences))
+}
+
+/// What came of a record's commands.
+enum Asked {
+    /// The answer to the one that is measured.
+    Answered(Outcome),
+    /// One before it went another way.
+    Before(Verdict),
+}
+
+fn ask(record: &ErrorRecord, profile: &Profile) -> Result<Asked, RecordError> {
+    let mut bench = Bench::new(setup::machine(&record.setup, profile.clone())?)?;
     for pre in &record.pre {
         let outcome = bench.qmp(&pre.cmd, &pre.args);
         if let Some(what) = not_built(&outcome) {
-            return Ok(Verdict::NotBuilt(what));
+            return Ok(Asked::Before(Verdict::NotBuilt(what)));
         }
         let differences = compare(&outcome, pre.class.as_deref(), pre.desc.as_deref(), None);
         if !differences.is_empty() {
             let before = differences.into_iter().map(|text| format!("before, {}: {text}", pre.cmd));
-            return Ok(Verdict::Disagree(before.collect()));
+            return Ok(Asked::Before(Verdict::Disagree(before.collect())));
         }
     }
-    let outcome = bench.qmp(&record.cmd, &record.args);
-    if let Some(what) = not_built(&outcome) {
-        return Ok(Verdict::NotBuilt(what));
-    }
-    let mut differences = compare(
-        &outcome,
-        record.class.as_deref(),
-        record.desc.as_deref(),
-        intended(record).as_ref(),
-    );
-    if let (Some(expected), Outcome::Done(returned)) = (&record.returned, &outcome) {
-        differences.extend(compare_return(&record.cmd, returned, expected));
-    }
-    Ok(verdict(differences))
+    Ok(Asked::Answered(bench.qmp(&record.cmd, &record.args)))
 }
 
 /// What a QEMU that survives would have answered. It was measured on a build of 10.2 that does; 7.2
@@ -92,6 +112,7 @@ pub(super) fn compare(
             });
             mask_crash(&abort.assertion) == mask_crash(desc) && survives
         }
+        (Some("FROZEN"), Outcome::Unanswered(NoAnswer::Frozen)) => true,
         (class, Outcome::Refused(error)) => refused(error, class, desc),
         _ => false,
     };

@@ -34,6 +34,34 @@ fn errors_of_10_2_agree() {
 }
 
 #[test]
+fn what_10_0_answered_agrees() {
+    agrees("errors-10.0.jsonl");
+    agrees("datapath-10.0.jsonl");
+}
+
+#[test]
+fn what_11_1_answered_agrees() {
+    agrees("errors-11.1.jsonl");
+    agrees("datapath-11.1.jsonl");
+}
+
+/// A QEMU that does not answer again is told from one that refuses, by what it should have answered.
+#[test]
+fn who_freezes_is_held_to_what_one_says_that_goes_on() {
+    let record = r#"{"case": "made up", "qemu": "11.1.3", "setup": "std", "cmd": "object-add",
+        "args": {"qom-type": "colo-compare", "id": "cc", "primary_in": "nope", "secondary_in": "c1",
+        "outdev": "c2", "iothread": "io0"}, "class": "FROZEN", "desc": "", "intended":
+        {"class": "GenericError", "desc": "Device 'nope' not found"}}"#;
+    let record = record.replace('\n', "");
+    assert_eq!(lines(&[&record]).unwrap().0.agree, 1);
+    let (tally, printed) = lines(&[&record.replace("nope' not", "hope' not")]).unwrap();
+    assert_eq!(tally.disagree, 1);
+    assert!(printed.contains("one that goes on: "), "{printed}");
+    let (tally, _) = lines(&[&record.replace("11.1.3", "10.2.2")]).unwrap();
+    assert_eq!(tally.disagree, 1, "10.2 dies");
+}
+
+#[test]
 fn datapath_of_7_2_agrees() {
     agrees("datapath-7.2.jsonl");
 }
@@ -61,7 +89,7 @@ fn buffers_dumps_and_replays_of_7_2_agree() {
 #[test]
 fn taps_are_counted_and_noted_once() {
     let mut out = Vec::new();
-    let files = [fixture("tap-7.2.jsonl"), fixture("tap-10.2.jsonl")];
+    let files = ["7.2", "10.0", "10.2", "11.1"].map(|of| fixture(&format!("tap-{of}.jsonl")));
     let tally = replay(&files, &mut out).unwrap();
     assert_eq!((tally.agree, tally.disagree), (0, 0));
     let printed = String::from_utf8(out).unwrap();

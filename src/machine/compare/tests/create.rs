@@ -76,6 +76,31 @@ fn a_refusal(
     mended.add(COMPARE);
 }
 
+/// Measured on QEMU 11.1.3.
+#[test]
+fn once_its_iothread_is_set_a_refusal_freezes_the_machine() {
+    let bad = |rest| format!("colo-compare,id=cc1,secondary_in=sec2,outdev=out,{rest}");
+    for (rest, text) in [
+        ("primary_in=pri,iothread=no", "Device 'no' not found"),
+        (
+            "primary_in=no,iothread=io0,max_queue_size=0",
+            "Property 'colo-compare.max_queue_size' requires a positive value",
+        ),
+    ] {
+        match Rig::bare(Profile::new(QemuVersion::Qemu111)).option(&bad(rest)) {
+            Outcome::Refused(error) => assert_eq!(error.desc, text),
+            outcome => panic!("{outcome:?}"),
+        }
+    }
+    for rest in ["primary_in=no,iothread=io0", "primary_in=pri,iothread=io0,compare_timeout=0"] {
+        let mut rig = Rig::bare(Profile::new(QemuVersion::Qemu111));
+        assert_eq!(rig.option(&bad(rest)), Outcome::Unanswered(NoAnswer::Frozen));
+        assert_eq!(rig.qmp("query-status", json!({})), Outcome::Unanswered(NoAnswer::Frozen));
+        let mended = Profile::new(QemuVersion::Qemu111).without([Quirk::CompareErrorFreezes]);
+        assert!(matches!(Rig::bare(mended).option(&bad(rest)), Outcome::Refused(_)));
+    }
+}
+
 #[test]
 fn beside_another_comparer_a_refusal_is_a_segmentation_fault() {
     let mut rig = Rig::new(qemu());

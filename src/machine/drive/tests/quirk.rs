@@ -18,16 +18,82 @@ fn an_indev_after_its_first_client(#[case] without: Option<Quirk>, #[case] frame
 }
 
 #[rstest]
-#[case::quirk(None, vec![])]
-#[case::mended(Some(Quirk::OffIndevInjects), vec![(1, DropReason::Off)])]
-fn an_indev_whose_filter_is_off(
-    #[case] without: Option<Quirk>,
-    #[case] drops: Vec<(u32, DropReason)>,
-) {
-    let mut rig = Rig::new(qemu(without));
+#[case::quirk(qemu(None), &["in"])]
+#[case::mended(qemu(Some(Quirk::OffIndevInjects)), &[])]
+#[case::qemu_11_1(Profile::new(QemuVersion::Qemu111), &[])]
+#[case::ideal(Profile::new(QemuVersion::Ideal), &[])]
+fn an_indev_whose_filter_is_off(#[case] profile: Profile, #[case] meanwhile: &[&str]) {
+    let mut rig = Rig::new(profile);
     rig.add("filter-redirector,id=f0,netdev=n0,queue=rx,indev=c0,status=off");
     rig.write("c0", encode(b"in", None), 1);
-    assert_eq!(rig.drops(), drops);
+    assert_eq!(rig.frames("n0"), meanwhile);
+    assert_eq!(rig.drops(), []);
+    rig.qmp("qom-set", set("status", "on"));
+    let waited = if meanwhile.is_empty() { vec!["in"] } else { vec![] };
+    assert_eq!(rig.frames("n0"), waited);
+    rig.qmp("qom-set", set("status", "off"));
+    rig.write("c0", encode(b"unread", None), 2);
+    rig.state("c0", ChardevState::Closed);
+    let lost = if meanwhile.is_empty() { vec![(2, DropReason::NoReader)] } else { vec![] };
+    assert_eq!(rig.drops(), lost, "what a client leaves behind is lost");
+}
+
+/// Measured on QEMU 11.1.3, where a filter that was off meanwhile does the same.
+#[rstest]
+#[case::qemu_11_1(QemuVersion::Qemu111, &["abcXYZ", "next"])]
+#[case::rfc(QemuVersion::Rfc, &["abcXYZ", "next"])]
+#[case::ideal(QemuVersion::Ideal, &["next"])]
+fn half_a_frame_that_a_client_left(
+    #[case] version: QemuVersion,
+    #[case] expected: &[&str],
+    #[values(false, true)] off: bool,
+) {
+    let mut rig = Rig::new(Profile::new(version));
+    rig.add("filter-redirector,id=f0,netdev=n0,queue=rx,indev=c0");
+    rig.write("c0", encode(b"abcdef", None).slice(..7), 1);
+    if off {
+        rig.qmp("qom-set", set("status", "off"));
+    }
+    rig.state("c0", ChardevState::Closed).state("c0", ChardevState::Opened);
+    rig.qmp("qom-set", set("status", "on"));
+    // The rest is six bytes where nothing is left of the first client.
+    if expected.len() == 2 {
+        rig.write("c0", Bytes::from_static(b"XYZ"), 2);
+    } else {
+        assert_eq!(rig.drops(), [(1, DropReason::Incomplete)]);
+    }
+    rig.write("c0", encode(b"next", None), 3);
+    assert_eq!(rig.frames("n0"), expected);
+}
+
+/// Measured on QEMU 11.1.3: the next client does not mend it, switching it off and on does.
+#[test]
+fn a_broken_stream_is_read_again_when_its_filter_was_off() {
+    let mut rig = Rig::new(Profile::new(QemuVersion::Qemu111));
+    rig.add("filter-redirector,id=f0,netdev=n0,queue=rx,indev=c0");
+    rig.write("c0", vec![0xff; 4].into(), 1).write("c0", vec![0; 70_000].into(), 1);
+    rig.write("c0", encode(b"deaf", None), 2);
+    rig.qmp("qom-set", set("status", "on"));
+    assert_eq!(rig.frames("n0"), [] as [Bytes; 0]);
+    rig.qmp("qom-set", set("status", "off"));
+    rig.qmp("qom-set", set("status", "on"));
+    assert_eq!(rig.frames("n0"), ["deaf"]);
+}
+
+/// Measured on QEMU 11.1.3.
+#[test]
+fn a_monitor_is_an_object_and_stays() {
+    let mut rig = Rig::new(Profile::new(QemuVersion::Qemu111));
+    let Outcome::Done(list) = rig.qmp("qom-list", json!({"path": "/objects"})) else { panic!() };
+    let monitor = json!({"name": "compat_monitor0", "type": "child<monitor-qmp>"});
+    assert!(list.as_array().unwrap().contains(&monitor), "{list}");
+    let Outcome::Refused(error) = rig.qmp("object-del", json!({"id": "compat_monitor0"})) else {
+        panic!()
+    };
+    assert_eq!(error.desc, "Cannot delete the current QMP monitor");
+    let mut before = Rig::new(qemu(None));
+    let Outcome::Done(list) = before.qmp("qom-list", json!({"path": "/objects"})) else { panic!() };
+    assert!(!list.as_array().unwrap().contains(&monitor), "{list}");
 }
 
 #[test]

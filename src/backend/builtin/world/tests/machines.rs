@@ -21,7 +21,7 @@ const PAIR: &str = "machines:
     netdevs: {hn0: {type: tap}}
     chardevs: [\"socket,id=red0,host=3.3.3.3,port=9003,reconnect-ms=1000\"]
     objects: [\"filter-redirector,id=f1,netdev=hn0,queue=tx,indev=red0\"]
-profile: {base: rfc, without: [indev-deaf-after-close]}";
+profile: rfc";
 
 const TEXT: &str = "a frame that is too long to be padded to 60 bytes, so it is whole";
 
