@@ -116,9 +116,9 @@ fn every_report_says_why() {
     ];
     let output = tapwright(directory.path(), &arguments);
     let text = String::from_utf8(output.stdout).expect("text");
-    let lines = text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line));
-    let problems = lines.filter_map(|line| line.expect("JSON").get("problems").cloned());
-    let why = problems.last().expect("a failure")[0]["why"][0].clone();
+    let lines = text.lines().map(serde_json::from_str::<serde_json::Value>);
+    let mut problems = lines.filter_map(|line| line.expect("JSON").get("problems").cloned());
+    let why = problems.next_back().expect("a failure")[0]["why"][0].clone();
     let outcome = "#1 was dropped at tap hn0: too-short (8 B; a TAP takes 14)";
     assert_eq!(why["outcome"], outcome, "{why}");
     assert_eq!(why["frame"], "#1");

@@ -2,7 +2,7 @@
 //! again. Until then what is for the guest waits in its TAP's queue, and what the guest has to send
 //! waits in its ring.
 
-use std::io;
+use std::{io, slice};
 
 use super::{
     super::{Carried, Carrier, flight::Destination},
@@ -44,7 +44,7 @@ impl<C: Carrier> BuiltinWorld<C> {
         let stopped = self.unsent.keys().find(|netdev| PortId::host(netdev) == *port);
         match stopped.cloned() {
             Some(netdev) => {
-                let lost = self.end_queues(&[netdev.clone()], DropReason::InterfaceGone);
+                let lost = self.end_queues(slice::from_ref(&netdev), DropReason::InterfaceGone);
                 self.carrier.hold(&netdev, true);
                 lost
             }
