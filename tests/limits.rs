@@ -4,6 +4,7 @@
 
 use std::{
     fs,
+    io::Write,
     os::unix::fs::PermissionsExt,
     process::{Command, Output},
 };
@@ -49,7 +50,7 @@ fn as_nobody(threads: usize, arguments: &str) -> Option<Output> {
             .output()
     };
     if !nobody(&[], "--version").is_ok_and(|version| version.status.success()) {
-        println!("skipped: this process can't run {program} as nobody");
+        drop(writeln!(std::io::stderr(), "skipped: {program} can't be run as nobody"));
         return None;
     }
     // What root may have is not limited so.
