@@ -59,6 +59,14 @@ pub struct Capture {
     pub broken: Option<ReadError>,
 }
 
+impl Capture {
+    /// Whether the file ends where something more was to come, so that what it has is right.
+    #[must_use]
+    pub const fn breaks_off(&self) -> bool {
+        matches!(self.broken, Some(ReadError::Truncated { .. }))
+    }
+}
+
 /// A packet of a capture file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Packet {

@@ -1,3 +1,5 @@
+//! The command `check`: scenarios read and their objects tried, and nothing run.
+
 use std::sync::Arc;
 
 use serde_json::json;

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     backend::BackendError,
     base::Profile,
-    capture::{self, Packet, ReadError},
+    capture::{self, Packet},
     diag::{Diagnose, Report, Source},
     file,
     import::{self, Draft, Traffic},
@@ -117,9 +117,8 @@ pub(super) fn run(args: &ImportArgs) -> Result<Exit, Stop> {
 fn needs_of(pcap: &Path) -> (bool, bool) {
     let file = file::read(pcap, scenario::MAX_CAPTURED).ok();
     let capture = file.and_then(|file| capture::read(&file).ok()).unwrap_or_default();
-    let breaks_off = matches!(capture.broken, Some(ReadError::Truncated { .. }));
     let any = |is: fn(&Packet) -> bool| capture.packets.iter().any(is);
-    (any(|packet| !packet.link.is_ethernet()), breaks_off || any(Packet::is_cut))
+    (any(|packet| !packet.link.is_ethernet()), capture.breaks_off() || any(Packet::is_cut))
 }
 
 /// What is wrong with the capture or its port. The command line has them, so that no scenario is

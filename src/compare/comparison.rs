@@ -109,15 +109,7 @@ pub fn compare_sections(reviewed: &str, proposed: &str, resolve: Resolve<'_>) ->
 }
 
 fn unreadable(error: &SectionError) -> Difference {
-    let what = What::Unreadable { reason: error.to_string() };
-    Difference {
-        step: 0,
-        title: String::new(),
-        line: 0,
-        port: None,
-        what,
-        frames: FramePair::default(),
-    }
+    Difference::of_record(What::Unreadable { reason: error.to_string() })
 }
 
 /// Compares the observed halves of two runs, field by field and without masks.

@@ -36,6 +36,21 @@ pub struct Difference {
     pub frames: FramePair,
 }
 
+impl Difference {
+    /// One that is about the whole record and no step.
+    #[must_use]
+    pub(crate) fn of_record(what: What) -> Self {
+        Self {
+            step: 0,
+            title: String::new(),
+            line: 0,
+            port: None,
+            what,
+            frames: FramePair::default(),
+        }
+    }
+}
+
 /// The place of a frame at a port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]

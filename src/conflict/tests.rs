@@ -1,3 +1,5 @@
+//! Surveys of small tables, and those of each object as reviewed snapshots.
+
 use std::collections::BTreeMap;
 
 use rstest::rstest;

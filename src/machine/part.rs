@@ -12,7 +12,7 @@ use super::{
     ColoEvent,
     chardev::WriteError,
     core::{ChardevKey, ClientKey, Core, ObjectKey, Packet},
-    framing,
+    framing::{self, Reassembler, Unit},
 };
 use crate::{
     base::{Direction, Frame, NetdevId, Queue, Quirk, Tag, VirtualTime},
@@ -236,6 +236,32 @@ impl<'a> Context<'a> {
 
     pub(super) fn has(&self, quirk: Quirk) -> bool {
         self.core.has(quirk)
+    }
+
+    /// Whether the machine is dead and reads nothing; what came ends here then.
+    pub(super) fn is_dead_to(&mut self, data: &Bytes, tag: Option<Tag>) -> bool {
+        if self.core.dead && !data.is_empty() {
+            self.drop_frame(tag, DropReason::MachineDead);
+        }
+        self.core.dead
+    }
+
+    /// The next unit of a stream, taken off the front of `data`; what is lost before it ends here.
+    pub(super) fn next_unit(
+        &mut self,
+        reassembler: &mut Reassembler,
+        data: &mut Bytes,
+        tag: Option<Tag>,
+    ) -> Option<Unit> {
+        let unit = reassembler.next(data, tag);
+        let reason = match unit {
+            Some(Unit::Oversize { .. }) => DropReason::Oversize,
+            _ => DropReason::Incomplete,
+        };
+        for tag in reassembler.take_lost() {
+            self.drop_frame(Some(tag), reason);
+        }
+        unit
     }
 
     /// Leaves something to be done when the part has returned.

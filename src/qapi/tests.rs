@@ -1,3 +1,5 @@
+//! Option strings and QMP members, and what QEMU makes of them.
+
 use rstest::rstest;
 use serde_json::{Value, json};
 

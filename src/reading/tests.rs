@@ -1,3 +1,5 @@
+//! Small records, and the entries that are read in them.
+
 use bytes::Bytes;
 use proptest::prelude::*;
 

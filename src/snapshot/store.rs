@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     base::{CaseId, Profile},
-    compare::{Difference, FramePair, Mismatch, Rules, What, compare, compare_probes},
+    compare::{Difference, Mismatch, Rules, What, compare, compare_probes},
     file::Scope,
     format::{PROBES, ProbeTable, Section, SnapFile, section_name, text},
     reading::Reading,
@@ -186,14 +186,7 @@ fn with_profile(mismatch: Option<Mismatch>, reviewed: &str, run: &str) -> Option
     }
     let (expected, actual) = (reviewed.to_owned(), run.to_owned());
     let what = What::Value { name: "profile".to_owned(), expected, actual };
-    let profile = Difference {
-        step: 0,
-        title: String::new(),
-        line: 0,
-        port: None,
-        what,
-        frames: FramePair::default(),
-    };
+    let profile = Difference::of_record(what);
     let mut mismatch = mismatch.unwrap_or_else(|| Mismatch {
         expected: "snapshot".to_owned(),
         actual: "run".to_owned(),

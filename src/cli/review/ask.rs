@@ -1,3 +1,5 @@
+//! Asks for a decision about each pending section, at a terminal. `review` calls it.
+
 use std::io::Write;
 
 use anstyle::{AnsiColor, Style};

@@ -1,3 +1,5 @@
+//! A pending section as a person sees it: packet by packet, else as text.
+
 use std::{
     cell::RefCell,
     collections::BTreeMap,

@@ -1,3 +1,5 @@
+//! Reviews of small files, by keys and by options.
+
 use std::{fs, path::Path};
 
 use tempfile::TempDir;

@@ -57,25 +57,14 @@ impl Compare {
         data: &mut Bytes,
         tag: Option<Tag>,
     ) -> Read {
-        if cx.core.dead {
-            if !data.is_empty() {
-                cx.drop_frame(tag, DropReason::MachineDead);
-            }
+        if cx.is_dead_to(data, tag) {
             return Read::Discard;
         }
         let Some((from, input)) = self.input(chardev) else {
             return Read::Discard;
         };
         let name = input.name;
-        let unit = input.reassembler.next(data, tag);
-        let reason = match unit {
-            Some(Unit::Oversize { .. }) => DropReason::Oversize,
-            _ => DropReason::Incomplete,
-        };
-        for tag in input.reassembler.take_lost() {
-            cx.drop_frame(Some(tag), reason);
-        }
-        match unit {
+        match cx.next_unit(&mut input.reassembler, data, tag) {
             None => return Read::Done,
             Some(Unit::Frame { data, vnet_len, tag }) => {
                 cx.seen(None, data.clone(), tag);

@@ -108,19 +108,10 @@ impl Part for Redirector {
         data: &mut Bytes,
         tag: Option<Tag>,
     ) -> Read {
-        if cx.core.dead {
-            if !data.is_empty() {
-                cx.drop_frame(tag, DropReason::MachineDead);
-            }
+        if cx.is_dead_to(data, tag) {
             return Read::Discard;
         }
-        let unit = self.reassembler.next(data, tag);
-        let broken = matches!(unit, Some(Unit::Oversize { .. }));
-        let reason = if broken { DropReason::Oversize } else { DropReason::Incomplete };
-        for tag in self.reassembler.take_lost() {
-            cx.drop_frame(Some(tag), reason);
-        }
-        match unit {
+        match cx.next_unit(&mut self.reassembler, data, tag) {
             None => return Read::Done,
             Some(Unit::Frame { data, vnet_len, tag }) => self.indev_frame(cx, data, vnet_len, tag),
             Some(Unit::Empty { tag }) => cx.drop_frame(tag, DropReason::Empty),

@@ -94,10 +94,9 @@ pub(super) fn packets(map: &Fields<'_>, defaults: &Defaults, factor: f64) -> Opt
         None => vec![(1..=capture.packets.len(), at)],
     };
     // A file that breaks off is whole enough for whoever keeps packets that are cut.
-    let breaks_off = matches!(capture.broken, Some(ReadError::Truncated { .. }));
     if map.node("frames").is_none()
         && let Some(broken) = &capture.broken
-        && !(breaks_off && making.cut != Cut::Refused)
+        && !(capture.breaks_off() && making.cut != Cut::Refused)
     {
         context.fault(at, making.broken(context, broken));
         return None;

@@ -1,3 +1,5 @@
+//! The framing and the header of a chardev, however an object says what they are.
+
 use std::sync::Arc;
 
 use rstest::rstest;
