@@ -90,10 +90,7 @@ pub(crate) fn provide(
     let there = if update { None } else { runs(&launcher) };
     let version = match there {
         Some(version) => version,
-        None => {
-            launcher.remove()?;
-            make(&folder, wanted, source, &launcher)?
-        }
+        None => make(&folder, wanted, source, &launcher)?,
     };
     let moved_on = wanted.moved_on(&version);
     Ok(Provided { launcher: launcher.path().to_owned(), version, moved_on })
@@ -122,7 +119,10 @@ fn make(
 ) -> Result<String, QemuError> {
     let archive = Archive::new(folder, wanted.suite())?;
     let packages = archive.fetch(source)?;
-    let tree = Tree::unpack(folder, &packages)?;
+    let new = Tree::unpack(folder, &packages)?;
+    // What is there is left alone until everything else has come to a good end.
+    launcher.remove()?;
+    let tree = new.replace(folder)?;
     launcher.write(&tree, wanted.suite())?;
     let version = launcher.version().inspect_err(|_| {
         // The next call begins anew.

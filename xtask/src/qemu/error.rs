@@ -132,10 +132,12 @@ impl QemuError {
 fn essence(output: &str) -> String {
     let lines = || output.lines().map(str::trim).filter(|line| !line.is_empty());
     let mut errors = lines().filter(|line| {
-        ["E: ", "W: GPG", "dpkg-deb: error", "tar: "].iter().any(|start| line.starts_with(start))
+        ["E: ", "W: GPG", "W: Failed to fetch", "dpkg-deb: error", "tar: "]
+            .iter()
+            .any(|start| line.starts_with(start))
     });
     let first = errors.next().or_else(|| lines().next_back()).unwrap_or("it said nothing");
-    first.strip_prefix("E: ").unwrap_or(first).to_owned()
+    ["E: ", "W: "].iter().find_map(|start| first.strip_prefix(start)).unwrap_or(first).to_owned()
 }
 
 #[cfg(test)]
@@ -165,7 +167,7 @@ mod tests {
         "W: GPG error: http://m/debian sid InRelease: The following signatures couldn't be verified \
          because the public key is not available: NO_PUBKEY 6ED0E7B82643E131\n\
          E: The repository 'http://m/debian sid InRelease' is not signed.",
-        "is not one of /keys.gpg: W: GPG error"
+        "is not one of /keys.gpg: GPG error"
     )]
     #[case::full_for_apt(
         "E: You don't have enough free space in /t/archives/.",

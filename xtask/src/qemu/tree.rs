@@ -30,12 +30,10 @@ pub(super) struct Tree {
 }
 
 impl Tree {
-    /// Unpacks packages into a tree that has its name once it is whole; an older one goes.
+    /// Unpacks packages into a new tree; see [`Tree::replace`].
     pub(super) fn unpack(folder: &Path, packages: &[PathBuf]) -> Result<Self, QemuError> {
-        let (new, root) = (folder.join("root.new"), folder.join("root"));
-        for path in [&new, &root] {
-            remove(path)?;
-        }
+        let new = folder.join("root.new");
+        remove(&new)?;
         fs::create_dir(&new).map_err(|error| QemuError::file(&new, error))?;
         anstream::eprintln!("xtask: unpacking {} packages", packages.len());
         for package in packages {
@@ -59,9 +57,16 @@ impl Tree {
                 return Err(error);
             }
         }
-        let tree = Self { root: new.clone() };
+        let tree = Self { root: new };
         tree.bundle()?;
-        fs::rename(&new, &root).map_err(|error| QemuError::file(&root, error))?;
+        Ok(tree)
+    }
+
+    /// Gives a whole tree its name; an older one goes.
+    pub(super) fn replace(self, folder: &Path) -> Result<Self, QemuError> {
+        let root = folder.join("root");
+        remove(&root)?;
+        fs::rename(&self.root, &root).map_err(|error| QemuError::file(&root, error))?;
         Ok(Self { root })
     }
 
