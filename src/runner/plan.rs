@@ -115,9 +115,10 @@ pub fn select(
 }
 
 /// The cases that are asked of a QEMU: all run under its profile. Where a scenario has cases of this
-/// profile the others are left out. A case that can't be asked of this QEMU, because it is about
+/// profile the others are left out; where backends are `compared` and it has none, those of the newest
+/// version that it has are asked instead. A case that can't be asked of this QEMU, because it is about
 /// another version or about properties of the RFC, is skipped with that reason. A snapshot is
-/// consulted where it is of this profile, and none where backends are `compared`.
+/// consulted where it is of this profile, and none where backends are compared.
 #[must_use]
 pub fn select_for(
     scenarios: Vec<Scenario>,
@@ -129,12 +130,14 @@ pub fn select_for(
     for (number, scenario) in scenarios.into_iter().enumerate() {
         let facts = Arc::new(Facts::of(number, &scenario));
         let has_own = scenario.cases.iter().any(|case| case.profile == *profile);
+        let deputy = newest(&scenario).filter(|_| compared && !has_own);
         for mut case in scenario.cases.into_iter().filter(|case| selection.selects(case)) {
             let own = case.profile == *profile;
-            if has_own && !own {
+            let is_deputy = deputy.as_ref() == Some(&case.profile);
+            if (has_own && !own) || (deputy.is_some() && !is_deputy) {
                 continue;
             }
-            let unasked = unasked(&case, profile);
+            let unasked = unasked(&case, profile).filter(|_| !is_deputy);
             if !own {
                 Arc::make_mut(&mut case).profile = profile.clone();
             }
@@ -143,6 +146,15 @@ pub fn select_for(
         }
     }
     planned
+}
+
+/// The newest QEMU whose profile a scenario names. What its cases ask can be asked of any other QEMU.
+fn newest(scenario: &Scenario) -> Option<Profile> {
+    let named = scenario.cases.iter().map(|case| &case.profile);
+    let real = named.filter(|profile| {
+        **profile == Profile::new(profile.version()) && !profile.version().has_af_packet()
+    });
+    real.max().cloned()
 }
 
 /// Why a case can't be asked of a QEMU of this profile.
