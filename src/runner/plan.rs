@@ -49,6 +49,8 @@ pub struct Planned {
     pub facts: Arc<Facts>,
     /// Its snapshot is consulted.
     pub consult: bool,
+    /// What its scenario expects is judged: it was written for this profile, or for any.
+    pub judged: bool,
     /// Why it runs on no backend: it is not about the QEMU that is asked.
     pub unasked: Option<String>,
 }
@@ -108,7 +110,7 @@ pub fn select(
                 Arc::make_mut(&mut case).profile = profile.clone();
             }
             let (facts, consult) = (Arc::clone(&facts), other.is_none());
-            planned.push(Planned { case, facts, consult, unasked: None });
+            planned.push(Planned { case, facts, consult, judged: true, unasked: None });
         }
     }
     planned
@@ -116,7 +118,7 @@ pub fn select(
 
 /// The cases that are asked of a QEMU: all run under its profile. Where a scenario has cases of this
 /// profile the others are left out; where backends are `compared` and it has none, those of the newest
-/// version that it has are asked instead. A case that can't be asked of this QEMU, because it is about
+/// version that it has are asked instead, and what they expect of that version is not judged. A case that can't be asked of this QEMU, because it is about
 /// another version or about properties of the RFC, is skipped with that reason. A snapshot is
 /// consulted where it is of this profile, and none where backends are compared.
 #[must_use]
@@ -138,14 +140,35 @@ pub fn select_for(
                 continue;
             }
             let unasked = unasked(&case, profile).filter(|_| !is_deputy);
-            if !own {
+            if is_deputy {
+                stand_in(Arc::make_mut(&mut case), profile);
+            } else if !own {
                 Arc::make_mut(&mut case).profile = profile.clone();
             }
             let (facts, consult) = (Arc::clone(&facts), own && !compared);
-            planned.push(Planned { case, facts, consult, unasked });
+            planned.push(Planned { case, facts, consult, judged: !is_deputy, unasked });
         }
     }
     planned
+}
+
+/// Makes the case of one version the case of another, in its name too.
+fn stand_in(case: &mut Case, profile: &Profile) {
+    const NAME: &str = "profile";
+    for (name, value) in &mut case.matrix {
+        if name == NAME {
+            *value = profile.to_string();
+        }
+    }
+    let whole = case.id.to_string();
+    if let Some((name, values)) = whole.split_once('@') {
+        let (old, new) = (format!("{NAME}={}", case.profile), format!("{NAME}={profile}"));
+        let values = values.split(',').map(|value| if value == old { &new } else { value });
+        let values: Vec<&str> = values.collect();
+        case.id = format!("{name}@{}", values.join(",")).as_str().into();
+    }
+    case.profile = profile.clone();
+    case.known_bug = None;
 }
 
 /// The newest QEMU whose profile a scenario names. What its cases ask can be asked of any other QEMU.
@@ -239,20 +262,38 @@ mod tests {
             .iter()
             .map(|planned| {
                 assert!(!planned.consult && planned.case.profile == qemu);
-                format!("{} {:?}", planned.case.id, planned.unasked.as_deref())
+                let judged = if planned.judged { "" } else { " not judged" };
+                format!("{} {:?}{judged}", planned.case.id, planned.unasked.as_deref())
             })
             .collect();
-        assert_eq!(
-            told,
-            [
-                "a@n=0 None",
-                "b@n=0 None",
-                "c@n=0 Some(\"it is about qemu-10.2, and this is qemu-7.2\")"
-            ]
-        );
+        assert_eq!(told, ["a@n=0 None", "b@n=0 None", "c@n=0 None not judged"]);
         let alone = select_for(scenarios, &Selection::default(), &qemu, false);
         let consulted: Vec<_> = alone.iter().map(|planned| planned.consult).collect();
         assert_eq!(consulted, [true, false, false]);
+        assert_eq!(
+            alone[2].unasked.as_deref(),
+            Some("it is about qemu-10.2, and this is qemu-7.2")
+        );
+    }
+
+    #[test]
+    fn a_case_that_stands_in_for_another_version_is_named_after_it() {
+        use QemuVersion::{Ideal, Qemu72, Qemu102, Qemu111, Rfc};
+        let mut scenario = scenario("a", false, &[Qemu72, Qemu102, Rfc, Ideal]);
+        for case in &mut scenario.cases {
+            let case = Arc::make_mut(case);
+            let profile = case.profile.to_string();
+            case.id = format!("a@queue=rx,profile={profile}").as_str().into();
+            case.matrix =
+                vec![("queue".to_owned(), "rx".to_owned()), ("profile".to_owned(), profile)];
+        }
+        let qemu = Profile::new(Qemu111);
+        let [one] = &select_for(vec![scenario], &Selection::default(), &qemu, true)[..] else {
+            panic!("one case of four stands in");
+        };
+        assert_eq!(one.case.id.to_string(), "a@queue=rx,profile=qemu-11.1");
+        assert_eq!(row(&one.case), ["rx", "qemu-11.1"]);
+        assert!(!one.judged && !one.consult && one.unasked.is_none());
     }
 
     #[test]
