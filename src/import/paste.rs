@@ -17,6 +17,7 @@ use super::{
     },
     mail, make, part,
     qmp::{self, Message},
+    salvage,
     shell::{self, Shell, Simple},
 };
 
@@ -55,6 +56,37 @@ pub(super) struct Paste {
     pub(super) branches: Vec<String>,
     /// The options that stand in the text.
     pub(super) mentions: Vec<Mention>,
+    /// The options are read as they stand: what is around them is not understood.
+    pub(super) is_salvaged: bool,
+}
+
+impl Paste {
+    /// The options of a text that no command line has.
+    fn lost(&self, text: &str) -> Vec<(String, String)> {
+        salvage::options(text).into_iter().filter(|option| !self.has(option)).collect()
+    }
+
+    /// Those that one has.
+    fn options(&self, text: &str) -> Vec<(String, String)> {
+        salvage::options(text).into_iter().filter(|option| self.has(option)).collect()
+    }
+
+    fn has_command_line(&self) -> bool {
+        self.pieces.iter().any(|piece| matches!(piece, Piece::CommandLine { .. }))
+    }
+
+    /// Whether a command line has an option with this value. The text may know less of it: up to a blank
+    /// within quotes.
+    fn has(&self, (name, value): &(String, String)) -> bool {
+        let goes_on = |rest: &str| rest.is_empty() || rest.starts_with([' ', '\t', '\n', ',']);
+        self.pieces.iter().any(|piece| match piece {
+            Piece::CommandLine { words, .. } => words.windows(2).any(|pair| {
+                flag::name(&pair[0]) == Some(name)
+                    && pair[1].strip_prefix(value.as_str()).is_some_and(goes_on)
+            }),
+            _ => false,
+        })
+    }
 }
 
 /// The command line whose words these are, or the text that one word is.
@@ -78,16 +110,32 @@ pub(super) fn read(text: &str) -> Result<Paste, PasteError> {
     let text = decode::decode(text);
     let lines: Vec<&str> = text.lines().map(mail::unquote).collect();
     let text = lines.join("\n");
+    let mut paste = read_forms(&text)?;
+    if libvirt::is_domain(&text) {
+        return Ok(paste);
+    }
+    let lost = paste.lost(&text).len();
+    // What stands in a branch that was not followed is not lost.
+    if lost > 0 && (paste.branches.is_empty() || !paste.has_command_line()) {
+        let salvaged = read_forms(&salvage::rewrite(&text))?;
+        let keeps_all = paste.options(&text).iter().all(|option| salvaged.has(option));
+        if salvaged.lost(&text).len() < lost && keeps_all {
+            paste = Paste { is_salvaged: true, ..salvaged };
+        }
+    }
+    paste.mentions = audit::mentions(&text);
+    Ok(paste)
+}
+
+/// What the forms that are known find in a text.
+fn read_forms(text: &str) -> Result<Paste, PasteError> {
     let mut reader = Reader::default();
-    reader.text(&text);
+    reader.text(text);
     reader.rest();
     if let Some(excess) = reader.shell.excess {
         return Err(excess);
     }
     let mut paste = reader.paste;
-    if !libvirt::is_domain(&text) {
-        paste.mentions = audit::mentions(&text);
-    }
     paste.branches.extend(reader.shell.branches);
     paste.unset = reader.shell.unset;
     Ok(paste)
@@ -386,6 +434,8 @@ impl Reader {
         });
         let runs = words.first().is_some_and(|word| {
             word.starts_with(|c: char| c.is_ascii_alphanumeric() || "$/.~_".contains(c))
+                && !word.contains('(')
+                && !NO_PROGRAMS.contains(&word.as_str())
         });
         let (start, whole) = match (program, first_option) {
             (Some(at), _) => (at + 1, true),
@@ -434,6 +484,11 @@ impl Reader {
         }
     }
 }
+
+/// Words that begin a line with options and are no program's name: what puts options into a variable, and
+/// Robot Framework's sign that a line goes on.
+const NO_PROGRAMS: &[&str] =
+    &["...", "args", "const", "export", "let", "list", "set", "setenv", "var"];
 
 /// Most bytes of texts that stand in others.
 const MAX_INNER: usize = 4 * MAX_BYTES;
