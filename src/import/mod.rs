@@ -73,7 +73,8 @@ pub use limit::{MAX_BYTES, PasteError};
 /// assert_eq!(tapwright::import::paste("Good morning.").map(|draft| draft.is_none()), Ok(true));
 /// ```
 pub fn paste(text: &str) -> Result<Option<Draft>, PasteError> {
-    Draft::new(paste::read(text)?)
+    let draft = Draft::new(paste::read(text)?)?;
+    draft.map_or_else(|| Draft::new(paste::options_alone(text)?), |draft| Ok(Some(draft)))
 }
 
 /// The scenario of one command line whose words a shell has already made.

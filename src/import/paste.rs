@@ -2,6 +2,8 @@
 
 use serde_json::{Map, Value};
 
+use crate::qapi::Options;
+
 use super::{
     audit::{self, Mention},
     block::{self, compound, paragraphs, regions, unnumbered},
@@ -61,29 +63,28 @@ pub(super) struct Paste {
 }
 
 impl Paste {
-    /// The options of a text that no command line has.
-    fn lost(&self, text: &str) -> Vec<(String, String)> {
-        salvage::options(text).into_iter().filter(|option| !self.has(option)).collect()
+    /// How many options of a text no command line has.
+    fn lost(&self, text: &str) -> usize {
+        salvage::options(text).iter().filter(|option| !self.has(option)).count()
     }
 
-    /// Those that one has.
-    fn options(&self, text: &str) -> Vec<(String, String)> {
-        salvage::options(text).into_iter().filter(|option| self.has(option)).collect()
-    }
-
-    fn has_command_line(&self) -> bool {
-        self.pieces.iter().any(|piece| matches!(piece, Piece::CommandLine { .. }))
-    }
-
-    /// Whether a command line has an option with this value. The text may know less of it: up to a blank
-    /// within quotes.
+    /// Whether a command line has an option. Its value may say more than the text does at the option's
+    /// place, but has no signs behind it that are no value's.
     fn has(&self, (name, value): &(String, String)) -> bool {
-        let goes_on = |rest: &str| rest.is_empty() || rest.starts_with([' ', '\t', '\n', ',']);
+        let option = Options::read(value, "type");
+        let kind = |options: &Options| options.elements().first().map(|first| first.value.clone());
+        let is_it = |read: &str| match read.strip_prefix(value.as_str()) {
+            Some(rest) if rest.starts_with("[/") => false,
+            Some(rest) => rest.is_empty() || rest.contains(|c: char| c.is_ascii_alphanumeric()),
+            None => {
+                let read = Options::read(read, "type");
+                read.id() == option.id() && (option.id().is_some() || kind(&read) == kind(&option))
+            }
+        };
         self.pieces.iter().any(|piece| match piece {
-            Piece::CommandLine { words, .. } => words.windows(2).any(|pair| {
-                flag::name(&pair[0]) == Some(name)
-                    && pair[1].strip_prefix(value.as_str()).is_some_and(goes_on)
-            }),
+            Piece::CommandLine { words, .. } => {
+                words.windows(2).any(|pair| flag::name(&pair[0]) == Some(name) && is_it(&pair[1]))
+            }
             _ => false,
         })
     }
@@ -107,24 +108,37 @@ pub(super) fn read(text: &str) -> Result<Paste, PasteError> {
     if let Some(words) = decode::words(text) {
         return of_words(&words);
     }
-    let text = decode::decode(text);
-    let lines: Vec<&str> = text.lines().map(mail::unquote).collect();
-    let text = lines.join("\n");
+    let text = unwrapped(text);
     let mut paste = read_forms(&text)?;
     if libvirt::is_domain(&text) {
         return Ok(paste);
     }
-    let lost = paste.lost(&text).len();
+    let lost = paste.lost(&text);
     // What stands in a branch that was not followed is not lost.
-    if lost > 0 && (paste.branches.is_empty() || !paste.has_command_line()) {
+    if lost > 0 && paste.branches.is_empty() {
         let salvaged = read_forms(&salvage::rewrite(&text))?;
-        let keeps_all = paste.options(&text).iter().all(|option| salvaged.has(option));
-        if salvaged.lost(&text).len() < lost && keeps_all {
+        let options = salvage::options(&text);
+        let keeps_all = options.iter().all(|option| salvaged.has(option) || !paste.has(option));
+        if salvaged.lost(&text) < lost && keeps_all {
             paste = Paste { is_salvaged: true, ..salvaged };
         }
     }
     paste.mentions = audit::mentions(&text);
     Ok(paste)
+}
+
+/// A text whose forms say nothing of use: its options alone, as one command line.
+pub(super) fn options_alone(text: &str) -> Result<Paste, PasteError> {
+    let text = unwrapped(text);
+    let mentions = audit::mentions(&text);
+    Ok(Paste { is_salvaged: true, mentions, ..read_forms(&salvage::alone(&text))? })
+}
+
+/// The text as it was written, without what mail and web pages did to it.
+fn unwrapped(text: &str) -> String {
+    let text = decode::decode(text);
+    let lines: Vec<&str> = text.lines().map(mail::unquote).collect();
+    lines.join("\n")
 }
 
 /// What the forms that are known find in a text.

@@ -58,6 +58,13 @@ pub(super) fn rewrite(text: &str) -> String {
     out
 }
 
+/// The options of a text without anything that stands between them.
+pub(super) fn alone(text: &str) -> String {
+    let words: Vec<String> =
+        spans(text).into_iter().map(|(_, mention)| mention.as_words()).collect();
+    words.join(" ")
+}
+
 fn is_program(word: &str) -> bool {
     flag::is_program(word) && word.contains("qemu-")
 }
