@@ -5,6 +5,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use super::{Executed, Failure, FailureKind, exec::exec_and_look, exec_probes, pause::Watcher};
 use crate::{
     backend::{Backend, BackendError, Capabilities, Deadline, World},
+    base::Profile,
     diag::{Report, Span},
     scenario::Case,
 };
@@ -29,18 +30,28 @@ pub enum Attempt {
 /// A backend as the run knows it.
 #[derive(Clone)]
 pub struct Lane {
+    /// Its name in this run: that of the backend, or where there are several QEMUs, of the QEMU.
+    pub name: Arc<str>,
     /// The backend.
     pub backend: Arc<dyn Backend>,
     /// What it can do, or why it can do nothing.
     pub capabilities: Result<Capabilities, String>,
+    /// The profile that a QEMU is held against which has none of its own, or is given another's.
+    pub stand_in: Option<Profile>,
 }
 
 impl Lane {
+    /// A backend by its own name, and what it can do.
+    #[must_use]
+    pub fn new(backend: Arc<dyn Backend>, capabilities: Result<Capabilities, String>) -> Self {
+        Self { name: backend.name().into(), backend, capabilities, stand_in: None }
+    }
+
     /// Asks the backend what it can do.
     #[must_use]
     pub fn probe(backend: Arc<dyn Backend>) -> Self {
         let capabilities = backend.probe().map_err(|error| error.to_string());
-        Self { backend, capabilities }
+        Self::new(backend, capabilities)
     }
 
     /// Executes cases that share a world, one after the other in it; one attempt for each.

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, num::NonZeroUsize, path::PathBuf, sync::Arc, ti
 use super::{Lane, Pause, Selection, exec::world_digest};
 use crate::{
     backend::uses_af_packet,
-    base::Profile,
+    base::{CaseId, Profile},
     file::Scope,
     format,
     scenario::{Case, Scenario},
@@ -51,6 +51,8 @@ pub struct Planned {
     pub consult: bool,
     /// Why it runs on no backend: it is not about the QEMU that is asked.
     pub unasked: Option<String>,
+    /// The places of the lanes that it runs on, in order; none for all of them.
+    pub lanes: Option<Arc<[usize]>>,
 }
 
 /// What a case's run has to know of its scenario.
@@ -74,6 +76,13 @@ impl Facts {
             probes: scenario.probes.then(|| scenario.cases.iter().map(|case| row(case)).collect()),
             profile: scenario.cases.first().map(|case| case.profile.clone()).unwrap_or_default(),
         }
+    }
+}
+
+impl Planned {
+    /// The places of the lanes that it runs on, of so many.
+    pub(super) fn lanes(&self, count: usize) -> Vec<usize> {
+        self.lanes.as_ref().map_or_else(|| (0..count).collect(), |lanes| lanes.to_vec())
     }
 }
 
@@ -108,7 +117,7 @@ pub fn select(
                 Arc::make_mut(&mut case).profile = profile.clone();
             }
             let (facts, consult) = (Arc::clone(&facts), other.is_none());
-            planned.push(Planned { case, facts, consult, unasked: None });
+            planned.push(Planned { case, facts, consult, unasked: None, lanes: None });
         }
     }
     planned
@@ -139,10 +148,42 @@ pub fn select_for(
                 Arc::make_mut(&mut case).profile = profile.clone();
             }
             let (facts, consult) = (Arc::clone(&facts), own && !compared);
-            planned.push(Planned { case, facts, consult, unasked });
+            planned.push(Planned { case, facts, consult, unasked, lanes: None });
         }
     }
     planned
+}
+
+/// The cases of several QEMUs, each group of which runs under a profile and on lanes of its own: a
+/// case's name says which profile it is.
+#[must_use]
+pub fn select_for_each(
+    scenarios: &[Scenario],
+    selection: &Selection,
+    groups: &[(Profile, Vec<usize>)],
+) -> Vec<Planned> {
+    let mut planned = Vec::new();
+    for (profile, lanes) in groups {
+        let lanes: Arc<[usize]> = lanes.as_slice().into();
+        for mut one in select_for(scenarios.to_vec(), selection, profile, true) {
+            one.lanes = Some(Arc::clone(&lanes));
+            if groups.len() > 1 {
+                name_profile(&mut one.case, profile);
+            }
+            planned.push(one);
+        }
+    }
+    planned
+}
+
+/// Names the case as a matrix with its profile would.
+fn name_profile(case: &mut Arc<Case>, profile: &Profile) {
+    if case.matrix.iter().any(|(name, _)| name == "profile") {
+        return;
+    }
+    let joint = if case.matrix.is_empty() { '@' } else { ',' };
+    let name = format!("{}{joint}profile={profile}", case.id);
+    Arc::make_mut(case).id = CaseId::from(name.as_str());
 }
 
 /// Why a case can't be asked of a QEMU of this profile.
@@ -168,8 +209,8 @@ pub(super) fn groups(cases: &[Planned]) -> Vec<Group> {
     for (place, planned) in cases.iter().enumerate() {
         let is_probe = planned.facts.probes.is_some();
         let alike = is_probe.then(|| {
-            let Planned { case, facts, unasked, .. } = planned;
-            (facts.number, &case.requires, unasked, world_digest(case))
+            let Planned { case, facts, unasked, lanes, .. } = planned;
+            (facts.number, &case.requires, unasked, lanes, world_digest(case))
         });
         match alike {
             Some(alike) => {

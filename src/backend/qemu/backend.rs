@@ -57,11 +57,17 @@ impl Qemu {
 }
 
 impl Probed {
+    /// Whether a profile was made after this QEMU: of its version, or of its patches.
+    #[must_use]
+    pub fn is_modelled(&self) -> bool {
+        self.version.is_modelled()
+    }
+
     /// What is run and as what it is modelled, in a sentence.
     #[must_use]
     pub fn announcement(&self) -> String {
         let Self { version, profile, .. } = self;
-        let exact = if version.is_modelled() {
+        let exact = if self.is_modelled() {
             ""
         } else {
             ", the nearest that is known; --profile names another"
