@@ -5,7 +5,9 @@ use std::io::{self, Write};
 use anstyle::{AnsiColor, Style};
 
 use super::{
-    Event, Reporter, clock, failure, painted,
+    Event, Reporter, clock, failure,
+    otherwise::Otherwise,
+    painted,
     record::{CaseRecord, CaseStatus, RunRecord, Sums},
 };
 use crate::{runner::RunEvent, terminal::visible};
@@ -26,12 +28,13 @@ pub struct Human<W> {
     out: W,
     /// Told in full at the end.
     failures: Vec<CaseRecord>,
+    otherwise: Otherwise,
 }
 
 impl<W: Write> Human<W> {
     /// Writes to `out`.
-    pub const fn new(out: W) -> Self {
-        Self { out, failures: Vec::new() }
+    pub fn new(out: W) -> Self {
+        Self { out, failures: Vec::new(), otherwise: Otherwise::default() }
     }
 
     /// What it writes to.
@@ -62,6 +65,7 @@ impl<W: Write> Human<W> {
         for note in &case.notes {
             writeln!(self.out, "{:NAME_COLUMN$}note: {note}", "")?;
         }
+        self.otherwise.add(&case);
         if case.is_bad() {
             self.failures.push(case.into_owned());
         }
@@ -70,6 +74,7 @@ impl<W: Write> Human<W> {
 
     fn end(&mut self, sums: &Sums) -> io::Result<()> {
         self.failures()?;
+        self.out.write_all(self.otherwise.text().as_bytes())?;
         let style = if sums.exit_code == 0 { GOOD } else { BAD };
         let time = clock::column(sums.seconds);
         writeln!(self.out, "{style}{:>12}{style:#} {time} {}", "Summary", sum(sums))?;
@@ -116,7 +121,11 @@ impl<W: Write> Human<W> {
 impl<W: Write> Reporter for Human<W> {
     fn event(&mut self, event: &Event) -> io::Result<()> {
         match event {
-            RunEvent::Started { .. } | RunEvent::CaseStarted { .. } => Ok(()),
+            RunEvent::Started { stand_ins, .. } => {
+                self.otherwise.begin(stand_ins);
+                Ok(())
+            }
+            RunEvent::CaseStarted { .. } => Ok(()),
             RunEvent::CaseSlow { case, running } => writeln!(
                 self.out,
                 "{ODD}{:>12}{ODD:#} {} {}",

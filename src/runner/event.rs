@@ -4,7 +4,12 @@ use std::{sync::Arc, time::Duration};
 
 use super::{Problem, Totals};
 use crate::{
-    base::{CaseId, Profile}, compare::Difference, diag::Report, reading::Reading, scenario::Case};
+    base::{CaseId, Profile},
+    compare::Difference,
+    diag::Report,
+    reading::Reading,
+    scenario::Case,
+};
 
 /// What happens in a run, in order; `C` is what is known of a case that is over.
 #[derive(Clone, Debug)]

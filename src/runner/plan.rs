@@ -181,7 +181,7 @@ fn name_profile(case: &mut Arc<Case>, profile: &Profile) {
     if case.matrix.iter().any(|(name, _)| name == "profile") {
         return;
     }
-    let joint = if case.matrix.is_empty() { '@' } else { ',' };
+    let joint = if case.id.as_str().contains('@') { ',' } else { '@' };
     let name = format!("{}{joint}profile={profile}", case.id);
     Arc::make_mut(case).id = CaseId::from(name.as_str());
 }
@@ -282,6 +282,37 @@ mod tests {
         let alone = select_for(scenarios, &Selection::default(), &qemu, false);
         let consulted: Vec<_> = alone.iter().map(|planned| planned.consult).collect();
         assert_eq!(consulted, [true, false, false]);
+    }
+
+    #[test]
+    fn each_profile_of_several_qemus_has_cases_and_lanes_of_its_own() {
+        use QemuVersion::{Qemu72, Qemu102, Rfc};
+        let scenarios = [scenario("a", false, &[Rfc]), scenario("b", true, &[Rfc, Qemu72])];
+        let (old, new) = (Profile::new(Qemu72), Profile::new(Qemu102));
+        let groups = [(old.clone(), vec![0, 1]), (new, vec![0, 2])];
+        let cases = select_for_each(&scenarios, &Selection::default(), &groups);
+        let told: Vec<_> = cases
+            .iter()
+            .map(|planned| {
+                assert!(!planned.consult);
+                (planned.case.id.to_string(), planned.case.profile.to_string(), planned.lanes(3))
+            })
+            .collect();
+        let case = |name: &str, profile: &str, lane| {
+            (format!("{name},profile={profile}"), profile.to_owned(), vec![0, lane])
+        };
+        assert_eq!(
+            told,
+            [
+                case("a@n=0", "qemu-7.2", 1),
+                case("b@n=1", "qemu-7.2", 1),
+                case("a@n=0", "qemu-10.2", 2),
+                case("b@n=0", "qemu-10.2", 2),
+                case("b@n=1", "qemu-10.2", 2),
+            ]
+        );
+        let one = select_for_each(&scenarios, &Selection::default(), &[(old, vec![0, 1, 2])]);
+        assert_eq!(one[0].case.id.as_str(), "a@n=0");
     }
 
     #[test]

@@ -198,18 +198,17 @@ impl Tally {
             let reading = Arc::new(reading);
             let judged = judge(&self.planned.case, failures, comparison);
             self.keep(&reading, &lane, rank(&judged) >= FAILED, keep);
-            let judged = match records.first() {
-                None => self.compare_repeats(judged, &reading),
-                Some((first, other)) => {
-                    let (first, second) = (first.to_string(), lane.to_string());
-                    let difference = self.difference(other, &reading).map(|mismatch| Mismatch {
-                        expected: first.clone(),
-                        actual: second.clone(),
-                        ..mismatch
-                    });
-                    with_disagreement(judged, first, second, difference)
-                }
-            };
+            let judged =
+                match records.first() {
+                    None => self.compare_repeats(judged, &reading),
+                    Some((first, other)) => {
+                        let (first, second) = (first.to_string(), lane.to_string());
+                        let difference = self.difference(other, &reading).map(|mismatch| {
+                            Mismatch { expected: first.clone(), actual: second.clone(), ..mismatch }
+                        });
+                        with_disagreement(judged, first, second, difference)
+                    }
+                };
             status = worse(status, judged);
             records.push((lane, reading));
         }
