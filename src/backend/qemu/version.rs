@@ -38,14 +38,26 @@ impl Version {
         Some(Self { major: number("major")?, minor: number("minor")?, micro: number("micro")? })
     }
 
+    /// Reads `7.2.22`.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let numbers: Option<Vec<u64>> = text.split('.').map(|number| number.parse().ok()).collect();
+        match numbers?[..] {
+            [major, minor, micro] => Some(Self { major, minor, micro }),
+            _ => None,
+        }
+    }
+
     /// Whether a profile was made after this very version.
-    pub(super) fn is_modelled(self) -> bool {
+    #[must_use]
+    pub fn is_modelled(self) -> bool {
         MODELLED.iter().any(|(number, _)| *number == (self.major, self.minor))
     }
 
     /// The profile that models it: that of the nearest release, the older one of two that are
     /// equally near; the RFC's where its properties are there.
-    pub(super) fn profile(self, has_in_netdev: bool) -> Profile {
+    #[must_use]
+    pub fn profile(self, has_in_netdev: bool) -> Profile {
         let distance = |(number, _): &&((u64, u64), QemuVersion)| {
             release(*number).abs_diff(release((self.major, self.minor)))
         };
