@@ -69,6 +69,7 @@ pub(super) fn planned(id: &str) -> Planned {
         case: Arc::new(case),
         facts: Arc::new(facts),
         consult: true,
+        judged: true,
         unasked: None,
         lanes: None,
     }

@@ -6,7 +6,7 @@ use super::{
     Agreement, CaseResult, Executed, Failing, Planned, Problem, Runs, Status, Verdict,
     attempt::Attempt,
     failing,
-    judge::{Comparison, judge},
+    judge::{Comparison, is_expectation, judge},
 };
 use crate::{
     compare::{self, Mismatch, Rules},
@@ -194,7 +194,8 @@ impl Tally {
         let mut status = None;
         let mut records: Vec<(Arc<str>, Arc<Reading>)> = Vec::new();
         for (lane, executed, comparison) in ran {
-            let Executed { reading, failures } = executed;
+            let Executed { reading, mut failures } = executed;
+            failures.retain(|failure| self.planned.judged || !is_expectation(failure));
             let reading = Arc::new(reading);
             let judged = judge(&self.planned.case, failures, comparison);
             self.keep(&reading, &lane, rank(&judged) >= FAILED, keep);
