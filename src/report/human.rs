@@ -1,6 +1,9 @@
 //! The report for people at a terminal: a line a case, then the failures, then the sum.
 
-use std::io::{self, Write};
+use std::{
+    collections::BTreeMap,
+    io::{self, Write},
+};
 
 use anstyle::{AnsiColor, Style};
 
@@ -29,12 +32,19 @@ pub struct Human<W> {
     /// Told in full at the end.
     failures: Vec<CaseRecord>,
     otherwise: Otherwise,
+    /// Why cases were skipped, and how many.
+    skipped: BTreeMap<String, usize>,
 }
 
 impl<W: Write> Human<W> {
     /// Writes to `out`.
     pub fn new(out: W) -> Self {
-        Self { out, failures: Vec::new(), otherwise: Otherwise::default() }
+        Self {
+            out,
+            failures: Vec::new(),
+            otherwise: Otherwise::default(),
+            skipped: BTreeMap::new(),
+        }
     }
 
     /// What it writes to.
@@ -66,6 +76,9 @@ impl<W: Write> Human<W> {
             writeln!(self.out, "{:NAME_COLUMN$}note: {note}", "")?;
         }
         self.otherwise.add(&case);
+        if let (CaseStatus::Skipped, Some(reason)) = (case.status, &case.reason) {
+            *self.skipped.entry(reason.clone()).or_default() += 1;
+        }
         if case.is_bad() {
             self.failures.push(case.into_owned());
         }
@@ -78,6 +91,7 @@ impl<W: Write> Human<W> {
         let style = if sums.exit_code == 0 { GOOD } else { BAD };
         let time = clock::column(sums.seconds);
         writeln!(self.out, "{style}{:>12}{style:#} {time} {}", "Summary", sum(sums))?;
+        self.reasons()?;
         if sums.totals.pending > 0 {
             writeln!(self.out, "{:NAME_COLUMN$}see what is pending: tapwright review", "")?;
         } else if sums.totals.proposed > 0 {
@@ -101,6 +115,19 @@ impl<W: Write> Human<W> {
             )?;
         }
         self.out.flush()
+    }
+
+    /// Why cases were skipped, each reason once and the most frequent first. Of one case its line
+    /// says it.
+    fn reasons(&mut self) -> io::Result<()> {
+        let mut reasons: Vec<_> = std::mem::take(&mut self.skipped).into_iter().collect();
+        reasons.retain(|(_, count)| *count > 1);
+        // Those of the same number stay in the order of their texts.
+        reasons.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+        for (reason, count) in reasons {
+            writeln!(self.out, "{:NAME_COLUMN$}{count} skipped: {reason}", "")?;
+        }
+        Ok(())
     }
 
     /// Every failure in full, in the order of the cases' names, so that it doesn't depend on which

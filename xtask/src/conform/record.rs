@@ -221,7 +221,7 @@ impl Record {
     /// A sentence for a version that has no profile.
     pub(crate) fn warning(&self) -> Result<Option<String>, RecordError> {
         let version = version(self.qemu())?;
-        let profile = version.profile(false);
+        let profile = version.profile();
         Ok((!version.is_modelled()).then(|| {
             format!(
                 "QEMU {version} has no profile: its records are held against {profile}, the \
@@ -242,7 +242,7 @@ impl Record {
 
 /// The profile of a QEMU X.Y.Z: X.Y, or where there is none, that of the nearest release.
 pub(crate) fn profile(qemu: &str) -> Result<Profile, RecordError> {
-    Ok(version(qemu)?.profile(false))
+    Ok(version(qemu)?.profile())
 }
 
 fn version(qemu: &str) -> Result<Version, RecordError> {
