@@ -54,6 +54,11 @@ errors! {
         NothingSelected
             error("no case is selected")
             help("look at the paths, --name, --tag and --partition: tapwright list");
+    "TW-E007" "several QEMUs where one is run",
+        "`tapwright run --agree sim,qemu --qemu A --qemu B` compares several QEMUs with the model in one run, each under its own profile. Everything else runs one: `run --backend qemu`, whose snapshots are those of one profile, `run --agree` without qemu among its backends, and `fuzz`, `minimise` and `export`, which make a scenario for one QEMU. The exit code is 2.";
+        SeveralQemus { count: usize }
+            error("--qemu is given {count} times, and one QEMU is run here")
+            help("name one, or compare them: tapwright run --agree sim,qemu --qemu A --qemu B");
     "TW-E020" "the scenario does not fail",
         "`tapwright minimise` makes a failing scenario smaller, and this one does what it says: its expectations hold, its record is its snapshot, and with `--agree` the backends agree. Run it as it failed: with the same --backend or --agree, and the same --profile. The exit code is 4.";
         NothingFails

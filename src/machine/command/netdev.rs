@@ -147,6 +147,7 @@ pub(super) fn stop(net: &mut Net, _: &Args) -> Result<Value, CommandError> {
         for key in clients(&net.core) {
             net.flush_queued(key, true);
         }
+        net.run_state();
     }
     Ok(done())
 }
@@ -161,6 +162,7 @@ pub(super) fn cont(net: &mut Net, _: &Args) -> Result<Value, CommandError> {
                 net.flush_queued(peer, false);
             }
         }
+        net.run_state();
     }
     Ok(done())
 }
