@@ -1,7 +1,7 @@
 //! Finds the number of a frame again when it comes out of a carrier. `BuiltinWorld` reports each
 //! departure and asks at each arrival; the QEMU world does the same with its TAPs.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use bytes::Bytes;
 
@@ -29,6 +29,8 @@ pub(crate) enum Destination {
 #[derive(Debug, Default)]
 pub(crate) struct Flights {
     sent: HashMap<Bytes, Flight>,
+    /// The TAPs in whose queues frames still waited when everything else had landed.
+    held: BTreeSet<NetdevId>,
     host_frames: u32,
 }
 
@@ -36,6 +38,8 @@ pub(crate) struct Flights {
 struct Flight {
     tags: Vec<Tag>,
     arrived: BTreeMap<Destination, usize>,
+    /// So many are on their way to TAPs that are held alone.
+    landed: usize,
 }
 
 impl Flights {
@@ -62,7 +66,11 @@ impl Flights {
     /// The number of a frame that arrived.
     pub(crate) fn arrive(&mut self, data: &Bytes, at: Destination) -> Tag {
         let flight = self.sent.entry(data.clone()).or_default();
+        let waited = matches!(&at, Destination::Guest(netdev) if self.held.contains(netdev));
         let next = flight.arrived.entry(at).or_default();
+        if !waited {
+            *next = flight.landed.max(*next);
+        }
         let tag = flight.tags.get(*next).copied().unwrap_or_else(|| {
             self.host_frames += 1;
             let tag = Tag(Origin::Host(self.host_frames));
@@ -73,9 +81,15 @@ impl Flights {
         tag
     }
 
-    /// Nothing is on its way any more.
-    pub(crate) fn land(&mut self) {
-        self.sent.clear();
+    /// Nothing is on its way any more, but for what waits in the queues of these TAPs.
+    pub(crate) fn land(&mut self, held: impl Iterator<Item = NetdevId>) {
+        self.held = held.collect();
+        if self.held.is_empty() {
+            self.sent.clear();
+        }
+        for flight in self.sent.values_mut() {
+            flight.landed = flight.tags.len();
+        }
     }
 }
 
@@ -135,6 +149,22 @@ mod tests {
         assert_eq!(flights.arrive(&data.into(), guest), Tag::sent(1));
         let socket = Destination::Socket("hn0".into());
         assert_eq!(flights.arrive(&frame.data, socket), Tag::sent(1));
+    }
+
+    /// What waits in a queue that nobody reads keeps its number, and what comes after it elsewhere has
+    /// its own.
+    #[test]
+    fn a_frame_that_waits_does_not_give_its_number_to_the_next() {
+        let mut flights = Flights::default();
+        let data = Bytes::from_static(b"same");
+        let frame = Frame::plain(data.clone());
+        let (held, host) = ("hn0".into(), Destination::Host("hn1.host".into()));
+        flights.depart(&frame, Some(Tag::sent(1)));
+        flights.land(std::iter::once(held));
+        flights.depart(&frame, Some(Tag::sent(2)));
+        assert_eq!(flights.arrive(&data, host), Tag::sent(2));
+        flights.land(std::iter::once("hn0".into()));
+        assert_eq!(flights.arrive(&data, Destination::Guest("hn0".into())), Tag::sent(1));
     }
 
     #[test]
