@@ -203,11 +203,11 @@ mod tests {
 
     #[test]
     fn probes_share_a_world_where_it_is_the_same() {
-        use QemuVersion::{Qemu72, Rfc};
+        use QemuVersion::{Qemu72, RfcV1};
         let scenarios = vec![
-            scenario("a", true, &[Rfc, Qemu72, Rfc]),
-            scenario("b", false, &[Rfc, Rfc]),
-            scenario("c", true, &[Rfc]),
+            scenario("a", true, &[RfcV1, Qemu72, RfcV1]),
+            scenario("b", false, &[RfcV1, RfcV1]),
+            scenario("c", true, &[RfcV1]),
         ];
         let cases = select(scenarios, &Selection::default(), None);
         assert_eq!(groups(&cases), [vec![0, 2], vec![1], vec![3], vec![4], vec![5]]);
@@ -215,10 +215,10 @@ mod tests {
 
     #[test]
     fn a_comparison_with_a_qemu_asks_it_what_it_can_be_asked() {
-        use QemuVersion::{Qemu72, Qemu102, Rfc};
+        use QemuVersion::{Qemu72, Qemu102, RfcV1};
         let scenarios = vec![
-            scenario("a", false, &[Qemu72, Qemu102, Rfc]),
-            scenario("b", false, &[Rfc]),
+            scenario("a", false, &[Qemu72, Qemu102, RfcV1]),
+            scenario("b", false, &[RfcV1]),
             scenario("c", false, &[Qemu102]),
         ];
         let qemu = Profile::new(Qemu72);
@@ -245,8 +245,8 @@ mod tests {
 
     #[test]
     fn another_profile_leaves_the_snapshot_aside() {
-        let scenarios = vec![scenario("a", false, &[QemuVersion::Rfc, QemuVersion::Qemu72])];
-        let rfc = Profile::new(QemuVersion::Rfc);
+        let scenarios = vec![scenario("a", false, &[QemuVersion::RfcV1, QemuVersion::Qemu72])];
+        let rfc = Profile::new(QemuVersion::RfcV1);
         let cases = select(scenarios, &Selection::default(), Some(&rfc));
         assert!(cases.iter().all(|planned| planned.case.profile == rfc));
         assert_eq!(cases.iter().map(|case| case.consult).collect::<Vec<_>>(), [true, false]);

@@ -52,7 +52,7 @@ impl Version {
         let nearest = MODELLED.iter().min_by_key(distance);
         Profile::new(match nearest {
             Some((_, version)) if !has_in_netdev => *version,
-            _ => QemuVersion::Rfc,
+            _ => QemuVersion::RfcV1,
         })
     }
 }

@@ -168,6 +168,7 @@ pub(super) fn halt(net: &mut Net, halt: Halt) {
         for key in clients(&net.core) {
             net.flush_queued(key, true);
         }
+        net.run_state();
     }
 }
 
@@ -183,6 +184,7 @@ pub(super) fn go_on(net: &mut Net) {
                 net.flush_queued(peer, false);
             }
         }
+        net.run_state();
     }
 }
 

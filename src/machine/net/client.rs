@@ -18,10 +18,11 @@ const SHORTEST_FRAME: usize = 60;
 impl Net {
     /// Reads a client's descriptor once, when it is watched and ready. Whether it was.
     pub(in crate::machine) fn client_read(&mut self, key: ClientKey) -> bool {
+        let works_on = self.reads_while_stopped(key);
         let Some(client) = self.core.clients.get_mut(&key) else {
             return false;
         };
-        if !client.reading {
+        if !client.reading && !works_on {
             return false;
         }
         if client.kind == NetdevKind::Socket {

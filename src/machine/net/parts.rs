@@ -9,7 +9,7 @@ use crate::{
     base::{Tag, VirtualTime},
     machine::{
         ColoEvent,
-        core::{ChardevKey, ObjectKey},
+        core::{ChardevKey, ClientKey, ObjectKey},
         part::{Action, Base, Captured, Context, Make, Part, Read, Verdict},
     },
     qapi::Spec,
@@ -163,6 +163,21 @@ impl Net {
         for key in self.part_keys() {
             self.act(key, |part, cx| part.captured(cx, copy));
         }
+    }
+
+    /// The VM was stopped, or goes on: each part is notified, in order of creation.
+    pub(in crate::machine) fn run_state(&mut self) {
+        for key in self.part_keys() {
+            self.in_thread_of(key, |part, cx| part.run_state(cx));
+        }
+    }
+
+    /// Whether a client's descriptor is read though the VM is stopped and what was read last waits:
+    /// for a filter of its chain that works on.
+    pub(super) fn reads_while_stopped(&self, key: ClientKey) -> bool {
+        let chain = self.core.clients.get(&key).map(|client| client.chain.as_slice());
+        let mut filters = chain.into_iter().flatten().filter_map(|filter| self.base(*filter));
+        !self.core.running && filters.any(|base| base.on && base.enable_when_stopped)
     }
 
     /// An input is about to be handled.
