@@ -24,7 +24,8 @@ pub(crate) struct Lowered {
     pub(crate) config: Config,
     /// Each TAP of the machine.
     pub(crate) taps: BTreeMap<NetdevId, TapWiring>,
-    /// Which netdev's guest a client of the machine stands for.
+    /// Which netdev's guest a client of the machine stands for, and the TAP's peer where that is
+    /// another.
     pub(crate) guests: BTreeMap<NetdevId, NetdevId>,
     /// Each chardev of the machine.
     pub(crate) chardevs: BTreeMap<ChardevId, ChardevWiring>,
@@ -98,9 +99,15 @@ pub(crate) fn lower(case: &Case, machine: &Machine) -> Lowered {
                         netdevs.push(client(&guest, nic, Some(id)));
                     }
                 }
+                // What announces itself is a TAP's peer.
+                let peer = match nic {
+                    Nic::Plain => NetdevId::from(format!("@{id}.hub")),
+                    Nic::Virtio { .. } => guest.clone(),
+                };
+                guests.insert(name.qualified(peer.as_str()), netdev.id.clone());
                 nics.push(NicConfig {
                     name: PortId::guest(id).to_string(),
-                    client: guest.clone(),
+                    client: peer,
                     mac: *mac,
                     asks_guest: matches!(nic, Nic::Virtio { .. }),
                 });

@@ -36,7 +36,8 @@ pub(crate) struct Flights {
 
 #[derive(Debug, Default)]
 struct Flight {
-    tags: Vec<Tag>,
+    /// Each with the only place where it can come, where there is only one.
+    tags: Vec<(Tag, Option<Destination>)>,
     arrived: BTreeMap<Destination, usize>,
     /// So many are on their way to TAPs that are held alone.
     landed: usize,
@@ -45,9 +46,18 @@ struct Flight {
 impl Flights {
     /// A frame was given to the carrier.
     pub(crate) fn depart(&mut self, frame: &Frame, tag: Option<Tag>) {
+        self.depart_for(frame, tag, None);
+    }
+
+    /// A frame was sent on a packet socket: it comes to the guest of that TAP, and nowhere else.
+    pub(crate) fn inject(&mut self, frame: &Frame, tag: Option<Tag>, netdev: &NetdevId) {
+        self.depart_for(frame, tag, Some(Destination::Guest(netdev.clone())));
+    }
+
+    fn depart_for(&mut self, frame: &Frame, tag: Option<Tag>, only: Option<Destination>) {
         let Some(tag) = tag else { return };
         for data in seen_as(frame) {
-            self.sent.entry(data).or_default().tags.push(tag);
+            self.sent.entry(data).or_default().tags.push((tag, only.clone()));
         }
     }
 
@@ -67,18 +77,22 @@ impl Flights {
     pub(crate) fn arrive(&mut self, data: &Bytes, at: Destination) -> Tag {
         let flight = self.sent.entry(data.clone()).or_default();
         let waited = matches!(&at, Destination::Guest(netdev) if self.held.contains(netdev));
-        let next = flight.arrived.entry(at).or_default();
+        let next = flight.arrived.entry(at.clone()).or_default();
         if !waited {
             *next = flight.landed.max(*next);
         }
-        let tag = flight.tags.get(*next).copied().unwrap_or_else(|| {
+        let comes = |only: &Option<Destination>| only.as_ref().is_none_or(|only| *only == at);
+        while flight.tags.get(*next).is_some_and(|(_, only)| !comes(only)) {
+            *next += 1;
+        }
+        let found = flight.tags.get(*next).map(|(tag, _)| *tag);
+        *next += 1;
+        found.unwrap_or_else(|| {
             self.host_frames += 1;
             let tag = Tag(Origin::Host(self.host_frames));
-            flight.tags.push(tag);
+            flight.tags.push((tag, None));
             tag
-        });
-        *next += 1;
-        tag
+        })
     }
 
     /// Nothing is on its way any more, but for what waits in the queues of these TAPs.
@@ -165,6 +179,19 @@ mod tests {
         assert_eq!(flights.arrive(&data, host), Tag::sent(2));
         flights.land(std::iter::once("hn0".into()));
         assert_eq!(flights.arrive(&data, Destination::Guest("hn0".into())), Tag::sent(1));
+    }
+
+    #[test]
+    fn what_was_injected_comes_to_one_guest_only() {
+        let mut flights = Flights::default();
+        let data = Bytes::from_static(b"same");
+        let frame = Frame::plain(data.clone());
+        let guest = |netdev: &str| Destination::Guest(netdev.into());
+        flights.inject(&frame, Some(Tag::sent(1)), &"hn0".into());
+        flights.depart(&frame, Some(Tag::sent(2)));
+        assert_eq!(flights.arrive(&data, guest("hn1")), Tag::sent(2));
+        assert_eq!(flights.arrive(&data, guest("hn0")), Tag::sent(1));
+        assert_eq!(flights.arrive(&data, guest("hn0")), Tag::sent(2));
     }
 
     #[test]

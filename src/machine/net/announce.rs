@@ -96,10 +96,15 @@ impl Net {
         data: Bytes,
         tag: Option<Tag>,
     ) {
+        let place = Place::Netdev(netdev.clone());
         let Some(sender) = self.core.client_of(netdev.as_str()) else {
-            let place = Place::Netdev(netdev.clone());
             return self.core.drop_frame(place, tag, DropReason::InterfaceGone);
         };
+        // A NIC's link is down with that of its netdev, and then its filters see nothing.
+        let peer = self.core.clients.get(&sender).and_then(|client| client.peer);
+        if peer.and_then(|peer| self.core.clients.get(&peer)).is_some_and(|peer| peer.link_down) {
+            return self.core.drop_frame(place, tag, DropReason::LinkDown);
+        }
         let packet = Packet { sender, data, tag, resume: None, captured: None, raw: true, hops: 0 };
         self.send(packet);
     }

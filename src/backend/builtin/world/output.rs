@@ -32,7 +32,7 @@ impl<C: Carrier> BuiltinWorld<C> {
         match output {
             Output::NetdevFrame { netdev, data, tag } => self.frame_out(&netdev, data, tag),
             Output::Inject { netdev, object, frame, tag } => {
-                self.flights.depart(&frame, tag);
+                self.flights.inject(&frame, tag, &netdev);
                 if let Err(reason) = self.carrier.inject(&netdev, &frame) {
                     self.flights.refuse(&frame, tag);
                     let (at, netdev) = self.local(netdev.as_str());
