@@ -184,6 +184,7 @@ impl Drive {
             netdevs: netdevs.clone(),
             chardevs,
             iothreads: vec!["io0".into()],
+            ..Config::default()
         });
         let wire = dice.chance(40).then(|| (dice.pick(STREAMS), dice.pick(STREAMS)));
         let rig =
