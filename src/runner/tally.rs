@@ -47,6 +47,9 @@ pub(super) struct Tally {
     notes: Vec<String>,
 }
 
+/// What a lane's record says, by the lane's name.
+type LaneReading = (Arc<str>, Arc<Reading>);
+
 impl Tally {
     pub(super) fn new(planned: Planned, lanes: Vec<Arc<str>>, repeat: usize) -> Self {
         Self {
@@ -191,9 +194,9 @@ impl Tally {
         &mut self,
         ran: Vec<(Arc<str>, Executed, Comparison)>,
         keep: &mut Keep<'_>,
-    ) -> (Option<Status>, Vec<(Arc<str>, Arc<Reading>)>) {
+    ) -> (Option<Status>, Vec<LaneReading>) {
         let mut status = None;
-        let mut records: Vec<(Arc<str>, Arc<Reading>)> = Vec::new();
+        let mut records: Vec<LaneReading> = Vec::new();
         for (lane, executed, comparison) in ran {
             let Executed { reading, mut failures } = executed;
             failures.retain(|failure| self.planned.judged || !is_expectation(failure));

@@ -287,6 +287,7 @@ const QEMU: &[(&str, &[&str])] = &[
     ("file", &[]),
     ("program", &[]),
     ("stream", &[]),
+    ("patch", &[]),
     ("version", &[]),
     ("admission", &["version"]),
     ("chardev", &["stream"]),
@@ -310,7 +311,7 @@ const QEMU: &[(&str, &[&str])] = &[
             "version",
         ],
     ),
-    ("probe", &["process", "program", "quiescence", "version", "world"]),
+    ("probe", &["patch", "process", "program", "quiescence", "version", "world"]),
     ("fit", &["command", "probe"]),
     ("backend", &["admission", "fit", "probe", "program", "world"]),
 ];
