@@ -17,17 +17,47 @@ pub enum QemuVersion {
     /// QEMU 11.1, as Debian's unstable suite ships it.
     Qemu111,
     /// The tree that the RFC's first version was made for, with its `in_netdev` and `out_netdev`: QEMU
-    /// 10.2 and what QEMU commit 5193528b9f7c changed in filter-redirector.
+    /// 10.2, what QEMU commit 5193528b9f7c changed in filter-redirector, and `enable_when_stopped`.
     #[default]
-    Rfc,
+    RfcV1,
+    /// The RFC's second version: no property, a redirector on a vhost TAP uses `AF_PACKET` by itself.
+    RfcV2,
+    /// The RFC's third version, which has the interface of the second.
+    RfcV3,
+    /// The RFC's fourth version: `af-packet-mode` on a socket chardev.
+    RfcV4,
     /// `rfc` with every quirk mended.
     Ideal,
 }
 
 impl QemuVersion {
     /// Every version, oldest first.
-    pub const ALL: [Self; 6] =
-        [Self::Qemu72, Self::Qemu100, Self::Qemu102, Self::Qemu111, Self::Rfc, Self::Ideal];
+    pub const ALL: [Self; 9] = [
+        Self::Qemu72,
+        Self::Qemu100,
+        Self::Qemu102,
+        Self::Qemu111,
+        Self::RfcV1,
+        Self::RfcV2,
+        Self::RfcV3,
+        Self::RfcV4,
+        Self::Ideal,
+    ];
+
+    /// Every name of a profile, in the order of [`QemuVersion::ALL`]. `rfc-v1` is `rfc` under the name
+    /// that tells it from the later ones.
+    pub const NAMES: &'static [&'static str] = &[
+        "qemu-7.2",
+        "qemu-10.0",
+        "qemu-10.2",
+        "qemu-11.1",
+        "rfc",
+        "rfc-v1",
+        "rfc-v2",
+        "rfc-v3",
+        "rfc-v4",
+        "ideal",
+    ];
 
     /// The profile's name in a scenario.
     #[must_use]
@@ -37,15 +67,42 @@ impl QemuVersion {
             Self::Qemu100 => "qemu-10.0",
             Self::Qemu102 => "qemu-10.2",
             Self::Qemu111 => "qemu-11.1",
-            Self::Rfc => "rfc",
+            Self::RfcV1 => "rfc",
+            Self::RfcV2 => "rfc-v2",
+            Self::RfcV3 => "rfc-v3",
+            Self::RfcV4 => "rfc-v4",
             Self::Ideal => "ideal",
         }
     }
 
-    /// Whether filter-redirector has `in_netdev` and `out_netdev`.
+    /// The version of this name, be it its own or its other one.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        match name {
+            "rfc-v1" => Some(Self::RfcV1),
+            _ => Self::ALL.into_iter().find(|version| version.name() == name),
+        }
+    }
+
+    /// Every name of a profile, as a sentence lists them: "qemu-7.2, ... and ideal".
+    #[must_use]
+    pub fn listed() -> String {
+        match Self::NAMES {
+            [first @ .., last] => format!("{} and {last}", first.join(", ")),
+            [] => String::new(),
+        }
+    }
+
+    /// Whether this is a release of QEMU, and no tree with patches.
+    #[must_use]
+    pub const fn is_release(self) -> bool {
+        matches!(self, Self::Qemu72 | Self::Qemu100 | Self::Qemu102 | Self::Qemu111)
+    }
+
+    /// Whether filter-redirector has `in_netdev`, `out_netdev` and `enable_when_stopped`.
     #[must_use]
     pub const fn has_af_packet(self) -> bool {
-        matches!(self, Self::Rfc | Self::Ideal)
+        matches!(self, Self::RfcV1 | Self::Ideal)
     }
 }
 
@@ -55,25 +112,25 @@ impl fmt::Display for QemuVersion {
     }
 }
 
-/// The QEMU that a machine models: a version, less the quirks that a scenario switched off.
+/// The QEMU that a machine models: a version, less the quirks that a scenario switched off, and with
+/// those of other versions that it switched on.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Profile {
     version: QemuVersion,
+    with: BTreeSet<Quirk>,
     without: BTreeSet<Quirk>,
 }
 
 /// No profile has this name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "unknown profile '{0}': there are qemu-7.2, qemu-10.0, qemu-10.2, qemu-11.1, rfc and ideal"
-)]
+#[error("unknown profile '{0}': there are {names}", names = QemuVersion::listed())]
 pub struct ParseProfileError(pub String);
 
 impl Profile {
     /// A version with all of its quirks.
     #[must_use]
     pub const fn new(version: QemuVersion) -> Self {
-        Self { version, without: BTreeSet::new() }
+        Self { version, with: BTreeSet::new(), without: BTreeSet::new() }
     }
 
     /// The same version with these quirks mended.
@@ -83,16 +140,19 @@ impl Profile {
         self
     }
 
+    /// The same version with these quirks of other ones too.
+    #[must_use]
+    pub fn with(mut self, quirks: impl IntoIterator<Item = Quirk>) -> Self {
+        self.with.extend(quirks);
+        self
+    }
+
     /// Reads a version's name.
     ///
     /// # Errors
     /// When no profile has this name.
     pub fn parse(name: &str) -> Result<Self, ParseProfileError> {
-        QemuVersion::ALL
-            .into_iter()
-            .find(|version| version.name() == name)
-            .map(Self::new)
-            .ok_or_else(|| ParseProfileError(name.to_owned()))
+        QemuVersion::named(name).map(Self::new).ok_or_else(|| ParseProfileError(name.to_owned()))
     }
 
     /// The version, whose rules and texts are in force.
@@ -104,16 +164,57 @@ impl Profile {
     /// Whether this QEMU has the quirk.
     #[must_use]
     pub fn has(&self, quirk: Quirk) -> bool {
-        quirk.info().versions.contains(&self.version) && !self.without.contains(&quirk)
+        let there = quirk.info().versions.contains(&self.version) || self.with.contains(&quirk);
+        there && !self.without.contains(&quirk)
     }
 }
 
 impl fmt::Display for Profile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.version)?;
+        for quirk in &self.with {
+            write!(f, " with {quirk}")?;
+        }
         for quirk in &self.without {
             write!(f, " without {quirk}")?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quirk_can_be_mended_and_taken_over() {
+        let (old, new) = (Quirk::IndevDeafAfterClose, Quirk::IndevKeepsHalfFrame);
+        let profile = Profile::default().with([old]).without([new]);
+        assert!(profile.has(old) && !profile.has(new));
+        assert!(!Profile::default().has(old) && Profile::default().has(new));
+        let text = "rfc with indev-deaf-after-close without indev-keeps-half-frame";
+        assert_eq!(profile.to_string(), text);
+    }
+
+    #[test]
+    fn every_name_is_that_of_a_version_and_every_version_has_its_name_listed() {
+        for name in QemuVersion::NAMES {
+            assert!(QemuVersion::named(name).is_some(), "{name}");
+        }
+        for version in QemuVersion::ALL {
+            assert!(QemuVersion::NAMES.contains(&version.name()), "{version}");
+            assert_eq!(QemuVersion::named(version.name()), Some(version));
+        }
+        assert_eq!(QemuVersion::named("rfc-v1"), Some(QemuVersion::default()));
+    }
+
+    #[test]
+    fn an_unknown_profile_is_answered_with_every_name() {
+        let error = Profile::parse("rfc-v5").unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "unknown profile 'rfc-v5': there are qemu-7.2, qemu-10.0, qemu-10.2, qemu-11.1, rfc, \
+             rfc-v1, rfc-v2, rfc-v3, rfc-v4 and ideal"
+        );
     }
 }

@@ -53,23 +53,28 @@ macro_rules! quirks {
     };
 }
 
-const EVERY_QEMU: &[QemuVersion] = &[
-    QemuVersion::Qemu72,
-    QemuVersion::Qemu100,
-    QemuVersion::Qemu102,
-    QemuVersion::Qemu111,
-    QemuVersion::Rfc,
-];
+/// The released versions `$qemu`, and those of the RFC's four trees.
+macro_rules! and_the_rfc {
+    ($($qemu:ident),*) => {
+        &[
+            $(QemuVersion::$qemu,)*
+            QemuVersion::RfcV1,
+            QemuVersion::RfcV2,
+            QemuVersion::RfcV3,
+            QemuVersion::RfcV4,
+        ]
+    };
+}
+
+const EVERY_QEMU: &[QemuVersion] = and_the_rfc![Qemu72, Qemu100, Qemu102, Qemu111];
 const ONLY_7_2: &[QemuVersion] = &[QemuVersion::Qemu72];
-const SINCE_10_0: &[QemuVersion] =
-    &[QemuVersion::Qemu100, QemuVersion::Qemu102, QemuVersion::Qemu111, QemuVersion::Rfc];
+const SINCE_10_0: &[QemuVersion] = and_the_rfc![Qemu100, Qemu102, Qemu111];
 /// Before QEMU commit 5193528b9f7c, which let `status` attach and detach the handlers of `indev`.
 const BEFORE_INDEV_STATUS: &[QemuVersion] =
     &[QemuVersion::Qemu72, QemuVersion::Qemu100, QemuVersion::Qemu102];
 /// With that commit.
-const SINCE_INDEV_STATUS: &[QemuVersion] = &[QemuVersion::Qemu111, QemuVersion::Rfc];
-const BEFORE_11_1: &[QemuVersion] =
-    &[QemuVersion::Qemu72, QemuVersion::Qemu100, QemuVersion::Qemu102, QemuVersion::Rfc];
+const SINCE_INDEV_STATUS: &[QemuVersion] = and_the_rfc![Qemu111];
+const BEFORE_11_1: &[QemuVersion] = and_the_rfc![Qemu72, Qemu100, Qemu102];
 const SINCE_11_1: &[QemuVersion] = &[QemuVersion::Qemu111];
 
 quirks! {

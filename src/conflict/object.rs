@@ -118,6 +118,18 @@ const TABLES: &[ObjectTable] = &[
         pairs: &[(4, 5)],
     },
     ObjectTable {
+        qom_type: "filter-redirector",
+        title: "while the VM is stopped",
+        axes: Cow::Borrowed(&[
+            NETDEV,
+            axis("in_netdev", &[Unset, Text("hn0")]),
+            axis("outdev", &[Unset, Text("c1")]),
+            axis("enable_when_stopped", &[Unset, Flag(true), Text("on")]),
+        ]),
+        fixed: Cow::Borrowed(&[("id", Text("f0"))]),
+        pairs: &[],
+    },
+    ObjectTable {
         qom_type: "filter-mirror",
         title: "where its packets go to",
         axes: Cow::Borrowed(&[
@@ -275,7 +287,8 @@ mod tests {
         let of = |name| of_schema(any_object_type(name).unwrap());
         let table = of("filter-redirector").unwrap();
         let names: Vec<&str> = table.axes.iter().map(|axis| axis.name).collect();
-        assert_eq!(names, ["netdev", "queue", "indev", "outdev", "in_netdev", "out_netdev"]);
+        let own = ["indev", "outdev", "in_netdev", "out_netdev", "enable_when_stopped"];
+        assert_eq!(names, [["netdev", "queue"].as_slice(), &own].concat());
         let interval = of("filter-buffer").unwrap().axes[2];
         assert_eq!((interval.name, interval.values), ("interval", ANY_NUMBER));
         assert!(of("filter-replay").is_none());

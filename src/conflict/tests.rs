@@ -45,7 +45,7 @@ fn has(table: &ObjectTable, args: &serde_json::Map<String, Value>) -> bool {
 fn a_summary_says_of_each_combination_what_came_of_it(
     #[values("filter-redirector", "filter-mirror", "filter-buffer", "colo-compare")] kind: &str,
 ) {
-    let survey = survey(first(kind), QemuVersion::Rfc);
+    let survey = survey(first(kind), QemuVersion::RfcV1);
     let summary = Summary::of(&survey);
     let mut decided = vec![0; summary.rules.len()];
     for (row, outcome) in survey.rows.iter().enumerate() {
@@ -69,7 +69,7 @@ fn a_summary_says_of_each_combination_what_came_of_it(
 #[test]
 fn the_reviewed_matrix_says_the_same() {
     let snapshot = include_str!("../../scenarios/conflicts/matrix.snap");
-    let survey = survey(first("filter-redirector"), QemuVersion::Rfc);
+    let survey = survey(first("filter-redirector"), QemuVersion::RfcV1);
     let replies: BTreeMap<String, &Reply> = (0..survey.rows.len())
         .map(|row| {
             let reply = &survey.outcomes[survey.rows[row]][0];
@@ -221,7 +221,7 @@ fn properties(kind: &str) -> Vec<String> {
 
 #[test]
 fn what_a_person_reads() {
-    let survey = survey(first("filter-redirector"), QemuVersion::Rfc);
+    let survey = survey(first("filter-redirector"), QemuVersion::RfcV1);
     let summary = Summary::of(&survey);
     insta::assert_snapshot!("text", text(&survey, &summary));
     insta::assert_snapshot!("markdown", markdown(&survey, &summary));
@@ -229,7 +229,7 @@ fn what_a_person_reads() {
 
 #[test]
 fn what_differs_between_profiles() {
-    let profiles = [QemuVersion::Qemu102, QemuVersion::Rfc].map(Profile::new);
+    let profiles = [QemuVersion::Qemu102, QemuVersion::RfcV1].map(Profile::new);
     let survey = Survey::of(first("filter-redirector"), &profiles).unwrap();
     insta::assert_snapshot!(text(&survey, &Summary::of(&survey)));
 }

@@ -35,7 +35,7 @@ fn court(others: impl IntoIterator<Item = Arc<dyn Backend>>) -> Court {
     let sim: Arc<dyn Backend> = Arc::new(Sim);
     Court {
         lanes: std::iter::once(sim).chain(others).map(Lane::probe).collect(),
-        profile: Some(Profile::new(QemuVersion::Rfc)),
+        profile: Some(Profile::new(QemuVersion::RfcV1)),
         timeout: Duration::from_secs(60),
         interrupt: None,
         refusals: false,

@@ -69,6 +69,9 @@ pub(super) struct Base {
     pub(super) queue: Queue,
     pub(super) on: bool,
     pub(super) vnet_hdr_support: bool,
+    /// It works on while the VM is stopped, and its netdev is read for it: the redirector of the RFC's
+    /// first version.
+    pub(super) enable_when_stopped: bool,
 }
 
 impl Base {
@@ -78,6 +81,7 @@ impl Base {
             queue: spec.text("queue").and_then(Queue::parse).unwrap_or_default(),
             on: spec.text("status") != Some("off"),
             vnet_hdr_support: spec.flag("vnet_hdr_support"),
+            enable_when_stopped: spec.flag("enable_when_stopped"),
         }
     }
 
@@ -89,6 +93,7 @@ impl Base {
             }
             ("status", Value::String(status)) => self.on = status == "on",
             ("vnet_hdr_support", Value::Bool(support)) => self.vnet_hdr_support = *support,
+            ("enable_when_stopped", Value::Bool(enable)) => self.enable_when_stopped = *enable,
             _ => {}
         }
     }
@@ -187,6 +192,9 @@ pub(super) trait Part: Debug + Send {
 
     /// A property was set at run time.
     fn changed(&mut self, _cx: &mut Context<'_>) {}
+
+    /// The VM was stopped, or goes on.
+    fn run_state(&mut self, _cx: &mut Context<'_>) {}
 
     /// COLO's frame says something. A failover switches a filter off, as `qom-set status` does
     /// (QEMU 10.2.2 net/filter.c:323-334).

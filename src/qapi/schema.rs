@@ -21,6 +21,8 @@ pub(crate) enum Kind {
     Any,
     /// A nested object.
     Struct,
+    /// A list of strings.
+    Strings,
 }
 
 /// What a `qom-set` of a property does.
@@ -227,8 +229,8 @@ pub(crate) fn filter_types(version: QemuVersion) -> Vec<&'static str> {
     let mut filters: Vec<&ObjectType> = OBJECT_TYPES.iter().filter(is_listed).collect();
     filters.sort_by_key(|kind| match version {
         QemuVersion::Qemu72 => kind.listed.0,
-        QemuVersion::Qemu102 | QemuVersion::Rfc | QemuVersion::Ideal => kind.listed.1,
         QemuVersion::Qemu100 | QemuVersion::Qemu111 => kind.listed.2,
+        _ => kind.listed.1,
     });
     filters.iter().map(|kind| kind.name).collect()
 }

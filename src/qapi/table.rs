@@ -135,6 +135,12 @@ static REDIRECTOR: &[Property] = &[
         exists: af_packet,
         ..optional("out_netdev", Kind::Str, Default::Str("")).naming(Role::Netdev(Flow::Out))
     },
+    Property {
+        exists: af_packet,
+        ..live(
+            optional("enable_when_stopped", Kind::Bool, Default::Bool(false)).naming(Role::Setting),
+        )
+    },
 ];
 
 static REWRITER: &[Property] = &[VNET_HDR_SUPPORT];

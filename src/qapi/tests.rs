@@ -4,7 +4,7 @@ use rstest::rstest;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::base::QemuVersion::{self, Ideal, Qemu72, Qemu102, Rfc};
+use crate::base::QemuVersion::{self, Ideal, Qemu72, Qemu102, RfcV1};
 
 fn qmp(args: &Value) -> Result<Spec, Refusal> {
     spec(Source::Json(args.as_object().unwrap()), Qemu102, false)
@@ -75,7 +75,7 @@ fn qmp_members(#[case] args: Value, #[case] expected: &str) {
 #[rstest]
 #[case(Qemu72, false)]
 #[case(Qemu102, false)]
-#[case(Rfc, true)]
+#[case(RfcV1, true)]
 #[case(Ideal, true)]
 fn the_rfc_has_two_more_members(#[case] version: QemuVersion, #[case] expected: bool) {
     let kind = object_type("filter-redirector", version).unwrap();
@@ -88,7 +88,7 @@ fn the_rfc_has_two_more_members(#[case] version: QemuVersion, #[case] expected: 
 fn the_tables_agree_with_each_other() {
     for kind in OBJECT_TYPES {
         assert_eq!(OBJECT_TYPES.iter().filter(|other| other.name == kind.name).count(), 1);
-        let names: Vec<&str> = kind.members(Rfc).map(|member| member.name).collect();
+        let names: Vec<&str> = kind.members(RfcV1).map(|member| member.name).collect();
         let unique: std::collections::BTreeSet<_> = names.iter().collect();
         assert_eq!(unique.len(), names.len(), "{}", kind.name);
     }
@@ -98,7 +98,7 @@ fn the_tables_agree_with_each_other() {
 #[rstest]
 #[case(Qemu72, "buffer rewriter redirector replay mirror dump")]
 #[case(Qemu102, "mirror rewriter buffer dump replay redirector")]
-#[case(Rfc, "mirror rewriter buffer dump replay redirector")]
+#[case(RfcV1, "mirror rewriter buffer dump replay redirector")]
 fn filters_are_listed_in_the_order_of_the_version(
     #[case] version: QemuVersion,
     #[case] expected: &str,
@@ -125,7 +125,7 @@ fn a_type_is_lacked_that_another_version_has(
 #[test]
 fn a_name_has_one_role_in_all_types() {
     for kind in OBJECT_TYPES {
-        for property in kind.members(Rfc) {
+        for property in kind.members(RfcV1) {
             assert_eq!(role_of(property.name), Some(property.role), "{}", property.name);
         }
     }

@@ -71,5 +71,6 @@ pub(super) fn planned(id: &str) -> Planned {
         consult: true,
         judged: true,
         unasked: None,
+        lanes: None,
     }
 }

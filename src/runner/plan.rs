@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, num::NonZeroUsize, path::PathBuf, sync::Arc, ti
 use super::{Lane, Pause, Selection, exec::world_digest};
 use crate::{
     backend::uses_af_packet,
-    base::Profile,
+    base::{CaseId, Profile},
     file::Scope,
     format,
     scenario::{Case, Scenario},
@@ -53,6 +53,8 @@ pub struct Planned {
     pub judged: bool,
     /// Why it runs on no backend: it is not about the QEMU that is asked.
     pub unasked: Option<String>,
+    /// The places of the lanes that it runs on, in order; none for all of them.
+    pub lanes: Option<Arc<[usize]>>,
 }
 
 /// What a case's run has to know of its scenario.
@@ -76,6 +78,13 @@ impl Facts {
             probes: scenario.probes.then(|| scenario.cases.iter().map(|case| row(case)).collect()),
             profile: scenario.cases.first().map(|case| case.profile.clone()).unwrap_or_default(),
         }
+    }
+}
+
+impl Planned {
+    /// The places of the lanes that it runs on, of so many.
+    pub(super) fn lanes(&self, count: usize) -> Vec<usize> {
+        self.lanes.as_ref().map_or_else(|| (0..count).collect(), |lanes| lanes.to_vec())
     }
 }
 
@@ -110,7 +119,14 @@ pub fn select(
                 Arc::make_mut(&mut case).profile = profile.clone();
             }
             let (facts, consult) = (Arc::clone(&facts), other.is_none());
-            planned.push(Planned { case, facts, consult, judged: true, unasked: None });
+            planned.push(Planned {
+                case,
+                facts,
+                consult,
+                judged: true,
+                unasked: None,
+                lanes: None,
+            });
         }
     }
     planned
@@ -146,10 +162,49 @@ pub fn select_for(
                 Arc::make_mut(&mut case).profile = profile.clone();
             }
             let (facts, consult) = (Arc::clone(&facts), own && !compared);
-            planned.push(Planned { case, facts, consult, judged: !is_deputy, unasked });
+            planned.push(Planned {
+                case,
+                facts,
+                consult,
+                judged: !is_deputy,
+                unasked,
+                lanes: None,
+            });
         }
     }
     planned
+}
+
+/// The cases of several QEMUs, each group of which runs under a profile and on lanes of its own: a
+/// case's name says which profile it is.
+#[must_use]
+pub fn select_for_each(
+    scenarios: &[Scenario],
+    selection: &Selection,
+    groups: &[(Profile, Vec<usize>)],
+) -> Vec<Planned> {
+    let mut planned = Vec::new();
+    for (profile, lanes) in groups {
+        let lanes: Arc<[usize]> = lanes.as_slice().into();
+        for mut one in select_for(scenarios.to_vec(), selection, profile, true) {
+            one.lanes = Some(Arc::clone(&lanes));
+            if groups.len() > 1 {
+                name_profile(&mut one.case, profile);
+            }
+            planned.push(one);
+        }
+    }
+    planned
+}
+
+/// Names the case as a matrix with its profile would.
+fn name_profile(case: &mut Arc<Case>, profile: &Profile) {
+    if case.matrix.iter().any(|(name, _)| name == "profile") {
+        return;
+    }
+    let joint = if case.id.as_str().contains('@') { ',' } else { '@' };
+    let name = format!("{}{joint}profile={profile}", case.id);
+    Arc::make_mut(case).id = CaseId::from(name.as_str());
 }
 
 /// Makes the case of one version the case of another, in its name too.
@@ -170,7 +225,7 @@ fn stand_in(case: &mut Case, profile: &Profile) {
 fn newest(scenario: &Scenario) -> Option<Profile> {
     let named = scenario.cases.iter().map(|case| &case.profile);
     let real = named.filter(|profile| {
-        **profile == Profile::new(profile.version()) && !profile.version().has_af_packet()
+        **profile == Profile::new(profile.version()) && profile.version().is_release()
     });
     real.max().cloned()
 }
@@ -198,8 +253,8 @@ pub(super) fn groups(cases: &[Planned]) -> Vec<Group> {
     for (place, planned) in cases.iter().enumerate() {
         let is_probe = planned.facts.probes.is_some();
         let alike = is_probe.then(|| {
-            let Planned { case, facts, unasked, .. } = planned;
-            (facts.number, &case.requires, unasked, world_digest(case))
+            let Planned { case, facts, unasked, lanes, .. } = planned;
+            (facts.number, &case.requires, unasked, lanes, world_digest(case))
         });
         match alike {
             Some(alike) => {
@@ -233,11 +288,11 @@ mod tests {
 
     #[test]
     fn probes_share_a_world_where_it_is_the_same() {
-        use QemuVersion::{Qemu72, Rfc};
+        use QemuVersion::{Qemu72, RfcV1};
         let scenarios = vec![
-            scenario("a", true, &[Rfc, Qemu72, Rfc]),
-            scenario("b", false, &[Rfc, Rfc]),
-            scenario("c", true, &[Rfc]),
+            scenario("a", true, &[RfcV1, Qemu72, RfcV1]),
+            scenario("b", false, &[RfcV1, RfcV1]),
+            scenario("c", true, &[RfcV1]),
         ];
         let cases = select(scenarios, &Selection::default(), None);
         assert_eq!(groups(&cases), [vec![0, 2], vec![1], vec![3], vec![4], vec![5]]);
@@ -245,10 +300,10 @@ mod tests {
 
     #[test]
     fn a_comparison_with_a_qemu_asks_it_what_it_can_be_asked() {
-        use QemuVersion::{Qemu72, Qemu102, Rfc};
+        use QemuVersion::{Qemu72, Qemu102, RfcV1};
         let scenarios = vec![
-            scenario("a", false, &[Qemu72, Qemu102, Rfc]),
-            scenario("b", false, &[Rfc]),
+            scenario("a", false, &[Qemu72, Qemu102, RfcV1]),
+            scenario("b", false, &[RfcV1]),
             scenario("c", false, &[Qemu102]),
         ];
         let qemu = Profile::new(Qemu72);
@@ -273,8 +328,8 @@ mod tests {
 
     #[test]
     fn a_case_that_stands_in_for_another_version_is_named_after_it() {
-        use QemuVersion::{Ideal, Qemu72, Qemu102, Qemu111, Rfc};
-        let mut scenario = scenario("a", false, &[Qemu72, Qemu102, Rfc, Ideal]);
+        use QemuVersion::{Ideal, Qemu72, Qemu102, Qemu111, RfcV1};
+        let mut scenario = scenario("a", false, &[Qemu72, Qemu102, RfcV1, Ideal]);
         for case in &mut scenario.cases {
             let case = Arc::make_mut(case);
             let profile = case.profile.to_string();
@@ -292,9 +347,39 @@ mod tests {
     }
 
     #[test]
+    fn each_profile_of_several_qemus_has_cases_and_lanes_of_its_own() {
+        use QemuVersion::{Qemu72, Qemu102, RfcV1};
+        let scenarios = [scenario("a", false, &[RfcV1]), scenario("b", true, &[RfcV1, Qemu72])];
+        let (old, new) = (Profile::new(Qemu72), Profile::new(Qemu102));
+        let groups = [(old.clone(), vec![0, 1]), (new, vec![0, 2])];
+        let cases = select_for_each(&scenarios, &Selection::default(), &groups);
+        let told: Vec<_> = cases
+            .iter()
+            .map(|planned| {
+                assert!(!planned.consult);
+                (planned.case.id.to_string(), planned.case.profile.to_string(), planned.lanes(3))
+            })
+            .collect();
+        let case = |name: &str, profile: &str, lane| {
+            (format!("{name},profile={profile}"), profile.to_owned(), vec![0, lane])
+        };
+        assert_eq!(
+            told,
+            [
+                case("a@n=0", "qemu-7.2", 1),
+                case("b@n=1", "qemu-7.2", 1),
+                case("a@n=0", "qemu-10.2", 2),
+                case("b@n=1", "qemu-10.2", 2),
+            ]
+        );
+        let one = select_for_each(&scenarios, &Selection::default(), &[(old, vec![0, 1, 2])]);
+        assert_eq!(one[0].case.id.as_str(), "a@n=0");
+    }
+
+    #[test]
     fn another_profile_leaves_the_snapshot_aside() {
-        let scenarios = vec![scenario("a", false, &[QemuVersion::Rfc, QemuVersion::Qemu72])];
-        let rfc = Profile::new(QemuVersion::Rfc);
+        let scenarios = vec![scenario("a", false, &[QemuVersion::RfcV1, QemuVersion::Qemu72])];
+        let rfc = Profile::new(QemuVersion::RfcV1);
         let cases = select(scenarios, &Selection::default(), Some(&rfc));
         assert!(cases.iter().all(|planned| planned.case.profile == rfc));
         assert_eq!(cases.iter().map(|case| case.consult).collect::<Vec<_>>(), [true, false]);

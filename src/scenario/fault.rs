@@ -6,7 +6,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use super::{budget, key::VERB_NAMES};
 use crate::{
-    base::Quirk,
+    base::{QemuVersion, Quirk},
     diag::{Advice, Code, Label, Report, Source, Span, errors},
 };
 
@@ -216,11 +216,11 @@ errors! {
     "TW-S037" as BAD_IMPAIRMENT "not an impairment",
         "Impairments are written as tc-netem writes them: a share of frames as a percentage, 10% or 0.1%; a rate in bits with its unit, 500kbit, 1mbit or 10gbit; delays as durations.";
     "TW-S040" "unknown profile",
-        "A profile says which QEMU is modelled: qemu-7.2, qemu-10.0, qemu-10.2, qemu-11.1, rfc (the tree of the RFC, with in_netdev and out_netdev), ideal (rfc with every quirk mended).";
+        "A profile says which QEMU is modelled: a release, qemu-7.2 to qemu-11.1; a version of the RFC, rfc-v1 to rfc-v4, of which rfc-v1, with in_netdev and out_netdev, is also called rfc; or ideal, which is rfc with every quirk mended.";
         UnknownProfile { name: String, near: Option<String> }
             error("unknown profile \"{name}\"")
             label(meant(near.as_deref(), "no such profile"))
-            help("the profiles are qemu-7.2, qemu-10.0, qemu-10.2, qemu-11.1, rfc and ideal");
+            help(profiles());
     "TW-S041" "unknown quirk",
         "A quirk is a named way in which a QEMU departs from what it promises. `profile: {base, without: [...]}` mends some of them.";
         UnknownQuirk { name: String, near: Option<String> }
@@ -233,6 +233,12 @@ errors! {
             error("the profile {profile} doesn't have the quirk {quirk}")
             label("not in this profile")
             help("take it out of `without`: there is nothing to switch off");
+    "TW-S043" "the profile has the quirk already",
+        "The quirk that `with` names is part of this profile, so naming it changes nothing. Usually another base was meant, or `without`.";
+        QuirkThere { quirk: &'static str, profile: &'static str }
+            error("the profile {profile} has the quirk {quirk} already")
+            label("in this profile already")
+            help("take it out of `with`, or name it in `without` to mend it");
     "TW-S050" "a name that nothing has",
         "A step, an expectation or a part of the topology names a netdev, port, chardev, namespace, bridge or object that the scenario doesn't declare. The nearest name is suggested and all are listed.";
         UnknownName { what: &'static str, name: String, near: Option<String>, known: String }
@@ -251,6 +257,18 @@ errors! {
             error("{reason}")
             label("this one")
             help(*help);
+    "TW-S053" "a guest that can't be migrated",
+        "`migrate` stops a machine and lets its guest go on in another one, which waits for it: `incoming: true`, QEMU's -incoming. The guest notices nothing, so it finds its NICs there: TAPs of the same ids, with the same `mac` and `nic`. A machine that waits for a guest has none of its own.";
+        Migration { reason: String, help: &'static str }
+            error("{reason}")
+            label("here")
+            help(*help);
+    "TW-S054" "a bridge in another namespace",
+        "A bridge holds interfaces of its own namespace only; so does the kernel's. Two namespaces are joined by a link, of which the bridge holds one end.";
+        OtherNamespace { port: String, of: String, bridge: String, bridge_of: String }
+            error("{port} is in {of}, and the bridge {bridge} in {bridge_of}")
+            label("another namespace")
+            help("name a bridge of the same namespace, or move the end of a link that leads there");
     "TW-S060" "a step without exactly one verb",
         "A step is a map with one verb and that verb's own keys beside it. Two verbs are two steps.";
         StepShape { reason: String }
@@ -393,6 +411,10 @@ fn rename(what: &str) -> &'static str {
 fn quirks() -> String {
     let names: Vec<&str> = Quirk::ALL.iter().map(|quirk| quirk.name()).collect();
     format!("the quirks are {}", names.join(", "))
+}
+
+fn profiles() -> String {
+    format!("the profiles are {}", QemuVersion::listed())
 }
 
 fn declared(what: &str, known: &str) -> String {

@@ -3,6 +3,8 @@
 
 mod rfc;
 
+use std::collections::VecDeque;
+
 use bytes::Bytes;
 
 pub(super) use rfc::bypasses_chain;
@@ -27,6 +29,8 @@ struct Redirector {
     out_netdev: Option<NetdevId>,
     /// Frames captured and discarded while its status was off.
     discarded: u64,
+    /// What its packet socket holds while the VM is stopped.
+    unread: VecDeque<Captured>,
     reassembler: Reassembler,
     /// Its indev is never read again.
     deaf: bool,
@@ -54,6 +58,7 @@ pub(super) fn make(cx: &mut Context<'_>, spec: &Spec) -> Result<Box<dyn Part>, C
         in_netdev: None,
         out_netdev: None,
         discarded: 0,
+        unread: VecDeque::new(),
         reassembler: Reassembler::new(cx.base.vnet_hdr_support, cx.core.strictness()),
         deaf: false,
         listens: cx.base.on || cx.has(Quirk::OffIndevInjects),
@@ -98,6 +103,10 @@ impl Part for Redirector {
 
     fn captured(&mut self, cx: &mut Context<'_>, copy: &Captured) {
         self.capture(cx, copy);
+    }
+
+    fn run_state(&mut self, cx: &mut Context<'_>) {
+        self.read_unread(cx);
     }
 
     /// One unit of the stream.
@@ -156,6 +165,7 @@ impl Part for Redirector {
             self.deaf &= !cx.base.on;
             cx.then(Action::Listen(indev, cx.base.on));
         }
+        self.read_unread(cx);
         if !cx.has(Quirk::VnetSetReachesOutdevOnly) {
             self.reassembler.set_vnet(cx.base.vnet_hdr_support);
         }
@@ -167,10 +177,11 @@ impl Part for Redirector {
         }
     }
 
-    /// A frame that its indev has not completed.
+    /// A frame that its indev has not completed, and what its packet socket still holds.
     fn unfinished(&mut self) -> Vec<(Tag, DropReason)> {
-        let tags = self.reassembler.reset().into_iter();
-        tags.map(|tag| (tag, DropReason::Incomplete)).collect()
+        let cut = self.reassembler.reset().into_iter().map(|tag| (tag, DropReason::Incomplete));
+        let unread = self.unread.drain(..).filter_map(|copy| copy.tag);
+        cut.chain(unread.map(|tag| (tag, DropReason::Purged))).collect()
     }
 
     fn cleanup(&mut self, cx: &mut Context<'_>) {
@@ -237,7 +248,7 @@ fn pass_on(
         Direction::Tx => netdev,
         Direction::Rx => peer.unwrap_or(netdev),
     };
-    let packet = Packet { sender, data, tag, resume: None, captured, hops: 0 };
+    let packet = Packet { sender, data, tag, resume: None, captured, raw: false, hops: 0 };
     cx.then(Action::PassOn(direction, packet));
 }
 

@@ -9,7 +9,7 @@ use crate::{
     base::{Tag, VirtualTime},
     machine::{
         ColoEvent,
-        core::{ChardevKey, ObjectKey},
+        core::{ChardevKey, ClientKey, ObjectKey},
         part::{Action, Base, Captured, Context, Make, Part, Read, Verdict},
     },
     qapi::Spec,
@@ -165,6 +165,21 @@ impl Net {
         }
     }
 
+    /// The VM was stopped, or goes on: each part is notified, in order of creation.
+    pub(in crate::machine) fn run_state(&mut self) {
+        for key in self.part_keys() {
+            self.in_thread_of(key, |part, cx| part.run_state(cx));
+        }
+    }
+
+    /// Whether a client's descriptor is read though the VM is stopped and what was read last waits:
+    /// for a filter of its chain that works on.
+    pub(super) fn reads_while_stopped(&self, key: ClientKey) -> bool {
+        let chain = self.core.clients.get(&key).map(|client| client.chain.as_slice());
+        let mut filters = chain.into_iter().flatten().filter_map(|filter| self.base(*filter));
+        !self.core.running && filters.any(|base| base.on && base.enable_when_stopped)
+    }
+
     /// An input is about to be handled.
     pub(in crate::machine) fn stir(&mut self) {
         self.hub_sends = 0;
@@ -178,8 +193,20 @@ impl Net {
         self.parts.get_mut(&key).map(|slot| slot.part.unfinished()).unwrap_or_default()
     }
 
-    /// When the next part that can act now wants to be woken.
+    /// When something is due: a part that can act now, or an announcement.
     pub(in crate::machine) fn next_deadline(&self) -> Option<VirtualTime> {
+        let parts = self.next_part().into_iter();
+        parts.chain(self.next_announcement()).min()
+    }
+
+    /// Does what is due: announcements, then parts.
+    pub(in crate::machine) fn wake(&mut self) {
+        self.announce_due();
+        self.wake_parts();
+    }
+
+    /// When the next part that can act now wants to be woken.
+    fn next_part(&self) -> Option<VirtualTime> {
         let stopped = self.core.dead || self.core.freeze.is_some();
         let acts = |slot: &&Slot| !stopped || (slot.part.own_thread() && !self.core.dead);
         self.parts.values().filter(acts).filter_map(|slot| slot.part.deadline(&self.core)).min()
@@ -187,7 +214,7 @@ impl Net {
 
     /// Wakes the parts whose time has come, the earliest first, then in order of creation. A main
     /// loop that waits keeps its own parts waiting too.
-    pub(in crate::machine) fn wake_parts(&mut self) {
+    fn wake_parts(&mut self) {
         let mut woken: Vec<_> =
             self.parts.keys().filter_map(|key| Some((self.due(*key)?, *key))).collect();
         woken.sort_unstable();

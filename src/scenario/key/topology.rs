@@ -3,13 +3,13 @@
 use super::{
     CLIENT, EXPECT, GUEST, IMPAIR, Key, KeyMap, KeyType, KeyType::*, U16, key, need, step::ARRIVALS,
 };
+use crate::base::QemuVersion;
 
 /// The least MTU of IPv4 (RFC 791) and the greatest that a TAP takes: 65535 less the Ethernet
 /// header (Linux `drivers/net/tun.c`, `MAX_MTU`).
 const MTU: super::KeyType = Integer(68, 65_521);
 
-const PROFILES: &[&str] = &["qemu-7.2", "qemu-10.0", "qemu-10.2", "qemu-11.1", "rfc", "ideal"];
-const ANY_PROFILE: KeyType = OneOf(&[Choice(PROFILES), Map(&PROFILE)]);
+const ANY_PROFILE: KeyType = OneOf(&[Choice(QemuVersion::NAMES), Map(&PROFILE)]);
 
 /// Netdevs under their ids, each a map or an option string; or a list of option strings.
 const NETDEV_FORMS: [KeyType; 2] = [Named(&OneOf(&[Map(&NETDEV), Text, Nothing])), List(&Text)];
@@ -40,7 +40,7 @@ pub(crate) static ROOT: KeyMap = KeyMap {
         key(
             "profile",
             ANY_PROFILE,
-            "the QEMU modelled: qemu-7.2, qemu-10.0, qemu-10.2, qemu-11.1, rfc, ideal, or {base, without}",
+            "the QEMU modelled: a profile's name, or {base, with, without}",
         )
         .or("rfc"),
         key("requires", Texts, "capabilities beyond those that follow from the scenario"),
@@ -78,6 +78,8 @@ pub(crate) static MACHINE: KeyMap = KeyMap {
     name: "a machine",
     keys: &[
         key("profile", ANY_PROFILE, "the QEMU that this machine models").or("the scenario's"),
+        key("stopped", Bool, "QEMU's -S: the guest does not run before `cont`").or("false"),
+        key("incoming", Bool, "QEMU's -incoming: the guest comes by `migrate`, and runs then, unless the machine is `stopped`").or("false"),
         NETDEVS,
         CHARDEVS,
         OBJECTS,
@@ -88,8 +90,9 @@ pub(crate) static MACHINE: KeyMap = KeyMap {
 pub(crate) static PROFILE: KeyMap = KeyMap {
     name: "a profile",
     keys: &[
-        need("base", Choice(PROFILES), "the QEMU modelled"),
+        need("base", Choice(QemuVersion::NAMES), "the QEMU modelled"),
         key("without", Texts, "quirks that are mended"),
+        key("with", Texts, "quirks of other QEMUs that this one has too"),
     ],
 };
 

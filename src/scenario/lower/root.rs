@@ -70,8 +70,12 @@ pub(in crate::scenario) fn case(
         files: &files,
     };
     let ports = Ports::new(&fields, &names, &devices, &host.links);
-    let interfaces =
-        Interfaces { netdevs: &netdevs, links: &host.links, bridged: host::bridged(&host) };
+    let interfaces = Interfaces {
+        netdevs: &netdevs,
+        links: &host.links,
+        bridges: &host.bridges,
+        bridged: [host::bridged(&host), step::bridged(&fields)].concat(),
+    };
     let mut stacks: Vec<_> = parts.iter().flat_map(|part| stack::guests(part, &netdevs)).collect();
     stack::clients(&fields, &ports, &interfaces, &mut stacks);
     let impair = fields
@@ -80,6 +84,11 @@ pub(in crate::scenario) fn case(
         .unwrap_or_default();
     let known = expect::Known {
         machines: &names,
+        incoming: parts
+            .iter()
+            .filter(|part| part.machine.incoming)
+            .map(|part| part.id().clone())
+            .collect(),
         ports: &ports,
         ids: object::known_ids(all_objects(), &added),
         added: &added_objects,
@@ -187,29 +196,32 @@ pub(super) fn profile(fields: &Fields<'_>) -> Profile {
         return Profile::default();
     };
     let base = map.choice("base").and_then(|name| Profile::parse(name).ok()).unwrap_or_default();
-    let quirks: Vec<Quirk> = map
-        .texts("without")
-        .into_iter()
-        .filter_map(|(name, span)| quirk(&map, &base, &name, span))
-        .collect();
-    base.without(quirks)
+    let quirks = |key: &str| -> Vec<Quirk> {
+        let named = map.texts(key).into_iter();
+        named.filter_map(|(name, span)| quirk(&map, &base, key == "with", &name, span)).collect()
+    };
+    let (with, without) = (quirks("with"), quirks("without"));
+    base.with(with).without(without)
 }
 
-fn quirk(fields: &Fields<'_>, base: &Profile, name: &str, span: Span) -> Option<Quirk> {
+/// A quirk that is `new` to the profile, or mended in it.
+fn quirk(fields: &Fields<'_>, base: &Profile, new: bool, name: &str, span: Span) -> Option<Quirk> {
     let Some(quirk) = Quirk::parse(name) else {
         let near = nearest(name, Quirk::ALL.iter().map(|quirk| quirk.name()));
         fields.fault(span, Fault::UnknownQuirk { name: short(name), near });
         return None;
     };
-    if !base.has(quirk) {
-        let profile = base.version().name();
-        fields.fault(span, Fault::QuirkNotThere { quirk: quirk.name(), profile });
+    let (profile, name) = (base.version().name(), quirk.name());
+    match (base.has(quirk), new) {
+        (false, false) => fields.fault(span, Fault::QuirkNotThere { quirk: name, profile }),
+        (true, true) => fields.fault(span, Fault::QuirkThere { quirk: name, profile }),
+        _ => {}
     }
     Some(quirk)
 }
 
 fn unknown_profile(name: &str) -> Fault {
-    let near = nearest(name, QemuVersion::ALL.iter().map(|version| version.name()));
+    let near = nearest(name, QemuVersion::NAMES.iter().copied());
     Fault::UnknownProfile { name: short(name), near }
 }
 

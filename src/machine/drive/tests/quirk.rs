@@ -41,7 +41,7 @@ fn an_indev_whose_filter_is_off(#[case] profile: Profile, #[case] meanwhile: &[&
 /// Measured on QEMU 11.1.3, where a filter that was off meanwhile does the same.
 #[rstest]
 #[case::qemu_11_1(QemuVersion::Qemu111, &["abcXYZ", "next"])]
-#[case::rfc(QemuVersion::Rfc, &["abcXYZ", "next"])]
+#[case::rfc(QemuVersion::RfcV1, &["abcXYZ", "next"])]
 #[case::ideal(QemuVersion::Ideal, &["next"])]
 fn half_a_frame_that_a_client_left(
     #[case] version: QemuVersion,

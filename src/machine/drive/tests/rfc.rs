@@ -57,7 +57,7 @@ fn captured(netdev: &str, direction: Direction, data: &'static [u8], tag: u32) -
 fn refusals(#[case] properties: &str, #[case] class: &str, #[case] text: &str) {
     let comma = if properties.is_empty() { "" } else { "," };
     let option = format!("filter-redirector,id=f0,netdev=t1{comma}{properties}");
-    let error = rig(QemuVersion::Rfc).refusal(&option);
+    let error = rig(QemuVersion::RfcV1).refusal(&option);
     assert_eq!((error.class.as_str(), error.desc.as_str()), (class, text));
 }
 
@@ -66,7 +66,7 @@ fn only_the_rfc_has_the_properties_and_only_with_them_vhost_will_do() {
     let option = "filter-redirector,id=f0,netdev=t0,in_netdev=t0,outdev=c0";
     let error = rig(QemuVersion::Qemu102).refusal(option);
     assert_eq!(error.desc, "Invalid parameter 'in_netdev'");
-    let mut rig = rig(QemuVersion::Rfc);
+    let mut rig = rig(QemuVersion::RfcV1);
     let chardevs_only = "filter-redirector,id=f0,netdev=t0,outdev=c0";
     assert_eq!(rig.refusal(chardevs_only).desc, "Vhost is not supported");
     rig.add(option);
@@ -74,7 +74,7 @@ fn only_the_rfc_has_the_properties_and_only_with_them_vhost_will_do() {
 
 #[test]
 fn a_captured_frame_is_framed_to_outdev_in_the_directions_of_queue() {
-    let mut rig = rig(QemuVersion::Rfc);
+    let mut rig = rig(QemuVersion::RfcV1);
     rig.add("filter-redirector,id=f0,netdev=t0,queue=rx,in_netdev=t0,outdev=c0");
     assert!(matches!(rig.out[0], Output::Capture { on: true, .. }));
     rig.input(captured("t0", Direction::Rx, b"abc", 1));
@@ -95,7 +95,7 @@ fn a_captured_frame_is_framed_to_outdev_in_the_directions_of_queue() {
 
 #[test]
 fn the_header_travels_with_vnet_hdr_support() {
-    let mut rig = rig(QemuVersion::Rfc);
+    let mut rig = rig(QemuVersion::RfcV1);
     rig.add("filter-redirector,id=f0,netdev=t0,in_netdev=t0,outdev=c0,vnet_hdr_support=on");
     rig.add("filter-redirector,id=f1,netdev=t0,indev=c1,out_netdev=t0,vnet_hdr_support=on");
     let vnet = VnetHdr { flags: 1, csum_start: 34, ..VnetHdr::default() };
@@ -122,7 +122,7 @@ fn the_header_travels_with_vnet_hdr_support() {
 
 #[test]
 fn a_captured_frame_that_nobody_takes_was_already_delivered() {
-    let mut rig = rig(QemuVersion::Rfc);
+    let mut rig = rig(QemuVersion::RfcV1);
     rig.add("filter-mirror,id=m0,netdev=t1,outdev=c0");
     rig.add("filter-redirector,id=f0,netdev=t1,in_netdev=t1");
     rig.add("filter-mirror,id=m1,netdev=t1,outdev=c1");
@@ -136,7 +136,7 @@ fn a_captured_frame_that_nobody_takes_was_already_delivered() {
 
 #[test]
 fn a_frame_captured_elsewhere_is_delivered() {
-    let mut rig = rig(QemuVersion::Rfc);
+    let mut rig = rig(QemuVersion::RfcV1);
     rig.add("filter-redirector,id=f0,netdev=t1,in_netdev=t0");
     rig.input(captured("t0", Direction::Tx, b"to the guest", 1));
     assert_eq!(rig.frames("nic1"), ["to the guest"]);
@@ -146,7 +146,7 @@ fn a_frame_captured_elsewhere_is_delivered() {
 
 #[test]
 fn a_tap_that_qemu_reads_is_not_taken_twice() {
-    let mut rig = rig(QemuVersion::Rfc);
+    let mut rig = rig(QemuVersion::RfcV1);
     rig.add("filter-redirector,id=f0,netdev=t1,queue=tx,in_netdev=t1,outdev=c0");
     let data = Bytes::from_static(&[5; 64]);
     rig.input(Input::NetdevFrame { netdev: "t1".into(), data: data.clone(), tag: None });
@@ -155,7 +155,7 @@ fn a_tap_that_qemu_reads_is_not_taken_twice() {
 
 #[test]
 fn out_netdev_takes_from_the_chain_and_from_indev() {
-    let mut rig = rig(QemuVersion::Rfc);
+    let mut rig = rig(QemuVersion::RfcV1);
     rig.add("filter-redirector,id=f0,netdev=t1,queue=rx,indev=c0,out_netdev=t0");
     let data = Bytes::from_static(b"from the guest of t1");
     rig.input(Input::NetdevFrame { netdev: "nic1".into(), data, tag: None });
@@ -180,12 +180,125 @@ fn out_netdev_takes_from_the_chain_and_from_indev() {
 
 #[test]
 fn the_packet_socket_closes_with_its_last_user() {
-    let mut rig = rig(QemuVersion::Rfc);
+    let mut rig = rig(QemuVersion::RfcV1);
     rig.add("filter-redirector,id=f0,netdev=t0,in_netdev=t0,outdev=c0");
     rig.add("filter-redirector,id=f1,netdev=t0,in_netdev=t0,outdev=c1");
     for (id, closes) in [("f0", false), ("f1", true)] {
         rig.qmp("object-del", json!({"id": id}));
         let closed = |output: &Output| matches!(output, Output::Capture { on: false, .. });
         assert_eq!(rig.out.iter().any(closed), closes, "{id}");
+    }
+}
+
+const CAPTURES: &str = "filter-redirector,id=f0,netdev=t0,queue=tx,in_netdev=t0,outdev=c0";
+
+#[test]
+fn while_the_vm_is_stopped_the_packet_socket_is_read_only_with_enable_when_stopped() {
+    for (enable, while_stopped) in [("off", ""), ("on", "one")] {
+        let mut rig = rig(QemuVersion::RfcV1);
+        rig.add(&format!("{CAPTURES},enable_when_stopped={enable}"));
+        rig.qmp("stop", json!({}));
+        rig.input(captured("t0", Direction::Tx, b"one", 1));
+        let framed =
+            |data: &[u8]| if data.is_empty() { Vec::new() } else { encode(data, None).to_vec() };
+        assert_eq!(
+            rig.bytes("c0"),
+            framed(while_stopped.as_bytes()),
+            "enable_when_stopped={enable}"
+        );
+        rig.out.clear();
+        rig.qmp("cont", json!({}));
+        let later = if while_stopped.is_empty() { &b"one"[..] } else { b"" };
+        assert_eq!(rig.bytes("c0"), framed(later), "enable_when_stopped={enable}, after cont");
+        assert_eq!(rig.drops(), []);
+    }
+}
+
+#[test]
+fn enable_when_stopped_can_be_set_while_the_vm_is_stopped() {
+    let mut rig = rig(QemuVersion::RfcV1);
+    rig.add(CAPTURES);
+    rig.qmp("stop", json!({}));
+    rig.input(captured("t0", Direction::Tx, b"one", 1));
+    rig.out.clear();
+    rig.qmp("qom-set", set("enable_when_stopped", true));
+    assert_eq!(rig.bytes("c0"), encode(b"one", None));
+    // Status goes before: what is captured while it is off is discarded, stopped or not.
+    rig.qmp("qom-set", set("status", "off"));
+    rig.input(captured("t0", Direction::Tx, b"two", 2));
+    assert_eq!(rig.drops(), [(2, DropReason::CapturedWhileOff)]);
+}
+
+#[test]
+fn what_the_socket_of_a_stopped_vm_holds_ends_with_its_filter() {
+    let mut rig = rig(QemuVersion::RfcV1);
+    rig.add(CAPTURES);
+    rig.qmp("stop", json!({}));
+    rig.input(captured("t0", Direction::Tx, b"one", 1));
+    rig.qmp("object-del", json!({"id": "f0"}));
+    assert_eq!(rig.drops(), [(1, DropReason::Purged)]);
+    let mut rig = self::rig(QemuVersion::RfcV1);
+    rig.add(CAPTURES);
+    rig.qmp("stop", json!({}));
+    rig.input(captured("t0", Direction::Tx, b"one", 1));
+    assert_eq!(rig.residue(), [(1, DropReason::Purged)]);
+}
+
+/// A frame that QEMU reads from the TAP `t1`.
+fn from_host(byte: u8, tag: u32) -> Input {
+    let data = Bytes::from(vec![byte; 60]);
+    Input::NetdevFrame { netdev: "t1".into(), data, tag: Some(Tag::sent(tag)) }
+}
+
+#[test]
+fn outputs_go_on_while_the_vm_is_stopped() {
+    let mut rig = rig(QemuVersion::RfcV1);
+    rig.add("filter-redirector,id=f0,netdev=t1,queue=tx,outdev=c0");
+    rig.add("filter-redirector,id=f1,netdev=t0,indev=c1,out_netdev=t0");
+    rig.qmp("stop", json!({}));
+    rig.out.clear();
+    rig.input(from_host(5, 1));
+    assert_eq!(rig.bytes("c0"), encode(&[5; 60], None));
+    rig.write("c1", encode(b"injected", None), 2);
+    let injected = |output: &Output| matches!(output, Output::Inject { frame, .. } if frame.data == "injected");
+    assert!(rig.out.iter().any(injected));
+}
+
+/// A frame that no filter took waits for the NIC of a stopped VM, and its TAP is read no more.
+#[test]
+fn with_enable_when_stopped_the_netdev_is_read_on() {
+    for (enable, taken) in [("off", ""), ("on", "second")] {
+        let mut rig = rig(QemuVersion::RfcV1);
+        rig.add(&format!(
+            "filter-redirector,id=f0,netdev=t1,queue=tx,outdev=c0,status=off,\
+             enable_when_stopped={enable}"
+        ));
+        rig.qmp("stop", json!({}));
+        let frame = |byte: u8| Bytes::from(vec![byte; 60]);
+        rig.input(from_host(1, 1));
+        rig.qmp("qom-set", set("status", "on"));
+        rig.out.clear();
+        rig.input(from_host(2, 2));
+        let expected = if taken.is_empty() { Vec::new() } else { encode(&frame(2), None).to_vec() };
+        assert_eq!(rig.bytes("c0"), expected, "enable_when_stopped={enable}");
+        rig.out.clear();
+        rig.qmp("cont", json!({}));
+        assert_eq!(rig.frames("nic1"), [frame(1)], "enable_when_stopped={enable}");
+    }
+}
+
+#[test]
+fn only_the_first_version_has_the_properties() {
+    for version in QemuVersion::ALL {
+        let known = matches!(version, QemuVersion::RfcV1 | QemuVersion::Ideal);
+        for property in ["in_netdev=t1", "out_netdev=t1", "enable_when_stopped=on"] {
+            let option = format!("filter-redirector,id=f0,netdev=t1,{property},indev=zz,outdev=zz");
+            let error = rig(version).refusal(&option).desc;
+            assert_eq!(
+                !error.starts_with("Invalid parameter"),
+                known,
+                "{version} {property}: {error}"
+            );
+        }
     }
 }

@@ -107,6 +107,9 @@ impl Redirector {
 
     /// Gives up capture and injection; a TAP's packet socket closes with its last user.
     pub(super) fn close(&mut self, cx: &mut Context<'_>) {
+        for copy in self.unread.drain(..) {
+            cx.drop_frame(copy.tag, DropReason::Purged);
+        }
         for netdev in [self.in_netdev.take(), self.out_netdev.take()].into_iter().flatten() {
             let sockets = &mut cx.core.shared.of::<PacketSockets>().0;
             let users = sockets.remove(&netdev).unwrap_or_default().saturating_sub(1);
@@ -128,13 +131,32 @@ impl Redirector {
         })
     }
 
-    /// A copy that a packet socket took, perhaps that of `in_netdev`.
+    /// A copy that a packet socket took, perhaps that of `in_netdev`. While the VM is stopped it stays
+    /// in the socket, unless `enable_when_stopped` says otherwise.
     pub(super) fn capture(&mut self, cx: &mut Context<'_>, copy: &Captured) {
-        let Captured { netdev, direction, frame, tag } = copy;
-        let captures = self.in_netdev.as_ref() == Some(netdev);
-        if !captures || !cx.base.queue.handles(*direction) {
+        let captures = self.in_netdev.as_ref() == Some(&copy.netdev);
+        if !captures || !cx.base.queue.handles(copy.direction) {
             return;
         }
+        if reads_socket(cx) {
+            self.read_socket(cx, copy);
+        } else {
+            self.unread.push_back(copy.clone());
+        }
+    }
+
+    /// Reads what the packet socket holds, if it is read now.
+    pub(super) fn read_unread(&mut self, cx: &mut Context<'_>) {
+        while reads_socket(cx) {
+            let Some(copy) = self.unread.pop_front() else {
+                return;
+            };
+            self.read_socket(cx, &copy);
+        }
+    }
+
+    fn read_socket(&mut self, cx: &mut Context<'_>, copy: &Captured) {
+        let Captured { netdev, direction, frame, tag } = copy;
         if !cx.base.on {
             self.discarded += 1;
             return cx.drop_frame(*tag, DropReason::CapturedWhileOff);
@@ -181,6 +203,11 @@ impl Redirector {
         }
         cx.core.emit(Output::Inject { netdev, object, frame: Frame { vnet, data }, tag });
     }
+}
+
+/// Whether the packet socket is read now.
+fn reads_socket(cx: &Context<'_>) -> bool {
+    cx.core.running || cx.base.enable_when_stopped
 }
 
 /// A frame as it travels in a chain whose headers have this length.
