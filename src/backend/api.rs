@@ -166,6 +166,11 @@ pub enum Action<'a> {
         /// The only machine that is notified; none for every machine that the event concerns.
         machine: Option<&'a MachineId>,
     },
+    /// The guests of a machine become those of another, and the first stops.
+    Migrate {
+        from: &'a MachineId,
+        to: &'a MachineId,
+    },
     /// The machines' clock is to move so far; [`World::settle`] moves it from timer to timer.
     Advance(Duration),
     /// Stretches of bad network change.

@@ -215,13 +215,8 @@ fn stand_in(case: &mut Case, profile: &Profile) {
             *value = profile.to_string();
         }
     }
-    let whole = case.id.to_string();
-    if let Some((name, values)) = whole.split_once('@') {
-        let (old, new) = (format!("{NAME}={}", case.profile), format!("{NAME}={profile}"));
-        let values = values.split(',').map(|value| if value == old { &new } else { value });
-        let values: Vec<&str> = values.collect();
-        case.id = format!("{name}@{}", values.join(",")).as_str().into();
-    }
+    let (old, new) = (format!("{NAME}={}", case.profile), format!("{NAME}={profile}"));
+    case.id = case.id.to_string().replacen(&old, &new, 1).as_str().into();
     case.profile = profile.clone();
     case.known_bug = None;
 }

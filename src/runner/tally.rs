@@ -11,6 +11,7 @@ use super::{
 use crate::{
     compare::{self, Mismatch, Rules},
     reading::Reading,
+    record::{Abort, Outcome},
 };
 
 /// Keeps the capture of an execution, of one backend where there are several; says what went wrong.
@@ -45,6 +46,9 @@ pub(super) struct Tally {
     agreement: Vec<Agreement>,
     notes: Vec<String>,
 }
+
+/// What a lane's record says, by the lane's name.
+type LaneReading = (Arc<str>, Arc<Reading>);
 
 impl Tally {
     pub(super) fn new(planned: Planned, lanes: Vec<Arc<str>>, repeat: usize) -> Self {
@@ -190,9 +194,9 @@ impl Tally {
         &mut self,
         ran: Vec<(Arc<str>, Executed, Comparison)>,
         keep: &mut Keep<'_>,
-    ) -> (Option<Status>, Vec<(Arc<str>, Arc<Reading>)>) {
+    ) -> (Option<Status>, Vec<LaneReading>) {
         let mut status = None;
-        let mut records: Vec<(Arc<str>, Arc<Reading>)> = Vec::new();
+        let mut records: Vec<LaneReading> = Vec::new();
         for (lane, executed, comparison) in ran {
             let Executed { reading, mut failures } = executed;
             failures.retain(|failure| self.planned.judged || !is_expectation(failure));
@@ -264,7 +268,14 @@ impl Tally {
     fn difference(&self, one: &Reading, other: &Reading) -> Option<Mismatch> {
         let rules = &self.planned.case.snapshot;
         let rules = Rules { masks: &rules.masks, without: &rules.without };
-        compare::disagreement_but(one, other, rules)
+        let mut found = compare::disagreement_but(one, other, rules)?;
+        if let (Some((step, one)), Some((same, other))) = (abort(one), abort(other))
+            && step == same
+            && one.survivor.is_some() != other.survivor.is_some()
+        {
+            found.differences.retain(|difference| difference.step <= step);
+        }
+        (!found.differences.is_empty()).then_some(found)
     }
 
     /// Of several captures the first is kept, until one fails.
@@ -277,6 +288,18 @@ impl Tally {
             self.notes.push(note);
         }
     }
+}
+
+/// The first command at which a QEMU aborts, and its step. The model goes on behind it, as a QEMU
+/// would that survives; a real one is dead, so that there is nothing to compare from then on.
+fn abort(reading: &Reading) -> Option<(usize, &Abort)> {
+    reading.transcript().steps.iter().find_map(|step| {
+        let aborts = step.answers.iter().find_map(|answer| match &answer.outcome {
+            Outcome::Aborts(abort) => Some(abort),
+            _ => None,
+        });
+        aborts.map(|abort| (step.index, abort))
+    })
 }
 
 /// A backend, and its record or why there is none.
@@ -353,7 +376,7 @@ fn rank(status: &Status) -> u8 {
 mod tests {
     use super::*;
     use crate::{
-        record::{Arrival, Item},
+        record::{Answer, Arrival, CommandError, Item},
         runner::{Failure, FailureKind, fixture},
     };
 
@@ -440,6 +463,34 @@ mod tests {
             backends: [first, second],
             verdict: Verdict::Differ(differences),
         }] if (&**first, &**second, differences.len()) == ("sim", "netns", 1)));
+    }
+
+    #[test]
+    fn what_comes_behind_the_death_of_a_real_qemu_is_not_compared() {
+        let aborting = |arrivals: usize, survivor: Option<CommandError>| {
+            let Attempt::Executed(mut executed) = executed(arrivals) else { unreachable!() };
+            let mut transcript = executed.reading.transcript().clone();
+            transcript.steps[0].index = 2;
+            let mut dies = transcript.steps[0].clone();
+            (dies.index, dies.arrivals) = (1, Vec::new());
+            let assertion = "x.c:1: Assertion".to_owned();
+            dies.answers.push(Answer {
+                command: "object-add f0".to_owned(),
+                subject: None,
+                outcome: Outcome::Aborts(Abort { assertion, survivor }),
+            });
+            transcript.steps.insert(0, dies);
+            executed.reading = Reading::of(transcript);
+            Attempt::Executed(executed)
+        };
+        let error = CommandError { class: "GenericError".to_owned(), desc: "no".to_owned() };
+        let modelled = |arrivals| aborting(arrivals, Some(error.clone()));
+        let real = result(&["sim", "qemu"], vec![vec![modelled(1), aborting(0, None)]]);
+        assert_eq!(short(&real.status), "Passed");
+        let both = result(&["sim", "netns"], vec![vec![modelled(1), modelled(0)]]);
+        assert_eq!(short(&both.status), "sim and netns disagree");
+        let lives = result(&["sim", "qemu"], vec![vec![modelled(1), executed(0)]]);
+        assert_eq!(short(&lives.status), "sim and qemu disagree");
     }
 
     #[test]

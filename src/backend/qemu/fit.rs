@@ -13,6 +13,7 @@ use crate::{
 
 mod colo;
 mod dump;
+mod migration;
 mod sockets;
 
 /// The longest that a case may let the machine's clock run, which is the wall's here: half of what a
@@ -38,6 +39,9 @@ pub(super) fn check(case: &Case, probed: &Probed) -> Result<(), Missing> {
         ));
     }
     if let Some(reason) = colo::unfit(case, probed) {
+        return missing(reason);
+    }
+    if let Some(reason) = migration::unfit(case) {
         return missing(reason);
     }
     if let Some(reason) = sockets::unfit(case) {

@@ -63,7 +63,8 @@ impl Rig {
             other("mux", CharBackend::Mux),
         ];
         let iothreads = vec!["io0".into()];
-        let machine = Machine::new(Config { profile, netdevs, chardevs, iothreads });
+        let machine =
+            Machine::new(Config { profile, netdevs, chardevs, iothreads, ..Config::default() });
         Self { machine: machine.unwrap(), out: Vec::new(), commands: 0, now: VirtualTime::ZERO }
     }
 

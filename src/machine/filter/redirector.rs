@@ -248,7 +248,7 @@ fn pass_on(
         Direction::Tx => netdev,
         Direction::Rx => peer.unwrap_or(netdev),
     };
-    let packet = Packet { sender, data, tag, resume: None, captured, hops: 0 };
+    let packet = Packet { sender, data, tag, resume: None, captured, raw: false, hops: 0 };
     cx.then(Action::PassOn(direction, packet));
 }
 

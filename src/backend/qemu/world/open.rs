@@ -73,6 +73,12 @@ impl QemuWorld {
             // Files of a machine with a name begin with it, as their ports do.
             let run = files.join(id.as_str());
             fs::create_dir_all(&run).map_err(|error| system("a folder for files", error))?;
+            if machine.stopped {
+                arguments.word("-S");
+            }
+            if machine.incoming {
+                arguments.push("-incoming", "defer");
+            }
             arguments.write_in(&folder);
             arguments.run_in(&run);
             let (process, qmp) = Process::start(program, arguments)
