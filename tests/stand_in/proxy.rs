@@ -73,10 +73,9 @@ pub(crate) fn run(build: &str) -> ! {
 }
 
 fn end_as(status: ExitStatus) -> ! {
-    if let Some(signal) = status.signal().and_then(|number| Signal::try_from(number).ok()) {
-        if let Err(errno) = raise(signal) {
-            drop(writeln!(io::stderr(), "stand-in: {errno}"));
-        }
+    let signal = status.signal().and_then(|number| Signal::try_from(number).ok());
+    if let Some(Err(errno)) = signal.map(raise) {
+        drop(writeln!(io::stderr(), "stand-in: {errno}"));
     }
     process::exit(status.code().unwrap_or(1))
 }
