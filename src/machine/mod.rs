@@ -67,8 +67,8 @@ mod part;
 mod property;
 
 pub use api::{
-    CharBackend, ChardevConfig, ChardevState, ColoEvent, Command, CommandId, Config, Input,
-    NetdevConfig, NetdevKind, Output,
+    AfPacketMode, CharBackend, ChardevConfig, ChardevState, ColoEvent, Command, CommandId, Config,
+    Input, NetdevConfig, NetdevKind, Output,
 };
 pub use argument::{Argument, Arguments, NotModelled};
 pub use chardev::SOCKET_BUFFER;

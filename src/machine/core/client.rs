@@ -30,6 +30,8 @@ pub(in crate::machine) struct Packet {
     pub(in crate::machine) resume: Option<ClientKey>,
     /// The TAP that a packet socket captured it on.
     pub(in crate::machine) captured: Option<ClientKey>,
+    /// The filter that sends it on its packet socket when it gets there.
+    pub(in crate::machine) injector: Option<ObjectKey>,
     /// Queues that it has passed.
     pub(in crate::machine) hops: u16,
 }
@@ -89,6 +91,12 @@ impl Core {
         };
         self.clients.insert(key, client);
         key
+    }
+
+    /// Whether there is a TAP of this id.
+    pub(in crate::machine) fn is_tap(&self, id: &NetdevId) -> bool {
+        let client = self.client_of(id.as_str()).and_then(|key| self.clients.get(&key));
+        client.is_some_and(|client| matches!(client.kind, NetdevKind::Tap { .. }))
     }
 
     /// Bytes or a frame for a client's descriptor.

@@ -109,7 +109,15 @@ impl Net {
     }
 
     pub(super) fn send_from(&mut self, key: ClientKey, data: Bytes, tag: Option<Tag>) -> Delivery {
-        self.send(Packet { sender: key, data, tag, resume: Some(key), captured: None, hops: 0 })
+        self.send(Packet {
+            sender: key,
+            data,
+            tag,
+            resume: Some(key),
+            captured: None,
+            injector: None,
+            hops: 0,
+        })
     }
 
     /// A TAP pads what it reads for a peer that is not a virtio NIC (`net_peer_needs_padding`;

@@ -34,6 +34,7 @@ pub(super) const EXAMPLES: &[(&str, &str)] = &[
     ("capture", include_str!("capture.yaml")),
     ("machines", include_str!("machines.yaml")),
     ("traffic", include_str!("traffic.yaml")),
+    ("packet-socket", include_str!("packet-socket.yaml")),
 ];
 
 /// Files in memory: the examples and a capture of three frames.
