@@ -34,6 +34,11 @@ pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."))
 }
 
+/// Where cargo builds, and what chores make goes.
+pub(crate) fn target_folder() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
+}
+
 /// Everything that CI runs; the test runner's closing line comes last.
 pub(crate) fn ci() -> Result<(), ChoreError> {
     cargo(&["fmt", "--all", "--check"], &[])?;
