@@ -419,6 +419,7 @@ const SCENARIO: &[(&str, &[&str])] = &[
     ("write", &[]),
     ("case", &["address", "impairment", "stack"]),
     ("remark", &["case"]),
+    ("run_state", &["case"]),
     ("fault", &["budget", "key"]),
     ("schema", &["key"]),
     ("suggest", &["node"]),

@@ -183,6 +183,7 @@ fn set(property: &str, value: impl Into<Value>) -> Value {
     json!({"path": "/objects/f0", "property": property, "value": value.into()})
 }
 
+mod announce;
 mod any;
 mod buffer;
 mod chain;
