@@ -102,6 +102,22 @@ fn a_backend_is_not_compared_with_itself(#[case] arguments: &[&str]) {
     assert_eq!(project.exit(&[&["run"], arguments].concat()), 2);
 }
 
+/// Where only one QEMU is run, several are refused before anything is opened.
+#[rstest]
+#[case(&["run", "--backend", "qemu"])]
+#[case(&["run", "--agree", "sim,netns"])]
+#[case(&["fuzz", "--agree", "sim,qemu"])]
+#[case(&["minimise", "scenarios/a.yaml"])]
+#[case(&["export", "scenarios/a.yaml"])]
+fn several_qemus_are_refused_where_one_is_run(#[case] command: &[&str]) {
+    let project = Project::suite(&[("a.yaml", PASSES)]);
+    let output = project.tapwright(&[command, &["--qemu", "a", "--qemu", "b"]].concat());
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{text}");
+    assert!(text.contains("TW-E007") && text.contains("--qemu is given 2 times"), "{text}");
+    assert!(text.contains("tapwright run --agree sim,qemu --qemu A --qemu B"), "{text}");
+}
+
 #[test]
 fn ci_never_writes_a_snapshot() {
     let project = Project::suite(&[("a.yaml", PASSES), ("b.yaml", FAILS)]);

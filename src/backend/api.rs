@@ -2,7 +2,7 @@
 //! settles and reports what it observed. The runner and the fuzzer drive every backend through
 //! these traits.
 
-use std::{path::PathBuf, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 
@@ -33,6 +33,12 @@ pub trait Backend: Send + Sync {
     fn takes(&self, case: &Case) -> Result<(), Missing> {
         let _ = case;
         Ok(())
+    }
+
+    /// The case that a world is built for: with less than the case at hand declares, where the
+    /// backend sees that nothing asks for the rest. Cases whose worlds are the same may share one.
+    fn narrowed(&self, case: &Arc<Case>) -> Arc<Case> {
+        Arc::clone(case)
     }
 
     /// Builds the world of a case: its interfaces, netdevs and chardevs, not yet its objects.
@@ -159,6 +165,11 @@ pub enum Action<'a> {
         event: ColoEvent,
         /// The only machine that is notified; none for every machine that the event concerns.
         machine: Option<&'a MachineId>,
+    },
+    /// The guests of a machine become those of another, and the first stops.
+    Migrate {
+        from: &'a MachineId,
+        to: &'a MachineId,
     },
     /// The machines' clock is to move so far; [`World::settle`] moves it from timer to timer.
     Advance(Duration),

@@ -8,6 +8,7 @@ use crate::{
     base::{ChardevId, NetdevId, PortId},
     machine::{
         AfPacketMode, CharBackend, ChardevConfig, Command, Config, NetdevConfig, NetdevKind,
+        NicConfig, Start,
     },
     scenario::{
         self, Address, Case, Chardev, ChardevFar, Machine, NetdevType, Nic, Object, ObjectForm,
@@ -24,7 +25,8 @@ pub(crate) struct Lowered {
     pub(crate) config: Config,
     /// Each TAP of the machine.
     pub(crate) taps: BTreeMap<NetdevId, TapWiring>,
-    /// Which netdev's guest a client of the machine stands for.
+    /// Which netdev's guest a client of the machine stands for, and the TAP's peer where that is
+    /// another.
     pub(crate) guests: BTreeMap<NetdevId, NetdevId>,
     /// Each chardev of the machine.
     pub(crate) chardevs: BTreeMap<ChardevId, ChardevWiring>,
@@ -68,11 +70,12 @@ pub(crate) fn lower(case: &Case, machine: &Machine) -> Lowered {
     let mut netdevs = Vec::new();
     let mut taps = BTreeMap::new();
     let mut guests = BTreeMap::new();
+    let mut nics = Vec::new();
     let of_machine = case.netdevs.iter().filter(|one| one.machine == *name);
     for (index, netdev) in (0..).zip(of_machine) {
         let id = &NetdevId::from(own(netdev.id.as_str()));
         match &netdev.kind {
-            NetdevType::Tap { vhost, nic, queues, .. } => {
+            NetdevType::Tap { vhost, nic, queues, mac, .. } => {
                 let guest = NetdevId::from(format!("@{id}.guest"));
                 let tap = NetdevKind::Tap {
                     queues: *queues,
@@ -97,6 +100,18 @@ pub(crate) fn lower(case: &Case, machine: &Machine) -> Lowered {
                         netdevs.push(client(&guest, nic, Some(id)));
                     }
                 }
+                // What announces itself is a TAP's peer.
+                let peer = match nic {
+                    Nic::Plain => NetdevId::from(format!("@{id}.hub")),
+                    Nic::Virtio { .. } => guest.clone(),
+                };
+                guests.insert(name.qualified(peer.as_str()), netdev.id.clone());
+                nics.push(NicConfig {
+                    name: PortId::guest(id).to_string(),
+                    client: peer,
+                    mac: *mac,
+                    asks_guest: matches!(nic, Nic::Virtio { .. }),
+                });
                 let guest: NetdevId = name.qualified(guest.as_str());
                 guests.insert(guest.clone(), netdev.id.clone());
                 taps.insert(
@@ -133,6 +148,8 @@ pub(crate) fn lower(case: &Case, machine: &Machine) -> Lowered {
             })
             .collect(),
         iothreads: Vec::new(),
+        nics,
+        start: Start { stopped: machine.stopped, incoming: machine.incoming },
     };
     Lowered { config, taps, guests, chardevs }
 }

@@ -18,4 +18,4 @@ pub use deadline::{Alarm, Deadline};
 pub use netns::Netns;
 pub use qemu::{Probed, Qemu, advances, uses_af_packet};
 pub use sim::Sim;
-pub use title::{Title, client_title, object_title, qmp_title};
+pub use title::{Title, client_title, migrate_title, object_title, qmp_title};

@@ -59,6 +59,11 @@ pub fn object_title(object: &Object) -> Title {
 }
 
 #[must_use]
+pub fn migrate_title(from: &MachineId, to: &MachineId) -> Title {
+    Title { text: format!("migrate {from} to {to}"), subject: Some(from.to_string()) }
+}
+
+#[must_use]
 pub fn client_title(client: &Client) -> Title {
     let Client { from, call, within } = client;
     let mut text = format!("client {from} to {}", call.to);

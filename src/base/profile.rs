@@ -100,6 +100,12 @@ impl QemuVersion {
         }
     }
 
+    /// Whether this is a release of QEMU, and no tree with patches.
+    #[must_use]
+    pub const fn is_release(self) -> bool {
+        matches!(self, Self::Qemu72 | Self::Qemu100 | Self::Qemu102 | Self::Qemu111)
+    }
+
     /// Whether filter-redirector has `in_netdev`, `out_netdev` and `enable_when_stopped`.
     #[must_use]
     pub fn has_af_packet(self) -> bool {

@@ -55,7 +55,7 @@ impl Link {
     /// stand behind the addresses.
     #[must_use]
     pub const fn is_ethernet(self) -> bool {
-        matches!(self.0, 1 | 281 | 283 | 284)
+        matches!(self.0, 1 | 281 | 283 | 284 | 285)
     }
 
     /// Whether some packets of this link type can be made Ethernet frames.
@@ -151,6 +151,8 @@ fn reader(link: Link) -> Option<fn(&[u8]) -> Reading<'_>> {
         0 => |data| by_family(data, null_family(data)),
         6 => token_ring,
         7 => |data| arcnet(data, 2),
+        // The direction and fifteen bytes of a header that was compressed.
+        8 => |data| raw_ip(rest(data, 16, "SLIP")?),
         9 | 50 => ppp,
         10 => fddi,
         12 | 14 | 101 | 228 | 229 => raw_ip,
@@ -158,7 +160,7 @@ fn reader(link: Link) -> Option<fn(&[u8]) -> Reading<'_>> {
         99 => |data| Ok(Carried::payload(word(data, 6, "Symantec")?, rest(data, 44, "Symantec")?)),
         100 => llc,
         104 => cisco_hdlc,
-        105 => ieee80211::data,
+        105 => ieee80211::frame,
         107 => frame_relay,
         108 => |data| by_family(data, data.first_chunk().map(|family| u32::from_be_bytes(*family))),
         109 => |data| raw_ip(rest(data, 12, "ENC")?),
@@ -184,7 +186,7 @@ fn reader(link: Link) -> Option<fn(&[u8]) -> Reading<'_>> {
         258 => pktap,
         276 => cooked_2,
         282 => |data| Ok(Carried::of(Kind::Frame(rest(data, 4, "DSA")?))),
-        1 | 281 | 283 | 284 => |data| Ok(Carried::of(Kind::Frame(data))),
+        1 | 281 | 283 | 284 | 285 => |data| Ok(Carried::of(Kind::Frame(data))),
         _ => return None,
     })
 }

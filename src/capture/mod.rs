@@ -6,6 +6,7 @@ mod guess;
 mod link;
 mod pcapng;
 mod read;
+mod stream;
 
 #[cfg(test)]
 mod tests;
@@ -15,6 +16,7 @@ pub use diagnose::EXPLANATIONS;
 pub use link::{Addresses, Link, NoFrame};
 pub use pcapng::Writer;
 pub use read::{Capture, MAX_PACKETS, Packet, ReadError, read};
+pub use stream::{PacketRef, Stream, StreamError};
 
 /// A capture that can't be written.
 #[derive(Debug, thiserror::Error)]

@@ -1,7 +1,7 @@
 //! Reads pcap and pcapng files into packets, and says where a broken file breaks. Scenarios and
 //! `import` name such files.
 
-use std::time::Duration;
+use std::{ops::Range, time::Duration};
 
 use bytes::Bytes;
 use pcap_file::{
@@ -42,6 +42,9 @@ const FCS: usize = 4;
 pub const MAX_PACKETS: usize = 1_000_000;
 
 const MAX_INTERFACES: usize = 4096;
+
+/// Bytes of a pcap file's header.
+const PCAP_HEADER: usize = 24;
 
 /// Bytes before a packet's data in a pcap file.
 const PCAP_RECORD: usize = 16;
@@ -127,13 +130,6 @@ pub enum ReadError {
     },
 }
 
-impl ReadError {
-    /// Whether there may be packets before what is wrong.
-    const fn is_behind_the_header(&self) -> bool {
-        matches!(self, Self::Truncated { packet: 1.., .. } | Self::Malformed { packet: 1.., .. })
-    }
-}
-
 fn place(packet: usize) -> String {
     match packet {
         HEADER => "the file's header".to_owned(),
@@ -166,32 +162,109 @@ pub fn read(file: &[u8]) -> Result<Capture, ReadError> {
 
 fn read_at_most(file: &[u8], most: usize) -> Result<Capture, ReadError> {
     let mut capture = Capture::default();
-    let read = match file.first_chunk::<4>() {
-        Some(&SECTION_HEADER) => read_pcapng(file, most, &mut capture),
-        Some(magic) if PCAP_MAGICS.contains(magic) => read_pcap(file, 0, most, &mut capture),
-        Some(magic) if let Some((_, usual)) = KUZNETZOV.iter().find(|(own, _)| own == magic) => {
-            let file = [&usual[..], &file[4..]].concat();
-            read_pcap(&file, KUZNETZOV_EXTRA, most, &mut capture)
+    let (mut decoder, mut at) = Decoder::begin(file)?;
+    while at < file.len() {
+        let step = match decoder.step(&file[at..], at) {
+            Ok(step) => step,
+            Err(error) => {
+                capture.broken = Some(error);
+                break;
+            }
+        };
+        if let Some(found) = step.packet {
+            if capture.packets.len() == most {
+                return Err(ReadError::TooMany { most });
+            }
+            let data = Bytes::copy_from_slice(&file[at..][found.data]);
+            let Found { time, original_len, link, .. } = found;
+            capture.packets.push(Packet { data, time, original_len, link });
         }
-        _ => Err(ReadError::NotACapture { looks: guess(file) }),
-    };
-    match read {
-        Ok(()) => Ok(capture),
-        Err(error) if error.is_behind_the_header() => {
-            capture.broken = Some(error);
-            Ok(capture)
+        at += step.used;
+        if step.broken.is_some() {
+            capture.broken = step.broken;
+            break;
         }
-        Err(error) => Err(error),
+    }
+    Ok(capture)
+}
+
+/// Reads a file one packet after the other, from as much of it as there is.
+pub(super) struct Decoder {
+    format: Format,
+    packets: usize,
+}
+
+enum Format {
+    Classic {
+        endianness: Endianness,
+        tick: Duration,
+        link: Link,
+        check_sequence: usize,
+        /// Bytes behind a record's header.
+        extra: usize,
+    },
+    Ng(Box<PcapNgParser>),
+}
+
+/// What stood at the beginning of the bytes that are left.
+pub(super) struct Step {
+    /// A packet; none where it was something else.
+    pub(super) packet: Option<Found>,
+    pub(super) used: usize,
+    /// The packet is all that there is of it, and the file ends in it.
+    pub(super) broken: Option<ReadError>,
+}
+
+/// A packet, and where it stands.
+pub(super) struct Found {
+    /// In the bytes that were given.
+    pub(super) data: Range<usize>,
+    pub(super) time: Duration,
+    pub(super) original_len: usize,
+    pub(super) link: Link,
+}
+
+impl Decoder {
+    /// From the beginning of a file; and how long its header is.
+    pub(super) fn begin(file: &[u8]) -> Result<(Self, usize), ReadError> {
+        let (format, used) = match file.first_chunk::<4>() {
+            Some(&SECTION_HEADER) => {
+                let parsed = PcapNgParser::new(file);
+                let (rest, parser) = parsed.map_err(|error| pcapng_error((HEADER, 0), error))?;
+                (Format::Ng(Box::new(parser)), file.len() - rest.len())
+            }
+            Some(magic) if PCAP_MAGICS.contains(magic) => classic(file, 0)?,
+            Some(magic)
+                if let Some((_, usual)) = KUZNETZOV.iter().find(|(own, _)| own == magic) =>
+            {
+                let header = &file[4..file.len().min(PCAP_HEADER)];
+                classic(&[&usual[..], header].concat(), KUZNETZOV_EXTRA)?
+            }
+            _ => return Err(ReadError::NotACapture { looks: guess(file) }),
+        };
+        Ok((Self { format, packets: 0 }, used))
+    }
+
+    /// What `rest`, which begins at the byte `offset` of the file and is not empty, begins with.
+    ///
+    /// # Errors
+    /// [`ReadError::Truncated`] also where only `rest` ends, and the file goes on.
+    pub(super) fn step(&mut self, rest: &[u8], offset: usize) -> Result<Step, ReadError> {
+        let packet = self.packets + 1;
+        let step = match &mut self.format {
+            Format::Classic { endianness, tick, link, check_sequence, extra } => {
+                let place = (packet, offset);
+                classic_step(rest, place, (*endianness, *tick), (*link, *check_sequence), *extra)
+            }
+            Format::Ng(parser) => ng_step(parser, rest, (packet, offset)),
+        }?;
+        self.packets += usize::from(step.packet.is_some() && step.broken.is_none());
+        Ok(step)
     }
 }
 
-fn read_pcap(
-    file: &[u8],
-    extra: usize,
-    most: usize,
-    capture: &mut Capture,
-) -> Result<(), ReadError> {
-    let (mut rest, parser) =
+fn classic(file: &[u8], extra: usize) -> Result<(Format, usize), ReadError> {
+    let (rest, parser) =
         PcapParser::new(file).map_err(|error| pcap_error((HEADER, 0), file, error))?;
     let header = parser.header();
     let (link, check_sequence) = link_of(header.datalink.into());
@@ -199,41 +272,77 @@ fn read_pcap(
         PcapTsResolution::MicroSecond => Duration::from_micros(1),
         PcapTsResolution::NanoSecond => Duration::from_nanos(1),
     };
-    while !rest.is_empty() {
-        let (packet, offset) = (capture.packets.len() + 1, file.len() - rest.len());
-        if capture.packets.len() == most {
-            return Err(ReadError::TooMany { most });
-        }
-        let Some((record, behind)) = Record::read(rest, header.endianness) else {
-            return Err(ReadError::Truncated {
-                packet,
-                offset,
-                needed: PCAP_RECORD,
-                available: rest.len(),
-            });
-        };
-        let data = behind.get(extra..).unwrap_or_default();
-        let whole = to_usize(record.included);
-        if whole > data.len().max(LONGEST) {
-            let cause = format!("its length is {whole} bytes, which no capture has");
-            return Err(ReadError::Malformed { packet, offset, cause });
-        }
-        let held = &data[..whole.min(data.len())];
-        let time = Duration::from_secs(record.seconds.into()) + tick * record.fraction;
-        let original = to_usize(record.original).max(whole);
-        if held.len() == whole || !held.is_empty() {
-            // Of a packet that was cut it is the end that is missing.
-            let sent = original.saturating_sub(check_sequence);
-            let data = Bytes::copy_from_slice(&held[..held.len().min(sent)]);
-            capture.packets.push(Packet { data, time, original_len: sent, link });
-        }
-        if held.len() < whole {
-            let needed = PCAP_RECORD.saturating_add(extra).saturating_add(whole);
-            return Err(ReadError::Truncated { packet, offset, needed, available: rest.len() });
-        }
-        rest = &data[whole..];
+    let endianness = header.endianness;
+    let format = Format::Classic { endianness, tick, link, check_sequence, extra };
+    Ok((format, file.len() - rest.len()))
+}
+
+fn classic_step(
+    rest: &[u8],
+    (packet, offset): (usize, usize),
+    (endianness, tick): (Endianness, Duration),
+    (link, check_sequence): (Link, usize),
+    extra: usize,
+) -> Result<Step, ReadError> {
+    let truncated = |needed| ReadError::Truncated { packet, offset, needed, available: rest.len() };
+    let record = Record::read(rest, endianness).ok_or_else(|| truncated(PCAP_RECORD))?;
+    let start = PCAP_RECORD + extra;
+    let available = rest.len().saturating_sub(start);
+    let whole = to_usize(record.included);
+    if whole > available.max(LONGEST) {
+        let cause = format!("its length is {whole} bytes, which no capture has");
+        return Err(ReadError::Malformed { packet, offset, cause });
     }
-    Ok(())
+    let broken = (available < whole).then(|| truncated(start.saturating_add(whole)));
+    let held = whole.min(available);
+    if held == 0 && broken.is_some() {
+        return Err(truncated(start.saturating_add(whole)));
+    }
+    let time = Duration::from_secs(record.seconds.into()) + tick * record.fraction;
+    // Of a packet that was cut it is the end that is missing.
+    let original_len = to_usize(record.original).max(whole).saturating_sub(check_sequence);
+    let start = start.min(rest.len());
+    let data = start..start + held.min(original_len);
+    let packet = Some(Found { data, time, original_len, link });
+    Ok(Step { packet, used: start + held, broken })
+}
+
+fn ng_step(
+    parser: &mut PcapNgParser,
+    rest: &[u8],
+    (packet, offset): (usize, usize),
+) -> Result<Step, ReadError> {
+    let next = parser.next_block(rest);
+    let (after, block) = next.map_err(|error| pcapng_error((packet, offset), error))?;
+    let malformed = |cause| ReadError::Malformed { packet, offset, cause };
+    if parser.interfaces().len() > MAX_INTERFACES {
+        return Err(malformed(format!("it has more than {MAX_INTERFACES} interfaces")));
+    }
+    let used = rest.len() - after.len();
+    let (interface, data, time, original_len) = match &block {
+        Block::EnhancedPacket(block) => {
+            (block.interface_id, &block.data, block.timestamp, block.original_len)
+        }
+        // A simple packet has no time and belongs to the first interface.
+        Block::SimplePacket(block) => (0, &block.data, Duration::ZERO, block.original_len),
+        Block::Packet(block) => {
+            (u32::from(block.interface_id), &block.data, block.timestamp, block.original_len)
+        }
+        _ => return Ok(Step { packet: None, used, broken: None }),
+    };
+    let interface = to_usize(interface);
+    let Some(known) = parser.interfaces().get(interface) else {
+        return Err(malformed(format!("there is no interface {interface}")));
+    };
+    // A block's data is part of the block.
+    let start = data.as_ptr().addr().saturating_sub(rest.as_ptr().addr()).min(used);
+    let packet = Found {
+        data: start..used.min(start + data.len()),
+        time,
+        original_len: to_usize(original_len),
+        link: Link(known.linktype.into()),
+    };
+    Ok(Step { packet: Some(packet), used, broken: None })
 }
 
 /// What stands before a packet in a pcap file.
@@ -245,16 +354,15 @@ struct Record {
 }
 
 impl Record {
-    /// The record at the beginning of `rest`, and what stands behind it.
-    fn read(rest: &[u8], endianness: Endianness) -> Option<(Self, &[u8])> {
-        let (header, behind) = rest.split_first_chunk::<PCAP_RECORD>()?;
+    /// The record at the beginning of `rest`.
+    fn read(rest: &[u8], endianness: Endianness) -> Option<Self> {
+        let header = rest.first_chunk::<PCAP_RECORD>()?;
         let mut words = header.as_chunks::<4>().0.iter().map(|word| match endianness {
             Endianness::Big => u32::from_be_bytes(*word),
             Endianness::Little => u32::from_le_bytes(*word),
         });
         let mut next = || words.next().unwrap_or_default();
-        let record = Self { seconds: next(), fraction: next(), included: next(), original: next() };
-        Some((record, behind))
+        Some(Self { seconds: next(), fraction: next(), included: next(), original: next() })
     }
 }
 
@@ -278,45 +386,6 @@ fn pcap_error((packet, offset): (usize, usize), rest: &[u8], error: PcapParseErr
             ReadError::Malformed { packet, offset, cause: chain(&error) }
         }
     }
-}
-
-fn read_pcapng(file: &[u8], most: usize, capture: &mut Capture) -> Result<(), ReadError> {
-    let (mut rest, mut parser) =
-        PcapNgParser::new(file).map_err(|error| pcapng_error((HEADER, 0), error))?;
-    while !rest.is_empty() {
-        let here = (capture.packets.len() + 1, file.len() - rest.len());
-        let (after, block) = parser.next_block(rest).map_err(|error| pcapng_error(here, error))?;
-        rest = after;
-        let malformed = |cause| ReadError::Malformed { packet: here.0, offset: here.1, cause };
-        if parser.interfaces().len() > MAX_INTERFACES {
-            return Err(malformed(format!("it has more than {MAX_INTERFACES} interfaces")));
-        }
-        let (interface, data, time, original_len) = match &block {
-            Block::EnhancedPacket(block) => {
-                (block.interface_id, &block.data, block.timestamp, block.original_len)
-            }
-            // A simple packet has no time and belongs to the first interface.
-            Block::SimplePacket(block) => (0, &block.data, Duration::ZERO, block.original_len),
-            Block::Packet(block) => {
-                (u32::from(block.interface_id), &block.data, block.timestamp, block.original_len)
-            }
-            _ => continue,
-        };
-        if capture.packets.len() == most {
-            return Err(ReadError::TooMany { most });
-        }
-        let interface = to_usize(interface);
-        let Some(known) = parser.interfaces().get(interface) else {
-            return Err(malformed(format!("there is no interface {interface}")));
-        };
-        capture.packets.push(Packet {
-            data: Bytes::copy_from_slice(data),
-            time,
-            original_len: to_usize(original_len),
-            link: Link(known.linktype.into()),
-        });
-    }
-    Ok(())
 }
 
 fn pcapng_error((packet, offset): (usize, usize), error: PcapNgParseError) -> ReadError {

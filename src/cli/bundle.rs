@@ -113,7 +113,7 @@ impl Bundle<'_> {
         let scenario = self.sources(&mut archive)?;
         let opened = backends::open(&[self.backend], self.qemu)?;
         let mut case = self.scenario.cases[self.index].clone();
-        if let Some(probed) = &opened.probed {
+        if let Some(probed) = opened.probed() {
             Arc::make_mut(&mut case).profile = probed.profile.clone();
         }
         let executed = self.executed(&case, &opened)?;
@@ -126,7 +126,7 @@ impl Bundle<'_> {
         let readme = Readme {
             case: &case,
             executed: &executed,
-            probed: opened.probed.as_ref(),
+            probed: opened.probed(),
             scenario: &scenario,
             several: self.scenario.cases.len() > 1,
             reviewed: archive.paths().any(|path| path == snapshot),

@@ -151,8 +151,8 @@ fn ask_qemu(isolated: &Isolated, program: &Path) -> (bool, Vec<Check>) {
     let place = found(program).unwrap_or_else(|| program.to_owned());
     let mut checks =
         vec![Check::ok("qemu", format!("{}: {}", place.display(), probed.announcement()))];
-    checks.push(if probed.has_in_netdev {
-        Check::ok("qemu-rfc", "filter-redirector has in_netdev and out_netdev")
+    checks.push(if let Some(patch) = probed.patch {
+        Check::ok("qemu-rfc", patch.found)
     } else {
         Check::ok("qemu-rfc", "filter-redirector has neither in_netdev nor out_netdev").but(
             State::Limited,
@@ -162,12 +162,12 @@ fn ask_qemu(isolated: &Isolated, program: &Path) -> (bool, Vec<Check>) {
             ],
         )
     });
-    checks.push(if probed.has_compare {
+    checks.push(if !probed.lacks.contains(&"colo-compare") {
         Check::ok("qemu-colo", "it has colo-compare")
     } else {
         Check::ok("qemu-colo", "it has no colo-compare").but(
             State::Limited,
-            "cases with a colo-compare fail on qemu",
+            "cases with a colo-compare are skipped on qemu",
             vec!["configure it without --disable-colo-proxy".to_owned()],
         )
     });

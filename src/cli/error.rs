@@ -5,6 +5,7 @@
 use std::{io, path::PathBuf};
 
 use crate::{
+    capture::{ReadError, StreamError},
     diag::{Advice, Diagnose, Report, Severity, errors},
     file::FileError,
     import::PasteError,
@@ -53,6 +54,11 @@ errors! {
         NothingSelected
             error("no case is selected")
             help("look at the paths, --name, --tag and --partition: tapwright list");
+    "TW-E007" "several QEMUs where one is run",
+        "`tapwright run --agree sim,qemu --qemu A --qemu B` compares several QEMUs with the model in one run, each under its own profile. Everything else runs one: `run --backend qemu`, whose snapshots are those of one profile, `run --agree` without qemu among its backends, and `fuzz`, `minimise` and `export`, which make a scenario for one QEMU. The exit code is 2.";
+        SeveralQemus { count: usize }
+            error("--qemu is given {count} times, and one QEMU is run here")
+            help("name one, or compare them: tapwright run --agree sim,qemu --qemu A --qemu B");
     "TW-E020" "the scenario does not fail",
         "`tapwright minimise` makes a failing scenario smaller, and this one does what it says: its expectations hold, its record is its snapshot, and with `--agree` the backends agree. Run it as it failed: with the same --backend or --agree, and the same --profile. The exit code is 4.";
         NothingFails
@@ -163,6 +169,25 @@ errors! {
         SeveralCases { names: String }
             error("several cases match: {names}")
             help("name one: -k TEXT");
+    "TW-E082" "a capture can't be compared",
+        "`tapwright diff A B` reads two pcap or pcapng captures of any length, each once: files, `-` for standard input, or a pipe of the shell. A pipe with a name, a device, and the files of /proc and /sys are not read. Where a capture breaks off, the differences before that place are printed and the comparison ends there.";
+        NoCapture { path: PathBuf, source: FileError }
+            error("'{}' can't be read: {source}", path.display())
+            help("name a capture that you may read, or - for standard input");
+        CaptureBroken { path: PathBuf, source: Box<StreamError> }
+            error("'{}' can't be compared to its end: {source}", path.display())
+            help(match **source {
+                StreamError::Read(ReadError::NotACapture { .. }) => "give a pcap or pcapng file",
+                _ => "what comes behind that place is not compared: repair or cut the file",
+            });
+        StdinTwice
+            error("standard input can't be both captures")
+            help("give a file for one of the two: tapwright diff expected.pcap -");
+    "TW-E083" "there is no such field",
+        "--mask and --key of `tapwright diff` take the names of fields as snapshots and mismatches have them, such as ipv4.id, tcp.seq or udp.checksum.";
+        NoSuchField { option: &'static str, name: String, known: String }
+            error("{option}: there is no field '{name}'; it may be {known}")
+            help("take a name from a mismatch: ipv4.id");
     "TW-R001" "an object is refused",
         "This QEMU refuses the object as it is written, with the text that is shown. If that is what the scenario wants to show, say so: `expect: {error: {ID: text}}`. Otherwise change the object; another `profile` may allow it.";
     "TW-R002" "an object is not refused as expected",

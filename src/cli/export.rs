@@ -45,6 +45,7 @@ fn archive(name: &str) -> Result<PathBuf, String> {
 }
 
 pub(super) fn run(args: &ExportArgs) -> Result<Exit, Stop> {
+    args.qemu.one()?;
     let root = args.file.parent().unwrap_or(Path::new(""));
     let files = Recorder::new(args.reach);
     let scenario = scenario::load(&args.file, root, &files).map_err(Stop::invalid)?;

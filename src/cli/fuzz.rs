@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 
 use super::{
     CliError, Stop,
-    backends::{self, BackendName, Opened, QemuArgs},
+    backends::{self, BackendName, QemuArgs},
     number::from_one,
     output::{self, Format},
 };
@@ -90,12 +90,14 @@ pub(super) fn run(args: &FuzzArgs) -> Result<Exit, Stop> {
     if !different {
         return Err(Stop::invalid(vec![CliError::AgreeWithItself.report()]));
     }
+    args.qemu.one()?;
     // No thread may run before: see `sys::isolate`.
-    let Opened { lanes, probed } = backends::open(&args.agree, &args.qemu)?;
+    let opened = backends::open(&args.agree, &args.qemu)?;
+    let qemu = opened.probed().map(|probed| probed.profile.clone());
     let interrupt = Interrupt::install().map_err(|error| refused("catching signals", error))?;
     let court = Court {
-        lanes,
-        profile: args.profile.clone().or_else(|| probed.map(|probed| probed.profile)),
+        lanes: opened.lanes,
+        profile: args.profile.clone().or(qemu),
         timeout: Duration::from_secs(args.timeout.get()),
         interrupt: Some(interrupt),
         refusals: false,

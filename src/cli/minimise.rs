@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::{
     CliError, ReachArgs, Stop,
-    backends::{self, BackendName, Opened, QemuArgs},
+    backends::{self, BackendName, QemuArgs},
     fuzz::{counted, refused, write, write_named},
     number::from_one,
     output::{self, Format},
@@ -83,6 +83,7 @@ fn budget(text: &str) -> Result<Budget, String> {
 }
 
 pub(super) fn run(args: &MinimiseArgs) -> Result<Exit, Stop> {
+    args.qemu.one()?;
     let root = args.file.parent().unwrap_or(Path::new(""));
     let scenario = scenario::load(&args.file, root, args.reach.files()).map_err(Stop::invalid)?;
     let pattern = args.name.as_deref().map(Pattern::from);
@@ -99,11 +100,12 @@ pub(super) fn run(args: &MinimiseArgs) -> Result<Exit, Stop> {
     let names =
         if args.agree.is_empty() { std::slice::from_ref(&args.backend) } else { &args.agree };
     // No thread may run before: see `sys::isolate`.
-    let Opened { lanes, probed } = backends::open(names, &args.qemu)?;
+    let opened = backends::open(names, &args.qemu)?;
+    let qemu = opened.probed().filter(|_| !args.agree.is_empty());
+    let qemu = qemu.map(|probed| probed.profile.clone());
     let interrupt = Interrupt::install().map_err(|error| refused("catching signals", error))?;
-    let qemu = probed.map(|probed| probed.profile).filter(|_| !args.agree.is_empty());
     let court = Court {
-        lanes,
+        lanes: opened.lanes,
         profile: args.profile.clone().or(qemu),
         timeout: Duration::from_secs(args.timeout.get()),
         interrupt: Some(interrupt),

@@ -5,6 +5,7 @@ mod bundle;
 mod check;
 mod ci;
 mod conflicts;
+mod diff;
 mod doctor;
 mod enter;
 mod error;
@@ -91,6 +92,8 @@ enum Command {
     Graph(graph::GraphArgs),
     /// Show the way of a frame through a case: what each filter and queue did with it
     Trace(trace::TraceArgs),
+    /// Compare two captures packet by packet
+    Diff(diff::DiffArgs),
     /// Print the JSON Schema of the scenario language, for editors
     Schema(schema::SchemaArgs),
 }
@@ -179,6 +182,7 @@ fn carry_out(command: &Command) -> Result<Exit, Stop> {
         Command::Graph(args) => graph::run(args),
         Command::New(args) => new::run(args),
         Command::Trace(args) => trace::run(args),
+        Command::Diff(args) => diff::run(args),
         Command::Schema(args) => schema::run(args),
     }
 }

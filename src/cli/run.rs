@@ -35,7 +35,6 @@ use crate::{
     scenario::Scenario,
     snapshot::Mode,
     sys::Interrupt,
-    terminal::visible,
 };
 
 /// Runs scenarios.
@@ -159,8 +158,10 @@ impl RunArgs {
 
     fn check_agree(&self) -> Result<(), Stop> {
         match self.agree.as_slice() {
-            [] => Ok(()),
-            [first, others @ ..] if others.iter().any(|other| other != first) => Ok(()),
+            [] => self.qemu.one(),
+            [first, others @ ..] if others.iter().any(|other| other != first) => {
+                if self.agree.contains(&BackendName::Qemu) { Ok(()) } else { self.qemu.one() }
+            }
             _ => Err(Stop::invalid(vec![CliError::AgreeWithItself.report()])),
         }
     }
@@ -178,26 +179,26 @@ impl RunArgs {
     /// Opens the backends. No thread may run before: see [`crate::sys::Isolated`].
     pub(super) fn open(&self) -> Result<Opened, Stop> {
         let opened = backends::open(self.backends(), &self.qemu)?;
-        if let (Some(probed), None) = (&opened.probed, &self.profile) {
-            output::note(format_args!("{}", visible(probed.announcement())));
-        }
+        opened.announce(self.profile.as_ref());
         Ok(opened)
     }
 
     /// What is selected of some scenarios, on backends that are open.
     pub(super) fn plan_on(&self, opened: &Opened, mode: Mode, scenarios: Vec<Scenario>) -> Plan {
         let selection = self.suite.selection();
-        let cases = match &opened.probed {
-            Some(probed) => {
-                let profile = self.profile.as_ref().unwrap_or(&probed.profile);
+        let profile = self.profile.as_ref();
+        let cases = match opened.qemus() {
+            [] => runner::select(scenarios, &selection, profile),
+            [qemu] => {
+                let profile = profile.unwrap_or(&qemu.probed.profile);
                 runner::select_for(scenarios, &selection, profile, !self.agree.is_empty())
             }
-            None => runner::select(scenarios, &selection, self.profile.as_ref()),
+            _ => runner::select_for_each(&scenarios, &selection, &opened.groups(profile)),
         };
         output::reports(&check::remarks(cases.iter().map(|planned| &*planned.case)));
         Plan {
             cases,
-            lanes: opened.lanes.clone(),
+            lanes: opened.lanes_under(profile),
             mode,
             scope: self.suite.reach.scope(),
             repeat: self.repeat,

@@ -1,6 +1,9 @@
 //! Which fields of two frames differ, and what is known of each. Read by the comparison of a port.
 
-use super::mismatch::FieldDifference;
+use super::{
+    align::{ALIKE, UNLIKE},
+    mismatch::FieldDifference,
+};
 use crate::{
     base::{Frame, VnetHdr},
     format::token,
@@ -45,6 +48,17 @@ pub(super) fn between(expected: &Frame, actual: &Frame, masks: &[&str]) -> Vec<F
         }
     }
     fields
+}
+
+/// How unlike two frames are, for lining them up: few fields that differ make a pair, and so does a common
+/// flow.
+pub(super) fn unlikeness(expected: &Frame, actual: &Frame, masks: &[&str]) -> usize {
+    let flow = frame::flow(&expected.data);
+    match 1 + between(expected, actual, masks).len() {
+        few if few <= ALIKE => few,
+        _ if flow.is_some() && flow == frame::flow(&actual.data) => ALIKE,
+        _ => UNLIKE,
+    }
 }
 
 /// A difference in what stands beside a frame.

@@ -12,11 +12,13 @@
 //! 5. `misplaced`: what is missing here and too much there is one difference.
 //! 6. `explanation`: what explains the records, where nothing else differs.
 //!
-//! [`compare_probes`] compares a table of probes. A [`Mismatch`] is what was found, as data;
+//! [`compare_probes`] compares a table of probes, and [`compare_captures`] two captures of any length, by the
+//! same passes. A [`Mismatch`] is what was found, as data;
 //! `wording` says it, [`render`] and [`hexdump`] lay it out.
 
 mod align;
 mod capture_digest;
+mod captures;
 mod comparison;
 mod explanation;
 mod fields;
@@ -36,6 +38,7 @@ mod tests;
 mod trace;
 mod wording;
 
+pub use captures::{CaptureCounts, CaptureRules, CompareError, compare_captures};
 pub use comparison::{Rules, compare, compare_sections, disagreement, disagreement_but};
 pub use frame_pair::FramePair;
 pub use hexdump::hexdump;

@@ -4,12 +4,13 @@ use bytes::Bytes;
 
 use super::{
     Trace,
-    align::{self, ALIKE, UNLIKE},
+    align::UNLIKE,
     fields,
     found::Found,
     framing_fault,
     mismatch::{FieldDifference, Seat, What},
-    reorder, trace,
+    reorder::{self, LinedUp},
+    trace,
 };
 use crate::{
     base::{Frame, Tag, VnetHdr},
@@ -76,11 +77,8 @@ impl PortComparison<'_> {
     fn between(&self, left: &[Entry], right: &[Entry]) -> Vec<Found> {
         let (left_keys, right_keys) = (self.keys(left), self.keys(right));
         let cost = |a: usize, b: usize| self.cost(&left[a], &right[b]);
-        let pairs = align::align(&left_keys, &right_keys, cost);
-        let pairs = reorder::repeats_last(pairs, &left_keys, &right_keys);
-        let moved =
-            reorder::moved(&pairs, &left_keys, &right_keys, |key| matches!(key, Key::Frame(..)));
-        let pairs = reorder::without_moved(pairs, &moved, &left_keys, &right_keys, cost);
+        let is_frame = |key: &Key| matches!(key, Key::Frame(..));
+        let LinedUp { pairs, moved } = reorder::line_up(&left_keys, &right_keys, is_frame, cost);
         let place = Places::of(left, right);
         let mut found = Vec::new();
         for &pair in &pairs {
@@ -145,17 +143,10 @@ impl PortComparison<'_> {
         }
     }
 
-    /// Few fields that differ make a pair, and so does a common flow.
     fn cost(&self, expected: &Entry, actual: &Entry) -> usize {
         match (expected, actual) {
             (Entry::Frame { frame: a, .. }, Entry::Frame { frame: b, .. }) => {
-                let fields = self.fields(a, b).len();
-                let flow = frame::flow(&a.data);
-                match 1 + fields {
-                    few if few <= ALIKE => few,
-                    _ if flow.is_some() && flow == frame::flow(&b.data) => ALIKE,
-                    _ => UNLIKE,
-                }
+                fields::unlikeness(a, b, &self.masks)
             }
             (Entry::Raw(_), Entry::Raw(_))
             | (Entry::Begun(_), Entry::Begun(_))

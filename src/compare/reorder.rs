@@ -7,9 +7,29 @@ use std::{
 
 use super::align::{self, Pair};
 
+/// Two lists lined up, with what stands in another place.
+pub(super) struct LinedUp {
+    pub(super) pairs: Vec<Pair>,
+    /// What moved, by its place on the left, and where it is on the right. The two are a pair.
+    pub(super) moved: BTreeMap<usize, usize>,
+}
+
+/// Lines two lists up; what has its equal elsewhere moved, where its key `counts`.
+pub(super) fn line_up<K: Eq + Hash>(
+    left: &[K],
+    right: &[K],
+    counts: impl Fn(&K) -> bool,
+    cost: impl Fn(usize, usize) -> usize + Copy,
+) -> LinedUp {
+    let pairs = repeats_last(align::align(left, right, cost), left, right);
+    let moved = moved(&pairs, left, right, counts);
+    let pairs = without_moved(pairs, &moved, left, right, cost);
+    LinedUp { pairs, moved }
+}
+
 /// Of things that are the same and of which one more came, or one fewer, the last is the one that
 /// is extra or missing.
-pub(super) fn repeats_last<K: Eq>(mut pairs: Vec<Pair>, left: &[K], right: &[K]) -> Vec<Pair> {
+fn repeats_last<K: Eq>(mut pairs: Vec<Pair>, left: &[K], right: &[K]) -> Vec<Pair> {
     for next in 1..pairs.len() {
         let (Some(a), Some(b)) = pairs[next] else {
             continue;
@@ -31,7 +51,7 @@ pub(super) fn repeats_last<K: Eq>(mut pairs: Vec<Pair>, left: &[K], right: &[K])
 
 /// Things that came, but in another place: of those that are not lined up with their equal, each on
 /// the left with the first of its key on the right, where the key `counts`.
-pub(super) fn moved<K: Eq + Hash>(
+fn moved<K: Eq + Hash>(
     pairs: &[Pair],
     left: &[K],
     right: &[K],
@@ -56,7 +76,7 @@ pub(super) fn moved<K: Eq + Hash>(
 
 /// The pairs with what moved paired, and what is left between two equal ones lined up anew, behind
 /// what moved from there.
-pub(super) fn without_moved<K: Eq + Hash>(
+fn without_moved<K: Eq + Hash>(
     pairs: Vec<Pair>,
     moved: &BTreeMap<usize, usize>,
     left: &[K],
@@ -126,9 +146,7 @@ mod tests {
             true => 1,
             false => align::UNLIKE,
         };
-        let pairs = repeats_last(align::align(&left, &right, cost), &left, &right);
-        let moved = moved(&pairs, &left, &right, |_| true);
-        let words = without_moved(pairs, &moved, &left, &right, cost);
+        let LinedUp { pairs, moved } = line_up(&left, &right, |_| true, cost);
         let word = |pair: &Pair| match *pair {
             (Some(a), Some(b)) if moved.contains_key(&a) => format!("{}>{}", left[a], b + 1),
             (Some(a), Some(b)) => format!("{}={}", left[a], right[b]),
@@ -136,7 +154,7 @@ mod tests {
             (None, Some(b)) => format!("+{}", right[b]),
             (None, None) => String::new(),
         };
-        words.iter().map(word).collect::<Vec<_>>().join(" ")
+        pairs.iter().map(word).collect::<Vec<_>>().join(" ")
     }
 
     #[test]

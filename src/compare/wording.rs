@@ -75,7 +75,9 @@ fn frame(what: &What) -> String {
         | What::OtherPort { frame, of, sent, .. }
         | What::Length { frame, of, sent, .. } => {
             let number = sent.map_or_else(String::new, |number| format!(" (#{number})"));
-            format!("frame {frame} of {of}{number}")
+            // How many packets a capture has is not known until its end.
+            let of = if *of == 0 { String::new() } else { format!(" of {of}") };
+            format!("frame {frame}{of}{number}")
         }
         What::Sent { number, .. } => format!("#{number}"),
         What::Value { .. }

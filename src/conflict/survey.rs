@@ -214,6 +214,7 @@ fn world(profile: &Profile) -> Config {
             .map(|(id, backend)| ChardevConfig { id: id.into(), backend, connected: true })
             .into(),
         iothreads: vec!["io0".into()],
+        ..Config::default()
     }
 }
 

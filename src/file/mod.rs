@@ -2,7 +2,8 @@
 //! expected, and sized before it is read; each that is written is whole or not there.
 //!
 //! - [`read`]: a file that a person named.
-//! - [`read_input`], [`read_stdin`]: the same, where a shell's pipe does as well.
+//! - [`read_input`], [`read_stdin`]: the same, where a shell's pipe does as well; [`open_input`]: to be read as it
+//!   comes.
 //! - [`read_found`], [`read_named`]: a file that a folder or a scenario brought along, which is not
 //!   looked for outside of the scenario's [`Root`].
 //! - [`replace`], [`replace_below`]: a file put in its place as a whole.
@@ -18,6 +19,8 @@ mod root;
 pub use create::{append, create, create_new};
 pub use error::{EXPLANATIONS, FileError};
 pub use kind::Kind;
-pub use read::{inside, read, read_found, read_input, read_named, read_stdin, text};
+pub use read::{
+    inside, is_stdin, open_input, read, read_found, read_input, read_named, read_stdin, text,
+};
 pub use replace::{Care, replace, replace_below};
 pub use root::{Root, Scope};

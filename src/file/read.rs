@@ -4,7 +4,7 @@ use std::{
     ffi::OsStr,
     fs::File,
     io::{self, Read},
-    os::fd::OwnedFd,
+    os::fd::{AsFd, OwnedFd},
     path::Path,
 };
 
@@ -76,18 +76,50 @@ pub fn read_input(path: &Path, most: usize) -> Result<Vec<u8>, FileError> {
     if STDIN.iter().any(|name| path == Path::new(name)) {
         return read_stdin(most);
     }
+    match stream(path)? {
+        Some(stream) => bounded(stream, 0, most),
+        None => read(path, most),
+    }
+}
+
+/// Whether a person means standard input: `-`, or one of the names that the system has for it.
+#[must_use]
+pub fn is_stdin(path: &Path) -> bool {
+    path == Path::new("-") || STDIN.iter().any(|name| path == Path::new(name))
+}
+
+/// Opens what a person named as input, as [`read_input`] does, to be read as it comes and however long it
+/// is; `-` is standard input.
+///
+/// # Errors
+/// When it can't be opened, or is neither a regular file nor a stream.
+pub fn open_input(path: &Path) -> Result<File, FileError> {
+    if is_stdin(path) {
+        return Ok(File::from(io::stdin().as_fd().try_clone_to_owned()?));
+    }
+    if let Some(stream) = stream(path)? {
+        return Ok(stream);
+    }
+    look(&open(path, OFlag::O_PATH)?)?.regular()?;
+    let fd = open(path, READING)?;
+    look(&fd)?.regular()?;
+    Ok(File::from(fd))
+}
+
+/// A pipe that a shell made, or a terminal; none where the path leads to anything else.
+fn stream(path: &Path) -> Result<Option<File>, FileError> {
     let streams = |found: &Found| found.is_shells() || found.is_terminal();
     if !streams(&look(&open(path, OFlag::O_PATH)?)?) {
-        return read(path, most);
+        return Ok(None);
     }
     let fd = open(path, READING)?;
     if !streams(&look(&fd)?) {
         // Another one than it was before.
-        return read(path, most);
+        return Ok(None);
     }
-    // It is a stream, and what has not come yet is waited for.
+    // What has not come yet is waited for.
     fcntl(&fd, FcntlArg::F_SETFL(OFlag::empty())).map_err(io::Error::from)?;
-    bounded(File::from(fd), 0, most)
+    Ok(Some(File::from(fd)))
 }
 
 /// Reads standard input, whatever it is.

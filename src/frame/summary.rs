@@ -70,6 +70,7 @@ impl View<'_, '_> {
             self.0.fields().filter(|field| field.name == "vlan.type").last().map(Field::number);
         match inner.unwrap_or(eth_type) {
             0x0806 if self.has("arp") => self.arp(),
+            0x8035 if self.has("arp") => self.rarp(),
             0x0800 if self.has("ipv4") => self.ip("IPv4", "ipv4.src", "ipv4.dst"),
             0x86dd if self.has("ipv6") => self.ip("IPv6", "ipv6.src", "ipv6.dst"),
             0x0806 => "ARP, malformed".to_owned(),
@@ -95,6 +96,17 @@ impl View<'_, '_> {
                 text("arp.sender_ip"),
                 text("arp.target_ip")
             ),
+        }
+    }
+
+    /// As ARP, but that an Ethernet address asks for the IP address (RFC 903).
+    fn rarp(&self) -> String {
+        let text = |name| self.text(name);
+        match self.number("arp.op") {
+            Some(3) => {
+                format!("RARP who-is {} tell {}", text("arp.target_mac"), text("arp.sender_mac"))
+            }
+            _ => format!("RARP op {} {}", text("arp.op"), text("arp.target_mac")),
         }
     }
 
@@ -240,6 +252,15 @@ mod tests {
         "0806 0001080006040009525400123456 0a000002 020000000001 0a000001",
         "ARP op 9 10.0.0.2 > 10.0.0.1"
     )]
+    #[case::rarp_request(
+        "8035 0001080006040003525400123456 00000000 525400123456 00000000",
+        "RARP who-is 52:54:00:12:34:56 tell 52:54:00:12:34:56"
+    )]
+    #[case::rarp_reply(
+        "8035 0001080006040004020000000001 0a000001 525400123456 0a000002",
+        "RARP op 4 52:54:00:12:34:56"
+    )]
+    #[case::rarp_cut("8035 00010800", "0x8035")]
     #[case::arp_cut("0806 00010800", "ARP, malformed")]
     #[case::udp(
         "0800 4500002100000000401166ca 0a000001 0a000002 0fa00009000d9856 68656c6c6f",

@@ -17,7 +17,7 @@ use super::{
     exchange::Exchange,
     service::Conversation,
 };
-use crate::base::VirtualTime;
+use crate::base::{MacAddr, VirtualTime};
 
 /// Bytes in front of a TCP segment: Ethernet, IPv4 and TCP headers without options.
 const HEADERS: usize = 14 + 20 + 20;
@@ -122,6 +122,16 @@ impl Stack {
             }
         }
         Some(twin)
+    }
+
+    /// The frame by which a guest announces its address: a gratuitous ARP request (RFC 5227, 3; Linux
+    /// 6.18 `net/ipv4/devinet.c`, `inetdev_send_gratuitous_arp`).
+    #[must_use]
+    pub fn announcement(&self) -> Bytes {
+        /// Ethernet, IPv4, lengths of their addresses, a request.
+        const HEAD: [u8; 10] = [8, 6, 0, 1, 8, 0, 6, 4, 0, 1];
+        let (own, ip) = (self.config.mac.0, self.config.address.octets());
+        [&MacAddr::BROADCAST.0[..], &own, &HEAD, &own, &ip, &[0; 6], &ip].concat().into()
     }
 
     fn note(&mut self, deed: impl FnOnce() -> Deed) {

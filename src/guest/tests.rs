@@ -257,6 +257,16 @@ fn a_seed_decides_the_sequence_numbers_and_nothing_else() {
 }
 
 #[test]
+fn an_announcement_asks_all_for_the_own_address() {
+    let announcement = Stack::new(config(SERVER, vec![])).announcement();
+    let expected = "ffffffffffff0200000000020806000108000604000102000000000200000a000002";
+    let hex: String = announcement.iter().map(|byte| format!("{byte:02x}")).collect();
+    assert!(hex.starts_with("ffffffffffff") && hex.len() == 84, "{hex}");
+    assert_eq!(&hex[..44], &expected[..44]);
+    assert_eq!(&hex[44..], "0200000000020a0000020000000000000a000002");
+}
+
+#[test]
 fn no_segment_is_longer_than_either_side_allows() {
     let (mut server, mut client) = (config(SERVER, vec![]), config(CLIENT, vec![]));
     server.services = config(SERVER, vec![(7, ServiceKind::Echo)]).services;

@@ -1,6 +1,8 @@
 //! The options of the net layer that stand in a text, wherever they stand: what the scenario has not
 //! and no comment names is listed, so that nothing is lost in silence.
 
+use std::ops::Range;
+
 use super::flag;
 use crate::qapi::{Form, Options};
 
@@ -38,6 +40,14 @@ impl Mention {
         });
         has_head || self.id.as_ref().is_some_and(by_id)
     }
+
+    /// Its name and value as a shell's words; of a value that is not whole what is known of it.
+    pub(super) fn as_words(&self) -> String {
+        let Some((name, value)) = &self.option else {
+            return self.shown.clone();
+        };
+        format!("-{name} '{}'", value.replace('\'', "'\\''"))
+    }
 }
 
 /// Whether a line has an id that does not go on.
@@ -63,14 +73,9 @@ const PROPERTIES: &[&str] = &[
     "notify_dev=",
 ];
 
-/// Each option of a text, and each list that goes on with a filter's properties.
-pub(super) fn mentions(text: &str) -> Vec<Mention> {
-    let mut found: Vec<Mention> = Vec::new();
-    let mut add = |mention: Mention| {
-        if !found.contains(&mention) {
-            found.push(mention);
-        }
-    };
+/// Each option of a text, with the bytes from its name to the end of its value.
+pub(super) fn spans(text: &str) -> Vec<(Range<usize>, Mention)> {
+    let mut found = Vec::new();
     for (at, _) in text.match_indices('-') {
         let before = text[..at].trim_end_matches('-').chars().next_back();
         if before.is_some_and(|c| c.is_alphanumeric() || "_./".contains(c)) {
@@ -80,11 +85,23 @@ pub(super) fn mentions(text: &str) -> Vec<Mention> {
         let name = &rest[..rest.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(rest.len())];
         let is_net = flag::is_net(&text[at..=at + name.len()]) && name != "readconfig";
         if (is_net || name == "device")
-            && let Some(mention) = mention(name, &rest[name.len()..])
+            && let Some((length, mention)) = mention(name, &rest[name.len()..])
         {
-            add(mention);
+            found.push((at..at + 1 + name.len() + length, mention));
         }
     }
+    found
+}
+
+/// Each option of a text, and each list that goes on with a filter's properties.
+pub(super) fn mentions(text: &str) -> Vec<Mention> {
+    let mut found: Vec<Mention> = Vec::new();
+    let mut add = |mention: Mention| {
+        if !found.contains(&mention) {
+            found.push(mention);
+        }
+    };
+    spans(text).into_iter().for_each(|(_, mention)| add(mention));
     let ends = |c: char| c.is_whitespace() || "\"'`;<>|()\\".contains(c);
     for word in text.split(ends) {
         let lost = PROPERTIES.iter().any(|key| word.starts_with(key)) && !word.contains("${");
@@ -96,19 +113,23 @@ pub(super) fn mentions(text: &str) -> Vec<Mention> {
     found
 }
 
-fn mention(name: &str, rest: &str) -> Option<Mention> {
+/// The option, and how long what follows its name is.
+fn mention(name: &str, rest: &str) -> Option<(usize, Mention)> {
     let next = rest.chars().next()?;
     if next.is_alphanumeric() || "-_".contains(next) {
         return None;
     }
-    let between = |c: char| c.is_whitespace() || "\"'`,=;\\^+()[\0".contains(c);
-    let start = rest.find(|c: char| !between(c)).filter(|start| *start <= MOST_BETWEEN)?;
+    let start = value_at(rest).filter(|start| *start <= MOST_BETWEEN)?;
     let rest = &rest[start..];
     if rest.starts_with('{') && rest[1..].starts_with([' ', '\\', '"', '\'', '\n']) {
-        return json(name, rest);
+        let mention = json(name, rest)?;
+        return Some((start + rest.find('}').map_or(rest.len(), |end| end + 1), mention));
     }
     let ends = |c: char| c.is_whitespace() || "\"'`;<>|\\\0".contains(c);
-    let value = &rest[..rest.find(ends).unwrap_or(rest.len())];
+    let end = rest.find(ends).unwrap_or(rest.len());
+    // `[/code]` of a forum.
+    let end = rest[..end].find("[/").unwrap_or(end);
+    let value = &rest[..end];
     let value = value.trim_end_matches([',', ')', ']', '.']);
     let head = head(value)?;
     let options = Options::read(value, "type");
@@ -133,7 +154,43 @@ fn mention(name: &str, rest: &str) -> Option<Mention> {
     let cut = head.len() < value.len();
     let whole = !cut && !flag::is_synopsis(value);
     let option = whole.then(|| (name.to_owned(), value.to_owned()));
-    Some(Mention { shown, option, head, cut, id })
+    Some((start + value.len(), Mention { shown, option, head, cut, id }))
+}
+
+/// Where the value begins: behind quotes, commas and blanks, and behind what marks a word up, such as
+/// `"/><arg value="` and `" a2="`.
+fn value_at(rest: &str) -> Option<usize> {
+    let between = |c: char| c.is_whitespace() || "\"'`,=;|\\^+()[\0".contains(c);
+    let mut at = rest.find(|c: char| !between(c))?;
+    loop {
+        let marked = &rest[at..];
+        let length = if marked.starts_with('<') && marked[1..].starts_with(is_letter) {
+            // The value stands in an attribute, or between the tags.
+            let tag = &marked[..marked.find('>')? + 1];
+            tag.find('=').map_or(tag.len(), |equals| equals + 1)
+        } else if let Some(end) = marked.strip_prefix("</").or_else(|| marked.strip_prefix("/>")) {
+            marked.len() - end.trim_start_matches(is_letter).trim_start_matches('>').len()
+        } else if let Some(length) = numbered(marked) {
+            length
+        } else if marked.starts_with("...") {
+            3
+        } else {
+            return Some(at);
+        };
+        at += length;
+        at += rest[at..].find(|c: char| !between(c))?;
+    }
+}
+
+fn is_letter(c: char) -> bool {
+    c.is_ascii_alphabetic()
+}
+
+/// The length of `a2="`: the kernel's audit names arguments so.
+fn numbered(text: &str) -> Option<usize> {
+    let digits = text.strip_prefix('a')?;
+    let rest = digits.trim_start_matches(|c: char| c.is_ascii_digit());
+    (rest.len() < digits.len() && rest.starts_with("=\"")).then(|| text.len() - rest.len() + 2)
 }
 
 /// What stands before the first variable.

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::{
     audit::Mention,
     chardev,
-    limit::{MAX_PARTS, PasteError},
+    limit::PasteError,
     machine::Machine,
     object::{self, Object},
     paste::Paste,
@@ -59,8 +59,9 @@ impl Draft {
         let Route { mut machines, ways, .. } = route::route(paste.pieces)?;
         machines.retain(|machine| !machine.is_empty());
         join_fragments(&mut machines);
-        if machines.is_empty() {
-            machines.extend(apart(&paste.mentions));
+        if let Some(machine) = machines.first_mut().filter(|_| paste.is_salvaged) {
+            let text = "the options are read as they stand: what is around them is not understood";
+            machine.notes.push(text.to_owned());
         }
         for machine in &mut machines {
             machine.finish();
@@ -226,52 +227,34 @@ impl Draft {
     }
 }
 
-/// Options of which no form around them is understood, as they stand.
-fn apart(mentions: &[Mention]) -> Option<Machine> {
-    let mut machine = Machine::default();
-    for (name, value) in mentions.iter().filter_map(|mention| mention.option.as_ref()) {
-        if machine.parts() < MAX_PARTS {
-            machine.add(name, value);
-        }
-    }
-    let text = "the options are read as they stand: what is around them is not understood";
-    machine.notes.push(text.to_owned());
-    (!machine.is_empty()).then_some(machine)
-}
-
-/// Puts options that stand apart to the one command line that has the netdevs they name.
+/// Puts options that stand apart to the one machine that has the netdevs and chardevs they name.
 fn join_fragments(machines: &mut Vec<Machine>) {
-    let whole = machines.iter().filter(|machine| machine.whole).count();
-    let Some(at) = machines.iter().position(|machine| machine.whole).filter(|_| whole == 1) else {
-        return;
-    };
-    let has = |list: &[Options], id: &str| list.iter().any(|one| one.id() == Some(id));
-    let (netdevs, chardevs) = (machines[at].netdevs.clone(), machines[at].chardevs.clone());
-    let mut moved = Vec::new();
-    for machine in machines.iter_mut() {
-        let names = machine.objects.iter().flat_map(|object| object::names(&object.properties));
-        let belongs = names.map(|(is_netdev, id)| {
-            let (all, own) = if is_netdev {
-                (&netdevs, &machine.netdevs)
-            } else {
-                (&chardevs, &machine.chardevs)
-            };
-            has(all, &id) || has(own, &id)
-        });
-        let belongs: Vec<bool> = belongs.collect();
-        let apart = !machine.whole && machine.part.is_none() && machine.netdevs.is_empty();
-        if apart && machine.steps.is_empty() && !belongs.is_empty() && !belongs.contains(&false) {
-            moved.push(std::mem::take(machine));
+    for at in 0..machines.len() {
+        let fragment = &machines[at];
+        if fragment.whole || fragment.part.is_some() || !fragment.netdevs.is_empty() {
+            continue;
         }
-    }
-    for fragment in moved {
-        let machine = &mut machines[at];
-        machine.chardevs.extend(fragment.chardevs);
-        machine.objects.extend(fragment.objects);
-        machine.elsewhere.extend(fragment.elsewhere);
-        machine.refused.extend(fragment.refused);
-        machine.notes.push("options that stand apart in the paste are among these".to_owned());
-        machine.notes.extend(fragment.notes);
+        let names = fragment.objects.iter().flat_map(|object| object::names(&object.properties));
+        let has = |list: &[Options], id: &str| list.iter().any(|one| one.id() == Some(id));
+        let owns = |machine: &Machine, is_netdev: bool, id: &str| {
+            has(if is_netdev { &machine.netdevs } else { &machine.chardevs }, id)
+        };
+        let names: Vec<(bool, String)> = names.collect();
+        let owners: Vec<usize> = (0..machines.len())
+            .filter(|other| {
+                let completes = |(is_netdev, id): &(bool, String)| {
+                    owns(&machines[*other], *is_netdev, id) || owns(fragment, *is_netdev, id)
+                };
+                *other != at && names.iter().all(completes)
+            })
+            .collect();
+        if let [owner] = owners[..]
+            && !names.is_empty()
+            && fragment.steps.is_empty()
+        {
+            let fragment = std::mem::take(&mut machines[at]);
+            machines[owner].join(fragment);
+        }
     }
     machines.retain(|machine| !machine.is_empty());
 }

@@ -88,6 +88,16 @@ impl Machine {
         }
     }
 
+    /// Takes options that stand apart in the paste.
+    pub(super) fn join(&mut self, fragment: Self) {
+        self.chardevs.extend(fragment.chardevs);
+        self.objects.extend(fragment.objects);
+        self.elsewhere.extend(fragment.elsewhere);
+        self.refused.extend(fragment.refused);
+        self.notes.push("options that stand apart in the paste are among these".to_owned());
+        self.notes.extend(fragment.notes);
+    }
+
     /// Takes an option and its value.
     pub(super) fn add(&mut self, name: &str, value: &str) {
         match name {

@@ -10,7 +10,8 @@
 //! - `make`: Makefiles, units, Dockerfiles and batch files, as a shell's text.
 //! - `code`: the strings of programs.
 //! - `data`: lists and texts in YAML and JSON.
-//! - `audit`: the options that stand in a text, so that none is lost.
+//! - `audit`: the options that stand in a text, so that none is lost; `salvage`: command lines of them, where
+//!   no form is understood.
 //! - `config`, `libvirt` (over `xml`), `qmp`, `hmp`: the other forms that QEMU's options and commands are written in.
 //! - `option`: QEMU's option strings and JSON, letter for letter.
 //! - `flag`: the names of QEMU's own options.
@@ -45,6 +46,7 @@ mod openness;
 mod part;
 mod paste;
 mod qmp;
+mod salvage;
 mod shell;
 mod step;
 mod xml;
@@ -71,7 +73,8 @@ pub use limit::{MAX_BYTES, PasteError};
 /// assert_eq!(tapwright::import::paste("Good morning.").map(|draft| draft.is_none()), Ok(true));
 /// ```
 pub fn paste(text: &str) -> Result<Option<Draft>, PasteError> {
-    Draft::new(paste::read(text)?)
+    let draft = Draft::new(paste::read(text)?)?;
+    draft.map_or_else(|| Draft::new(paste::options_alone(text)?), |draft| Ok(Some(draft)))
 }
 
 /// The scenario of one command line whose words a shell has already made.

@@ -2,6 +2,8 @@
 
 use serde_json::{Map, Value};
 
+use crate::qapi::Options;
+
 use super::{
     audit::{self, Mention},
     block::{self, compound, paragraphs, regions, unnumbered},
@@ -17,6 +19,7 @@ use super::{
     },
     mail, make, part,
     qmp::{self, Message},
+    salvage,
     shell::{self, Shell, Simple},
 };
 
@@ -55,6 +58,36 @@ pub(super) struct Paste {
     pub(super) branches: Vec<String>,
     /// The options that stand in the text.
     pub(super) mentions: Vec<Mention>,
+    /// The options are read as they stand: what is around them is not understood.
+    pub(super) is_salvaged: bool,
+}
+
+impl Paste {
+    /// How many options of a text no command line has.
+    fn lost(&self, text: &str) -> usize {
+        salvage::options(text).iter().filter(|option| !self.has(option)).count()
+    }
+
+    /// Whether a command line has an option. Its value may say more than the text does at the option's
+    /// place, but has no signs behind it that are no value's.
+    fn has(&self, (name, value): &(String, String)) -> bool {
+        let option = Options::read(value, "type");
+        let kind = |options: &Options| options.elements().first().map(|first| first.value.clone());
+        let is_it = |read: &str| match read.strip_prefix(value.as_str()) {
+            Some(rest) if rest.starts_with("[/") => false,
+            Some(rest) => rest.is_empty() || rest.contains(|c: char| c.is_ascii_alphanumeric()),
+            None => {
+                let read = Options::read(read, "type");
+                read.id() == option.id() && (option.id().is_some() || kind(&read) == kind(&option))
+            }
+        };
+        self.pieces.iter().any(|piece| match piece {
+            Piece::CommandLine { words, .. } => {
+                words.windows(2).any(|pair| flag::name(&pair[0]) == Some(name) && is_it(&pair[1]))
+            }
+            _ => false,
+        })
+    }
 }
 
 /// The command line whose words these are, or the text that one word is.
@@ -75,19 +108,48 @@ pub(super) fn read(text: &str) -> Result<Paste, PasteError> {
     if let Some(words) = decode::words(text) {
         return of_words(&words);
     }
+    let text = unwrapped(text);
+    let mut paste = read_forms(&text)?;
+    if libvirt::is_domain(&text) {
+        return Ok(paste);
+    }
+    let lost = paste.lost(&text);
+    // What stands in a branch that was not followed is not lost.
+    if lost > 0 && paste.branches.is_empty() {
+        let salvaged = read_forms(&salvage::rewrite(&text))?;
+        let options = salvage::options(&text);
+        let keeps_all = options.iter().all(|option| salvaged.has(option) || !paste.has(option));
+        if salvaged.lost(&text) < lost && keeps_all {
+            paste = Paste { is_salvaged: true, ..salvaged };
+        }
+    }
+    paste.mentions = audit::mentions(&text);
+    Ok(paste)
+}
+
+/// A text whose forms say nothing of use: its options alone, as one command line.
+pub(super) fn options_alone(text: &str) -> Result<Paste, PasteError> {
+    let text = unwrapped(text);
+    let mentions = audit::mentions(&text);
+    Ok(Paste { is_salvaged: true, mentions, ..read_forms(&salvage::alone(&text))? })
+}
+
+/// The text as it was written, without what mail and web pages did to it.
+fn unwrapped(text: &str) -> String {
     let text = decode::decode(text);
     let lines: Vec<&str> = text.lines().map(mail::unquote).collect();
-    let text = lines.join("\n");
+    lines.join("\n")
+}
+
+/// What the forms that are known find in a text.
+fn read_forms(text: &str) -> Result<Paste, PasteError> {
     let mut reader = Reader::default();
-    reader.text(&text);
+    reader.text(text);
     reader.rest();
     if let Some(excess) = reader.shell.excess {
         return Err(excess);
     }
     let mut paste = reader.paste;
-    if !libvirt::is_domain(&text) {
-        paste.mentions = audit::mentions(&text);
-    }
     paste.branches.extend(reader.shell.branches);
     paste.unset = reader.shell.unset;
     Ok(paste)
@@ -386,6 +448,8 @@ impl Reader {
         });
         let runs = words.first().is_some_and(|word| {
             word.starts_with(|c: char| c.is_ascii_alphanumeric() || "$/.~_".contains(c))
+                && !word.contains('(')
+                && !NO_PROGRAMS.contains(&word.as_str())
         });
         let (start, whole) = match (program, first_option) {
             (Some(at), _) => (at + 1, true),
@@ -434,6 +498,11 @@ impl Reader {
         }
     }
 }
+
+/// Words that begin a line with options and are no program's name: what puts options into a variable, and
+/// Robot Framework's sign that a line goes on.
+const NO_PROGRAMS: &[&str] =
+    &["...", "args", "const", "export", "let", "list", "set", "setenv", "var"];
 
 /// Most bytes of texts that stand in others.
 const MAX_INNER: usize = 4 * MAX_BYTES;

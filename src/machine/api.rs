@@ -5,7 +5,7 @@ use bytes::Bytes;
 use serde_json::Value;
 
 use crate::{
-    base::{ChardevId, Direction, Frame, NetdevId, ObjectId, Profile, Tag},
+    base::{ChardevId, Direction, Frame, MacAddr, NetdevId, ObjectId, Profile, Tag, VirtualTime},
     record::{Event, Outcome},
 };
 
@@ -21,6 +21,58 @@ pub struct Config {
     pub chardevs: Vec<ChardevConfig>,
     /// Objects that exist from the start and hold nothing: `iothread`s.
     pub iothreads: Vec<ObjectId>,
+    /// The guest's NICs, in the order of the command line.
+    pub nics: Vec<NicConfig>,
+    /// Whether the VM runs from the start.
+    pub start: Start,
+}
+
+/// A guest's NIC, as far as it announces itself.
+#[derive(Clone, Debug)]
+pub struct NicConfig {
+    /// The id of the device, by which `announce-self` knows it.
+    pub name: String,
+    /// The net client that sends for it.
+    pub client: NetdevId,
+    pub mac: MacAddr,
+    /// Whether it can ask its guest to announce itself (`VIRTIO_NET_F_GUEST_ANNOUNCE`), which needs
+    /// a guest with a driver.
+    pub asks_guest: bool,
+}
+
+/// How a machine begins.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Start {
+    /// `-S`: the VM does not run before `cont`.
+    pub stopped: bool,
+    /// `-incoming`: the VM's state comes by a migration.
+    pub incoming: bool,
+}
+
+/// What a migration brings beside memory and devices, which the machine has not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Migrated {
+    /// Why the source did not run before it was migrated; none where it ran.
+    pub halt: Option<Halt>,
+    /// What the VM's clock shows.
+    pub clock: VirtualTime,
+}
+
+/// Why a VM does not run: QEMU's run states but `running`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Halt {
+    /// `paused`, by `stop`.
+    Paused,
+    /// `prelaunch`, by `-S`.
+    Prelaunch,
+    /// `inmigrate`: it waits for a migration.
+    Inmigrate {
+        /// Whether it runs once that has come: not with `-S`, unless `cont` was given, and not
+        /// after `stop`.
+        autostart: bool,
+    },
+    /// `postmigrate`: its state went to another machine.
+    Postmigrate,
 }
 
 /// A net client: a netdev, a hub port or a guest's NIC.
@@ -154,7 +206,7 @@ pub struct CommandId(pub u64);
 pub enum Command {
     /// QMP: `object-add`, `object-del`, `qom-set`, `qom-get`, `qom-list`, `qom-list-types`,
     /// `set_link`, `netdev_add`, `netdev_del`, `chardev-add`, `chardev-remove`, `chardev-change`,
-    /// `query-chardev`, `ringbuf-read`, `stop`, `cont`,
+    /// `query-chardev`, `ringbuf-read`, `stop`, `cont`, `announce-self`,
     /// `xen-colo-do-checkpoint`.
     Qmp {
         name: String,
@@ -165,6 +217,10 @@ pub enum Command {
     ObjectOption(String),
     /// COLO's frame, which runs outside of the net layer, notifies the objects of an event.
     Colo(ColoEvent),
+    /// The VM's state leaves for another machine, and the VM stops: the source's part of a migration.
+    MigrateOut,
+    /// The VM's state has come from another machine: the destination's part.
+    MigrateIn(Migrated),
 }
 
 /// The events of COLO's frame that reach the net layer (QEMU 10.2.2
@@ -234,6 +290,14 @@ pub enum Input {
         id: CommandId,
         command: Command,
     },
+    /// The frame of an [`Output::Announce`], numbered.
+    Announce {
+        /// The client of the NIC.
+        netdev: NetdevId,
+        /// The frame, without a virtio-net header.
+        data: Bytes,
+        tag: Option<Tag>,
+    },
     /// The clock moved; due timers fire.
     Tick,
 }
@@ -299,6 +363,18 @@ pub enum Output {
     },
     /// A netdev was removed by a command.
     NetdevGone {
+        netdev: NetdevId,
+    },
+    /// A NIC announces itself: the frame is to come back as [`Input::Announce`], with a number.
+    Announce {
+        /// The client of the NIC.
+        netdev: NetdevId,
+        /// The frame, without a virtio-net header.
+        data: Bytes,
+    },
+    /// A NIC asks its guest to announce itself.
+    AnnounceGuest {
+        /// The client of the NIC.
         netdev: NetdevId,
     },
     /// The result of a command. While the main loop is frozen there is none until it continues.

@@ -25,6 +25,12 @@ impl VmClock {
         }
     }
 
+    /// A migration brings the clock of another VM. This one's VM does not run.
+    pub(super) fn set(&mut self, now: VirtualTime, shown: VirtualTime) {
+        self.stopped = Some(now);
+        self.stood = now.elapsed().saturating_sub(shown.elapsed());
+    }
+
     pub(super) fn at(&self, now: VirtualTime) -> VirtualTime {
         let moving = self.stopped.unwrap_or(now);
         VirtualTime::ZERO + moving.elapsed().saturating_sub(self.stood)
@@ -74,5 +80,15 @@ mod tests {
         clock.stop(at(1_050));
         clock.go_on(at(1_150));
         assert_eq!(clock.when(at(500)), Some(at(1_200)));
+    }
+
+    #[test]
+    fn a_migration_brings_the_clock_of_the_other() {
+        let mut clock = VmClock::default();
+        clock.stop(at(0));
+        clock.set(at(1_000), at(700));
+        assert_eq!((clock.at(at(2_000)), clock.when(at(800))), (at(700), None));
+        clock.go_on(at(2_000));
+        assert_eq!((clock.at(at(2_000)), clock.when(at(800))), (at(700), Some(at(2_100))));
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    CharBackend, ChardevConfig, Config, NetdevConfig,
+    CharBackend, ChardevConfig, Config, Halt, NetdevConfig, Start,
     core::{Core, Object, ObjectKey},
     net::Net,
 };
@@ -61,6 +61,16 @@ pub(super) fn build(config: Config) -> Result<Net, ConfigError> {
     add_object(core, MONITOR.into(), "monitor-qmp")?;
     for id in config.iothreads {
         add_object(core, id, "iothread")?;
+    }
+    core.nics = config.nics;
+    let Start { stopped, incoming } = config.start;
+    if stopped || incoming {
+        core.running = false;
+        core.vm_clock.stop(core.now);
+        core.halt = match incoming {
+            true => Halt::Inmigrate { autostart: !stopped },
+            false => Halt::Prelaunch,
+        };
     }
     // What is open from the start is asked for: `Machine::packet_sockets`.
     core.out.clear();

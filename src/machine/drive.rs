@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 
 use super::{
-    ChardevState, Config, ConfigError, Input, Output, config,
+    ChardevState, Config, ConfigError, Halt, Input, Output, config,
     core::{BlockedWrite, ChardevKey, ClientKey, ObjectKey},
     net::Net,
     part::Captured,
@@ -134,6 +134,18 @@ impl Machine {
         self.net.core.running
     }
 
+    /// Why the guest does not run, while it does not.
+    #[must_use]
+    pub fn halt(&self) -> Option<Halt> {
+        (!self.net.core.running).then_some(self.net.core.halt)
+    }
+
+    /// What the VM's clock shows at a time of the machine's.
+    #[must_use]
+    pub fn vm_clock(&self, now: VirtualTime) -> VirtualTime {
+        self.net.core.vm_clock.at(now)
+    }
+
     /// Whether there is an object of this QOM type.
     #[must_use]
     pub fn has_object(&self, qom_type: &str) -> bool {
@@ -204,7 +216,8 @@ impl Machine {
                 let outcome = net.command(&command);
                 net.core.emit(Output::Answer { id, outcome });
             }
-            Input::Tick => net.wake_parts(),
+            Input::Announce { netdev, data, tag } => net.announced(&netdev, data, tag),
+            Input::Tick => net.wake(),
         }
     }
 
@@ -241,7 +254,7 @@ impl Machine {
                 .core
                 .chardev_of(chardev.as_str())
                 .filter(|key| self.net.is_beside_main_loop(*key)),
-            Input::Tick => return self.net.wake_parts(),
+            Input::Tick => return self.net.wake(),
             _ => None,
         };
         if let Some(chardev) = beside {
@@ -374,6 +387,7 @@ fn frame_of(input: &Input) -> Option<(Place, Tag)> {
     match input {
         Input::NetdevFrame { netdev, tag, .. }
         | Input::StreamBytes { netdev, tag, .. }
+        | Input::Announce { netdev, tag, .. }
         | Input::Captured { netdev, tag, .. } => Some((Place::Netdev(netdev.clone()), (*tag)?)),
         Input::ChardevBytes { chardev, tag, .. } => {
             Some((Place::Chardev(chardev.clone()), (*tag)?))

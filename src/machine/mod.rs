@@ -68,7 +68,7 @@ mod property;
 
 pub use api::{
     AfPacketMode, CharBackend, ChardevConfig, ChardevState, ColoEvent, Command, CommandId, Config,
-    Input, NetdevConfig, NetdevKind, Output,
+    Halt, Input, Migrated, NetdevConfig, NetdevKind, NicConfig, Output, Start,
 };
 pub use argument::{Argument, Arguments, NotModelled};
 pub use chardev::SOCKET_BUFFER;

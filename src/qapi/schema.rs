@@ -21,6 +21,8 @@ pub(crate) enum Kind {
     Any,
     /// A nested object.
     Struct,
+    /// A list of strings.
+    Strings,
 }
 
 /// What a `qom-set` of a property does.

@@ -160,6 +160,13 @@ pub(crate) fn json(kind: Kind, value: &Value, path: &str) -> Result<Value, Refus
         Kind::Any => Ok(value.clone()),
         Kind::Struct if value.is_object() => Ok(value.clone()),
         Kind::Struct => Err(wrong_type(path, "object")),
+        Kind::Strings => {
+            let items = value.as_array().ok_or_else(|| wrong_type(path, "array"))?;
+            match items.iter().position(|item| !item.is_string()) {
+                Some(at) => Err(wrong_type(&format!("{path}[{at}]"), "string")),
+                None => Ok(value.clone()),
+            }
+        }
         Kind::Str if value.is_string() => Ok(value.clone()),
         Kind::Str => Err(wrong_type(path, "string")),
         Kind::Bool if value.is_boolean() => Ok(value.clone()),
@@ -183,7 +190,7 @@ pub(crate) fn json(kind: Kind, value: &Value, path: &str) -> Result<Value, Refus
 
 fn option(kind: Kind, text: &str, path: &str) -> Result<Value, Refusal> {
     match kind {
-        Kind::Str | Kind::Any | Kind::Struct => Ok(text.into()),
+        Kind::Str | Kind::Any | Kind::Struct | Kind::Strings => Ok(text.into()),
         Kind::Enum(words) => word(words, text, path),
         Kind::Bool => match boolean(text) {
             Some(flag) => Ok(flag.into()),

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use super::{Entry, Label, Reading, number_of};
 use crate::{
     base::{PortId, Tag},
+    frame,
     record::{Event, EventKind, SentFrame},
 };
 
@@ -51,6 +52,8 @@ pub(crate) enum Passage<'r> {
         /// None where its bytes are another one's.
         label: Option<&'r Label>,
     },
+    /// A message about it came out of this port: colo-compare wrote one to its notify_dev.
+    Notified { port: &'r PortId, message: &'r Bytes },
 }
 
 impl<'r> Ways<'r> {
@@ -92,7 +95,16 @@ impl<'r> Ways<'r> {
                     let (length, port) = (frame.data.len(), &port.id);
                     if let Some(tag) = tag {
                         let label = (labelled == Some(tag)).then_some(label);
-                        ways.add(tag, index, Passage::Arrived { port, length, label });
+                        let is_message = label.is_none() && frame::message(&frame.data).is_some();
+                        ways.add(
+                            tag,
+                            index,
+                            if is_message {
+                                Passage::Notified { port, message: &frame.data }
+                            } else {
+                                Passage::Arrived { port, length, label }
+                            },
+                        );
                     }
                 }
             }
@@ -151,7 +163,7 @@ impl<'r> Way<'r> {
     pub(crate) fn sent(&self) -> Option<&'r SentFrame> {
         self.stations.iter().find_map(|station| match station.what {
             Passage::Sent(sent) => Some(sent),
-            Passage::Event(_) | Passage::Arrived { .. } => None,
+            _ => None,
         })
     }
 
@@ -159,7 +171,7 @@ impl<'r> Way<'r> {
     pub(crate) fn events(&self) -> impl Iterator<Item = &'r Event> {
         self.stations.iter().filter_map(|station| match station.what {
             Passage::Event(event) => Some(event),
-            Passage::Sent(_) | Passage::Arrived { .. } => None,
+            _ => None,
         })
     }
 

@@ -73,7 +73,8 @@ mod tests {
             what: What::StepNew,
             frames: FramePair::default(),
         };
-        let pair = |second, verdict| Agreement { backends: ["sim", second], verdict };
+        let pair =
+            |second: &str, verdict| Agreement { backends: ["sim".into(), second.into()], verdict };
         let pairs = [
             pair("netns", Verdict::Agree),
             pair("qemu", Verdict::Differ(vec![difference])),

@@ -100,7 +100,12 @@ fn totals(results: &[RunEvent], totals: Totals) -> Totals {
 }
 
 fn around(cases: Vec<RunEvent>, sum: Totals) -> Vec<RunEvent> {
-    let started = RunEvent::Started { cases: sum.selected, backends: vec!["netns"], repeat: 1 };
+    let started = RunEvent::Started {
+        cases: sum.selected,
+        backends: vec!["netns".into()],
+        repeat: 1,
+        stand_ins: Vec::new(),
+    };
     let totals = totals(&cases, sum);
     let finished = RunEvent::Finished { totals, duration: Duration::from_millis(412) };
     std::iter::once(started).chain(cases).chain([finished]).collect()

@@ -1,11 +1,16 @@
 //! The report for people at a terminal: a line a case, then the failures, then the sum.
 
-use std::io::{self, Write};
+use std::{
+    collections::BTreeMap,
+    io::{self, Write},
+};
 
 use anstyle::{AnsiColor, Style};
 
 use super::{
-    Event, Reporter, clock, failure, painted,
+    Event, Reporter, clock, failure,
+    otherwise::Otherwise,
+    painted,
     record::{CaseRecord, CaseStatus, RunRecord, Sums},
 };
 use crate::{runner::RunEvent, terminal::visible};
@@ -26,12 +31,20 @@ pub struct Human<W> {
     out: W,
     /// Told in full at the end.
     failures: Vec<CaseRecord>,
+    otherwise: Otherwise,
+    /// Why cases were skipped, and how many.
+    skipped: BTreeMap<String, usize>,
 }
 
 impl<W: Write> Human<W> {
     /// Writes to `out`.
-    pub const fn new(out: W) -> Self {
-        Self { out, failures: Vec::new() }
+    pub fn new(out: W) -> Self {
+        Self {
+            out,
+            failures: Vec::new(),
+            otherwise: Otherwise::default(),
+            skipped: BTreeMap::new(),
+        }
     }
 
     /// What it writes to.
@@ -62,6 +75,10 @@ impl<W: Write> Human<W> {
         for note in &case.notes {
             writeln!(self.out, "{:NAME_COLUMN$}note: {note}", "")?;
         }
+        self.otherwise.add(&case);
+        if let (CaseStatus::Skipped, Some(reason)) = (case.status, &case.reason) {
+            *self.skipped.entry(general(reason)).or_default() += 1;
+        }
         if case.is_bad() {
             self.failures.push(case.into_owned());
         }
@@ -70,9 +87,11 @@ impl<W: Write> Human<W> {
 
     fn end(&mut self, sums: &Sums) -> io::Result<()> {
         self.failures()?;
+        self.out.write_all(self.otherwise.text().as_bytes())?;
         let style = if sums.exit_code == 0 { GOOD } else { BAD };
         let time = clock::column(sums.seconds);
         writeln!(self.out, "{style}{:>12}{style:#} {time} {}", "Summary", sum(sums))?;
+        self.reasons()?;
         if sums.totals.pending > 0 {
             writeln!(self.out, "{:NAME_COLUMN$}see what is pending: tapwright review", "")?;
         } else if sums.totals.proposed > 0 {
@@ -98,6 +117,19 @@ impl<W: Write> Human<W> {
         self.out.flush()
     }
 
+    /// Why cases were skipped, each reason once and the most frequent first. Of one case its line
+    /// says it.
+    fn reasons(&mut self) -> io::Result<()> {
+        let mut reasons: Vec<_> = std::mem::take(&mut self.skipped).into_iter().collect();
+        reasons.retain(|(_, count)| *count > 1);
+        // Those of the same number stay in the order of their texts.
+        reasons.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+        for (reason, count) in reasons {
+            writeln!(self.out, "{:NAME_COLUMN$}{count} skipped: {reason}", "")?;
+        }
+        Ok(())
+    }
+
     /// Every failure in full, in the order of the cases' names, so that it doesn't depend on which
     /// case was faster.
     fn failures(&mut self) -> io::Result<()> {
@@ -116,7 +148,11 @@ impl<W: Write> Human<W> {
 impl<W: Write> Reporter for Human<W> {
     fn event(&mut self, event: &Event) -> io::Result<()> {
         match event {
-            RunEvent::Started { .. } | RunEvent::CaseStarted { .. } => Ok(()),
+            RunEvent::Started { stand_ins, .. } => {
+                self.otherwise.begin(stand_ins);
+                Ok(())
+            }
+            RunEvent::CaseStarted { .. } => Ok(()),
             RunEvent::CaseSlow { case, running } => writeln!(
                 self.out,
                 "{ODD}{:>12}{ODD:#} {} {}",
@@ -135,6 +171,26 @@ impl<W: Write> Reporter for Human<W> {
             }
         }
     }
+}
+
+/// A reason without the name of the netdev or chardev that it is about, which is each scenario's own.
+fn general(reason: &str) -> String {
+    let mut general = String::new();
+    let mut parts = reason.split(": ").peekable();
+    while let Some(part) = parts.next() {
+        let named = part.split_once(' ');
+        let is_name = named.is_some_and(|(kind, name)| {
+            matches!(kind, "netdev" | "chardev") && !name.contains(' ')
+        });
+        if is_name && parts.peek().is_some() {
+            continue;
+        }
+        general += part;
+        if parts.peek().is_some() {
+            general += ": ";
+        }
+    }
+    general
 }
 
 pub(super) fn word(case: &CaseRecord) -> (Style, &'static str) {
@@ -215,6 +271,30 @@ mod tests {
     #[test]
     fn an_interrupted_run_says_how_far_it_came() {
         insta::assert_snapshot!(text(&fixture::interrupted()));
+    }
+
+    /// Each once, whatever the netdevs are called; of one case its line says it.
+    #[test]
+    fn reasons_of_several_skipped_cases_are_summed_up() {
+        let run = fixture::run();
+        let skipped = run.iter().find_map(|event| match event {
+            RunEvent::CaseFinished(case) if case.status == CaseStatus::Skipped => Some(case),
+            _ => None,
+        });
+        let mut human = Human::new(anstream::StripStream::new(Vec::new()));
+        for reason in [
+            "qemu: netdev hn0: there is no /dev/vhost-net",
+            "it is about qemu-7.2",
+            "qemu: netdev vh0: there is no /dev/vhost-net",
+        ] {
+            let mut case = skipped.unwrap().clone();
+            case.reason = Some(reason.to_owned());
+            human.event(&RunEvent::CaseFinished(case)).unwrap();
+        }
+        human.event(run.last().unwrap()).unwrap();
+        let text = String::from_utf8(human.out.into_inner()).unwrap();
+        assert!(text.contains("  2 skipped: qemu: there is no /dev/vhost-net\n"), "{text}");
+        assert_eq!(text.matches(" skipped: ").count(), 1, "{text}");
     }
 
     #[test]

@@ -100,7 +100,7 @@ impl<W: Write> Json<W> {
 
     fn line<'e>(&self, event: &'e Event) -> Line<'e> {
         match event {
-            RunEvent::Started { cases, backends, repeat } => Line::RunStarted {
+            RunEvent::Started { cases, backends, repeat, .. } => Line::RunStarted {
                 format: JSON_FORMAT,
                 tapwright: env!("CARGO_PKG_VERSION").to_owned(),
                 cases: *cases,

@@ -15,6 +15,7 @@ mod json;
 mod junit;
 mod kind;
 mod markdown;
+mod otherwise;
 mod paint;
 mod progress;
 pub mod record;

@@ -1,10 +1,14 @@
 //! One execution of cases on one backend, and what it came to.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use super::{Executed, Failure, FailureKind, exec::exec_and_look, exec_probes, pause::Watcher};
 use crate::{
     backend::{Backend, BackendError, Capabilities, Deadline, World},
+    base::{NetdevId, Profile},
     diag::{Report, Span},
     scenario::Case,
 };
@@ -29,18 +33,28 @@ pub enum Attempt {
 /// A backend as the run knows it.
 #[derive(Clone)]
 pub struct Lane {
+    /// Its name in this run: that of the backend, or where there are several QEMUs, of the QEMU.
+    pub name: Arc<str>,
     /// The backend.
     pub backend: Arc<dyn Backend>,
     /// What it can do, or why it can do nothing.
     pub capabilities: Result<Capabilities, String>,
+    /// The profile that a QEMU is held against which has none of its own, or is given another's.
+    pub stand_in: Option<Profile>,
 }
 
 impl Lane {
+    /// A backend by its own name, and what it can do.
+    #[must_use]
+    pub fn new(backend: Arc<dyn Backend>, capabilities: Result<Capabilities, String>) -> Self {
+        Self { name: backend.name().into(), backend, capabilities, stand_in: None }
+    }
+
     /// Asks the backend what it can do.
     #[must_use]
     pub fn probe(backend: Arc<dyn Backend>) -> Self {
         let capabilities = backend.probe().map_err(|error| error.to_string());
-        Self { backend, capabilities }
+        Self::new(backend, capabilities)
     }
 
     /// Executes cases that share a world, one after the other in it; one attempt for each.
@@ -78,13 +92,40 @@ impl Lane {
         deadline: &Deadline,
         watch: Option<&Watcher>,
     ) -> Vec<Attempt> {
+        // Each world, and the places of the cases that run in it.
+        let mut worlds: Vec<(Arc<Case>, Vec<usize>)> = Vec::new();
+        for (place, case) in cases.iter().enumerate() {
+            let narrowed = self.backend.narrowed(case);
+            let alike =
+                |world: &&mut (Arc<Case>, Vec<usize>)| netdevs(&world.0).eq(netdevs(&narrowed));
+            match worlds.iter_mut().find(alike) {
+                Some((_, places)) => places.push(place),
+                None => worlds.push((narrowed, vec![place])),
+            }
+        }
+        let mut attempts: BTreeMap<usize, Attempt> = BTreeMap::new();
+        for (world, places) in worlds {
+            let here: Vec<Arc<Case>> =
+                places.iter().map(|place| Arc::clone(&cases[*place])).collect();
+            let came = self.attempt_in(&world, &here, probes, deadline, watch);
+            attempts.extend(places.into_iter().zip(came));
+        }
+        attempts.into_values().collect()
+    }
+
+    /// Executes cases in the world that is built for one.
+    fn attempt_in(
+        &self,
+        world: &Case,
+        cases: &[Arc<Case>],
+        probes: bool,
+        deadline: &Deadline,
+        watch: Option<&Watcher>,
+    ) -> Vec<Attempt> {
         let all = |attempt: fn(String) -> Attempt, text: &str| {
             cases.iter().map(|_| attempt(text.to_owned())).collect()
         };
-        let [first, ..] = cases else {
-            return Vec::new();
-        };
-        match self.backend.open(first) {
+        match self.backend.open(world) {
             Ok(world) => execute(cases, probes, world, self.backend.name(), deadline, watch),
             Err(BackendError::Missing(missing)) => all(Attempt::Skipped, &missing.to_string()),
             Err(error @ BackendError::Unavailable { .. }) => {
@@ -106,6 +147,11 @@ impl Lane {
         let lacking = requires.iter().find(|name| !has.contains(&name.as_str()))?;
         Some(format!("requires {lacking}, which {} has not here", self.backend.name()))
     }
+}
+
+/// The netdevs that a case's world has.
+fn netdevs(case: &Case) -> impl Iterator<Item = &NetdevId> {
+    case.netdevs.iter().map(|netdev| &netdev.id)
 }
 
 fn execute(

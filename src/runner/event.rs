@@ -3,7 +3,13 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{Problem, Totals};
-use crate::{base::CaseId, compare::Difference, diag::Report, reading::Reading, scenario::Case};
+use crate::{
+    base::{CaseId, Profile},
+    compare::Difference,
+    diag::Report,
+    reading::Reading,
+    scenario::Case,
+};
 
 /// What happens in a run, in order; `C` is what is known of a case that is over.
 #[derive(Clone, Debug)]
@@ -13,9 +19,12 @@ pub enum RunEvent<C = Box<CaseResult>> {
         /// Cases that were selected.
         cases: usize,
         /// The backends each runs on.
-        backends: Vec<&'static str>,
+        backends: Vec<Arc<str>>,
         /// How often each runs.
         repeat: usize,
+        /// The QEMUs that are held against a profile which is not their own, by their names among
+        /// `backends`.
+        stand_ins: Vec<(Arc<str>, Profile)>,
     },
     /// A case's first execution begins.
     CaseStarted {
@@ -49,8 +58,8 @@ impl<C> RunEvent<C> {
     /// The same event, with something else of a case that is over.
     pub fn map<D>(self, of_case: impl FnOnce(C) -> D) -> RunEvent<D> {
         match self {
-            Self::Started { cases, backends, repeat } => {
-                RunEvent::Started { cases, backends, repeat }
+            Self::Started { cases, backends, repeat, stand_ins } => {
+                RunEvent::Started { cases, backends, repeat, stand_ins }
             }
             Self::CaseStarted { case } => RunEvent::CaseStarted { case },
             Self::CaseSlow { case, running } => RunEvent::CaseSlow { case, running },
@@ -88,7 +97,7 @@ pub struct CaseResult {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Agreement {
     /// Their names, in the order of the command line.
-    pub backends: [&'static str; 2],
+    pub backends: [Arc<str>; 2],
     /// How.
     pub verdict: Verdict,
 }

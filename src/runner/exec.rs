@@ -260,6 +260,10 @@ impl<'a> Run<'a> {
                 let answer = self.act(Action::ObjectAdd(object), span)?;
                 self.answered(answer, step.error.as_ref(), span);
             }
+            Verb::Migrate { from, to } => {
+                let answer = self.act(Action::Migrate { from, to }, span)?;
+                self.answered(answer, step.error.as_ref(), span);
+            }
             Verb::Expect(expected) => {
                 self.wait_for(expected, span)?;
                 let kinds = self.ledger.judge(expected, &self.reader);

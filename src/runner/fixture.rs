@@ -65,5 +65,12 @@ pub(super) fn planned(id: &str) -> Planned {
         probes: None,
         profile: case.profile.clone(),
     };
-    Planned { case: Arc::new(case), facts: Arc::new(facts), consult: true, unasked: None }
+    Planned {
+        case: Arc::new(case),
+        facts: Arc::new(facts),
+        consult: true,
+        judged: true,
+        unasked: None,
+        lanes: None,
+    }
 }

@@ -84,7 +84,7 @@ fn beside_the_bug(bug: &KnownBug, failures: Vec<Failure>) -> Vec<Problem> {
 }
 
 /// Whether it is about what the scenario expects, and not about the run itself.
-fn is_expectation(failure: &Failure) -> bool {
+pub(super) fn is_expectation(failure: &Failure) -> bool {
     match failure.kind {
         FailureKind::Refused { .. }
         | FailureKind::ExpectedError { .. }

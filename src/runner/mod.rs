@@ -35,7 +35,7 @@ pub use exec::{exec, exec_probes};
 pub use outcome::{Executed, Failure, FailureKind};
 pub use pause::{Held, Pause};
 pub use pcapng::write_pcapng;
-pub use plan::{Facts, Plan, Planned, sections, select, select_for};
+pub use plan::{Facts, Plan, Planned, sections, select, select_for, select_for_each};
 pub use problem::Problem;
 pub use run::run;
 pub use select::{ParsePartitionError, ParseTagError, Partition, Pattern, Selection, TagRule};

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, num::NonZeroUsize, path::PathBuf, sync::Arc, ti
 use super::{Lane, Pause, Selection, exec::world_digest};
 use crate::{
     backend::uses_af_packet,
-    base::Profile,
+    base::{CaseId, Profile},
     file::Scope,
     format,
     scenario::{Case, Scenario},
@@ -49,8 +49,12 @@ pub struct Planned {
     pub facts: Arc<Facts>,
     /// Its snapshot is consulted.
     pub consult: bool,
+    /// What its scenario expects is judged: it was written for this profile, or for any.
+    pub judged: bool,
     /// Why it runs on no backend: it is not about the QEMU that is asked.
     pub unasked: Option<String>,
+    /// The places of the lanes that it runs on, in order; none for all of them.
+    pub lanes: Option<Arc<[usize]>>,
 }
 
 /// What a case's run has to know of its scenario.
@@ -74,6 +78,13 @@ impl Facts {
             probes: scenario.probes.then(|| scenario.cases.iter().map(|case| row(case)).collect()),
             profile: scenario.cases.first().map(|case| case.profile.clone()).unwrap_or_default(),
         }
+    }
+}
+
+impl Planned {
+    /// The places of the lanes that it runs on, of so many.
+    pub(super) fn lanes(&self, count: usize) -> Vec<usize> {
+        self.lanes.as_ref().map_or_else(|| (0..count).collect(), |lanes| lanes.to_vec())
     }
 }
 
@@ -108,16 +119,24 @@ pub fn select(
                 Arc::make_mut(&mut case).profile = profile.clone();
             }
             let (facts, consult) = (Arc::clone(&facts), other.is_none());
-            planned.push(Planned { case, facts, consult, unasked: None });
+            planned.push(Planned {
+                case,
+                facts,
+                consult,
+                judged: true,
+                unasked: None,
+                lanes: None,
+            });
         }
     }
     planned
 }
 
 /// The cases that are asked of a QEMU: all run under its profile. Where a scenario has cases of this
-/// profile the others are left out. A case that can't be asked of this QEMU, because it is about
+/// profile the others are left out; where backends are `compared` and it has none, those of the newest
+/// version that it has are asked instead, and what they expect of that version is not judged. A case that can't be asked of this QEMU, because it is about
 /// another version or about properties of the RFC, is skipped with that reason. A snapshot is
-/// consulted where it is of this profile, and none where backends are `compared`.
+/// consulted where it is of this profile, and none where backends are compared.
 #[must_use]
 pub fn select_for(
     scenarios: Vec<Scenario>,
@@ -129,20 +148,86 @@ pub fn select_for(
     for (number, scenario) in scenarios.into_iter().enumerate() {
         let facts = Arc::new(Facts::of(number, &scenario));
         let has_own = scenario.cases.iter().any(|case| case.profile == *profile);
+        let deputy = newest(&scenario).filter(|_| compared && !has_own);
         for mut case in scenario.cases.into_iter().filter(|case| selection.selects(case)) {
             let own = case.profile == *profile;
-            if has_own && !own {
+            let is_deputy = deputy.as_ref() == Some(&case.profile);
+            if (has_own && !own) || (deputy.is_some() && !is_deputy) {
                 continue;
             }
-            let unasked = unasked(&case, profile);
-            if !own {
+            let unasked = unasked(&case, profile).filter(|_| !is_deputy);
+            if is_deputy {
+                stand_in(Arc::make_mut(&mut case), profile);
+            } else if !own {
                 Arc::make_mut(&mut case).profile = profile.clone();
             }
             let (facts, consult) = (Arc::clone(&facts), own && !compared);
-            planned.push(Planned { case, facts, consult, unasked });
+            planned.push(Planned {
+                case,
+                facts,
+                consult,
+                judged: !is_deputy,
+                unasked,
+                lanes: None,
+            });
         }
     }
     planned
+}
+
+/// The cases of several QEMUs, each group of which runs under a profile and on lanes of its own: a
+/// case's name says which profile it is.
+#[must_use]
+pub fn select_for_each(
+    scenarios: &[Scenario],
+    selection: &Selection,
+    groups: &[(Profile, Vec<usize>)],
+) -> Vec<Planned> {
+    let mut planned = Vec::new();
+    for (profile, lanes) in groups {
+        let lanes: Arc<[usize]> = lanes.as_slice().into();
+        for mut one in select_for(scenarios.to_vec(), selection, profile, true) {
+            one.lanes = Some(Arc::clone(&lanes));
+            if groups.len() > 1 {
+                name_profile(&mut one.case, profile);
+            }
+            planned.push(one);
+        }
+    }
+    planned
+}
+
+/// Names the case as a matrix with its profile would.
+fn name_profile(case: &mut Arc<Case>, profile: &Profile) {
+    if case.matrix.iter().any(|(name, _)| name == "profile") {
+        return;
+    }
+    let joint = if case.id.as_str().contains('@') { ',' } else { '@' };
+    let name = format!("{}{joint}profile={profile}", case.id);
+    Arc::make_mut(case).id = CaseId::from(name.as_str());
+}
+
+/// Makes the case of one version the case of another, in its name too.
+fn stand_in(case: &mut Case, profile: &Profile) {
+    const NAME: &str = "profile";
+    for (name, value) in &mut case.matrix {
+        if name == NAME {
+            *value = profile.to_string();
+        }
+    }
+    let (old, new) = (format!("{NAME}={}", case.profile), format!("{NAME}={profile}"));
+    case.id = case.id.to_string().replacen(&old, &new, 1).as_str().into();
+    case.profile = profile.clone();
+    case.known_bug = None;
+}
+
+/// The newest QEMU whose profile a scenario names. What its cases ask can be asked of any other QEMU.
+fn newest(scenario: &Scenario) -> Option<Profile> {
+    let named = scenario.cases.iter().map(|case| &case.profile);
+    let real = named.filter(|profile| {
+        **profile == Profile::new(profile.version()) && profile.version().is_release()
+    });
+    real.max().cloned()
 }
 
 /// Why a case can't be asked of a QEMU of this profile.
@@ -168,8 +253,8 @@ pub(super) fn groups(cases: &[Planned]) -> Vec<Group> {
     for (place, planned) in cases.iter().enumerate() {
         let is_probe = planned.facts.probes.is_some();
         let alike = is_probe.then(|| {
-            let Planned { case, facts, unasked, .. } = planned;
-            (facts.number, &case.requires, unasked, world_digest(case))
+            let Planned { case, facts, unasked, lanes, .. } = planned;
+            (facts.number, &case.requires, unasked, lanes, world_digest(case))
         });
         match alike {
             Some(alike) => {
@@ -227,20 +312,68 @@ mod tests {
             .iter()
             .map(|planned| {
                 assert!(!planned.consult && planned.case.profile == qemu);
-                format!("{} {:?}", planned.case.id, planned.unasked.as_deref())
+                let judged = if planned.judged { "" } else { " not judged" };
+                format!("{} {:?}{judged}", planned.case.id, planned.unasked.as_deref())
             })
             .collect();
-        assert_eq!(
-            told,
-            [
-                "a@n=0 None",
-                "b@n=0 None",
-                "c@n=0 Some(\"it is about qemu-10.2, and this is qemu-7.2\")"
-            ]
-        );
+        assert_eq!(told, ["a@n=0 None", "b@n=0 None", "c@n=0 None not judged"]);
         let alone = select_for(scenarios, &Selection::default(), &qemu, false);
         let consulted: Vec<_> = alone.iter().map(|planned| planned.consult).collect();
         assert_eq!(consulted, [true, false, false]);
+        assert_eq!(
+            alone[2].unasked.as_deref(),
+            Some("it is about qemu-10.2, and this is qemu-7.2")
+        );
+    }
+
+    #[test]
+    fn a_case_that_stands_in_for_another_version_is_named_after_it() {
+        use QemuVersion::{Ideal, Qemu72, Qemu102, Qemu111, RfcV1};
+        let mut scenario = scenario("a", false, &[Qemu72, Qemu102, RfcV1, Ideal]);
+        for case in &mut scenario.cases {
+            let case = Arc::make_mut(case);
+            let profile = case.profile.to_string();
+            case.id = format!("a@queue=rx,profile={profile}").as_str().into();
+            case.matrix =
+                vec![("queue".to_owned(), "rx".to_owned()), ("profile".to_owned(), profile)];
+        }
+        let qemu = Profile::new(Qemu111);
+        let [one] = &select_for(vec![scenario], &Selection::default(), &qemu, true)[..] else {
+            panic!("one case of four stands in");
+        };
+        assert_eq!(one.case.id.to_string(), "a@queue=rx,profile=qemu-11.1");
+        assert_eq!(row(&one.case), ["rx", "qemu-11.1"]);
+        assert!(!one.judged && !one.consult && one.unasked.is_none());
+    }
+
+    #[test]
+    fn each_profile_of_several_qemus_has_cases_and_lanes_of_its_own() {
+        use QemuVersion::{Qemu72, Qemu102, RfcV1};
+        let scenarios = [scenario("a", false, &[RfcV1]), scenario("b", true, &[RfcV1, Qemu72])];
+        let (old, new) = (Profile::new(Qemu72), Profile::new(Qemu102));
+        let groups = [(old.clone(), vec![0, 1]), (new, vec![0, 2])];
+        let cases = select_for_each(&scenarios, &Selection::default(), &groups);
+        let told: Vec<_> = cases
+            .iter()
+            .map(|planned| {
+                assert!(!planned.consult);
+                (planned.case.id.to_string(), planned.case.profile.to_string(), planned.lanes(3))
+            })
+            .collect();
+        let case = |name: &str, profile: &str, lane| {
+            (format!("{name},profile={profile}"), profile.to_owned(), vec![0, lane])
+        };
+        assert_eq!(
+            told,
+            [
+                case("a@n=0", "qemu-7.2", 1),
+                case("b@n=1", "qemu-7.2", 1),
+                case("a@n=0", "qemu-10.2", 2),
+                case("b@n=1", "qemu-10.2", 2),
+            ]
+        );
+        let one = select_for_each(&scenarios, &Selection::default(), &[(old, vec![0, 1, 2])]);
+        assert_eq!(one[0].case.id.as_str(), "a@n=0");
     }
 
     #[test]

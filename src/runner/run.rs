@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{
-    Plan, RunEvent, Totals,
+    Lane, Plan, RunEvent, Totals,
     archive::{Archive, Record},
     attempt::Attempt,
     front::{Front, GRACE, late, not_started, unless_cut_short},
@@ -18,6 +18,7 @@ use super::{
     pool::{End, Flow, Limits, Signal, Task},
     tally::{Came, Tally},
 };
+use crate::base::Profile;
 
 /// As [`GRACE`], where a case may be held for a person to look at it.
 const PAUSED: Duration = Duration::from_secs(365 * 24 * 60 * 60);
@@ -25,7 +26,10 @@ const PAUSED: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// Cases on one backend, once: what one thread does.
 struct Execution {
     group: Group,
+    /// Its place in the plan.
     lane: usize,
+    /// Its place among the lanes of the group.
+    seat: usize,
     repeat: usize,
 }
 
@@ -61,8 +65,9 @@ pub fn run(
     let mut run = Run::new(plan, listener);
     run.tell(RunEvent::Started {
         cases: plan.cases.len(),
-        backends: plan.lanes.iter().map(|lane| lane.backend.name()).collect(),
+        backends: plan.lanes.iter().map(|lane| Arc::clone(&lane.name)).collect(),
         repeat: plan.repeat.get(),
+        stand_ins: stand_ins(plan),
     });
     let tasks = run.tasks();
     front.run(interrupt, tasks, |signal| run.hear(signal))?;
@@ -73,9 +78,10 @@ pub fn run(
 
 impl<'a> Run<'a> {
     fn new(plan: &'a Plan, listener: &'a mut dyn FnMut(RunEvent)) -> Self {
-        let lanes: Vec<_> = plan.lanes.iter().map(|lane| lane.backend.name()).collect();
         let tally = |planned: &super::Planned| {
-            Tally::new(planned.clone(), lanes.clone(), plan.repeat.get())
+            let lanes = planned.lanes(plan.lanes.len()).into_iter();
+            let names = lanes.map(|lane| Arc::clone(&plan.lanes[lane].name)).collect();
+            Tally::new(planned.clone(), names, plan.repeat.get())
         };
         Self {
             plan,
@@ -128,11 +134,11 @@ impl<'a> Run<'a> {
     }
 
     fn count(&mut self, task: usize, end: End<Vec<Attempt>>, duration: Duration) -> Flow {
-        let Execution { ref group, lane, repeat } = self.executions[task];
+        let Execution { ref group, seat, repeat, .. } = self.executions[task];
         let group = group.clone();
         let share = duration / u32::try_from(group.len()).unwrap_or(u32::MAX).max(1);
         let attempts = self.attempts(end, group.len());
-        let comparisons = self.comparisons(&group, lane, &attempts);
+        let comparisons = self.comparisons(&group, seat, &attempts);
         let mut flow = Flow::Go;
         for ((place, attempt), comparison) in group.into_iter().zip(attempts).zip(comparisons) {
             let duration = match &attempt {
@@ -145,7 +151,7 @@ impl<'a> Run<'a> {
             let keep = &mut |reading: &_, variant: Option<&_>| {
                 self.archive.keep(reading, variant).map_err(|error| error.to_string())
             };
-            let result = tally.add(repeat, lane, came, keep);
+            let result = tally.add(repeat, seat, came, keep);
             if self.plan.fail_fast && !failed_before && tally.has_failed() {
                 flow = Flow::Stop;
             }
@@ -158,9 +164,9 @@ impl<'a> Run<'a> {
     }
 
     /// What the snapshot says of each attempt, where there is a record of the first backend.
-    fn comparisons(&mut self, group: &Group, lane: usize, attempts: &[Attempt]) -> Vec<Comparison> {
+    fn comparisons(&mut self, group: &Group, seat: usize, attempts: &[Attempt]) -> Vec<Comparison> {
         let mut comparisons = vec![Comparison::NotConsulted; attempts.len()];
-        if lane > 0 {
+        if seat > 0 {
             return comparisons;
         }
         let records: Vec<(usize, Record<'_>)> = group
@@ -212,15 +218,22 @@ impl<'a> Run<'a> {
     }
 }
 
+/// The QEMUs that are held against a profile which is not their own.
+fn stand_ins(plan: &Plan) -> Vec<(Arc<str>, Profile)> {
+    let stand_in = |lane: &Lane| Some((Arc::clone(&lane.name), lane.stand_in.clone()?));
+    plan.lanes.iter().filter_map(stand_in).collect()
+}
+
 /// In the order in which they begin: all cases once before any is repeated, a case's backends side
 /// by side.
 fn executions(plan: &Plan) -> Vec<Execution> {
     let groups = groups(&plan.cases);
-    let lanes = plan.lanes.len();
     (0..plan.repeat.get())
         .flat_map(|repeat| groups.iter().map(move |group| (repeat, group)))
         .flat_map(|(repeat, group)| {
-            (0..lanes).map(move |lane| Execution { group: group.clone(), lane, repeat })
+            let lanes = group.first().map(|place| plan.cases[*place].lanes(plan.lanes.len()));
+            let lanes = lanes.unwrap_or_default().into_iter().enumerate();
+            lanes.map(move |(seat, lane)| Execution { group: group.clone(), lane, seat, repeat })
         })
         .collect()
 }
@@ -258,7 +271,7 @@ mod tests {
         backend::{Backend, BackendError, Capabilities, Missing, World},
         diag::{Code, Report},
         file::Scope,
-        runner::{Lane, Status, fixture},
+        runner::{Status, fixture},
         scenario::Case,
         snapshot::Mode,
     };

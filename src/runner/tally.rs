@@ -6,11 +6,12 @@ use super::{
     Agreement, CaseResult, Executed, Failing, Planned, Problem, Runs, Status, Verdict,
     attempt::Attempt,
     failing,
-    judge::{Comparison, judge},
+    judge::{Comparison, is_expectation, judge},
 };
 use crate::{
     compare::{self, Mismatch, Rules},
     reading::Reading,
+    record::{Abort, Outcome},
 };
 
 /// Keeps the capture of an execution, of one backend where there are several; says what went wrong.
@@ -28,7 +29,7 @@ pub(super) struct Came {
 pub(super) struct Tally {
     planned: Planned,
     /// The backends' names.
-    lanes: Vec<&'static str>,
+    lanes: Vec<Arc<str>>,
     repeat: usize,
     /// What has come of each repeat, by backend.
     open: BTreeMap<usize, Vec<Option<Came>>>,
@@ -46,8 +47,11 @@ pub(super) struct Tally {
     notes: Vec<String>,
 }
 
+/// What a lane's record says, by the lane's name.
+type LaneReading = (Arc<str>, Arc<Reading>);
+
 impl Tally {
-    pub(super) fn new(planned: Planned, lanes: Vec<&'static str>, repeat: usize) -> Self {
+    pub(super) fn new(planned: Planned, lanes: Vec<Arc<str>>, repeat: usize) -> Self {
         Self {
             planned,
             lanes,
@@ -136,12 +140,12 @@ impl Tally {
         for (lane, came) in all.into_iter().enumerate() {
             let status = match came.attempt {
                 Attempt::Executed(executed) => {
-                    ran.push((self.lanes[lane], executed, came.comparison));
+                    ran.push((self.lanes[lane].clone(), executed, came.comparison));
                     continue;
                 }
                 Attempt::Skipped(reason) => {
-                    sides.push((self.lanes[lane], Err(reason.clone())));
-                    skipped.push((self.lanes[lane], reason));
+                    sides.push((self.lanes[lane].clone(), Err(reason.clone())));
+                    skipped.push((self.lanes[lane].clone(), reason));
                     continue;
                 }
                 Attempt::Invalid(report) => Status::Invalid(report),
@@ -151,7 +155,7 @@ impl Tally {
                 Attempt::Panicked(text) => Status::Internal { text },
                 Attempt::Interrupted => Status::Interrupted,
             };
-            sides.push((self.lanes[lane], Err(did_not_end(&status))));
+            sides.push((self.lanes[lane].clone(), Err(did_not_end(&status))));
             failed = worse(failed, status);
         }
         let (status, records) = self.judge_records(ran, keep);
@@ -166,7 +170,7 @@ impl Tally {
 
     /// Why some backends did not run the case. With several it was not compared, and so did not
     /// pass, however it went on the others.
-    fn not_run(&self, skipped: Vec<(&'static str, String)>) -> Option<String> {
+    fn not_run(&self, skipped: Vec<(Arc<str>, String)>) -> Option<String> {
         let compared = self.lanes.len() > 1;
         if let [(_, reason), others @ ..] = skipped.as_slice()
             && skipped.len() == self.lanes.len()
@@ -188,23 +192,28 @@ impl Tally {
     /// Judges each record by itself, then the others' against the first one's.
     fn judge_records(
         &mut self,
-        ran: Vec<(&'static str, Executed, Comparison)>,
+        ran: Vec<(Arc<str>, Executed, Comparison)>,
         keep: &mut Keep<'_>,
-    ) -> (Option<Status>, Vec<(&'static str, Arc<Reading>)>) {
+    ) -> (Option<Status>, Vec<LaneReading>) {
         let mut status = None;
-        let mut records: Vec<(&'static str, Arc<Reading>)> = Vec::new();
+        let mut records: Vec<LaneReading> = Vec::new();
         for (lane, executed, comparison) in ran {
-            let Executed { reading, failures } = executed;
+            let Executed { reading, mut failures } = executed;
+            failures.retain(|failure| self.planned.judged || !is_expectation(failure));
             let reading = Arc::new(reading);
             let judged = judge(&self.planned.case, failures, comparison);
-            self.keep(&reading, lane, rank(&judged) >= FAILED, keep);
-            let judged = match records.first() {
-                None => self.compare_repeats(judged, &reading),
-                Some((first, other)) => {
-                    let difference = self.difference(other, &reading);
-                    with_disagreement(judged, (*first).to_owned(), lane.to_owned(), difference)
-                }
-            };
+            self.keep(&reading, &lane, rank(&judged) >= FAILED, keep);
+            let judged =
+                match records.first() {
+                    None => self.compare_repeats(judged, &reading),
+                    Some((first, other)) => {
+                        let (first, second) = (first.to_string(), lane.to_string());
+                        let difference = self.difference(other, &reading).map(|mismatch| {
+                            Mismatch { expected: first.clone(), actual: second.clone(), ..mismatch }
+                        });
+                        with_disagreement(judged, first, second, difference)
+                    }
+                };
             status = worse(status, judged);
             records.push((lane, reading));
         }
@@ -226,7 +235,7 @@ impl Tally {
                     (Err(reason), _) => Verdict::Skipped(format!("{first}: {reason}")),
                     (_, Err(reason)) => Verdict::Skipped(format!("{second}: {reason}")),
                 };
-                pairs.push(Agreement { backends: [first, second], verdict });
+                pairs.push(Agreement { backends: [first.clone(), second.clone()], verdict });
             }
         }
         let differs = |pair: &Agreement| matches!(pair.verdict, Verdict::Differ(_));
@@ -259,7 +268,14 @@ impl Tally {
     fn difference(&self, one: &Reading, other: &Reading) -> Option<Mismatch> {
         let rules = &self.planned.case.snapshot;
         let rules = Rules { masks: &rules.masks, without: &rules.without };
-        compare::disagreement_but(one, other, rules)
+        let mut found = compare::disagreement_but(one, other, rules)?;
+        if let (Some((step, one)), Some((same, other))) = (abort(one), abort(other))
+            && step == same
+            && one.survivor.is_some() != other.survivor.is_some()
+        {
+            found.differences.retain(|difference| difference.step <= step);
+        }
+        (!found.differences.is_empty()).then_some(found)
     }
 
     /// Of several captures the first is kept, until one fails.
@@ -274,8 +290,20 @@ impl Tally {
     }
 }
 
+/// The first command at which a QEMU aborts, and its step. The model goes on behind it, as a QEMU
+/// would that survives; a real one is dead, so that there is nothing to compare from then on.
+fn abort(reading: &Reading) -> Option<(usize, &Abort)> {
+    reading.transcript().steps.iter().find_map(|step| {
+        let aborts = step.answers.iter().find_map(|answer| match &answer.outcome {
+            Outcome::Aborts(abort) => Some(abort),
+            _ => None,
+        });
+        aborts.map(|abort| (step.index, abort))
+    })
+}
+
 /// A backend, and its record or why there is none.
-type Side = (&'static str, Result<Arc<Reading>, String>);
+type Side = (Arc<str>, Result<Arc<Reading>, String>);
 
 fn did_not_end(status: &Status) -> String {
     match status {
@@ -348,7 +376,7 @@ fn rank(status: &Status) -> u8 {
 mod tests {
     use super::*;
     use crate::{
-        record::{Arrival, Item},
+        record::{Answer, Arrival, CommandError, Item},
         runner::{Failure, FailureKind, fixture},
     };
 
@@ -381,11 +409,12 @@ mod tests {
 
     /// The result of the attempts of each repeat, by lane, and the captures that were kept.
     fn result_with(
-        lanes: &[&'static str],
+        lanes: &[&str],
         repeats: Vec<Vec<Attempt>>,
         comparison: Comparison,
     ) -> (CaseResult, Vec<String>) {
-        let mut tally = Tally::new(fixture::planned("a"), lanes.to_vec(), repeats.len());
+        let lanes = lanes.iter().map(|lane| Arc::from(*lane)).collect();
+        let mut tally = Tally::new(fixture::planned("a"), lanes, repeats.len());
         let (mut results, mut kept) = (Vec::new(), Vec::new());
         for (repeat, attempts) in repeats.into_iter().enumerate() {
             for (lane, attempt) in attempts.into_iter().enumerate() {
@@ -404,7 +433,7 @@ mod tests {
         (results.remove(0), kept)
     }
 
-    fn result(lanes: &[&'static str], repeats: Vec<Vec<Attempt>>) -> CaseResult {
+    fn result(lanes: &[&str], repeats: Vec<Vec<Attempt>>) -> CaseResult {
         result_with(lanes, repeats, Comparison::Matches).0
     }
 
@@ -431,9 +460,37 @@ mod tests {
         let result = result(&["sim", "netns"], vec![vec![executed(1), executed(2)]]);
         assert_eq!(short(&result.status), "sim and netns disagree");
         assert!(matches!(&result.agreement[..], [Agreement {
-            backends: ["sim", "netns"],
+            backends: [first, second],
             verdict: Verdict::Differ(differences),
-        }] if differences.len() == 1));
+        }] if (&**first, &**second, differences.len()) == ("sim", "netns", 1)));
+    }
+
+    #[test]
+    fn what_comes_behind_the_death_of_a_real_qemu_is_not_compared() {
+        let aborting = |arrivals: usize, survivor: Option<CommandError>| {
+            let Attempt::Executed(mut executed) = executed(arrivals) else { unreachable!() };
+            let mut transcript = executed.reading.transcript().clone();
+            transcript.steps[0].index = 2;
+            let mut dies = transcript.steps[0].clone();
+            (dies.index, dies.arrivals) = (1, Vec::new());
+            let assertion = "x.c:1: Assertion".to_owned();
+            dies.answers.push(Answer {
+                command: "object-add f0".to_owned(),
+                subject: None,
+                outcome: Outcome::Aborts(Abort { assertion, survivor }),
+            });
+            transcript.steps.insert(0, dies);
+            executed.reading = Reading::of(transcript);
+            Attempt::Executed(executed)
+        };
+        let error = CommandError { class: "GenericError".to_owned(), desc: "no".to_owned() };
+        let modelled = |arrivals| aborting(arrivals, Some(error.clone()));
+        let real = result(&["sim", "qemu"], vec![vec![modelled(1), aborting(0, None)]]);
+        assert_eq!(short(&real.status), "Passed");
+        let both = result(&["sim", "netns"], vec![vec![modelled(1), modelled(0)]]);
+        assert_eq!(short(&both.status), "sim and netns disagree");
+        let lives = result(&["sim", "qemu"], vec![vec![modelled(1), executed(0)]]);
+        assert_eq!(short(&lives.status), "sim and qemu disagree");
     }
 
     #[test]
@@ -487,7 +544,7 @@ mod tests {
     #[test]
     fn what_is_cut_short_is_a_result_only_when_it_failed() {
         for (attempt, known) in [(executed(1), false), (failing(), true)] {
-            let mut tally = Tally::new(fixture::planned("a"), vec!["sim"], 2);
+            let mut tally = Tally::new(fixture::planned("a"), vec!["sim".into()], 2);
             let came = came(attempt, 0, &Comparison::Matches);
             assert!(tally.add(0, 0, came, &mut |_, _| Ok(())).is_none());
             assert_eq!(tally.finish().is_some(), known);
@@ -503,7 +560,7 @@ mod tests {
 
     #[test]
     fn a_capture_that_can_not_be_kept_is_a_note() {
-        let mut tally = Tally::new(fixture::planned("a"), vec!["sim"], 1);
+        let mut tally = Tally::new(fixture::planned("a"), vec!["sim".into()], 1);
         let came = came(executed(1), 0, &Comparison::Matches);
         let result = tally.add(0, 0, came, &mut |_, _| Err("disk full".to_owned())).unwrap();
         assert_eq!(short(&result.status), "Passed");

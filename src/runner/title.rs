@@ -1,9 +1,9 @@
 //! What a step is called in its record, and what it does there, both from the verb of the scenario.
 
 use crate::{
-    backend::{client_title, object_title, qmp_title},
+    backend::{client_title, migrate_title, object_title, qmp_title},
     record::Deed,
-    scenario::{Burst, LinkSet, Verb},
+    scenario::{BridgeChange, Burst, LinkSet, Verb},
 };
 
 /// What a step does at a port.
@@ -41,6 +41,7 @@ pub(super) fn of(verb: &Verb) -> String {
             Some(machine) => format!("colo {} {machine}", event.name()),
             None => format!("colo {}", event.name()),
         },
+        Verb::Migrate { from, to } => migrate_title(from, to).text,
         Verb::Advance(span) => format!("advance {span:?}"),
         Verb::Client(client) => client_title(client).text,
         Verb::Impair(changes) => {
@@ -62,6 +63,11 @@ fn link_set(change: &LinkSet) -> String {
     }
     if let Some(address) = &change.address {
         text.push_str(&format!(" address {address}"));
+    }
+    match &change.bridge {
+        Some(BridgeChange::Into(bridge)) => text.push_str(&format!(" bridge {bridge}")),
+        Some(BridgeChange::OutOf) => text.push_str(" bridge none"),
+        None => {}
     }
     text
 }

@@ -95,6 +95,10 @@ pub struct Machine {
     pub id: MachineId,
     /// The QEMU that it models where that is not the case's.
     pub profile: Option<Profile>,
+    /// Its guest does not run before `cont`: `-S`.
+    pub stopped: bool,
+    /// Its guest comes by a migration: `-incoming`.
+    pub incoming: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -343,6 +347,11 @@ pub enum Verb {
         /// The only machine that is notified; none for every machine that the event concerns.
         machine: Option<MachineId>,
     },
+    /// The guests of a machine become those of another, and the first stops.
+    Migrate {
+        from: MachineId,
+        to: MachineId,
+    },
     Advance(Duration),
     Client(Client),
     /// Stretches of bad network change.
@@ -417,6 +426,17 @@ pub struct LinkSet {
     pub mtu: Option<u32>,
     /// An address to add, as CIDR.
     pub address: Option<String>,
+    /// Another bridge holds it from now on, or none does.
+    pub bridge: Option<BridgeChange>,
+}
+
+/// What becomes of an interface as the port of a bridge.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BridgeChange {
+    /// The bridge of this name holds it, and no other.
+    Into(String),
+    /// No bridge holds it.
+    OutOf,
 }
 
 #[derive(Clone, Debug, Default)]

@@ -263,6 +263,18 @@ errors! {
             error("{reason}")
             label("this one")
             help(*help);
+    "TW-S053" "a guest that can't be migrated",
+        "`migrate` stops a machine and lets its guest go on in another one, which waits for it: `incoming: true`, QEMU's -incoming. The guest notices nothing, so it finds its NICs there: TAPs of the same ids, with the same `mac` and `nic`. A machine that waits for a guest has none of its own.";
+        Migration { reason: String, help: &'static str }
+            error("{reason}")
+            label("here")
+            help(*help);
+    "TW-S054" "a bridge in another namespace",
+        "A bridge holds interfaces of its own namespace only; so does the kernel's. Two namespaces are joined by a link, of which the bridge holds one end.";
+        OtherNamespace { port: String, of: String, bridge: String, bridge_of: String }
+            error("{port} is in {of}, and the bridge {bridge} in {bridge_of}")
+            label("another namespace")
+            help("name a bridge of the same namespace, or move the end of a link that leads there");
     "TW-S060" "a step without exactly one verb",
         "A step is a map with one verb and that verb's own keys beside it. Two verbs are two steps.";
         StepShape { reason: String }

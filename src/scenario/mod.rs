@@ -14,6 +14,7 @@ mod lower;
 mod matrix;
 mod node;
 mod remark;
+pub mod run_state;
 mod schema;
 mod stack;
 mod suggest;
@@ -27,9 +28,10 @@ mod tests;
 
 pub use address::{Address, Reach, retry};
 pub use case::{
-    Bridge, BridgePort, Burst, Case, Chardev, ChardevFar, ColoEvent, ExpectError, Expectation,
-    Expectations, ExpectedFrames, KnownBug, Link, LinkEnd, LinkSet, Machine, Netdev, NetdevType,
-    Nic, Object, ObjectForm, Outgoing, Route, Scenario, SnapshotRules, Step, Verb, Wiring,
+    Bridge, BridgeChange, BridgePort, Burst, Case, Chardev, ChardevFar, ColoEvent, ExpectError,
+    Expectation, Expectations, ExpectedFrames, KnownBug, Link, LinkEnd, LinkSet, Machine, Netdev,
+    NetdevType, Nic, Object, ObjectForm, Outgoing, Route, Scenario, SnapshotRules, Step, Verb,
+    Wiring,
 };
 pub use context::{Anywhere, Disk, Files, MAX_CAPTURED, disk};
 pub use fault::EXPLANATIONS;

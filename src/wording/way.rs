@@ -75,7 +75,7 @@ fn state(way: &Way<'_>) -> String {
                 ports.push(port.to_string());
             }
             Passage::Event(event) => drops.extend(dropped(way, event)),
-            Passage::Arrived { .. } | Passage::Sent(_) => {}
+            Passage::Arrived { .. } | Passage::Notified { .. } | Passage::Sent(_) => {}
         }
     }
     drops.dedup();
@@ -84,7 +84,8 @@ fn state(way: &Way<'_>) -> String {
     if !parts.is_empty() {
         return listed(&parts);
     }
-    let last = way.stations.last().map(|station| &station.what);
+    let mut itself = way.stations.iter().map(|station| &station.what).rev();
+    let last = itself.find(|what| !matches!(what, Passage::Notified { .. }));
     match last {
         Some(Passage::Event(event)) => match &event.kind {
             EventKind::Queued => format!("waited at {}", event.place),
@@ -102,7 +103,9 @@ fn state(way: &Way<'_>) -> String {
         Some(Passage::Sent(sent)) => {
             format!("was sent at {}, and nothing more is known of it", sent.port)
         }
-        Some(Passage::Arrived { .. }) | None => "is not known of".to_owned(),
+        Some(Passage::Arrived { .. } | Passage::Notified { .. }) | None => {
+            "is not known of".to_owned()
+        }
     }
 }
 
@@ -169,6 +172,9 @@ pub(crate) fn passage(passage: &Passage<'_>, next: Option<&Passage<'_>>) -> Opti
             how if how.is_empty() => format!("came out of {port}"),
             how => format!("came out of {port} ({how})"),
         },
+        Passage::Notified { port, message } => {
+            format!("{} came out of {port}", frame::summary(message))
+        }
         Passage::Event(event) => match &event.kind {
             EventKind::Seen { direction, .. } => {
                 let way = direction.map_or_else(String::new, |way| format!(" ({way})"));
@@ -258,6 +264,23 @@ mod tests {
             "#1 was dropped at tap hn0: too-short (8 B; a TAP takes 14)"
         );
         assert_eq!(line_of(&way, 9), "sent at hn0.guest in step 1, dropped at tap hn0: too-short");
+    }
+
+    #[test]
+    fn a_message_about_a_frame_is_not_the_frame() {
+        let (sent, port) = (sent(60), "ntf".into());
+        let message = bytes::Bytes::from_static(b"DO_CHECKPOINT");
+        let held = event(Place::Object("cmp".into()), EventKind::Queued);
+        let way = way(&[
+            (1, Passage::Sent(&sent)),
+            (1, Passage::Event(&held)),
+            (1, Passage::Notified { port: &port, message: &message }),
+        ]);
+        assert_eq!(end(&way, None), "#1 waited at cmp");
+        assert_eq!(
+            line_of(&way, 9),
+            "sent at hn0.guest in step 1, queued at cmp, \"DO_CHECKPOINT\" came out of ntf"
+        );
     }
 
     #[test]

@@ -69,6 +69,7 @@ fn an_address_later(isolated: &Isolated) {
             up: None,
             mtu: None,
             address: Some(address.to_owned()),
+            bridge: None,
         };
         world.carrier().link_set(&change).unwrap();
         assert!(world.look().is_empty(), "{address} is not announced");

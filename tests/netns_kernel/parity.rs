@@ -168,7 +168,7 @@ fn action(random: &mut Random, case: &Case) -> Action {
             let up = random.one_of(&[None, Some(false), Some(true), Some(true)]);
             let mtus = [67, 68, 600, 1500, 9000, 65_521, 65_522, 65_535, 65_536];
             let mtu = (up.is_none() || random.below(2) == 0).then(|| random.one_of(&mtus));
-            Action::Set(LinkSet { port, up, mtu, address: None })
+            Action::Set(LinkSet { port, up, mtu, address: None, bridge: None })
         }
     }
 }

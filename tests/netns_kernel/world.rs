@@ -225,5 +225,5 @@ impl World {
 }
 
 fn change(port: &str, up: Option<bool>, mtu: Option<u32>) -> LinkSet {
-    LinkSet { port: port.into(), up, mtu, address: None }
+    LinkSet { port: port.into(), up, mtu, address: None, bridge: None }
 }

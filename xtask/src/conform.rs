@@ -11,7 +11,7 @@ mod record;
 mod setup;
 mod tap;
 
-use std::{fs, io::Write, path::PathBuf, process::ExitCode};
+use std::{collections::BTreeSet, fs, io::Write, path::PathBuf, process::ExitCode};
 
 use record::{Record, RecordError};
 use tap::Taps;
@@ -66,6 +66,7 @@ pub(crate) fn run(files: &[PathBuf]) -> ExitCode {
 pub(crate) fn replay(files: &[PathBuf], out: &mut dyn Write) -> Result<Tally, ConformError> {
     let mut tally = Tally::default();
     let mut taps = Taps::default();
+    let mut warned = BTreeSet::new();
     // Isolation may hide a directory, so the files are read before the first TAP needs it.
     let texts = files
         .iter()
@@ -78,6 +79,11 @@ pub(crate) fn replay(files: &[PathBuf], out: &mut dyn Write) -> Result<Tally, Co
         for (at, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
             let wrong = |source| ConformError::Record { file: file.clone(), line: at + 1, source };
             let record = Record::parse(line).map_err(wrong)?;
+            if let Some(warning) = record.warning().map_err(wrong)?
+                && warned.insert(warning.clone())
+            {
+                writeln!(out, "note: {warning}")?;
+            }
             let verdict = record.replay(&mut taps).map_err(wrong)?;
             if let Some(note) = taps.take_note() {
                 writeln!(out, "note: {note}")?;

@@ -13,7 +13,7 @@ use std::{
 
 use sha2::{Digest, Sha256};
 
-use crate::chore::{self, ChoreError, root};
+use crate::chore::{self, ChoreError, root, target_folder};
 
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -153,10 +153,6 @@ fn without_folders() -> String {
         flags.push(format!("--remap-path-prefix={}={name}", folder.display()));
     }
     flags.join("\x1f")
-}
-
-fn target_folder() -> PathBuf {
-    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
 }
 
 /// Whether the standard library of a target is there.

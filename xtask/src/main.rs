@@ -1,5 +1,5 @@
 //! The project's own chores: `cargo xtask ci`, `test`, `arch`, `conform`, `fixtures`,
-//! `bench`, `schema`, `docs`, `dist`.
+//! `bench`, `schema`, `docs`, `dist`, `qemu`.
 
 mod arch;
 mod bench;
@@ -8,6 +8,7 @@ mod conform;
 mod dist;
 mod fixtures;
 mod generate;
+mod qemu;
 mod quirk;
 mod reference;
 mod words;
@@ -25,7 +26,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Chore {
-    /// Format, clippy, arch, deny, doc, test: what CI runs.
+    /// Format, clippy, arch, deny, doc, QEMUs of the archive, test: what CI runs.
     Ci,
     /// Every test.
     Test {
@@ -62,6 +63,9 @@ enum Chore {
     /// Makes what is released: completions, man pages, a tarball, a .deb, checksums; says what can't
     /// be made here, and why.
     Dist(dist::Arguments),
+    /// Unpacks a QEMU as Debian ships it, without installing anything; the last line is the path of its
+    /// launcher, for --qemu.
+    Qemu(qemu::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -78,6 +82,7 @@ fn main() -> ExitCode {
         Chore::Schema => exit(generate::write_schema()),
         Chore::Docs => exit(generate::write_all()),
         Chore::Dist(arguments) => exit(dist::run(&arguments)),
+        Chore::Qemu(arguments) => exit(qemu::run(&arguments)),
     }
 }
 

@@ -158,6 +158,53 @@ fn a_recording_is_the_fixture() {
     }
 }
 
+/// A QEMU that freezes or dies, and a question that nobody can ask, keep nobody from being asked.
+#[test]
+fn a_recording_outlives_its_qemus() {
+    if !is_there() {
+        return;
+    }
+    let compare = r#"{"qom-type": "colo-compare", "id": "cc", "primary_in": "c0",
+        "secondary_in": "c1", "outdev": "c2", "iothread": "io0"}"#;
+    let set = r#"{"path": "/objects/cc", "property": "notify_dev", "value": "c3"}"#;
+    let freezes = format!(
+        r#"{{"case": "freezes", "qemu": "7.2.22", "setup": "std", "pre": [
+            {{"cmd": "object-add", "args": {compare}}}, {{"cmd": "qom-set", "args": {set}}}],
+            "cmd": "object-del", "args": {{"id": "cc"}}}}"#
+    );
+    let nobodys = r#"{"case": "nobody's", "qemu": "7.2.22", "setup": "attic", "cmd": "stop"}"#;
+    let shipped = ["CC unknown primary_in", "filter-redirector netdev missing"];
+    let expected = records("errors-7.2.jsonl", &shipped);
+    let mut lines = vec![freezes.replace('\n', " "), nobodys.to_owned()];
+    lines.extend(expected.iter().map(|record| question(record).to_string()));
+    let folder = tempfile::tempdir().unwrap();
+    let (questions, out) = (folder.path().join("questions.jsonl"), folder.path().join("out.jsonl"));
+    fs::write(&questions, lines.join("\n")).unwrap();
+    let output =
+        xtask(&["--record", "--questions", questions.to_str().unwrap(), out.to_str().unwrap()]);
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    if stderr.contains("can't run here") {
+        skipped(&stderr);
+        return;
+    }
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    let reason = "questions.jsonl:2: unknown setup 'attic'";
+    assert!(stderr.starts_with("conform: not asked: ") && stderr.contains(reason), "{stderr}");
+    let text = fs::read_to_string(&out).unwrap();
+    let answers: Vec<Value> =
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(answers.len(), 3, "{text}");
+    assert_eq!(answers[0]["class"], "FROZEN");
+    assert_eq!(answers[0]["desc"], "QMP does not answer, and SIGTERM does not end it");
+    assert_eq!(answers[0]["pre"][1].get("class"), None);
+    for (answer, expected) in answers[1..].iter().zip(&expected) {
+        assert_eq!((&answer["class"], &answer["desc"]), (&expected["class"], &expected["desc"]));
+    }
+    let replayed = xtask(&[out.to_str().unwrap()]);
+    let printed = String::from_utf8(replayed.stdout).unwrap();
+    assert_eq!(printed.lines().last(), Some("agree 3, disagree 0, not built 0"), "{printed}");
+}
+
 /// The kernel's packets differ from run to run, so the machine compares.
 #[test]
 fn a_recording_of_taps_agrees_with_the_machine() {

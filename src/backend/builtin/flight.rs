@@ -1,7 +1,7 @@
 //! Finds the number of a frame again when it comes out of a carrier. `BuiltinWorld` reports each
 //! departure and asks at each arrival; the QEMU world does the same with its TAPs.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use bytes::Bytes;
 
@@ -29,21 +29,35 @@ pub(crate) enum Destination {
 #[derive(Debug, Default)]
 pub(crate) struct Flights {
     sent: HashMap<Bytes, Flight>,
+    /// The TAPs in whose queues frames still waited when everything else had landed.
+    held: BTreeSet<NetdevId>,
     host_frames: u32,
 }
 
 #[derive(Debug, Default)]
 struct Flight {
-    tags: Vec<Tag>,
+    /// Each with the only place where it can come, where there is only one.
+    tags: Vec<(Tag, Option<Destination>)>,
     arrived: BTreeMap<Destination, usize>,
+    /// So many are on their way to TAPs that are held alone.
+    landed: usize,
 }
 
 impl Flights {
     /// A frame was given to the carrier.
     pub(crate) fn depart(&mut self, frame: &Frame, tag: Option<Tag>) {
+        self.depart_for(frame, tag, None);
+    }
+
+    /// A frame was sent on a packet socket: it comes to the guest of that TAP, and nowhere else.
+    pub(crate) fn inject(&mut self, frame: &Frame, tag: Option<Tag>, netdev: &NetdevId) {
+        self.depart_for(frame, tag, Some(Destination::Guest(netdev.clone())));
+    }
+
+    fn depart_for(&mut self, frame: &Frame, tag: Option<Tag>, only: Option<Destination>) {
         let Some(tag) = tag else { return };
         for data in seen_as(frame) {
-            self.sent.entry(data).or_default().tags.push(tag);
+            self.sent.entry(data).or_default().tags.push((tag, only.clone()));
         }
     }
 
@@ -62,20 +76,34 @@ impl Flights {
     /// The number of a frame that arrived.
     pub(crate) fn arrive(&mut self, data: &Bytes, at: Destination) -> Tag {
         let flight = self.sent.entry(data.clone()).or_default();
-        let next = flight.arrived.entry(at).or_default();
-        let tag = flight.tags.get(*next).copied().unwrap_or_else(|| {
+        let waited = matches!(&at, Destination::Guest(netdev) if self.held.contains(netdev));
+        let next = flight.arrived.entry(at.clone()).or_default();
+        if !waited {
+            *next = flight.landed.max(*next);
+        }
+        let comes = |only: &Option<Destination>| only.as_ref().is_none_or(|only| *only == at);
+        while flight.tags.get(*next).is_some_and(|(_, only)| !comes(only)) {
+            *next += 1;
+        }
+        let found = flight.tags.get(*next).map(|(tag, _)| *tag);
+        *next += 1;
+        found.unwrap_or_else(|| {
             self.host_frames += 1;
             let tag = Tag(Origin::Host(self.host_frames));
-            flight.tags.push(tag);
+            flight.tags.push((tag, None));
             tag
-        });
-        *next += 1;
-        tag
+        })
     }
 
-    /// Nothing is on its way any more.
-    pub(crate) fn land(&mut self) {
-        self.sent.clear();
+    /// Nothing is on its way any more, but for what waits in the queues of these TAPs.
+    pub(crate) fn land(&mut self, held: impl Iterator<Item = NetdevId>) {
+        self.held = held.collect();
+        if self.held.is_empty() {
+            self.sent.clear();
+        }
+        for flight in self.sent.values_mut() {
+            flight.landed = flight.tags.len();
+        }
     }
 }
 
@@ -135,6 +163,35 @@ mod tests {
         assert_eq!(flights.arrive(&data.into(), guest), Tag::sent(1));
         let socket = Destination::Socket("hn0".into());
         assert_eq!(flights.arrive(&frame.data, socket), Tag::sent(1));
+    }
+
+    /// What waits in a queue that nobody reads keeps its number, and what comes after it elsewhere has
+    /// its own.
+    #[test]
+    fn a_frame_that_waits_does_not_give_its_number_to_the_next() {
+        let mut flights = Flights::default();
+        let data = Bytes::from_static(b"same");
+        let frame = Frame::plain(data.clone());
+        let (held, host) = ("hn0".into(), Destination::Host("hn1.host".into()));
+        flights.depart(&frame, Some(Tag::sent(1)));
+        flights.land(std::iter::once(held));
+        flights.depart(&frame, Some(Tag::sent(2)));
+        assert_eq!(flights.arrive(&data, host), Tag::sent(2));
+        flights.land(std::iter::once("hn0".into()));
+        assert_eq!(flights.arrive(&data, Destination::Guest("hn0".into())), Tag::sent(1));
+    }
+
+    #[test]
+    fn what_was_injected_comes_to_one_guest_only() {
+        let mut flights = Flights::default();
+        let data = Bytes::from_static(b"same");
+        let frame = Frame::plain(data.clone());
+        let guest = |netdev: &str| Destination::Guest(netdev.into());
+        flights.inject(&frame, Some(Tag::sent(1)), &"hn0".into());
+        flights.depart(&frame, Some(Tag::sent(2)));
+        assert_eq!(flights.arrive(&data, guest("hn1")), Tag::sent(2));
+        assert_eq!(flights.arrive(&data, guest("hn0")), Tag::sent(1));
+        assert_eq!(flights.arrive(&data, guest("hn0")), Tag::sent(2));
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use crate::{
     backend::lower::{self, Lowered},
     base::{ChardevId, MachineId, NetdevId, VirtualTime},
-    machine::{ChardevState, ConfigError, Input, Machine, Output},
+    machine::{ChardevState, ConfigError, Halt, Input, Machine, Output},
     record::{Event, Place},
     scenario::Case,
 };
@@ -95,6 +95,16 @@ impl Process {
         !self.dead && !self.is_frozen() && self.machine.is_running()
     }
 
+    /// Why its guest does not run, while it was stopped or not started.
+    pub(super) fn halt(&self) -> Option<Halt> {
+        self.machine.halt()
+    }
+
+    /// What its VM's clock shows.
+    pub(super) fn vm_clock(&self, now: VirtualTime) -> VirtualTime {
+        self.machine.vm_clock(now)
+    }
+
     /// Whether its vhost-net is stopped, as it is with the VM (QEMU 10.2.2 hw/net/virtio-net.c:241,
     /// virtio_net_started: `vdev->vm_running`). A frozen main loop does not stop it.
     pub(super) fn stops_vhost(&self) -> bool {
@@ -119,6 +129,8 @@ fn qualify(machine: &MachineId, output: &mut Output) {
         Output::NetdevFrame { netdev, .. }
         | Output::StreamClosed { netdev }
         | Output::Capture { netdev, .. }
+        | Output::Announce { netdev, .. }
+        | Output::AnnounceGuest { netdev }
         | Output::NetdevGone { netdev } => *netdev = machine.qualified(netdev.as_str()),
         Output::Inject { netdev, object, .. } => {
             *netdev = machine.qualified(netdev.as_str());

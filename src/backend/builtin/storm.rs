@@ -91,6 +91,9 @@ fn name(machine: &MachineId, input: &Input) -> String {
     let qualified = |id: &str| machine.qualified::<String>(id);
     match input {
         Input::NetdevFrame { netdev, .. } => format!("frame at {}", qualified(netdev.as_str())),
+        Input::Announce { netdev, .. } => {
+            format!("announcement at {}", qualified(netdev.as_str()))
+        }
         Input::StreamBytes { netdev, .. } | Input::StreamClosed { netdev } => {
             format!("stream of {}", qualified(netdev.as_str()))
         }

@@ -37,6 +37,8 @@ struct Station {
     stack: Stack,
     /// The machine whose guest it is, by number; none for a client beside the machines.
     machine: Option<usize>,
+    /// Its NIC has asked it to announce itself.
+    announces: bool,
 }
 
 impl Station {
@@ -56,9 +58,13 @@ fn machine_of(case: &Case, port: &PortId) -> Option<usize> {
     machines.position(|machine| machine.id == netdev.machine)
 }
 
-fn is_checkpoint(step: &Step) -> bool {
-    let checkpoint = ColoEvent::Checkpoint;
-    matches!(&step.verb, Verb::Colo { event, .. } if *event == checkpoint)
+/// Whether a step copies the state of guests.
+fn copies_guests(step: &Step) -> bool {
+    match &step.verb {
+        Verb::Colo { event, .. } => *event == ColoEvent::Checkpoint,
+        Verb::Migrate { .. } => true,
+        _ => false,
+    }
 }
 
 /// A frame inside a stretch.
@@ -97,6 +103,7 @@ impl Traffic {
                     port: at.port.clone(),
                     stack: Stack::new(at.config.clone()),
                     machine: machine_of(case, &at.port),
+                    announces: false,
                 })
                 .collect(),
             stretches: BTreeMap::new(),
@@ -107,7 +114,7 @@ impl Traffic {
             exchange: None,
         };
         case.impair.iter().for_each(|impair| traffic.impair(impair));
-        if case.steps.iter().any(is_checkpoint) {
+        if case.steps.iter().any(copies_guests) {
             let guests = traffic.stations.iter_mut();
             guests
                 .filter(|station| station.machine.is_some())
@@ -124,6 +131,31 @@ impl Traffic {
             *stack = twin;
             self.outgoing.retain(|(port, _)| port != to);
         }
+    }
+
+    /// The guest at one port goes on at another, of this machine, as a migration moves it. It stays
+    /// where it was too, as the memory of a machine that was migrated does.
+    pub(super) fn move_guest(&mut self, from: &PortId, to: &PortId, machine: usize) {
+        let Some(stack) = self.stack(from).and_then(|stack| stack.twin()) else {
+            return;
+        };
+        self.stations.retain(|station| station.port != *to);
+        let (port, machine) = (to.clone(), Some(machine));
+        self.stations.push(Station { port, stack, machine, announces: false });
+    }
+
+    /// The guest at a port is to announce itself, once its machine runs.
+    pub(super) fn announce(&mut self, port: &PortId) {
+        let mut stations = self.stations.iter_mut();
+        if let Some(station) = stations.find(|station| station.port == *port) {
+            station.announces = true;
+        }
+    }
+
+    /// The next number of a frame.
+    pub(super) fn number(&mut self) -> Tag {
+        self.number += 1;
+        Tag::sent(self.number)
     }
 
     /// Puts a stretch in the place of the one before, whose frames still come out in their time.
@@ -185,15 +217,20 @@ impl Traffic {
     /// turn once the frames of all of them are sent.
     pub(super) fn sends(&mut self) -> Option<(PortId, Frame, Tag)> {
         let (port, data) = self.outgoing.pop_front()?;
-        self.number += 1;
-        Some((port, Frame::plain(data), Tag::sent(self.number)))
+        Some((port, Frame::plain(data), self.number()))
     }
 
     /// Asks every stack that has something to do, where these machines' guests run; whether any
     /// sends.
     pub(super) fn poll(&mut self, now: VirtualTime, machines: &[bool]) -> bool {
         for station in &mut self.stations {
-            if station.runs(machines) && station.stack.is_due(now) {
+            if !station.runs(machines) {
+                continue;
+            }
+            if std::mem::take(&mut station.announces) {
+                self.outgoing.push_back((station.port.clone(), station.stack.announcement()));
+            }
+            if station.stack.is_due(now) {
                 let frames = station.stack.poll(now).into_iter();
                 self.outgoing.extend(frames.map(|frame| (station.port.clone(), frame)));
             }

@@ -6,6 +6,7 @@ mod colo;
 mod connection;
 mod feed;
 mod input;
+mod migrate;
 mod output;
 mod schedule;
 #[cfg(test)]
@@ -154,7 +155,7 @@ impl<C: Carrier> BuiltinWorld<C> {
             };
             far_ends.insert(id.clone(), far_end);
         }
-        Ok(Self {
+        let mut world = Self {
             carrier,
             processes,
             clock: VirtualTime::ZERO,
@@ -184,7 +185,10 @@ impl<C: Carrier> BuiltinWorld<C> {
             storm: Storm::default(),
             traffic: Traffic::new(case),
             called: None,
-        })
+        };
+        // A machine may begin stopped.
+        (0..world.processes.len()).for_each(|at| world.follow_run_state(at));
+        Ok(world)
     }
 
     fn link_set(&mut self, change: &LinkSet) -> Result<(), BackendError> {
@@ -218,6 +222,7 @@ impl<C: Carrier> World for BuiltinWorld<C> {
                 return self.command(at, title, qmp).map(Some);
             }
             Action::Colo { event, machine } => self.colo(event, machine)?,
+            Action::Migrate { from, to } => return self.migrate(from, to).map(Some),
             Action::Send { port, frame, tag, chunk } => self.emit(port, frame, tag, chunk),
             Action::Write { port, data, chunk } => {
                 self.write_count += 1;

@@ -134,7 +134,7 @@ impl Network {
         self.run(format!("bridge {name}"), self.handle.link().add(message).execute())
     }
 
-    /// Gives an interface to a bridge.
+    /// Gives an interface to a bridge, which is 0 for none; it leaves another that holds it.
     ///
     /// # Errors
     /// When the kernel refuses.

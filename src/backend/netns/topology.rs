@@ -12,7 +12,7 @@ use super::{
 use crate::{
     backend::{BackendError, Exposed, ExposedInterface},
     base::{MacAddr, NetdevId, PortId},
-    scenario::{Bridge, BridgePort, Case, Link, LinkEnd, LinkSet, NetdevType, Nic},
+    scenario::{Bridge, BridgeChange, BridgePort, Case, Link, LinkEnd, LinkSet, NetdevType, Nic},
     sys::{InterfaceName, Isolated, Tap, TapError, TapHeader, allow_ipv6},
 };
 
@@ -139,7 +139,38 @@ impl Topology {
             let cidr = cidr(text).map_err(to_io)?;
             self.add_address(id, cidr).map_err(to_io)?;
         }
+        if let Some(bridge) = &change.bridge {
+            self.set_bridge(id, bridge)?;
+        }
         self.settle().map_err(to_io)
+    }
+
+    /// Gives an interface to another bridge, or to none.
+    fn set_bridge(&mut self, id: InterfaceId, change: &BridgeChange) -> io::Result<()> {
+        let bridge = match change {
+            BridgeChange::OutOf => None,
+            BridgeChange::Into(name) => Some(self.bridge(name)?),
+        };
+        if self.interface(id).bridge == bridge {
+            return Ok(());
+        }
+        let (namespace, index) = self.at(id);
+        let bridge_index = bridge.map_or(0, |bridge| self.interface(bridge).index);
+        self.namespaces
+            .network(namespace, |network| network.enslave(index, bridge_index))
+            .map_err(to_io)?;
+        self.interface_mut(id).bridge = bridge;
+        Ok(())
+    }
+
+    fn bridge(&self, name: &str) -> io::Result<InterfaceId> {
+        let mut ids = self.ids();
+        let found = ids.find(|id| {
+            let interface = self.interface(*id);
+            interface.kind == Kind::Bridge && interface.name.as_str() == name
+        });
+        let missing = || io::Error::new(io::ErrorKind::NotFound, format!("no bridge {name}"));
+        found.ok_or_else(missing)
     }
 
     /// Deletes an interface, and with one end of a link the other; gives what is gone.

@@ -1,6 +1,6 @@
 //! The backend `qemu`: a program that was probed, and what it can do. `cli` opens it by name.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 use super::{
     Admission, NAME, fit,
@@ -57,16 +57,29 @@ impl Qemu {
 }
 
 impl Probed {
+    /// Whether a profile was made after this very QEMU. That of a version of the RFC was made after
+    /// mails.
+    #[must_use]
+    pub fn is_modelled(&self) -> bool {
+        self.patch.is_none() && self.version.is_modelled()
+    }
+
+    /// Whether filter-redirector has `in_netdev` and `out_netdev`.
+    #[must_use]
+    pub fn has_in_netdev(&self) -> bool {
+        self.patch.is_some_and(|patch| patch.version.has_af_packet())
+    }
+
     /// What is run and as what it is modelled, in a sentence.
     #[must_use]
     pub fn announcement(&self) -> String {
-        let Self { version, profile, .. } = self;
-        let exact = if version.is_modelled() {
-            ""
-        } else {
-            ", the nearest that is known; --profile names another"
+        let Self { version, profile, patch, .. } = self;
+        let why = match patch {
+            Some(patch) => format!(": {}", patch.found),
+            None if self.is_modelled() => String::new(),
+            None => ", the nearest that is known; --profile names another".to_owned(),
         };
-        format!("QEMU {version} is run under the profile {profile}{exact}")
+        format!("QEMU {version} is run under the profile {profile}{why}")
     }
 
     /// A sentence that names the fences it runs without; none if it runs behind all.
@@ -91,6 +104,10 @@ impl Backend for Qemu {
     fn takes(&self, case: &Case) -> Result<(), Missing> {
         self.admission.case(case, self.probed.version)?;
         fit::check(case, &self.probed)
+    }
+
+    fn narrowed(&self, case: &Arc<Case>) -> Arc<Case> {
+        fit::narrowed(case)
     }
 
     fn open(&self, case: &Case) -> Result<Box<dyn World>, BackendError> {

@@ -1,6 +1,6 @@
 //! Whether a real QEMU can carry a case out, and why not. The runner asks before it opens a world.
 
-use std::{path::Path, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use serde_json::Value;
 
@@ -8,11 +8,12 @@ use super::probe::Probed;
 use crate::{
     backend::Missing,
     qapi,
-    scenario::{Case, Chardev, Machine, NetdevType, Nic, Object, Step, Verb},
+    scenario::{Case, Chardev, Machine, Netdev, NetdevType, Nic, Object, Step, Verb},
 };
 
 mod colo;
 mod dump;
+mod migration;
 mod sockets;
 
 /// The longest that a case may let the machine's clock run, which is the wall's here: half of what a
@@ -40,6 +41,9 @@ pub(super) fn check(case: &Case, probed: &Probed) -> Result<(), Missing> {
     if let Some(reason) = colo::unfit(case, probed) {
         return missing(reason);
     }
+    if let Some(reason) = migration::unfit(case) {
+        return missing(reason);
+    }
     if let Some(reason) = sockets::unfit(case) {
         return missing(reason);
     }
@@ -54,7 +58,11 @@ pub(super) fn check(case: &Case, probed: &Probed) -> Result<(), Missing> {
         return missing("impairments run on the machine's clock, and QEMU's is the wall's".into());
     }
     let carries = !case.steps.is_empty();
-    for netdev in &case.netdevs {
+    let world = narrowed_netdevs(case);
+    for netdev in &world {
+        if matches!(netdev.kind, NetdevType::User) && !probed.has_user {
+            return missing(format!("QEMU {} has no netdevs of type user", probed.version));
+        }
         if let NetdevType::Tap { vhost, nic, queues, .. } = &netdev.kind {
             let id = &netdev.id;
             if *vhost && !Path::new("/dev/vhost-net").exists() {
@@ -91,16 +99,55 @@ pub(super) fn check(case: &Case, probed: &Probed) -> Result<(), Missing> {
     if let Some(reason) = dump::unfit(case) {
         return missing(reason);
     }
+    let built = |object: &&Object| {
+        let kind = object.properties.qom_type();
+        kind.and_then(|kind| probed.lacks.iter().find(|lacked| **lacked == kind)).is_some()
+    };
+    if let Some(object) = wanted(case).find(built) {
+        let kind = object.properties.qom_type().unwrap_or_default();
+        return missing(format!("this build of QEMU {} has no {kind}", probed.version));
+    }
     if let Some(kind) = lacked(case, probed) {
         return missing(format!("QEMU {} has no {kind}", probed.version));
     }
-    if carries && !probed.has_in_netdev && needs_af_packet(case) {
+    if carries && !probed.has_in_netdev() && needs_af_packet(case) {
         return missing(format!(
             "the filter-redirector of QEMU {} has no in_netdev and no out_netdev",
             probed.version
         ));
     }
     Ok(())
+}
+
+/// A probe with the netdevs alone that its objects name: a QEMU that has no vhost, or no netdevs of
+/// type user, answers every other probe.
+pub(super) fn narrowed(case: &Arc<Case>) -> Arc<Case> {
+    let netdevs = narrowed_netdevs(case);
+    if netdevs.len() == case.netdevs.len() {
+        return Arc::clone(case);
+    }
+    let netdevs = netdevs.into_iter().cloned().collect();
+    let mut case = Case::clone(case);
+    case.netdevs = netdevs;
+    Arc::new(case)
+}
+
+fn narrowed_netdevs(case: &Case) -> Vec<&Netdev> {
+    // What stands on the host's side may need any TAP.
+    let has_host_side =
+        !(case.namespaces.is_empty() && case.links.is_empty() && case.bridges.is_empty());
+    let stays = !case.steps.is_empty() || has_host_side;
+    let named = |netdev: &&Netdev| {
+        case.all_objects().any(|object| {
+            let id = object.machine.local(netdev.id.as_str());
+            netdev.machine == object.machine
+                && object.properties.members().iter().any(|member| {
+                    object.properties.shown(member.name).as_deref()
+                        == Some(id.unwrap_or(netdev.id.as_str()))
+                })
+        })
+    };
+    case.netdevs.iter().filter(|netdev| stays || named(netdev)).collect()
 }
 
 /// How long a case lets the machine's clock run.
@@ -203,10 +250,11 @@ mod tests {
         let version = Version { major: 7, minor: 2, micro: 22 };
         let probed = Probed {
             version,
-            profile: version.profile(false),
-            has_in_netdev: false,
+            profile: version.profile(),
+            patch: None,
             has_checkpoint: false,
-            has_compare: true,
+            lacks: Vec::new(),
+            has_user: true,
             missing: Vec::new(),
         };
         check(&case(&text), &probed).err().map(|Missing(reason)| reason)
@@ -240,6 +288,30 @@ mod tests {
     ) {
         let no = "the filter-redirector of QEMU 7.2.22 has no in_netdev and no out_netdev";
         assert_eq!(reason(object, "").as_deref(), expected.then_some(no));
+    }
+
+    /// A probe: its objects, and the netdevs of its world.
+    #[rstest]
+    #[case::one("- filter-mirror,id=m0,netdev=hn0,outdev=c0", &["hn0"])]
+    #[case::two("- filter-redirector,id=f0,netdev=us0,in_netdev=vh0,outdev=c0", &["vh0", "us0"])]
+    #[case::json(
+        r#"- { qom-type: filter-mirror, id: m0, netdev: us0, outdev: c0 }"#,
+        &["us0"]
+    )]
+    #[case::of_another_name("- filter-mirror,id=hn1,netdev=nope,outdev=c0", &[])]
+    fn a_probe_has_the_netdevs_that_it_names(#[case] object: &str, #[case] expected: &[&str]) {
+        let world = |steps: &str| {
+            let text = format!(
+                "netdevs: {{ hn0: {{}}, vh0: {{ vhost: true }}, us0: {{ type: user }} }}\n\
+                 chardevs: {{ c0: {{}} }}\nobjects:\n{object}\n{steps}"
+            );
+            let narrowed = narrowed(&Arc::new(case(&text)));
+            let ids = narrowed.netdevs.iter().map(|netdev| netdev.id.as_str().to_owned());
+            ids.collect::<Vec<_>>()
+        };
+        assert_eq!(world(""), expected);
+        let send = "steps: [{ send: hn0.guest, frames: [{ hex: \"00\" }] }]\n";
+        assert_eq!(world(send), ["hn0", "vh0", "us0"]);
     }
 
     #[rstest]

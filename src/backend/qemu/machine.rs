@@ -166,7 +166,7 @@ impl Machine {
     pub(super) fn answer_of_the_dead(&self) -> Option<Outcome> {
         let death = self.death.as_ref()?;
         Some(if death.answered {
-            Outcome::Aborts(Abort { assertion: death.end.how.clone(), survivor: None })
+            Outcome::Aborts(Abort { assertion: death.end.cause().to_owned(), survivor: None })
         } else {
             Outcome::Unanswered(NoAnswer::Dead)
         })
@@ -193,8 +193,7 @@ impl Machine {
         for end in self.ends.values_mut() {
             end.forget();
         }
-        let End { how, itself } = &death.end;
-        itself.as_ref().unwrap_or(how).clone()
+        death.end.cause().to_owned()
     }
 
     /// Whether its main loop was found frozen last.

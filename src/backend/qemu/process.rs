@@ -116,6 +116,13 @@ pub(super) struct End {
     pub(super) itself: Option<String>,
 }
 
+impl End {
+    /// What it did to itself, else how it was ended.
+    pub(super) fn cause(&self) -> &str {
+        self.itself.as_ref().unwrap_or(&self.how)
+    }
+}
+
 /// What QEMU writes to a multiplexed chardev that asks it to end (QEMU 7.2.22
 /// `chardev/char-mux.c`, `mux_proc_byte`).
 const TERMINATED: &str = "QEMU: Terminated";
@@ -315,7 +322,9 @@ impl Process {
         let how = status_text(status);
         let signal = status.signal().map(Signal::try_from);
         let itself = match signal {
-            Some(Ok(Signal::SIGABRT)) => Some(self.assertion().unwrap_or("SIGABRT").to_owned()),
+            Some(Ok(Signal::SIGABRT)) => {
+                Some(self.assertion().unwrap_or_else(|| "SIGABRT".to_owned()))
+            }
             Some(Ok(
                 signal @ (Signal::SIGSEGV | Signal::SIGBUS | Signal::SIGFPE | Signal::SIGILL),
             )) => Some(signal.as_str().to_owned()),
@@ -363,11 +372,14 @@ impl Process {
         }
     }
 
-    /// The last line on standard error that names a failed assertion, from its file on.
-    fn assertion(&self) -> Option<&str> {
+    /// The last line on standard error that names a failed assertion, or a cast to a type that an
+    /// object has not, from its file on.
+    fn assertion(&self) -> Option<String> {
         let mut lines = self.last_words.iter().rev();
-        let line = lines.find(|line| line.contains("ssert"))?;
-        Some(without_program(line))
+        lines.find_map(|line| match line.contains("ssert") {
+            true => Some(without_program(line).to_owned()),
+            false => failed_cast(line),
+        })
     }
 
     /// Ends QEMU and returns what failed.
@@ -387,6 +399,15 @@ impl Process {
 fn without_program(line: &str) -> &str {
     let line = line.split_once(": ").map_or(line, |(_, rest)| rest);
     line.trim_start_matches("../")
+}
+
+/// A failed cast (QEMU 11.1 `qom/object.c`, `object_dynamic_cast_assert`) without the address of the
+/// object and the way to the file.
+fn failed_cast(line: &str) -> Option<String> {
+    let (file, rest) = line.split_once(": Object 0x")?;
+    let (_, kind) = rest.split_once(" is not an instance of type ")?;
+    let file = file.trim_start_matches("../").trim_start_matches("./");
+    Some(format!("{file}: Object is not an instance of type {kind}"))
 }
 
 fn status_text(status: ExitStatus) -> String {
@@ -409,6 +430,15 @@ mod tests {
             without_program("qemu-system-x86_64: ../../net/colo.c:51: f: Assertion `data' failed."),
             "net/colo.c:51: f: Assertion `data' failed."
         );
+    }
+
+    #[test]
+    fn a_failed_cast_is_told_without_an_address() {
+        let line = "./include/net/filter.h:18:NETFILTER: Object 0x555574da7740 is not an instance of \
+                    type netfilter";
+        let text = "include/net/filter.h:18:NETFILTER: Object is not an instance of type netfilter";
+        assert_eq!(failed_cast(line).as_deref(), Some(text));
+        assert_eq!(failed_cast("qemu-system-x86_64: Object 0x1 is gone"), None);
     }
 
     #[test]

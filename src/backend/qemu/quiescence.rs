@@ -3,7 +3,9 @@
 
 use std::{
     collections::BTreeMap,
-    fs, io,
+    fs::{self, File},
+    io,
+    os::unix::fs::FileExt,
     path::{Path, PathBuf},
     thread,
     time::Instant,
@@ -31,7 +33,8 @@ pub(super) enum Rest {
     /// All threads waited, apart from threads that nap and main threads that are away. A thread
     /// that naps, a main thread or an iothread, is in a write to a chardev without room, which is
     /// retried every 100 µs (QEMU 7.2.22 `net/filter-mirror.c`, `filter_send`; `chardev/char.c`,
-    /// `qemu_chr_write_buffer`, which sets a timer if it runs in a coroutine). A main thread that
+    /// `qemu_chr_write_buffer`, which sets a timer if it runs in a coroutine). A main thread waits
+    /// for that in ppoll(2), since 11.1 in io_uring_enter(2). A main thread that
     /// is away waits for another thread, as `object-del` of a colo-compare does for its iothread.
     Napping(Naps),
 }
@@ -116,13 +119,16 @@ impl Threads {
             if let Some((status, syscall)) = status.zip(syscall) {
                 let name = task.file_name().to_string_lossy().into_owned();
                 let mut thread = Thread::read(&status, &syscall);
-                if let Some(site) = thread.site {
+                if let Some(site) = &mut thread.site {
                     if name == self.main {
                         thread.away = !site.is_home(self.home);
-                        let limited = site.is_sleep() || site.call == SYS_ppoll && site.timed;
-                        thread.naps = thread.away && limited;
+                        thread.naps = thread.away && site.is_limited();
                     } else {
                         let named = field(&status, "Name:").starts_with(IOTHREAD);
+                        if let Some(limit) = site.limit.filter(|_| named) {
+                            let read = unless_gone(read_memory(&task.path(), limit))?;
+                            read.into_iter().for_each(|bytes| site.look_at_limit(bytes));
+                        }
                         thread.naps = named && site.ends_soon();
                         thread.pauses = !named && site.is_sleep();
                     }
@@ -225,6 +231,21 @@ impl Naps {
             then.keys().eq(now.keys()) && then.values().zip(now.values()).all(same)
         };
         self.0.len() == now.0.len() && self.0.iter().zip(&now.0).all(threads)
+    }
+}
+
+/// What lies at an address in a thread's memory (proc_pid_mem(5)); nothing where it has gone on and
+/// the address is no longer mapped.
+fn read_memory(task: &Path, address: u64) -> io::Result<[u8; 16]> {
+    let mut bytes = [0; 16];
+    match File::open(task.join("mem"))?.read_exact_at(&mut bytes, address) {
+        Err(error)
+            if error.raw_os_error() == Some(nix::libc::EIO)
+                || error.kind() == io::ErrorKind::UnexpectedEof =>
+        {
+            Err(io::ErrorKind::NotFound.into())
+        }
+        read => read.map(|()| bytes),
     }
 }
 

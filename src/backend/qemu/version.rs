@@ -38,22 +38,31 @@ impl Version {
         Some(Self { major: number("major")?, minor: number("minor")?, micro: number("micro")? })
     }
 
+    /// Reads `7.2.22`.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let numbers: Option<Vec<u64>> = text.split('.').map(|number| number.parse().ok()).collect();
+        match numbers?[..] {
+            [major, minor, micro] => Some(Self { major, minor, micro }),
+            _ => None,
+        }
+    }
+
     /// Whether a profile was made after this very version.
-    pub(super) fn is_modelled(self) -> bool {
+    #[must_use]
+    pub fn is_modelled(self) -> bool {
         MODELLED.iter().any(|(number, _)| *number == (self.major, self.minor))
     }
 
     /// The profile that models it: that of the nearest release, the older one of two that are
-    /// equally near; the RFC's where its properties are there.
-    pub(super) fn profile(self, has_in_netdev: bool) -> Profile {
+    /// equally near.
+    #[must_use]
+    pub fn profile(self) -> Profile {
         let distance = |(number, _): &&((u64, u64), QemuVersion)| {
             release(*number).abs_diff(release((self.major, self.minor)))
         };
         let nearest = MODELLED.iter().min_by_key(distance);
-        Profile::new(match nearest {
-            Some((_, version)) if !has_in_netdev => *version,
-            _ => QemuVersion::RfcV1,
-        })
+        Profile::new(nearest.map_or_else(QemuVersion::default, |(_, version)| *version))
     }
 }
 
@@ -71,25 +80,19 @@ mod tests {
     use super::*;
 
     #[rstest]
-    #[case(7, 2, false, "qemu-7.2")]
-    #[case(6, 0, false, "qemu-7.2")]
-    #[case(8, 2, false, "qemu-7.2")]
-    #[case(9, 2, false, "qemu-10.0")]
-    #[case(10, 0, false, "qemu-10.0")]
-    #[case(10, 1, false, "qemu-10.0")]
-    #[case(10, 2, false, "qemu-10.2")]
-    #[case(11, 0, false, "qemu-10.2")]
-    #[case(11, 1, false, "qemu-11.1")]
-    #[case(12, 0, false, "qemu-11.1")]
-    #[case(10, 2, true, "rfc")]
-    fn the_nearest_profile(
-        #[case] major: u64,
-        #[case] minor: u64,
-        #[case] rfc: bool,
-        #[case] name: &str,
-    ) {
+    #[case(7, 2, "qemu-7.2")]
+    #[case(6, 0, "qemu-7.2")]
+    #[case(8, 2, "qemu-7.2")]
+    #[case(9, 2, "qemu-10.0")]
+    #[case(10, 0, "qemu-10.0")]
+    #[case(10, 1, "qemu-10.0")]
+    #[case(10, 2, "qemu-10.2")]
+    #[case(11, 0, "qemu-10.2")]
+    #[case(11, 1, "qemu-11.1")]
+    #[case(12, 0, "qemu-11.1")]
+    fn the_nearest_profile(#[case] major: u64, #[case] minor: u64, #[case] name: &str) {
         let answer = json!({"qemu": {"major": major, "minor": minor, "micro": 1}, "package": ""});
         let version = Version::read(&answer).unwrap();
-        assert_eq!(version.profile(rfc).to_string(), name);
+        assert_eq!(version.profile().to_string(), name);
     }
 }

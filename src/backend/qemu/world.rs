@@ -151,9 +151,12 @@ impl World for QemuWorld {
                 .map_err(|error| system(&format!("link-del {port}"), error))?,
             Action::Colo { event, machine } => self.colo(event, machine)?,
             // No case with these is opened here.
-            Action::Impair(_) | Action::Client(_) | Action::ClientAnswer => {
+            Action::Impair(_)
+            | Action::Client(_)
+            | Action::ClientAnswer
+            | Action::Migrate { .. } => {
                 let kind = io::ErrorKind::Unsupported;
-                return Err(system("a guest, a client or an impairment", kind));
+                return Err(system("a guest, a client, an impairment or a migration", kind));
             }
             Action::Advance(span) => {
                 self.clock = self.clock + span;

@@ -17,9 +17,9 @@ use crate::{
         builtin::{Carried, Carrier},
         lower,
     },
-    base::{Frame, NetdevId, PortId},
+    base::{Frame, MacAddr, NetdevId, PortId},
     record::{DropReason, Event, EventKind, Place},
-    scenario::{BridgePort, Case, LinkSet, NetdevType},
+    scenario::{BridgeChange, BridgePort, Case, LinkSet, NetdevType},
 };
 
 /// The interfaces of a case in memory: what [`NetnsCarrier`] says of the kernel, without a host's
@@ -34,6 +34,10 @@ pub struct SimCarrier {
     fabric: Fabric,
     taps: BTreeMap<NetdevId, InterfaceId>,
     ports: BTreeMap<PortId, InterfaceId>,
+    /// The interfaces' own addresses.
+    own: BTreeMap<InterfaceId, MacAddr>,
+    /// The bridges' names, by their numbers.
+    bridges: Vec<String>,
     /// What was read before it was asked for.
     early: Vec<Carried>,
 }
@@ -79,7 +83,8 @@ impl SimCarrier {
             }
             fabric.bridges.push(held);
         }
-        Self { fabric, taps, ports, early: Vec::new() }
+        let bridges = case.bridges.iter().map(|bridge| bridge.id.clone()).collect();
+        Self { fabric, taps, ports, own, bridges, early: Vec::new() }
     }
 
     fn tap(&mut self, netdev: &NetdevId) -> Option<(InterfaceId, &mut Tap)> {
@@ -110,6 +115,28 @@ impl SimCarrier {
             place: Place::Tap(netdev.clone()),
             kind: EventKind::Notice(format!("packet socket: {text}")),
         });
+    }
+
+    /// An interface leaves the bridge that holds it, and perhaps comes to another, which learns anew
+    /// where its addresses are (Linux 6.18 `net/bridge/br_if.c`, `br_add_if`, `br_del_if`).
+    fn set_bridge(&mut self, id: InterfaceId, change: &BridgeChange) -> io::Result<()> {
+        let to = match change {
+            BridgeChange::OutOf => None,
+            BridgeChange::Into(name) => {
+                let found = self.bridges.iter().position(|bridge| bridge == name);
+                Some(found.ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))?)
+            }
+        };
+        if self.fabric.get(id).bridge == to {
+            return Ok(());
+        }
+        if let Some(left) = std::mem::replace(&mut self.fabric.get(id).bridge, to) {
+            self.fabric.bridges[left].remove(id);
+        }
+        if let Some(to) = to {
+            self.fabric.bridges[to].add(id, self.own[&id]);
+        }
+        Ok(())
     }
 
     /// An interface is switched off, or on; a packet socket reports ENETDOWN once (packet(7)).
@@ -230,7 +257,10 @@ impl Carrier for SimCarrier {
         if let Some(up) = change.up {
             self.set_up(id, up);
         }
-        Ok(())
+        match &change.bridge {
+            Some(bridge) => self.set_bridge(id, bridge),
+            None => Ok(()),
+        }
     }
 
     fn link_del(&mut self, port: &PortId) -> io::Result<()> {

@@ -1,7 +1,8 @@
-//! Frames of wireless networks (IEEE 802.11), plain or behind the header of a driver. Only data that
-//! is not encrypted has anything for Ethernet.
+//! Frames of wireless networks (IEEE 802.11), plain or behind the header of a driver. Data becomes the
+//! Ethernet frame that an access point would make of it. What has no such form (management, control,
+//! encrypted data) is carried whole, from frame control on, between its own addresses.
 
-use super::{NoFrame, Reading, byte, carries, llc, rest};
+use super::{Carried, Kind, NoFrame, Reading, byte, llc, rest};
 
 /// Of the frame control field.
 const TYPE: u8 = 0x0c;
@@ -20,32 +21,39 @@ const TIME: u32 = 1;
 const MORE: u32 = 1 << 31;
 const WITH_FCS: u8 = 0x10;
 
-/// A frame of data, from frame control on.
-pub(super) fn data(frame: &[u8]) -> Reading<'_> {
+/// Local Experimental EtherType 1 (IEEE Std 802, 9.2.4): what follows is known to those who sent it alone.
+const EXPERIMENTAL: u16 = 0x88b5;
+
+/// A frame, from frame control on.
+pub(super) fn frame(frame: &[u8]) -> Reading<'_> {
     const HEADER: &str = "IEEE 802.11";
-    let addresses = rest(frame, 24, HEADER)?;
+    // An acknowledgement has one address and nothing else.
+    rest(frame, 10, HEADER)?;
     let (kind, flags) = (frame[0], frame[1]);
-    if kind & TYPE != DATA {
-        let what = if kind & TYPE == 0 { "management" } else { "control" };
-        return carries(format!("it is a {what} frame of IEEE 802.11"));
-    }
-    if kind & NO_DATA != 0 {
-        return carries("it is a frame of IEEE 802.11 without data".to_owned());
-    }
-    if flags & PROTECTED != 0 {
-        return carries("it is encrypted".to_owned());
+    let has_payload = kind & TYPE == DATA && kind & NO_DATA == 0;
+    if kind & TYPE != DATA || frame.len() < 24 {
+        return Ok(whole(frame).between(frame.get(10..16).unwrap_or_default(), &frame[4..10]));
     }
     let (first, second, third) = (&frame[4..10], &frame[10..16], &frame[16..22]);
-    let (destination, source, fourth) = match flags & (TO_DS | FROM_DS) {
-        0 => (first, second, 0),
-        TO_DS => (third, second, 0),
-        FROM_DS => (first, third, 0),
-        _ => (third, addresses.get(..6).ok_or(NoFrame::Short(HEADER))?, 6),
+    let fourth = || frame.get(24..30).ok_or(NoFrame::Short(HEADER));
+    let (destination, source, addresses) = match flags & (TO_DS | FROM_DS) {
+        0 => (first, second, 24),
+        TO_DS => (third, second, 24),
+        FROM_DS => (first, third, 24),
+        _ => (third, fourth()?, 30),
     };
-    let qos = if kind & QOS == 0 { 0 } else { 2 };
-    let high_throughput = if qos > 0 && flags & ORDER != 0 { 4 } else { 0 };
-    let payload = rest(addresses, fourth + qos + high_throughput, HEADER)?;
-    Ok(llc(payload)?.between(source, destination))
+    let carried = if has_payload && flags & PROTECTED == 0 {
+        let qos = if kind & QOS == 0 { 0 } else { 2 };
+        let high_throughput = if qos > 0 && flags & ORDER != 0 { 4 } else { 0 };
+        llc(rest(frame, addresses + qos + high_throughput, HEADER)?)?
+    } else {
+        whole(frame)
+    };
+    Ok(carried.between(source, destination))
+}
+
+fn whole(frame: &[u8]) -> Carried<'_> {
+    Carried::of(Kind::Type(EXPERIMENTAL, Vec::new(), frame))
 }
 
 /// Behind radiotap: little-endian, with a length of its own.
@@ -53,9 +61,9 @@ pub(super) fn radiotap(packet: &[u8]) -> Reading<'_> {
     const HEADER: &str = "radiotap";
     let length =
         usize::from(u16::from_le_bytes([byte(packet, 2, HEADER)?, byte(packet, 3, HEADER)?]));
-    let frame = rest(packet, length.max(8), HEADER)?;
-    let end = if has_check_sequence(packet) { frame.len().saturating_sub(4) } else { frame.len() };
-    data(&frame[..end])
+    let rest = rest(packet, length.max(8), HEADER)?;
+    let end = if has_check_sequence(packet) { rest.len().saturating_sub(4) } else { rest.len() };
+    frame(&rest[..end])
 }
 
 fn has_check_sequence(packet: &[u8]) -> bool {
@@ -84,7 +92,7 @@ pub(super) fn prism(packet: &[u8]) -> Reading<'_> {
     let bytes = rest(packet, 4, HEADER)?.first_chunk::<4>().ok_or(NoFrame::Short(HEADER))?;
     // In the byte order of its host, and never long.
     let length = u32::from_le_bytes(*bytes).min(u32::from_be_bytes(*bytes));
-    data(rest(packet, usize::try_from(length).unwrap_or(usize::MAX), HEADER)?)
+    frame(rest(packet, usize::try_from(length).unwrap_or(usize::MAX), HEADER)?)
 }
 
 /// Behind the header of AVS's drivers.
@@ -92,5 +100,5 @@ pub(super) fn avs(packet: &[u8]) -> Reading<'_> {
     const HEADER: &str = "AVS";
     let bytes = rest(packet, 4, HEADER)?.first_chunk::<4>().ok_or(NoFrame::Short(HEADER))?;
     let length = usize::try_from(u32::from_be_bytes(*bytes)).unwrap_or(usize::MAX);
-    data(rest(packet, length, HEADER)?)
+    frame(rest(packet, length, HEADER)?)
 }

@@ -79,6 +79,29 @@ const B: &str = "020000000002";
      01020304",
     "A B 0800 45aa"
 )]
+#[case::wireless_beacon(
+    105,
+    "8000 0000 ffffffffffff 020000000002 0a0000000000 0000 aabb",
+    "F B 88b5 8000 0000 ffffffffffff 020000000002 0a0000000000 0000 aabb"
+)]
+#[case::wireless_acknowledgement(105, "d400 0000 020000000001", "A S 88b5 d400 0000 020000000001")]
+#[case::wireless_encrypted(
+    105,
+    "0841 0000 0a0000000000 020000000002 020000000001 0000 ccdd",
+    "A B 88b5 0841 0000 0a0000000000 020000000002 020000000001 0000 ccdd"
+)]
+#[case::wireless_without_data(
+    105,
+    "4801 0000 0a0000000000 020000000002 020000000001 0000",
+    "A B 88b5 4801 0000 0a0000000000 020000000002 020000000001 0000"
+)]
+#[case::wireless_between_access_points(
+    105,
+    "0803 0000 0a0000000000 0b0000000000 020000000001 0000 020000000002 aaaa03 000000 0800 45aa",
+    "A B 0800 45aa"
+)]
+#[case::slip(8, "00 000000000000000000000000000000 45aa", "D S 0800 45aa")]
+#[case::tag_of_a_switch(285, "020000000001020000000002 dada 0000 0800 45", "A B dada 0000 0800 45")]
 #[case::prism(
     119,
     "44000000 08000000 0801 0000 0a0000000000 020000000002 020000000001 0000 aaaa030000000800 45",
@@ -111,8 +134,9 @@ fn a_packet_becomes_a_frame(#[case] link: u32, #[case] packet: &str, #[case] fra
 }
 
 #[rstest]
-#[case::a_beacon(105, &[0x80; 40], "it is a management frame of IEEE 802.11")]
-#[case::encrypted(105, &[0x08, 0x40, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3], "it is encrypted")]
+#[case::half_a_frame(105, &[0x80; 9], "it ends within its IEEE 802.11 header")]
+#[case::half_a_header(105, &[0x08, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], "it ends within its IEEE 802.11 header")]
+#[case::slip(8, &[0; 15], "it ends within its SLIP header")]
 #[case::no_ip(101, &[0x10], "it is neither IPv4 nor IPv6 but version 1")]
 #[case::short(113, &[0; 15], "it ends within its Linux cooked header")]
 #[case::usb(189, &[0; 64], "packets of link type 189 (USB_LINUX) have nothing that Ethernet carries")]

@@ -13,6 +13,8 @@ use super::{
 /// IANA "IEEE 802 Numbers".
 pub(super) const TYPE_IPV4: u16 = 0x0800;
 pub(super) const TYPE_ARP: u16 = 0x0806;
+/// RARP has the layout of ARP (RFC 903).
+pub(super) const TYPE_RARP: u16 = 0x8035;
 pub(super) const TYPE_VLAN: u16 = 0x8100;
 pub(super) const TYPE_IPV6: u16 = 0x86dd;
 pub(super) const TYPE_QINQ: u16 = 0x88a8;

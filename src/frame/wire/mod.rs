@@ -232,7 +232,7 @@ fn parse(frame: &[u8], range: Range<usize>, next: Next) -> Option<Parsed<'_>> {
             ethernet::TYPE_VLAN | ethernet::TYPE_QINQ if tags < MAX_TAGS => {
                 ethernet::parse_tag(frame, range, tags)
             }
-            ethernet::TYPE_ARP => arp::parse(frame, range),
+            ethernet::TYPE_ARP | ethernet::TYPE_RARP => arp::parse(frame, range),
             ethernet::TYPE_IPV4 => ipv4::parse(frame, range),
             ethernet::TYPE_IPV6 => ipv6::parse(frame, range),
             _ => None,

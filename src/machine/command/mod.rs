@@ -1,6 +1,8 @@
 //! Commands: QMP's names, arguments and texts, and `-object`.
 
+mod announce;
 mod chardev;
+mod migrate;
 mod netdev;
 mod object;
 mod qom;
@@ -113,6 +115,7 @@ pub(super) static COMMANDS: &[Row] = &[
     Row { name: "query-status", args: &[], run: |net, _| Ok(netdev::status(&net.core)) },
     Row { name: "stop", args: &[], run: netdev::stop },
     Row { name: "cont", args: &[], run: netdev::cont },
+    Row { name: "announce-self", args: announce::ARGS, run: announce::announce_self },
     // Needs no Xen (QEMU 10.2.2 migration/colo.c:273-284; measured on 7.2.22).
     Row {
         name: "xen-colo-do-checkpoint",
@@ -127,7 +130,6 @@ pub(super) static COMMANDS: &[Row] = &[
 /// Commands around networks that QEMU has and the machine has not: QMP would not say that there is
 /// no such command.
 static NOT_MODELLED: &[&str] = &[
-    "announce-self",
     "chardev-send-break",
     "device_add",
     "device_del",
@@ -165,6 +167,8 @@ impl Net {
                 self.colo(*event);
                 return Ok(done());
             }
+            Command::MigrateOut => return Ok(migrate::out(self)?),
+            Command::MigrateIn(migrated) => return Ok(migrate::take(self, *migrated)?),
             Command::Qmp { name, args } => (name.as_str(), args),
         };
         let none = Map::new();

@@ -6,7 +6,7 @@ use super::{Args, Named, Options, arg, done, text};
 use crate::{
     base::QemuVersion,
     machine::{
-        NetdevConfig, NetdevKind,
+        Halt, NetdevConfig, NetdevKind,
         core::{ClientKey, Core},
         error::{generic, not_found},
         net::Net,
@@ -138,10 +138,31 @@ pub(super) fn del(net: &mut Net, args: &Args) -> Result<Value, CommandError> {
     Ok(done())
 }
 
-/// The queues are flushed, and what can't be delivered is thrown away
-/// (`net_vm_change_state_handler`).
+/// A machine that waits for a migration will not run when that has come; one that does not run stays
+/// as it is.
 pub(super) fn stop(net: &mut Net, _: &Args) -> Result<Value, CommandError> {
+    if net.core.running {
+        halt(net, Halt::Paused);
+    } else if let Halt::Inmigrate { autostart } = &mut net.core.halt {
+        *autostart = false;
+    }
+    Ok(done())
+}
+
+/// A machine that waits for a migration will run when that has come.
+pub(super) fn cont(net: &mut Net, _: &Args) -> Result<Value, CommandError> {
+    match &mut net.core.halt {
+        Halt::Inmigrate { autostart } => *autostart = true,
+        _ => go_on(net),
+    }
+    Ok(done())
+}
+
+/// The VM does not run, for this reason. Where it ran, the queues are flushed, and what can't be
+/// delivered is thrown away (`net_vm_change_state_handler`).
+pub(super) fn halt(net: &mut Net, halt: Halt) {
     let core = &mut net.core;
+    core.halt = halt;
     if std::mem::take(&mut core.running) {
         core.vm_clock.stop(core.now);
         for key in clients(&net.core) {
@@ -149,11 +170,12 @@ pub(super) fn stop(net: &mut Net, _: &Args) -> Result<Value, CommandError> {
         }
         net.run_state();
     }
-    Ok(done())
 }
 
-pub(super) fn cont(net: &mut Net, _: &Args) -> Result<Value, CommandError> {
+/// The VM runs.
+pub(super) fn go_on(net: &mut Net) {
     let core = &mut net.core;
+    core.halt = Halt::Paused;
     if !std::mem::replace(&mut core.running, true) {
         core.vm_clock.go_on(core.now);
         for key in clients(&net.core) {
@@ -164,12 +186,17 @@ pub(super) fn cont(net: &mut Net, _: &Args) -> Result<Value, CommandError> {
         }
         net.run_state();
     }
-    Ok(done())
 }
 
 /// Whether the VM runs; 7.2 says of TCG's single steps too (QEMU `qapi/run-state.json`).
 pub(super) fn status(core: &Core) -> Value {
-    let status = if core.running { "running" } else { "paused" };
+    let status = match core.halt {
+        _ if core.running => "running",
+        Halt::Paused => "paused",
+        Halt::Prelaunch => "prelaunch",
+        Halt::Inmigrate { .. } => "inmigrate",
+        Halt::Postmigrate => "postmigrate",
+    };
     let mut answer = json!({"status": status, "running": core.running});
     if core.profile.version() == QemuVersion::Qemu72 {
         answer["singlestep"] = false.into();

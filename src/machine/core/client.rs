@@ -30,6 +30,9 @@ pub(in crate::machine) struct Packet {
     pub(in crate::machine) resume: Option<ClientKey>,
     /// The TAP that a packet socket captured it on.
     pub(in crate::machine) captured: Option<ClientKey>,
+    /// A NIC's announcement: it has no virtio-net header where others have one, and a TAP puts one
+    /// in front (`QEMU_NET_PACKET_FLAG_RAW`).
+    pub(in crate::machine) raw: bool,
     /// The filter that sends it on its packet socket when it gets there.
     pub(in crate::machine) injector: Option<ObjectKey>,
     /// Queues that it has passed.

@@ -18,7 +18,7 @@ pub(super) use descriptor::DescriptorZero;
 use packet_socket::PacketSockets;
 pub(super) use shared::Shared;
 
-use super::{Output, clock::VmClock, framing::Strictness};
+use super::{Halt, NicConfig, Output, clock::VmClock, framing::Strictness};
 use crate::{
     base::{ChardevId, NetdevId, ObjectId, Profile, Quirk, Tag, VirtualTime},
     qapi::ObjectType,
@@ -73,6 +73,10 @@ pub(super) struct Core {
     pub(super) now: VirtualTime,
     /// Whether the VM runs (`stop`, `cont`).
     pub(super) running: bool,
+    /// Why it does not, while it does not.
+    pub(super) halt: Halt,
+    /// The guest's NICs.
+    pub(super) nics: Vec<NicConfig>,
     /// The VM's own clock.
     pub(super) vm_clock: VmClock,
     pub(super) clients: BTreeMap<ClientKey, Client>,
@@ -98,6 +102,8 @@ impl Core {
             profile,
             now: VirtualTime::ZERO,
             running: true,
+            halt: Halt::Paused,
+            nics: Vec::new(),
             vm_clock: VmClock::default(),
             clients: BTreeMap::new(),
             chardevs: BTreeMap::new(),

@@ -63,7 +63,7 @@ impl Rig {
             other("mux", CharBackend::Mux),
         ];
         let iothreads = vec!["io0".into()];
-        Self::of(Config { profile, netdevs, chardevs, iothreads })
+        Self::of(Config { profile, netdevs, chardevs, iothreads, ..Config::default() })
     }
 
     fn of(config: Config) -> Self {
@@ -183,6 +183,7 @@ fn set(property: &str, value: impl Into<Value>) -> Value {
     json!({"path": "/objects/f0", "property": property, "value": value.into()})
 }
 
+mod announce;
 mod any;
 mod buffer;
 mod chain;

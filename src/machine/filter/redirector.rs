@@ -267,7 +267,16 @@ fn packet(cx: &Context<'_>, direction: Direction, data: Bytes, tag: Option<Tag>)
         Direction::Tx => netdev,
         Direction::Rx => peer.unwrap_or(netdev),
     };
-    Some(Packet { sender, data, tag, resume: None, captured: None, injector: None, hops: 0 })
+    Some(Packet {
+        sender,
+        data,
+        tag,
+        resume: None,
+        captured: None,
+        raw: false,
+        injector: None,
+        hops: 0,
+    })
 }
 
 /// Writes a frame to outdev. An empty one is not written and passes; when the write fails, the

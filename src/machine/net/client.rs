@@ -115,6 +115,7 @@ impl Net {
             tag,
             resume: Some(key),
             captured: None,
+            raw: false,
             injector: None,
             hops: 0,
         })
@@ -152,6 +153,13 @@ impl Net {
             // writev(2) of nothing never reaches the TAP and returns 0, which says "not now" (QEMU
             // 7.2.22 net/tap.c, tap_write_packet; found by running it).
             NetdevKind::Tap { .. } if empty => Delivery::Later,
+            // An announcement comes without the header that others have (QEMU 10.2.2 net/net.c,
+            // qemu_deliver_packet_iov).
+            NetdevKind::Tap { vnet_hdr_len, .. } if packet.raw && vnet_hdr_len > 0 => {
+                let data = [&vec![0; vnet_hdr_len][..], &packet.data].concat();
+                self.core.frame_out(client.id.clone(), data.into(), packet.tag);
+                Delivery::Done
+            }
             NetdevKind::Tap { .. } | NetdevKind::Datagram => {
                 self.core.frame_out(client.id.clone(), packet.data.clone(), packet.tag);
                 Delivery::Done

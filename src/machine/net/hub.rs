@@ -26,7 +26,7 @@ impl Net {
                 break;
             }
             self.hub_sends += 1;
-            self.send(Packet { sender, resume: None, ..packet.clone() });
+            self.send(Packet { sender, resume: None, raw: false, ..packet.clone() });
         }
         Delivery::by_length(packet)
     }

@@ -8,8 +8,10 @@
 //! | `chain` | a netdev's filters: how one gets into it, the walk along it, injection from the middle |
 //! | `client`, `stream`, `hub` | what clients read and are delivered |
 //! | `chardev`, `mux` | what far ends of chardevs send |
+//! | `announce` | how NICs announce themselves, and ask their guests to |
 //! | `parts` | calling a part, and carrying out what it leaves; time, properties, COLO |
 
+mod announce;
 mod chain;
 mod chardev;
 mod client;
@@ -20,6 +22,9 @@ mod queue;
 mod stream;
 
 use std::collections::BTreeMap;
+
+use announce::Announcements;
+pub(super) use announce::Parameters as AnnounceParameters;
 
 use super::{
     core::{ChardevKey, ClientKey, Core, ObjectKey},
@@ -34,6 +39,7 @@ use crate::{
 pub(super) struct Net {
     pub(super) core: Core,
     parts: BTreeMap<ObjectKey, Slot>,
+    announcements: Announcements,
     /// Packets that hubs have sent on since the last input.
     hub_sends: u32,
 }
@@ -47,7 +53,12 @@ struct Slot {
 
 impl Net {
     pub(super) fn new(profile: Profile) -> Self {
-        Self { core: Core::new(profile), parts: BTreeMap::new(), hub_sends: 0 }
+        Self {
+            core: Core::new(profile),
+            parts: BTreeMap::new(),
+            announcements: Announcements::default(),
+            hub_sends: 0,
+        }
     }
 
     /// QEMU dies: its descriptors close, and nothing is done any more.

@@ -202,8 +202,20 @@ impl Net {
         self.parts.get_mut(&key).map(|slot| slot.part.unfinished()).unwrap_or_default()
     }
 
-    /// When the next part that can act now wants to be woken.
+    /// When something is due: a part that can act now, or an announcement.
     pub(in crate::machine) fn next_deadline(&self) -> Option<VirtualTime> {
+        let parts = self.next_part().into_iter();
+        parts.chain(self.next_announcement()).min()
+    }
+
+    /// Does what is due: announcements, then parts.
+    pub(in crate::machine) fn wake(&mut self) {
+        self.announce_due();
+        self.wake_parts();
+    }
+
+    /// When the next part that can act now wants to be woken.
+    fn next_part(&self) -> Option<VirtualTime> {
         let stopped = self.core.dead || self.core.freeze.is_some();
         let acts = |slot: &&Slot| !stopped || (slot.part.own_thread() && !self.core.dead);
         self.parts.values().filter(acts).filter_map(|slot| slot.part.deadline(&self.core)).min()
@@ -211,7 +223,7 @@ impl Net {
 
     /// Wakes the parts whose time has come, the earliest first, then in order of creation. A main
     /// loop that waits keeps its own parts waiting too.
-    pub(in crate::machine) fn wake_parts(&mut self) {
+    fn wake_parts(&mut self) {
         let mut woken: Vec<_> =
             self.parts.keys().filter_map(|key| Some((self.due(*key)?, *key))).collect();
         woken.sort_unstable();

@@ -183,15 +183,23 @@ fn headline(mismatch: &Mismatch) -> Option<String> {
 
 /// The command that runs the case alone, as it ran here.
 fn command(run: &RunRecord, case: &CaseRecord) -> String {
-    let backends: Vec<&str> = case.backend.split(',').collect();
+    let mut backends: Vec<&str> = case.backend.split(',').collect();
+    let mut name = case.case.as_str();
+    // Several QEMUs are named by their versions, and the case by its profile too.
+    if let Some(qemu) = backends.iter().position(|name| name.starts_with("qemu-")) {
+        backends.truncate(qemu);
+        backends.push("qemu");
+        let at = name.rfind("profile=").filter(|at| *at > 0).unwrap_or(name.len() + 1);
+        name = name.get(..at - 1).unwrap_or(name);
+    }
     let lanes = match backends.as_slice() {
         ["netns"] => String::new(),
         [one] => format!(" --backend {one}"),
-        _ => format!(" --agree {}", case.backend),
+        _ => format!(" --agree {}", backends.join(",")),
     };
     let profile = run.run.profile.as_ref();
     let profile = profile.map_or_else(String::new, |name| format!(" --profile {}", word(name)));
-    let (file, name) = (word(&case.scenario), word(&case.case));
+    let (file, name) = (word(&case.scenario), word(name));
     format!("tapwright run {file} -k {name}{lanes}{profile}")
 }
 

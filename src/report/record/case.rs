@@ -450,6 +450,11 @@ impl From<&Agreement> for AgreementRecord {
             Verdict::Differ(differences) => (VerdictRecord::Differ, None, differences.clone()),
             Verdict::Skipped(reason) => (VerdictRecord::Skipped, Some(reason.clone()), Vec::new()),
         };
-        Self { backends: agreement.backends.map(str::to_owned), verdict, reason, differences }
+        Self {
+            backends: agreement.backends.each_ref().map(ToString::to_string),
+            verdict,
+            reason,
+            differences,
+        }
     }
 }

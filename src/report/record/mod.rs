@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 pub use case::{
     AccountingRecord, AgreementRecord, AnotherErrorRecord, CaseRecord, CaseStatus, Events,
-    FailingRecord, ProblemRecord, RunsRecord,
+    FailingRecord, ProblemRecord, RunsRecord, VerdictRecord,
 };
 pub use collect::Collector;
 pub use diagnostic::{DiagnosticRecord, LabelRecord, PositionRecord, SeverityRecord};

@@ -13,7 +13,7 @@ pub(crate) use frame::{
     ARP, BYTES, ETH, FRAME, ICMP, ICMPV6, IPV4, IPV6, TCP, TCP_OPTION, TIMESTAMPS, UDP, VLAN,
     VNET_HDR,
 };
-pub(crate) use step::{COLO, EXPECT, EXPECT_ERROR, EXPECT_PORT};
+pub(crate) use step::{COLO, EXPECT, EXPECT_ERROR, EXPECT_PORT, MIGRATE};
 pub(crate) use topology::{
     BRIDGE, CHARDEV, KNOWN_BUG, LINK, LINK_END, MACHINE, NETDEV, OWN_CHARDEV_KEYS, PROFILE, ROOT,
     ROUTE, SNAPSHOT,
@@ -156,6 +156,7 @@ pub fn key_table() -> Vec<&'static KeyMap> {
         &SNAPSHOT,
         &KNOWN_BUG,
         &COLO,
+        &MIGRATE,
         &EXPECT,
         &EXPECT_ERROR,
         &EXPECT_PORT,

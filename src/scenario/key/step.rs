@@ -15,6 +15,7 @@ pub const VERB_NAMES: &[&str] = &[
     "chardev-remove",
     "stop",
     "cont",
+    "announce-self",
     "send",
     "write",
     "chardev-open",
@@ -24,6 +25,7 @@ pub const VERB_NAMES: &[&str] = &[
     "link-set",
     "link-del",
     "colo",
+    "migrate",
     "advance",
     "client",
     "impair",
@@ -47,6 +49,7 @@ pub(crate) const QMP_VERBS: &[&str] = &[
     "chardev-remove",
     "stop",
     "cont",
+    "announce-self",
 ];
 
 /// A text, or a text and a class.
@@ -109,6 +112,9 @@ verbs! {
         need("chardev-remove", OneOf(&[Text, Arguments]), "{id}, or the id"), MACHINE, ERROR];
     "stop": "a `stop` step" [key("stop", OneOf(&[Nothing, Arguments]), "nothing: the guest stops"), MACHINE, ERROR];
     "cont": "a `cont` step" [key("cont", OneOf(&[Nothing, Arguments]), "nothing: the guest goes on"), MACHINE, ERROR];
+    "announce-self": "an `announce-self` step" [
+        need("announce-self", Arguments, "{initial, max, rounds, step}, in milliseconds, and perhaps {interfaces, id}; a NIC's name is that of its port: hn0.guest"),
+        MACHINE, ERROR];
     "send": "a `send` step" [
         need("send", Name, "the port"),
         key("frames", OneOf(&[List(&Map(&FRAME)), SELECTION]), "the frames; with `pcap` a selection of packets: 1..5, [1, 3]"),
@@ -140,10 +146,13 @@ verbs! {
         key("up", Bool, "the administrative state"),
         key("mtu", Integer(68, 65_521), "bytes"),
         key("address", Text, "an address to add, with its prefix"),
+        key("bridge", OneOf(&[Name, Nothing]), "the bridge that holds it from now on, in place of any other; nothing (`~`) for none"),
     ];
     "link-del": "a `link-del` step" [need("link-del", Name, "the host port or link end")];
     "colo": "a `colo` step" [
         need("colo", OneOf(&[Choice(&["checkpoint", "failover"]), Map(&COLO)]), "checkpoint or failover, or {event, machine}")];
+    "migrate": "a `migrate` step" [
+        need("migrate", Map(&MIGRATE), "{from, to}: the guest goes on in another machine, and its connections with it"), ERROR];
     "advance": "an `advance` step" [need("advance", Duration, "how far the machine's clock moves")];
     "client": "a `client` step" [need("client", Map(&CALL), "an exchange over TCP"), ERROR];
     "impair": "an `impair` step" [
@@ -168,6 +177,15 @@ pub(crate) static COLO: KeyMap = KeyMap {
             "whom alone",
         )
         .or("a checkpoint goes to all, the comparing one first; a failover to those that do not compare"),
+    ],
+};
+
+/// From where to where a guest goes.
+pub(crate) static MIGRATE: KeyMap = KeyMap {
+    name: "`migrate`",
+    keys: &[
+        need("from", Name, "the machine that stops"),
+        need("to", Name, "the machine that takes the guest over; it has `incoming: true`"),
     ],
 };
 

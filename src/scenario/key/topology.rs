@@ -78,6 +78,8 @@ pub(crate) static MACHINE: KeyMap = KeyMap {
     name: "a machine",
     keys: &[
         key("profile", ANY_PROFILE, "the QEMU that this machine models").or("the scenario's"),
+        key("stopped", Bool, "QEMU's -S: the guest does not run before `cont`").or("false"),
+        key("incoming", Bool, "QEMU's -incoming: the guest comes by `migrate`, and runs then, unless the machine is `stopped`").or("false"),
         NETDEVS,
         CHARDEVS,
         OBJECTS,

@@ -23,6 +23,8 @@ use crate::{
 /// The names that steps and expectations may use.
 pub(super) struct Known<'a> {
     pub(super) machines: &'a [MachineId],
+    /// Those that wait for a migration.
+    pub(super) incoming: Vec<MachineId>,
     pub(super) ports: &'a Ports,
     /// Ids that an expected error may be about.
     pub(super) ids: BTreeSet<String>,

@@ -62,7 +62,9 @@ fn named<'a>(root: &Fields<'a>, entry: &'a Entry) -> Option<Part<'a>> {
     let fields = Fields::open(root.context(), &entry.value, &key::MACHINE)?;
     let profile = fields.has("profile").then(|| root::profile(&fields));
     let id = MachineId::from(entry.key.as_str());
-    Some(Part { machine: Machine { id, profile }, fields })
+    let (stopped, incoming) =
+        (fields.boolean_or_default("stopped"), fields.boolean_or_default("incoming"));
+    Some(Part { machine: Machine { id, profile, stopped, incoming }, fields })
 }
 
 /// The machine that a step names.

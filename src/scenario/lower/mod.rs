@@ -10,6 +10,7 @@ mod growth;
 mod host;
 mod join;
 mod machine;
+mod migrate;
 mod netdev;
 mod object;
 mod port;

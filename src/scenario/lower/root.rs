@@ -71,8 +71,12 @@ pub(in crate::scenario) fn case(
         files: &files,
     };
     let ports = Ports::new(&fields, &names, &devices, &host.links);
-    let interfaces =
-        Interfaces { netdevs: &netdevs, links: &host.links, bridged: host::bridged(&host) };
+    let interfaces = Interfaces {
+        netdevs: &netdevs,
+        links: &host.links,
+        bridges: &host.bridges,
+        bridged: [host::bridged(&host), step::bridged(&fields)].concat(),
+    };
     let mut stacks: Vec<_> = parts.iter().flat_map(|part| stack::guests(part, &netdevs)).collect();
     stack::clients(&fields, &ports, &interfaces, &mut stacks);
     let impair = fields
@@ -81,6 +85,11 @@ pub(in crate::scenario) fn case(
         .unwrap_or_default();
     let known = expect::Known {
         machines: &names,
+        incoming: parts
+            .iter()
+            .filter(|part| part.machine.incoming)
+            .map(|part| part.id().clone())
+            .collect(),
         ports: &ports,
         ids: object::known_ids(all_objects(), &added),
         added: &added_objects,

@@ -4,6 +4,7 @@ use std::net::Ipv4Addr;
 
 use super::{
     machine::Part,
+    migrate,
     port::{Endpoint, Ports},
     service,
 };
@@ -13,7 +14,7 @@ use crate::{
     guest::Config,
     record::PortKind,
     scenario::{
-        case::{Link, Netdev, NetdevType},
+        case::{Bridge, Link, Netdev, NetdevType},
         context::Context,
         fault::{self, Fault},
         fields::{Fields, duration_default, integer_default},
@@ -52,6 +53,9 @@ pub(super) fn guests(part: &Part<'_>, netdevs: &[Netdev]) -> Vec<PortStack> {
             continue;
         };
         map.choice("stack");
+        if part.machine.incoming {
+            migrate::check_guest(fields, guest.key_span, &id);
+        }
         let defaults = Defaults { mac: *mac, mtu: *mtu, address: None };
         if let Some(mut config) = config(&map, &defaults, guest.key_span) {
             config.services = service::lower(&map);
@@ -231,7 +235,8 @@ pub(super) enum Taken {
 pub(super) struct Interfaces<'a> {
     pub(super) netdevs: &'a [Netdev],
     pub(super) links: &'a [Link],
-    /// The host ports and link ends that bridges hold.
+    pub(super) bridges: &'a [Bridge],
+    /// The host ports and link ends that bridges hold, from the start or by a step.
     pub(super) bridged: Vec<PortId>,
 }
 
@@ -254,6 +259,16 @@ impl Interfaces<'_> {
             mtu: self.of(&endpoint.port.id).map_or(1500, |(mtu, _)| mtu),
             address: Some(CLIENT_ADDRESS),
         }
+    }
+
+    /// The namespace of a port's interface; none for the scenario's own.
+    pub(super) fn namespace(&self, port: &PortId) -> Option<&str> {
+        let tap = self.netdevs.iter().find_map(|netdev| match &netdev.kind {
+            NetdevType::Tap { netns, .. } if PortId::host(&netdev.id) == *port => Some(netns),
+            _ => None,
+        });
+        let mut ends = self.links.iter().flat_map(|link| &link.ends);
+        tap.or_else(|| Some(&ends.find(|end| end.port == *port)?.netns))?.as_deref()
     }
 
     /// The MTU and the addresses of a port's interface.

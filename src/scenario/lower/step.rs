@@ -6,16 +6,18 @@ use serde_json::{Map, Value};
 use super::{
     bytes, capture,
     expect::{self, Known},
-    machine,
+    host, machine, migrate,
     port::Endpoint,
-    send, traffic,
+    send,
+    stack::Interfaces,
+    traffic,
 };
 use crate::{
-    base::MachineId,
+    base::{MachineId, PortId},
     diag::Span,
     record::PortKind,
     scenario::{
-        case::{Burst, ColoEvent, LinkSet, Step, Verb},
+        case::{BridgeChange, Burst, ColoEvent, LinkSet, Step, Verb},
         context::Context,
         fault::Fault,
         fields::Fields,
@@ -127,6 +129,7 @@ fn verb(map: &Fields<'_>, entry: &Entry, number: usize, known: &Known<'_>) -> Op
     }
     match name {
         "colo" => colo(map, entry, known),
+        "migrate" => migrate::lower(map, entry, known),
         "advance" => map.duration("advance").map(Verb::Advance),
         "expect" => Some(Verb::Expect(expect::lower(context, &entry.value, known))),
         "note" => map.text("note").map(Verb::Note),
@@ -143,7 +146,7 @@ fn verb(map: &Fields<'_>, entry: &Entry, number: usize, known: &Known<'_>) -> Op
             let target = value::text(context, &entry.value)?;
             let verb = key::VERB_NAMES.iter().copied().find(|verb| *verb == name)?;
             let endpoint = known.ports.find(context, target, entry.value.span, verb)?;
-            at_port(map, verb, endpoint, entry.value.span)
+            at_port(map, verb, endpoint, entry.value.span, known)
         }
     }
 }
@@ -169,7 +172,13 @@ fn colo(step: &Fields<'_>, entry: &Entry, known: &Known<'_>) -> Option<Verb> {
     Some(Verb::Colo { event, machine })
 }
 
-fn at_port(map: &Fields<'_>, verb: &'static str, endpoint: &Endpoint, span: Span) -> Option<Verb> {
+fn at_port(
+    map: &Fields<'_>,
+    verb: &'static str,
+    endpoint: &Endpoint,
+    span: Span,
+    known: &Known<'_>,
+) -> Option<Verb> {
     let port = endpoint.port.id.clone();
     match verb {
         "send" => {
@@ -183,7 +192,7 @@ fn at_port(map: &Fields<'_>, verb: &'static str, endpoint: &Endpoint, span: Span
             return if verb == "link-del" {
                 Some(Verb::LinkDel(port))
             } else {
-                link_set(map, endpoint)
+                link_set(map, endpoint, &known.interfaces)
             };
         }
         _ => need(map, endpoint, span, verb, endpoint.is_chardev(), "the port of a chardev")?,
@@ -314,16 +323,60 @@ fn data(map: &Fields<'_>) -> Option<Vec<u8>> {
     map.context().spend(map.span, 0, bytes.len()).then_some(bytes)
 }
 
-fn link_set(map: &Fields<'_>, endpoint: &Endpoint) -> Option<Verb> {
+/// The ports that a step puts into a bridge, as the steps are written.
+pub(super) fn bridged(root: &Fields<'_>) -> Vec<PortId> {
+    let steps = root.node("steps").and_then(Node::list).unwrap_or(&[]);
+    let port = |step: &Node| {
+        let moves = step.get("bridge").is_some_and(|entry| !entry.value.is_null());
+        step.get("link-set").filter(|_| moves)?.value.text().map(PortId::from)
+    };
+    steps.iter().filter_map(port).collect()
+}
+
+/// What becomes of an interface as the port of a bridge.
+fn bridge_change(
+    map: &Fields<'_>,
+    endpoint: &Endpoint,
+    interfaces: &Interfaces<'_>,
+) -> Option<BridgeChange> {
+    let node = map.node("bridge")?;
+    if node.is_null() {
+        return Some(BridgeChange::OutOf);
+    }
+    let name = value::text(map.context(), node)?;
+    let Some(bridge) = interfaces.bridges.iter().find(|bridge| bridge.id == name) else {
+        let names = interfaces.bridges.iter().map(|bridge| bridge.id.as_str());
+        map.fault(node.span, host::unknown("bridge", name, names));
+        return None;
+    };
+    let own = interfaces.namespace(&endpoint.port.id);
+    if bridge.netns.as_deref() != own {
+        let shown = |namespace: Option<&str>| match namespace {
+            Some(name) => format!("the namespace {name}"),
+            None => "the scenario's own namespace".to_owned(),
+        };
+        let fault = Fault::OtherNamespace {
+            port: endpoint.port.id.to_string(),
+            of: shown(own),
+            bridge: bridge.id.clone(),
+            bridge_of: shown(bridge.netns.as_deref()),
+        };
+        map.fault(node.span, fault);
+    }
+    Some(BridgeChange::Into(bridge.id.clone()))
+}
+
+fn link_set(map: &Fields<'_>, endpoint: &Endpoint, interfaces: &Interfaces<'_>) -> Option<Verb> {
     let set = LinkSet {
         port: endpoint.port.id.clone(),
         up: map.boolean("up"),
         mtu: map.integer("mtu"),
         address: map.addresses("address").into_iter().next(),
+        bridge: bridge_change(map, endpoint, interfaces),
     };
-    if !["up", "mtu", "address"].iter().any(|key| map.has(key)) {
+    if !["up", "mtu", "address", "bridge"].iter().any(|key| map.has(key)) {
         let what = "this `link-set` changes nothing";
-        let help = "add `up`, `mtu` or `address` beside it";
+        let help = "add `up`, `mtu`, `address` or `bridge` beside it";
         map.fault(map.span, Fault::Nothing { what, help });
     }
     Some(Verb::LinkSet(set))

@@ -33,6 +33,7 @@ pub(super) const EXAMPLES: &[(&str, &str)] = &[
     ("frames", include_str!("frames.yaml")),
     ("capture", include_str!("capture.yaml")),
     ("machines", include_str!("machines.yaml")),
+    ("migration", include_str!("migration.yaml")),
     ("traffic", include_str!("traffic.yaml")),
     ("packet-socket", include_str!("packet-socket.yaml")),
 ];

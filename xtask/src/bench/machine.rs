@@ -165,6 +165,7 @@ fn chain(vhost: bool, filters: &[Value]) -> Result<Machine, BenchError> {
         ],
         chardevs: vec![chardev("m0"), chardev("r0")],
         iothreads: Vec::new(),
+        ..Config::default()
     })?;
     for args in filters {
         let mut out = Vec::new();

@@ -49,6 +49,8 @@ pub(crate) enum AskError {
     File { file: PathBuf, source: io::Error },
     #[error("{}:{line}: {source}", file.display())]
     Question { file: PathBuf, line: usize, source: Box<AskError> },
+    #[error("nothing could be asked: {places}: {reason}")]
+    Nothing { places: String, reason: String },
     #[error("{0}")]
     Record(#[from] RecordError),
     #[error("{what}: {source}")]
@@ -80,8 +82,30 @@ struct Recording<'a> {
     out: &'a Path,
 }
 
+/// What a recording came to.
+#[derive(Debug)]
+struct Made {
+    /// How many answers there are.
+    count: usize,
+    /// Why questions could not be asked, and where they stand.
+    unanswered: BTreeMap<String, Vec<String>>,
+}
+
+/// Places that a reason names.
+const MOST_PLACES: usize = 3;
+
+/// The first of some places, and how many more there are.
+fn listed(places: &[String]) -> String {
+    let shown = places.iter().take(MOST_PLACES).cloned().collect::<Vec<_>>().join(", ");
+    match places.len().saturating_sub(MOST_PLACES) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
+}
+
 /// Records into the one file of `files`, and says how many answers there are. Without `questions`
-/// those of the newest shipped records are asked.
+/// those of the newest shipped records are asked. A question that can't be asked is named with its
+/// reason, and the others are asked all the same.
 pub(crate) fn run(qemu: &Path, questions: &[PathBuf], files: &[PathBuf]) -> ExitCode {
     let recorded = match files {
         [out] => newest(questions).and_then(|questions| {
@@ -91,9 +115,12 @@ pub(crate) fn run(qemu: &Path, questions: &[PathBuf], files: &[PathBuf]) -> Exit
         _ => Err(AskError::Files(files.len())),
     };
     match recorded {
-        Ok((out, count)) => {
-            anstream::println!("{}: {count} answers", out.display());
-            ExitCode::SUCCESS
+        Ok((out, made)) => {
+            for (reason, places) in &made.unanswered {
+                anstream::eprintln!("conform: not asked: {}: {reason}", listed(places));
+            }
+            anstream::println!("{}: {} answers", out.display(), made.count);
+            if made.unanswered.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) }
         }
         Err(error) => {
             anstream::eprintln!("conform: {error}");
@@ -131,7 +158,7 @@ fn name_and_version(file: &Path) -> Option<(String, (u32, u32))> {
 }
 
 impl Recording<'_> {
-    fn make(&self) -> Result<usize, AskError> {
+    fn make(&self) -> Result<Made, AskError> {
         let questions = self.read()?;
         // Opened now, since isolation may hide its directory, and written when all went well.
         let file = || self.out.to_owned();
@@ -144,21 +171,34 @@ impl Recording<'_> {
         let mut lab = Lab::open(self.qemu)?;
         let mut text = String::new();
         let mut rest = questions.as_slice();
-        let mut count = 0;
+        let mut made = Made { count: 0, unanswered: BTreeMap::new() };
         while !rest.is_empty() {
             let (case, others) = rest.split_at(length_of_case(rest));
-            for answer in lab.ask(case)? {
-                text.push_str(&line::render(&Value::Object(answer)));
-                text.push('\n');
-                count += 1;
+            match lab.ask(case) {
+                Ok(answers) => {
+                    for answer in answers {
+                        text.push_str(&line::render(&Value::Object(answer)));
+                        text.push('\n');
+                        made.count += 1;
+                    }
+                }
+                Err(error) => {
+                    let places = case.iter().map(|question| shown(&question.place));
+                    made.unanswered.entry(error.to_string()).or_default().extend(places);
+                }
             }
             rest = others;
+        }
+        if made.count == 0
+            && let Some((reason, places)) = made.unanswered.pop_first()
+        {
+            return Err(AskError::Nothing { places: listed(&places), reason });
         }
         out.set_len(0)
             .and_then(|()| out.rewind())
             .and_then(|()| out.write_all(text.as_bytes()))
             .map_err(|source| AskError::File { file: file(), source })?;
-        Ok(count)
+        Ok(made)
     }
 
     fn read(&self) -> Result<Vec<Question>, AskError> {
@@ -175,6 +215,11 @@ impl Recording<'_> {
         }
         Ok(questions)
     }
+}
+
+/// A place as messages name it.
+fn shown((file, line): &(PathBuf, usize)) -> String {
+    format!("{}:{line}", file.display())
 }
 
 fn at_line((file, line): &(PathBuf, usize), error: impl Into<AskError>) -> AskError {
@@ -249,15 +294,14 @@ impl Lab {
             return Ok(Vec::new());
         };
         let place = self.place()?;
-        let answers = match &first.record {
+        match &first.record {
             Record::Error(record) => command::ask(self, &place, first, record).map(|one| vec![one]),
             Record::Cli(record) => cli::ask(self, &place, first, record).map(|one| vec![one]),
             Record::Datapath(record) => {
                 datapath::ask(self, &place, first, record).map(|one| vec![one])
             }
             Record::Tap(record) => tap::ask(self, &place, case, record),
-        };
-        answers.map_err(|error| at_line(&first.place, error))
+        }
     }
 
     /// A fresh namespace whose `lo` is up, and a folder.

@@ -33,6 +33,7 @@ pub(super) fn replay(record: &CliRecord) -> Result<Verdict, RecordError> {
         netdevs: netdevs.clone(),
         chardevs,
         iothreads: Vec::new(),
+        ..tapwright::machine::Config::default()
     };
     let version = config.profile.version();
     let mut bench = Bench::new(config)?;

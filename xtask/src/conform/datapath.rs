@@ -147,6 +147,7 @@ impl World {
             netdevs,
             chardevs,
             iothreads: if record.iothread { vec!["io0".into()] } else { Vec::new() },
+            ..Config::default()
         })?;
         let chardevs = record.chardevs.keys().cloned().collect();
         Ok(Self { bench, chardevs, joined, files, contents: BTreeMap::new() })

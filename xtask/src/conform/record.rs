@@ -2,7 +2,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
-use tapwright::{backend::BackendError, base::Profile};
+use tapwright::{
+    backend::{BackendError, qemu::Version},
+    base::Profile,
+};
 
 use super::{Verdict, cli, datapath, error, tap::Taps};
 
@@ -11,7 +14,7 @@ use super::{Verdict, cli, datapath, error, tap::Taps};
 pub(crate) enum RecordError {
     #[error("not a record: {0}")]
     Json(#[from] serde_json::Error),
-    #[error("QEMU version '{0}' has no profile")]
+    #[error("'{0}' is no version of QEMU, such as 10.2.2")]
     Version(String),
     #[error("unknown setup '{0}'")]
     Setup(String),
@@ -205,6 +208,28 @@ impl Record {
         }
     }
 
+    /// The QEMU that it was measured on.
+    fn qemu(&self) -> &str {
+        match self {
+            Self::Error(record) => &record.qemu,
+            Self::Cli(record) => &record.qemu,
+            Self::Datapath(record) => &record.qemu,
+            Self::Tap(record) => &record.qemu,
+        }
+    }
+
+    /// A sentence for a version that has no profile.
+    pub(crate) fn warning(&self) -> Result<Option<String>, RecordError> {
+        let version = version(self.qemu())?;
+        let profile = version.profile();
+        Ok((!version.is_modelled()).then(|| {
+            format!(
+                "QEMU {version} has no profile: its records are held against {profile}, the \
+                 nearest that is known"
+            )
+        }))
+    }
+
     pub(crate) fn replay(&self, taps: &mut Taps) -> Result<Verdict, RecordError> {
         match self {
             Self::Error(record) => error::replay(record),
@@ -215,10 +240,11 @@ impl Record {
     }
 }
 
-/// The profile of a QEMU X.Y.Z: X.Y.
+/// The profile of a QEMU X.Y.Z: X.Y, or where there is none, that of the nearest release.
 pub(crate) fn profile(qemu: &str) -> Result<Profile, RecordError> {
-    let unknown = || RecordError::Version(qemu.to_owned());
-    let mut parts = qemu.split('.');
-    let (major, minor) = parts.next().zip(parts.next()).ok_or_else(unknown)?;
-    Profile::parse(&format!("qemu-{major}.{minor}")).map_err(|_| unknown())
+    Ok(version(qemu)?.profile())
+}
+
+fn version(qemu: &str) -> Result<Version, RecordError> {
+    Version::parse(qemu).ok_or_else(|| RecordError::Version(qemu.to_owned()))
 }

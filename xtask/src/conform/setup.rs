@@ -125,7 +125,7 @@ pub(super) fn machine(setup: &str, profile: Profile) -> Result<Config, RecordErr
         monitor(),
     ];
     let chardevs = servers.chain(others).collect();
-    Ok(Config { profile, netdevs, chardevs, iothreads: vec!["io0".into()] })
+    Ok(Config { profile, netdevs, chardevs, iothreads: vec!["io0".into()], ..Config::default() })
 }
 
 /// A chardev of a command line: its config and the path of its socket or file.

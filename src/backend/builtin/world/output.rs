@@ -13,7 +13,7 @@ use crate::{
     backend::{BackendError, lower},
     base::{ChardevId, Frame, NetdevId, PortId, Tag, VnetHdr},
     machine::{Input, Output},
-    record::{Answer, DropReason, Event, EventKind, Item, Place},
+    record::{Answer, DropReason, Event, EventKind, Item, Place, SentFrame},
 };
 
 impl<C: Carrier> BuiltinWorld<C> {
@@ -32,7 +32,7 @@ impl<C: Carrier> BuiltinWorld<C> {
         match output {
             Output::NetdevFrame { netdev, data, tag } => self.frame_out(&netdev, data, tag),
             Output::Inject { netdev, object, frame, tag } => {
-                self.flights.depart(&frame, tag);
+                self.flights.inject(&frame, tag, &netdev);
                 if let Err(reason) = self.carrier.inject(&netdev, &frame) {
                     self.flights.refuse(&frame, tag);
                     let (at, netdev) = self.local(netdev.as_str());
@@ -64,6 +64,20 @@ impl<C: Carrier> BuiltinWorld<C> {
                 if let Some(tap) = self.taps.get(&netdev) {
                     let port = tap.guest_port.clone();
                     self.arrive(port, Item::Eof, None);
+                }
+            }
+            Output::Announce { netdev, data } => {
+                if let Some(tap) = self.guests.get(&netdev) {
+                    let (port, tag) = (self.taps[tap].guest_port.clone(), self.traffic.number());
+                    let frame = Frame::plain(data.clone());
+                    self.seen.sent.push(SentFrame { tag, port, frame, source: None });
+                    let (at, netdev) = self.local(netdev.as_str());
+                    self.queue.push_back((at, Input::Announce { netdev, data, tag: Some(tag) }));
+                }
+            }
+            Output::AnnounceGuest { netdev } => {
+                if let Some(tap) = self.guests.get(&netdev) {
+                    self.traffic.announce(&self.taps[tap].guest_port);
                 }
             }
             Output::Answer { id, outcome } => {

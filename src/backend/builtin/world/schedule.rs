@@ -69,9 +69,7 @@ impl<C: Carrier> BuiltinWorld<C> {
     pub(super) fn stir(&mut self) -> bool {
         // Nothing is inside the carrier.
         // What waits for a vhost-net that is stopped is on its way still.
-        if self.unsent.is_empty() {
-            self.flights.land();
-        }
+        self.flights.land(self.unsent.keys().cloned());
         if let Some((port, frame, tag)) = self.traffic.sends() {
             self.storm.note(|| format!("frame from the stack at {port}"));
             self.seen.sent.push(SentFrame {

@@ -17,7 +17,7 @@ use serde_json::Map;
 use super::{Directory, QemuWorld, Target, flood::Flood, join::Joins, longest_command, system};
 use crate::{
     backend::{
-        BackendError, Observations,
+        BackendError, Missing, Observations,
         builtin::Flights,
         lower::FIRST_GUEST_HUB,
         netns::NetnsCarrier,
@@ -73,12 +73,19 @@ impl QemuWorld {
             // Files of a machine with a name begin with it, as their ports do.
             let run = files.join(id.as_str());
             fs::create_dir_all(&run).map_err(|error| system("a folder for files", error))?;
+            if machine.stopped {
+                arguments.word("-S");
+            }
+            if machine.incoming {
+                arguments.push("-incoming", "defer");
+            }
             arguments.write_in(&folder);
             arguments.run_in(&run);
             let (process, qmp) = Process::start(program, arguments)
                 .map_err(|error| system(&program.name().display().to_string(), error))?;
             let parser = case.profile_of(&id).version();
-            machines.push(Machine::new(id, parser, process, qmp, taps).map_err(unstarted)?);
+            let machine = Machine::new(id, parser, process, qmp, taps);
+            machines.push(machine.map_err(|text| no_vhost(text, version))?);
         }
         let mut world = Self {
             machines,
@@ -190,6 +197,19 @@ impl QemuWorld {
         let done = self.machines[at].must(command, Some(args));
         done.map_err(unstarted)
     }
+}
+
+/// What a QEMU says that was built without vhost-net, or may not use it (QEMU 7.2.22 `net/tap.c`,
+/// `net_init_tap_one`).
+const NO_VHOST: &str = "vhost-net requested but could not be initialized";
+
+/// A QEMU without vhost-net does not start with such a netdev; it lacks that, and nothing else is
+/// wrong.
+fn no_vhost(text: String, version: Version) -> BackendError {
+    if text.contains(NO_VHOST) {
+        return BackendError::Missing(Missing(format!("QEMU {version} has no vhost-net here")));
+    }
+    unstarted(text)
 }
 
 fn unstarted(text: String) -> BackendError {

@@ -4,12 +4,16 @@ use serde_json::{Map, Value, json};
 
 use super::{
     AskError, Lab, Place, Question,
-    process::{Answer, Asked, Line},
+    process::{Answer, Asked, Line, Silence},
 };
 use crate::conform::record::{ErrorRecord, RecordError};
 
 /// The class of a death.
 pub(super) const CRASH: &str = "CRASH";
+
+/// Class and text of a QEMU that does not answer again, by what SIGTERM does to it.
+const FROZEN: (&str, &str) = ("FROZEN", "QMP does not answer, and SIGTERM does not end it");
+const SILENT: (&str, &str) = ("SILENT", "QMP does not answer, and SIGTERM ends it");
 
 pub(super) fn ask(
     lab: &Lab,
@@ -24,7 +28,7 @@ pub(super) fn ask(
     qemu.take_said();
     for (at, pre) in record.pre.iter().enumerate() {
         let answer = qemu.command(&pre.cmd, &pre.args)?;
-        let (class, desc) = class_and_desc(&answer, &mut qemu);
+        let (class, desc) = class_and_desc(&answer, &mut qemu)?;
         let Some(asked) = line.get_mut("pre").and_then(|pre| pre.get_mut(at)) else {
             continue;
         };
@@ -39,8 +43,8 @@ pub(super) fn ask(
         }
     }
     let answer = qemu.command(&record.cmd, &record.args)?;
-    let (class, desc) = class_and_desc(&answer, &mut qemu);
-    let died = class == CRASH;
+    let (class, desc) = class_and_desc(&answer, &mut qemu)?;
+    let is_lost = matches!(answer, Answer::Died | Answer::Frozen);
     line.insert("class".to_owned(), class);
     line.insert("desc".to_owned(), desc);
     if let Answer::Done(value) = answer
@@ -48,19 +52,26 @@ pub(super) fn ask(
     {
         line.insert("return".to_owned(), value);
     }
-    // What a build that survives would say can't be measured on one that dies.
-    if let Some(intended) = question.line.get("intended").filter(|_| died) {
+    // What a build that survives would say can't be measured on one that dies or freezes.
+    if let Some(intended) = question.line.get("intended").filter(|_| is_lost) {
         line.insert("intended".to_owned(), intended.clone());
     }
     Ok(line)
 }
 
-fn class_and_desc(answer: &Answer, qemu: &mut Asked<'_>) -> (Value, Value) {
-    match answer {
+fn class_and_desc(answer: &Answer, qemu: &mut Asked<'_>) -> Result<(Value, Value), AskError> {
+    Ok(match answer {
         Answer::Done(_) => (Value::Null, Value::Null),
         Answer::Refused(error) => (error.class.as_str().into(), error.desc.as_str().into()),
         Answer::Died => (CRASH.into(), qemu.death().into()),
-    }
+        Answer::Frozen => {
+            let (class, desc) = match qemu.terminate()? {
+                Silence::Frozen => FROZEN,
+                Silence::Ended => SILENT,
+            };
+            (class.into(), desc.into())
+        }
+    })
 }
 
 /// The set-ups of `fixtures/qemu/README.md`.

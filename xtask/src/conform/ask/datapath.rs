@@ -28,6 +28,9 @@ const MAX_LOOKS: usize = 1000;
 /// they go off. A wait that ends with one's time includes it.
 const LATE: Duration = Duration::from_millis(50);
 
+/// Stands among the refusals of filters for a QEMU that did not answer.
+const FROZEN: &str = "FROZEN";
+
 pub(super) fn ask(
     lab: &Lab,
     place: &Place,
@@ -46,6 +49,7 @@ pub(super) fn ask(
             Answer::Done(_) => {}
             Answer::Refused(error) => refused.push(error.desc.into()),
             Answer::Died => refused.push(qemu.death().into()),
+            Answer::Frozen => refused.push(FROZEN.into()),
         }
     }
     qemu.settle()?;
@@ -122,6 +126,10 @@ fn connect(
     paths: &BTreeMap<String, PathBuf>,
     name: &str,
 ) -> Result<(), AskError> {
+    // One that is frozen takes no client, and who waits for that waits for ever.
+    if qemu.is_frozen() {
+        return Ok(());
+    }
     let path = paths.get(name).ok_or_else(|| RecordError::Endpoint(name.to_owned()))?;
     qemu.ends.connect(name, path).map_err(system("connecting to a chardev"))
 }
@@ -178,7 +186,7 @@ fn take_step(
         "qmp" => match qemu.command(name, &step.args)? {
             Answer::Done(value) => drop(answers.insert("return".to_owned(), value)),
             Answer::Refused(error) => drop(answers.insert("error".to_owned(), refusal(&error))),
-            Answer::Died => {}
+            Answer::Died | Answer::Frozen => {}
         },
         "wait" => {
             let span = Duration::from_secs_f64(step.seconds.clamp(0.0, 1e6));

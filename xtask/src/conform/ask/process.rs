@@ -15,6 +15,8 @@ use std::{
 use nix::{
     errno::Errno,
     poll::{PollFd, PollFlags, PollTimeout, poll},
+    sys::signal::{Signal, kill},
+    unistd::Pid,
 };
 use serde_json::{Map, Value, json};
 use tapwright::{
@@ -26,9 +28,12 @@ use super::{
     AskError, Lab, MONITOR, Place, endpoint::Endpoints, idle::is_asleep, system, vhost::VhostUser,
 };
 
-/// How long a QEMU may be silent. It answers within a millisecond, unless its main loop waits for
-/// something that does not come.
-const SILENT: Duration = Duration::from_secs(10);
+/// How long a QEMU may be silent before it counts as frozen. It answers within a millisecond, unless
+/// its main loop waits for something that does not come.
+const SILENT: Duration = Duration::from_secs(4);
+
+/// How long one that is frozen is given to end after SIGTERM.
+const TERMINATION: Duration = Duration::from_secs(4);
 
 /// How long a QEMU may go on by itself before what came is taken as all.
 const RESTLESS: Duration = Duration::from_secs(2);
@@ -159,11 +164,25 @@ pub(super) enum Answer {
     Refused(CommandError),
     /// It died of it.
     Died,
+    /// It did not answer, and is not asked again.
+    Frozen,
+}
+
+/// What became of a QEMU that did not answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Silence {
+    /// SIGTERM does not end it.
+    Frozen,
+    /// SIGTERM ends it.
+    Ended,
 }
 
 impl Asked<'_> {
     /// Gives a command and waits for its answer.
     pub(super) fn command(&mut self, name: &str, args: &Value) -> Result<Answer, AskError> {
+        if self.hangs {
+            return Ok(Answer::Frozen);
+        }
         let args = self.place.expand_all(args);
         let number = self.qmp.send(name, args.as_object());
         let until = Instant::now() + SILENT;
@@ -178,7 +197,10 @@ impl Asked<'_> {
                     return Ok(Answer::Refused(CommandError { desc, ..error }));
                 }
                 _ if self.status.is_some() => return Ok(Answer::Died),
-                _ if Instant::now() >= until => return Err(AskError::Silent),
+                _ if Instant::now() >= until => {
+                    self.hangs = true;
+                    return Ok(Answer::Frozen);
+                }
                 _ => self.poll(until)?,
             }
         }
@@ -190,7 +212,25 @@ impl Asked<'_> {
             Answer::Done(value) => Ok(value),
             Answer::Refused(error) => Err(AskError::NotStarted(format!("{name}: {error}"))),
             Answer::Died => Err(AskError::NotStarted(self.death().unwrap_or_default())),
+            Answer::Frozen => Err(AskError::Silent),
         }
+    }
+
+    /// Whether SIGTERM still ends one that does not answer.
+    pub(super) fn terminate(&mut self) -> Result<Silence, AskError> {
+        let until = Instant::now() + TERMINATION;
+        if let Some(id) = self.qmp.speaker().and_then(|id| i32::try_from(id).ok()) {
+            match kill(Pid::from_raw(id), Signal::SIGTERM) {
+                // It has ended by itself.
+                Ok(()) | Err(Errno::ESRCH) => {}
+                Err(errno) => return Err(system("SIGTERM")(io::Error::from(errno))),
+            }
+        }
+        while self.status.is_none() && Instant::now() < until {
+            self.poll(until)?;
+            self.pump()?;
+        }
+        Ok(if self.status.is_none() { Silence::Frozen } else { Silence::Ended })
     }
 
     /// Carries everything on until QEMU has dealt with all that it looks at.
@@ -209,8 +249,7 @@ impl Asked<'_> {
                 return Ok(());
             }
             match self.command("query-status", &Value::Null) {
-                Ok(Answer::Died) => return Ok(()),
-                Err(AskError::Silent) => self.hangs = true,
+                Ok(Answer::Died | Answer::Frozen) => return Ok(()),
                 other => drop(other?),
             }
             let sleeps = |id| is_asleep(id).unwrap_or(true);
@@ -255,14 +294,14 @@ impl Asked<'_> {
         Some(format!("rc={code} {}", self.take_said().join("\n")))
     }
 
+    /// Whether it once did not answer.
+    pub(super) const fn is_frozen(&self) -> bool {
+        self.hangs
+    }
+
     pub(super) fn is_alive(&mut self) -> Result<bool, AskError> {
-        if self.hangs {
-            return Ok(false);
-        }
-        match self.command("query-status", &Value::Null) {
-            Ok(Answer::Died) | Err(AskError::Silent) => Ok(false),
-            other => other.map(|_| true),
-        }
+        let answer = self.command("query-status", &Value::Null)?;
+        Ok(!matches!(answer, Answer::Died | Answer::Frozen))
     }
 
     /// Takes what has come from everywhere.

@@ -175,6 +175,7 @@ impl<'a> World<'a> {
             Answer::Died => {
                 return Err(AskError::NotStarted(self.qemu.death().unwrap_or_default()));
             }
+            Answer::Frozen => return Err(AskError::Silent),
         };
         line.insert("text".to_owned(), self.printed.join("\n").into());
         line.insert("info".to_owned(), info.trim_end().into());

@@ -289,6 +289,7 @@ fn config(profile: Profile, peer: Peer) -> Config {
         netdevs,
         chardevs: vec![chardev(CHARDEV, socket(true, false, false), true), monitor()],
         iothreads: Vec::new(),
+        ..Config::default()
     }
 }
 

@@ -1,0 +1,137 @@
+//! A text of a form that nobody foresaw: its options are known wherever they stand, and make the command
+//! lines that the form's own reader would have found.
+
+use std::ops::Range;
+
+use super::{
+    audit::{self, Mention},
+    flag,
+};
+
+/// Signs with which lines begin that say nothing to a program.
+const COMMENTS: &[&str] = &["#", "//", ";", "--", "::", "%", "<!--", "rem ", "REM ", "dnl "];
+
+/// Names and values of the options of a text that are whole and no comments.
+pub(super) fn options(text: &str) -> Vec<(String, String)> {
+    spans(text).into_iter().filter_map(|(_, mention)| mention.option).collect()
+}
+
+/// The options of a text that are no comments.
+fn spans(text: &str) -> Vec<(Range<usize>, Mention)> {
+    let mut found = audit::spans(text);
+    found.retain(|(span, _)| {
+        let line = text[..span.start].rfind('\n').map_or(0, |at| at + 1);
+        let before = text[line..span.start].trim_start();
+        !COMMENTS.iter().any(|sign| before.starts_with(sign))
+    });
+    found
+}
+
+/// The text with a command line in place of each group of lines that have options or begin a program;
+/// the others are left as they are.
+pub(super) fn rewrite(text: &str) -> String {
+    let options = spans(text);
+    let mut out = String::new();
+    let mut group = Group::default();
+    let mut start = 0;
+    for line in text.split_inclusive('\n') {
+        let lines = start..start + line.len();
+        start = lines.end;
+        let goes_through = |span: &Range<usize>| span.start < lines.start && span.end > lines.start;
+        let is_inside = options.iter().any(|(span, _)| goes_through(span));
+        let mut begins = options.iter().filter(|(span, _)| lines.contains(&span.start)).peekable();
+        let program = flag::tokens(line).find(|word| is_program(word));
+        if !is_inside && begins.peek().is_none() && program.is_none() {
+            group.end(&mut out);
+            out.push_str(line);
+            continue;
+        }
+        if let Some(program) = program {
+            group.program(program, &mut out);
+        }
+        group.lines.push_str(line);
+        for (_, mention) in begins {
+            group.words.push(mention.as_words());
+        }
+    }
+    group.end(&mut out);
+    out
+}
+
+/// The options of a text without anything that stands between them.
+pub(super) fn alone(text: &str) -> String {
+    let words: Vec<String> =
+        spans(text).into_iter().map(|(_, mention)| mention.as_words()).collect();
+    words.join(" ")
+}
+
+fn is_program(word: &str) -> bool {
+    flag::is_program(word) && word.contains("qemu-")
+}
+
+/// Lines that make one command line.
+#[derive(Default)]
+struct Group {
+    program: Option<String>,
+    words: Vec<String>,
+    /// As they are written.
+    lines: String,
+}
+
+impl Group {
+    /// A program's name; after options it begins another command line.
+    fn program(&mut self, program: &str, out: &mut String) {
+        if !self.words.is_empty() {
+            self.end(out);
+        }
+        self.program = Some(program.to_owned());
+    }
+
+    fn end(&mut self, out: &mut String) {
+        let Self { program, words, lines } = std::mem::take(self);
+        if words.is_empty() {
+            out.push_str(&lines);
+            return;
+        }
+        let words: Vec<String> = program.into_iter().chain(words).collect();
+        out.push_str(&words.join(" "));
+        out.push_str("\n\n");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case::arguments_as_elements(
+        "<exec executable=\"qemu-system-x86_64\">\n <arg value=\"-netdev\"/>\n <arg value=\"tap,id=a\"/>\n</exec>\n",
+        "qemu-system-x86_64 -netdev 'tap,id=a'\n\n</exec>\n"
+    )]
+    #[case::text_of_elements(
+        "<string>-netdev</string>\n<string>tap,id=a</string>\n",
+        "-netdev 'tap,id=a'\n\n"
+    )]
+    #[case::audit(
+        "argc=3 a0=\"qemu-system-arm\" a1=\"-netdev\" a2=\"tap,id=a\"\n",
+        "qemu-system-arm -netdev 'tap,id=a'\n\n"
+    )]
+    #[case::callouts(
+        "qemu-system-arm \\\n -netdev tap,id=a \\ <1>\n -nic user <2>\nso\n",
+        "qemu-system-arm -netdev 'tap,id=a' -nic 'user'\n\nso\n"
+    )]
+    #[case::two_programs(
+        "qemu-system-arm -nic user. qemu-system-arm\nqemu-system-x86_64 -nic tap",
+        "qemu-system-arm -nic 'user'\n\nqemu-system-x86_64 -nic 'tap'\n\n"
+    )]
+    #[case::prose(
+        "the program qemu-system-arm\nis there\n",
+        "the program qemu-system-arm\nis there\n"
+    )]
+    #[case::a_comment("# -netdev tap,id=a\n", "# -netdev tap,id=a\n")]
+    fn options_become_command_lines(#[case] text: &str, #[case] expected: &str) {
+        assert_eq!(rewrite(text), expected);
+    }
+}
