@@ -146,6 +146,14 @@ const SHARED_SOCKET: Row = row(
     Ours,
     "two sockets would make two redirectors on one TAP a loop without end",
 );
+const SHARED_BY_ALL: Row = row(
+    "own injections",
+    "one packet socket for each machine and TAP serves all that capture and inject there, so that a machine \
+     never captures what it injects itself. A socket for each, as the mails have it, would let one that \
+     captures see what another one injects: this is not modelled",
+    Ours,
+    "packet(7): a socket does not receive what it sent itself",
+);
 const VLAN: Row = row(
     "VLAN tags",
     "a tag that the kernel took out is put back into a captured frame",
@@ -414,7 +422,7 @@ static V2: Rfc = Rfc {
             "AF_PACKET is for a vhost TAP",
         ),
         STATUS_OFF,
-        SHARED_SOCKET,
+        SHARED_BY_ALL,
         VLAN,
         VNET,
     ],
@@ -468,7 +476,7 @@ static V3: Rfc = Rfc {
         AT_OUTDEV,
         WHICH_BUFFER,
         STATUS_OFF,
-        SHARED_SOCKET,
+        SHARED_BY_ALL,
         VLAN,
         VNET,
     ],
@@ -566,7 +574,7 @@ static V4: Rfc = Rfc {
             Ours,
             "a real socket holds some hundred frames",
         ),
-        SHARED_SOCKET,
+        SHARED_BY_ALL,
         VLAN,
     ],
 };

@@ -77,7 +77,8 @@ fn half(
         backend = "mux";
     }
     let server = map.boolean_or_default("server");
-    let address = address(&map).filter(|_| matches!(backend, "socket" | "mux"));
+    let is_socket = matches!(backend, "socket" | "mux") && !map.has("fd");
+    let address = address(&map).filter(|_| is_socket);
     if matches!(backend, "socket" | "mux") {
         map.conflict("path", "host", "a socket is a unix socket or a TCP socket");
     }
@@ -118,6 +119,7 @@ fn af_packet(map: &Fields<'_>, backend: &str, profile: &Profile, taps: &[&str]) 
             return;
         }
     };
+    map.choice("af-packet-mode");
     for other in ["path", "host"] {
         map.conflict("fd", other, "a packet socket has no other address than its descriptor");
     }

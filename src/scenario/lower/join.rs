@@ -234,7 +234,11 @@ fn far_end(root: &Fields<'_>, half: &Half, other: Option<&Socket<'_>>, uses: &Us
         if half.is_port() {
             let what = if packet { "socket with af-packet-mode" } else { &chardev.backend };
             let reason = format!("the backend {what} has no far end");
-            let help = "take `connected` and `framing` out, or use the backend socket";
+            let help = if packet {
+                "take `connected` and `framing` out: what is at the other end is the TAP"
+            } else {
+                "take `connected` and `framing` out, or use the backend socket"
+            };
             root.fault(chardev.span, Fault::Join { reason, help });
         }
         return ChardevFar::Nobody;
