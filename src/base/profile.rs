@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeSet, fmt};
 
-use super::Quirk;
+use super::{Interface, Quirk};
 
 /// Which QEMU's rules and texts are in force.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -75,13 +75,20 @@ impl QemuVersion {
         }
     }
 
+    /// A second name of the profile, if it has one.
+    #[must_use]
+    pub const fn other_name(self) -> Option<&'static str> {
+        match self {
+            Self::RfcV1 => Some("rfc-v1"),
+            _ => None,
+        }
+    }
+
     /// The version of this name, be it its own or its other one.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
-        match name {
-            "rfc-v1" => Some(Self::RfcV1),
-            _ => Self::ALL.into_iter().find(|version| version.name() == name),
-        }
+        let mut all = Self::ALL.into_iter();
+        all.find(|version| version.name() == name || version.other_name() == Some(name))
     }
 
     /// Every name of a profile, as a sentence lists them: "qemu-7.2, ... and ideal".
@@ -101,8 +108,8 @@ impl QemuVersion {
 
     /// Whether filter-redirector has `in_netdev`, `out_netdev` and `enable_when_stopped`.
     #[must_use]
-    pub const fn has_af_packet(self) -> bool {
-        matches!(self, Self::RfcV1 | Self::Ideal)
+    pub fn has_af_packet(self) -> bool {
+        self.interface() == Some(Interface::Properties)
     }
 }
 

@@ -159,6 +159,9 @@ pub fn advances(case: &Case) -> Duration {
 
 fn unfit(chardev: &Chardev) -> Option<String> {
     let backend = chardev.backend.as_str();
+    if chardev.options.contains_key("af-packet-mode") {
+        return Some("no AF_PACKET descriptor is handed to a QEMU here".to_owned());
+    }
     (!CHARDEVS.contains(&backend)).then(|| format!("the backend {backend} can't be carried"))
 }
 
