@@ -103,11 +103,15 @@ impl Confinement {
         self.hidden.iter().map(PathBuf::as_path).find(|hidden| path.starts_with(hidden))
     }
 
-    /// Lets the child see a file or a folder in a folder that is empty otherwise.
-    pub fn show(&mut self, path: &Path) {
-        if self.hides(path).is_some_and(|hidden| hidden != path) {
+    /// Lets the child see a file or a folder in a folder that is empty otherwise; whether it did not
+    /// see it before.
+    pub fn show(&mut self, path: &Path) -> bool {
+        let is_hidden = self.hides(path).is_some_and(|hidden| hidden != path);
+        let is_new = is_hidden && !self.shown.iter().any(|shown| path.starts_with(shown));
+        if is_new {
             self.shown.insert(path.to_owned());
         }
+        is_new
     }
 
     /// Leaves it the capability to open packet sockets in its network namespace, where it has it.

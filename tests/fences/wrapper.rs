@@ -31,6 +31,9 @@ pub(crate) const TRIALS: &[(&str, Try)] = &[
     ("a_private_build_is_read", a_private_build_is_read),
     ("a_qemu_without_a_sandbox_runs_without_that_alone", a_qemu_without_a_sandbox),
     ("a_script_that_needs_a_folder_gets_it", a_script_that_needs_a_folder_gets_it),
+    ("a_script_that_starts_a_script_is_followed", a_script_that_starts_a_script_is_followed),
+    ("folders_that_a_script_hands_over_are_seen", folders_that_a_script_hands_over_are_seen),
+    ("what_a_script_names_in_shared_folders_is_not_seen", shared_folders_are_not_seen),
     ("what_is_no_qemu_is_said_to_be_none", what_is_no_qemu_is_said_to_be_none),
 ];
 
@@ -183,6 +186,49 @@ fn a_script_that_needs_a_folder_gets_it(lab: &Lab) {
     let qemu = lab.start_as(&fenced(lab, &path));
     let top = elsewhere.path().file_name().expect("a name").to_string_lossy();
     assert_eq!(qemu.names("var/tmp"), [top]);
+}
+
+/// The second script is not mapped by anything, and its folder is as empty as any other.
+fn a_script_that_starts_a_script_is_followed(lab: &Lab) {
+    let elsewhere = tempfile::tempdir_in("/var/tmp").expect("a temporary folder");
+    let copy = copy(lab, elsewhere.path());
+    let (inner_folder, inner) = script(&format!("Q=\"{}\"\nexec \"$Q\" \"$@\"", copy.display()));
+    let (_folder, path) = script(&format!("exec {} \"$@\"", inner.display()));
+    let qemu = lab.start_as(&fenced(lab, &path));
+    let within = inner_folder.path().strip_prefix("/").expect("from the root").to_string_lossy();
+    assert_eq!(qemu.names(&within), ["qemu"]);
+}
+
+/// Their paths are made by the script, and QEMU answers without them.
+fn folders_that_a_script_hands_over_are_seen(lab: &Lab) {
+    let elsewhere = tempfile::tempdir_in("/var/tmp").expect("a temporary folder");
+    for folder in ["modules", "data", "other"] {
+        fs::create_dir(elsewhere.path().join(folder)).expect("a folder");
+    }
+    let name = elsewhere.path().file_name().expect("a name").to_string_lossy();
+    let program = lab.program.file().display();
+    let (_folder, path) = script(&format!(
+        "d=var; d=\"/$d/tmp/{name}\"\nexport QEMU_MODULE_DIR=\"$d/modules\"\n\
+         exec {program} -L \"$d/data\" \"$@\""
+    ));
+    let qemu = lab.start_as(&fenced(lab, &path));
+    assert_eq!(qemu.names(&format!("var/tmp/{name}")), ["data", "modules"]);
+}
+
+/// Of a folder that anybody may write to, a file that is named is seen alone.
+fn shared_folders_are_not_seen(lab: &Lab) {
+    let shared = tempfile::tempdir_in("/var/tmp").expect("a temporary folder");
+    fs::set_permissions(shared.path(), fs::Permissions::from_mode(0o777)).expect("permissions");
+    for file in ["named", "other"] {
+        fs::write(shared.path().join(file), "").expect("a file");
+    }
+    let (folder, program) = (shared.path().display(), lab.program.file().display());
+    let (_folder, path) =
+        script(&format!("ls /home /var/tmp {folder} {folder}/named >&2\nexec {program} \"$@\""));
+    let qemu = lab.start_as(&fenced(lab, &path));
+    let name = shared.path().file_name().expect("a name").to_string_lossy();
+    assert_eq!(qemu.names("var/tmp"), [&*name]);
+    assert_eq!(qemu.names(&format!("var/tmp/{name}")), ["named"]);
 }
 
 fn what_is_no_qemu_is_said_to_be_none(lab: &Lab) {

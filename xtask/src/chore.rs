@@ -25,6 +25,8 @@ pub(crate) enum ChoreError {
     Suite(String),
     #[error("not what the code makes of them now, `cargo xtask docs` writes them: {0:?}")]
     Stale(Vec<PathBuf>),
+    #[error("{0}")]
+    Differs(String),
     #[error("{0} line(s) that these rules do not allow")]
     Arch(usize),
 }
@@ -39,7 +41,7 @@ pub(crate) fn target_folder() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
 }
 
-/// Everything that CI runs; the test runner's closing line comes last.
+/// Everything that CI runs; the test runner's closing line is the last on standard output.
 pub(crate) fn ci() -> Result<(), ChoreError> {
     cargo(&["fmt", "--all", "--check"], &[])?;
     cargo(&["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"], &[])?;
@@ -47,7 +49,16 @@ pub(crate) fn ci() -> Result<(), ChoreError> {
     crate::generate::check()?;
     deny()?;
     cargo(&["doc", "--workspace", "--no-deps"], &[("RUSTDOCFLAGS", "--deny warnings")])?;
-    test(&[])
+    let compared = crate::qemu::compare::all()?;
+    let tested = test(&[]);
+    for one in &compared {
+        anstream::eprintln!("xtask: {one}");
+    }
+    tested?;
+    match compared.iter().find(|one| one.fails()) {
+        Some(one) => Err(ChoreError::Differs(one.to_string())),
+        None => Ok(()),
+    }
 }
 
 /// Every test: units, documentation, the suite on each backend, the command line.

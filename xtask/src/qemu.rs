@@ -7,6 +7,7 @@
 //! written last.
 
 mod archive;
+pub(crate) mod compare;
 mod error;
 mod launcher;
 mod tree;
@@ -21,7 +22,7 @@ use archive::Archive;
 pub(crate) use error::QemuError;
 use launcher::Launcher;
 use tree::Tree;
-pub(crate) use wanted::Wanted;
+use wanted::Wanted;
 
 use crate::chore::target_folder;
 

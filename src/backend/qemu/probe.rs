@@ -2,13 +2,14 @@
 //!
 //! All fences are tried at once, and nearly always that is all. A fence that the kernel refuses is
 //! left out. Where QEMU itself does not come to answer, it is started without any; what it then has
-//! loaded from folders that were empty is shown to it, then it may read what root may not, and if
+//! loaded from folders that were empty is shown to it, with the folders that it was told of, then it may read what root may not, and if
 //! that was not it, each fence is tried by itself.
 
 use std::{
     collections::BTreeSet,
+    ffi::OsStr,
     fs, io,
-    os::fd::AsFd,
+    os::{fd::AsFd, unix::ffi::OsStrExt},
     path::{Path, PathBuf},
 };
 
@@ -110,7 +111,10 @@ impl Lab<'_> {
         let mut missing = Vec::new();
         let reason = loop {
             let error = match self.ask(&program) {
-                Ok((probed, _)) => return Ok((program, Probed { missing, ..probed })),
+                Ok((probed, paths)) => {
+                    let (program, probed) = self.with_its_own(program, probed, &paths);
+                    return Ok((program, Probed { missing, ..probed }));
+                }
                 Err(error) => error,
             };
             match refused(&error).filter(|fence| program.has(*fence)) {
@@ -121,7 +125,9 @@ impl Lab<'_> {
         };
         // Without fences it says what is wrong with it, when it is not them.
         let (bare, files) = self.ask(&program.unfenced()).map_err(|error| error.to_string())?;
-        files.iter().for_each(|file| program.show(file));
+        for file in &files {
+            program.show(file);
+        }
         if let Ok((probed, _)) = self.ask(&program) {
             return Ok((program, Probed { missing, ..probed }));
         }
@@ -161,7 +167,25 @@ impl Lab<'_> {
         Ok((some, Probed { missing, ..probed }))
     }
 
-    /// Asks a QEMU what it is; the files that it has mapped come with that.
+    /// A QEMU that answers may lack what it only needs later, such as the folder of its modules:
+    /// where it was told of one that it does not see, it sees it.
+    fn with_its_own(
+        &self,
+        program: Program,
+        probed: Probed,
+        paths: &BTreeSet<PathBuf>,
+    ) -> (Program, Probed) {
+        let mut sees = program.clone();
+        let new = paths.iter().filter(|path| sees.show(path)).count();
+        let asked = (new > 0).then(|| self.ask(&sees));
+        match asked {
+            Some(Ok((probed, _))) => (sees, probed),
+            _ => (program, probed),
+        }
+    }
+
+    /// Asks a QEMU what it is; the files that it has mapped come with that, and the folders that it
+    /// was told of.
     fn ask(&self, program: &Program) -> Result<(Probed, BTreeSet<PathBuf>), ProbeError> {
         let mut arguments = Arguments::default();
         arguments.write_in(self.folder);
@@ -202,7 +226,7 @@ impl Lab<'_> {
         let id = process.id().unwrap_or_default();
         Threads::of_qemu(&process)
             .map_err(|error| format!("its threads can't be watched in /proc/{id}/task: {error}"))?;
-        let files = mapped(id);
+        let files = mapped(id).into_iter().chain(told(id)).collect();
         // Last, since one that dies of it is a QEMU all the same.
         let mut ask =
             |command: &str, args: Option<&Map<String, Value>>| process.ask(&mut qmp, command, args);
@@ -298,6 +322,23 @@ fn leave_out(program: &mut Program, fence: Fence, reason: &str, missing: &mut Ve
     if fence == Fence::Kernel(sys::Fence::Processes) && program.has(proc) {
         leave_out(program, proc, "without a pid namespace it shows the host's processes", missing);
     }
+}
+
+/// The folders that a QEMU was told of, by its script say: where its modules and libraries are, in
+/// variables, and its data and libraries, in options (proc_pid_environ(5), proc_pid_cmdline(5)).
+fn told(process: u32) -> BTreeSet<PathBuf> {
+    const VARIABLES: [&[u8]; 2] = [b"QEMU_MODULE_DIR=", b"LD_LIBRARY_PATH="];
+    const OPTIONS: [&[u8]; 2] = [b"-L", b"--library-path"];
+    let read = |name: &str| fs::read(format!("/proc/{process}/{name}")).unwrap_or_default();
+    let (environment, line) = (read("environ"), read("cmdline"));
+    let values = environment
+        .split(|byte| *byte == 0)
+        .filter_map(|one| VARIABLES.iter().find_map(|name| one.strip_prefix(*name)));
+    let words: Vec<&[u8]> = line.split(|byte| *byte == 0).collect();
+    let options = words.windows(2).filter(|pair| OPTIONS.contains(&pair[0])).map(|pair| pair[1]);
+    let folders = values.chain(options).flat_map(|value| value.split(|byte| *byte == b':'));
+    let folders = folders.map(|folder| PathBuf::from(OsStr::from_bytes(folder)));
+    folders.filter(|folder| folder.is_absolute() && folder.is_dir()).collect()
 }
 
 /// The files that a process has mapped (proc_pid_maps(5)): its program, that of an interpreter, and

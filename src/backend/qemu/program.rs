@@ -3,7 +3,8 @@
 use std::{
     env,
     ffi::{OsStr, OsString},
-    fs, io,
+    fs,
+    io::{self, Read},
     os::unix::{ffi::OsStrExt, fs::PermissionsExt},
     path::{Path, PathBuf},
 };
@@ -57,6 +58,12 @@ const PREFIXES: [&str; 7] = ["QEMU_", "G_", "MALLOC_", "ASAN_", "LSAN_", "TSAN_"
 /// Links that are followed from a program's name to its file.
 const MOST_LINKS: usize = 40;
 
+/// Scripts that are followed from one that is a program to the program that it starts.
+const MOST_SCRIPTS: usize = 8;
+
+/// Bytes of a script that are looked at.
+const LONGEST_SCRIPT: u64 = 64 << 10;
+
 /// A QEMU as it is started.
 #[derive(Clone, Debug)]
 pub struct Program {
@@ -101,6 +108,8 @@ impl Program {
         if let Ok(file) = fs::canonicalize(&program.file) {
             program.show(&file);
         }
+        let file = program.file.clone();
+        program.show_what_is_named(&file, MOST_SCRIPTS);
         let listed = |name: &str| env::var_os(name).unwrap_or_default();
         for folder in env::split_paths(&listed("LD_LIBRARY_PATH")) {
             program.confinement.show(&folder);
@@ -148,10 +157,11 @@ impl Program {
 
     /// Lets it see a file of its own, with what lies beside that: modules, firmware. In a folder
     /// that is not for programs only the file alone is seen, as in somebody's home or one that
-    /// anybody may write to.
-    pub(super) fn show(&mut self, file: &Path) {
-        let Some(hidden) = self.confinement.hides(file) else {
-            return;
+    /// anybody may write to. A folder of its own is seen where it is none of those. Whether anything
+    /// is seen that was not.
+    pub(super) fn show(&mut self, path: &Path) -> bool {
+        let Some(hidden) = self.confinement.hides(path) else {
+            return false;
         };
         let shared = |folder: &Path| {
             let is_open = |data: fs::Metadata| data.permissions().mode() & 0o002 != 0;
@@ -159,8 +169,21 @@ impl Program {
                 || folder.parent() == Some(Path::new("/home"))
                 || fs::metadata(folder).is_ok_and(is_open)
         };
-        let seen = file.parent().filter(|folder| !shared(folder)).unwrap_or(file).to_owned();
-        self.confinement.show(&seen);
+        if path.is_dir() {
+            return !shared(path) && self.confinement.show(path);
+        }
+        let seen = path.parent().filter(|folder| !shared(folder)).unwrap_or(path).to_owned();
+        self.confinement.show(&seen)
+    }
+
+    /// Lets it see what a script names by whole paths, and what scripts among that name, so many
+    /// deep.
+    fn show_what_is_named(&mut self, script: &Path, depth: usize) {
+        for path in named(script) {
+            if path.exists() && self.show(&path) && depth > 0 {
+                self.show_what_is_named(&path, depth - 1);
+            }
+        }
     }
 
     /// See [`Confinement::keep_packet_sockets`].
@@ -201,6 +224,20 @@ pub(super) fn environment(writable: Option<&Path>) -> Vec<(OsString, OsString)> 
     variables
 }
 
+/// The paths from the root that stand in a script; none in a file that is no script.
+fn named(script: &Path) -> Vec<PathBuf> {
+    let mut text = Vec::new();
+    let read =
+        fs::File::open(script).and_then(|file| file.take(LONGEST_SCRIPT).read_to_end(&mut text));
+    if read.is_err() || !text.starts_with(b"#!") {
+        return Vec::new();
+    }
+    let is_between =
+        |byte: &u8| byte.is_ascii_whitespace() || b"\"'`$=:;&|()<>{},#!".contains(byte);
+    let words = text.split(is_between).filter(|word| word.starts_with(b"/"));
+    words.map(|word| PathBuf::from(OsStr::from_bytes(word))).collect()
+}
+
 /// Where a program is, by PATH.
 fn look_up(name: &Path) -> io::Result<PathBuf> {
     let runs = |path: &PathBuf| {
@@ -226,6 +263,18 @@ mod tests {
         assert_eq!(missing.kind(), io::ErrorKind::NotFound);
         let path = Program::bare(Path::new("/nonexistent/qemu")).unwrap();
         assert_eq!(path.file(), Path::new("/nonexistent/qemu"));
+    }
+
+    #[test]
+    fn a_script_names_what_it_starts() {
+        let folder = tempfile::tempdir().unwrap();
+        let script = folder.path().join("qemu");
+        let text = "#!/bin/sh\nQ=\"/a/b\"; export L=/c:/d\nexec /e/qemu -L $Q/f '/g' ./h \"$@\"\n";
+        fs::write(&script, text).unwrap();
+        let paths = ["/bin/sh", "/a/b", "/c", "/d", "/e/qemu", "/g"];
+        assert_eq!(named(&script), paths.map(PathBuf::from));
+        fs::write(&script, "/a/b").unwrap();
+        assert!(named(&script).is_empty() && named(folder.path()).is_empty());
     }
 
     #[test]

@@ -197,12 +197,12 @@ fn take_away(net: &mut Net, key: ChardevKey) {
         net.hang_up(key);
     }
     let removed = net.core.chardevs.remove(&key);
+    if let Some(CharBackend::AfPacket { netdev, .. }) = removed.as_ref().map(|one| &one.backend) {
+        net.core.packet_socket_give_back(netdev.clone());
+    }
     // A multiplexer does not delete the chardev below it, whose connection lives on and is read no
     // more (QEMU 10.2.2 chardev/char-mux.c, char_mux_finalize; measured on 10.0.13 and 11.1.3).
     if let Some(chardev) = removed.filter(|_| !is_mux) {
-        if let CharBackend::AfPacket { netdev, .. } = &chardev.backend {
-            net.core.packet_socket_give_back(netdev.clone());
-        }
         net.core.emit(Output::ChardevExists { chardev: chardev.id, exists: false });
     }
 }

@@ -273,8 +273,8 @@ fn packet(cx: &Context<'_>, direction: Direction, data: Bytes, tag: Option<Tag>)
         tag,
         resume: None,
         captured: None,
-        injector: None,
         raw: false,
+        injector: None,
         hops: 0,
     })
 }

@@ -111,8 +111,8 @@ impl Net {
             tag,
             resume: None,
             captured: None,
-            injector: None,
             raw: true,
+            injector: None,
             hops: 0,
         };
         self.send(packet);

@@ -49,8 +49,8 @@ pub(crate) enum QemuError {
     )]
     Signature { mirror: String, keyring: PathBuf, said: String },
     #[error(
-        "there is no room left below {}: {said}; a QEMU needs about 500 MB there until it is \
-         unpacked, and 350 MB then", folder.display()
+        "there is no room left below {}: {said}; a QEMU needs about 400 MB there until it is \
+         unpacked, and 200 MB then", folder.display()
     )]
     Full { folder: PathBuf, said: String },
     #[error("{command}: {said}")]

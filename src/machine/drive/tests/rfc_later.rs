@@ -262,7 +262,7 @@ fn packet_chardevs(version: QemuVersion) -> Config {
             chardev("inj0", AfPacketMode::Inject, "vh0"),
             socket("c0", true),
         ],
-        iothreads: Vec::new(),
+        ..Config::default()
     }
 }
 
