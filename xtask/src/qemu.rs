@@ -41,7 +41,7 @@ pub(crate) struct Arguments {
 /// Where packages come from.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(crate) struct Source {
-    /// The archive; by default this machine's own, then http://deb.debian.org/debian.
+    /// The archive; by default this machine's own, then <http://deb.debian.org/debian>.
     #[arg(long, value_name = "URL")]
     mirror: Option<String>,
     /// The keys that the archive is signed with; by default those of debian-archive-keyring.
