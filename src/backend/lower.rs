@@ -7,7 +7,8 @@ use serde_json::{Map, Value};
 use crate::{
     base::{ChardevId, NetdevId, PortId},
     machine::{
-        CharBackend, ChardevConfig, Command, Config, NetdevConfig, NetdevKind, NicConfig, Start,
+        AfPacketMode, CharBackend, ChardevConfig, Command, Config, NetdevConfig, NetdevKind,
+        NicConfig, Start,
     },
     scenario::{
         self, Address, Case, Chardev, ChardevFar, Machine, NetdevType, Nic, Object, ObjectForm,
@@ -176,6 +177,11 @@ fn client(id: &NetdevId, kind: NetdevKind, peer: Option<&NetdevId>) -> NetdevCon
 }
 
 fn char_backend(chardev: &Chardev) -> CharBackend {
+    let option = |name: &str| chardev.options.get(name).and_then(Value::as_str);
+    let mode = option("af-packet-mode").and_then(AfPacketMode::named);
+    if let (Some(mode), Some(netdev)) = (mode, option("fd")) {
+        return CharBackend::AfPacket { mode, netdev: netdev.into() };
+    }
     match chardev.backend.as_str() {
         "null" => CharBackend::Null,
         "file" => CharBackend::File,

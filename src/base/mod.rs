@@ -7,6 +7,7 @@ mod id;
 mod mac;
 mod profile;
 mod quirk;
+mod rfc;
 mod time;
 mod vnet;
 
@@ -17,6 +18,7 @@ pub use id::{CaseId, ChardevId, MachineId, NetdevId, ObjectId, PortId};
 pub use mac::{MacAddr, ParseMacError};
 pub use profile::{ParseProfileError, Profile, QemuVersion};
 pub use quirk::{Quirk, QuirkInfo};
+pub use rfc::{Basis, Injection, Interface, Rfc, Row, Rule, WhileStopped};
 pub use time::VirtualTime;
 pub use vnet::VnetHdr;
 

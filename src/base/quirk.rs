@@ -75,6 +75,8 @@ const BEFORE_INDEV_STATUS: &[QemuVersion] =
 /// With that commit.
 const SINCE_INDEV_STATUS: &[QemuVersion] = and_the_rfc![Qemu111];
 const BEFORE_11_1: &[QemuVersion] = and_the_rfc![Qemu72, Qemu100, Qemu102];
+/// The versions of the RFC in which a redirector captures by itself.
+const CAPTURES_BY_ITSELF: &[QemuVersion] = &[QemuVersion::RfcV2, QemuVersion::RfcV3];
 const SINCE_11_1: &[QemuVersion] = &[QemuVersion::Qemu111];
 
 quirks! {
@@ -425,6 +427,12 @@ quirks! {
         behaviour: "what a disconnect cut on an indev is completed with the next client's bytes: a mixed frame, and a stream that is read out of step",
         mended: "the cut frame is discarded, and the next client begins anew",
         evidence: "net/filter-mirror.c since QEMU commit 5193528b9f7c; measured on 11.1.3",
+    }
+    /// What a guest sends is not captured.
+    CaptureHostToGuestOnly = "capture-host-to-guest-only" in CAPTURES_BY_ITSELF {
+        behaviour: "a packet socket captures only what goes to the guest (PACKET_OUTGOING); what the guest sends is not captured, whatever queue says",
+        mended: "queue says what is captured: tx what goes to the guest, rx what the guest sends, all both",
+        evidence: "v2 of the RFC, March 2026: of what the socket has, PACKET_OUTGOING alone is taken",
     }
     /// A refused `colo-compare` freezes QEMU.
     CompareErrorFreezes = "compare-error-freezes" in SINCE_11_1 {

@@ -66,6 +66,13 @@ pub(super) fn run(args: &ConflictsArgs) -> Result<Exit, Stop> {
             Format::Json => conflict::json(&survey, &summary),
         });
     }
+    let redirects = args.types.iter().any(|name| name == ALL || name == "filter-redirector");
+    let rules = match args.format {
+        Format::Text if redirects => conflict::rules_text(&profiles),
+        Format::Markdown if redirects => conflict::rules_markdown(&profiles),
+        _ => String::new(),
+    };
+    parts.extend(Some(rules).filter(|rules| !rules.is_empty()));
     let between = if args.format == Format::Json { "" } else { "\n" };
     output::print(&parts.join(between))?;
     Ok(Exit::Success)

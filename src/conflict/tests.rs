@@ -227,6 +227,44 @@ fn what_a_person_reads() {
     insta::assert_snapshot!("markdown", markdown(&survey, &summary));
 }
 
+#[rstest]
+#[case("text_of_rfc_v2", QemuVersion::RfcV2)]
+#[case("text_of_rfc_v3", QemuVersion::RfcV3)]
+#[case("text_of_rfc_v4", QemuVersion::RfcV4)]
+fn what_a_person_reads_of_a_later_version(#[case] name: &str, #[case] version: QemuVersion) {
+    let tables = tables("filter-redirector").into_iter().chain(tables("filter-buffer"));
+    let texts = tables.map(|table| {
+        let survey = survey(table, version);
+        text(&survey, &Summary::of(&survey))
+    });
+    insta::assert_snapshot!(name, texts.collect::<Vec<_>>().join("\n"));
+}
+
+#[rstest]
+#[case("from_v1_to_v2", QemuVersion::RfcV2)]
+#[case("from_v1_to_v4", QemuVersion::RfcV4)]
+fn what_changed_between_the_versions(#[case] name: &str, #[case] version: QemuVersion) {
+    let profiles = [QemuVersion::RfcV1, version].map(Profile::new);
+    let survey = Survey::of(first("filter-redirector"), &profiles).unwrap();
+    let objects = text(&survey, &Summary::of(&survey));
+    insta::assert_snapshot!(name, format!("{objects}\n{}", rules_text(&profiles)));
+}
+
+#[test]
+fn rules_are_compared_where_there_are_two_versions_of_the_rfc() {
+    let of = |versions: &[QemuVersion]| {
+        let profiles: Vec<Profile> = versions.iter().copied().map(Profile::new).collect();
+        (rules_text(&profiles), rules_markdown(&profiles))
+    };
+    let nothing = (String::new(), String::new());
+    assert_eq!(of(&[QemuVersion::RfcV1]), nothing);
+    assert_eq!(of(&[QemuVersion::RfcV1, QemuVersion::Ideal]), nothing);
+    assert_eq!(of(&[QemuVersion::RfcV1, QemuVersion::Qemu111]), nothing);
+    let (text, markdown) = of(&[QemuVersion::RfcV2, QemuVersion::RfcV3]);
+    assert!(text.contains("\n  cleanup\n    rfc-v2  -        no such rule\n"), "{text}");
+    assert!(markdown.contains("| cleanup | no such rule | follows: "), "{markdown}");
+}
+
 #[test]
 fn what_differs_between_profiles() {
     let profiles = [QemuVersion::Qemu102, QemuVersion::RfcV1].map(Profile::new);

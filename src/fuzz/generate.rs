@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::{
     draft::{Dialect, Draft},
-    object, pair,
+    migration, object, pair,
     rng::Rng,
     step,
 };
@@ -15,6 +15,8 @@ const COMMON: usize = 65;
 const LOOPS: usize = 8;
 /// Percentage with two machines.
 const PAIRS: usize = 6;
+/// Percentage of those in which a guest migrates, where the RFC's properties are there.
+const MIGRATIONS: usize = 50;
 
 /// The tree of one case of a seed. It depends on nothing else: not on the machine, the backends or
 /// the other cases. It passes `check`: its `objects` are such that QEMU makes them, and what may be
@@ -32,7 +34,10 @@ pub fn scenario(seed: u64, case: u64) -> Value {
     if let Some(profile) = profile {
         root.insert("profile".to_owned(), profile.into());
     }
-    if rng.chance(PAIRS) {
+    let pairs = rng.chance(PAIRS);
+    if pairs && dialect == Dialect::Rfc && rng.chance(MIGRATIONS) {
+        root.append(&mut migration::draw(rng));
+    } else if pairs {
         let (machines, steps) = pair::draw(dialect, rng);
         root.insert("machines".to_owned(), machines);
         root.insert("steps".to_owned(), steps);

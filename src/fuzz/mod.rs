@@ -31,6 +31,7 @@ mod feeder;
 mod finding;
 mod frame;
 mod generate;
+mod migration;
 mod object;
 mod pair;
 mod reproducer;

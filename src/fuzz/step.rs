@@ -53,6 +53,7 @@ static CHOICES: &[Choice] = &[
     choice(1, netdev_del),
     choice(2, advance),
     Choice { weight: 70, draw: Draw::Scene(scene) },
+    choice(2, announce),
 ];
 
 /// Several steps. The last sends something, so that what was changed before shows itself.
@@ -266,6 +267,24 @@ fn set_link(draft: &mut Draft, rng: &mut Rng) -> Option<Value> {
 
 fn stop_or_cont(_: &mut Draft, rng: &mut Rng) -> Option<Value> {
     Some(rng.word(&["stop", "cont", "cont"]).into())
+}
+
+/// No guest of a real QEMU has a NIC here, so that the common dialect announces nothing, or is refused.
+fn announce(draft: &mut Draft, rng: &mut Rng) -> Option<Value> {
+    let rounds = match draft.dialect {
+        Dialect::Common => 0,
+        Dialect::Rfc => rng.number(&[0, 1, 2, 5]),
+    };
+    let mut args = json!({
+        "initial": rng.number(&[0, 10, 50]), "max": 550, "rounds": rounds, "step": 100,
+    });
+    match rng.below(10) {
+        0 => args["max"] = "550".into(),
+        1 => args["interfaces"] = json!(["hn0.guest"]),
+        2 => args["id"] = "a".into(),
+        _ => {}
+    }
+    Some(json!({ "announce-self": args }))
 }
 
 fn link_set(draft: &mut Draft, rng: &mut Rng) -> Option<Value> {

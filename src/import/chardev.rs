@@ -47,8 +47,14 @@ pub(super) fn language(mut options: Options, notes: &mut Vec<String>) -> Result<
         return Err(format!("'{backend}' is not a valid char driver name"));
     }
     let keys: Vec<String> = options.keys();
+    let packet = options.get("af-packet-mode").is_some();
+    if let Some(fd) = options.get("fd").filter(|_| packet) {
+        notes.push(format!(
+            "chardev {id}: write the netdev to whose TAP the descriptor is bound in place of fd={fd}"
+        ));
+    }
     for key in keys {
-        let own = matches!(key.as_str(), "connected" | "framing");
+        let own = matches!(key.as_str(), "connected" | "framing") || (key == "fd" && !packet);
         while (own || (key != "id" && CHARDEV.key(&key).is_none()))
             && let Some(raw) = options.remove_first(&key)
         {
@@ -84,6 +90,7 @@ mod tests {
     #[rstest]
     #[case("socket,id=a,path=/x,,y,server,nowait", "socket,id=a,path=/x,,y,server,nowait", 0)]
     #[case("socket,id=a,fd=3,server=on", "socket,id=a,server=on,path=a.sock", 1)]
+    #[case("socket,id=a,fd=3,af-packet-mode=capture", "socket,id=a,fd=3,af-packet-mode=capture", 1)]
     #[case("socket,id=a,path=x,foo=1,foo=2", "socket,id=a,path=x", 2)]
     #[case("stdio,id=a,signal=off", "socket,id=a,path=a.sock,server=on,wait=off", 1)]
     #[case("memory,id=a,size=64", "ringbuf,id=a,size=64", 0)]

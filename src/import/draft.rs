@@ -185,7 +185,7 @@ impl Draft {
         }
     }
 
-    /// The RFC's if its properties are used, otherwise the newest QEMU's.
+    /// The version of the RFC whose properties or chardevs are used, otherwise the newest QEMU's.
     fn profile(&self) -> &str {
         let given = self.profile.as_deref();
         let is_new = |object: &Properties| {
@@ -195,7 +195,13 @@ impl Draft {
             machine.objects.iter().any(|object| is_new(&object.properties))
                 || machine.steps.iter().filter_map(Step::adds_object).any(|object| is_new(&object))
         });
-        given.unwrap_or(if needed { "rfc" } else { "qemu-10.2" })
+        let mut chardevs = self.machines.iter().flat_map(|machine| &machine.chardevs);
+        let of_v4 = chardevs.any(|chardev| chardev.get("af-packet-mode").is_some());
+        given.unwrap_or(match (of_v4, needed) {
+            (true, _) => "rfc-v4",
+            (false, true) => "rfc",
+            (false, false) => "qemu-10.2",
+        })
     }
 
     fn steps(&self) -> Vec<Value> {

@@ -54,9 +54,18 @@ fn machine(name: Option<&str>, parts: &Value, steps: &[Value]) -> String {
     if let Some(name) = name {
         lines[0] += &format!(" -name {}", word(name));
     }
+    let is_set = |key| parts.get(key).is_some_and(is_on);
+    if is_set("stopped") {
+        lines.push("-S".to_owned());
+    }
+    if is_set("incoming") {
+        lines.push("-incoming defer".to_owned());
+    }
+    // What announces itself by name has one.
+    let named = steps.iter().any(|step| step.pointer("/announce-self/interfaces").is_some());
     let mut remarks = Vec::new();
     for netdev in declared(parts.get("netdevs"), "type") {
-        let (text, nic) = netdev_options(netdev, &mut remarks);
+        let (text, nic) = netdev_options(netdev, named, &mut remarks);
         lines.push(format!("-netdev {}", word(&text)));
         lines.extend(nic.map(|nic| format!("-device {}", word(&nic))));
     }
@@ -109,7 +118,11 @@ fn declared(value: Option<&Value>, implied: &'static str) -> Vec<Options> {
 }
 
 /// A netdev, and the NIC of the guest in front of a TAP.
-fn netdev_options(mut netdev: Options, remarks: &mut Vec<String>) -> (String, Option<String>) {
+fn netdev_options(
+    mut netdev: Options,
+    named: bool,
+    remarks: &mut Vec<String>,
+) -> (String, Option<String>) {
     let id = netdev.id().unwrap_or_default().to_owned();
     // Only a virtio NIC has vhost.
     let vhost = netdev.is_on("vhost");
@@ -119,6 +132,9 @@ fn netdev_options(mut netdev: Options, remarks: &mut Vec<String>) -> (String, Op
         _ => "e1000",
     };
     let mut nic = format!("{driver},netdev={id}");
+    if named {
+        nic += &format!(",id={id}.guest");
+    }
     if let Some(mac) = netdev.get("mac") {
         nic += &format!(",mac={mac}");
     }
@@ -134,6 +150,25 @@ fn netdev_options(mut netdev: Options, remarks: &mut Vec<String>) -> (String, Op
     }
     let is_tap = netdev.get("type") == Some("tap");
     (netdev.text(), is_tap.then_some(nic))
+}
+
+/// A flag in any of the forms that YAML and QEMU have.
+fn is_on(value: &Value) -> bool {
+    value == &Value::Bool(true) || value.as_str() == Some("on")
+}
+
+/// The source's or the destination's part of `migrate`, over a socket that both know; none for other
+/// machines.
+fn migration(name: Option<&str>, step: &Value) -> Option<Value> {
+    let side = |key| step.get(key).and_then(Value::as_str);
+    let (from, to) = (side("from")?, side("to")?);
+    let uri = format!("unix:{from}-{to}.sock");
+    let command = match name? {
+        name if name == to => "migrate-incoming",
+        name if name == from => "migrate",
+        _ => return None,
+    };
+    Some(json!({ "execute": command, "arguments": { "uri": uri } }))
 }
 
 /// A chardev without an address has one here, and those of two machines are not the same.
@@ -178,6 +213,9 @@ fn command(name: Option<&str>, step: &Value) -> Option<String> {
             .map(|(verb, value)| (verb.as_str(), value))?,
         _ => return None,
     };
+    if verb == "migrate" {
+        return migration(name, value).map(|message| message.to_string());
+    }
     if !QMP_VERBS.contains(&verb) {
         let target = match value {
             Value::String(text) => text.clone(),
@@ -186,7 +224,7 @@ fn command(name: Option<&str>, step: &Value) -> Option<String> {
         let mut text = format!("{verb} {}", target.replace('\n', " "));
         // What stands beside the verb: `up: false` of a link.
         for (key, value) in step.as_object().into_iter().flatten() {
-            let is_plain = value.is_boolean() || value.is_number() || value.is_string();
+            let is_plain = !value.is_array() && !value.is_object();
             if key != verb && is_plain {
                 let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
                 text += &format!(" {key}={value}");
@@ -297,6 +335,43 @@ qemu-system-x86_64 -nodefaults -display none -qmp stdio \\
         ] {
             assert!(text.contains(expected), "{expected}\n{text}");
         }
+    }
+
+    #[test]
+    fn a_migration_is_two_commands() {
+        let tree = json!({
+            "machines": {
+                "a": { "stopped": true, "netdevs": { "hn0": {} } },
+                "b": { "incoming": true, "stopped": "on", "netdevs": { "hn0": {} } },
+                "c": {},
+            },
+            "steps": [
+                { "migrate": { "from": "a", "to": "b" } },
+                { "announce-self": { "initial": 1, "interfaces": ["hn0.guest"] }, "machine": "b" },
+            ],
+        });
+        let expected = "\
+qemu-system-x86_64 -nodefaults -display none -qmp stdio -name a \\
+  -S \\
+  -netdev tap,id=hn0 \\
+  -device e1000,netdev=hn0,id=hn0.guest
+
+{\"execute\": \"qmp_capabilities\"}
+{\"execute\":\"migrate\",\"arguments\":{\"uri\":\"unix:a-b.sock\"}}
+
+qemu-system-x86_64 -nodefaults -display none -qmp stdio -name b \\
+  -S \\
+  -incoming defer \\
+  -netdev tap,id=hn0 \\
+  -device e1000,netdev=hn0,id=hn0.guest
+
+{\"execute\": \"qmp_capabilities\"}
+{\"execute\":\"migrate-incoming\",\"arguments\":{\"uri\":\"unix:a-b.sock\"}}
+{\"execute\":\"announce-self\",\"arguments\":{\"initial\":1,\"interfaces\":[\"hn0.guest\"]}}
+
+qemu-system-x86_64 -nodefaults -display none -qmp stdio -name c
+";
+        assert_eq!(export(&tree), expected);
     }
 
     #[test]

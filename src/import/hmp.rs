@@ -57,6 +57,7 @@ pub(super) fn command(line: &str) -> Command {
             "netdev_del" => Some(("netdev_del", id())),
             "chardev-add" => chardev(rest).map(|args| ("chardev-add", args)),
             "netdev_add" => Some(("netdev_add", netdev(rest))),
+            "announce_self" => announce_self(&words).map(|args| ("announce-self", args)),
             "stop" | "s" => Some(("stop", Map::new())),
             "cont" | "c" => Some(("cont", Map::new())),
             "x_colo_lost_heartbeat" => Some(("x-colo-lost-heartbeat", Map::new())),
@@ -142,6 +143,19 @@ fn chardev(text: &str) -> Option<Map<String, Value>> {
     object(json!({ "id": id, "backend": { "type": kind, "data": data } }))
 }
 
+/// `announce_self [INTERFACES [ID]]`, with the parameters of a migration (QEMU 10.2.2
+/// `net/net-hmp-cmds.c`, `hmp_announce_self`).
+fn announce_self(words: &[&str]) -> Option<Map<String, Value>> {
+    let mut args = object(json!({ "initial": 50, "max": 550, "rounds": 5, "step": 100 }))?;
+    if let Some(names) = words.first() {
+        args.insert("interfaces".to_owned(), names.split(',').collect());
+    }
+    if let Some(id) = words.get(1) {
+        args.insert("id".to_owned(), json!(id));
+    }
+    Some(args)
+}
+
 /// QMP's arguments of a netdev's option string.
 fn netdev(text: &str) -> Map<String, Value> {
     let options = Options::read(text, "type");
@@ -178,6 +192,10 @@ mod tests {
     #[case(
         "chardev-add socket,id=a,path=/x,server,nowait,nodelay",
         "chardev-add {\"id\":\"a\",\"backend\":{\"type\":\"socket\",\"data\":{\"addr\":{\"type\":\"unix\",\"data\":{\"path\":\"/x\"}},\"server\":true,\"nodelay\":true,\"wait\":false}}}"
+    )]
+    #[case(
+        "(qemu) announce_self hn0.guest,hn1.guest a",
+        "announce-self {\"initial\":50,\"max\":550,\"rounds\":5,\"step\":100,\"interfaces\":[\"hn0.guest\",\"hn1.guest\"],\"id\":\"a\"}"
     )]
     #[case("(qemu) info network", "? info network")]
     #[case("(qemu)", "None")]

@@ -139,6 +139,8 @@ pub enum CharBackend {
         /// The user of the chardev may not be a filter (`-mon chardev=`): it is in use already.
         monitor: bool,
     },
+    /// `socket` with `af-packet-mode` and the descriptor of a packet socket that is bound to a TAP.
+    AfPacket { mode: AfPacketMode, netdev: NetdevId },
     /// `null`: what is written is gone.
     Null,
     /// `file`: what is written comes out as [`Output::ChardevBytes`] and is never refused.
@@ -154,6 +156,27 @@ pub enum CharBackend {
     Pty,
     /// A multiplexer over a socket: up to four users.
     Mux,
+}
+
+/// What a chardev with a packet socket does with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AfPacketMode {
+    /// What the socket receives is read from the chardev, framed as filters frame it.
+    Capture,
+    /// The frames in what is written to the chardev are sent on the socket.
+    Inject,
+}
+
+impl AfPacketMode {
+    /// The mode of QAPI's name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        match name {
+            "capture" => Some(Self::Capture),
+            "inject" => Some(Self::Inject),
+            _ => None,
+        }
+    }
 }
 
 /// A far end's state as the machine sees it.

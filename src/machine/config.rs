@@ -8,7 +8,7 @@ use super::{
     net::Net,
 };
 use crate::{
-    base::{ChardevId, NetdevId, ObjectId},
+    base::{ChardevId, Interface, NetdevId, ObjectId, QemuVersion},
     qapi::object_type,
 };
 
@@ -19,6 +19,14 @@ pub enum ConfigError {
     DuplicateNetdev(NetdevId),
     #[error("two chardevs have the id '{0}'")]
     DuplicateChardev(ChardevId),
+    /// Only the RFC's fourth version has `af-packet-mode`.
+    #[error(
+        "the chardev '{chardev}' has af-packet-mode, which the profile {profile} does not know"
+    )]
+    AfPacketMode { chardev: ChardevId, profile: QemuVersion },
+    /// A packet socket is bound to a TAP that is not there.
+    #[error("the packet socket of '{chardev}' is bound to '{netdev}', which is not a TAP")]
+    AfPacketTap { chardev: ChardevId, netdev: NetdevId },
     #[error("two objects have the id '{0}'")]
     DuplicateObject(ObjectId),
     /// A client is to be joined to one that does not exist before it.
@@ -64,6 +72,8 @@ pub(super) fn build(config: Config) -> Result<Net, ConfigError> {
             false => Halt::Prelaunch,
         };
     }
+    // What is open from the start is asked for: `Machine::packet_sockets`.
+    core.out.clear();
     Ok(net)
 }
 
@@ -93,15 +103,26 @@ fn add_chardev(core: &mut Core, chardev: &ChardevConfig) -> Result<(), ConfigErr
     if core.chardev_of(id.as_str()).is_some() {
         return Err(ConfigError::DuplicateChardev(id));
     }
-    match chardev.backend {
+    match &chardev.backend {
+        CharBackend::AfPacket { .. } if !has_af_packet_mode(core) => {
+            let profile = core.profile.version();
+            Err(ConfigError::AfPacketMode { chardev: id, profile })
+        }
+        CharBackend::AfPacket { netdev, .. } if !core.is_tap(netdev) => {
+            Err(ConfigError::AfPacketTap { chardev: id, netdev: netdev.clone() })
+        }
         CharBackend::Ringbuf { size } if !size.is_power_of_two() => {
-            Err(ConfigError::RingbufSize { chardev: id, size })
+            Err(ConfigError::RingbufSize { chardev: id, size: *size })
         }
         _ => {
             core.chardev_add(chardev);
             Ok(())
         }
     }
+}
+
+fn has_af_packet_mode(core: &Core) -> bool {
+    core.profile.version().interface() == Some(Interface::Chardev)
 }
 
 /// An object that is there from the start; none where the version has no such type.

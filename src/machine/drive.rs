@@ -10,7 +10,7 @@ use super::{
     part::Captured,
 };
 use crate::{
-    base::{Tag, VirtualTime},
+    base::{NetdevId, Tag, VirtualTime},
     record::{DropReason, Event, EventKind, NoAnswer, Outcome, Place},
 };
 
@@ -121,6 +121,11 @@ impl Machine {
     #[must_use]
     pub fn is_frozen(&self) -> bool {
         self.net.core.freeze.is_some()
+    }
+
+    /// The TAPs on which it has a packet socket now. Later ones are [`Output::Capture`].
+    pub fn packet_sockets(&self) -> impl Iterator<Item = &NetdevId> {
+        self.net.core.packet_sockets.open()
     }
 
     /// Whether the guest runs: `stop` halts it, `cont` lets it go on.

@@ -67,8 +67,8 @@ mod part;
 mod property;
 
 pub use api::{
-    CharBackend, ChardevConfig, ChardevState, ColoEvent, Command, CommandId, Config, Halt, Input,
-    Migrated, NetdevConfig, NetdevKind, NicConfig, Output, Start,
+    AfPacketMode, CharBackend, ChardevConfig, ChardevState, ColoEvent, Command, CommandId, Config,
+    Halt, Input, Migrated, NetdevConfig, NetdevKind, NicConfig, Output, Start,
 };
 pub use argument::{Argument, Arguments, NotModelled};
 pub use chardev::SOCKET_BUFFER;

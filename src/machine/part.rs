@@ -15,7 +15,7 @@ use super::{
     framing::{self, Reassembler, Unit},
 };
 use crate::{
-    base::{Direction, Frame, NetdevId, Queue, Quirk, Tag, VirtualTime},
+    base::{Direction, Frame, NetdevId, QemuVersion, Queue, Quirk, Tag, VirtualTime},
     qapi::Spec,
     record::{CommandError, DropReason, EventKind, Place},
 };
@@ -50,6 +50,8 @@ pub(super) enum Action {
     Receive(Packet),
     /// The part goes on: [`Part::resume`].
     Resume,
+    /// A packet comes to this filter again, through the filter before it that holds packets.
+    Approach(Direction, Packet),
     /// A frame ends at this object.
     Drop(Option<Tag>, DropReason),
     /// QEMU closes its end of a chardev's connection.
@@ -121,7 +123,7 @@ pub(super) struct Class {
     pub(super) make: Make,
     /// Whether a filter of these properties works beside its chain, so that a netdev with vhost
     /// will do.
-    pub(super) bypasses_chain: fn(&Spec) -> bool,
+    pub(super) bypasses_chain: fn(QemuVersion, &Spec) -> bool,
     /// A filter of the type was refused after QEMU had made the object. Gives a chardev whose
     /// connection is closed by that.
     pub(super) refused: fn(&mut Core) -> Option<ChardevKey>,
@@ -130,7 +132,7 @@ pub(super) struct Class {
 impl Class {
     /// A type about which there is nothing else to say.
     pub(super) const fn new(name: &'static str, make: Make) -> Self {
-        Self { name, make, bypasses_chain: |_| false, refused: |_| None }
+        Self { name, make, bypasses_chain: |_, _| false, refused: |_| None }
     }
 }
 
@@ -153,6 +155,11 @@ pub(super) trait Part: Debug + Send {
     /// The chardevs that it reads from its creation on.
     fn inputs(&self) -> Vec<ChardevKey> {
         Vec::new()
+    }
+
+    /// Whether it keeps packets of its chain and passes them on later.
+    fn holds_packets(&self) -> bool {
+        false
     }
 
     /// The rest of its creation, once its inputs are read. After a refusal it is cleaned up.

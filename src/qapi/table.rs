@@ -11,7 +11,7 @@ const fn always(_: QemuVersion) -> bool {
     true
 }
 
-const fn af_packet(version: QemuVersion) -> bool {
+fn af_packet(version: QemuVersion) -> bool {
     version.has_af_packet()
 }
 

@@ -77,7 +77,7 @@ impl<W: Write> Human<W> {
         }
         self.otherwise.add(&case);
         if let (CaseStatus::Skipped, Some(reason)) = (case.status, &case.reason) {
-            *self.skipped.entry(reason.clone()).or_default() += 1;
+            *self.skipped.entry(general(reason)).or_default() += 1;
         }
         if case.is_bad() {
             self.failures.push(case.into_owned());
@@ -173,6 +173,26 @@ impl<W: Write> Reporter for Human<W> {
     }
 }
 
+/// A reason without the name of the netdev or chardev that it is about, which is each scenario's own.
+fn general(reason: &str) -> String {
+    let mut general = String::new();
+    let mut parts = reason.split(": ").peekable();
+    while let Some(part) = parts.next() {
+        let named = part.split_once(' ');
+        let is_name = named.is_some_and(|(kind, name)| {
+            matches!(kind, "netdev" | "chardev") && !name.contains(' ')
+        });
+        if is_name && parts.peek().is_some() {
+            continue;
+        }
+        general += part;
+        if parts.peek().is_some() {
+            general += ": ";
+        }
+    }
+    general
+}
+
 pub(super) fn word(case: &CaseRecord) -> (Style, &'static str) {
     match case.status {
         CaseStatus::Passed => (GOOD, "PASS"),
@@ -251,6 +271,30 @@ mod tests {
     #[test]
     fn an_interrupted_run_says_how_far_it_came() {
         insta::assert_snapshot!(text(&fixture::interrupted()));
+    }
+
+    /// Each once, whatever the netdevs are called; of one case its line says it.
+    #[test]
+    fn reasons_of_several_skipped_cases_are_summed_up() {
+        let run = fixture::run();
+        let skipped = run.iter().find_map(|event| match event {
+            RunEvent::CaseFinished(case) if case.status == CaseStatus::Skipped => Some(case),
+            _ => None,
+        });
+        let mut human = Human::new(anstream::StripStream::new(Vec::new()));
+        for reason in [
+            "qemu: netdev hn0: there is no /dev/vhost-net",
+            "it is about qemu-7.2",
+            "qemu: netdev vh0: there is no /dev/vhost-net",
+        ] {
+            let mut case = skipped.unwrap().clone();
+            case.reason = Some(reason.to_owned());
+            human.event(&RunEvent::CaseFinished(case)).unwrap();
+        }
+        human.event(run.last().unwrap()).unwrap();
+        let text = String::from_utf8(human.out.into_inner()).unwrap();
+        assert!(text.contains("  2 skipped: qemu: there is no /dev/vhost-net\n"), "{text}");
+        assert_eq!(text.matches(" skipped: ").count(), 1, "{text}");
     }
 
     #[test]

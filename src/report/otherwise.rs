@@ -136,19 +136,13 @@ impl Held {
         let width = profile.len().max(who.len());
         for (kind, row) in rows {
             let (place, [model, qemu]) = &row.example;
-            let shown = row.places.iter().take(MOST_PLACES).map(Place::shown);
-            let mut places: Vec<String> = shown.collect();
-            if row.places.len() > MOST_PLACES {
-                places.push(format!("and {} more", row.places.len() - MOST_PLACES));
-            }
             debug_assert!(row.places.contains(place), "an example is at a place");
+            let places = shown_places(&row.places);
             // A String takes everything.
             let written = writeln!(
                 text,
                 "  {}\n    {profile:width$}  {model}\n    {who:width$}  {qemu}\n    {:width$}  {}",
-                kind.what,
-                "in",
-                places.join(", ")
+                kind.what, "in", places
             );
             debug_assert!(written.is_ok(), "a String takes everything");
         }
@@ -157,13 +151,30 @@ impl Held {
     }
 }
 
-impl Place {
-    fn shown(&self) -> String {
-        match self.line {
-            0 => self.case.clone(),
-            line => format!("{}:{line}", self.case),
-        }
+/// Some places: one for each line of a scenario, and how many cases it stands for.
+fn shown_places(places: &BTreeSet<Place>) -> String {
+    let mut lines: BTreeMap<(&str, usize), Vec<&Place>> = BTreeMap::new();
+    for place in places {
+        let scenario = place.case.split('@').next().unwrap_or_default();
+        lines.entry((scenario, place.line)).or_default().push(place);
     }
+    let shown = lines.iter().take(MOST_PLACES).map(|((scenario, line), places)| {
+        let cases: BTreeSet<&str> = places.iter().map(|place| place.case.as_str()).collect();
+        let name = match cases.len() {
+            1 => places[0].case.as_str(),
+            _ => scenario,
+        };
+        let line = if *line == 0 { String::new() } else { format!(":{line}") };
+        match cases.len() {
+            1 => format!("{name}{line}"),
+            count => format!("{name}{line} ({count} cases)"),
+        }
+    });
+    let mut shown: Vec<String> = shown.collect();
+    if lines.len() > MOST_PLACES {
+        shown.push(format!("and {} more", lines.len() - MOST_PLACES));
+    }
+    shown.join(", ")
 }
 
 /// The kind of a difference, and what each side does.
@@ -323,6 +334,14 @@ mod tests {
             [("qemu", Verdict::Differ((1..=6).map(|at| difference(at, missing())).collect()))];
         let text = told(&["qemu"], &[("a", &pairs)]);
         assert!(text.contains("in         a:1, a:2, a:3, a:4, and 2 more\n"), "{text}");
+    }
+
+    #[test]
+    fn cases_of_a_matrix_are_one_place() {
+        let pairs = [("qemu", Verdict::Differ(vec![difference(3, missing())]))];
+        let cases = [("m@n=1", &pairs[..]), ("m@n=2", &pairs[..]), ("a@n=1", &pairs[..])];
+        let text = told(&["qemu"], &cases);
+        assert!(text.contains("in         a@n=1:3, m:3 (2 cases)\n"), "{text}");
     }
 
     #[test]

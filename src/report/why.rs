@@ -5,13 +5,16 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    base::{PortId, Tag},
+    base::{MachineId, PortId, Tag},
     compare::{Difference, FramePair, Mismatch, What},
     drawing::{Chain, Filtered, Machine, Object, Topology, Way as WireWay},
     reading::{Entry, Reading, Way, Ways},
     record::{DropReason, EventKind, Outcome, Place},
     runner::{Failure, FailureKind, Problem},
-    scenario::{Case, NetdevType, Step, Verb},
+    scenario::{
+        Case, NetdevType, Step, Verb,
+        run_state::{self, RunState},
+    },
     wording::way,
 };
 
@@ -335,10 +338,10 @@ impl<'r> Whys<'r> {
             Some(_) => return None,
         }
         let port = port?;
-        if let Some(step) = self.stopped(port, last)
+        if let Some(why) = self.halted(port, last)
             && port.as_str().ends_with(".guest")
         {
-            return Some(format!("the machine is stopped since step {step}"));
+            return Some(why);
         }
         let sent = way.sent()?;
         let step = way.stations.first().map_or(0, |first| first.step);
@@ -463,14 +466,19 @@ impl<'r> Whys<'r> {
         off.then_some(since)
     }
 
-    /// The step since which the machine of a port is stopped, as the scenario asks up to a step.
-    fn stopped(&self, port: &PortId, last: usize) -> Option<usize> {
-        let last_of = |name: &'static str| {
-            let asked = self.commands(name, last);
-            let here = asked.filter(|(_, machine, _)| machine.local(port.as_str()).is_some());
-            here.map(|(at, _, _)| at).last()
-        };
-        last_of("stop").filter(|stop| last_of("cont").is_none_or(|cont| cont < *stop))
+    /// Why the guest at a port does not run, as the scenario asks up to a step.
+    fn halted(&self, port: &PortId, last: usize) -> Option<String> {
+        let states = run_state::after(self.case, last);
+        let here = |machine: &MachineId| machine.local(port.as_str()).is_some();
+        let mut states = states.into_iter();
+        let (_, state) = states.find(|(machine, _)| here(machine))?;
+        Some(match state {
+            RunState::Runs => return None,
+            RunState::Stopped(0) => "the machine is stopped from the start".to_owned(),
+            RunState::Stopped(step) => format!("the machine is stopped since step {step}"),
+            RunState::Waits { .. } => "the machine waits for a guest".to_owned(),
+            RunState::Left(step) => format!("the guest left the machine in step {step}"),
+        })
     }
 
     /// The QMP commands of a name, up to a step.

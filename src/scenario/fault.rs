@@ -239,6 +239,12 @@ errors! {
             error("the profile {profile} has the quirk {quirk} already")
             label("in this profile already")
             help("take it out of `with`, or name it in `without` to mend it");
+    "TW-S044" "the profile has no af-packet-mode",
+        "A chardev with `af-packet-mode` is of the RFC's fourth version: no other QEMU knows the word, and would not start.";
+        NoAfPacketMode { profile: &'static str }
+            error("the profile {profile} has no `af-packet-mode`")
+            label("not in this profile")
+            help("say `profile: rfc-v4`, or capture and inject as this profile does");
     "TW-S050" "a name that nothing has",
         "A step, an expectation or a part of the topology names a netdev, port, chardev, namespace, bridge or object that the scenario doesn't declare. The nearest name is suggested and all are listed.";
         UnknownName { what: &'static str, name: String, near: Option<String>, known: String }

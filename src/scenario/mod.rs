@@ -14,6 +14,7 @@ mod lower;
 mod matrix;
 mod node;
 mod remark;
+pub mod run_state;
 mod schema;
 mod stack;
 mod suggest;

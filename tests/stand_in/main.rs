@@ -7,8 +7,10 @@
 
 mod build;
 mod lab;
+mod patched;
 mod proxy;
 mod several;
+mod small;
 
 use std::{env, process::ExitCode};
 
@@ -25,7 +27,8 @@ fn main() -> ExitCode {
     }
     let arguments = Arguments::from_args();
     let lab = Lab::open();
-    let groups: [(&str, &[(&str, Try)]); 1] = [("several", several::TRIALS)];
+    let groups: [(&str, &[(&str, Try)]); 3] =
+        [("several", several::TRIALS), ("patched", patched::TRIALS), ("small", small::TRIALS)];
     let mut trials = Vec::new();
     for (group, tries) in groups {
         for (name, run) in tries {

@@ -16,7 +16,7 @@ use std::{
 
 use nix::{
     poll::{PollFd, PollFlags, ppoll},
-    sys::signal::{SigSet, Signal, raise},
+    sys::signal::{Signal, raise},
 };
 use serde_json::{Value, json};
 
@@ -36,8 +36,6 @@ pub(crate) enum Fate {
     Refused(String),
     /// It succeeds with this value.
     Done(Value),
-    /// Nobody answers any more, and SIGTERM ends nothing.
-    Frozen,
 }
 
 /// A script that is such a QEMU. It finds the descriptor of QMP, which the stand-in gets as its
@@ -68,17 +66,16 @@ pub(crate) fn run(build: &str) -> ! {
     match end {
         Ok(status) => end_as(status),
         Err(error) => {
-            drop(writeln!(io::stderr(), "stand-in: {error}"));
+            drop(writeln!(io::stderr(), "{error}"));
             process::exit(1)
         }
     }
 }
 
 fn end_as(status: ExitStatus) -> ! {
-    if let Some(signal) = status.signal().and_then(|number| Signal::try_from(number).ok()) {
-        if let Err(errno) = raise(signal) {
-            drop(writeln!(io::stderr(), "stand-in: {errno}"));
-        }
+    let signal = status.signal().and_then(|number| Signal::try_from(number).ok());
+    if let Some(Err(errno)) = signal.map(raise) {
+        drop(writeln!(io::stderr(), "stand-in: {errno}"));
     }
     process::exit(status.code().unwrap_or(1))
 }
@@ -97,6 +94,10 @@ impl Proxy {
         let client = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
         let (qemu, theirs) = UnixStream::pair()?;
         let name = env::var_os(QEMU).ok_or(io::ErrorKind::NotFound)?;
+        let said = env::args().skip(1).collect::<Vec<_>>();
+        if let Some(refusal) = build.refuses(&said) {
+            return Err(io::Error::other(refusal));
+        }
         let words = env::args_os().skip(1).map(with_stdin);
         let child = Command::new(name).args(words).stdin(OwnedFd::from(theirs)).spawn()?;
         client.set_nonblocking(false)?;
@@ -137,22 +138,12 @@ impl Proxy {
             Fate::Refused(desc) => {
                 self.tell(json!({"error": {"class": "GenericError", "desc": desc}, "id": id}))
             }
-            Fate::Frozen => freeze(),
         }
     }
 
     fn tell(&mut self, line: Value) -> io::Result<()> {
         self.client.write_all(format!("{line}\r\n").as_bytes())
     }
-}
-
-/// Nothing ends it but a signal that can't be blocked.
-fn freeze() -> io::Result<()> {
-    let mut blocked = SigSet::empty();
-    blocked.add(Signal::SIGTERM);
-    blocked.thread_block()?;
-    ppoll(&mut [], None, None)?;
-    Ok(())
 }
 
 /// A chardev of a descriptor, as one of standard input.

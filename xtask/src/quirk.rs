@@ -1,22 +1,61 @@
-//! docs/profiles.md: the profiles, and every quirk with its evidence and a scenario that shows it.
+//! docs/profiles.md: the profiles, the rules of each version of the RFC, and every quirk with its evidence
+//! and a scenario that shows it.
 
 use std::{fmt::Write, fs, path::PathBuf};
 
-use tapwright::base::Quirk;
+use tapwright::base::{QemuVersion, Quirk, Rfc};
 
 use crate::chore::{ChoreError, root};
 
-/// What stands above the table.
+/// What stands above the tables.
 const INTRODUCTION: &str = include_str!("quirk/introduction.md");
+
+/// What stands above the list of quirks.
+const QUIRKS: &str = include_str!("quirk/quirks.md");
 
 /// The whole page.
 pub(crate) fn text() -> Result<String, ChoreError> {
     let scenarios = scenarios()?;
-    let mut page = INTRODUCTION.to_owned();
+    let mut page = INTRODUCTION.replacen("PROFILES", profiles().trim_end(), 1);
+    Rfc::ALL.into_iter().for_each(|rfc| page += &rules(rfc));
+    page += QUIRKS;
     for quirk in Quirk::ALL {
         page += &section(*quirk, &scenarios);
     }
     Ok(page)
+}
+
+/// A table of the profiles.
+pub(crate) fn profiles() -> String {
+    let mut text = "| Profile | |\n|---|---|\n".to_owned();
+    for version in QemuVersion::ALL {
+        let names: Vec<String> = version.names().map(|name| format!("`{name}`")).collect();
+        // Writing to a String can't fail.
+        let _ = writeln!(text, "| {} | {} |", names.join(", "), version.about());
+    }
+    text
+}
+
+/// The rules of a version of the RFC.
+fn rules(rfc: &Rfc) -> String {
+    let other = rfc.version.other_name().map_or_else(String::new, |name| format!(", `{name}`"));
+    let mut text = format!(
+        "\n### `{}`{other}: {}\n\n| Rule | What holds | | Source |\n|---|---|---|---|\n",
+        rfc.version, rfc.posted
+    );
+    for row in rfc.rows() {
+        let cell = |text: &str| text.replace('|', "\\|");
+        // Writing to a String can't fail.
+        let _ = writeln!(
+            text,
+            "| {} | {} | {} | {} |",
+            cell(row.about),
+            cell(row.says),
+            row.basis.as_str(),
+            cell(row.source)
+        );
+    }
+    text
 }
 
 fn section(quirk: Quirk, scenarios: &[(String, String)]) -> String {
@@ -88,6 +127,17 @@ mod tests {
     fn every_profile_is_in_the_introduction() {
         for version in QemuVersion::ALL {
             assert!(INTRODUCTION.contains(&format!("`{version}`")), "{version}");
+        }
+    }
+
+    #[test]
+    fn a_version_s_table_has_a_row_for_each_rule_that_says_whose_it_is() {
+        for rfc in Rfc::ALL {
+            let text = rules(rfc);
+            let rows = text.lines().filter(|line| {
+                ["| known |", "| follows |", "| ours |"].iter().any(|basis| line.contains(basis))
+            });
+            assert_eq!(rows.count(), rfc.rows().count(), "{text}");
         }
     }
 

@@ -3,7 +3,7 @@
 
 use crate::{
     backend::lower::{self, Lowered},
-    base::{ChardevId, MachineId, VirtualTime},
+    base::{ChardevId, MachineId, NetdevId, VirtualTime},
     machine::{ChardevState, ConfigError, Halt, Input, Machine, Output},
     record::{Event, Place},
     scenario::Case,
@@ -48,6 +48,11 @@ impl Process {
             true => Place::Named(self.id.clone()),
             false => Place::Machine,
         }
+    }
+
+    /// The TAPs on which its machine has a packet socket from the start.
+    pub(super) fn packet_sockets(&self) -> Vec<NetdevId> {
+        self.machine.packet_sockets().map(|netdev| self.id.qualified(netdev.as_str())).collect()
     }
 
     pub(super) fn handle(&mut self, now: VirtualTime, input: Input, out: &mut Vec<Output>) {

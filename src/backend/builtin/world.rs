@@ -96,12 +96,24 @@ enum Target {
     Chardev(ChardevId),
 }
 
+/// Opens or closes a machine's packet socket on a TAP.
+fn open_packet_socket<C: Carrier>(
+    carrier: &mut C,
+    netdev: &NetdevId,
+    on: bool,
+) -> Result<(), BackendError> {
+    carrier.capture(netdev, on).map_err(|source| BackendError::System {
+        what: format!("opening a packet socket on the TAP of {netdev}"),
+        source,
+    })
+}
+
 impl<C: Carrier> BuiltinWorld<C> {
     /// A world for a case whose interfaces `carrier` has.
     ///
     /// # Errors
     /// When no machine can be made of the case.
-    pub(crate) fn new(case: &Case, carrier: C) -> Result<Self, BackendError> {
+    pub(crate) fn new(case: &Case, mut carrier: C) -> Result<Self, BackendError> {
         let all = Process::all(case).map_err(|error| BackendError::System {
             what: format!("building the machine of {}", case.id),
             source: io::Error::other(error),
@@ -109,6 +121,9 @@ impl<C: Carrier> BuiltinWorld<C> {
         let (mut processes, mut taps) = (Vec::new(), BTreeMap::new());
         let (mut guests, mut chardevs) = (BTreeMap::new(), BTreeMap::new());
         for (process, mut lowered) in all {
+            for netdev in process.packet_sockets() {
+                open_packet_socket(&mut carrier, &netdev, true)?;
+            }
             processes.push(process);
             taps.append(&mut lowered.taps);
             guests.append(&mut lowered.guests);

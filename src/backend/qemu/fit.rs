@@ -159,6 +159,9 @@ pub fn advances(case: &Case) -> Duration {
 
 fn unfit(chardev: &Chardev) -> Option<String> {
     let backend = chardev.backend.as_str();
+    if chardev.options.contains_key("af-packet-mode") {
+        return Some("no AF_PACKET descriptor is handed to a QEMU here".to_owned());
+    }
     (!CHARDEVS.contains(&backend)).then(|| format!("the backend {backend} can't be carried"))
 }
 
@@ -285,6 +288,30 @@ mod tests {
     ) {
         let no = "the filter-redirector of QEMU 7.2.22 has no in_netdev and no out_netdev";
         assert_eq!(reason(object, "").as_deref(), expected.then_some(no));
+    }
+
+    /// A probe: its objects, and the netdevs of its world.
+    #[rstest]
+    #[case::one("- filter-mirror,id=m0,netdev=hn0,outdev=c0", &["hn0"])]
+    #[case::two("- filter-redirector,id=f0,netdev=us0,in_netdev=vh0,outdev=c0", &["vh0", "us0"])]
+    #[case::json(
+        r#"- { qom-type: filter-mirror, id: m0, netdev: us0, outdev: c0 }"#,
+        &["us0"]
+    )]
+    #[case::of_another_name("- filter-mirror,id=hn1,netdev=nope,outdev=c0", &[])]
+    fn a_probe_has_the_netdevs_that_it_names(#[case] object: &str, #[case] expected: &[&str]) {
+        let world = |steps: &str| {
+            let text = format!(
+                "netdevs: {{ hn0: {{}}, vh0: {{ vhost: true }}, us0: {{ type: user }} }}\n\
+                 chardevs: {{ c0: {{}} }}\nobjects:\n{object}\n{steps}"
+            );
+            let narrowed = narrowed(&Arc::new(case(&text)));
+            let ids = narrowed.netdevs.iter().map(|netdev| netdev.id.as_str().to_owned());
+            ids.collect::<Vec<_>>()
+        };
+        assert_eq!(world(""), expected);
+        let send = "steps: [{ send: hn0.guest, frames: [{ hex: \"00\" }] }]\n";
+        assert_eq!(world(send), ["hn0", "vh0", "us0"]);
     }
 
     #[rstest]

@@ -12,6 +12,7 @@ use super::{
     CharBackend, ChardevConfig,
     core::{Chardev, ChardevKey, Core, ObjectKey},
     error::generic,
+    framing::Reassembler,
 };
 use crate::{
     base::{QemuVersion, Quirk},
@@ -40,8 +41,12 @@ impl Core {
             stalled: false,
             own_loop: false,
             buffered: 0,
+            staging: Reassembler::new(false, self.strictness()),
             ring: VecDeque::new(),
         };
+        if let CharBackend::AfPacket { netdev, .. } = &config.backend {
+            self.packet_socket_take(netdev.clone());
+        }
         self.chardevs.insert(key, chardev);
         key
     }

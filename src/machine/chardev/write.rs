@@ -5,10 +5,11 @@ use std::collections::VecDeque;
 use bytes::{Bytes, BytesMut};
 
 use crate::{
-    base::{Quirk, Tag},
+    base::{Frame, Quirk, Tag},
     machine::{
-        CharBackend, Output,
+        AfPacketMode, CharBackend, Output,
         core::{BlockedWrite, ChardevKey, Core, Freeze, ObjectKey},
+        framing::Unit,
     },
     record::{DropReason, EventKind},
 };
@@ -64,6 +65,13 @@ impl Core {
         };
         let id = chardev.id.clone();
         match chardev.backend {
+            CharBackend::AfPacket { mode: AfPacketMode::Inject, .. } => {
+                self.packet_socket_write(key, writer, data, tag);
+            }
+            // What is captured is read from it, and nothing is sent.
+            CharBackend::AfPacket { mode: AfPacketMode::Capture, .. } => {
+                return Err(WriteError::NotConnected);
+            }
             CharBackend::Null => return Ok(false),
             // A pty that nobody opened swallows what is written (QEMU 10.2.2
             // chardev/char-pty.c, char_pty_chr_write).
@@ -105,6 +113,51 @@ impl Core {
             Some(_) => {
                 self.stream_fill(key, data, tag, false);
                 Ok(())
+            }
+        }
+    }
+
+    /// Collects what is written until it is a frame, and sends that.
+    fn packet_socket_write(
+        &mut self,
+        key: ChardevKey,
+        writer: ObjectKey,
+        mut data: Bytes,
+        tag: Option<Tag>,
+    ) {
+        let Some(chardev) = self.chardevs.get_mut(&key) else {
+            return;
+        };
+        let CharBackend::AfPacket { netdev, .. } = &chardev.backend else {
+            return;
+        };
+        let netdev = netdev.clone();
+        let mut units = Vec::new();
+        while let Some(unit) = chardev.staging.next(&mut data, tag) {
+            units.push(unit);
+        }
+        let lost = chardev.staging.take_lost();
+        let place = self.chardev_place(key);
+        for tag in lost {
+            self.drop_frame(place.clone(), Some(tag), DropReason::Incomplete);
+        }
+        let object = self.objects.get(&writer).map(|object| object.id.clone());
+        for unit in units {
+            match (unit, &object) {
+                (Unit::Frame { data, tag, .. }, Some(object)) if !data.is_empty() => {
+                    if self.client_of(netdev.as_str()).is_none() {
+                        self.drop_frame(place.clone(), tag, DropReason::InterfaceGone);
+                        continue;
+                    }
+                    let (netdev, object) = (netdev.clone(), object.clone());
+                    self.emit(Output::Inject { netdev, object, frame: Frame::plain(data), tag });
+                }
+                (Unit::Frame { tag, .. } | Unit::Empty { tag }, _) => {
+                    self.drop_frame(place.clone(), tag, DropReason::Empty);
+                }
+                (Unit::Oversize { .. }, _) => {
+                    self.drop_frame(place.clone(), tag, DropReason::Oversize);
+                }
             }
         }
     }

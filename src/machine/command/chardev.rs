@@ -1,13 +1,13 @@
 //! `chardev-add`, `chardev-change`, `chardev-remove`, `query-chardev`, `ringbuf-read` (QEMU 10.2.2
 //! `chardev/char.c`, `chardev/char-ringbuf.c`).
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{Args, Named, Options, arg, done, text};
 use crate::{
-    base::Quirk,
+    base::{Interface, NetdevId, Quirk},
     machine::{
-        CharBackend, ChardevConfig, Output,
+        AfPacketMode, CharBackend, ChardevConfig, Output,
         chardev::ring_read,
         core::{ChardevKey, Core},
         error::generic,
@@ -84,6 +84,15 @@ pub(in crate::machine) fn options(name: &str) -> Named {
     Named::Built(Options { properties, complete: false })
 }
 
+/// The member that the RFC's fourth version adds to a socket.
+const AF_PACKET_MODE: &str = "af-packet-mode";
+
+const MODES: &[Property] = &[arg(AF_PACKET_MODE, Kind::Enum(&["capture", "inject"]), false)];
+
+/// What it refuses, in texts of ours: the mails have none.
+const NO_DESCRIPTOR: &str = "'af-packet-mode' needs an address of type 'fd'";
+const NO_PACKET_SOCKET: &str = "'af-packet-mode' needs an AF_PACKET socket";
+
 static BACKEND: &[Property] =
     &[arg("type", Kind::Enum(TYPES), true), arg("data", Kind::Struct, true)];
 
@@ -94,7 +103,10 @@ pub(super) fn add(net: &mut Net, args: &Args) -> Result<Value, CommandError> {
     if core.chardev_of(id).is_some() {
         return Err(generic(format!("Chardev with id '{id}' already exists")));
     }
-    let backend = backend?;
+    let mut backend = backend?;
+    if let Some(packet) = af_packet(core, args, id)? {
+        backend = packet;
+    }
     if let CharBackend::Ringbuf { size } = backend
         && !size.is_power_of_two()
     {
@@ -106,6 +118,39 @@ pub(super) fn add(net: &mut Net, args: &Args) -> Result<Value, CommandError> {
     core.chardev_add(&config);
     core.emit(Output::ChardevExists { chardev: config.id, exists: true });
     Ok(done())
+}
+
+/// What `af-packet-mode` makes of a socket, where it is given. The descriptor of a packet socket goes by
+/// the id of the netdev whose TAP it is bound to.
+fn af_packet(core: &Core, args: &Args, id: &str) -> Result<Option<CharBackend>, CommandError> {
+    let data = args.get("backend").and_then(|backend| backend.get("data"));
+    let Some(data) =
+        data.and_then(Value::as_object).filter(|data| data.contains_key(AF_PACKET_MODE))
+    else {
+        return Ok(None);
+    };
+    let known: &[Property] = match core.profile.version().interface() {
+        Some(Interface::Chardev) => MODES,
+        _ => &[],
+    };
+    let mode = data.iter().filter(|(name, _)| *name == AF_PACKET_MODE);
+    let mode: Map<String, Value> =
+        mode.map(|(name, value)| (name.clone(), value.clone())).collect();
+    let mode = visit_members(Source::Json(&mode), &mut known.iter(), "backend.data.")?;
+    let Some(mode) = AfPacketMode::named(text(&mode, AF_PACKET_MODE)) else {
+        return Ok(None);
+    };
+    let refused = |text: String| Err(generic(format!("Failed to add chardev '{id}': {text}")));
+    let address = data.get("addr").and_then(Value::as_object);
+    if address.and_then(|address| address.get("type")).and_then(Value::as_str) != Some("fd") {
+        return refused(NO_DESCRIPTOR.to_owned());
+    }
+    let bound = address.and_then(|address| address.get("data")?.get("str")?.as_str());
+    let netdev = NetdevId::from(bound.unwrap_or_default());
+    if !core.is_tap(&netdev) {
+        return refused(format!("{NO_PACKET_SOCKET}, and '{netdev}' is none"));
+    }
+    Ok(Some(CharBackend::AfPacket { mode, netdev }))
 }
 
 pub(super) fn change(net: &mut Net, args: &Args) -> Result<Value, CommandError> {
@@ -152,6 +197,9 @@ fn take_away(net: &mut Net, key: ChardevKey) {
         net.hang_up(key);
     }
     let removed = net.core.chardevs.remove(&key);
+    if let Some(CharBackend::AfPacket { netdev, .. }) = removed.as_ref().map(|one| &one.backend) {
+        net.core.packet_socket_give_back(netdev.clone());
+    }
     // A multiplexer does not delete the chardev below it, whose connection lives on and is read no
     // more (QEMU 10.2.2 chardev/char-mux.c, char_mux_finalize; measured on 10.0.13 and 11.1.3).
     if let Some(chardev) = removed.filter(|_| !is_mux) {

@@ -7,8 +7,8 @@ use bytes::Bytes;
 
 use super::ObjectKey;
 use crate::{
-    base::{ChardevId, Tag},
-    machine::CharBackend,
+    base::{ChardevId, NetdevId, Tag},
+    machine::{AfPacketMode, CharBackend, framing::Reassembler},
 };
 
 #[derive(Debug)]
@@ -38,11 +38,21 @@ pub(in crate::machine) struct Chardev {
     pub(in crate::machine) own_loop: bool,
     /// Bytes in the socket's buffer since the far end stopped reading.
     pub(in crate::machine) buffered: usize,
+    /// Collects the frames that are written to a packet socket's chardev.
+    pub(in crate::machine) staging: Reassembler,
     /// What a ring buffer holds.
     pub(in crate::machine) ring: VecDeque<u8>,
 }
 
 impl Chardev {
+    /// Whether it receives what is captured on this TAP.
+    pub(in crate::machine) fn captures(&self, on: &NetdevId) -> bool {
+        match &self.backend {
+            CharBackend::AfPacket { mode: AfPacketMode::Capture, netdev } => netdev == on,
+            _ => false,
+        }
+    }
+
     /// Whether bytes pass between it and a far end that comes and goes.
     pub(in crate::machine) const fn is_stream(&self) -> bool {
         matches!(self.backend, CharBackend::Socket { .. } | CharBackend::Mux)
@@ -56,7 +66,7 @@ impl Chardev {
     /// Its QOM type without `chardev-`.
     pub(in crate::machine) const fn type_name(&self) -> &'static str {
         match self.backend {
-            CharBackend::Socket { .. } => "socket",
+            CharBackend::Socket { .. } | CharBackend::AfPacket { .. } => "socket",
             CharBackend::Null => "null",
             CharBackend::File => "file",
             CharBackend::Ringbuf { .. } => "ringbuf",

@@ -33,6 +33,8 @@ pub(in crate::machine) struct Packet {
     /// A NIC's announcement: it has no virtio-net header where others have one, and a TAP puts one
     /// in front (`QEMU_NET_PACKET_FLAG_RAW`).
     pub(in crate::machine) raw: bool,
+    /// The filter that sends it on its packet socket when it gets there.
+    pub(in crate::machine) injector: Option<ObjectKey>,
     /// Queues that it has passed.
     pub(in crate::machine) hops: u16,
 }
@@ -92,6 +94,12 @@ impl Core {
         };
         self.clients.insert(key, client);
         key
+    }
+
+    /// Whether there is a TAP of this id.
+    pub(in crate::machine) fn is_tap(&self, id: &NetdevId) -> bool {
+        let client = self.client_of(id.as_str()).and_then(|key| self.clients.get(&key));
+        client.is_some_and(|client| matches!(client.kind, NetdevKind::Tap { .. }))
     }
 
     /// Bytes or a frame for a client's descriptor.

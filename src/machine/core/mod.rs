@@ -5,6 +5,7 @@
 mod chardev;
 mod client;
 mod descriptor;
+mod packet_socket;
 mod shared;
 
 use std::collections::BTreeMap;
@@ -14,6 +15,7 @@ use bytes::Bytes;
 pub(super) use chardev::Chardev;
 pub(super) use client::{Client, Packet, QUEUE_LIMIT};
 pub(super) use descriptor::DescriptorZero;
+use packet_socket::PacketSockets;
 pub(super) use shared::Shared;
 
 use super::{Halt, NicConfig, Output, clock::VmClock, framing::Strictness};
@@ -83,6 +85,7 @@ pub(super) struct Core {
     pub(super) freeze: Option<Freeze>,
     /// What QEMU's descriptor 0 is.
     pub(super) descriptor_zero: DescriptorZero,
+    pub(super) packet_sockets: PacketSockets,
     /// What objects of one type have in common.
     pub(super) shared: Shared,
     /// What is done now is done in an iothread.
@@ -107,6 +110,7 @@ impl Core {
             objects: BTreeMap::new(),
             freeze: None,
             descriptor_zero: DescriptorZero::default(),
+            packet_sockets: PacketSockets::default(),
             shared: Shared::default(),
             beside_main_loop: false,
             dead: false,

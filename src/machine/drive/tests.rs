@@ -63,9 +63,12 @@ impl Rig {
             other("mux", CharBackend::Mux),
         ];
         let iothreads = vec!["io0".into()];
-        let machine =
-            Machine::new(Config { profile, netdevs, chardevs, iothreads, ..Config::default() });
-        Self { machine: machine.unwrap(), out: Vec::new(), commands: 0, now: VirtualTime::ZERO }
+        Self::of(Config { profile, netdevs, chardevs, iothreads, ..Config::default() })
+    }
+
+    fn of(config: Config) -> Self {
+        let machine = Machine::new(config).unwrap();
+        Self { machine, out: Vec::new(), commands: 0, now: VirtualTime::ZERO }
     }
 
     fn input(&mut self, input: Input) -> &mut Self {
@@ -180,6 +183,7 @@ fn set(property: &str, value: impl Into<Value>) -> Value {
     json!({"path": "/objects/f0", "property": property, "value": value.into()})
 }
 
+mod announce;
 mod any;
 mod buffer;
 mod chain;
@@ -190,3 +194,4 @@ mod golden;
 mod quirk;
 mod rewriter;
 mod rfc;
+mod rfc_later;

@@ -6,7 +6,7 @@ use std::{collections::VecDeque, time::Duration};
 use serde_json::Value;
 
 use crate::{
-    base::{Quirk, Tag, VirtualTime},
+    base::{Interface, QemuVersion, Quirk, Tag, VirtualTime},
     machine::{
         Output,
         clock::next_beat,
@@ -62,11 +62,20 @@ pub(super) fn make(cx: &mut Context<'_>, spec: &Spec) -> Result<Box<dyn Part>, C
     }))
 }
 
+/// Whether it may stand before a redirector on a vhost netdev.
+pub(super) fn bypasses_chain(version: QemuVersion, _: &Spec) -> bool {
+    version.interface() == Some(Interface::OwnVhostTap)
+}
+
 fn micros(value: Option<&Value>) -> Duration {
     Duration::from_micros(value.and_then(Value::as_u64).unwrap_or(1))
 }
 
 impl Part for Buffer {
+    fn holds_packets(&self) -> bool {
+        true
+    }
+
     /// Takes every packet; its sender goes on as if it had been sent. An empty one is held and
     /// passed on as well: its length, 0, says "not taken".
     fn receive(&mut self, cx: &mut Context<'_>, packet: &Packet) -> Verdict {

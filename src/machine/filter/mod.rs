@@ -12,7 +12,7 @@ use super::part::Class;
 
 /// The filters that are built.
 static CLASSES: &[Class] = &[
-    Class::new("filter-buffer", buffer::make),
+    Class { bypasses_chain: buffer::bypasses_chain, ..Class::new("filter-buffer", buffer::make) },
     Class { refused: dump::refused, ..Class::new("filter-dump", dump::make) },
     Class::new("filter-mirror", mirror::make),
     Class {

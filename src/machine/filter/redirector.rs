@@ -1,5 +1,5 @@
 //! `filter-redirector`: takes packets out of the chain and puts others in (QEMU 10.2.2
-//! `net/filter-mirror.c`; `in_netdev` and `out_netdev`: [`rfc`]).
+//! `net/filter-mirror.c`; what the RFC adds: [`rfc`]).
 
 mod rfc;
 
@@ -10,7 +10,7 @@ use bytes::Bytes;
 pub(super) use rfc::bypasses_chain;
 
 use crate::{
-    base::{Direction, Frame, NetdevId, Queue, Quirk, Tag, VnetHdr},
+    base::{Direction, Frame, Injection, Interface, NetdevId, Queue, Quirk, Tag, VnetHdr},
     machine::{
         core::{ChardevKey, ClientKey, Packet},
         error::{generic, not_found},
@@ -25,7 +25,11 @@ use crate::{
 struct Redirector {
     indev: Option<ChardevKey>,
     outdev: Option<ChardevKey>,
+    /// How it comes by packet sockets.
+    interface: Option<Interface>,
+    /// The TAP that it captures on.
     in_netdev: Option<NetdevId>,
+    /// The TAP that it injects on.
     out_netdev: Option<NetdevId>,
     /// Frames captured and discarded while its status was off.
     discarded: u64,
@@ -55,6 +59,7 @@ pub(super) fn make(cx: &mut Context<'_>, spec: &Spec) -> Result<Box<dyn Part>, C
     Ok(Box::new(Redirector {
         indev: indev.map(|id| hold(cx, "IN", id)).transpose()?,
         outdev: None,
+        interface: cx.core.profile.version().interface(),
         in_netdev: None,
         out_netdev: None,
         discarded: 0,
@@ -82,7 +87,14 @@ impl Part for Redirector {
         let in_netdev = rfc::resolve_in(cx.core, spec)?;
         self.outdev = spec.text("outdev").map(|id| hold(cx, "OUT", id)).transpose()?;
         let out_netdev = rfc::resolve_out(cx.core, spec)?;
-        self.open(cx, in_netdev, out_netdev);
+        match self.own_vhost_tap(cx) {
+            None => self.open(cx, in_netdev, out_netdev),
+            Some(tap) => {
+                let captures = self.outdev.map(|_| tap.clone());
+                let injects = self.indev.map(|_| tap);
+                self.open(cx, captures, injects);
+            }
+        }
         Ok(())
     }
 
@@ -91,7 +103,7 @@ impl Part for Redirector {
         if packet.captured.is_none() && self.captures_own_chain(cx) {
             return Verdict::Pass;
         }
-        if self.out_netdev.is_some() {
+        if packet.injector == Some(cx.key) || self.injects_chain() {
             self.inject(cx, packet.data.clone(), cx.vnet_hdr_len(), packet.tag);
             return Verdict::Take;
         }
@@ -216,7 +228,10 @@ impl Redirector {
             return cx.drop_frame(tag, DropReason::Empty);
         }
         if self.out_netdev.is_some() {
-            return self.inject(cx, data, vnet_len as usize, tag);
+            return match Self::injection(cx) {
+                Injection::AtOnce => self.inject(cx, data, vnet_len as usize, tag),
+                Injection::ThroughBuffer => rfc::approach(cx, data, vnet_len as usize, tag),
+            };
         }
         let Some(data) = fit_header(cx, data, vnet_len) else {
             return cx.drop_frame(tag, DropReason::BadVnetHdr);
@@ -231,8 +246,7 @@ impl Redirector {
     }
 }
 
-/// Passes a frame on behind the filter: for tx the filter's netdev sends it, for rx that one's
-/// peer.
+/// Passes a frame on behind the filter.
 fn pass_on(
     cx: &mut Context<'_>,
     direction: Direction,
@@ -240,16 +254,29 @@ fn pass_on(
     tag: Option<Tag>,
     captured: Option<ClientKey>,
 ) {
-    let Some(netdev) = cx.base.netdev else {
-        return;
-    };
+    if let Some(packet) = packet(cx, direction, data, tag) {
+        cx.then(Action::PassOn(direction, Packet { captured, ..packet }));
+    }
+}
+
+/// A packet in the filter's chain: for tx the filter's netdev sends it, for rx that one's peer.
+fn packet(cx: &Context<'_>, direction: Direction, data: Bytes, tag: Option<Tag>) -> Option<Packet> {
+    let netdev = cx.base.netdev?;
     let peer = cx.core.clients.get(&netdev).and_then(|client| client.peer);
     let sender = match direction {
         Direction::Tx => netdev,
         Direction::Rx => peer.unwrap_or(netdev),
     };
-    let packet = Packet { sender, data, tag, resume: None, captured, raw: false, hops: 0 };
-    cx.then(Action::PassOn(direction, packet));
+    Some(Packet {
+        sender,
+        data,
+        tag,
+        resume: None,
+        captured: None,
+        raw: false,
+        injector: None,
+        hops: 0,
+    })
 }
 
 /// Writes a frame to outdev. An empty one is not written and passes; when the write fails, the

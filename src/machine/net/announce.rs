@@ -105,7 +105,16 @@ impl Net {
         if peer.and_then(|peer| self.core.clients.get(&peer)).is_some_and(|peer| peer.link_down) {
             return self.core.drop_frame(place, tag, DropReason::LinkDown);
         }
-        let packet = Packet { sender, data, tag, resume: None, captured: None, raw: true, hops: 0 };
+        let packet = Packet {
+            sender,
+            data,
+            tag,
+            resume: None,
+            captured: None,
+            raw: true,
+            injector: None,
+            hops: 0,
+        };
         self.send(packet);
     }
 

@@ -3,7 +3,7 @@
 
 use super::Net;
 use crate::{
-    base::{Direction, Quirk},
+    base::{Direction, Interface, Quirk},
     machine::{
         NetdevKind,
         core::{ClientKey, ObjectKey, Packet},
@@ -31,7 +31,8 @@ impl Net {
         class: Option<&'static Class>,
         spec: &Spec,
     ) -> Result<(), CreateError> {
-        let bypasses_chain = class.is_some_and(|class| (class.bypasses_chain)(spec));
+        let bypasses_chain =
+            class.is_some_and(|class| (class.bypasses_chain)(self.core.profile.version(), spec));
         let netdev = self.filter_netdev(spec, bypasses_chain)?;
         let position = self.filter_position(object, netdev, spec)?;
         let Some(class) = class else {
@@ -85,7 +86,8 @@ impl Net {
         };
         let sender = self.core.clients.get(&packet.sender);
         let joined = sender.is_some_and(|sender| sender.peer.is_some());
-        if !joined && packet.captured.is_none() {
+        let beside = packet.captured.is_some() || packet.injector.is_some();
+        if !joined && !beside {
             self.core.drop_frame(self.core.object_place(filter), packet.tag, DropReason::NoPeer);
             return by_length;
         }
@@ -104,6 +106,12 @@ impl Net {
         if verdict == Verdict::Take {
             return verdict;
         }
+        if packet.injector.is_some() {
+            // The filter that was to inject it is off, or gone.
+            let place = self.core.netdev_place(netdev);
+            self.core.drop_frame(place, packet.tag, DropReason::Purged);
+            return by_length;
+        }
         if packet.captured == Some(netdev) {
             let place = self.core.netdev_place(netdev);
             self.core.drop_frame(place, packet.tag, DropReason::AlreadyDelivered);
@@ -119,6 +127,39 @@ impl Net {
             }
         }
         by_length
+    }
+
+    /// Brings a packet to a filter, through the nearest filter before it, in this direction, that holds
+    /// packets; without one, at once.
+    pub(super) fn approach(&mut self, filter: ObjectKey, direction: Direction, packet: &Packet) {
+        let netdev = self.base(filter).and_then(|base| base.netdev);
+        let client = netdev.and_then(|netdev| Some((netdev, self.core.clients.get(&netdev)?)));
+        let Some((netdev, client)) = client else {
+            return;
+        };
+        let chain = &client.chain;
+        let Some(here) = chain.iter().position(|other| *other == filter) else {
+            return;
+        };
+        let holds = |at: &usize| self.holds_packets(chain[*at], direction);
+        let walked = match direction {
+            Direction::Tx => (0..here)
+                .rev()
+                .find(holds)
+                .map(|at| self.walk_steps(netdev, at..here + 1, direction, packet)),
+            Direction::Rx => (here + 1..chain.len())
+                .find(holds)
+                .map(|at| self.walk_steps(netdev, (here..at + 1).rev(), direction, packet)),
+        };
+        match walked {
+            None => {
+                self.act(filter, |part, cx| part.receive(cx, packet));
+            }
+            Some(Verdict::Pass) => {
+                self.core.drop_frame(self.core.object_place(filter), packet.tag, DropReason::Off);
+            }
+            Some(Verdict::Take) => {}
+        }
     }
 
     fn walk_steps(
@@ -172,6 +213,11 @@ impl Net {
             }
             NetdevKind::Tap { vhost: true, .. } | NetdevKind::VhostUser if !bypasses_chain => {
                 Err(generic("Vhost is not supported"))
+            }
+            NetdevKind::VhostUser
+                if self.core.profile.version().interface() == Some(Interface::OwnVhostTap) =>
+            {
+                Err(generic("Vhost filter support requires a TAP backend"))
             }
             _ => Ok(*client.0),
         }

@@ -9,6 +9,8 @@ use crate::{
     machine::{
         CharBackend, ChardevState, Output,
         core::{ChardevKey, DescriptorZero, ObjectKey},
+        framing,
+        part::Captured,
     },
     record::{DropReason, Place},
 };
@@ -46,7 +48,10 @@ impl Net {
             );
         };
         let open = match chardev.backend {
-            CharBackend::Null | CharBackend::File | CharBackend::Ringbuf { .. } => false,
+            CharBackend::Null
+            | CharBackend::File
+            | CharBackend::Ringbuf { .. }
+            | CharBackend::AfPacket { .. } => false,
             CharBackend::Udp | CharBackend::Pty => true,
             CharBackend::Socket { .. } | CharBackend::Mux => chardev.connected,
         };
@@ -65,6 +70,15 @@ impl Net {
         }
     }
 
+    /// A frame for each chardev that has the packet socket which took the copy.
+    pub(super) fn chardevs_capture(&mut self, copy: &Captured) {
+        let chardevs = self.core.chardevs.values_mut();
+        for chardev in chardevs.filter(|chardev| chardev.captures(&copy.netdev)) {
+            let framed = framing::encode(&copy.frame.data, None);
+            chardev.inbox.push_back((framed, copy.tag));
+        }
+    }
+
     /// The far end's state changed. Stalling and resuming are the kernel's and hold at once; the
     /// rest is seen when the main loop comes to it.
     pub(in crate::machine) fn chardev_state(&mut self, id: &ChardevId, state: ChardevState) {
@@ -75,6 +89,10 @@ impl Net {
             return;
         };
         let comes_in = state == ChardevState::Opened && !chardev.connected;
+        let cut = match state {
+            ChardevState::Opened | ChardevState::Closed => chardev.staging.reset(),
+            _ => Vec::new(),
+        };
         match state {
             ChardevState::Opened if chardev.connected => chardev.waiting += 1,
             ChardevState::Opened => {
@@ -94,6 +112,9 @@ impl Net {
         }
         if chardev.hung_up || matches!(state, ChardevState::Resumed | ChardevState::OwnLoop) {
             self.parts_writable(key);
+        }
+        for tag in cut {
+            self.core.drop_frame(self.core.chardev_place(key), Some(tag), DropReason::Incomplete);
         }
         if comes_in {
             self.core.descriptor_opened(DescriptorZero::Chardev(key));

@@ -116,6 +116,7 @@ impl Net {
             resume: Some(key),
             captured: None,
             raw: false,
+            injector: None,
             hops: 0,
         })
     }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::{Net, Slot};
 use crate::{
-    base::{Tag, VirtualTime},
+    base::{Direction, Tag, VirtualTime},
     machine::{
         ColoEvent,
         core::{ChardevKey, ClientKey, ObjectKey},
@@ -61,6 +61,7 @@ impl Net {
                     let left = self.call(key, |part, cx| part.resume(cx, last));
                     waiting.extend(left.into_iter().flat_map(|(_, actions)| actions).rev());
                 }
+                Action::Approach(direction, packet) => self.approach(key, direction, &packet),
                 Action::Drop(tag, reason) => {
                     self.core.drop_frame(self.core.object_place(key), tag, reason);
                 }
@@ -157,9 +158,10 @@ impl Net {
         self.parts.get(&key).is_some_and(|slot| slot.part.is_deaf(chardev))
     }
 
-    /// A copy that the packet socket took: each part that captures there gets it, in order of
-    /// creation.
+    /// A copy that the packet socket took: each chardev and each part that captures there gets it, in
+    /// order of creation.
     pub(in crate::machine) fn captured(&mut self, copy: &Captured) {
+        self.chardevs_capture(copy);
         for key in self.part_keys() {
             self.act(key, |part, cx| part.captured(cx, copy));
         }
@@ -170,6 +172,13 @@ impl Net {
         for key in self.part_keys() {
             self.in_thread_of(key, |part, cx| part.run_state(cx));
         }
+    }
+
+    /// Whether a filter holds the packets that go in this direction.
+    pub(super) fn holds_packets(&self, key: ObjectKey, direction: Direction) -> bool {
+        self.parts.get(&key).is_some_and(|Slot { base, part }| {
+            part.holds_packets() && base.on && base.queue.handles(direction)
+        })
     }
 
     /// Whether a client's descriptor is read though the VM is stopped and what was read last waits:

@@ -174,6 +174,17 @@ pub(crate) static CHARDEV: KeyMap = KeyMap {
         key("wait", Bool, "QEMU waits for a client before it starts"),
         key("mux", Bool, "several users share it"),
         key("abstract", Bool, "the path is in the abstract namespace"),
+        key(
+            "af-packet-mode",
+            Choice(&["capture", "inject"]),
+            "in profile rfc-v4: what is done with the packet socket of `fd`: what it receives is read as \
+             frames, or the frames that are written are sent",
+        ),
+        key(
+            "fd",
+            Name,
+            "with `af-packet-mode`: the netdev to whose TAP the descriptor, an AF_PACKET socket, is bound",
+        ),
         key("append", Bool, "file: keep what is there"),
         key("delay", Bool, "false sets TCP_NODELAY"),
         key("ipv4", Bool, "only IPv4"),

@@ -4,15 +4,16 @@ use serde_json::{Map, Value};
 
 use super::{declared, host, machine::Part};
 use crate::{
+    base::{Interface, Profile},
     diag::Span,
     record::Framing,
     scenario::{
         address::Address,
-        case::{Chardev, ChardevFar},
+        case::{Chardev, ChardevFar, Netdev, NetdevType},
         fault::Fault,
         fields::Fields,
         key::{self, KeyType, OWN_CHARDEV_KEYS},
-        node::Node,
+        node::{Entry, Node},
     },
 };
 
@@ -37,15 +38,26 @@ const OPTION: declared::Kind = declared::Kind {
     thing: "the chardev",
 };
 
-pub(super) fn lower(part: &Part<'_>) -> Vec<Half> {
+/// Those of a machine, in a scenario of this profile.
+pub(super) fn lower(part: &Part<'_>, netdevs: &[Netdev], profile: &Profile) -> Vec<Half> {
+    let profile = part.machine.profile.as_ref().unwrap_or(profile);
+    let own = netdevs.iter().filter(|netdev| netdev.machine == *part.id());
+    let taps = own.filter(|netdev| matches!(netdev.kind, NetdevType::Tap { .. }));
+    let taps: Vec<&str> = taps.filter_map(|tap| part.id().local(tap.id.as_str())).collect();
     let help = "write `chardevs: {out0: {}}`, or a list of QEMU's -chardev strings";
     declared::all(&part.fields, "chardevs", &OPTION, help)
         .iter()
-        .filter_map(|(id, span, node)| half(part, id, *span, node))
+        .filter_map(|(id, span, node)| half(part, id, *span, node, (profile, &taps)))
         .collect()
 }
 
-fn half(part: &Part<'_>, id: &str, span: Span, node: &Node) -> Option<Half> {
+fn half(
+    part: &Part<'_>,
+    id: &str,
+    span: Span,
+    node: &Node,
+    (profile, taps): (&Profile, &[&str]),
+) -> Option<Half> {
     let fields = &part.fields;
     if !host::is_id(id) {
         fields.fault(span, host::bad_id(id, "a chardev"));
@@ -65,10 +77,12 @@ fn half(part: &Part<'_>, id: &str, span: Span, node: &Node) -> Option<Half> {
         backend = "mux";
     }
     let server = map.boolean_or_default("server");
-    let address = address(&map).filter(|_| matches!(backend, "socket" | "mux"));
+    let is_socket = matches!(backend, "socket" | "mux") && !map.has("fd");
+    let address = address(&map).filter(|_| is_socket);
     if matches!(backend, "socket" | "mux") {
         map.conflict("path", "host", "a socket is a unix socket or a TCP socket");
     }
+    af_packet(&map, backend, profile, taps);
     let chardev = Chardev {
         machine: part.id().clone(),
         id: part.id().qualified(id),
@@ -85,6 +99,37 @@ fn half(part: &Part<'_>, id: &str, span: Span, node: &Node) -> Option<Half> {
         _ => Framing::Plain,
     });
     Some(Half { chardev, connected: map.boolean("connected"), framing })
+}
+
+/// A packet socket: the profile must have it, and its descriptor must be of a TAP of this machine.
+fn af_packet(map: &Fields<'_>, backend: &str, profile: &Profile, taps: &[&str]) {
+    let (mode, fd) = (map.entry("af-packet-mode"), map.entry("fd"));
+    let needs = |entry: &Entry, needs: &'static str| {
+        map.fault(entry.key_span, Fault::Needs { key: entry.key.clone(), needs });
+    };
+    let (mode, fd) = match (mode, fd) {
+        (Some(mode), Some(fd)) if backend == "socket" => (mode, fd),
+        (mode, fd) => {
+            if let Some(mode) = mode {
+                needs(mode, "`fd`, and the backend socket");
+            }
+            if let Some(fd) = fd {
+                needs(fd, "`af-packet-mode`, and the backend socket");
+            }
+            return;
+        }
+    };
+    map.choice("af-packet-mode");
+    for other in ["path", "host"] {
+        map.conflict("fd", other, "a packet socket has no other address than its descriptor");
+    }
+    let version = profile.version();
+    if version.interface() != Some(Interface::Chardev) {
+        map.fault(mode.key_span, Fault::NoAfPacketMode { profile: version.name() });
+    }
+    if let Some(name) = map.text("fd").filter(|name| !taps.contains(&name.as_str())) {
+        map.fault(fd.value.span, host::unknown("TAP", &name, taps.iter().copied()));
+    }
 }
 
 fn address(map: &Fields<'_>) -> Option<Address> {

@@ -229,10 +229,16 @@ fn fault(root: &Fields<'_>, span: Span, reason: String, help: &'static str, firs
 
 fn far_end(root: &Fields<'_>, half: &Half, other: Option<&Socket<'_>>, uses: &Uses) -> ChardevFar {
     let chardev = &half.chardev;
-    if matches!(chardev.backend.as_str(), "null" | "file" | "ringbuf") {
+    let packet = chardev.options.contains_key("af-packet-mode");
+    if packet || matches!(chardev.backend.as_str(), "null" | "file" | "ringbuf") {
         if half.is_port() {
-            let reason = format!("the backend {} has no far end", chardev.backend);
-            let help = "take `connected` and `framing` out, or use the backend socket";
+            let what = if packet { "socket with af-packet-mode" } else { &chardev.backend };
+            let reason = format!("the backend {what} has no far end");
+            let help = if packet {
+                "take `connected` and `framing` out: what is at the other end is the TAP"
+            } else {
+                "take `connected` and `framing` out, or use the backend socket"
+            };
             root.fault(chardev.span, Fault::Join { reason, help });
         }
         return ChardevFar::Nobody;

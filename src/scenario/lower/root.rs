@@ -57,7 +57,8 @@ pub(in crate::scenario) fn case(
     let all_objects = || objects.iter().chain(added_objects.values());
     let uses = Uses::new(all_objects(), &netdevs);
     let added = object::added_chardevs(&fields);
-    let halves = parts.iter().flat_map(chardev::lower).collect();
+    let profile = profile(&fields);
+    let halves = parts.iter().flat_map(|part| chardev::lower(part, &netdevs, &profile)).collect();
     let (chardevs, joined) = join::join(&fields, halves, &added, &uses);
     let added_chardevs = join::added_wirings(&chardevs, &added, &uses);
     let files = object::files(context, all_objects());
@@ -109,7 +110,7 @@ pub(in crate::scenario) fn case(
         source: Arc::clone(context.source()),
         description: description(&fields),
         tags: words(&fields, "tags"),
-        profile: profile(&fields),
+        profile,
         requires: words(&fields, "requires"),
         namespaces: host.namespaces.into_iter().map(|(name, _)| name).collect(),
         links: host.links,

@@ -35,6 +35,7 @@ pub(super) const EXAMPLES: &[(&str, &str)] = &[
     ("machines", include_str!("machines.yaml")),
     ("migration", include_str!("migration.yaml")),
     ("traffic", include_str!("traffic.yaml")),
+    ("packet-socket", include_str!("packet-socket.yaml")),
 ];
 
 /// Files in memory: the examples and a capture of three frames.

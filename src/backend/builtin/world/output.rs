@@ -42,10 +42,7 @@ impl<C: Carrier> BuiltinWorld<C> {
                 }
             }
             Output::Capture { netdev, on } => {
-                self.carrier.capture(&netdev, on).map_err(|source| BackendError::System {
-                    what: format!("opening a packet socket on the TAP of {netdev}"),
-                    source,
-                })?;
+                super::open_packet_socket(&mut self.carrier, &netdev, on)?;
             }
             Output::ChardevBytes { chardev, data, tag } => self.bytes_out(&chardev, data, tag),
             Output::FileBytes { file, at, data, tag } => {

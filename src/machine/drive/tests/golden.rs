@@ -556,14 +556,16 @@ impl Of {
     }
 
     fn quirks(self) -> impl Iterator<Item = Quirk> {
+        // One that is newer than all digests would change what is drawn for them.
+        let newer = |quirk: &Quirk| *quirk == Quirk::CaptureHostToGuestOnly;
         // What a mended `off-indev-injects` means is newer than the first digests.
         let later =
             [Quirk::IndevKeepsHalfFrame, Quirk::CompareErrorFreezes, Quirk::OffIndevInjects];
-        let quirks = Quirk::ALL.iter().copied();
+        let quirks = Quirk::ALL.iter().copied().filter(move |quirk| !newer(quirk));
         quirks.filter(move |quirk| self == Self::Later || !later.contains(quirk))
     }
 
-    const fn counts(self, version: QemuVersion) -> bool {
+    fn counts(self, version: QemuVersion) -> bool {
         match self {
             Self::First => !version.has_af_packet(),
             Self::Rfc => version.has_af_packet(),

@@ -1,19 +1,20 @@
-//! `in_netdev` and `out_netdev` of filter-redirector, as the RFC "net/filter-redirector: add
-//! in/out_netdev properties" states them. It gives no texts and no data path; both are ours and
-//! live here.
-
-use std::collections::BTreeMap;
+//! What the RFC "AF_PACKET support for vhost-net" makes of filter-redirector: capture and injection
+//! with a packet socket on a TAP, by the rules of [`Rfc`](crate::base::Rfc), which say what of it is
+//! known and what is ours. The texts of its refusals are ours and live here.
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::{Redirector, pass_on, take};
+use super::{Redirector, packet, pass_on, take};
 use crate::{
-    base::{Frame, NetdevId, Tag, VnetHdr},
+    base::{
+        Direction, Frame, Injection, Interface, NetdevId, QemuVersion, Queue, Quirk, Tag, VnetHdr,
+        WhileStopped,
+    },
     machine::{
         NetdevKind, Output,
-        core::Core,
+        core::{Core, Packet},
         error::{generic, not_found},
-        part::{Captured, Context},
+        part::{Action, Captured, Context},
     },
     qapi::Spec,
     record::{CommandError, DropReason},
@@ -59,8 +60,12 @@ pub(super) fn check(spec: &Spec) -> Result<(), CommandError> {
 }
 
 /// Whether the object works beside the chain, so that a netdev with vhost will do.
-pub(in crate::machine::filter) fn bypasses_chain(spec: &Spec) -> bool {
-    is_set(spec, "in_netdev") || is_set(spec, "out_netdev")
+pub(in crate::machine::filter) fn bypasses_chain(version: QemuVersion, spec: &Spec) -> bool {
+    match version.interface() {
+        Some(Interface::Properties) => is_set(spec, "in_netdev") || is_set(spec, "out_netdev"),
+        Some(Interface::OwnVhostTap) => true,
+        Some(Interface::Chardev) | None => false,
+    }
 }
 
 /// The TAP that `in_netdev` names.
@@ -82,12 +87,8 @@ fn resolve(core: &Core, side: &str, id: &str) -> Result<NetdevId, CommandError> 
     }
 }
 
-/// How many filters of the machine use the packet socket on a TAP.
-#[derive(Debug, Default)]
-struct PacketSockets(BTreeMap<NetdevId, usize>);
-
 impl Redirector {
-    /// Takes up capture and injection; a TAP's packet socket opens with its first user.
+    /// Takes up capture and injection.
     pub(super) fn open(
         &mut self,
         cx: &mut Context<'_>,
@@ -95,29 +96,19 @@ impl Redirector {
         out_netdev: Option<NetdevId>,
     ) {
         for netdev in in_netdev.iter().chain(&out_netdev) {
-            let users = cx.core.shared.of::<PacketSockets>().0.entry(netdev.clone()).or_default();
-            *users += 1;
-            if *users == 1 {
-                cx.core.emit(Output::Capture { netdev: netdev.clone(), on: true });
-            }
+            cx.core.packet_socket_take(netdev.clone());
         }
         self.in_netdev = in_netdev;
         self.out_netdev = out_netdev;
     }
 
-    /// Gives up capture and injection; a TAP's packet socket closes with its last user.
+    /// Gives up capture and injection.
     pub(super) fn close(&mut self, cx: &mut Context<'_>) {
         for copy in self.unread.drain(..) {
             cx.drop_frame(copy.tag, DropReason::Purged);
         }
         for netdev in [self.in_netdev.take(), self.out_netdev.take()].into_iter().flatten() {
-            let sockets = &mut cx.core.shared.of::<PacketSockets>().0;
-            let users = sockets.remove(&netdev).unwrap_or_default().saturating_sub(1);
-            if users > 0 {
-                sockets.insert(netdev, users);
-            } else if cx.core.client_of(netdev.as_str()).is_some() {
-                cx.core.emit(Output::Capture { netdev, on: false });
-            }
+            cx.core.packet_socket_give_back(netdev);
         }
     }
 
@@ -131,11 +122,27 @@ impl Redirector {
         })
     }
 
-    /// A copy that a packet socket took, perhaps that of `in_netdev`. While the VM is stopped it stays
-    /// in the socket, unless `enable_when_stopped` says otherwise.
+    /// The filter's own netdev, where that is a vhost TAP and such a redirector uses it by itself.
+    pub(super) fn own_vhost_tap(&self, cx: &Context<'_>) -> Option<NetdevId> {
+        let netdev = cx.base.netdev.and_then(|netdev| cx.core.clients.get(&netdev))?;
+        let vhost = matches!(netdev.kind, NetdevKind::Tap { vhost: true, .. });
+        let by_itself = self.interface == Some(Interface::OwnVhostTap);
+        (vhost && by_itself).then(|| netdev.id.clone())
+    }
+
+    /// Whether what the chain brings is injected.
+    pub(super) fn injects_chain(&self) -> bool {
+        self.out_netdev.is_some() && self.interface == Some(Interface::Properties)
+    }
+
+    /// A copy that a packet socket took, perhaps its own. While the VM is stopped it may have to stay
+    /// in the socket.
     pub(super) fn capture(&mut self, cx: &mut Context<'_>, copy: &Captured) {
         let captures = self.in_netdev.as_ref() == Some(&copy.netdev);
-        if !captures || !cx.base.queue.handles(copy.direction) {
+        let only_to_guest = cx.has(Quirk::CaptureHostToGuestOnly);
+        let wanted = cx.base.queue.handles(copy.direction)
+            && !(only_to_guest && copy.direction == Direction::Rx);
+        if !captures || !wanted {
             return;
         }
         if reads_socket(cx) {
@@ -177,6 +184,12 @@ impl Redirector {
         take(cx, outdev, &data, vnet.then_some(length as u32), *tag);
     }
 
+    /// What a frame from indev passes on its way to the packet socket.
+    pub(super) fn injection(cx: &Context<'_>) -> Injection {
+        let rfc = cx.core.profile.version().rfc();
+        rfc.map_or(Injection::AtOnce, |rfc| rfc.injection.value)
+    }
+
     /// Sends a frame on the packet socket of `out_netdev`, a virtio-net header of this length in
     /// front of it.
     pub(super) fn inject(
@@ -207,7 +220,24 @@ impl Redirector {
 
 /// Whether the packet socket is read now.
 fn reads_socket(cx: &Context<'_>) -> bool {
-    cx.core.running || cx.base.enable_when_stopped
+    let rfc = cx.core.profile.version().rfc();
+    let reads_on = rfc.is_some_and(|rfc| rfc.while_stopped.value == WhileStopped::ReadOn);
+    cx.core.running || cx.base.enable_when_stopped || reads_on
+}
+
+/// Sends a frame from indev, a virtio-net header of this length in front of it, to the packet socket
+/// through the chain, as the chain has frames. Towards the guest is tx, unless `queue` says rx.
+pub(super) fn approach(cx: &mut Context<'_>, mut data: Bytes, header: usize, tag: Option<Tag>) {
+    if header > data.len() {
+        return cx.drop_frame(tag, DropReason::BadVnetHdr);
+    }
+    let vnet = VnetHdr::from_bytes(&data.split_to(header));
+    let data = with_header(&Frame { vnet, data }, cx.vnet_hdr_len());
+    let direction = if cx.base.queue == Queue::Rx { Direction::Rx } else { Direction::Tx };
+    if let Some(packet) = packet(cx, direction, data, tag) {
+        let packet = Packet { injector: Some(cx.key), ..packet };
+        cx.then(Action::Approach(direction, packet));
+    }
 }
 
 /// A frame as it travels in a chain whose headers have this length.
