@@ -84,6 +84,36 @@ impl QemuVersion {
         }
     }
 
+    /// Every name of this profile, its own first.
+    pub fn names(self) -> impl Iterator<Item = &'static str> {
+        std::iter::once(self.name()).chain(self.other_name())
+    }
+
+    /// Which QEMU it is, and what it was measured on.
+    #[must_use]
+    pub const fn about(self) -> &'static str {
+        match self {
+            Self::Qemu72 => "QEMU 7.2, as Debian 12 ships it; measured on 7.2.22",
+            Self::Qemu100 => "QEMU 10.0, as Debian 13 ships it; measured on 10.0.13",
+            Self::Qemu102 => "QEMU 10.2; measured on 10.2.2",
+            Self::Qemu111 => "QEMU 11.1, as Debian's unstable suite ships it; measured on 11.1.3",
+            Self::RfcV1 => {
+                "the RFC's first version: `in_netdev`, `out_netdev` and `enable_when_stopped` of \
+                 filter-redirector, on the tree that it was made for (10.2 and commit 5193528b9f7c); the \
+                 default"
+            }
+            Self::RfcV2 => {
+                "the RFC's second version: no property, a redirector on a vhost TAP captures and injects by \
+                 itself"
+            }
+            Self::RfcV3 => "the RFC's third version, which has the interface of the second",
+            Self::RfcV4 => {
+                "the RFC's fourth version: none of this in the filter, and `af-packet-mode` on a socket chardev"
+            }
+            Self::Ideal => "`rfc` with every quirk mended: what the documentation promises",
+        }
+    }
+
     /// The version of this name, be it its own or its other one.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {

@@ -114,6 +114,11 @@ impl Confinement {
         is_new
     }
 
+    /// Makes another folder empty for the child; whether it was not.
+    pub fn hide(&mut self, folder: &Path) -> bool {
+        self.hides(folder).is_none() && self.hidden.insert(folder.to_owned())
+    }
+
     /// Leaves it the capability to open packet sockets in its network namespace, where it has it.
     pub fn keep_packet_sockets(&mut self) {
         const CAP_NET_RAW: u32 = 13;

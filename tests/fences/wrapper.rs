@@ -34,6 +34,7 @@ pub(crate) const TRIALS: &[(&str, Try)] = &[
     ("a_script_that_starts_a_script_is_followed", a_script_that_starts_a_script_is_followed),
     ("folders_that_a_script_hands_over_are_seen", folders_that_a_script_hands_over_are_seen),
     ("what_a_script_names_in_shared_folders_is_not_seen", shared_folders_are_not_seen),
+    ("modules_of_another_build_are_hidden", modules_of_another_build_are_hidden),
     ("what_is_no_qemu_is_said_to_be_none", what_is_no_qemu_is_said_to_be_none),
 ];
 
@@ -229,6 +230,23 @@ fn shared_folders_are_not_seen(lab: &Lab) {
     let name = shared.path().file_name().expect("a name").to_string_lossy();
     assert_eq!(qemu.names("var/tmp"), [&*name]);
     assert_eq!(qemu.names(&format!("var/tmp/{name}")), ["named"]);
+}
+
+/// As a QEMU does that finds the modules of another one where it was to be installed.
+fn modules_of_another_build_are_hidden(lab: &Lab) {
+    let modules = tempfile::tempdir_in("/opt").expect("a temporary folder");
+    fs::write(modules.path().join("ui.so"), "").expect("a file");
+    let (module, program) = (modules.path().join("ui.so"), lab.program.file().display());
+    let module = module.display();
+    let (_folder, path) = script(&format!(
+        "if [ -e {module} ]; then\n\
+         echo 'Only modules from the same build can be loaded.' >&2\n\
+         echo 'qemu: failed to initialize module: {module}' >&2\n\
+         kill -ABRT $$\nfi\nexec {program} \"$@\""
+    ));
+    let qemu = lab.start_as(&fenced(lab, &path));
+    let within = modules.path().strip_prefix("/").expect("from the root").to_string_lossy();
+    assert!(qemu.names(&within).is_empty());
 }
 
 fn what_is_no_qemu_is_said_to_be_none(lab: &Lab) {

@@ -13,6 +13,7 @@ use crate::{
 pub(crate) const TRIALS: &[(&str, Try)] = &[
     ("each_version_is_found", each_version_is_found),
     ("refusals_are_held_against_the_profile", refusals_are_held_against_the_profile),
+    ("packets_are_held_against_the_profile", packets_are_held_against_the_profile),
 ];
 
 fn each_version_is_found(lab: &Lab) {
@@ -30,13 +31,13 @@ fn each_version_is_found(lab: &Lab) {
         assert!(ran.text.contains(&said) && ran.text.contains(found), "{build}: {}", ran.text);
         let table = format!("What this QEMU does otherwise than {profile}: nothing, in 1 cases");
         assert!(ran.stdout.contains(&table), "{build}: {}", ran.text);
+        let doctor = run(&project, &["doctor", "--qemu", &qemu]);
+        assert!(doctor.text.contains(&said), "{build}: {}", doctor.text);
     }
 }
 
 fn refusals_are_held_against_the_profile(lab: &Lab) {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let matrix = fs::read_to_string(root.join("scenarios/conflicts/matrix.yaml"));
-    let project = Project::suite(&[("matrix.yaml", &matrix.expect("the matrix of conflicts"))]);
+    let project = Project::suite(&[("matrix.yaml", &shipped("conflicts/matrix.yaml"))]);
     let qemu = lab.stand_in(&project, "rfc-v1");
     let table = project.path().join("table.jsonl");
     let table = table.to_str().expect("a path of text");
@@ -56,4 +57,28 @@ fn refusals_are_held_against_the_profile(lab: &Lab) {
         assert_eq!(ran.stdout.matches(&format!("{} {skipped}", of("skipped"))).count(), 1);
         assert!(of("skipped") < 1800, "{}", of("skipped"));
     }
+}
+
+/// The stand-in takes the redirector and captures nothing, which is to be found.
+fn packets_are_held_against_the_profile(lab: &Lab) {
+    let project = Project::suite(&[("capture.yaml", &shipped("af-packet/capture-rx.yaml"))]);
+    let qemu = lab.stand_in(&project, "rfc-v1");
+    let table = project.path().join("table.jsonl");
+    let table = table.to_str().expect("a path of text");
+    let arguments = ["run", "--ci", "--agree", "netns,qemu", "--agree-table", table];
+    let ran = run(&project, &[&arguments[..], &["--qemu", &qemu]].concat());
+    assert_eq!(ran.code, 1, "{}", ran.text);
+    let said = "What this QEMU does otherwise than rfc: 1 of 1 cases\n  a frame less\n";
+    assert!(ran.stdout.contains(said), "{}", ran.text);
+    let rows = project.read("table.jsonl");
+    let row = |case: &str| rows.lines().find(|row| row.contains(case)).expect("a row a case");
+    let (with, without) = (row("capture@vhost=true"), row("capture@vhost=false"));
+    assert!(with.contains("skipped") && with.contains("vhost"), "{with}");
+    assert!(without.contains(r#""port":"out0""#), "{without}");
+}
+
+/// A scenario of the shipped suite.
+fn shipped(name: &str) -> String {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
+    fs::read_to_string(root.join(name)).expect("a shipped scenario")
 }

@@ -158,7 +158,7 @@ const MACHINE: &[(&str, &[&str])] = &[
     ("colo", &[]),
     ("core", &["api", "clock", "framing"]),
     ("property", &["core", "error"]),
-    ("chardev", &["api", "core", "error"]),
+    ("chardev", &["api", "core", "error", "framing"]),
     ("part", &["api", "chardev", "core", "framing"]),
     ("net", &["api", "core", "error", "framing", "part", "property"]),
     ("filter", &["api", "clock", "colo", "core", "error", "framing", "part"]),

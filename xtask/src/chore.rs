@@ -25,6 +25,8 @@ pub(crate) enum ChoreError {
     Suite(String),
     #[error("not what the code makes of them now, `cargo xtask docs` writes them: {0:?}")]
     Stale(Vec<PathBuf>),
+    #[error("{path} has no place for the table of profiles: put {marks:?} around it")]
+    NoMarks { path: PathBuf, marks: [&'static str; 2] },
     #[error("{0}")]
     Differs(String),
     #[error("{0} line(s) that these rules do not allow")]

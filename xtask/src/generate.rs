@@ -16,11 +16,28 @@ fn schema() -> File {
     (SCHEMA, format!("{:#}\n", tapwright::scenario::schema()))
 }
 
+/// The marks between which README has the table of profiles.
+const MARKS: [&str; 2] = ["<!-- profiles -->\n", "<!-- end of profiles -->\n"];
+
+/// README with the table of profiles as it is now.
+fn readme() -> Result<File, ChoreError> {
+    let path = root().join("README.md");
+    let text = fs::read_to_string(&path)
+        .map_err(|source| ChoreError::Unreadable { path: path.clone(), source })?;
+    let ends = text.find(MARKS[0]).zip(text.find(MARKS[1]));
+    let Some((start, end)) = ends.filter(|(start, end)| start < end) else {
+        return Err(ChoreError::NoMarks { path, marks: MARKS });
+    };
+    let start = start + MARKS[0].len();
+    Ok(("README.md", [&text[..start], "\n", &quirk::profiles(), "\n", &text[end..]].concat()))
+}
+
 fn all() -> Result<Vec<File>, ChoreError> {
     Ok(vec![
         schema(),
         ("docs/language.md", reference::text()?),
         ("docs/profiles.md", quirk::text()?),
+        readme()?,
     ])
 }
 

@@ -3,7 +3,7 @@
 
 use std::{fmt::Write, fs, path::PathBuf};
 
-use tapwright::base::{Quirk, Rfc};
+use tapwright::base::{QemuVersion, Quirk, Rfc};
 
 use crate::chore::{ChoreError, root};
 
@@ -16,13 +16,24 @@ const QUIRKS: &str = include_str!("quirk/quirks.md");
 /// The whole page.
 pub(crate) fn text() -> Result<String, ChoreError> {
     let scenarios = scenarios()?;
-    let mut page = INTRODUCTION.to_owned();
+    let mut page = INTRODUCTION.replacen("PROFILES", profiles().trim_end(), 1);
     Rfc::ALL.into_iter().for_each(|rfc| page += &rules(rfc));
     page += QUIRKS;
     for quirk in Quirk::ALL {
         page += &section(*quirk, &scenarios);
     }
     Ok(page)
+}
+
+/// A table of the profiles.
+pub(crate) fn profiles() -> String {
+    let mut text = "| Profile | |\n|---|---|\n".to_owned();
+    for version in QemuVersion::ALL {
+        let names: Vec<String> = version.names().map(|name| format!("`{name}`")).collect();
+        // Writing to a String can't fail.
+        let _ = writeln!(text, "| {} | {} |", names.join(", "), version.about());
+    }
+    text
 }
 
 /// The rules of a version of the RFC.

@@ -29,6 +29,7 @@ const SPLIT: &[(&str, &str)] = &[
     ("runner/select.rs", "tags"),
     ("import/config.rs", "lines of a configuration file"),
     ("import/mail.rs", "words of a mail, to find where a command line ends"),
+    ("import/hmp.rs", "the names that announce_self takes"),
     ("import/shell", "assignments of a shell"),
     ("import/shell.rs", "assignments of a shell"),
     ("import/make.rs", "assignments of makefiles, units and other scripts"),

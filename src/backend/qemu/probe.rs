@@ -1,7 +1,7 @@
 //! What a QEMU is, and behind which fences it runs here.
 //!
 //! All fences are tried at once, and nearly always that is all. A fence that the kernel refuses is
-//! left out. Where QEMU itself does not come to answer, it is started without any; what it then has
+//! left out. Modules of another build, which end a QEMU that loads them, are hidden. Where QEMU itself does not come to answer, it is started without any; what it then has
 //! loaded from folders that were empty is shown to it, with the folders that it was told of, then it may read what root may not, and if
 //! that was not it, each fence is tried by itself.
 
@@ -117,6 +117,9 @@ impl Lab<'_> {
                 }
                 Err(error) => error,
             };
+            if foreign_modules(&error).is_some_and(|folder| program.hide(&folder)) {
+                continue;
+            }
             match refused(&error).filter(|fence| program.has(*fence)) {
                 Some(_) if lacks_mount_setattr(&error) && program.remount_one_by_one() => {}
                 Some(fence) => leave_out(&mut program, fence, &error.to_string(), &mut missing),
@@ -307,6 +310,18 @@ const fn refused(error: &ProbeError) -> Option<Fence> {
         ProbeError::Launch(LaunchError { fence: Some(fence), .. }) => Some(Fence::Kernel(*fence)),
         _ => None,
     }
+}
+
+/// The folder of a module that QEMU loaded though it is of another build, which ends it (QEMU 11.1
+/// `util/module.c`, `module_load_dso`): that of a QEMU which is installed, for one that lies elsewhere
+/// and lacks the module.
+fn foreign_modules(error: &ProbeError) -> Option<PathBuf> {
+    const FOREIGN: &str = "Only modules from the same build can be loaded";
+    const MODULE: &str = "failed to initialize module: ";
+    let text = error.to_string();
+    let (_, rest) = text.split_once(MODULE).filter(|_| text.contains(FOREIGN))?;
+    let module = Path::new(rest.split(';').next()?.trim());
+    module.parent().filter(|folder| folder.is_absolute() && folder.is_dir()).map(Path::to_owned)
 }
 
 fn lacks_mount_setattr(error: &ProbeError) -> bool {

@@ -176,6 +176,11 @@ impl Program {
         self.confinement.show(&seen)
     }
 
+    /// Keeps a folder of the host's from it; whether that is new.
+    pub(super) fn hide(&mut self, folder: &Path) -> bool {
+        self.confinement.hide(folder)
+    }
+
     /// Lets it see what a script names by whole paths, and what scripts among that name, so many
     /// deep.
     fn show_what_is_named(&mut self, script: &Path, depth: usize) {
