@@ -1,6 +1,6 @@
 //! What `cargo xtask ci` does with QEMUs that this machine has not installed: each is unpacked, and
-//! asked what the suite asks. One that can't be had, or is another version by now, is reported at the
-//! end and fails nothing: the archive is not the project's.
+//! asked what the suite asks. One that can't be had, or is another version by now, is reported before the
+//! tests and fails nothing: the archive is not the project's.
 
 use std::{
     fmt,
