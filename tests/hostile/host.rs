@@ -77,7 +77,10 @@ impl Host {
         let scenario = self.located(scenario);
         fs::write(self.work.path().join("evil.yaml"), scenario).expect("a scenario");
         let mut command = self.tapwright();
-        command.args(["run", "--backend", "qemu", "--timeout", "20", "evil.yaml"]).args(options);
+        command.args(["run", "--backend", "qemu", "evil.yaml"]).args(options);
+        if !options.contains(&"--timeout") {
+            command.args(["--timeout", "20"]);
+        }
         self.finished(command)
     }
 

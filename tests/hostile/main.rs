@@ -84,7 +84,8 @@ fn endless() -> Result<(), Failed> {
         \x20 - send: hn0.guest\n    frames: [{ payload: x }]\n";
     let way =
         Way { name: "a ring of hubs", body: ring, outcome: Outcome::Replaced, fence: Fence::None };
-    let run = Host::new().run(&way, &[]);
+    // Every frame of the storm is read, and the machine may be slow.
+    let run = Host::new().run(&way, &["--timeout", "200"]);
     match run.code {
         Some(1) if run.text.contains("storm") => Ok(()),
         code => Err(format!("{code:?}\n{}", run.text).into()),

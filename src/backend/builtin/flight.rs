@@ -80,9 +80,8 @@ impl Flights {
         let flight = self.sent.entry(data.clone()).or_default();
         let waited = matches!(&at, Destination::Guest(netdev) if self.held.contains(netdev));
         // Of equal frames that may have waited there, those that can't have come elsewhere come first.
-        let mut sent = flight.tags.iter_mut();
-        let injected = sent.find(|(_, only)| waited && only.as_ref() == Some(&at));
-        if let Some((tag, only)) = injected {
+        let injected = |(_, only): &&mut (Tag, Option<Destination>)| only.as_ref() == Some(&at);
+        if waited && let Some((tag, only)) = flight.tags.iter_mut().find(injected) {
             *only = Some(Destination::Nowhere);
             return *tag;
         }

@@ -76,7 +76,9 @@ fn create(net: &mut Net, spec: &Spec) -> Result<Value, CreateError> {
     }
     match created {
         Err(CreateError::Refused(error)) if spec.kind.creation == Creation::Compare => {
-            let has_iothread = is_set(spec, &net.core, "iothread");
+            // A link that is set to nothing is none.
+            let named = spec.text("iothread").is_some_and(|id| !id.is_empty());
+            let has_iothread = named && is_set(spec, &net.core, "iothread");
             Err(compare::refusal(&mut net.core, error, has_iothread))
         }
         created => created,
