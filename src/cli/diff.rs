@@ -136,7 +136,12 @@ fn drawn(args: &DiffArgs, difference: Difference) -> Text {
 }
 
 fn line(difference: &Difference) -> Value {
-    json!({ "type": "difference", "what": difference.what, "frames": difference.frames })
+    let mut what = json!(difference.what);
+    if let Some(what) = what.as_object_mut() {
+        // How many packets there are is not known before the end.
+        what.remove("of");
+    }
+    json!({ "type": "difference", "what": what, "frames": difference.frames })
 }
 
 fn summary(args: &DiffArgs, counts: CaptureCounts) -> String {
@@ -144,11 +149,19 @@ fn summary(args: &DiffArgs, counts: CaptureCounts) -> String {
     if counts.is_same() {
         return format!("{a} and {b} have the same {} packets", counts.same);
     }
-    let CaptureCounts { same, changed, missing, extra, moved, expected, actual } = counts;
+    let CaptureCounts { same, changed, missing, extra, moved, expected, actual, beyond_window } =
+        counts;
     let more = (changed + missing + extra + moved).saturating_sub(args.most);
     let more = match more {
         0 => String::new(),
         more => format!("  and {more} more differences: --most shows them\n"),
+    };
+    let more = match beyond_window {
+        true => format!(
+            "{more}  more packets in a row differ than --window {} lines up: a longer one may tell more\n",
+            args.window
+        ),
+        false => more,
     };
     format!(
         "{more}{expected} packets in {a}, {actual} in {b}: {same} the same, {changed} changed, {missing} \
@@ -157,11 +170,13 @@ fn summary(args: &DiffArgs, counts: CaptureCounts) -> String {
 }
 
 fn json_summary(args: &DiffArgs, counts: CaptureCounts) -> Value {
-    let CaptureCounts { same, changed, missing, extra, moved, expected, actual } = counts;
+    let CaptureCounts { same, changed, missing, extra, moved, expected, actual, beyond_window } =
+        counts;
     json!({
         "type": "summary",
         "expected": { "file": args.expected, "packets": expected },
         "actual": { "file": args.actual, "packets": actual },
         "same": same, "changed": changed, "missing": missing, "extra": extra, "moved": moved,
+        "beyond_window": beyond_window,
     })
 }

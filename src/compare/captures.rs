@@ -26,9 +26,9 @@ use crate::{
 };
 
 /// Packets of a side that are lined up at first; twice as many each time that does not do.
-const FIRST: usize = 16;
+const FIRST: usize = 128;
 
-/// Most packets of a side that are lined up at once.
+/// Packets of a side that are lined up at once at the most, unless the window is longer.
 const MOST: usize = 512;
 
 /// So many packets that are the same, one behind the other, mean that the two go on alike.
@@ -60,6 +60,9 @@ pub struct CaptureCounts {
     /// Packets that only the actual side has.
     pub extra: usize,
     pub moved: usize,
+    /// Whether more packets in a row differed than can be lined up, so that a longer window may find other
+    /// differences.
+    pub beyond_window: bool,
 }
 
 impl CaptureCounts {
@@ -380,7 +383,7 @@ impl<A: Read, B: Read, E, F: FnMut(Difference) -> Result<(), E>> Comparison<'_, 
     /// Ends where a capture can't be read on. What both had up to there is told; of what is behind the last
     /// packet that both have nobody knows whether it is missing.
     fn give_up(&mut self) -> Result<(), CompareError<E>> {
-        self.fill(MOST);
+        self.fill(self.most());
         let lined_up = self.line_up();
         if let Some(end) = self.alike(&lined_up, 1) {
             self.take(&lined_up, end);
@@ -431,12 +434,21 @@ impl<A: Read, B: Read, E, F: FnMut(Difference) -> Result<(), E>> Comparison<'_, 
                 true => Some(lined_up.pairs.len()),
                 false => self.alike(&lined_up, ALIKE),
             };
-            let at_last = || self.alike(&lined_up, 1).unwrap_or_else(|| half(&lined_up));
-            match end.or_else(|| (count >= MOST).then(at_last)) {
-                Some(end) => return self.take(&lined_up, end),
-                None => count *= 2,
+            let last = count >= self.most();
+            if let Some(end) = end.or_else(|| self.alike(&lined_up, 1).filter(|_| last)) {
+                return self.take(&lined_up, end);
             }
+            if last {
+                self.counts.beyond_window = true;
+                return self.take(&lined_up, half(&lined_up));
+            }
+            count = (2 * count).min(self.most());
         }
+    }
+
+    /// Packets of a side that are lined up at once at the most: so many may be missing in a row.
+    fn most(&self) -> usize {
+        MOST.max(self.rules.window)
     }
 
     /// What is held of either side, lined up.

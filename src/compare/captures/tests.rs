@@ -117,6 +117,32 @@ fn a_late_packet_is_found_up_to_the_window(
     }
 }
 
+#[rstest]
+#[case::two_that_changed_places(60)]
+#[case::two_further_apart(100)]
+fn packets_that_changed_places_moved(#[case] apart: usize) {
+    let packets = series(400);
+    let mut swapped = packets.clone();
+    swapped.swap(20, 20 + apart);
+    let files = [packets, swapped].map(|packets| capture(packets.into_iter()));
+    let (counts, _) = compared(&files[0], &files[1], rules(1000));
+    assert_eq!((counts.same, counts.moved), (398, 2));
+}
+
+#[rstest]
+#[case::within_the_window(700, false)]
+#[case::beyond_it(1500, true)]
+fn many_may_be_missing_in_a_row(#[case] lost: usize, #[case] beyond: bool) {
+    let packets = series(4000);
+    let rest: Vec<_> = packets[lost..].to_vec();
+    let files = [packets, rest].map(|packets| capture(packets.into_iter()));
+    let (counts, _) = compared(&files[0], &files[1], rules(1000));
+    assert_eq!(counts.beyond_window, beyond);
+    if !beyond {
+        assert_eq!((counts.same, counts.missing), (4000 - lost, lost));
+    }
+}
+
 #[test]
 fn masks_are_not_compared_and_keys_tell_packets() {
     let masked = CaptureRules { masks: &["ipv4.ttl"], ..rules(100) };
