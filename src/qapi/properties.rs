@@ -72,8 +72,18 @@ impl Properties {
             Ok(_) => Content::Unreadable(refusal(
                 "Invalid parameter type for 'object', expected: object",
             )),
+            Err(_) if Self::goes_on(text) => {
+                Content::Unreadable(refusal("Expecting at most one JSON value"))
+            }
             Err(_) => Content::Unreadable(refusal("JSON parse error, expecting value")),
         })
+    }
+
+    /// Whether a whole JSON value begins the text, with something behind it.
+    fn goes_on(text: &str) -> bool {
+        let mut values = serde_json::Deserializer::from_str(text).into_iter::<Value>();
+        matches!(values.next(), Some(Ok(_)))
+            && text.get(values.byte_offset()..).is_some_and(|rest| !rest.trim().is_empty())
     }
 
     /// The arguments of QMP's `object-add`.

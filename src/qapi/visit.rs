@@ -207,10 +207,12 @@ fn option(kind: Kind, text: &str, path: &str) -> Result<Value, Refusal> {
     }
 }
 
+/// A refusal names a nested member by its own name alone.
 fn word(words: &[&str], text: &str, path: &str) -> Result<Value, Refusal> {
     if words.contains(&text) {
         Ok(text.into())
     } else {
+        let path = path.rsplit('.').next().unwrap_or(path);
         Err(refusal(format!("Parameter '{path}' does not accept value '{text}'")))
     }
 }

@@ -28,16 +28,17 @@ enum Node {
 fn resolve(core: &Core, args: &Args) -> Result<Node, CommandError> {
     let path = text(args, "path");
     let missing = || not_found(format!("Device '{path}' not found"));
-    let relative = path.trim_start_matches('/');
     let absolute = path.starts_with('/');
+    // Slashes at the end and several in a row mean nothing (measured).
+    let names: Vec<&str> = path.split('/').filter(|name| !name.is_empty()).collect();
     let object = |id| core.object_of(id).map(Node::Object);
     let chardev = |id| core.chardev_of(id).map(Node::Chardev);
-    match relative.split_once('/') {
-        Some(("objects", id)) => object(id),
-        Some(("chardevs", id)) => chardev(id),
-        None if relative == "objects" => Some(Node::Objects),
-        None if relative == "chardevs" => Some(Node::Chardevs),
-        None if !absolute => match (object(relative), chardev(relative)) {
+    match *names {
+        ["objects", id] => object(id),
+        ["chardevs", id] => chardev(id),
+        ["objects"] => Some(Node::Objects),
+        ["chardevs"] => Some(Node::Chardevs),
+        [id] if !absolute => match (object(id), chardev(id)) {
             (found, None) => found,
             (None, found) => found,
             (Some(_), Some(_)) => None,

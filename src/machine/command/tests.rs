@@ -116,7 +116,7 @@ fn refusal(outcome: Outcome) -> String {
 )]
 #[case(
     "chardev-change", json!({"id": "mux", "backend": {"type": "null", "data": {}}}),
-    "GenericError: Mux device hotswap not supported yet"
+    "GenericError: For mux or hub device hotswap is not supported yet"
 )]
 #[case(
     "chardev-change", json!({"id": "c0", "backend": {"type": "null", "data": {}}}),
