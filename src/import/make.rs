@@ -267,8 +267,11 @@ fn unit(lines: &[&str]) -> String {
         };
         match key.trim() {
             "Environment" => {
-                for word in value.split_whitespace() {
-                    out += &format!("{}\n", word.trim_matches('"'));
+                for word in unquoted(value) {
+                    out += &match word.split_once('=') {
+                        Some((name, value)) => format!("{name}={}\n", quoted(value)),
+                        None => format!("# {word}\n"),
+                    };
                 }
             }
             key if key.starts_with("Exec") => {
@@ -281,6 +284,25 @@ fn unit(lines: &[&str]) -> String {
         }
     }
     out
+}
+
+/// The words of a unit's line, of which quotes may hold one together: `"A=b c" D=e` (systemd.syntax(7)).
+fn unquoted(line: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    let (mut word, mut open) = (String::new(), None);
+    for c in line.chars() {
+        match open {
+            Some(quote) if c == quote => open = None,
+            Some(_) => word.push(c),
+            None if c == '"' || c == '\'' => open = Some(c),
+            None if c.is_whitespace() => {
+                words.extend((!word.is_empty()).then(|| std::mem::take(&mut word)));
+            }
+            None => word.push(c),
+        }
+    }
+    words.extend((!word.is_empty()).then_some(word));
+    words
 }
 
 /// `%i` of a template unit is a variable.
@@ -402,7 +424,11 @@ mod tests {
     #[case::branches("ifneq ($(A),1)\nX = 1\nelse\nX = 2\nendif\nrun:\n\tq $(X)\n", "q 1\n")]
     #[case::unit(
         "[Service]\nEnvironment=A=1\nExecStart=-/usr/bin/q \\\n  -x %i\n",
-        "# [Service]\nA=1\n/usr/bin/q  -x ${instance}\n"
+        "# [Service]\nA=\"1\"\n/usr/bin/q  -x ${instance}\n"
+    )]
+    #[case::unit_with_quotes(
+        "[Service]\nEnvironment=\"NET=-netdev tap,id=a\" B=c\nExecStart=q $NET\n",
+        "# [Service]\nNET=\"-netdev tap,id=a\"\nB=\"c\"\nq $NET\n"
     )]
     #[case::docker(
         "FROM x\nENV A=b\nENTRYPOINT [\"qemu-system-x86_64\"]\nCMD [\"-nic\", \"user\"]\n",

@@ -28,11 +28,10 @@ fn spans(text: &str) -> Vec<(Range<usize>, Mention)> {
 }
 
 /// The text with a command line in place of each group of lines that have options or begin a program;
-/// the others are left as they are.
+/// the others are left as they are. Where only one program begins, all options are its.
 pub(super) fn rewrite(text: &str) -> String {
     let options = spans(text);
-    let mut out = String::new();
-    let mut group = Group::default();
+    let mut groups = vec![Group::default()];
     let mut start = 0;
     for line in text.split_inclusive('\n') {
         let lines = start..start + line.len();
@@ -42,20 +41,28 @@ pub(super) fn rewrite(text: &str) -> String {
         let mut begins = options.iter().filter(|(span, _)| lines.contains(&span.start)).peekable();
         let program = flag::tokens(line).find(|word| is_program(word));
         if !is_inside && begins.peek().is_none() && program.is_none() {
-            group.end(&mut out);
-            out.push_str(line);
+            groups.push(Group { lines: line.to_owned(), ..Group::default() });
+            groups.push(Group::default());
             continue;
         }
-        if let Some(program) = program {
-            group.program(program, &mut out);
+        // A program's name after options begins another command line.
+        if program.is_some() && groups.last().is_some_and(|group| !group.words.is_empty()) {
+            groups.push(Group::default());
         }
+        let Some(group) = groups.last_mut() else { continue };
+        group.program = program.map(str::to_owned).or(group.program.take());
         group.lines.push_str(line);
-        for (_, mention) in begins {
-            group.words.push(mention.as_words());
+        group.words.extend(begins.map(|(_, mention)| mention.as_words()));
+    }
+    let begin = |group: &&mut Group| group.program.is_some();
+    if groups.iter_mut().filter(begin).count() == 1 {
+        let apart = groups.iter_mut().filter(|group| group.program.is_none());
+        let apart: Vec<String> = apart.flat_map(Group::options).collect();
+        if let Some(group) = groups.iter_mut().find(begin) {
+            group.words.extend(apart);
         }
     }
-    group.end(&mut out);
-    out
+    groups.iter().map(Group::text).collect()
 }
 
 /// The options of a text without anything that stands between them.
@@ -79,23 +86,20 @@ struct Group {
 }
 
 impl Group {
-    /// A program's name; after options it begins another command line.
-    fn program(&mut self, program: &str, out: &mut String) {
+    /// Takes its options, and with them its lines.
+    fn options(&mut self) -> Vec<String> {
         if !self.words.is_empty() {
-            self.end(out);
+            self.lines.clear();
         }
-        self.program = Some(program.to_owned());
+        std::mem::take(&mut self.words)
     }
 
-    fn end(&mut self, out: &mut String) {
-        let Self { program, words, lines } = std::mem::take(self);
-        if words.is_empty() {
-            out.push_str(&lines);
-            return;
+    fn text(&self) -> String {
+        if self.words.is_empty() {
+            return self.lines.clone();
         }
-        let words: Vec<String> = program.into_iter().chain(words).collect();
-        out.push_str(&words.join(" "));
-        out.push_str("\n\n");
+        let words: Vec<&str> = self.program.iter().chain(&self.words).map(String::as_str).collect();
+        words.join(" ") + "\n\n"
     }
 }
 
