@@ -174,6 +174,9 @@ fn value_at(rest: &str) -> Option<usize> {
             length
         } else if marked.starts_with("...") {
             3
+        } else if marked.starts_with("- ") {
+            // The next item of a list.
+            2
         } else {
             return Some(at);
         };
@@ -234,6 +237,7 @@ mod tests {
         "-object {\"qom-type\":\"filter-x\",\"id\":\"d\"}"
     )]
     #[case("[rr]-object filter-replay,id=e", "-object filter-replay,id=e")]
+    #[case("- -netdev\n  - tap,id=f\n", "-netdev tap,id=f")]
     #[case("-nic user -net nic,model=e1000", "-nic user|-net nic,model=e1000")]
     #[case("queue=tx,outdev=o", "queue=tx,outdev=o")]
     #[case("the -netdev option of x-netdev a", "")]

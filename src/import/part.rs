@@ -81,6 +81,21 @@ fn named(text: &str) -> Vec<String> {
     found
 }
 
+/// The one word that a line names a machine with: `A:`, `Then on A:`.
+pub(super) fn short(line: &str) -> Option<String> {
+    let lower = line.trim().strip_suffix(':')?.to_lowercase();
+    let mut words = lower.split_whitespace().rev();
+    let name = words.next().filter(|name| name.chars().all(char::is_alphanumeric))?;
+    let leads = |word: &str| ["on", "at", "then", "now", "and", "the", "back"].contains(&word);
+    words.all(leads).then(|| name.to_owned())
+}
+
+/// Whether a machine that has this part may be meant by a short name: `hosta` by `a`.
+pub(super) fn is_short_for(short: &str, part: &str) -> bool {
+    let stem = part.strip_suffix(short);
+    stem.is_some_and(|stem| stem.is_empty() || NUMBERED.contains(&stem))
+}
+
 /// The machine that a sentence ends with: `..., then on the old Secondary:`.
 fn at_end(text: &str) -> Option<String> {
     let lower = text.to_lowercase();
@@ -188,6 +203,22 @@ fn inline(line: &str) -> Option<Heading<'_>> {
 #[cfg(test)]
 mod tests {
     use rstest::rstest;
+
+    #[rstest]
+    #[case("Then on A:", Some("a"))]
+    #[case("B:", Some("b"))]
+    #[case("on the left:", Some("left"))]
+    #[case("and this is A:", None)]
+    #[case("A", None)]
+    fn a_word_may_name_a_machine(#[case] line: &str, #[case] expected: Option<&str>) {
+        assert_eq!(short(line).as_deref(), expected);
+    }
+
+    #[test]
+    fn a_short_name_is_the_end_of_a_part() {
+        assert!(is_short_for("a", "hosta") && is_short_for("hosta", "hosta"));
+        assert!(!is_short_for("y", "primary") && !is_short_for("a", "hostb"));
+    }
 
     use super::*;
 

@@ -339,7 +339,7 @@ impl Reader {
                 return 1;
             }
         }
-        if self.cells(line) || self.spans(line) || self.sent(line) {
+        if self.goes_back(line) || self.cells(line) || self.spans(line) || self.sent(line) {
             return 1;
         }
         let paste = &mut self.paste;
@@ -361,6 +361,20 @@ impl Reader {
             self.take(command);
         }
         taken
+    }
+
+    /// A line that names, in a word, a machine that was named before: `Then on A:` after `Host A:`.
+    fn goes_back(&mut self, line: &str) -> bool {
+        let Some(short) = part::short(line) else {
+            return false;
+        };
+        let named = self.paste.pieces.iter().rev().find_map(|piece| match piece {
+            Piece::Part(Some(part)) if part::is_short_for(&short, part) => Some(part.clone()),
+            _ => None,
+        });
+        let is_named = named.is_some();
+        self.paste.pieces.extend(named.map(|part| Piece::Part(Some(part))));
+        is_named
     }
 
     /// The row of a table: a command in one cell, and its machine in another.
