@@ -186,7 +186,7 @@ fn reader(link: Link) -> Option<fn(&[u8]) -> Reading<'_>> {
         258 => pktap,
         276 => cooked_2,
         282 => |data| Ok(Carried::of(Kind::Frame(rest(data, 4, "DSA")?))),
-        1 | 281 | 283 | 284 | 285 => |data| Ok(Carried::of(Kind::Frame(data))),
+        _ if link.is_ethernet() => |data| Ok(Carried::of(Kind::Frame(data))),
         _ => return None,
     })
 }

@@ -53,6 +53,13 @@ pub(super) struct DiffArgs {
     format: Format,
 }
 
+impl DiffArgs {
+    /// What the two captures are called.
+    fn names(&self) -> [String; 2] {
+        [&self.expected, &self.actual].map(|path| visible(&path.display()).to_string())
+    }
+}
+
 pub(super) fn run(args: &DiffArgs) -> Result<Exit, Stop> {
     let [masks, key] = [fields("--mask", &args.mask)?, fields("--key", &args.key)?];
     if file::is_stdin(&args.expected) && file::is_stdin(&args.actual) {
@@ -130,8 +137,7 @@ fn broken(path: &Path, source: StreamError, mut out: Box<dyn Write>) -> Result<E
 }
 
 fn drawn(args: &DiffArgs, difference: Difference) -> Text {
-    let [expected, actual] =
-        [&args.expected, &args.actual].map(|path| visible(&path.display()).to_string());
+    let [expected, actual] = args.names();
     render(&Mismatch { expected, actual, differences: vec![difference] })
 }
 
@@ -145,7 +151,7 @@ fn line(difference: &Difference) -> Value {
 }
 
 fn summary(args: &DiffArgs, counts: CaptureCounts) -> String {
-    let [a, b] = [&args.expected, &args.actual].map(|path| visible(&path.display()).to_string());
+    let [a, b] = args.names();
     if counts.is_same() {
         return format!("{a} and {b} have the same {} packets", counts.same);
     }

@@ -47,7 +47,7 @@ pub struct CaptureRules<'r> {
 }
 
 /// How many packets there were.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CaptureCounts {
     /// Packets of either side.
     pub expected: usize,
@@ -578,8 +578,8 @@ fn half(lined_up: &LinedUp) -> usize {
 }
 
 fn difference(what: What, expected: Option<&Held>, actual: Option<&Held>) -> Difference {
-    let data = |held: Option<&Held>| held.map(|held| held.frame.data.clone());
-    let frames = FramePair { expected: data(expected), actual: data(actual) };
+    let [expected, actual] = [expected, actual].map(|held| held.map(|held| &held.frame.data));
+    let frames = FramePair::of(expected, actual);
     Difference { frames, ..Difference::of_record(what) }
 }
 

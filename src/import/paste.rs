@@ -63,9 +63,9 @@ pub(super) struct Paste {
 }
 
 impl Paste {
-    /// How many options of a text no command line has.
-    fn lost(&self, text: &str) -> usize {
-        salvage::options(text).iter().filter(|option| !self.has(option)).count()
+    /// How many of these options no command line has.
+    fn lost(&self, options: &[(String, String)]) -> usize {
+        options.iter().filter(|option| !self.has(option)).count()
     }
 
     /// Whether a command line has an option. Its value may say more than the text does at the option's
@@ -113,13 +113,13 @@ pub(super) fn read(text: &str) -> Result<Paste, PasteError> {
     if libvirt::is_domain(&text) {
         return Ok(paste);
     }
-    let lost = paste.lost(&text);
+    let options = salvage::options(&text);
+    let lost = paste.lost(&options);
     // What stands in a branch that was not followed is not lost.
     if lost > 0 && paste.branches.is_empty() {
         let salvaged = read_forms(&salvage::rewrite(&text))?;
-        let options = salvage::options(&text);
         let keeps_all = options.iter().all(|option| salvaged.has(option) || !paste.has(option));
-        if salvaged.lost(&text) < lost && keeps_all {
+        if salvaged.lost(&options) < lost && keeps_all {
             paste = Paste { is_salvaged: true, ..salvaged };
         }
     }

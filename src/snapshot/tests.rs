@@ -1,3 +1,6 @@
+//! Snapshots on disk: what is checked, accepted and left pending, and what files and sections are left
+//! behind. The parts of the folder are tested together here.
+
 use std::{fs, path::Path};
 
 use tempfile::TempDir;

@@ -1,3 +1,6 @@
+//! The chores themselves: each runs cargo or one of this crate's parts, and says what failed. `main` calls
+//! them by name.
+
 use std::{
     io,
     path::{Path, PathBuf},

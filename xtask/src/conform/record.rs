@@ -1,3 +1,6 @@
+//! A line of a record: what was asked of a real QEMU and what it answered, as the files of fixtures/qemu have
+//! it. Read by the comparison and by the recorder.
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Deserializer};

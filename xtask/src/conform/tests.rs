@@ -1,3 +1,5 @@
+//! What the comparison with records says: that fixtures agree, and what a line that is none or disagrees gets.
+
 use std::path::Path;
 
 use super::*;
