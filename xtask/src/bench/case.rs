@@ -35,6 +35,7 @@ pub(super) fn row(lab: &Lab) -> Result<Row, BenchError> {
         of: "case",
         count: CASES,
         baseline_count: CASES,
+        goal: None,
     })
 }
 
