@@ -46,16 +46,17 @@ ARP, Request who-has 10.9.9.9 tell 10.9.9.1, length 28
 pub(super) fn scenario(cases: u32) -> String {
     let numbers: Vec<String> = (1..=cases).map(|number| number.to_string()).collect();
     format!(
-        "description: What comes in at one TAP goes out at another.\n\
+        "description: What a guest sends is captured and taken to a chardev, beside another TAP.\n\
          matrix: {{ number: [{}] }}\n\
          profile: rfc\n\
          netdevs: {{ hn0: {{ vhost: true }}, hn1: {{ vhost: true }} }}\n\
+         chardevs: {{ out0: {{}} }}\n\
          objects:\n\
-         \x20 - filter-redirector,id=f0,netdev=hn0,queue=rx,in_netdev=hn0,out_netdev=hn1\n\
+         \x20 - filter-redirector,id=f0,netdev=hn0,queue=rx,in_netdev=hn0,outdev=out0\n\
          steps:\n\
          \x20 - send: hn0.guest\n\
-         \x20   frames: [{{ arp: {{ sender: 10.9.9.1, target: 10.9.9.9 }} }}]\n\
-         expect: {{ hn1.guest: 1 }}\n",
+         \x20   frames: [{{ ipv4: {{ src: 10.9.9.1, dst: 10.9.9.9 }}, udp: {{ sport: 1, dport: 9 }}, payload: \"case ${{number}}\" }}]\n\
+         expect: {{ out0: 1 }}\n",
         numbers.join(", ")
     )
 }
