@@ -423,7 +423,8 @@ fn base64(bytes: &[u8]) -> String {
 fn from_base64(text: &str) -> Option<Vec<u8>> {
     let mut bytes = Vec::with_capacity(text.len() / 4 * 3);
     let (mut bits, mut count) = (0_u32, 0);
-    for digit in text.split('=').next()?.bytes().filter(|byte| *byte != b'\n') {
+    let digits = text.bytes().take_while(|byte| *byte != b'=');
+    for digit in digits.filter(|byte| *byte != b'\n') {
         let value = DIGITS.iter().position(|known| *known == digit)?;
         bits = (bits << 6 | value as u32) & 0xff_ffff;
         count += 6;
