@@ -38,11 +38,11 @@ fn no_machine() -> CommandError {
 }
 
 /// Children of a node of QEMU's own, by name, with their types.
-fn children(core: &Core, node: Node) -> Result<Vec<(String, String)>, CommandError> {
+fn children(core: &Core, node: Node) -> Vec<(String, String)> {
     let child = |name: &str, kind: &str| (name.to_owned(), format!("child<{kind}>"));
-    Ok(match node {
+    match node {
         Node::Root => {
-            let machine = child("machine", bare_machine(core)?);
+            let machine = child("machine", bare_machine(core).unwrap_or_default());
             let containers = core.root_containers().iter();
             containers.map(|name| child(name, "container")).chain([machine]).collect()
         }
@@ -62,7 +62,7 @@ fn children(core: &Core, node: Node) -> Result<Vec<(String, String)>, CommandErr
             child("sysbus", "System"),
         ],
         Node::Empty | Node::Object(_) | Node::Chardev(_) => Vec::new(),
-    })
+    }
 }
 
 pub(super) fn list(core: &Core, args: &Args) -> Result<Value, CommandError> {
@@ -75,8 +75,10 @@ pub(super) fn list(core: &Core, args: &Args) -> Result<Value, CommandError> {
     let mut entries = vec![entry("type", "string")];
     match node {
         Node::Machine => return Err(no_machine()),
+        // The type of the machine is among them.
+        Node::Root if bare_machine(core).is_err() => return Err(no_machine()),
         Node::Root | Node::Unattached | Node::Empty | Node::Objects | Node::Chardevs => {
-            let children = children(core, node)?;
+            let children = children(core, node);
             entries.extend(children.iter().map(|(name, kind)| entry(name, kind)));
         }
         Node::Object(key) => {
@@ -109,7 +111,7 @@ pub(super) fn get(core: &Core, args: &Args) -> Result<Value, CommandError> {
         | Node::Empty
         | Node::Objects
         | Node::Chardevs => {
-            let children = children(core, node)?;
+            let children = children(core, node);
             match children.iter().find(|(name, _)| name == property) {
                 // A child's value is its path.
                 Some((name, _)) => Ok(format!("{}/{name}", parent_path(node)).into()),
@@ -201,7 +203,7 @@ pub(super) fn set(net: &mut Net, args: &Args) -> Result<Value, CommandError> {
         }
         Node::Machine if is_of_machine(property) => return Err(no_machine()),
         _ => {
-            let children = children(core, node)?;
+            let children = children(core, node);
             let known = children.iter().any(|(name, _)| name == property);
             return Err(if known { not_writable() } else { missing() });
         }
