@@ -33,6 +33,8 @@ pub fn file_name(path: &str) -> Result<&str, OpenError> {
     }
     match name {
         "" | "." | ".." => Err(OpenError::IsDirectory),
+        // The host's own.
+        _ if name.bytes().all(|byte| byte == b'/') => Err(OpenError::IsDirectory),
         _ if name.split('/').any(|part| part.len() > NAME_MAX) => Err(OpenError::NameTooLong),
         _ if name.contains('/') => Err(OpenError::NotFound),
         _ => Ok(name),
@@ -53,6 +55,7 @@ mod tests {
     #[case("no/x.pcap", Err(OpenError::NotFound))]
     #[case("a/../x", Err(OpenError::NotFound))]
     #[case("/nonexistent/x.pcap", Err(OpenError::NotFound))]
+    #[case("/", Err(OpenError::IsDirectory))]
     #[case(".", Err(OpenError::IsDirectory))]
     #[case(&"a".repeat(300), Err(OpenError::NameTooLong))]
     fn a_path_leads_to_a_file(#[case] path: &str, #[case] expected: Result<&str, OpenError>) {

@@ -244,7 +244,9 @@ mod tests {
         assert_eq!(twice.unwrap_err().to_string(), "an object of type memory-backend-file");
         let json = of_option(r#"{"qom-type":"filter-dump","file":"/x"}"#).unwrap();
         assert_eq!(roles(&json), [("file", Role::WriteFile)]);
-        assert_eq!(of_option("{'qom-type': 'secret'}"), Err(NotModelled::Text));
+        let quoted = of_option("{'qom-type': 'secret'}");
+        assert_eq!(quoted.unwrap_err().to_string(), "an object of type secret");
+        assert_eq!(of_option("{'qom-type': 'secret'"), Err(NotModelled::Text));
     }
 
     #[test]

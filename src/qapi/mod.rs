@@ -11,12 +11,14 @@
 //! | `option` | the syntax `a,key=value,flag`, `,,` for a comma; changing and writing it | whoever has such a string |
 //! | `id` | what is an id | `machine`, `import` |
 //! | `properties` | an object as it is written, its members by name | `scenario`, `backend`, `drawing`, `import`, `cli` |
+//! | `reader` | JSON as QEMU reads it, and its texts for mistakes | `properties` |
 //! | `schema`, `table` | types, properties, their roles, versions | everybody |
 //! | `visit` | phase 0: members are read in the order of the schema, and the first wrong one is refused | `machine` |
 
 mod id;
 mod option;
 mod properties;
+mod reader;
 mod schema;
 mod table;
 mod visit;

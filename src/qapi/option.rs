@@ -30,6 +30,11 @@ pub(crate) enum Form {
     Flag,
 }
 
+/// A word that asks for help (QEMU 10.2.2 `include/qemu/help_option.h`).
+pub(super) fn is_help(word: &str) -> bool {
+    matches!(word, "help" | "?")
+}
+
 /// An option string.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Options(Vec<Element>);
@@ -131,9 +136,10 @@ impl Options {
         self.get(key).and_then(boolean) == Some(true)
     }
 
-    /// What QEMU warns of while it reads the string.
+    /// What QEMU warns of while it reads the string. A flag that asks for help is none.
     pub(crate) fn warnings(&self) -> Vec<String> {
         let flags = self.0.iter().filter(|element| element.form == Form::Flag);
+        let flags = flags.filter(|element| !is_help(&element.raw));
         let warning = |Element { key, value, raw, .. }: &Element| {
             // The opposite of this one has a name of its own.
             let (key, value) = match (key.as_str(), value.as_str()) {

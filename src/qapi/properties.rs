@@ -8,6 +8,9 @@ use serde_json::{Map, Value};
 use super::{
     Options, Refusal, Role, Source, Spec,
     id::{BAD_ID, id_wellformed},
+    object_type,
+    option::is_help,
+    reader::{self, Unreadable},
     refusal, role_of,
     schema::any_object_type,
     spec,
@@ -16,6 +19,9 @@ use crate::base::QemuVersion;
 
 /// The key of a first element without one.
 const IMPLIED: &str = "qom-type";
+
+/// A type of which there are no objects, and which has properties all the same.
+const ABSTRACT: &str = "netfilter";
 
 /// The members of an object, as they are written. Nothing is judged before [`Properties::check`].
 #[derive(Clone, Debug, PartialEq)]
@@ -26,7 +32,7 @@ enum Content {
     Options(Options),
     Json(Map<String, Value>),
     /// The text begins as JSON does, and is not the JSON of an object.
-    Unreadable(Refusal),
+    Unreadable(Unreadable),
 }
 
 /// A member of an object.
@@ -67,23 +73,10 @@ impl Properties {
         if !text.starts_with('{') {
             return Self(Content::Options(Options::read(text, IMPLIED)));
         }
-        Self(match serde_json::from_str(text) {
-            Ok(Value::Object(map)) => Content::Json(map),
-            Ok(_) => Content::Unreadable(refusal(
-                "Invalid parameter type for 'object', expected: object",
-            )),
-            Err(_) if Self::goes_on(text) => {
-                Content::Unreadable(refusal("Expecting at most one JSON value"))
-            }
-            Err(_) => Content::Unreadable(refusal("JSON parse error, expecting value")),
+        Self(match reader::read(text) {
+            Ok(map) => Content::Json(map),
+            Err(unreadable) => Content::Unreadable(unreadable),
         })
-    }
-
-    /// Whether a whole JSON value begins the text, with something behind it.
-    fn goes_on(text: &str) -> bool {
-        let mut values = serde_json::Deserializer::from_str(text).into_iter::<Value>();
-        matches!(values.next(), Some(Ok(_)))
-            && text.get(values.byte_offset()..).is_some_and(|rest| !rest.trim().is_empty())
     }
 
     /// The arguments of QMP's `object-add`.
@@ -232,6 +225,20 @@ impl Properties {
         }
     }
 
+    /// Whether QEMU prints the properties of a type, or the types, and ends, instead of making anything:
+    /// what it warns of before that; none where it makes an object or refuses to. JSON has no help.
+    #[must_use]
+    pub fn help(&self, version: QemuVersion) -> Option<Vec<String>> {
+        let Content::Options(options) = &self.0 else {
+            return None;
+        };
+        let kind = options.get(IMPLIED)?;
+        let bad_id = options.get("id").is_some_and(|id| !id_wellformed(id));
+        let known = kind == ABSTRACT || object_type(kind, version).is_some();
+        let asks = is_help(kind) || (known && options.keys().iter().any(|key| is_help(key)));
+        (asks && !bad_id).then(|| options.warnings())
+    }
+
     /// Phase 0: reads the members as QEMU does, and checks their names and types. Returns what QEMU
     /// warns of meanwhile.
     ///
@@ -259,7 +266,7 @@ impl Properties {
     pub(crate) fn spec(&self, version: QemuVersion) -> Result<(Spec, Vec<String>), OptionError> {
         let silent = |error| OptionError { error, warnings: Vec::new() };
         match &self.0 {
-            Content::Unreadable(refused) => Err(silent(refused.clone())),
+            Content::Unreadable(unreadable) => Err(silent(unreadable.refusal(version))),
             Content::Json(map) => {
                 let spec = spec(Source::Json(map), version, false).map_err(silent)?;
                 Ok((spec, Vec::new()))

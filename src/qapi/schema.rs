@@ -51,6 +51,8 @@ pub(crate) enum Rule {
     Positive32 { text: &'static str },
     /// A positive number, else the text; QEMU keeps 32 bits of it, whatever the setter is given.
     Cut32 { text: &'static str },
+    /// A number up to this, else the text; QEMU takes its own default for 0.
+    Weight { most: u64, default: u64, text: &'static str },
     /// The id or the path of an object of this type, or nothing.
     Link { to: &'static str },
 }

@@ -202,13 +202,52 @@ static COMPARE: &[Property] = &[
     VNET_HDR_SUPPORT,
 ];
 
+fn not_negative(value: &Value) -> bool {
+    value.as_i64().is_some_and(|value| value >= 0)
+}
+
+const fn before_monitors(version: QemuVersion) -> bool {
+    !monitors(version)
+}
+
+/// A parameter of a loop of events (QEMU 10.2.2 `event-loop-base.c`, `iothread.c`).
+const fn parameter(name: &'static str, default: u64, text: &'static str) -> Property {
+    checked(live(optional(name, Kind::Int, Default::Number(default))), 0, not_negative, text)
+}
+
+const POLL_GROW: &str = "poll-grow value must be in range [0, 9223372036854775807]";
+const POLL_SHRINK: &str = "poll-shrink value must be in range [0, 9223372036854775807]";
+
 static IOTHREAD: &[Property] = &[
-    live(optional("aio-max-batch", Kind::Int, Default::Number(0))),
-    live(optional("thread-pool-min", Kind::Int, Default::Number(0))),
-    live(optional("thread-pool-max", Kind::Int, Default::Number(64))),
-    live(optional("poll-max-ns", Kind::Int, Default::Number(32768))),
-    live(optional("poll-grow", Kind::Int, Default::Number(0))),
-    live(optional("poll-shrink", Kind::Int, Default::Number(0))),
+    parameter("aio-max-batch", 0, "aio-max-batch value must be in range [0, 9223372036854775807]"),
+    parameter(
+        "thread-pool-min",
+        0,
+        "thread-pool-min value must be in range [0, 9223372036854775807]",
+    ),
+    parameter(
+        "thread-pool-max",
+        64,
+        "thread-pool-max value must be in range [0, 9223372036854775807]",
+    ),
+    parameter("poll-max-ns", 32768, "poll-max-ns value must be in range [0, 9223372036854775807]"),
+    // Measured: 11.1 has other defaults, and one parameter more.
+    Property { exists: before_monitors, ..parameter("poll-grow", 0, POLL_GROW) },
+    Property { exists: monitors, ..parameter("poll-grow", 2, POLL_GROW) },
+    Property { exists: before_monitors, ..parameter("poll-shrink", 0, POLL_SHRINK) },
+    Property { exists: monitors, ..parameter("poll-shrink", 2, POLL_SHRINK) },
+    Property {
+        exists: monitors,
+        ..ruled(
+            live(optional("poll-weight", Kind::Int, Default::Number(3))),
+            0,
+            Rule::Weight {
+                most: 63,
+                default: 3,
+                text: "poll-weight value must be in range [0, 63]",
+            },
+        )
+    },
 ];
 
 const fn filter(name: &'static str, properties: &'static [&'static [Property]]) -> ObjectType {
@@ -246,7 +285,12 @@ pub(crate) static OBJECT_TYPES: &[ObjectType] = &[
     listed((5, 3, 5), filter("filter-dump", &[NETFILTER, DUMP])),
     listed((3, 4, 3), filter("filter-replay", &[NETFILTER])),
     ObjectType { properties: &[COMPARE], creation: Creation::Compare, ..other("colo-compare") },
-    ObjectType { properties: &[IOTHREAD], creation: Creation::Inert, ..other("iothread") },
+    ObjectType {
+        parent: "event-loop-base",
+        properties: &[IOTHREAD],
+        creation: Creation::Inert,
+        ..other("iothread")
+    },
     since(other("acpi-generic-initiator"), after_7_2),
     since(other("acpi-generic-port"), after_7_2),
     other("authz-list"),

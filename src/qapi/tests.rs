@@ -141,3 +141,27 @@ fn a_name_has_one_role_in_all_types() {
 fn some_properties_are_the_rfc_s(#[case] name: &str, #[case] expected: bool) {
     assert_eq!(needs_af_packet(name), expected);
 }
+
+// As 7.2.22, 10.0.13 and 11.1.3 answer: with help, and nothing else on standard error than this.
+#[rstest]
+#[case("help", Some(""))]
+#[case("?", Some(""))]
+#[case("help,id=f0", Some(""))]
+#[case("id=f0,qom-type=help", Some(""))]
+#[case("filter-mirror,help", Some(""))]
+#[case("filter-mirror,id=f0,?=x", Some(""))]
+#[case("netfilter,help", Some(""))]
+#[case(
+    "filter-mirror,id=f0,nohelp",
+    Some("short-form boolean option 'nohelp' deprecated\nPlease use help=off instead")
+)]
+#[case("filter-mirror,id=0f,help", None)]
+#[case("nope,help", None)]
+#[case("id=f0,help", None)]
+#[case("filter-mirror,x=help", None)]
+#[case("filter-mirror,Help", None)]
+#[case(r#"{"qom-type":"filter-mirror","help":true}"#, None)]
+fn a_text_that_asks_for_help(#[case] text: &str, #[case] warned: Option<&str>) {
+    let warnings = Properties::of_option(text).help(Qemu72);
+    assert_eq!(warnings.map(|warnings| warnings.join("|")).as_deref(), warned);
+}

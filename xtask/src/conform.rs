@@ -6,6 +6,7 @@ mod cli;
 mod datapath;
 mod error;
 mod hex;
+mod host;
 mod observation;
 mod record;
 mod setup;

@@ -6,7 +6,7 @@ mod write;
 use std::collections::VecDeque;
 
 pub use write::SOCKET_BUFFER;
-pub(super) use write::{WriteError, ring_read};
+pub(super) use write::{WriteError, ring_read, ring_write};
 
 use super::{
     CharBackend, ChardevConfig,
@@ -23,13 +23,29 @@ use crate::{
 const MUX_USERS: usize = 4;
 
 impl Core {
+    /// A multiplexer is made of two: the one below it, the socket, has the id with `-base` behind it.
     pub(super) fn chardev_add(&mut self, config: &ChardevConfig) -> ChardevKey {
+        let key = self.chardev_put(config, None);
+        if config.backend == CharBackend::Mux {
+            let base = ChardevConfig {
+                id: format!("{}-base", config.id).into(),
+                backend: CharBackend::Socket { server: true, reconnect: false, monitor: false },
+                // Its connection is the multiplexer's here, as long as that is there.
+                connected: false,
+            };
+            self.chardev_put(&base, Some(key));
+        }
+        key
+    }
+
+    fn chardev_put(&mut self, config: &ChardevConfig, below: Option<ChardevKey>) -> ChardevKey {
         let key = ChardevKey(self.next_key());
         let chardev = Chardev {
             id: config.id.clone(),
             backend: config.backend.clone(),
             connected: config.connected,
             users: Vec::new(),
+            below,
             mux_slots: 0,
             mux_is_read: false,
             reader: None,
@@ -64,8 +80,7 @@ impl Core {
         };
         let mux = chardev.backend == CharBackend::Mux;
         let used = if slots_leak { chardev.mux_slots } else { chardev.users.len() };
-        let monitored = matches!(chardev.backend, CharBackend::Socket { monitor: true, .. });
-        if if mux { used >= MUX_USERS } else { monitored || !chardev.users.is_empty() } {
+        if if mux { used >= MUX_USERS } else { chardev.has_frontend() } {
             let id = &chardev.id;
             return Err(generic(match (version, mux) {
                 (QemuVersion::Qemu72, _) => format!("Device '{id}' is in use"),

@@ -77,9 +77,7 @@ impl Core {
             // chardev/char-pty.c, char_pty_chr_write).
             CharBackend::Pty if !chardev.connected => return Ok(false),
             CharBackend::Ringbuf { size } => {
-                chardev.ring.extend(data.iter());
-                let over = chardev.ring.len().saturating_sub(size);
-                chardev.ring.drain(..over);
+                ring_write(&mut chardev.ring, size, &data);
                 return Ok(false);
             }
             CharBackend::File | CharBackend::Udp | CharBackend::Pty => {
@@ -270,6 +268,12 @@ fn buffer_space(length: usize) -> usize {
     let paged = length.saturating_sub(LARGEST_HEAD).next_multiple_of(PAGE);
     let head = length.saturating_sub(paged);
     paged + (head + 320).next_power_of_two().max(512) + 256
+}
+
+/// Puts bytes into a ring buffer of `size`, over the oldest ones.
+pub(in crate::machine) fn ring_write(ring: &mut VecDeque<u8>, size: usize, data: &[u8]) {
+    ring.extend(data);
+    ring.drain(..ring.len().saturating_sub(size));
 }
 
 /// Takes at most `size` of the oldest bytes out of a ring buffer.

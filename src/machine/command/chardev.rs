@@ -8,8 +8,8 @@ use crate::{
     base::{Interface, NetdevId, QemuVersion, Quirk},
     machine::{
         AfPacketMode, CharBackend, ChardevConfig, Output,
-        chardev::ring_read,
-        core::{ChardevKey, Core},
+        chardev::{ring_read, ring_write},
+        core::{Chardev, ChardevKey, Core},
         error::generic,
         net::Net,
         property::NOT_BUILT,
@@ -132,8 +132,15 @@ fn made(core: &Core, args: &Args, backend: CharBackend) -> Result<CharBackend, C
         let data = args.get("backend").and_then(|backend| backend.get("data"));
         let has = |name: &str| data.is_some_and(|data| data.get(name).is_some());
         let both = has("reconnect") && has("reconnect-ms");
-        if server && has("reconnect") {
-            return failed("'reconnect' option is incompatible with socket in server listen mode");
+        // 10.0 takes the one in milliseconds.
+        let refused = match core.profile.version() {
+            QemuVersion::Qemu72 | QemuVersion::Qemu100 => "reconnect",
+            _ => "reconnect-ms",
+        };
+        if server && has(refused) {
+            return failed(&format!(
+                "'{refused}' option is incompatible with socket in server listen mode"
+            ));
         }
         if both {
             return failed("'reconnect' and 'reconnect-ms' are mutually exclusive");
@@ -144,10 +151,12 @@ fn made(core: &Core, args: &Args, backend: CharBackend) -> Result<CharBackend, C
 
 fn put(net: &mut Net, id: &str, backend: CharBackend) -> Value {
     let core = &mut net.core;
+    let is_pty = backend == CharBackend::Pty;
     let config = ChardevConfig { id: id.into(), backend, connected: false };
     core.chardev_add(&config);
     core.emit(Output::ChardevExists { chardev: config.id, exists: true });
-    done()
+    // The machine has no terminals: one is shown with the chardev's id for a path.
+    if is_pty { json!({"pty": id}) } else { done() }
 }
 
 /// What `af-packet-mode` makes of a socket, where it is given. The descriptor of a packet socket goes by
@@ -199,12 +208,14 @@ pub(super) fn change(net: &mut Net, args: &Args) -> Result<Value, CommandError> 
             _ => "For mux or hub device hotswap is not supported yet",
         }));
     }
-    if !chardev.users.is_empty() {
+    if chardev.has_frontend() {
         return Err(generic("Chardev user does not support chardev hotswap"));
     }
-    // The new one is opened before the old one goes.
-    let backend = made(core, args, backend?)?;
+    let backend = backend?;
+    // Without a frontend the old one goes before the new one is opened, even where that fails (QEMU
+    // 10.2.2 chardev/char.c, qmp_chardev_change; measured).
     take_away(net, key);
+    let backend = made(&net.core, args, backend)?;
     Ok(put(net, id, backend))
 }
 
@@ -228,8 +239,14 @@ fn take_away(net: &mut Net, key: ChardevKey) {
     }
     let removed = net.core.chardevs.get(&key);
     let is_mux = removed.is_some_and(|chardev| chardev.backend == CharBackend::Mux);
+    let connected = removed.is_some_and(|chardev| chardev.connected);
     if !is_mux {
         net.hang_up(key);
+    }
+    let base = net.core.chardevs.values_mut().find(|base| base.below == Some(key));
+    if let Some(base) = base {
+        base.below = None;
+        base.connected = connected;
     }
     let removed = net.core.chardevs.remove(&key);
     if let Some(CharBackend::AfPacket { netdev, .. }) = removed.as_ref().map(|one| &one.backend) {
@@ -246,10 +263,14 @@ fn take_away(net: &mut Net, key: ChardevKey) {
 pub(super) fn query(core: &Core) -> Value {
     let entries = core.chardevs.values().map(|chardev| {
         let id = chardev.id.as_str();
+        let mux = chardev.below.and_then(|mux| core.chardevs.get(&mux));
         let (monitor, open) = match chardev.backend {
-            CharBackend::Socket { monitor, .. } => (monitor, chardev.connected),
+            CharBackend::Socket { monitor, .. } => {
+                (monitor, mux.map_or(chardev.connected, |mux| mux.connected))
+            }
             _ => (false, true),
         };
+        let read = chardev.reader.is_some() || mux.is_some_and(|mux| mux.mux_is_read);
         let filename = match chardev.backend {
             CharBackend::Socket { monitor: true, .. } => "unix:".to_owned(),
             CharBackend::Socket { server: true, .. } => format!("unix:{id},server=on"),
@@ -260,7 +281,7 @@ pub(super) fn query(core: &Core) -> Value {
         };
         let prefix = if open { "" } else { "disconnected:" };
         json!({
-            "frontend-open": monitor || chardev.reader.is_some(),
+            "frontend-open": monitor || read,
             "filename": format!("{prefix}{filename}"),
             "label": id,
         })
@@ -268,16 +289,18 @@ pub(super) fn query(core: &Core) -> Value {
     entries.collect()
 }
 
-pub(super) fn ringbuf_read(net: &mut Net, args: &Args) -> Result<Value, CommandError> {
+fn ringbuf<'n>(net: &'n mut Net, args: &Args) -> Result<&'n mut Chardev, CommandError> {
     let core = &mut net.core;
     let id = text(args, "device");
     let key = core.chardev_of(id);
     let key = key.ok_or_else(|| generic(format!("Device '{id}' not found")))?;
     let chardev = core.chardevs.get_mut(&key);
     let chardev = chardev.filter(|chardev| matches!(chardev.backend, CharBackend::Ringbuf { .. }));
-    let Some(chardev) = chardev else {
-        return Err(generic(format!("{id} is not a ringbuf device")));
-    };
+    chardev.ok_or_else(|| generic(format!("{id} is not a ringbuf device")))
+}
+
+pub(super) fn ringbuf_read(net: &mut Net, args: &Args) -> Result<Value, CommandError> {
+    let chardev = ringbuf(net, args)?;
     let size = args.get("size").and_then(Value::as_i64).unwrap_or_default();
     let Some(size) = usize::try_from(size).ok().filter(|size| *size > 0) else {
         return Err(generic("size must be greater than zero"));
@@ -285,9 +308,35 @@ pub(super) fn ringbuf_read(net: &mut Net, args: &Args) -> Result<Value, CommandE
     let bytes = ring_read(&mut chardev.ring, size);
     Ok(match text(args, "format") {
         "base64" => base64(&bytes),
-        _ => String::from_utf8_lossy(&bytes).into_owned(),
+        // The text ends at the first zero byte (QEMU 10.2.2 chardev/char-ringbuf.c).
+        _ => {
+            let text = bytes.split(|byte| *byte == 0).next().unwrap_or_default();
+            String::from_utf8_lossy(text).into_owned()
+        }
     }
     .into())
+}
+
+pub(super) fn ringbuf_write(net: &mut Net, args: &Args) -> Result<Value, CommandError> {
+    let chardev = ringbuf(net, args)?;
+    let data = text(args, "data");
+    let bytes = match text(args, "format") {
+        "base64" => {
+            from_base64(data).ok_or_else(|| generic("Base64 data contains invalid characters"))?
+        }
+        _ => data.as_bytes().to_vec(),
+    };
+    if let CharBackend::Ringbuf { size } = chardev.backend {
+        ring_write(&mut chardev.ring, size, &bytes);
+    }
+    Ok(done())
+}
+
+/// A break reaches nobody: no filter has an ear for one.
+pub(super) fn send_break(net: &mut Net, args: &Args) -> Result<Value, CommandError> {
+    let id = text(args, "id");
+    let known = net.core.chardev_of(id).is_some();
+    known.then(done).ok_or_else(|| generic(format!("Chardev '{id}' not found")))
 }
 
 /// The types that the machine has; the inner error is for those it has not.
@@ -354,8 +403,9 @@ fn check_data(
     Ok(())
 }
 
+const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
 fn base64(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
     for group in bytes.chunks(3) {
         let octet = |at: usize| u32::from(group.get(at).copied().unwrap_or(0));
@@ -367,4 +417,21 @@ fn base64(bytes: &[u8]) -> String {
         }
     }
     text
+}
+
+/// What digits in base 64 say, as far as the first `=`; none where there is something else.
+fn from_base64(text: &str) -> Option<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(text.len() / 4 * 3);
+    let (mut bits, mut count) = (0_u32, 0);
+    let digits = text.bytes().take_while(|byte| *byte != b'=');
+    for digit in digits.filter(|byte| *byte != b'\n') {
+        let value = DIGITS.iter().position(|known| *known == digit)?;
+        bits = (bits << 6 | value as u32) & 0xff_ffff;
+        count += 6;
+        if count >= 8 {
+            count -= 8;
+            bytes.push((bits >> count) as u8);
+        }
+    }
+    Some(bytes)
 }

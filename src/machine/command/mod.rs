@@ -1,6 +1,7 @@
 //! Commands: QMP's names, arguments and texts, and `-object`.
 
 mod announce;
+mod around;
 mod chardev;
 mod migrate;
 mod netdev;
@@ -112,6 +113,28 @@ pub(super) static COMMANDS: &[Row] = &[
         ],
         run: chardev::ringbuf_read,
     },
+    Row {
+        name: "ringbuf-write",
+        args: &[
+            arg("device", Kind::Str, true).naming(Role::Id),
+            arg("data", Kind::Str, true),
+            arg("format", Kind::Enum(&["utf8", "base64"]), false),
+        ],
+        run: chardev::ringbuf_write,
+    },
+    Row { name: "chardev-send-break", args: &[ID], run: chardev::send_break },
+    Row { name: "query-iothreads", args: &[], run: |net, _| Ok(around::iothreads(&net.core)) },
+    Row {
+        name: "query-rx-filter",
+        args: &[arg("name", Kind::Str, false).naming(Role::Id)],
+        run: |net, args| around::rx_filter(&net.core, args),
+    },
+    Row { name: "query-colo-status", args: &[], run: |_, _| Ok(around::colo_status()) },
+    Row {
+        name: "x-colo-lost-heartbeat",
+        args: &[],
+        run: |net, _| around::lost_heartbeat(&net.core),
+    },
     Row { name: "query-status", args: &[], run: |net, _| Ok(netdev::status(&net.core)) },
     Row { name: "stop", args: &[], run: netdev::stop },
     Row { name: "cont", args: &[], run: netdev::cont },
@@ -130,7 +153,6 @@ pub(super) static COMMANDS: &[Row] = &[
 /// Commands around networks that QEMU has and the machine has not: QMP would not say that there is
 /// no such command.
 static NOT_MODELLED: &[&str] = &[
-    "chardev-send-break",
     "device_add",
     "device_del",
     "getfd",
@@ -139,17 +161,19 @@ static NOT_MODELLED: &[&str] = &[
     "migrate-set-capabilities",
     "migrate-set-parameters",
     "qom-list-properties",
+    "query-block",
     "query-chardev-backends",
-    "query-colo-status",
     "query-commands",
-    "query-iothreads",
+    "query-kvm",
+    "query-migrate",
+    "query-name",
+    "query-named-block-nodes",
+    "query-pci",
     "query-qmp-schema",
-    "query-rx-filter",
+    "query-uuid",
     "query-version",
     "quit",
-    "ringbuf-write",
     "system_reset",
-    "x-colo-lost-heartbeat",
 ];
 
 impl Net {

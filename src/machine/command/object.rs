@@ -14,7 +14,7 @@ use crate::{
         filter,
         net::Net,
         part::Base,
-        property::{is_set, not_built, run_setters, shown},
+        property::{check_pool, is_set, not_built, run_setters, shown},
     },
     qapi::{BAD_ID, Creation, Properties, Source, Spec, id_wellformed, spec},
     record::{CommandError, Place},
@@ -113,7 +113,11 @@ fn build(net: &mut Net, spec: &Spec) -> Result<Value, CreateError> {
             let base = Base::new(None, spec);
             net.part_add(key, base, compare::CLASS.make, spec).map_err(CreateError::from)
         }
-        Creation::Inert | Creation::NotBuilt => Ok(()),
+        Creation::Inert => {
+            let version = net.core.profile.version();
+            check_pool(spec.kind, &spec.values, version).map_err(CreateError::from)
+        }
+        Creation::NotBuilt => Ok(()),
     };
     if let Err(error) = completed {
         net.object_remove(key);

@@ -206,3 +206,125 @@ fn what_is_not_built_says_so() {
     assert!(text.starts_with(crate::machine::NOT_BUILT), "{text}");
     assert!(net.core.object_of("b").is_none());
 }
+
+fn returned(outcome: Outcome) -> Value {
+    match outcome {
+        Outcome::Done(value) => value,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[rstest]
+#[case("chardev-remove", json!({"id": "mux-base"}), "GenericError: Chardev 'mux-base' is busy")]
+#[case(
+    "chardev-change",
+    json!({"id": "mux-base", "backend": {"type": "null", "data": {}}}),
+    "GenericError: Chardev user does not support chardev hotswap"
+)]
+#[case(
+    "chardev-change",
+    json!({"id": "qmp0", "backend": {"type": "null", "data": {}}}),
+    "GenericError: Chardev user does not support chardev hotswap"
+)]
+#[case(
+    "object-add",
+    json!({"qom-type": "filter-mirror", "id": "f", "netdev": "n0", "outdev": "mux-base"}),
+    "GenericError: chardev 'mux-base' is already in use"
+)]
+#[case(
+    "ringbuf-write", json!({"device": "c0", "data": "x"}),
+    "GenericError: c0 is not a ringbuf device"
+)]
+#[case(
+    "ringbuf-write", json!({"device": "ring", "data": "!!", "format": "base64"}),
+    "GenericError: Base64 data contains invalid characters"
+)]
+#[case("chardev-send-break", json!({"id": "zz"}), "GenericError: Chardev 'zz' not found")]
+#[case("query-rx-filter", json!({"name": "zz"}), "GenericError: invalid net client name: zz")]
+#[case("query-rx-filter", json!({"name": "n0"}), "GenericError: net client(n0) isn't a NIC")]
+#[case("x-colo-lost-heartbeat", json!({}), "GenericError: VM is not in COLO mode")]
+#[case(
+    "object-add", json!({"qom-type": "iothread", "id": "i", "thread-pool-min": 65}),
+    "GenericError: bad thread-pool-min/thread-pool-max values"
+)]
+#[case(
+    "object-add", json!({"qom-type": "iothread", "id": "i", "poll-max-ns": -1}),
+    "GenericError: poll-max-ns value must be in range [0, 9223372036854775807]"
+)]
+#[case("qom-list", json!({"path": ""}), "GenericError: Path '' is ambiguous")]
+#[case(
+    "qom-get", json!({"path": "/", "property": "status"}),
+    "GenericError: Property 'container.status' not found"
+)]
+#[case(
+    "qom-set", json!({"path": "/chardevs", "property": "c0", "value": 1}),
+    "GenericError: Property 'container.c0' is not writable"
+)]
+#[case(
+    "qom-set", json!({"path": "c0", "property": "addr", "value": 1}),
+    "GenericError: Property 'chardev-socket.addr' is not writable"
+)]
+#[case(
+    "qom-get", json!({"path": "mux", "property": "connected"}),
+    "GenericError: Property 'chardev-mux.connected' not found"
+)]
+fn refusals_around_the_net_layer(#[case] name: &str, #[case] args: Value, #[case] text: &str) {
+    assert_eq!(refusal(qmp(&mut net(), name, args)), text);
+}
+
+#[test]
+fn a_chardev_without_a_frontend_is_gone_before_its_successor_fails() {
+    let mut net = net();
+    let ring = json!({"id": "c0", "backend": {"type": "ringbuf", "data": {"size": 100}}});
+    let text = refusal(qmp(&mut net, "chardev-change", ring));
+    assert_eq!(
+        text,
+        "GenericError: Failed to add chardev 'c0': size of ringbuf chardev must be power of two"
+    );
+    assert!(net.core.chardev_of("c0").is_none());
+}
+
+#[test]
+fn a_multiplexer_leaves_its_socket() {
+    let mut net = net();
+    let labels = |net: &mut Net| {
+        let chardevs = returned(qmp(net, "query-chardev", json!({})));
+        let chardevs = chardevs.as_array().unwrap().clone();
+        let names = chardevs.iter().map(|one| one["label"].as_str().unwrap().to_owned());
+        names.collect::<Vec<_>>()
+    };
+    assert_eq!(labels(&mut net), ["c0", "qmp0", "ring", "mux", "mux-base"]);
+    assert_eq!(returned(qmp(&mut net, "chardev-remove", json!({"id": "mux"}))), json!({}));
+    assert_eq!(labels(&mut net), ["c0", "qmp0", "ring", "mux-base"]);
+    let base = json!({"id": "mux-base"});
+    assert_eq!(returned(qmp(&mut net, "chardev-remove", base)), json!({}));
+}
+
+#[rstest]
+#[case("abc", "utf8", "abc")]
+#[case("YWJj", "base64", "abc")]
+#[case("YWJjZGU=", "base64", "bcde")]
+fn what_is_written_to_a_ring_buffer(#[case] data: &str, #[case] format: &str, #[case] read: &str) {
+    let mut net = net();
+    let write = json!({"device": "ring", "data": data, "format": format});
+    assert_eq!(returned(qmp(&mut net, "ringbuf-write", write)), json!({}));
+    let answer = qmp(&mut net, "ringbuf-read", json!({"device": "ring", "size": 9}));
+    assert_eq!(returned(answer), json!(read));
+}
+
+#[test]
+fn a_value_that_an_iothread_refuses_stays() {
+    let mut net = net();
+    returned(qmp(&mut net, "object-add", json!({"qom-type": "iothread", "id": "i"})));
+    let least = |value: u64| json!({"path": "i", "property": "thread-pool-min", "value": value});
+    let text = refusal(qmp(&mut net, "qom-set", least(65)));
+    assert_eq!(text, "GenericError: bad thread-pool-min/thread-pool-max values");
+    let get = json!({"path": "/objects/i", "property": "thread-pool-min"});
+    assert_eq!(returned(qmp(&mut net, "qom-get", get)), json!(65));
+}
+
+#[test]
+fn a_terminal_has_a_path() {
+    let pty = json!({"id": "p", "backend": {"type": "pty", "data": {}}});
+    assert_eq!(returned(qmp(&mut net(), "chardev-add", pty)), json!({"pty": "p"}));
+}

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
-use super::ObjectKey;
+use super::{ChardevKey, ObjectKey};
 use crate::{
     base::{ChardevId, NetdevId, Tag},
     machine::{AfPacketMode, CharBackend, framing::Reassembler},
@@ -18,6 +18,8 @@ pub(in crate::machine) struct Chardev {
     pub(in crate::machine) connected: bool,
     /// The frontends that hold it, in order; more than one only where it is a multiplexer.
     pub(in crate::machine) users: Vec<ObjectKey>,
+    /// The multiplexer above it, which is its frontend.
+    pub(in crate::machine) below: Option<ChardevKey>,
     /// Frontends that a multiplexer ever had.
     pub(in crate::machine) mux_slots: usize,
     /// A multiplexer has had a reader.
@@ -58,6 +60,11 @@ impl Chardev {
         matches!(self.backend, CharBackend::Socket { .. } | CharBackend::Mux)
     }
 
+    /// Whether it is a socket itself: QOM shows its address and whether it is connected.
+    pub(in crate::machine) const fn is_socket(&self) -> bool {
+        matches!(self.backend, CharBackend::Socket { .. } | CharBackend::AfPacket { .. })
+    }
+
     /// Whether a frontend reads it. A multiplexer that had one reads for those that come later.
     pub(in crate::machine) fn is_read(&self) -> bool {
         self.reader.is_some() || self.mux_is_read
@@ -79,9 +86,14 @@ impl Chardev {
     /// Whether `chardev-remove` refuses it (`qemu_chr_is_busy`).
     pub(in crate::machine) fn is_busy(&self, never_idle_mux: bool) -> bool {
         match self.backend {
-            CharBackend::Socket { monitor: true, .. } => true,
             CharBackend::Mux if never_idle_mux => true,
-            _ => !self.users.is_empty(),
+            _ => self.has_frontend(),
         }
+    }
+
+    /// Whether a filter, a multiplexer or a monitor holds it.
+    pub(in crate::machine) fn has_frontend(&self) -> bool {
+        let monitored = matches!(self.backend, CharBackend::Socket { monitor: true, .. });
+        monitored || self.below.is_some() || !self.users.is_empty()
     }
 }

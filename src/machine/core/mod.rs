@@ -6,6 +6,7 @@ mod chardev;
 mod client;
 mod descriptor;
 mod packet_socket;
+mod path;
 mod shared;
 
 use std::collections::BTreeMap;
@@ -16,6 +17,7 @@ pub(super) use chardev::Chardev;
 pub(super) use client::{Client, Packet, QUEUE_LIMIT};
 pub(super) use descriptor::DescriptorZero;
 use packet_socket::PacketSockets;
+pub(super) use path::{MACHINE_CONTAINERS, NoNode, Node};
 pub(super) use shared::Shared;
 
 use super::{Halt, NicConfig, Output, clock::VmClock, framing::Strictness};

@@ -1,14 +1,17 @@
 //! What QOM's setters hold a value to, over the rules of the schema (`qapi`), and in which order
 //! they run (QEMU `qom/object_interfaces.c`).
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
 use super::{
-    core::Core,
+    core::{Core, NoNode, Node, Object},
     error::{generic, not_found},
 };
 use crate::{
-    qapi::{self, Kind, Property, Refusal, Rule, Setter, Spec},
+    base::QemuVersion,
+    qapi::{self, Kind, ObjectType, Property, Refusal, Rule, Setter, Spec},
     record::CommandError,
 };
 
@@ -19,6 +22,24 @@ impl From<Refusal> for CommandError {
     fn from(refusal: Refusal) -> Self {
         generic(refusal.desc)
     }
+}
+
+/// What an iothread has to say to its numbers of threads, once they are set (QEMU 10.2.2
+/// `util/async.c`, `aio_context_set_thread_pool_params`).
+pub(super) fn check_pool(
+    kind: &ObjectType,
+    values: &BTreeMap<&'static str, Value>,
+    version: QemuVersion,
+) -> Result<(), CommandError> {
+    let number = |name: &str| {
+        let member = kind.members(version).find(|member| member.name == name)?;
+        values.get(name).cloned().unwrap_or_else(|| member.default.value()).as_i64()
+    };
+    let (Some(least), Some(most)) = (number("thread-pool-min"), number("thread-pool-max")) else {
+        return Ok(());
+    };
+    let fits = 0 < most && least <= most && most <= i32::MAX.into();
+    fits.then_some(()).ok_or_else(|| generic("bad thread-pool-min/thread-pool-max values"))
 }
 
 /// QEMU's refusal of a value, when a setter refuses it.
@@ -35,6 +56,9 @@ pub(super) fn check(
             (value.as_u64() != Some(0)).then_some(()).ok_or(*text)
         }
         Rule::Cut32 { text } => (value.as_u64() != Some(0)).then_some(()).ok_or(*text),
+        Rule::Weight { most, text, .. } => {
+            value.as_u64().is_some_and(|value| value <= *most).then_some(()).ok_or(*text)
+        }
         Rule::Link { to } => return check_link(name, value, core, to),
     };
     fits.map_err(generic)
@@ -43,15 +67,24 @@ pub(super) fn check(
 /// A link's target has to be there (QEMU 10.2.2 qom/object.c:1907-1977).
 fn check_link(name: &str, value: &Value, core: &Core, to: &str) -> Result<(), CommandError> {
     let path = value.as_str().unwrap_or_default();
-    if path.is_empty() {
+    if path.is_empty() || link_target(path, core, to).is_some() {
         return Ok(());
     }
-    let id = path.strip_prefix("/objects/").unwrap_or(path);
-    let target = core.object_of(id).and_then(|key| core.objects.get(&key));
-    match target {
-        None => Err(not_found(format!("Device '{path}' not found"))),
-        Some(target) if target.kind.name == to => Ok(()),
-        Some(_) => Err(generic(format!("Invalid parameter type for '{name}', expected: {to}"))),
+    match core.resolve(path) {
+        Err(NoNode::Missing) => Err(not_found(format!("Device '{path}' not found"))),
+        Ok(_) | Err(NoNode::Ambiguous) => {
+            Err(generic(format!("Invalid parameter type for '{name}', expected: {to}")))
+        }
+    }
+}
+
+/// The object of this type at a path; the end of a path need not be unique among other types.
+fn link_target<'c>(path: &str, core: &'c Core, to: &str) -> Option<&'c Object> {
+    let of_type = |key| core.objects.get(&key).filter(|target| target.kind.name == to);
+    match core.resolve(path) {
+        Ok(Node::Object(key)) => of_type(key),
+        Err(NoNode::Ambiguous) => core.object_of(path).and_then(of_type),
+        _ => None,
     }
 }
 
@@ -59,13 +92,18 @@ fn check_link(name: &str, value: &Value, core: &Core, to: &str) -> Result<(), Co
 pub(super) fn shown(setter: &Setter, value: Value) -> Value {
     match &setter.rule {
         Rule::Cut32 { .. } => value.as_u64().map_or(value, |wide| (wide as u32).into()),
-        Rule::Link { .. } => match value.as_str() {
-            None | Some("") => value,
-            Some(path) if path.starts_with('/') => value,
+        Rule::Weight { default, .. } if value.as_u64() == Some(0) => (*default).into(),
+        // Whatever path led there, it is a child of `/objects`.
+        Rule::Link { .. } => match value.as_str().and_then(last_name) {
             Some(id) => format!("/objects/{id}").into(),
+            None => value,
         },
-        Rule::Holds { .. } | Rule::Positive32 { .. } => value,
+        Rule::Holds { .. } | Rule::Positive32 { .. } | Rule::Weight { .. } => value,
     }
+}
+
+fn last_name(path: &str) -> Option<&str> {
+    path.split('/').rfind(|name| !name.is_empty())
 }
 
 /// Runs the setters of an object that is made, in QEMU's order: by the hash buckets of the names,

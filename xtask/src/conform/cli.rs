@@ -45,11 +45,18 @@ pub(super) fn replay(record: &CliRecord) -> Result<Verdict, RecordError> {
     for object in &objects {
         let properties = Properties::of_option(object);
         let id = properties.option_id().map(str::to_owned);
+        let help = properties.help(version);
         let warnings = match properties.check(version) {
             _ if id.as_ref().is_some_and(|id| ids.contains(id)) => {
                 let id = id.unwrap_or_default();
                 let text = format!("Duplicate ID '{id}' for object");
                 run.refuse(Some(object), &text);
+                break;
+            }
+            // The properties are printed on standard output, which no record has.
+            _ if help.is_some() => {
+                run.warn(object, &help.unwrap_or_default());
+                run.rc = Some(0);
                 break;
             }
             Ok(warnings) => warnings,
@@ -62,8 +69,9 @@ pub(super) fn replay(record: &CliRecord) -> Result<Verdict, RecordError> {
         run.warn(object, &warnings);
         ids.extend(id);
     }
+    let mut frozen = false;
     for object in &objects {
-        if run.rc.is_some() {
+        if run.rc.is_some() || frozen {
             break;
         }
         let outcome = bench.command(Command::ObjectOption(object.clone()));
@@ -76,10 +84,11 @@ pub(super) fn replay(record: &CliRecord) -> Result<Verdict, RecordError> {
                 run.stderr.push_str(&abort.assertion);
                 run.rc = Some(-6);
             }
-            Outcome::Done(_) | Outcome::Unanswered(_) => {}
+            Outcome::Unanswered(_) => frozen = true,
+            Outcome::Done(_) => {}
         }
     }
-    if run.rc.is_none() {
+    if run.rc.is_none() && !frozen {
         run.stderr.push_str(&peer_warnings(&netdevs));
     }
     let mut differences = Vec::new();

@@ -1,6 +1,6 @@
 //! Answers to commands: class, text, return.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tapwright::{
     base::{Profile, Quirk},
     machine::NOT_BUILT,
@@ -48,6 +48,7 @@ enum Asked {
 
 fn ask(record: &ErrorRecord, profile: &Profile) -> Result<Asked, RecordError> {
     let mut bench = Bench::new(setup::machine(&record.setup, profile.clone())?)?;
+    setup::listeners().for_each(|server| bench.host.listen(&server, &server));
     for pre in &record.pre {
         let outcome = bench.qmp(&pre.cmd, &pre.args);
         if let Some(what) = not_built(&outcome) {
@@ -113,6 +114,8 @@ pub(super) fn compare(
             });
             mask_crash(&abort.assertion) == mask_crash(desc) && survives
         }
+        // A command to one that has died says nothing more.
+        (Some("CRASH"), Outcome::Unanswered(NoAnswer::Dead)) => mask_crash(desc).is_empty(),
         (Some("FROZEN"), Outcome::Unanswered(NoAnswer::Frozen)) => true,
         (class, Outcome::Refused(error)) => refused(error, class, desc),
         _ => false,
@@ -128,7 +131,7 @@ pub(super) fn compare(
 }
 
 /// Compares what a command returned. Lists whose order is a hash table's are compared as sets, and
-/// paths of sockets are not compared.
+/// paths of sockets and terminals are not compared.
 pub(super) fn compare_return(command: &str, returned: &Value, expected: &Value) -> Vec<String> {
     let (returned, expected) = (settle(command, returned), settle(command, expected));
     if returned == expected {
@@ -139,9 +142,11 @@ pub(super) fn compare_return(command: &str, returned: &Value, expected: &Value) 
 
 fn settle(command: &str, value: &Value) -> Value {
     let Value::Array(items) = value else {
-        return match value.as_str() {
-            Some(text) => text.replace("@D/", "").into(),
-            None => value.clone(),
+        return match value {
+            Value::String(text) => text.replace("@D/", "").into(),
+            // The terminal's number is the host's.
+            Value::Object(members) if members.contains_key("pty") => json!({"pty": "pty"}),
+            other => other.clone(),
         };
     };
     let mut items = items.clone();
@@ -153,6 +158,12 @@ fn settle(command: &str, value: &Value) -> Value {
                 }
             }
             items.sort_by_key(|item| item["label"].to_string());
+        }
+        // The kernel's number of the thread.
+        "query-iothreads" => {
+            for item in &mut items {
+                item["thread-id"] = Value::Null;
+            }
         }
         "qom-list" => items.sort_by_key(|item| item["name"].to_string()),
         _ => {}

@@ -1,29 +1,39 @@
 //! The machines that the records were measured on, and a machine that can be asked.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tapwright::{
     base::{Profile, VirtualTime},
     machine::{
         CharBackend, ChardevConfig, Command, CommandId, Config, Input, Machine, NetdevConfig,
-        NetdevKind, Output,
+        NetdevKind, Output, Start,
     },
-    record::{NoAnswer, Outcome},
+    record::{CommandError, NoAnswer, Outcome},
 };
 
-use super::record::RecordError;
+use super::{host::Host, record::RecordError};
 
 /// A machine and all that came out of it since it was last asked.
 pub(super) struct Bench {
     machine: Machine,
     pub(super) now: VirtualTime,
     pub(super) out: Vec<Output>,
+    pub(super) host: Host,
+    /// It died of a command.
+    dead: bool,
     commands: u64,
 }
 
 impl Bench {
     pub(super) fn new(config: Config) -> Result<Self, RecordError> {
         let machine = Machine::new(config)?;
-        Ok(Self { machine, now: VirtualTime::ZERO, out: Vec::new(), commands: 0 })
+        Ok(Self {
+            machine,
+            now: VirtualTime::ZERO,
+            out: Vec::new(),
+            host: Host::default(),
+            dead: false,
+            commands: 0,
+        })
     }
 
     pub(super) fn input(&mut self, input: Input) {
@@ -36,20 +46,51 @@ impl Bench {
 
     /// Gives a command and takes its answer out of the outputs; none while the machine is frozen.
     pub(super) fn command(&mut self, command: Command) -> Outcome {
+        if self.dead {
+            return Outcome::Unanswered(NoAnswer::Dead);
+        }
         self.commands += 1;
         let id = CommandId(self.commands);
         self.input(Input::Command { id, command });
         let answer = self.out.iter().position(
             |output| matches!(output, Output::Answer { id: answered, .. } if *answered == id),
         );
-        match answer.map(|at| self.out.remove(at)) {
+        let outcome = match answer.map(|at| self.out.remove(at)) {
             Some(Output::Answer { outcome, .. }) => outcome,
             _ => Outcome::Unanswered(NoAnswer::Frozen),
-        }
+        };
+        self.dead = matches!(outcome, Outcome::Aborts(_));
+        outcome
     }
 
+    /// Gives a command; what the host refuses to open is taken away again.
     pub(super) fn qmp(&mut self, name: &str, args: &Value) -> Outcome {
-        self.command(Command::Qmp { name: name.to_owned(), args: in_folder(args) })
+        let args = in_folder(args);
+        let chardev = args["id"].as_str().unwrap_or_default().to_owned();
+        let outcome = self.machine_qmp(name, args.clone());
+        if !matches!(outcome, Outcome::Done(_)) {
+            return outcome;
+        }
+        match name {
+            "chardev-remove" => self.host.forget(&chardev),
+            "chardev-add" | "chardev-change" => {
+                self.host.forget(&chardev);
+                if let Err(why) = self.host.open(&chardev, &args["backend"]) {
+                    self.machine_qmp("chardev-remove", json!({"id": chardev}));
+                    let desc = format!("Failed to add chardev '{chardev}': {why}");
+                    return Outcome::Refused(CommandError {
+                        class: "GenericError".to_owned(),
+                        desc,
+                    });
+                }
+            }
+            _ => {}
+        }
+        outcome
+    }
+
+    fn machine_qmp(&mut self, name: &str, args: Value) -> Outcome {
+        self.command(Command::Qmp { name: name.to_owned(), args })
     }
 }
 
@@ -85,6 +126,11 @@ pub(super) fn socket(server: bool, reconnect: bool, monitor: bool) -> CharBacken
 /// The monitor's own chardev.
 pub(super) fn monitor() -> ChardevConfig {
     chardev("qmp0", socket(false, false, true), true)
+}
+
+/// The sockets of those set-ups that listen, each at a path of its own name.
+pub(super) fn listeners() -> impl Iterator<Item = String> {
+    (0..=8).map(|n| format!("c{n}")).chain(["cmux".to_owned()])
 }
 
 /// One of the set-ups of the records of errors.
@@ -125,7 +171,10 @@ pub(super) fn machine(setup: &str, profile: Profile) -> Result<Config, RecordErr
         monitor(),
     ];
     let chardevs = servers.chain(others).collect();
-    Ok(Config { profile, netdevs, chardevs, iothreads: vec!["io0".into()], ..Config::default() })
+    // A machine that could run is not let run.
+    let start = Start { stopped: setup == "pc", ..Start::default() };
+    let iothreads = vec!["io0".into()];
+    Ok(Config { profile, netdevs, chardevs, iothreads, start, ..Config::default() })
 }
 
 /// A chardev of a command line: its config and the path of its socket or file.
