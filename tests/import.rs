@@ -241,6 +241,114 @@ fn every_scenario_is_exported_and_imported_again() {
     assert!(count > 400, "{count}");
 }
 
+/// What QEMU's words can say of a scenario's steps comes back with its machine, its error and its order.
+#[test]
+fn every_step_that_qemu_has_is_exported_and_imported_again() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
+    let mut folders = vec![root.clone()];
+    let (mut count, mut migrations) = (0, 0);
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|end| end == "yaml") {
+                let is_switchover = path.starts_with(root.join("switchover"));
+                let steps = steps_come_back(&path);
+                assert!(steps.is_some() || !is_switchover, "{}", path.display());
+                migrations +=
+                    steps.iter().flatten().filter(|step| step.get("migrate").is_some()).count();
+                count += usize::from(steps.is_some());
+            }
+        }
+    }
+    assert!(count > 300 && migrations > 20, "{count} {migrations}");
+}
+
+/// The steps of a scenario that are QEMU's commands; none where nothing of it is QEMU's.
+fn steps_come_back(path: &Path) -> Option<Vec<Value>> {
+    let text = fs::read_to_string(path).unwrap();
+    let source = Arc::new(Source { path: path.to_owned(), text });
+    let tree = tree::combination(&source, 0).or_else(|| tree::read(&source).ok())?;
+    let is_own = |tree: &Value| parts(tree).iter().all(|(_, ids)| ids.is_empty());
+    if is_own(&tree) {
+        return None;
+    }
+    let exported = tapwright::import::export(&tree);
+    let draft = tapwright::import::paste(&exported).unwrap().unwrap();
+    let again = draft.tree();
+    let (one, other) = (qemus_steps(&tree), qemus_steps(&again));
+    assert!(
+        starts(&tree) == starts(&again) && one == other,
+        "{}\n{exported}\n{}\n{one:#?}\n{other:#?}",
+        path.display(),
+        draft.text()
+    );
+    Some(one)
+}
+
+/// Each machine's `stopped` and `incoming`.
+fn starts(tree: &Value) -> Vec<(bool, bool)> {
+    let is = |part: &Value, key: &str| {
+        let value = part.get(key);
+        value.is_some_and(|value| value == &Value::Bool(true) || value == "on")
+    };
+    match tree.get("machines").and_then(Value::as_object) {
+        Some(all) => all.values().map(|part| (is(part, "stopped"), is(part, "incoming"))).collect(),
+        None => vec![(false, false)],
+    }
+}
+
+/// The steps that are commands of a monitor, each in one form.
+fn qemus_steps(tree: &Value) -> Vec<Value> {
+    const VERBS: &[&str] = &[
+        "object-add",
+        "object-del",
+        "qom-set",
+        "qom-get",
+        "set_link",
+        "netdev_add",
+        "netdev_del",
+        "chardev-add",
+        "chardev-remove",
+        "stop",
+        "cont",
+        "announce-self",
+        "migrate",
+    ];
+    let several = tree.get("machines").and_then(Value::as_object).is_some_and(|all| all.len() > 1);
+    let steps = tree.get("steps").and_then(Value::as_array);
+    let of = |step: &Value| {
+        let mut map = match step {
+            Value::String(verb) => serde_json::Map::from_iter([(verb.clone(), Value::Null)]),
+            Value::Object(map) => map.clone(),
+            _ => return None,
+        };
+        let verb = VERBS.iter().find(|verb| map.contains_key(**verb))?;
+        if !several {
+            map.remove("machine");
+        }
+        // A file that leads out of the scenario's folder is imported as one in it.
+        if let Some(Value::String(file)) = map.get_mut(*verb).and_then(|args| args.get_mut("file"))
+        {
+            *file = file.rsplit('/').next().unwrap_or_default().to_owned();
+        }
+        // `{id: x}` and `x` are the same.
+        if let Some(Value::Object(args)) = map.get(*verb)
+            && let (1, Some(id)) = (args.len(), args.get("id").cloned())
+        {
+            map.insert((*verb).to_owned(), id);
+        }
+        if let Some(error) = map.get("error").cloned() {
+            let text = error.get("text").unwrap_or(&error).clone();
+            let class = error.get("class").filter(|class| *class != "GenericError").cloned();
+            map.insert("error".to_owned(), serde_json::json!([class, text.as_str()]));
+        }
+        Some(Value::Object(map))
+    };
+    steps.into_iter().flatten().filter_map(of).collect()
+}
+
 fn comes_back(path: &Path) {
     let text = fs::read_to_string(path).unwrap();
     let source = Arc::new(Source { path: path.to_owned(), text });

@@ -19,6 +19,7 @@ use crate::{
 };
 
 mod comment;
+mod migration;
 mod route;
 mod several;
 
@@ -81,11 +82,15 @@ impl Draft {
             traffic: None,
             errors: Vec::new(),
         };
-        if draft.machines.len() > 1 {
+        draft.settle_starts();
+        if draft.has_names() {
             draft.name_machines();
             draft.name_ways();
+        }
+        if draft.machines.len() > 1 {
             draft.join();
         }
+        draft.settle_migrations();
         // A program's name, or words that are named in a note, leave nothing open in the scenario.
         let tree = draft.tree().to_string();
         let references = tree.split("${").skip(1);
@@ -132,9 +137,15 @@ impl Draft {
         self.machines.iter().find_map(of)
     }
 
+    /// Whether the machines stand under their names: several, and one that does not run from the start.
+    fn has_names(&self) -> bool {
+        let waits = |machine: &Machine| machine.stopped || machine.incoming.is_some();
+        self.machines.len() > 1 || self.machines.iter().any(waits)
+    }
+
     fn qualified(&self, machine: &Machine, id: &str) -> String {
         match &machine.name {
-            Some(name) if self.machines.len() > 1 => format!("{name}/{id}"),
+            Some(name) if self.has_names() => format!("{name}/{id}"),
             _ => id.to_owned(),
         }
     }
@@ -146,7 +157,7 @@ impl Draft {
         root.insert("description".to_owned(), json!(self.description()));
         root.insert("tags".to_owned(), json!(["imported"]));
         root.insert("profile".to_owned(), json!(self.profile()));
-        if let [only] = self.machines.as_slice() {
+        if let ([only], false) = (self.machines.as_slice(), self.has_names()) {
             root.extend(declared(only));
         } else {
             let machines = self.machines.iter().filter_map(|machine| {
@@ -205,12 +216,15 @@ impl Draft {
     }
 
     fn steps(&self) -> Vec<Value> {
-        let several = self.machines.len() > 1;
-        let mut steps: Vec<Value> = Vec::new();
+        let has_names = self.has_names();
+        let mut ordered: Vec<(usize, Value)> = Vec::new();
         for machine in &self.machines {
-            let name = machine.name.as_deref().filter(|_| several);
-            steps.extend(machine.steps.iter().map(|step| step.tree(name)));
+            let name = machine.name.as_deref().filter(|_| has_names);
+            ordered.extend(machine.steps.iter().map(|step| (step.order, step.tree(name))));
         }
+        // What is typed at several machines stands in the paste in the order in which it is done.
+        ordered.sort_by_key(|(order, _)| *order);
+        let mut steps: Vec<Value> = ordered.into_iter().map(|(_, step)| step).collect();
         if let Some(traffic) = &self.traffic {
             let at = traffic.at.clone().or_else(|| self.default_port());
             // What was captured before a command was given is sent before it.
@@ -308,6 +322,11 @@ fn declared(machine: &Machine) -> Map<String, Value> {
     let texts = |list: &[Options]| -> Vec<String> { list.iter().map(Options::text).collect() };
     let objects: Vec<&String> = machine.objects.iter().map(|object| &object.text).collect();
     let mut map = Map::new();
+    for (key, is_set) in [("stopped", machine.stopped), ("incoming", machine.incoming.is_some())] {
+        if is_set {
+            map.insert(key.to_owned(), json!(true));
+        }
+    }
     for (key, list) in [
         ("netdevs", json!(texts(&machine.netdevs))),
         ("chardevs", json!(texts(&machine.chardevs))),

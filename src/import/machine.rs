@@ -19,6 +19,18 @@ pub(super) struct Machine {
     pub(super) name: Option<String>,
     /// What the headings of the paste call it.
     pub(super) part: Option<String>,
+    /// `-S`: the guest does not run before `cont`.
+    pub(super) stopped: bool,
+    /// `-incoming`: where the guest comes from, as far as that is written.
+    pub(super) incoming: Option<String>,
+    /// Where `migrate-incoming` made it wait.
+    pub(super) listens: Vec<String>,
+    /// COLO's capability was set: both guests run, and a migration hands over none.
+    pub(super) has_colo: bool,
+    /// The command line is one that libvirt wrote.
+    pub(super) is_libvirts: bool,
+    /// The last command became a step, which an error that follows is about.
+    pub(super) is_step_last: bool,
     /// A note says that no heading names the machine of its commands.
     pub(super) assumed: bool,
     /// The text of a `-readconfig` file is in the paste.
@@ -80,6 +92,10 @@ impl Machine {
                 }
                 continue;
             };
+            if name == "S" {
+                self.stopped = true;
+                continue;
+            }
             let takes = flag::takes_value(name);
             match words.next_if(|next| takes && (flag::is_open(word) || !next.starts_with('-'))) {
                 Some(value) => self.add(name, value),
@@ -108,9 +124,11 @@ impl Machine {
             "net" => self.add_net(value),
             "nic" => self.add_nic(value),
             "readconfig" => self.readconfig = Some(value.to_owned()),
+            "incoming" => self.incoming = Some(value.to_owned()),
             "name" => {
                 let options = Options::read(value, "guest").without_empty();
-                self.name = options.get("guest").map(str::to_owned);
+                self.name = name_of(value);
+                self.is_libvirts |= value.starts_with("guest=") && options.is_on("debug-threads");
                 if options.elements().len() > 1 || self.name.is_none() {
                     self.elsewhere.push(format!("-name {}", shown(value)));
                 }
@@ -335,6 +353,11 @@ impl Machine {
                 .push("the iothread stands first: QEMU makes it before the filters".to_owned());
         }
     }
+}
+
+/// The machine's name in a value of `-name`.
+pub(super) fn name_of(value: &str) -> Option<String> {
+    Options::read(value, "guest").without_empty().get("guest").map(str::to_owned)
 }
 
 fn read(text: &str, implied: &str) -> Options {

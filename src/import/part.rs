@@ -90,6 +90,27 @@ pub(super) fn short(line: &str) -> Option<String> {
     words.all(leads).then(|| name.to_owned())
 }
 
+/// Whether a line is a heading of the machine of this name: `# on web1:`, `web1's monitor:`, `== web1 ==`.
+pub(super) fn is_heading_of(line: &str, name: &str) -> bool {
+    let marks = |c: char| c.is_whitespace() || "#*=_~-/;<>`:：".contains(c);
+    let core = line.trim_matches(marks);
+    let is_marked = line.trim_end().ends_with([':', '：']) || core.len() < line.trim().len();
+    let words =
+        || core.split([' ', '\t', '\'', '(', ')', '`', ',']).filter(|word| !word.is_empty());
+    let leads = |word: &str| {
+        let word = word.to_lowercase();
+        let others = [
+            "on", "at", "in", "then", "now", "and", "the", "back", "s", "side", "monitor", "qmp",
+            "hmp",
+        ];
+        others.contains(&word.as_str()) || NUMBERED.contains(&word.as_str())
+    };
+    let is_name = |word: &str| word.eq_ignore_ascii_case(name);
+    is_marked
+        && words().filter(|word| is_name(word)).count() == 1
+        && words().all(|word| is_name(word) || leads(word))
+}
+
 /// Whether a machine that has this part may be meant by a short name: `hosta` by `a`.
 pub(super) fn is_short_for(short: &str, part: &str) -> bool {
     let stem = part.strip_suffix(short);
@@ -212,6 +233,18 @@ mod tests {
     #[case("A", None)]
     fn a_word_may_name_a_machine(#[case] line: &str, #[case] expected: Option<&str>) {
         assert_eq!(short(line).as_deref(), expected);
+    }
+
+    #[rstest]
+    #[case("# on web1:", true)]
+    #[case("web1's monitor:", true)]
+    #[case("== WEB1 ==", true)]
+    #[case("then on the host web1 (QMP):", true)]
+    #[case("web1", false)]
+    #[case("web1 does not answer:", false)]
+    #[case("# on web2:", false)]
+    fn a_heading_has_a_machines_name(#[case] line: &str, #[case] expected: bool) {
+        assert_eq!(is_heading_of(line, "web1"), expected);
     }
 
     #[test]

@@ -17,7 +17,7 @@ use super::{
     line::{
         apart, is_comment, is_shell, is_synopsis, logical, plain, without_prompt, without_synopsis,
     },
-    mail, make, part,
+    machine, mail, make, part,
     qmp::{self, Message},
     salvage,
     shell::{self, Shell, Simple},
@@ -165,6 +165,8 @@ struct Reader {
     shell: Shell,
     code: Code,
     depth: usize,
+    /// What command lines call their machines: `-name`.
+    names: Vec<String>,
     /// Bytes of texts that stand in others.
     inner: usize,
     blocks: block::Budget,
@@ -314,12 +316,16 @@ impl Reader {
             human(command, paste);
             return 1;
         }
-        if let Some(text) = hmp::error(line)
+        if let Some((class, text)) = hmp::error(line)
             && matches!(paste.pieces.last(), Some(Piece::Command(..) | Piece::ObjectAdd(_)))
         {
-            paste.pieces.push(Piece::Error(None, text.to_owned()));
+            paste.pieces.push(Piece::Error(class.map(str::to_owned), text.to_owned()));
             return 1;
         }
+        if self.is_of_name(line) {
+            return 1;
+        }
+        let paste = &mut self.paste;
         if let Some(heading) = part::heading(line, lines.get(1).copied()) {
             if heading.ends {
                 paste.pieces.push(Piece::Branch(heading.branch));
@@ -361,6 +367,14 @@ impl Reader {
             self.take(command);
         }
         taken
+    }
+
+    /// A heading that has the `-name` of a command line above it: `# on web1:`.
+    fn is_of_name(&mut self, line: &str) -> bool {
+        let named = self.names.iter().find(|name| part::is_heading_of(line, name)).cloned();
+        let is_named = named.is_some();
+        self.paste.pieces.extend(named.map(|name| Piece::Part(Some(name))));
+        is_named
     }
 
     /// A line that names, in a word, a machine that was named before: `Then on A:` after `Host A:`.
@@ -485,6 +499,9 @@ impl Reader {
         }
         self.paste.unread.extend(redirections);
         let words = without_synopsis(apart(after), &mut self.paste.unread);
+        let name = words.windows(2).find(|pair| flag::name(&pair[0]) == Some("name"));
+        let name = name.and_then(|pair| machine::name_of(&pair[1]));
+        self.names.extend(name.filter(|_| whole));
         self.paste.pieces.push(Piece::CommandLine { words, whole });
     }
 

@@ -1,6 +1,8 @@
 //! Which machine each piece of a paste belongs to.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
+
+use super::migration;
 
 use crate::{
     import::{
@@ -28,6 +30,8 @@ pub(super) struct Route {
     /// Whether any heading names a machine.
     named: bool,
     parts: usize,
+    /// How many pieces were given to machines.
+    pieces: usize,
 }
 
 /// Gives each piece to its machine.
@@ -106,8 +110,9 @@ impl Route {
             );
         }
         let before = machine.parts();
-        give(piece, machine);
+        give(piece, machine, self.pieces);
         self.parts += machine.parts() - before;
+        self.pieces += 1;
     }
 
     fn add_machine(&mut self) -> usize {
@@ -169,8 +174,7 @@ impl Route {
             Piece::Command(name, args) => match Step::of_command(&name, args.clone()) {
                 Some(made) => step(&made, part.as_deref(), lines),
                 None if name == "qmp_capabilities" || name.starts_with("query-") => {}
-                None if args.is_empty() => lines.push(format!("no step for {name}")),
-                None => lines.push(format!("no step for {name} {}", Value::Object(args))),
+                None => lines.push(format!("no step for {}", shown_command(&name, &args))),
             },
             Piece::Section(section) => lines.push(format!("-{} {}", section.group, section.text)),
             Piece::Error(_, text) => lines.push(format!("refused: {text}")),
@@ -197,7 +201,11 @@ fn declares_again(machine: &Machine, words: &[String]) -> bool {
     })
 }
 
-fn give(piece: Piece, machine: &mut Machine) {
+fn give(piece: Piece, machine: &mut Machine, order: usize) {
+    let is_answer = matches!(piece, Piece::Error(..));
+    if !is_answer {
+        machine.is_step_last = false;
+    }
     match piece {
         Piece::CommandLine { words, whole } => {
             machine.whole |= whole;
@@ -211,27 +219,38 @@ fn give(piece: Piece, machine: &mut Machine) {
             machine.readconfig = None;
             machine.add(&section.group, &section.text);
         }
-        Piece::ObjectAdd(text) => add_step(Step::object_option(&text), machine),
+        Piece::ObjectAdd(text) => add_step(Step::object_option(&text), machine, order),
+        Piece::Command(name, args) if name == "migrate" => {
+            add_step(Step::migrate(args), machine, order);
+        }
         Piece::Command(name, args) => match Step::of_command(&name, args.clone()) {
-            Some(step) => add_step(step, machine),
+            Some(step) => add_step(step, machine, order),
             None if name == "qmp_capabilities" || name.starts_with("query-") => {}
-            None if args.is_empty() => machine.notes.push(format!("no step for {name}")),
             None => {
-                let args = Value::Object(args);
-                machine.notes.push(format!("no step for {name} {args}"));
+                migration::told(&name, &args, machine);
+                machine.notes.push(format!("no step for {}", shown_command(&name, &args)));
             }
         },
-        Piece::Error(class, text) => {
-            if let Some(step) = machine.steps.last_mut() {
-                step.refused(class, text);
-            }
-        }
+        Piece::Error(class, text) => match machine.steps.last_mut() {
+            Some(step) if machine.is_step_last => step.refused(class, text),
+            // The answer to a command that is no step.
+            _ => machine.notes.push(format!("the command before was refused: {text}")),
+        },
         Piece::Part(_) | Piece::Branch(_) => {}
     }
 }
 
-fn add_step(step: Step, machine: &mut Machine) {
+fn add_step(step: Step, machine: &mut Machine, order: usize) {
     let (step, note) = step.with_own_file();
     machine.notes.extend(note);
-    machine.steps.push(step);
+    machine.steps.push(Step { order, ..step });
+    machine.is_step_last = true;
+}
+
+/// A command and its arguments, as a comment has them.
+pub(super) fn shown_command(name: &str, args: &Map<String, Value>) -> String {
+    match args.is_empty() {
+        true => name.to_owned(),
+        false => format!("{name} {}", Value::Object(args.clone())),
+    }
 }
