@@ -59,6 +59,7 @@ impl Draft {
     pub(super) fn new(paste: Paste) -> Result<Option<Self>, PasteError> {
         let Route { mut machines, ways, .. } = route::route(paste.pieces)?;
         machines.retain(|machine| !machine.is_empty());
+        join_repeated(&mut machines);
         join_fragments(&mut machines);
         if let Some(machine) = machines.first_mut().filter(|_| paste.is_salvaged) {
             let text = "the options are read as they stand: what is around them is not understood";
@@ -239,6 +240,40 @@ impl Draft {
         }
         steps
     }
+}
+
+/// Joins what a text has twice: a configuration and the command line that is made of it, a script and what
+/// `ps` says of it.
+fn join_repeated(machines: &mut Vec<Machine>) {
+    for at in 0..machines.len() {
+        let one = &machines[at];
+        let declares = one.netdevs.len() + one.chardevs.len() + one.objects.len();
+        let is_same = |other: &Machine| {
+            let alike = |one: &Option<String>, other: &Option<String>| {
+                one.is_none() || other.is_none() || one == other
+            };
+            let (holds, held) = (other.holds(one), one.holds(other));
+            other.whole
+                && holds
+                && alike(&one.name, &other.name)
+                && alike(&one.part, &other.part)
+                && (!one.whole || held && declares > 1)
+        };
+        if declares == 0 || !one.refused.is_empty() {
+            continue;
+        }
+        if let Some(other) =
+            (0..machines.len()).find(|other| *other != at && is_same(&machines[*other]))
+        {
+            let one = std::mem::take(&mut machines[at]);
+            let other = &mut machines[other];
+            other.steps.extend(one.steps);
+            other.name = other.name.take().or(one.name);
+            other.part = other.part.take().or(one.part);
+            other.notes.push("its options stand in the text once more".to_owned());
+        }
+    }
+    machines.retain(|machine| !machine.is_empty());
 }
 
 /// Puts options that stand apart to the one machine that has the netdevs and chardevs they name.

@@ -37,7 +37,17 @@ pub(super) fn read(line: &str) -> Option<Command> {
         let rest = rest.trim();
         return (!rest.is_empty()).then(|| command(rest));
     }
+    if line == "x_colo_lost_heartbeat" {
+        return Some(command(line));
+    }
     let (name, rest) = line.split_once(' ')?;
+    let is_place =
+        |word: &str| ["tcp:", "unix:", "rdma:"].iter().any(|kind| word.starts_with(kind));
+    if name == "migrate"
+        && rest.split_whitespace().all(|word| word.starts_with('-') || is_place(word))
+    {
+        return Some(command(line));
+    }
     (NAMES.contains(&name) && !rest.trim().is_empty()).then(|| command(line))
 }
 
@@ -70,6 +80,13 @@ pub(super) fn command(line: &str) -> Command {
             "netdev_del" => Some(("netdev_del", id())),
             "chardev-add" => chardev(rest).map(|args| ("chardev-add", args)),
             "netdev_add" => Some(("netdev_add", netdev(rest))),
+            "device_add" => {
+                let options = Options::read(rest, "driver");
+                let typed = options.elements().iter();
+                let typed = typed.map(|item| (item.key.clone(), json!(item.value)));
+                Some(("device_add", typed.collect()))
+            }
+            "device_del" => Some(("device_del", id())),
             "announce_self" => announce_self(&words).map(|args| ("announce-self", args)),
             "migrate" => migrate(&words).map(|args| ("migrate", args)),
             "migrate_incoming" => match words.as_slice() {

@@ -1,5 +1,7 @@
 //! The pieces of a paste, in their order.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value};
 
 use crate::qapi::Options;
@@ -8,19 +10,22 @@ use super::{
     audit::{self, Mention},
     block::{self, compound, paragraphs, regions, unnumbered},
     code::{self, Code},
+    column,
     config::{self, Section},
     data::{self, Item},
-    decode, flag,
+    decode, flag, hcl,
     hmp::{self, Command},
     libvirt::{self, Domain},
     limit::{MAX_BYTES, PasteError},
     line::{
-        apart, is_comment, is_shell, is_synopsis, logical, plain, without_prompt, without_synopsis,
+        apart, is_comment, is_shell, is_synopsis, logical, on_host, plain, without_prompt,
+        without_synopsis,
     },
     machine, mail, make, part,
     qmp::{self, Message},
     salvage,
     shell::{self, Shell, Simple},
+    table, trace,
 };
 
 /// What is of QEMU's.
@@ -138,12 +143,15 @@ pub(super) fn options_alone(text: &str) -> Result<Paste, PasteError> {
 fn unwrapped(text: &str) -> String {
     let text = decode::decode(text);
     let lines: Vec<&str> = text.lines().map(mail::unquote).collect();
-    lines.join("\n")
+    let text = lines.join("\n");
+    column::unbroken(&text).unwrap_or(text)
 }
 
 /// What the forms that are known find in a text.
 fn read_forms(text: &str) -> Result<Paste, PasteError> {
-    let mut reader = Reader::default();
+    let of_qemu = text.lines().filter_map(on_host).filter(|(_, line)| is_of_qemu(line));
+    let hosts = of_qemu.map(|(host, _)| host.to_owned()).collect();
+    let mut reader = Reader { hosts, ..Reader::default() };
     reader.text(text);
     reader.rest();
     if let Some(excess) = reader.shell.excess {
@@ -153,6 +161,11 @@ fn read_forms(text: &str) -> Result<Paste, PasteError> {
     paste.branches.extend(reader.shell.branches);
     paste.unset = reader.shell.unset;
     Ok(paste)
+}
+
+/// Whether a line has options of QEMU's, or a command of its monitors.
+fn is_of_qemu(line: &str) -> bool {
+    flag::is_qemus(line) || qmp::read(&[line]).is_some() || hmp::read(line).is_some()
 }
 
 /// Most texts that stand in one another: a here-document in a script of a pipeline.
@@ -167,6 +180,11 @@ struct Reader {
     depth: usize,
     /// What command lines call their machines: `-name`.
     names: Vec<String>,
+    /// The sockets of their monitors, and the machine of each.
+    monitors: Vec<(String, String)>,
+    /// The hosts that have something of QEMU's in the text, and that of the last such line.
+    hosts: BTreeSet<String>,
+    host: Option<String>,
     /// Bytes of texts that stand in others.
     inner: usize,
     blocks: block::Budget,
@@ -197,8 +215,14 @@ impl Reader {
         if let Some(text) = self.patched(text).or_else(|| unnumbered(text)) {
             return self.region(&text);
         }
+        if let Some(text) = hcl::filled(text) {
+            return self.region(&text);
+        }
+        if let Some(text) = self.traced(text) {
+            return self.region(&text);
+        }
         if let Some(items) = data::read(text, &mut self.shell) {
-            return items.into_iter().for_each(|item| self.item(item));
+            return self.items(items);
         }
         let mut branches = Vec::new();
         let converted = make::shell_text(text, &mut branches);
@@ -250,24 +274,52 @@ impl Reader {
         Some(out)
     }
 
+    /// The text without the lines in which strace shows the start of a program of QEMU's.
+    fn traced(&mut self, text: &str) -> Option<String> {
+        let starts = |line: &str| {
+            let words = trace::execve(line)?;
+            words.first().is_some_and(|word| flag::is_program(word)).then_some(words)
+        };
+        if !text.lines().any(|line| starts(line).is_some()) {
+            return None;
+        }
+        let mut rest = String::new();
+        for line in text.lines() {
+            match starts(line) {
+                Some(words) => {
+                    let words = words.iter().map(|word| word.replace("${", "$${")).collect();
+                    self.take(Simple { words, ..Simple::default() });
+                }
+                None if trace::execve(line).is_some() => self.paste.unread.push(line.to_owned()),
+                None => rest += &format!("{line}\n"),
+            }
+        }
+        Some(rest)
+    }
+
     fn program(&mut self, text: &str) {
         for command in self.code.read(text, &mut self.shell) {
             self.take(command);
         }
     }
 
-    fn item(&mut self, item: Item) {
-        match item {
-            Item::Words(words) => {
-                if let Some(command) = code::command(words, &mut self.shell) {
-                    self.take(command);
-                }
+    fn items(&mut self, items: Vec<Item>) {
+        let names = items.iter().map(|item| match item {
+            Item::Words(_, names) | Item::Text(_, names) => data::machine_of(names),
+        });
+        let names: Vec<Option<String>> = names.collect();
+        let several = names.iter().flatten().collect::<BTreeSet<_>>().len() > 1;
+        for (item, name) in items.into_iter().zip(names) {
+            if let Some(name) = name.filter(|name| several || part::in_words(name).is_some()) {
+                self.paste.pieces.push(Piece::Part(Some(name)));
             }
-            Item::Text(text, name) => {
-                if let Some(part) = name.and_then(|name| part::in_words(&name)) {
-                    self.paste.pieces.push(Piece::Part(Some(part)));
+            match item {
+                Item::Words(words, _) => {
+                    if let Some(command) = code::command(words, &mut self.shell) {
+                        self.take(command);
+                    }
                 }
-                self.text(&text);
+                Item::Text(text, _) => self.text(&text),
             }
         }
     }
@@ -294,6 +346,16 @@ impl Reader {
         if line.is_empty() {
             return 1;
         }
+        if let Some((host, rest)) = on_host(line).filter(|(_, rest)| is_of_qemu(rest)) {
+            if self.hosts.len() > 1 && self.host.as_deref() != Some(host) {
+                self.host = Some(host.to_owned());
+                self.paste.pieces.push(Piece::Part(Some(host.to_owned())));
+            }
+            if rest != line && qmp::read(&[rest]).is_some() {
+                return self.piece(&[rest]);
+            }
+        }
+        self.connects(line);
         let paste = &mut self.paste;
         if let Some(line) = plain(line) {
             let mut rest = vec![line.as_str()];
@@ -308,6 +370,16 @@ impl Reader {
             }
             return taken;
         }
+        if let Some((columns, taken)) = table::read(lines) {
+            for column in columns {
+                self.names.push(column.name.clone());
+                self.paste.pieces.push(Piece::Part(Some(column.name)));
+                self.lines(&[&column.options]);
+            }
+            self.paste.pieces.push(Piece::Part(None));
+            return taken;
+        }
+        let paste = &mut self.paste;
         if let Some((section, taken)) = config::read(lines) {
             paste.pieces.push(Piece::Section(section));
             return taken;
@@ -369,6 +441,29 @@ impl Reader {
         taken
     }
 
+    /// A line that opens a monitor of a machine: `nc -U /tmp/qmp.sock`, `On the first (socat - /tmp/q):`.
+    fn connects(&mut self, line: &str) {
+        if self.monitors.is_empty() || flag::is_qemus(line) {
+            return;
+        }
+        let word = |c: char| c.is_whitespace() || "\"'`()|;,<>".contains(c);
+        let words: Vec<&str> = line.split(word).filter(|word| !word.is_empty()).collect();
+        let tools = ["nc", "ncat", "netcat", "telnet", "socat", "qmp-shell", "hmp-shell"];
+        if !words.iter().any(|word| tools.contains(&word.rsplit('/').next().unwrap_or(word))) {
+            return;
+        }
+        let is_socket = |socket: &str| {
+            words.iter().any(|word| {
+                let behind = word.strip_suffix(socket).filter(|_| !socket.is_empty());
+                behind.is_some_and(|behind| behind.is_empty() || behind.ends_with(':'))
+            })
+        };
+        let named = self.monitors.iter().find(|(socket, _)| is_socket(socket));
+        if let Some((_, name)) = named {
+            self.paste.pieces.push(Piece::Part(Some(name.clone())));
+        }
+    }
+
     /// A heading that has the `-name` of a command line above it: `# on web1:`.
     fn is_of_name(&mut self, line: &str) -> bool {
         let named = self.names.iter().find(|name| part::is_heading_of(line, name)).cloned();
@@ -421,13 +516,31 @@ impl Reader {
         if parts.len() < 3 || parts.len().is_multiple_of(2) || shell::assignment(line).is_some() {
             return false;
         }
-        let inside = parts.iter().skip(1).step_by(2).filter(|part| flag::is_qemus(part));
+        // In an item of a list, a command of a monitor is one to give.
+        let item = line.trim_start_matches(|c: char| c.is_ascii_digit());
+        let is_item = ["- ", "* ", ". ", ") "].iter().any(|mark| item.starts_with(mark));
+        let is_inside = |part: &&&str| flag::is_qemus(part) || is_item && hmp::read(part).is_some();
+        let inside = parts.iter().skip(1).step_by(2).filter(is_inside);
         let outside: Vec<&str> = parts.iter().step_by(2).copied().collect();
         let inside: Vec<&str> = inside.copied().collect();
         if inside.is_empty() || outside.iter().any(|part| flag::is_qemus(part)) {
             return false;
         }
-        self.paste.unread.push(outside.join(" ... "));
+        let outside = outside.join(" ... ");
+        if is_item {
+            let words = |name: &String| {
+                let mut words =
+                    outside.split(|c: char| !(c.is_ascii_alphanumeric() || "-_".contains(c)));
+                words.any(|word| word == name)
+            };
+            let named: BTreeSet<&String> = self.names.iter().filter(|name| words(name)).collect();
+            let part = match named.len() {
+                1 => named.first().map(|name| (*name).clone()),
+                _ => part::in_words(&outside),
+            };
+            self.paste.pieces.extend(part.map(|name| Piece::Part(Some(name))));
+        }
+        self.paste.unread.push(outside);
         inside.iter().for_each(|part| self.lines(&[part]));
         true
     }
@@ -452,6 +565,7 @@ impl Reader {
     /// A command of the shell: QEMU's, or another.
     fn take(&mut self, command: Simple) {
         let Simple { words, redirections, here, part } = command;
+        self.connects(&words.join(" "));
         if part.is_some() {
             self.paste.pieces.push(Piece::Part(part.clone()));
         }
@@ -477,6 +591,7 @@ impl Reader {
         let runs = words.first().is_some_and(|word| {
             word.starts_with(|c: char| c.is_ascii_alphanumeric() || "$/.~_".contains(c))
                 && !word.contains('(')
+                && !word.ends_with([':', '='])
                 && !NO_PROGRAMS.contains(&word.as_str())
         });
         let (start, whole) = match (program, first_option) {
@@ -501,13 +616,31 @@ impl Reader {
         let words = without_synopsis(apart(after), &mut self.paste.unread);
         let name = words.windows(2).find(|pair| flag::name(&pair[0]) == Some("name"));
         let name = name.and_then(|pair| machine::name_of(&pair[1]));
-        self.names.extend(name.filter(|_| whole));
+        if let Some(name) = name.filter(|_| whole) {
+            let sockets = words.windows(2).filter_map(|pair| machine::monitor(&pair[0], &pair[1]));
+            self.monitors.extend(sockets.map(|socket| (socket, name.clone())));
+            self.names.push(name);
+        }
         self.paste.pieces.push(Piece::CommandLine { words, whole });
     }
 
     /// A command that is not QEMU's: one of its words may be a command line, or a monitor's command.
     fn other(&mut self, words: Vec<String>) {
         let line = words.join(" ");
+        // `sh -c '...'`
+        let shell = words.first().map(|word| word.rsplit('/').next().unwrap_or(word));
+        if let (Some("sh" | "bash" | "dash" | "ash" | "zsh"), [_, flags, text, ..]) =
+            (shell, words.as_slice())
+            && flags.starts_with('-')
+            && flags.ends_with('c')
+            && (flag::is_qemus(text) || text.contains('|'))
+        {
+            let text = text.clone();
+            for command in shell::read(&text, &mut self.shell) {
+                self.take(command);
+            }
+            return;
+        }
         let monitor = line.find(['{', '(']).map_or("", |at| &line[at..]);
         let is_monitor = |text: &str| qmp::read(&[text]).is_some() || hmp::read(text).is_some();
         if let Some(text) = words.iter().find(|word| is_monitor(word)) {
@@ -523,7 +656,8 @@ impl Reader {
         match inner.cloned().filter(|_| !prints && words.len() > 1) {
             Some(text) => {
                 self.paste.unread.push(line.replace(&text, "..."));
-                self.text(&text);
+                // The full stop of the sentence that the text stands in.
+                self.text(text.trim_end_matches('.'));
             }
             None => self.paste.unread.push(line),
         }

@@ -8,7 +8,7 @@ use crate::{
         machine::{Machine, shown},
         step::Step,
     },
-    qapi::Properties,
+    qapi::{Properties, Role},
 };
 
 /// The address of the guest's first NIC where the command line gives none; those of others follow it
@@ -46,12 +46,9 @@ fn uri(args: &Map<String, Value>) -> Option<String> {
 
 /// The part of an address that both sides write alike: a path, or a port.
 fn meeting(uri: &str) -> &str {
-    match uri.strip_prefix("tcp:") {
-        Some(rest) => {
-            rest.split(',').next().and_then(|rest| rest.rsplit(':').next()).unwrap_or(rest)
-        }
-        None => uri.split(',').next().unwrap_or(uri),
-    }
+    let address = uri.find(',').map_or(uri, |end| &uri[..end]);
+    let port = address.strip_prefix("tcp:").and_then(|rest| Some(rest.rsplit_once(':')?.1));
+    port.unwrap_or(address)
 }
 
 impl Draft {
@@ -202,7 +199,8 @@ fn nth_mac(number: usize) -> String {
 fn is_colo(machine: &Machine) -> bool {
     let added: Vec<Properties> = machine.steps.iter().filter_map(Step::adds_object).collect();
     let of_colo = |object: &Properties| {
-        object.qom_type().is_some_and(|kind| ["colo-compare", "filter-rewriter"].contains(&kind))
+        let kind = object.qom_type();
+        kind == Some("filter-rewriter") || object.with(Role::Iothread).is_some()
     };
     let declared = machine.objects.iter().map(|object| &object.properties);
     machine.has_colo || declared.chain(&added).any(of_colo)

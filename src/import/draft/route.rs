@@ -81,6 +81,8 @@ impl Route {
             (Some(at), true)
                 if self.machines[at].whole || !self.machines[at].netdevs.is_empty() =>
             {
+                // Another command line below the same heading is another machine's.
+                self.part = None;
                 self.add_machine()
             }
             (Some(at), _) => at,
@@ -98,6 +100,12 @@ impl Route {
         if self.again {
             let part = self.part.as_deref().unwrap_or("machine");
             return self.aside(format!("the text has {part} once more"), piece);
+        }
+        if let Piece::CommandLine { words, whole: false } = &piece
+            && has_all(&self.machines[at], words)
+        {
+            self.machines[at].notes.push("its options stand in the text once more".to_owned());
+            return;
         }
         let assumed = self.named && self.part.is_none() && self.machines.len() > 1;
         let machine = &mut self.machines[at];
@@ -201,6 +209,13 @@ fn declares_again(machine: &Machine, words: &[String]) -> bool {
     })
 }
 
+/// Whether a machine has all that these options declare, and they declare something.
+fn has_all(machine: &Machine, words: &[String]) -> bool {
+    let mut again = Machine::default();
+    again.add_words(words);
+    !again.is_empty() && machine.steps.is_empty() && machine.holds(&again)
+}
+
 fn give(piece: Piece, machine: &mut Machine, order: usize) {
     let is_answer = matches!(piece, Piece::Error(..));
     if !is_answer {
@@ -228,6 +243,10 @@ fn give(piece: Piece, machine: &mut Machine, order: usize) {
             None if name == "qmp_capabilities" || name.starts_with("query-") => {}
             None => {
                 migration::told(&name, &args, machine);
+                let text = |key: &str| args.get(key).and_then(Value::as_str).map(str::to_owned);
+                if name == "device_add" {
+                    machine.nic_ids.extend(text("id").zip(text("netdev")));
+                }
                 machine.notes.push(format!("no step for {}", shown_command(&name, &args)));
             }
         },
