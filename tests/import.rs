@@ -154,6 +154,79 @@ fn nothing_is_lost(#[case] text: &str, #[case] has: &[&str], #[case] has_not: &[
     }
 }
 
+/// Whose a command is, what a template holds, how often a loop turns.
+#[rstest]
+#[case::a_host_in_a_log(
+    "2024-05-01T10:00:00+0000 left runner[1]: qemu-system-x86_64 -netdev tap,id=n0\n\
+     2024-05-01T10:00:01+0000 right runner[1]: qemu-system-x86_64 -netdev tap,id=n0\n\
+     2024-05-01T10:00:09+0000 left agent[2]: SEND: {\"execute\": \"stop\"}\n",
+    &["  left: {", "  right: {", "  - stop: null\n    machine: left\n"]
+)]
+#[case::a_monitors_socket(
+    "qemu-system-x86_64 -name a -netdev tap,id=n0 -qmp unix:/tmp/a.q,server\n\n\
+     qemu-system-x86_64 -name b -netdev tap,id=n0 -qmp unix:/tmp/b.q,server\n\n\
+     $ socat - UNIX-CONNECT:/tmp/a.q\n{\"execute\": \"stop\"}\n",
+    &["  - stop: null\n    machine: a\n"]
+)]
+#[case::what_is_echoed_to_a_monitor(
+    "qemu-system-x86_64 -name a -netdev tap,id=n0 -monitor tcp:127.0.0.1:5551,server\n\
+     qemu-system-x86_64 -name b -netdev tap,id=n0 -monitor tcp:127.0.0.1:5552,server\n\
+     echo stop | nc 127.0.0.1 5551\n",
+    &["  - stop: null\n    machine: a\n"]
+)]
+#[case::a_heading_in_german(
+    "qemu-system-x86_64 -name primary -netdev tap,id=n0\n\nqemu-system-x86_64 -name secondary -netdev \
+     tap,id=n0\n\nDann auf dem primären Host:\n(qemu) object_del m0\n",
+    &["  - object-del: m0\n    machine: primary\n"]
+)]
+#[case::containers(
+    "left:\n  args: [qemu-system-x86_64, -netdev, \"tap,id=n0\"]\nright:\n  args: [qemu-system-x86_64, \
+     -netdev, \"tap,id=n1\"]\n",
+    &["  left: { netdevs: [\"tap,id=n0\"] }\n", "  right: { netdevs: [\"tap,id=n1\"] }\n"]
+)]
+#[case::a_template_with_a_default(
+    "vars:\n  nets: [a, b]\nrun: |\n  qemu-system-x86_64 -netdev tap,id={{ nets[1] }} -name {{ x | \
+     default('y') }}\n",
+    &["tap,id=b"]
+)]
+#[case::a_loop(
+    "import os\nargs = [\"qemu-system-x86_64\"]\nfor i in range(2):\n    args += [\"-netdev\", \
+     \"tap,id=n%d,ifname=t%02x\" % (i, i + 14)]\nos.execv(args[0], args)\n",
+    &["tap,id=n0,ifname=t0e", "tap,id=n1,ifname=t0f"]
+)]
+#[case::a_loop_over_what_is_not_known(
+    "args = [\"qemu-system-x86_64\"]\nfor n in names():\n    args += [\"-netdev\", f\"tap,id={n}\"]\n",
+    &["# A loop is not unrolled, line 2,"]
+)]
+#[case::paths_of_a_batch_file(
+    "@echo off\nset D=C:\\vm\nqemu-system-x86_64.exe -netdev tap,id=n0 ^\n -object \
+     filter-dump,id=d0,netdev=n0,file=%D%\\a.pcap\n",
+    &["file=a.pcap for file=C:\\vm\\a.pcap"]
+)]
+#[case::a_configuration_and_its_command_line(
+    "conf: -object filter-dump,id=d0,netdev=n0,file=a.pcap\n\n$ qemu-system-x86_64 -netdev tap,id=n0 \
+     -object filter-dump,id=d0,netdev=n0,file=a.pcap\n",
+    &["\nnetdevs: ["]
+)]
+#[case::stopped_until_cont(
+    "qemu-system-x86_64 -name a -S -netdev tap,id=n0\n(qemu) cont\n",
+    &["  a: { stopped: true,", "  - cont: null\n    machine: a\n"]
+)]
+#[case::a_migration(
+    "Source:\nqemu-system-x86_64 -netdev tap,id=n0\nDestination:\nqemu-system-x86_64 -netdev tap,id=n0 \
+     -incoming tcp:0:4444\nOn the source:\n(qemu) migrate -d tcp:10.0.0.2:4444\n",
+    &["incoming: true", "  - migrate: { from: source, to: destination }\n", "mac=52:54:00:12:34:56"]
+)]
+fn a_command_has_its_machine(#[case] text: &str, #[case] has: &[&str]) {
+    let folder = TempDir::new().unwrap();
+    fs::write(folder.path().join("a.txt"), text).unwrap();
+    let output = import(&folder, "a.txt", &[]);
+    let text = stdout(&output);
+    for part in has {
+        assert!(text.contains(part), "{part}\n{text}\n{}", stderr(&output));
+    }
+}
+
 /// The forms in which an option stands, with `@` where it is.
 const FORMS: &[&str] = &[
     "qemu-system-x86_64 @\n",

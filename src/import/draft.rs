@@ -45,6 +45,8 @@ pub struct Draft {
     unset: Vec<(String, String)>,
     /// Which branches of the paste were taken, and what stands in the others.
     branches: Vec<String>,
+    /// What is not understood of the paste's own program, and what to do.
+    remarks: Vec<String>,
     /// The options that stand in the paste.
     mentions: Vec<Mention>,
     /// Each way to go on, of several: its title and its steps.
@@ -77,6 +79,7 @@ impl Draft {
             unread: paste.unread,
             unset: paste.unset,
             branches: paste.branches,
+            remarks: paste.remarks,
             mentions: paste.mentions,
             ways,
             profile: None,

@@ -61,6 +61,8 @@ pub(super) struct Paste {
     pub(super) unset: Vec<(String, String)>,
     /// Which branches were taken, and what stands in the others.
     pub(super) branches: Vec<String>,
+    /// What is not understood of the text's own program, and what to do.
+    pub(super) remarks: Vec<String>,
     /// The options that stand in the text.
     pub(super) mentions: Vec<Mention>,
     /// The options are read as they stand: what is around them is not understood.
@@ -218,7 +220,7 @@ impl Reader {
         if let Some(text) = hcl::filled(text) {
             return self.region(&text);
         }
-        if let Some(text) = self.traced(text) {
+        if let Some(text) = self.traced(text).or_else(|| self.tabled(text)) {
             return self.region(&text);
         }
         if let Some(items) = data::read(text, &mut self.shell) {
@@ -231,6 +233,13 @@ impl Reader {
             let lines: Vec<&str> = text.lines().collect();
             return self.lines(&lines);
         }
+        let unrolled = code::unrolled(text);
+        if let Some((_, remarks)) = &unrolled {
+            self.paste
+                .remarks
+                .extend(remarks.iter().map(|one| format!("a loop is not unrolled, {one}")));
+        }
+        let text = unrolled.as_ref().map_or(text, |(text, _)| text);
         let paragraphs = paragraphs(text);
         let is_code: Vec<bool> = paragraphs.iter().map(|text| code::is_code(text)).collect();
         let any = is_code.contains(&true);
@@ -295,6 +304,27 @@ impl Reader {
             }
         }
         Some(rest)
+    }
+
+    /// The text without the tables that have a column for each machine.
+    fn tabled(&mut self, text: &str) -> Option<String> {
+        let lines: Vec<&str> = text.lines().collect();
+        let (mut rest, mut at, mut is_any) = (String::new(), 0, false);
+        while at < lines.len() {
+            let Some((columns, taken)) = table::read(&lines[at..]) else {
+                rest += &format!("{}\n", lines[at]);
+                at += 1;
+                continue;
+            };
+            for column in columns {
+                self.names.push(column.name.clone());
+                self.paste.pieces.push(Piece::Part(Some(column.name)));
+                self.lines(&[&column.options]);
+            }
+            self.paste.pieces.push(Piece::Part(None));
+            (at, is_any) = (at + taken, true);
+        }
+        is_any.then_some(rest)
     }
 
     fn program(&mut self, text: &str) {
@@ -370,16 +400,6 @@ impl Reader {
             }
             return taken;
         }
-        if let Some((columns, taken)) = table::read(lines) {
-            for column in columns {
-                self.names.push(column.name.clone());
-                self.paste.pieces.push(Piece::Part(Some(column.name)));
-                self.lines(&[&column.options]);
-            }
-            self.paste.pieces.push(Piece::Part(None));
-            return taken;
-        }
-        let paste = &mut self.paste;
         if let Some((section, taken)) = config::read(lines) {
             paste.pieces.push(Piece::Section(section));
             return taken;

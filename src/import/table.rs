@@ -2,6 +2,9 @@
 
 use super::{flag, part};
 
+/// Most lines that a row is broken into.
+const MOST_BROKEN: usize = 16;
+
 /// A machine's name, and the options of its column.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Column {
@@ -21,7 +24,22 @@ pub(super) fn read(lines: &[&str]) -> Option<(Vec<Column>, usize)> {
         return None;
     }
     let head = cells(lines[0])?;
-    let rows: Vec<Vec<String>> = lines[2..].iter().map_while(|line| cells(line)).collect();
+    let (mut rows, mut taken): (Vec<Vec<String>>, usize) = (Vec::new(), 2);
+    while let Some(first) = lines.get(taken).filter(|line| line.trim_start().starts_with('|')) {
+        let mut row = first.trim().to_owned();
+        taken += 1;
+        // A line break in a cell.
+        let more =
+            lines[taken..].iter().take(MOST_BROKEN).take_while(|line| !line.trim().is_empty());
+        for line in more {
+            if row.ends_with('|') {
+                break;
+            }
+            row = format!("{row} {}", line.trim());
+            taken += 1;
+        }
+        rows.extend(cells(&row));
+    }
     let mut columns = Vec::new();
     for (at, title) in head.iter().enumerate() {
         let column = rows.iter().filter_map(|row| row.get(at));
@@ -32,7 +50,7 @@ pub(super) fn read(lines: &[&str]) -> Option<(Vec<Column>, usize)> {
             columns.push(Column { name, options });
         }
     }
-    (columns.len() > 1).then_some((columns, rows.len() + 2))
+    (columns.len() > 1).then_some((columns, taken))
 }
 
 /// The cells of a row, without what marks their text.
@@ -62,13 +80,13 @@ mod tests {
     #[test]
     fn each_column_is_a_machine() {
         let text = "| what | r1 | **secondary** |\n|--|--|:--|\n| net | `-netdev tap,id=a` | -netdev tap,id=b |\n\
-                    | more | `-chardev null,id=c` <br> `-S` | – |\n\nend\n";
+                    | more | `-chardev null,id=c`\n`-S` | – |\n\nend\n";
         let (columns, taken) = read(&text.lines().collect::<Vec<_>>()).unwrap();
         let shown: Vec<String> =
             columns.iter().map(|one| format!("{}: {}", one.name, one.options)).collect();
         let expected =
             ["r1: -netdev tap,id=a -chardev null,id=c -S", "secondary: -netdev tap,id=b"];
-        assert_eq!((shown.as_slice(), taken), (expected.map(str::to_owned).as_slice(), 4));
+        assert_eq!((shown.as_slice(), taken), (expected.map(str::to_owned).as_slice(), 5));
     }
 
     #[test]
