@@ -118,7 +118,7 @@ fn named(text: &str) -> Vec<String> {
     let mut found = Vec::new();
     for (at, word) in words.iter().enumerate() {
         let is_word = |name: &&str| *name == *word || !name.is_ascii() && word.contains(*name);
-        let parts = PARTS.iter().filter(|(_, names)| names.iter().any(|name| is_word(&name)));
+        let parts = PARTS.iter().filter(|(_, names)| names.iter().any(is_word));
         found.extend(parts.map(|(part, _)| (*part).to_owned()));
         let is_number = |rest: &str| {
             rest.len() == 1 && rest.chars().all(|c| c.is_ascii_digit() || "abc".contains(c))

@@ -362,8 +362,8 @@ impl Unroller {
             let length = text::closing(&line[*open..]);
             *open < at && outside[*open] && length.is_some_and(|length| open + length > at)
         };
-        let brackets = line.match_indices(['[', '(']).map(|(open, _)| open);
-        let Some(open) = brackets.filter(holds).last() else {
+        let mut brackets = line.match_indices(['[', '(']).map(|(open, _)| open);
+        let Some(open) = brackets.rfind(holds) else {
             return line.to_owned();
         };
         let Some(length) = text::closing(&line[open..]) else {
