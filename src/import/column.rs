@@ -45,7 +45,7 @@ mod tests {
             .lines()
             .flat_map(|line| {
                 let characters: Vec<char> = line.chars().collect();
-                characters.chunks(87).map(|part| part.iter().collect()).collect::<Vec<String>>()
+                characters.chunks(79).map(|part| part.iter().collect()).collect::<Vec<String>>()
             })
             .collect();
         assert_eq!(unbroken(&broken.join("\n")).as_deref(), Some(whole));

@@ -470,7 +470,7 @@ mod tests {
     )]
     #[case::a_comprehension(
         "for _ in [1]:\n    x = [f\"-nic tap,id={n}\" for n in (\"a\", \"b\")]\n",
-        "x = [f\"-nic tap,id={n_1}\", f\"-nic tap,id={n_2}\"]\n"
+        "x = [f\"-nic tap,id={n_2}\", f\"-nic tap,id={n_3}\"]\n"
     )]
     #[case::not_called(
         "def primary():\n    return [\"qemu-system-arm\", \"-nic\", \"user\"]\n",

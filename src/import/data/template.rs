@@ -75,9 +75,11 @@ impl Scope {
         let mut default = None;
         for filter in parts {
             let (name, argument) = filter.split_once('(').unwrap_or((filter, ""));
-            let argument =
-                argument.trim_end_matches(')').split(',').next().unwrap_or_default().trim();
-            let text = quoted(argument).unwrap_or_else(|| argument.to_owned());
+            let argument = argument.trim_end_matches(')').trim();
+            let text = match argument.chars().next().filter(|c| ['\'', '"'].contains(c)) {
+                Some(quote) => argument[1..].split(quote).next().unwrap_or_default().to_owned(),
+                None => argument.split(',').next().unwrap_or_default().trim().to_owned(),
+            };
             match name.trim() {
                 "join" => separator = text,
                 "default" | "d" => default = Some(text),
