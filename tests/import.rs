@@ -154,6 +154,79 @@ fn nothing_is_lost(#[case] text: &str, #[case] has: &[&str], #[case] has_not: &[
     }
 }
 
+/// Whose a command is, what a template holds, how often a loop turns.
+#[rstest]
+#[case::a_host_in_a_log(
+    "2024-05-01T10:00:00+0000 left runner[1]: qemu-system-x86_64 -netdev tap,id=n0\n\
+     2024-05-01T10:00:01+0000 right runner[1]: qemu-system-x86_64 -netdev tap,id=n0\n\
+     2024-05-01T10:00:09+0000 left agent[2]: SEND: {\"execute\": \"stop\"}\n",
+    &["  left: {", "  right: {", "  - stop: null\n    machine: left\n"]
+)]
+#[case::a_monitors_socket(
+    "qemu-system-x86_64 -name a -netdev tap,id=n0 -qmp unix:/tmp/a.q,server\n\n\
+     qemu-system-x86_64 -name b -netdev tap,id=n0 -qmp unix:/tmp/b.q,server\n\n\
+     $ socat - UNIX-CONNECT:/tmp/a.q\n{\"execute\": \"stop\"}\n",
+    &["  - stop: null\n    machine: a\n"]
+)]
+#[case::what_is_echoed_to_a_monitor(
+    "qemu-system-x86_64 -name a -netdev tap,id=n0 -monitor tcp:127.0.0.1:5551,server\n\
+     qemu-system-x86_64 -name b -netdev tap,id=n0 -monitor tcp:127.0.0.1:5552,server\n\
+     echo stop | nc 127.0.0.1 5551\n",
+    &["  - stop: null\n    machine: a\n"]
+)]
+#[case::a_heading_in_german(
+    "qemu-system-x86_64 -name primary -netdev tap,id=n0\n\nqemu-system-x86_64 -name secondary -netdev \
+     tap,id=n0\n\nDann auf dem primären Host:\n(qemu) object_del m0\n",
+    &["  - object-del: m0\n    machine: primary\n"]
+)]
+#[case::containers(
+    "left:\n  args: [qemu-system-x86_64, -netdev, \"tap,id=n0\"]\nright:\n  args: [qemu-system-x86_64, \
+     -netdev, \"tap,id=n1\"]\n",
+    &["  left: { netdevs: [\"tap,id=n0\"] }\n", "  right: { netdevs: [\"tap,id=n1\"] }\n"]
+)]
+#[case::a_template_with_a_default(
+    "vars:\n  nets: [a, b]\nrun: |\n  qemu-system-x86_64 -netdev tap,id={{ nets[1] }} -name {{ x | \
+     default('y') }}\n",
+    &["tap,id=b"]
+)]
+#[case::a_loop(
+    "import os\nargs = [\"qemu-system-x86_64\"]\nfor i in range(2):\n    args += [\"-netdev\", \
+     \"tap,id=n%d,ifname=t%02x\" % (i, i + 14)]\nos.execv(args[0], args)\n",
+    &["tap,id=n0,ifname=t0e", "tap,id=n1,ifname=t0f"]
+)]
+#[case::a_loop_over_what_is_not_known(
+    "args = [\"qemu-system-x86_64\"]\nfor n in names():\n    args += [\"-netdev\", f\"tap,id={n}\"]\n",
+    &["# A loop is not unrolled, line 2,"]
+)]
+#[case::paths_of_a_batch_file(
+    "@echo off\nset D=C:\\vm\nqemu-system-x86_64.exe -netdev tap,id=n0 ^\n -object \
+     filter-dump,id=d0,netdev=n0,file=%D%\\a.pcap\n",
+    &["file=a.pcap for file=C:\\vm\\a.pcap"]
+)]
+#[case::a_configuration_and_its_command_line(
+    "conf: -object filter-dump,id=d0,netdev=n0,file=a.pcap\n\n$ qemu-system-x86_64 -netdev tap,id=n0 \
+     -object filter-dump,id=d0,netdev=n0,file=a.pcap\n",
+    &["\nnetdevs: ["]
+)]
+#[case::stopped_until_cont(
+    "qemu-system-x86_64 -name a -S -netdev tap,id=n0\n(qemu) cont\n",
+    &["  a: { stopped: true,", "  - cont: null\n    machine: a\n"]
+)]
+#[case::a_migration(
+    "Source:\nqemu-system-x86_64 -netdev tap,id=n0\nDestination:\nqemu-system-x86_64 -netdev tap,id=n0 \
+     -incoming tcp:0:4444\nOn the source:\n(qemu) migrate -d tcp:10.0.0.2:4444\n",
+    &["incoming: true", "  - migrate: { from: source, to: destination }\n", "mac=52:54:00:12:34:56"]
+)]
+fn a_command_has_its_machine(#[case] text: &str, #[case] has: &[&str]) {
+    let folder = TempDir::new().unwrap();
+    fs::write(folder.path().join("a.txt"), text).unwrap();
+    let output = import(&folder, "a.txt", &[]);
+    let text = stdout(&output);
+    for part in has {
+        assert!(text.contains(part), "{part}\n{text}\n{}", stderr(&output));
+    }
+}
+
 /// The forms in which an option stands, with `@` where it is.
 const FORMS: &[&str] = &[
     "qemu-system-x86_64 @\n",
@@ -239,6 +312,114 @@ fn every_scenario_is_exported_and_imported_again() {
         }
     }
     assert!(count > 400, "{count}");
+}
+
+/// What QEMU's words can say of a scenario's steps comes back with its machine, its error and its order.
+#[test]
+fn every_step_that_qemu_has_is_exported_and_imported_again() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
+    let mut folders = vec![root.clone()];
+    let (mut count, mut migrations) = (0, 0);
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|end| end == "yaml") {
+                let is_switchover = path.starts_with(root.join("switchover"));
+                let steps = steps_come_back(&path);
+                assert!(steps.is_some() || !is_switchover, "{}", path.display());
+                migrations +=
+                    steps.iter().flatten().filter(|step| step.get("migrate").is_some()).count();
+                count += usize::from(steps.is_some());
+            }
+        }
+    }
+    assert!(count > 300 && migrations > 20, "{count} {migrations}");
+}
+
+/// The steps of a scenario that are QEMU's commands; none where nothing of it is QEMU's.
+fn steps_come_back(path: &Path) -> Option<Vec<Value>> {
+    let text = fs::read_to_string(path).unwrap();
+    let source = Arc::new(Source { path: path.to_owned(), text });
+    let tree = tree::combination(&source, 0).or_else(|| tree::read(&source).ok())?;
+    let is_own = |tree: &Value| parts(tree).iter().all(|(_, ids)| ids.is_empty());
+    if is_own(&tree) {
+        return None;
+    }
+    let exported = tapwright::import::export(&tree);
+    let draft = tapwright::import::paste(&exported).unwrap().unwrap();
+    let again = draft.tree();
+    let (one, other) = (qemus_steps(&tree), qemus_steps(&again));
+    assert!(
+        starts(&tree) == starts(&again) && one == other,
+        "{}\n{exported}\n{}\n{one:#?}\n{other:#?}",
+        path.display(),
+        draft.text()
+    );
+    Some(one)
+}
+
+/// Each machine's `stopped` and `incoming`.
+fn starts(tree: &Value) -> Vec<(bool, bool)> {
+    let is = |part: &Value, key: &str| {
+        let value = part.get(key);
+        value.is_some_and(|value| value == &Value::Bool(true) || value == "on")
+    };
+    match tree.get("machines").and_then(Value::as_object) {
+        Some(all) => all.values().map(|part| (is(part, "stopped"), is(part, "incoming"))).collect(),
+        None => vec![(false, false)],
+    }
+}
+
+/// The steps that are commands of a monitor, each in one form.
+fn qemus_steps(tree: &Value) -> Vec<Value> {
+    const VERBS: &[&str] = &[
+        "object-add",
+        "object-del",
+        "qom-set",
+        "qom-get",
+        "set_link",
+        "netdev_add",
+        "netdev_del",
+        "chardev-add",
+        "chardev-remove",
+        "stop",
+        "cont",
+        "announce-self",
+        "migrate",
+    ];
+    let several = tree.get("machines").and_then(Value::as_object).is_some_and(|all| all.len() > 1);
+    let steps = tree.get("steps").and_then(Value::as_array);
+    let of = |step: &Value| {
+        let mut map = match step {
+            Value::String(verb) => serde_json::Map::from_iter([(verb.clone(), Value::Null)]),
+            Value::Object(map) => map.clone(),
+            _ => return None,
+        };
+        let verb = VERBS.iter().find(|verb| map.contains_key(**verb))?;
+        if !several {
+            map.remove("machine");
+        }
+        // A file that leads out of the scenario's folder is imported as one in it.
+        if let Some(Value::String(file)) = map.get_mut(*verb).and_then(|args| args.get_mut("file"))
+        {
+            *file = file.rsplit('/').next().unwrap_or_default().to_owned();
+        }
+        // `{id: x}` and `x` are the same.
+        if let Some(Value::Object(args)) = map.get(*verb)
+            && let (1, Some(id)) = (args.len(), args.get("id").cloned())
+        {
+            map.insert((*verb).to_owned(), id);
+        }
+        if let Some(error) = map.get("error").cloned() {
+            let text = error.get("text").unwrap_or(&error).clone();
+            let class = error.get("class").filter(|class| *class != "GenericError").cloned();
+            map.insert("error".to_owned(), serde_json::json!([class, text.as_str()]));
+        }
+        Some(Value::Object(map))
+    };
+    steps.into_iter().flatten().filter_map(of).collect()
 }
 
 fn comes_back(path: &Path) {

@@ -13,6 +13,9 @@ use super::{
 mod format;
 mod reader;
 mod token;
+mod unroll;
+
+pub(super) use unroll::unrolled;
 
 use reader::Reader;
 use token::Token;

@@ -4,18 +4,76 @@
 use serde_json::{Map, Value};
 
 use super::{
+    data::template::Scope,
     flag,
     limit::MAX_BYTES,
+    part,
     shell::{self, Shell},
 };
+
+mod template;
 
 /// What a document has of QEMU's, in its order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Item {
-    /// The words of a command.
-    Words(Vec<String>),
+    /// The words of a command, and what they are called: the names and keys above them, the nearest last.
+    Words(Vec<String>, Vec<String>),
     /// A text with command lines in it, and what it is called.
-    Text(String, Option<String>),
+    Text(String, Vec<String>),
+}
+
+/// Keys that say what something is, and not whose it is.
+const STRUCTURE: &[&str] = &[
+    "args",
+    "argv",
+    "before_script",
+    "build",
+    "cmd",
+    "command",
+    "commands",
+    "config",
+    "containers",
+    "content",
+    "data",
+    "environment",
+    "env",
+    "exec",
+    "files",
+    "image",
+    "jobs",
+    "machines",
+    "options",
+    "params",
+    "qemu",
+    "run",
+    "runcmd",
+    "script",
+    "services",
+    "shell",
+    "spec",
+    "stages",
+    "steps",
+    "tasks",
+    "template",
+    "units",
+    "user_data",
+    "vars",
+    "variables",
+    "vms",
+    "with",
+    "write_files",
+];
+
+/// The machine that a command of a document is of: a part that a name above it says, else the nearest name
+/// that is one word and no key of the document's form.
+pub(super) fn machine_of(names: &[String]) -> Option<String> {
+    let plain = |name: &&String| {
+        name.starts_with(|c: char| c.is_ascii_alphabetic())
+            && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c))
+            && !STRUCTURE.contains(&name.as_str())
+    };
+    let part = names.iter().rev().find_map(|name| part::in_words(name));
+    part.or_else(|| names.iter().rev().find(plain).cloned())
 }
 
 /// Keys of variables.
@@ -39,17 +97,22 @@ pub(super) fn read(text: &str, shell: &mut Shell) -> Option<Vec<Item>> {
         return None;
     }
     let mut found = Vec::new();
+    let mut scope = Scope::of_inventory(text);
     for document in text.split("\n---") {
+        if document.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#'))
+        {
+            continue;
+        }
         let value = parse(document)?;
         variables(&value, shell);
-        walk(&value, None, &mut found);
+        walk(&value, &mut Vec::new(), &mut scope, &mut found);
     }
     // Prose with a colon is YAML too; what it says is not in it.
     let options = |text: &str| flag::tokens(text).filter(|word| flag::is_net(word)).count();
     let read: usize = found
         .iter()
         .map(|item| match item {
-            Item::Words(words) => words.iter().map(|word| options(word)).sum(),
+            Item::Words(words, _) => words.iter().map(|word| options(word)).sum(),
             Item::Text(text, _) => options(text),
         })
         .sum();
@@ -79,32 +142,14 @@ fn parse(text: &str) -> Option<Value> {
     matches!(value, Value::Array(_) | Value::Object(_)).then_some(value)
 }
 
-fn scalar(value: &Value) -> Option<String> {
+/// A scalar's text, with what it names of the scope.
+fn scalar(value: &Value, scope: &Scope) -> Option<String> {
     match value {
-        Value::String(text) => Some(named(text)),
+        Value::String(text) => Some(scope.fill(text)),
         Value::Number(number) => Some(number.to_string()),
         Value::Bool(is) => Some(is.to_string()),
         _ => None,
     }
-}
-
-/// `{{ name }}` of a template is a variable.
-fn named(text: &str) -> String {
-    let mut out = String::new();
-    let mut rest = text;
-    while let Some((before, inner)) = rest.split_once("{{") {
-        out.push_str(before);
-        let Some((name, after)) = inner.split_once("}}") else {
-            rest = inner;
-            out.push_str("{{");
-            continue;
-        };
-        let name = name.split('|').next().unwrap_or_default().trim().trim_start_matches('.');
-        let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
-        out += &format!("${{{}}}", name.chars().map(plain).collect::<String>());
-        rest = after;
-    }
-    out + rest
 }
 
 /// Variables of the document, for the texts in it.
@@ -120,13 +165,13 @@ fn variables(value: &Value, shell: &mut Shell) {
             match value {
                 Value::Object(of) => {
                     for (name, value) in of {
-                        if let Some(text) = scalar(value) {
+                        if let Some(text) = scalar(value, &Scope::default()) {
                             shell.assign(name, vec![text]);
                         }
                     }
                 }
                 Value::Array(list) => {
-                    for text in list.iter().filter_map(scalar) {
+                    for text in list.iter().filter_map(|value| scalar(value, &Scope::default())) {
                         if let Some((name, _, value)) = shell::assignment(&text) {
                             shell.assign(name, vec![value.to_owned()]);
                         }
@@ -139,57 +184,92 @@ fn variables(value: &Value, shell: &mut Shell) {
     }
 }
 
-fn walk(value: &Value, name: Option<&str>, found: &mut Vec<Item>) {
+fn walk(value: &Value, names: &mut Vec<String>, scope: &mut Scope, found: &mut Vec<Item>) {
     match value {
-        Value::String(text) if flag::is_qemus(text) && text.contains(char::is_whitespace) => {
-            found.push(Item::Text(named(text), name.map(str::to_owned)));
+        Value::String(text) if text.contains(char::is_whitespace) => {
+            let text = scope.fill(text);
+            if flag::is_qemus(&text) {
+                found.push(Item::Text(text, names.clone()));
+            }
         }
-        Value::Array(list) => match words(list) {
-            Some(words) => found.push(Item::Words(words)),
-            None => list.iter().for_each(|value| walk(value, name, found)),
+        Value::Array(list) => match words(list, scope) {
+            Some(words) => found.push(Item::Words(words, names.clone())),
+            None => list.iter().for_each(|value| walk(value, names, scope, found)),
         },
-        Value::Object(map) => object(map, name, found),
+        Value::Object(map) => {
+            let depth = names.len();
+            let title = |map: &Map<String, Value>, key: &str| {
+                map.get(key).and_then(Value::as_str).map(str::to_owned)
+            };
+            let metadata = map.get("metadata").and_then(Value::as_object);
+            names.extend(metadata.and_then(|map| title(map, "name")));
+            let titles = ["name", "hostname", "container_name", "vm", "host", "hosts"];
+            names.extend(titles.iter().rev().filter_map(|key| title(map, key)));
+            let outer = scope.clone();
+            for key in VARIABLES {
+                if let Some(Value::Object(set)) = map.get(*key) {
+                    scope.set(set);
+                }
+            }
+            object(map, names, scope, found);
+            *scope = outer;
+            names.truncate(depth);
+        }
         _ => {}
     }
 }
 
 /// A mapping: the lists of a program and of its arguments are one command.
-fn object(map: &Map<String, Value>, name: Option<&str>, found: &mut Vec<Item>) {
-    let list = |key: &str| match map.get(key)? {
-        Value::Array(list) => list.iter().map(scalar).collect::<Option<Vec<_>>>(),
-        other => scalar(other).filter(|text| !text.contains(' ')).map(|text| vec![text]),
+fn object(
+    map: &Map<String, Value>,
+    names: &mut Vec<String>,
+    scope: &mut Scope,
+    found: &mut Vec<Item>,
+) {
+    let list = |key: &str, scope: &Scope| match map.get(key)? {
+        Value::Array(list) => {
+            list.iter().map(|value| scalar(value, scope)).collect::<Option<Vec<_>>>()
+        }
+        other => scalar(other, scope).filter(|text| !text.contains(' ')).map(|text| vec![text]),
     };
     let keys: Vec<&str> = map.keys().map(String::as_str).collect();
     let has_options = |words: &Vec<String>| words.iter().any(|word| flag::is_net(word));
     let mut first: Option<(&str, Vec<String>)> = None;
     for key in FIRST {
-        if let Some(words) = list(key).filter(|words| !has_options(words))
+        if let Some(words) = list(key, scope).filter(|words| !has_options(words))
             && words.iter().any(|word| flag::is_program(word))
         {
             first = Some((key, words));
         }
     }
     for key in keys {
-        let words = list(key).filter(has_options);
+        let words = list(key, scope).filter(has_options);
         match (words, &first) {
             (Some(words), Some((_, program))) => {
-                found.push(Item::Words(program.iter().cloned().chain(words).collect()));
+                let words = program.iter().cloned().chain(words).collect();
+                found.push(Item::Words(words, names.clone()));
             }
-            (Some(words), None) => found.push(Item::Words(words)),
+            (Some(words), None) => {
+                names.push(key.to_owned());
+                found.push(Item::Words(words, names.clone()));
+                names.pop();
+            }
             (None, Some((taken, _))) if *taken == key && map.len() > 1 => {}
             (None, _) => {
                 // `netdev: tap,id=hn0` of a map of options.
-                let value = &map[key];
-                let title = map.get("name").and_then(Value::as_str).or(name);
-                walk(value, Some(title.unwrap_or(key)), found);
+                // A key says more than the title of what stands beside it.
+                names.push(key.to_owned());
+                walk(&map[key], names, scope, found);
+                names.pop();
             }
         }
     }
 }
 
 /// The words that a list is, if one of them is an option.
-fn words(list: &[Value]) -> Option<Vec<String>> {
-    let words: Vec<String> = list.iter().map(scalar).collect::<Option<_>>()?;
+fn words(list: &[Value], scope: &Scope) -> Option<Vec<String>> {
+    let words: Vec<String> =
+        list.iter().map(|value| scalar(value, scope)).collect::<Option<_>>()?;
     let one = |word: &String| flag::is_net(word);
     let begins = |word: &String| flag::is_option(word.split([' ', '=']).next().unwrap_or_default());
     // `- -netdev tap,id=hn0`: an option and its value in one item.
@@ -215,6 +295,10 @@ mod tests {
         "? qemu-system-x86_64 -nic user"
     )]
     #[case("a: |\n  -netdev tap,id=a\n  -m 1\n", "? -netdev tap,id=a\n-m 1\n")]
+    #[case(
+        "- vars:\n    ip: 10.0.0.1\n    net:\n      - -netdev tap,id=a\n      - -chardev socket,id=c,host={{ ip }}\n  shell: qemu-system-arm {{ net | join(' ') }} -S\n- vars: { ip: 1 }\n  argv: [qemu-system-arm, -nic, \"tap,ip={{ ip }}\"]\n",
+        "-netdev tap,id=a -chardev socket,id=c,host=10.0.0.1|? qemu-system-arm -netdev tap,id=a -chardev socket,id=c,host=10.0.0.1 -S|qemu-system-arm -nic tap,ip=1"
+    )]
     #[case("hello: world", "none")]
     #[case("Note: use -netdev tap,id=a\nand so on -nic user", "none")]
     fn documents_have_commands(#[case] text: &str, #[case] expected: &str) {
@@ -222,7 +306,7 @@ mod tests {
         let shown: Vec<String> = items
             .iter()
             .map(|item| match item {
-                Item::Words(words) => words.join(" "),
+                Item::Words(words, _) => words.join(" "),
                 Item::Text(text, _) => format!("? {text}"),
             })
             .collect();

@@ -19,6 +19,7 @@ use crate::{
 };
 
 mod comment;
+mod migration;
 mod route;
 mod several;
 
@@ -44,6 +45,8 @@ pub struct Draft {
     unset: Vec<(String, String)>,
     /// Which branches of the paste were taken, and what stands in the others.
     branches: Vec<String>,
+    /// What is not understood of the paste's own program, and what to do.
+    remarks: Vec<String>,
     /// The options that stand in the paste.
     mentions: Vec<Mention>,
     /// Each way to go on, of several: its title and its steps.
@@ -58,6 +61,7 @@ impl Draft {
     pub(super) fn new(paste: Paste) -> Result<Option<Self>, PasteError> {
         let Route { mut machines, ways, .. } = route::route(paste.pieces)?;
         machines.retain(|machine| !machine.is_empty());
+        join_repeated(&mut machines);
         join_fragments(&mut machines);
         if let Some(machine) = machines.first_mut().filter(|_| paste.is_salvaged) {
             let text = "the options are read as they stand: what is around them is not understood";
@@ -75,17 +79,22 @@ impl Draft {
             unread: paste.unread,
             unset: paste.unset,
             branches: paste.branches,
+            remarks: paste.remarks,
             mentions: paste.mentions,
             ways,
             profile: None,
             traffic: None,
             errors: Vec::new(),
         };
-        if draft.machines.len() > 1 {
+        draft.settle_starts();
+        if draft.has_names() {
             draft.name_machines();
             draft.name_ways();
+        }
+        if draft.machines.len() > 1 {
             draft.join();
         }
+        draft.settle_migrations();
         // A program's name, or words that are named in a note, leave nothing open in the scenario.
         let tree = draft.tree().to_string();
         let references = tree.split("${").skip(1);
@@ -132,9 +141,15 @@ impl Draft {
         self.machines.iter().find_map(of)
     }
 
+    /// Whether the machines stand under their names: several, and one that does not run from the start.
+    fn has_names(&self) -> bool {
+        let waits = |machine: &Machine| machine.stopped || machine.incoming.is_some();
+        self.machines.len() > 1 || self.machines.iter().any(waits)
+    }
+
     fn qualified(&self, machine: &Machine, id: &str) -> String {
         match &machine.name {
-            Some(name) if self.machines.len() > 1 => format!("{name}/{id}"),
+            Some(name) if self.has_names() => format!("{name}/{id}"),
             _ => id.to_owned(),
         }
     }
@@ -146,7 +161,7 @@ impl Draft {
         root.insert("description".to_owned(), json!(self.description()));
         root.insert("tags".to_owned(), json!(["imported"]));
         root.insert("profile".to_owned(), json!(self.profile()));
-        if let [only] = self.machines.as_slice() {
+        if let ([only], false) = (self.machines.as_slice(), self.has_names()) {
             root.extend(declared(only));
         } else {
             let machines = self.machines.iter().filter_map(|machine| {
@@ -205,12 +220,15 @@ impl Draft {
     }
 
     fn steps(&self) -> Vec<Value> {
-        let several = self.machines.len() > 1;
-        let mut steps: Vec<Value> = Vec::new();
+        let has_names = self.has_names();
+        let mut ordered: Vec<(usize, Value)> = Vec::new();
         for machine in &self.machines {
-            let name = machine.name.as_deref().filter(|_| several);
-            steps.extend(machine.steps.iter().map(|step| step.tree(name)));
+            let name = machine.name.as_deref().filter(|_| has_names);
+            ordered.extend(machine.steps.iter().map(|step| (step.order, step.tree(name))));
         }
+        // What is typed at several machines stands in the paste in the order in which it is done.
+        ordered.sort_by_key(|(order, _)| *order);
+        let mut steps: Vec<Value> = ordered.into_iter().map(|(_, step)| step).collect();
         if let Some(traffic) = &self.traffic {
             let at = traffic.at.clone().or_else(|| self.default_port());
             // What was captured before a command was given is sent before it.
@@ -225,6 +243,40 @@ impl Draft {
         }
         steps
     }
+}
+
+/// Joins what a text has twice: a configuration and the command line that is made of it, a script and what
+/// `ps` says of it.
+fn join_repeated(machines: &mut Vec<Machine>) {
+    for at in 0..machines.len() {
+        let one = &machines[at];
+        let declares = one.netdevs.len() + one.chardevs.len() + one.objects.len();
+        let is_same = |other: &Machine| {
+            let alike = |one: &Option<String>, other: &Option<String>| {
+                one.is_none() || other.is_none() || one == other
+            };
+            let (holds, held) = (other.holds(one), one.holds(other));
+            other.whole
+                && holds
+                && alike(&one.name, &other.name)
+                && alike(&one.part, &other.part)
+                && (!one.whole || held && declares > 1)
+        };
+        if declares == 0 || !one.refused.is_empty() {
+            continue;
+        }
+        if let Some(other) =
+            (0..machines.len()).find(|other| *other != at && is_same(&machines[*other]))
+        {
+            let one = std::mem::take(&mut machines[at]);
+            let other = &mut machines[other];
+            other.steps.extend(one.steps);
+            other.name = other.name.take().or(one.name);
+            other.part = other.part.take().or(one.part);
+            other.notes.push("its options stand in the text once more".to_owned());
+        }
+    }
+    machines.retain(|machine| !machine.is_empty());
 }
 
 /// Puts options that stand apart to the one machine that has the netdevs and chardevs they name.
@@ -308,6 +360,11 @@ fn declared(machine: &Machine) -> Map<String, Value> {
     let texts = |list: &[Options]| -> Vec<String> { list.iter().map(Options::text).collect() };
     let objects: Vec<&String> = machine.objects.iter().map(|object| &object.text).collect();
     let mut map = Map::new();
+    for (key, is_set) in [("stopped", machine.stopped), ("incoming", machine.incoming.is_some())] {
+        if is_set {
+            map.insert(key.to_owned(), json!(true));
+        }
+    }
     for (key, list) in [
         ("netdevs", json!(texts(&machine.netdevs))),
         ("chardevs", json!(texts(&machine.chardevs))),

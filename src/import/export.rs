@@ -26,13 +26,17 @@ pub fn export(tree: &Value) -> String {
     let steps = tree.get("steps").and_then(Value::as_array);
     let steps = steps.map_or(&[][..], Vec::as_slice);
     let machines = tree.get("machines").and_then(Value::as_object);
-    let texts: Vec<String> = match machines {
-        None => vec![machine(None, tree, steps)],
+    let mut out = refusals(tree);
+    match machines {
+        None => out += &(machine(None, tree, steps) + &commands(steps)),
         Some(machines) => {
-            machines.iter().map(|(name, parts)| machine(Some(name), parts, steps)).collect()
+            let lines = machines.iter().map(|(name, parts)| machine(Some(name), parts, steps));
+            out += &lines.collect::<Vec<_>>().join("\n");
+            let names: Vec<&str> = machines.keys().map(String::as_str).collect();
+            out += &commands_of(&names, steps);
         }
-    };
-    refusals(tree) + &texts.join("\n")
+    }
+    out
 }
 
 /// The objects that QEMU is expected to refuse: it will not start.
@@ -86,7 +90,6 @@ fn machine(name: Option<&str>, parts: &Value, steps: &[Value]) -> String {
     }
     out += &lines.join(" \\\n  ");
     out.push('\n');
-    commands(name, steps, &mut out);
     out
 }
 
@@ -188,18 +191,54 @@ fn chardev_options(machine: Option<&str>, mut chardev: Options) -> String {
     chardev.text()
 }
 
-/// The commands of a machine's steps, the others in comments.
-fn commands(name: Option<&str>, steps: &[Value], out: &mut String) {
-    let own: Vec<String> = steps.iter().filter_map(|step| command(name, step)).collect();
-    if own.iter().any(|line| !line.starts_with('#')) {
-        out.push_str("\n{\"execute\": \"qmp_capabilities\"}\n");
-    } else if !own.is_empty() {
+const CAPABILITIES: &str = "{\"execute\": \"qmp_capabilities\"}\n";
+
+/// The commands of the only machine's steps, the others in comments.
+fn commands(steps: &[Value]) -> String {
+    let lines: Vec<String> = steps.iter().filter_map(|step| command(None, step)).collect();
+    let mut out = String::new();
+    if !lines.is_empty() {
         out.push('\n');
     }
-    for line in own {
-        out.push_str(&line);
-        out.push('\n');
+    if lines.iter().any(|line| !line.starts_with('#')) {
+        out += CAPABILITIES;
     }
+    out + &lines.iter().map(|line| format!("{line}\n")).collect::<String>()
+}
+
+/// The commands of several machines in the order of the steps, below headings that name the machine.
+fn commands_of(names: &[&str], steps: &[Value]) -> String {
+    let mut out = String::new();
+    let (mut begun, mut current): (Vec<&str>, Option<&str>) = (Vec::new(), None);
+    for step in steps {
+        // A migration begins at the destination, which has to wait before the guest is sent.
+        let to = step.pointer("/migrate/to").and_then(Value::as_str);
+        let order = to.into_iter().chain(names.iter().copied().filter(|name| Some(*name) != to));
+        let mut is_shown = false;
+        for name in order {
+            let Some(text) = command(Some(name), step) else {
+                continue;
+            };
+            // What is no command is a comment for all machines, and stands once.
+            if text.starts_with('#') {
+                if !is_shown {
+                    out += &format!("\n{text}\n");
+                }
+                (is_shown, current) = (true, None);
+                continue;
+            }
+            if current != Some(name) {
+                out += &format!("\n# on {name}:\n");
+                current = Some(name);
+            }
+            if !begun.contains(&name) {
+                out += CAPABILITIES;
+                begun.push(name);
+            }
+            out += &format!("{text}\n");
+        }
+    }
+    out
 }
 
 /// A step in QMP, or a comment; none where it is another machine's.
@@ -213,10 +252,7 @@ fn command(name: Option<&str>, step: &Value) -> Option<String> {
             .map(|(verb, value)| (verb.as_str(), value))?,
         _ => return None,
     };
-    if verb == "migrate" {
-        return migration(name, value).map(|message| message.to_string());
-    }
-    if !QMP_VERBS.contains(&verb) {
+    if !QMP_VERBS.contains(&verb) && verb != "migrate" {
         let target = match value {
             Value::String(text) => text.clone(),
             other => other.to_string(),
@@ -232,10 +268,11 @@ fn command(name: Option<&str>, step: &Value) -> Option<String> {
         }
         return Some(comment(&text).trim_end_matches('\n').to_owned());
     }
-    if of != name {
+    if of != name && verb != "migrate" {
         return None;
     }
     let message = match (verb, value) {
+        ("migrate", value) => migration(name, value)?,
         // A string has the rules and the texts of the human monitor's command.
         ("object-add", Value::String(text)) => json!({
             "execute": "human-monitor-command",
@@ -248,12 +285,16 @@ fn command(name: Option<&str>, step: &Value) -> Option<String> {
         }
         _ => json!({ "execute": verb }),
     };
-    let error = step.get("error").map(|error| {
-        let text = error.get("text").or(Some(error)).and_then(Value::as_str);
-        let text = comment(&format!("is refused: {}", text.unwrap_or_default()));
-        format!("\n{}", text.trim_end_matches('\n'))
+    // It is the source that refuses to send its guest.
+    let is_asked = verb != "migrate" || value.get("from").and_then(Value::as_str) == name;
+    let error = step.get("error").filter(|_| is_asked).map(|error| {
+        let member = |key: &str| error.get(key).and_then(Value::as_str);
+        let class = member("class").map(|class| format!(" ({class})")).unwrap_or_default();
+        let text = member("text").or(error.as_str()).unwrap_or_default();
+        comment(&format!("is refused{class}: {text}")).trim_end().to_owned()
     });
-    Some(format!("{message}{}", error.unwrap_or_default()))
+    let error = error.map(|error| format!("\n{error}")).unwrap_or_default();
+    Some(format!("{message}{error}"))
 }
 
 /// A line that a shell passes over, whatever the text is: a newline in it would begin a command.
@@ -356,20 +397,24 @@ qemu-system-x86_64 -nodefaults -display none -qmp stdio -name a \\
   -netdev tap,id=hn0 \\
   -device e1000,netdev=hn0,id=hn0.guest
 
-{\"execute\": \"qmp_capabilities\"}
-{\"execute\":\"migrate\",\"arguments\":{\"uri\":\"unix:a-b.sock\"}}
-
 qemu-system-x86_64 -nodefaults -display none -qmp stdio -name b \\
   -S \\
   -incoming defer \\
   -netdev tap,id=hn0 \\
   -device e1000,netdev=hn0,id=hn0.guest
 
+qemu-system-x86_64 -nodefaults -display none -qmp stdio -name c
+
+# on b:
 {\"execute\": \"qmp_capabilities\"}
 {\"execute\":\"migrate-incoming\",\"arguments\":{\"uri\":\"unix:a-b.sock\"}}
-{\"execute\":\"announce-self\",\"arguments\":{\"initial\":1,\"interfaces\":[\"hn0.guest\"]}}
 
-qemu-system-x86_64 -nodefaults -display none -qmp stdio -name c
+# on a:
+{\"execute\": \"qmp_capabilities\"}
+{\"execute\":\"migrate\",\"arguments\":{\"uri\":\"unix:a-b.sock\"}}
+
+# on b:
+{\"execute\":\"announce-self\",\"arguments\":{\"initial\":1,\"interfaces\":[\"hn0.guest\"]}}
 ";
         assert_eq!(export(&tree), expected);
     }

@@ -25,6 +25,9 @@ const NAMES: &[&str] = &[
     "set_link",
     "qom-set",
     "qom-get",
+    "migrate_incoming",
+    "migrate_set_capability",
+    "announce_self",
 ];
 
 /// A line of the human monitor, after its prompt or where the command can be nothing else.
@@ -34,13 +37,33 @@ pub(super) fn read(line: &str) -> Option<Command> {
         let rest = rest.trim();
         return (!rest.is_empty()).then(|| command(rest));
     }
+    if line == "x_colo_lost_heartbeat" {
+        return Some(command(line));
+    }
     let (name, rest) = line.split_once(' ')?;
+    let is_place =
+        |word: &str| ["tcp:", "unix:", "rdma:"].iter().any(|kind| word.starts_with(kind));
+    if name == "migrate"
+        && rest.split_whitespace().all(|word| word.starts_with('-') || is_place(word))
+    {
+        return Some(command(line));
+    }
     (NAMES.contains(&name) && !rest.trim().is_empty()).then(|| command(line))
 }
 
-/// A refusal: `Error: TEXT`.
-pub(super) fn error(line: &str) -> Option<&str> {
-    line.trim().strip_prefix("Error: ").map(str::trim)
+/// A refusal, class and text: `Error: TEXT`, and what `export` writes, `# is refused (CLASS): TEXT`.
+pub(super) fn error(line: &str) -> Option<(Option<&str>, &str)> {
+    if let Some(text) = line.trim().strip_prefix("Error: ") {
+        return Some((None, text.trim()));
+    }
+    let rest = line.trim().strip_prefix("# is refused")?;
+    match rest.strip_prefix(" (") {
+        Some(rest) => {
+            let (class, text) = rest.split_once("):")?;
+            Some((Some(class), text.trim()))
+        }
+        None => Some((None, rest.strip_prefix(':')?.trim())),
+    }
 }
 
 /// A command without its prompt.
@@ -57,7 +80,26 @@ pub(super) fn command(line: &str) -> Command {
             "netdev_del" => Some(("netdev_del", id())),
             "chardev-add" => chardev(rest).map(|args| ("chardev-add", args)),
             "netdev_add" => Some(("netdev_add", netdev(rest))),
+            "device_add" => {
+                let options = Options::read(rest, "driver");
+                let typed = options.elements().iter();
+                let typed = typed.map(|item| (item.key.clone(), json!(item.value)));
+                Some(("device_add", typed.collect()))
+            }
+            "device_del" => Some(("device_del", id())),
             "announce_self" => announce_self(&words).map(|args| ("announce-self", args)),
+            "migrate" => migrate(&words).map(|args| ("migrate", args)),
+            "migrate_incoming" => match words.as_slice() {
+                [uri] => object(json!({ "uri": uri })).map(|args| ("migrate-incoming", args)),
+                _ => None,
+            },
+            "migrate_set_capability" => match words.as_slice() {
+                [name, state] => object(json!({
+                    "capabilities": [{ "capability": name, "state": *state == "on" }],
+                }))
+                .map(|args| ("migrate-set-capabilities", args)),
+                _ => None,
+            },
             "stop" | "s" => Some(("stop", Map::new())),
             "cont" | "c" => Some(("cont", Map::new())),
             "x_colo_lost_heartbeat" => Some(("x-colo-lost-heartbeat", Map::new())),
@@ -156,6 +198,13 @@ fn announce_self(words: &[&str]) -> Option<Map<String, Value>> {
     Some(args)
 }
 
+/// `migrate [-d] [-r] URI`: the flags say how the monitor waits (QEMU 10.2.2 `hmp-commands.hx`).
+fn migrate(words: &[&str]) -> Option<Map<String, Value>> {
+    let mut uris = words.iter().filter(|word| !word.starts_with('-'));
+    let uri = uris.next().filter(|_| uris.next().is_none())?;
+    object(json!({ "uri": uri }))
+}
+
 /// QMP's arguments of a netdev's option string.
 fn netdev(text: &str) -> Map<String, Value> {
     let options = Options::read(text, "type");
@@ -196,6 +245,12 @@ mod tests {
     #[case(
         "(qemu) announce_self hn0.guest,hn1.guest a",
         "announce-self {\"initial\":50,\"max\":550,\"rounds\":5,\"step\":100,\"interfaces\":[\"hn0.guest\",\"hn1.guest\"],\"id\":\"a\"}"
+    )]
+    #[case("(qemu) migrate -d tcp:b:4444", "migrate {\"uri\":\"tcp:b:4444\"}")]
+    #[case("migrate_incoming tcp:0:4444", "migrate-incoming {\"uri\":\"tcp:0:4444\"}")]
+    #[case(
+        "migrate_set_capability x-colo on",
+        "migrate-set-capabilities {\"capabilities\":[{\"capability\":\"x-colo\",\"state\":true}]}"
     )]
     #[case("(qemu) info network", "? info network")]
     #[case("(qemu)", "None")]

@@ -131,6 +131,37 @@ pub(super) fn without_prompt(line: &str) -> &str {
     }
 }
 
+/// The host that a line is of, and what it says: `Feb 11 07:30:01 HOST program[1]: ...` of a log, and
+/// `user@HOST:~$ ...`, of which the prompt is kept.
+pub(super) fn on_host(line: &str) -> Option<(&str, &str)> {
+    let is_name = |word: &str| {
+        word.starts_with(|c: char| c.is_ascii_alphabetic())
+            && word.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
+    };
+    let line = line.trim();
+    if without_prompt(line) != line
+        && let Some((_, behind)) = line.split_once('@')
+    {
+        let end = behind.find([':', ' ', '~', ']', '$', '#', '>'])?;
+        return Some((&behind[..end], line)).filter(|(host, _)| is_name(host));
+    }
+    let mut rest = line;
+    let mut is_timed = false;
+    for _ in 0..4 {
+        let (word, after) = rest.split_once(' ')?;
+        rest = after.trim_start();
+        let mut digits = word.rsplit(['T', ' ']).next()?.split(':');
+        is_timed = digits.clone().count() >= 3
+            && digits.all(|part| part.starts_with(|c: char| c.is_ascii_digit()));
+        if is_timed {
+            break;
+        }
+    }
+    let (host, after) = rest.split_once(' ').filter(|(host, _)| is_timed && is_name(host))?;
+    let (program, text) = after.trim_start().split_once(": ")?;
+    (!program.contains(' ')).then_some((host, text.trim_start()))
+}
+
 pub(super) fn is_comment(line: &str) -> bool {
     line.starts_with('#') || line.starts_with("REM ") || line.starts_with("::")
 }
@@ -163,11 +194,22 @@ pub(super) fn is_shell(line: &str, shell: &Shell) -> bool {
         || held
         || called
         || line.starts_with("eval ")
+        || feeds_monitor(line)
         || first
         || words().any(flag::is_net)
         || line.contains("-device ") && line.contains("netdev=")
         || (program && (option || goes_on))
         || (option && goes_on)
+}
+
+/// Whether what a line prints goes to a socket: `echo cont | nc -U /tmp/mon`.
+fn feeds_monitor(line: &str) -> bool {
+    let mut behind = line.split('|').skip(1).filter_map(|part| part.split_whitespace().next());
+    let prints = ["echo", "printf"].iter().any(|word| line.contains(word));
+    prints
+        && behind.any(|word| {
+            matches!(word.rsplit('/').next(), Some("nc" | "ncat" | "netcat" | "socat" | "telnet"))
+        })
 }
 
 /// A line with those that belong to it: continued by `\`, `^` or a backtick, whatever blanks follow;

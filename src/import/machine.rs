@@ -19,6 +19,20 @@ pub(super) struct Machine {
     pub(super) name: Option<String>,
     /// What the headings of the paste call it.
     pub(super) part: Option<String>,
+    /// `-S`: the guest does not run before `cont`.
+    pub(super) stopped: bool,
+    /// `-incoming`: where the guest comes from, as far as that is written.
+    pub(super) incoming: Option<String>,
+    /// Where `migrate-incoming` made it wait.
+    pub(super) listens: Vec<String>,
+    /// COLO's capability was set: both guests run, and a migration hands over none.
+    pub(super) has_colo: bool,
+    /// The ids of NICs, each with its netdev.
+    pub(super) nic_ids: Vec<(String, String)>,
+    /// The command line is one that libvirt wrote.
+    pub(super) is_libvirts: bool,
+    /// The last command became a step, which an error that follows is about.
+    pub(super) is_step_last: bool,
     /// A note says that no heading names the machine of its commands.
     pub(super) assumed: bool,
     /// The text of a `-readconfig` file is in the paste.
@@ -54,6 +68,18 @@ impl Machine {
             && self.readconfig.is_none()
     }
 
+    /// Whether it declares all that another one does.
+    pub(super) fn holds(&self, other: &Self) -> bool {
+        let all = |own: &[Options], others: &[Options]| others.iter().all(|one| own.contains(one));
+        all(&self.netdevs, &other.netdevs)
+            && all(&self.chardevs, &other.chardevs)
+            && other
+                .objects
+                .iter()
+                .all(|one| self.objects.iter().any(|own| own.properties == one.properties))
+            && other.refused.is_empty()
+    }
+
     /// How many things a scenario would have of it, or would say of it.
     pub(super) fn parts(&self) -> usize {
         self.netdevs.len()
@@ -80,6 +106,10 @@ impl Machine {
                 }
                 continue;
             };
+            if name == "S" {
+                self.stopped = true;
+                continue;
+            }
             let takes = flag::takes_value(name);
             match words.next_if(|next| takes && (flag::is_open(word) || !next.starts_with('-'))) {
                 Some(value) => self.add(name, value),
@@ -108,9 +138,11 @@ impl Machine {
             "net" => self.add_net(value),
             "nic" => self.add_nic(value),
             "readconfig" => self.readconfig = Some(value.to_owned()),
+            "incoming" => self.incoming = Some(value.to_owned()),
             "name" => {
                 let options = Options::read(value, "guest").without_empty();
-                self.name = options.get("guest").map(str::to_owned);
+                self.name = name_of(value);
+                self.is_libvirts |= value.starts_with("guest=") && options.is_on("debug-threads");
                 if options.elements().len() > 1 || self.name.is_none() {
                     self.elsewhere.push(format!("-name {}", shown(value)));
                 }
@@ -196,6 +228,7 @@ impl Machine {
         if let Some(netdev) = options.get("netdev") {
             self.notes.push(format!("{written} is the guest's side of {netdev}"));
             self.nics.push((netdev.to_owned(), nic));
+            self.nic_ids.extend(options.id().map(|id| (id.to_owned(), netdev.to_owned())));
         }
     }
 
@@ -290,6 +323,40 @@ impl Machine {
         }
         self.rename_in_objects();
         self.iothreads_first();
+        self.name_nics();
+    }
+
+    /// Commands name NICs by their ids, and a scenario has `NETDEV.guest` for each. The link of a NIC alone is
+    /// not in it.
+    fn name_nics(&mut self) {
+        let ids = std::mem::take(&mut self.nic_ids);
+        let netdev_of =
+            |name: &str| ids.iter().find(|(id, _)| id == name).map(|(_, netdev)| netdev.clone());
+        for mut step in std::mem::take(&mut self.steps) {
+            match step.verb.as_str() {
+                "set_link" => {
+                    let name = step.value.get("name").and_then(Value::as_str).unwrap_or_default();
+                    let is_netdev = self.netdevs.iter().any(|one| one.id() == Some(name));
+                    if let Some(netdev) = netdev_of(name).filter(|_| !is_netdev) {
+                        self.notes.push(format!(
+                            "no step for set_link {}: {name} is the NIC on {netdev}, and links are netdevs' here",
+                            step.value
+                        ));
+                        continue;
+                    }
+                }
+                "announce-self" => {
+                    let names = step.value.get_mut("interfaces").and_then(Value::as_array_mut);
+                    for name in names.into_iter().flatten() {
+                        if let Some(netdev) = name.as_str().and_then(netdev_of) {
+                            *name = Value::from(format!("{netdev}.guest"));
+                        }
+                    }
+                }
+                _ => {}
+            }
+            self.steps.push(step);
+        }
     }
 
     fn new_name(&self, what: &str, id: &str) -> Option<String> {
@@ -334,6 +401,29 @@ impl Machine {
             self.notes
                 .push("the iothread stands first: QEMU makes it before the filters".to_owned());
         }
+    }
+}
+
+/// The machine's name in a value of `-name`.
+pub(super) fn name_of(value: &str) -> Option<String> {
+    Options::read(value, "guest").without_empty().get("guest").map(str::to_owned)
+}
+
+/// The path, or the port, at which a monitor listens that this option makes.
+pub(super) fn monitor(option: &str, value: &str) -> Option<String> {
+    match option.trim_start_matches('-') {
+        "monitor" | "qmp" | "qmp-pretty" => {
+            let options = Options::read(value, "address").without_empty();
+            let address = options.get("address")?;
+            let (kind, rest) = address.split_once(':')?;
+            let place = if kind == "unix" { rest } else { rest.rsplit_once(':')?.1 };
+            Some(place.to_owned())
+        }
+        "chardev" => {
+            let options = Options::read(value, "backend").without_empty();
+            options.get("path").or_else(|| options.get("port")).map(str::to_owned)
+        }
+        _ => None,
     }
 }
 

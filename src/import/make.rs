@@ -26,7 +26,16 @@ pub(super) fn shell_text(text: &str, branches: &mut Vec<String>) -> Option<Strin
         return Some(makefile(&lines, branches));
     }
     if lines.iter().any(|line| line.trim_start().starts_with("ExecStart")) {
-        return Some(unit(&lines));
+        let instances = instances(&lines);
+        if instances.is_empty() {
+            return Some(unit(&lines));
+        }
+        let units = instances.iter().map(|(name, settings)| {
+            let lines: Vec<String> = lines.iter().map(|line| line.replace("%i", name)).collect();
+            let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+            settings.iter().map(|line| format!("{line}\n")).collect::<String>() + &unit(&lines)
+        });
+        return Some(units.collect());
     }
     if is_dockerfile(&lines) {
         return Some(dockerfile(&lines));
@@ -256,6 +265,52 @@ fn variables(
     out + rest
 }
 
+/// The instances of a template unit, `name@INSTANCE`, with what the text has of the file of each that
+/// `EnvironmentFile=` names.
+fn instances<'a>(lines: &[&'a str]) -> Vec<(String, Vec<&'a str>)> {
+    let mut found: Vec<(String, Vec<&str>)> = Vec::new();
+    if !lines.iter().any(|line| line.contains("%i")) {
+        return found;
+    }
+    let file = lines.iter().find_map(|line| line.trim().strip_prefix("EnvironmentFile="));
+    let file = file.and_then(|file| file.trim_start_matches('-').split_once("%i"));
+    for (at, line) in lines.iter().enumerate() {
+        if line.trim_start().starts_with("EnvironmentFile=") {
+            continue;
+        }
+        let instance = file.and_then(|(before, after)| {
+            let behind = &line[line.find(before)? + before.len()..];
+            Some(&behind[..behind.find(after)?])
+        });
+        let plain = |name: &&str| {
+            !name.is_empty()
+                && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_:.".contains(c))
+        };
+        if let Some(name) = instance.filter(plain) {
+            let settings = lines[at + 1..].iter().map(|line| line.trim());
+            let settings = settings.skip_while(|line| shell::assignment(line).is_none());
+            let is_setting =
+                |line: &&str| line.starts_with('#') || shell::assignment(line).is_some();
+            let settings: Vec<&str> = settings.take_while(is_setting).collect();
+            if !found.iter().any(|(other, _)| other == name) {
+                found.push((name.to_owned(), settings));
+            }
+            continue;
+        }
+        // `systemctl enable --now labvm@ping`
+        let starts = line.contains("systemctl ");
+        for word in line.split_whitespace().filter(|_| starts) {
+            let name = word.split_once('@').map(|(_, name)| name.trim_end_matches(".service"));
+            if let Some(name) = name.filter(plain)
+                && !found.iter().any(|(other, _)| other == name)
+            {
+                found.push((name.to_owned(), Vec::new()));
+            }
+        }
+    }
+    found
+}
+
 fn unit(lines: &[&str]) -> String {
     let mut out = String::new();
     let mut at = 0;
@@ -362,48 +417,78 @@ fn is_batch(line: &str) -> bool {
     lower == "@echo off" || set.is_some_and(|rest| shell::assignment(rest).is_some())
 }
 
+/// Variables are put in place as text, quotes and all, and a backslash is one.
 fn batch(lines: &[&str]) -> String {
+    let mut set: BTreeMap<String, String> = BTreeMap::new();
     let mut out = String::new();
+    let mut budget = MAX_WRITTEN;
     for line in lines {
         let trimmed = line.trim();
-        let text = percent(trimmed);
         let lower = trimmed.to_lowercase();
-        match lower.strip_prefix("set ").filter(|_| is_batch(trimmed)) {
-            Some(_) => {
-                let rest = text[4..].trim().trim_start_matches("/a ").trim_matches('"');
-                let (name, value) = rest.split_once('=').unwrap_or((rest, ""));
-                out +=
-                    &format!("{name}=\"{}\"\n", value.replace('\\', "\\\\").replace('"', "\\\""));
-            }
-            None if lower.starts_with("rem ")
-                || trimmed.starts_with("::")
-                || lower == "@echo off" =>
-            {
-                out += &format!("# {trimmed}\n");
-            }
-            None => out += &format!("{}\n", text.strip_prefix("start ").unwrap_or(&text)),
+        if lower.starts_with("rem ") || trimmed.starts_with("::") || lower == "@echo off" {
+            out += &format!("# {trimmed}\n");
+            continue;
+        }
+        let text = percent(trimmed, &set, &mut budget);
+        if lower.starts_with("set ") && is_batch(trimmed) {
+            let rest = text[4..].trim().trim_start_matches("/a ");
+            let rest =
+                rest.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(rest);
+            let (name, value) = rest.split_once('=').unwrap_or((rest, ""));
+            set.insert(name.trim().to_lowercase(), value.to_owned());
+            continue;
+        }
+        let text = text.strip_prefix('@').unwrap_or(&text);
+        out += &format!("{}\n", started(text).replace('\\', "\\\\"));
+    }
+    // What is set and not used holds options too.
+    if !flag::is_qemus(&out) {
+        for (name, value) in set.iter().filter(|(_, value)| flag::is_qemus(value)) {
+            out += &format!("{}={}\n", plain(name), quoted(value));
         }
     }
     out
 }
 
-/// `%NAME%` as `${NAME}`.
-fn percent(line: &str) -> String {
+/// The command of `start "TITLE" /min COMMAND`.
+fn started(line: &str) -> &str {
+    let Some(mut rest) = line.strip_prefix("start ").map(str::trim_start) else {
+        return line;
+    };
+    if let Some((_, after)) = rest.strip_prefix('"').and_then(|title| title.split_once('"')) {
+        rest = after.trim_start();
+    }
+    while rest.starts_with('/') {
+        rest = rest.split_once(' ').map_or("", |(_, after)| after.trim_start());
+    }
+    rest
+}
+
+/// `%NAME%` and `!NAME!` as what they hold, or as `${NAME}`.
+fn percent(line: &str, set: &BTreeMap<String, String>, budget: &mut usize) -> String {
     let mut out = String::new();
     let mut rest = line;
-    while let Some((before, after)) = rest.split_once('%') {
+    while let Some(at) = rest.find(['%', '!']) {
+        let mark = &rest[at..=at];
+        let (before, inner) = (&rest[..at], &rest[at + 1..]);
         out.push_str(before);
-        match after.split_once('%') {
+        match inner.split_once(mark) {
             Some((name, after))
                 if !name.is_empty()
                     && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') =>
             {
-                out += &format!("${{{name}}}");
+                match set.get(&name.to_lowercase()).filter(|value| value.len() <= *budget) {
+                    Some(value) => {
+                        *budget -= value.len();
+                        out += value;
+                    }
+                    None => out += &format!("${{{name}}}"),
+                }
                 rest = after;
             }
             _ => {
-                out.push('%');
-                rest = after;
+                out.push_str(mark);
+                rest = inner;
             }
         }
     }
@@ -434,9 +519,10 @@ mod tests {
         "FROM x\nENV A=b\nENTRYPOINT [\"qemu-system-x86_64\"]\nCMD [\"-nic\", \"user\"]\n",
         "# FROM x\nA=\"b\"\n\"qemu-system-x86_64\" \"-nic\" \"user\"\n"
     )]
-    #[case::batch(
-        "@echo off\nset A=b\nqemu.exe -x %A%\n",
-        "# @echo off\nA=\"b\"\nqemu.exe -x ${A}\n"
+    #[case::batch("@echo off\nset A=b\nqemu.exe -x %A%\n", "# @echo off\nqemu.exe -x b\n")]
+    #[case::batch_paths(
+        "@echo off\nset Q=\"C:\\Q E\\qemu.exe\"\nset D=D:\\v\nstart \"a b\" /min %Q% -x file=%D%\\a %U%\n",
+        "# @echo off\n\"C:\\\\Q E\\\\qemu.exe\" -x file=D:\\\\v\\\\a ${U}\n"
     )]
     fn files_are_shell_text(#[case] text: &str, #[case] expected: &str) {
         assert_eq!(shell_text(text, &mut Vec::new()).as_deref(), Some(expected));

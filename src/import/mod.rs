@@ -2,14 +2,15 @@
 //! options, these to a tree. Pure: files are read and objects are tried by who calls.
 //!
 //! - `paste`: the pieces of a text: command lines, configuration, QMP, HMP, and what is none of it.
-//! - `decode`, `mail`: what mail and web pages do to characters and lines.
+//! - `decode`, `mail`, `column`: what mail, web pages and terminals do to characters and lines.
 //! - `block`: fences, paragraphs, compound commands and here-documents.
 //! - `line`: which lines are a shell's, and where one goes on.
 //! - `part`: headings, and the machine that each is about.
 //! - `shell`: commands of shells, parsed by rable and expanded; `openness`: whether one goes on.
 //! - `make`: Makefiles, units, Dockerfiles and batch files, as a shell's text.
 //! - `code`: the strings of programs.
-//! - `data`: lists and texts in YAML and JSON.
+//! - `data`: lists and texts in YAML and JSON, with what templates are filled with; `hcl`: Terraform's variables.
+//! - `table`: tables with a column for each machine; `trace`: what strace says of a start.
 //! - `audit`: the options that stand in a text, so that none is lost; `salvage`: command lines of them, where
 //!   no form is understood.
 //! - `config`, `libvirt` (over `xml`), `qmp`, `hmp`: the other forms that QEMU's options and commands are written in.
@@ -26,12 +27,14 @@ mod audit;
 mod block;
 mod chardev;
 mod code;
+mod column;
 mod config;
 mod data;
 mod decode;
 mod draft;
 mod export;
 mod flag;
+mod hcl;
 mod hmp;
 mod libvirt;
 mod limit;
@@ -49,6 +52,8 @@ mod qmp;
 mod salvage;
 mod shell;
 mod step;
+mod table;
+mod trace;
 mod xml;
 
 pub use draft::{Draft, Traffic};

@@ -3,12 +3,68 @@
 
 use super::flag;
 
-/// The parts that machines play, with other words for each.
+/// The parts that machines play, with other words for each. Those of other languages that are not all ASCII
+/// are looked for in longer words too: they are inflected, or nothing divides them from the next.
 const PARTS: &[(&str, &[&str])] = &[
-    ("primary", &["primary", "pvm", "master"]),
-    ("secondary", &["secondary", "svm", "slave", "standby"]),
-    ("source", &["source", "src"]),
-    ("destination", &["destination", "dest", "dst", "target"]),
+    (
+        "primary",
+        &[
+            "primary",
+            "pvm",
+            "master",
+            "primär",
+            "primaire",
+            "primario",
+            "primário",
+            "первичн",
+            "主虚拟机",
+            "主节点",
+            "主端",
+            "主服务器",
+            "プライマリ",
+        ],
+    ),
+    (
+        "secondary",
+        &[
+            "secondary",
+            "svm",
+            "slave",
+            "standby",
+            "sekundär",
+            "secondaire",
+            "secundario",
+            "secundário",
+            "вторичн",
+            "备虚拟机",
+            "备节点",
+            "备端",
+            "备机",
+            "从虚拟机",
+            "从节点",
+            "从机",
+            "セカンダリ",
+        ],
+    ),
+    ("source", &["source", "src", "quelle", "origen", "源端", "源主机", "源虚拟机", "移行元"]),
+    (
+        "destination",
+        &[
+            "destination",
+            "dest",
+            "dst",
+            "target",
+            "ziel",
+            "zielrechner",
+            "cible",
+            "destino",
+            "目的端",
+            "目标端",
+            "目的主机",
+            "目标主机",
+            "移行先",
+        ],
+    ),
     ("sender", &["sender"]),
     ("receiver", &["receiver"]),
 ];
@@ -61,8 +117,9 @@ fn named(text: &str) -> Vec<String> {
         lower.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).collect();
     let mut found = Vec::new();
     for (at, word) in words.iter().enumerate() {
-        let part = PARTS.iter().find(|(_, names)| names.contains(word));
-        found.extend(part.map(|(part, _)| (*part).to_owned()));
+        let is_word = |name: &&str| *name == *word || !name.is_ascii() && word.contains(*name);
+        let parts = PARTS.iter().filter(|(_, names)| names.iter().any(is_word));
+        found.extend(parts.map(|(part, _)| (*part).to_owned()));
         let is_number = |rest: &str| {
             rest.len() == 1 && rest.chars().all(|c| c.is_ascii_digit() || "abc".contains(c))
         };
@@ -88,6 +145,27 @@ pub(super) fn short(line: &str) -> Option<String> {
     let name = words.next().filter(|name| name.chars().all(char::is_alphanumeric))?;
     let leads = |word: &str| ["on", "at", "then", "now", "and", "the", "back"].contains(&word);
     words.all(leads).then(|| name.to_owned())
+}
+
+/// Whether a line is a heading of the machine of this name: `# on web1:`, `web1's monitor:`, `== web1 ==`.
+pub(super) fn is_heading_of(line: &str, name: &str) -> bool {
+    let marks = |c: char| c.is_whitespace() || "#*=_~-/;<>`:：".contains(c);
+    let core = line.trim_matches(marks);
+    let is_marked = line.trim_end().ends_with([':', '：']) || core.len() < line.trim().len();
+    let words =
+        || core.split([' ', '\t', '\'', '(', ')', '`', ',']).filter(|word| !word.is_empty());
+    let leads = |word: &str| {
+        let word = word.to_lowercase();
+        let others = [
+            "on", "at", "in", "then", "now", "and", "the", "back", "s", "side", "monitor", "qmp",
+            "hmp",
+        ];
+        others.contains(&word.as_str()) || NUMBERED.contains(&word.as_str())
+    };
+    let is_name = |word: &str| word.eq_ignore_ascii_case(name);
+    is_marked
+        && words().filter(|word| is_name(word)).count() == 1
+        && words().all(|word| is_name(word) || leads(word))
 }
 
 /// Whether a machine that has this part may be meant by a short name: `hosta` by `a`.
@@ -130,10 +208,12 @@ pub(super) fn heading<'a>(line: &'a str, next: Option<&str>) -> Option<Heading<'
                 .any(|mark| next.trim_matches(|c| mark.contains(c)).is_empty())
     });
     let strong = (line.starts_with("##") || line.starts_with("==") || underlined) && words <= 14;
-    let (part, branch) = (at_end(text).or_else(|| in_words(text)), branch(text));
+    let colon = line.trim_end_matches(['*', '_']).ends_with([':', '：']);
+    let clause = text.rsplit([',', '，', ';', '；', '。']).next().filter(|_| colon);
+    let part = at_end(text).or_else(|| in_words(text)).or_else(|| in_words(clause?));
+    let branch = branch(text);
     let is_title = words <= 6 && !line.ends_with(['.', ',', ')']);
     let branch = branch.filter(|_| strong || (is_title && (number || line.ends_with(':'))));
-    let colon = line.trim_end_matches(['*', '_']).ends_with(':');
     let before_blocks = part.is_some()
         && (colon && words <= 30
             || words <= 3 && is_title && !line.contains(['=', '/'])
@@ -214,6 +294,18 @@ mod tests {
         assert_eq!(short(line).as_deref(), expected);
     }
 
+    #[rstest]
+    #[case("# on web1:", true)]
+    #[case("web1's monitor:", true)]
+    #[case("== WEB1 ==", true)]
+    #[case("then on the host web1 (QMP):", true)]
+    #[case("web1", false)]
+    #[case("web1 does not answer:", false)]
+    #[case("# on web2:", false)]
+    fn a_heading_has_a_machines_name(#[case] line: &str, #[case] expected: bool) {
+        assert_eq!(is_heading_of(line, "web1"), expected);
+    }
+
     #[test]
     fn a_short_name_is_the_end_of_a_part() {
         assert!(is_short_for("a", "hosta") && is_short_for("hosta", "hosta"));
@@ -235,6 +327,9 @@ mod tests {
     #[case("# primary (host 10.0.3.1)", "primary")]
     #[case("== Primary Failover ==", "primary ! Primary Failover")]
     #[case("## Failover on the destination", "destination ! Failover on the destination")]
+    #[case("Dann auf dem primären Host:", "primary")]
+    #[case("四、然后在主虚拟机的 monitor 里输入：", "primary")]
+    #[case("直接 kill 掉主虚拟机，然后在备虚拟机的 monitor 里输入：", "secondary")]
     #[case("## Networking", "-")]
     #[case("Host A:", "hosta")]
     #[case("vm2:", "vm2")]

@@ -1,5 +1,7 @@
 //! The pieces of a paste, in their order.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value};
 
 use crate::qapi::Options;
@@ -8,19 +10,22 @@ use super::{
     audit::{self, Mention},
     block::{self, compound, paragraphs, regions, unnumbered},
     code::{self, Code},
+    column,
     config::{self, Section},
     data::{self, Item},
-    decode, flag,
+    decode, flag, hcl,
     hmp::{self, Command},
     libvirt::{self, Domain},
     limit::{MAX_BYTES, PasteError},
     line::{
-        apart, is_comment, is_shell, is_synopsis, logical, plain, without_prompt, without_synopsis,
+        apart, is_comment, is_shell, is_synopsis, logical, on_host, plain, without_prompt,
+        without_synopsis,
     },
-    mail, make, part,
+    machine, mail, make, part,
     qmp::{self, Message},
     salvage,
     shell::{self, Shell, Simple},
+    table, trace,
 };
 
 /// What is of QEMU's.
@@ -56,6 +61,8 @@ pub(super) struct Paste {
     pub(super) unset: Vec<(String, String)>,
     /// Which branches were taken, and what stands in the others.
     pub(super) branches: Vec<String>,
+    /// What is not understood of the text's own program, and what to do.
+    pub(super) remarks: Vec<String>,
     /// The options that stand in the text.
     pub(super) mentions: Vec<Mention>,
     /// The options are read as they stand: what is around them is not understood.
@@ -138,12 +145,15 @@ pub(super) fn options_alone(text: &str) -> Result<Paste, PasteError> {
 fn unwrapped(text: &str) -> String {
     let text = decode::decode(text);
     let lines: Vec<&str> = text.lines().map(mail::unquote).collect();
-    lines.join("\n")
+    let text = lines.join("\n");
+    column::unbroken(&text).unwrap_or(text)
 }
 
 /// What the forms that are known find in a text.
 fn read_forms(text: &str) -> Result<Paste, PasteError> {
-    let mut reader = Reader::default();
+    let of_qemu = text.lines().filter_map(on_host).filter(|(_, line)| is_of_qemu(line));
+    let hosts = of_qemu.map(|(host, _)| host.to_owned()).collect();
+    let mut reader = Reader { hosts, ..Reader::default() };
     reader.text(text);
     reader.rest();
     if let Some(excess) = reader.shell.excess {
@@ -153,6 +163,11 @@ fn read_forms(text: &str) -> Result<Paste, PasteError> {
     paste.branches.extend(reader.shell.branches);
     paste.unset = reader.shell.unset;
     Ok(paste)
+}
+
+/// Whether a line has options of QEMU's, or a command of its monitors.
+fn is_of_qemu(line: &str) -> bool {
+    flag::is_qemus(line) || qmp::read(&[line]).is_some() || hmp::read(line).is_some()
 }
 
 /// Most texts that stand in one another: a here-document in a script of a pipeline.
@@ -165,6 +180,13 @@ struct Reader {
     shell: Shell,
     code: Code,
     depth: usize,
+    /// What command lines call their machines: `-name`.
+    names: Vec<String>,
+    /// The sockets of their monitors, and the machine of each.
+    monitors: Vec<(String, String)>,
+    /// The hosts that have something of QEMU's in the text, and that of the last such line.
+    hosts: BTreeSet<String>,
+    host: Option<String>,
     /// Bytes of texts that stand in others.
     inner: usize,
     blocks: block::Budget,
@@ -195,8 +217,14 @@ impl Reader {
         if let Some(text) = self.patched(text).or_else(|| unnumbered(text)) {
             return self.region(&text);
         }
+        if let Some(text) = hcl::filled(text) {
+            return self.region(&text);
+        }
+        if let Some(text) = self.traced(text).or_else(|| self.tabled(text)) {
+            return self.region(&text);
+        }
         if let Some(items) = data::read(text, &mut self.shell) {
-            return items.into_iter().for_each(|item| self.item(item));
+            return self.items(items);
         }
         let mut branches = Vec::new();
         let converted = make::shell_text(text, &mut branches);
@@ -205,6 +233,13 @@ impl Reader {
             let lines: Vec<&str> = text.lines().collect();
             return self.lines(&lines);
         }
+        let unrolled = code::unrolled(text);
+        if let Some((_, remarks)) = &unrolled {
+            self.paste
+                .remarks
+                .extend(remarks.iter().map(|one| format!("a loop is not unrolled, {one}")));
+        }
+        let text = unrolled.as_ref().map_or(text, |(text, _)| text);
         let paragraphs = paragraphs(text);
         let is_code: Vec<bool> = paragraphs.iter().map(|text| code::is_code(text)).collect();
         let any = is_code.contains(&true);
@@ -248,24 +283,73 @@ impl Reader {
         Some(out)
     }
 
+    /// The text without the lines in which strace shows the start of a program of QEMU's.
+    fn traced(&mut self, text: &str) -> Option<String> {
+        let starts = |line: &str| {
+            let words = trace::execve(line)?;
+            words.first().is_some_and(|word| flag::is_program(word)).then_some(words)
+        };
+        if !text.lines().any(|line| starts(line).is_some()) {
+            return None;
+        }
+        let mut rest = String::new();
+        for line in text.lines() {
+            match starts(line) {
+                Some(words) => {
+                    let words = words.iter().map(|word| word.replace("${", "$${")).collect();
+                    self.take(Simple { words, ..Simple::default() });
+                }
+                None if trace::execve(line).is_some() => self.paste.unread.push(line.to_owned()),
+                None => rest += &format!("{line}\n"),
+            }
+        }
+        Some(rest)
+    }
+
+    /// The text without the tables that have a column for each machine.
+    fn tabled(&mut self, text: &str) -> Option<String> {
+        let lines: Vec<&str> = text.lines().collect();
+        let (mut rest, mut at, mut is_any) = (String::new(), 0, false);
+        while at < lines.len() {
+            let Some((columns, taken)) = table::read(&lines[at..]) else {
+                rest += &format!("{}\n", lines[at]);
+                at += 1;
+                continue;
+            };
+            for column in columns {
+                self.names.push(column.name.clone());
+                self.paste.pieces.push(Piece::Part(Some(column.name)));
+                self.lines(&[&column.options]);
+            }
+            self.paste.pieces.push(Piece::Part(None));
+            (at, is_any) = (at + taken, true);
+        }
+        is_any.then_some(rest)
+    }
+
     fn program(&mut self, text: &str) {
         for command in self.code.read(text, &mut self.shell) {
             self.take(command);
         }
     }
 
-    fn item(&mut self, item: Item) {
-        match item {
-            Item::Words(words) => {
-                if let Some(command) = code::command(words, &mut self.shell) {
-                    self.take(command);
-                }
+    fn items(&mut self, items: Vec<Item>) {
+        let names = items.iter().map(|item| match item {
+            Item::Words(_, names) | Item::Text(_, names) => data::machine_of(names),
+        });
+        let names: Vec<Option<String>> = names.collect();
+        let several = names.iter().flatten().collect::<BTreeSet<_>>().len() > 1;
+        for (item, name) in items.into_iter().zip(names) {
+            if let Some(name) = name.filter(|name| several || part::in_words(name).is_some()) {
+                self.paste.pieces.push(Piece::Part(Some(name)));
             }
-            Item::Text(text, name) => {
-                if let Some(part) = name.and_then(|name| part::in_words(&name)) {
-                    self.paste.pieces.push(Piece::Part(Some(part)));
+            match item {
+                Item::Words(words, _) => {
+                    if let Some(command) = code::command(words, &mut self.shell) {
+                        self.take(command);
+                    }
                 }
-                self.text(&text);
+                Item::Text(text, _) => self.text(&text),
             }
         }
     }
@@ -292,6 +376,16 @@ impl Reader {
         if line.is_empty() {
             return 1;
         }
+        if let Some((host, rest)) = on_host(line).filter(|(_, rest)| is_of_qemu(rest)) {
+            if self.hosts.len() > 1 && self.host.as_deref() != Some(host) {
+                self.host = Some(host.to_owned());
+                self.paste.pieces.push(Piece::Part(Some(host.to_owned())));
+            }
+            if rest != line && qmp::read(&[rest]).is_some() {
+                return self.piece(&[rest]);
+            }
+        }
+        self.connects(line);
         let paste = &mut self.paste;
         if let Some(line) = plain(line) {
             let mut rest = vec![line.as_str()];
@@ -314,12 +408,16 @@ impl Reader {
             human(command, paste);
             return 1;
         }
-        if let Some(text) = hmp::error(line)
+        if let Some((class, text)) = hmp::error(line)
             && matches!(paste.pieces.last(), Some(Piece::Command(..) | Piece::ObjectAdd(_)))
         {
-            paste.pieces.push(Piece::Error(None, text.to_owned()));
+            paste.pieces.push(Piece::Error(class.map(str::to_owned), text.to_owned()));
             return 1;
         }
+        if self.is_of_name(line) {
+            return 1;
+        }
+        let paste = &mut self.paste;
         if let Some(heading) = part::heading(line, lines.get(1).copied()) {
             if heading.ends {
                 paste.pieces.push(Piece::Branch(heading.branch));
@@ -361,6 +459,37 @@ impl Reader {
             self.take(command);
         }
         taken
+    }
+
+    /// A line that opens a monitor of a machine: `nc -U /tmp/qmp.sock`, `On the first (socat - /tmp/q):`.
+    fn connects(&mut self, line: &str) {
+        if self.monitors.is_empty() || flag::is_qemus(line) {
+            return;
+        }
+        let word = |c: char| c.is_whitespace() || "\"'`()|;,<>".contains(c);
+        let words: Vec<&str> = line.split(word).filter(|word| !word.is_empty()).collect();
+        let tools = ["nc", "ncat", "netcat", "telnet", "socat", "qmp-shell", "hmp-shell"];
+        if !words.iter().any(|word| tools.contains(&word.rsplit('/').next().unwrap_or(word))) {
+            return;
+        }
+        let is_socket = |socket: &str| {
+            words.iter().any(|word| {
+                let behind = word.strip_suffix(socket).filter(|_| !socket.is_empty());
+                behind.is_some_and(|behind| behind.is_empty() || behind.ends_with(':'))
+            })
+        };
+        let named = self.monitors.iter().find(|(socket, _)| is_socket(socket));
+        if let Some((_, name)) = named {
+            self.paste.pieces.push(Piece::Part(Some(name.clone())));
+        }
+    }
+
+    /// A heading that has the `-name` of a command line above it: `# on web1:`.
+    fn is_of_name(&mut self, line: &str) -> bool {
+        let named = self.names.iter().find(|name| part::is_heading_of(line, name)).cloned();
+        let is_named = named.is_some();
+        self.paste.pieces.extend(named.map(|name| Piece::Part(Some(name))));
+        is_named
     }
 
     /// A line that names, in a word, a machine that was named before: `Then on A:` after `Host A:`.
@@ -407,13 +536,31 @@ impl Reader {
         if parts.len() < 3 || parts.len().is_multiple_of(2) || shell::assignment(line).is_some() {
             return false;
         }
-        let inside = parts.iter().skip(1).step_by(2).filter(|part| flag::is_qemus(part));
+        // In an item of a list, a command of a monitor is one to give.
+        let item = line.trim_start_matches(|c: char| c.is_ascii_digit());
+        let is_item = ["- ", "* ", ". ", ") "].iter().any(|mark| item.starts_with(mark));
+        let is_inside = |part: &&&str| flag::is_qemus(part) || is_item && hmp::read(part).is_some();
+        let inside = parts.iter().skip(1).step_by(2).filter(is_inside);
         let outside: Vec<&str> = parts.iter().step_by(2).copied().collect();
         let inside: Vec<&str> = inside.copied().collect();
         if inside.is_empty() || outside.iter().any(|part| flag::is_qemus(part)) {
             return false;
         }
-        self.paste.unread.push(outside.join(" ... "));
+        let outside = outside.join(" ... ");
+        if is_item {
+            let words = |name: &String| {
+                let mut words =
+                    outside.split(|c: char| !(c.is_ascii_alphanumeric() || "-_".contains(c)));
+                words.any(|word| word == name)
+            };
+            let named: BTreeSet<&String> = self.names.iter().filter(|name| words(name)).collect();
+            let part = match named.len() {
+                1 => named.first().map(|name| (*name).clone()),
+                _ => part::in_words(&outside),
+            };
+            self.paste.pieces.extend(part.map(|name| Piece::Part(Some(name))));
+        }
+        self.paste.unread.push(outside);
         inside.iter().for_each(|part| self.lines(&[part]));
         true
     }
@@ -438,6 +585,7 @@ impl Reader {
     /// A command of the shell: QEMU's, or another.
     fn take(&mut self, command: Simple) {
         let Simple { words, redirections, here, part } = command;
+        self.connects(&words.join(" "));
         if part.is_some() {
             self.paste.pieces.push(Piece::Part(part.clone()));
         }
@@ -463,6 +611,7 @@ impl Reader {
         let runs = words.first().is_some_and(|word| {
             word.starts_with(|c: char| c.is_ascii_alphanumeric() || "$/.~_".contains(c))
                 && !word.contains('(')
+                && !word.ends_with([':', '='])
                 && !NO_PROGRAMS.contains(&word.as_str())
         });
         let (start, whole) = match (program, first_option) {
@@ -485,12 +634,33 @@ impl Reader {
         }
         self.paste.unread.extend(redirections);
         let words = without_synopsis(apart(after), &mut self.paste.unread);
+        let name = words.windows(2).find(|pair| flag::name(&pair[0]) == Some("name"));
+        let name = name.and_then(|pair| machine::name_of(&pair[1]));
+        if let Some(name) = name.filter(|_| whole) {
+            let sockets = words.windows(2).filter_map(|pair| machine::monitor(&pair[0], &pair[1]));
+            self.monitors.extend(sockets.map(|socket| (socket, name.clone())));
+            self.names.push(name);
+        }
         self.paste.pieces.push(Piece::CommandLine { words, whole });
     }
 
     /// A command that is not QEMU's: one of its words may be a command line, or a monitor's command.
     fn other(&mut self, words: Vec<String>) {
         let line = words.join(" ");
+        // `sh -c '...'`
+        let shell = words.first().map(|word| word.rsplit('/').next().unwrap_or(word));
+        if let (Some("sh" | "bash" | "dash" | "ash" | "zsh"), [_, flags, text, ..]) =
+            (shell, words.as_slice())
+            && flags.starts_with('-')
+            && flags.ends_with('c')
+            && (flag::is_qemus(text) || text.contains('|'))
+        {
+            let text = text.clone();
+            for command in shell::read(&text, &mut self.shell) {
+                self.take(command);
+            }
+            return;
+        }
         let monitor = line.find(['{', '(']).map_or("", |at| &line[at..]);
         let is_monitor = |text: &str| qmp::read(&[text]).is_some() || hmp::read(text).is_some();
         if let Some(text) = words.iter().find(|word| is_monitor(word)) {
@@ -506,7 +676,8 @@ impl Reader {
         match inner.cloned().filter(|_| !prints && words.len() > 1) {
             Some(text) => {
                 self.paste.unread.push(line.replace(&text, "..."));
-                self.text(&text);
+                // The full stop of the sentence that the text stands in.
+                self.text(text.trim_end_matches('.'));
             }
             None => self.paste.unread.push(line),
         }

@@ -74,7 +74,25 @@ fn bare(line: &str) -> &str {
     ["->", "<-", "C:", "S:", "(QEMU)", "$"]
         .iter()
         .find_map(|mark| line.strip_prefix(mark))
+        .or_else(|| behind_label(line))
         .map_or(line, str::trim)
+}
+
+/// Words that a log puts before a message.
+const LABELS: &[&str] = &[
+    "qmp", "send", "sent", "recv", "received", "tx", "rx", "client", "server", "request",
+    "response", "reply", "command", "answer", "monitor", "in", "out", "event",
+];
+
+/// The message behind a label: `qmp> {`, `SEND: {`, `[tx] {`.
+fn behind_label(line: &str) -> Option<&str> {
+    let at = line.find('{').filter(|at| *at > 0)?;
+    let label = line[..at].trim_end();
+    let ends = label.ends_with(['>', '<', ':', ']', '=', '→', '←']);
+    let mut words =
+        label.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+    let is_label = words.all(|word| LABELS.contains(&word.to_lowercase().as_str()));
+    (ends && is_label).then(|| &line[at..])
 }
 
 fn message(map: &Map<String, Value>) -> Option<Message> {
@@ -147,6 +165,8 @@ mod tests {
         "{'execute': 'x', 'arguments': {'a': True, 'b': 'it\\'s \"c\"'}}",
         "x {\"a\":true,\"b\":\"it's \\\"c\\\"\"}"
     )]
+    #[case("qmp> {\"execute\": \"stop\"}", "stop {}")]
+    #[case("[TX]: {\"execute\": \"stop\"}", "stop {}")]
     #[case("{ \"execute\":\n\"cont\" }\nrest", "cont {}")]
     fn commands_are_read(#[case] text: &str, #[case] expected: &str) {
         let lines: Vec<&str> = text.lines().collect();

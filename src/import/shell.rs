@@ -178,6 +178,9 @@ impl Shell {
                 self.command(assignments, words, redirects);
             }
             NodeKind::Pipeline { commands, .. } => {
+                if self.printed.is_none() && self.monitor_input(commands, source) {
+                    return;
+                }
                 for command in commands {
                     self.node(command, source);
                 }
@@ -219,6 +222,36 @@ impl Shell {
             | NodeKind::Time { pipeline: inner, .. } => self.node(inner, source),
             _ => {}
         }
+    }
+
+    /// `echo cont | socat - unix:...`: what is printed goes to a monitor.
+    fn monitor_input(&mut self, commands: &[Node], source: &Rc<str>) -> bool {
+        let Some((last, before)) = commands.split_last() else {
+            return false;
+        };
+        let NodeKind::Command { words, .. } = &last.kind else {
+            return false;
+        };
+        let text = last.source_text(source);
+        let tool = text.split_whitespace().next().and_then(|word| word.rsplit('/').next());
+        if !matches!(tool, Some("nc" | "ncat" | "netcat" | "socat" | "telnet")) || before.is_empty()
+        {
+            return false;
+        }
+        self.printed = Some(Printed::default());
+        before.iter().for_each(|node| self.node(node, source));
+        let Some(printed) = self.printed.take().filter(|printed| !printed.unknown) else {
+            return false;
+        };
+        let lines = printed.text.lines().map(|line| match line.trim_start() {
+            line if line.is_empty() || line.starts_with(['{', '(']) => format!("{line}\n"),
+            line => format!("(qemu) {line}\n"),
+        });
+        let here = Some(lines.collect());
+        let words = self.words(words);
+        let part = self.part.clone();
+        self.commands.push(Simple { words, here, part, ..Simple::default() });
+        true
     }
 
     fn command(&mut self, assignments: &[Node], words: &[Node], redirects: &[Node]) {

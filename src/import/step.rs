@@ -3,7 +3,10 @@
 use serde_json::{Map, Value, json};
 
 use super::object::{self, Object};
-use crate::{qapi::Properties, scenario::QMP_VERBS};
+use crate::{
+    qapi::Properties,
+    scenario::{LONE_VERBS, QMP_VERBS},
+};
 
 /// A step, in the language.
 #[derive(Clone, Debug, PartialEq)]
@@ -12,16 +15,23 @@ pub(super) struct Step {
     pub(super) value: Value,
     /// The error that QEMU gave.
     pub(super) error: Option<Value>,
+    /// Where it stands in the paste, among the pieces of all machines.
+    pub(super) order: usize,
 }
 
 impl Step {
     fn new(verb: &str, value: Value) -> Self {
-        Self { verb: verb.to_owned(), value, error: None }
+        Self { verb: verb.to_owned(), value, error: None, order: 0 }
     }
 
     /// `object_add` with an option string.
     pub(super) fn object_option(text: &str) -> Self {
         Self::new("object-add", json!(text))
+    }
+
+    /// `migrate`, as long as it is not known to which machine.
+    pub(super) fn migrate(args: Map<String, Value>) -> Self {
+        Self::new("migrate", Value::Object(args))
     }
 
     /// A command; none where the language has no step for it.
@@ -42,7 +52,7 @@ impl Step {
             matches!(name, "object-del" | "chardev-remove" | "netdev_del") && args.len() == 1;
         let value = match args.get("id") {
             Some(Value::String(id)) if only_id => json!(id),
-            _ if args.is_empty() => Value::Null,
+            _ if args.is_empty() && LONE_VERBS.contains(&name) => Value::Null,
             _ => Value::Object(args),
         };
         Some(Self::new(name, value))
@@ -68,6 +78,7 @@ impl Step {
     /// A command's answer was this error.
     pub(super) fn refused(&mut self, class: Option<String>, text: String) {
         self.error = Some(match class.filter(|class| class != "GenericError") {
+            Some(class) if text.is_empty() => json!({ "class": class }),
             Some(class) => json!({ "class": class, "text": text }),
             None => json!(text),
         });
@@ -83,7 +94,8 @@ impl Step {
         }
         let mut map = Map::new();
         map.insert(self.verb.clone(), self.value.clone());
-        if let Some(machine) = machine {
+        // `migrate` names its two machines by itself.
+        if let Some(machine) = machine.filter(|_| self.verb != "migrate") {
             map.insert("machine".to_owned(), json!(machine));
         }
         if let Some(error) = &self.error {

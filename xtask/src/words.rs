@@ -34,6 +34,9 @@ const SPLIT: &[(&str, &str)] = &[
     ("import/shell.rs", "assignments of a shell"),
     ("import/make.rs", "assignments of makefiles, units and other scripts"),
     ("import/code.rs", "assignments of programs"),
+    ("import/code", "assignments and arguments of programs"),
+    ("import/data/template.rs", "settings of an inventory, and arguments of Jinja's filters"),
+    ("import/hcl.rs", "settings of Terraform's blocks"),
     ("import/line.rs", "options that are written NAME=VALUE"),
     ("import/audit.rs", "JSON in whatever quotes"),
 ];

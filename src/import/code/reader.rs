@@ -25,6 +25,8 @@ struct Value {
     name: Option<String>,
     /// The string has marks that other values replace.
     format: bool,
+    /// It is a number that the text has.
+    number: bool,
 }
 
 impl<'a> Reader<'a> {
@@ -260,7 +262,11 @@ impl Reader<'_> {
             if operator && value.text && !fills && next.words.is_empty() && next.name.is_some() {
                 next = Value { words: self.values(next), text: true, ..Value::default() };
             }
-            if fills {
+            let sum = sign.filter(|_| value.number || next.number);
+            let sum = sum.and_then(|sign| calculated(&value, sign, &next));
+            if let Some(number) = sum {
+                value = Value { words: vec![number], text: true, number: true, ..Value::default() };
+            } else if fills {
                 let values = self.values(next);
                 value = self.fill(value, values);
             } else {
@@ -304,7 +310,7 @@ impl Reader<'_> {
         };
         self.at += 1;
         let mut value = match token {
-            Token::Text { text, format } => self.text(&text, format),
+            Token::Text { text, format, number } => Value { number, ..self.text(&text, format) },
             Token::Words(words) => Value { words, ..Value::default() },
             Token::Name(name) => self.named(name, depth),
             Token::Punct(open @ ('[' | '(' | '{')) if depth < MAX_DEPTH => {
@@ -353,6 +359,11 @@ impl Reader<'_> {
 
     /// A method of a value: most put their arguments behind it.
     fn method(&mut self, mut value: Value, call: &str, mut items: Vec<Value>) -> Value {
+        if call == "join" && value.text && !value.words.is_empty() {
+            let separator = value.words.join("");
+            let words: Vec<String> = items.into_iter().flat_map(|item| item.words).collect();
+            return Value { words: vec![words.join(&separator)], text: true, ..Value::default() };
+        }
         if formats(call) && items.first().is_some_and(|first| first.format) {
             let first = items.remove(0);
             let rest = items.into_iter().flat_map(|item| self.values(item)).collect();
@@ -405,11 +416,11 @@ impl Reader<'_> {
                 return Value { name: Some(name), ..self.fill(first, rest) };
             }
             let words = std::iter::once(first).chain(rest).flat_map(|item| item.words).collect();
-            return Value { words, text: false, name: Some(name), format: false };
+            return Value { words, text: false, name: Some(name), ..Value::default() };
         }
         let words = self.code.get(&name);
         let text = words.as_ref().is_some_and(|words| words.len() == 1);
-        Value { words: words.unwrap_or_default(), text, name: Some(name), format: false }
+        Value { words: words.unwrap_or_default(), text, name: Some(name), ..Value::default() }
     }
 
     /// Whether brackets behind a name are a call: `name(`, and `vec![` but no index.
@@ -475,13 +486,19 @@ impl Reader<'_> {
     fn text(&mut self, text: &str, format: bool) -> Value {
         let code = &mut *self.code;
         let shell = &mut *self.shell;
-        let mut look_up = |name: &str, written: &str| match code.get(name) {
-            Some(words) if words.len() == 1 => words.join(" "),
-            _ => shell.named(&plain(name), written),
+        let mut look_up = |name: &str, written: &str| {
+            let mut known = |name: &str| match code.get(name) {
+                Some(words) if words.len() == 1 => words.into_iter().next(),
+                _ => None,
+            };
+            match known(name).or_else(|| format::sum(name, &mut known)) {
+                Some(text) => format::with_spec(&text, format::spec_of(written)),
+                None => shell.named(&plain(name), written),
+            }
         };
         let text = format::names(text, format, &mut look_up);
         let format = format::has_hole(&text);
-        Value { words: vec![text], text: true, name: None, format }
+        Value { words: vec![text], text: true, name: None, format, number: false }
     }
 
     /// A string whose marks these values replace.
@@ -503,7 +520,7 @@ impl Reader<'_> {
                 })
             })
         });
-        Value { words: words.collect(), text: value.text, name: None, format: false }
+        Value { words: words.collect(), text: value.text, ..Value::default() }
     }
 }
 
@@ -525,10 +542,25 @@ fn joined(one: Value, other: Value, operator: bool) -> Value {
         if let (Some(last), Some(first)) = (words.last_mut(), first) {
             last.push_str(first);
         }
-        return Value { words, text: true, name: None, format: one.format || other.format };
+        return Value { words, text: true, format: one.format || other.format, ..Value::default() };
     }
     words.extend(other.words);
-    Value { words, text: false, name: one.name, format: false }
+    Value { words, text: false, name: one.name, ..Value::default() }
+}
+
+/// The sum or the difference of two numbers.
+fn calculated(one: &Value, sign: char, other: &Value) -> Option<String> {
+    let number = |value: &Value| match value.words.as_slice() {
+        [word] => format::number(word),
+        _ => None,
+    };
+    let (one, other) = (number(one)?, number(other)?);
+    let result = match sign {
+        '+' => one.checked_add(other)?,
+        '-' => one.checked_sub(other)?,
+        _ => return None,
+    };
+    Some(result.to_string())
 }
 
 /// The name of a placeholder.

@@ -8,6 +8,8 @@ pub(super) enum Token {
         text: String,
         /// Names in braces are variables: `f"..."`, `$"..."`.
         format: bool,
+        /// It is a number.
+        number: bool,
     },
     /// `qw(a b)`, `%w[a b]`.
     Words(Vec<String>),
@@ -135,7 +137,7 @@ impl Reader<'_> {
             self.bare.truncate(end);
             self.tokens.pop();
         }
-        self.tokens.push(Token::Text { text, format });
+        self.tokens.push(Token::Text { text, format, number: false });
         self.bare.push('"');
         self.rest = &rest[mark.len() + length..];
         true
@@ -145,7 +147,11 @@ impl Reader<'_> {
     fn rust_raw(&mut self) -> Option<bool> {
         let inner = self.rest.strip_prefix("r#\"")?;
         let end = near(inner).find("\"#")?;
-        self.tokens.push(Token::Text { text: inner[..end].to_owned(), format: false });
+        self.tokens.push(Token::Text {
+            text: inner[..end].to_owned(),
+            format: false,
+            number: false,
+        });
         self.bare.push('"');
         self.rest = &inner[end + 2..];
         Some(true)
@@ -172,7 +178,7 @@ impl Reader<'_> {
         let rest = self.rest;
         let end =
             rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(rest.len());
-        self.tokens.push(Token::Text { text: rest[..end].to_owned(), format: false });
+        self.tokens.push(Token::Text { text: rest[..end].to_owned(), format: false, number: true });
         self.bare.push_str(&rest[..end]);
         self.rest = &rest[end..];
         true

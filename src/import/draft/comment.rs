@@ -36,6 +36,11 @@ pub(super) fn head(draft: &Draft) -> String {
         );
         sentence(&text, &mut out);
     }
+    for remark in &draft.remarks {
+        let mut letters = remark.chars();
+        let first = letters.next().map(|c| c.to_uppercase().to_string()).unwrap_or_default();
+        sentence(&format!("{first}{}.", letters.as_str()), &mut out);
+    }
     if !draft.branches.is_empty() {
         sentence("Of the branches of the text, these are taken:", &mut out);
         let mut listed = BTreeSet::new();

@@ -1,6 +1,8 @@
 //! Which machine each piece of a paste belongs to.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
+
+use super::migration;
 
 use crate::{
     import::{
@@ -28,6 +30,8 @@ pub(super) struct Route {
     /// Whether any heading names a machine.
     named: bool,
     parts: usize,
+    /// How many pieces were given to machines.
+    pieces: usize,
 }
 
 /// Gives each piece to its machine.
@@ -77,6 +81,8 @@ impl Route {
             (Some(at), true)
                 if self.machines[at].whole || !self.machines[at].netdevs.is_empty() =>
             {
+                // Another command line below the same heading is another machine's.
+                self.part = None;
                 self.add_machine()
             }
             (Some(at), _) => at,
@@ -95,6 +101,12 @@ impl Route {
             let part = self.part.as_deref().unwrap_or("machine");
             return self.aside(format!("the text has {part} once more"), piece);
         }
+        if let Piece::CommandLine { words, whole: false } = &piece
+            && has_all(&self.machines[at], words)
+        {
+            self.machines[at].notes.push("its options stand in the text once more".to_owned());
+            return;
+        }
         let assumed = self.named && self.part.is_none() && self.machines.len() > 1;
         let machine = &mut self.machines[at];
         if assumed && matches!(piece, Piece::Command(..) | Piece::ObjectAdd(_)) && !machine.assumed
@@ -106,8 +118,9 @@ impl Route {
             );
         }
         let before = machine.parts();
-        give(piece, machine);
+        give(piece, machine, self.pieces);
         self.parts += machine.parts() - before;
+        self.pieces += 1;
     }
 
     fn add_machine(&mut self) -> usize {
@@ -169,8 +182,7 @@ impl Route {
             Piece::Command(name, args) => match Step::of_command(&name, args.clone()) {
                 Some(made) => step(&made, part.as_deref(), lines),
                 None if name == "qmp_capabilities" || name.starts_with("query-") => {}
-                None if args.is_empty() => lines.push(format!("no step for {name}")),
-                None => lines.push(format!("no step for {name} {}", Value::Object(args))),
+                None => lines.push(format!("no step for {}", shown_command(&name, &args))),
             },
             Piece::Section(section) => lines.push(format!("-{} {}", section.group, section.text)),
             Piece::Error(_, text) => lines.push(format!("refused: {text}")),
@@ -197,7 +209,18 @@ fn declares_again(machine: &Machine, words: &[String]) -> bool {
     })
 }
 
-fn give(piece: Piece, machine: &mut Machine) {
+/// Whether a machine has all that these options declare, and they declare something.
+fn has_all(machine: &Machine, words: &[String]) -> bool {
+    let mut again = Machine::default();
+    again.add_words(words);
+    !again.is_empty() && machine.steps.is_empty() && machine.holds(&again)
+}
+
+fn give(piece: Piece, machine: &mut Machine, order: usize) {
+    let is_answer = matches!(piece, Piece::Error(..));
+    if !is_answer {
+        machine.is_step_last = false;
+    }
     match piece {
         Piece::CommandLine { words, whole } => {
             machine.whole |= whole;
@@ -211,27 +234,42 @@ fn give(piece: Piece, machine: &mut Machine) {
             machine.readconfig = None;
             machine.add(&section.group, &section.text);
         }
-        Piece::ObjectAdd(text) => add_step(Step::object_option(&text), machine),
+        Piece::ObjectAdd(text) => add_step(Step::object_option(&text), machine, order),
+        Piece::Command(name, args) if name == "migrate" => {
+            add_step(Step::migrate(args), machine, order);
+        }
         Piece::Command(name, args) => match Step::of_command(&name, args.clone()) {
-            Some(step) => add_step(step, machine),
+            Some(step) => add_step(step, machine, order),
             None if name == "qmp_capabilities" || name.starts_with("query-") => {}
-            None if args.is_empty() => machine.notes.push(format!("no step for {name}")),
             None => {
-                let args = Value::Object(args);
-                machine.notes.push(format!("no step for {name} {args}"));
+                migration::told(&name, &args, machine);
+                let text = |key: &str| args.get(key).and_then(Value::as_str).map(str::to_owned);
+                if name == "device_add" {
+                    machine.nic_ids.extend(text("id").zip(text("netdev")));
+                }
+                machine.notes.push(format!("no step for {}", shown_command(&name, &args)));
             }
         },
-        Piece::Error(class, text) => {
-            if let Some(step) = machine.steps.last_mut() {
-                step.refused(class, text);
-            }
-        }
+        Piece::Error(class, text) => match machine.steps.last_mut() {
+            Some(step) if machine.is_step_last => step.refused(class, text),
+            // The answer to a command that is no step.
+            _ => machine.notes.push(format!("the command before was refused: {text}")),
+        },
         Piece::Part(_) | Piece::Branch(_) => {}
     }
 }
 
-fn add_step(step: Step, machine: &mut Machine) {
+fn add_step(step: Step, machine: &mut Machine, order: usize) {
     let (step, note) = step.with_own_file();
     machine.notes.extend(note);
-    machine.steps.push(step);
+    machine.steps.push(Step { order, ..step });
+    machine.is_step_last = true;
+}
+
+/// A command and its arguments, as a comment has them.
+pub(super) fn shown_command(name: &str, args: &Map<String, Value>) -> String {
+    match args.is_empty() {
+        true => name.to_owned(),
+        false => format!("{name} {}", Value::Object(args.clone())),
+    }
 }

@@ -7,9 +7,17 @@ impl Draft {
     /// Each machine has a name of its own: QEMU's, or its part in COLO.
     pub(super) fn name_machines(&mut self) {
         let mut taken: Vec<String> = Vec::new();
+        let names: Vec<Option<String>> =
+            self.machines.iter().map(|machine| machine.name.clone()).collect();
         for (number, machine) in self.machines.iter_mut().enumerate() {
             let has = |kind: &str| machine.objects.iter().any(|object| object.is_a(kind));
-            let given = machine.name.as_deref().or(machine.part.as_deref()).map(plain_name);
+            // Hosts may call their guests alike.
+            let shared = names.iter().filter(|name| **name == machine.name).count() > 1;
+            let (first, second) = match (&machine.name, &machine.part) {
+                (name, part @ Some(_)) if shared => (part, name),
+                (name, part) => (name, part),
+            };
+            let given = first.as_deref().or(second.as_deref()).map(plain_name);
             let mut name = match given.filter(|name| !name.is_empty()) {
                 Some(name) => name,
                 None if has("colo-compare") => "primary".to_owned(),
