@@ -37,8 +37,11 @@ const TOLERANCE: u64 = 5;
 /// One unit of work; it fails when what came of it is not what must come.
 type Work = Box<dyn FnMut() -> Result<(), BenchError>>;
 
+/// What sets it up.
+type Build = fn() -> Result<Work, BenchError>;
+
 /// Everything that is counted: its name, what one is, how often it is done, and what sets it up.
-const COUNTED: &[(&str, &str, u32, fn() -> Result<Work, BenchError>)] = &[
+const COUNTED: &[(&str, &str, u32, Build)] = &[
     ("mirror", "packet", 2_000, || one_filter(json!({"qom-type": "filter-mirror"}), 2)),
     ("redirector", "packet", 2_000, || one_filter(json!({"qom-type": "filter-redirector"}), 2)),
     ("rewriter", "packet", 2_000, rewriter),
