@@ -74,7 +74,6 @@ pub fn try_cases(
 fn task(lane: &Lane, trial: &Trial) -> Task<Attempt> {
     let (lane, trial) = (lane.clone(), trial.clone());
     Task {
-        name: trial.case.id.to_string(),
         run: Box::new(move |deadline| {
             let cases = [trial.case];
             let mut attempts = lane.attempt(&cases, trial.probe, deadline, None);

@@ -1,4 +1,5 @@
-//! Threads with deadlines, one for each task.
+//! Tasks with deadlines on a few threads. A thread that has ended its task takes the next; one that
+//! does not end its task is given up, and another takes its place.
 
 use std::{
     any::Any,
@@ -8,7 +9,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc,
-        mpsc::{Receiver, RecvTimeoutError, Sender, channel},
+        mpsc::{Receiver, RecvTimeoutError, SendError, Sender, channel},
     },
     thread,
     time::{Duration, Instant},
@@ -19,10 +20,8 @@ use crate::{
     sys::exhaustion_remedy,
 };
 
-/// What runs on one fresh thread.
+/// What runs on a thread.
 pub(super) struct Task<T> {
-    /// The thread's name.
-    pub(super) name: String,
     /// Ends of itself at the deadline, which an interrupt makes pass, or soon after.
     pub(super) run: Box<dyn FnOnce(&Deadline) -> T + Send>,
 }
@@ -81,9 +80,14 @@ enum Message<T> {
     Interrupt,
 }
 
-/// Runs tasks, each on a thread of its own, and tells one listener in one order.
+/// Work for a thread of the pool.
+type Work = Box<dyn FnOnce() + Send>;
+
+/// Runs tasks on threads, and tells one listener in one order.
 pub(super) struct Pool<T> {
     limits: Limits,
+    /// Threads that wait for their next task. They end when the pool lets go of them.
+    idle: Vec<Sender<Work>>,
     outbox: Sender<Message<T>>,
     inbox: Receiver<Message<T>>,
     running: BTreeMap<usize, Running>,
@@ -93,6 +97,8 @@ pub(super) struct Pool<T> {
 }
 
 struct Running {
+    /// The thread that it runs on; none where there was none to be had.
+    thread: Option<Sender<Work>>,
     since: Instant,
     /// When its thread is given up.
     until: Instant,
@@ -125,6 +131,7 @@ impl<T: Send + 'static> Pool<T> {
         let (outbox, inbox) = channel();
         Ok(Self {
             limits,
+            idle: Vec::new(),
             outbox,
             inbox,
             running: BTreeMap::new(),
@@ -169,24 +176,44 @@ impl<T: Send + 'static> Pool<T> {
     fn start(&mut self, number: usize, task: Task<T>) {
         let since = Instant::now();
         let deadline = since + self.limits.timeout;
-        self.running.insert(
-            number,
-            Running { since, until: deadline + self.limits.grace, slow: self.limits.slow_after },
-        );
+        let until = deadline + self.limits.grace;
         let outbox = self.outbox.clone();
         let deadline = Deadline::at(deadline).or_alarm(&self.alarm);
-        let work = move || {
+        let work = Box::new(move || {
             let run = AssertUnwindSafe(|| (task.run)(&deadline));
             let end =
                 catch_unwind(run).map_or_else(|panic| End::Panicked(text_of(&*panic)), End::Done);
             // Nobody receives when this task was given up.
             drop(outbox.send(Message::Ended { task: number, end }));
+        });
+        let thread = match self.give(work) {
+            Ok(thread) => Some(thread),
+            Err(error) => {
+                let remedy = exhaustion_remedy(&error).map(|remedy| format!("; {remedy}"));
+                let remedy = remedy.unwrap_or_default();
+                let end = End::NotStarted(format!("no thread could be started: {error}{remedy}"));
+                drop(self.outbox.send(Message::Ended { task: number, end }));
+                None
+            }
         };
-        if let Err(error) = thread::Builder::new().name(task.name).spawn(work) {
-            let remedy = exhaustion_remedy(&error).map(|remedy| format!("; {remedy}"));
-            let remedy = remedy.unwrap_or_default();
-            let end = End::NotStarted(format!("no thread could be started: {error}{remedy}"));
-            drop(self.outbox.send(Message::Ended { task: number, end }));
+        let slow = self.limits.slow_after;
+        self.running.insert(number, Running { thread, since, until, slow });
+    }
+
+    /// Gives work to a thread that waits, or to a new one.
+    fn give(&mut self, mut work: Work) -> io::Result<Sender<Work>> {
+        while let Some(thread) = self.idle.pop() {
+            match thread.send(work) {
+                Ok(()) => return Ok(thread),
+                Err(SendError(unsent)) => work = unsent,
+            }
+        }
+        let (thread, inbox) = channel::<Work>();
+        let live = move || inbox.into_iter().for_each(|work| work());
+        thread::Builder::new().name("case".to_owned()).spawn(live)?;
+        match thread.send(work) {
+            Ok(()) => Ok(thread),
+            Err(_) => Err(io::ErrorKind::BrokenPipe.into()),
         }
     }
 
@@ -202,6 +229,8 @@ impl<T: Send + 'static> Pool<T> {
             match self.inbox.recv_timeout(until.saturating_duration_since(Instant::now())) {
                 // A task that was given up may still end; it has been reported.
                 Ok(Message::Ended { task, end }) => {
+                    let thread = self.running.get_mut(&task).and_then(|one| one.thread.take());
+                    self.idle.extend(thread);
                     if let Some(signal) = self.end(task, end) {
                         return Some(signal);
                     }
@@ -279,7 +308,7 @@ mod tests {
     }
 
     fn task<T>(run: impl FnOnce(&Deadline) -> T + Send + 'static) -> Task<T> {
-        Task { name: "test".to_owned(), run: Box::new(run) }
+        Task { run: Box::new(run) }
     }
 
     fn ends<T: Send + 'static>(
@@ -360,6 +389,18 @@ mod tests {
         });
         let expected = [(0, slow_after), (0, 2 * slow_after), (0, 3 * slow_after)];
         assert_eq!(told[..3], expected);
+    }
+
+    #[test]
+    fn a_thread_takes_the_next_task_also_after_a_panic() {
+        let id = || thread::current().id();
+        let tasks =
+            vec![task(move |_| Some(id())), task(|_| panic!("no")), task(move |_| Some(id()))];
+        let ends = ends(Pool::new(limits(1)).unwrap(), tasks, Flow::Go);
+        let [(_, End::Done(first)), (_, End::Panicked(_)), (_, End::Done(last))] = &ends[..] else {
+            panic!("{ends:?}");
+        };
+        assert_eq!(first, last);
     }
 
     #[test]
