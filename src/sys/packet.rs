@@ -134,6 +134,11 @@ pub struct PacketStatistics {
 }
 
 impl PacketSocket {
+    /// Closes it, and returns when the interface has forgotten it.
+    pub fn close(self) {
+        self.fd.close();
+    }
+
     /// Bytes of the header of `PACKET_VNET_HDR`.
     pub const VNET_HDR_LEN: usize = 10;
     /// Offset of a VLAN tag: behind the two addresses.

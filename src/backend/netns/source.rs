@@ -223,6 +223,21 @@ impl TapPort {
         })
     }
 
+    /// Takes the machine's socket away, if there is one.
+    pub(super) fn take_machine(&mut self) -> Option<PacketSocket> {
+        self.machine.take()
+    }
+
+    /// Whether the TAP is as it was when it was opened, but for the position in its queue: nobody else
+    /// reads it, and all of its drops, which are so many, have been reported.
+    pub(super) const fn is_at_rest(&self, drops: u64) -> bool {
+        self.is_read() && self.machine.is_none() && self.drops == drops
+    }
+
+    pub(super) fn into_recorder(self) -> PacketSocket {
+        self.recorder
+    }
+
     pub(super) fn take_errors(&mut self, said: &mut Vec<Carried>) -> io::Result<()> {
         self.recorder.take_error()?;
         let waiting = self.machine.as_ref().map_or(Ok(None), PacketSocket::take_error)?;
@@ -230,9 +245,11 @@ impl TapPort {
         Ok(())
     }
 
-    pub(super) fn close(self) -> impl Iterator<Item = String> {
+    /// What the packet sockets lost since they last said so.
+    pub(super) fn losses(&self) -> impl Iterator<Item = String> + use<> {
         let recorder = lost(&self.recorder, self.host_port.as_str());
-        let machine = self.machine.and_then(|socket| lost(&socket, self.netdev.as_str()));
+        let machine = self.machine.as_ref();
+        let machine = machine.and_then(|socket| lost(socket, self.netdev.as_str()));
         recorder.into_iter().chain(machine)
     }
 }
