@@ -9,10 +9,10 @@ fn run(arguments: &[&str]) -> Output {
     run_in("", arguments)
 }
 
-/// Of a folder of the suite.
-fn run_in(folder: &str, arguments: &[&str]) -> Output {
+/// Of a folder or a file of the suite.
+fn run_in(some: &str, arguments: &[&str]) -> Output {
     let out = tempfile::tempdir().expect("a temporary folder");
-    let scenarios = Path::new("scenarios").join(folder);
+    let scenarios = Path::new("scenarios").join(some);
     let scenarios = scenarios.to_str().expect("UTF-8");
     command(Path::new(env!("CARGO_MANIFEST_DIR")), &["run", scenarios, "--ci", "--out"])
         .arg(out.path())
@@ -55,7 +55,8 @@ fn nothing_flakes_when_it_is_repeated() {
     passes(&run(&["--repeat", "3"]));
 }
 
-/// The record of each case, but for how long it took.
+/// The record of each case, but for how long it took. Where a scenario masks a field, the kernel draws it
+/// anew in each run, and such records are left out.
 fn records(arguments: &[&str]) -> Option<BTreeMap<String, Value>> {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let report = folder.path().join("report.json");
@@ -64,7 +65,13 @@ fn records(arguments: &[&str]) -> Option<BTreeMap<String, Value>> {
     passes(&output);
     let text = fs::read_to_string(report).expect("a report");
     let mut report: Value = serde_json::from_str(&text).expect("JSON");
-    let cases = report["cases"].as_array_mut().map(std::mem::take).expect("cases");
+    let mut cases = report["cases"].as_array_mut().map(std::mem::take).expect("cases");
+    let masks = |case: &Value| {
+        let scenario = case["scenario"].as_str().expect("a scenario");
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(scenario);
+        fs::read_to_string(file).expect("a scenario").contains("masks:")
+    };
+    cases.retain(|case| !masks(case));
     let name = |case: &Value| case["case"].as_str().expect("a name").to_owned();
     let records = cases.into_iter().map(|mut case| {
         case.as_object_mut().expect("an object").remove("seconds");
@@ -87,7 +94,7 @@ fn records_are_the_same_in_fresh_worlds_and_in_used_ones() {
 
 #[test]
 fn nothing_flakes_in_a_world_that_is_used_three_hundred_times() {
-    for folder in ["af-packet", "vnet", "redirector"] {
-        passes(&run_in(folder, &["--repeat", "300"]));
+    for some in ["redirector", "af-packet/burst.yaml", "vnet/virtio-header-announced.yaml"] {
+        passes(&run_in(some, &["--repeat", "300"]));
     }
 }

@@ -11,7 +11,8 @@ use std::{
 };
 
 use super::{
-    Executed, Planned, RunnerError, capture,
+    Executed, Planned, RunnerError,
+    capture::Captures,
     judge::{Comparison, may_record},
     plan::row,
     write_pcapng,
@@ -30,7 +31,7 @@ use crate::{
 pub(super) struct Archive {
     mode: Mode,
     scope: Scope,
-    out: PathBuf,
+    captures: Captures,
     /// Cases whose snapshot has been dealt with in this run: a repeat writes nothing.
     seen: Mutex<BTreeSet<CaseId>>,
     /// Records that differ from their snapshots and were proposed.
@@ -55,7 +56,7 @@ impl Record<'_> {
 impl Archive {
     pub(super) fn new(mode: Mode, scope: Scope, out: PathBuf) -> Self {
         let (seen, proposed, reviewed) = Default::default();
-        Self { mode, scope, out, seen, proposed, reviewed }
+        Self { mode, scope, captures: Captures::new(out), seen, proposed, reviewed }
     }
 
     /// Compares records that ran in one world, and writes as the mode allows: those that fail
@@ -203,10 +204,10 @@ impl Archive {
         if matches!(transcript.steps.as_slice(), [set_up] if set_up.arrivals.is_empty()) {
             return Ok(());
         }
-        let path = capture::path(&self.out, &transcript.case, variant);
+        let path = self.captures.path(&transcript.case, variant);
         let bytes = write_pcapng(reading, Vec::new())
             .map_err(|source| RunnerError::Capture { path: path.clone(), source })?;
-        capture::write(&self.out, &path, &bytes)
+        self.captures.write(&path, &bytes)
     }
 }
 

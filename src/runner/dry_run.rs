@@ -46,6 +46,7 @@ pub fn try_cases(
         timeout: limits.timeout,
         slow_after: None,
         grace: GRACE,
+        eager: false,
     })?;
     let mut interrupted = false;
     let mut open: BTreeMap<usize, Vec<Option<Attempt>>> = BTreeMap::new();

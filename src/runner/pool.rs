@@ -73,6 +73,9 @@ pub(super) struct Limits {
     pub(super) slow_after: Option<Duration>,
     /// How long after its deadline, or after an interrupt, a task may take to end of itself.
     pub(super) grace: Duration,
+    /// The next task begins before the listener has heard of the end of the last: where the listener
+    /// never has enough.
+    pub(super) eager: bool,
 }
 
 enum Message<T> {
@@ -156,21 +159,35 @@ impl<T: Send + 'static> Pool<T> {
         let mut waiting = tasks.into_iter().enumerate().fuse();
         let mut flow = Flow::Go;
         loop {
-            while flow == Flow::Go && self.running.len() < self.limits.jobs.get() {
-                let Some((number, task)) = waiting.next() else {
-                    break;
-                };
-                flow = flow.and(listener(Signal::Started(number)));
-                self.start(number, task);
-            }
+            flow = self.fill(&mut waiting, &mut listener, flow);
             let Some(signal) = self.next_signal() else {
                 return;
             };
             if matches!(signal, Signal::Interrupted { .. }) {
                 flow = Flow::Stop;
             }
+            if self.limits.eager && matches!(signal, Signal::Ended { .. }) {
+                flow = self.fill(&mut waiting, &mut listener, flow);
+            }
             flow = flow.and(listener(signal));
         }
+    }
+
+    /// Starts tasks until there are as many as may run.
+    fn fill(
+        &mut self,
+        waiting: &mut impl Iterator<Item = (usize, Task<T>)>,
+        listener: &mut impl FnMut(Signal<T>) -> Flow,
+        mut flow: Flow,
+    ) -> Flow {
+        while flow == Flow::Go && self.running.len() < self.limits.jobs.get() {
+            let Some((number, task)) = waiting.next() else {
+                break;
+            };
+            flow = flow.and(listener(Signal::Started(number)));
+            self.start(number, task);
+        }
+        flow
     }
 
     fn start(&mut self, number: usize, task: Task<T>) {
@@ -304,6 +321,7 @@ mod tests {
             timeout: Duration::from_secs(600),
             slow_after: None,
             grace: Duration::ZERO,
+            eager: false,
         }
     }
 
@@ -401,6 +419,21 @@ mod tests {
             panic!("{ends:?}");
         };
         assert_eq!(first, last);
+    }
+
+    #[test]
+    fn an_eager_pool_starts_the_next_task_first() {
+        let tasks: Vec<_> = (0..2).map(|number| task(move |_| number)).collect();
+        let mut told = Vec::new();
+        Pool::new(Limits { eager: true, ..limits(1) }).unwrap().run(tasks, |signal| {
+            told.push(match signal {
+                Signal::Started(task) => format!("started {task}"),
+                Signal::Ended { task, .. } => format!("ended {task}"),
+                other => format!("{other:?}"),
+            });
+            Flow::Go
+        });
+        assert_eq!(told, ["started 0", "started 1", "ended 0", "ended 1"]);
     }
 
     #[test]

@@ -60,6 +60,7 @@ pub fn run(
         timeout: plan.timeout,
         slow_after: plan.slow_after,
         grace: if plan.pause.is_some() { PAUSED } else { GRACE },
+        eager: !plan.fail_fast && plan.pause.is_none(),
     };
     let front = Front::new(limits)?;
     let mut run = Run::new(plan, listener);

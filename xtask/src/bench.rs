@@ -41,6 +41,8 @@ const ROWS: &[(&str, Build)] = &[
     ("TAP to chardev, 64 B", |lab| kernel::row(lab, 64)),
     ("TAP to chardev, 1500 B", |lab| kernel::row(lab, 1500)),
     ("case", case::row),
+    ("case, fresh", case::fresh),
+    ("case, recycled", case::recycled),
     ("QEMU start", start::row),
 ];
 
