@@ -279,6 +279,7 @@ use Plant::{Record, Scenario};
 #[case::other_queue(EXPECTED, Scenario("queue=rx", "queue=tx"))]
 #[case::wrong_netdev(EXPECTED, Scenario("netdev=hn0", "netdev=hn1"))]
 #[case::outdev_without_client(EXPECTED, Scenario("out0: {}", "out0: { connected: false }"))]
+#[case::outdev_closed_by_a_step(EXPECTED, Scenario("steps:", "steps:\n  - chardev-close: out0"))]
 #[case::refused(EXPECTED, Scenario("outdev=out0", "outdev=out0,indev=out0"))]
 #[case::buffered(
     EXPECTED,

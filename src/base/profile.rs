@@ -204,6 +204,28 @@ impl Profile {
         let there = quirk.info().versions.contains(&self.version) || self.with.contains(&quirk);
         there && !self.without.contains(&quirk)
     }
+
+    /// Why a quirk that this QEMU has is never seen in it, if that is so: another one comes first, or
+    /// there is nothing that could have it.
+    #[must_use]
+    pub fn never_shows(&self, quirk: Quirk) -> Option<String> {
+        let first = match quirk {
+            Quirk::IndevKeepsHalfFrame => Some(Quirk::IndevDeafAfterClose),
+            Quirk::CompareErrorCrashes => Some(Quirk::CompareErrorFreezes),
+            Quirk::CompareErrorFreezes => Some(Quirk::CompareErrorCrashes),
+            Quirk::DumpShortFrameAborts => Some(Quirk::DumpKeepsVnetHeader),
+            _ => None,
+        };
+        if let Some(first) = first.filter(|first| self.has(*first)) {
+            return Some(format!("{first}, which it has too, leaves it nothing to do"));
+        }
+        let captures = matches!(
+            self.version.interface(),
+            Some(Interface::Properties | Interface::OwnVhostTap)
+        );
+        (quirk == Quirk::CaptureHostToGuestOnly && !captures)
+            .then(|| "no redirector of it has a packet socket".to_owned())
+    }
 }
 
 impl fmt::Display for Profile {

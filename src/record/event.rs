@@ -114,6 +114,8 @@ pub enum DropReason {
     Truncated,
     /// Status was off while it was captured.
     CapturedWhileOff,
+    /// It waited in the packet socket of a machine that did not run.
+    CapturedWhileStopped,
     /// An impairment of the scenario lost it.
     ImpairedLoss,
     /// A filter-buffer still held it when the run ended.
@@ -162,6 +164,7 @@ impl DropReason {
             Self::HostConsumed => "host",
             Self::Truncated => "truncated",
             Self::CapturedWhileOff => "captured-while-off",
+            Self::CapturedWhileStopped => "captured-while-stopped",
             Self::ImpairedLoss => "impaired: loss",
             Self::Buffered => "buffered",
             Self::NotSeenAgain => "not-seen-again",

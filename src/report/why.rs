@@ -334,6 +334,10 @@ impl<'r> Whys<'r> {
                 return Some(format!("{id} waits for the same frame of the other guest"));
             }
             Some((place, DropReason::TooLong)) => return self.mtu(place),
+            Some((Place::Object(id), DropReason::OutdevClosed)) => {
+                let step = way.stations.last().map_or(last, |last| last.step);
+                return self.closed(id.as_str(), step);
+            }
             Some((_, DropReason::Purged | DropReason::Held | DropReason::Frozen)) | None => {}
             Some(_) => return None,
         }
@@ -361,6 +365,26 @@ impl<'r> Whys<'r> {
         let (_, chain, object) = writers.find(|(_, _, object)| !saw(object))?;
         let reason = self.unseen(chain, object, &sent.port, step);
         Some(format!("{}, which writes to {port}, {reason}", object.id))
+    }
+
+    /// The step before a step in which the scenario closed the far end of what an object writes to.
+    fn closed(&self, id: &str, step: usize) -> Option<String> {
+        let objects = self.topology.machines.iter().flat_map(Machine::all_objects);
+        let wires = objects.filter(|object| object.id == id).flat_map(|object| &object.wires);
+        let targets: Vec<&str> = wires
+            .filter(|wire| matches!(wire.way, WireWay::Out | WireWay::Both))
+            .map(|wire| wire.target.as_str())
+            .collect();
+        let steps = (1..).zip(&self.case.steps).take_while(|(at, _)| *at <= step);
+        let (at, port, closes) = steps
+            .filter_map(|(at, step)| match &step.verb {
+                Verb::ChardevOpen(port) => Some((at, port, false)),
+                Verb::ChardevClose { port, .. } => Some((at, port, true)),
+                _ => None,
+            })
+            .filter(|(_, port, _)| targets.contains(&port.as_str()))
+            .last()?;
+        closes.then(|| format!("chardev-close {port} in step {at}"))
     }
 
     /// The MTU that is declared for the interface at a place, where no step changes it.

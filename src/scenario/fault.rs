@@ -383,6 +383,12 @@ errors! {
             error("a known bug needs an `expect` that fails while the bug is there")
             label("without an `expect`")
             help("add `expect:` with the right behaviour; the snapshot shows the wrong one");
+    "TW-S092" "a quirk that never shows",
+        "The profile takes the quirk over, but in this QEMU it could never be seen: another quirk of the same part comes before it, or the part that would have it is not there. Usually another base was meant, or `without` for the quirk that comes first.";
+        QuirkNeverShows { quirk: &'static str, profile: &'static str, reason: String }
+            error("the quirk {quirk} never shows in the profile {profile}: {reason}")
+            label("without effect here")
+            help("take it out of `with`, or name another `base`; what comes first is mended by `without`");
 }
 
 fn limit(most: Option<usize>) -> String {

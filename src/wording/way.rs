@@ -153,6 +153,10 @@ fn because(reason: DropReason, place: &Place, length: Option<usize>) -> String {
         }
         DropReason::Truncated => "it was cut off",
         DropReason::CapturedWhileOff => "the status was off while it was captured",
+        DropReason::CapturedWhileStopped => {
+            "the machine did not run, and its packet socket is then read with \
+             enable_when_stopped=on only"
+        }
         DropReason::ImpairedLoss => "the scenario's own impairment",
         DropReason::Buffered => "the buffer still held it when the run ended",
         DropReason::NotSeenAgain => "a real QEMU does not tell what became of it inside",

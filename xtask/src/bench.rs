@@ -7,6 +7,7 @@
 
 mod case;
 mod colo;
+pub(crate) mod count;
 mod kernel;
 mod lap;
 mod machine;
@@ -59,6 +60,17 @@ pub(crate) struct Arguments {
     /// The QEMU whose start is measured.
     #[arg(long, default_value = "qemu-system-x86_64")]
     qemu: PathBuf,
+    /// Counts instructions instead, with valgrind; fails when one takes 5 % more than was accepted.
+    #[arg(long)]
+    count: bool,
+    /// With --count: what is counted is accepted.
+    #[arg(long, requires = "count")]
+    accept: bool,
+    /// What is counted, done --times times: what --count runs under valgrind.
+    #[arg(long, hide = true, requires = "times")]
+    work: Option<String>,
+    #[arg(long, hide = true)]
+    times: Option<u32>,
 }
 
 /// What rows are built in.
@@ -88,6 +100,11 @@ pub(crate) enum BenchError {
     Wrong(String),
     #[error("{what}: {source}")]
     Io { what: &'static str, source: io::Error },
+    #[error(
+        "more than 5 % more instructions than were accepted: {0}; mend it, or accept it with `cargo xtask \
+         bench --count --accept`"
+    )]
+    Grown(String),
     #[error("the optimised build ended with {0}")]
     Release(ExitStatus),
 }
@@ -96,6 +113,12 @@ pub(crate) enum BenchError {
 pub(crate) fn run(arguments: &Arguments) -> Result<(), BenchError> {
     if cfg!(debug_assertions) {
         return optimised();
+    }
+    if let (Some(name), Some(times)) = (&arguments.work, arguments.times) {
+        return count::work(name, times);
+    }
+    if arguments.count {
+        return count::run(arguments.accept, &mut io::stdout().lock());
     }
     let lab = Lab {
         // Before any thread, and before paths are opened: what it hides nobody here needs.

@@ -59,11 +59,24 @@ pub(crate) fn ci() -> Result<(), ChoreError> {
     for one in &compared {
         anstream::eprintln!("xtask: {one}");
     }
+    count()?;
     test(&[])?;
     match compared.iter().find(|one| one.fails()) {
         Some(one) => Err(ChoreError::Differs(one.to_string())),
         None => Ok(()),
     }
+}
+
+/// Instructions are counted where valgrind is; a count that has grown fails.
+fn count() -> Result<(), ChoreError> {
+    if !crate::bench::count::is_possible() {
+        anstream::eprintln!(
+            "xtask: WARNING: SKIPPED: counting instructions, since valgrind does not run; install it \
+             (Debian: valgrind)"
+        );
+        return Ok(());
+    }
+    cargo(&["run", "--quiet", "--release", "--package", "xtask", "--", "bench", "--count"], &[])
 }
 
 /// Every test: units, documentation, the suite on each backend, the command line.

@@ -26,7 +26,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Chore {
-    /// Format, clippy, arch, deny, doc, QEMUs of the archive, test: what CI runs.
+    /// Format, clippy, arch, deny, doc, QEMUs of the archive, instructions, test: what CI runs.
     Ci,
     /// Every test.
     Test {

@@ -39,6 +39,8 @@ struct Station {
     machine: Option<usize>,
     /// Its NIC has asked it to announce itself.
     announces: bool,
+    /// The port at which the guest went on when it was migrated.
+    left_for: Option<PortId>,
 }
 
 impl Station {
@@ -104,6 +106,7 @@ impl Traffic {
                     stack: Stack::new(at.config.clone()),
                     machine: machine_of(case, &at.port),
                     announces: false,
+                    left_for: None,
                 })
                 .collect(),
             stretches: BTreeMap::new(),
@@ -140,8 +143,11 @@ impl Traffic {
             return;
         };
         self.stations.retain(|station| station.port != *to);
+        for station in self.stations.iter_mut().filter(|station| station.port == *from) {
+            station.left_for = Some(to.clone());
+        }
         let (port, machine) = (to.clone(), Some(machine));
-        self.stations.push(Station { port, stack, machine, announces: false });
+        self.stations.push(Station { port, stack, machine, announces: false, left_for: None });
     }
 
     /// The guest at a port is to announce itself, once its machine runs.
@@ -272,15 +278,22 @@ impl Traffic {
         station.stack.outcome().is_none().then_some(exchange.until)
     }
 
-    /// Ends the exchange and returns its result.
-    pub(super) fn hang_up(&mut self) -> Option<Outcome> {
+    /// Ends the exchange and returns its result, given which machines' guests run.
+    pub(super) fn hang_up(&mut self, machines: &[bool]) -> Option<Outcome> {
         let Exchange { port, began, until } = self.exchange.take()?;
-        let stack = self.stack(&port)?;
+        let mut stations = self.stations.iter_mut();
+        let station = stations.find(|station| station.port == port)?;
         let within = until.elapsed().saturating_sub(began.elapsed());
-        stack.hang_up(if within.is_zero() {
+        let within = if within.is_zero() {
             "while the clock stood still".to_owned()
         } else {
             format!("within {within:?}")
-        })
+        };
+        let within = match &station.left_for {
+            _ if station.runs(machines) => within,
+            Some(to) => format!("{within}: the guest at {port} was migrated to {to}"),
+            None => format!("{within}: the guest at {port} does not run"),
+        };
+        station.stack.hang_up(within)
     }
 }

@@ -193,7 +193,7 @@ impl Part for Redirector {
     fn unfinished(&mut self) -> Vec<(Tag, DropReason)> {
         let cut = self.reassembler.reset().into_iter().map(|tag| (tag, DropReason::Incomplete));
         let unread = self.unread.drain(..).filter_map(|copy| copy.tag);
-        cut.chain(unread.map(|tag| (tag, DropReason::Purged))).collect()
+        cut.chain(unread.map(|tag| (tag, DropReason::CapturedWhileStopped))).collect()
     }
 
     fn cleanup(&mut self, cx: &mut Context<'_>) {

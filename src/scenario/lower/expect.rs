@@ -7,7 +7,7 @@ use std::{
 
 use super::{capture, host, port::Ports, send, stack::Interfaces};
 use crate::{
-    base::{MachineId, ObjectId},
+    base::{MachineId, ObjectId, PortId},
     scenario::{
         case::{ExpectError, Expectation, Expectations, ExpectedFrames, Object},
         context::Context,
@@ -33,6 +33,8 @@ pub(super) struct Known<'a> {
     pub(super) interfaces: Interfaces<'a>,
     /// The stacks so far; a client that is only called has its stack from then on.
     pub(super) stacks: RefCell<Vec<PortStack>>,
+    /// The guest ports to which the steps so far migrate a guest.
+    pub(super) arrivals: RefCell<BTreeSet<PortId>>,
 }
 
 pub(super) fn lower(context: &Context<'_>, node: &Node, known: &Known<'_>) -> Expectations {

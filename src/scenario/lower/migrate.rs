@@ -2,7 +2,7 @@
 
 use super::{expect::Known, machine};
 use crate::{
-    base::{MachineId, NetdevId},
+    base::{MachineId, NetdevId, PortId},
     diag::Span,
     scenario::{
         case::{Netdev, NetdevType, Verb},
@@ -38,7 +38,21 @@ pub(super) fn lower(step: &Fields<'_>, entry: &Entry, known: &Known<'_>) -> Opti
              the same `mac` and `nic`",
         );
     }
+    note_arrivals(known, &from, &to);
     Some(Verb::Migrate { from, to })
+}
+
+/// Later steps may use the guests where they go on.
+fn note_arrivals(known: &Known<'_>, from: &MachineId, to: &MachineId) {
+    let (stacks, mut arrivals) = (known.stacks.borrow(), known.arrivals.borrow_mut());
+    for netdev in known.interfaces.netdevs.iter().filter(|netdev| netdev.machine == *from) {
+        let here = PortId::guest(&netdev.id);
+        let has_guest = stacks.iter().any(|stack| stack.port == here) || arrivals.contains(&here);
+        if let Some(local) = from.local(netdev.id.as_str()).filter(|_| has_guest) {
+            let there: NetdevId = to.qualified(local);
+            arrivals.insert(PortId::guest(&there));
+        }
+    }
 }
 
 /// A machine that waits for a guest has none of its own.

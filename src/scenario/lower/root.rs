@@ -95,6 +95,7 @@ pub(in crate::scenario) fn case(
         added: &added_objects,
         interfaces,
         stacks: RefCell::new(stacks),
+        arrivals: RefCell::default(),
     };
     let steps = step::lower(&fields, &known);
     let expect =
@@ -197,12 +198,24 @@ pub(super) fn profile(fields: &Fields<'_>) -> Profile {
         return Profile::default();
     };
     let base = map.choice("base").and_then(|name| Profile::parse(name).ok()).unwrap_or_default();
-    let quirks = |key: &str| -> Vec<Quirk> {
+    let quirks = |key: &str| -> Vec<(Quirk, Span)> {
         let named = map.texts(key).into_iter();
-        named.filter_map(|(name, span)| quirk(&map, &base, key == "with", &name, span)).collect()
+        let new = key == "with";
+        named
+            .filter_map(|(name, span)| Some((quirk(&map, &base, new, &name, span)?, span)))
+            .collect()
     };
     let (with, without) = (quirks("with"), quirks("without"));
-    base.with(with).without(without)
+    let only =
+        |quirks: &[(Quirk, Span)]| quirks.iter().map(|(quirk, _)| *quirk).collect::<Vec<_>>();
+    let profile = base.clone().with(only(&with)).without(only(&without));
+    for (quirk, span) in with.into_iter().filter(|(quirk, _)| !base.has(*quirk)) {
+        if let Some(reason) = profile.never_shows(quirk) {
+            let (profile, quirk) = (profile.version().name(), quirk.name());
+            map.fault(span, Fault::QuirkNeverShows { quirk, profile, reason });
+        }
+    }
+    profile
 }
 
 /// A quirk that is `new` to the profile, or mended in it.

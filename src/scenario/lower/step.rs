@@ -133,11 +133,7 @@ fn verb(map: &Fields<'_>, entry: &Entry, number: usize, known: &Known<'_>) -> Op
         "advance" => map.duration("advance").map(Verb::Advance),
         "expect" => Some(Verb::Expect(expect::lower(context, &entry.value, known))),
         "note" => map.text("note").map(Verb::Note),
-        "client" => {
-            let stacks = &mut known.stacks.borrow_mut();
-            traffic::client(context, &entry.value, known.ports, &known.interfaces, stacks)
-                .map(Verb::Client)
-        }
+        "client" => traffic::client(context, &entry.value, known).map(Verb::Client),
         "impair" => {
             let all = traffic::impairs(context, &entry.value, known.ports, &known.interfaces);
             Some(Verb::Impair(all))

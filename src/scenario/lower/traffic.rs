@@ -4,6 +4,7 @@ use std::net::SocketAddrV4;
 
 use super::{
     bytes,
+    expect::Known,
     port::Ports,
     stack::{self, Interfaces},
 };
@@ -18,7 +19,7 @@ use crate::{
         impairment::{Impair, Impairment, Share, Way, parse_rate},
         key,
         node::{Entry, Node, short},
-        stack::{Client, PortStack},
+        stack::Client,
         value,
     },
 };
@@ -156,20 +157,18 @@ fn read<T>(
     value
 }
 
-pub(super) fn client(
-    context: &Context<'_>,
-    node: &Node,
-    ports: &Ports,
-    host: &Interfaces<'_>,
-    stacks: &mut Vec<PortStack>,
-) -> Option<Client> {
+pub(super) fn client(context: &Context<'_>, node: &Node, known: &Known<'_>) -> Option<Client> {
     let map = Fields::open(context, node, &key::CALL)?;
     let from = map.text("from");
     let span = map.span_of("from").unwrap_or(map.span);
     let endpoint = from
         .as_deref()
-        .and_then(|name| ports.find(context, name, span, "`client`"))
-        .filter(|endpoint| stack::client_at(context, endpoint, host, stacks, span));
+        .and_then(|name| known.ports.find(context, name, span, "`client`"))
+        .filter(|endpoint| {
+            let stacks = &mut known.stacks.borrow_mut();
+            known.arrivals.borrow().contains(&endpoint.port.id)
+                || stack::client_at(context, endpoint, &known.interfaces, stacks, span)
+        });
     let to = map.text("to").and_then(|text| whom(&map, &text, map.span_of("to")?));
     let bytes = |key: &str| map.node(key).map(|node| bytes::lower(context, node));
     let (send, expect) = (bytes("send"), bytes("expect"));

@@ -19,7 +19,7 @@ use super::{
 
 const CASES: u32 = 20;
 
-const SCENARIO: &str = "description: one frame through a redirector
+pub(super) const SCENARIO: &str = "description: one frame through a redirector
 netdevs: {hn0: {type: tap}}
 chardevs: {r0: {}}
 objects:

@@ -144,8 +144,14 @@ fn row(what: &'static str, subject: Lap, copied: Bytes) -> Row {
     }
 }
 
-/// A TAP with a hub port as its peer, and filters.
-fn chain(vhost: bool, filters: &[Value]) -> Result<Machine, BenchError> {
+/// The TAP of [`chain`].
+pub(super) const FILTERED: &str = "hn0";
+
+/// The guest's NIC of [`chain`].
+pub(super) const GUEST: &str = "guest";
+
+/// A TAP with a guest's NIC as its peer, and filters.
+pub(super) fn chain(vhost: bool, filters: &[Value]) -> Result<Machine, BenchError> {
     let netdev = |id: &str, kind, peer: Option<&str>| NetdevConfig {
         id: id.into(),
         kind,
@@ -160,11 +166,11 @@ fn chain(vhost: bool, filters: &[Value]) -> Result<Machine, BenchError> {
     let mut machine = Machine::new(Config {
         profile: Profile::default(),
         netdevs: vec![
-            netdev("hn0", tap, None),
-            netdev("h0", NetdevKind::Hubport { hub: 0 }, Some("hn0")),
+            netdev(FILTERED, tap, None),
+            netdev(GUEST, NetdevKind::Nic { vnet_hdr_len: 0 }, Some(FILTERED)),
         ],
-        chardevs: vec![chardev("m0"), chardev("r0")],
-        iothreads: Vec::new(),
+        chardevs: vec![chardev("m0"), chardev("r0"), chardev("out0")],
+        iothreads: vec!["io0".into()],
         ..Config::default()
     })?;
     for args in filters {

@@ -159,14 +159,19 @@ impl<C: Carrier> BuiltinWorld<C> {
     /// The result of the exchange, as the answer of the step.
     pub(super) fn client_answer(&mut self) -> Option<Answer> {
         let client = self.called.take()?;
-        let outcome = match self.traffic.hang_up()? {
-            Ok(Done { sent, received, closed }) => {
+        let machines = self.running_guests();
+        let outcome = match self.traffic.hang_up(&machines) {
+            None => Outcome::Refused(CommandError {
+                class: "NoGuest".to_owned(),
+                desc: format!("no guest is at {} yet: a migration brings it", client.from),
+            }),
+            Some(Ok(Done { sent, received, closed })) => {
                 let state = if closed { "closed" } else { "open" };
                 Outcome::Done(serde_json::json!({
                     "sent": sent, "received": received, "connection": state,
                 }))
             }
-            Err(refusal) => Outcome::Refused(CommandError {
+            Some(Err(refusal)) => Outcome::Refused(CommandError {
                 class: refusal.class().to_owned(),
                 desc: refusal.to_string(),
             }),

@@ -105,7 +105,7 @@ impl Redirector {
     /// Gives up capture and injection.
     pub(super) fn close(&mut self, cx: &mut Context<'_>) {
         for copy in self.unread.drain(..) {
-            cx.drop_frame(copy.tag, DropReason::Purged);
+            cx.drop_frame(copy.tag, DropReason::CapturedWhileStopped);
         }
         for netdev in [self.in_netdev.take(), self.out_netdev.take()].into_iter().flatten() {
             cx.core.packet_socket_give_back(netdev);
