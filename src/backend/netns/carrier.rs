@@ -27,7 +27,7 @@ use crate::{
     base::{Frame, NetdevId, PortId},
     record::{DropReason, Event, EventKind, Place},
     scenario::{Case, LinkSet},
-    sys::{FrameError, Isolated},
+    sys::{FrameError, Isolated, PacketSocket},
 };
 
 /// The interfaces of a case, on real TAPs, links and bridges in namespaces of their own.
@@ -434,7 +434,7 @@ impl Carrier for NetnsCarrier {
 
     fn finish(&mut self) -> Vec<String> {
         let mut errors: Vec<String> = self.taps.iter().flat_map(TapPort::losses).collect();
-        errors.extend(self.links.drain(..).flat_map(LinkPort::close));
+        errors.extend(self.links.iter().filter_map(LinkPort::loss));
         let lease = self.lease.take().filter(Lease::may_end_well);
         if let Some(lease) = lease
             && errors.is_empty()
@@ -443,7 +443,9 @@ impl Carrier for NetnsCarrier {
             lease.give_back(std::mem::take(&mut self.taps), self.topology.take());
             return errors;
         }
-        self.taps.clear();
+        let taps = self.taps.drain(..).flat_map(TapPort::into_sockets);
+        let links = self.links.drain(..).map(LinkPort::into_socket);
+        PacketSocket::close_behind(taps.chain(links).collect());
         errors.extend(self.topology.finish());
         errors
     }

@@ -34,6 +34,7 @@ use super::{
 use crate::{
     base::{MacAddr, NetdevId},
     scenario::{Case, NetdevType, Step, Verb},
+    sys::PacketSocket,
 };
 
 /// Most worlds that are kept; each holds a namespace, and two descriptors and two for each TAP.
@@ -136,9 +137,8 @@ impl Drop for Worlds {
 /// the end of the process would close them one after another.
 fn close(worlds: VecDeque<(WorldShape, KeptWorld)>) {
     thread::scope(|scope| {
-        for socket in
-            worlds.into_iter().flat_map(|(_, world)| world.taps).map(TapPort::into_recorder)
-        {
+        let taps = worlds.into_iter().flat_map(|(_, world)| world.taps);
+        for socket in taps.flat_map(TapPort::into_sockets) {
             // Where there is no thread, the closure and the socket in it are dropped here.
             let closing = thread::Builder::new().name("close".to_owned());
             drop(closing.spawn_scoped(scope, move || socket.close()));
@@ -206,7 +206,7 @@ impl Lease {
             return keep(world);
         }
         let prove = move || {
-            sockets.into_iter().for_each(crate::sys::PacketSocket::close);
+            sockets.into_iter().for_each(PacketSocket::close);
             keep(world);
         };
         // Where there is no thread, the world is thrown away.

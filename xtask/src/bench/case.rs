@@ -89,10 +89,10 @@ fn on_all(
             let started: Vec<_> = (0..threads)
                 .map(|at| scope.spawn(move || (0..share(at)).try_for_each(|_| once())))
                 .collect();
-            let ended = started.into_iter().map(thread::ScopedJoinHandle::join);
-            ended
-                .map(|ended| ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-                .collect()
+            let mut ended = started.into_iter().map(thread::ScopedJoinHandle::join);
+            ended.try_for_each(|ended| {
+                ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            })
         })
     })
 }
