@@ -5,17 +5,23 @@
 //! also why this is no criterion benchmark: criterion measures one function for a while, then the
 //! next, and has no ratio of two. Nothing here fails because something was slow.
 
+mod captures;
 mod case;
 mod colo;
 pub(crate) mod count;
+mod growth;
 mod kernel;
 mod lap;
 mod machine;
+mod process;
 mod report;
 mod start;
+mod suite;
 mod transcript;
 
 use std::{
+    ffi::OsString,
+    fs,
     io::{self, Write},
     path::PathBuf,
     process::{Command, ExitStatus},
@@ -42,9 +48,30 @@ const ROWS: &[(&str, Build)] = &[
     ("TAP to chardev, 64 B", |lab| kernel::row(lab, 64)),
     ("TAP to chardev, 1500 B", |lab| kernel::row(lab, 1500)),
     ("case", case::row),
-    ("case, fresh", case::fresh),
-    ("case, recycled", case::recycled),
     ("QEMU start", start::row),
+    ("suite on netns", |lab| suite::netns(lab, "all processors", 2.0, &["--backend", "netns"])),
+    ("suite on netns, fresh", |lab| {
+        suite::netns(lab, "fresh worlds", 0.8, &["--backend", "netns", "--fresh"])
+    }),
+    ("suite on netns, 1 worker", |lab| {
+        suite::netns(lab, "one worker", None, &["--backend", "netns", "-j", "1"])
+    }),
+    ("suite on netns, 16 workers", |lab| {
+        suite::netns(lab, "16 workers", None, &["--backend", "netns", "-j", "16"])
+    }),
+    ("suite on sim", |lab| suite::sim(lab, "all processors", &["--backend", "sim"])),
+    ("suite on sim, 1 worker", |lab| {
+        suite::sim(lab, "one worker", &["--backend", "sim", "-j", "1"])
+    }),
+    ("suite on sim, 16 workers", |lab| {
+        suite::sim(lab, "16 workers", &["--backend", "sim", "-j", "16"])
+    }),
+    ("suite and a shell script", |_| suite::beside_shell(100.0)),
+    ("suite and pytest", |_| suite::beside_pytest(50.0)),
+    ("diff and tcpdump", |_| captures::row("tcpdump", Some(5.0))),
+    ("diff and tshark", |_| captures::row("tshark", None)),
+    ("check", |_| process::row("check of a scenario", &["check"])),
+    ("run of one case", |_| process::row("run of one case on sim", &["run", "--backend", "sim"])),
 ];
 
 type Build = fn(&Lab) -> Result<Row, BenchError>;
@@ -71,6 +98,12 @@ pub(crate) struct Arguments {
     work: Option<String>,
     #[arg(long, hide = true)]
     times: Option<u32>,
+    /// Arguments of tapwright: how long it takes and how much memory it has.
+    #[arg(long, hide = true, num_args = 1.., allow_hyphen_values = true)]
+    peak_of: Option<Vec<OsString>>,
+    /// Writes docs/performance.md too.
+    #[arg(long, conflicts_with = "row")]
+    docs: bool,
 }
 
 /// What rows are built in.
@@ -117,6 +150,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), BenchError> {
     if let (Some(name), Some(times)) = (&arguments.work, arguments.times) {
         return count::work(name, times);
     }
+    if let Some(command) = &arguments.peak_of {
+        return growth::peak_of(command, &mut io::stdout().lock());
+    }
     if arguments.count {
         return count::run(arguments.accept, &mut io::stdout().lock());
     }
@@ -140,8 +176,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), BenchError> {
         };
         report.add(name, measured, &mut out)?;
     }
-    if let Some(peak) = colo::peak()? {
-        writeln!(out, "\n{peak}").map_err(io_error("standard output"))?;
+    writeln!(out).map_err(io_error("standard output"))?;
+    report.growth = growth::run(wanted, &mut out)?;
+    if arguments.docs {
+        let page = crate::chore::root().join("docs/performance.md");
+        fs::write(&page, report.page()).map_err(io_error("docs/performance.md"))?;
     }
     let file = crate::chore::root().join("target/bench/report.json");
     report.write(&file)?;
@@ -151,12 +190,20 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), BenchError> {
 /// The same command, built with optimisation: other numbers mean nothing.
 fn optimised() -> Result<(), BenchError> {
     let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let status = Command::new(program)
-        .args(["run", "--quiet", "--release", "--package", "xtask", "--"])
-        .args(std::env::args_os().skip(1))
+    // Both at once: they share what they are made of.
+    let built = Command::new(program)
+        .args(["build", "--release", "--package", "tapwright", "--package", "xtask"])
         .current_dir(crate::chore::root())
         .status()
         .map_err(io_error("cargo"))?;
+    if !built.success() {
+        return Err(BenchError::Release(built));
+    }
+    let status = Command::new(crate::chore::target_folder().join("release/xtask"))
+        .args(std::env::args_os().skip(1))
+        .current_dir(crate::chore::root())
+        .status()
+        .map_err(io_error("the optimised build"))?;
     if status.success() { Ok(()) } else { Err(BenchError::Release(status)) }
 }
 

@@ -76,7 +76,7 @@ fn count() -> Result<(), ChoreError> {
         );
         return Ok(());
     }
-    cargo(&["run", "--quiet", "--release", "--package", "xtask", "--", "bench", "--count"], &[])
+    cargo(&["xtask", "bench", "--count"], &[])
 }
 
 /// Every test: units, documentation, the suite on each backend, the command line.

@@ -1,7 +1,7 @@
 //! A COLO pair: what a client sends is mirrored to two guests, which send it back through
 //! redirectors, rewriter and comparer. The guests and the client are the generator.
 
-use std::{fs, time::Duration};
+use std::time::Duration;
 
 use bytes::Bytes;
 use tapwright::{
@@ -15,7 +15,6 @@ use tapwright::{
 use super::{
     BenchError,
     case::parse,
-    io_error,
     lap::{Lap, Row, timed},
 };
 
@@ -66,6 +65,7 @@ pub(super) fn row() -> Result<Row, BenchError> {
         of: "packet",
         count: PACKETS,
         baseline_count: 10 * PACKETS,
+        goal: None,
     })
 }
 
@@ -93,11 +93,4 @@ fn copies() -> Lap {
             Ok(())
         })
     })
-}
-
-/// The most memory that this process ever had, in words; none where the kernel does not tell.
-pub(super) fn peak() -> Result<Option<String>, BenchError> {
-    let status = fs::read_to_string("/proc/self/status").map_err(io_error("/proc/self/status"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    Ok(line.map(|size| format!("peak memory (VmHWM): {}", size.trim())))
 }

@@ -50,6 +50,7 @@ pub(super) fn row(lab: &Lab, length: usize) -> Result<Row, BenchError> {
         of: "frame",
         count: FRAMES,
         baseline_count: FRAMES,
+        goal: None,
     })
 }
 

@@ -19,6 +19,8 @@ pub(super) struct Row {
     pub(super) count: u32,
     /// How many the baseline's does: cheap things are done more often, so that the clock sees them.
     pub(super) baseline_count: u32,
+    /// How many times as fast as its baseline the subject is to be.
+    pub(super) goal: Option<f64>,
 }
 
 impl Row {
@@ -36,7 +38,8 @@ impl Row {
         Ok(Measured::Times {
             subject: (self.subject.0, Spread::of(pairs.iter().map(|pair| pair.0))),
             baseline: (self.baseline.0, Spread::of(pairs.iter().map(|pair| pair.1))),
-            ratio: Spread::of(pairs.iter().map(|(subject, baseline)| subject / baseline)),
+            speed: Spread::of(pairs.iter().map(|(subject, baseline)| baseline / subject)),
+            goal: self.goal,
             of: self.of,
             laps: pairs.len(),
         })

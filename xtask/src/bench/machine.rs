@@ -141,6 +141,7 @@ fn row(what: &'static str, subject: Lap, copied: Bytes) -> Row {
         of: "frame",
         count: FRAMES,
         baseline_count: COPIES,
+        goal: None,
     }
 }
 

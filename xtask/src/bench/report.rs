@@ -2,7 +2,28 @@ use std::{fs, io::Write, path::Path};
 
 use serde::Serialize;
 
-use super::{BenchError, io_error};
+use super::{BenchError, growth::Growth, io_error};
+
+const PAGE: &str = "\
+# What things cost
+
+`cargo xtask bench --docs` measured this page. Each row runs its subject and a baseline in turn, and *speed* is how
+many times as fast as its baseline the subject is: the median of the laps, and the quartiles. Times depend on the
+machine, here one with two processors; ratios hardly do. `cargo xtask bench --count` counts instructions
+instead, which depend on nothing else that runs; `xtask/instructions.json` has those that were accepted.
+
+| row | speed | quartiles | goal | subject | baseline |
+|---|---:|---|---:|---|---|
+";
+
+const GROWTH: &str = "
+## How it grows
+
+Whole processes of `tapwright`, each size once. Memory is the most that the process had.
+
+| work | how many | time for each | memory |
+|---|---:|---:|---:|
+";
 
 /// Median and quartiles.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -32,7 +53,10 @@ pub(super) enum Measured {
     Times {
         subject: (&'static str, Spread),
         baseline: (&'static str, Spread),
-        ratio: Spread,
+        /// How many times as fast as the baseline the subject is, lap by lap.
+        speed: Spread,
+        /// What `speed` is to be.
+        goal: Option<f64>,
         of: &'static str,
         laps: usize,
     },
@@ -51,6 +75,7 @@ impl Measured {
 #[derive(Debug, Default, Serialize)]
 pub(super) struct Report {
     rows: Vec<ReportRow>,
+    pub(super) growth: Vec<Growth>,
 }
 
 #[derive(Debug, Serialize)]
@@ -60,8 +85,12 @@ struct ReportRow {
 }
 
 pub(super) fn head(out: &mut dyn Write) -> Result<(), BenchError> {
-    writeln!(out, "{:24}{:>8}  {:15}subject and baseline", "row", "ratio", "(quartiles)")
-        .map_err(io_error("standard output"))
+    writeln!(
+        out,
+        "{:30}{:>8}  {:17}{:10}subject and baseline",
+        "row", "speed", "(quartiles)", "goal"
+    )
+    .map_err(io_error("standard output"))
 }
 
 impl Report {
@@ -73,18 +102,52 @@ impl Report {
         out: &mut dyn Write,
     ) -> Result<(), BenchError> {
         let line = match &measured {
-            Measured::Times { subject, baseline, ratio, of, .. } => {
-                let quartiles = format!("({:.2}-{:.2})", ratio.low, ratio.high);
+            Measured::Times { subject, baseline, speed, goal, of, .. } => {
+                let quartiles = format!("({}-{})", times(speed.low), times(speed.high));
+                let goal = match goal {
+                    Some(goal) if speed.median >= *goal => format!("{goal} ok"),
+                    Some(goal) => format!("{goal} MISSED"),
+                    None => String::new(),
+                };
                 let rate = rate(subject.1.median);
                 let subject = format!("{}{rate}, {}", time(subject.1.median), subject.0);
                 let baseline = format!("{}, {}", time(baseline.1.median), baseline.0);
-                format!("{:8.2}  {quartiles:15}{subject} / {baseline}, a {of}", ratio.median)
+                let speed = times(speed.median);
+                format!("{speed:>8}  {quartiles:17}{goal:10}{subject} / {baseline}, a {of}")
             }
             Measured::Skipped { reason } => format!(" SKIPPED  {reason}"),
         };
-        writeln!(out, "{name:24}{line}").map_err(io_error("standard output"))?;
+        writeln!(out, "{name:30}{line}").map_err(io_error("standard output"))?;
         self.rows.push(ReportRow { name, measured });
         Ok(())
+    }
+
+    /// docs/performance.md.
+    pub(super) fn page(&self) -> String {
+        let mut page = String::from(PAGE);
+        for ReportRow { name, measured } in &self.rows {
+            page += &match measured {
+                Measured::Times { subject, baseline, speed, goal, of, .. } => format!(
+                    "| {name} | {} | {} to {} | {} | {} a {of}, {} | {} a {of}, {} |\n",
+                    times(speed.median),
+                    times(speed.low),
+                    times(speed.high),
+                    goal.map_or_else(String::new, |goal| goal.to_string()),
+                    time(subject.1.median),
+                    subject.0,
+                    time(baseline.1.median),
+                    baseline.0,
+                ),
+                Measured::Skipped { reason } => {
+                    format!("| {name} | | | | not measured: {reason} | |\n")
+                }
+            };
+        }
+        page += GROWTH;
+        for growth in &self.growth {
+            page += &growth.rows();
+        }
+        page
     }
 
     pub(super) fn write(&self, file: &Path) -> Result<(), BenchError> {
@@ -94,6 +157,15 @@ impl Report {
             fs::create_dir_all(folder).map_err(io_error("target/bench"))?;
         }
         fs::write(file, text + "\n").map_err(io_error("target/bench/report.json"))
+    }
+}
+
+/// A ratio of speeds with the digits that mean something.
+fn times(speed: f64) -> String {
+    match speed {
+        small if small < 0.1 => format!("{small:.4}"),
+        middle if middle < 20.0 => format!("{middle:.2}"),
+        large => format!("{large:.0}"),
     }
 }
 
@@ -107,7 +179,7 @@ fn rate(nanoseconds: f64) -> String {
 }
 
 /// Nanoseconds in the unit that leaves few digits.
-fn time(nanoseconds: f64) -> String {
+pub(super) fn time(nanoseconds: f64) -> String {
     match nanoseconds {
         small if small < 1e4 => format!("{small:.0} ns"),
         middle if middle < 1e7 => format!("{:.1} µs", middle / 1e3),
@@ -132,14 +204,15 @@ mod tests {
         let (mut report, mut out) = (Report::default(), Vec::new());
         report.add("QEMU start", Measured::skipped("no QEMU".into()), &mut out).unwrap();
         let printed = String::from_utf8(out).unwrap();
-        assert_eq!(printed, "QEMU start               SKIPPED  no QEMU\n");
+        assert_eq!(printed, "QEMU start                     SKIPPED  no QEMU\n");
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("bench/report.json");
         report.write(&file).unwrap();
         let stored: serde_json::Value =
             serde_json::from_str(&fs::read_to_string(file).unwrap()).unwrap();
         let expected = serde_json::json!({
-            "rows": [{"name": "QEMU start", "measured": {"skipped": {"reason": "no QEMU"}}}]
+            "rows": [{"name": "QEMU start", "measured": {"skipped": {"reason": "no QEMU"}}}],
+            "growth": [],
         });
         assert_eq!(stored, expected);
     }

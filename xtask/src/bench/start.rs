@@ -50,6 +50,7 @@ pub(super) fn row(lab: &Lab) -> Result<Row, BenchError> {
         of: "start",
         count: 1,
         baseline_count: 1,
+        goal: None,
     })
 }
 

@@ -59,6 +59,7 @@ pub(super) fn row() -> Result<Row, BenchError> {
         of: "frame",
         count: FRAMES,
         baseline_count: FRAMES,
+        goal: None,
     })
 }
 
@@ -109,7 +110,7 @@ fn transcript() -> Transcript {
     }
 }
 
-fn udp(number: u32) -> Bytes {
+pub(super) fn udp(number: u32) -> Bytes {
     let mut frame = Vec::with_capacity(LENGTH);
     frame.extend(b"\x02\x00\x00\x00\x00\x01\x52\x54\x00\x12\x34\x56\x08\x00");
     frame.extend(
