@@ -60,7 +60,8 @@ pub fn run(
         timeout: plan.timeout,
         slow_after: plan.slow_after,
         grace: if plan.pause.is_some() { PAUSED } else { GRACE },
-        eager: !plan.fail_fast && plan.pause.is_none(),
+        // One at a time is told one after another.
+        eager: !plan.fail_fast && plan.pause.is_none() && plan.jobs.get() > 1,
     };
     let front = Front::new(limits)?;
     let mut run = Run::new(plan, listener);
