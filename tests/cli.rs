@@ -208,6 +208,14 @@ fn repeats_are_one_case() {
 }
 
 #[test]
+fn repeats_are_held_against_what_the_first_one_accepted() {
+    let project = Project::suite(&[("a.yaml", PASSES), ("many.yaml", MANY)]);
+    assert_eq!(project.exit(&sim(&["--accept", "--repeat", "5", "--jobs", "8"])), 0);
+    assert_eq!(project.exit(&sim(&["--ci"])), 0);
+    assert_eq!(written(&project), BTreeSet::from(["a.snap".to_owned(), "many.snap".to_owned()]));
+}
+
+#[test]
 fn shards_cover_every_case_exactly_once() {
     let project = Project::suite(&[("many.yaml", MANY), ("a.yaml", PASSES)]);
     let all: Vec<String> = stdout(&project, &["list"]).lines().map(str::to_owned).collect();

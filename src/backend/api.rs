@@ -46,6 +46,14 @@ pub trait Backend: Send + Sync {
     /// # Errors
     /// When the case can't be built here; see [`BackendError`].
     fn open(&self, case: &Case) -> Result<Box<dyn World>, BackendError>;
+
+    /// As [`Backend::open`], in a world that no case has used before.
+    ///
+    /// # Errors
+    /// As for [`Backend::open`].
+    fn open_fresh(&self, case: &Case) -> Result<Box<dyn World>, BackendError> {
+        self.open(case)
+    }
 }
 
 /// What a backend can do on this machine.
@@ -235,4 +243,7 @@ pub struct Residue {
     pub events: Vec<Event>,
     /// What could not be taken down; each is a failure of the run.
     pub errors: Vec<String>,
+    /// The world had been used before, and what came out may depend on that: the case is to run again
+    /// in a fresh one.
+    pub in_doubt: bool,
 }

@@ -41,6 +41,15 @@ impl BackendName {
     }
 }
 
+/// What cases run in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Worlds {
+    /// Each in a world of its own.
+    Fresh,
+    /// Where a backend can prove that it makes no difference, one after another in the same.
+    Recycled,
+}
+
 /// The QEMU that is run.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct QemuProgram {
@@ -186,7 +195,7 @@ impl Opened {
 ///
 /// # Errors
 /// When none of them can run anything here: what to do about each.
-pub(super) fn open(names: &[BackendName], args: &QemuArgs) -> Result<Opened, Stop> {
+pub(super) fn open(names: &[BackendName], args: &QemuArgs, worlds: Worlds) -> Result<Opened, Stop> {
     let mut errors = Vec::new();
     let mut opened = Opened::default();
     let mut isolated = Isolation::default();
@@ -197,7 +206,10 @@ pub(super) fn open(names: &[BackendName], args: &QemuArgs) -> Result<Opened, Sto
     for one in &wanted {
         let backend: Result<Arc<dyn Backend>, CliError> = match one {
             Wanted::Sim => Ok(Arc::new(Sim)),
-            Wanted::Netns => isolated.get().map(|isolated| Arc::new(Netns::new(isolated)) as _),
+            Wanted::Netns => isolated.get().map(|isolated| match worlds {
+                Worlds::Fresh => Arc::new(Netns::new(isolated)) as _,
+                Worlds::Recycled => Arc::new(Netns::recycling(isolated)) as _,
+            }),
             Wanted::Qemu(program) => isolated.get().and_then(|isolated| {
                 let program = program.to_path_buf();
                 let qemu = Qemu::new(isolated, program.clone(), args.admission());

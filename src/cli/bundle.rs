@@ -19,7 +19,7 @@ use serde_json::Value;
 
 use super::{
     CliError, ReachArgs, Stop,
-    backends::{self, BackendName, Opened, QemuArgs},
+    backends::{self, BackendName, Opened, QemuArgs, Worlds},
 };
 use crate::{
     compare::{Mismatch, Rules},
@@ -111,7 +111,7 @@ impl Bundle<'_> {
         }
         let mut archive = Archive::default();
         let scenario = self.sources(&mut archive)?;
-        let opened = backends::open(&[self.backend], self.qemu)?;
+        let opened = backends::open(&[self.backend], self.qemu, Worlds::Fresh)?;
         let mut case = self.scenario.cases[self.index].clone();
         if let Some(probed) = opened.probed() {
             Arc::make_mut(&mut case).profile = probed.profile.clone();

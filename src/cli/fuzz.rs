@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 
 use super::{
     CliError, Stop,
-    backends::{self, BackendName, QemuArgs},
+    backends::{self, BackendName, QemuArgs, Worlds},
     number::from_one,
     output::{self, Format},
 };
@@ -92,7 +92,7 @@ pub(super) fn run(args: &FuzzArgs) -> Result<Exit, Stop> {
     }
     args.qemu.one()?;
     // No thread may run before: see `sys::isolate`.
-    let opened = backends::open(&args.agree, &args.qemu)?;
+    let opened = backends::open(&args.agree, &args.qemu, Worlds::Fresh)?;
     let qemu = opened.probed().map(|probed| probed.profile.clone());
     let interrupt = Interrupt::install().map_err(|error| refused("catching signals", error))?;
     let court = Court {

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::{
     CliError, ReachArgs, Stop,
-    backends::{self, BackendName, QemuArgs},
+    backends::{self, BackendName, QemuArgs, Worlds},
     fuzz::{counted, refused, write, write_named},
     number::from_one,
     output::{self, Format},
@@ -100,7 +100,7 @@ pub(super) fn run(args: &MinimiseArgs) -> Result<Exit, Stop> {
     let names =
         if args.agree.is_empty() { std::slice::from_ref(&args.backend) } else { &args.agree };
     // No thread may run before: see `sys::isolate`.
-    let opened = backends::open(names, &args.qemu)?;
+    let opened = backends::open(names, &args.qemu, Worlds::Fresh)?;
     let qemu = opened.probed().filter(|_| !args.agree.is_empty());
     let qemu = qemu.map(|probed| probed.profile.clone());
     let interrupt = Interrupt::install().map_err(|error| refused("catching signals", error))?;

@@ -31,7 +31,7 @@ impl ReachArgs {
         inside.map_err(|error| Stop::invalid(error.outside(path).into_iter().collect()))
     }
 
-    pub(super) const fn files(self) -> &'static dyn Files {
+    pub(super) const fn files(self) -> &'static (dyn Files + Sync) {
         scenario::disk(self.scope())
     }
 }

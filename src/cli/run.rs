@@ -13,7 +13,7 @@ use clap::builder::{OsStringValueParser, TypedValueParser};
 
 use super::{
     CliError, Stop,
-    backends::{self, BackendName, Opened, QemuArgs},
+    backends::{self, BackendName, Opened, QemuArgs, Worlds},
     check, ci, list,
     number::from_one,
     output::{self, RunFormat},
@@ -64,6 +64,10 @@ pub(super) struct RunArgs {
     /// Number of cases to run at once [default: the number of processors]
     #[arg(short = 'j', long, value_name = "N", value_parser = from_one::<NonZeroUsize>)]
     jobs: Option<NonZeroUsize>,
+    /// Give every case a fresh world; without it the backend netns uses a namespace again that is
+    /// proven to be as it was when it was fresh
+    #[arg(long)]
+    fresh: bool,
     /// Longest time a case may take
     #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = from_one::<NonZeroU64>)]
     timeout: NonZeroU64,
@@ -178,7 +182,12 @@ impl RunArgs {
 
     /// Opens the backends. No thread may run before: see [`crate::sys::Isolated`].
     pub(super) fn open(&self) -> Result<Opened, Stop> {
-        let opened = backends::open(self.backends(), &self.qemu)?;
+        // Whoever looks into a world finds the case's own.
+        let worlds = match self.fresh || self.pause_on_fail {
+            true => Worlds::Fresh,
+            false => Worlds::Recycled,
+        };
+        let opened = backends::open(self.backends(), &self.qemu, worlds)?;
         opened.announce(self.profile.as_ref());
         Ok(opened)
     }

@@ -61,8 +61,8 @@ impl SuiteArgs {
         let found = runner::find(&self.paths()?)
             .map_err(|errors| Stop::invalid(errors.iter().map(RunnerError::report).collect()))?;
         let (mut scenarios, mut reports) = (Vec::new(), Vec::new());
-        for file in found {
-            match file.load(self.reach.files()) {
+        for loaded in runner::load(&found, self.reach.files()) {
+            match loaded {
                 Ok(scenario) => scenarios.push(scenario),
                 Err(faults) => reports.extend(faults),
             }

@@ -6,7 +6,7 @@
 //!   comes.
 //! - [`read_found`], [`read_named`]: a file that a folder or a scenario brought along, which is not
 //!   looked for outside of the scenario's [`Root`].
-//! - [`replace`], [`replace_below`]: a file put in its place as a whole.
+//! - [`replace()`], [`Folder`]: a file put in its place as a whole.
 //! - [`create`], [`append`], [`create_new`]: a file that a person named, to be written.
 
 mod create;
@@ -22,5 +22,5 @@ pub use kind::Kind;
 pub use read::{
     inside, is_stdin, open_input, read, read_found, read_input, read_named, read_stdin, text,
 };
-pub use replace::{Care, replace, replace_below};
+pub use replace::{Care, Folder, replace};
 pub use root::{Root, Scope};

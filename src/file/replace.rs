@@ -48,21 +48,37 @@ pub fn replace(path: &Path, content: &[u8], care: Care) -> io::Result<()> {
     Target::of(path)?.put(content, care)
 }
 
-/// The same below a folder, which is made where it is missing, as are those on the way to the file.
-/// No link in it leads anything out of it.
-///
-/// # Errors
-/// As [`replace`], and when the path does not stay below the folder.
-pub fn replace_below(folder: &Path, path: &Path, content: &[u8], care: Care) -> io::Result<()> {
-    fs::create_dir_all(folder)?;
-    let directory = Directory::open(&fs::canonicalize(folder)?)?;
-    let above = path.parent().unwrap_or(Path::new(""));
-    let made = directory.make_beneath(above);
-    let made = made.map_err(|error| match FileError::beneath(error, folder.to_owned()) {
-        FileError::System(error) => error,
-        error => io::Error::other(error),
-    })?;
-    Target::new(made, path)?.put(content, care)
+/// A folder in which files are put. No link in it leads anything out of it.
+#[derive(Debug)]
+pub struct Folder {
+    path: PathBuf,
+    directory: Directory,
+}
+
+impl Folder {
+    /// Opens a folder, which is made where it is missing.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        fs::create_dir_all(path)?;
+        let directory = Directory::open(&fs::canonicalize(path)?)?;
+        Ok(Self { path: path.to_owned(), directory })
+    }
+
+    /// As [`replace`], below this folder; folders on the way to the file are made where they are missing.
+    ///
+    /// # Errors
+    /// As [`replace`], when the path does not stay below the folder, and when that has been removed.
+    pub fn replace(&self, path: &Path, content: &[u8], care: Care) -> io::Result<()> {
+        let above = path.parent().unwrap_or(Path::new(""));
+        let made = self.directory.make_beneath(above);
+        let made = made.map_err(|error| match FileError::beneath(error, self.path.clone()) {
+            FileError::System(error) => error,
+            error => io::Error::other(error),
+        })?;
+        Target::new(made, path)?.put(content, care)
+    }
 }
 
 fn fill(mut file: &File, content: &[u8], care: Care) -> io::Result<()> {
@@ -319,7 +335,7 @@ mod tests {
         let top = folder.path().canonicalize().unwrap();
         let (out, outside) = (top.join("o/ut"), top.join("outside"));
         fs::create_dir(&outside).unwrap();
-        let put = |path: &str| replace_below(&out, Path::new(path), b"new", Care::Quick);
+        let put = |path: &str| Folder::open(&out)?.replace(Path::new(path), b"new", Care::Quick);
         put("a/b/x").unwrap();
         assert_eq!(fs::read(out.join("a/b/x")).unwrap(), b"new");
         symlink(&outside, out.join("link")).unwrap();

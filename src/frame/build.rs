@@ -84,7 +84,9 @@ pub fn build(spec: &Spec, defaults: &Defaults) -> Result<Frame, BuildError> {
     let (inner_type, body) = network(spec, src, dst)?;
     let inner_type = spec.eth.ethertype.unwrap_or(inner_type);
 
-    let mut data = Vec::new();
+    // As many bytes as it will have: nothing is copied again, and nothing kept beside it.
+    let length = Ethernet2Header::LEN + SingleVlanHeader::LEN * spec.vlan.len() + body.len();
+    let mut data = Vec::with_capacity(length.max(spec.eth.pad_to.unwrap_or_default()));
     let tpids: Vec<u16> =
         spec.vlan.iter().map(|tag| tag.tpid.unwrap_or(EtherType::VLAN_TAGGED_FRAME.0)).collect();
     // Each type announces what follows its own header.

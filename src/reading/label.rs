@@ -141,6 +141,8 @@ struct Known {
     frames: Vec<KnownFrame>,
     by_bytes: HashMap<Bytes, Senders>,
     by_flow: HashMap<frame::FlowKey, Vec<usize>>,
+    /// Which lengths up to [`PADDED`] they have: a bit each.
+    lengths: u128,
     /// The first frame of the step that is being labelled.
     of_this_step: usize,
     /// Which of those sent before it came out anywhere before it.
@@ -168,6 +170,9 @@ impl Known {
     fn add(&mut self, sent: &SentFrame) {
         let index = self.frames.len();
         let data = &sent.frame.data;
+        if data.len() <= PADDED {
+            self.lengths |= 1 << data.len();
+        }
         add_to(self.by_bytes.entry(data.clone()).or_default(), &sent.port, index);
         if let Some(flow) = frame::flow(data) {
             self.by_flow.entry(flow).or_default().push(index);
@@ -258,7 +263,8 @@ impl Known {
             return None;
         }
         let zeros = data.iter().rev().take_while(|byte| **byte == 0).count();
-        let lengths = (data.len() - zeros..data.len()).rev().filter(|length| *length > 0);
+        let lengths = (data.len() - zeros..data.len()).rev();
+        let lengths = lengths.filter(|length| *length > 0 && self.lengths & (1 << length) != 0);
         let mut shorter = lengths.filter_map(|length| self.equal(&data[..length], receiver));
         shorter.next().map(|(index, ..)| (index, Some(data.len()), Vec::new()))
     }

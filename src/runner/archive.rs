@@ -1,9 +1,18 @@
-//! Holds records against their snapshots and keeps those of failed cases. Used by the run.
+//! Holds records against their snapshots and keeps those of failed cases. The threads of a run share
+//! one.
 
-use std::{collections::BTreeSet, path::PathBuf};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 use super::{
-    Executed, Planned, RunnerError, capture,
+    Executed, Planned, RunnerError,
+    capture::Captures,
     judge::{Comparison, may_record},
     plan::row,
     write_pcapng,
@@ -15,18 +24,20 @@ use crate::{
     format::{self, ProbeTable},
     reading::Reading,
     scenario::Case,
-    snapshot::{self, Content, Mode, Recorded, SnapshotError, State},
+    snapshot::{self, Content, Mode, Recorded, Reviewed, SnapshotError, State},
 };
 
 /// Where records are held against snapshots, and where their captures are kept.
 pub(super) struct Archive {
     mode: Mode,
     scope: Scope,
-    out: PathBuf,
+    captures: Captures,
     /// Cases whose snapshot has been dealt with in this run: a repeat writes nothing.
-    seen: BTreeSet<CaseId>,
+    seen: Mutex<BTreeSet<CaseId>>,
     /// Records that differ from their snapshots and were proposed.
-    proposed: usize,
+    proposed: AtomicUsize,
+    reviewed: Reviewed,
+    writing: Mutex<()>,
 }
 
 /// A record and the case it is of.
@@ -44,13 +55,16 @@ impl Record<'_> {
 }
 
 impl Archive {
-    pub(super) const fn new(mode: Mode, scope: Scope, out: PathBuf) -> Self {
-        Self { mode, scope, out, seen: BTreeSet::new(), proposed: 0 }
+    pub(super) fn new(mode: Mode, scope: Scope, out: PathBuf) -> Self {
+        let (seen, proposed, reviewed, writing) = Default::default();
+        Self { mode, scope, captures: Captures::new(out), seen, proposed, reviewed, writing }
     }
 
     /// Compares records that ran in one world, and writes as the mode allows: those that fail
     /// their own expectations, and repeats, are only compared.
-    pub(super) fn compare(&mut self, records: &[Record<'_>]) -> Vec<Comparison> {
+    pub(super) fn compare(&self, records: &[Record<'_>]) -> Vec<Comparison> {
+        // A repeat is held against what the first has accepted.
+        let _accepting = (self.mode == Mode::Accept).then(|| self.writing());
         let writes: Vec<bool> = records.iter().map(|record| self.writes(record)).collect();
         let mut comparisons = vec![Comparison::NotConsulted; records.len()];
         for (mode, writing) in [(self.mode, true), (Mode::Check, false)] {
@@ -60,7 +74,7 @@ impl Archive {
             let batch: Vec<Record<'_>> = chosen.iter().map(|at| records[*at]).collect();
             for (at, comparison) in chosen.into_iter().zip(self.compare_batch(&batch, mode)) {
                 if mode == Mode::Pending && matches!(comparison, Comparison::Differs(_)) {
-                    self.proposed += 1;
+                    self.proposed.fetch_add(1, Ordering::Relaxed);
                 }
                 comparisons[at] = comparison;
             }
@@ -69,14 +83,23 @@ impl Archive {
     }
 
     /// How many records were proposed in the place of what was reviewed.
-    pub(super) const fn proposed(&self) -> usize {
-        self.proposed
+    pub(super) fn proposed(&self) -> usize {
+        self.proposed.load(Ordering::Relaxed)
     }
 
-    fn writes(&mut self, record: &Record<'_>) -> bool {
+    /// One thread writes at a time, also where the file system knows no locks.
+    fn writing(&self) -> MutexGuard<'_, ()> {
+        self.writing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn writes(&self, record: &Record<'_>) -> bool {
+        let first = || {
+            let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+            seen.insert(record.planned.case.id.clone())
+        };
         self.mode != Mode::Check
             && may_record(&record.planned.case, &record.executed.failures)
-            && self.seen.insert(record.planned.case.id.clone())
+            && first()
     }
 
     fn compare_batch(&self, records: &[Record<'_>], mode: Mode) -> Vec<Comparison> {
@@ -84,7 +107,7 @@ impl Archive {
             [] => Vec::new(),
             [first, ..] => match &first.planned.facts.probes {
                 Some(every) => {
-                    let states = check_probes(first.planned, every, records, mode, self.scope);
+                    let states = self.check_probes(first.planned, every, records, mode);
                     self.comparisons(records, states, mode)
                 }
                 None => self.compare_each(records, mode),
@@ -96,7 +119,7 @@ impl Archive {
         records
             .iter()
             .flat_map(|record| {
-                let state = check_case(record, mode, self.scope).map(|state| vec![state]);
+                let state = self.check_case(record, mode).map(|state| vec![state]);
                 self.comparisons(&[*record], state, mode)
             })
             .collect()
@@ -132,56 +155,72 @@ impl Archive {
         }
     }
 
+    fn check_case(&self, record: &Record<'_>, mode: Mode) -> Result<State, SnapshotError> {
+        let Planned { case, facts, .. } = record.planned;
+        let recorded = Recorded {
+            section: format::section_name(&case.id).to_owned(),
+            profile: case.profile.clone(),
+            content: Content::Record { reading: &record.executed.reading, rules: record.rules() },
+        };
+        self.check(&case.source.path, &recorded, &facts.sections, mode)
+    }
+
+    /// One table holds all of a scenario's probes; each probe is told what its own row came to, and
+    /// the first one what is in no row of this run.
+    fn check_probes(
+        &self,
+        first: &Planned,
+        every: &[Vec<String>],
+        records: &[Record<'_>],
+        mode: Mode,
+    ) -> Result<Vec<State>, SnapshotError> {
+        let columns = first.case.matrix.iter().map(|(name, _)| name.clone());
+        let mut table = ProbeTable::new(columns);
+        for record in records {
+            table.push(row(&record.planned.case), record.executed.reading.transcript());
+        }
+        let recorded = Recorded {
+            section: format::PROBES.to_owned(),
+            profile: first.facts.profile.clone(),
+            content: Content::Probes { table: &table, every },
+        };
+        let path = &first.case.source.path;
+        Ok(match self.check(path, &recorded, &first.facts.sections, mode)? {
+            State::Differs(mismatch) => rows(records, mismatch),
+            state => vec![state; records.len()],
+        })
+    }
+
+    fn check(
+        &self,
+        scenario: &Path,
+        recorded: &Recorded<'_>,
+        sections: &[String],
+        mode: Mode,
+    ) -> Result<State, SnapshotError> {
+        // What this run accepts is not what it read first.
+        if self.mode != Mode::Accept
+            && let Some(state) = self.reviewed.state(scenario, recorded, mode, self.scope)?
+        {
+            return Ok(state);
+        }
+        let _writing = (self.mode == Mode::Pending).then(|| self.writing());
+        let recorded = std::slice::from_ref(recorded);
+        let checked = snapshot::check(scenario, recorded, sections, mode, self.scope)?;
+        Ok(checked.verdicts.into_iter().next().map_or(State::New, |verdict| verdict.state))
+    }
+
     /// Writes the capture of a record. A probe has no steps and so no packets to keep.
     pub(super) fn keep(&self, reading: &Reading, variant: Option<&str>) -> Result<(), RunnerError> {
         let transcript = reading.transcript();
         if matches!(transcript.steps.as_slice(), [set_up] if set_up.arrivals.is_empty()) {
             return Ok(());
         }
-        let path = capture::path(&self.out, &transcript.case, variant);
+        let path = self.captures.path(&transcript.case, variant);
         let bytes = write_pcapng(reading, Vec::new())
             .map_err(|source| RunnerError::Capture { path: path.clone(), source })?;
-        capture::write(&self.out, &path, &bytes)
+        self.captures.write(&path, &bytes)
     }
-}
-
-fn check_case(record: &Record<'_>, mode: Mode, scope: Scope) -> Result<State, SnapshotError> {
-    let Planned { case, facts, .. } = record.planned;
-    let recorded = Recorded {
-        section: format::section_name(&case.id).to_owned(),
-        profile: case.profile.clone(),
-        content: Content::Record { reading: &record.executed.reading, rules: record.rules() },
-    };
-    let checked = snapshot::check(&case.source.path, &[recorded], &facts.sections, mode, scope)?;
-    Ok(checked.verdicts.into_iter().next().map_or(State::New, |verdict| verdict.state))
-}
-
-/// One table holds all of a scenario's probes; each probe is told what its own row came to, and the
-/// first one what is in no row of this run.
-fn check_probes(
-    first: &Planned,
-    every: &[Vec<String>],
-    records: &[Record<'_>],
-    mode: Mode,
-    scope: Scope,
-) -> Result<Vec<State>, SnapshotError> {
-    let columns = first.case.matrix.iter().map(|(name, _)| name.clone());
-    let mut table = ProbeTable::new(columns);
-    for record in records {
-        table.push(row(&record.planned.case), record.executed.reading.transcript());
-    }
-    let recorded = Recorded {
-        section: format::PROBES.to_owned(),
-        profile: first.facts.profile.clone(),
-        content: Content::Probes { table: &table, every },
-    };
-    let path = &first.case.source.path;
-    let checked = snapshot::check(path, &[recorded], &first.facts.sections, mode, scope)?;
-    let state = checked.verdicts.into_iter().next().map_or(State::New, |verdict| verdict.state);
-    Ok(match state {
-        State::Differs(mismatch) => rows(records, mismatch),
-        state => vec![state; records.len()],
-    })
 }
 
 fn rows(records: &[Record<'_>], mut mismatch: Mismatch) -> Vec<State> {

@@ -125,8 +125,16 @@ impl Lane {
         let all = |attempt: fn(String) -> Attempt, text: &str| {
             cases.iter().map(|_| attempt(text.to_owned())).collect()
         };
-        match self.backend.open(world) {
-            Ok(world) => execute(cases, probes, world, self.backend.name(), deadline, watch),
+        let run = |world| execute(cases, probes, world, self.backend.name(), deadline, watch);
+        let opened = self.backend.open(world);
+        let opened = match opened.map(run) {
+            Ok(executed) if executed.iter().any(|executed| executed.in_doubt) => {
+                self.backend.open_fresh(world).map(run)
+            }
+            executed => executed,
+        };
+        match opened {
+            Ok(executed) => executed.into_iter().map(Attempt::Executed).collect(),
             Err(BackendError::Missing(missing)) => all(Attempt::Skipped, &missing.to_string()),
             Err(error @ BackendError::Unavailable { .. }) => {
                 all(Attempt::Skipped, &error.to_string())
@@ -161,8 +169,8 @@ fn execute(
     backend: &'static str,
     deadline: &Deadline,
     watch: Option<&Watcher>,
-) -> Vec<Attempt> {
-    let executed = match cases {
+) -> Vec<Executed> {
+    match cases {
         [case] if !probes => {
             vec![exec_and_look(case, world, backend, deadline, |executed, world| {
                 if let Some(watch) = watch {
@@ -174,8 +182,7 @@ fn execute(
             let cases: Vec<&Case> = cases.iter().map(AsRef::as_ref).collect();
             exec_probes(&cases, world, backend, deadline)
         }
-    };
-    executed.into_iter().map(Attempt::Executed).collect()
+    }
 }
 
 fn unbuilt(text: String) -> Attempt {

@@ -1,13 +1,16 @@
 //! The captures that a run leaves: where each is, and how it is written.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use sha2::{Digest, Sha256};
 
 use super::RunnerError;
 use crate::{
     base::CaseId,
-    file::{self, Care},
+    file::{Care, Folder},
     frame,
 };
 
@@ -36,12 +39,45 @@ fn safe(name: &str) -> String {
     format!("{}-{hash}", kept.trim_start_matches('.'))
 }
 
-/// Writes a capture so that a reader sees the old one, none, or the new one, whole. A link below `out`
-/// leads it nowhere else.
-pub(super) fn write(out: &Path, path: &Path, content: &[u8]) -> Result<(), RunnerError> {
-    let below = path.strip_prefix(out).unwrap_or(path);
-    file::replace_below(out, below, content, Care::Quick)
-        .map_err(|source| RunnerError::Unwritable { path: path.to_owned(), source })
+/// The folder that captures go to, opened for the first of them.
+#[derive(Debug)]
+pub(super) struct Captures {
+    out: PathBuf,
+    folder: Mutex<Option<Arc<Folder>>>,
+}
+
+impl Captures {
+    pub(super) const fn new(out: PathBuf) -> Self {
+        Self { out, folder: Mutex::new(None) }
+    }
+
+    /// Where the capture of a case goes.
+    pub(super) fn path(&self, case: &CaseId, variant: Option<&str>) -> PathBuf {
+        path(&self.out, case, variant)
+    }
+
+    /// Writes a capture so that a reader sees the old one, none, or the new one, whole. A link below
+    /// the folder leads it nowhere else.
+    pub(super) fn write(&self, path: &Path, content: &[u8]) -> Result<(), RunnerError> {
+        let below = path.strip_prefix(&self.out).unwrap_or(path);
+        let kept = self.kept().clone();
+        if let Some(folder) = kept
+            && folder.replace(below, content, Care::Quick).is_ok()
+        {
+            return Ok(());
+        }
+        // The first one, or somebody has removed the folder.
+        let opened = Folder::open(&self.out).map(Arc::new);
+        let written = opened.and_then(|folder| {
+            *self.kept() = Some(Arc::clone(&folder));
+            folder.replace(below, content, Care::Quick)
+        });
+        written.map_err(|source| RunnerError::Unwritable { path: path.to_owned(), source })
+    }
+
+    fn kept(&self) -> std::sync::MutexGuard<'_, Option<Arc<Folder>>> {
+        self.folder.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 #[cfg(test)]
@@ -76,10 +112,24 @@ mod tests {
     fn a_file_is_replaced_and_nothing_is_left_beside_it() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("a/b/case.pcapng");
-        write(directory.path(), &path, b"old").unwrap();
-        write(directory.path(), &path, b"new").unwrap();
+        let captures = Captures::new(directory.path().to_owned());
+        captures.write(&path, b"old").unwrap();
+        captures.write(&path, b"new").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"new");
         assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_folder_that_is_removed_meanwhile_is_made_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let out = directory.path().join("out");
+        let captures = Captures::new(out.clone());
+        for _ in 0..2 {
+            captures.write(&out.join("a/case.pcapng"), b"x").unwrap();
+            fs::remove_dir_all(&out).unwrap();
+        }
+        captures.write(&out.join("a/case.pcapng"), b"y").unwrap();
+        assert_eq!(fs::read(out.join("a/case.pcapng")).unwrap(), b"y");
     }
 
     #[test]
@@ -87,7 +137,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         fs::write(directory.path().join("file"), "").unwrap();
         let path = directory.path().join("file/case.pcapng");
-        let error = write(directory.path(), &path, b"").unwrap_err();
+        let error = Captures::new(directory.path().to_owned()).write(&path, b"").unwrap_err();
         assert!(error.to_string().contains("file/case.pcapng"), "{error}");
     }
 }

@@ -46,6 +46,7 @@ pub fn try_cases(
         timeout: limits.timeout,
         slow_after: None,
         grace: GRACE,
+        eager: false,
     })?;
     let mut interrupted = false;
     let mut open: BTreeMap<usize, Vec<Option<Attempt>>> = BTreeMap::new();
@@ -74,7 +75,6 @@ pub fn try_cases(
 fn task(lane: &Lane, trial: &Trial) -> Task<Attempt> {
     let (lane, trial) = (lane.clone(), trial.clone());
     Task {
-        name: trial.case.id.to_string(),
         run: Box::new(move |deadline| {
             let cases = [trial.case];
             let mut attempts = lane.attempt(&cases, trial.probe, deadline, None);

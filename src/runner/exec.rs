@@ -52,6 +52,7 @@ pub(super) fn exec_and_look(
     let mut executed = run.close();
     look(&executed, world.as_mut());
     let residue = world.finish();
+    executed.in_doubt = residue.in_doubt;
     executed.reading.add_events(residue.events);
     let place = |kind| Failure { step: 0, span: Span::default(), kind };
     executed
@@ -90,6 +91,7 @@ pub fn exec_probes(
         one.reading.set_accounting(account(&one.reading));
     }
     let residue = world.finish();
+    executed.iter_mut().for_each(|one| one.in_doubt = residue.in_doubt);
     if let Some(last) = executed.last_mut() {
         last.failures.extend(residue.errors.into_iter().map(|error| Failure {
             step: 0,
@@ -470,7 +472,8 @@ impl<'a> Run<'a> {
     /// when the world has been taken down.
     fn close(mut self) -> Executed {
         self.transcript.duration = self.started.elapsed();
-        Executed { reading: self.reader.finish(self.transcript), failures: self.failures }
+        let reading = self.reader.finish(self.transcript);
+        Executed { reading, failures: self.failures, in_doubt: false }
     }
 }
 

@@ -53,7 +53,7 @@ pub(super) fn executed(id: &str) -> Executed {
         accounting: Accounting::default(),
         duration: Duration::ZERO,
     };
-    Executed { reading: Reading::of(transcript), failures: Vec::new() }
+    Executed { reading: Reading::of(transcript), failures: Vec::new(), in_doubt: false }
 }
 
 /// It alone, to be run.

@@ -39,5 +39,5 @@ pub use plan::{Facts, Plan, Planned, sections, select, select_for, select_for_ea
 pub use problem::Problem;
 pub use run::run;
 pub use select::{ParsePartitionError, ParseTagError, Partition, Pattern, Selection, TagRule};
-pub use suite::{ScenarioFile, find};
+pub use suite::{ScenarioFile, find, load};
 pub use totals::{Exit, Totals};

@@ -15,6 +15,8 @@ pub struct Executed {
     pub reading: Reading,
     /// What was wrong, apart from the snapshot.
     pub failures: Vec<Failure>,
+    /// What came out may depend on a case that ran in the same world before: it says nothing.
+    pub in_doubt: bool,
 }
 
 /// Something that a case did not do as it says.

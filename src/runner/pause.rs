@@ -86,7 +86,7 @@ impl Watcher {
             return Comparison::NotConsulted;
         }
         let record = Record { planned: &self.planned, executed };
-        let mut archive = Archive::new(Mode::Check, self.scope, self.out.clone());
+        let archive = Archive::new(Mode::Check, self.scope, self.out.clone());
         match archive.compare(&[record]).pop() {
             Some(Comparison::Missing(_)) if self.mode != Mode::Check => Comparison::Pending,
             Some(comparison) => comparison,

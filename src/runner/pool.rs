@@ -1,4 +1,5 @@
-//! Threads with deadlines, one for each task.
+//! Tasks with deadlines on a few threads. A thread that has ended its task takes the next; one that
+//! does not end its task is given up, and another takes its place.
 
 use std::{
     any::Any,
@@ -8,7 +9,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc,
-        mpsc::{Receiver, RecvTimeoutError, Sender, channel},
+        mpsc::{Receiver, RecvTimeoutError, SendError, Sender, channel},
     },
     thread,
     time::{Duration, Instant},
@@ -19,10 +20,8 @@ use crate::{
     sys::exhaustion_remedy,
 };
 
-/// What runs on one fresh thread.
+/// What runs on a thread.
 pub(super) struct Task<T> {
-    /// The thread's name.
-    pub(super) name: String,
     /// Ends of itself at the deadline, which an interrupt makes pass, or soon after.
     pub(super) run: Box<dyn FnOnce(&Deadline) -> T + Send>,
 }
@@ -74,6 +73,9 @@ pub(super) struct Limits {
     pub(super) slow_after: Option<Duration>,
     /// How long after its deadline, or after an interrupt, a task may take to end of itself.
     pub(super) grace: Duration,
+    /// The next task begins before the listener has heard of the end of the last: where the listener
+    /// never has enough.
+    pub(super) eager: bool,
 }
 
 enum Message<T> {
@@ -81,9 +83,14 @@ enum Message<T> {
     Interrupt,
 }
 
-/// Runs tasks, each on a thread of its own, and tells one listener in one order.
+/// Work for a thread of the pool.
+type Work = Box<dyn FnOnce() + Send>;
+
+/// Runs tasks on threads, and tells one listener in one order.
 pub(super) struct Pool<T> {
     limits: Limits,
+    /// Threads that wait for their next task. They end when the pool lets go of them.
+    idle: Vec<Sender<Work>>,
     outbox: Sender<Message<T>>,
     inbox: Receiver<Message<T>>,
     running: BTreeMap<usize, Running>,
@@ -93,6 +100,8 @@ pub(super) struct Pool<T> {
 }
 
 struct Running {
+    /// The thread that it runs on; none where there was none to be had.
+    thread: Option<Sender<Work>>,
     since: Instant,
     /// When its thread is given up.
     until: Instant,
@@ -125,6 +134,7 @@ impl<T: Send + 'static> Pool<T> {
         let (outbox, inbox) = channel();
         Ok(Self {
             limits,
+            idle: Vec::new(),
             outbox,
             inbox,
             running: BTreeMap::new(),
@@ -149,44 +159,78 @@ impl<T: Send + 'static> Pool<T> {
         let mut waiting = tasks.into_iter().enumerate().fuse();
         let mut flow = Flow::Go;
         loop {
-            while flow == Flow::Go && self.running.len() < self.limits.jobs.get() {
-                let Some((number, task)) = waiting.next() else {
-                    break;
-                };
-                flow = flow.and(listener(Signal::Started(number)));
-                self.start(number, task);
-            }
+            flow = self.fill(&mut waiting, &mut listener, flow);
             let Some(signal) = self.next_signal() else {
                 return;
             };
             if matches!(signal, Signal::Interrupted { .. }) {
                 flow = Flow::Stop;
             }
+            if self.limits.eager && matches!(signal, Signal::Ended { .. }) {
+                flow = self.fill(&mut waiting, &mut listener, flow);
+            }
             flow = flow.and(listener(signal));
         }
+    }
+
+    /// Starts tasks until there are as many as may run.
+    fn fill(
+        &mut self,
+        waiting: &mut impl Iterator<Item = (usize, Task<T>)>,
+        listener: &mut impl FnMut(Signal<T>) -> Flow,
+        mut flow: Flow,
+    ) -> Flow {
+        while flow == Flow::Go && self.running.len() < self.limits.jobs.get() {
+            let Some((number, task)) = waiting.next() else {
+                break;
+            };
+            flow = flow.and(listener(Signal::Started(number)));
+            self.start(number, task);
+        }
+        flow
     }
 
     fn start(&mut self, number: usize, task: Task<T>) {
         let since = Instant::now();
         let deadline = since + self.limits.timeout;
-        self.running.insert(
-            number,
-            Running { since, until: deadline + self.limits.grace, slow: self.limits.slow_after },
-        );
+        let until = deadline + self.limits.grace;
         let outbox = self.outbox.clone();
         let deadline = Deadline::at(deadline).or_alarm(&self.alarm);
-        let work = move || {
+        let work = Box::new(move || {
             let run = AssertUnwindSafe(|| (task.run)(&deadline));
             let end =
                 catch_unwind(run).map_or_else(|panic| End::Panicked(text_of(&*panic)), End::Done);
             // Nobody receives when this task was given up.
             drop(outbox.send(Message::Ended { task: number, end }));
+        });
+        let thread = match self.give(work) {
+            Ok(thread) => Some(thread),
+            Err(error) => {
+                let remedy = exhaustion_remedy(&error).map(|remedy| format!("; {remedy}"));
+                let remedy = remedy.unwrap_or_default();
+                let end = End::NotStarted(format!("no thread could be started: {error}{remedy}"));
+                drop(self.outbox.send(Message::Ended { task: number, end }));
+                None
+            }
         };
-        if let Err(error) = thread::Builder::new().name(task.name).spawn(work) {
-            let remedy = exhaustion_remedy(&error).map(|remedy| format!("; {remedy}"));
-            let remedy = remedy.unwrap_or_default();
-            let end = End::NotStarted(format!("no thread could be started: {error}{remedy}"));
-            drop(self.outbox.send(Message::Ended { task: number, end }));
+        let slow = self.limits.slow_after;
+        self.running.insert(number, Running { thread, since, until, slow });
+    }
+
+    /// Gives work to a thread that waits, or to a new one.
+    fn give(&mut self, mut work: Work) -> io::Result<Sender<Work>> {
+        while let Some(thread) = self.idle.pop() {
+            match thread.send(work) {
+                Ok(()) => return Ok(thread),
+                Err(SendError(unsent)) => work = unsent,
+            }
+        }
+        let (thread, inbox) = channel::<Work>();
+        let live = move || inbox.into_iter().for_each(|work| work());
+        thread::Builder::new().name("case".to_owned()).spawn(live)?;
+        match thread.send(work) {
+            Ok(()) => Ok(thread),
+            Err(_) => Err(io::ErrorKind::BrokenPipe.into()),
         }
     }
 
@@ -202,6 +246,8 @@ impl<T: Send + 'static> Pool<T> {
             match self.inbox.recv_timeout(until.saturating_duration_since(Instant::now())) {
                 // A task that was given up may still end; it has been reported.
                 Ok(Message::Ended { task, end }) => {
+                    let thread = self.running.get_mut(&task).and_then(|one| one.thread.take());
+                    self.idle.extend(thread);
                     if let Some(signal) = self.end(task, end) {
                         return Some(signal);
                     }
@@ -275,11 +321,12 @@ mod tests {
             timeout: Duration::from_secs(600),
             slow_after: None,
             grace: Duration::ZERO,
+            eager: false,
         }
     }
 
     fn task<T>(run: impl FnOnce(&Deadline) -> T + Send + 'static) -> Task<T> {
-        Task { name: "test".to_owned(), run: Box::new(run) }
+        Task { run: Box::new(run) }
     }
 
     fn ends<T: Send + 'static>(
@@ -360,6 +407,33 @@ mod tests {
         });
         let expected = [(0, slow_after), (0, 2 * slow_after), (0, 3 * slow_after)];
         assert_eq!(told[..3], expected);
+    }
+
+    #[test]
+    fn a_thread_takes_the_next_task_also_after_a_panic() {
+        let id = || thread::current().id();
+        let tasks =
+            vec![task(move |_| Some(id())), task(|_| panic!("no")), task(move |_| Some(id()))];
+        let ends = ends(Pool::new(limits(1)).unwrap(), tasks, Flow::Go);
+        let [(_, End::Done(first)), (_, End::Panicked(_)), (_, End::Done(last))] = &ends[..] else {
+            panic!("{ends:?}");
+        };
+        assert_eq!(first, last);
+    }
+
+    #[test]
+    fn an_eager_pool_starts_the_next_task_first() {
+        let tasks: Vec<_> = (0..2).map(|number| task(move |_| number)).collect();
+        let mut told = Vec::new();
+        Pool::new(Limits { eager: true, ..limits(1) }).unwrap().run(tasks, |signal| {
+            told.push(match signal {
+                Signal::Started(task) => format!("started {task}"),
+                Signal::Ended { task, .. } => format!("ended {task}"),
+                other => format!("{other:?}"),
+            });
+            Flow::Go
+        });
+        assert_eq!(told, ["started 0", "started 1", "ended 0", "ended 1"]);
     }
 
     #[test]

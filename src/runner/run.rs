@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{
-    Lane, Plan, RunEvent, Totals,
+    Lane, Plan, Planned, RunEvent, Totals,
     archive::{Archive, Record},
     attempt::Attempt,
     front::{Front, GRACE, late, not_started, unless_cut_short},
@@ -36,11 +36,11 @@ struct Execution {
 /// The run in progress, as the dispatcher sees it.
 struct Run<'a> {
     plan: &'a Plan,
-    executions: Vec<Execution>,
+    executions: Arc<[Execution]>,
     tallies: Vec<Tally>,
     started: Vec<bool>,
     totals: Totals,
-    archive: Archive,
+    archive: Arc<Archive>,
     listener: &'a mut dyn FnMut(RunEvent),
 }
 
@@ -60,6 +60,8 @@ pub fn run(
         timeout: plan.timeout,
         slow_after: plan.slow_after,
         grace: if plan.pause.is_some() { PAUSED } else { GRACE },
+        // One at a time is told one after another.
+        eager: !plan.fail_fast && plan.pause.is_none() && plan.jobs.get() > 1,
     };
     let front = Front::new(limits)?;
     let mut run = Run::new(plan, listener);
@@ -78,14 +80,14 @@ pub fn run(
 
 impl<'a> Run<'a> {
     fn new(plan: &'a Plan, listener: &'a mut dyn FnMut(RunEvent)) -> Self {
-        let tally = |planned: &super::Planned| {
+        let tally = |planned: &Planned| {
             let lanes = planned.lanes(plan.lanes.len()).into_iter();
             let names = lanes.map(|lane| Arc::clone(&plan.lanes[lane].name)).collect();
             Tally::new(planned.clone(), names, plan.repeat.get())
         };
         Self {
             plan,
-            executions: executions(plan),
+            executions: executions(plan).into(),
             tallies: plan.cases.iter().map(tally).collect(),
             started: vec![false; plan.cases.len()],
             totals: Totals {
@@ -93,20 +95,23 @@ impl<'a> Run<'a> {
                 unreferenced: plan.unreferenced,
                 ..Totals::default()
             },
-            archive: Archive::new(plan.mode, plan.scope, plan.out.clone()),
+            archive: Arc::new(Archive::new(plan.mode, plan.scope, plan.out.clone())),
             listener,
         }
     }
 
-    fn tasks(&self) -> Vec<Task<Vec<Attempt>>> {
-        self.executions.iter().map(|execution| task(self.plan, execution)).collect()
+    /// Made one after another, as threads are free for them.
+    fn tasks(&self) -> impl Iterator<Item = Task<Vec<Came>>> + use<'a> {
+        let (plan, archive) = (self.plan, Arc::clone(&self.archive));
+        let executions = Arc::clone(&self.executions);
+        (0..executions.len()).map(move |at| task(plan, &executions[at], &archive))
     }
 
     fn tell(&mut self, event: RunEvent) {
         (self.listener)(event);
     }
 
-    fn hear(&mut self, signal: Signal<Vec<Attempt>>) -> Flow {
+    fn hear(&mut self, signal: Signal<Vec<Came>>) -> Flow {
         match signal {
             Signal::Started(task) => {
                 for place in self.executions[task].group.clone() {
@@ -133,21 +138,15 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn count(&mut self, task: usize, end: End<Vec<Attempt>>, duration: Duration) -> Flow {
+    fn count(&mut self, task: usize, end: End<Vec<Came>>, duration: Duration) -> Flow {
         let Execution { ref group, seat, repeat, .. } = self.executions[task];
         let group = group.clone();
         let share = duration / u32::try_from(group.len()).unwrap_or(u32::MAX).max(1);
-        let attempts = self.attempts(end, group.len());
-        let comparisons = self.comparisons(&group, seat, &attempts);
+        let all = self.came(end, group.len(), share);
         let mut flow = Flow::Go;
-        for ((place, attempt), comparison) in group.into_iter().zip(attempts).zip(comparisons) {
-            let duration = match &attempt {
-                Attempt::Executed(executed) => executed.reading.transcript().duration,
-                _ => share,
-            };
+        for (place, came) in group.into_iter().zip(all) {
             let tally = &mut self.tallies[place];
             let failed_before = tally.has_failed();
-            let came = Came { attempt, comparison, duration };
             let keep = &mut |reading: &_, variant: Option<&_>| {
                 self.archive.keep(reading, variant).map_err(|error| error.to_string())
             };
@@ -163,40 +162,26 @@ impl<'a> Run<'a> {
         flow
     }
 
-    /// What the snapshot says of each attempt, where there is a record of the first backend.
-    fn comparisons(&mut self, group: &Group, seat: usize, attempts: &[Attempt]) -> Vec<Comparison> {
-        let mut comparisons = vec![Comparison::NotConsulted; attempts.len()];
-        if seat > 0 {
-            return comparisons;
-        }
-        let records: Vec<(usize, Record<'_>)> = group
-            .iter()
-            .zip(attempts)
-            .enumerate()
-            .filter_map(|(at, (place, attempt))| match attempt {
-                Attempt::Executed(executed) => {
-                    Some((at, Record { planned: &self.plan.cases[*place], executed }))
-                }
-                _ => None,
-            })
-            .collect();
-        let batch: Vec<_> = records.iter().map(|(_, record)| *record).collect();
-        for ((at, _), comparison) in records.iter().zip(self.archive.compare(&batch)) {
-            comparisons[*at] = comparison;
-        }
-        comparisons
-    }
-
-    /// One attempt for each of `cases` cases.
-    fn attempts(&self, end: End<Vec<Attempt>>, cases: usize) -> Vec<Attempt> {
+    /// What came of each of `cases` cases, each with its share of the time.
+    fn came(&self, end: End<Vec<Came>>, cases: usize, share: Duration) -> Vec<Came> {
         let interrupted = self.totals.interrupted;
-        let each = |attempt: &dyn Fn() -> Attempt| (0..cases).map(|_| attempt()).collect();
+        let each = |attempt: &dyn Fn() -> Attempt| {
+            (0..cases).map(|_| Came { duration: share, ..Came::of(attempt()) }).collect()
+        };
         match end {
-            End::Done(attempts) if attempts.len() == cases => {
-                attempts.into_iter().map(|attempt| unless_cut_short(attempt, interrupted)).collect()
+            End::Done(all) if all.len() == cases => {
+                let one = |came: Came| {
+                    let duration = match &came.attempt {
+                        Attempt::Executed(executed) => executed.reading.transcript().duration,
+                        _ => share,
+                    };
+                    let attempt = unless_cut_short(came.attempt, interrupted);
+                    Came { attempt, duration, ..came }
+                };
+                all.into_iter().map(one).collect()
             }
-            End::Done(attempts) => {
-                let text = format!("{} records came of {cases} cases", attempts.len());
+            End::Done(all) => {
+                let text = format!("{} records came of {cases} cases", all.len());
                 each(&|| Attempt::Panicked(text.clone()))
             }
             End::Panicked(text) => each(&|| Attempt::Panicked(text.clone())),
@@ -238,28 +223,73 @@ fn executions(plan: &Plan) -> Vec<Execution> {
         .collect()
 }
 
-fn task(plan: &Plan, execution: &Execution) -> Task<Vec<Attempt>> {
-    let cases: Vec<_> =
-        execution.group.iter().map(|place| Arc::clone(&plan.cases[*place].case)).collect();
-    let probes = execution.group.iter().any(|place| plan.cases[*place].facts.probes.is_some());
-    let unasked = execution.group.first().and_then(|place| plan.cases[*place].unasked.clone());
+/// What a thread does: it executes the cases, holds their records against the snapshots, and keeps
+/// the captures of which it is known already that they are kept.
+fn task(plan: &Plan, execution: &Execution, archive: &Arc<Archive>) -> Task<Vec<Came>> {
+    let here: Vec<Planned> =
+        execution.group.iter().map(|place| plan.cases[*place].clone()).collect();
+    let probes = here.iter().any(|planned| planned.facts.probes.is_some());
+    let unasked = here.first().and_then(|planned| planned.unasked.clone());
     let lane = plan.lanes[execution.lane].clone();
-    let watcher = match execution.group.as_slice() {
-        [place] if !probes => plan.pause.as_ref().map(|pause| {
-            let planned = plan.cases[*place].clone();
+    let watcher = match here.as_slice() {
+        [planned] if !probes => plan.pause.as_ref().map(|pause| {
             let (mode, scope) = (plan.mode, plan.scope);
-            Watcher::new(Arc::clone(pause), planned, mode, scope, plan.out.clone())
+            Watcher::new(Arc::clone(pause), planned.clone(), mode, scope, plan.out.clone())
         }),
         _ => None,
     };
-    let name = cases.first().map_or_else(String::new, |case| case.id.to_string());
+    let (archive, consults) = (Arc::clone(archive), execution.seat == 0);
+    let alone = plan.repeat.get() == 1
+        && here.first().is_some_and(|planned| planned.lanes(plan.lanes.len()).len() == 1);
     Task {
-        name,
-        run: Box::new(move |deadline| match unasked {
-            Some(reason) => cases.iter().map(|_| Attempt::Skipped(reason.clone())).collect(),
-            None => lane.attempt(&cases, probes, deadline, watcher.as_ref()),
+        run: Box::new(move |deadline| {
+            let attempts = match unasked {
+                Some(reason) => here.iter().map(|_| Attempt::Skipped(reason.clone())).collect(),
+                None => {
+                    let cases: Vec<_> =
+                        here.iter().map(|planned| Arc::clone(&planned.case)).collect();
+                    lane.attempt(&cases, probes, deadline, watcher.as_ref())
+                }
+            };
+            let comparisons = if consults {
+                compare(&archive, &here, &attempts)
+            } else {
+                vec![Comparison::NotConsulted; attempts.len()]
+            };
+            let kept = |attempt: &Attempt| match attempt {
+                Attempt::Executed(executed) if alone => {
+                    let kept = archive.keep(&executed.reading, None);
+                    Some(kept.map_err(|error| error.to_string()))
+                }
+                _ => None,
+            };
+            let judged = attempts.into_iter().zip(comparisons).map(|(attempt, comparison)| Came {
+                kept: kept(&attempt),
+                comparison,
+                ..Came::of(attempt)
+            });
+            judged.collect()
         }),
     }
+}
+
+/// What the snapshot says of each attempt that left a record.
+fn compare(archive: &Archive, here: &[Planned], attempts: &[Attempt]) -> Vec<Comparison> {
+    let mut comparisons = vec![Comparison::NotConsulted; attempts.len()];
+    let records: Vec<(usize, Record<'_>)> = here
+        .iter()
+        .zip(attempts)
+        .enumerate()
+        .filter_map(|(at, (planned, attempt))| match attempt {
+            Attempt::Executed(executed) => Some((at, Record { planned, executed })),
+            _ => None,
+        })
+        .collect();
+    let batch: Vec<_> = records.iter().map(|(_, record)| *record).collect();
+    for ((at, _), comparison) in records.iter().zip(archive.compare(&batch)) {
+        comparisons[*at] = comparison;
+    }
+    comparisons
 }
 
 #[cfg(test)]

@@ -1,10 +1,16 @@
-//! Finds the scenario files of paths.
+//! Finds the scenario files of paths, and reads them.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     ffi::OsStr,
     fs, io,
+    num::NonZeroUsize,
     path::{Path, PathBuf},
+    sync::{
+        OnceLock,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
 };
 
 use super::RunnerError;
@@ -41,6 +47,46 @@ impl ScenarioFile {
     fn name(&self) -> PathBuf {
         self.path.strip_prefix(&self.root).unwrap_or(&self.path).with_extension("")
     }
+}
+
+/// Stack of a thread that reads scenarios, in bytes: as much as a process's first thread has.
+const STACK: usize = 8 << 20;
+
+/// Fewer files than this are read by the calling thread: others would not be worth their start.
+const FEW: usize = 8;
+
+/// Reads and checks scenarios, on as many threads as there are processors, and gives them in their
+/// order: each scenario, or everything that is wrong with it.
+#[must_use]
+pub fn load(
+    found: &[ScenarioFile],
+    files: &(dyn Files + Sync),
+) -> Vec<Result<Scenario, Vec<Report>>> {
+    let loaded: Vec<OnceLock<_>> = found.iter().map(|_| OnceLock::new()).collect();
+    let next = AtomicUsize::new(0);
+    let read = || {
+        let rest = std::iter::from_fn(|| {
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            Some((found.get(at)?, loaded.get(at)?))
+        });
+        for (file, loaded) in rest {
+            loaded.get_or_init(|| file.load(files));
+        }
+    };
+    if found.len() >= FEW {
+        thread::scope(|scope| {
+            let others = thread::available_parallelism().map_or(1, NonZeroUsize::get) - 1;
+            for _ in 0..others {
+                let thread = thread::Builder::new().name("read".to_owned()).stack_size(STACK);
+                // Where there is none to be had, those that are there read everything.
+                drop(thread.spawn_scoped(scope, read));
+            }
+            read();
+        });
+    } else {
+        read();
+    }
+    loaded.into_iter().filter_map(OnceLock::into_inner).collect()
 }
 
 /// Finds the scenario files below `paths`, each a file or a directory, in the order of their paths.
@@ -203,6 +249,28 @@ mod tests {
             let found: Vec<bool> = find(&given).unwrap().iter().map(|file| file.found).collect();
             assert_eq!(found, [true, false]);
         }
+    }
+
+    #[test]
+    fn many_are_read_in_their_order_with_what_is_wrong() {
+        let tree = tree(&[]);
+        for number in 10..60 {
+            let text = if number % 7 == 0 {
+                "no"
+            } else {
+                "description: x\nnetdevs: {hn0: {type: tap}}\nsteps: [note: nothing]\n"
+            };
+            fs::write(tree.path().join(format!("{number}.yaml")), text).unwrap();
+        }
+        let found = find(&[tree.path().to_owned()]).unwrap();
+        let read: Vec<_> = load(&found, &scenario::Disk)
+            .into_iter()
+            .map(|loaded| loaded.map(|scenario| scenario.name).map_err(|faults| faults.len()))
+            .collect();
+        let expected: Vec<_> = (10..60)
+            .map(|number| if number % 7 == 0 { Err(1) } else { Ok(number.to_string()) })
+            .collect();
+        assert_eq!(read, expected);
     }
 
     #[test]

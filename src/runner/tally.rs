@@ -22,7 +22,17 @@ pub(super) struct Came {
     pub(super) attempt: Attempt,
     /// For the first backend; none is consulted for the others, which are held against the first.
     pub(super) comparison: Comparison,
+    /// Whether its capture could be written, where that was tried.
+    pub(super) kept: Option<Result<(), String>>,
     pub(super) duration: Duration,
+}
+
+impl Came {
+    /// An execution of which nothing else is known yet.
+    pub(super) const fn of(attempt: Attempt) -> Self {
+        let (comparison, kept, duration) = (Comparison::NotConsulted, None, Duration::ZERO);
+        Self { attempt, comparison, kept, duration }
+    }
 }
 
 /// The executions of one case, until all are in.
@@ -45,6 +55,14 @@ pub(super) struct Tally {
     /// How the backends compare, of the first repeat or of the first that differs.
     agreement: Vec<Agreement>,
     notes: Vec<String>,
+}
+
+/// What a lane's execution left.
+struct Ran {
+    lane: Arc<str>,
+    executed: Executed,
+    comparison: Comparison,
+    kept: Option<Result<(), String>>,
 }
 
 /// What a lane's record says, by the lane's name.
@@ -98,6 +116,7 @@ impl Tally {
     /// failed.
     pub(super) fn finish(&mut self) -> Option<CaseResult> {
         let (status, reading) = self.worst.take()?;
+        self.first = None;
         failing::sort(&mut self.failing);
         if self.judged < self.repeat && rank(&status) < FAILED {
             return None;
@@ -140,7 +159,8 @@ impl Tally {
         for (lane, came) in all.into_iter().enumerate() {
             let status = match came.attempt {
                 Attempt::Executed(executed) => {
-                    ran.push((self.lanes[lane].clone(), executed, came.comparison));
+                    let Came { comparison, kept, .. } = came;
+                    ran.push(Ran { lane: self.lanes[lane].clone(), executed, comparison, kept });
                     continue;
                 }
                 Attempt::Skipped(reason) => {
@@ -192,17 +212,20 @@ impl Tally {
     /// Judges each record by itself, then the others' against the first one's.
     fn judge_records(
         &mut self,
-        ran: Vec<(Arc<str>, Executed, Comparison)>,
+        ran: Vec<Ran>,
         keep: &mut Keep<'_>,
     ) -> (Option<Status>, Vec<LaneReading>) {
         let mut status = None;
         let mut records: Vec<LaneReading> = Vec::new();
-        for (lane, executed, comparison) in ran {
-            let Executed { reading, mut failures } = executed;
+        for Ran { lane, executed, comparison, kept } in ran {
+            let Executed { reading, mut failures, .. } = executed;
             failures.retain(|failure| self.planned.judged || !is_expectation(failure));
             let reading = Arc::new(reading);
             let judged = judge(&self.planned.case, failures, comparison);
-            self.keep(&reading, &lane, rank(&judged) >= FAILED, keep);
+            match kept {
+                Some(kept) => self.notes.extend(kept.err()),
+                None => self.keep(&reading, &lane, rank(&judged) >= FAILED, keep),
+            }
             let judged =
                 match records.first() {
                     None => self.compare_repeats(judged, &reading),
@@ -404,7 +427,7 @@ mod tests {
 
     fn came(attempt: Attempt, lane: usize, comparison: &Comparison) -> Came {
         let comparison = if lane == 0 { comparison.clone() } else { Comparison::NotConsulted };
-        Came { attempt, comparison, duration: Duration::ZERO }
+        Came { comparison, ..Came::of(attempt) }
     }
 
     /// The result of the attempts of each repeat, by lane, and the captures that were kept.

@@ -79,7 +79,7 @@ impl Files for Anywhere {
 
 /// The real files that may be read.
 #[must_use]
-pub const fn disk(scope: Scope) -> &'static dyn Files {
+pub const fn disk(scope: Scope) -> &'static (dyn Files + Sync) {
     match scope {
         Scope::Root => &Disk,
         Scope::Anywhere => &Anywhere,

@@ -1,6 +1,10 @@
 //! Holds records against the snapshots on disk, proposes what is new, and accepts. Used by the run.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::VecDeque,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use super::{
     SnapshotError,
@@ -84,6 +88,58 @@ pub struct Checked {
     pub stale: Vec<String>,
     /// The pending file, when there is one now.
     pub pending: Option<PathBuf>,
+}
+
+/// The snapshot files that a run has read lately: the cases of a scenario come one after another, and
+/// its file is read and taken apart once for all of them. A run that accepts does not ask here.
+#[derive(Debug, Default)]
+pub struct Reviewed {
+    /// The newest last.
+    files: Mutex<VecDeque<(PathBuf, Option<Arc<SnapFile>>)>>,
+}
+
+impl Reviewed {
+    /// Most files that are kept: more than scenarios are under way at once, on most machines.
+    const KEPT: usize = 32;
+
+    /// What a section came to, where that is all there is to say: in [`Mode::Check`], and in
+    /// [`Mode::Pending`] where it matches and nothing of its scenario is proposed. None where
+    /// [`check`] has something to write.
+    ///
+    /// # Errors
+    /// When the file can't be read.
+    pub fn state(
+        &self,
+        scenario: &Path,
+        recorded: &Recorded<'_>,
+        mode: Mode,
+        scope: Scope,
+    ) -> Result<Option<State>, SnapshotError> {
+        if mode == Mode::Accept {
+            return Ok(None);
+        }
+        let path = snapshot_path(scenario);
+        let state = verdict(recorded, self.file(&path, scope)?.as_deref()).state;
+        let settled = mode == Mode::Check
+            || (state == State::Matches
+                && matches!(recorded.content, Content::Record { .. })
+                && !pending_path(&path).exists());
+        Ok(settled.then_some(state))
+    }
+
+    fn file(&self, path: &Path, scope: Scope) -> Result<Option<Arc<SnapFile>>, SnapshotError> {
+        let files = || self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, file)) = files().iter().rev().find(|(known, _)| known == path) {
+            return Ok(file.clone());
+        }
+        let file = read(path, scope)?.map(Arc::new);
+        let mut files = files();
+        if files.len() == Self::KEPT {
+            files.pop_front();
+        }
+        files.push_back((path.to_owned(), file.clone()));
+        Ok(file)
+    }
 }
 
 /// Compares what was recorded with the scenario's snapshot file, and writes as `mode` allows.

@@ -22,6 +22,13 @@ impl SlowToClose {
     }
 }
 
+impl SlowToClose {
+    /// Closes it here, and waits.
+    pub(super) fn close(mut self) {
+        drop(self.fd.take());
+    }
+}
+
 impl AsFd for SlowToClose {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_ref().expect("the descriptor is only taken out by drop").as_fd()
@@ -30,7 +37,7 @@ impl AsFd for SlowToClose {
 
 impl Drop for SlowToClose {
     fn drop(&mut self) {
-        let fd = self.fd.take();
+        let Some(fd) = self.fd.take() else { return };
         // Where no thread can be had, the closure and the descriptor in it are dropped here.
         let _ = thread::Builder::new().name("close".to_owned()).spawn(move || drop(fd));
     }

@@ -8,6 +8,8 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    thread,
+    time::{Duration, Instant},
 };
 
 use nix::{
@@ -123,13 +125,13 @@ const MOUNT_POINTS: &[&str] =
     &["/sys/kernel/debug", "/sys/fs/bpf", "/proc/fs", "/sys/kernel/tracing", "/media", "/srv"];
 
 /// Moves the process into private mount and network namespaces, and into a user namespace when the
-/// privileges for those are missing. To be called once, before any thread is started.
+/// privileges for those are missing. To be called once, while no other thread runs.
 ///
 /// # Errors
 /// See [`IsolationError`]; after one other than [`IsolationError::Threads`] and
 /// [`IsolationError::Refused`] the process is neither here nor there, and should only report it.
 pub fn isolate() -> Result<Isolated, IsolationError> {
-    let threads = fs::read_dir("/proc/self/task").map_err(IsolationError::Proc)?.count();
+    let threads = threads_left().map_err(IsolationError::Proc)?;
     if threads != 1 {
         return Err(IsolationError::Threads { threads });
     }
@@ -140,6 +142,20 @@ pub fn isolate() -> Result<Isolated, IsolationError> {
     quieten()?;
     let inner = Inner { directory, user_namespace, names: AtomicU64::new(0) };
     Ok(Isolated { inner: Arc::new(inner) })
+}
+
+/// How many threads the process has. One that has ended, and has been waited for, is there a moment
+/// longer for the kernel, which tells nobody when it has removed it.
+fn threads_left() -> io::Result<usize> {
+    const MOMENT: Duration = Duration::from_secs(1);
+    let until = Instant::now() + MOMENT;
+    loop {
+        let threads = fs::read_dir("/proc/self/task")?.count();
+        if threads == 1 || Instant::now() >= until {
+            return Ok(threads);
+        }
+        thread::yield_now();
+    }
 }
 
 /// Whether a user namespace was needed.

@@ -33,10 +33,12 @@ pub use fence::{Confinement, Fence};
 pub use interface::{InterfaceIndex, InterfaceName, InterfaceNameError};
 pub use interrupt::Interrupt;
 pub use isolation::{Isolated, IsolationError, isolate};
-pub use namespace::{Namespace, NamespaceError, enter_fresh};
+pub use namespace::{
+    Namespace, NamespaceError, NamespaceFile, enter_fresh, enter_fresh_links, packet_sockets,
+};
 pub use packet::{
     PacketOptions, PacketSocket, PacketStatistics, PacketType, Received, Status, VlanTag,
 };
 pub use queue::unread_by_peer;
-pub use sysctl::{SysctlError, allow_ipv6, has_rps_default_mask};
+pub use sysctl::{SysctlError, allow_ipv6, has_rps_default_mask, link_settings};
 pub use tun::{Tap, TapError, TapHeader};

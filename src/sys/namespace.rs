@@ -1,6 +1,7 @@
 //! Network namespaces of a thread, and named ones below the private mount.
 
 use std::{
+    fs::{self, File},
     io,
     os::fd::{AsFd, BorrowedFd},
     path::{Path, PathBuf},
@@ -8,11 +9,11 @@ use std::{
 };
 
 use netns_rs::{Env, NetNs};
-use nix::sched::{CloneFlags, unshare};
+use nix::sched::{CloneFlags, setns, unshare};
 
 use super::{
     Isolated,
-    sysctl::{SysctlError, quieten},
+    sysctl::{SysctlError, quieten, quieten_links},
 };
 
 /// A network namespace could not be made, entered or removed.
@@ -49,6 +50,54 @@ pub enum NamespaceError {
 pub fn enter_fresh(_: &Isolated) -> Result<(), NamespaceError> {
     unshare(CloneFlags::CLONE_NEWNET).map_err(|errno| NamespaceError::Fresh(errno.into()))?;
     Ok(quieten()?)
+}
+
+/// As [`enter_fresh`], for interfaces without any address: what would keep the host's own stack quiet is
+/// left as the kernel has it, since that stack has nothing to say there.
+///
+/// # Errors
+/// When the kernel refuses, or a setting that keeps the namespace quiet can't be written.
+pub fn enter_fresh_links(_: &Isolated) -> Result<(), NamespaceError> {
+    unshare(CloneFlags::CLONE_NEWNET).map_err(|errno| NamespaceError::Fresh(errno.into()))?;
+    Ok(quieten_links()?)
+}
+
+/// A network namespace without a name, which lives as long as this.
+#[derive(Debug)]
+pub struct NamespaceFile(File);
+
+impl NamespaceFile {
+    /// The calling thread's.
+    ///
+    /// # Errors
+    /// When `/proc` can't be read.
+    pub fn current(_: &Isolated) -> io::Result<Self> {
+        File::open("/proc/thread-self/ns/net").map(Self)
+    }
+
+    /// Moves the calling thread there.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn enter(&self) -> io::Result<()> {
+        Ok(setns(&self.0, CloneFlags::CLONE_NEWNET)?)
+    }
+}
+
+/// The packet sockets of the calling thread's namespace: protocol, interface, state, bytes that wait,
+/// and number of each, in the kernel's order (Linux 6.18 `net/packet/af_packet.c`, `packet_seq_show`).
+///
+/// # Errors
+/// When `/proc` can't be read.
+pub fn packet_sockets(_: &Isolated) -> io::Result<Vec<String>> {
+    const SHOWN: [usize; 5] = [3, 4, 5, 6, 8];
+    let text = fs::read_to_string("/proc/thread-self/net/packet")?;
+    let shown = |line: &str| {
+        let columns: Vec<&str> = line.split_whitespace().collect();
+        let column = |at: usize| columns.get(at).copied().unwrap_or_default();
+        SHOWN.map(column).join(" ")
+    };
+    Ok(text.lines().skip(1).map(shown).collect())
 }
 
 /// Where netns-rs keeps names: the private tmpfs, which needs none of the preparation that

@@ -2,8 +2,10 @@
 //! direction.
 
 use std::{
+    cell::RefCell,
     io,
     os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd},
+    thread,
 };
 
 use nix::{errno::Errno, libc};
@@ -45,7 +47,11 @@ pub struct PacketOptions {
 pub struct PacketSocket {
     fd: SlowToClose,
     vnet_hdr: bool,
-    scratch: Vec<u8>,
+}
+
+thread_local! {
+    /// Where frames are read to: once a thread, since a socket reads on one thread at a time.
+    static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Where a frame was going, `sll_pkttype` of packet(7). On a TAP, outgoing is host to guest, all
@@ -134,6 +140,21 @@ pub struct PacketStatistics {
 }
 
 impl PacketSocket {
+    /// Closes it, and returns when the interface has forgotten it.
+    pub fn close(self) {
+        self.fd.close();
+    }
+
+    /// Closes sockets one after another on a thread of their own. Where there is none to be had, they are
+    /// closed here.
+    pub fn close_behind(sockets: Vec<Self>) {
+        if sockets.is_empty() {
+            return;
+        }
+        let close = move || sockets.into_iter().for_each(Self::close);
+        drop(thread::Builder::new().name("close".to_owned()).spawn(close));
+    }
+
     /// Bytes of the header of `PACKET_VNET_HDR`.
     pub const VNET_HDR_LEN: usize = 10;
     /// Offset of a VLAN tag: behind the two addresses.
@@ -166,11 +187,7 @@ impl PacketSocket {
         if options.receive_buffer > 0 {
             ask_for_buffer(&fd, options.receive_buffer)?;
         }
-        let socket = Self {
-            fd: SlowToClose::new(fd),
-            vnet_hdr: options.vnet_hdr,
-            scratch: vec![0; Self::SCRATCH_LEN],
-        };
+        let socket = Self { fd: SlowToClose::new(fd), vnet_hdr: options.vnet_hdr };
         socket.bind(index)?;
         Ok(socket)
     }
@@ -180,7 +197,11 @@ impl PacketSocket {
     /// # Errors
     /// [`FrameError::Down`] once after the interface went down or was deleted; the socket goes on.
     pub fn recv(&mut self) -> Result<Option<Received>, FrameError> {
-        match self.recv_message() {
+        let received = SCRATCH.with_borrow_mut(|scratch| {
+            scratch.resize(Self::SCRATCH_LEN, 0);
+            self.recv_message(scratch)
+        });
+        match received {
             Ok(message) => Ok(Some(message)),
             Err(Errno::EAGAIN) => Ok(None),
             Err(errno) => Err(errno.into()),
@@ -260,10 +281,10 @@ impl PacketSocket {
         Errno::result(bound).map(drop)
     }
 
-    fn recv_message(&mut self) -> Result<Received, Errno> {
+    fn recv_message(&self, scratch: &mut [u8]) -> Result<Received, Errno> {
         let mut vnet = [0; Self::VNET_HDR_LEN];
         let vnet_len = if self.vnet_hdr { vnet.len() } else { 0 };
-        let mut parts = [io_vector_mut(&mut vnet[..vnet_len]), io_vector_mut(&mut self.scratch)];
+        let mut parts = [io_vector_mut(&mut vnet[..vnet_len]), io_vector_mut(scratch)];
         let mut control = Control([0; 64]);
         // SAFETY: zero is valid for every field.
         let mut address: libc::sockaddr_ll = unsafe { std::mem::zeroed() };
@@ -283,9 +304,9 @@ impl PacketSocket {
         // SAFETY: recvmsg filled the header in, and the control buffer it points to is alive.
         let auxiliary = unsafe { auxiliary_data(&header) };
         // MSG_TRUNC gives the whole length, even of what did not fit.
-        let length = received.saturating_sub(vnet_len).min(self.scratch.len());
+        let length = received.saturating_sub(vnet_len).min(scratch.len());
         let mut data = Vec::with_capacity(length + 4);
-        data.extend_from_slice(&self.scratch[..length]);
+        data.extend_from_slice(&scratch[..length]);
         let vlan = auxiliary.as_ref().and_then(vlan_tag);
         if let Some(tag) = vlan {
             put_back(tag, &mut data);

@@ -15,13 +15,17 @@ pub struct SysctlError {
     pub source: io::Error,
 }
 
-/// What keeps a fresh namespace quiet: nothing is sent that a scenario did not cause, and nothing
-/// depends on how fast it runs. Names as in Linux 6.18 `Documentation/networking/ip-sysctl.rst`.
-const QUIET: &[(&str, &str)] = &[
+/// What keeps interfaces quiet: nothing is sent that a scenario did not cause, and nothing depends on
+/// how fast it runs. Names as in Linux 6.18 `Documentation/networking/ip-sysctl.rst`.
+const QUIET_LINKS: &[(&str, &str)] = &[
     // Frames are handled by the processor that sent them, before the send returns.
     ("core/rps_default_mask", "0"),
     // No IPv6 unless a scenario gives an address; see `allow_ipv6`.
     ("ipv6/conf/default/disable_ipv6", "1"),
+];
+
+/// What keeps the host's stack quiet beyond that, where it has addresses.
+const QUIET_STACK: &[(&str, &str)] = &[
     ("ipv6/conf/default/accept_dad", "0"),
     ("ipv6/conf/default/dad_transmits", "0"),
     ("ipv6/conf/default/autoconf", "0"),
@@ -50,7 +54,28 @@ const QUIET: &[(&str, &str)] = &[
 
 /// Makes the calling thread's namespace quiet. It must hold no interface but `lo`.
 pub(super) fn quieten() -> Result<(), SysctlError> {
-    QUIET.iter().try_for_each(|(name, value)| write(name.into(), value))
+    quieten_links()?;
+    QUIET_STACK.iter().try_for_each(|(name, value)| write(name.into(), value))
+}
+
+/// As [`quieten`], where no interface will ever have an address.
+pub(super) fn quieten_links() -> Result<(), SysctlError> {
+    QUIET_LINKS.iter().try_for_each(|(name, value)| write(name.into(), value))
+}
+
+/// The settings of the calling thread's namespace that were made to keep its interfaces quiet, as they
+/// are now; none where this kernel has not the setting.
+///
+/// # Errors
+/// When a file can't be read.
+pub fn link_settings(_: &Isolated) -> io::Result<Vec<Option<String>>> {
+    let read = |(name, _): &(&str, &str)| match fs::read_to_string(
+        PathBuf::from("/proc/sys/net").join(name),
+    ) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        read => read.map(Some),
+    };
+    QUIET_LINKS.iter().map(read).collect()
 }
 
 /// Whether the calling thread's namespace can be kept from handing frames to other processors,

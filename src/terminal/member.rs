@@ -1,6 +1,9 @@
 //! Records as people may see them.
 
-use std::borrow::Cow;
+use std::{
+    borrow::Cow,
+    io::{self, Write},
+};
 
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
@@ -18,12 +21,48 @@ pub fn visible_members<'r, T>(record: &'r T, multiline: &[&str]) -> Cow<'r, T>
 where
     T: Clone + Serialize + DeserializeOwned,
 {
+    // Most often nothing is to be changed, which is seen as the record goes by.
+    let mut look = Look::default();
+    if serde_json::to_writer(&mut look, record).is_ok() && look.is_harmless() {
+        return Cow::Borrowed(record);
+    }
     let shown = || {
         let mut value = serde_json::to_value(record).ok()?;
         change(&mut value, false, multiline).then_some(())?;
         serde_json::from_value(value).ok()
     };
     shown().map_or(Cow::Borrowed(record), Cow::Owned)
+}
+
+/// Sees JSON go by, and whether every text in it is of printable ASCII alone.
+#[derive(Default)]
+struct Look {
+    escapes: bool,
+    harmful: bool,
+}
+
+impl Look {
+    const fn is_harmless(&self) -> bool {
+        !self.harmful && !self.escapes
+    }
+}
+
+impl Write for Look {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        for byte in bytes {
+            match (self.escapes, byte) {
+                (false, b'\\') => self.escapes = true,
+                (true, b'\\' | b'"') => self.escapes = false,
+                (false, b' '..=b'~') => {}
+                _ => self.harmful = true,
+            }
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Makes every text of a value visible; whether any was not.
@@ -78,6 +117,22 @@ mod tests {
         let mut expected = record("a\\u{1b}\\nb", vec![record("\\u{202e}", Vec::new())]);
         expected.rendered = Some("a\\u{1b}\nb".to_owned());
         assert_eq!(*visible_members(&bad, &["rendered"]), expected);
+    }
+
+    #[test]
+    fn a_look_at_json_sees_what_is_not_printable() {
+        for (text, harmless) in [
+            ("a\"b\\c", true),
+            ("", true),
+            ("a\nb", false),
+            ("\u{1b}", false),
+            ("\u{7f}", false),
+            ("ä", false),
+        ] {
+            let mut look = Look::default();
+            serde_json::to_writer(&mut look, text).unwrap();
+            assert_eq!(look.is_harmless(), harmless, "{text:?}");
+        }
     }
 
     #[test]

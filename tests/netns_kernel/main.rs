@@ -15,6 +15,7 @@ mod offload;
 mod packet;
 mod parity;
 mod queue;
+mod recycle;
 mod state;
 mod tap;
 mod world;
@@ -48,9 +49,10 @@ fn main() -> ExitCode {
         ("bridge", bridge::TRIALS),
         ("offload", offload::TRIALS),
     ];
-    let kernel: [(&str, &[(&str, KernelTry)]); 3] = [
+    let kernel: [(&str, &[(&str, KernelTry)]); 4] = [
         ("kernel::queue", queue::KERNEL_TRIALS),
         ("kernel::host", host::TRIALS),
+        ("kernel::recycle", recycle::TRIALS),
         ("parity", parity::TRIALS),
     ];
     let mut trials = Vec::new();

@@ -257,19 +257,23 @@ const BUILTIN: &[(&str, &[&str])] = &[
     ("world", &["carrier", "far_end", "file", "flight", "process", "socket", "storm", "traffic"]),
 ];
 
-/// The floors of the real interfaces: addresses and the kernel's answers, the topology that is built, and the carrier.
+/// The floors of the real interfaces: addresses and the kernel's answers, what proves a namespace fresh, the topology
+/// that is built, the worlds that are kept, and the carrier.
 const NETNS: &[(&str, &[&str])] = &[
     ("cidr", &[]),
     ("expected", &[]),
     ("explanation", &[]),
     ("reason", &[]),
-    ("network", &["cidr"]),
-    ("namespace", &["network"]),
-    ("topology", &["cidr", "expected", "namespace", "network"]),
+    ("netlink", &[]),
+    ("fingerprint", &["netlink"]),
+    ("network", &["cidr", "netlink"]),
+    ("namespace", &["fingerprint", "network"]),
+    ("topology", &["cidr", "expected", "fingerprint", "namespace", "network"]),
     ("probe", &["network", "topology"]),
     ("source", &["topology"]),
-    ("carrier", &["reason", "source", "topology"]),
-    ("backend", &["carrier", "probe"]),
+    ("worlds", &["fingerprint", "source", "topology"]),
+    ("carrier", &["reason", "source", "topology", "worlds"]),
+    ("backend", &["carrier", "probe", "worlds"]),
 ];
 
 /// The floors of the modelled kernel: super-frames and offloads, queues and bridges, the fabric, and the carrier.

@@ -49,7 +49,10 @@ const ROWS: &[(&str, Build)] = &[
     ("TAP to chardev, 1500 B", |lab| kernel::row(lab, 1500)),
     ("case", case::row),
     ("QEMU start", start::row),
-    ("suite on netns", |lab| suite::netns(lab, "all processors", 0.8, &["--backend", "netns"])),
+    ("suite on netns", |lab| suite::netns(lab, "all processors", 2.0, &["--backend", "netns"])),
+    ("suite on netns, fresh", |lab| {
+        suite::netns(lab, "fresh worlds", 0.8, &["--backend", "netns", "--fresh"])
+    }),
     ("suite on netns, 1 worker", |lab| {
         suite::netns(lab, "one worker", None, &["--backend", "netns", "-j", "1"])
     }),

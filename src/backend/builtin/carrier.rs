@@ -78,6 +78,11 @@ pub trait Carrier {
         Ok(Exposed::default())
     }
 
+    /// Whether what came out may depend on what happened to the interfaces before the case.
+    fn is_in_doubt(&self) -> bool {
+        false
+    }
+
     /// Takes everything down and returns what failed; a failure stops nothing.
     fn finish(&mut self) -> Vec<String>;
 }

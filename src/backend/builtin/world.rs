@@ -328,7 +328,8 @@ impl<C: Carrier> World for BuiltinWorld<C> {
             events.extend(process.residue());
         }
         let mut errors: Vec<String> = waiting.err().iter().map(ToString::to_string).collect();
+        let in_doubt = self.carrier.is_in_doubt();
         errors.extend(self.carrier.finish());
-        Residue { events, errors }
+        Residue { events, errors, in_doubt }
     }
 }

@@ -1,7 +1,9 @@
 //! The backend `netns`: built-in machines over the interfaces of a kernel namespace. `cli` opens it
 //! by name.
 
-use super::{NAME, NetnsCarrier, probe};
+use std::sync::Arc;
+
+use super::{NAME, NetnsCarrier, probe, worlds::Worlds};
 use crate::{
     backend::{Backend, BackendError, Capabilities, World, builtin::BuiltinWorld},
     scenario::Case,
@@ -12,13 +14,22 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct Netns {
     isolated: Isolated,
+    /// Worlds to use again; none where every case gets a fresh one.
+    worlds: Option<Arc<Worlds>>,
 }
 
 impl Netns {
-    /// In a process that is isolated.
+    /// In a process that is isolated; every case gets a fresh world.
     #[must_use]
     pub const fn new(isolated: Isolated) -> Self {
-        Self { isolated }
+        Self { isolated, worlds: None }
+    }
+
+    /// As [`Netns::new`], but a case may get the world of an earlier one that is proven to be as good
+    /// as fresh.
+    #[must_use]
+    pub fn recycling(isolated: Isolated) -> Self {
+        Self { isolated, worlds: Some(Arc::default()) }
     }
 }
 
@@ -32,6 +43,14 @@ impl Backend for Netns {
     }
 
     fn open(&self, case: &Case) -> Result<Box<dyn World>, BackendError> {
+        let carrier = match &self.worlds {
+            Some(worlds) => NetnsCarrier::open_among(worlds, &self.isolated, case)?,
+            None => NetnsCarrier::open(&self.isolated, case)?,
+        };
+        Ok(Box::new(BuiltinWorld::new(case, carrier)?))
+    }
+
+    fn open_fresh(&self, case: &Case) -> Result<Box<dyn World>, BackendError> {
         let carrier = NetnsCarrier::open(&self.isolated, case)?;
         Ok(Box::new(BuiltinWorld::new(case, carrier)?))
     }

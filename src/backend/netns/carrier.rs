@@ -4,6 +4,7 @@
 use std::{
     io,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
+    sync::Arc,
     time::Instant,
 };
 
@@ -16,6 +17,7 @@ use super::{
     reason::drop_reason,
     source::{LinkPort, TapPort},
     topology::{InterfaceId, Topology},
+    worlds::{KeptWorld, Lease, WorldShape, Worlds},
 };
 use crate::{
     backend::{
@@ -25,7 +27,7 @@ use crate::{
     base::{Frame, NetdevId, PortId},
     record::{DropReason, Event, EventKind, Place},
     scenario::{Case, LinkSet},
-    sys::{FrameError, Isolated},
+    sys::{FrameError, Isolated, PacketSocket},
 };
 
 /// The interfaces of a case, on real TAPs, links and bridges in namespaces of their own.
@@ -80,9 +82,56 @@ pub struct NetnsCarrier {
     in_flight: usize,
     /// Bytes of receive buffer that every packet socket has.
     buffer: usize,
+    /// Where the world goes when it may be used again.
+    lease: Option<Lease>,
 }
 
 impl NetnsCarrier {
+    /// A world for a case: one of this shape that was used before, else a fresh one. The calling thread
+    /// is moved there.
+    ///
+    /// # Errors
+    /// As [`NetnsCarrier::open`].
+    pub(super) fn open_among(
+        worlds: &Arc<Worlds>,
+        isolated: &Isolated,
+        case: &Case,
+    ) -> Result<Self, BackendError> {
+        let Some(shape) = WorldShape::of(case) else {
+            return Self::open(isolated, case);
+        };
+        if let Some(world) = worlds.take(&shape) {
+            return Ok(Self::again(worlds, shape, world));
+        }
+        let mut carrier = match Self::open(isolated, case) {
+            // What is kept may be what there is none left of.
+            Err(BackendError::System { .. }) if worlds.forget() => Self::open(isolated, case)?,
+            opened => opened?,
+        };
+        let fresh = carrier.topology.hold();
+        let fresh = fresh.map_err(|source| BackendError::System {
+            what: "what is told of a fresh namespace".to_owned(),
+            source,
+        })?;
+        carrier.lease = Some(Lease::new(worlds, shape, fresh));
+        Ok(carrier)
+    }
+
+    fn again(worlds: &Arc<Worlds>, shape: WorldShape, world: KeptWorld) -> Self {
+        let KeptWorld { taps, topology, fresh } = world;
+        let buffer = taps.iter().map(TapPort::buffer).min().unwrap_or(usize::MAX);
+        Self {
+            taps,
+            links: Vec::new(),
+            topology,
+            early: Vec::new(),
+            queued: 0,
+            in_flight: 0,
+            buffer,
+            lease: Some(Lease::again(worlds, shape, fresh)),
+        }
+    }
+
     /// Moves the calling thread to a fresh network namespace and builds the case's interfaces in
     /// it: all up, links and bridges ready, nothing on its way.
     ///
@@ -101,8 +150,16 @@ impl NetnsCarrier {
         }
         let granted = taps.iter().map(TapPort::buffer).chain(links.iter().map(LinkPort::buffer));
         let buffer = granted.min().unwrap_or(usize::MAX);
-        let mut carrier =
-            Self { taps, links, topology, early: Vec::new(), queued: 0, in_flight: 0, buffer };
+        let mut carrier = Self {
+            taps,
+            links,
+            topology,
+            early: Vec::new(),
+            queued: 0,
+            in_flight: 0,
+            buffer,
+            lease: None,
+        };
         // IPv6 addresses have been announced to multicast routers, and were so before the kernel
         // said that the addresses are there.
         let failed = |source| BackendError::System { what: "the first look".to_owned(), source };
@@ -131,6 +188,19 @@ impl NetnsCarrier {
             read.map_err(|error| self.odd(&error))?;
         }
         Ok(())
+    }
+
+    /// Notes that the world will not be as it was.
+    fn change_for_good(&mut self) {
+        if let Some(lease) = &mut self.lease {
+            lease.change();
+        }
+    }
+
+    /// Whether nothing waits anywhere.
+    fn is_empty(&mut self) -> bool {
+        let mut left = Vec::new();
+        self.drain(&mut left).is_ok() && left.is_empty()
     }
 
     fn read_sockets(&mut self, arrived: &mut Vec<Carried>) -> io::Result<()> {
@@ -172,6 +242,10 @@ impl NetnsCarrier {
         if TapPort::surely_takes(queued) {
             return Ok(());
         }
+        // How much room there is depends on how much has been read since the queue was made.
+        if let Some(lease) = &mut self.lease {
+            lease.doubt();
+        }
         // Several when a bridge sent to the queue as well; all but this frame are reported with the
         // next look.
         let reported = tap.say_drops(&mut self.early, &mut self.topology);
@@ -207,6 +281,7 @@ impl NetnsCarrier {
     /// # Errors
     /// When there is no such TAP, or no descriptor left.
     pub fn hand_over(&mut self, netdev: &NetdevId) -> io::Result<OwnedFd> {
+        self.change_for_good();
         match self.tap(netdev) {
             Some(at) => self.taps[at].hand_over(),
             None => Err(io::ErrorKind::NotFound.into()),
@@ -321,6 +396,7 @@ impl Carrier for NetnsCarrier {
     }
 
     fn link_set(&mut self, change: &LinkSet) -> io::Result<()> {
+        self.change_for_good();
         let id = self.topology.of_port(&change.port)?;
         // What came before the change is kept apart from what the change itself causes.
         let mut early = Vec::new();
@@ -335,6 +411,7 @@ impl Carrier for NetnsCarrier {
     }
 
     fn link_del(&mut self, port: &PortId) -> io::Result<()> {
+        self.change_for_good();
         let id = self.topology.of_port(port)?;
         // The counters go with the interface.
         for tap in self.taps.iter_mut().filter(|tap| tap.interface() == id) {
@@ -347,13 +424,28 @@ impl Carrier for NetnsCarrier {
     }
 
     fn expose(&mut self) -> io::Result<Exposed> {
+        self.change_for_good();
         self.topology.expose()
     }
 
+    fn is_in_doubt(&self) -> bool {
+        self.lease.as_ref().is_some_and(Lease::is_in_doubt)
+    }
+
     fn finish(&mut self) -> Vec<String> {
-        let taps = self.taps.drain(..).flat_map(TapPort::close);
-        let mut errors: Vec<String> = taps.collect();
-        errors.extend(self.links.drain(..).flat_map(LinkPort::close));
+        let mut errors: Vec<String> = self.taps.iter().flat_map(TapPort::losses).collect();
+        errors.extend(self.links.iter().filter_map(LinkPort::loss));
+        let lease = self.lease.take().filter(Lease::may_end_well);
+        if let Some(lease) = lease
+            && errors.is_empty()
+            && self.is_empty()
+        {
+            lease.give_back(std::mem::take(&mut self.taps), self.topology.take());
+            return errors;
+        }
+        let taps = self.taps.drain(..).flat_map(TapPort::into_sockets);
+        let links = self.links.drain(..).map(LinkPort::into_socket);
+        PacketSocket::close_behind(taps.chain(links).collect());
         errors.extend(self.topology.finish());
         errors
     }

@@ -1,6 +1,6 @@
 //! When an interface is ready to carry its first frame. The topology waits for it.
 
-use rtnetlink::packet_route::link::{
+use netlink_packet_route::link::{
     BridgePortState, InfoBridgePort, InfoPortData, LinkAttribute, LinkInfo, LinkMessage, State,
 };
 
@@ -58,10 +58,10 @@ fn port_state(link: &LinkMessage) -> Option<BridgePortState> {
 
 #[cfg(test)]
 mod tests {
-    use rstest::rstest;
-    use rtnetlink::packet_route::link::{
+    use netlink_packet_route::link::{
         BridgePortState, InfoBridgePort, InfoPortData, LinkAttribute, LinkInfo, LinkMessage, State,
     };
+    use rstest::rstest;
 
     use super::Expected;
 

@@ -3,25 +3,29 @@
 //! A case needs nothing of its thread but the thread itself: [`NetnsCarrier::open`] moves it into a
 //! fresh namespace, and the next case's moves it on. What a finished case leaves is dismantled by
 //! the kernel in the background: TAPs are persistent, so that closing their descriptors waits for
-//! nothing, and packet sockets are closed on threads of their own.
+//! nothing, and packet sockets are closed on threads of their own. Where a world is proven to be as it
+//! was when it was fresh, the next case of the same shape gets it instead: see `worlds`.
 
 mod backend;
 mod carrier;
 mod cidr;
 mod expected;
 mod explanation;
+mod fingerprint;
 mod namespace;
+mod netlink;
 mod network;
 mod probe;
 mod reason;
 mod source;
 mod topology;
+mod worlds;
 
 pub use backend::Netns;
 pub use carrier::NetnsCarrier;
 pub use cidr::Cidr;
 pub use explanation::EXPLANATIONS;
-pub use network::{Network, NetworkError, VethEnd};
+pub use network::{Network, NetworkError, Shape, VethEnd};
 pub use probe::{Tried, examine, probe, unavailable};
 
 pub const NAME: &str = "netns";

@@ -7,10 +7,16 @@ use std::{
     path::PathBuf,
 };
 
-use super::network::{Network, NetworkError, bad_environment};
+use super::{
+    fingerprint::{Drops, Fingerprint},
+    network::{Network, NetworkError, bad_environment},
+};
 use crate::{
     backend::BackendError,
-    sys::{InterfaceName, Isolated, Namespace, NamespaceError, enter_fresh},
+    sys::{
+        InterfaceName, Isolated, Namespace, NamespaceError, NamespaceFile, enter_fresh,
+        enter_fresh_links,
+    },
 };
 
 /// Where an interface lives.
@@ -26,6 +32,8 @@ pub(super) enum NamespaceId {
 pub(super) struct Namespaces {
     /// Dropped before the namespaces: a connection keeps the one it was opened in.
     own: Option<Network>,
+    /// The own namespace, where it may be entered again.
+    file: Option<NamespaceFile>,
     extra: Vec<Namespace>,
     isolated: Isolated,
 }
@@ -35,21 +43,49 @@ const LOOPBACK_INDEX: u32 = 1;
 
 impl Namespaces {
     /// Moves the calling thread to a fresh namespace and makes the extra ones; each has its `lo`
-    /// up.
-    pub(super) fn enter(isolated: &Isolated, names: &[String]) -> Result<Self, BackendError> {
-        enter_fresh(isolated).map_err(no_namespace)?;
-        let own = Network::open(isolated)?;
-        own.set_up(LOOPBACK_INDEX, true)?;
+    /// up. In one of `links_only` no interface will ever have an address.
+    pub(super) fn enter(
+        isolated: &Isolated,
+        names: &[String],
+        links_only: bool,
+    ) -> Result<Self, BackendError> {
+        let enter = if links_only { enter_fresh_links } else { enter_fresh };
+        enter(isolated).map_err(no_namespace)?;
+        let mut own = Network::open(isolated)?;
+        own.set_up_soon(LOOPBACK_INDEX, true);
         let extra: Vec<Namespace> = names
             .iter()
             .map(|name| Namespace::create(isolated, name).map_err(no_namespace))
             .collect::<Result<_, _>>()?;
-        let mut namespaces = Self { own: Some(own), extra, isolated: isolated.clone() };
+        let isolated = isolated.clone();
+        let mut namespaces = Self { own: Some(own), file: None, extra, isolated };
         for at in 0..namespaces.extra.len() {
             namespaces
                 .network(NamespaceId::Extra(at), |network| network.set_up(LOOPBACK_INDEX, true))?;
         }
         Ok(namespaces)
+    }
+
+    /// No namespaces.
+    pub(super) fn nothing(&self) -> Self {
+        Self { own: None, file: None, extra: Vec::new(), isolated: self.isolated.clone() }
+    }
+
+    /// Moves the calling thread to the own namespace, in which another thread has been.
+    pub(super) fn enter_again(&self) -> io::Result<()> {
+        self.file.as_ref().ok_or(io::ErrorKind::NotConnected)?.enter()
+    }
+
+    /// Makes the own namespace one that may be entered again. The calling thread is in it.
+    pub(super) fn hold(&mut self) -> io::Result<()> {
+        self.file = Some(NamespaceFile::current(&self.isolated)?);
+        Ok(())
+    }
+
+    /// What is told of the own namespace, in which the calling thread is.
+    pub(super) fn fingerprint(&self) -> io::Result<(Fingerprint, Drops)> {
+        let network = self.own.as_ref().ok_or(io::ErrorKind::NotConnected)?;
+        Fingerprint::take(&self.isolated, network.netlink())
     }
 
     /// The proof that all of this is private.
@@ -86,7 +122,7 @@ impl Namespaces {
     }
 
     /// Does something over netlink there: the own namespace's connection is kept, another's lives
-    /// for this work only.
+    /// for this work only, and then carries out what was to be asked for soon.
     pub(super) fn network<T: Send>(
         &mut self,
         namespace: NamespaceId,
@@ -99,7 +135,11 @@ impl Namespaces {
             }
             NamespaceId::Extra(_) => {
                 let isolated = self.isolated.clone();
-                self.inside(namespace, || work(&mut Network::open(&isolated)?))??
+                self.inside(namespace, || {
+                    let mut network = Network::open(&isolated)?;
+                    let done = work(&mut network)?;
+                    network.flush().map(|()| done)
+                })??
             }
         })
     }

@@ -5,20 +5,25 @@ use std::{
     io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
     os::fd::{AsRawFd, BorrowedFd},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use futures_util::{StreamExt, TryStreamExt, stream::BoxStream};
-use rtnetlink::{
-    Handle, LinkBridge, LinkMessageBuilder, LinkUnspec, LinkVeth, MulticastGroup,
-    RouteMessageBuilder, new_multicast_connection,
-    packet_route::{
-        address::{AddressAttribute, AddressFlags, AddressMessage},
-        link::{BridgeStpState, InfoData, InfoVeth, LinkAttribute, LinkMessage},
+use netlink_packet_core::{NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL};
+use netlink_packet_route::{
+    AddressFamily, RouteNetlinkMessage,
+    address::{AddressAttribute, AddressFlags, AddressMessage},
+    link::{
+        BridgeStpState, InfoBridge, InfoData, InfoKind, InfoVeth, LinkAttribute, LinkFlags,
+        LinkInfo, LinkMessage,
     },
+    neighbour::{NeighbourAddress, NeighbourAttribute, NeighbourMessage, NeighbourState},
+    route::{RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteScope, RouteType},
 };
 
-use super::cidr::Cidr;
+use super::{
+    cidr::Cidr,
+    netlink::{Changes, Netlink},
+};
 use crate::{
     backend::BackendError,
     base::MacAddr,
@@ -56,40 +61,36 @@ const SETTLE: Duration = Duration::from_secs(10);
 /// Interfaces of one network namespace, over netlink: the namespace of the thread that opened it.
 #[derive(Debug)]
 pub struct Network {
-    /// Declared before the runtime, which ends the connection when it is dropped.
-    handle: Handle,
-    notifications: Notifications,
-    runtime: tokio::runtime::Runtime,
+    netlink: Netlink,
+    /// What is asked for in one call, and its name.
+    soon: Vec<(String, RouteNetlinkMessage)>,
+    /// From when something was waited for first.
+    changes: Option<Changes>,
 }
 
-/// One item for each change of a link or an IPv6 address.
-struct Notifications(BoxStream<'static, ()>);
-
-impl std::fmt::Debug for Notifications {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Notifications")
-    }
+/// What an interface has from birth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shape {
+    pub mac: MacAddr,
+    /// The longest payload in bytes.
+    pub mtu: u32,
+    /// How many frames its queue takes.
+    pub queue: u32,
 }
 
 impl Network {
-    /// Connects, and listens for changes of links and addresses from now on.
+    /// Connects.
     ///
     /// # Errors
     /// When there is no socket to be had.
     pub fn open(_: &Isolated) -> Result<Self, NetworkError> {
         let failed = |source| NetworkError { what: "netlink can't be reached".to_owned(), source };
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_io()
-            .enable_time()
-            .build()
-            .map_err(failed)?;
-        let entered = runtime.enter();
-        let (connection, handle, notifications) =
-            new_multicast_connection(&[MulticastGroup::Link, MulticastGroup::Ipv6Ifaddr])
-                .map_err(failed)?;
-        drop(entered);
-        runtime.spawn(connection);
-        Ok(Self { handle, notifications: Notifications(notifications.map(drop).boxed()), runtime })
+        Ok(Self { netlink: Netlink::open().map_err(failed)?, soon: Vec::new(), changes: None })
+    }
+
+    /// What the kernel is asked with.
+    pub(super) const fn netlink(&self) -> &Netlink {
+        &self.netlink
     }
 
     /// The interface's number.
@@ -97,13 +98,8 @@ impl Network {
     /// # Errors
     /// ENODEV when there is none of this name.
     pub fn index(&self, name: &InterfaceName) -> Result<u32, NetworkError> {
-        let request = self.handle.link().get().match_name(name.as_str().to_owned()).execute();
-        let found = self.runtime.block_on(async { std::pin::pin!(request).try_next().await });
-        let missing = || rtnetlink::Error::RequestFailed;
-        let message = found
-            .and_then(|message| message.ok_or_else(missing))
-            .map_err(|error| failed(format!("interface {name}"), error))?;
-        Ok(message.header.index)
+        let named = of_name(LinkMessage::default(), name);
+        Ok(self.link(named, || format!("interface {name}"))?.header.index)
     }
 
     /// Makes a pair of joined interfaces, both down, each in its namespace; none for this one. Born
@@ -113,11 +109,13 @@ impl Network {
     /// EEXIST when a name is taken.
     pub fn add_veth(&self, ends: [VethEnd<'_>; 2]) -> Result<(), NetworkError> {
         let [(a, a_namespace), (b, b_namespace)] = ends;
-        let peer = born_in(LinkUnspec::new_with_name(b.as_str()), b_namespace).build();
-        let message = born_in(LinkVeth::new(a.as_str(), b.as_str()), a_namespace)
-            .set_info_data(InfoData::Veth(InfoVeth::Peer(peer)))
-            .build();
-        self.run(format!("veth {a} and {b}"), self.handle.link().add(message).execute())
+        let peer = born_in(of_name(LinkMessage::default(), b), b_namespace);
+        let mut message = born_in(of_name(LinkMessage::default(), a), a_namespace);
+        message.attributes.push(LinkAttribute::LinkInfo(vec![
+            LinkInfo::Kind(InfoKind::Veth),
+            LinkInfo::Data(InfoData::Veth(InfoVeth::Peer(peer))),
+        ]));
+        self.create(format!("veth {a} and {b}"), RouteNetlinkMessage::NewLink(message))
     }
 
     /// Makes a bridge, down, that forwards at once and says nothing by itself: no spanning tree, no
@@ -126,12 +124,16 @@ impl Network {
     /// # Errors
     /// EEXIST when the name is taken; EOPNOTSUPP where the kernel has no bridges.
     pub fn add_bridge(&self, name: &InterfaceName) -> Result<(), NetworkError> {
-        let message = LinkMessageBuilder::<LinkBridge>::new(name.as_str())
-            .stp_state(BridgeStpState::Disabled)
-            .forward_delay(0)
-            .mcast_snooping(false)
-            .build();
-        self.run(format!("bridge {name}"), self.handle.link().add(message).execute())
+        let mut message = of_name(LinkMessage::default(), name);
+        message.attributes.push(LinkAttribute::LinkInfo(vec![
+            LinkInfo::Kind(InfoKind::Bridge),
+            LinkInfo::Data(InfoData::Bridge(vec![
+                InfoBridge::StpState(BridgeStpState::Disabled),
+                InfoBridge::ForwardDelay(0),
+                InfoBridge::MulticastSnooping(false),
+            ])),
+        ]));
+        self.create(format!("bridge {name}"), RouteNetlinkMessage::NewLink(message))
     }
 
     /// Gives an interface to a bridge, which is 0 for none; it leaves another that holds it.
@@ -139,27 +141,44 @@ impl Network {
     /// # Errors
     /// When the kernel refuses.
     pub fn enslave(&self, index: u32, bridge: u32) -> Result<(), NetworkError> {
-        self.set("bridge port", LinkUnspec::new_with_index(index).controller(bridge).build())
+        self.set("bridge port", with(index, [LinkAttribute::Controller(bridge)]))
     }
 
-    /// Sets what an interface has from birth: its address, the longest payload in bytes, and how
-    /// many frames its queue takes.
+    /// Gives an interface what it has from birth.
     ///
     /// # Errors
     /// When the kernel refuses.
-    pub fn shape(
-        &self,
-        index: u32,
-        mac: MacAddr,
-        mtu: u32,
-        queue: u32,
-    ) -> Result<(), NetworkError> {
-        let message = LinkUnspec::new_with_index(index)
-            .address(mac.0.to_vec())
-            .mtu(mtu)
-            .txqueuelen(queue)
-            .build();
-        self.set("address, MTU and queue length", message)
+    pub fn shape(&mut self, index: u32, shape: Shape) -> Result<(), NetworkError> {
+        self.shape_soon(index, shape);
+        self.flush()
+    }
+
+    /// Gives an interface what it has from birth, with [`Network::flush`].
+    pub fn shape_soon(&mut self, index: u32, Shape { mac, mtu, queue }: Shape) {
+        let attributes = [
+            LinkAttribute::Address(mac.0.to_vec()),
+            LinkAttribute::Mtu(mtu),
+            LinkAttribute::TxQueueLen(queue),
+        ];
+        self.soon("address, MTU and queue length", with(index, attributes));
+    }
+
+    /// Switches an interface on or off, with [`Network::flush`].
+    pub fn set_up_soon(&mut self, index: u32, up: bool) {
+        self.soon(if up { "up" } else { "down" }, switched(index, up));
+    }
+
+    /// Asks for what was to be asked for soon.
+    ///
+    /// # Errors
+    /// What the kernel refused first, and why.
+    pub fn flush(&mut self) -> Result<(), NetworkError> {
+        let (names, messages): (Vec<_>, Vec<_>) = self.soon.drain(..).unzip();
+        let messages = messages.into_iter().map(|message| (message, 0)).collect();
+        self.netlink.ask_all(messages).map_err(|(at, source)| {
+            let what = names.into_iter().nth(at).unwrap_or_default();
+            NetworkError { what, source }
+        })
     }
 
     /// Sets the longest payload in bytes.
@@ -167,7 +186,7 @@ impl Network {
     /// # Errors
     /// EINVAL outside of what the interface can do.
     pub fn set_mtu(&self, index: u32, mtu: u32) -> Result<(), NetworkError> {
-        self.set("MTU", LinkUnspec::new_with_index(index).mtu(mtu).build())
+        self.set("MTU", with(index, [LinkAttribute::Mtu(mtu)]))
     }
 
     /// Gives an interface a second name, `IFLA_IFALIAS`, that `ip link` shows.
@@ -175,9 +194,7 @@ impl Network {
     /// # Errors
     /// When it is longer than 255 bytes.
     pub fn set_alias(&self, index: u32, alias: &str) -> Result<(), NetworkError> {
-        let mut message = LinkUnspec::new_with_index(index).build();
-        message.attributes.push(LinkAttribute::IfAlias(alias.to_owned()));
-        self.set("alias", message)
+        self.set("alias", with(index, [LinkAttribute::IfAlias(alias.to_owned())]))
     }
 
     /// Switches an interface on or off.
@@ -185,9 +202,7 @@ impl Network {
     /// # Errors
     /// When the kernel refuses.
     pub fn set_up(&self, index: u32, up: bool) -> Result<(), NetworkError> {
-        let message = LinkUnspec::new_with_index(index);
-        let message = if up { message.up() } else { message.down() };
-        self.set(if up { "up" } else { "down" }, message.build())
+        self.set(if up { "up" } else { "down" }, switched(index, up))
     }
 
     /// Gives an interface an address, and waits until it counts: an IPv6 address is tentative until
@@ -197,16 +212,37 @@ impl Network {
     /// EEXIST when it has it; EACCES for IPv6 where that is off.
     pub fn add_address(&mut self, index: u32, cidr: Cidr) -> Result<(), NetworkError> {
         let what = format!("address {}/{}", cidr.address, cidr.prefix);
-        let request = self.handle.address().add(index, cidr.address, cidr.prefix);
-        self.run(what.clone(), request.execute())?;
+        let mut message = AddressMessage::default();
+        message.header.index = index;
+        message.header.prefix_len = cidr.prefix;
+        message.attributes =
+            vec![AddressAttribute::Address(cidr.address), AddressAttribute::Local(cidr.address)];
+        message.header.family = match cidr.address {
+            IpAddr::V4(address) => {
+                if cidr.prefix < 31 {
+                    let host = u32::MAX >> cidr.prefix;
+                    let broadcast = Ipv4Addr::from_bits(address.to_bits() | host);
+                    message.attributes.push(AddressAttribute::Broadcast(broadcast));
+                }
+                AddressFamily::Inet
+            }
+            IpAddr::V6(_) => AddressFamily::Inet6,
+        };
+        self.create(what.clone(), RouteNetlinkMessage::NewAddress(message))?;
         if cidr.address.is_ipv4() {
             return Ok(());
         }
-        let what = &what;
-        self.wait_until(async |handle| {
-            let request = handle.address().get().set_link_index_filter(index);
-            let addresses: Vec<AddressMessage> = request.execute().try_collect().await?;
-            let tentative = addresses.iter().any(is_tentative);
+        self.wait_until(|network| {
+            let mut filter = AddressMessage::default();
+            filter.header.family = AddressFamily::Inet6;
+            let answers =
+                network.netlink.ask(RouteNetlinkMessage::GetAddress(filter), NLM_F_DUMP)?;
+            let tentative = answers.iter().any(|answer| match answer {
+                RouteNetlinkMessage::NewAddress(address) => {
+                    address.header.index == index && is_tentative(address)
+                }
+                _ => false,
+            });
             Ok(if tentative { vec![what.clone()] } else { Vec::new() })
         })
     }
@@ -225,14 +261,23 @@ impl Network {
             Cidr { address: any, prefix: 0 }
         });
         let what = format!("route to {}/{} via {via}", to.address, to.prefix);
-        let message = RouteMessageBuilder::<IpAddr>::new()
-            .destination_prefix(to.address, to.prefix)
-            .and_then(|message| message.gateway(via))
-            .map_err(|error| NetworkError {
-                what: what.clone(),
-                source: io::Error::new(io::ErrorKind::InvalidInput, error.to_string()),
-            })?;
-        self.run(what, self.handle.route().add(message.build()).execute())
+        if to.address.is_ipv4() != via.is_ipv4() {
+            let text = "the network and the next hop are of different families";
+            let source = io::Error::new(io::ErrorKind::InvalidInput, text);
+            return Err(NetworkError { what, source });
+        }
+        let mut message = RouteMessage::default();
+        message.header.address_family = family(via);
+        message.header.destination_prefix_length = to.prefix;
+        message.header.table = RouteHeader::RT_TABLE_MAIN;
+        message.header.protocol = RouteProtocol::Static;
+        message.header.scope = RouteScope::Universe;
+        message.header.kind = RouteType::Unicast;
+        message.attributes = vec![
+            RouteAttribute::Destination(to.address.into()),
+            RouteAttribute::Gateway(via.into()),
+        ];
+        self.create(what, RouteNetlinkMessage::NewRoute(message))
     }
 
     /// Says for good which Ethernet address stands behind an IP address, so that nobody is asked.
@@ -245,8 +290,21 @@ impl Network {
         address: IpAddr,
         mac: MacAddr,
     ) -> Result<(), NetworkError> {
-        let request = self.handle.neighbours().add(index, address).link_layer_address(&mac.0);
-        self.run(format!("neighbour {address} at {mac}"), request.execute())
+        let mut message = NeighbourMessage::default();
+        message.header.family = family(address);
+        message.header.ifindex = index;
+        message.header.state = NeighbourState::Permanent;
+        message.header.kind = RouteType::Unspec;
+        let destination = match address {
+            IpAddr::V4(address) => NeighbourAddress::Inet(address),
+            IpAddr::V6(address) => NeighbourAddress::Inet6(address),
+        };
+        message.attributes = vec![
+            NeighbourAttribute::Destination(destination),
+            NeighbourAttribute::LinkLayerAddress(mac.0.to_vec()),
+        ];
+        let message = RouteNetlinkMessage::NewNeighbour(message);
+        self.create(format!("neighbour {address} at {mac}"), message)
     }
 
     /// Deletes an interface; of a pair, both ends.
@@ -254,7 +312,7 @@ impl Network {
     /// # Errors
     /// ENODEV when it is gone.
     pub fn delete(&self, index: u32) -> Result<(), NetworkError> {
-        self.run("delete".to_owned(), self.handle.link().del(index).execute())
+        self.run("delete".to_owned(), RouteNetlinkMessage::DelLink(with(index, [])), 0)
     }
 
     /// Frames that the interface dropped instead of sending since it was made (`tx_dropped`): those
@@ -263,11 +321,8 @@ impl Network {
     /// # Errors
     /// ENODEV when it is gone.
     pub fn transmit_drops(&self, index: u32) -> Result<u64, NetworkError> {
-        let request = self.handle.link().get().match_index(index).execute();
-        let found = self.runtime.block_on(async { std::pin::pin!(request).try_next().await });
-        let link = found.map_err(|error| failed(format!("interface {index}"), error))?;
-        let attributes = link.into_iter().flat_map(|link| link.attributes);
-        let mut drops = attributes.filter_map(|attribute| match attribute {
+        let link = self.link(with(index, []), || format!("interface {index}"))?;
+        let mut drops = link.attributes.iter().filter_map(|attribute| match attribute {
             LinkAttribute::Stats64(counters) => Some(counters.tx_dropped),
             _ => None,
         });
@@ -288,83 +343,119 @@ impl Network {
         indexes: &[u32],
         unmet: impl Fn(u32, &LinkMessage) -> Option<String>,
     ) -> Result<(), NetworkError> {
-        self.wait_until(async |handle| {
+        self.flush()?;
+        self.wait_until(|network| {
             let mut waiting = Vec::new();
             for index in indexes {
-                let request = handle.link().get().match_index(*index).execute();
-                if let Some(link) = std::pin::pin!(request).try_next().await? {
-                    waiting.extend(unmet(*index, &link));
+                let asked = RouteNetlinkMessage::GetLink(with(*index, []));
+                for answer in network.netlink.ask(asked, 0)? {
+                    if let RouteNetlinkMessage::NewLink(link) = answer {
+                        waiting.extend(unmet(*index, &link));
+                    }
                 }
             }
             Ok(waiting)
         })
     }
 
-    /// Looks, and looks again after each notification, until nothing is left to wait for. The
-    /// socket has listened since it was opened, so that no change falls between two looks.
+    /// Looks, and looks again after each notification, until nothing is left to wait for. What listens
+    /// to them is opened before the last look that found something to wait for, so that no change falls
+    /// between two looks.
     fn wait_until(
         &mut self,
-        look: impl AsyncFn(Handle) -> Result<Vec<String>, rtnetlink::Error>,
+        look: impl Fn(&Self) -> io::Result<Vec<String>>,
     ) -> Result<(), NetworkError> {
-        let Self { handle, notifications, runtime } = self;
-        runtime.block_on(async {
-            let deadline = tokio::time::Instant::now() + SETTLE;
-            loop {
-                let waiting = look(handle.clone())
-                    .await
-                    .map_err(|error| failed("the state of interfaces".to_owned(), error))?;
-                if waiting.is_empty() {
-                    return Ok(());
-                }
-                match tokio::time::timeout_at(deadline, notifications.0.next()).await {
-                    Ok(Some(())) => {}
-                    Ok(None) => return Err(not_ready(&waiting, io::ErrorKind::BrokenPipe)),
-                    Err(_) => return Err(not_ready(&waiting, io::ErrorKind::TimedOut)),
-                }
+        let failed = |source| NetworkError { what: "the state of interfaces".to_owned(), source };
+        let until = Instant::now() + SETTLE;
+        loop {
+            let waiting = look(self).map_err(failed)?;
+            if waiting.is_empty() {
+                return Ok(());
             }
-        })
+            match &self.changes {
+                Some(changes) => changes.wait(until).map_err(|source| NetworkError {
+                    what: format!("not ready: {}", waiting.join(", ")),
+                    source,
+                })?,
+                None => self.changes = Some(Changes::listen().map_err(failed)?),
+            }
+        }
+    }
+
+    /// The interface that a request names.
+    fn link(
+        &self,
+        named: LinkMessage,
+        what: impl Fn() -> String,
+    ) -> Result<LinkMessage, NetworkError> {
+        let failed = |source| NetworkError { what: what(), source };
+        let answers = self.netlink.ask(RouteNetlinkMessage::GetLink(named), 0).map_err(failed)?;
+        let link = answers.into_iter().find_map(|answer| match answer {
+            RouteNetlinkMessage::NewLink(link) => Some(link),
+            _ => None,
+        });
+        link.ok_or_else(|| failed(io::ErrorKind::NotFound.into()))
+    }
+
+    fn soon(&mut self, what: &str, message: LinkMessage) {
+        let what = format!("interface {}: {what}", message.header.index);
+        self.soon.push((what, RouteNetlinkMessage::SetLink(message)));
     }
 
     fn set(&self, what: &str, message: LinkMessage) -> Result<(), NetworkError> {
         let what = format!("interface {}: {what}", message.header.index);
-        self.run(what, self.handle.link().set(message).execute())
+        self.run(what, RouteNetlinkMessage::SetLink(message), 0)
+    }
+
+    fn create(&self, what: String, message: RouteNetlinkMessage) -> Result<(), NetworkError> {
+        self.run(what, message, NLM_F_CREATE | NLM_F_EXCL)
     }
 
     fn run(
         &self,
         what: String,
-        request: impl Future<Output = Result<(), rtnetlink::Error>>,
+        message: RouteNetlinkMessage,
+        flags: u16,
     ) -> Result<(), NetworkError> {
-        self.runtime.block_on(request).map_err(|error| failed(what, error))
+        let asked = self.netlink.ask(message, flags);
+        asked.map(drop).map_err(|source| NetworkError { what, source })
     }
 }
 
-fn failed(what: String, error: rtnetlink::Error) -> NetworkError {
-    let source = match error {
-        rtnetlink::Error::NetlinkError(message) => message.to_io(),
-        other => io::Error::other(other.to_string()),
-    };
-    NetworkError { what, source }
+/// An interface with attributes.
+fn with(index: u32, attributes: impl Into<Vec<LinkAttribute>>) -> LinkMessage {
+    let mut message = LinkMessage::default();
+    message.header.index = index;
+    message.attributes = attributes.into();
+    message
 }
 
-fn born_in<T>(
-    message: LinkMessageBuilder<T>,
-    namespace: Option<BorrowedFd<'_>>,
-) -> LinkMessageBuilder<T> {
-    match namespace {
-        Some(namespace) => message.setns_by_fd(namespace.as_raw_fd()),
-        None => message,
-    }
+fn of_name(mut message: LinkMessage, name: &InterfaceName) -> LinkMessage {
+    message.attributes.push(LinkAttribute::IfName(name.as_str().to_owned()));
+    message
+}
+
+fn switched(index: u32, up: bool) -> LinkMessage {
+    let mut message = with(index, []);
+    message.header.flags = if up { LinkFlags::Up } else { LinkFlags::empty() };
+    message.header.change_mask = LinkFlags::Up;
+    message
+}
+
+fn family(address: IpAddr) -> AddressFamily {
+    if address.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 }
+}
+
+fn born_in(mut message: LinkMessage, namespace: Option<BorrowedFd<'_>>) -> LinkMessage {
+    let namespace = namespace.map(|namespace| LinkAttribute::NetNsFd(namespace.as_raw_fd()));
+    message.attributes.extend(namespace);
+    message
 }
 
 fn is_tentative(address: &AddressMessage) -> bool {
     address.attributes.iter().any(|attribute| {
         matches!(attribute, AddressAttribute::Flags(flags) if flags.contains(AddressFlags::Tentative))
     })
-}
-
-fn not_ready(waiting: &[String], kind: io::ErrorKind) -> NetworkError {
-    NetworkError { what: format!("not ready: {}", waiting.join(", ")), source: kind.into() }
 }
 
 /// A case that can't be built as it is written.

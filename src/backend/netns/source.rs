@@ -2,6 +2,7 @@
 //! end of a link. The carrier drains them.
 
 use std::{
+    cell::RefCell,
     io,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
 };
@@ -43,7 +44,11 @@ pub(super) struct TapPort {
     held: bool,
     /// Another process reads the descriptor.
     handed_over: bool,
-    scratch: Vec<u8>,
+}
+
+thread_local! {
+    /// Where frames for a guest are read to.
+    static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
 impl TapPort {
@@ -64,7 +69,6 @@ impl TapPort {
             deleted: false,
             held: false,
             handed_over: false,
-            scratch: vec![0; LARGEST],
         })
     }
 
@@ -185,11 +189,27 @@ impl TapPort {
     ) -> io::Result<()> {
         let mut header = [0; VnetHdr::LONG];
         let header = &mut header[..self.tap.header().len()];
+        let read = SCRATCH.with_borrow_mut(|scratch| {
+            scratch.resize(LARGEST, 0);
+            self.read_frames(header, scratch, arrived)
+        })?;
+        if read >= SURELY_QUEUED {
+            self.say_drops(arrived, topology)?;
+        }
+        Ok(())
+    }
+
+    fn read_frames(
+        &mut self,
+        header: &mut [u8],
+        scratch: &mut [u8],
+        arrived: &mut Vec<Carried>,
+    ) -> io::Result<usize> {
         let mut read = 0;
         while self.is_read() {
-            match self.tap.read(header, &mut self.scratch) {
+            match self.tap.read(header, scratch) {
                 Ok(Some(length)) => {
-                    let data = Bytes::copy_from_slice(&self.scratch[..length]);
+                    let data = Bytes::copy_from_slice(&scratch[..length]);
                     let frame = Frame { vnet: VnetHdr::from_bytes(header), data };
                     arrived.push(Carried::ToGuest { netdev: self.netdev.clone(), frame });
                     read += 1;
@@ -199,10 +219,7 @@ impl TapPort {
                 Err(error) => return Err(io::Error::other(error)),
             }
         }
-        if read >= SURELY_QUEUED {
-            self.say_drops(arrived, topology)?;
-        }
-        Ok(())
+        Ok(read)
     }
 
     /// Takes what the machine's socket captured and what the host's stack received.
@@ -223,6 +240,22 @@ impl TapPort {
         })
     }
 
+    /// Takes the machine's socket away, if there is one.
+    pub(super) fn take_machine(&mut self) -> Option<PacketSocket> {
+        self.machine.take()
+    }
+
+    /// Whether the TAP is as it was when it was opened, but for the position in its queue: nobody else
+    /// reads it, and all of its drops, which are so many, have been reported.
+    pub(super) const fn is_at_rest(&self, drops: u64) -> bool {
+        self.is_read() && self.machine.is_none() && self.drops == drops
+    }
+
+    /// The packet sockets. The TAP's descriptor is closed, which waits for nothing.
+    pub(super) fn into_sockets(self) -> impl Iterator<Item = PacketSocket> {
+        [Some(self.recorder), self.machine].into_iter().flatten()
+    }
+
     pub(super) fn take_errors(&mut self, said: &mut Vec<Carried>) -> io::Result<()> {
         self.recorder.take_error()?;
         let waiting = self.machine.as_ref().map_or(Ok(None), PacketSocket::take_error)?;
@@ -230,9 +263,11 @@ impl TapPort {
         Ok(())
     }
 
-    pub(super) fn close(self) -> impl Iterator<Item = String> {
+    /// What the packet sockets lost since they last said so.
+    pub(super) fn losses(&self) -> impl Iterator<Item = String> + use<> {
         let recorder = lost(&self.recorder, self.host_port.as_str());
-        let machine = self.machine.and_then(|socket| lost(&socket, self.netdev.as_str()));
+        let machine = self.machine.as_ref();
+        let machine = machine.and_then(|socket| lost(socket, self.netdev.as_str()));
         recorder.into_iter().chain(machine)
     }
 }
@@ -280,8 +315,13 @@ impl LinkPort {
         self.socket.take_error().map(drop)
     }
 
-    pub(super) fn close(self) -> Option<String> {
+    /// What the packet socket lost since it last said so.
+    pub(super) fn loss(&self) -> Option<String> {
         lost(&self.socket, self.port.as_str())
+    }
+
+    pub(super) fn into_socket(self) -> PacketSocket {
+        self.socket
     }
 }
 

@@ -6,13 +6,16 @@ use std::{collections::BTreeMap, io, net::IpAddr};
 use super::{
     cidr::Cidr,
     expected::Expected,
+    fingerprint::Fingerprint,
     namespace::{NamespaceId, Namespaces},
-    network::{NetworkError, bad_environment},
+    network::{Network, NetworkError, Shape, bad_environment},
 };
 use crate::{
     backend::{BackendError, Exposed, ExposedInterface},
     base::{MacAddr, NetdevId, PortId},
-    scenario::{Bridge, BridgeChange, BridgePort, Case, Link, LinkEnd, LinkSet, NetdevType, Nic},
+    scenario::{
+        Bridge, BridgeChange, BridgePort, Case, Link, LinkEnd, LinkSet, NetdevType, Nic, Step, Verb,
+    },
     sys::{InterfaceName, Isolated, Tap, TapError, TapHeader, allow_ipv6},
 };
 
@@ -67,7 +70,7 @@ impl Topology {
         isolated: &Isolated,
         case: &Case,
     ) -> Result<(Self, Vec<BuiltTap>), BackendError> {
-        let namespaces = Namespaces::enter(isolated, &case.namespaces)?;
+        let namespaces = Namespaces::enter(isolated, &case.namespaces, is_links_only(case))?;
         let mut topology = Self { namespaces, interfaces: Vec::new(), by_port: BTreeMap::new() };
         let mut addresses = Vec::new();
         let mut taps = Vec::new();
@@ -87,8 +90,9 @@ impl Topology {
             addresses.push((id, &bridge.addresses));
         }
         for id in topology.ids() {
-            topology.set_up(id, true)?;
+            topology.set_up_soon(id)?;
         }
+        topology.namespaces.network(NamespaceId::Own, Network::flush)?;
         for (id, list) in addresses {
             for address in list {
                 topology.add_address(id, cidr(address)?)?;
@@ -102,6 +106,30 @@ impl Topology {
         }
         topology.settle()?;
         Ok((topology, taps))
+    }
+
+    /// Makes the namespace one that may be entered again, and says what is told of it while it is
+    /// fresh.
+    pub(super) fn hold(&mut self) -> io::Result<Fingerprint> {
+        self.namespaces.hold()?;
+        // Each is asked for by itself, so that no change of a carrier is still to come.
+        for id in self.ids() {
+            self.transmit_drops(id)?;
+        }
+        self.fingerprint().map(|(fingerprint, _)| fingerprint)
+    }
+
+    /// What is told of the namespace, in which the calling thread is, and how many frames each
+    /// interface dropped.
+    pub(super) fn fingerprint(&self) -> io::Result<(Fingerprint, BTreeMap<InterfaceId, u64>)> {
+        let (fingerprint, drops) = self.namespaces.fingerprint()?;
+        let of = |id: InterfaceId| Some((id, *drops.get(&self.interface(id).index)?));
+        Ok((fingerprint, self.ids().filter_map(of).collect()))
+    }
+
+    /// Moves the calling thread to the namespace.
+    pub(super) fn enter_again(&self) -> io::Result<()> {
+        self.namespaces.enter_again()
     }
 
     /// The interface of a host port or link end.
@@ -234,6 +262,13 @@ impl Topology {
         Ok(Exposed { interfaces, namespaces: self.namespaces.mounts() })
     }
 
+    /// Everything, which is left empty.
+    pub(super) fn take(&mut self) -> Self {
+        let (interfaces, by_port) = Default::default();
+        let empty = Self { namespaces: self.namespaces.nothing(), interfaces, by_port };
+        std::mem::replace(self, empty)
+    }
+
     /// Lets everything go and returns what failed.
     pub(super) fn finish(&mut self) -> Vec<String> {
         self.namespaces.leave()
@@ -309,7 +344,7 @@ impl Topology {
         let index = self.namespaces.network(namespace, |network| {
             let index = network.index(&name)?;
             if let Some((mac, mtu)) = shape {
-                network.shape(index, mac, mtu, QUEUE)?;
+                network.shape_soon(index, Shape { mac, mtu, queue: QUEUE });
             }
             Ok(index)
         })?;
@@ -326,6 +361,17 @@ impl Topology {
         };
         self.interfaces.push(interface);
         Ok(id)
+    }
+
+    /// Switches an interface on, with the next request to its namespace.
+    fn set_up_soon(&mut self, id: InterfaceId) -> Result<(), BackendError> {
+        let (namespace, index) = self.at(id);
+        self.namespaces.network(namespace, |network| {
+            network.set_up_soon(index, true);
+            Ok(())
+        })?;
+        self.interface_mut(id).up = true;
+        Ok(())
     }
 
     fn set_up(&mut self, id: InterfaceId, up: bool) -> Result<(), BackendError> {
@@ -406,7 +452,25 @@ impl Topology {
     }
 }
 
-fn tap_header(nic: Nic) -> Option<TapHeader> {
+/// Whether no interface of a case ever has an address or a route, and none is in a namespace of its
+/// own. A case without steps does not say what its interfaces will be used for.
+pub(super) fn is_links_only(case: &Case) -> bool {
+    let taps = case.netdevs.iter().all(|netdev| match &netdev.kind {
+        NetdevType::Tap { addresses, netns, .. } => addresses.is_empty() && netns.is_none(),
+        _ => true,
+    });
+    let ends = case.links.iter().flat_map(|link| &link.ends);
+    let given = |step: &Step| matches!(&step.verb, Verb::LinkSet(set) if set.address.is_some());
+    !case.steps.is_empty()
+        && taps
+        && ends.into_iter().all(|end| end.addresses.is_empty())
+        && case.bridges.iter().all(|bridge| bridge.addresses.is_empty())
+        && case.routes.is_empty()
+        && case.namespaces.is_empty()
+        && !case.steps.iter().any(given)
+}
+
+pub(super) fn tap_header(nic: Nic) -> Option<TapHeader> {
     match nic {
         Nic::Plain => Some(TapHeader::None),
         Nic::Virtio { vnet_hdr_len } => TapHeader::of_len(vnet_hdr_len),

@@ -228,7 +228,7 @@ impl World for QemuWorld {
         if let Err(error) = std::fs::remove_dir_all(folder) {
             errors.push(format!("{}: {error}", folder.display()));
         }
-        Residue { events, errors }
+        Residue { events, errors, in_doubt: false }
     }
 }
 

@@ -100,6 +100,10 @@ impl Connection {
             }
             _ => queue.len(),
         };
+        if queue.capacity() == 0 {
+            // Of a flood of connections, most hold one packet.
+            queue.reserve_exact(1);
+        }
         queue.insert(at, packet);
         Ok(())
     }

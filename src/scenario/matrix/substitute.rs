@@ -173,6 +173,9 @@ fn substitute_text(
     values: Values<'_>,
     setting: Setting,
 ) -> Option<Scalar> {
+    if !text.contains("${") {
+        return afford(context, span, setting, text.len(), (0, 0)).then(|| Scalar::text(text));
+    }
     // A string that is one reference takes the value with its type, or is left out with it.
     if let Some(value) = whole(text).and_then(|name| values.get(name))
         && !(setting.prose && value.is_null())

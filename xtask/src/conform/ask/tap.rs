@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use tapwright::{
     backend::{
         BackendError,
-        netns::{Cidr, Network},
+        netns::{Cidr, Network, Shape},
     },
     base::MacAddr,
     machine::framing,
@@ -218,7 +218,7 @@ fn interface(lab: &Lab) -> Result<(PacketSocket, PacketSocket), AskError> {
     let index = network.index(&name).map_err(BackendError::from)?;
     let address = Cidr { address: HOST.into(), prefix: 24 };
     network
-        .shape(index, MAC, MTU, QUEUE)
+        .shape(index, Shape { mac: MAC, mtu: MTU, queue: QUEUE })
         .and_then(|()| network.add_address(index, address))
         .and_then(|()| network.set_up(index, true))
         .map_err(BackendError::from)?;
