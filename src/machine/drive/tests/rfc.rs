@@ -236,12 +236,12 @@ fn what_the_socket_of_a_stopped_vm_holds_ends_with_its_filter() {
     rig.qmp("stop", json!({}));
     rig.input(captured("t0", Direction::Tx, b"one", 1));
     rig.qmp("object-del", json!({"id": "f0"}));
-    assert_eq!(rig.drops(), [(1, DropReason::Purged)]);
+    assert_eq!(rig.drops(), [(1, DropReason::CapturedWhileStopped)]);
     let mut rig = self::rig(QemuVersion::RfcV1);
     rig.add(CAPTURES);
     rig.qmp("stop", json!({}));
     rig.input(captured("t0", Direction::Tx, b"one", 1));
-    assert_eq!(rig.residue(), [(1, DropReason::Purged)]);
+    assert_eq!(rig.residue(), [(1, DropReason::CapturedWhileStopped)]);
 }
 
 /// A frame that QEMU reads from the TAP `t1`.
