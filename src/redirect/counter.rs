@@ -168,7 +168,10 @@ impl Status {
         );
         let drops = DropReason::ALL.iter();
         let drops = drops.map(|reason| (reason.name(), self.counters.dropped(*reason)));
-        let others = self.others().map(|(name, _, value)| (name, value));
+        let others = self.others().map(|(name, _, value)| (name, value)).chain([
+            ("input_reconnects", self.counters.input_reconnects),
+            ("output_reconnects", self.counters.output_reconnects),
+        ]);
         for (name, count) in drops.chain(others).filter(|(_, count)| *count > 0) {
             // Writing to a text never fails.
             let _ = write!(line, ", {name} {count}");

@@ -33,7 +33,7 @@ use super::{
 };
 use crate::{
     machine::framing::OVERSIZE_LOG,
-    sys::{Batch, FrameError, Granted, unread_by_peer},
+    sys::{Batch, Granted, unread_by_peer},
 };
 
 /// A redirector that is open.
@@ -90,6 +90,12 @@ enum Source {
 /// The signals that end a redirector, and the one that asks for its counters.
 const ENDING: [Signal; 3] = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP];
 const ASKING: Signal = Signal::SIGUSR1;
+
+/// What is asked for to capture no more.
+const FILTER: &str = "a packet socket's filter";
+
+/// More than the kernel keeps a block for.
+const RETIRED: Duration = Duration::from_millis(100);
 
 /// Blocks or reads between two looks at other events.
 const ROUNDS: u32 = 16;
@@ -154,9 +160,38 @@ impl Redirector {
     pub fn run(&mut self, tell: &mut dyn FnMut(Notice)) -> Result<(), RedirectError> {
         tell(Notice::Ready);
         let ended = self.go_on(tell);
-        outlet::give_up(&mut self.held, &mut self.counters, DropReason::Undelivered);
-        self.release();
+        self.give_up()?;
         ended
+    }
+
+    /// Gives up what is held and what the ring holds, and counts it.
+    fn give_up(&mut self) -> Result<(), RedirectError> {
+        loop {
+            outlet::give_up(&mut self.held, &mut self.counters, DropReason::Undelivered);
+            self.release();
+            self.count()?;
+            let Self { input: Input::Interface(capture), held, counters, .. } = self else {
+                return Ok(());
+            };
+            capture.ring.stop().map_err(RedirectError::system(FILTER))?;
+            let took = capture.fill(held, counters);
+            let comes = !took && capture.is_behind() && self.is_retired()?;
+            if !took && !comes {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Waits until the kernel hands over the block that it holds, which it does in a moment.
+    fn is_retired(&self) -> Result<bool, RedirectError> {
+        let Input::Interface(capture) = &self.input else {
+            return Ok(false);
+        };
+        let mut polled = [PollFd::new(capture.ring.as_fd(), PollFlags::POLLIN)];
+        match ppoll(&mut polled, Some(TimeSpec::from_duration(RETIRED)), None) {
+            Ok(count) => Ok(count > 0),
+            Err(errno) => Err(RedirectError::system("poll")(errno.into())),
+        }
     }
 
     fn go_on(&mut self, tell: &mut dyn FnMut(Notice)) -> Result<(), RedirectError> {
@@ -179,7 +214,7 @@ impl Redirector {
                     },
                     Source::Watch => self.look(tell)?,
                     Source::Metrics => {}
-                    Source::Input => self.input_event(flags, tell)?,
+                    Source::Input => self.input_event(flags)?,
                     Source::Output => self.output_event(flags, tell)?,
                 }
             }
@@ -382,7 +417,7 @@ impl Redirector {
     /// Captures no more; until when what is held may be sent on.
     fn begin_drain(&mut self, tell: &mut dyn FnMut(Notice)) -> Result<Instant, RedirectError> {
         if let Input::Interface(capture) = &self.input {
-            capture.ring.stop().map_err(RedirectError::system("a filter"))?;
+            capture.ring.stop().map_err(RedirectError::system(FILTER))?;
         }
         Self::say(&mut self.valve, Notice::Draining, tell);
         Ok(Instant::now() + self.drain)
@@ -401,18 +436,12 @@ impl Redirector {
         })
     }
 
-    fn input_event(
-        &mut self,
-        flags: PollFlags,
-        tell: &mut dyn FnMut(Notice),
-    ) -> Result<(), RedirectError> {
-        let Input::Interface(capture) = &self.input else {
-            return Ok(());
-        };
-        if flags.contains(PollFlags::POLLERR) {
-            let down = capture.ring.take_error();
-            let name = capture.named.name.to_string();
-            self.went_down(name, down, tell)?;
+    /// Takes the error of an interface that went down, which is told of by rtnetlink too.
+    fn input_event(&mut self, flags: PollFlags) -> Result<(), RedirectError> {
+        if let Input::Interface(capture) = &self.input
+            && flags.contains(PollFlags::POLLERR)
+        {
+            capture.ring.take_error().map_err(RedirectError::system("a packet socket"))?;
         }
         Ok(())
     }
@@ -424,9 +453,8 @@ impl Redirector {
     ) -> Result<(), RedirectError> {
         let link = match &self.output {
             Output::Interface(interface) => {
-                let down = interface.injector.take_error();
-                let name = interface.named.name.to_string();
-                return self.went_down(name, down, tell);
+                let taken = interface.injector.take_error();
+                return taken.map(drop).map_err(RedirectError::system("a packet socket"));
             }
             Output::Stream(link) => link,
         };
@@ -440,19 +468,6 @@ impl Redirector {
             Ok(_) | Err(Errno::EAGAIN | Errno::EINTR) => Ok(()),
             Err(errno) => self.lose_output(errno.desc(), tell),
         }
-    }
-
-    fn went_down(
-        &mut self,
-        name: String,
-        error: io::Result<Option<FrameError>>,
-        tell: &mut dyn FnMut(Notice),
-    ) -> Result<(), RedirectError> {
-        let error = error.map_err(RedirectError::system(name.clone()))?;
-        if error.is_some() {
-            Self::say(&mut self.valve, Notice::InterfaceDown { name }, tell);
-        }
-        Ok(())
     }
 
     /// Looks for interfaces that have gone or come back, after the kernel said that something changed.
@@ -478,6 +493,7 @@ impl Redirector {
     fn say_found(valve: &mut Valve, name: String, found: Found, tell: &mut dyn FnMut(Notice)) {
         match found {
             Found::Same => {}
+            Found::Down => Self::say(valve, Notice::InterfaceDown { name }, tell),
             Found::Gone => Self::say(valve, Notice::InterfaceGone { name }, tell),
             Found::Other(_) => Self::say(valve, Notice::InterfaceBack { name }, tell),
         }

@@ -3,7 +3,7 @@
 
 use std::{
     io,
-    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
 };
 
 use nix::{
@@ -11,10 +11,12 @@ use nix::{
     sys::socket::{
         AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, recv, socket,
     },
-    unistd::Pid,
 };
 
-use crate::sys::{InterfaceIndex, InterfaceName};
+use crate::sys::{InterfaceIndex, InterfaceName, is_up};
+
+/// The kernel chooses the socket's own number.
+const BY_KERNEL: u32 = 0;
 
 /// Links that appear, change and go: `RTMGRP_LINK`.
 const LINKS: u32 = 1;
@@ -28,8 +30,8 @@ impl Watch {
         let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
         let protocol = SockProtocol::NetlinkRoute;
         let fd = socket(AddressFamily::Netlink, SockType::Raw, flags, protocol)?;
-        let address = NetlinkAddr::new(Pid::from_raw(0).as_raw().cast_unsigned(), LINKS);
-        bind(std::os::fd::AsRawFd::as_raw_fd(&fd), &address)?;
+        let address = NetlinkAddr::new(BY_KERNEL, LINKS);
+        bind(fd.as_raw_fd(), &address)?;
         Ok(Self(fd))
     }
 
@@ -37,11 +39,7 @@ impl Watch {
     pub(super) fn drain(&self) -> io::Result<()> {
         let mut scratch = [0; 8192];
         loop {
-            match recv(
-                std::os::fd::AsRawFd::as_raw_fd(&self.0),
-                &mut scratch,
-                MsgFlags::MSG_DONTWAIT,
-            ) {
+            match recv(self.0.as_raw_fd(), &mut scratch, MsgFlags::MSG_DONTWAIT) {
                 // Notices that were lost change nothing: the kernel is asked all the same.
                 Ok(_) | Err(Errno::ENOBUFS | Errno::EINTR) => {}
                 Err(Errno::EAGAIN) => return Ok(()),
@@ -63,12 +61,15 @@ pub(super) struct Named {
     pub(super) name: InterfaceName,
     /// The one that the socket is bound to; none where that is gone.
     bound: Option<InterfaceIndex>,
+    up: bool,
 }
 
 /// What became of an interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Found {
     Same,
+    /// It is down now, and was up.
+    Down,
     Gone,
     /// Another one has the name now, to which a socket has yet to be bound.
     Other(InterfaceIndex),
@@ -76,13 +77,19 @@ pub(super) enum Found {
 
 impl Named {
     pub(super) fn new(name: InterfaceName, bound: InterfaceIndex) -> Self {
-        Self { name, bound: Some(bound) }
+        let up = is_up(&name).unwrap_or(false);
+        Self { name, bound: Some(bound), up }
     }
 
     /// Looks the name up again.
     pub(super) fn look(&mut self) -> io::Result<Found> {
         match InterfaceIndex::of(&self.name) {
-            Ok(index) if self.bound == Some(index) => Ok(Found::Same),
+            Ok(index) if self.bound == Some(index) => {
+                // One that goes in between is told of by the next notice.
+                let up = is_up(&self.name).unwrap_or(false);
+                let was_up = std::mem::replace(&mut self.up, up);
+                Ok(if was_up && !up { Found::Down } else { Found::Same })
+            }
             Ok(index) => Ok(Found::Other(index)),
             Err(error) if is_gone(&error) => {
                 Ok(if self.bound.take().is_some() { Found::Gone } else { Found::Same })
@@ -93,7 +100,7 @@ impl Named {
 
     /// A socket is bound to this one.
     pub(super) fn bind(&mut self, index: InterfaceIndex) {
-        self.bound = Some(index);
+        *self = Self::new(self.name.clone(), index);
     }
 }
 

@@ -13,9 +13,10 @@ use nix::{
 };
 
 mod ioctl {
-    use nix::libc::{SIOCETHTOOL, SIOCGIFINDEX, ifreq};
+    use nix::libc::{SIOCETHTOOL, SIOCGIFFLAGS, SIOCGIFINDEX, ifreq};
 
     nix::ioctl_readwrite_bad!(interface_index, SIOCGIFINDEX, ifreq);
+    nix::ioctl_readwrite_bad!(interface_flags, SIOCGIFFLAGS, ifreq);
     nix::ioctl_readwrite_bad!(ethtool, SIOCETHTOOL, ifreq);
 }
 
@@ -113,6 +114,20 @@ impl InterfaceIndex {
     }
 }
 
+/// Whether the interface of this name is up, of the calling thread's network namespace.
+///
+/// # Errors
+/// ENODEV when there is none of this name.
+pub fn is_up(name: &InterfaceName) -> io::Result<bool> {
+    let asked = asked()?;
+    let mut request = request(name);
+    // SAFETY: the descriptor is open, and the kernel reads and writes an `ifreq` of this size.
+    unsafe { ioctl::interface_flags(asked.as_raw_fd(), &raw mut request) }?;
+    // SAFETY: SIOCGIFFLAGS has written this member of the union (netdevice(7)).
+    let flags = unsafe { request.ifr_ifru.ifru_flags };
+    Ok(libc::c_int::from(flags) & libc::IFF_UP != 0)
+}
+
 /// Whether the interface of this name is a TAP, of the calling thread's network namespace. One of
 /// another driver, as macvtap, is none.
 ///
@@ -160,7 +175,7 @@ fn request(name: &InterfaceName) -> libc::ifreq {
 mod tests {
     use rstest::rstest;
 
-    use super::{InterfaceIndex, InterfaceName, is_tap};
+    use super::{InterfaceIndex, InterfaceName, is_tap, is_up};
 
     #[test]
     fn an_index_is_found_by_name_and_none_is_said_by_its_errno() {
@@ -168,6 +183,7 @@ mod tests {
         assert_eq!(index("lo").unwrap().get(), 1);
         assert_eq!(index("no-such").unwrap_err().raw_os_error(), Some(nix::libc::ENODEV));
         assert!(!is_tap(&"lo".parse().unwrap()).unwrap());
+        assert!(is_up(&"no-such".parse().unwrap()).is_err());
     }
 
     #[rstest]

@@ -40,7 +40,7 @@ pub use exhaustion::{exhaustion_remedy, refuse_beyond_file_size};
 pub use fence::{Confinement, Fence};
 pub use granted::Granted;
 pub use injector::{Injector, InjectorOptions};
-pub use interface::{InterfaceIndex, InterfaceName, InterfaceNameError, is_tap};
+pub use interface::{InterfaceIndex, InterfaceName, InterfaceNameError, is_tap, is_up};
 pub use interrupt::Interrupt;
 pub use isolation::{Isolated, IsolationError, isolate};
 pub use namespace::{Namespace, NamespaceError, enter_fresh};

@@ -4,8 +4,11 @@
 //! The process isolates itself before any thread starts, which libtest can't; so this is a harness
 //! of its own. As root everything runs a second time in a user namespace.
 
+mod fault;
 mod lab;
+mod qemu;
 mod refusal;
+mod restart;
 mod stream;
 mod tap;
 
@@ -34,8 +37,14 @@ fn main() -> ExitCode {
     let isolated = isolate()
         .map_err(|error| unavailable(&error).to_string())
         .and_then(|isolated| probe(&isolated).map(|_| isolated).map_err(|error| error.to_string()));
-    let groups: [(&str, &[(&str, Try)]); 3] =
-        [("tap", tap::TRIALS), ("stream", stream::TRIALS), ("refusal", refusal::TRIALS)];
+    let groups: [(&str, &[(&str, Try)]); 6] = [
+        ("tap", tap::TRIALS),
+        ("stream", stream::TRIALS),
+        ("refusal", refusal::TRIALS),
+        ("fault", fault::TRIALS),
+        ("restart", restart::TRIALS),
+        ("qemu", qemu::TRIALS),
+    ];
     let mut trials: Vec<Trial> = groups
         .iter()
         .flat_map(|(group, tries)| tries.iter().map(move |(name, run)| (group, name, *run)))

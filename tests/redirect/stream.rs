@@ -275,11 +275,7 @@ fn frames_of_nobody(lab: &Lab) {
         tap.write(&[], &frame(number, 64)).unwrap();
     }
     // Once it has taken all of them.
-    let mut seen = String::new();
-    while !seen.contains("not_connected 100") {
-        redirect.signal(Signal::SIGUSR1);
-        seen = redirect.line("redirect: in ");
-    }
+    redirect.until("not_connected 100");
     let mut stream = client(&path, &mut redirect);
     tap.write(&[], &frame(100, 64)).unwrap();
     assert_eq!(read_frame(&mut stream, false).1, frame(100, 64));
