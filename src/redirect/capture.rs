@@ -1,7 +1,7 @@
-//! Frames from an interface: those of a block of the ring, made ready where they lie. What stood before
+//! Frames from an interface: those that the ring has, made ready where they lie. What stood before
 //! them, the address that the kernel wrote there, makes room for a VLAN tag and the words of a stream.
 
-use std::io;
+use std::{io, time::Duration};
 
 use super::{
     End, RedirectError,
@@ -14,8 +14,8 @@ use crate::{
     base::{NET_BUFSIZE, Queue, VnetHdr},
     machine::framing::Head,
     sys::{
-        Granted, InterfaceIndex, InterfaceName, Ring, RingOptions, Side, Slot, Unit, VlanTag,
-        is_tap,
+        Granted, InterfaceIndex, InterfaceName, Ring, RingOptions, Shape, Side, Slot, Unit,
+        VlanTag, is_tap, mtu,
     },
 };
 
@@ -25,12 +25,23 @@ pub(super) struct Capture {
     pub(super) ring: Ring,
     pub(super) named: Named,
     form: Form,
+    /// Each frame is handed over at once.
+    at_once: bool,
     /// Frames that the kernel gave to the ring, and that were taken from it.
     given: u64,
     taken: u64,
-    /// The ring's first block is being sent on.
-    holds: bool,
 }
+
+impl Capture {
+    /// Whether more frames are worth a short pause: several came at once, so more will, and they are
+    /// few for a system call of their own. One that came alone is followed by the next one's event.
+    pub(super) fn gathers(&self, frames: usize) -> bool {
+        self.at_once && (2..ENOUGH).contains(&frames)
+    }
+}
+
+/// Frames that need not wait for more.
+const ENOUGH: usize = 64;
 
 /// How frames are made ready.
 #[derive(Clone, Copy, Debug)]
@@ -41,11 +52,22 @@ struct Form {
     framed: bool,
 }
 
-/// Bytes of a block: more than any frame that a TAP has, so that none is cut.
-const BLOCK: usize = 128 << 10;
-
 /// How long the kernel waits for more frames of a block: the shortest time that it knows.
-const RETIRE: std::time::Duration = std::time::Duration::from_millis(1);
+const RETIRE: Duration = Duration::from_millis(1);
+
+/// The shape of a ring. Frames are handed over at once where their size is known. With a virtio-net
+/// header a frame may have 64 KiB, and a ring of slots that large would hold few.
+fn shape(config: &Config, name: &InterfaceName) -> Shape {
+    /// The kernel's words before a frame, an Ethernet header, and two tags.
+    const MORE: usize = 128;
+    const SMALLEST: usize = 2 << 10;
+    const LARGEST: usize = 16 << 10;
+    let slot = mtu(name).map_or(LARGEST, |mtu| (mtu + MORE).next_power_of_two().max(SMALLEST));
+    match config.vnet_hdr_support || slot > LARGEST {
+        true => Shape::Blocks(RETIRE),
+        false => Shape::Slots(slot),
+    }
+}
 
 /// The index of an interface that may be an end.
 pub(super) fn resolve(
@@ -71,6 +93,7 @@ impl Capture {
     ) -> Result<Self, RedirectError> {
         let index = resolve(config, true, name)?;
         let vnet_len = if config.vnet_hdr_support { config.vnet_len } else { 0 };
+        let shape = shape(config, name);
         let options = RingOptions {
             side: match config.queue {
                 Queue::All => Side::Both,
@@ -78,9 +101,8 @@ impl Capture {
                 Queue::Tx => Side::Sent,
             },
             vnet_hdr: config.vnet_hdr_support,
-            block: BLOCK,
-            blocks: (config.backlog / BLOCK).max(2),
-            retire: RETIRE,
+            shape,
+            size: (config.backlog / Ring::UNIT).max(2) * Ring::UNIT,
         };
         let ring = Ring::open(granted, index, options);
         let framed = matches!(config.output, End::Chardev(_));
@@ -88,18 +110,17 @@ impl Capture {
             ring: ring.map_err(RedirectError::system(format!("a packet socket on {name}")))?,
             named: Named::new(name.clone(), index),
             form: Form { vnet_len, framed },
+            at_once: matches!(shape, Shape::Slots(_)),
             given: 0,
             taken: 0,
-            holds: false,
         })
     }
 
-    /// Takes the frames of the next block, if there is one.
+    /// Takes the next frames, if there are any.
     pub(super) fn fill(&mut self, held: &mut Held, counters: &mut Counters) -> bool {
         let Some(mut block) = self.ring.block() else {
             return false;
         };
-        self.holds = true;
         while let Some(slot) = block.next() {
             self.taken += 1;
             counters.input.add(slot.len + if slot.vlan.is_some() { TAG } else { 0 });
@@ -112,16 +133,14 @@ impl Capture {
         true
     }
 
-    /// Gives the block back to the kernel, once all of its frames have been sent on.
+    /// Gives their memory back to the kernel, once all of them have been sent on.
     pub(super) fn release(&mut self) {
-        if std::mem::take(&mut self.holds) {
-            self.ring.give_back();
-        }
+        self.ring.give_back();
     }
 
     /// Frames that wait in the ring.
     pub(super) fn waiting(&self) -> u64 {
-        self.ring.waiting(usize::from(self.holds))
+        self.ring.waiting()
     }
 
     /// The memory in which the frames lie.

@@ -73,6 +73,8 @@ enum Pause {
     None,
     /// The input has nothing.
     Idle,
+    /// The input is given until then to have more.
+    Gathering(Instant),
     /// The output takes no more: until it can be written to, or until then.
     Blocked(Option<Instant>),
 }
@@ -96,6 +98,9 @@ const FILTER: &str = "a packet socket's filter";
 
 /// More than the kernel keeps a block for.
 const RETIRED: Duration = Duration::from_millis(100);
+
+/// How long an input that is busy is given to have more.
+const GATHERING: Duration = Duration::from_micros(50);
 
 /// Blocks or reads between two looks at other events.
 const ROUNDS: u32 = 16;
@@ -231,7 +236,12 @@ impl Redirector {
                     return Ok(Pause::Idle);
                 }
             }
+            let frames = self.held.rest().len();
             match self.put() {
+                Put::Done if self.gathers(frames) => {
+                    self.release();
+                    return Ok(Pause::Gathering(Instant::now() + GATHERING));
+                }
                 Put::Done => {}
                 Put::Blocked(until) => return Ok(Pause::Blocked(until)),
                 Put::Broken(errno) => self.lose_output(errno.desc(), tell)?,
@@ -274,6 +284,10 @@ impl Redirector {
         Self::say(&mut self.valve, Notice::Disconnected { chardev, reason }, tell);
         // What was cut out before goes on.
         lost.map(|()| true)
+    }
+
+    fn gathers(&self, frames: usize) -> bool {
+        matches!(&self.input, Input::Interface(capture) if capture.gathers(frames))
     }
 
     fn put(&mut self) -> Put {
@@ -324,15 +338,16 @@ impl Redirector {
     ) -> Result<Vec<(Source, PollFlags)>, RedirectError> {
         let (readable, writable) = (PollFlags::POLLIN, PollFlags::POLLOUT);
         let blocked = matches!(pause, Pause::Blocked(_));
+        let unread = blocked || matches!(pause, Pause::Gathering(_));
         let mut watched: Vec<(Source, BorrowedFd<'_>, PollFlags)> = Vec::with_capacity(16);
         watched.push((Source::Signals, self.signals.as_fd(), readable));
         watched.extend(self.watch.iter().map(|watch| (Source::Watch, watch.as_fd(), readable)));
         let asking = self.metrics.iter().flat_map(Metrics::descriptors);
         watched.extend(asking.map(|fd| (Source::Metrics, fd, readable)));
         match &self.input {
-            // What it holds is readable for as long as the output is blocked; errors come anyway.
+            // What it holds is readable for as long as it is not taken; errors come anyway.
             Input::Interface(capture) => {
-                let flags = if blocked { PollFlags::empty() } else { readable };
+                let flags = if unread { PollFlags::empty() } else { readable };
                 watched.push((Source::Input, capture.ring.as_fd(), flags));
             }
             Input::Stream(link, _) => match link.connected() {
@@ -374,6 +389,7 @@ impl Redirector {
         let until = match pause {
             Pause::None => return Some(Duration::ZERO),
             Pause::Idle => None,
+            Pause::Gathering(until) => Some(until),
             Pause::Blocked(until) => until,
         };
         let metrics = self.metrics.as_ref().and_then(Metrics::deadline);
@@ -396,22 +412,19 @@ impl Redirector {
         }
     }
 
-    /// Reads the signals that have come; whether one of them ends the redirector.
+    /// Reads a signal; whether it ends the redirector. One at a time, so that who sends many does not
+    /// keep frames from going on.
     fn signal(&mut self, tell: &mut dyn FnMut(Notice)) -> Result<bool, RedirectError> {
-        let mut ends = false;
-        loop {
-            let signal = self.signals.read_signal();
-            let signal = signal.map_err(io::Error::from).map_err(RedirectError::system("signals"));
-            let Some(signal) = signal? else {
-                return Ok(ends);
-            };
-            if i32::try_from(signal.ssi_signo) == Ok(ASKING as i32) {
-                let status = Notice::Status(Box::new(self.status()?));
-                Self::say(&mut self.valve, status, tell);
-            } else {
-                ends = true;
-            }
+        let signal = self.signals.read_signal().map_err(io::Error::from);
+        let Some(signal) = signal.map_err(RedirectError::system("signals"))? else {
+            return Ok(false);
+        };
+        if i32::try_from(signal.ssi_signo) != Ok(ASKING as i32) {
+            return Ok(true);
         }
+        let status = Notice::Status(Box::new(self.status()?));
+        Self::say(&mut self.valve, status, tell);
+        Ok(false)
     }
 
     /// Captures no more; until when what is held may be sent on.

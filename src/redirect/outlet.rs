@@ -45,7 +45,7 @@ enum Queue {
 }
 
 /// How long a full queue is waited for, and how long between two attempts.
-const PATIENCE: Duration = Duration::from_millis(20);
+const PATIENCE: Duration = Duration::from_millis(100);
 const PAUSE: Duration = Duration::from_micros(100);
 
 impl Interface {

@@ -13,10 +13,11 @@ use nix::{
 };
 
 mod ioctl {
-    use nix::libc::{SIOCETHTOOL, SIOCGIFFLAGS, SIOCGIFINDEX, ifreq};
+    use nix::libc::{SIOCETHTOOL, SIOCGIFFLAGS, SIOCGIFINDEX, SIOCGIFMTU, ifreq};
 
     nix::ioctl_readwrite_bad!(interface_index, SIOCGIFINDEX, ifreq);
     nix::ioctl_readwrite_bad!(interface_flags, SIOCGIFFLAGS, ifreq);
+    nix::ioctl_readwrite_bad!(interface_mtu, SIOCGIFMTU, ifreq);
     nix::ioctl_readwrite_bad!(ethtool, SIOCETHTOOL, ifreq);
 }
 
@@ -128,6 +129,20 @@ pub fn is_up(name: &InterfaceName) -> io::Result<bool> {
     Ok(libc::c_int::from(flags) & libc::IFF_UP != 0)
 }
 
+/// The longest packet that the interface of this name takes, without its Ethernet header, in bytes.
+///
+/// # Errors
+/// ENODEV when there is none of this name.
+pub fn mtu(name: &InterfaceName) -> io::Result<usize> {
+    let asked = asked()?;
+    let mut request = request(name);
+    // SAFETY: the descriptor is open, and the kernel reads and writes an `ifreq` of this size.
+    unsafe { ioctl::interface_mtu(asked.as_raw_fd(), &raw mut request) }?;
+    // SAFETY: SIOCGIFMTU has written this member of the union (netdevice(7)).
+    let mtu = unsafe { request.ifr_ifru.ifru_mtu };
+    Ok(usize::try_from(mtu).unwrap_or(0))
+}
+
 /// Whether the interface of this name is a TAP, of the calling thread's network namespace. One of
 /// another driver, as macvtap, is none.
 ///
@@ -175,7 +190,7 @@ fn request(name: &InterfaceName) -> libc::ifreq {
 mod tests {
     use rstest::rstest;
 
-    use super::{InterfaceIndex, InterfaceName, is_tap, is_up};
+    use super::{InterfaceIndex, InterfaceName, is_tap, is_up, mtu};
 
     #[test]
     fn an_index_is_found_by_name_and_none_is_said_by_its_errno() {
@@ -183,6 +198,7 @@ mod tests {
         assert_eq!(index("lo").unwrap().get(), 1);
         assert_eq!(index("no-such").unwrap_err().raw_os_error(), Some(nix::libc::ENODEV));
         assert!(!is_tap(&"lo".parse().unwrap()).unwrap());
+        assert_eq!(mtu(&"lo".parse().unwrap()).unwrap(), 65536);
         assert!(is_up(&"no-such".parse().unwrap()).is_err());
     }
 

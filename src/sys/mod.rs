@@ -40,7 +40,7 @@ pub use exhaustion::{exhaustion_remedy, refuse_beyond_file_size};
 pub use fence::{Confinement, Fence};
 pub use granted::Granted;
 pub use injector::{Injector, InjectorOptions};
-pub use interface::{InterfaceIndex, InterfaceName, InterfaceNameError, is_tap, is_up};
+pub use interface::{InterfaceIndex, InterfaceName, InterfaceNameError, is_tap, is_up, mtu};
 pub use interrupt::Interrupt;
 pub use isolation::{Isolated, IsolationError, isolate};
 pub use namespace::{Namespace, NamespaceError, enter_fresh};
@@ -48,6 +48,6 @@ pub use packet::{
     PacketOptions, PacketSocket, PacketStatistics, PacketType, Received, Status, VlanTag,
 };
 pub use queue::unread_by_peer;
-pub use ring::{Block, Ring, RingOptions, Side, Slot};
+pub use ring::{Block, Ring, RingOptions, Shape, Side, Slot};
 pub use sysctl::{SysctlError, allow_ipv6, has_rps_default_mask};
 pub use tun::{Tap, TapError, TapHeader};

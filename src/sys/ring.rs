@@ -1,9 +1,10 @@
-//! A packet socket that the kernel fills a memory-mapped ring of (`TPACKET_V3`, Linux 6.18
-//! `net/packet/af_packet.c` and `Documentation/networking/packet_mmap.rst`). Frames are read and
-//! sent on where they lie. `redirect` captures with it.
+//! A packet socket that the kernel fills a memory-mapped ring of (Linux 6.18
+//! `net/packet/af_packet.c` and `Documentation/networking/packet_mmap.rst`). Frames are read and sent
+//! on where they lie. `redirect` captures with it.
 //!
-//! With a virtio-net header the ring is the same: since Linux 4.6 the kernel writes that header right
-//! before the frame in every version of the ring.
+//! A ring of slots (`TPACKET_V2`) hands each frame over at once, and cuts what is longer than a slot.
+//! A ring of blocks (`TPACKET_V3`) has room for frames of any length, and hands them over when a block
+//! is full or its time is up. Either has virtio-net headers, right before the frame, since Linux 4.6.
 
 use std::{
     io,
@@ -40,29 +41,53 @@ pub struct RingOptions {
     /// `PACKET_VNET_HDR_SZ` a ring still has 10 bytes, and an unused gap before them; measured on
     /// Linux 6.18.)
     pub vnet_hdr: bool,
-    /// Bytes of a block, a power of two of at least a page. A frame is never larger than a block.
-    pub block: usize,
-    pub blocks: usize,
-    /// How long a block waits for more frames before it is handed over: whole milliseconds.
-    pub retire: Duration,
+    pub shape: Shape,
+    /// Bytes of the whole ring, a multiple of [`Ring::UNIT`].
+    pub size: usize,
 }
 
-/// A ring of blocks full of frames.
+/// What a ring consists of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// Slots of this size, a power of two that divides [`Ring::UNIT`].
+    Slots(usize),
+    /// Blocks of [`Ring::UNIT`] bytes. One that is not full waits for more frames for so long: whole
+    /// milliseconds.
+    Blocks(Duration),
+}
+
+/// A ring of frames.
 #[derive(Debug)]
 pub struct Ring {
     fd: OwnedFd,
     memory: NonNull<u8>,
-    options: RingOptions,
-    /// The block that the kernel hands over next.
+    size: usize,
+    /// Bytes of a cell, which is a slot or a block, and how many there are.
+    cell: usize,
+    cells: usize,
+    version: Version,
+    /// The cell that the kernel hands over next, and how many from there on are held.
     at: usize,
+    held: usize,
 }
 
-/// A block that the kernel has handed over, as long as [`Ring::give_back`] is not called.
+/// What a cell is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Version {
+    /// `TPACKET_V2`: a frame.
+    Slots,
+    /// `TPACKET_V3`: frames.
+    Blocks,
+}
+
+/// Frames that the kernel has handed over, as long as [`Ring::give_back`] is not called.
 #[derive(Debug)]
 pub struct Block<'a> {
     memory: &'a mut [u8],
     next: usize,
     left: u32,
+    /// Bytes of a slot; 0 where each frame says how far the next one is.
+    step: usize,
 }
 
 /// Where a frame lies in its block, and what the kernel says of it.
@@ -122,11 +147,9 @@ const STATUS: usize = HEAD + offset_of!(libc::tpacket_hdr_v1, block_status);
 const COUNT: usize = HEAD + offset_of!(libc::tpacket_hdr_v1, num_pkts);
 const FIRST: usize = HEAD + offset_of!(libc::tpacket_hdr_v1, offset_to_first_pkt);
 
-/// Bytes of a frame's own head: `struct tpacket3_hdr`, which is a multiple of the alignment, and
-/// the address.
-const FRAME_HEAD: usize = libc::TPACKET3_HDRLEN;
-/// The head's `sockaddr_ll`.
-const ADDRESS: usize = FRAME_HEAD - size_of::<libc::sockaddr_ll>();
+/// Bytes of a frame's own head, `struct tpacket3_hdr` or `tpacket2_hdr`, and the address behind it.
+const HEAD_IN_BLOCK: usize = libc::TPACKET3_HDRLEN;
+const HEAD_IN_SLOT: usize = libc::TPACKET2_HDRLEN;
 
 /// Instructions of classic BPF that keep frames of one kind: `ld #pkttype`, `jeq`, `ret`.
 const LOAD_WORD: u16 = 0x20;
@@ -135,6 +158,12 @@ const RETURN: u16 = 0x06;
 const ALL_BYTES: u32 = u32::MAX;
 
 impl Ring {
+    /// Bytes in which memory for a ring comes, and of a block. A frame is never longer.
+    pub const UNIT: usize = 128 << 10;
+
+    /// Slots that are handed over together, at most.
+    const MOST: usize = 256;
+
     /// Opens a ring on an interface of the process's network namespace.
     ///
     /// # Errors
@@ -142,8 +171,19 @@ impl Ring {
     /// a ring that can't be had.
     pub fn open(_: Granted, index: InterfaceIndex, options: RingOptions) -> io::Result<Self> {
         let fd = raw_socket()?;
-        let version = libc::tpacket_versions::TPACKET_V3 as libc::c_int;
-        option::set(&fd, libc::SOL_PACKET, libc::PACKET_VERSION, &version)?;
+        let RingOptions { shape, size, .. } = options;
+        let (version, cell, retire) = match shape {
+            Shape::Slots(slot) => (Version::Slots, slot, Duration::ZERO),
+            Shape::Blocks(retire) => (Version::Blocks, Self::UNIT, retire),
+        };
+        if size % Self::UNIT != 0 || cell == 0 || Self::UNIT % cell != 0 {
+            return Err(Errno::EINVAL.into());
+        }
+        let tpacket = match version {
+            Version::Slots => libc::tpacket_versions::TPACKET_V2,
+            Version::Blocks => libc::tpacket_versions::TPACKET_V3,
+        } as libc::c_int;
+        option::set(&fd, libc::SOL_PACKET, libc::PACKET_VERSION, &tpacket)?;
         set_vnet_hdr(&fd, options.vnet_hdr)?;
         match options.side {
             Side::Both => {}
@@ -153,17 +193,19 @@ impl Ring {
             }
             Side::Sent => filter(&fd, &only_sent())?,
         }
+        let cells = size / cell;
         let request = Request {
-            block_size: number(options.block)?,
-            block_count: number(options.blocks)?,
-            // The kernel only checks it: frames of this version lie one behind another.
-            frame_size: number(options.block)?,
-            frame_count: number(options.blocks)?,
-            retire_ms: number(options.retire.as_millis())?,
+            block_size: number(Self::UNIT)?,
+            block_count: number(size / Self::UNIT)?,
+            // Of blocks the kernel only checks it: frames lie one behind another there.
+            frame_size: number(cell)?,
+            frame_count: number(cells)?,
+            retire_ms: number(retire.as_millis())?,
             ..Request::default()
         };
         option::set(&fd, libc::SOL_PACKET, libc::PACKET_RX_RING, &request)?;
-        let ring = Self { memory: map(&fd, options.block * options.blocks)?, fd, options, at: 0 };
+        let memory = map(&fd, size)?;
+        let ring = Self { fd, memory, size, cell, cells, version, at: 0, held: 0 };
         ring.bind(index)?;
         Ok(ring)
     }
@@ -184,38 +226,54 @@ impl Ring {
         Ok(filter(&self.fd, &[instruction(RETURN, 0, 0, 0)])?)
     }
 
-    /// The next block, if the kernel has handed it over. The same until it is given back.
+    /// The next frames, if the kernel has handed some over. The same until they are given back.
     pub fn block(&mut self) -> Option<Block<'_>> {
-        if !self.is_full(self.at) {
+        if self.held == 0 {
+            let most = match self.version {
+                Version::Slots => Self::MOST.min(self.cells - self.at),
+                Version::Blocks => 1,
+            };
+            let ahead = self.at..self.at + most;
+            self.held = ahead.take_while(|cell| self.is_full(*cell)).count();
+        }
+        if self.held == 0 {
             return None;
         }
-        // SAFETY: the block lies within the mapping, which lives as long as `self`. Its status says
-        // that it is ours, and it stays ours until `give_back` says otherwise, which needs `self`
-        // as much as the slice does; the kernel writes to no block that is not its own.
-        let memory = unsafe { slice::from_raw_parts_mut(self.base(self.at), self.options.block) };
-        let (left, first) = (word(memory, COUNT), word(memory, FIRST));
-        Some(Block { next: first as usize, left, memory })
+        let length = self.held * self.cell;
+        // SAFETY: the cells lie within the mapping, which lives as long as `self`. Their status said
+        // that they are ours, and they stay ours until `give_back` says otherwise, which needs `self`
+        // as much as the slice does; the kernel writes to no cell that is not its own.
+        let memory = unsafe { slice::from_raw_parts_mut(self.base(self.at), length) };
+        Some(match self.version {
+            Version::Slots => Block { next: 0, left: self.held as u32, step: self.cell, memory },
+            Version::Blocks => {
+                let (left, first) = (word(memory, COUNT), word(memory, FIRST));
+                Block { next: first as usize, left, step: 0, memory }
+            }
+        })
     }
 
-    /// Gives the block of [`Ring::block`] back to the kernel, if it has one.
+    /// Gives the frames of [`Ring::block`] back to the kernel.
     pub fn give_back(&mut self) {
-        if self.is_full(self.at) {
-            self.status(self.at).store(libc::TP_STATUS_KERNEL, Ordering::Release);
-            self.at = (self.at + 1) % self.options.blocks;
+        for cell in self.at..self.at + self.held {
+            self.status(cell).store(libc::TP_STATUS_KERNEL, Ordering::Release);
         }
+        self.at = (self.at + self.held) % self.cells;
+        self.held = 0;
     }
 
-    /// Frames in the blocks that the kernel has handed over, without the first `skipped` of them.
+    /// Frames that the kernel has handed over, without those of [`Ring::block`].
     #[must_use]
-    pub fn waiting(&self, skipped: usize) -> u64 {
-        let ahead = skipped..self.options.blocks;
-        let blocks = ahead.map(|ahead| (self.at + ahead) % self.options.blocks);
-        let full = blocks.take_while(|block| self.is_full(*block));
-        full.map(|block| {
-            // SAFETY: the word lies within the mapping and is aligned, and the kernel writes to no
-            // block that is not its own.
-            let count = unsafe { self.base(block).add(COUNT).cast::<u32>().read() };
-            u64::from(count)
+    pub fn waiting(&self) -> u64 {
+        let cells = (self.held..self.cells).map(|ahead| (self.at + ahead) % self.cells);
+        let full = cells.take_while(|cell| self.is_full(*cell));
+        full.map(|cell| match self.version {
+            Version::Slots => 1,
+            Version::Blocks => {
+                // SAFETY: the word lies within the mapping and is aligned, and the kernel writes to no
+                // block that is not its own.
+                u64::from(unsafe { self.base(cell).add(COUNT).cast::<u32>().read() })
+            }
         })
         .sum()
     }
@@ -240,22 +298,26 @@ impl Ring {
         Ok(PacketStatistics { packets, drops })
     }
 
-    fn is_full(&self, block: usize) -> bool {
-        self.status(block).load(Ordering::Acquire) & libc::TP_STATUS_USER != 0
+    fn is_full(&self, cell: usize) -> bool {
+        self.status(cell).load(Ordering::Acquire) & libc::TP_STATUS_USER != 0
     }
 
-    fn base(&self, block: usize) -> *mut u8 {
-        debug_assert!(block < self.options.blocks, "the ring has so many blocks");
-        // SAFETY: the mapping has `blocks` blocks of this size.
-        unsafe { self.memory.as_ptr().add(block * self.options.block) }
+    fn base(&self, cell: usize) -> *mut u8 {
+        debug_assert!(cell < self.cells, "the ring has so many cells");
+        // SAFETY: the mapping has so many cells of this size.
+        unsafe { self.memory.as_ptr().add(cell * self.cell) }
     }
 
-    /// The word through which a block changes hands.
-    fn status(&self, block: usize) -> &AtomicU32 {
-        // SAFETY: the word lies within the mapping, which lives as long as `self`, and is aligned: a
-        // block begins at a page. The kernel writes it with barriers; this process reaches it here
-        // and, while the block is its own, as a part of the block's slice, which nobody writes there.
-        unsafe { AtomicU32::from_ptr(self.base(block).add(STATUS).cast()) }
+    /// The word through which a cell changes hands.
+    fn status(&self, cell: usize) -> &AtomicU32 {
+        let offset = match self.version {
+            Version::Slots => offset_of!(libc::tpacket2_hdr, tp_status),
+            Version::Blocks => STATUS,
+        };
+        // SAFETY: the word lies within the mapping, which lives as long as `self`, and is aligned as
+        // cells are. The kernel writes it with barriers; this process reaches it here and, while the
+        // cell is its own, as a part of a block's slice, which nobody writes there.
+        unsafe { AtomicU32::from_ptr(self.base(cell).add(offset).cast()) }
     }
 }
 
@@ -269,7 +331,7 @@ impl Drop for Ring {
     fn drop(&mut self) {
         // SAFETY: this is the mapping that `open` made, and nobody has a slice of it any more.
         unsafe {
-            libc::munmap(self.memory.as_ptr().cast(), self.options.block * self.options.blocks);
+            libc::munmap(self.memory.as_ptr().cast(), self.size);
         }
     }
 }
@@ -292,35 +354,64 @@ impl Iterator for Block<'_> {
 
     fn next(&mut self) -> Option<Slot> {
         self.left = self.left.checked_sub(1)?;
-        let head = self.memory.get(self.next..self.next + FRAME_HEAD)?;
-        let field = |offset| word(head, offset);
-        let [mac, tpid] = [
-            offset_of!(libc::tpacket3_hdr, tp_mac),
-            offset_of!(libc::tpacket3_hdr, hv1)
-                + offset_of!(libc::tpacket_hdr_variant1, tp_vlan_tpid),
-        ]
-        .map(|offset| u16::from_ne_bytes([head[offset], head[offset + 1]]));
-        let tci = field(
-            offset_of!(libc::tpacket3_hdr, hv1)
-                + offset_of!(libc::tpacket_hdr_variant1, tp_vlan_tci),
-        );
-        let status = field(offset_of!(libc::tpacket3_hdr, tp_status));
-        let (len, whole) = (
-            field(offset_of!(libc::tpacket3_hdr, tp_snaplen)),
-            field(offset_of!(libc::tpacket3_hdr, tp_len)),
-        );
+        let (head, layout) = match self.step {
+            0 => (self.memory.get(self.next..self.next + HEAD_IN_BLOCK)?, &IN_BLOCK),
+            _ => (self.memory.get(self.next..self.next + HEAD_IN_SLOT)?, &IN_SLOT),
+        };
+        let half = |offset: usize| u16::from_ne_bytes([head[offset], head[offset + 1]]);
+        let (status, mac) = (word(head, layout.status), half(layout.mac));
+        let (len, whole) = (word(head, layout.snaplen), word(head, layout.len));
+        let address = head.len() - size_of::<libc::sockaddr_ll>();
         let slot = Slot {
             start: self.next + usize::from(mac),
             len: len as usize,
             truncated: len < whole,
-            packet_type: PacketType::of(head[ADDRESS + offset_of!(libc::sockaddr_ll, sll_pkttype)]),
-            vlan: VlanTag::of_status(status, tci as u16, tpid),
+            packet_type: PacketType::of(head[address + offset_of!(libc::sockaddr_ll, sll_pkttype)]),
+            // The field of a block is longer, but no tag is.
+            vlan: VlanTag::of_status(status, half(layout.tci), half(layout.tpid)),
             checksum_partial: status & libc::TP_STATUS_CSUMNOTREADY != 0,
         };
-        self.next += field(offset_of!(libc::tpacket3_hdr, tp_next_offset)) as usize;
+        self.next += match self.step {
+            0 => word(head, offset_of!(libc::tpacket3_hdr, tp_next_offset)) as usize,
+            step => step,
+        };
         Some(slot)
     }
 }
+
+/// Where a frame's head has what is read.
+struct Layout {
+    status: usize,
+    len: usize,
+    snaplen: usize,
+    mac: usize,
+    /// Its low half is read.
+    tci: usize,
+    tpid: usize,
+}
+
+static IN_SLOT: Layout = Layout {
+    status: offset_of!(libc::tpacket2_hdr, tp_status),
+    len: offset_of!(libc::tpacket2_hdr, tp_len),
+    snaplen: offset_of!(libc::tpacket2_hdr, tp_snaplen),
+    mac: offset_of!(libc::tpacket2_hdr, tp_mac),
+    tci: offset_of!(libc::tpacket2_hdr, tp_vlan_tci),
+    tpid: offset_of!(libc::tpacket2_hdr, tp_vlan_tpid),
+};
+
+static IN_BLOCK: Layout = Layout {
+    status: offset_of!(libc::tpacket3_hdr, tp_status),
+    len: offset_of!(libc::tpacket3_hdr, tp_len),
+    snaplen: offset_of!(libc::tpacket3_hdr, tp_snaplen),
+    mac: offset_of!(libc::tpacket3_hdr, tp_mac),
+    tci: VARIANT + offset_of!(libc::tpacket_hdr_variant1, tp_vlan_tci) + LOW_HALF,
+    tpid: VARIANT + offset_of!(libc::tpacket_hdr_variant1, tp_vlan_tpid),
+};
+
+const VARIANT: usize = offset_of!(libc::tpacket3_hdr, hv1);
+
+/// Where the low half of a word is.
+const LOW_HALF: usize = if cfg!(target_endian = "big") { 2 } else { 0 };
 
 fn word(memory: &[u8], offset: usize) -> u32 {
     let mut bytes = [0; 4];

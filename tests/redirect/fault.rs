@@ -348,7 +348,8 @@ fn who_has_nothing_to_do(lab: &Lab) {
     }
     // Most frames meet one that waits.
     assert!(looks(&busy) > before.1 + 500, "{} after {}", looks(&busy), before.1);
-    assert_eq!(looks(&idle), before.0);
+    // It may just have been about to wait.
+    assert!(looks(&idle) <= before.0 + 2, "{} after {}", looks(&idle), before.0);
     passes(&taps[2], &taps[3], 1);
     idle.end();
     busy.end();

@@ -100,16 +100,17 @@ fn two_of_them_exchange_traffic(lab: &Lab) {
         assert_eq!(read_frame(&mut one.guest, false).1, fro, "to the first, {size}");
         sent += size as u64;
     }
-    // Many at once.
-    for number in 0..300 {
+    // Many at once, but fewer than the second one's socket to its guest holds: behind that, QEMU lets
+    // frames overtake each other (the quirk queue-overtakes).
+    for number in 0..200 {
         write_frame(&mut one.guest, &frame(number, 64), None);
     }
-    for number in 0..300 {
+    for number in 0..200 {
         assert_eq!(read_frame(&mut other.guest, false).1, frame(number, 64));
     }
     let (there, back) = (there.end(), back.end());
-    assert_eq!(counter(&there, "/out/packets"), 600);
-    assert_eq!(counter(&there, "/out/bytes"), sent + 300 * 64);
+    assert_eq!(counter(&there, "/out/packets"), 500);
+    assert_eq!(counter(&there, "/out/bytes"), sent + 200 * 64);
     assert_eq!(counter(&back, "/out/packets"), 300);
     assert_eq!(counter(&back, "/out/bytes"), sent);
     assert_accounted(&there);

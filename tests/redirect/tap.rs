@@ -146,14 +146,14 @@ fn super_frames_keep_their_header(lab: &Lab) {
     assert_eq!(counter(&counters, "/in/checksum_partial"), 1);
     assert_accounted(&counters);
 
-    // Without the header it is a frame that is longer than any that the interface takes.
+    // Without the header it is longer than any frame that the interfaces have.
     let redirect = lab.redirect(&on);
     from.write(&header, &sent).unwrap();
     let plain = frame(2, 100);
     from.write(&[0; 10], &plain).unwrap();
     assert_eq!(receive(&to).1, plain);
     let counters = redirect.end();
-    assert_eq!(counter(&counters, "/drops/too_long"), 1);
+    assert_eq!(counter(&counters, "/drops/truncated"), 1);
     assert_accounted(&counters);
 }
 
