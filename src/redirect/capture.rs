@@ -41,7 +41,7 @@ impl Capture {
 }
 
 /// Frames that need not wait for more.
-const ENOUGH: usize = 64;
+const ENOUGH: usize = 128;
 
 /// How frames are made ready.
 #[derive(Clone, Copy, Debug)]

@@ -52,7 +52,7 @@ pub struct Config {
 
 impl Config {
     /// Bytes of memory that are used where nothing else is asked for.
-    pub const BACKLOG: usize = 8 << 20;
+    pub const BACKLOG: usize = 32 << 20;
 
     /// Reads the properties.
     ///

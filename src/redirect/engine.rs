@@ -100,7 +100,7 @@ const FILTER: &str = "a packet socket's filter";
 const RETIRED: Duration = Duration::from_millis(100);
 
 /// How long an input that is busy is given to have more.
-const GATHERING: Duration = Duration::from_micros(50);
+const GATHERING: Duration = Duration::from_micros(100);
 
 /// Blocks or reads between two looks at other events.
 const ROUNDS: u32 = 16;
@@ -218,7 +218,7 @@ impl Redirector {
                         false => {}
                     },
                     Source::Watch => self.look(tell)?,
-                    Source::Metrics => {}
+                    Source::Metrics => self.serve()?,
                     Source::Input => self.input_event(flags)?,
                     Source::Output => self.output_event(flags, tell)?,
                 }
@@ -512,7 +512,7 @@ impl Redirector {
         }
     }
 
-    /// Makes connections, and answers those who ask for the counters.
+    /// Makes connections, and ends requests for the counters that take too long.
     fn advance(&mut self, tell: &mut dyn FnMut(Notice)) -> Result<(), RedirectError> {
         let now = Instant::now();
         let links = match (&mut self.input, &mut self.output) {
@@ -526,11 +526,15 @@ impl Redirector {
                 Self::say(&mut self.valve, Notice::Connected { chardev }, tell);
             }
         }
-        if self.metrics.is_some() {
-            let text = self.status()?.prometheus();
-            if let Some(metrics) = &mut self.metrics {
-                metrics.serve(now, &text);
-            }
+        let late = self.metrics.as_ref().and_then(Metrics::deadline);
+        if late.is_some_and(|until| until <= now) { self.serve() } else { Ok(()) }
+    }
+
+    /// Answers those who ask for the counters.
+    fn serve(&mut self) -> Result<(), RedirectError> {
+        let text = self.status()?.prometheus();
+        if let Some(metrics) = &mut self.metrics {
+            metrics.serve(Instant::now(), &text);
         }
         Ok(())
     }

@@ -19,8 +19,8 @@ use nix::{
     errno::Errno,
     poll::PollFlags,
     sys::socket::{
-        AddressFamily, SockFlag, SockType, SockaddrStorage, UnixAddr, connect, setsockopt, socket,
-        sockopt,
+        AddressFamily, SockFlag, SockType, SockaddrStorage, UnixAddr, connect, getpeername,
+        getsockopt, setsockopt, socket, sockopt,
     },
 };
 
@@ -128,9 +128,9 @@ impl Link {
                 }
             }
             State::Waiting(until) if *until <= now => return self.attempt(),
-            State::Connecting(fd) => match nix::sys::socket::getsockopt(fd, sockopt::SocketError) {
-                Ok(0) => return Ok(self.finish()),
-                Ok(errno) => self.fail(Errno::from_raw(errno))?,
+            State::Connecting(fd) => match is_connected(fd) {
+                Ok(true) => return Ok(self.finish()),
+                Ok(false) => {}
                 Err(errno) => self.fail(errno)?,
             },
             _ => {}
@@ -288,6 +288,19 @@ impl Drop for Listener {
             // Where it is gone already, or may not be removed any more, the next server removes it.
             let _ = fs::remove_file(path);
         }
+    }
+}
+
+/// Whether a socket that was connecting is connected, or why it never will be.
+fn is_connected(fd: &OwnedFd) -> Result<bool, Errno> {
+    match getsockopt(fd, sockopt::SocketError)? {
+        0 => {}
+        errno => return Err(Errno::from_raw(errno)),
+    }
+    match getpeername::<SockaddrStorage>(fd.as_raw_fd()) {
+        Ok(_) => Ok(true),
+        Err(Errno::ENOTCONN) => Ok(false),
+        Err(errno) => Err(errno),
     }
 }
 

@@ -133,21 +133,27 @@ impl Redirect {
         assert_eq!(self.child.wait().unwrap().signal(), Some(Signal::SIGKILL as i32));
     }
 
-    /// Asks for its counters until they are as they should be; it has nothing else to do meanwhile.
-    pub(crate) fn until(&mut self, part: &str) {
-        loop {
-            self.signal(Signal::SIGUSR1);
-            if self.line("redirect: in ").contains(part) {
-                return;
-            }
-        }
+    /// Its counters that are not zero, in a line.
+    pub(crate) fn counters(&mut self) -> String {
+        self.signal(Signal::SIGUSR1);
+        self.line("redirect: in ")
     }
 
-    /// A number of its `status` in /proc.
-    pub(crate) fn status(&self, name: &str) -> u64 {
+    /// Asks for its counters until they are as they should be; it has nothing else to do meanwhile.
+    pub(crate) fn until(&mut self, part: &str) {
+        while !self.counters().contains(part) {}
+    }
+
+    /// The first word behind a name of its `status` in /proc.
+    pub(crate) fn status_text(&self, name: &str) -> String {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
         let line = status.lines().find(|line| line.starts_with(name)).unwrap();
-        line.split_whitespace().nth(1).unwrap().parse().unwrap()
+        line.split_whitespace().nth(1).unwrap().to_owned()
+    }
+
+    /// The same as a number.
+    pub(crate) fn status(&self, name: &str) -> u64 {
+        self.status_text(name).parse().unwrap()
     }
 
     /// Its memory that is in use, in KiB.

@@ -7,6 +7,7 @@ use std::{
         fd::AsFd,
         unix::net::{UnixListener, UnixStream},
     },
+    process::Command,
 };
 
 use nix::sys::signal::Signal;
@@ -34,6 +35,7 @@ pub(crate) const TRIALS: &[(&str, Try)] = &[
     ("a_second_client_waits_for_the_first_one_to_go", a_second_client_waits),
     ("counters_are_told_in_three_forms", counters_are_told_in_three_forms),
     ("frames_of_nobody_are_dropped_and_counted", frames_of_nobody),
+    ("a_connection_in_progress_is_none", a_connection_in_progress_is_none),
 ];
 
 /// A server's client, once it is one.
@@ -281,5 +283,20 @@ fn frames_of_nobody(lab: &Lab) {
     assert_eq!(read_frame(&mut stream, false).1, frame(100, 64));
     let counters = redirect.end();
     assert_eq!(counter(&counters, "/drops/not_connected"), 100);
+    assert_accounted(&counters);
+}
+
+/// The other host does not answer.
+fn a_connection_in_progress_is_none(lab: &Lab) {
+    let (from, _host) = (lab.tap("tap0", TapHeader::None), lab.tap("tap1", TapHeader::None));
+    let address = ["address", "add", "192.0.2.1/24", "dev", "tap1"];
+    assert!(Command::new("ip").args(address).status().unwrap().success());
+    let outdev = "tcp:192.0.2.2:9003,reconnect=3600";
+    let mut redirect = lab.redirect(&["--in-netdev", "tap0", "--queue", "rx", "--outdev", outdev]);
+    from.write(&[], &frame(1, 64)).unwrap();
+    redirect.until("not_connected 1");
+    redirect.signal(Signal::SIGTERM);
+    let (_, counters, said) = redirect.ended();
+    assert!(!said.contains(": connected"), "{said}");
     assert_accounted(&counters);
 }

@@ -1,5 +1,6 @@
 //! `tapwright redirect` as it is run, a process of its own, beside what does the same: the kernel
-//! alone (`tc mirred`), the simplest program (recv, send), a real QEMU's filter-redirector.
+//! alone (`tc mirred`, whose mirror leaves the original alone too), the simplest program (recv, send),
+//! a real QEMU's filter-redirector.
 //!
 //! Each lap is a closed loop: as many frames are on their way as are surely not dropped, and the time
 //! is that until the last one has arrived. So the rate is the highest one without loss.
@@ -34,7 +35,10 @@ use tapwright::{
         netns::Network,
         qemu::{Arguments, Process, Program},
     },
-    sys::{InterfaceIndex, Isolated, PacketOptions, PacketSocket, Tap, TapHeader, enter_fresh},
+    sys::{
+        Batch, Granted, Injector, InjectorOptions, InterfaceIndex, Isolated, PacketOptions,
+        PacketSocket, Tap, TapHeader, Unit, enter_fresh,
+    },
 };
 
 use super::{
@@ -113,7 +117,8 @@ pub(super) fn steady(lab: &Lab, seconds: u64) -> Result<String, BenchError> {
 
 /// A way for frames, from where they are sent to where they arrive.
 struct Course {
-    send: Box<dyn FnMut() -> Result<(), BenchError>>,
+    /// Sends so many frames.
+    send: Box<dyn FnMut(usize) -> Result<(), BenchError>>,
     arrived: Arc<AtomicU64>,
     window: u64,
     redirect: Option<Running>,
@@ -147,8 +152,10 @@ impl Course {
             }
         });
         let frame = frame(length);
-        let send =
-            move || from.write(&[], &frame).map_err(|error| BenchError::Wrong(error.to_string()));
+        let send = move |count| {
+            let written = (0..count).try_for_each(|_| from.write(&[], &frame));
+            written.map_err(|error| BenchError::Wrong(error.to_string()))
+        };
         Ok(Self { send: Box::new(send), arrived, window, redirect: None, _kept: Vec::new() })
     }
 
@@ -232,16 +239,22 @@ impl Course {
     fn from_host(isolated: &Isolated, length: usize, window: u64) -> Result<Self, BenchError> {
         enter_fresh(isolated).map_err(|error| BenchError::Skipped(error.to_string()))?;
         let tap = tap(isolated, "tap0")?;
-        let host = socket(
-            isolated,
-            "tap0",
-            PacketOptions { ignore_outgoing: true, ..Default::default() },
-        )?;
-        let host = blocking(&host)?;
-        let frame = frame(length);
-        let send = move || match send(host.as_raw_fd(), &frame, MsgFlags::empty()) {
-            Ok(_) => Ok(()),
-            Err(errno) => Err(BenchError::Wrong(format!("a host's frame: {errno}"))),
+        let options = InjectorOptions { vnet_hdr: false, bypass: false };
+        let host = Injector::open(Granted::by_the_command_line(), interface("tap0")?, options)
+            .map_err(io_error("a packet socket"))?;
+        let (frame, mut batch) = (frame(length), Batch::default());
+        let units = vec![Unit { start: 0, header: 0, frame: 0, end: length }; BURST as usize];
+        let send = move |count: usize| {
+            let mut left = count;
+            while left > 0 {
+                left -= match batch.send(&host, &frame, &units[..left.min(units.len())]) {
+                    Ok(sent) => sent,
+                    Err(errno) => {
+                        return Err(BenchError::Wrong(format!("a host's frame: {errno}")));
+                    }
+                };
+            }
+            Ok(())
         };
         let arrived = Arc::new(AtomicU64::new(0));
         Ok(Self {
@@ -289,10 +302,9 @@ impl Course {
                     thread::yield_now();
                     continue;
                 }
-                for _ in 0..BURST.min(frames - sent) {
-                    (self.send)()?;
-                    sent += 1;
-                }
+                let burst = BURST.min(frames - sent);
+                (self.send)(burst as usize)?;
+                sent += burst;
             }
         })
     }
@@ -300,20 +312,28 @@ impl Course {
     /// Sends frames at a rate; how many, and how many arrived.
     fn paced(&mut self, rate: f64, time: Duration) -> Result<(u64, u64), BenchError> {
         let (start, begun) = (self.arrived.load(Ordering::Relaxed), Instant::now());
-        let mut sent = 0;
+        let (mut sent, mut skipped) = (0, 0);
         while begun.elapsed() < time {
-            let due = (begun.elapsed().as_secs_f64() * rate) as u64;
+            let due = (begun.elapsed().as_secs_f64() * rate) as u64 - skipped;
             if sent >= due {
                 thread::yield_now();
+                continue;
             }
             // After a pause of this process the rest is not sent at once, which would be no pace.
-            sent = sent.max(due.saturating_sub(BURST * BURST));
-            while sent < due {
-                (self.send)()?;
-                sent += 1;
-            }
+            let burst = (due - sent).min(BURST * BURST);
+            skipped += due - sent - burst;
+            (self.send)(burst as usize)?;
+            sent += burst;
         }
-        Ok((sent, self.arrived.load(Ordering::Relaxed) - start))
+        let (mut arrived, mut since) = (0, Instant::now());
+        while arrived < sent && since.elapsed() < LOST {
+            let now = self.arrived.load(Ordering::Relaxed) - start;
+            if now > arrived {
+                (arrived, since) = (now, Instant::now());
+            }
+            thread::yield_now();
+        }
+        Ok((sent, arrived))
     }
 
     /// The redirector's time on a processor, in ticks.
@@ -359,17 +379,17 @@ fn tap(isolated: &Isolated, name: &str) -> Result<Tap, BenchError> {
     Ok(tap)
 }
 
+fn interface(name: &str) -> Result<InterfaceIndex, BenchError> {
+    let wrong = |error: tapwright::sys::InterfaceNameError| BenchError::Wrong(error.to_string());
+    InterfaceIndex::of(&name.parse().map_err(wrong)?).map_err(io_error("an interface"))
+}
+
 fn socket(
     isolated: &Isolated,
     name: &str,
     options: PacketOptions,
 ) -> Result<PacketSocket, BenchError> {
-    let name = name.parse().map_err(|error: tapwright::sys::InterfaceNameError| {
-        BenchError::Wrong(error.to_string())
-    })?;
-    InterfaceIndex::of(&name)
-        .and_then(|index| PacketSocket::open(isolated, index, options))
-        .map_err(io_error("a packet socket"))
+    PacketSocket::open(isolated, interface(name)?, options).map_err(io_error("a packet socket"))
 }
 
 /// A descriptor for a thread that waits in its reads and writes.
