@@ -351,8 +351,8 @@ fn who_has_nothing_to_do(lab: &Lab) {
     for number in 0..1_000 {
         passes(&taps[0], &taps[1], number);
     }
-    // Most frames meet one that waits.
-    assert!(looks(&busy) > before.1 + 500, "{} after {}", looks(&busy), before.1);
+    // Many frames meet one that waits.
+    assert!(looks(&busy) > before.1 + 100, "{} after {}", looks(&busy), before.1);
     // It may just have been about to wait.
     assert!(looks(&idle) <= before.0 + 2, "{} after {}", looks(&idle), before.0);
     passes(&taps[2], &taps[3], 1);
