@@ -9,6 +9,7 @@
 //! - [`conflict`]: which combinations of properties an object accepts.
 //! - [`fuzz`]: random scenarios, and the reduction of those that fail.
 //! - [`import`]: turns pasted command lines and monitor commands into a scenario.
+//! - [`redirect`]: frames between interfaces and sockets of a real machine, as fast as they come.
 //! - [`runner`]: selection, scheduling, deadlines, and the one executor for all backends.
 //! - [`snapshot`]: the store of snapshot files: what was reviewed, and what waits for a review.
 //! - [`compare`]: where two records differ, frame by frame and field by field.
@@ -88,6 +89,7 @@ pub mod machine;
 pub mod qapi;
 pub mod reading;
 pub mod record;
+pub mod redirect;
 pub mod report;
 pub mod runner;
 pub mod scenario;

@@ -33,15 +33,22 @@ impl VnetHdr {
     /// zeros, a `len` below 12 cuts: 10 drops `num_buffers`.
     #[must_use]
     pub fn to_bytes(self, len: usize) -> Vec<u8> {
+        let mut long = [0; Self::LONG];
+        self.write(&mut long);
         let mut bytes = Vec::with_capacity(len.max(Self::LONG));
-        bytes.extend([self.flags, self.gso_type]);
-        for field in
-            [self.hdr_len, self.gso_size, self.csum_start, self.csum_offset, self.num_buffers]
-        {
-            bytes.extend(field.to_le_bytes());
-        }
+        bytes.extend(long);
         bytes.resize(len, 0);
         bytes
+    }
+
+    /// Writes the 12-byte form.
+    pub fn write(self, to: &mut [u8; Self::LONG]) {
+        let fields =
+            [self.hdr_len, self.gso_size, self.csum_start, self.csum_offset, self.num_buffers];
+        (to[0], to[1]) = (self.flags, self.gso_type);
+        for (pair, field) in to[2..].chunks_exact_mut(2).zip(fields) {
+            pair.copy_from_slice(&field.to_le_bytes());
+        }
     }
 
     /// Reads the first 12 bytes; what is missing counts as zero.
@@ -58,6 +65,22 @@ impl VnetHdr {
             csum_offset: word(8),
             num_buffers: word(10),
         }
+    }
+
+    /// The header of a frame into which a VLAN tag was put back, where the kernel wrote it for the
+    /// frame without the tag: its offsets count four bytes more.
+    #[must_use]
+    pub const fn behind_tag(mut self) -> Self {
+        const NEEDS_CSUM: u8 = 1;
+        const TAG: u16 = 4;
+        if self.flags & NEEDS_CSUM != 0 {
+            self.csum_start = self.csum_start.wrapping_add(TAG);
+        }
+        // The kernel's own field wraps for what is longer than 64 KiB.
+        if self.gso_type != 0 {
+            self.hdr_len = self.hdr_len.wrapping_add(TAG);
+        }
+        self
     }
 
     /// Whether every field is zero, as it is for a frame that asks nothing of the device.

@@ -4,7 +4,7 @@ use super::{CliError, Stop, output};
 use crate::{
     backend, capture,
     diag::{Diagnose, Explanation},
-    file, frame,
+    file, frame, redirect,
     runner::{self, Exit},
     scenario, snapshot,
 };
@@ -30,6 +30,7 @@ const TABLES: &[&[Explanation]] = &[
     snapshot::EXPLANATIONS,
     backend::netns::EXPLANATIONS,
     backend::qemu::EXPLANATIONS,
+    redirect::EXPLANATIONS,
     runner::EXPLANATIONS,
     super::EXPLANATIONS,
 ];

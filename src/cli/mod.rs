@@ -22,6 +22,7 @@ mod number;
 mod output;
 mod pause;
 mod reach;
+mod redirect;
 mod reporting;
 pub mod review;
 mod run;
@@ -94,6 +95,8 @@ enum Command {
     Trace(trace::TraceArgs),
     /// Compare two captures packet by packet
     Diff(diff::DiffArgs),
+    /// Take frames from an interface or a socket to another, for as long as it runs
+    Redirect(redirect::RedirectArgs),
     /// Print the JSON Schema of the scenario language, for editors
     Schema(schema::SchemaArgs),
 }
@@ -183,6 +186,7 @@ fn carry_out(command: &Command) -> Result<Exit, Stop> {
         Command::New(args) => new::run(args),
         Command::Trace(args) => trace::run(args),
         Command::Diff(args) => diff::run(args),
+        Command::Redirect(args) => redirect::run(args),
         Command::Schema(args) => schema::run(args),
     }
 }

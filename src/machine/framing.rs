@@ -8,25 +8,76 @@ use crate::base::{NET_BUFSIZE, Origin, Tag};
 
 /// What a stream that announces a frame longer than [`NET_BUFSIZE`] leaves on standard error (QEMU
 /// 10.2.2 `net/net.c:2155`).
-pub(super) const OVERSIZE_LOG: &str =
-    "serious error: oversized packet received,connection terminated.";
+pub const OVERSIZE_LOG: &str = "serious error: oversized packet received,connection terminated.";
+
+/// The words in front of a frame's bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// Bytes that follow the words.
+    pub length: u32,
+    /// How many of them are a virtio-net header; none where the stream does not say.
+    pub vnet_len: Option<u32>,
+}
+
+impl Head {
+    /// Bytes of a word.
+    const WORD: usize = 4;
+
+    /// Bytes of the words, with or without that of the virtio-net header.
+    #[must_use]
+    pub const fn bytes(vnet: bool) -> usize {
+        if vnet { 2 * Self::WORD } else { Self::WORD }
+    }
+
+    /// Writes the words to the beginning of a buffer that has room for them.
+    ///
+    /// # Panics
+    /// When it has not.
+    pub fn write(self, to: &mut [u8]) {
+        to[..Self::WORD].copy_from_slice(&self.length.to_be_bytes());
+        if let Some(vnet_len) = self.vnet_len {
+            to[Self::WORD..2 * Self::WORD].copy_from_slice(&vnet_len.to_be_bytes());
+        }
+    }
+
+    /// Reads the words at the beginning of a stream; none while they are not complete. Of one that is
+    /// too long the first word is enough.
+    #[must_use]
+    pub fn read(bytes: &[u8], vnet: bool) -> Option<Self> {
+        let (length, rest) = bytes.split_first_chunk().map(word)?;
+        let short = Self { length, vnet_len: None };
+        if !vnet || short.is_oversize() {
+            return Some(short);
+        }
+        let (vnet_len, _) = rest.split_first_chunk().map(word)?;
+        Some(Self { length, vnet_len: Some(vnet_len) })
+    }
+
+    /// Whether the frame is longer than a stream may have it.
+    #[must_use]
+    pub const fn is_oversize(self) -> bool {
+        self.length as usize > NET_BUFSIZE
+    }
+}
+
+fn word<'a>((word, rest): (&[u8; Head::WORD], &'a [u8])) -> (u32, &'a [u8]) {
+    (u32::from_be_bytes(*word), rest)
+}
 
 /// The words in front of a frame's bytes, each as QEMU writes it: one write a word. A length beyond
 /// `u32` is cut, as QEMU's conversion to `uint32_t` does.
 pub fn words(length: usize, vnet_len: Option<u32>) -> impl Iterator<Item = Bytes> {
-    let mut both = BytesMut::with_capacity(8);
-    both.put_u32(length as u32);
-    if let Some(vnet_len) = vnet_len {
-        both.put_u32(vnet_len);
-    }
+    let head = Head { length: length as u32, vnet_len };
+    let mut both = BytesMut::zeroed(Head::bytes(vnet_len.is_some()));
+    head.write(&mut both);
     let mut both = both.freeze();
-    std::iter::from_fn(move || (!both.is_empty()).then(|| both.split_to(4)))
+    std::iter::from_fn(move || (!both.is_empty()).then(|| both.split_to(Head::WORD)))
 }
 
 /// A whole framed unit in one buffer, for writers at a chardev's far end.
 #[must_use]
 pub fn encode(frame: &[u8], vnet_len: Option<u32>) -> Bytes {
-    let mut bytes = BytesMut::with_capacity(8 + frame.len());
+    let mut bytes = BytesMut::with_capacity(Head::bytes(true) + frame.len());
     words(frame.len(), vnet_len).for_each(|word| bytes.put(word));
     bytes.put(frame);
     bytes.freeze()
@@ -136,7 +187,8 @@ impl Reassembler {
                     self.length = length;
                     self.vnet_len = 0;
                     self.expect = if self.vnet { Expect::VnetLength } else { Expect::Data };
-                    if length as usize > NET_BUFSIZE && !self.strictness.oversize_late {
+                    let head = Head { length, vnet_len: None };
+                    if head.is_oversize() && !self.strictness.oversize_late {
                         return Some(self.oversize(input, tag));
                     }
                 }
@@ -205,12 +257,12 @@ impl Reassembler {
     }
 
     fn gather_word(&mut self, input: &mut Bytes) -> Option<u32> {
-        let take = (4 - self.word_bytes).min(input.len());
+        let take = (Head::WORD - self.word_bytes).min(input.len());
         for byte in input.split_to(take) {
             self.word = self.word << 8 | u32::from(byte);
         }
         self.word_bytes += take;
-        (self.word_bytes == 4).then(|| {
+        (self.word_bytes == Head::WORD).then(|| {
             self.word_bytes = 0;
             self.word
         })
@@ -290,6 +342,20 @@ mod tests {
         assert_eq!(parts, [&[0, 0, 1, 2][..], &[0, 0, 0, 12]]);
         assert_eq!(words(1, None).count(), 1);
         assert_eq!(encode(b"xy", None), &[0, 0, 0, 2, b'x', b'y'][..]);
+    }
+
+    #[test]
+    fn a_head_is_read_as_it_was_written() {
+        for head in [Head { length: 7, vnet_len: None }, Head { length: 9, vnet_len: Some(12) }] {
+            let vnet = head.vnet_len.is_some();
+            let mut bytes = [0xff; 9];
+            head.write(&mut bytes);
+            assert_eq!(Head::read(&bytes, vnet), Some(head));
+            let whole = Head::bytes(vnet);
+            assert_eq!((Head::read(&bytes[..whole - 1], vnet), bytes[whole]), (None, 0xff));
+        }
+        let oversize = Head::read(&[0xff; 4], true);
+        assert!(oversize.is_some_and(Head::is_oversize));
     }
 
     #[test]

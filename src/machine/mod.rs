@@ -10,6 +10,7 @@
 //! | part | subject |
 //! |---|---|
 //! | `drive` | [`Machine`], the main loop: descriptors are read in order; a frozen write; what is left at the end |
+//! | `alone` | the rules of a redirector that stands alone, between real interfaces and sockets |
 //! | `argument` | what a command's arguments name, for those who hand them to a real QEMU |
 //! | `config` | the machine before its first command, checked |
 //! | `command` | QMP's commands and `-object` |
@@ -49,6 +50,7 @@
 //! 5. Test it in `drive/tests`, and replay the measured records of QEMU: `cargo xtask conform
 //!    fixtures/qemu/*.jsonl`.
 
+pub(crate) mod alone;
 mod api;
 mod argument;
 mod chardev;

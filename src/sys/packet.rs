@@ -73,7 +73,7 @@ pub enum PacketType {
 }
 
 impl PacketType {
-    const fn of(value: u8) -> Self {
+    pub(super) const fn of(value: u8) -> Self {
         match value {
             libc::PACKET_HOST => Self::Host,
             libc::PACKET_BROADCAST => Self::Broadcast,
@@ -92,6 +92,16 @@ pub struct VlanTag {
     pub tpid: u16,
     /// Priority, drop eligibility and id.
     pub tci: u16,
+}
+
+impl VlanTag {
+    /// The tag that the kernel tells beside a frame, if it took one out.
+    pub(super) fn of_status(status: u32, tci: u16, tpid: u16) -> Option<Self> {
+        let valid = status & libc::TP_STATUS_VLAN_VALID != 0;
+        let has_tpid = status & libc::TP_STATUS_VLAN_TPID_VALID != 0;
+        // Before TP_STATUS_VLAN_TPID_VALID there was only 802.1Q (packet(7)).
+        valid.then_some(Self { tpid: if has_tpid { tpid } else { 0x8100 }, tci })
+    }
 }
 
 /// `tp_status` of the auxiliary data (Linux 6.18 `include/uapi/linux/if_packet.h`). Losses are not
@@ -171,11 +181,7 @@ impl PacketSocket {
     /// # Errors
     /// EPERM without CAP_NET_RAW; ENODEV or ENXIO when the interface is gone.
     pub fn open(_: &Isolated, index: InterfaceIndex, options: PacketOptions) -> io::Result<Self> {
-        let kind = libc::SOCK_RAW | libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
-        // SAFETY: socket(2) takes numbers only.
-        let fd = Errno::result(unsafe { libc::socket(libc::AF_PACKET, kind, 0) })?;
-        // SAFETY: the descriptor is new and nobody else's.
-        let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+        let fd = raw_socket()?;
         let on: libc::c_int = 1;
         option::set(&fd, libc::SOL_PACKET, libc::PACKET_AUXDATA, &on)?;
         if options.vnet_hdr {
@@ -188,7 +194,7 @@ impl PacketSocket {
             ask_for_buffer(&fd, options.receive_buffer)?;
         }
         let socket = Self { fd: SlowToClose::new(fd), vnet_hdr: options.vnet_hdr };
-        socket.bind(index)?;
+        bind(&socket.fd, index, libc::ETH_P_ALL)?;
         Ok(socket)
     }
 
@@ -258,29 +264,6 @@ impl PacketSocket {
         Ok(usize::try_from(bytes).unwrap_or(0))
     }
 
-    fn bind(&self, index: InterfaceIndex) -> Result<(), Errno> {
-        let all = u16::try_from(libc::ETH_P_ALL).expect("ETH_P_ALL is 3");
-        let address = libc::sockaddr_ll {
-            sll_family: libc::sa_family_t::try_from(libc::AF_PACKET).expect("AF_PACKET is 17"),
-            sll_protocol: all.to_be(),
-            sll_ifindex: index.get().cast_signed(),
-            sll_hatype: 0,
-            sll_pkttype: 0,
-            sll_halen: 0,
-            sll_addr: [0; 8],
-        };
-        // SAFETY: the pointer and the length describe `address`, which lives through the call and
-        // is only read.
-        let bound = unsafe {
-            libc::bind(
-                self.fd.as_fd().as_raw_fd(),
-                std::ptr::from_ref(&address).cast(),
-                length_of::<libc::sockaddr_ll>(),
-            )
-        };
-        Errno::result(bound).map(drop)
-    }
-
     fn recv_message(&self, scratch: &mut [u8]) -> Result<Received, Errno> {
         let mut vnet = [0; Self::VNET_HDR_LEN];
         let vnet_len = if self.vnet_hdr { vnet.len() } else { 0 };
@@ -307,7 +290,9 @@ impl PacketSocket {
         let length = received.saturating_sub(vnet_len).min(scratch.len());
         let mut data = Vec::with_capacity(length + 4);
         data.extend_from_slice(&scratch[..length]);
-        let vlan = auxiliary.as_ref().and_then(vlan_tag);
+        let vlan = auxiliary.as_ref().and_then(|data| {
+            VlanTag::of_status(data.tp_status, data.tp_vlan_tci, data.tp_vlan_tpid)
+        });
         if let Some(tag) = vlan {
             put_back(tag, &mut data);
         }
@@ -326,6 +311,43 @@ impl AsFd for PacketSocket {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
     }
+}
+
+/// A packet socket that is not bound and has no protocol: it receives nothing.
+pub(super) fn raw_socket() -> Result<OwnedFd, Errno> {
+    let kind = libc::SOCK_RAW | libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
+    // SAFETY: socket(2) takes numbers only.
+    let fd = Errno::result(unsafe { libc::socket(libc::AF_PACKET, kind, 0) })?;
+    // SAFETY: the descriptor is new and nobody else's.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Binds a packet socket to an interface, for this protocol. With none it only sends.
+pub(super) fn bind(
+    fd: &impl AsFd,
+    index: InterfaceIndex,
+    protocol: libc::c_int,
+) -> Result<(), Errno> {
+    let protocol = u16::try_from(protocol).map_err(|_| Errno::EINVAL)?;
+    let address = libc::sockaddr_ll {
+        sll_family: libc::sa_family_t::try_from(libc::AF_PACKET).expect("AF_PACKET is 17"),
+        sll_protocol: protocol.to_be(),
+        sll_ifindex: index.get().cast_signed(),
+        sll_hatype: 0,
+        sll_pkttype: 0,
+        sll_halen: 0,
+        sll_addr: [0; 8],
+    };
+    // SAFETY: the pointer and the length describe `address`, which lives through the call and is
+    // only read.
+    let bound = unsafe {
+        libc::bind(
+            fd.as_fd().as_raw_fd(),
+            std::ptr::from_ref(&address).cast(),
+            length_of::<libc::sockaddr_ll>(),
+        )
+    };
+    Errno::result(bound).map(drop)
 }
 
 /// Room for one control message with auxiliary data, aligned as cmsg(3) wants it.
@@ -353,14 +375,6 @@ unsafe fn auxiliary_data(header: &libc::msghdr) -> Option<libc::tpacket_auxdata>
         message = unsafe { libc::CMSG_NXTHDR(header, message) };
     }
     None
-}
-
-fn vlan_tag(auxiliary: &libc::tpacket_auxdata) -> Option<VlanTag> {
-    let valid = auxiliary.tp_status & libc::TP_STATUS_VLAN_VALID != 0;
-    let has_tpid = auxiliary.tp_status & libc::TP_STATUS_VLAN_TPID_VALID != 0;
-    // Before TP_STATUS_VLAN_TPID_VALID there was only 802.1Q (packet(7)).
-    let tpid = if has_tpid { auxiliary.tp_vlan_tpid } else { 0x8100 };
-    valid.then_some(VlanTag { tpid, tci: auxiliary.tp_vlan_tci })
 }
 
 fn put_back(tag: VlanTag, frame: &mut Vec<u8>) {

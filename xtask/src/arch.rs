@@ -30,6 +30,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("import", &["diag", "qapi", "scenario", "terminal"]),
     ("machine", &["base", "qapi", "record"]),
     ("conflict", &["base", "machine", "qapi", "record"]),
+    ("redirect", &["base", "diag", "machine", "qapi", "record", "sys"]),
     (
         "backend",
         &["base", "diag", "frame", "guest", "machine", "qapi", "record", "scenario", "sys"],
@@ -63,8 +64,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         "cli",
         &[
             "backend", "base", "capture", "compare", "conflict", "diag", "drawing", "file",
-            "format", "frame", "fuzz", "import", "machine", "qapi", "reading", "record", "report",
-            "runner", "scenario", "snapshot", "sys", "terminal", "wording",
+            "format", "frame", "fuzz", "import", "machine", "qapi", "reading", "record",
+            "redirect", "report", "runner", "scenario", "snapshot", "sys", "terminal", "wording",
         ],
     ),
 ];
@@ -144,6 +145,7 @@ const ROOMS: &[Room] = &[
         with_tests: false,
     },
     Room { path: &["report"], may_import: REPORT, exceptions: &[], with_tests: false },
+    Room { path: &["redirect"], may_import: REDIRECT, exceptions: &[], with_tests: false },
     Room { path: &["scenario"], may_import: SCENARIO, exceptions: &[], with_tests: false },
 ];
 
@@ -167,6 +169,7 @@ const MACHINE: &[(&str, &[&str])] = &[
         "command",
         &["api", "chardev", "compare", "core", "error", "filter", "net", "part", "property"],
     ),
+    ("alone", &["command", "filter"]),
     ("argument", &["command"]),
     ("config", &["api", "core", "net"]),
     ("drive", &["api", "config", "core", "net", "part"]),
@@ -409,6 +412,29 @@ const REPORT: &[(&str, &[&str])] = &[
     ("kind", &["html", "junit", "markdown", "record"]),
     ("at_end", &["kind", "record"]),
     ("file", &["kind", "record"]),
+];
+
+/// The floors of the redirector: what is asked for and counted, the two ends, and the loop.
+const REDIRECT: &[(&str, &[&str])] = &[
+    ("counter", &[]),
+    ("error", &[]),
+    ("held", &[]),
+    ("watch", &[]),
+    ("address", &["error"]),
+    ("config", &["address", "error"]),
+    ("link", &["address", "error"]),
+    ("metrics", &["link"]),
+    ("notice", &["counter"]),
+    ("receive", &["counter", "held"]),
+    ("capture", &["config", "counter", "error", "held", "watch"]),
+    ("outlet", &["capture", "config", "counter", "error", "held", "link", "watch"]),
+    (
+        "engine",
+        &[
+            "capture", "config", "counter", "error", "held", "link", "metrics", "notice", "outlet",
+            "receive", "watch",
+        ],
+    ),
 ];
 
 /// The floors of the language: the tree, faults, keys and values, then what reads them.

@@ -14,6 +14,7 @@ mod kernel;
 mod lap;
 mod machine;
 mod process;
+mod redirect;
 mod report;
 mod start;
 mod suite;
@@ -47,6 +48,12 @@ const ROWS: &[(&str, Build)] = &[
     ("transcript", |_| transcript::row()),
     ("TAP to chardev, 64 B", |lab| kernel::row(lab, 64)),
     ("TAP to chardev, 1500 B", |lab| kernel::row(lab, 1500)),
+    ("redirect/mirred, 64 B", |lab| redirect::beside_mirred(lab, 64)),
+    ("redirect/mirred, 1514 B", |lab| redirect::beside_mirred(lab, 1514)),
+    ("redirect/loop, 64 B", |lab| redirect::beside_loop(lab, 64)),
+    ("redirect/loop, 1514 B", |lab| redirect::beside_loop(lab, 1514)),
+    ("redirect/QEMU, 64 B", |lab| redirect::beside_qemu(lab, 64)),
+    ("redirect/QEMU, 1514 B", |lab| redirect::beside_qemu(lab, 1514)),
     ("case", case::row),
     ("QEMU start", start::row),
     ("suite on netns", |lab| suite::netns(lab, "all processors", 2.0, &["--backend", "netns"])),
@@ -84,7 +91,10 @@ pub(crate) struct Arguments {
     /// Pairs of subject and baseline, after one that is not counted.
     #[arg(long, default_value_t = 15)]
     laps: usize,
-    /// The QEMU whose start is measured.
+    /// How long a redirector runs at 80 % of its peak, in seconds.
+    #[arg(long, default_value_t = 10)]
+    steady: u64,
+    /// The QEMU whose start, and whose redirector, is measured.
     #[arg(long, default_value = "qemu-system-x86_64")]
     qemu: PathBuf,
     /// Counts instructions instead, with valgrind; fails when one takes 5 % more than was accepted.
@@ -175,6 +185,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), BenchError> {
             Err(error) => return Err(error),
         };
         report.add(name, measured, &mut out)?;
+    }
+    if wanted("redirect") {
+        match redirect::steady(&lab, arguments.steady) {
+            Ok(line) => writeln!(out, "\n{line}").map_err(io_error("standard output"))?,
+            Err(BenchError::Skipped(_)) => {}
+            Err(error) => return Err(error),
+        }
     }
     writeln!(out).map_err(io_error("standard output"))?;
     report.growth = growth::run(wanted, &mut out)?;

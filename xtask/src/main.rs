@@ -13,7 +13,7 @@ mod quirk;
 mod reference;
 mod words;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{ffi::OsString, path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
@@ -56,6 +56,12 @@ enum Chore {
     Fixtures,
     /// What things cost, as ratios; fails only when the work goes wrong, never because it is slow.
     Bench(bench::Arguments),
+    /// The command itself, as the benchmarks start it.
+    #[command(hide = true, disable_help_flag = true)]
+    Tapwright {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
     /// Writes docs/scenario.schema.json.
     Schema,
     /// Writes what is made from the code's tables: the schema, docs/language.md, docs/profiles.md.
@@ -79,6 +85,10 @@ fn main() -> ExitCode {
         }
         Chore::Fixtures => exit(fixtures::run(chore::root())),
         Chore::Bench(arguments) => exit(bench::run(&arguments)),
+        Chore::Tapwright { arguments } => {
+            let words = [OsString::from("tapwright")].into_iter().chain(arguments);
+            tapwright::cli::main(words).code().into()
+        }
         Chore::Schema => exit(generate::write_schema()),
         Chore::Docs => exit(generate::write_all()),
         Chore::Dist(arguments) => exit(dist::run(&arguments)),

@@ -16,6 +16,7 @@ const NAMED: &[(&str, &str)] = &[
     ("conflict/object.rs", "values that are tried"),
     ("fuzz/object", "values that are drawn"),
     ("import/flag.rs", "options of the command line"),
+    ("redirect/config.rs", "each property is an option of the command line"),
     ("scenario/remark.rs", "what hears of a checkpoint"),
 ];
 

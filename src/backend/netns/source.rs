@@ -386,18 +386,8 @@ fn read_socket(
 /// The frame as it was on the wire. The kernel's offsets are those of the frame without the tag
 /// that has been put back.
 fn frame_of(received: Received) -> Frame {
-    let mut vnet = received.vnet.map_or_else(VnetHdr::default, |bytes| VnetHdr::from_bytes(&bytes));
-    if received.vlan.is_some() {
-        const NEEDS_CSUM: u8 = 1;
-        const TAG: u16 = 4;
-        if vnet.flags & NEEDS_CSUM != 0 {
-            vnet.csum_start = vnet.csum_start.wrapping_add(TAG);
-        }
-        // The kernel's own field wraps for what is longer than 64 KiB.
-        if vnet.gso_type != 0 {
-            vnet.hdr_len = vnet.hdr_len.wrapping_add(TAG);
-        }
-    }
+    let vnet = received.vnet.map_or_else(VnetHdr::default, |bytes| VnetHdr::from_bytes(&bytes));
+    let vnet = if received.vlan.is_some() { vnet.behind_tag() } else { vnet };
     Frame { vnet, data: received.data.into() }
 }
 

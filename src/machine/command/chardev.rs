@@ -1,6 +1,8 @@
 //! `chardev-add`, `chardev-change`, `chardev-remove`, `query-chardev`, `ringbuf-read` (QEMU 10.2.2
 //! `chardev/char.c`, `chardev/char-ringbuf.c`).
 
+use std::time::Duration;
+
 use serde_json::{Map, Value, json};
 
 use super::{Args, Named, Options, arg, done, text};
@@ -14,7 +16,7 @@ use crate::{
         net::Net,
         property::NOT_BUILT,
     },
-    qapi::{Kind, Property, Role, Source, visit_members},
+    qapi::{self, Kind, Property, Role, Source, visit_members},
     record::CommandError,
 };
 
@@ -138,15 +140,51 @@ fn made(core: &Core, args: &Args, backend: CharBackend) -> Result<CharBackend, C
             _ => "reconnect-ms",
         };
         if server && has(refused) {
-            return failed(&format!(
-                "'{refused}' option is incompatible with socket in server listen mode"
-            ));
+            return failed(&no_reconnect_of_server(refused));
         }
         if both {
-            return failed("'reconnect' and 'reconnect-ms' are mutually exclusive");
+            return failed(TWO_RECONNECTS);
         }
     }
     Ok(backend)
+}
+
+fn no_reconnect_of_server(option: &str) -> String {
+    format!("'{option}' option is incompatible with socket in server listen mode")
+}
+
+const TWO_RECONNECTS: &str = "'reconnect' and 'reconnect-ms' are mutually exclusive";
+
+/// What the options of a socket say beside its address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SocketOptions {
+    pub(crate) server: bool,
+    /// After how long a client tries again; never where there is none.
+    pub(crate) reconnect: Option<Duration>,
+}
+
+/// Reads the options of a socket as `-chardev` has them, without its address: those of all versions.
+pub(in crate::machine) fn socket_options(
+    options: &qapi::Options,
+) -> Result<SocketOptions, CommandError> {
+    let known = ["server", "wait", "nodelay", "reconnect", "reconnect-ms"];
+    static MEMBERS: &[Property] = SOCKET;
+    let mut members = MEMBERS.iter().filter(|member| known.contains(&member.name));
+    let values = visit_members(Source::Options(options), &mut members, "")?;
+    let flag = |name: &str| values.get(name).and_then(Value::as_bool);
+    let number = |name: &str| values.get(name).and_then(Value::as_i64);
+    let server = flag("server").unwrap_or(false);
+    if server && number("reconnect").is_some() {
+        return Err(generic(no_reconnect_of_server("reconnect")));
+    }
+    let milliseconds = match (number("reconnect"), number("reconnect-ms")) {
+        (Some(_), Some(_)) => return Err(generic(TWO_RECONNECTS)),
+        (Some(seconds), None) => seconds.saturating_mul(1000),
+        (None, milliseconds) => milliseconds.unwrap_or(0),
+    };
+    let reconnect = u64::try_from(milliseconds).unwrap_or(0);
+    let reconnect = (reconnect > 0).then(|| Duration::from_millis(reconnect));
+    Ok(SocketOptions { server, reconnect })
 }
 
 fn put(net: &mut Net, id: &str, backend: CharBackend) -> Value {

@@ -8,7 +8,8 @@ mod netdev;
 mod object;
 mod qom;
 
-pub(super) use chardev::options as backend_options;
+pub(crate) use chardev::SocketOptions;
+pub(super) use chardev::{options as backend_options, socket_options};
 pub(super) use netdev::{HEAD as NETDEV_HEAD, options as netdev_options};
 
 use std::collections::BTreeMap;

@@ -8,6 +8,8 @@ mod redirector;
 mod replay;
 mod rewriter;
 
+pub(super) use redirector::{check_alone, netdev_not_a_tap, netdev_not_found};
+
 use super::part::Class;
 
 /// The filters that are built.

@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 
 pub(super) use rfc::bypasses_chain;
+pub(in crate::machine) use rfc::{netdev_not_a_tap, netdev_not_found};
 
 use crate::{
     base::{Direction, Frame, Injection, Interface, NetdevId, Queue, Quirk, Tag, VnetHdr},
@@ -53,9 +54,7 @@ pub(super) fn make(cx: &mut Context<'_>, spec: &Spec) -> Result<Box<dyn Part>, C
             "filter redirector needs 'indev' or 'outdev' at least one property set",
         ));
     }
-    if indev.is_some() && indev == outdev {
-        return Err(generic("'indev' and 'outdev' could not be same for filter redirector"));
-    }
+    check_chardevs(spec)?;
     Ok(Box::new(Redirector {
         indev: indev.map(|id| hold(cx, "IN", id)).transpose()?,
         outdev: None,
@@ -68,6 +67,21 @@ pub(super) fn make(cx: &mut Context<'_>, spec: &Spec) -> Result<Box<dyn Part>, C
         deaf: false,
         listens: cx.base.on || cx.has(Quirk::OffIndevInjects),
     }))
+}
+
+/// The two ends may not be one chardev.
+fn check_chardevs(spec: &Spec) -> Result<(), CommandError> {
+    let (indev, outdev) = (spec.text("indev"), spec.text("outdev"));
+    if indev.is_some() && indev == outdev {
+        return Err(generic("'indev' and 'outdev' could not be same for filter redirector"));
+    }
+    Ok(())
+}
+
+/// What is refused of a redirector that stands alone, in the order of [`make`].
+pub(in crate::machine) fn check_alone(spec: &Spec) -> Result<(), CommandError> {
+    rfc::check_alone(spec)?;
+    check_chardevs(spec)
 }
 
 /// Takes hold of a chardev.

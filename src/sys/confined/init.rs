@@ -11,7 +11,10 @@ use std::{ffi::CString, os::fd::RawFd, ptr};
 use nix::{errno::Errno, libc};
 
 use super::{
-    super::fence::{Confinement, Fence},
+    super::{
+        capability::{control, drop_capabilities},
+        fence::{Confinement, Fence},
+    },
     mounting::Mounting,
 };
 
@@ -274,12 +277,6 @@ fn bind(signal: libc::c_int) -> Result<(), Errno> {
     control(libc::PR_SET_PDEATHSIG, libc::c_ulong::from(signal.cast_unsigned()))
 }
 
-fn control(option: libc::c_int, value: libc::c_ulong) -> Result<(), Errno> {
-    let none: libc::c_ulong = 0;
-    // SAFETY: these options take numbers only.
-    Errno::result(unsafe { libc::prctl(option, value, none, none, none) }).map(drop)
-}
-
 /// Whether nobody can read a pipe any more: the parent may have ended before its death was bound to
 /// a signal.
 fn has_no_reader(pipe: RawFd) -> bool {
@@ -335,78 +332,6 @@ fn limit(resource: Resource, most: u64) -> Result<(), Errno> {
     limit.rlim_cur = limit.rlim_cur.min(most);
     // SAFETY: setrlimit(2) reads one structure, which lives through the call.
     Errno::result(unsafe { libc::setrlimit(resource, &raw const limit) }).map(drop)
-}
-
-/// `include/uapi/linux/capability.h` of Linux 6.18.
-#[repr(C)]
-struct CapabilityHeader {
-    version: u32,
-    pid: libc::c_int,
-}
-
-#[derive(Clone, Copy, Default)]
-#[repr(C)]
-struct CapabilityData {
-    effective: u32,
-    permitted: u32,
-    inheritable: u32,
-}
-
-const CAPABILITIES_VERSION_3: u32 = 0x2008_0522;
-
-/// Gives up all capabilities but these, and the way to get them back: the bounding set first, for
-/// which CAP_SETPCAP is needed. Who does not have that needs the assurance that no program is given
-/// new privileges: then execve(2) gives root only what it has (Linux 6.18 `security/commoncap.c`,
-/// `cap_bprm_creds_from_file`).
-fn drop_capabilities(kept: u64, no_new: bool) -> Result<(), Errno> {
-    for capability in 0..u64::BITS {
-        if kept & 1 << capability != 0 {
-            continue;
-        }
-        match control(libc::PR_CAPBSET_DROP, capability.into()) {
-            Ok(()) => {}
-            // There are no more.
-            Err(Errno::EINVAL) => break,
-            Err(Errno::EPERM) if no_new => break,
-            Err(errno) => return Err(errno),
-        }
-    }
-    let clear_all = libc::PR_CAP_AMBIENT_CLEAR_ALL.cast_unsigned().into();
-    control(libc::PR_CAP_AMBIENT, clear_all)?;
-    let header = CapabilityHeader { version: CAPABILITIES_VERSION_3, pid: 0 };
-    let mut data = [CapabilityData::default(); 2];
-    // SAFETY: capget(2) reads the header and writes two structures in version 3; both live through
-    // the call.
-    Errno::result(unsafe {
-        libc::syscall(libc::SYS_capget, ptr::from_ref(&header), data.as_mut_ptr())
-    })?;
-    let [low, high] = &mut data;
-    for (half, shift) in [(low, 0), (high, u32::BITS)] {
-        // What it does not have it can't keep.
-        let mask = u32::try_from(kept >> shift & u64::from(u32::MAX)).unwrap_or_default();
-        half.permitted &= mask;
-        half.effective = half.permitted;
-        half.inheritable = half.permitted;
-    }
-    // SAFETY: capset(2) reads the header and two structures in version 3; both live through the
-    // call.
-    Errno::result(unsafe {
-        libc::syscall(libc::SYS_capset, ptr::from_ref(&header), data.as_ptr())
-    })?;
-    // SAFETY: geteuid(2) takes nothing.
-    if unsafe { libc::geteuid() } == 0 {
-        return Ok(());
-    }
-    // A process that is not root keeps capabilities through execve(2) as ambient ones only.
-    for capability in (0..u64::BITS).filter(|capability| kept & 1 << capability != 0) {
-        let raise = libc::c_ulong::from(libc::PR_CAP_AMBIENT_RAISE.cast_unsigned());
-        let none: libc::c_ulong = 0;
-        let capability = libc::c_ulong::from(capability);
-        // SAFETY: this option takes numbers only. What it does not have is refused, and need not
-        // be.
-        unsafe { libc::prctl(libc::PR_CAP_AMBIENT, raise, capability, none, none) };
-    }
-    Ok(())
 }
 
 #[cfg(test)]

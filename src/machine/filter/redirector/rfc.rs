@@ -24,6 +24,9 @@ use crate::{
 struct Rule {
     breaks: fn(&Spec) -> bool,
     text: &'static str,
+    /// Whether it is a rule of the filter's chain alone. A redirector that stands alone may have two
+    /// interfaces: there is no chain that would make a loop of them.
+    of_chain: bool,
 }
 
 fn is_set(spec: &Spec, name: &str) -> bool {
@@ -38,24 +41,40 @@ const RULES: &[Rule] = &[
         },
         text: "filter redirector needs 'indev', 'outdev', 'in_netdev' or 'out_netdev' at least one \
                property set",
+        of_chain: false,
     },
     Rule {
         breaks: |spec| is_set(spec, "in_netdev") && is_set(spec, "out_netdev"),
         text: "'in_netdev' and 'out_netdev' are mutually exclusive for filter redirector",
+        of_chain: true,
     },
     Rule {
         breaks: |spec| is_set(spec, "in_netdev") && is_set(spec, "indev"),
         text: "'in_netdev' and 'indev' are mutually exclusive for filter redirector",
+        of_chain: false,
     },
     Rule {
         breaks: |spec| is_set(spec, "out_netdev") && is_set(spec, "outdev"),
         text: "'out_netdev' and 'outdev' are mutually exclusive for filter redirector",
+        of_chain: false,
     },
 ];
 
 /// Checks the combination before anything is opened.
 pub(super) fn check(spec: &Spec) -> Result<(), CommandError> {
-    let broken = RULES.iter().find(|rule| (rule.breaks)(spec));
+    first_broken(RULES.iter(), spec)
+}
+
+/// The same for a redirector that stands alone.
+pub(super) fn check_alone(spec: &Spec) -> Result<(), CommandError> {
+    first_broken(RULES.iter().filter(|rule| !rule.of_chain), spec)
+}
+
+fn first_broken(
+    mut rules: impl Iterator<Item = &'static Rule>,
+    spec: &Spec,
+) -> Result<(), CommandError> {
+    let broken = rules.find(|rule| (rule.breaks)(spec));
     broken.map_or(Ok(()), |rule| Err(generic(rule.text)))
 }
 
@@ -80,11 +99,21 @@ pub(super) fn resolve_out(core: &Core, spec: &Spec) -> Result<Option<NetdevId>, 
 
 fn resolve(core: &Core, side: &str, id: &str) -> Result<NetdevId, CommandError> {
     let client = core.client_of(id).and_then(|key| core.clients.get(&key));
-    let client = client.ok_or_else(|| not_found(format!("{side} netdev '{id}' not found")))?;
+    let client = client.ok_or_else(|| netdev_not_found(side, id))?;
     match client.kind {
         NetdevKind::Tap { .. } => Ok(client.id.clone()),
-        _ => Err(generic(format!("{side} netdev '{id}' is not a TAP"))),
+        _ => Err(netdev_not_a_tap(side, id)),
     }
+}
+
+/// `side` is IN or OUT.
+pub(in crate::machine) fn netdev_not_found(side: &str, id: &str) -> CommandError {
+    not_found(format!("{side} netdev '{id}' not found"))
+}
+
+/// `side` is IN or OUT.
+pub(in crate::machine) fn netdev_not_a_tap(side: &str, id: &str) -> CommandError {
+    generic(format!("{side} netdev '{id}' is not a TAP"))
 }
 
 impl Redirector {
