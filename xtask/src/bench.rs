@@ -31,7 +31,7 @@ use std::{
 use tapwright::{
     backend::{BackendError, netns},
     machine::ConfigError,
-    sys::{Isolated, isolate},
+    sys::{InterfaceNameError, Isolated, TapError, isolate},
 };
 
 use lap::Row;
@@ -137,6 +137,10 @@ pub(crate) enum BenchError {
     Backend(#[from] BackendError),
     #[error("{0}")]
     Config(#[from] ConfigError),
+    #[error("{0}")]
+    Name(#[from] InterfaceNameError),
+    #[error("{0}")]
+    Tap(#[from] TapError),
     #[error("the scenario is wrong: {0}")]
     Scenario(String),
     #[error("the work went wrong: {0}")]

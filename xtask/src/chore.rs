@@ -116,17 +116,18 @@ fn tell_of_qemu() {
 /// cargo-deny takes minutes to build, so it runs where it is installed. Advisories need the network
 /// and are left out.
 fn deny() -> Result<(), ChoreError> {
-    let installed = Command::new("cargo-deny")
-        .arg("--version")
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()
-        .is_ok_and(|status| status.success());
-    if installed {
+    if runs("cargo-deny") {
         return cargo(&["deny", "check", "bans", "licenses", "sources"], &[]);
     }
     anstream::eprintln!("xtask: cargo-deny is not installed: licences and sources not checked");
     Ok(())
+}
+
+/// Whether a program is here, and says its version.
+pub(crate) fn runs(program: &str) -> bool {
+    let mut command = Command::new(program);
+    let run = command.arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
+    run.is_ok_and(|status| status.success())
 }
 
 pub(crate) fn cargo(args: &[&str], environment: &[(&str, &str)]) -> Result<(), ChoreError> {

@@ -7,19 +7,18 @@ use std::{
     process::{Command, Stdio},
 };
 
-use tempfile::TempDir;
-
 use super::{
     BenchError, io_error,
-    lap::{Lap, Row, timed},
+    lap::{Lap, Row, keeping, timed},
     suite::program,
 };
+use crate::chore;
 
 const PACKETS: u32 = 1_000_000;
 
 /// `tapwright diff` of two equal captures; the reader is `tcpdump` or `tshark`.
 pub(super) fn row(reader: &'static str, goal: Option<f64>) -> Result<Row, BenchError> {
-    if !runs(reader) {
+    if !chore::runs(reader) {
         return Err(BenchError::Skipped(format!("{reader} is not here (Debian: {reader})")));
     }
     let folder = tempfile::tempdir().map_err(io_error("a folder"))?;
@@ -28,27 +27,14 @@ pub(super) fn row(reader: &'static str, goal: Option<f64>) -> Result<Row, BenchE
     let program = program()?;
     let subject = reading(program, &[Path::new("diff"), &left, &right]);
     let baseline = reading(reader.into(), &[Path::new("-n"), Path::new("-r"), &left]);
-    let kept = move |mut lap: Lap| -> Lap {
-        let folder: TempDir = folder;
-        Box::new(move || {
-            let _kept = &folder;
-            lap()
-        })
-    };
     Ok(Row {
-        subject: ("diff of two captures", kept(subject)),
+        subject: ("diff of two captures", keeping(folder, subject)),
         baseline: (reader, baseline),
         of: "packet",
         count: PACKETS,
         baseline_count: PACKETS,
         goal,
     })
-}
-
-fn runs(program: &str) -> bool {
-    let mut command = Command::new(program);
-    let run = command.arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
-    run.is_ok_and(|status| status.success())
 }
 
 /// Runs a program whose output nobody looks at; it must end well.
@@ -65,16 +51,15 @@ fn reading(program: PathBuf, arguments: &[&Path]) -> Lap {
 
 /// A pcap of UDP datagrams of 64 bytes, each another.
 pub(super) fn write(path: &Path, packets: u32) -> std::io::Result<()> {
-    const LENGTH: u32 = 64;
     let mut file = BufWriter::with_capacity(1 << 20, File::create(path)?);
     // Little-endian, microseconds, version 2.4, no offset, no accuracy, snapshot length, Ethernet.
     for word in [0xa1b2_c3d4_u32, 0x0004_0002, 0, 0, 65_535, 1] {
         file.write_all(&word.to_le_bytes())?;
     }
     let mut frame = super::transcript::udp(0).to_vec();
-    frame.resize(LENGTH as usize, 0x5a);
+    let length = u32::try_from(frame.len()).unwrap_or(u32::MAX);
     for number in 0..packets {
-        for word in [number / 1_000, number % 1_000 * 1_000, LENGTH, LENGTH] {
+        for word in [number / 1_000, number % 1_000 * 1_000, length, length] {
             file.write_all(&word.to_le_bytes())?;
         }
         frame[42..46].copy_from_slice(&number.to_be_bytes());

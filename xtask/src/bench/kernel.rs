@@ -59,11 +59,8 @@ fn bare(isolated: &Isolated, length: usize) -> Result<Lap, BenchError> {
     let system = |source| BenchError::Io { what: "a bare TAP", source };
     enter_fresh(isolated).map_err(|error| BenchError::Skipped(error.to_string()))?;
     let network = Network::open(isolated).map_err(BackendError::from)?;
-    let name: InterfaceName = "tap0".parse().map_err(|error| {
-        system(std::io::Error::other::<tapwright::sys::InterfaceNameError>(error))
-    })?;
-    let tap = Tap::create(isolated, &name, TapHeader::None, true)
-        .map_err(|error| system(std::io::Error::other(error)))?;
+    let name: InterfaceName = "tap0".parse()?;
+    let tap = Tap::create(isolated, &name, TapHeader::None, true)?;
     let index = InterfaceIndex::of(&name).map_err(system)?;
     network
         .set_up(network.index(&name).map_err(BackendError::from)?, true)

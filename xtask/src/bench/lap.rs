@@ -1,4 +1,9 @@
+//! A row of the table: a subject and its baseline, each done once a lap, in turn. Every other file of
+//! the bench makes some.
+
 use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
 
 use super::{
     BenchError,
@@ -7,6 +12,14 @@ use super::{
 
 /// Does its work once and says how long that took; what it needs to prepare is not counted.
 pub(super) type Lap = Box<dyn FnMut() -> Result<Duration, BenchError>>;
+
+/// A lap that works in a folder, which is gone with it.
+pub(super) fn keeping(folder: TempDir, mut lap: Lap) -> Lap {
+    Box::new(move || {
+        let _kept = &folder;
+        lap()
+    })
+}
 
 /// A subject and what it is compared with.
 pub(super) struct Row {

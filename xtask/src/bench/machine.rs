@@ -191,7 +191,7 @@ pub(super) fn chain(vhost: bool, filters: &[Value]) -> Result<Machine, BenchErro
 }
 
 /// Each frame leaves as this many writes to chardevs.
-fn taken(out: &[Output], writes: usize) -> Result<(), BenchError> {
+pub(super) fn taken(out: &[Output], writes: usize) -> Result<(), BenchError> {
     let written = out.iter().filter(|output| matches!(output, Output::ChardevBytes { .. })).count();
     if written == writes {
         return Ok(());

@@ -5,7 +5,7 @@ use std::{fs, process::Command};
 
 use super::{
     BenchError, case, io_error,
-    lap::{Lap, Row, timed},
+    lap::{Lap, Row, keeping, timed},
     suite::program,
 };
 
@@ -21,17 +21,8 @@ pub(super) fn row(what: &'static str, words: &'static [&'static str]) -> Result<
     let mut accept = Command::new(program()?);
     accept.args(["run", "--backend", "sim", "--accept"]).arg(&file);
     accept.output().map_err(io_error("tapwright"))?;
-    let subject = starts(subject);
-    let kept = folder;
-    let mut subject = subject;
     Ok(Row {
-        subject: (
-            what,
-            Box::new(move || {
-                let _kept = &kept;
-                subject()
-            }),
-        ),
+        subject: (what, keeping(folder, starts(subject))),
         baseline: ("true", starts(Command::new("true"))),
         of: "start",
         count: STARTS,

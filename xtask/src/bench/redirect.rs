@@ -375,10 +375,8 @@ fn start(arguments: &[&str]) -> Result<Running, BenchError> {
 }
 
 fn tap(isolated: &Isolated, name: &str) -> Result<Tap, BenchError> {
-    let wrong = |error: &dyn std::fmt::Display| BenchError::Wrong(error.to_string());
-    let name = name.parse().map_err(|error: tapwright::sys::InterfaceNameError| wrong(&error))?;
-    let tap =
-        Tap::create(isolated, &name, TapHeader::None, false).map_err(|error| wrong(&error))?;
+    let name = name.parse()?;
+    let tap = Tap::create(isolated, &name, TapHeader::None, false)?;
     let network = Network::open(isolated).map_err(BackendError::from)?;
     let index = network.index(&name).map_err(BackendError::from)?;
     network.set_up(index, true).map_err(BackendError::from)?;
@@ -386,8 +384,7 @@ fn tap(isolated: &Isolated, name: &str) -> Result<Tap, BenchError> {
 }
 
 fn interface(name: &str) -> Result<InterfaceIndex, BenchError> {
-    let wrong = |error: tapwright::sys::InterfaceNameError| BenchError::Wrong(error.to_string());
-    InterfaceIndex::of(&name.parse().map_err(wrong)?).map_err(io_error("an interface"))
+    InterfaceIndex::of(&name.parse()?).map_err(io_error("an interface"))
 }
 
 fn socket(

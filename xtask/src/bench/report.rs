@@ -1,3 +1,5 @@
+//! What was measured, as it is printed, stored as JSON and written to docs/performance.md.
+
 use std::{fs, io::Write, path::Path};
 
 use serde::Serialize;

@@ -16,7 +16,7 @@ use tapwright::{
     },
     record::Outcome,
     scenario::Case,
-    sys::{InterfaceName, Isolated, Tap, TapHeader, enter_fresh},
+    sys::{Isolated, Tap, TapHeader, enter_fresh},
 };
 
 use super::{
@@ -79,12 +79,7 @@ fn world(qemu: &Qemu, case: &Case) -> Result<Duration, BenchError> {
 /// The backend's command line, without the backend: its TAP is there already.
 fn raw(isolated: &Isolated, program: &Program) -> Result<Duration, BenchError> {
     enter_fresh(isolated).map_err(|error| BenchError::Wrong(error.to_string()))?;
-    let name: InterfaceName =
-        "tap0".parse().map_err(|error: tapwright::sys::InterfaceNameError| {
-            BenchError::Wrong(error.to_string())
-        })?;
-    let tap = Tap::create(isolated, &name, TapHeader::None, true)
-        .map_err(|error| BenchError::Wrong(error.to_string()))?;
+    let tap = Tap::create(isolated, &"tap0".parse()?, TapHeader::None, true)?;
     let tap: OwnedFd = tap.as_fd().try_clone_to_owned().map_err(io_error("a TAP's descriptor"))?;
     let (ours, theirs) = UnixStream::pair().map_err(io_error("a pair of sockets"))?;
     let mut arguments = Arguments::default();

@@ -9,15 +9,15 @@ use std::{
     thread,
 };
 
-use tapwright::sys::{InterfaceName, Isolated, Tap, TapHeader};
+use tapwright::sys::{Isolated, Tap, TapHeader};
 use tempfile::TempDir;
 
 use super::{
     BenchError, Lab, io_error,
-    lap::{Lap, Row, timed},
+    lap::{Lap, Row, keeping, timed},
 };
 
-/// Cases of a run on netns: a multiple of everything that they are divided by.
+/// Cases of a run on netns.
 const ON_NETNS: u32 = 400;
 
 /// Cases of a run on sim.
@@ -62,7 +62,7 @@ pub(super) fn scenario(cases: u32) -> String {
 }
 
 /// A run of many cases, beside the bare loop. `options` go to `tapwright run`.
-pub(super) fn beside_bare(
+fn beside_bare(
     lab: &Lab,
     what: &'static str,
     (cases, goal): (u32, Option<f64>),
@@ -108,7 +108,6 @@ pub(super) fn beside_shell(goal: f64) -> Result<Row, BenchError> {
             for _ in 0..SCRIPTS {
                 number += 1;
                 let name = format!("bench{number}");
-                let _kept = &folder;
                 others(&mut apart("bash", &[&script, Path::new(&name), &reviewed]))?;
             }
             Ok(())
@@ -116,7 +115,7 @@ pub(super) fn beside_shell(goal: f64) -> Result<Row, BenchError> {
     };
     Ok(Row {
         subject: ("run on netns", runs(ON_NETNS, &["--backend", "netns"])?),
-        baseline: ("a script with ip, tcpdump and cmp", Box::new(baseline)),
+        baseline: ("a script with ip, tcpdump and cmp", keeping(folder, Box::new(baseline))),
         of: "case",
         count: ON_NETNS,
         baseline_count: SCRIPTS,
@@ -140,7 +139,6 @@ pub(super) fn beside_pytest(goal: f64) -> Result<Row, BenchError> {
     write(&script, PYTEST)?;
     let baseline = move || {
         timed(|| {
-            let _kept = &folder;
             let words = ["-m", "pytest", "-q", "-p", "no:cacheprovider"].map(Path::new);
             let mut all: Vec<&Path> = words.to_vec();
             all.push(&script);
@@ -149,7 +147,7 @@ pub(super) fn beside_pytest(goal: f64) -> Result<Row, BenchError> {
     };
     Ok(Row {
         subject: ("run on netns", runs(ON_NETNS, &["--backend", "netns"])?),
-        baseline: ("pytest with scapy", Box::new(baseline)),
+        baseline: ("pytest with scapy", keeping(folder, Box::new(baseline))),
         of: "case",
         count: ON_NETNS,
         baseline_count: PYTESTS,
@@ -208,7 +206,6 @@ fn runs(cases: u32, options: &'static [&'static str]) -> Result<Lap, BenchError>
             .output()
             .map_err(io_error("tapwright"))?;
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
-        let _kept = &folder;
         if output.status.success() && said.contains(&format!("{cases} passed")) {
             return Ok(());
         }
@@ -216,7 +213,7 @@ fn runs(cases: u32, options: &'static [&'static str]) -> Result<Lap, BenchError>
     };
     // The snapshots are made by the first one, which is not counted.
     run(&["--accept"])?;
-    Ok(Box::new(move || timed(|| run(&[]))))
+    Ok(keeping(folder, Box::new(move || timed(|| run(&[])))))
 }
 
 /// As many threads as there are processors make namespaces, one after the other.
@@ -246,12 +243,7 @@ fn namespace(isolated: &Isolated) -> Result<(), BenchError> {
     nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET)
         .map_err(|errno| io_error("a namespace")(errno.into()))?;
     for name in ["tap0", "tap1"] {
-        let name: InterfaceName =
-            name.parse().map_err(|error: tapwright::sys::InterfaceNameError| {
-                BenchError::Wrong(error.to_string())
-            })?;
-        Tap::create(isolated, &name, TapHeader::None, true)
-            .map_err(|error| BenchError::Wrong(error.to_string()))?;
+        Tap::create(isolated, &name.parse()?, TapHeader::None, true)?;
     }
     Ok(())
 }
