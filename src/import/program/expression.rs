@@ -2,7 +2,7 @@
 
 use super::{
     language::Quote,
-    syntax::{DECLARING, Expr, MAX_DEPTH, Parser, Statement},
+    syntax::{DECLARING, Expr, MAX_DEPTH, MAX_TERMS, Parser, Statement},
     token::Token,
 };
 
@@ -137,10 +137,11 @@ impl Parser<'_> {
                 Some(Token::Name(name)) => signs.iter().find(|one| **one == name),
                 _ => None,
             };
-            let Some(sign) = sign else {
+            let Some(sign) = sign.filter(|_| self.terms < MAX_TERMS) else {
                 self.at = mark;
                 return left;
             };
+            self.terms += 1;
             self.at += 1;
             self.blanks();
             let right = self.binary(level + 1);
@@ -149,6 +150,16 @@ impl Parser<'_> {
     }
 
     pub(super) fn unary(&mut self) -> Expr {
+        if self.depth > MAX_DEPTH {
+            return Expr::Nothing;
+        }
+        self.depth += 1;
+        let value = self.one_unary();
+        self.depth -= 1;
+        value
+    }
+
+    fn one_unary(&mut self) -> Expr {
         if self.takes("!") {
             return Expr::Not(Box::new(self.unary()));
         }
@@ -193,7 +204,7 @@ impl Parser<'_> {
                 && (next_text
                     && (is_text(&value) || matches!(value, Expr::Name(_) | Expr::Call(..)))
                     || next_name && is_text(&value));
-            if adjacent {
+            if adjacent && self.one_more() {
                 let right = self.primary();
                 value = Expr::Binary("", Box::new(value), Box::new(right));
                 continue;
@@ -279,7 +290,7 @@ impl Parser<'_> {
 
     /// What stands behind a value: calls, members, indices.
     pub(super) fn behind(&mut self, mut value: Expr) -> Expr {
-        loop {
+        while self.one_more() {
             let mark = self.at;
             self.blanks();
             let continues = self.is(".")
@@ -347,6 +358,7 @@ impl Parser<'_> {
                 return value;
             }
         }
+        value
     }
 
     /// `{ a, b -> ... }` of Groovy and Kotlin.

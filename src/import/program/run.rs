@@ -19,6 +19,8 @@ pub(super) const MAX_TURNS: usize = 64;
 const MAX_CALLS: usize = 16;
 /// Most bytes that texts grow to.
 pub(super) const MOST_WRITTEN: usize = 1 << 20;
+/// Most bytes that variables are given in all: a list is written anew for each item that it gets.
+const MOST_COPIED: usize = 1 << 26;
 
 pub(super) type Function = Rc<(Vec<String>, Vec<Statement>)>;
 
@@ -31,6 +33,7 @@ pub(super) struct Run<'a> {
     pub(super) called: BTreeSet<String>,
     pub(super) steps: usize,
     pub(super) written: usize,
+    pub(super) copied: usize,
     pub(super) commands: Vec<Vec<String>>,
     pub(super) branches: Vec<String>,
     pub(super) remarks: Vec<String>,
@@ -82,6 +85,7 @@ impl<'a> Run<'a> {
             called: BTreeSet::new(),
             steps: 0,
             written: 0,
+            copied: 0,
             commands: Vec::new(),
             branches: Vec::new(),
             remarks: Vec::new(),
@@ -280,6 +284,8 @@ impl<'a> Run<'a> {
     }
 
     pub(super) fn set(&mut self, name: &str, value: Value) {
+        self.copied = self.copied.saturating_add(value.size());
+        let value = if self.copied > MOST_COPIED { Value::Nothing } else { value };
         let known = self.scopes.iter().rposition(|scope| scope.values.contains_key(name));
         let at = known.unwrap_or(self.scopes.len().saturating_sub(1));
         if let Some(scope) = self.scopes.get_mut(at)

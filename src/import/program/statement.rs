@@ -7,6 +7,14 @@ use super::{
 
 impl Parser<'_> {
     pub(super) fn statement(&mut self, all: &mut Vec<Statement>) {
+        let outer = std::mem::take(&mut self.terms);
+        self.depth += 1;
+        self.one_statement(all);
+        self.depth -= 1;
+        self.terms = outer;
+    }
+
+    fn one_statement(&mut self, all: &mut Vec<Statement>) {
         if self.depth > MAX_DEPTH
             || self.peek(0) == Some(&Token::End)
             || self.takes(";")
@@ -248,6 +256,7 @@ impl Parser<'_> {
     }
 
     pub(super) fn choice(&mut self, keyword: &str, all: &mut Vec<Statement>) {
+        self.depth += 1;
         let mut condition = self.expr_before_block();
         // `if err := f(); err != nil {`
         while self.takes(";") {
@@ -264,7 +273,7 @@ impl Parser<'_> {
                 self.at += 1;
                 self.body()
             }
-            Some("elsif" | "elseif" | "elif") => {
+            Some("elsif" | "elseif" | "elif") if self.depth <= MAX_DEPTH => {
                 self.at += 1;
                 let mut inner = Vec::new();
                 self.choice("if", &mut inner);
@@ -275,6 +284,7 @@ impl Parser<'_> {
                 Vec::new()
             }
         };
+        self.depth -= 1;
         all.push(Statement::If(condition, then, other));
     }
 

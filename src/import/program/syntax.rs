@@ -6,7 +6,9 @@ use super::{
 };
 
 /// Deepest nesting of brackets and blocks.
-pub(super) const MAX_DEPTH: usize = 40;
+pub(super) const MAX_DEPTH: usize = 64;
+/// Most operators, members and calls one behind the other in a statement: each stands in the next.
+pub(super) const MAX_TERMS: usize = 300;
 
 #[derive(Clone, Debug)]
 pub(super) enum Expr {
@@ -63,6 +65,8 @@ pub(super) struct Parser<'a> {
     pub(super) arrows: bool,
     pub(super) depth: usize,
     pub(super) brackets: usize,
+    /// How many operators, members and calls the statement has so far.
+    pub(super) terms: usize,
 }
 
 /// Words that say what is declared, in front of its name.
@@ -107,7 +111,7 @@ pub(super) const DECLARING: &[&str] = &[
 impl<'a> Parser<'a> {
     pub(super) fn new(tokens: &'a [Token], language: &Language) -> Self {
         let arrows = language.backtick == Quote::Dollar;
-        Self { tokens, at: 0, lines: language.lines, arrows, depth: 0, brackets: 0 }
+        Self { tokens, at: 0, lines: language.lines, arrows, depth: 0, brackets: 0, terms: 0 }
     }
 }
 
@@ -135,6 +139,12 @@ impl Parser<'_> {
         let is = self.is(sign);
         self.at += usize::from(is);
         is
+    }
+
+    /// Whether the statement may have one more operator, member or call.
+    pub(super) fn one_more(&mut self) -> bool {
+        self.terms += 1;
+        self.terms < MAX_TERMS
     }
 
     pub(super) fn blanks(&mut self) {

@@ -29,6 +29,18 @@ impl Value {
         }
     }
 
+    /// How many bytes it takes, about.
+    pub(super) fn size(&self) -> usize {
+        const OF_ONE: usize = 16;
+        OF_ONE
+            + match self {
+                Self::Text(text) | Self::Unknown(text) => text.len(),
+                Self::List(list) => list.iter().map(Self::size).sum(),
+                Self::Map(map) => map.iter().map(|(key, value)| key.len() + value.size()).sum(),
+                _ => 0,
+            }
+    }
+
     /// A list of what it is: a list's items, or itself.
     pub(super) fn items(self) -> Vec<Self> {
         match self {
