@@ -68,6 +68,18 @@ pub(super) fn plain(line: &str) -> Option<String> {
     if listed {
         return Some(line.replace(';', " "));
     }
+    // A command line in backquotes, of which the last is none that a line goes on with.
+    let inner = line.strip_prefix('`').and_then(|rest| rest.strip_suffix('`'));
+    if let Some(inner) = inner.filter(|inner| !inner.contains('`') && flag::is_qemus(inner)) {
+        return Some(inner.to_owned());
+    }
+    // A loop behind a prompt.
+    let typed = line.strip_prefix("$ ").map(str::trim_start);
+    let loops =
+        |typed: &&str| ["for ", "while ", "until "].iter().any(|word| typed.starts_with(word));
+    if let Some(typed) = typed.filter(loops) {
+        return Some(typed.to_owned());
+    }
     // `set net -netdev tap,id=a` of fish.
     if let Some(rest) = line.strip_prefix("set ")
         && flag::is_qemus(rest)

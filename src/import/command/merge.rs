@@ -1,0 +1,219 @@
+//! The commands of a text among the pieces that its form's reader found.
+
+use super::{
+    Call,
+    find::{Found, find},
+    whose::Names,
+};
+use crate::import::paste::{Paste, Piece};
+
+/// Most commands that are named and no step.
+const MOST_NAMED: usize = 40;
+
+/// Puts the commands that no reader took among the pieces, each in its order and with its machine, and names
+/// those that are not understood. Gives the text without the commands that are understood.
+pub(in crate::import) fn merge(paste: &mut Paste, text: &str) -> String {
+    let found = find(text);
+    let names = Names::of(&paste.pieces, text);
+    let places = matched(&paste.pieces, &found);
+    let mut asides: Vec<String> = Vec::new();
+    let mut inserted: Vec<(usize, Vec<Piece>)> = Vec::new();
+    for (number, one) in found.iter().enumerate() {
+        if places[number].is_some() {
+            continue;
+        }
+        let whole = one.call.as_ref().filter(|call| one.is_given && !call.is_open);
+        let Some(call) = whole else {
+            name(one, &found, &paste.pieces, &mut asides);
+            continue;
+        };
+        let before = places[..number].iter().rev().flatten().next().map(|at| at + 1);
+        let after = places[number..].iter().flatten().next().copied();
+        let at = before.or(after).unwrap_or(paste.pieces.len());
+        let whose = names.whose(one, text);
+        let mut pieces = Vec::new();
+        pieces.extend(whose.clone().map(|name| Piece::Part(Some(name))));
+        pieces.push(call.clone().piece());
+        pieces.extend(one.error.clone().map(|(class, text)| Piece::Error(class, text)));
+        if whose.is_some() && at < paste.pieces.len() {
+            pieces.push(Piece::Part(part_at(&paste.pieces, at)));
+        }
+        inserted.push((at, pieces));
+    }
+    let mut owners: Vec<Option<String>> = vec![None; paste.pieces.len()];
+    for (one, at) in found.iter().zip(&places) {
+        if let Some(at) = at.filter(|_| names.is_several()) {
+            let above = || names.before(one, text).filter(|_| part_at(&paste.pieces, at).is_none());
+            owners[at] = names.beside(one, text).or_else(above);
+        }
+    }
+    // An error that follows is the answer of the command before it.
+    let mut pieces = Vec::new();
+    let mut part = None;
+    let mut inserted = inserted.into_iter().peekable();
+    for (at, piece) in std::mem::take(&mut paste.pieces).into_iter().enumerate() {
+        if !matches!(piece, Piece::Error(..)) {
+            while let Some((_, more)) = inserted.next_if(|(place, _)| *place <= at) {
+                pieces.extend(more);
+            }
+        }
+        if let Piece::Part(name) = &piece {
+            part.clone_from(name);
+        }
+        // What stands beside a command says more than what stands above it.
+        let owner = owners[at].take().filter(|owner| part.as_ref() != Some(owner));
+        if let Some(owner) = owner {
+            pieces.extend([Piece::Part(Some(owner)), piece, Piece::Part(part.clone())]);
+        } else {
+            pieces.push(piece);
+        }
+    }
+    inserted.for_each(|(_, more)| pieces.extend(more));
+    paste.pieces = behind_starts(pieces);
+    paste.commands = asides;
+    let understood =
+        |one: &&Found| one.is_given && one.call.as_ref().is_some_and(|call| !call.is_open);
+    let mut rest = text.to_owned();
+    for one in found.iter().filter(understood).rev() {
+        rest.replace_range(one.span.clone(), "");
+        paste.unread.retain(|line| !is_line_of(line, one));
+    }
+    rest
+}
+
+/// The pieces, with commands that stand before every command line behind the last of them: a function of a
+/// script is read where it is called.
+fn behind_starts(pieces: Vec<Piece>) -> Vec<Piece> {
+    let is_line = |piece: &Piece| matches!(piece, Piece::CommandLine { .. } | Piece::Section(_));
+    let Some(first) = pieces.iter().position(is_line) else {
+        return pieces;
+    };
+    let is_command = |piece: &Piece| matches!(piece, Piece::Command(..) | Piece::ObjectAdd(_));
+    let is_whole = matches!(pieces[first], Piece::CommandLine { whole: true, .. });
+    let early = pieces[..first].iter().rposition(is_command).filter(|_| is_whole);
+    let Some(last) = early else {
+        return pieces;
+    };
+    let mut rest = pieces;
+    // The error that follows is the command's, and the heading behind it ends there.
+    let mut end = last + 1;
+    while matches!(rest.get(end), Some(Piece::Error(..) | Piece::Part(None))) {
+        end += 1;
+    }
+    let early: Vec<Piece> = rest.drain(..end).collect();
+    rest.push(Piece::Part(None));
+    rest.extend(early);
+    rest
+}
+
+/// Whether a line that nobody read is the command.
+fn is_line_of(line: &str, one: &Found) -> bool {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    words.join(" ").contains(&one.written)
+}
+
+/// The heading's machine at a place.
+fn part_at(pieces: &[Piece], at: usize) -> Option<String> {
+    let mut parts = pieces[..at].iter().rev();
+    parts.find_map(|piece| match piece {
+        Piece::Part(part) => Some(part.clone()),
+        _ => None,
+    })?
+}
+
+/// The piece of each command that a reader took: none is of two commands.
+fn matched(pieces: &[Piece], found: &[Found]) -> Vec<Option<usize>> {
+    let mut used = vec![false; pieces.len()];
+    let mut next = 0;
+    let mut places = vec![None; found.len()];
+    for is_exact in [true, false] {
+        for (number, one) in found.iter().enumerate() {
+            if places[number].is_some() {
+                continue;
+            }
+            if !is_exact {
+                next = places[..number].iter().rev().flatten().next().map_or(0, |at| at + 1);
+            }
+            let is = |at: &usize| !used[*at] && is_of(&pieces[*at], one, is_exact);
+            let place =
+                (next..pieces.len()).find(is).or_else(|| (0..next.min(pieces.len())).find(is));
+            if let Some(mut at) = place {
+                used[at] = true;
+                // A loop gives the command several times.
+                let is_loop = |call: &Call| call.is_open;
+                while one.call.as_ref().is_some_and(is_loop)
+                    && pieces.get(at + 1).and_then(named) == named(&pieces[at])
+                    && !used[at + 1]
+                {
+                    at += 1;
+                    used[at] = true;
+                }
+                next = at + 1;
+                places[number] = Some(at);
+            }
+        }
+    }
+    places
+}
+
+/// Whether a piece is the command: the same, or one of its name whose arguments a program computes.
+fn is_of(piece: &Piece, found: &Found, is_exact: bool) -> bool {
+    let Some(call) = &found.call else {
+        return !is_exact && named(piece).is_some_and(|name| name == qmp_name(&found.name));
+    };
+    if !is_exact && (call.is_open || !found.is_given) {
+        return named(piece).is_some_and(|name| name == call.name);
+    }
+    let id = |text: &str| crate::qapi::Options::read(text, "qom-type").id().map(str::to_owned);
+    match (piece, &call.option) {
+        (Piece::ObjectAdd(text), Some(option)) => {
+            text == option || !is_exact && id(text) == id(option)
+        }
+        (Piece::Command(name, args), None) => {
+            let same = |key: &str| call.args.get(key) == args.get(key);
+            *name == call.name
+                && (*args == call.args
+                    || !is_exact
+                        && !args.is_empty()
+                        && same("id")
+                        && same("path")
+                        && same("property")
+                        && same("name"))
+        }
+        _ => false,
+    }
+}
+
+/// The name of the command that a piece is, in QMP.
+fn named(piece: &Piece) -> Option<&str> {
+    match piece {
+        Piece::ObjectAdd(_) => Some("object-add"),
+        Piece::Command(name, _) => Some(name.split(' ').next().unwrap_or(name)),
+        _ => None,
+    }
+}
+
+fn qmp_name(name: &str) -> String {
+    match name {
+        "object_add" | "object_del" | "x_colo_lost_heartbeat" => name.replace('_', "-"),
+        other => other.to_owned(),
+    }
+}
+
+/// Names a command that is no step, once, unless the scenario has its like.
+fn name(one: &Found, found: &[Found], pieces: &[Piece], asides: &mut Vec<String>) {
+    let reason = match &one.call {
+        Some(call) if call.is_open => "an argument is computed",
+        _ if one.is_given => "its arguments are not understood",
+        _ => "the text only mentions it",
+    };
+    let is_mention = !one.is_given;
+    let same = |other: &Call| qmp_name(&one.name) == other.name;
+    let is_known = is_mention
+        && (found.iter().any(|other| other.is_given && other.call.as_ref().is_some_and(same))
+            || pieces.iter().any(|piece| named(piece) == Some(&qmp_name(&one.name))));
+    let line = format!("no step for {}: {reason}", one.written);
+    if !is_known && !asides.contains(&line) && asides.len() < MOST_NAMED {
+        asides.push(line);
+    }
+}
