@@ -375,6 +375,8 @@ proptest! {
         ),
         apart in prop::sample::select(vec!["", "\n", "\nSo it goes on.\n\n", "{\"return\": {}}\n"]),
     ) {
+        let ids: std::collections::BTreeSet<&String> = commands.iter().map(|((_, id, _), ..)| id).collect();
+        prop_assume!(ids.len() == commands.len());
         let mut text = String::new();
         for name in ["left", "right", "web1"] {
             text += &format!("qemu-system-x86_64 -name {name} -netdev tap,id=n0 -monitor unix:/tmp/{name}.mon,server\n\n");

@@ -19,8 +19,8 @@ use super::{
     libvirt::{self, Domain},
     limit::{MAX_BYTES, PasteError},
     line::{
-        apart, is_comment, is_shell, is_synopsis, logical, on_host, plain, without_prompt,
-        without_synopsis,
+        apart, is_comment, is_shell, is_synopsis, logical, on_host, plain, unticked,
+        without_prompt, without_synopsis,
     },
     machine, mail, make, part,
     qmp::{self, Message},
@@ -119,7 +119,7 @@ pub(super) fn read(text: &str) -> Result<Paste, PasteError> {
         return of_words(&words);
     }
     let text = unwrapped(text);
-    let mut paste = read_forms(&text)?;
+    let mut paste = read_forms(&command::without_sent(&text))?;
     if libvirt::is_domain(&text) {
         return Ok(paste);
     }
@@ -151,7 +151,7 @@ fn unwrapped(text: &str) -> String {
     let text = played.as_deref().unwrap_or(text);
     let said = chat::said(text);
     let text = decode::decode(said.as_deref().unwrap_or(text));
-    let lines: Vec<&str> = text.lines().map(mail::unquote).collect();
+    let lines: Vec<&str> = text.lines().map(mail::unquote).map(unticked).collect();
     let text = lines.join("\n");
     column::unbroken(&text).unwrap_or(text)
 }

@@ -198,7 +198,7 @@ fn arguments(name: &str, text: &str, constants: &Constants) -> Option<(Map<Strin
         let read = literal.value(0)?;
         rest = &value[literal.length()..];
         match (keyed.map(|(key, _)| key), read) {
-            (Some(key), _) if OWN.contains(&key) && !(name == "device_add") => {}
+            (Some(key), _) if OWN.contains(&key) && name != "device_add" => {}
             (Some("arguments" | "args" | "params" | "kwargs") | None, Value::Object(args)) => {
                 is_open |= literal.is_open;
                 match args.get("arguments").and_then(Value::as_object) {

@@ -2,23 +2,22 @@
 
 use std::ops::Range;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::{
     Call,
     call::{self, Context},
-    literal::{Constants, Literal},
-    text::{closed, line_at, near, opened, quoted, unescaped},
+    literal::Constants,
+    object,
+    text::{closed, line_at, opened, quoted, unescaped},
     tool::{self, Argument},
     verb,
 };
 use crate::import::{
-    hmp, line,
+    block, hmp, line,
     qmp::{self, Message},
 };
 
-/// Most bytes of a command in a string of a string.
-const MOST_ESCAPED: usize = 4096;
 /// Most commands of a text.
 const MOST: usize = 10_000;
 /// Most columns of a command that is named.
@@ -135,7 +134,8 @@ fn answers(text: &str, found: &mut [Found]) {
             let escaped = line.contains("\\\"error\\\"").then(|| unescaped(line).0);
             let line = escaped.as_deref().unwrap_or(line);
             if let Some(at) = line.find("{\"error\"").or_else(|| line.find("{'error'"))
-                && let Some((Message::Error(class, text), _)) = qmp::read(&[&line[at..]])
+                && let Some(length) = closed(&line[at..])
+                && let Some((Message::Error(class, text), _)) = qmp::read(&[&line[at..at + length]])
             {
                 return Some((Some(class), text));
             }
@@ -156,6 +156,14 @@ struct Finder<'a> {
 }
 
 impl Finder<'_> {
+    /// Whether a place is in a line that a program skips.
+    fn is_comment(&self, at: usize) -> bool {
+        let line = self.text[line_at(self.text, at)].trim_start();
+        let marks = ["//", "/*", "# ", "#\t", "-- ", ";;", "<!--"];
+        // `# virsh ...` is typed by root.
+        marks.iter().any(|mark| line.starts_with(mark)) && !line.contains("qemu-monitor-command")
+    }
+
     fn is_free(&self, span: &Range<usize>) -> bool {
         self.found.len() < MOST
             && !self.taken.iter().any(|other| other.start < span.end && span.start < other.end)
@@ -208,7 +216,7 @@ impl Finder<'_> {
                 if text[..at].ends_with(is_inside) || behind.starts_with(is_inside) || !is_key {
                     continue;
                 }
-                let Some((span, map, is_open)) = self.object(at) else {
+                let Some((span, map, is_open)) = object::object(text, at, self.constants) else {
                     continue;
                 };
                 let name =
@@ -245,72 +253,6 @@ impl Finder<'_> {
                 self.add(span, Some(call), &name, near, true);
             }
         }
-    }
-
-    /// The object of the key at a place.
-    fn object(&self, at: usize) -> Option<(Range<usize>, Map<String, Value>, bool)> {
-        let text = self.text;
-        let Some(open) = opened(text, at, '{') else {
-            return self.block(at);
-        };
-        let slashes = {
-            let before = text[..at].trim_end_matches(['"', '\'']);
-            before.len() - before.trim_end_matches('\\').len()
-        };
-        if slashes == 0 {
-            let end = open + closed(near(text, open))?;
-            let mut map = serde_json::from_str::<Map<String, Value>>(&text[open..end])
-                .ok()
-                .map(|map| (map, false));
-            if map.is_none() {
-                let mut literal = Literal::new(&text[open..end], self.constants);
-                map = literal.map(0, '}').map(|map| (map, literal.is_open));
-            }
-            let (map, is_open) = map?;
-            return Some((open..end, map, is_open || has_mark(&text[open..end])));
-        }
-        let mut end = text.len().min(open + MOST_ESCAPED);
-        while !text.is_char_boundary(end) {
-            end -= 1;
-        }
-        let (mut inner, mut places) = unescaped(&text[open..end]);
-        let mut left = slashes / 2;
-        while left > 0 {
-            let (next, at) = unescaped(&inner);
-            places = at.iter().map(|place| places[place - 1]).collect();
-            inner = next;
-            left /= 2;
-        }
-        let length = closed(&inner)?;
-        let mut literal = Literal::new(&inner[..length], self.constants);
-        let map = serde_json::from_str(&inner[..length]).ok().or_else(|| literal.map(0, '}'))?;
-        let is_open = literal.is_open || has_mark(&inner[..length]);
-        Some((open..open + places[length - 1], map, is_open))
-    }
-
-    /// A block of YAML that has the key.
-    fn block(&self, at: usize) -> Option<(Range<usize>, Map<String, Value>, bool)> {
-        let first = line_at(self.text, at);
-        let before = &self.text[first.start..at];
-        if !before.chars().all(|c| " -\"'".contains(c)) {
-            return None;
-        }
-        let column = before.trim_end_matches(['"', '\'']).len();
-        let mut end = first.end;
-        while let Some(rest) = self.text.get(end + 1..) {
-            let line = rest.lines().next().unwrap_or_default();
-            let indent = line.len() - line.trim_start().len();
-            if line.trim().is_empty()
-                || indent < column
-                || indent == column && line.trim_start().starts_with("- ")
-            {
-                break;
-            }
-            end += 1 + line.len();
-        }
-        let block = format!("{}{}", " ".repeat(column), &self.text[first.start + column..end]);
-        let map: Map<String, Value> = serde_yaml::from_str(&block).ok()?;
-        Some((first.start + column..end, map, has_mark(&block)))
     }
 
     /// What is typed behind a prompt.
@@ -375,7 +317,7 @@ impl Finder<'_> {
             }
             let name =
                 first.split(|c: char| !(c.is_ascii_alphanumeric() || "-_".contains(c))).next();
-            let Some(name) = name.filter(|name| verb::names().any(|other| other == *name)) else {
+            let Some(name) = name.filter(|name| verb::is_name(name)) else {
                 continue;
             };
             let Some((inside, end)) = quoted(text, at) else {
@@ -391,7 +333,8 @@ impl Finder<'_> {
             let is_name = inside == name;
             if let Some(call) = verb::typed(inside, self.constants).filter(|_| !is_name) {
                 let name = call.name.clone();
-                self.add(span, Some(call), &name, near, !context.compares());
+                let is_given = !context.compares() && !self.is_comment(at);
+                self.add(span, Some(call), &name, near, is_given);
             } else if is_name
                 && context.gives()
                 && (verb::is_qmp(name) || verb::typed(name, self.constants).is_some())
@@ -401,7 +344,8 @@ impl Finder<'_> {
                 match called.filter(|_| verb::is_qmp(name)).or_else(typed) {
                     Some((call, end)) => {
                         let name = call.name.clone();
-                        self.add(at..end.max(at + 1), Some(call), &name, near, true);
+                        let is_given = !self.is_comment(at);
+                        self.add(at..end.max(at + 1), Some(call), &name, near, is_given);
                     }
                     None => self.add(span, None, name, near, true),
                 }
@@ -423,7 +367,8 @@ impl Finder<'_> {
                     let context = Context::of(text, at + 2 + written.len());
                     let span = at + 1..end;
                     if self.is_free(&span) {
-                        self.add(span, Some(call), &qmp, context.callee, true);
+                        let is_given = !self.is_comment(at);
+                        self.add(span, Some(call), &qmp, context.callee, is_given);
                     }
                 }
             }
@@ -434,9 +379,16 @@ impl Finder<'_> {
     fn lines(&mut self) {
         let text = self.text;
         let mut start = 0;
+        let mut document = None;
         for whole in text.split_inclusive('\n') {
             let (from, line) = (start, whole.trim_end());
             start += whole.len();
+            if document == Some(line.trim()) {
+                document = None;
+            }
+            let is_told = document.is_some();
+            document =
+                document.or_else(|| block::document_mark(line).filter(|_| tool::is_talker(line)));
             let is_row = line.trim_start().starts_with('|');
             let mut at = from;
             for cell in line
@@ -455,9 +407,11 @@ impl Finder<'_> {
                 let name = typed.split(char::is_whitespace).next().unwrap_or(typed);
                 if let Some(call) = verb::typed(typed, &Constants::new()) {
                     // `stop` may be a word; in a table it is a command where a cell names a machine.
-                    let is_given = verb::is_distinct(name) && typed != name
+                    let is_given = (is_told
+                        || (verb::is_distinct(name) || name == "migrate") && typed != name
                         || is_row
-                        || is_item && typed == name;
+                        || is_item && typed == name)
+                        && !self.is_comment(span.start);
                     if is_given || verb::is_distinct(name) {
                         let name = call.name.clone();
                         self.add(span, Some(call), &name, line.to_owned(), is_given);
@@ -515,12 +469,6 @@ impl Finder<'_> {
             }
         }
     }
-}
-
-/// Whether a text has a mark that a program replaces.
-fn has_mark(text: &str) -> bool {
-    let marks = ["%s", "%d", "%p", "%i", "${", "{{", "\"$", "'$"];
-    marks.iter().any(|mark| text.contains(mark))
 }
 
 /// A line without what marks it up, and whether it is the item of a list.

@@ -3,6 +3,8 @@
 use super::{
     Call,
     find::{Found, find},
+    literal::Constants,
+    verb,
     whose::Names,
 };
 use crate::import::paste::{Paste, Piece};
@@ -15,21 +17,24 @@ const MOST_NAMED: usize = 40;
 pub(in crate::import) fn merge(paste: &mut Paste, text: &str) -> String {
     let found = find(text);
     let names = Names::of(&paste.pieces, text);
-    let places = matched(&paste.pieces, &found);
+    let mut places = matched(&paste.pieces, &found);
+    let held = in_order(&mut paste.pieces, &mut places);
     let mut asides: Vec<String> = Vec::new();
     let mut inserted: Vec<(usize, Vec<Piece>)> = Vec::new();
     for (number, one) in found.iter().enumerate() {
         if places[number].is_some() {
             continue;
         }
-        let whole = one.call.as_ref().filter(|call| one.is_given && !call.is_open);
-        let Some(call) = whole else {
-            name(one, &found, &paste.pieces, &mut asides);
-            continue;
-        };
         let before = places[..number].iter().rev().flatten().next().map(|at| at + 1);
         let after = places[number..].iter().flatten().next().copied();
         let at = before.or(after).unwrap_or(paste.pieces.len());
+        let whole = one.call.as_ref().filter(|call| one.is_given && !call.is_open);
+        let Some(call) = whole else {
+            if !looped(one, paste, &mut inserted, at) {
+                name(one, &found, &paste.pieces, &mut asides);
+            }
+            continue;
+        };
         let whose = names.whose(one, text);
         let mut pieces = Vec::new();
         pieces.extend(whose.clone().map(|name| Piece::Part(Some(name))));
@@ -40,17 +45,24 @@ pub(in crate::import) fn merge(paste: &mut Paste, text: &str) -> String {
         }
         inserted.push((at, pieces));
     }
+    let mut errors: Vec<Option<Piece>> = vec![None; paste.pieces.len()];
     let mut owners: Vec<Option<String>> = vec![None; paste.pieces.len()];
-    for (one, at) in found.iter().zip(&places) {
+    for (number, (one, at)) in found.iter().zip(&places).enumerate() {
+        if let Some((class, text)) = at.and(one.error.clone()) {
+            errors[at.unwrap_or_default()] = Some(Piece::Error(class, text));
+        }
         if let Some(at) = at.filter(|_| names.is_several()) {
             let above = || names.before(one, text).filter(|_| part_at(&paste.pieces, at).is_none());
-            owners[at] = names.beside(one, text).or_else(above);
+            let held = held.get(number).cloned().flatten();
+            owners[at] = names.beside(one, text).or(held).or_else(above);
         }
     }
     // An error that follows is the answer of the command before it.
     let mut pieces = Vec::new();
     let mut part = None;
     let mut inserted = inserted.into_iter().peekable();
+    let has_error: Vec<bool> =
+        paste.pieces.iter().skip(1).map(|next| matches!(next, Piece::Error(..))).collect();
     for (at, piece) in std::mem::take(&mut paste.pieces).into_iter().enumerate() {
         if !matches!(piece, Piece::Error(..)) {
             while let Some((_, more)) = inserted.next_if(|(place, _)| *place <= at) {
@@ -62,11 +74,12 @@ pub(in crate::import) fn merge(paste: &mut Paste, text: &str) -> String {
         }
         // What stands beside a command says more than what stands above it.
         let owner = owners[at].take().filter(|owner| part.as_ref() != Some(owner));
-        if let Some(owner) = owner {
-            pieces.extend([Piece::Part(Some(owner)), piece, Piece::Part(part.clone())]);
-        } else {
-            pieces.push(piece);
-        }
+        let error = errors[at].take().filter(|_| has_error.get(at) != Some(&true));
+        let back = owner.is_some().then(|| Piece::Part(part.clone()));
+        pieces.extend(owner.map(|owner| Piece::Part(Some(owner))));
+        pieces.push(piece);
+        pieces.extend(error);
+        pieces.extend(back);
     }
     inserted.for_each(|(_, more)| pieces.extend(more));
     paste.pieces = behind_starts(pieces);
@@ -81,8 +94,30 @@ pub(in crate::import) fn merge(paste: &mut Paste, text: &str) -> String {
     rest
 }
 
-/// The pieces, with commands that stand before every command line behind the last of them: a function of a
-/// script is read where it is called.
+/// Puts the turns of a loop that give a command among the pieces, as its shell wrote them out; whether there
+/// are any.
+fn looped(
+    one: &Found,
+    paste: &mut Paste,
+    inserted: &mut Vec<(usize, Vec<Piece>)>,
+    at: usize,
+) -> bool {
+    let none = Constants::new();
+    let (mut turns, mut rest) = (Vec::new(), Vec::new());
+    for line in std::mem::take(&mut paste.unread) {
+        match verb::typed(&line, &none).filter(|call| !call.is_open && call.name == one.name) {
+            Some(call) if one.call.is_some() => turns.push(call.piece()),
+            _ => rest.push(line),
+        }
+    }
+    paste.unread = rest;
+    let is_any = !turns.is_empty();
+    inserted.push((at, turns));
+    is_any
+}
+
+/// The pieces, with commands that stand before every command line behind them: a function of a script is read
+/// where it is called.
 fn behind_starts(pieces: Vec<Piece>) -> Vec<Piece> {
     let is_line = |piece: &Piece| matches!(piece, Piece::CommandLine { .. } | Piece::Section(_));
     let Some(first) = pieces.iter().position(is_line) else {
@@ -101,8 +136,11 @@ fn behind_starts(pieces: Vec<Piece>) -> Vec<Piece> {
         end += 1;
     }
     let early: Vec<Piece> = rest.drain(..end).collect();
-    rest.push(Piece::Part(None));
-    rest.extend(early);
+    // Before all that the text has below it.
+    let next = rest.iter().position(is_command).unwrap_or(rest.len());
+    let back = part_at(&rest, next);
+    let early = std::iter::once(Piece::Part(None)).chain(early).chain([Piece::Part(back)]);
+    drop(rest.splice(next..next, early));
     rest
 }
 
@@ -110,6 +148,26 @@ fn behind_starts(pieces: Vec<Piece>) -> Vec<Piece> {
 fn is_line_of(line: &str, one: &Found) -> bool {
     let words: Vec<&str> = line.split_whitespace().collect();
     words.join(" ").contains(&one.written)
+}
+
+/// Puts the commands that readers took into the order of the text: those of a program are read before what stands
+/// between. Gives the machine of the heading that each stood below, where they change places.
+fn in_order(pieces: &mut [Piece], places: &mut [Option<usize>]) -> Vec<Option<String>> {
+    let mut slots: Vec<usize> = places.iter().flatten().copied().collect();
+    // What is an answer, or one of several ways, stays with what it is about.
+    let is_bound = |piece: &Piece| matches!(piece, Piece::Error(..) | Piece::Branch(Some(_)));
+    if slots.is_sorted() || pieces.iter().any(is_bound) {
+        return Vec::new();
+    }
+    let held = places.iter().map(|at| part_at(pieces, (*at)?)).collect();
+    slots.sort_unstable();
+    let commands: Vec<Piece> = places.iter().flatten().map(|at| pieces[*at].clone()).collect();
+    let taken = places.iter_mut().filter(|at| at.is_some());
+    for ((slot, command), at) in slots.into_iter().zip(commands).zip(taken) {
+        pieces[slot] = command;
+        *at = Some(slot);
+    }
+    held
 }
 
 /// The heading's machine at a place.
@@ -170,15 +228,14 @@ fn is_of(piece: &Piece, found: &Found, is_exact: bool) -> bool {
             text == option || !is_exact && id(text) == id(option)
         }
         (Piece::Command(name, args), None) => {
-            let same = |key: &str| call.args.get(key) == args.get(key);
-            *name == call.name
-                && (*args == call.args
-                    || !is_exact
-                        && !args.is_empty()
-                        && same("id")
-                        && same("path")
-                        && same("property")
-                        && same("name"))
+            let mut keys = ["id", "path", "name", "uri"]
+                .iter()
+                .filter(|key| args.contains_key(**key))
+                .peekable();
+            let is_known = keys.peek().is_some();
+            let is_same = keys.all(|key| call.args.get(*key) == args.get(*key))
+                && call.args.get("property") == args.get("property");
+            *name == call.name && (*args == call.args || !is_exact && is_known && is_same)
         }
         _ => false,
     }

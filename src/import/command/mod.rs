@@ -5,23 +5,47 @@
 //! - `verb`: the names of commands, and commands that are typed. `literal`: values as programs write them.
 //! - `text`: quotes, brackets and lines around a place in a text.
 //! - `call`: calls of functions; `tool`: arguments of other programs.
-//! - `find`: all commands of a text, in its order. `whose`: the machine of each.
+//! - `object`: QMP's objects. `find`: all commands of a text, in its order. `whose`: the machine of each.
 //! - `merge`: puts them among the pieces of a paste.
+
+use std::borrow::Cow;
 
 use serde_json::{Map, Value};
 
-use super::{hmp::Command, paste::Piece};
+use super::{flag, hmp::Command, paste::Piece};
 
 mod call;
 mod find;
 mod literal;
 mod merge;
+mod object;
 mod text;
 mod tool;
 mod verb;
 mod whose;
 
 pub(super) use merge::merge;
+
+/// A text without the lines in which a program waits for what a monitor writes, and answers: they are no part of
+/// the list that the program was started with.
+pub(super) fn without_sent(text: &str) -> Cow<'_, str> {
+    const TALKS: &[&str] = &[".expect(", ".expect_exact(", ".sendline(", ".send(", ".sendcontrol("];
+    let is_sent = |line: &str| {
+        let line = line.trim();
+        let call = TALKS.iter().find_map(|call| line.split_once(call));
+        call.is_some_and(|(name, _)| {
+            name.chars().all(|c| c.is_alphanumeric() || "_.".contains(c))
+                && line.ends_with([')', ';'])
+                && !flag::is_qemus(line)
+        })
+    };
+    match text.lines().any(is_sent) {
+        true => {
+            text.lines().filter(|line| !is_sent(line)).map(|line| format!("{line}\n")).collect()
+        }
+        false => Cow::Borrowed(text),
+    }
+}
 
 /// A command and its arguments.
 #[derive(Clone, Debug, PartialEq)]

@@ -88,7 +88,7 @@ pub(super) fn quoted(text: &str, at: usize) -> Option<(String, usize)> {
                 match c {
                     'n' | 'r' | 't' if escapes => out.push(' '),
                     _ => {
-                        if !escapes && run > 0 || c != quote && run > 0 {
+                        if run > 0 && (!escapes || c != quote) {
                             out.extend(std::iter::repeat_n('\\', run));
                         }
                         out.push(c);

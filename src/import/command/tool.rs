@@ -105,14 +105,15 @@ fn next_word(text: &str, from: usize) -> Option<(String, usize, usize)> {
     Some((rest[..end].to_owned(), at, at + end))
 }
 
+/// Whether a line runs a program that talks to a socket.
+pub(super) fn is_talker(text: &str) -> bool {
+    let words = text.split(|c: char| c.is_whitespace() || "|;&()\"'`".contains(c));
+    let mut names = words.map(|word| word.rsplit('/').next().unwrap_or(word));
+    names.any(|name| TALKERS.contains(&name))
+}
+
 /// `echo COMMAND | nc ...`, `nc ... <<< COMMAND`: without quotes, and a command alone in quotes, in one line.
 pub(super) fn of_pipe(line: &str, constants: &Constants) -> Option<Argument> {
-    let is_talker = |text: &str| {
-        let words = text.split(|c: char| c.is_whitespace() || "|;&()\"'`".contains(c));
-        words
-            .map(|word| word.rsplit('/').next().unwrap_or(word))
-            .any(|word| TALKERS.contains(&word))
-    };
     let at = ["echo ", "printf "].iter().find_map(|name| Some((line.find(name)?, *name)));
     if let Some((at, name)) = at {
         let from = at + name.len();

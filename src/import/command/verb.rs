@@ -48,6 +48,32 @@ const QMP: &[&str] = &[
     "yank",
 ];
 
+/// QMP's other commands (QEMU 7.2.22 and 11.1.3, `query-commands`), which are known where they are given and
+/// not in prose.
+const OTHERS: &str = "\
+    add-fd add_client balloon block-commit block-dirty-bitmap-add block-dirty-bitmap-clear \
+    block-dirty-bitmap-disable block-dirty-bitmap-enable block-dirty-bitmap-merge \
+    block-dirty-bitmap-remove block-export-add block-export-del block-job-cancel block-job-change \
+    block-job-complete block-job-dismiss block-job-finalize block-job-pause block-job-resume \
+    block-job-set-speed block-latency-histogram-set block-set-write-threshold block-stream block_resize \
+    block_set_io_throttle blockdev-backup blockdev-change-medium blockdev-close-tray blockdev-create \
+    blockdev-insert-medium blockdev-open-tray blockdev-remove-medium blockdev-reopen \
+    blockdev-set-active blockdev-snapshot blockdev-snapshot-delete-internal-sync \
+    blockdev-snapshot-internal-sync blockdev-snapshot-sync calc-dirty-rate cancel-vcpu-dirty-limit \
+    change-backing-file change-vnc-password client_migrate_info cxl-add-dynamic-capacity \
+    cxl-inject-correctable-error cxl-inject-dram-event cxl-inject-general-media-event \
+    cxl-inject-memory-module-event cxl-inject-poison cxl-inject-uncorrectable-errors \
+    cxl-release-dynamic-capacity device-sync-config display-reload display-update drive-backup \
+    drive-mirror dump-guest-memory dump-skeys dumpdtb eject expire_password inject-ghes-v2-error \
+    inject-nmi input-send-event job-cancel job-complete job-dismiss job-finalize job-pause job-resume \
+    memsave pmemsave remove-fd replay-break replay-delete-break replay-seek request-ebpf \
+    rtc-reset-reinjection screendump send-key set-action set-cpu-topology set-numa-node \
+    set-vcpu-dirty-limit set_password sev-inject-launch-secret snapshot-delete snapshot-load \
+    snapshot-save trace-event-get-state trace-event-set-state transaction watchdog-set-action \
+    x-accel-stats x-blockdev-amend x-blockdev-set-iothread x-debug-block-dirty-bitmap-sha256 \
+    x-exit-preconfig xen-event-inject xen-event-list xen-load-devices-state xen-save-devices-state \
+    xen-set-global-dirty-log";
+
 /// The human monitor's commands of the layer, and those that go with them (QEMU 11.1.3, `help`), each with the
 /// fewest and the most words that follow it.
 const HMP: &[(&str, usize, usize)] = &[
@@ -118,7 +144,9 @@ pub(super) fn needs(name: &str) -> bool {
 
 /// Whether QMP has a command of this name that does something.
 pub(super) fn is_qmp(name: &str) -> bool {
-    QMP_VERBS.contains(&name) || QMP.contains(&name)
+    QMP_VERBS.contains(&name)
+        || QMP.contains(&name)
+        || OTHERS.split_whitespace().any(|other| other == name)
 }
 
 /// Whether a command of this name is nothing else in prose: `object_add`, and not `stop`.
@@ -126,7 +154,12 @@ pub(super) fn is_distinct(name: &str) -> bool {
     name.contains(['_', '-'])
 }
 
-/// Every name of a command, that of QMP and that of the human monitor.
+/// Whether a text is a command's name, in QMP or for a person.
+pub(super) fn is_name(name: &str) -> bool {
+    is_qmp(name) || names().any(|other| other == name)
+}
+
+/// Every name of a command of the layer, that of QMP and that of the human monitor.
 pub(super) fn names() -> impl Iterator<Item = &'static str> {
     let hmp = HMP.iter().map(|(name, ..)| *name);
     QMP_VERBS.iter().chain(QMP).copied().chain(hmp)

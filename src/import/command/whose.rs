@@ -164,7 +164,7 @@ impl Names {
             .or_else(|| {
                 words().map(bare).filter(|word| word.len() > 1).find_map(|word| self.exact(&word))
             })
-            .or_else(|| self.exact(&bare(words().last()?)))
+            .or_else(|| self.exact(&bare(line.rsplit(divides).find(|word| !word.is_empty())?)))
             .or_else(|| self.of_part(&part::in_words(line)?))
     }
 
