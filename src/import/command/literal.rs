@@ -59,6 +59,10 @@ impl<'a> Literal<'a> {
         let first = self.peek()?;
         let value = match first {
             '{' => Value::Object(self.map(depth, '}')?),
+            '[' if self.slice().is_some() => {
+                self.at += self.slice()?;
+                self.list(depth, '}')?
+            }
             '[' | '(' => self.list(depth, if first == '[' { ']' } else { ')' })?,
             '"' | '\'' | '`' => Value::String(self.string("")?),
             '-' | '0'..='9' => self.number()?,
@@ -70,6 +74,15 @@ impl<'a> Literal<'a> {
             _ => self.named(depth)?,
         };
         Some(self.joined(value, depth))
+    }
+
+    /// How long the type of a Go slice is, before the brace of its values: `[]string{"a"}`.
+    fn slice(&self) -> Option<usize> {
+        let inner = self.rest().strip_prefix("[]")?;
+        let end = inner.find('{').filter(|end| *end > 0)?;
+        let is_type = inner[..end].chars().all(|c| c.is_alphanumeric() || "_.*".contains(c));
+        let empty = if inner[end..].starts_with("{}{") { 2 } else { 0 };
+        is_type.then_some(2 + end + empty)
     }
 
     /// Strings one behind the other, and sums of them, are one.
@@ -321,7 +334,10 @@ mod tests {
     #[case("{'a': True, 'b': None}", "{\"a\":true,\"b\":null}")]
     #[case("{a: 'x', b: {c: 1}}", "{\"a\":\"x\",\"b\":{\"c\":1}}")]
     #[case("{:a => 'x', 'b' => :y}", "{\"a\":\"x\",\"b\":\"y\"}")]
-    #[case("map[string]interface{}{\"a\": \"x\", \"b\": []string{\"y\"}}", "open")]
+    #[case(
+        "map[string]interface{}{\"a\": \"x\", \"b\": []string{\"y\"}}",
+        "{\"a\":\"x\",\"b\":[\"y\"]}"
+    )]
     #[case("map[string]any{\"a\": 1,}", "{\"a\":1}")]
     #[case("dict(a='x', b=OUT)", "{\"a\":\"x\",\"b\":\"out0\"}")]
     #[case("{[\"qom-type\"] = \"x\", id = 'y'}", "{\"qom-type\":\"x\",\"id\":\"y\"}")]

@@ -19,71 +19,22 @@ pub(in crate::import) fn merge(paste: &mut Paste, text: &str) -> String {
     let names = Names::of(&paste.pieces, text);
     let mut places = matched(&paste.pieces, &found);
     let held = in_order(&mut paste.pieces, &mut places);
-    let mut asides: Vec<String> = Vec::new();
-    let mut inserted: Vec<(usize, Vec<Piece>)> = Vec::new();
+    let mut around = Around::new(paste.pieces.len());
     for (number, one) in found.iter().enumerate() {
-        if places[number].is_some() {
-            continue;
-        }
-        let before = places[..number].iter().rev().flatten().next().map(|at| at + 1);
-        let after = places[number..].iter().flatten().next().copied();
-        let at = before.or(after).unwrap_or(paste.pieces.len());
-        let whole = one.call.as_ref().filter(|call| one.is_given && !call.is_open);
-        let Some(call) = whole else {
-            if !looped(one, paste, &mut inserted, at) {
-                name(one, &found, &paste.pieces, &mut asides);
-            }
-            continue;
-        };
-        let whose = names.whose(one, text);
-        let mut pieces = Vec::new();
-        pieces.extend(whose.clone().map(|name| Piece::Part(Some(name))));
-        pieces.push(call.clone().piece());
-        pieces.extend(one.error.clone().map(|(class, text)| Piece::Error(class, text)));
-        if whose.is_some() && at < paste.pieces.len() {
-            pieces.push(Piece::Part(part_at(&paste.pieces, at)));
-        }
-        inserted.push((at, pieces));
-    }
-    let mut errors: Vec<Option<Piece>> = vec![None; paste.pieces.len()];
-    let mut owners: Vec<Option<String>> = vec![None; paste.pieces.len()];
-    for (number, (one, at)) in found.iter().zip(&places).enumerate() {
-        if let Some((class, text)) = at.and(one.error.clone()) {
-            errors[at.unwrap_or_default()] = Some(Piece::Error(class, text));
-        }
-        if let Some(at) = at.filter(|_| names.is_several()) {
+        if let Some(at) = places[number] {
             let above = || names.before(one, text).filter(|_| part_at(&paste.pieces, at).is_none());
             let held = held.get(number).cloned().flatten();
-            owners[at] = names.beside(one, text).or(held).or_else(above);
+            around.owners[at] = names.beside(one, text).or(held).or_else(above);
+            around.errors[at] = one.error.clone().map(|(class, text)| Piece::Error(class, text));
+        } else {
+            let before = places[..number].iter().rev().flatten().next().map(|at| at + 1);
+            let after = places[number..].iter().flatten().next().copied();
+            let at = before.or(after).unwrap_or(paste.pieces.len());
+            let pieces = added(one, &found, at, names.whose(one, text), paste);
+            around.inserted.push((at, pieces));
         }
     }
-    // An error that follows is the answer of the command before it.
-    let mut pieces = Vec::new();
-    let mut part = None;
-    let mut inserted = inserted.into_iter().peekable();
-    let has_error: Vec<bool> =
-        paste.pieces.iter().skip(1).map(|next| matches!(next, Piece::Error(..))).collect();
-    for (at, piece) in std::mem::take(&mut paste.pieces).into_iter().enumerate() {
-        if !matches!(piece, Piece::Error(..)) {
-            while let Some((_, more)) = inserted.next_if(|(place, _)| *place <= at) {
-                pieces.extend(more);
-            }
-        }
-        if let Piece::Part(name) = &piece {
-            part.clone_from(name);
-        }
-        // What stands beside a command says more than what stands above it.
-        let owner = owners[at].take().filter(|owner| part.as_ref() != Some(owner));
-        let error = errors[at].take().filter(|_| has_error.get(at) != Some(&true));
-        let back = owner.is_some().then(|| Piece::Part(part.clone()));
-        pieces.extend(owner.map(|owner| Piece::Part(Some(owner))));
-        pieces.push(piece);
-        pieces.extend(error);
-        pieces.extend(back);
-    }
-    inserted.for_each(|(_, more)| pieces.extend(more));
-    paste.pieces = behind_starts(pieces);
-    paste.commands = asides;
+    paste.pieces = behind_starts(around.assemble(std::mem::take(&mut paste.pieces)));
     let understood =
         |one: &&Found| one.is_given && one.call.as_ref().is_some_and(|call| !call.is_open);
     let mut rest = text.to_owned();
@@ -94,26 +45,90 @@ pub(in crate::import) fn merge(paste: &mut Paste, text: &str) -> String {
     rest
 }
 
-/// Puts the turns of a loop that give a command among the pieces, as its shell wrote them out; whether there
-/// are any.
-fn looped(
+/// The pieces of a command that no reader took: none where it is only named.
+fn added(
     one: &Found,
-    paste: &mut Paste,
-    inserted: &mut Vec<(usize, Vec<Piece>)>,
+    found: &[Found],
     at: usize,
-) -> bool {
-    let none = Constants::new();
-    let (mut turns, mut rest) = (Vec::new(), Vec::new());
-    for line in std::mem::take(&mut paste.unread) {
-        match verb::typed(&line, &none).filter(|call| !call.is_open && call.name == one.name) {
-            Some(call) if one.call.is_some() => turns.push(call.piece()),
-            _ => rest.push(line),
+    whose: Option<String>,
+    paste: &mut Paste,
+) -> Vec<Piece> {
+    let Some(call) = one.call.as_ref().filter(|call| one.is_given && !call.is_open) else {
+        let turns = turns(one, paste);
+        if turns.is_empty() {
+            name(one, found, paste);
         }
+        return turns;
+    };
+    let mut pieces = Vec::new();
+    pieces.extend(whose.clone().map(|name| Piece::Part(Some(name))));
+    pieces.push(call.clone().piece());
+    pieces.extend(one.error.clone().map(|(class, text)| Piece::Error(class, text)));
+    if whose.is_some() && at < paste.pieces.len() {
+        pieces.push(Piece::Part(part_at(&paste.pieces, at)));
     }
-    paste.unread = rest;
-    let is_any = !turns.is_empty();
-    inserted.push((at, turns));
-    is_any
+    pieces
+}
+
+/// What is put around the pieces of a paste.
+struct Around {
+    /// The pieces before each place, in their order.
+    inserted: Vec<(usize, Vec<Piece>)>,
+    /// The machine of each command, where what stands beside it says another than the heading above.
+    owners: Vec<Option<String>>,
+    /// The error that each command was answered with.
+    errors: Vec<Option<Piece>>,
+}
+
+impl Around {
+    fn new(pieces: usize) -> Self {
+        Self { inserted: Vec::new(), owners: vec![None; pieces], errors: vec![None; pieces] }
+    }
+
+    fn assemble(mut self, pieces: Vec<Piece>) -> Vec<Piece> {
+        let is_error = |piece: &Piece| matches!(piece, Piece::Error(..));
+        let answered: Vec<bool> = pieces.iter().skip(1).map(is_error).collect();
+        let mut out = Vec::new();
+        let mut part = None;
+        let mut inserted = self.inserted.into_iter().peekable();
+        for (at, piece) in pieces.into_iter().enumerate() {
+            // An error that follows is the answer of the command before it.
+            while let Some((_, more)) =
+                inserted.next_if(|(place, _)| *place <= at && !is_error(&piece))
+            {
+                out.extend(more);
+            }
+            if let Piece::Part(name) = &piece {
+                part.clone_from(name);
+            }
+            let owner = self.owners[at].take().filter(|owner| part.as_ref() != Some(owner));
+            let error = self.errors[at].take().filter(|_| answered.get(at) != Some(&true));
+            let back = owner.is_some().then(|| Piece::Part(part.clone()));
+            out.extend(owner.map(|owner| Piece::Part(Some(owner))));
+            out.push(piece);
+            out.extend(error);
+            out.extend(back);
+        }
+        inserted.for_each(|(_, more)| out.extend(more));
+        out
+    }
+}
+
+/// The turns of a loop that give a command, as its shell wrote them out.
+fn turns(one: &Found, paste: &mut Paste) -> Vec<Piece> {
+    let none = Constants::new();
+    let mut turns = Vec::new();
+    paste.unread.retain(|line| {
+        let call = verb::typed(line, &none).filter(|_| one.call.is_some());
+        match call.filter(|call| !call.is_open && call.name == one.name) {
+            Some(call) => {
+                turns.push(call.piece());
+                false
+            }
+            None => true,
+        }
+    });
+    turns
 }
 
 /// The pieces, with commands that stand before every command line behind them: a function of a script is read
@@ -258,7 +273,7 @@ fn qmp_name(name: &str) -> String {
 }
 
 /// Names a command that is no step, once, unless the scenario has its like.
-fn name(one: &Found, found: &[Found], pieces: &[Piece], asides: &mut Vec<String>) {
+fn name(one: &Found, found: &[Found], paste: &mut Paste) {
     let reason = match &one.call {
         Some(call) if call.is_open => "an argument is computed",
         _ if one.is_given => "its arguments are not understood",
@@ -268,9 +283,9 @@ fn name(one: &Found, found: &[Found], pieces: &[Piece], asides: &mut Vec<String>
     let same = |other: &Call| qmp_name(&one.name) == other.name;
     let is_known = is_mention
         && (found.iter().any(|other| other.is_given && other.call.as_ref().is_some_and(same))
-            || pieces.iter().any(|piece| named(piece) == Some(&qmp_name(&one.name))));
+            || paste.pieces.iter().any(|piece| named(piece) == Some(&qmp_name(&one.name))));
     let line = format!("no step for {}: {reason}", one.written);
-    if !is_known && !asides.contains(&line) && asides.len() < MOST_NAMED {
-        asides.push(line);
+    if !is_known && !paste.commands.contains(&line) && paste.commands.len() < MOST_NAMED {
+        paste.commands.push(line);
     }
 }
