@@ -20,6 +20,8 @@ use crate::import::{
 
 /// Most commands of a text.
 const MOST: usize = 10_000;
+/// Most bytes of an object before the command in it that may say whose it is.
+const MOST_BESIDE: usize = 400;
 /// Most columns of a command that is named.
 const SHOWN: usize = 160;
 
@@ -165,7 +167,7 @@ impl Finder<'_> {
     }
 
     fn is_free(&self, span: &Range<usize>) -> bool {
-        self.found.len() < MOST
+        self.taken.len() < MOST
             && !self.taken.iter().any(|other| other.start < span.end && span.start < other.end)
     }
 
@@ -243,6 +245,7 @@ impl Finder<'_> {
                 }
                 let context = Context::of(text, span.start);
                 let siblings = opened(text, span.start, '{').map(|open| &text[open..span.start]);
+                let siblings = siblings.filter(|siblings| siblings.len() < MOST_BESIDE);
                 let near = format!(
                     "{} {} {}",
                     siblings.unwrap_or_default(),

@@ -9,6 +9,8 @@ use super::{
 };
 use crate::import::paste::{Paste, Piece};
 
+/// Most lines and commands that are compared to one another.
+const MOST_COMPARED: usize = 400_000;
 /// Most commands that are named and no step.
 const MOST_NAMED: usize = 40;
 
@@ -40,7 +42,11 @@ pub(in crate::import) fn merge(paste: &mut Paste, text: &str) -> String {
     let mut rest = text.to_owned();
     for one in found.iter().filter(understood).rev() {
         rest.replace_range(one.span.clone(), "");
-        paste.unread.retain(|line| !is_line_of(line, one));
+    }
+    if found.len().saturating_mul(paste.unread.len()) < MOST_COMPARED {
+        paste
+            .unread
+            .retain(|line| !found.iter().any(|one| understood(&one) && is_line_of(line, one)));
     }
     rest
 }
@@ -161,8 +167,7 @@ fn behind_starts(pieces: Vec<Piece>) -> Vec<Piece> {
 
 /// Whether a line that nobody read is the command.
 fn is_line_of(line: &str, one: &Found) -> bool {
-    let words: Vec<&str> = line.split_whitespace().collect();
-    words.join(" ").contains(&one.written)
+    line.split_whitespace().collect::<Vec<_>>().join(" ").contains(&one.written)
 }
 
 /// Puts the commands that readers took into the order of the text: those of a program are read before what stands
