@@ -22,6 +22,8 @@ use crate::import::{
 const MOST: usize = 10_000;
 /// Most bytes of an object before the command in it that may say whose it is.
 const MOST_BESIDE: usize = 400;
+/// Most times that one name is looked at in prose.
+const MOST_NAMED: usize = 500;
 /// Most columns of a command that is named.
 const SHOWN: usize = 160;
 
@@ -457,7 +459,7 @@ impl Finder<'_> {
     fn mentions(&mut self) {
         let text = self.text;
         for name in verb::names().filter(|name| verb::is_distinct(name)) {
-            for (at, _) in text.match_indices(name) {
+            for (at, _) in text.match_indices(name).take(MOST_NAMED) {
                 let is_inside = |c: char| c.is_alphanumeric() || "_-/.".contains(c);
                 let span = at..at + name.len();
                 let behind = &text[span.end..];

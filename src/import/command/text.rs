@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 /// Most bytes of a command with its arguments.
-pub(super) const MOST: usize = 16_384;
+pub(super) const MOST: usize = 4096;
 
 /// The line that a place is in.
 pub(super) fn line_at(text: &str, at: usize) -> Range<usize> {
