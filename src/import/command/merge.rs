@@ -124,8 +124,11 @@ impl Around {
 fn turns(one: &Found, paste: &mut Paste) -> Vec<Piece> {
     let none = Constants::new();
     let mut turns = Vec::new();
+    if !one.call.as_ref().is_some_and(|call| call.is_open) {
+        return turns;
+    }
     paste.unread.retain(|line| {
-        let call = verb::typed(line, &none).filter(|_| one.call.is_some());
+        let call = verb::typed(line, &none);
         match call.filter(|call| !call.is_open && call.name == one.name) {
             Some(call) => {
                 turns.push(call.piece());
