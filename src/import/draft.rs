@@ -57,6 +57,8 @@ pub struct Draft {
     mentions: Vec<Mention>,
     /// Those of them that stand in comments of a program.
     commented: Vec<Mention>,
+    /// The commands that stand in the paste and are no step, each with the reason.
+    commands: Vec<String>,
     /// Each way to go on, of several: its title and its steps.
     ways: Vec<(String, Vec<String>)>,
     profile: Option<String>,
@@ -95,6 +97,7 @@ impl Draft {
             remarks: paste.remarks,
             mentions: paste.mentions,
             commented: paste.commented,
+            commands: paste.commands,
             ways,
             profile: None,
             traffic: None,

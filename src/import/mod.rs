@@ -2,7 +2,8 @@
 //! options, these to a tree. Pure: files are read and objects are tried by who calls.
 //!
 //! - `paste`: the pieces of a text: command lines, configuration, QMP, HMP, and what is none of it.
-//! - `decode`, `mail`, `column`: what mail, web pages and terminals do to characters and lines.
+//! - `recording`, `chat`, `decode`, `mail`, `column`: what terminals, chats, mail and web pages do to characters
+//!   and lines.
 //! - `block`: fences, paragraphs, compound commands and here-documents.
 //! - `line`: which lines are a shell's, and where one goes on.
 //! - `part`: headings, and the machine that each is about.
@@ -16,6 +17,7 @@
 //! - `choice`: of several readings of a text, the one that loses least.
 //! - `audit`: the options that stand in a text, so that none is lost; `salvage`: command lines of them, where
 //!   no form is understood.
+//! - `command`: monitor commands wherever they stand, so that none is lost.
 //! - `config`, `libvirt` (over `xml`), `qmp`, `hmp`: the other forms that QEMU's options and commands are written in.
 //! - `option`: QEMU's option strings and JSON, letter for letter.
 //! - `flag`: the names of QEMU's own options.
@@ -30,9 +32,11 @@
 mod audit;
 mod block;
 mod chardev;
+mod chat;
 mod choice;
 mod code;
 mod column;
+mod command;
 mod config;
 mod data;
 mod decode;
@@ -55,6 +59,7 @@ mod part;
 mod paste;
 mod program;
 mod qmp;
+mod recording;
 mod salvage;
 mod setting;
 mod shell;
