@@ -156,6 +156,7 @@ fn worded(notice: &Notice) -> String {
             format!("{}: a frame of {length} bytes was announced", visible(chardev))
         }
         Notice::InterfaceDown { name } => format!("{}: the interface went down", visible(name)),
+        Notice::InterfaceUp { name } => format!("{}: the interface is up again", visible(name)),
         Notice::InterfaceGone { name } => format!("{}: the interface is gone", visible(name)),
         Notice::InterfaceBack { name } => format!("{}: the interface is back", visible(name)),
         Notice::Status(status) => format!("redirect: {}", status.text()),

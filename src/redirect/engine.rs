@@ -507,6 +507,7 @@ impl Redirector {
         match found {
             Found::Same => {}
             Found::Down => Self::say(valve, Notice::InterfaceDown { name }, tell),
+            Found::Up => Self::say(valve, Notice::InterfaceUp { name }, tell),
             Found::Gone => Self::say(valve, Notice::InterfaceGone { name }, tell),
             Found::Other(_) => Self::say(valve, Notice::InterfaceBack { name }, tell),
         }

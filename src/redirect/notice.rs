@@ -24,6 +24,10 @@ pub enum Notice {
     InterfaceDown {
         name: String,
     },
+    /// It was down, and is no more.
+    InterfaceUp {
+        name: String,
+    },
     InterfaceGone {
         name: String,
     },

@@ -70,6 +70,8 @@ pub(super) enum Found {
     Same,
     /// It is down now, and was up.
     Down,
+    /// It is up again.
+    Up,
     Gone,
     /// Another one has the name now, to which a socket has yet to be bound.
     Other(InterfaceIndex),
@@ -88,7 +90,11 @@ impl Named {
                 // One that goes in between is told of by the next notice.
                 let up = is_up(&self.name).unwrap_or(false);
                 let was_up = std::mem::replace(&mut self.up, up);
-                Ok(if was_up && !up { Found::Down } else { Found::Same })
+                Ok(match (was_up, up) {
+                    (true, false) => Found::Down,
+                    (false, true) => Found::Up,
+                    _ => Found::Same,
+                })
             }
             Ok(index) => Ok(Found::Other(index)),
             Err(error) if is_gone(&error) => {
