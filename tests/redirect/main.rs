@@ -9,6 +9,7 @@ mod lab;
 mod qemu;
 mod refusal;
 mod restart;
+mod soak;
 mod stream;
 mod tap;
 
@@ -37,13 +38,14 @@ fn main() -> ExitCode {
     let isolated = isolate()
         .map_err(|error| unavailable(&error).to_string())
         .and_then(|isolated| probe(&isolated).map(|_| isolated).map_err(|error| error.to_string()));
-    let groups: [(&str, &[(&str, Try)]); 6] = [
+    let groups: [(&str, &[(&str, Try)]); 7] = [
         ("tap", tap::TRIALS),
         ("stream", stream::TRIALS),
         ("refusal", refusal::TRIALS),
         ("fault", fault::TRIALS),
         ("restart", restart::TRIALS),
         ("qemu", qemu::TRIALS),
+        ("soak", soak::TRIALS),
     ];
     let mut trials: Vec<Trial> = groups
         .iter()
