@@ -36,7 +36,7 @@ pub(crate) struct Lab {
 }
 
 /// How long anything may take before the trial has failed.
-pub(crate) const LONGEST: Duration = Duration::from_secs(60);
+pub(crate) const LONGEST: Duration = Duration::from_secs(180);
 
 impl Lab {
     /// The calling thread's namespace from now on.

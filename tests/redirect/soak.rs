@@ -7,7 +7,10 @@ use std::{
     collections::BTreeSet,
     env, fs,
     io::{self, Read, Write},
-    os::{fd::AsRawFd, unix::net::UnixStream},
+    os::{
+        fd::{AsFd, AsRawFd},
+        unix::net::UnixStream,
+    },
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -23,7 +26,7 @@ use tapwright::{
 
 use crate::{
     Try,
-    lab::{LONGEST, Lab, Redirect, frame, is_empty, number, receive, write_frame},
+    lab::{LONGEST, Lab, Redirect, frame, is_empty, number, readable, receive, write_frame},
 };
 
 pub(crate) const TRIALS: &[(&str, Try)] = &[("faults_again_and_again", faults_again_and_again)];
@@ -84,7 +87,7 @@ fn faults_again_and_again(lab: &Lab) {
     let tallies: Vec<Tally> = subjects.into_iter().map(|subject| subject.end()).collect();
     let sum = |of: fn(&Tally) -> u64| tallies.iter().map(of).sum::<u64>();
     say(&format!(
-        "{} s, {rounds} rounds of {} faults: {} frames sent = {} received + {} dropped and counted + {} \
+        "{} s, {rounds} rounds of {} faults each: {} frames sent = {} received + {} dropped and counted + {} \
          sent while nobody captured + {} that a peer threw away; memory grew by {grown} KiB at most, \
          descriptors, files, sockets, interfaces and namespaces by none",
         begun.elapsed().as_secs(),
@@ -100,7 +103,8 @@ fn faults_again_and_again(lab: &Lab) {
 }
 
 fn say(text: &str) {
-    writeln!(io::stderr(), "soak: {text}").unwrap();
+    // Who reads it may have gone.
+    let _ = writeln!(io::stderr(), "soak: {text}");
 }
 
 /// Where the frames went.
@@ -666,6 +670,11 @@ impl Pair {
         for _ in 0..FEW {
             let number = self.sent as u32;
             self.send(1);
+            if !readable(self.taps[1].as_fd(), LONGEST) {
+                let counters: Vec<String> =
+                    self.redirects().into_iter().map(|redirect| redirect.counters()).collect();
+                panic!("frame {number} does not arrive: {counters:#?}");
+            }
             assert_eq!(receive(&self.taps[1]).1, frame(number, SIZE));
             self.arrived += 1;
         }
