@@ -73,7 +73,7 @@ pub(super) enum Found {
     /// It is up again.
     Up,
     Gone,
-    /// Another one has the name now, to which a socket has yet to be bound.
+    /// Another one has the name now, to which a socket has yet to be bound, or a filter to be set.
     Other(InterfaceIndex),
 }
 
@@ -104,7 +104,12 @@ impl Named {
         }
     }
 
-    /// A socket is bound to this one.
+    /// The one that it was last found to be; none where that is gone.
+    pub(super) const fn bound(&self) -> Option<InterfaceIndex> {
+        self.bound
+    }
+
+    /// A socket is bound to this one, or a filter is to be set.
     pub(super) fn bind(&mut self, index: InterfaceIndex) {
         *self = Self::new(self.name.clone(), index);
     }
