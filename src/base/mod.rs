@@ -12,7 +12,7 @@ mod time;
 mod vnet;
 
 pub use direction::{Direction, Queue};
-pub use file::{OpenError, file_name};
+pub use file::{OpenError, Opened, Sink, opened};
 pub use frame::{Frame, Origin, Tag};
 pub use id::{CaseId, ChardevId, MachineId, NetdevId, ObjectId, PortId};
 pub use mac::{MacAddr, ParseMacError};

@@ -69,7 +69,7 @@ pub(super) fn run_and_report(
             unwritten = files.write(record);
         }
     })
-    .map_err(refused("watching for signals"))?;
+    .map_err(refused("the run"))?;
     let mut reports: Vec<Report> =
         reporters.into_iter().filter_map(GuardedReporter::report).collect();
     reports.extend(unwritten.into_iter().map(|error| CliError::from(error).report()));

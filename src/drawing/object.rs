@@ -2,7 +2,7 @@
 
 use super::topology::{Filtered, Object, Way, Wire, WireKind};
 use crate::{
-    base::{MachineId, file_name},
+    base::{MachineId, Opened, opened},
     qapi::{Flow, Member, Properties, Role},
     scenario::{self, Case},
 };
@@ -120,7 +120,10 @@ fn wire(machine: &MachineId, member: &Member<'_>) -> Option<Wire> {
     };
     let value = member.text().filter(|value| !value.is_empty())?;
     let target = match kind {
-        WireKind::File => file_name(value).ok()?,
+        WireKind::File => match opened(value).ok()? {
+            Opened::File(name) => name,
+            Opened::Sink(_) => value,
+        },
         WireKind::Chardev | WireKind::Netdev => value,
     };
     Some(Wire { property: member.name.to_owned(), way, kind, target: machine.qualified(target) })

@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File},
-    io::{self, Write},
+    io::{self, Read, Write},
     os::fd::{AsRawFd, OwnedFd},
     path::{Path, PathBuf},
 };
@@ -10,7 +10,7 @@ use std::{
 use nix::{
     errno::Errno,
     fcntl::{AT_FDCWD, AtFlags, OFlag, openat, renameat},
-    sys::stat::{Mode, fstat, fstatat},
+    sys::stat::{Mode, SFlag, fstat, fstatat},
     unistd::{UnlinkatFlags, linkat, unlinkat},
 };
 
@@ -22,9 +22,11 @@ use crate::sys::Directory;
 pub enum Care {
     /// At any moment either the old file or the new one is there, after a loss of power too.
     Durable,
-    /// A reader sees the old file, none, or the new one. The old one is removed first: a rename
-    /// over it makes ext4 write the data out at once (`auto_da_alloc`), which takes longer than
-    /// most cases.
+    /// At any moment either the old file or the new one is there, unless power is lost.
+    Whole,
+    /// A reader sees the old file, none, or the new one. An old one with the same content stays. Any
+    /// other is removed first: a rename over it makes ext4 write the data out at once
+    /// (`auto_da_alloc`), which takes longer than most cases.
     Quick,
 }
 
@@ -38,8 +40,8 @@ pub(super) const MODE: Mode = Mode::from_bits_truncate(0o666);
 /// to.
 ///
 /// The file has no name until it is whole (open(2), `O_TMPFILE`), so that a process that is killed
-/// leaves nothing behind. [`Care::Durable`] needs a name for the moment before it replaces the old
-/// file, and a file system that has no such files needs one for longer. That name is the target's
+/// leaves nothing behind. But with [`Care::Quick`], it needs a name for the moment before it replaces the
+/// old file, and a file system that has no such files needs one for longer. That name is the target's
 /// own, `.NAME.tmp`: the next writer of this file takes it over, or removes it.
 ///
 /// # Errors
@@ -120,6 +122,10 @@ impl Target {
     }
 
     fn put(&self, content: &[u8], care: Care) -> io::Result<()> {
+        if care == Care::Quick && self.holds(content) {
+            self.sweep();
+            return Ok(());
+        }
         for _ in 0..MOST_TURNS {
             let Some(file) = self.nameless() else {
                 return self.named(content, care);
@@ -134,6 +140,26 @@ impl Target {
         Err(Errno::EBUSY.into())
     }
 
+    /// Whether the file is there with this content, which costs a fraction of another file: the next run of a
+    /// case leaves mostly what the last one left.
+    fn holds(&self, content: &[u8]) -> bool {
+        let read = || {
+            let found = fstatat(&self.folder, &self.name, AtFlags::AT_SYMLINK_NOFOLLOW)?;
+            if u64::try_from(found.st_size).ok() != u64::try_from(content.len()).ok()
+                || SFlag::from_bits_truncate(found.st_mode) & SFlag::S_IFMT != SFlag::S_IFREG
+            {
+                return Ok(None);
+            }
+            let careful = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
+            let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | careful;
+            let file = File::from(openat(&self.folder, &self.name, flags, Mode::empty())?);
+            let mut held = vec![0; content.len()];
+            (&file).read_exact(&mut held)?;
+            Ok::<_, io::Error>(Some(held))
+        };
+        read().is_ok_and(|held| held.is_some_and(|held| held == content))
+    }
+
     /// A file of the folder without a name; none where the file system, or the kernel, makes none.
     fn nameless(&self) -> Option<File> {
         let flags = OFlag::O_TMPFILE | OFlag::O_WRONLY | OFlag::O_CLOEXEC;
@@ -144,7 +170,7 @@ impl Target {
     fn link(&self, file: &File, care: Care) -> io::Result<Linked> {
         let name = match care {
             Care::Quick => &self.name,
-            Care::Durable => &self.unfinished,
+            Care::Durable | Care::Whole => &self.unfinished,
         };
         loop {
             self.remove(name)?;
@@ -274,7 +300,7 @@ mod tests {
 
     #[rstest]
     fn a_file_is_replaced_and_nothing_is_left_beside_it(
-        #[values(Care::Durable, Care::Quick)] care: Care,
+        #[values(Care::Durable, Care::Whole, Care::Quick)] care: Care,
         #[values(true, false)] named: bool,
     ) {
         let folder = tempfile::tempdir().unwrap();
@@ -306,7 +332,7 @@ mod tests {
 
     #[rstest]
     fn what_is_no_file_is_replaced_and_not_written_to(
-        #[values(Care::Durable, Care::Quick)] care: Care,
+        #[values(Care::Durable, Care::Whole, Care::Quick)] care: Care,
         #[values(true, false)] named: bool,
     ) {
         let folder = tempfile::tempdir().unwrap();
@@ -350,6 +376,24 @@ mod tests {
     }
 
     #[test]
+    fn a_file_with_the_same_content_stays_and_no_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x");
+        let mut last = None;
+        for (content, stays) in
+            [(&b"one"[..], false), (b"one", true), (b"two", false), (b"three", false), (b"", false)]
+        {
+            // It is held, so that no later file has its number.
+            replace(&path, content, Care::Quick).unwrap();
+            let file = File::open(&path).unwrap();
+            let number = fstat(&file).unwrap().st_ino;
+            let before = last.replace((file, number));
+            assert_eq!(before.is_some_and(|(_, before)| before == number), stays, "{content:?}");
+            assert_eq!(fs::read(&path).unwrap(), content);
+        }
+    }
+
+    #[test]
     fn what_a_killed_writer_left_goes_with_the_next_write_and_no_sooner() {
         let folder = tempfile::tempdir().unwrap();
         let left = folder.path().join(".x.tmp");
@@ -367,7 +411,7 @@ mod tests {
     fn what_a_killed_writer_left_is_taken_over() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("x");
-        for care in [Care::Durable, Care::Quick] {
+        for care in [Care::Durable, Care::Whole, Care::Quick] {
             fs::write(folder.path().join(".x.tmp"), "half of something longer").unwrap();
             Target::of(&path).unwrap().named(b"whole", care).unwrap();
             assert_eq!(
@@ -384,7 +428,7 @@ mod tests {
 
     #[rstest]
     fn of_many_writers_at_once_one_is_the_last(
-        #[values(Care::Durable, Care::Quick)] care: Care,
+        #[values(Care::Durable, Care::Whole, Care::Quick)] care: Care,
         #[values(true, false)] named: bool,
     ) {
         let folder = tempfile::tempdir().unwrap();

@@ -47,7 +47,7 @@ pub enum HexError {
 /// Hexadecimal with runs of 16 equal bytes or more as `(5a*N)`, in one piece.
 #[must_use]
 pub fn hex_runs(bytes: &[u8]) -> String {
-    let mut text = String::new();
+    let mut text = String::with_capacity(2 * bytes.len().min(GROUP));
     for chunk in bytes.chunk_by(|a, b| a == b) {
         push_chunk(&mut text, chunk);
     }
@@ -91,24 +91,30 @@ fn payload_groups(payload: &[u8], groups: &mut Vec<String>) {
 
 /// Appends equal bytes.
 fn push_chunk(text: &mut String, chunk: &[u8]) {
-    let written = match chunk {
-        [first, ..] if chunk.len() >= RUN => write!(text, "({first:02x}*{})", chunk.len()),
-        _ => chunk.iter().try_for_each(|byte| write!(text, "{byte:02x}")),
-    };
-    debug_assert!(written.is_ok(), "a String takes everything");
+    match chunk {
+        [first, ..] if chunk.len() >= RUN => {
+            let written = write!(text, "({first:02x}*{})", chunk.len());
+            debug_assert!(written.is_ok(), "a String takes everything");
+        }
+        _ => push_hex(text, chunk),
+    }
 }
 
 /// Bytes in hexadecimal, two digits each: `00ff`.
 #[must_use]
 pub fn hex(data: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    // Most of a run's record is frames' bytes, so this is a plain loop.
     let mut text = String::with_capacity(2 * data.len());
+    push_hex(&mut text, data);
+    text
+}
+
+/// Appends bytes, two digits each. Most of a run's record is frames' bytes, so this is a plain loop.
+fn push_hex(text: &mut String, data: &[u8]) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
     for byte in data {
         text.push(char::from(DIGITS[usize::from(byte >> 4)]));
         text.push(char::from(DIGITS[usize::from(byte & 0xf)]));
     }
-    text
 }
 
 /// Bytes from hexadecimal: white space between bytes is skipped, `(5a*N)` is N bytes.

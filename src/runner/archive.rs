@@ -24,7 +24,7 @@ use crate::{
     format::{self, ProbeTable},
     reading::Reading,
     scenario::Case,
-    snapshot::{self, Content, Mode, Recorded, Reviewed, SnapshotError, State},
+    snapshot::{self, Content, Mode, Recorded, Reviewed, SnapshotError, State, Verdict},
 };
 
 /// Where records are held against snapshots, and where their captures are kept.
@@ -37,6 +37,8 @@ pub(super) struct Archive {
     /// Records that differ from their snapshots and were proposed.
     proposed: AtomicUsize,
     reviewed: Reviewed,
+    /// The scenarios of which something was accepted.
+    accepted: Mutex<BTreeSet<PathBuf>>,
     writing: Mutex<()>,
 }
 
@@ -56,8 +58,9 @@ impl Record<'_> {
 
 impl Archive {
     pub(super) fn new(mode: Mode, scope: Scope, out: PathBuf) -> Self {
-        let (seen, proposed, reviewed, writing) = Default::default();
-        Self { mode, scope, captures: Captures::new(out), seen, proposed, reviewed, writing }
+        let (seen, proposed, reviewed, accepted, writing) = Default::default();
+        let captures = Captures::new(out);
+        Self { mode, scope, captures, seen, proposed, reviewed, accepted, writing }
     }
 
     /// Compares records that ran in one world, and writes as the mode allows: those that fail
@@ -85,6 +88,15 @@ impl Archive {
     /// How many records were proposed in the place of what was reviewed.
     pub(super) fn proposed(&self) -> usize {
         self.proposed.load(Ordering::Relaxed)
+    }
+
+    /// Returns when all that was accepted would outlive a loss of power.
+    pub(super) fn secure(&self) -> Result<(), SnapshotError> {
+        self.accepted().iter().try_for_each(|scenario| snapshot::secure(scenario))
+    }
+
+    fn accepted(&self) -> MutexGuard<'_, BTreeSet<PathBuf>> {
+        self.accepted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// One thread writes at a time, also where the file system knows no locks.
@@ -207,6 +219,10 @@ impl Archive {
         let _writing = (self.mode == Mode::Pending).then(|| self.writing());
         let recorded = std::slice::from_ref(recorded);
         let checked = snapshot::check(scenario, recorded, sections, mode, self.scope)?;
+        let changed = |verdict: &Verdict| verdict.state != State::Matches;
+        if mode == Mode::Accept && checked.verdicts.iter().any(changed) {
+            self.accepted().insert(scenario.to_owned());
+        }
         Ok(checked.verdicts.into_iter().next().map_or(State::New, |verdict| verdict.state))
     }
 

@@ -48,7 +48,8 @@ struct Run<'a> {
 /// `interrupt` becomes readable when the run is to end early.
 ///
 /// # Errors
-/// When there is no descriptor or no thread left to tell of an interrupt.
+/// When there is no descriptor or no thread left to tell of an interrupt, or what was accepted may not
+/// outlive a loss of power.
 pub fn run(
     plan: &Plan,
     interrupt: Option<&(impl AsFd + Send + Sync)>,
@@ -73,8 +74,11 @@ pub fn run(
     });
     let tasks = run.tasks();
     front.run(interrupt, tasks, |signal| run.hear(signal))?;
+    let archive = Arc::clone(&run.archive);
     let totals = run.finish();
+    let secured = archive.secure();
     listener(RunEvent::Finished { totals, duration: began.elapsed() });
+    secured.map_err(io::Error::other)?;
     Ok(totals)
 }
 

@@ -58,15 +58,16 @@ pub(super) fn form(path: &Path, FormError { line, reason }: FormError) -> Snapsh
     SnapshotError::Form { path: path.to_owned(), line, reason: reason.to_owned() }
 }
 
-/// Writes a file so that at any moment either the old or the new one is there, whole.
+/// Writes a file so that at any moment either the old or the new one is there, whole; with
+/// [`Care::Durable`] after a loss of power too.
 ///
 /// # Errors
 /// When the system refuses, or nobody could read it again; then the old file is untouched.
-pub(super) fn write(path: &Path, text: &str) -> Result<(), SnapshotError> {
+pub(super) fn write(path: &Path, text: &str, care: Care) -> Result<(), SnapshotError> {
     let written = if text.len() > MAX_BYTES {
         Err(io::Error::other(FileError::TooLarge { most: MAX_BYTES }))
     } else {
-        file::replace(path, text.as_bytes(), Care::Durable)
+        file::replace(path, text.as_bytes(), care)
     };
     written.map_err(|source| SnapshotError::Write { path: path.to_owned(), source })
 }

@@ -17,5 +17,5 @@ pub use file::{MAX_BYTES, pending_path, snapshot_path};
 pub use pending::{PendingSection, Unreferenced, pending, unreferenced};
 pub use store::{
     Checked, Content, Mode, Recorded, Reviewed, State, Verdict, check, place, reviewed,
-    reviewed_profile,
+    reviewed_profile, secure,
 };

@@ -11,7 +11,7 @@ use super::{
     store::settle_pending,
 };
 use crate::{
-    file::Scope,
+    file::{Care, Scope},
     format::{HEADING, ONLY, Section, SnapFile},
 };
 
@@ -76,7 +76,7 @@ impl PendingSection {
         }
         let order: Vec<_> = pending.sections.iter().map(|section| section.name.clone()).collect();
         file.sort_by(&order);
-        write(&self.snapshot, &file.text())?;
+        write(&self.snapshot, &file.text(), Care::Durable)?;
         settle_pending(&self.snapshot, &file, |name| name == self.section(), self.scope)
     }
 
@@ -113,7 +113,7 @@ impl Unreferenced {
                 if file.sections.is_empty() {
                     return file::remove(snapshot);
                 }
-                write(snapshot, &file.text())?;
+                write(snapshot, &file.text(), Care::Durable)?;
                 settle_pending(snapshot, &file, |name| name == section, scope)
             }
         }

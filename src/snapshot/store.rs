@@ -2,6 +2,7 @@
 
 use std::{
     collections::VecDeque,
+    fs::File,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
@@ -13,7 +14,7 @@ use super::{
 use crate::{
     base::{CaseId, Profile},
     compare::{Difference, Mismatch, Rules, What, compare, compare_probes},
-    file::Scope,
+    file::{Care, Scope},
     format::{PROBES, ProbeTable, Section, SnapFile, section_name, text},
     reading::Reading,
 };
@@ -146,7 +147,7 @@ impl Reviewed {
 /// `sections` names every section that the scenario has, in order, whether it ran or not: the
 /// others in the file are stale. A section that matches stays as it was reviewed, letter for
 /// letter; one that was not recorded is not touched. A file that is a link is followed as far as `scope`
-/// has it.
+/// has it. What is accepted may be lost with the power until it is [secured](secure).
 ///
 /// # Errors
 /// When a file can't be read or written.
@@ -186,6 +187,17 @@ pub fn check(
     Ok(Checked { verdicts, stale, pending })
 }
 
+/// Returns when what was accepted of a scenario would outlive a loss of power: once for all of its cases,
+/// since each wait for the disk takes longer than a case.
+///
+/// # Errors
+/// When the system refuses.
+pub fn secure(scenario: &Path) -> Result<(), SnapshotError> {
+    let path = snapshot_path(scenario);
+    let secured = File::open(&path).and_then(|file| file.sync_all());
+    secured.map_err(|source| SnapshotError::Write { path, source })
+}
+
 /// Writes a snapshot file that has this section and no other, in the place of what is there.
 ///
 /// # Errors
@@ -195,7 +207,7 @@ pub fn place(scenario: &Path, section: Section) -> Result<PathBuf, SnapshotError
     let _held = lock(&path);
     let mut file = SnapFile::new(scenario);
     file.put(section);
-    write(&path, &file.text())?;
+    write(&path, &file.text(), Care::Durable)?;
     Ok(path)
 }
 
@@ -303,7 +315,11 @@ fn propose(
         return if before.is_some() { remove(path) } else { Ok(()) };
     }
     let text = proposed.text();
-    if before.is_some_and(|before| before == text) { Ok(()) } else { write(path, &text) }
+    if before.is_some_and(|before| before == text) {
+        Ok(())
+    } else {
+        write(path, &text, Care::Durable)
+    }
 }
 
 /// Whether a proposal proposes nothing, but perhaps another order.
@@ -329,7 +345,7 @@ fn accept(
     }
     if !changed.is_empty() {
         file.sort_by(order);
-        write(&path, &file.text())?;
+        write(&path, &file.text(), Care::Whole)?;
     }
     settle_recorded(&path, &file, news, scope)
 }
@@ -404,5 +420,5 @@ fn keep_pending(
         return remove(path);
     }
     let text = pending.text();
-    if text == before { Ok(()) } else { write(path, &text) }
+    if text == before { Ok(()) } else { write(path, &text, Care::Durable) }
 }

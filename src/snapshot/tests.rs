@@ -12,7 +12,7 @@ use super::{
 use crate::{
     base::Profile,
     compare::{Rules, compare_probes, render},
-    file::Scope,
+    file::{Care, Scope},
     format::{
         PROBES, ProbeTable,
         fixture::{read, step, transcript},
@@ -206,7 +206,7 @@ fn a_write_that_fails_leaves_everything_as_it_was() {
     fs::create_dir_all(directory.path().join("queue.snap.new/held")).unwrap();
     fs::remove_dir(directory.path().join("queue.snap.new/held")).unwrap();
     let target = directory.path().join("queue.snap.new");
-    let failed = crate::snapshot::file::write(&target, "text").unwrap_err();
+    let failed = crate::snapshot::file::write(&target, "text", Care::Durable).unwrap_err();
     assert!(matches!(failed, SnapshotError::Write { .. }), "{failed}");
     assert_eq!(listing(directory.path()), ["queue.snap.new"]);
     assert!(target.is_dir());

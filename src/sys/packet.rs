@@ -5,14 +5,14 @@ use std::{
     cell::RefCell,
     io,
     os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd},
-    thread,
 };
 
-use nix::{errno::Errno, libc};
+use nix::{errno::Errno, libc, sys::stat::fstat};
 
 use super::{
     FrameError, InterfaceIndex, Isolated,
-    closing::SlowToClose,
+    closing::{self, SlowToClose},
+    filter::{NOTHING, filter, keep_all},
     option::{self, Plain, length_of},
 };
 
@@ -155,14 +155,38 @@ impl PacketSocket {
         self.fd.close();
     }
 
-    /// Closes sockets one after another on a thread of their own. Where there is none to be had, they are
-    /// closed here.
-    pub fn close_behind(sockets: Vec<Self>) {
-        if sockets.is_empty() {
-            return;
-        }
-        let close = move || sockets.into_iter().for_each(Self::close);
-        drop(thread::Builder::new().name("close".to_owned()).spawn(close));
+    /// Closes sockets, and does not wait until they are closed.
+    pub fn close_soon(sockets: impl IntoIterator<Item = Self>) {
+        closing::close_soon(sockets.into_iter().map(|socket| socket.fd));
+    }
+
+    /// Receives nothing from now on, and forgets what it received and what it lost: to the interface's
+    /// traffic it is as one that is closed, but it costs nobody a wait.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn rest(&mut self) -> io::Result<()> {
+        filter(&self.fd, &NOTHING)?;
+        while self.recv().map_err(io::Error::other)?.is_some() {}
+        self.statistics().map(drop)
+    }
+
+    /// Receives again, after [`PacketSocket::rest`].
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn wake(&self) -> io::Result<()> {
+        Ok(keep_all(&self.fd)?)
+    }
+
+    /// What [`packet_sockets`](super::packet_sockets) tells of it on the interface of this number while nothing
+    /// waits in it.
+    ///
+    /// # Errors
+    /// When the socket can't be asked.
+    pub fn told_at_rest(&self, index: u32) -> io::Result<String> {
+        let number = fstat(&self.fd)?.st_ino;
+        Ok(format!("{:04x} {} 1 0 {number}", libc::ETH_P_ALL, index))
     }
 
     /// Bytes of the header of `PACKET_VNET_HDR`.

@@ -20,7 +20,8 @@ use nix::{errno::Errno, libc};
 
 use super::{
     FrameError, Granted, InterfaceIndex, PacketStatistics, PacketType, VlanTag,
-    option::{self, Plain, length_of},
+    filter::{NOTHING, RETURN, filter, instruction},
+    option::{self, Plain},
     packet::{bind, raw_socket},
 };
 
@@ -154,7 +155,6 @@ const HEAD_IN_SLOT: usize = libc::TPACKET2_HDRLEN;
 /// Instructions of classic BPF that keep frames of one kind: `ld #pkttype`, `jeq`, `ret`.
 const LOAD_WORD: u16 = 0x20;
 const JUMP_IF_EQUAL: u16 = 0x15;
-const RETURN: u16 = 0x06;
 const ALL_BYTES: u32 = u32::MAX;
 
 impl Ring {
@@ -223,7 +223,7 @@ impl Ring {
     /// # Errors
     /// When the kernel has no memory for it.
     pub fn stop(&self) -> io::Result<()> {
-        Ok(filter(&self.fd, &[instruction(RETURN, 0, 0, 0)])?)
+        Ok(filter(&self.fd, &NOTHING)?)
     }
 
     /// The next frames, if the kernel has handed some over. The same until they are given back.
@@ -439,10 +439,6 @@ fn map(fd: &OwnedFd, bytes: usize) -> Result<NonNull<u8>, Errno> {
     NonNull::new(address.cast()).ok_or(Errno::ENOMEM)
 }
 
-const fn instruction(code: u16, value: u32, if_true: u8, if_false: u8) -> libc::sock_filter {
-    libc::sock_filter { code, jt: if_true, jf: if_false, k: value }
-}
-
 /// Keeps what the interface sends.
 fn only_sent() -> [libc::sock_filter; 4] {
     let packet_type = libc::SKF_AD_OFF.cast_unsigned() + libc::SKF_AD_PKTTYPE.cast_unsigned();
@@ -452,23 +448,4 @@ fn only_sent() -> [libc::sock_filter; 4] {
         instruction(RETURN, ALL_BYTES, 0, 0),
         instruction(RETURN, 0, 0, 0),
     ]
-}
-
-fn filter(fd: &OwnedFd, program: &[libc::sock_filter]) -> Result<(), Errno> {
-    let program = libc::sock_fprog {
-        len: program.len().try_into().map_err(|_| Errno::EINVAL)?,
-        filter: program.as_ptr().cast_mut(),
-    };
-    // SAFETY: the kernel reads the structure and the instructions that it points to, which both live
-    // through the call, and copies them.
-    let done = unsafe {
-        libc::setsockopt(
-            fd.as_raw_fd(),
-            libc::SOL_SOCKET,
-            libc::SO_ATTACH_FILTER,
-            ptr::from_ref(&program).cast(),
-            length_of::<libc::sock_fprog>(),
-        )
-    };
-    Errno::result(done).map(drop)
 }

@@ -10,12 +10,13 @@ use tapwright::{
     },
     base::{Frame, MacAddr, PortId},
     diag::Source,
+    format as record_format,
     record::{DropReason, EventKind},
     runner::exec,
     scenario::{Case, Disk, LinkSet},
     sys::{
         InterfaceIndex, InterfaceName, Isolated, PacketOptions, PacketSocket, Tap, TapHeader,
-        enter_fresh,
+        enter_fresh, packet_sockets,
     },
 };
 
@@ -25,6 +26,10 @@ pub(crate) const TRIALS: &[(&str, KernelTry)] = &[
     ("a_world_that_is_as_it_was", a_world_that_is_as_it_was),
     ("a_world_that_is_not_as_it_was", a_world_that_is_not_as_it_was),
     ("a_world_of_another_shape", a_world_of_another_shape),
+    (
+        "a_socket_that_rests_is_as_good_as_a_closed_one",
+        a_socket_that_rests_is_as_good_as_a_closed_one,
+    ),
     ("a_world_that_was_not_finished", a_world_that_was_not_finished),
     ("a_full_queue_is_a_fresh_one", a_full_queue_is_a_fresh_one),
     ("without_recycling_every_world_is_fresh", without_recycling_every_world_is_fresh),
@@ -166,6 +171,60 @@ fn a_world_of_another_shape(isolated: &Isolated) {
         assert_ne!(run(&backend, &case(&other)), first, "{new}");
     }
     assert_eq!(run(&backend, &case(SCENARIO)), first);
+}
+
+/// A machine's packet socket is kept with its world, and receives nothing between two captures.
+fn a_socket_that_rests_is_as_good_as_a_closed_one(isolated: &Isolated) {
+    const CAPTURES: &str = "
+description: captures, and no longer
+profile: rfc
+netdevs: {hn0: {type: tap, ifname: t0, vhost: true}, hn1: {type: tap, ifname: t1, vhost: true}}
+chardevs: {r0: {}}
+objects:
+  - filter-redirector,id=f0,netdev=hn0,queue=rx,in_netdev=hn0,outdev=r0
+steps:
+  - send: hn0.guest
+    frames: [{hex: 'ffffffffffff 020000000001 88b5 00'}]
+  - object-del: f0
+  - send: hn0.guest
+    frames: [{hex: 'ffffffffffff 020000000001 88b5 01'}]
+  - object-add: filter-redirector,id=f1,netdev=hn0,queue=rx,in_netdev=hn0,outdev=r0
+  - send: hn0.guest
+    frames: [{hex: 'ffffffffffff 020000000001 88b5 02'}]
+expect: {r0: 2}
+";
+    let captures = case(CAPTURES);
+    // The same TAPs, of which nothing is captured.
+    let plain = CAPTURES
+        .replace("f0,netdev=hn0,queue=rx,in_netdev=hn0", "f0,netdev=hn0,queue=rx")
+        .replace("f1,netdev=hn0,queue=rx,in_netdev=hn0", "f1,netdev=hn0,queue=rx");
+    assert_ne!(plain, CAPTURES);
+    let plain = case(&plain);
+    let record = |backend: &Netns, case: &Arc<Case>| {
+        let world = backend.open(case).unwrap();
+        let sockets = packet_sockets(isolated).unwrap().len();
+        let executed = exec(case, world, "netns", &Deadline::NEVER);
+        assert!(!executed.in_doubt);
+        let failures: Vec<String> =
+            executed.failures.iter().map(|failure| failure.kind.to_string()).collect();
+        (record_format::text(&executed.reading), failures, here(), sockets)
+    };
+    let fresh = Netns::new(isolated.clone());
+    let expected = [&captures, &plain].map(|case| record(&fresh, case));
+    assert_eq!(expected[0].1, [""; 0]);
+    let backend = Netns::recycling(isolated.clone());
+    let mut first = None;
+    for round in 0..10 {
+        for (case, expected) in [&captures, &plain].into_iter().zip(&expected) {
+            let (text, failures, place, sockets) = record(&backend, case);
+            assert_eq!((&text, &failures), (&expected.0, &expected.1), "round {round}");
+            match &first {
+                None => first = Some(place),
+                // A recorder for each TAP, and the machine's, which is never closed.
+                Some(first) => assert_eq!((&place, sockets), (first, 3), "round {round}"),
+            }
+        }
+    }
 }
 
 /// A case that panics takes its world with it.

@@ -7,7 +7,7 @@ use super::{NAME, NetnsCarrier, probe, worlds::Worlds};
 use crate::{
     backend::{Backend, BackendError, Capabilities, World, builtin::BuiltinWorld},
     scenario::Case,
-    sys::Isolated,
+    sys::{Isolated, wait_for_closes},
 };
 
 /// The backend `netns`.
@@ -16,20 +16,32 @@ pub struct Netns {
     isolated: Isolated,
     /// Worlds to use again; none where every case gets a fresh one.
     worlds: Option<Arc<Worlds>>,
+    _closes: Arc<Closes>,
+}
+
+/// Waits, when the last copy of a backend goes, until the packet sockets of its worlds are closed. The end
+/// of the process would close what is left one after another.
+#[derive(Debug, Default)]
+struct Closes;
+
+impl Drop for Closes {
+    fn drop(&mut self) {
+        wait_for_closes();
+    }
 }
 
 impl Netns {
     /// In a process that is isolated; every case gets a fresh world.
     #[must_use]
-    pub const fn new(isolated: Isolated) -> Self {
-        Self { isolated, worlds: None }
+    pub fn new(isolated: Isolated) -> Self {
+        Self { isolated, worlds: None, _closes: Arc::default() }
     }
 
     /// As [`Netns::new`], but a case may get the world of an earlier one that is proven to be as good
     /// as fresh.
     #[must_use]
     pub fn recycling(isolated: Isolated) -> Self {
-        Self { isolated, worlds: Some(Arc::default()) }
+        Self { isolated, worlds: Some(Arc::default()), _closes: Arc::default() }
     }
 }
 

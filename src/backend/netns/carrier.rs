@@ -192,6 +192,7 @@ impl NetnsCarrier {
 
     /// Notes that the world will not be as it was.
     fn change_for_good(&mut self) {
+        self.taps.iter_mut().for_each(TapPort::forget_resting);
         if let Some(lease) = &mut self.lease {
             lease.change();
         }
@@ -354,7 +355,8 @@ impl Carrier for NetnsCarrier {
             let place = Place::Tap(netdev.clone());
             self.early.retain(|carried| !is_capture(carried, &place));
         }
-        self.taps[at].capture(on, &self.topology, &mut self.early)
+        let rests = self.lease.as_ref().is_some_and(Lease::may_end_well);
+        self.taps[at].capture(on, rests, &self.topology, &mut self.early)
     }
 
     fn hold(&mut self, netdev: &NetdevId, on: bool) {
@@ -445,7 +447,7 @@ impl Carrier for NetnsCarrier {
         }
         let taps = self.taps.drain(..).flat_map(TapPort::into_sockets);
         let links = self.links.drain(..).map(LinkPort::into_socket);
-        PacketSocket::close_behind(taps.chain(links).collect());
+        PacketSocket::close_soon(taps.chain(links));
         errors.extend(self.topology.finish());
         errors
     }

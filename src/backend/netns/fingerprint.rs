@@ -14,6 +14,19 @@ pub(super) struct Fingerprint {
     sockets: Vec<String>,
 }
 
+impl Fingerprint {
+    /// Whether all is as in another, but for sockets that rest, each of which is there.
+    pub(super) fn is(&self, other: &Self, resting: &[String]) -> bool {
+        let Self { told, settings, sockets } = other;
+        let (rest, own): (Vec<&String>, Vec<&String>) =
+            self.sockets.iter().partition(|socket| resting.contains(socket));
+        self.told == *told
+            && self.settings == *settings
+            && own.into_iter().eq(sockets)
+            && rest.len() == resting.len()
+    }
+}
+
 /// A kind of objects: the request and the answer of rtnetlink(7), bytes of the fixed part of an
 /// answer, and its attributes that are counters or ages (Linux 6.18 `include/uapi/linux`).
 struct Kind {

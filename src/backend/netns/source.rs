@@ -36,6 +36,8 @@ pub(super) struct TapPort {
     tap: Tap,
     recorder: PacketSocket,
     machine: Option<PacketSocket>,
+    /// A machine's socket that rests: the next capture takes it.
+    resting: Option<PacketSocket>,
     buffer: usize,
     /// Drops of the queue that have been reported.
     drops: u64,
@@ -65,6 +67,7 @@ impl TapPort {
             buffer: recorder.receive_buffer().unwrap_or(0),
             recorder,
             machine: None,
+            resting: None,
             drops: 0,
             deleted: false,
             held: false,
@@ -152,18 +155,25 @@ impl TapPort {
         Ok(new)
     }
 
+    /// The machine's socket captures from now on, or no longer. One that is no longer needed rests where
+    /// that is wanted, else it is closed.
     pub(super) fn capture(
         &mut self,
         on: bool,
+        rests: bool,
         topology: &Topology,
         arrived: &mut Vec<Carried>,
     ) -> io::Result<()> {
         if !on {
-            if let Some(machine) = self.machine.take() {
-                say_overflow(&machine, &Place::Tap(self.netdev.clone()), arrived)?;
+            if let Some(machine) = &self.machine {
+                say_overflow(machine, &Place::Tap(self.netdev.clone()), arrived)?;
             }
+            if rests {
+                self.rest();
+            }
+            self.machine = None;
         } else if self.machine.is_none() {
-            match open_socket(topology, self.interface, false) {
+            match self.machine_socket(topology) {
                 Ok(machine) => {
                     // An interface that is down says so at once.
                     let waiting = machine.take_error()?;
@@ -179,6 +189,31 @@ impl TapPort {
             }
         }
         Ok(())
+    }
+
+    /// The one that rests, or a new one.
+    fn machine_socket(&mut self, topology: &Topology) -> Result<PacketSocket, BackendError> {
+        match self.resting.take() {
+            Some(machine) if machine.wake().is_ok() => Ok(machine),
+            _ => open_socket(topology, self.interface, false),
+        }
+    }
+
+    /// The machine's socket, if there is one, is as if it were closed, until something captures again.
+    /// One that can't rest is closed.
+    pub(super) fn rest(&mut self) {
+        let rested = |mut machine: PacketSocket| machine.rest().is_ok().then_some(machine);
+        self.resting = self.machine.take().and_then(rested).or(self.resting.take());
+    }
+
+    /// Closes the machine's socket that rests.
+    pub(super) fn forget_resting(&mut self) {
+        self.resting = None;
+    }
+
+    /// What the kernel tells of the machine's socket that rests.
+    pub(super) fn told_at_rest(&self, index: u32) -> io::Result<Option<String>> {
+        self.resting.as_ref().map(|machine| machine.told_at_rest(index)).transpose()
     }
 
     /// Takes what waits for the guest.
@@ -240,11 +275,6 @@ impl TapPort {
         })
     }
 
-    /// Takes the machine's socket away, if there is one.
-    pub(super) fn take_machine(&mut self) -> Option<PacketSocket> {
-        self.machine.take()
-    }
-
     /// Whether the TAP is as it was when it was opened, but for the position in its queue: nobody else
     /// reads it, and all of its drops, which are so many, have been reported.
     pub(super) const fn is_at_rest(&self, drops: u64) -> bool {
@@ -253,7 +283,7 @@ impl TapPort {
 
     /// The packet sockets. The TAP's descriptor is closed, which waits for nothing.
     pub(super) fn into_sockets(self) -> impl Iterator<Item = PacketSocket> {
-        [Some(self.recorder), self.machine].into_iter().flatten()
+        [Some(self.recorder), self.machine, self.resting].into_iter().flatten()
     }
 
     pub(super) fn take_errors(&mut self, said: &mut Vec<Carried>) -> io::Result<()> {

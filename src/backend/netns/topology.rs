@@ -127,6 +127,11 @@ impl Topology {
         Ok((fingerprint, self.ids().filter_map(of).collect()))
     }
 
+    /// The kernel's number of an interface.
+    pub(super) fn number(&self, id: InterfaceId) -> u32 {
+        self.interface(id).index
+    }
+
     /// Moves the calling thread to the namespace.
     pub(super) fn enter_again(&self) -> io::Result<()> {
         self.namespaces.enter_again()

@@ -8,10 +8,11 @@
 //! which it takes part can't be proven fresh.
 //!
 //! # What is proven
-//! When a case is over, its machines' packet sockets are closed, nothing waits in any queue, and what
-//! the kernel tells of the namespace is what it told when this was fresh ([`Fingerprint`]). A world in
-//! which a case changed, deleted or showed an interface is not even asked. Whatever differs is thrown
-//! away.
+//! When a case is over, its machines' packet sockets rest: they receive nothing, and hold nothing. When
+//! the next case of the shape asks for the world, nothing waits in any queue, and what the kernel tells of
+//! the namespace is what it told when this was fresh ([`Fingerprint`]), but for the sockets that rest. A
+//! world in which a case changed, deleted or showed an interface is not even kept, and one that nobody asks
+//! for is never proven. Whatever differs is thrown away.
 //!
 //! # What can't be set back
 //! - Counters of packets. The only one that a record shows is that of frames for which a TAP's queue
@@ -23,7 +24,6 @@ use std::{
     collections::VecDeque,
     io,
     sync::{Arc, Mutex, PoisonError},
-    thread,
 };
 
 use super::{
@@ -34,10 +34,10 @@ use super::{
 use crate::{
     base::{MacAddr, NetdevId},
     scenario::{Case, NetdevType, Step, Verb},
-    sys::PacketSocket,
+    sys::wait_for_closes,
 };
 
-/// Most worlds that are kept; each holds a namespace, and two descriptors and two for each TAP.
+/// Most worlds that are kept; each holds a namespace, two descriptors, and three for each TAP.
 const KEPT: usize = 24;
 
 /// What worlds have in common that can stand in for each other: their TAPs, in order, with the name,
@@ -82,11 +82,15 @@ impl KeptWorld {
     fn is_fresh(&self) -> io::Result<bool> {
         self.topology.enter_again()?;
         let (now, drops) = self.topology.fingerprint()?;
+        let mut resting = Vec::new();
+        for tap in &self.taps {
+            resting.extend(tap.told_at_rest(self.topology.number(tap.interface()))?);
+        }
         let at_rest = |tap: &TapPort| {
             let drops = drops.get(&tap.interface());
             drops.is_some_and(|drops| tap.is_at_rest(*drops))
         };
-        Ok(now == self.fresh && self.taps.iter().all(at_rest))
+        Ok(now.is(&self.fresh, &resting) && self.taps.iter().all(at_rest))
     }
 }
 
@@ -95,14 +99,18 @@ impl KeptWorld {
 pub(super) struct Worlds(Mutex<VecDeque<(WorldShape, KeptWorld)>>);
 
 impl Worlds {
-    /// A world of this shape, to which the calling thread is moved.
+    /// A world of this shape that is as good as fresh, to which the calling thread is moved.
     pub(super) fn take(&self, shape: &WorldShape) -> Option<KeptWorld> {
-        let world = {
-            let mut worlds = self.worlds();
-            let at = worlds.iter().rposition(|(other, _)| other == shape)?;
-            worlds.remove(at)?.1
-        };
-        world.topology.enter_again().is_ok().then_some(world)
+        loop {
+            let world = {
+                let mut worlds = self.worlds();
+                let at = worlds.iter().rposition(|(other, _)| other == shape)?;
+                worlds.remove(at)?.1
+            };
+            if world.is_fresh().unwrap_or(false) {
+                return Some(world);
+            }
+        }
     }
 
     fn put(&self, shape: WorldShape, world: KeptWorld) {
@@ -114,36 +122,18 @@ impl Worlds {
         drop(oldest);
     }
 
-    /// Lets go of every world; whether there was any.
+    /// Lets go of every world, and waits until that is done; whether there was any.
     pub(super) fn forget(&self) -> bool {
         let worlds = std::mem::take(&mut *self.worlds());
         let any = !worlds.is_empty();
-        close(worlds);
+        drop(worlds);
+        wait_for_closes();
         any
     }
 
     fn worlds(&self) -> std::sync::MutexGuard<'_, VecDeque<(WorldShape, KeptWorld)>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-impl Drop for Worlds {
-    fn drop(&mut self) {
-        self.forget();
-    }
-}
-
-/// Closes packet sockets side by side, since each close waits for all processors, and waits for them:
-/// the end of the process would close them one after another.
-fn close(worlds: VecDeque<(WorldShape, KeptWorld)>) {
-    thread::scope(|scope| {
-        let taps = worlds.into_iter().flat_map(|(_, world)| world.taps);
-        for socket in taps.flat_map(TapPort::into_sockets) {
-            // Where there is no thread, the closure and the socket in it are dropped here.
-            let closing = thread::Builder::new().name("close".to_owned());
-            drop(closing.spawn_scoped(scope, move || socket.close()));
-        }
-    });
 }
 
 /// Where a carrier's world goes when its case is over.
@@ -191,25 +181,10 @@ impl Lease {
         !self.changed && !self.in_doubt
     }
 
-    /// Keeps the world if it is as good as fresh. Where packet sockets are to be closed first, which
-    /// takes its time, that is found out behind the caller's back.
+    /// Keeps the world for the next case of its shape.
     pub(super) fn give_back(self, mut taps: Vec<TapPort>, topology: Topology) {
         let Self { worlds, shape, fresh, .. } = self;
-        let sockets: Vec<_> = taps.iter_mut().filter_map(TapPort::take_machine).collect();
-        let world = KeptWorld { taps, topology, fresh };
-        let keep = move |world: KeptWorld| {
-            if world.is_fresh().unwrap_or(false) {
-                worlds.put(shape, world);
-            }
-        };
-        if sockets.is_empty() {
-            return keep(world);
-        }
-        let prove = move || {
-            sockets.into_iter().for_each(PacketSocket::close);
-            keep(world);
-        };
-        // Where there is no thread, the world is thrown away.
-        drop(thread::Builder::new().name("prove".to_owned()).spawn(prove));
+        taps.iter_mut().for_each(TapPort::rest);
+        worlds.put(shape, KeptWorld { taps, topology, fresh });
     }
 }

@@ -13,7 +13,7 @@
 //! | an id | sent, unless it is one of ours |
 //! | a QOM path | sent where it is that of an object below `/objects` |
 //! | a file to read | not sent: there is none, but what this QEMU writes itself |
-//! | a file to write | sent where it stays in the folder that QEMU runs in, which is the case's own |
+//! | a file to write | sent where it stays in the folder that QEMU runs in, which is the case's own, or is `/dev/null`, `/dev/zero` or `/dev/full` |
 //! | the address of a socket | replaced by one in the case's folder, where `chardev-add` gives it |
 //!
 //! A word that no modelled version of QEMU knows is sent to those versions alone: they refuse the
@@ -26,6 +26,7 @@ use serde_json::{Map, Value};
 use super::{OWN, version::Version};
 use crate::{
     backend::Missing,
+    base::{Opened, opened},
     diag::{Code, Explanation},
     machine::{Argument, Arguments, NotModelled},
     qapi::{Role, role_of},
@@ -42,8 +43,8 @@ pub const EXPLANATIONS: &[Explanation] = &[Explanation {
     text: "A QEMU opens files, devices and sockets and starts programs when it is told to, and \
            tapwright often runs as root. So only commands, types and options that its own model \
            knows are sent to a real QEMU, and no value that names a file, a program, a device or a \
-           socket of the host: files are given by a relative path without `..`, sockets get an \
-           address in the case's own folder whatever the scenario says. The case is skipped. Where \
+           socket of the host: files are given by a relative path without `..` or as /dev/null, \
+           /dev/zero or /dev/full, sockets get an address in the case's own folder whatever the scenario says. The case is skipped. Where \
            you trust the scenario and want exactly this, run it with --unsafe-qemu: then everything \
            is sent, from every scenario of that run.",
 }];
@@ -165,18 +166,18 @@ fn value(command: &str, argument: &Argument, role: Role) -> Result<(), NotSent> 
     match role {
         _ if role.is_id() && text.starts_with(OWN) => Err(NotSent::Reserved { name, id: text }),
         Role::ReadFile => Err(NotSent::Read { name, path: text }),
-        Role::WriteFile if !stays_below(&text) => Err(NotSent::File { name, path: text }),
+        Role::WriteFile if !is_writable(&text) => Err(NotSent::File { name, path: text }),
         Role::ObjectPath if !is_object(&text) => Err(NotSent::Path { name, path: text }),
         _ => Ok(()),
     }
 }
 
-/// Whether a path leads to something below the folder that it is looked up in. There is no link in
-/// the folder of a case.
-fn stays_below(path: &str) -> bool {
-    Path::new(path)
-        .components()
-        .all(|part| matches!(part, Component::Normal(_) | Component::CurDir))
+/// Whether a path leads to something below the folder that it is looked up in, or to a device that
+/// keeps nothing. There is no link in the folder of a case.
+fn is_writable(path: &str) -> bool {
+    let mut parts = Path::new(path).components();
+    parts.all(|part| matches!(part, Component::Normal(_) | Component::CurDir))
+        || matches!(opened(path), Ok(Opened::Sink(_)))
 }
 
 fn is_object(path: &str) -> bool {
@@ -203,6 +204,10 @@ mod tests {
     #[case::above("../x", false)]
     #[case::above_later("a/../../x", false)]
     #[case::root("/", false)]
+    #[case::nothing("/dev/null", true)]
+    #[case::full("/dev/full", true)]
+    #[case::device("/dev/sda", false)]
+    #[case::device_above("/dev/null/../sda", false)]
     #[case::here("./x", true)]
     #[case::itself(".", true)]
     #[case::plain("x.pcap", true)]

@@ -4,7 +4,10 @@
 use std::{collections::BTreeMap, io, os::fd::AsFd};
 
 use bytes::Bytes;
-use nix::poll::{PollFd, PollFlags};
+use nix::{
+    poll::{PollFd, PollFlags},
+    sys::signal::Signal,
+};
 use serde_json::{Map, Value};
 
 use super::{
@@ -155,6 +158,11 @@ impl Machine {
     /// Its threads, while it lives.
     pub(super) fn threads(&self) -> Option<&Threads> {
         self.death.is_none().then_some(&self.threads)
+    }
+
+    /// See [`Process::signal_qemu`]; nothing once it is known to be dead.
+    pub(super) fn signal(&self, signal: Signal) -> io::Result<()> {
+        if self.is_dead() { Ok(()) } else { self.process.signal_qemu(signal) }
     }
 
     pub(super) const fn is_dead(&self) -> bool {

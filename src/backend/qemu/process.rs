@@ -18,7 +18,11 @@ use nix::{
     errno::Errno,
     fcntl::{FcntlArg, OFlag, fcntl},
     poll::{PollFd, PollFlags, ppoll},
-    sys::{signal::Signal, time::TimeSpec},
+    sys::{
+        signal::{Signal, kill},
+        time::TimeSpec,
+    },
+    unistd::Pid,
 };
 use serde_json::{Map, Value};
 
@@ -380,6 +384,17 @@ impl Process {
             true => Some(without_program(line).to_owned()),
             false => failed_cast(line),
         })
+    }
+
+    /// Stops every thread of QEMU (`SIGSTOP`), or lets them go on (`SIGCONT`). What arrives for a
+    /// stopped QEMU waits, and it finds all of it at once when it goes on.
+    pub(super) fn signal_qemu(&self, signal: Signal) -> io::Result<()> {
+        let id = self.id().and_then(|id| i32::try_from(id).ok()).ok_or(io::ErrorKind::NotFound)?;
+        match kill(Pid::from_raw(id), signal) {
+            // It has ended, which reading QMP reveals.
+            Ok(()) | Err(Errno::ESRCH) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Ends QEMU and returns what failed.

@@ -46,8 +46,14 @@ impl Stream {
 
     /// Sends these bytes, the rest of them when there is room again.
     pub fn write(&mut self, data: &[u8]) {
-        self.unsent.extend_from_slice(data);
+        self.put(data);
         self.flush();
+    }
+
+    /// Keeps these bytes for the next [`Stream::flush`]: all that was put goes out in one write, so
+    /// that QEMU finds it together.
+    pub(super) fn put(&mut self, data: &[u8]) {
+        self.unsent.extend_from_slice(data);
     }
 
     /// Closes the sending direction once all is sent.

@@ -65,6 +65,8 @@ pub(super) struct QemuWorld {
     write_count: u32,
     seen: Observations,
     flood: Flood,
+    /// Whether the QEMUs are stopped until the frames that hosts send are all in their TAPs.
+    held: bool,
 }
 
 /// The case's folder, which is all that its QEMUs may write to.
@@ -103,6 +105,9 @@ fn system(what: &str, source: impl Into<io::Error>) -> BackendError {
 impl World for QemuWorld {
     fn act(&mut self, action: Action<'_>) -> Result<Option<Answer>, BackendError> {
         self.flood = Flood::default();
+        if !matches!(action, Action::Send { .. }) {
+            self.release()?;
+        }
         match action {
             Action::ObjectAdd(object) => return self.object_add(object).map(Some),
             Action::Qmp { machine, command, args } => {
@@ -167,6 +172,7 @@ impl World for QemuWorld {
     }
 
     fn settle(&mut self, deadline: &Deadline) -> Result<Settled, BackendError> {
+        self.release()?;
         if !self.has_advanced(deadline)? {
             return Ok(Settled::Late);
         }

@@ -2,6 +2,7 @@
 //! dump's file or a chardev's connection, takes the number.
 
 use super::{ChardevKey, Core};
+use crate::base::Sink;
 
 /// What QEMU's descriptor 0 is. Only files of dumps and connections of chardevs are followed: what
 /// else takes a number is never closed by mistake here.
@@ -13,6 +14,8 @@ pub(in crate::machine) enum DescriptorZero {
     Free,
     /// The file of a dump, and where in it the next write goes.
     File(String, u64),
+    /// A device that a dump writes to.
+    Sink(Sink),
     Chardev(ChardevKey),
 }
 

@@ -7,7 +7,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use serde_json::Value;
 
 use crate::{
-    base::{ObjectId, QemuVersion, Quirk, VirtualTime, file_name},
+    base::{ObjectId, Opened, QemuVersion, Quirk, Sink, VirtualTime, opened},
     machine::{
         core::{ChardevKey, Core, DescriptorZero, ObjectKey, Packet},
         error::generic,
@@ -22,6 +22,7 @@ const MAXLEN: u64 = 65_536;
 
 #[derive(Debug)]
 struct Dump {
+    /// Its file's name; empty for a device.
     file: String,
     /// `maxlen` when it was made; a later one is only shown.
     maxlen: u32,
@@ -33,6 +34,8 @@ struct Dump {
 enum Descriptor {
     /// One of its own, and where in its file it writes next.
     Own(u64),
+    /// One of its own, of a device.
+    Sink(Sink),
     /// Number 0, which was free when the file was opened, and which others may close.
     Zero,
     /// None: a write failed.
@@ -45,16 +48,24 @@ struct Files(BTreeMap<ObjectKey, Option<String>>);
 
 pub(super) fn make(cx: &mut Context<'_>, spec: &Spec) -> Result<Box<dyn Part>, CommandError> {
     let path = spec.text("file").unwrap_or_default();
-    let file = file_name(path)
-        .map_err(|error| {
-            generic(match cx.core.profile.version() {
-                QemuVersion::Qemu111 => format!("Could not open '{path}': {error}"),
-                _ => format!("net dump: can't open {path}: {error}"),
-            })
-        })?
-        .to_owned();
+    let target = opened(path).map_err(|error| {
+        generic(match cx.core.profile.version() {
+            QemuVersion::Qemu111 => format!("Could not open '{path}': {error}"),
+            _ => format!("net dump: can't open {path}: {error}"),
+        })
+    })?;
     let maxlen = spec.values.get("maxlen").and_then(Value::as_u64);
     let maxlen = u32::try_from(maxlen.unwrap_or(MAXLEN)).unwrap_or(u32::MAX);
+    let file = match target {
+        Opened::File(name) => name.to_owned(),
+        Opened::Sink(sink) => {
+            let descriptor = match cx.core.descriptor_opened(DescriptorZero::Sink(sink)) {
+                true => Descriptor::Zero,
+                false => Descriptor::Sink(sink),
+            };
+            return Ok(Box::new(Dump { file: String::new(), maxlen, descriptor }));
+        }
+    };
     if let Some(other) = other_dump_of(cx.core, &file) {
         let notice = format!(
             "{file} is {other}'s file too: it is emptied, and each writes at its own place in it, \
@@ -128,7 +139,8 @@ impl Part for Dump {
                 self.descriptor = Descriptor::Own(at + written);
             }
             Descriptor::Zero => self.write_zero(cx, record, packet),
-            Descriptor::Closed => {}
+            Descriptor::Sink(Sink::Full) => self.fail(cx),
+            Descriptor::Sink(Sink::Null) | Descriptor::Closed => {}
         }
         Verdict::Pass
     }
@@ -158,12 +170,20 @@ impl Dump {
                     cx.core.bytes_out(id, record, packet.tag);
                 }
             }
-            DescriptorZero::Stdin | DescriptorZero::Free => {
-                self.descriptor = Descriptor::Closed;
-                cx.core.shared.of::<Files>().0.remove(&cx.key);
-                cx.log(None, "network dump write error - stopping dump");
+            DescriptorZero::Sink(Sink::Null) => {}
+            DescriptorZero::Sink(Sink::Full) => {
+                cx.core.close_descriptor_zero();
+                self.fail(cx);
             }
+            DescriptorZero::Stdin | DescriptorZero::Free => self.fail(cx),
         }
+    }
+
+    /// A write failed, and there is no further one.
+    fn fail(&mut self, cx: &mut Context<'_>) {
+        self.descriptor = Descriptor::Closed;
+        cx.core.shared.of::<Files>().0.remove(&cx.key);
+        cx.log(None, "network dump write error - stopping dump");
     }
 }
 
@@ -187,6 +207,7 @@ pub(super) fn refused(core: &mut Core) -> Option<ChardevKey> {
         DescriptorZero::Stdin => "standard input".to_owned(),
         DescriptorZero::Free => return None,
         DescriptorZero::File(file, _) => format!("the file {file} of a dump"),
+        DescriptorZero::Sink(_) => "the device of a dump".to_owned(),
         DescriptorZero::Chardev(key) => match core.chardevs.get(key) {
             Some(chardev) => format!("the connection of chardev {}", chardev.id),
             None => "a connection".to_owned(),

@@ -7,7 +7,7 @@ use super::{
     machine::{self, Part},
 };
 use crate::{
-    base::{ChardevId, MachineId, NetdevId, PortId, VnetHdr, file_name},
+    base::{ChardevId, MachineId, NetdevId, Opened, PortId, VnetHdr, opened},
     diag::Span,
     qapi::{Flow, Role},
     record::Framing,
@@ -182,8 +182,9 @@ pub(super) fn files<'a>(
         let members = object.properties.members();
         let is_file = |role| role == Some(Role::WriteFile);
         for member in members.iter().filter(|member| member.belongs && is_file(member.role)) {
-            // A path that leads to no file is refused when the object is made.
-            let Some(Ok(file)) = member.text().map(file_name) else {
+            // A path that leads nowhere is refused when the object is made, and of what goes into a
+            // device nothing is kept.
+            let Some(Ok(Opened::File(file))) = member.text().map(opened) else {
                 continue;
             };
             let machine = object.machine.clone();

@@ -129,11 +129,7 @@ pub(super) fn peak_of(arguments: &[OsString], out: &mut dyn Write) -> Result<(),
 
 /// Files of a hundred cases each.
 fn cases(folder: &Path, count: u32) -> Result<Vec<OsString>, BenchError> {
-    const EACH: u32 = 100;
-    let text = suite::scenario(EACH);
-    for number in 0..count / EACH {
-        write(&folder.join(format!("many{number}.yaml")), &text)?;
-    }
+    suite::cases(folder, count, 100)?;
     let words = ["run", "--backend", "sim", "--accept"].map(OsString::from);
     Ok([&words[..], &[folder.into()]].concat())
 }

@@ -23,6 +23,9 @@ const ON_NETNS: u32 = 400;
 /// Cases of a run on sim.
 const ON_SIM: u32 = 4_000;
 
+/// Most cases of one file on sim: a suite has many files of a few cases.
+const OF_A_FILE: u32 = 100;
+
 /// Namespaces that the bare loop makes.
 const BARE: u32 = 400;
 
@@ -43,7 +46,7 @@ ARP, Request who-has 10.9.9.9 tell 10.9.9.1, length 28
 ";
 
 /// The same test as a scenario, many times.
-pub(super) fn scenario(cases: u32) -> String {
+fn scenario(cases: u32) -> String {
     let numbers: Vec<String> = (1..=cases).map(|number| number.to_string()).collect();
     format!(
         "description: What a guest sends is captured and taken to a chardev, beside another TAP.\n\
@@ -65,10 +68,10 @@ pub(super) fn scenario(cases: u32) -> String {
 fn beside_bare(
     lab: &Lab,
     what: &'static str,
-    (cases, goal): (u32, Option<f64>),
+    (cases, of_a_file, goal): (u32, u32, Option<f64>),
     options: &'static [&'static str],
 ) -> Result<Row, BenchError> {
-    let subject = runs(cases, options)?;
+    let subject = runs(cases, of_a_file, options)?;
     Ok(Row {
         subject: (what, subject),
         baseline: ("a namespace with two TAPs, made and dropped", bare(lab.isolated()?.clone())),
@@ -85,7 +88,7 @@ pub(super) fn netns(
     goal: impl Into<Option<f64>>,
     options: &'static [&'static str],
 ) -> Result<Row, BenchError> {
-    beside_bare(lab, what, (ON_NETNS, goal.into()), options)
+    beside_bare(lab, what, (ON_NETNS, ON_NETNS, goal.into()), options)
 }
 
 pub(super) fn sim(
@@ -93,7 +96,7 @@ pub(super) fn sim(
     what: &'static str,
     options: &'static [&'static str],
 ) -> Result<Row, BenchError> {
-    beside_bare(lab, what, (ON_SIM, None), options)
+    beside_bare(lab, what, (ON_SIM, OF_A_FILE, None), options)
 }
 
 /// Beside a shell script with ip, tcpdump and cmp.
@@ -114,7 +117,7 @@ pub(super) fn beside_shell(goal: f64) -> Result<Row, BenchError> {
         })
     };
     Ok(Row {
-        subject: ("run on netns", runs(ON_NETNS, &["--backend", "netns"])?),
+        subject: ("run on netns", runs(ON_NETNS, ON_NETNS, &["--backend", "netns"])?),
         baseline: ("a script with ip, tcpdump and cmp", keeping(folder, Box::new(baseline))),
         of: "case",
         count: ON_NETNS,
@@ -146,7 +149,7 @@ pub(super) fn beside_pytest(goal: f64) -> Result<Row, BenchError> {
         })
     };
     Ok(Row {
-        subject: ("run on netns", runs(ON_NETNS, &["--backend", "netns"])?),
+        subject: ("run on netns", runs(ON_NETNS, ON_NETNS, &["--backend", "netns"])?),
         baseline: ("pytest with scapy", keeping(folder, Box::new(baseline))),
         of: "case",
         count: ON_NETNS,
@@ -191,22 +194,28 @@ pub(super) fn program() -> Result<PathBuf, BenchError> {
     Err(BenchError::Wrong(format!("{} is not there", path.display())))
 }
 
-/// Whole runs of so many cases, with their reviewed snapshots.
-fn runs(cases: u32, options: &'static [&'static str]) -> Result<Lap, BenchError> {
+/// A folder of so many cases, so many of them in each file.
+pub(super) fn cases(folder: &Path, cases: u32, of_a_file: u32) -> Result<(), BenchError> {
+    let text = scenario(of_a_file);
+    (0..cases / of_a_file).try_for_each(|at| write(&folder.join(format!("many{at}.yaml")), &text))
+}
+
+/// Whole runs of so many cases, so many of them in each file, with their reviewed snapshots.
+fn runs(count: u32, of_a_file: u32, options: &'static [&'static str]) -> Result<Lap, BenchError> {
     let folder = folder()?;
-    let file = folder.path().join("many.yaml");
-    write(&file, &scenario(cases))?;
+    cases(folder.path(), count, of_a_file)?;
+    let path = folder.path().to_owned();
     let program = program()?;
     let run = move |more: &[&str]| {
         let output = Command::new(&program)
             .arg("run")
-            .arg(&file)
+            .arg(&path)
             .args(options)
             .args(more)
             .output()
             .map_err(io_error("tapwright"))?;
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
-        if output.status.success() && said.contains(&format!("{cases} passed")) {
+        if output.status.success() && said.contains(&format!("{count} passed")) {
             return Ok(());
         }
         Err(BenchError::Wrong(format!("{said}{}", String::from_utf8_lossy(&output.stderr))))

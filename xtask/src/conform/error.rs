@@ -114,8 +114,8 @@ pub(super) fn compare(
             });
             mask_crash(&abort.assertion) == mask_crash(desc) && survives
         }
-        // A command to one that has died says nothing more.
-        (Some("CRASH"), Outcome::Unanswered(NoAnswer::Dead)) => mask_crash(desc).is_empty(),
+        // How it died was compared where it did; a record repeats that for each later command.
+        (Some("CRASH"), Outcome::Unanswered(NoAnswer::Dead)) => true,
         (Some("FROZEN"), Outcome::Unanswered(NoAnswer::Frozen)) => true,
         (class, Outcome::Refused(error)) => refused(error, class, desc),
         _ => false,

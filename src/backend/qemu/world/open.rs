@@ -107,6 +107,7 @@ impl QemuWorld {
             write_count: 0,
             seen: Observations::default(),
             flood: Flood::default(),
+            held: false,
         };
         world.chardevs(case, version)?;
         Ok(world)

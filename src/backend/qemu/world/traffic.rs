@@ -1,6 +1,7 @@
 //! What is sent into the world, and what comes out of it.
 
 use bytes::Bytes;
+use nix::sys::signal::Signal;
 
 use super::{QemuWorld, Target, longest_command, system};
 use crate::{
@@ -64,6 +65,9 @@ impl QemuWorld {
         self.seen.events.push(Event { tag, place, kind });
     }
 
+    /// Sends a frame. QEMU finds the frames of a burst together, once the world settles: what it does
+    /// with the first one must not depend on how soon the second is sent. Those to a guest's port or a
+    /// chardev are written in one piece, and while a host sends, the QEMUs are stopped.
     pub(super) fn send(
         &mut self,
         port: &PortId,
@@ -79,11 +83,12 @@ impl QemuWorld {
             Some(Target::Guest(netdev)) => {
                 self.depart(frame, tag);
                 if let Some(tap) = self.machines[at].taps.get_mut(&netdev) {
-                    tap.wire.write(&encode(frame, Wiring::default()));
+                    tap.wire.put(&encode(frame, Wiring::default()));
                 }
                 None
             }
             Some(Target::Host) => {
+                self.hold()?;
                 self.depart(frame, tag);
                 self.carrier.send_from_host(port, frame).err().map(|reason| {
                     self.flights.refuse(frame, Some(tag));
@@ -108,6 +113,28 @@ impl QemuWorld {
         Ok(())
     }
 
+    /// Stops the QEMUs, which rest, until [`QemuWorld::release`].
+    fn hold(&mut self) -> Result<(), BackendError> {
+        if !std::mem::replace(&mut self.held, true) {
+            self.signal_qemus(Signal::SIGSTOP)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn release(&mut self) -> Result<(), BackendError> {
+        if std::mem::take(&mut self.held) {
+            self.signal_qemus(Signal::SIGCONT)?;
+        }
+        Ok(())
+    }
+
+    fn signal_qemus(&self, signal: Signal) -> Result<(), BackendError> {
+        let mut machines = self.machines.iter();
+        machines
+            .try_for_each(|machine| machine.signal(signal))
+            .map_err(|error| system("signalling QEMU", error))
+    }
+
     /// A frame is on its way. QEMU pads what is shorter than 60 bytes to that (QEMU 7.2.22
     /// `net/tap.c`), and it is known by either form.
     fn depart(&mut self, frame: &Frame, tag: Tag) {
@@ -121,7 +148,8 @@ impl QemuWorld {
         self.flights.depart(frame, Some(tag));
     }
 
-    /// Writes to a chardev. Each of several pieces is read before the next is written.
+    /// Writes to a chardev once the world settles. Each of several pieces is read before the next is
+    /// written.
     pub(super) fn write(
         &mut self,
         chardev: &ChardevId,
@@ -131,7 +159,7 @@ impl QemuWorld {
         let within = longest_command();
         for data in chunks(bytes, chunk) {
             if let Some(stream) = self.end_of(chardev).and_then(FarEnd::stream) {
-                stream.write(&data);
+                stream.put(&data);
             }
             if chunk.is_some() {
                 self.quiesce_until(&within, |world| world.has_read(chardev))?;

@@ -103,6 +103,29 @@ fn a_file_that_can_not_be_opened(#[case] file: &str, #[case] reason: &str) {
     assert_eq!(error.to_string(), format!("GenericError: net dump: can't open {file}: {reason}"));
 }
 
+/// As QEMU 7.2.22, 10.0.13 and 11.1.3 did it: the header's write(2) is not looked at.
+#[rstest]
+#[case("/dev/null", 0)]
+#[case("/dev/zero", 0)]
+#[case("/dev/full", 1)]
+fn a_device_keeps_nothing(
+    #[case] device: &str,
+    #[case] complaints: usize,
+    #[values(false, true)] number_0: bool,
+) {
+    let mut rig = Rig::new(qemu(None));
+    if number_0 {
+        rig.refusal("filter-dump,id=f0,netdev=nope,file=x.pcap");
+    }
+    rig.add(&format!("filter-dump,id=f0,netdev=n0,file={device}"));
+    rig.send("n0", b"a", 1).send("n0", b"b", 2);
+    let kept = |output: &&Output| matches!(output, Output::FileBytes { .. });
+    assert_eq!(rig.out.iter().filter(kept).count(), 0);
+    let complaint = |output: &&Output| matches!(output, Output::Event(event) if matches!(&event.kind, EventKind::Log(text) if text.contains("stopping dump")));
+    assert_eq!(rig.out.iter().filter(complaint).count(), complaints);
+    assert_eq!(rig.frames("n9"), ["a", "b"]);
+}
+
 fn virtio(profile: Profile) -> Rig {
     let tap = NetdevKind::Tap { queues: 1, vhost: false, vnet_hdr_len: 10 };
     let nic = NetdevKind::Nic { vnet_hdr_len: 10 };
