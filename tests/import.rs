@@ -10,7 +10,10 @@ use std::{
 use proptest::prelude::*;
 use rstest::rstest;
 use serde_json::Value;
-use tapwright::{diag::Source, scenario::tree};
+use tapwright::{
+    diag::Source,
+    scenario::{QMP_VERBS, tree},
+};
 use tempfile::TempDir;
 use test_support::{stderr, stdout, tapwright};
 
@@ -295,6 +298,118 @@ proptest! {
     }
 }
 
+/// What commands of a monitor stand in: `H` is the command as a person types it, `J` as QMP has it, `E` that in a
+/// string, `K` as qmp-shell takes it, `P` as a program gives it to a function; `M` is the machine's name.
+const WRAPPINGS: &[&str] = &[
+    "[@M] (qemu) @H\n",
+    "# on @M:\n(qemu) @H\n",
+    "> > On @M:\n> > (qemu) @H\n",
+    "$ sudo virsh qemu-monitor-command @M --hmp '@H'\n",
+    "$ virsh qemu-monitor-command --pretty @M '@J'\n",
+    "ssh root@host \"virsh qemu-monitor-command @M --hmp \\\"@H\\\"\"\n",
+    "check_call([\"virsh\", \"qemu-monitor-command\", \"@M\", \"--hmp\", \"@H\"])\n",
+    "- name: take it away\n  shell: virsh qemu-monitor-command @M '@J'\n",
+    "echo '@H' | nc -U /tmp/@M.mon\n",
+    "printf '@H\\n' | sudo socat - UNIX-CONNECT:/tmp/@M.mon\n",
+    "socat - UNIX-CONNECT:/tmp/@M.mon <<< '@H'\n",
+    "nc -U /tmp/@M.mon <<EOF\n@H\nEOF\n",
+    "$ qmp-shell /tmp/@M.mon\n(QEMU) @K\n",
+    "2024-05-01 12:00:01.123 @M monitor[7]: -> @J\n",
+    "12:00:01 @M DEBUG SEND: @J\n",
+    "step 7, @M:\nwrite(5, \"@E\\r\\n\", 71) = 71\n",
+    "{\"vm\": \"@M\", \"qmp\": @J},\n",
+    "| 3 | @M | `@H` |\n",
+    "self.vm_@M.cmd(@P)\n",
+    "        vm_@M.qmp(@P)\n",
+    "@M.Run([]byte(`@J`))\n",
+    "libvirt_qemu.qemuMonitorCommand(@M, '@J', 0)\n",
+    "hmp(\"@M\", \"@H\")\n",
+    "    run hmp @M \"@H\"\n",
+    "    Run QMP    @M    @K\n",
+    "Then, on @M, ``@K`` takes it away.\n",
+];
+
+/// A command in each of these forms, by its id, and whether a scenario has a step for it.
+fn monitor_command() -> impl Strategy<Value = (Vec<(char, String)>, String, bool)> {
+    let kinds = vec![
+        ("object_del @", "object-del", "id=@", true),
+        ("chardev-remove @", "chardev-remove", "id=@", true),
+        ("netdev_del @", "netdev_del", "id=@", true),
+        ("device_del @", "device_del", "id=@", false),
+        (
+            "qom-set /objects/@ status off",
+            "qom-set",
+            "path=/objects/@ property=status value=off",
+            true,
+        ),
+        ("migrate tcp:@:4444", "migrate", "uri=tcp:@:4444", false),
+    ];
+    (prop::sample::select(kinds), "[a-z]{6}[0-9]{2}").prop_map(
+        |((human, name, args, is_step), id)| {
+            let (human, args) = (human.replace('@', &id), args.replace('@', &id));
+            let pairs = args.split(' ').filter_map(|pair| pair.split_once('='));
+            let map: serde_json::Map<String, Value> =
+                pairs.clone().map(|(key, value)| (key.to_owned(), value.into())).collect();
+            let json = serde_json::json!({ "execute": name, "arguments": map }).to_string();
+            let words: Vec<String> = pairs.map(|(key, value)| format!("{key}='{value}'")).collect();
+            let escaped = json.replace('"', "\\\"");
+            let forms = vec![
+                ('H', human),
+                ('J', json),
+                ('E', escaped),
+                ('K', format!("{name} {args}")),
+                ('P', format!("'{name}', {}", words.join(", "))),
+            ];
+            (forms, id, is_step)
+        },
+    )
+}
+
+proptest! {
+    /// Whatever a command stands in, it is a step of its machine, or a comment names it.
+    #[test]
+    fn a_command_is_a_step_or_named(
+        commands in prop::collection::vec(
+            (monitor_command(), prop::sample::select(WRAPPINGS), prop::sample::select(vec!["left", "right", "web1"])),
+            1..5,
+        ),
+        apart in prop::sample::select(vec!["", "\n", "\nSo it goes on.\n\n", "{\"return\": {}}\n"]),
+    ) {
+        let ids: std::collections::BTreeSet<&String> = commands.iter().map(|((_, id, _), ..)| id).collect();
+        prop_assume!(ids.len() == commands.len());
+        let mut text = String::new();
+        for name in ["left", "right", "web1"] {
+            text += &format!("qemu-system-x86_64 -name {name} -netdev tap,id=n0 -monitor unix:/tmp/{name}.mon,server\n\n");
+        }
+        for ((forms, ..), wrapping, name) in &commands {
+            let filled = wrapping.replace("@M", name);
+            let filled = forms.iter().fold(filled, |text, (mark, form)| text.replace(&format!("@{mark}"), form));
+            text += &filled;
+            text += apart;
+        }
+        let draft = tapwright::import::paste(&text).unwrap().unwrap();
+        let made = draft.text();
+        let tree = draft.tree();
+        let steps: Vec<Value> = tree.get("steps").and_then(Value::as_array).cloned().unwrap_or_default();
+        let mut last = 0;
+        for ((_, id, is_step), wrapping, name) in &commands {
+            let step = steps.iter().position(|step| step.to_string().contains(id.as_str()));
+            match step {
+                Some(at) => {
+                    prop_assert_eq!(steps[at]["machine"].as_str(), Some(*name), "{}\n---\n{}\n---\n{}", wrapping, text, made);
+                    prop_assert!(at >= last, "{text}\n---\n{made}");
+                    last = at;
+                }
+                None => {
+                    prop_assert!(!is_step, "no step: {wrapping}\n---\n{text}\n---\n{made}");
+                    let is_named = made.lines().any(|line| line.starts_with('#') && line.contains(id.as_str()));
+                    prop_assert!(is_named, "not named: {wrapping}\n---\n{text}\n---\n{made}");
+                }
+            }
+        }
+    }
+}
+
 /// Every shipped scenario goes out and comes back with the same machines and the same parts.
 #[test]
 fn every_scenario_is_exported_and_imported_again() {
@@ -370,21 +485,6 @@ fn starts(tree: &Value) -> Vec<(bool, bool)> {
 
 /// The steps that are commands of a monitor, each in one form.
 fn qemus_steps(tree: &Value) -> Vec<Value> {
-    const VERBS: &[&str] = &[
-        "object-add",
-        "object-del",
-        "qom-set",
-        "qom-get",
-        "set_link",
-        "netdev_add",
-        "netdev_del",
-        "chardev-add",
-        "chardev-remove",
-        "stop",
-        "cont",
-        "announce-self",
-        "migrate",
-    ];
     let several = tree.get("machines").and_then(Value::as_object).is_some_and(|all| all.len() > 1);
     let steps = tree.get("steps").and_then(Value::as_array);
     let of = |step: &Value| {
@@ -393,7 +493,8 @@ fn qemus_steps(tree: &Value) -> Vec<Value> {
             Value::Object(map) => map.clone(),
             _ => return None,
         };
-        let verb = VERBS.iter().find(|verb| map.contains_key(**verb))?;
+        let mut verbs = QMP_VERBS.iter().chain(&["migrate"]);
+        let verb = verbs.find(|verb| map.contains_key(**verb))?;
         if !several {
             map.remove("machine");
         }

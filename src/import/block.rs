@@ -137,7 +137,7 @@ pub(super) fn compound(lines: &[&str], budget: &mut Budget) -> Option<(String, u
 }
 
 /// The mark that ends a here-document which begins in this line.
-fn document_mark(line: &str) -> Option<&str> {
+pub(super) fn document_mark(line: &str) -> Option<&str> {
     let at = line.find("<<").filter(|_| !line.contains("<<<"))?;
     let mark = line[at + 2..].trim_start_matches(['-', '~', ' ']);
     let mark = mark.trim_start_matches(['\'', '"', '\\']);

@@ -95,7 +95,12 @@ impl Code {
         let unused = order.into_iter().filter(|name| !self.used.contains(name));
         let values: Vec<Vec<String>> =
             unused.filter_map(|name| self.set.get(&name).cloned()).collect();
-        values.into_iter().filter_map(|words| command(words, shell)).collect()
+        let read = |words: Vec<String>| {
+            let part = called(&words);
+            let simple = command(words, shell)?;
+            Some(Simple { part, ..simple })
+        };
+        values.into_iter().filter_map(read).collect()
     }
 
     fn set(&mut self, name: &str, words: Vec<String>, adds: bool) {
@@ -120,6 +125,17 @@ impl Code {
         self.used.insert(name.to_owned());
         (self.written <= MOST_WRITTEN).then_some(words)
     }
+}
+
+/// The name that a machine's constructor was given before its options: `VM("a").add_args("-netdev", ...)`.
+fn called(words: &[String]) -> Option<String> {
+    let [name, option, ..] = words else {
+        return None;
+    };
+    let is_name = name.starts_with(|c: char| c.is_ascii_alphabetic())
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c));
+    let runs = words.iter().any(|word| flag::is_program(word));
+    (is_name && !runs && flag::is_option(option)).then(|| name.clone())
 }
 
 /// The command of strings that are its words, or the text of several.

@@ -17,16 +17,24 @@ pub(super) fn unbroken(text: &str) -> Option<String> {
         };
         let whole = format!("{before}{after}");
         let is_new = |word: &str| !flag::is_option(word) && flag::is_option(&whole);
-        width(pair[0]) == most && !after.is_empty() && is_new(before) && before.starts_with('-')
+        // Nothing begins with a comma but the rest of a word.
+        let goes_on = after.starts_with([',', '=']) && !after.starts_with("==");
+        width(pair[0]) == most && goes_on
+            || width(pair[0]) == most
+                && !after.is_empty()
+                && is_new(before)
+                && before.starts_with('-')
     };
     let full = lines.iter().filter(|line| width(line) == most).count();
     if full < 2 || !lines.windows(2).any(breaks) {
         return None;
     }
     let mut out = String::new();
-    for line in lines {
+    let begins = |line: &str| line.starts_with("QEMU ") || line.starts_with("(qemu)");
+    for (at, line) in lines.iter().enumerate() {
         out.push_str(line);
-        if width(line) < most {
+        // A line that is full may be whole.
+        if width(line) < most || lines.get(at + 1).is_some_and(|next| begins(next)) {
             out.push('\n');
         }
     }

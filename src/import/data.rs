@@ -72,7 +72,12 @@ pub(super) fn machine_of(names: &[String]) -> Option<String> {
             && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c))
             && !STRUCTURE.contains(&name.as_str())
     };
-    let part = names.iter().rev().find_map(|name| part::in_words(name));
+    // `pvm` is a part, and a name.
+    let is_word = |name: &str| name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
+    let part = names.iter().rev().find_map(|name| match part::in_words(name)? {
+        _ if is_word(name) => Some(name.clone()),
+        part => Some(part),
+    });
     part.or_else(|| names.iter().rev().find(plain).cloned())
 }
 

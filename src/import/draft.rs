@@ -49,6 +49,8 @@ pub struct Draft {
     remarks: Vec<String>,
     /// The options that stand in the paste.
     mentions: Vec<Mention>,
+    /// The commands that stand in the paste and are no step, each with the reason.
+    commands: Vec<String>,
     /// Each way to go on, of several: its title and its steps.
     ways: Vec<(String, Vec<String>)>,
     profile: Option<String>,
@@ -81,6 +83,7 @@ impl Draft {
             branches: paste.branches,
             remarks: paste.remarks,
             mentions: paste.mentions,
+            commands: paste.commands,
             ways,
             profile: None,
             traffic: None,

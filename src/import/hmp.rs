@@ -35,7 +35,7 @@ pub(super) fn read(line: &str) -> Option<Command> {
     let line = line.trim();
     if let Some(rest) = line.strip_prefix("(qemu)") {
         let rest = rest.trim();
-        return (!rest.is_empty()).then(|| command(rest));
+        return rest.starts_with(|c: char| c.is_ascii_alphabetic()).then(|| command(rest));
     }
     if line == "x_colo_lost_heartbeat" {
         return Some(command(line));

@@ -8,6 +8,12 @@ use super::{
     shell::{self, Shell},
 };
 
+/// A line without the backquotes around a command line: the last is none that a line goes on with.
+pub(super) fn unticked(line: &str) -> &str {
+    let inner = line.trim().strip_prefix('`').and_then(|rest| rest.strip_suffix('`'));
+    inner.filter(|inner| !inner.contains('`') && flag::is_qemus(inner)).unwrap_or(line)
+}
+
 /// `-netdev tap,id=a` in one word is two.
 pub(super) fn apart(words: Vec<String>) -> Vec<String> {
     let mut out = Vec::new();
@@ -67,6 +73,13 @@ pub(super) fn plain(line: &str) -> Option<String> {
         && !line.split(';').any(|part| part.trim().contains(" -"));
     if listed {
         return Some(line.replace(';', " "));
+    }
+    // A loop behind a prompt.
+    let typed = line.strip_prefix("$ ").map(str::trim_start);
+    let loops =
+        |typed: &&str| ["for ", "while ", "until "].iter().any(|word| typed.starts_with(word));
+    if let Some(typed) = typed.filter(loops) {
+        return Some(typed.to_owned());
     }
     // `set net -netdev tap,id=a` of fish.
     if let Some(rest) = line.strip_prefix("set ")

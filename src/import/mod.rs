@@ -2,7 +2,8 @@
 //! options, these to a tree. Pure: files are read and objects are tried by who calls.
 //!
 //! - `paste`: the pieces of a text: command lines, configuration, QMP, HMP, and what is none of it.
-//! - `decode`, `mail`, `column`: what mail, web pages and terminals do to characters and lines.
+//! - `recording`, `chat`, `decode`, `mail`, `column`: what terminals, chats, mail and web pages do to characters
+//!   and lines.
 //! - `block`: fences, paragraphs, compound commands and here-documents.
 //! - `line`: which lines are a shell's, and where one goes on.
 //! - `part`: headings, and the machine that each is about.
@@ -13,6 +14,7 @@
 //! - `table`: tables with a column for each machine; `trace`: what strace says of a start.
 //! - `audit`: the options that stand in a text, so that none is lost; `salvage`: command lines of them, where
 //!   no form is understood.
+//! - `command`: monitor commands wherever they stand, so that none is lost.
 //! - `config`, `libvirt` (over `xml`), `qmp`, `hmp`: the other forms that QEMU's options and commands are written in.
 //! - `option`: QEMU's option strings and JSON, letter for letter.
 //! - `flag`: the names of QEMU's own options.
@@ -26,8 +28,10 @@
 mod audit;
 mod block;
 mod chardev;
+mod chat;
 mod code;
 mod column;
+mod command;
 mod config;
 mod data;
 mod decode;
@@ -49,6 +53,7 @@ mod openness;
 mod part;
 mod paste;
 mod qmp;
+mod recording;
 mod salvage;
 mod shell;
 mod step;

@@ -9,8 +9,9 @@ use crate::qapi::Options;
 use super::{
     audit::{self, Mention},
     block::{self, compound, paragraphs, regions, unnumbered},
+    chat,
     code::{self, Code},
-    column,
+    column, command,
     config::{self, Section},
     data::{self, Item},
     decode, flag, hcl,
@@ -18,12 +19,12 @@ use super::{
     libvirt::{self, Domain},
     limit::{MAX_BYTES, PasteError},
     line::{
-        apart, is_comment, is_shell, is_synopsis, logical, on_host, plain, without_prompt,
-        without_synopsis,
+        apart, is_comment, is_shell, is_synopsis, logical, on_host, plain, unticked,
+        without_prompt, without_synopsis,
     },
     machine, mail, make, part,
     qmp::{self, Message},
-    salvage,
+    recording, salvage,
     shell::{self, Shell, Simple},
     table, trace,
 };
@@ -65,6 +66,8 @@ pub(super) struct Paste {
     pub(super) remarks: Vec<String>,
     /// The options that stand in the text.
     pub(super) mentions: Vec<Mention>,
+    /// The commands that stand in the text and are no step, each with the reason.
+    pub(super) commands: Vec<String>,
     /// The options are read as they stand: what is around them is not understood.
     pub(super) is_salvaged: bool,
 }
@@ -116,7 +119,7 @@ pub(super) fn read(text: &str) -> Result<Paste, PasteError> {
         return of_words(&words);
     }
     let text = unwrapped(text);
-    let mut paste = read_forms(&text)?;
+    let mut paste = read_forms(&command::without_sent(&text))?;
     if libvirt::is_domain(&text) {
         return Ok(paste);
     }
@@ -130,7 +133,8 @@ pub(super) fn read(text: &str) -> Result<Paste, PasteError> {
             paste = Paste { is_salvaged: true, ..salvaged };
         }
     }
-    paste.mentions = audit::mentions(&text);
+    let rest = command::merge(&mut paste, &text);
+    paste.mentions = audit::mentions(&rest);
     Ok(paste)
 }
 
@@ -143,8 +147,11 @@ pub(super) fn options_alone(text: &str) -> Result<Paste, PasteError> {
 
 /// The text as it was written, without what mail and web pages did to it.
 fn unwrapped(text: &str) -> String {
-    let text = decode::decode(text);
-    let lines: Vec<&str> = text.lines().map(mail::unquote).collect();
+    let played = recording::played(text);
+    let text = played.as_deref().unwrap_or(text);
+    let said = chat::said(text);
+    let text = decode::decode(said.as_deref().unwrap_or(text));
+    let lines: Vec<&str> = text.lines().map(mail::unquote).map(unticked).collect();
     let text = lines.join("\n");
     column::unbroken(&text).unwrap_or(text)
 }
@@ -664,6 +671,11 @@ impl Reader {
         let monitor = line.find(['{', '(']).map_or("", |at| &line[at..]);
         let is_monitor = |text: &str| qmp::read(&[text]).is_some() || hmp::read(text).is_some();
         if let Some(text) = words.iter().find(|word| is_monitor(word)) {
+            let domain = words.iter().find(|word| self.names.contains(word)).cloned();
+            let is_virsh = words.iter().any(|word| word == "qemu-monitor-command");
+            self.paste
+                .pieces
+                .extend(domain.filter(|_| is_virsh).map(|name| Piece::Part(Some(name))));
             let text = text.clone();
             return self.lines(&text.lines().collect::<Vec<_>>());
         }

@@ -36,7 +36,8 @@ pub use case::{
 pub use context::{Anywhere, Disk, Files, MAX_CAPTURED, disk};
 pub use fault::EXPLANATIONS;
 pub use impairment::{Impair, Impairment, Share, Way};
-pub(crate) use key::{CHARDEV, LONE_VERBS, NETDEV, QMP_VERBS};
+pub use key::QMP_VERBS;
+pub(crate) use key::{CHARDEV, LONE_VERBS, NETDEV};
 pub use key::{Key, KeyMap, KeyType, VERB_NAMES, key_table};
 pub use load::{load, load_found, parse};
 pub use remark::remarks;

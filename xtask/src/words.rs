@@ -40,6 +40,7 @@ const SPLIT: &[(&str, &str)] = &[
     ("import/hcl.rs", "settings of Terraform's blocks"),
     ("import/line.rs", "options that are written NAME=VALUE"),
     ("import/audit.rs", "JSON in whatever quotes"),
+    ("import/command", "constants and assignments of programs, and arguments of qmp-shell"),
 ];
 
 /// What takes option text apart.

@@ -54,6 +54,12 @@ pub(super) fn head(draft: &Draft) -> String {
             say(&format!("  {line}"), &mut out);
         }
     }
+    if !draft.commands.is_empty() {
+        sentence("Commands in the paste that are no step:", &mut out);
+        for line in &draft.commands {
+            say(&format!("  {line}"), &mut out);
+        }
+    }
     let (options, prose): (Vec<&String>, Vec<&String>) =
         draft.unread.iter().partition(|line| flag::is_qemus(line));
     if !options.is_empty() {

@@ -8,6 +8,7 @@ use crate::{
     import::{
         limit::{MAX_PARTS, PasteError},
         machine::{Machine, shown},
+        part,
         paste::Piece,
         step::Step,
     },
@@ -146,6 +147,11 @@ impl Route {
             |machine: &Machine, kind: &str| machine.objects.iter().any(|object| object.is_a(kind));
         last(&|machine| machine.part.as_deref() == Some(part))
             .or_else(|| last(&|machine| machine.name.as_deref() == Some(part)))
+            .or_else(|| {
+                last(&|machine| {
+                    machine.part.as_deref().and_then(part::in_words).as_deref() == Some(part)
+                })
+            })
             .or_else(|| {
                 let kind = match part {
                     "primary" => "colo-compare",

@@ -6,8 +6,9 @@ mod step;
 mod topology;
 mod traffic;
 
+pub use step::QMP_VERBS;
 pub use step::VERB_NAMES;
-pub(crate) use step::{LONE_VERBS, QMP_VERBS, verb_keys};
+pub(crate) use step::{LONE_VERBS, verb_keys};
 
 pub(crate) use frame::{
     ARP, BYTES, ETH, FRAME, ICMP, ICMPV6, IPV4, IPV6, TCP, TCP_OPTION, TIMESTAMPS, UDP, VLAN,

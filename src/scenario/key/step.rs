@@ -36,8 +36,8 @@ pub const VERB_NAMES: &[&str] = &[
 /// The verbs that are whole steps by themselves: `- stop` is `- stop:`.
 pub(crate) const LONE_VERBS: &[&str] = &["stop", "cont"];
 
-/// The verbs that are QMP commands.
-pub(crate) const QMP_VERBS: &[&str] = &[
+/// The verbs that are QMP commands and stand in a step as QMP has them (QEMU 10.2.2 `qapi/`).
+pub const QMP_VERBS: &[&str] = &[
     "object-add",
     "object-del",
     "qom-set",

@@ -1,0 +1,299 @@
+//! The commands of a text among the pieces that its form's reader found.
+
+use super::{
+    Call,
+    find::{Found, find},
+    literal::Constants,
+    verb,
+    whose::Names,
+};
+use crate::import::paste::{Paste, Piece};
+
+/// Most lines and commands that are compared to one another.
+const MOST_COMPARED: usize = 400_000;
+/// Most commands that are named and no step.
+const MOST_NAMED: usize = 40;
+
+/// Puts the commands that no reader took among the pieces, each in its order and with its machine, and names
+/// those that are not understood. Gives the text without the commands that are understood.
+pub(in crate::import) fn merge(paste: &mut Paste, text: &str) -> String {
+    let found = find(text);
+    let names = Names::of(&paste.pieces, text);
+    let mut places = matched(&paste.pieces, &found);
+    let held = in_order(&mut paste.pieces, &mut places);
+    let mut around = Around::new(paste.pieces.len());
+    for (number, one) in found.iter().enumerate() {
+        if let Some(at) = places[number] {
+            let above = || names.before(one, text).filter(|_| part_at(&paste.pieces, at).is_none());
+            let held = held.get(number).cloned().flatten();
+            around.owners[at] = names.beside(one, text).or(held).or_else(above);
+            around.errors[at] = one.error.clone().map(|(class, text)| Piece::Error(class, text));
+        } else {
+            let before = places[..number].iter().rev().flatten().next().map(|at| at + 1);
+            let after = places[number..].iter().flatten().next().copied();
+            let at = before.or(after).unwrap_or(paste.pieces.len());
+            let pieces = added(one, &found, at, names.whose(one, text), paste);
+            around.inserted.push((at, pieces));
+        }
+    }
+    paste.pieces = behind_starts(around.assemble(std::mem::take(&mut paste.pieces)));
+    let understood =
+        |one: &&Found| one.is_given && one.call.as_ref().is_some_and(|call| !call.is_open);
+    let mut rest = text.to_owned();
+    for one in found.iter().filter(understood).rev() {
+        rest.replace_range(one.span.clone(), "");
+    }
+    if found.len().saturating_mul(paste.unread.len()) < MOST_COMPARED {
+        paste
+            .unread
+            .retain(|line| !found.iter().any(|one| understood(&one) && is_line_of(line, one)));
+    }
+    rest
+}
+
+/// The pieces of a command that no reader took: none where it is only named.
+fn added(
+    one: &Found,
+    found: &[Found],
+    at: usize,
+    whose: Option<String>,
+    paste: &mut Paste,
+) -> Vec<Piece> {
+    let Some(call) = one.call.as_ref().filter(|call| one.is_given && !call.is_open) else {
+        let turns = turns(one, paste);
+        if turns.is_empty() {
+            name(one, found, paste);
+        }
+        return turns;
+    };
+    let mut pieces = Vec::new();
+    pieces.extend(whose.clone().map(|name| Piece::Part(Some(name))));
+    pieces.push(call.clone().piece());
+    pieces.extend(one.error.clone().map(|(class, text)| Piece::Error(class, text)));
+    if whose.is_some() && at < paste.pieces.len() {
+        pieces.push(Piece::Part(part_at(&paste.pieces, at)));
+    }
+    pieces
+}
+
+/// What is put around the pieces of a paste.
+struct Around {
+    /// The pieces before each place, in their order.
+    inserted: Vec<(usize, Vec<Piece>)>,
+    /// The machine of each command, where what stands beside it says another than the heading above.
+    owners: Vec<Option<String>>,
+    /// The error that each command was answered with.
+    errors: Vec<Option<Piece>>,
+}
+
+impl Around {
+    fn new(pieces: usize) -> Self {
+        Self { inserted: Vec::new(), owners: vec![None; pieces], errors: vec![None; pieces] }
+    }
+
+    fn assemble(mut self, pieces: Vec<Piece>) -> Vec<Piece> {
+        let is_error = |piece: &Piece| matches!(piece, Piece::Error(..));
+        let answered: Vec<bool> = pieces.iter().skip(1).map(is_error).collect();
+        let mut out = Vec::new();
+        let mut part = None;
+        let mut inserted = self.inserted.into_iter().peekable();
+        for (at, piece) in pieces.into_iter().enumerate() {
+            // An error that follows is the answer of the command before it.
+            while let Some((_, more)) =
+                inserted.next_if(|(place, _)| *place <= at && !is_error(&piece))
+            {
+                out.extend(more);
+            }
+            if let Piece::Part(name) = &piece {
+                part.clone_from(name);
+            }
+            let owner = self.owners[at].take().filter(|owner| part.as_ref() != Some(owner));
+            let error = self.errors[at].take().filter(|_| answered.get(at) != Some(&true));
+            let back = owner.is_some().then(|| Piece::Part(part.clone()));
+            out.extend(owner.map(|owner| Piece::Part(Some(owner))));
+            out.push(piece);
+            out.extend(error);
+            out.extend(back);
+        }
+        inserted.for_each(|(_, more)| out.extend(more));
+        out
+    }
+}
+
+/// The turns of a loop that give a command, as its shell wrote them out.
+fn turns(one: &Found, paste: &mut Paste) -> Vec<Piece> {
+    let none = Constants::new();
+    let mut turns = Vec::new();
+    if !one.call.as_ref().is_some_and(|call| call.is_open) {
+        return turns;
+    }
+    paste.unread.retain(|line| {
+        let call = verb::typed(line, &none);
+        match call.filter(|call| !call.is_open && call.name == one.name) {
+            Some(call) => {
+                turns.push(call.piece());
+                false
+            }
+            None => true,
+        }
+    });
+    turns
+}
+
+/// The pieces, with commands that stand before every command line behind them: a function of a script is read
+/// where it is called.
+fn behind_starts(pieces: Vec<Piece>) -> Vec<Piece> {
+    let is_line = |piece: &Piece| matches!(piece, Piece::CommandLine { .. } | Piece::Section(_));
+    let Some(first) = pieces.iter().position(is_line) else {
+        return pieces;
+    };
+    let is_command = |piece: &Piece| matches!(piece, Piece::Command(..) | Piece::ObjectAdd(_));
+    let is_whole = matches!(pieces[first], Piece::CommandLine { whole: true, .. });
+    let early = pieces[..first].iter().rposition(is_command).filter(|_| is_whole);
+    let Some(last) = early else {
+        return pieces;
+    };
+    let mut rest = pieces;
+    // The error that follows is the command's, and the heading behind it ends there.
+    let mut end = last + 1;
+    while matches!(rest.get(end), Some(Piece::Error(..) | Piece::Part(None))) {
+        end += 1;
+    }
+    let early: Vec<Piece> = rest.drain(..end).collect();
+    // Before all that the text has below it.
+    let next = rest.iter().position(is_command).unwrap_or(rest.len());
+    let back = part_at(&rest, next);
+    let early = std::iter::once(Piece::Part(None)).chain(early).chain([Piece::Part(back)]);
+    drop(rest.splice(next..next, early));
+    rest
+}
+
+/// Whether a line that nobody read is the command.
+fn is_line_of(line: &str, one: &Found) -> bool {
+    line.split_whitespace().collect::<Vec<_>>().join(" ").contains(&one.written)
+}
+
+/// Puts the commands that readers took into the order of the text: those of a program are read before what stands
+/// between. Gives the machine of the heading that each stood below, where they change places.
+fn in_order(pieces: &mut [Piece], places: &mut [Option<usize>]) -> Vec<Option<String>> {
+    let mut slots: Vec<usize> = places.iter().flatten().copied().collect();
+    // What is an answer, or one of several ways, stays with what it is about.
+    let is_bound = |piece: &Piece| matches!(piece, Piece::Error(..) | Piece::Branch(Some(_)));
+    if slots.is_sorted() || pieces.iter().any(is_bound) {
+        return Vec::new();
+    }
+    let held = places.iter().map(|at| part_at(pieces, (*at)?)).collect();
+    slots.sort_unstable();
+    let commands: Vec<Piece> = places.iter().flatten().map(|at| pieces[*at].clone()).collect();
+    let taken = places.iter_mut().filter(|at| at.is_some());
+    for ((slot, command), at) in slots.into_iter().zip(commands).zip(taken) {
+        pieces[slot] = command;
+        *at = Some(slot);
+    }
+    held
+}
+
+/// The heading's machine at a place.
+fn part_at(pieces: &[Piece], at: usize) -> Option<String> {
+    let mut parts = pieces[..at].iter().rev();
+    parts.find_map(|piece| match piece {
+        Piece::Part(part) => Some(part.clone()),
+        _ => None,
+    })?
+}
+
+/// The piece of each command that a reader took: none is of two commands.
+fn matched(pieces: &[Piece], found: &[Found]) -> Vec<Option<usize>> {
+    let mut used = vec![false; pieces.len()];
+    let mut next = 0;
+    let mut places = vec![None; found.len()];
+    for is_exact in [true, false] {
+        for (number, one) in found.iter().enumerate() {
+            if places[number].is_some() {
+                continue;
+            }
+            if !is_exact {
+                next = places[..number].iter().rev().flatten().next().map_or(0, |at| at + 1);
+            }
+            let is = |at: &usize| !used[*at] && is_of(&pieces[*at], one, is_exact);
+            let place =
+                (next..pieces.len()).find(is).or_else(|| (0..next.min(pieces.len())).find(is));
+            if let Some(mut at) = place {
+                used[at] = true;
+                // A loop gives the command several times.
+                let is_loop = |call: &Call| call.is_open;
+                while one.call.as_ref().is_some_and(is_loop)
+                    && pieces.get(at + 1).and_then(named) == named(&pieces[at])
+                    && !used[at + 1]
+                {
+                    at += 1;
+                    used[at] = true;
+                }
+                next = at + 1;
+                places[number] = Some(at);
+            }
+        }
+    }
+    places
+}
+
+/// Whether a piece is the command: the same, or one of its name whose arguments a program computes.
+fn is_of(piece: &Piece, found: &Found, is_exact: bool) -> bool {
+    let Some(call) = &found.call else {
+        return !is_exact && named(piece).is_some_and(|name| name == qmp_name(&found.name));
+    };
+    if !is_exact && (call.is_open || !found.is_given) {
+        return named(piece).is_some_and(|name| name == call.name);
+    }
+    let id = |text: &str| crate::qapi::Options::read(text, "qom-type").id().map(str::to_owned);
+    match (piece, &call.option) {
+        (Piece::ObjectAdd(text), Some(option)) => {
+            text == option || !is_exact && id(text) == id(option)
+        }
+        (Piece::Command(name, args), None) => {
+            let mut keys = ["id", "path", "name", "uri"]
+                .iter()
+                .filter(|key| args.contains_key(**key))
+                .peekable();
+            let is_known = keys.peek().is_some();
+            let is_same = keys.all(|key| call.args.get(*key) == args.get(*key))
+                && call.args.get("property") == args.get("property");
+            *name == call.name && (*args == call.args || !is_exact && is_known && is_same)
+        }
+        _ => false,
+    }
+}
+
+/// The name of the command that a piece is, in QMP.
+fn named(piece: &Piece) -> Option<&str> {
+    match piece {
+        Piece::ObjectAdd(_) => Some("object-add"),
+        Piece::Command(name, _) => Some(name.split(' ').next().unwrap_or(name)),
+        _ => None,
+    }
+}
+
+fn qmp_name(name: &str) -> String {
+    match name {
+        "object_add" | "object_del" | "x_colo_lost_heartbeat" => name.replace('_', "-"),
+        other => other.to_owned(),
+    }
+}
+
+/// Names a command that is no step, once, unless the scenario has its like.
+fn name(one: &Found, found: &[Found], paste: &mut Paste) {
+    let reason = match &one.call {
+        Some(call) if call.is_open => "an argument is computed",
+        _ if one.is_given => "its arguments are not understood",
+        _ => "the text only mentions it",
+    };
+    let is_mention = !one.is_given;
+    let same = |other: &Call| qmp_name(&one.name) == other.name;
+    let is_known = is_mention
+        && (found.iter().any(|other| other.is_given && other.call.as_ref().is_some_and(same))
+            || paste.pieces.iter().any(|piece| named(piece) == Some(&qmp_name(&one.name))));
+    let line = format!("no step for {}: {reason}", one.written);
+    if !is_known && !paste.commands.contains(&line) && paste.commands.len() < MOST_NAMED {
+        paste.commands.push(line);
+    }
+}

@@ -1,0 +1,92 @@
+//! Monitor commands wherever they stand in a text: behind a prompt, as JSON, as an argument of another
+//! program, as a call of a function, in a cell of a table. What no form's own reader took becomes a step of
+//! its machine, or is named.
+//!
+//! - `verb`: the names of commands, and commands that are typed. `literal`: values as programs write them.
+//! - `text`: quotes, brackets and lines around a place in a text.
+//! - `call`: calls of functions; `tool`: arguments of other programs.
+//! - `object`: QMP's objects. `find`: all commands of a text, in its order. `whose`: the machine of each.
+//! - `merge`: puts them among the pieces of a paste.
+
+use std::borrow::Cow;
+
+use serde_json::{Map, Value};
+
+use super::{flag, hmp::Command, paste::Piece};
+
+mod call;
+mod find;
+mod literal;
+mod merge;
+mod object;
+mod text;
+mod tool;
+mod verb;
+mod whose;
+
+pub(super) use merge::merge;
+
+/// A text without the lines in which a program waits for what a monitor writes, and answers: they are no part of
+/// the list that the program was started with.
+pub(super) fn without_sent(text: &str) -> Cow<'_, str> {
+    const TALKS: &[&str] = &[".expect(", ".expect_exact(", ".sendline(", ".send(", ".sendcontrol("];
+    let is_sent = |line: &str| {
+        let line = line.trim();
+        let call = TALKS.iter().find_map(|call| line.split_once(call));
+        call.is_some_and(|(name, _)| {
+            name.chars().all(|c| c.is_alphanumeric() || "_.".contains(c))
+                && line.ends_with([')', ';'])
+                && !flag::is_qemus(line)
+        })
+    };
+    match text.lines().any(is_sent) {
+        true => {
+            text.lines().filter(|line| !is_sent(line)).map(|line| format!("{line}\n")).collect()
+        }
+        false => Cow::Borrowed(text),
+    }
+}
+
+/// A command and its arguments.
+#[derive(Clone, Debug, PartialEq)]
+struct Call {
+    /// As QMP has it, or the whole line of one that only a person can give.
+    name: String,
+    args: Map<String, Value>,
+    /// `object_add`'s option string.
+    option: Option<String>,
+    /// An argument is computed, so that nobody knows it here.
+    is_open: bool,
+}
+
+impl Call {
+    fn of_qmp(name: &str, args: Map<String, Value>) -> Self {
+        let line = args.get("command-line").and_then(Value::as_str);
+        match line.filter(|_| name == "human-monitor-command") {
+            Some(line) => Self::of_hmp(super::hmp::command(line)),
+            None => Self { name: name.to_owned(), args, option: None, is_open: false },
+        }
+    }
+
+    fn of_hmp(command: Command) -> Self {
+        let (name, args, option) = match command {
+            Command::Qmp(name, args) => (name.to_owned(), args, None),
+            Command::ObjectAdd(text) => ("object-add".to_owned(), Map::new(), Some(text)),
+            Command::Other(line) => (line, Map::new(), None),
+        };
+        Self { name, args, option, is_open: false }
+    }
+
+    /// Whether it changes nothing: no step, and nothing is said of it.
+    fn asks(&self) -> bool {
+        self.name.starts_with("query-")
+            || ["qmp_capabilities", "qom-list"].contains(&self.name.as_str())
+    }
+
+    fn piece(self) -> Piece {
+        match self.option {
+            Some(text) => Piece::ObjectAdd(text),
+            None => Piece::Command(self.name, self.args),
+        }
+    }
+}
