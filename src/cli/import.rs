@@ -78,6 +78,16 @@ pub(super) fn run(args: &ImportArgs) -> Result<Exit, Stop> {
     if let Some(profile) = &args.profile {
         draft.set_profile(profile);
     }
+    let path = args.out.clone().unwrap_or_else(|| "import.yaml".into());
+    let files = args.reach.files();
+    let unfit = draft.fit(&mut |draft| {
+        draft.expect_no_error();
+        expect_refusals(draft, &path, files);
+        faults(&draft.text(), &path, files)
+    });
+    if !unfit.is_empty() {
+        return Err(Stop::invalid(unfit));
+    }
     if let Some(pcap) = &args.pcap {
         let (to_ethernet, keeps_cut) = needs_of(pcap);
         draft.set_traffic(Traffic {
@@ -87,9 +97,6 @@ pub(super) fn run(args: &ImportArgs) -> Result<Exit, Stop> {
             at: args.at.clone(),
         });
     }
-    let path = args.out.clone().unwrap_or_else(|| "import.yaml".into());
-    let files = args.reach.files();
-    expect_refusals(&mut draft, &path, files);
     let text = draft.text();
     // First: a capture is looked for from the folder of the scenario, which has to be there.
     if let Some(path) = &args.out {
@@ -159,9 +166,6 @@ fn text(args: &ImportArgs) -> Result<String, Stop> {
 
 /// What QEMU refuses is what the paste shows, so the scenario expects it.
 fn expect_refusals(draft: &mut Draft, path: &Path, files: &dyn Files) {
-    if draft.has_placeholders() {
-        return;
-    }
     let Ok(scenario) = parse(&draft.text(), path, files) else {
         return;
     };

@@ -10,7 +10,7 @@ use super::{
     shell::{self, Shell, Simple},
 };
 
-mod format;
+pub(super) mod format;
 mod reader;
 mod token;
 mod unroll;

@@ -112,6 +112,11 @@ pub(super) fn read(text: &str, shell: &mut Shell) -> Option<Vec<Item>> {
         variables(&value, shell);
         walk(&value, &mut Vec::new(), &mut scope, &mut found);
     }
+    for item in &mut found {
+        if let Item::Words(words, _) = item {
+            words.iter_mut().for_each(|word| *word = expanded(word, shell));
+        }
+    }
     // Prose with a colon is YAML too; what it says is not in it.
     let options = |text: &str| flag::tokens(text).filter(|word| flag::is_net(word)).count();
     let read: usize = found
@@ -124,6 +129,32 @@ pub(super) fn read(text: &str, shell: &mut Shell) -> Option<Vec<Item>> {
     let comments = text.lines().filter(|line| line.trim_start().starts_with('#'));
     let there = options(text) - comments.map(options).sum::<usize>();
     (read >= there && read > 0).then_some(found)
+}
+
+/// A word with `$(NAME)` of Kubernetes as the value that the document gives it, or as `${NAME}`.
+fn expanded(word: &str, shell: &Shell) -> String {
+    let mut out = String::new();
+    let mut rest = word;
+    while let Some((before, inner)) = rest.split_once("$(") {
+        out.push_str(before);
+        let is_name = |name: &&str| {
+            !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+        };
+        match inner.split_once(')').filter(|(name, _)| is_name(name)) {
+            Some((name, after)) => {
+                match shell.value(name) {
+                    Some(value) => out += &value.join(" "),
+                    None => out += &format!("${{{name}}}"),
+                }
+                rest = after;
+            }
+            None => {
+                out.push_str("$(");
+                rest = inner;
+            }
+        }
+    }
+    out + rest
 }
 
 fn parse(text: &str) -> Option<Value> {
@@ -176,6 +207,13 @@ fn variables(value: &Value, shell: &mut Shell) {
                     }
                 }
                 Value::Array(list) => {
+                    // `env:` of Kubernetes: `- { name: A, value: b }`
+                    for one in list {
+                        let text = |key: &str| scalar(one.get(key)?, &Scope::default());
+                        if let (Some(name), Some(value)) = (text("name"), text("value")) {
+                            shell.assign(&name, vec![value]);
+                        }
+                    }
                     for text in list.iter().filter_map(|value| scalar(value, &Scope::default())) {
                         if let Some((name, _, value)) = shell::assignment(&text) {
                             shell.assign(name, vec![value.to_owned()]);
@@ -303,6 +341,10 @@ mod tests {
     #[case(
         "- vars:\n    ip: 10.0.0.1\n    net:\n      - -netdev tap,id=a\n      - -chardev socket,id=c,host={{ ip }}\n  shell: qemu-system-arm {{ net | join(' ') }} -S\n- vars: { ip: 1 }\n  argv: [qemu-system-arm, -nic, \"tap,ip={{ ip }}\"]\n",
         "-netdev tap,id=a -chardev socket,id=c,host=10.0.0.1|? qemu-system-arm -netdev tap,id=a -chardev socket,id=c,host=10.0.0.1 -S|qemu-system-arm -nic tap,ip=1"
+    )]
+    #[case(
+        "env:\n  - { name: T, value: t0 }\nargs: [qemu-system-arm, -nic, \"tap,ifname=$(T),script=$(S)\"]",
+        "qemu-system-arm -nic tap,ifname=t0,script=${S}"
     )]
     #[case("hello: world", "none")]
     #[case("Note: use -netdev tap,id=a\nand so on -nic user", "none")]

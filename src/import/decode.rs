@@ -58,8 +58,12 @@ const TAGS: &[&str] = &[
     "blockquote",
     "body",
     "br",
+    "cite",
     "code",
+    "dd",
     "div",
+    "dl",
+    "dt",
     "em",
     "font",
     "h1",
@@ -87,7 +91,8 @@ const TAGS: &[&str] = &[
 ];
 
 /// Tags that end a line.
-const LINES: &[&str] = &["blockquote", "br", "div", "h1", "h2", "h3", "h4", "li", "p", "pre", "tr"];
+const LINES: &[&str] =
+    &["blockquote", "br", "dd", "div", "dl", "dt", "h1", "h2", "h3", "h4", "li", "p", "pre", "tr"];
 
 /// None where there is no entity and no tag.
 fn html(text: &str) -> Option<String> {
@@ -100,6 +105,8 @@ fn html(text: &str) -> Option<String> {
     }
     let mut out = String::new();
     let mut rest = text;
+    // Where a quotation begins that is open.
+    let mut quotation: Option<usize> = None;
     while let Some(at) = rest.find('<') {
         let (before, tag) = rest.split_at(at);
         out.push_str(before);
@@ -112,6 +119,11 @@ fn html(text: &str) -> Option<String> {
                 if LINES.contains(&name) && !out.ends_with('\n') {
                     out.push('\n');
                 }
+                match (name, tag.starts_with("</")) {
+                    ("blockquote", false) => quotation = Some(out.len()),
+                    ("blockquote", true) => aside(&mut out, quotation.take()),
+                    _ => {}
+                }
                 rest = &tag[length + 1..];
             }
             None => {
@@ -122,6 +134,18 @@ fn html(text: &str) -> Option<String> {
     }
     out.push_str(rest);
     Some(html_escape::decode_html_entities(&out).replace('\u{a0}', " "))
+}
+
+/// Marks a quotation without a program as comments: what others wrote of options is no command line.
+fn aside(text: &mut String, start: Option<usize>) {
+    let Some(start) = start else { return };
+    let quoted = text.split_off(start);
+    let has_program =
+        flag::tokens(&quoted).any(|word| flag::is_program(word) && word.contains("qemu-"));
+    match has_program || !text.contains("qemu-system-") {
+        true => text.push_str(&quoted),
+        false => text.extend(quoted.lines().map(|line| format!("# {line}\n"))),
+    }
 }
 
 #[cfg(test)]
@@ -136,6 +160,10 @@ mod tests {
     #[case("tap,id=hn0", "tap,id=hn0")]
     #[case("-name &quot;a b&quot; &amp;&amp; x", "-name \"a b\" && x")]
     #[case("<pre>a<br>b</pre><p>c", "\na\nb\nc")]
+    #[case(
+        "<p><dd>qemu-system-arm -S</dd></dl>x<blockquote>use -net dump</blockquote>",
+        "\nqemu-system-arm -S\nx\n# use -net dump\n"
+    )]
     #[case("-netdev tap,id=<id>", "-netdev tap,id=<id>")]
     #[case("“qemu-system-x86_64 –nic user” – so", "\"qemu-system-x86_64 -nic user\" - so")]
     #[case("qemu\\-system\\-x86_64 \\-nic user", "qemu-system-x86_64 -nic user")]

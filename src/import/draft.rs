@@ -1,7 +1,5 @@
 //! The scenario that a paste becomes.
 
-use std::collections::BTreeSet;
-
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -11,6 +9,7 @@ use super::{
     machine::Machine,
     object::{self, Object},
     paste::Paste,
+    standin::{self, StandIn},
     step::Step,
 };
 use crate::{
@@ -19,9 +18,11 @@ use crate::{
 };
 
 mod comment;
+mod fit;
 mod migration;
 mod route;
 mod several;
+mod wire;
 
 use route::Route;
 
@@ -42,13 +43,20 @@ pub struct Traffic {
 pub struct Draft {
     machines: Vec<Machine>,
     unread: Vec<String>,
-    unset: Vec<(String, String)>,
+    /// Values that stand for what the paste does not say.
+    stand_ins: Vec<StandIn>,
+    /// What `tapwright check` would refuse, each with the reason.
+    unfit: Vec<(String, String)>,
+    /// Netdevs of several machines on one wire, by the bridge that is the wire here.
+    bridges: Vec<(String, Vec<String>)>,
     /// Which branches of the paste were taken, and what stands in the others.
     branches: Vec<String>,
     /// What is not understood of the paste's own program, and what to do.
     remarks: Vec<String>,
     /// The options that stand in the paste.
     mentions: Vec<Mention>,
+    /// Those of them that stand in comments of a program.
+    commented: Vec<Mention>,
     /// The commands that stand in the paste and are no step, each with the reason.
     commands: Vec<String>,
     /// Each way to go on, of several: its title and its steps.
@@ -60,9 +68,12 @@ pub struct Draft {
 }
 
 impl Draft {
-    pub(super) fn new(paste: Paste) -> Result<Option<Self>, PasteError> {
-        let Route { mut machines, ways, .. } = route::route(paste.pieces)?;
+    pub(super) fn new(mut paste: Paste) -> Result<Option<Self>, PasteError> {
+        let stand_ins = standin::fill(&mut paste);
+        let pieces = route::apart(paste.pieces, paste.is_salvaged);
+        let Route { mut machines, ways, .. } = route::route(pieces)?;
         machines.retain(|machine| !machine.is_empty());
+        join_corrected(&mut machines);
         join_repeated(&mut machines);
         join_fragments(&mut machines);
         if let Some(machine) = machines.first_mut().filter(|_| paste.is_salvaged) {
@@ -79,10 +90,13 @@ impl Draft {
         let mut draft = Self {
             machines,
             unread: paste.unread,
-            unset: paste.unset,
+            stand_ins,
+            unfit: Vec::new(),
+            bridges: Vec::new(),
             branches: paste.branches,
             remarks: paste.remarks,
             mentions: paste.mentions,
+            commented: paste.commented,
             commands: paste.commands,
             ways,
             profile: None,
@@ -96,14 +110,9 @@ impl Draft {
         }
         if draft.machines.len() > 1 {
             draft.join();
+            draft.join_wires();
         }
         draft.settle_migrations();
-        // A program's name, or words that are named in a note, leave nothing open in the scenario.
-        let tree = draft.tree().to_string();
-        let references = tree.split("${").skip(1);
-        let used: BTreeSet<&str> =
-            references.filter_map(|rest| Some(rest.split_once('}')?.0)).collect();
-        draft.unset.retain(|(name, _)| used.contains(name.as_str()));
         Ok(Some(draft))
     }
 
@@ -119,12 +128,6 @@ impl Draft {
     /// QEMU refuses the object with this text, and that is what the scenario is to show.
     pub fn expect_error(&mut self, object: &str, text: &str) {
         self.errors.push((object.to_owned(), text.to_owned()));
-    }
-
-    /// Whether the paste leaves something open, so that its objects can't be tried.
-    #[must_use]
-    pub fn has_placeholders(&self) -> bool {
-        !self.unset.is_empty()
     }
 
     /// The port that the first TAP's filters make one look at: where the guest sends for
@@ -172,6 +175,11 @@ impl Draft {
                 Some((name, Value::Object(declared(machine))))
             });
             root.insert("machines".to_owned(), Value::Object(machines.collect()));
+        }
+        if !self.bridges.is_empty() {
+            let bridges =
+                self.bridges.iter().map(|(name, ports)| (name.clone(), json!({ "ports": ports })));
+            root.insert("bridges".to_owned(), Value::Object(bridges.collect()));
         }
         if !self.errors.is_empty() {
             let errors: Map<String, Value> =
@@ -277,6 +285,35 @@ fn join_repeated(machines: &mut Vec<Machine>) {
             other.name = other.name.take().or(one.name);
             other.part = other.part.take().or(one.part);
             other.notes.push("its options stand in the text once more".to_owned());
+        }
+    }
+    machines.retain(|machine| !machine.is_empty());
+}
+
+/// A command line that QEMU refuses is no machine where a later one of the same name is right: the text shows
+/// how it is not to be done.
+fn join_corrected(machines: &mut Vec<Machine>) {
+    for at in 0..machines.len() {
+        let (before, after) = machines.split_at_mut(at + 1);
+        let Some(one) = before.last_mut().filter(|one| one.whole && !one.refused.is_empty()) else {
+            continue;
+        };
+        let is_right = |other: &&mut Machine| {
+            other.whole
+                && other.name.is_some()
+                && other.name == one.name
+                && other.refused.is_empty()
+                && other.holds_rest_of(one)
+        };
+        if let Some(other) = after.iter_mut().find(is_right) {
+            let one = std::mem::take(one);
+            for (written, text) in one.refused {
+                other.notes.push(format!(
+                    "a command line before it is left out, which QEMU refuses: {written}"
+                ));
+                other.notes.push(format!("  {text}"));
+            }
+            other.steps.splice(0..0, one.steps);
         }
     }
     machines.retain(|machine| !machine.is_empty());

@@ -181,7 +181,12 @@ pub(super) fn is_option(word: &str) -> bool {
 
 /// Whether a word is an option that a scenario is made of.
 pub(super) fn is_net(word: &str) -> bool {
-    name(word).is_some_and(|name| NET.contains(&name))
+    name(word).is_some_and(is_net_name)
+}
+
+/// Whether an option of this name is one that a scenario is made of.
+pub(super) fn is_net_name(name: &str) -> bool {
+    NET.contains(&name)
 }
 
 /// Whether something in a text is QEMU's: a program of its, or an option of the net layer.

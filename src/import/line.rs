@@ -83,6 +83,7 @@ pub(super) fn plain(line: &str) -> Option<String> {
     }
     // `set net -netdev tap,id=a` of fish.
     if let Some(rest) = line.strip_prefix("set ")
+        && !rest.starts_with("-- ")
         && flag::is_qemus(rest)
         && rest.split_whitespace().any(flag::is_net)
     {
@@ -96,6 +97,13 @@ pub(super) fn plain(line: &str) -> Option<String> {
             let words = words.map_or_else(|| rest_of(rest, name), str::to_owned);
             return Some(format!("{name}=\"{words}\""));
         }
+    }
+    // `set name value` of Tcl and fish.
+    if let ["set", name, value] = line.split(' ').collect::<Vec<_>>().as_slice()
+        && shell::assignment(&format!("{name}=")).is_some()
+        && !value.contains('=')
+    {
+        return Some(format!("{name}={value}"));
     }
     // `lappend args -netdev tap,id=a` and `{*}$args` of Tcl.
     if let Some((name, words)) = line.strip_prefix("lappend ").and_then(|it| it.split_once(' ')) {
@@ -204,6 +212,8 @@ pub(super) fn is_shell(line: &str, shell: &Shell) -> bool {
     let held = line.contains('$') && held.into_iter().any(|text| flag::is_qemus(text));
     let called = line.split_whitespace().next().is_some_and(|word| shell.has_function(word));
     assigns
+        || line.contains("$@") && shell.has_arguments()
+        || line.starts_with("set -- ")
         || held
         || called
         || line.starts_with("eval ")

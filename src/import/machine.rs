@@ -8,6 +8,7 @@ use super::{
     netdev,
     nic::{self, Nic},
     object::{self, Object},
+    standin,
     step::Step,
 };
 use crate::qapi::{BAD_ID, Options, id_wellformed};
@@ -56,6 +57,8 @@ pub(super) struct Machine {
     hub: (Vec<Nic>, Vec<String>),
     /// Netdevs and chardevs that a scenario has to call otherwise.
     renamed: Vec<(&'static str, String, String)>,
+    /// Netdevs that reach a netdev of another machine without a host's interface, as they are written.
+    pub(super) wires: Vec<Options>,
 }
 
 impl Machine {
@@ -78,6 +81,12 @@ impl Machine {
                 .iter()
                 .all(|one| self.objects.iter().any(|own| own.properties == one.properties))
             && other.refused.is_empty()
+    }
+
+    /// Whether it declares all that another one does, but for what QEMU refuses there.
+    pub(super) fn holds_rest_of(&self, other: &Self) -> bool {
+        let without = Self { refused: Vec::new(), ..other.clone() };
+        self.holds(&without)
     }
 
     /// How many things a scenario would have of it, or would say of it.
@@ -130,6 +139,11 @@ impl Machine {
 
     /// Takes an option and its value.
     pub(super) fn add(&mut self, name: &str, value: &str) {
+        if flag::is_net_name(name) && standin::is_open(value) {
+            let text =
+                format!("-{name} {} is left out: the text does not say what it is", shown(value));
+            return self.notes.push(text);
+        }
         match name {
             "netdev" => self.add_netdev(read(value, "type"), value),
             "chardev" => self.add_chardev(value),
@@ -153,9 +167,16 @@ impl Machine {
 
     fn add_netdev(&mut self, options: Options, written: &str) {
         let refusal = self.id_refusal("netdev", &options, "Parameter 'id' is missing");
+        let is_wire = matches!(options.get("type"), Some("socket" | "stream" | "dgram"));
+        let wire = options.clone();
         match refusal.map_or_else(|| netdev::language(options, &mut self.notes), Err) {
             Ok(mut options) => {
                 self.rename("netdev", &mut options);
+                self.wires.extend(is_wire.then(|| {
+                    let mut wire = wire;
+                    wire.set("id", options.id().unwrap_or_default());
+                    wire
+                }));
                 self.netdevs.push(options);
             }
             Err(refusal) => self.refuse("netdev", written, refusal),

@@ -376,8 +376,18 @@ fn is_dockerfile(lines: &[&str]) -> bool {
 fn dockerfile(lines: &[&str]) -> String {
     let mut out = String::new();
     let mut entry: Option<String> = None;
+    // Files that the text has, each with where it is put.
+    let mut scripts: Vec<(String, String)> = Vec::new();
     let mut at = 0;
     while at < lines.len() {
+        if let Some((file, text, taken)) = here_document(&lines[at..]) {
+            at += taken;
+            match file {
+                Some(file) => scripts.push((file, text)),
+                None => out += &text,
+            }
+            continue;
+        }
         let line = continued(lines, &mut at);
         let (word, rest) = line.split_once(' ').unwrap_or((&line, ""));
         let rest = rest.trim();
@@ -386,22 +396,62 @@ fn dockerfile(lines: &[&str]) -> String {
             Err(_) => rest.to_owned(),
         };
         match word {
-            "ENV" | "ARG" => match rest.split_once([' ', '=']) {
-                Some((name, value)) if shell::assignment(&format!("{name}=")).is_some() => {
-                    out += &format!("{name}={}\n", quoted(value.trim_matches('"')));
-                }
-                _ => {}
-            },
+            "ENV" | "ARG" => out += &settings(rest),
             "ENTRYPOINT" => entry = Some(command),
             "CMD" => {
                 let entry = entry.take().map(|entry| entry + " ").unwrap_or_default();
-                out += &format!("{entry}{command}\n");
+                out += &started_script(&mut scripts, &format!("{entry}{command}"));
             }
             "RUN" => out += &format!("{command}\n"),
             _ => out += &format!("# {line}\n"),
         }
     }
-    out + &entry.map(|entry| entry + "\n").unwrap_or_default()
+    if let Some(entry) = entry {
+        out += &started_script(&mut scripts, &entry);
+    }
+    out + &scripts.into_iter().map(|(_, text)| text).collect::<String>()
+}
+
+/// `A=b C=d`, or `A b`, as assignments of a shell.
+fn settings(rest: &str) -> String {
+    let words = unquoted(rest);
+    let pairs: Vec<(&str, &str)> = match words.first() {
+        Some(first) if !first.contains('=') => rest.split_once(' ').into_iter().collect(),
+        _ => words.iter().filter_map(|word| word.split_once('=')).collect(),
+    };
+    let named =
+        pairs.into_iter().filter(|(name, _)| shell::assignment(&format!("{name}=")).is_some());
+    named
+        .map(|(name, value)| format!("{name}={}\n", quoted(value.trim().trim_matches('"'))))
+        .collect()
+}
+
+/// A file or a script that stands in the text: `COPY <<EOF /path`, `RUN <<EOF`. Where it is put, its text, and
+/// how many lines it takes.
+fn here_document(lines: &[&str]) -> Option<(Option<String>, String, usize)> {
+    let first = lines.first()?;
+    let word = first.split(' ').next()?;
+    let (_, behind) = first.split_once("<<").filter(|_| ["COPY", "ADD", "RUN"].contains(&word))?;
+    let mut words = behind.trim_start_matches('-').split_whitespace();
+    let mark = words.next()?.trim_matches(['"', '\'']);
+    let length = lines[1..].iter().position(|line| line.trim() == mark)?;
+    let text = lines[1..=length].iter().map(|line| format!("{line}\n")).collect();
+    let file = words.next().map(str::to_owned).filter(|_| word != "RUN");
+    Some((file, text, length + 2))
+}
+
+/// A command, or the text of the script that it is, with its arguments.
+fn started_script(scripts: &mut Vec<(String, String)>, command: &str) -> String {
+    let mut words = unquoted(command).into_iter();
+    let first = words.next().unwrap_or_default();
+    match scripts.iter().position(|(file, _)| *file == first) {
+        Some(at) => {
+            let (_, text) = scripts.remove(at);
+            let given: Vec<String> = words.map(|word| quoted(&word)).collect();
+            format!("set -- {}\n{text}", given.join(" "))
+        }
+        None => format!("{command}\n"),
+    }
 }
 
 /// A word in double quotes, so that its variables are still variables.
@@ -518,6 +568,10 @@ mod tests {
     #[case::docker(
         "FROM x\nENV A=b\nENTRYPOINT [\"qemu-system-x86_64\"]\nCMD [\"-nic\", \"user\"]\n",
         "# FROM x\nA=\"b\"\n\"qemu-system-x86_64\" \"-nic\" \"user\"\n"
+    )]
+    #[case::docker_with_a_script(
+        "FROM x\nENV A=b \\\n  C=d\nCOPY <<'E' /e.sh\nq \"$@\"\nE\nENTRYPOINT [\"/e.sh\"]\nCMD [\"-S\"]\n",
+        "# FROM x\nA=\"b\"\nC=\"d\"\nset -- \"-S\"\nq \"$@\"\n"
     )]
     #[case::batch("@echo off\nset A=b\nqemu.exe -x %A%\n", "# @echo off\nqemu.exe -x b\n")]
     #[case::batch_paths(

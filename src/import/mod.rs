@@ -9,9 +9,12 @@
 //! - `part`: headings, and the machine that each is about.
 //! - `shell`: commands of shells, parsed by rable and expanded; `openness`: whether one goes on.
 //! - `make`: Makefiles, units, Dockerfiles and batch files, as a shell's text.
-//! - `code`: the strings of programs.
+//! - `program`: programs that compute a command line, followed statement by statement; `code`: the strings of
+//!   those that are not understood so.
 //! - `data`: lists and texts in YAML and JSON, with what templates are filled with; `hcl`: Terraform's variables.
+//! - `setting`: `name = value` lines that hold options.
 //! - `table`: tables with a column for each machine; `trace`: what strace says of a start.
+//! - `choice`: of several readings of a text, the one that loses least.
 //! - `audit`: the options that stand in a text, so that none is lost; `salvage`: command lines of them, where
 //!   no form is understood.
 //! - `command`: monitor commands wherever they stand, so that none is lost.
@@ -20,6 +23,7 @@
 //! - `flag`: the names of QEMU's own options.
 //! - `machine`: options to netdevs, chardevs and objects; `netdev`, `nic`, `chardev` and `object`
 //!   know what the language has of each.
+//! - `standin`: a value for each variable of which the text says nothing.
 //! - `step`: monitor commands to steps.
 //! - `export`: the way back, from a tree to command lines and QMP.
 //! - `draft`: the scenario that is made, with remarks about it as comments.
@@ -29,6 +33,7 @@ mod audit;
 mod block;
 mod chardev;
 mod chat;
+mod choice;
 mod code;
 mod column;
 mod command;
@@ -52,10 +57,13 @@ mod object;
 mod openness;
 mod part;
 mod paste;
+mod program;
 mod qmp;
 mod recording;
 mod salvage;
+mod setting;
 mod shell;
+mod standin;
 mod step;
 mod table;
 mod trace;

@@ -9,7 +9,7 @@ use crate::qapi::Options;
 use super::{
     audit::{self, Mention},
     block::{self, compound, paragraphs, regions, unnumbered},
-    chat,
+    chat, choice,
     code::{self, Code},
     column, command,
     config::{self, Section},
@@ -24,7 +24,7 @@ use super::{
     },
     machine, mail, make, part,
     qmp::{self, Message},
-    recording, salvage,
+    recording, salvage, setting,
     shell::{self, Shell, Simple},
     table, trace,
 };
@@ -66,6 +66,8 @@ pub(super) struct Paste {
     pub(super) remarks: Vec<String>,
     /// The options that stand in the text.
     pub(super) mentions: Vec<Mention>,
+    /// Those of them that stand in comments of a program.
+    pub(super) commented: Vec<Mention>,
     /// The commands that stand in the text and are no step, each with the reason.
     pub(super) commands: Vec<String>,
     /// The options are read as they stand: what is around them is not understood.
@@ -74,7 +76,7 @@ pub(super) struct Paste {
 
 impl Paste {
     /// How many of these options no command line has.
-    fn lost(&self, options: &[(String, String)]) -> usize {
+    pub(super) fn lost(&self, options: &[(String, String)]) -> usize {
         options.iter().filter(|option| !self.has(option)).count()
     }
 
@@ -132,6 +134,9 @@ pub(super) fn read(text: &str) -> Result<Paste, PasteError> {
         if salvaged.lost(&options) < lost && keeps_all {
             paste = Paste { is_salvaged: true, ..salvaged };
         }
+    }
+    if let Some(program) = choice::program(&text, &paste) {
+        paste = program;
     }
     let rest = command::merge(&mut paste, &text);
     paste.mentions = audit::mentions(&rest);
@@ -233,6 +238,9 @@ impl Reader {
         if let Some(items) = data::read(text, &mut self.shell) {
             return self.items(items);
         }
+        if let Some(settings) = setting::read(text) {
+            return self.settings(settings);
+        }
         let mut branches = Vec::new();
         let converted = make::shell_text(text, &mut branches);
         self.paste.branches.extend(branches);
@@ -293,7 +301,7 @@ impl Reader {
     /// The text without the lines in which strace shows the start of a program of QEMU's.
     fn traced(&mut self, text: &str) -> Option<String> {
         let starts = |line: &str| {
-            let words = trace::execve(line)?;
+            let words = trace::started(line)?;
             words.first().is_some_and(|word| flag::is_program(word)).then_some(words)
         };
         if !text.lines().any(|line| starts(line).is_some()) {
@@ -306,7 +314,7 @@ impl Reader {
                     let words = words.iter().map(|word| word.replace("${", "$${")).collect();
                     self.take(Simple { words, ..Simple::default() });
                 }
-                None if trace::execve(line).is_some() => self.paste.unread.push(line.to_owned()),
+                None if trace::started(line).is_some() => self.paste.unread.push(line.to_owned()),
                 None => rest += &format!("{line}\n"),
             }
         }
@@ -338,6 +346,18 @@ impl Reader {
         for command in self.code.read(text, &mut self.shell) {
             self.take(command);
         }
+    }
+
+    /// The options of machines, each of its name.
+    fn settings(&mut self, settings: Vec<(Option<String>, String)>) {
+        for (name, options) in settings {
+            self.names.extend(name.clone());
+            self.paste.pieces.push(Piece::Part(name));
+            for command in shell::read(&options, &mut self.shell) {
+                self.take(command);
+            }
+        }
+        self.paste.pieces.push(Piece::Part(None));
     }
 
     fn items(&mut self, items: Vec<Item>) {
@@ -425,7 +445,8 @@ impl Reader {
             return 1;
         }
         let paste = &mut self.paste;
-        if let Some(heading) = part::heading(line, lines.get(1).copied()) {
+        let is_function = line.contains("()") && line.ends_with('{');
+        if let Some(heading) = part::heading(line, lines.get(1).copied()).filter(|_| !is_function) {
             if heading.ends {
                 paste.pieces.push(Piece::Branch(heading.branch));
             }

@@ -25,10 +25,13 @@ const MAX_LEVEL: usize = 64;
 /// Most turns of a loop.
 const MAX_TURNS: usize = 64;
 
+/// The words that each variable holds.
+type Variables = BTreeMap<String, Vec<String>>;
+
 /// What the paste has set, and what it uses without setting.
 #[derive(Debug, Default)]
 pub(super) struct Shell {
-    set: BTreeMap<String, Vec<String>>,
+    set: Variables,
     /// The names that are set, in their order, and those that are used.
     order: Vec<String>,
     used: BTreeSet<String>,
@@ -46,6 +49,8 @@ pub(super) struct Shell {
     printed: Option<Printed>,
     commands: Vec<Simple>,
     part: Option<String>,
+    /// What is set for each machine of a setup, where a branch for each set something and started nothing.
+    roles: Vec<(Option<String>, Variables)>,
     /// Bytes that variables have written so far.
     written: usize,
     /// How many texts are read that stand in one another, and how many commands.
@@ -77,7 +82,17 @@ pub(super) struct Simple {
 /// The commands of a text; assignments and functions go to the shell.
 pub(super) fn read(text: &str, shell: &mut Shell) -> Vec<Simple> {
     let outer = std::mem::take(&mut shell.commands);
-    shell.text(text);
+    let roles = std::mem::take(&mut shell.roles);
+    if roles.is_empty() {
+        shell.text(text);
+    }
+    for (role, set) in roles {
+        let part = std::mem::replace(&mut shell.part, role.clone());
+        shell.set = set;
+        shell.text(text);
+        shell.roles.push((role, shell.set.clone()));
+        shell.part = part;
+    }
     std::mem::replace(&mut shell.commands, outer)
 }
 
@@ -95,6 +110,11 @@ impl Shell {
     /// What a variable holds.
     pub(super) fn value(&self, name: &str) -> Option<&[String]> {
         self.set.get(name).map(Vec::as_slice)
+    }
+
+    /// Whether a script's own arguments, as it has set them, hold something of QEMU's.
+    pub(super) fn has_arguments(&self) -> bool {
+        self.arguments.iter().flatten().any(|word| flag::is_qemus(word))
     }
 
     /// Whether the paste defines a function of this name.
@@ -390,6 +410,20 @@ impl Shell {
         self.branches.extend(lines.map(|line| format!("  not: {line}")));
     }
 
+    /// Whether a text has something of QEMU's, or calls a function of the paste that has.
+    fn leads_to_qemu(&self, text: &str, depth: usize) -> bool {
+        let calls = |text: &str| {
+            let mut words = flag::tokens(text).take(MAX_TURNS);
+            words.any(|word| {
+                let mut functions = self.functions.iter();
+                functions.any(|(name, body, source)| {
+                    name == word && self.leads_to_qemu(body.source_text(source), depth + 1)
+                })
+            })
+        };
+        flag::is_qemus(text) || depth < MAX_DEPTH / 4 && calls(text)
+    }
+
     /// `case`: the branch of the word where that is known, each where they are the machines of a
     /// setup, else the first that holds something of QEMU's.
     fn case(&mut self, word: &Node, patterns: &[rable::CasePattern], source: &Rc<str>) {
@@ -404,12 +438,19 @@ impl Shell {
         };
         let bodies = patterns.iter().filter_map(|case| Some((case, case.body.as_ref()?)));
         let of_qemu: Vec<_> =
-            bodies.filter(|(_, body)| flag::is_qemus(body.source_text(source))).collect();
+            bodies.filter(|(_, body)| self.leads_to_qemu(body.source_text(source), 0)).collect();
         let roles = of_qemu.iter().filter(|(case, _)| named(case).is_some()).count();
         if roles > 1 {
+            let before = self.set.clone();
             for (case, body) in of_qemu {
+                let count = self.commands.len();
+                self.set.clone_from(&before);
                 let outer = std::mem::replace(&mut self.part, named(case));
                 self.node(body, source);
+                let starts = self.commands[count..].iter().flat_map(|command| &command.words);
+                if !starts.into_iter().any(|word| flag::is_net(word) || flag::is_program(word)) {
+                    self.roles.push((self.part.clone(), self.set.clone()));
+                }
                 self.part = outer;
             }
             return;

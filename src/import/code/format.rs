@@ -13,7 +13,7 @@ pub(super) fn has_hole(text: &str) -> bool {
 
 /// The string with its named values; marks without a name become holes. `look_up` gives the text of a
 /// name, and gets how it is written.
-pub(super) fn names(
+pub(in crate::import) fn names(
     text: &str,
     format: bool,
     look_up: &mut dyn FnMut(&str, &str) -> String,
@@ -52,7 +52,7 @@ pub(super) fn names(
 }
 
 /// The string with a value in each hole.
-pub(super) fn fill(text: &str, value: &mut dyn FnMut() -> String) -> String {
+pub(in crate::import) fn fill(text: &str, value: &mut dyn FnMut() -> String) -> String {
     let mut out = String::new();
     for (number, part) in text.split(HOLE).enumerate() {
         let mut part = part;
@@ -109,7 +109,7 @@ fn named(text: &str, format: bool) -> Option<(&str, usize)> {
 }
 
 /// How a mark says that its value is written: `02x` of `%02x` and of `{n:02x}`.
-pub(super) fn spec_of(written: &str) -> Option<&str> {
+pub(in crate::import) fn spec_of(written: &str) -> Option<&str> {
     let spec = match written.strip_prefix('%') {
         Some(spec) => spec.rsplit(')').next()?,
         None => written.strip_suffix('}')?.rsplit_once(':')?.1,
@@ -121,7 +121,7 @@ pub(super) fn spec_of(written: &str) -> Option<&str> {
 }
 
 /// A value as a mark says that it is written.
-pub(super) fn with_spec(value: &str, spec: Option<&str>) -> String {
+pub(in crate::import) fn with_spec(value: &str, spec: Option<&str>) -> String {
     let Some((number, spec)) = number(value).zip(spec) else {
         return value.to_owned();
     };

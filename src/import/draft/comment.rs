@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::Draft;
 use crate::{
-    import::{flag, machine::Machine},
+    import::{flag, machine::Machine, standin::StandIn},
     terminal::is_control,
 };
 
@@ -21,20 +21,21 @@ pub(super) fn head(draft: &Draft) -> String {
         let name = machine.name.as_deref().filter(|_| several);
         of_machine(machine, name, &mut out);
     }
-    if !draft.unset.is_empty() {
-        let names: Vec<&str> = draft.unset.iter().map(|(_, written)| written.as_str()).collect();
-        let text = format!(
-            "Not set in the paste: {}. Fill in the values, or give them here, as matrix: {{ {} }}. \
-             Until then nothing can be tried.",
-            names.join(", "),
-            draft
-                .unset
-                .iter()
-                .map(|(name, _)| format!("{name}: [VALUE]"))
-                .collect::<Vec<_>>()
-                .join(", "),
-        );
-        sentence(&text, &mut out);
+    // What a note or a loop's remark names alone is not in the scenario.
+    let made = format!("{}{out}", draft.tree());
+    for StandIn { written, value, .. } in draft.stand_ins.iter().filter(|one| one.is_in(&made)) {
+        let stands = match value {
+            Some(value) => format!("{written} is not in the text: {value} stands for it"),
+            None => format!("{written} is not in the text: what it adds is left out"),
+        };
+        say(&stands, &mut out);
+    }
+    if !draft.unfit.is_empty() {
+        sentence("Left out, because no scenario can have it as it is:", &mut out);
+        for (written, reason) in &draft.unfit {
+            say(&format!("  {written}"), &mut out);
+            say(&format!("    {reason}"), &mut out);
+        }
     }
     for remark in &draft.remarks {
         let mut letters = remark.chars();
@@ -84,7 +85,15 @@ pub(super) fn head(draft: &Draft) -> String {
 /// The options of the paste that are neither in the scenario nor named by its comments.
 pub(super) fn missing(draft: &Draft, text: &str) -> String {
     let mut out = String::new();
-    let missing: Vec<_> = draft.mentions.iter().filter(|mention| !mention.is_in(text)).collect();
+    let missing = draft.mentions.iter().filter(|mention| !mention.is_in(text));
+    let (commented, missing): (Vec<_>, Vec<_>) =
+        missing.partition(|mention| draft.commented.contains(mention));
+    if !commented.is_empty() {
+        sentence("In comments of the text, and not set up:", &mut out);
+        for mention in commented {
+            say(&format!("  {}", mention.shown), &mut out);
+        }
+    }
     if !missing.is_empty() {
         sentence("In the paste, and not read: its place in the text is not understood.", &mut out);
         for mention in missing {

@@ -35,6 +35,49 @@ pub(super) struct Route {
     pieces: usize,
 }
 
+/// Command lines that declare a netdev or a chardev twice, where each has the options of two: behind a second
+/// `-name`, or where only the options of a text are known.
+pub(super) fn apart(pieces: Vec<Piece>, is_salvaged: bool) -> Vec<Piece> {
+    let mut out = Vec::new();
+    for piece in pieces {
+        let Piece::CommandLine { mut words, whole } = piece else {
+            out.push(piece);
+            continue;
+        };
+        while let Some(at) =
+            second(&words).filter(|at| is_salvaged || !whole || words[*at] == "-name")
+        {
+            let rest = words.split_off(at);
+            out.push(Piece::CommandLine { words, whole });
+            out.push(Piece::Part(None));
+            words = rest;
+        }
+        out.push(Piece::CommandLine { words, whole });
+    }
+    out
+}
+
+/// Where a second machine's options begin in one command line: at its `-name`, else at the netdev or chardev
+/// that is declared again.
+fn second(words: &[String]) -> Option<usize> {
+    let mut declared: Vec<(&str, String)> = Vec::new();
+    let mut again = None;
+    for (at, pair) in words.windows(2).enumerate() {
+        let kind = pair[0].trim_start_matches('-');
+        let id = Options::read(&pair[1], "type").id().map(str::to_owned);
+        let Some(id) = id.filter(|_| matches!(kind, "netdev" | "chardev")) else {
+            continue;
+        };
+        if declared.contains(&(kind, id.clone())) {
+            again.get_or_insert(at);
+        }
+        declared.push((kind, id));
+    }
+    let again = again?;
+    let names = words.iter().enumerate().filter(|(_, word)| *word == "-name").map(|(at, _)| at);
+    names.skip(1).find(|at| *at <= again).or(Some(again))
+}
+
 /// Gives each piece to its machine.
 pub(super) fn route(pieces: Vec<Piece>) -> Result<Route, PasteError> {
     let several = ways(&pieces) > 1;
@@ -98,6 +141,10 @@ impl Route {
         {
             self.again = true;
         }
+        // Options that collide with the machine's are another machine's.
+        let collides = matches!(&piece, Piece::CommandLine { words, whole: false }
+            if !self.named && declares_again(&self.machines[at], words) && !has_all(&self.machines[at], words));
+        let at = if collides { self.add_machine() } else { at };
         if self.again {
             let part = self.part.as_deref().unwrap_or("machine");
             return self.aside(format!("the text has {part} once more"), piece);

@@ -219,7 +219,10 @@ impl Shell {
             }
             (Some(":+" | "+"), _) => {
                 words.word();
-                self.branches.push(format!("{written} is empty: {name} is not set"));
+                // An argument that a call does not give is known to be empty.
+                if name.parse::<usize>().is_err() {
+                    self.branches.push(format!("{written} is empty: {name} is not set"));
+                }
             }
             (Some(":-" | ":=" | ":?"), Some(held)) if text(&held).is_empty() => {
                 let other = self.inner(arg);

@@ -1,0 +1,178 @@
+//! What a program is made of, statements and expressions, and how tokens are read one after the other.
+
+use super::{
+    language::{Language, Quote},
+    token::Token,
+};
+
+/// Deepest nesting of brackets and blocks.
+pub(super) const MAX_DEPTH: usize = 64;
+/// Most operators, members and calls one behind the other in a statement: each stands in the next.
+pub(super) const MAX_TERMS: usize = 300;
+
+#[derive(Clone, Debug)]
+pub(super) enum Expr {
+    Text(String, Quote),
+    Number(i64),
+    Name(String),
+    List(Vec<Expr>),
+    Map(Vec<(Expr, Expr)>),
+    Member(Box<Expr>, Box<Expr>),
+    Call(Box<Expr>, Vec<Expr>),
+    Binary(&'static str, Box<Expr>, Box<Expr>),
+    Not(Box<Expr>),
+    Choice(Box<Expr>, Box<Expr>, Box<Expr>),
+    Assign(Box<Expr>, &'static str, Box<Expr>),
+    Function(Vec<String>, Vec<Statement>),
+    Command(Vec<(String, Quote)>),
+    Nothing,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum Statement {
+    Expr(Expr),
+    For(Vec<String>, Expr, Vec<Statement>),
+    /// Condition, as it is written, and both branches.
+    If(Expr, Vec<Statement>, Vec<Statement>),
+    Function(String, Vec<String>, Vec<Statement>),
+    Return(Expr),
+    Next,
+    /// A block with a name in front: `task "a" {`.
+    Block(Vec<String>, Vec<Statement>),
+}
+
+pub(super) fn parse(tokens: &[Token], language: &Language) -> Vec<Statement> {
+    let mut parser = Parser::new(tokens, language);
+    let mut all = Vec::new();
+    while parser.at < tokens.len() {
+        let before = parser.at;
+        parser.statement(&mut all);
+        parser.at += usize::from(parser.at == before);
+    }
+    all
+}
+
+/// An expression that stands in a string.
+pub(super) fn expression(tokens: &[Token], language: &Language) -> Expr {
+    Parser::new(tokens, language).expr()
+}
+
+pub(super) struct Parser<'a> {
+    pub(super) tokens: &'a [Token],
+    pub(super) at: usize,
+    pub(super) lines: bool,
+    /// `(a) => ...` is a function.
+    pub(super) arrows: bool,
+    pub(super) depth: usize,
+    pub(super) brackets: usize,
+    /// How many operators, members and calls the statement has so far.
+    pub(super) terms: usize,
+}
+
+/// Words that say what is declared, in front of its name.
+pub(super) const DECLARING: &[&str] = &[
+    "my",
+    "our",
+    "local",
+    "let",
+    "const",
+    "var",
+    "val",
+    "static",
+    "final",
+    "auto",
+    "mut",
+    "public",
+    "private",
+    "protected",
+    "export",
+    "unsigned",
+    "int",
+    "char",
+    "string",
+    "String",
+    "def",
+    "new",
+    "async",
+    "await",
+    "readonly",
+    "constexpr",
+    "inline",
+    "pub",
+    "#define",
+    "extern",
+    "long",
+    "override",
+    "internal",
+    "bool",
+    "void",
+];
+
+impl<'a> Parser<'a> {
+    pub(super) fn new(tokens: &'a [Token], language: &Language) -> Self {
+        let arrows = language.backtick == Quote::Dollar;
+        Self { tokens, at: 0, lines: language.lines, arrows, depth: 0, brackets: 0, terms: 0 }
+    }
+}
+
+impl Parser<'_> {
+    pub(super) fn peek(&self, ahead: usize) -> Option<&Token> {
+        self.tokens.get(self.at + ahead)
+    }
+
+    pub(super) fn is(&self, sign: &str) -> bool {
+        self.is_at(0, sign)
+    }
+
+    pub(super) fn is_at(&self, ahead: usize, sign: &str) -> bool {
+        matches!(self.peek(ahead), Some(Token::Sign(one)) if *one == sign)
+    }
+
+    pub(super) fn word(&self, ahead: usize) -> Option<&str> {
+        match self.peek(ahead) {
+            Some(Token::Name(name)) => Some(name),
+            _ => None,
+        }
+    }
+
+    pub(super) fn takes(&mut self, sign: &str) -> bool {
+        let is = self.is(sign);
+        self.at += usize::from(is);
+        is
+    }
+
+    /// Whether the statement may have one more operator, member or call.
+    pub(super) fn one_more(&mut self) -> bool {
+        self.terms += 1;
+        self.terms < MAX_TERMS
+    }
+
+    pub(super) fn blanks(&mut self) {
+        while self.peek(0) == Some(&Token::End) {
+            self.at += 1;
+        }
+    }
+
+    /// Passes over what stands up to a sign at this level.
+    pub(super) fn skip_to(&mut self, signs: &[&str]) {
+        let mut depth = 0usize;
+        while let Some(token) = self.peek(0) {
+            match token {
+                Token::Sign(sign) if depth == 0 && signs.contains(sign) => return,
+                Token::Sign("(" | "[" | "{") => depth += 1,
+                Token::Sign(")" | "]" | "}") if depth == 0 => return,
+                Token::Sign(")" | "]" | "}") => depth -= 1,
+                Token::End if depth == 0 && signs.contains(&"\n") => return,
+                _ => {}
+            }
+            self.at += 1;
+        }
+    }
+
+    /// Passes over a bracket and all that stands in it.
+    pub(super) fn skip_after(&mut self) {
+        self.at += 1;
+        self.skip_to(&[]);
+        self.at += 1;
+    }
+}
