@@ -50,15 +50,6 @@ pub(super) enum Worlds {
     Recycled,
 }
 
-/// The QEMU that is run.
-#[derive(Clone, Debug, clap::Args)]
-pub(super) struct QemuProgram {
-    /// The QEMU program of the backend qemu
-    #[arg(long, value_name = "PATH", env = "TAPWRIGHT_QEMU")]
-    #[arg(default_value = "qemu-system-x86_64")]
-    pub(super) qemu: PathBuf,
-}
-
 /// The QEMUs that are run, and what they may be sent.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct QemuArgs {

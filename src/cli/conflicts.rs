@@ -46,9 +46,21 @@ fn known_type(name: &str) -> Result<String, String> {
     Err(format!("there are {} and {ALL}", types.join(", ")))
 }
 
+/// Each profile once. A comparison of one with itself has nothing to show, so it is said.
+fn distinct(named: &[Profile]) -> Vec<Profile> {
+    let mut profiles: Vec<Profile> = Vec::new();
+    for profile in named {
+        if profiles.contains(profile) {
+            output::note(format_args!("the profile {profile} is named more than once"));
+        } else {
+            profiles.push(profile.clone());
+        }
+    }
+    profiles
+}
+
 pub(super) fn run(args: &ConflictsArgs) -> Result<Exit, Stop> {
-    let mut profiles = args.profiles.clone();
-    profiles.dedup();
+    let profiles = distinct(&args.profiles);
     let wanted = |kind: &&str| args.types.iter().any(|name| name == kind || name == ALL);
     let kinds = conflict::types().into_iter().filter(wanted);
     let mut parts = Vec::new();

@@ -16,7 +16,6 @@ use fence::fences;
 
 use super::{
     Stop,
-    backends::QemuProgram,
     output::{self, Format},
 };
 use crate::{
@@ -32,8 +31,10 @@ use crate::{
 /// Says what this machine can run.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct DoctorArgs {
-    #[command(flatten)]
-    qemu: QemuProgram,
+    /// A QEMU program that the backend qemu would run; may be given several times
+    #[arg(long, value_name = "PATH", env = "TAPWRIGHT_QEMU")]
+    #[arg(default_value = "qemu-system-x86_64")]
+    qemu: Vec<PathBuf>,
     /// Output format
     #[arg(long, value_enum, default_value_t = Format::Human)]
     format: Format,
@@ -52,9 +53,12 @@ pub(super) fn run(args: &DoctorArgs) -> Result<Exit, Stop> {
             let tried = netns::examine(isolated);
             runs_netns = tried.iter().all(|one| one.result.is_ok() || !one.needed);
             checks.extend(tried.into_iter().map(interface));
-            let (qemu, found) = ask_qemu(isolated, &args.qemu.qemu);
-            runs_qemu = runs_netns && qemu;
-            checks.extend(found);
+            runs_qemu = runs_netns;
+            for program in &args.qemu {
+                let (qemu, found) = ask_qemu(isolated, program);
+                runs_qemu &= qemu;
+                checks.extend(found);
+            }
         }
         Err(error) => checks.push(confined(error)),
     }

@@ -12,9 +12,9 @@ use super::{
 use crate::{
     base::VnetHdr,
     diag::Diagnose,
-    redirect::{Config, Notice, Properties, RedirectError, Redirector},
+    redirect::{Config, Notice, Offload, Properties, RedirectError, Redirector, Status},
     runner::Exit,
-    sys::{Granted, enter_mounted, give_up_privileges},
+    sys::{CAP_NET_ADMIN, Granted, enter_mounted, give_up_privileges},
     terminal::visible,
 };
 
@@ -45,7 +45,8 @@ pub(super) struct RedirectArgs {
     #[arg(long, value_name = "ON|OFF")]
     vnet_hdr_support: Option<String>,
     /// Bytes of the header that is captured: 12 where the receiving NIC merges its buffers
-    #[arg(long, value_name = "BYTES", default_value = "10", value_parser = vnet_len)]
+    #[arg(long, value_name = "BYTES", default_value = "10", value_parser = vnet_len,
+        conflicts_with = "offload")]
     vnet_hdr_len: usize,
     /// Let the ends be other interfaces than TAPs
     #[arg(long)]
@@ -54,15 +55,19 @@ pub(super) struct RedirectArgs {
     /// frames; else they go to its driver at once
     #[arg(long)]
     qdisc: bool,
+    /// Let the kernel mirror the frames from one interface to the other, with filters of tc; it
+    /// counts less, which is said at the start, and sends as with --qdisc
+    #[arg(long)]
+    offload: bool,
     /// The network namespace of the interfaces and of tcp sockets: a name of `ip netns`, or a path
     #[arg(long, value_name = "NAME|PATH")]
     netns: Option<String>,
     /// Memory for frames that were captured and not yet sent on, in KiB
     #[arg(long, value_name = "KIB", default_value_t = (Config::BACKLOG >> 10) as u32,
-        value_parser = clap::value_parser!(u32).range(256..=1 << 20))]
+        value_parser = clap::value_parser!(u32).range(256..=1 << 20), conflicts_with = "offload")]
     backlog: u32,
     /// How long frames that are held may take to be sent on at the end, in seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 5)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 5, conflicts_with = "offload")]
     drain: u32,
     /// Become this user once all is open
     #[arg(long, value_name = "NAME")]
@@ -88,13 +93,34 @@ pub(super) fn run(args: &RedirectArgs) -> Result<Exit, Stop> {
     if let Some(name) = &args.netns {
         enter(name)?;
     }
-    let mut redirector =
-        Redirector::open(Granted::by_the_command_line(), &config).map_err(stopped)?;
-    give_up(args.user.as_deref())?;
-    let ended = redirector.run(&mut |notice| output::note(format_args!("{}", worded(&notice))));
-    let status = redirector.status().map_err(stopped)?;
+    let (granted, user) = (Granted::by_the_command_line(), args.user.as_deref());
+    if args.offload {
+        let mut offload = Offload::open(granted, &config).map_err(stopped)?;
+        // To set the filters again when an interface comes back, and to take them away at the end.
+        give_up(user, &[CAP_NET_ADMIN])?;
+        let ended = offload.run(&mut told);
+        let status = offload.status();
+        let closed = offload.close();
+        return end(status, ended.and(closed));
+    }
+    let mut redirector = Redirector::open(granted, &config).map_err(stopped)?;
+    give_up(user, &[])?;
+    let ended = redirector.run(&mut told);
+    let status = redirector.status();
     drop(redirector);
-    output::print(&json_line(&status.json()))?;
+    end(status, ended)
+}
+
+fn told(notice: Notice) {
+    output::note(format_args!("{}", worded(&notice)));
+}
+
+/// Prints the counters, however it ended.
+fn end(
+    status: Result<Status, RedirectError>,
+    ended: Result<(), RedirectError>,
+) -> Result<Exit, Stop> {
+    output::print(&json_line(&status.map_err(stopped)?.json()))?;
     ended.map(|()| Exit::Success).map_err(stopped)
 }
 
@@ -128,9 +154,9 @@ fn enter(name: &str) -> Result<(), Stop> {
     })
 }
 
-/// Gives up every privilege: a socket that is open is bound again without any.
-fn give_up(user: Option<&str>) -> Result<(), Stop> {
-    give_up_privileges(user, &[]).map_err(|source| {
+/// Gives up every privilege but these: a socket that is open is bound again without any.
+fn give_up(user: Option<&str>, kept: &[u32]) -> Result<(), Stop> {
+    give_up_privileges(user, kept).map_err(|source| {
         let what = user.map_or_else(|| "privileges".to_owned(), |user| format!("user '{user}'"));
         stopped(RedirectError::System { what, source })
     })
@@ -139,7 +165,7 @@ fn give_up(user: Option<&str>) -> Result<(), Stop> {
 fn stopped(error: RedirectError) -> Stop {
     let exit = match error {
         RedirectError::Over { .. } => Exit::Failed,
-        RedirectError::System { .. } => Exit::Unavailable,
+        RedirectError::System { .. } | RedirectError::KernelLacks { .. } => Exit::Unavailable,
         _ => Exit::Invalid,
     };
     Stop { exit, reports: vec![error.report()] }
@@ -148,6 +174,10 @@ fn stopped(error: RedirectError) -> Stop {
 fn worded(notice: &Notice) -> String {
     match notice {
         Notice::Ready => "redirect: ready".to_owned(),
+        Notice::Offloaded => "redirect: the kernel mirrors the frames; it does not count the bytes that \
+                              go out, why frames are dropped, or what waits, and a frame from a guest \
+                              has 14 bytes less"
+            .to_owned(),
         Notice::Connected { chardev } => format!("{}: connected", visible(chardev)),
         Notice::Disconnected { chardev, reason } => {
             format!("{}: disconnected: {reason}", visible(chardev))
@@ -156,6 +186,7 @@ fn worded(notice: &Notice) -> String {
             format!("{}: a frame of {length} bytes was announced", visible(chardev))
         }
         Notice::InterfaceDown { name } => format!("{}: the interface went down", visible(name)),
+        Notice::InterfaceUp { name } => format!("{}: the interface is up again", visible(name)),
         Notice::InterfaceGone { name } => format!("{}: the interface is gone", visible(name)),
         Notice::InterfaceBack { name } => format!("{}: the interface is back", visible(name)),
         Notice::Status(status) => format!("redirect: {}", status.text()),

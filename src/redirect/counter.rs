@@ -129,6 +129,8 @@ pub struct Status {
     pub held: u64,
     /// Bytes, as the kernel counts them, that the reader of the output has not taken.
     pub unread: u64,
+    /// The kernel takes the frames itself, and counts few of these things: the others are not told.
+    pub offloaded: bool,
 }
 
 impl Status {
@@ -136,25 +138,26 @@ impl Status {
     #[must_use]
     pub fn json(&self) -> Value {
         let Counters { input, output, .. } = &self.counters;
-        let drops = DropReason::ALL
-            .iter()
-            .map(|reason| (reason.name().to_owned(), Value::from(self.counters.dropped(*reason))));
+        let here = |count: u64| if self.offloaded { Value::Null } else { Value::from(count) };
+        let drops = self
+            .reasons()
+            .map(|reason| (reason.name().to_owned(), Value::from(self.counters.dropped(reason))));
         json!({
             "in": {
                 "packets": input.packets, "bytes": input.bytes,
                 "reconnects": self.counters.input_reconnects,
-                "kernel_drops": self.counters.kernel_drops,
-                "incomplete": self.counters.incomplete,
-                "bad_length": self.counters.bad_length,
-                "checksum_partial": self.counters.checksum_partial,
+                "kernel_drops": here(self.counters.kernel_drops),
+                "incomplete": here(self.counters.incomplete),
+                "bad_length": here(self.counters.bad_length),
+                "checksum_partial": here(self.counters.checksum_partial),
             },
             "out": {
-                "packets": output.packets, "bytes": output.bytes,
+                "packets": output.packets, "bytes": here(output.bytes),
                 "reconnects": self.counters.output_reconnects,
-                "stalls": self.counters.stalls,
+                "stalls": here(self.counters.stalls),
             },
             "drops": drops.collect::<Map<String, Value>>(),
-            "queue": { "packets": self.held, "unread_bytes": self.unread },
+            "queue": { "packets": here(self.held), "unread_bytes": here(self.unread) },
         })
     }
 
@@ -163,9 +166,13 @@ impl Status {
     pub fn text(&self) -> String {
         let Counters { input, output, .. } = &self.counters;
         let mut line = format!(
-            "in {} packets {} bytes, out {} packets {} bytes, {} held",
-            input.packets, input.bytes, output.packets, output.bytes, self.held
+            "in {} packets {} bytes, out {} packets",
+            input.packets, input.bytes, output.packets
         );
+        if !self.offloaded {
+            // Writing to a text never fails.
+            let _ = write!(line, " {} bytes, {} held", output.bytes, self.held);
+        }
         let drops = DropReason::ALL.iter();
         let drops = drops.map(|reason| (reason.name(), self.counters.dropped(*reason)));
         let others = self.others().map(|(name, _, value)| (name, value)).chain([
@@ -195,15 +202,16 @@ impl Status {
         let ends = |of_input, of_output| {
             [("{end=\"in\"}".to_owned(), of_input), ("{end=\"out\"}".to_owned(), of_output)]
         };
+        let bytes = ends(input.bytes, output.bytes);
         family("packets_total", "counter", "Whole frames.", &ends(input.packets, output.packets));
         family(
             "bytes_total",
             "counter",
             "Bytes of these frames, without headers of virtio-net and of the stream.",
-            &ends(input.bytes, output.bytes),
+            if self.offloaded { &bytes[..1] } else { &bytes },
         );
-        let drops = DropReason::ALL.iter().map(|reason| {
-            (format!("{{reason=\"{}\"}}", reason.name()), self.counters.dropped(*reason))
+        let drops = self.reasons().map(|reason| {
+            (format!("{{reason=\"{}\"}}", reason.name()), self.counters.dropped(reason))
         });
         family(
             "dropped_packets_total",
@@ -217,6 +225,9 @@ impl Status {
             "Connections after the first, and interfaces that came back.",
             &ends(self.counters.input_reconnects, self.counters.output_reconnects),
         );
+        if self.offloaded {
+            return text;
+        }
         for (name, help, value) in self.others() {
             family(&format!("{name}_total"), "counter", help, &[(String::new(), value)]);
         }
@@ -233,6 +244,12 @@ impl Status {
             &[(String::new(), self.unread)],
         );
         text
+    }
+
+    /// Those that are counted.
+    fn reasons(&self) -> impl Iterator<Item = DropReason> {
+        let offloaded = self.offloaded;
+        DropReason::ALL.into_iter().filter(move |it| !offloaded || *it == DropReason::Refused)
     }
 
     /// Counters that have no family: name, meaning, value.
@@ -267,7 +284,7 @@ mod tests {
         counters.input.add(64);
         counters.output.add(64);
         counters.drop_frames(DropReason::TooLong, 1);
-        Status { counters, held: 0, unread: 7 }
+        Status { counters, held: 0, unread: 7, offloaded: false }
     }
 
     #[test]
@@ -288,6 +305,22 @@ mod tests {
     #[test]
     fn an_object() {
         insta::assert_snapshot!(format!("{:#}", status().json()));
+    }
+
+    #[test]
+    fn what_the_kernel_does_not_count_is_not_told() {
+        let status = Status { offloaded: true, ..status() };
+        assert_eq!(
+            status.text(),
+            "in 2 packets 128 bytes, out 1 packets, too_long 1, kernel_dropped_packets 3"
+        );
+        assert_eq!(status.json()["queue"]["packets"], Value::Null);
+        assert_eq!(status.json()["drops"], json!({ "refused": 0 }));
+        let text = status.prometheus();
+        assert!(text.contains("bytes_total{end=\"in\"} 128\n"), "{text}");
+        for other in ["bytes_total{end=\"out\"}", "reason=\"empty\"", "stalls", "queue"] {
+            assert!(!text.contains(other), "{text}");
+        }
     }
 
     #[test]

@@ -2,7 +2,6 @@
 //! event, with one poll(2) for all. There is one thread; a redirector has one direction.
 
 use std::{
-    io,
     os::fd::{AsFd, BorrowedFd},
     time::{Duration, Instant},
 };
@@ -10,11 +9,7 @@ use std::{
 use nix::{
     errno::Errno,
     poll::{PollFd, PollFlags, ppoll},
-    sys::{
-        signal::{SigSet, Signal},
-        signalfd::{SfdFlags, SignalFd},
-        time::TimeSpec,
-    },
+    sys::time::TimeSpec,
     unistd::read,
 };
 
@@ -29,6 +24,7 @@ use super::{
     notice::Valve,
     outlet::{self, Interface, Put},
     receive::{Reading, Window},
+    signal::{Asked, Signals},
     watch::{Found, Watch},
 };
 use crate::{
@@ -47,7 +43,7 @@ pub struct Redirector {
     /// None where no end is an interface.
     watch: Option<Watch>,
     metrics: Option<Metrics>,
-    signals: SignalFd,
+    signals: Signals,
     drain: Duration,
     valve: Valve,
     /// Blocks and reads since the kernel's counters were last read.
@@ -89,10 +85,6 @@ enum Source {
     Output,
 }
 
-/// The signals that end a redirector, and the one that asks for its counters.
-const ENDING: [Signal; 3] = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP];
-const ASKING: Signal = Signal::SIGUSR1;
-
 /// What is asked for to capture no more.
 const FILTER: &str = "a packet socket's filter";
 
@@ -115,12 +107,7 @@ impl Redirector {
     /// # Errors
     /// What is refused, and by whom.
     pub fn open(granted: Granted, config: &Config) -> Result<Self, RedirectError> {
-        let mut signals = SigSet::empty();
-        ENDING.into_iter().chain([ASKING]).for_each(|signal| signals.add(signal));
-        let caught = signals.thread_block().and_then(|()| {
-            SignalFd::with_flags(&signals, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)
-        });
-        let signals = caught.map_err(io::Error::from).map_err(RedirectError::system("signals"))?;
+        let signals = Signals::take_over()?;
         let has_interface =
             [&config.input, &config.output].iter().any(|end| matches!(end, End::Netdev(_)));
         // What changes from here on is told.
@@ -274,14 +261,14 @@ impl Redirector {
                 self.counters.bad_length += 1;
                 window.reset();
                 let chardev = link.chardev().to_string();
-                Self::say(&mut self.valve, Notice::BadLength { chardev, length }, tell);
+                self.valve.say(Notice::BadLength { chardev, length }, tell);
                 OVERSIZE_LOG.to_owned()
             }
         };
         self.counters.incomplete += u64::from(window.reset());
         let chardev = link.chardev().to_string();
         let lost = link.lose(&reason);
-        Self::say(&mut self.valve, Notice::Disconnected { chardev, reason }, tell);
+        self.valve.say(Notice::Disconnected { chardev, reason }, tell);
         // What was cut out before goes on.
         lost.map(|()| true)
     }
@@ -322,12 +309,8 @@ impl Redirector {
         };
         let (chardev, reason) = (link.chardev().to_string(), reason.to_owned());
         let lost = link.lose(&reason);
-        Self::say(&mut self.valve, Notice::Disconnected { chardev, reason }, tell);
+        self.valve.say(Notice::Disconnected { chardev, reason }, tell);
         lost
-    }
-
-    fn say(valve: &mut Valve, notice: Notice, tell: &mut dyn FnMut(Notice)) {
-        valve.pass(notice, Instant::now()).into_iter().flatten().for_each(tell);
     }
 
     /// Waits until something can be done.
@@ -415,16 +398,15 @@ impl Redirector {
     /// Reads a signal; whether it ends the redirector. One at a time, so that who sends many does not
     /// keep frames from going on.
     fn signal(&mut self, tell: &mut dyn FnMut(Notice)) -> Result<bool, RedirectError> {
-        let signal = self.signals.read_signal().map_err(io::Error::from);
-        let Some(signal) = signal.map_err(RedirectError::system("signals"))? else {
-            return Ok(false);
-        };
-        if i32::try_from(signal.ssi_signo) != Ok(ASKING as i32) {
-            return Ok(true);
+        match self.signals.next()? {
+            None => Ok(false),
+            Some(Asked::End) => Ok(true),
+            Some(Asked::Counters) => {
+                let status = Notice::Status(Box::new(self.status()?));
+                self.valve.say(status, tell);
+                Ok(false)
+            }
         }
-        let status = Notice::Status(Box::new(self.status()?));
-        Self::say(&mut self.valve, status, tell);
-        Ok(false)
     }
 
     /// Captures no more; until when what is held may be sent on.
@@ -432,7 +414,7 @@ impl Redirector {
         if let Input::Interface(capture) = &self.input {
             capture.ring.stop().map_err(RedirectError::system(FILTER))?;
         }
-        Self::say(&mut self.valve, Notice::Draining, tell);
+        self.valve.say(Notice::Draining, tell);
         Ok(Instant::now() + self.drain)
     }
 
@@ -492,24 +474,19 @@ impl Redirector {
             let name = capture.named.name.to_string();
             let found = capture.look().map_err(RedirectError::system(name.clone()))?;
             self.counters.input_reconnects += u64::from(matches!(found, Found::Other(_)));
-            Self::say_found(&mut self.valve, name, found, tell);
+            if let Some(notice) = found.notice(name) {
+                self.valve.say(notice, tell);
+            }
         }
         if let Output::Interface(interface) = &mut self.output {
             let name = interface.named.name.to_string();
             let found = interface.look().map_err(RedirectError::system(name.clone()))?;
             self.counters.output_reconnects += u64::from(matches!(found, Found::Other(_)));
-            Self::say_found(&mut self.valve, name, found, tell);
+            if let Some(notice) = found.notice(name) {
+                self.valve.say(notice, tell);
+            }
         }
         Ok(())
-    }
-
-    fn say_found(valve: &mut Valve, name: String, found: Found, tell: &mut dyn FnMut(Notice)) {
-        match found {
-            Found::Same => {}
-            Found::Down => Self::say(valve, Notice::InterfaceDown { name }, tell),
-            Found::Gone => Self::say(valve, Notice::InterfaceGone { name }, tell),
-            Found::Other(_) => Self::say(valve, Notice::InterfaceBack { name }, tell),
-        }
     }
 
     /// Makes connections, and ends requests for the counters that take too long.
@@ -523,7 +500,7 @@ impl Redirector {
         for link in links.into_iter().flatten() {
             if link.connected().is_none() && link.advance(now)? == Change::Connected {
                 let chardev = link.chardev().to_string();
-                Self::say(&mut self.valve, Notice::Connected { chardev }, tell);
+                self.valve.say(Notice::Connected { chardev }, tell);
             }
         }
         let late = self.metrics.as_ref().and_then(Metrics::deadline);
@@ -577,6 +554,6 @@ impl Redirector {
             let asked = link.connected().map(|stream| unread_by_peer(&stream));
             unread = asked.and_then(Result::ok).unwrap_or(0) as u64;
         }
-        Ok(Status { counters, held, unread })
+        Ok(Status { counters, held, unread, offloaded: false })
     }
 }

@@ -33,8 +33,13 @@ errors! {
         Chardev { text: String, reason: String }
             error("chardev '{text}': {reason}")
             help("write unix:PATH[,server] or tcp:HOST:PORT[,server]");
+    "TW-R013" "an offload that can't be",
+        "With --offload the kernel mirrors frames from one interface to the other, and nothing of them comes to user space. So both ends must be interfaces, and no virtio-net header can be put before a frame: the kernel itself segments what has to be segmented and fills in checksums.";
+        NoOffload { reason: &'static str }
+            error("--offload: {reason}")
+            help("leave --offload out");
     "TW-E100" "the system refused something that redirect needs",
-        "`tapwright redirect` opens packet sockets, for which it needs CAP_NET_RAW in the network namespace of the interface, and then gives that up. For --user it has to be root. The message says what was refused. Memory for the ring is --backlog in size.";
+        "`tapwright redirect` opens packet sockets, for which it needs CAP_NET_RAW in the network namespace of the interface, and then gives that up; with --offload it sets filters of traffic control, for which it needs CAP_NET_ADMIN there. For --user it has to be root. The message says what was refused. Memory for the ring is --backlog in size.";
         System { what: String, source: io::Error }
             error("{what}: {source}")
             help(remedy(source));
@@ -43,14 +48,20 @@ errors! {
         Over { chardev: String, reason: String }
             error("the connection to {chardev} is over: {reason}")
             help("let it try again: ,reconnect=SECONDS; or let it be the server: ,server");
+    "TW-E102" "a kernel that can't mirror",
+        "--offload sets filters of the kernel's traffic control: the queueing discipline clsact (CONFIG_NET_SCH_INGRESS), the classifier bpf (CONFIG_NET_CLS_BPF) and the action mirred (CONFIG_NET_ACT_MIRRED). This kernel has not all of them, or may not load the modules. Without --offload the redirector needs none of them.";
+        KernelLacks { what: String, source: io::Error }
+            error("{what}: the kernel has no filter that mirrors: {source}")
+            help("leave --offload out, or load the modules sch_ingress, cls_bpf and act_mirred");
 }
 
 fn remedy(source: &io::Error) -> &'static str {
     match source.kind() {
         io::ErrorKind::PermissionDenied => {
-            "run it as root, or with CAP_NET_RAW: systemd has AmbientCapabilities for it"
+            "run it as root, or with CAP_NET_RAW, and CAP_NET_ADMIN for --offload: systemd has \
+             AmbientCapabilities for them"
         }
-        io::ErrorKind::AddrInUse => "another process serves this address: stop it first",
+        io::ErrorKind::AddrInUse => "another process has this: stop it first",
         io::ErrorKind::OutOfMemory => "a smaller --backlog needs less memory",
         _ => "the message says what was refused",
     }

@@ -18,7 +18,10 @@
 //! | `watch` | interfaces that go and come back |
 //! | `metrics` | the counters on a socket |
 //! | `notice` | what happens beside the frames |
+//! | `signal` | what signals ask for |
 //! | `engine` | the loop |
+//! | `mirred` | filters of the kernel's that mirror frames |
+//! | `offload` | a redirector whose work the kernel does |
 
 mod address;
 mod capture;
@@ -29,9 +32,12 @@ mod error;
 mod held;
 mod link;
 mod metrics;
+mod mirred;
 mod notice;
+mod offload;
 mod outlet;
 mod receive;
+mod signal;
 mod watch;
 
 pub use address::Chardev;
@@ -40,3 +46,4 @@ pub use counter::{Counters, DropReason, Status, Traffic};
 pub use engine::Redirector;
 pub use error::{EXPLANATIONS, RedirectError};
 pub use notice::Notice;
+pub use offload::Offload;

@@ -2,13 +2,15 @@
 
 use std::time::{Duration, Instant};
 
-use super::Status;
+use super::{Status, watch::Found};
 
 /// Something that a person may want to know.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Notice {
     /// All is open, and privileges are given up.
     Ready,
+    /// The same, and the kernel does the work.
+    Offloaded,
     Connected {
         chardev: String,
     },
@@ -22,6 +24,10 @@ pub enum Notice {
         length: u32,
     },
     InterfaceDown {
+        name: String,
+    },
+    /// It was down, and is no more.
+    InterfaceUp {
         name: String,
     },
     InterfaceGone {
@@ -40,6 +46,19 @@ pub enum Notice {
     },
 }
 
+impl Found {
+    /// What is said of it, if anything is.
+    pub(super) fn notice(self, name: String) -> Option<Notice> {
+        match self {
+            Self::Same => None,
+            Self::Down => Some(Notice::InterfaceDown { name }),
+            Self::Up => Some(Notice::InterfaceUp { name }),
+            Self::Gone => Some(Notice::InterfaceGone { name }),
+            Self::Other(_) => Some(Notice::InterfaceBack { name }),
+        }
+    }
+}
+
 /// Lets no more through than a log can bear: a peer that connects and breaks off all the time must
 /// fill no disk.
 #[derive(Debug)]
@@ -56,6 +75,11 @@ impl Valve {
 
     pub(super) fn new(now: Instant) -> Self {
         Self { since: now, passed: 0, withheld: 0 }
+    }
+
+    /// Lets a notice through now, if it may pass.
+    pub(super) fn say(&mut self, notice: Notice, tell: &mut dyn FnMut(Notice)) {
+        self.pass(notice, Instant::now()).into_iter().flatten().for_each(tell);
     }
 
     /// The notice, if it may pass, behind one of those that were withheld before.

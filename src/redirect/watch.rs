@@ -70,8 +70,10 @@ pub(super) enum Found {
     Same,
     /// It is down now, and was up.
     Down,
+    /// It is up again.
+    Up,
     Gone,
-    /// Another one has the name now, to which a socket has yet to be bound.
+    /// Another one has the name now, to which a socket has yet to be bound, or a filter to be set.
     Other(InterfaceIndex),
 }
 
@@ -88,7 +90,11 @@ impl Named {
                 // One that goes in between is told of by the next notice.
                 let up = is_up(&self.name).unwrap_or(false);
                 let was_up = std::mem::replace(&mut self.up, up);
-                Ok(if was_up && !up { Found::Down } else { Found::Same })
+                Ok(match (was_up, up) {
+                    (true, false) => Found::Down,
+                    (false, true) => Found::Up,
+                    _ => Found::Same,
+                })
             }
             Ok(index) => Ok(Found::Other(index)),
             Err(error) if is_gone(&error) => {
@@ -98,7 +104,12 @@ impl Named {
         }
     }
 
-    /// A socket is bound to this one.
+    /// The one that it was last found to be; none where that is gone.
+    pub(super) const fn bound(&self) -> Option<InterfaceIndex> {
+        self.bound
+    }
+
+    /// A socket is bound to this one, or a filter is to be set.
     pub(super) fn bind(&mut self, index: InterfaceIndex) {
         *self = Self::new(self.name.clone(), index);
     }

@@ -3,7 +3,7 @@
 //!
 //! Everything that touches an interface asks for an [`Isolated`], which only [`isolate`] makes: so
 //! no code of this crate can reach an interface of the host. The exception is what `tapwright
-//! redirect` is made of ([`Ring`], [`Injector`]): it asks for a [`Granted`] instead.
+//! redirect` is made of ([`Ring`], [`Injector`], a [`Netlink`]): it asks for a [`Granted`] instead.
 #![allow(unsafe_code)]
 
 mod batch;
@@ -23,6 +23,7 @@ mod interface;
 mod interrupt;
 mod isolation;
 mod namespace;
+mod netlink;
 mod option;
 mod packet;
 mod queue;
@@ -48,6 +49,7 @@ pub use isolation::{Isolated, IsolationError, isolate};
 pub use namespace::{
     Namespace, NamespaceError, NamespaceFile, enter_fresh, enter_fresh_links, packet_sockets,
 };
+pub use netlink::{Changes, Netlink};
 pub use packet::{
     PacketOptions, PacketSocket, PacketStatistics, PacketType, Received, Status, VlanTag,
 };

@@ -24,3 +24,19 @@ fn what_there_is_not_is_said(#[case] arguments: &[&str], #[case] expected: &str)
     assert_eq!(code(&output), 2);
     assert!(stderr(&output).contains(expected), "{}", stderr(&output));
 }
+
+#[test]
+fn a_profile_that_is_named_twice_is_said() {
+    let project = Project::new(&[]);
+    let twice = ["--profile", "rfc", "--profile", "qemu-7.2", "--profile", "rfc-v1"];
+    let once = &twice[..4];
+    let [one, other] = [once, &twice].map(|named| {
+        let output =
+            project.tapwright(&[&["conflicts", "--type", "filter-mirror"], named].concat());
+        assert_eq!(code(&output), 0);
+        output
+    });
+    assert_eq!(stdout(&one), stdout(&other));
+    assert_eq!(stderr(&one), "");
+    assert_eq!(stderr(&other), "tapwright: the profile rfc is named more than once\n");
+}

@@ -48,3 +48,27 @@ fn people_read_the_same() {
     assert!(last.starts_with("Backends: sim runs, netns "), "{text}");
     assert_eq!(code(&output) == 0, last.contains("netns runs"));
 }
+
+#[test]
+fn each_qemu_is_asked() {
+    let project = Project::new(&[]);
+    let two = ["--qemu", "/nonexistent/one", "--qemu", "/nonexistent/two"];
+    let output = project.tapwright(&[&["doctor", "--format", "json"], &two[..]].concat());
+    let text = stdout(&output);
+    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    if !lines.iter().any(|line| line["name"] == "tap") {
+        // Without namespaces no QEMU is asked.
+        return;
+    }
+    let found: Vec<&str> = lines
+        .iter()
+        .filter(|line| line["name"] == "qemu")
+        .map(|line| line["found"].as_str().unwrap())
+        .collect();
+    assert_eq!(found.len(), 2, "{text}");
+    assert!(
+        found[0].contains("/nonexistent/one") && found[1].contains("/nonexistent/two"),
+        "{text}"
+    );
+    assert_eq!(lines.last().unwrap()["runs"]["qemu"], false);
+}

@@ -4,6 +4,7 @@
 use std::{
     io::{Read, Write},
     os::{fd::AsFd, unix::net::UnixStream},
+    time::{Duration, Instant},
 };
 
 use tapwright::sys::{Tap, TapHeader};
@@ -11,8 +12,8 @@ use tapwright::sys::{Tap, TapHeader};
 use crate::{
     Try,
     lab::{
-        LONGEST, Lab, Redirect, assert_accounted, counter, frame, is_empty, number, read_frame,
-        readable, receive, write_frame,
+        LONGEST, Lab, Redirect, accept, assert_accounted, counter, frame, is_empty, number,
+        read_frame, readable, receive, write_frame,
     },
     stream::client,
 };
@@ -52,6 +53,7 @@ fn an_input_that_goes_down(lab: &Lab) {
         lab.set_up("tap0", false);
         redirect.line("tap0: the interface went down");
         lab.set_up("tap0", true);
+        redirect.line("tap0: the interface is up again");
     }
     passes(&from, &to, 3);
     let counters = redirect.end();
@@ -126,20 +128,16 @@ fn a_reader_that_stalls(lab: &Lab) {
         }
     };
     // What ring and socket hold, then more.
-    while !redirect.counters().contains("stalls") {
-        flood(100);
-    }
+    redirect.until_after("stalls", || flood(100));
     flood(2_000);
     let before = redirect.memory();
     flood(20_000);
-    while !redirect.counters().contains("kernel_dropped_packets") {
-        flood(100);
-    }
+    redirect.until_after("kernel_dropped_packets", || flood(100));
     assert!(redirect.memory() <= before + NOISE, "{before} KiB grew to {}", redirect.memory());
     // What was kept comes whole and in order; what follows comes too, once there is room.
     let mut arrived = Vec::new();
     let mut last = u32::MAX;
-    while last == u32::MAX || readable(stream.as_fd(), std::time::Duration::ZERO) {
+    while last == u32::MAX || readable(stream.as_fd(), Duration::ZERO) {
         let (_, data) = read_frame(&mut stream, false);
         last = number(&data);
         assert_eq!(data, frame(last, 1514));
@@ -207,7 +205,9 @@ fn a_reader_that_resets(lab: &Lab) {
         stream.write_all(b"nobody reads this").unwrap();
         let mut first = [0; 7];
         // Until it is connected, frames are nobody's.
-        while !readable(stream.as_fd(), std::time::Duration::ZERO) {
+        let until = Instant::now() + LONGEST;
+        while !readable(stream.as_fd(), Duration::ZERO) {
+            assert!(Instant::now() < until, "no frame reaches client {sent}");
             tap.write(&[], &frame(sent, 1514)).unwrap();
             sent += 1;
         }
@@ -335,7 +335,7 @@ fn a_client_that_does_not_try_again(lab: &Lab) {
         ["--indev", &chardev, "--out-netdev", "tap0"],
     ] {
         let redirect = lab.redirect(&ends);
-        drop(listener.accept().unwrap());
+        drop(accept(&listener));
         ends_over(redirect);
     }
 }

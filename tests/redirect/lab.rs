@@ -4,11 +4,16 @@ use std::{
     io::{BufRead, BufReader, Read, Write},
     os::{
         fd::{AsFd, BorrowedFd},
-        unix::{net::UnixStream, process::ExitStatusExt},
+        unix::{
+            net::{UnixListener, UnixStream},
+            process::ExitStatusExt,
+        },
     },
     path::PathBuf,
-    process::{Child, ChildStderr, Stdio},
-    time::Duration,
+    process::{Child, Stdio},
+    sync::mpsc::{Receiver, RecvTimeoutError, channel},
+    thread,
+    time::{Duration, Instant},
 };
 
 use nix::{
@@ -31,7 +36,7 @@ pub(crate) struct Lab {
 }
 
 /// How long anything may take before the trial has failed.
-pub(crate) const LONGEST: Duration = Duration::from_secs(30);
+pub(crate) const LONGEST: Duration = Duration::from_secs(180);
 
 impl Lab {
     /// The calling thread's namespace from now on.
@@ -85,34 +90,80 @@ impl Lab {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let stderr = BufReader::new(child.stderr.take().unwrap());
-        Redirect { child, stderr, said: String::new() }
+        Redirect {
+            stdout: lines(child.stdout.take().unwrap()),
+            stderr: lines(child.stderr.take().unwrap()),
+            child,
+            said: String::new(),
+            notices: 0,
+        }
     }
+}
+
+/// What a child writes, line by line, read as it comes: a pipe that is full would stop the child.
+fn lines(pipe: impl Read + Send + 'static) -> Receiver<String> {
+    let (sends, receives) = channel();
+    thread::spawn(move || {
+        let mut pipe = BufReader::new(pipe);
+        let mut line = String::new();
+        while pipe.read_line(&mut line).is_ok_and(|read| read > 0) {
+            // A trial that has ended wants no more, but the child may still write.
+            let _ = sends.send(std::mem::take(&mut line));
+        }
+    });
+    receives
 }
 
 /// A redirector that runs.
 pub(crate) struct Redirect {
     child: Child,
-    stderr: BufReader<ChildStderr>,
+    stdout: Receiver<String>,
+    stderr: Receiver<String>,
+    /// What it has said, as far as it is no more than [`REMEMBERED`].
     said: String,
+    /// Lines of it that nobody asked for.
+    notices: u64,
 }
+
+/// Bytes: enough for every trial but those that run for hours.
+const REMEMBERED: usize = 1 << 20;
+
+/// What a line with counters has.
+const COUNTERS: &str = "redirect: in ";
 
 impl Redirect {
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }
 
-    /// Waits for a line on standard error that holds this.
+    /// Waits for a line on standard error that holds this. Lines before it are gone.
     pub(crate) fn line(&mut self, part: &str) -> String {
+        let until = Instant::now() + LONGEST;
         loop {
-            let mut line = String::new();
-            let read = self.stderr.read_line(&mut line).unwrap();
-            self.said += &line;
-            assert!(read > 0, "no line has '{part}':\n{}", self.said);
-            if line.contains(part) {
-                return line;
+            let left = until.saturating_duration_since(Instant::now());
+            match self.stderr.recv_timeout(left) {
+                Ok(line) => {
+                    self.hear(&line);
+                    if line.contains(part) {
+                        return line;
+                    }
+                }
+                Err(error) => panic!("no line has '{part}', {error}:\n{}", self.said),
             }
         }
+    }
+
+    fn hear(&mut self, line: &str) {
+        self.notices += u64::from(!line.contains(COUNTERS));
+        if self.said.len() > REMEMBERED {
+            self.said.clear();
+        }
+        self.said += line;
+    }
+
+    /// Lines on standard error, so far as they have been read, that are no counters.
+    pub(crate) fn notices(&self) -> u64 {
+        self.notices
     }
 
     pub(crate) fn signal(&self, signal: Signal) {
@@ -136,12 +187,21 @@ impl Redirect {
     /// Its counters that are not zero, in a line.
     pub(crate) fn counters(&mut self) -> String {
         self.signal(Signal::SIGUSR1);
-        self.line("redirect: in ")
+        self.line(COUNTERS)
     }
 
     /// Asks for its counters until they are as they should be; it has nothing else to do meanwhile.
     pub(crate) fn until(&mut self, part: &str) {
-        while !self.counters().contains(part) {}
+        self.until_after(part, || {});
+    }
+
+    /// The same, with something to do before it is asked again.
+    pub(crate) fn until_after(&mut self, part: &str, mut meanwhile: impl FnMut()) {
+        let until = Instant::now() + LONGEST;
+        while !self.counters().contains(part) {
+            assert!(Instant::now() < until, "never '{part}':\n{}", self.said);
+            meanwhile();
+        }
     }
 
     /// The first word behind a name of its `status` in /proc.
@@ -163,9 +223,17 @@ impl Redirect {
 
     /// Waits until it has ended: its exit code, its counters, and what it said.
     pub(crate) fn ended(mut self) -> (Option<i32>, Value, String) {
+        let until = Instant::now() + LONGEST;
         let mut out = String::new();
-        self.child.stdout.take().unwrap().read_to_string(&mut out).unwrap();
-        self.stderr.read_to_string(&mut self.said).unwrap();
+        for (from, to) in [(&self.stderr, &mut self.said), (&self.stdout, &mut out)] {
+            loop {
+                match from.recv_timeout(until.saturating_duration_since(Instant::now())) {
+                    Ok(line) => *to += &line,
+                    Err(RecvTimeoutError::Disconnected) => break,
+                    Err(RecvTimeoutError::Timeout) => panic!("it does not end:\n{to}"),
+                }
+            }
+        }
         let status = self.child.wait().unwrap();
         let counters = serde_json::from_str(&out).unwrap_or(Value::Null);
         (status.code(), counters, std::mem::take(&mut self.said))
@@ -198,6 +266,14 @@ pub(crate) fn number(frame: &[u8]) -> u32 {
 pub(crate) fn readable(fd: BorrowedFd<'_>, longest: Duration) -> bool {
     let mut polled = [PollFd::new(fd, PollFlags::POLLIN)];
     poll(&mut polled, PollTimeout::try_from(longest).unwrap()).unwrap() > 0
+}
+
+/// The next client of a socket.
+pub(crate) fn accept(listener: &UnixListener) -> UnixStream {
+    assert!(readable(listener.as_fd(), LONGEST), "nobody connects");
+    let (stream, _) = listener.accept().unwrap();
+    stream.set_read_timeout(Some(LONGEST)).unwrap();
+    stream
 }
 
 /// The next frame for a TAP's guest: header, frame.

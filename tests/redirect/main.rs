@@ -6,9 +6,11 @@
 
 mod fault;
 mod lab;
+mod offload;
 mod qemu;
 mod refusal;
 mod restart;
+mod soak;
 mod stream;
 mod tap;
 
@@ -37,13 +39,15 @@ fn main() -> ExitCode {
     let isolated = isolate()
         .map_err(|error| unavailable(&error).to_string())
         .and_then(|isolated| probe(&isolated).map(|_| isolated).map_err(|error| error.to_string()));
-    let groups: [(&str, &[(&str, Try)]); 6] = [
+    let groups: [(&str, &[(&str, Try)]); 8] = [
         ("tap", tap::TRIALS),
         ("stream", stream::TRIALS),
         ("refusal", refusal::TRIALS),
         ("fault", fault::TRIALS),
         ("restart", restart::TRIALS),
         ("qemu", qemu::TRIALS),
+        ("offload", offload::TRIALS),
+        ("soak", soak::TRIALS),
     ];
     let mut trials: Vec<Trial> = groups
         .iter()

@@ -1,6 +1,6 @@
 //! Two real QEMUs, between which a pair of redirectors carries what their guests send.
 
-use std::{os::unix::net::UnixStream, path::Path};
+use std::{os::unix::net::UnixStream, path::Path, time::Instant};
 
 use tapwright::{
     backend::qemu::{Arguments, Process, Program, Qmp},
@@ -48,7 +48,9 @@ impl Qemu {
 
     /// Waits until its own side of a chardev is connected too.
     fn until_connected(&mut self, chardev: &str) {
+        let until = Instant::now() + LONGEST;
         loop {
+            assert!(Instant::now() < until, "nobody connects to {chardev}");
             let answer = self.process.ask(&mut self.qmp, "query-chardev", None).unwrap();
             let Outcome::Done(chardevs) = answer else { panic!("{answer:?}") };
             let found = chardevs.as_array().unwrap().iter().find(|one| one["label"] == chardev);

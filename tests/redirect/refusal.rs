@@ -71,7 +71,7 @@ fn a_served_socket_is_not_taken_over(lab: &Lab) {
     let first = lab.redirect(&arguments);
     let (code, _, said) = lab.start(&arguments).ended();
     assert_eq!(code, Some(3), "{said}");
-    assert!(said.contains("another process serves this address"), "{said}");
+    assert!(said.contains("another process has this"), "{said}");
     assert!(path.exists(), "it still serves");
     first.end();
     assert!(!path.exists(), "its name goes with it");

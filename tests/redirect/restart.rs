@@ -14,7 +14,7 @@ use tapwright::sys::{Tap, TapHeader};
 
 use crate::{
     Try,
-    lab::{Lab, assert_accounted, counter, frame, number, receive},
+    lab::{LONGEST, Lab, assert_accounted, counter, frame, number, receive},
 };
 
 pub(crate) const TRIALS: &[(&str, Try)] = &[
@@ -62,7 +62,18 @@ impl Traffic {
     fn lose(&self) {
         self.set(Pace::Lost(LOST));
         let pace = self.pace.lock().unwrap();
-        drop(self.changed.wait_while(pace, |pace| *pace != Pace::Lost(0)).unwrap());
+        let goes_on = |pace: &mut Pace| *pace != Pace::Lost(0);
+        let waited = self.changed.wait_timeout_while(pace, LONGEST, goes_on).unwrap();
+        assert!(!waited.1.timed_out(), "nobody sends");
+    }
+}
+
+/// Ends the traffic with the one who holds it: where one of them fails, the others must not go on.
+struct Ends<'a>(&'a Traffic);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.set(Pace::End);
     }
 }
 
@@ -95,8 +106,9 @@ fn under_traffic(from: &Tap, to: &Tap, work: impl FnOnce(&Traffic)) -> (Vec<u32>
                         continue;
                     }
                     Pace::Lost(left) => {
-                        // What is lost is not waited for.
-                        traffic.arrived.store(next, Ordering::SeqCst);
+                        // What is lost is not waited for. What was sent before may still arrive, and
+                        // must not be what is waited for then.
+                        traffic.arrived.fetch_max(next, Ordering::SeqCst);
                         *pace = Pace::Lost(left - 1);
                         traffic.changed.notify_all();
                     }
@@ -109,6 +121,7 @@ fn under_traffic(from: &Tap, to: &Tap, work: impl FnOnce(&Traffic)) -> (Vec<u32>
             u64::from(next)
         });
         let receiving = scope.spawn(|| {
+            let _ends = Ends(&traffic);
             let mut arrived = Vec::new();
             loop {
                 let (_, data) = receive(to);
@@ -118,16 +131,17 @@ fn under_traffic(from: &Tap, to: &Tap, work: impl FnOnce(&Traffic)) -> (Vec<u32>
                     return arrived;
                 }
                 arrived.push(got);
-                traffic.arrived.store(got, Ordering::SeqCst);
+                traffic.arrived.fetch_max(got, Ordering::SeqCst);
                 // Nobody listens after the end.
                 let _ = told.send(got);
             }
         });
+        let ends = Ends(&traffic);
         // Some frames before, and some after.
         wait(&tells, 500);
         work(&traffic);
         wait(&tells, 500);
-        traffic.set(Pace::End);
+        drop(ends);
         let sent = sending.join().unwrap();
         (receiving.join().unwrap(), sent)
     })
@@ -137,7 +151,7 @@ fn under_traffic(from: &Tap, to: &Tap, work: impl FnOnce(&Traffic)) -> (Vec<u32>
 fn wait(tells: &mpsc::Receiver<u32>, frames: usize) {
     tells.try_iter().for_each(drop);
     (0..frames).for_each(|_| {
-        tells.recv().unwrap();
+        tells.recv_timeout(LONGEST).unwrap();
     });
 }
 

@@ -19,8 +19,8 @@ use tapwright::{
 use crate::{
     Try,
     lab::{
-        LONGEST, Lab, Redirect, assert_accounted, counter, frame, is_empty, read_frame, readable,
-        receive, write_frame,
+        LONGEST, Lab, Redirect, accept, assert_accounted, counter, frame, is_empty, read_frame,
+        readable, receive, write_frame,
     },
 };
 
@@ -71,7 +71,7 @@ fn a_tap_to_a_unix_client(lab: &Lab) {
     let mut redirect = lab.redirect(&["--in-netdev", "tap0", "--outdev", &outdev, "--queue", "rx"]);
     let listener = UnixListener::bind(&path).unwrap();
     for number in 0..3 {
-        let (mut stream, _) = listener.accept().unwrap();
+        let mut stream = accept(&listener);
         redirect.line(": connected");
         tap.write(&[], &frame(number, 64)).unwrap();
         assert_eq!(read_frame(&mut stream, false), (None, frame(number, 64)));

@@ -267,9 +267,8 @@ const NETNS: &[(&str, &[&str])] = &[
     ("expected", &[]),
     ("explanation", &[]),
     ("reason", &[]),
-    ("netlink", &[]),
-    ("fingerprint", &["netlink"]),
-    ("network", &["cidr", "netlink"]),
+    ("fingerprint", &[]),
+    ("network", &["cidr"]),
     ("namespace", &["fingerprint", "network"]),
     ("topology", &["cidr", "expected", "fingerprint", "namespace", "network"]),
     ("probe", &["network", "topology"]),
@@ -424,7 +423,9 @@ const REDIRECT: &[(&str, &[&str])] = &[
     ("config", &["address", "error"]),
     ("link", &["address", "error"]),
     ("metrics", &["link"]),
-    ("notice", &["counter"]),
+    ("mirred", &[]),
+    ("notice", &["counter", "watch"]),
+    ("signal", &["error"]),
     ("receive", &["counter", "held"]),
     ("capture", &["config", "counter", "error", "held", "watch"]),
     ("outlet", &["capture", "config", "counter", "error", "held", "link", "watch"]),
@@ -432,7 +433,14 @@ const REDIRECT: &[(&str, &[&str])] = &[
         "engine",
         &[
             "capture", "config", "counter", "error", "held", "link", "metrics", "notice", "outlet",
-            "receive", "watch",
+            "receive", "signal", "watch",
+        ],
+    ),
+    (
+        "offload",
+        &[
+            "capture", "config", "counter", "error", "metrics", "mirred", "notice", "signal",
+            "watch",
         ],
     ),
 ];

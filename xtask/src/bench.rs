@@ -50,10 +50,16 @@ const ROWS: &[(&str, Build)] = &[
     ("TAP to chardev, 1500 B", |lab| kernel::row(lab, 1500)),
     ("redirect/mirred, 64 B", |lab| redirect::beside_mirred(lab, 64)),
     ("redirect/mirred, 1514 B", |lab| redirect::beside_mirred(lab, 1514)),
+    ("redirect --offload/mirred, 64 B", |lab| redirect::offload_beside_mirred(lab, 64)),
+    ("redirect --offload/mirred, 1514 B", |lab| redirect::offload_beside_mirred(lab, 1514)),
+    ("redirect/mirred, p50 of a frame", |lab| redirect::latency(lab, 0.5)),
+    ("redirect/mirred, p99 of a frame", |lab| redirect::latency(lab, 0.99)),
     ("redirect/loop, 64 B", |lab| redirect::beside_loop(lab, 64)),
     ("redirect/loop, 1514 B", |lab| redirect::beside_loop(lab, 1514)),
-    ("redirect/QEMU, 64 B", |lab| redirect::beside_qemu(lab, 64)),
-    ("redirect/QEMU, 1514 B", |lab| redirect::beside_qemu(lab, 1514)),
+    ("redirect/QEMU, 64 B", |lab| redirect::beside_qemu(lab, &lab.qemu, 64)),
+    ("redirect/QEMU, 1514 B", |lab| redirect::beside_qemu(lab, &lab.qemu, 1514)),
+    ("redirect/QEMU 11.1, 64 B", |lab| redirect::beside_qemu(lab, &lab.newest, 64)),
+    ("redirect/QEMU 11.1, 1514 B", |lab| redirect::beside_qemu(lab, &lab.newest, 1514)),
     ("case", case::row),
     ("QEMU start", start::row),
     ("suite on netns", |lab| suite::netns(lab, "all processors", 2.0, &["--backend", "netns"])),
@@ -91,12 +97,16 @@ pub(crate) struct Arguments {
     /// Pairs of subject and baseline, after one that is not counted.
     #[arg(long, default_value_t = 15)]
     laps: usize,
-    /// How long a redirector runs at 80 % of its peak, in seconds.
-    #[arg(long, default_value_t = 10)]
-    steady: u64,
+    /// How long a redirector runs at 80 % of its peak, in seconds [default: 60, and 10 with one lap]
+    #[arg(long)]
+    steady: Option<u64>,
     /// The QEMU whose start, and whose redirector, is measured.
     #[arg(long, default_value = "qemu-system-x86_64")]
     qemu: PathBuf,
+    /// The newest QEMU, whose redirector is measured too: by default as `cargo xtask qemu 11.1` unpacks
+    /// it.
+    #[arg(long)]
+    newest_qemu: Option<PathBuf>,
     /// Counts instructions instead, with valgrind; fails when one takes 5 % more than was accepted.
     #[arg(long)]
     count: bool,
@@ -120,6 +130,7 @@ pub(crate) struct Arguments {
 struct Lab {
     isolated: Result<Isolated, String>,
     qemu: PathBuf,
+    newest: PathBuf,
 }
 
 impl Lab {
@@ -177,6 +188,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), BenchError> {
             .and_then(|isolated| netns::probe(&isolated).map(|_| isolated))
             .map_err(|error| error.to_string()),
         qemu: arguments.qemu.clone(),
+        newest: arguments
+            .newest_qemu
+            .clone()
+            .unwrap_or_else(|| crate::chore::target_folder().join("qemu/sid/qemu-system-x86_64")),
     };
     let wanted = |name: &str| arguments.row.as_deref().is_none_or(|part| name.contains(part));
     let mut report = Report::default();
@@ -191,7 +206,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), BenchError> {
         report.add(name, measured, &mut out)?;
     }
     if wanted("redirect") {
-        match redirect::steady(&lab, arguments.steady) {
+        let steady = arguments.steady.unwrap_or(if arguments.laps > 1 { 60 } else { 10 });
+        match redirect::steady(&lab, steady) {
             Ok(line) => writeln!(out, "\n{line}").map_err(io_error("standard output"))?,
             Err(BenchError::Skipped(_)) => {}
             Err(error) => return Err(error),

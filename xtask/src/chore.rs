@@ -91,6 +91,13 @@ pub(crate) fn test(filter: &[String]) -> Result<(), ChoreError> {
     cargo(&all, &[])
 }
 
+/// The trial of `tests/redirect/soak.rs`, which runs for ten seconds with the other tests, for longer.
+pub(crate) fn soak(minutes: u64) -> Result<(), ChoreError> {
+    let seconds = minutes.saturating_mul(60).to_string();
+    let trial = ["test", "--test", "redirect", "--", "soak::"];
+    cargo(&trial, &[("TAPWRIGHT_SOAK_SECONDS", &seconds)])
+}
+
 /// Tests with a real QEMU skip themselves where there is none; that is not to be overlooked.
 fn tell_of_qemu() {
     let program = std::env::var_os("TAPWRIGHT_QEMU").unwrap_or_else(|| "qemu-system-x86_64".into());

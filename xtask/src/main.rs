@@ -1,4 +1,4 @@
-//! The project's own chores: `cargo xtask ci`, `test`, `arch`, `conform`, `fixtures`,
+//! The project's own chores: `cargo xtask ci`, `test`, `soak`, `arch`, `conform`, `fixtures`,
 //! `bench`, `schema`, `docs`, `dist`, `qemu`.
 
 mod arch;
@@ -33,6 +33,12 @@ enum Chore {
         /// Handed to the test runner.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         filter: Vec<String>,
+    },
+    /// Faults without a pause around `tapwright redirect`: every frame is accounted for, and nothing grows.
+    Soak {
+        /// For how long.
+        #[arg(long, default_value_t = 60)]
+        minutes: u64,
     },
     /// The import table: which part may know which.
     Arch,
@@ -78,6 +84,7 @@ fn main() -> ExitCode {
     match Arguments::parse().chore {
         Chore::Ci => exit(chore::ci()),
         Chore::Test { filter } => exit(chore::test(&filter)),
+        Chore::Soak { minutes } => exit(chore::soak(minutes)),
         Chore::Arch => exit(arch::run()),
         Chore::Conform { files, record: false, .. } => conform::run(&files),
         Chore::Conform { files, qemu, questions, .. } => {

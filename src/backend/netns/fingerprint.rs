@@ -3,8 +3,7 @@
 
 use std::{collections::BTreeMap, io};
 
-use super::netlink::Netlink;
-use crate::sys::{Isolated, link_settings, packet_sockets};
+use crate::sys::{Isolated, Netlink, link_settings, packet_sockets};
 
 /// What can be told of a namespace, but for counters and ages, which nothing sets back.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -13,7 +13,6 @@ mod expected;
 mod explanation;
 mod fingerprint;
 mod namespace;
-mod netlink;
 mod network;
 mod probe;
 mod reason;

@@ -20,15 +20,12 @@ use netlink_packet_route::{
     route::{RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteScope, RouteType},
 };
 
-use super::{
-    cidr::Cidr,
-    netlink::{Changes, Netlink},
-};
+use super::cidr::Cidr;
 use crate::{
     backend::BackendError,
     base::MacAddr,
     diag::{Code, Report},
-    sys::{InterfaceName, Isolated},
+    sys::{Changes, InterfaceName, Isolated, Netlink},
 };
 
 /// What the kernel was asked to do with an interface, and refused.
@@ -83,9 +80,10 @@ impl Network {
     ///
     /// # Errors
     /// When there is no socket to be had.
-    pub fn open(_: &Isolated) -> Result<Self, NetworkError> {
+    pub fn open(isolated: &Isolated) -> Result<Self, NetworkError> {
         let failed = |source| NetworkError { what: "netlink can't be reached".to_owned(), source };
-        Ok(Self { netlink: Netlink::open().map_err(failed)?, soon: Vec::new(), changes: None })
+        let netlink = Netlink::open(isolated).map_err(failed)?;
+        Ok(Self { netlink, soon: Vec::new(), changes: None })
     }
 
     /// What the kernel is asked with.

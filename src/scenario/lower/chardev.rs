@@ -109,15 +109,10 @@ fn af_packet(map: &Fields<'_>, backend: &str, profile: &Profile, taps: &[&str]) 
     };
     let (mode, fd) = match (mode, fd) {
         (Some(mode), Some(fd)) if backend == "socket" => (mode, fd),
-        (mode, fd) => {
-            if let Some(mode) = mode {
-                needs(mode, "`fd`, and the backend socket");
-            }
-            if let Some(fd) = fd {
-                needs(fd, "`af-packet-mode`, and the backend socket");
-            }
-            return;
-        }
+        (None, None) => return,
+        (Some(mode), Some(_)) => return needs(mode, "the backend socket"),
+        (Some(mode), None) => return needs(mode, "`fd`, and the backend socket"),
+        (None, Some(fd)) => return needs(fd, "`af-packet-mode`, and the backend socket"),
     };
     map.choice("af-packet-mode");
     for other in ["path", "host"] {

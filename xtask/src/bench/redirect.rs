@@ -12,9 +12,10 @@ use std::{
         fd::{AsFd, AsRawFd, OwnedFd},
         unix::net::UnixStream,
     },
+    path::Path,
     process::{Child, Command, Stdio},
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicU64, Ordering},
     },
     thread,
@@ -56,6 +57,9 @@ const IN_QUEUE: u64 = 900;
 /// Frames that a ring of the default size surely takes.
 const IN_RING: u64 = 3_500;
 
+/// Frames whose times are taken.
+const PACED: usize = 20_000;
+
 /// Without an arrival for so long, frames were lost.
 const LOST: Duration = Duration::from_secs(5);
 
@@ -71,6 +75,33 @@ pub(super) fn beside_mirred(lab: &Lab, length: usize) -> Result<Row, BenchError>
     row(Course::redirect(isolated, length)?, ("tc mirred", mirred), Some(goal))
 }
 
+/// The same where the kernel does the work for both, and the redirector sets the filters.
+pub(super) fn offload_beside_mirred(lab: &Lab, length: usize) -> Result<Row, BenchError> {
+    let isolated = lab.isolated()?;
+    let mut mirred = Course::taps(isolated, length, IN_QUEUE)?;
+    mirred.mirror()?;
+    row(Course::offload(isolated, length)?, ("tc mirred", mirred), None)
+}
+
+/// How long a frame takes that is one of many: a quantile of frames at half the peak rate.
+pub(super) fn latency(lab: &Lab, quantile: f64) -> Result<Row, BenchError> {
+    let isolated = lab.isolated()?;
+    let mut mirred = Course::taps(isolated, 64, IN_QUEUE)?;
+    mirred.mirror()?;
+    let mut redirect = Course::redirect(isolated, 64)?;
+    let peak = redirect.lap(FRAMES)?.min(redirect.lap(FRAMES)?);
+    let rate = 0.5 * f64::from(FRAMES) / peak.as_secs_f64();
+    let lap = |mut course: Course| -> Lap { Box::new(move || course.latency(rate, quantile)) };
+    Ok(Row {
+        subject: ("redirect", lap(redirect)),
+        baseline: ("tc mirred", lap(mirred)),
+        of: "frame at half the peak",
+        count: 1,
+        baseline_count: 1,
+        goal: None,
+    })
+}
+
 /// From one TAP to another, beside a loop of two system calls.
 pub(super) fn beside_loop(lab: &Lab, length: usize) -> Result<Row, BenchError> {
     let isolated = lab.isolated()?;
@@ -80,10 +111,9 @@ pub(super) fn beside_loop(lab: &Lab, length: usize) -> Result<Row, BenchError> {
 }
 
 /// From a TAP to a socket, beside a real QEMU.
-pub(super) fn beside_qemu(lab: &Lab, length: usize) -> Result<Row, BenchError> {
+pub(super) fn beside_qemu(lab: &Lab, qemu: &Path, length: usize) -> Result<Row, BenchError> {
     let isolated = lab.isolated()?;
-    let program =
-        Program::bare(&lab.qemu).map_err(|error| BenchError::Skipped(error.to_string()))?;
+    let program = Program::bare(qemu).map_err(|error| BenchError::Skipped(error.to_string()))?;
     let qemu = Course::qemu(isolated, &program, length)?;
     row(Course::to_socket(isolated, length)?, ("a real QEMU's", qemu), Some(5.0))
 }
@@ -126,6 +156,8 @@ struct Course {
     /// Sends so many frames.
     send: Box<dyn FnMut(usize) -> Result<(), BenchError>>,
     arrived: Arc<AtomicU64>,
+    /// When each frame arrived, while somebody wants to know.
+    times: Arc<Mutex<Option<Vec<Instant>>>>,
     window: u64,
     redirect: Option<Running>,
     /// What has to live as long.
@@ -151,9 +183,14 @@ impl Course {
         let (from, to) = (tap(isolated, "tap0")?, tap(isolated, "tap1")?);
         let (arrived, to) = (Arc::new(AtomicU64::new(0)), blocking(&to)?);
         let counter = Arc::clone(&arrived);
+        let times = Arc::new(Mutex::new(None::<Vec<Instant>>));
+        let stamps = Arc::clone(&times);
         thread::spawn(move || {
             let mut frame = vec![0; 70_000];
             while let Ok(read) = read(&to, &mut frame) {
+                if let Some(times) = stamps.lock().as_deref_mut().ok().and_then(Option::as_mut) {
+                    times.push(Instant::now());
+                }
                 counter.fetch_add(u64::from(read == length), Ordering::Relaxed);
             }
         });
@@ -162,7 +199,8 @@ impl Course {
             let written = (0..count).try_for_each(|_| from.write(&[], &frame));
             written.map_err(|error| BenchError::Wrong(error.to_string()))
         };
-        Ok(Self { send: Box::new(send), arrived, window, redirect: None, _kept: Vec::new() })
+        let send = Box::new(send);
+        Ok(Self { send, arrived, times, window, redirect: None, _kept: Vec::new() })
     }
 
     /// The kernel takes frames from one TAP to the other.
@@ -194,6 +232,14 @@ impl Course {
         let mut course = Self::taps(isolated, length, IN_RING)?;
         course.redirect =
             Some(start(&["--in-netdev", "tap0", "--out-netdev", "tap1", "--queue", "rx"])?);
+        Ok(course)
+    }
+
+    /// A redirector has the kernel take frames from one TAP to the other.
+    fn offload(isolated: &Isolated, length: usize) -> Result<Self, BenchError> {
+        let mut course = Self::taps(isolated, length, IN_QUEUE)?;
+        let ends = ["--in-netdev", "tap0", "--out-netdev", "tap1", "--queue", "rx", "--offload"];
+        course.redirect = Some(start(&ends)?);
         Ok(course)
     }
 
@@ -266,6 +312,7 @@ impl Course {
         Ok(Self {
             send: Box::new(send),
             arrived,
+            times: Arc::default(),
             window,
             redirect: None,
             _kept: vec![Box::new(tap)],
@@ -342,6 +389,35 @@ impl Course {
         Ok((sent, arrived))
     }
 
+    /// Sends frames one by one at a rate; the quantile of the times until they arrive, in their order.
+    fn latency(&mut self, rate: f64, quantile: f64) -> Result<Duration, BenchError> {
+        let poisoned = || BenchError::Wrong("the reader of a TAP has failed".to_owned());
+        *self.times.lock().map_err(|_| poisoned())? = Some(Vec::with_capacity(PACED));
+        let (start, begun) = (self.arrived.load(Ordering::Relaxed), Instant::now());
+        let mut sent = Vec::with_capacity(PACED);
+        while sent.len() < PACED {
+            if sent.len() as f64 > begun.elapsed().as_secs_f64() * rate {
+                thread::yield_now();
+                continue;
+            }
+            sent.push(Instant::now());
+            (self.send)(1)?;
+        }
+        let until = Instant::now() + LOST;
+        while self.arrived.load(Ordering::Relaxed) - start < PACED as u64 {
+            if Instant::now() > until {
+                return Err(BenchError::Wrong("frames at half the peak were lost".to_owned()));
+            }
+            thread::yield_now();
+        }
+        let arrived = self.times.lock().map_err(|_| poisoned())?.take().unwrap_or_default();
+        let mut took: Vec<Duration> =
+            sent.iter().zip(&arrived).map(|(from, to)| *to - *from).collect();
+        took.sort_unstable();
+        let at = (took.len().saturating_sub(1) as f64 * quantile) as usize;
+        took.get(at).copied().ok_or_else(|| BenchError::Wrong("no frame arrived".to_owned()))
+    }
+
     /// The redirector's time on a processor, in ticks.
     fn ticks(&self) -> Result<u64, BenchError> {
         let id = self.redirect.as_ref().map_or(0, |running| running.0.id());
@@ -366,9 +442,11 @@ fn start(arguments: &[&str]) -> Result<Running, BenchError> {
     let Some(stderr) = running.0.stderr.take() else {
         return Err(BenchError::Wrong("no standard error".to_owned()));
     };
-    let mut line = String::new();
+    let (mut line, mut read) = (String::new(), 1);
     let mut stderr = BufReader::new(stderr);
-    stderr.read_line(&mut line).map_err(io_error("a redirector"))?;
+    while read > 0 && !line.contains("redirect: ready") {
+        read = stderr.read_line(&mut line).map_err(io_error("a redirector"))?;
+    }
     // Nobody reads more of it, but it may say more.
     thread::spawn(move || stderr.read_to_string(&mut String::new()));
     if line.contains("ready") { Ok(running) } else { Err(BenchError::Wrong(line)) }

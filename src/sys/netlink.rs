@@ -1,5 +1,6 @@
 //! The kernel's routing socket, asked and answered on the calling thread. `Network` puts its requests
-//! on it, and the proof that a world may be used again reads raw answers from it.
+//! on it, the proof that a world may be used again reads raw answers from it, and `redirect` asks it for
+//! filters of traffic control.
 
 use std::{
     cell::{Cell, RefCell},
@@ -20,13 +21,15 @@ use nix::{
     poll::{PollFd, PollFlags, PollTimeout, poll},
 };
 
+use super::{Granted, Isolated};
+
 /// Room for one read, in bytes: the kernel cuts dumps into pieces that fit (Linux 6.18
 /// `net/netlink/af_netlink.c`, `netlink_dump`), and an interface alone takes less than 4 KiB.
 const ROOM: usize = 16 << 10;
 
 /// A socket in the network namespace of the thread that opened it. The kernel answers a request
 /// before it returns from taking it, so nothing here waits.
-pub(super) struct Netlink {
+pub struct Netlink {
     socket: Socket,
     sequence: Cell<u32>,
     received: RefCell<Vec<u8>>,
@@ -43,7 +46,19 @@ impl Netlink {
     ///
     /// # Errors
     /// When there is no socket to be had.
-    pub(super) fn open() -> io::Result<Self> {
+    pub fn open(_: &Isolated) -> io::Result<Self> {
+        Self::new()
+    }
+
+    /// The same where the command line has named the interfaces.
+    ///
+    /// # Errors
+    /// When there is no socket to be had.
+    pub fn granted(_: Granted) -> io::Result<Self> {
+        Self::new()
+    }
+
+    fn new() -> io::Result<Self> {
         let mut socket = Socket::new(NETLINK_ROUTE)?;
         socket.bind_auto()?;
         let received = RefCell::new(Vec::with_capacity(ROOM));
@@ -54,7 +69,7 @@ impl Netlink {
     ///
     /// # Errors
     /// What the kernel says.
-    pub(super) fn ask(
+    pub fn ask(
         &self,
         message: RouteNetlinkMessage,
         flags: u16,
@@ -86,7 +101,7 @@ impl Netlink {
     ///
     /// # Errors
     /// The position of the first that the kernel refused, and why. It has done the others.
-    pub(super) fn ask_all(
+    pub fn ask_all(
         &self,
         messages: Vec<(RouteNetlinkMessage, u16)>,
     ) -> Result<(), (usize, io::Error)> {
@@ -126,12 +141,7 @@ impl Netlink {
     ///
     /// # Errors
     /// What the kernel says.
-    pub(super) fn dump(
-        &self,
-        kind: u16,
-        body: &[u8],
-        mut each: impl FnMut(u16, &[u8]),
-    ) -> io::Result<()> {
+    pub fn dump(&self, kind: u16, body: &[u8], mut each: impl FnMut(u16, &[u8])) -> io::Result<()> {
         let length = u32::try_from(HEADER + body.len()).map_err(io::Error::other)?;
         let sequence = self.next();
         let mut sent = Vec::new();
@@ -229,14 +239,14 @@ fn result(error: &ErrorMessage) -> io::Result<()> {
 
 /// Changes of links and IPv6 addresses, from when it was opened.
 #[derive(Debug)]
-pub(super) struct Changes(Socket);
+pub struct Changes(Socket);
 
 impl Changes {
     /// Of the calling thread's namespace.
     ///
     /// # Errors
     /// When there is no socket to be had.
-    pub(super) fn listen() -> io::Result<Self> {
+    pub fn listen() -> io::Result<Self> {
         let mut socket = Socket::new(NETLINK_ROUTE)?;
         socket.bind_auto()?;
         for group in [libc::RTNLGRP_LINK, libc::RTNLGRP_IPV6_IFADDR] {
@@ -249,7 +259,7 @@ impl Changes {
     ///
     /// # Errors
     /// ETIMEDOUT when there was none until then.
-    pub(super) fn wait(&self, until: Instant) -> io::Result<()> {
+    pub fn wait(&self, until: Instant) -> io::Result<()> {
         let left = until.saturating_duration_since(Instant::now());
         let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
         match poll(&mut [PollFd::new(self.0.as_fd(), PollFlags::POLLIN)], timeout) {
