@@ -9,6 +9,7 @@ use super::{
     flag,
     paste::{Paste, Piece},
 };
+use crate::qapi::plain_value_of;
 
 /// Addresses for documentation (RFC 5737), ports that are assigned to nobody (RFC 6335, section 6), and
 /// addresses of Ethernet that nobody bought (IEEE 802, locally administered).
@@ -204,18 +205,12 @@ fn kind(key: &str, before: &str, after: &str) -> Kind {
             Kind::Octets(6usize.saturating_sub(known).max(1))
         }
         "ifname" if !whole => Kind::Digit,
-        "queue" => Kind::Fixed("all"),
-        "position" => Kind::Fixed("tail"),
-        "insert" => Kind::Fixed("behind"),
         "script" | "downscript" => Kind::Fixed("no"),
         "wait" | "telnet" | "tn3270" | "websocket" | "vhostforce" => Kind::Fixed("off"),
-        "server" | "status" | "vhost" | "vnet_hdr" | "vnet_hdr_support" | "vnet-hdr-support" => {
-            Kind::Fixed("on")
-        }
+        "server" | "vhost" | "vnet_hdr" | "vnet-hdr-support" => Kind::Fixed("on"),
         "queues" | "hubid" | "vectors" => Kind::Fixed("1"),
-        "interval" | "compare_timeout" | "expired_scan_cycle" | "max_queue_size" | "maxlen"
-        | "reconnect" | "reconnect-ms" | "sndbuf" | "size" => Kind::Number,
-        _ => Kind::Name,
+        "reconnect" | "reconnect-ms" | "sndbuf" | "size" => Kind::Number,
+        own => plain_value_of(own).map_or(Kind::Name, Kind::Fixed),
     }
 }
 

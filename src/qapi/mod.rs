@@ -31,7 +31,8 @@ pub(crate) use schema::{
     filter_types, object_type,
 };
 pub use schema::{
-    Flow, Role, is_modelled, lacks_type, needs_af_packet, object_types, properties_of, role_of,
+    Flow, Role, is_modelled, lacks_type, needs_af_packet, object_types, plain_value_of,
+    properties_of, role_of,
 };
 pub(crate) use table::OBJECT_TYPES;
 pub(crate) use visit::{HEAD, Source, Spec, json, spec, visit_members};

@@ -256,6 +256,19 @@ pub fn role_of(name: &str) -> Option<Role> {
     every_property().find(|property| property.name == name).map(|property| property.role)
 }
 
+/// A value that the property of this name takes, for one who writes it and does not know which was meant:
+/// its default where that is a word. None where no type has it, or where it names something.
+#[must_use]
+pub fn plain_value_of(name: &str) -> Option<&'static str> {
+    let property = every_property().find(|property| property.name == name)?;
+    match (&property.kind, &property.default) {
+        (Kind::Bool, _) => Some("on"),
+        (Kind::U32 | Kind::U64 | Kind::Int, _) => Some("1000"),
+        (_, Default::Str(text)) if !text.is_empty() => Some(*text),
+        _ => None,
+    }
+}
+
 /// The type of this name, of some version.
 pub(crate) fn any_object_type(name: &str) -> Option<&'static ObjectType> {
     OBJECT_TYPES.iter().find(|kind| kind.name == name)

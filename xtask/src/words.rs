@@ -40,6 +40,8 @@ const SPLIT: &[(&str, &str)] = &[
     ("import/hcl.rs", "settings of Terraform's blocks"),
     ("import/line.rs", "options that are written NAME=VALUE"),
     ("import/audit.rs", "JSON in whatever quotes"),
+    ("import/standin.rs", "the properties around a place that is still open"),
+    ("import/trace.rs", "arguments of an audit record"),
     ("import/command", "constants and assignments of programs, and arguments of qmp-shell"),
 ];
 
