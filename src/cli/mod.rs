@@ -27,7 +27,6 @@ mod reporting;
 pub mod review;
 mod run;
 mod schema;
-mod shell;
 mod slip;
 mod suite;
 mod trace;

@@ -8,8 +8,13 @@ use std::{
 
 use clap::ValueEnum;
 
-use super::{CliError, Stop, output, shell};
-use crate::{diag::Diagnose, file, runner::Exit, terminal::visible};
+use super::{CliError, Stop, output};
+use crate::{
+    diag::{Diagnose, shell_word},
+    file,
+    runner::Exit,
+    terminal::visible,
+};
 
 /// Writes a commented scenario to begin with.
 #[derive(Clone, Debug, clap::Args)]
@@ -61,7 +66,7 @@ pub(super) fn run(args: &NewArgs) -> Result<Exit, Stop> {
     let path = with_extension(&args.name);
     write(&path, args.kind.template()).map_err(|error| Stop::invalid(vec![error.report()]))?;
     let shown = visible(path.display());
-    let word = shell::quoted(&path.display().to_string());
+    let word = shell_word(&path.display().to_string());
     let word = visible(&word);
     output::print(&format!(
         "{shown}\n  check it:  tapwright check {word}\n  run it:    tapwright run {word}\n"

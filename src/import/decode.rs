@@ -1,17 +1,18 @@
 //! What mail and web pages do to characters: quoted-printable, entities, tags; and the ends of words
 //! that the kernel writes as NUL.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, ops::Range};
 
 use super::{flag, libvirt};
+use crate::diag::shell_word;
 
 /// The text as it was written.
 pub(super) fn decode(text: &str) -> Cow<'_, str> {
     let text = quoted_printable(text);
-    let text = typeset(text);
+    let text = shown_words(typeset(text));
     match html(&text) {
         Some(text) => Cow::Owned(text),
-        None => text,
+        None => with_variables(text),
     }
 }
 
@@ -19,6 +20,85 @@ pub(super) fn decode(text: &str) -> Cow<'_, str> {
 pub(super) fn words(text: &str) -> Option<Vec<String>> {
     let words = text.trim_end_matches(['\0', '\n']);
     words.contains('\0').then(|| words.split('\0').map(str::to_owned).collect())
+}
+
+/// The mark with which `cat -v` shows a NUL.
+const SHOWN_NUL: &str = "^@";
+
+/// Lines in which each word ends with a shown NUL, as lines of a shell: `/proc/PID/cmdline` as `cat -v` shows it.
+fn shown_words(text: Cow<'_, str>) -> Cow<'_, str> {
+    if !text.contains(SHOWN_NUL) {
+        return text;
+    }
+    let mut out = String::new();
+    for line in text.split_inclusive('\n') {
+        // A program, an option and its value.
+        let is_whole = line.matches(SHOWN_NUL).count() >= 3;
+        if !is_whole || !flag::is_qemus(&line.replace(SHOWN_NUL, " ")) {
+            out += line;
+            continue;
+        }
+        let words = line.trim_end_matches('\n').trim_end_matches(SHOWN_NUL).split(SHOWN_NUL);
+        out += &words.map(shell_word).collect::<Vec<_>>().join(" ");
+        out.push('\n');
+    }
+    Cow::Owned(out)
+}
+
+/// The places of a line in which its reader is to put a value of his own, as `host=<IP-A>`: where each is,
+/// and its name as a variable's. `id=<id>` is a synopsis.
+fn open_places(line: &str) -> Vec<(Range<usize>, String)> {
+    let mut found = Vec::new();
+    let mut from = 0;
+    while let Some(at) = line[from..].find('<').map(|at| at + from) {
+        from = at + 1;
+        let Some(length) = line[from..].find('>') else { break };
+        let name = &line[from..from + length];
+        let begins = name.starts_with(|c: char| c.is_ascii_alphabetic());
+        let plain = |c: char| c.is_ascii_alphanumeric() || " _-.".contains(c);
+        let before = &line[..at];
+        let key = before.strip_suffix('=').map(|rest| {
+            rest.rsplit(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default()
+        });
+        let in_value = before.ends_with(['=', ':', '/', '-', '_', '.'])
+            || before.ends_with(|c: char| c.is_ascii_alphanumeric());
+        let is_synopsis = key.is_some_and(|key| key.eq_ignore_ascii_case(name));
+        if begins && name.chars().all(plain) && in_value && !is_synopsis {
+            let to = from + length + 1;
+            let name = name.replace(|c: char| !c.is_ascii_alphanumeric(), "_");
+            found.push((at..to, name));
+            from = to;
+        }
+    }
+    found
+}
+
+/// Lines with options and open places, where these are variables that are not set.
+fn with_variables(text: Cow<'_, str>) -> Cow<'_, str> {
+    if !text.contains('<') || text.contains("</") {
+        return text;
+    }
+    let mut out = String::new();
+    for line in text.split_inclusive('\n') {
+        let mut from = 0;
+        if flag::is_qemus(line) && !line.contains("[,") {
+            for (range, name) in open_places(line) {
+                out.push_str(&line[from..range.start]);
+                out.push_str(&format!("${{{name}}}"));
+                from = range.end;
+            }
+        }
+        out.push_str(&line[from..]);
+    }
+    Cow::Owned(out)
+}
+
+/// What the text has for the variables that stand for its open places: name and text of each.
+pub(super) fn written_places(text: &str) -> impl Iterator<Item = (String, &str)> {
+    text.lines().flat_map(|line| {
+        let places = open_places(line).into_iter();
+        places.map(|(range, name)| (name, &line[range]))
+    })
 }
 
 /// Decodes where the text says so, or where it has `=3D`, which nothing else has.
@@ -164,6 +244,16 @@ mod tests {
         "<p><dd>qemu-system-arm -S</dd></dl>x<blockquote>use -net dump</blockquote>",
         "\nqemu-system-arm -S\nx\n# use -net dump\n"
     )]
+    #[case(
+        "$ cat -v cmdline\n/usr/bin/qemu-kvm^@-netdev^@tap,id=a^@-object^@x,file=it's a b^@\n",
+        "$ cat -v cmdline\n/usr/bin/qemu-kvm -netdev tap,id=a -object 'x,file=it'\\''s a b'\n"
+    )]
+    #[case(
+        "qemu-kvm -netdev tap,id=a -chardev socket,id=b,host=<IP-A>,port=<port>",
+        "qemu-kvm -netdev tap,id=a -chardev socket,id=b,host=${IP_A},port=<port>"
+    )]
+    #[case("qemu-kvm -netdev tap,id=a < in > out", "qemu-kvm -netdev tap,id=a < in > out")]
+    #[case("press ^@ -netdev", "press ^@ -netdev")]
     #[case("-netdev tap,id=<id>", "-netdev tap,id=<id>")]
     #[case("“qemu-system-x86_64 –nic user” – so", "\"qemu-system-x86_64 -nic user\" - so")]
     #[case("qemu\\-system\\-x86_64 \\-nic user", "qemu-system-x86_64 -nic user")]

@@ -99,7 +99,7 @@ pub(super) fn plain(line: &str) -> Option<String> {
         }
     }
     // `set name value` of Tcl and fish.
-    if let ["set", name, value] = line.split(' ').collect::<Vec<_>>().as_slice()
+    if let ["set", name, value] = line.split_whitespace().collect::<Vec<_>>().as_slice()
         && shell::assignment(&format!("{name}=")).is_some()
         && !value.contains('=')
     {

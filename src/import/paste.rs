@@ -120,7 +120,8 @@ pub(super) fn read(text: &str) -> Result<Paste, PasteError> {
     if let Some(words) = decode::words(text) {
         return of_words(&words);
     }
-    let text = unwrapped(text);
+    let raw = text;
+    let text = unwrapped(raw);
     let mut paste = read_forms(&command::without_sent(&text))?;
     if libvirt::is_domain(&text) {
         return Ok(paste);
@@ -137,6 +138,11 @@ pub(super) fn read(text: &str) -> Result<Paste, PasteError> {
     }
     if let Some(program) = choice::program(&text, &paste) {
         paste = program;
+    }
+    for (name, written) in decode::written_places(raw) {
+        if let Some(place) = paste.unset.iter_mut().find(|place| place.0 == name) {
+            written.clone_into(&mut place.1);
+        }
     }
     let rest = command::merge(&mut paste, &text);
     paste.mentions = audit::mentions(&rest);

@@ -5,8 +5,8 @@ use std::{fs, path::Path};
 
 use crate::{
     backend::qemu::Probed,
-    cli::shell::quoted,
     compare::{self, Mismatch},
+    diag::shell_word,
     format,
     runner::Executed,
     scenario::Case,
@@ -80,12 +80,12 @@ impl Readme<'_> {
     }
 
     fn commands(&self) -> Vec<String> {
-        let scenario = quoted(&self.scenario.display().to_string());
+        let scenario = shell_word(&self.scenario.display().to_string());
         let one = if self.several {
             let stem = self.scenario.file_stem().unwrap_or_default();
             let section = format::section_name(&self.case.id);
             let name = format!("{}@{section}", stem.to_string_lossy());
-            format!(" -k {}", quoted(&name))
+            format!(" -k {}", shell_word(&name))
         } else {
             String::new()
         };

@@ -1,7 +1,7 @@
-//! Words as a shell takes them, for commands that are printed to be pasted.
+//! Words as a shell takes them, for commands that are printed to be pasted, or read again.
 
 /// As a shell takes it for one word.
-pub(super) fn quoted(text: &str) -> String {
+pub(crate) fn shell_word(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "@=,._/-+:".contains(c);
     if !text.is_empty() && text.chars().all(plain) {
         return text.to_owned();
@@ -15,7 +15,7 @@ mod tests {
 
     #[test]
     fn a_shell_reads_what_was_meant() {
-        assert_eq!(quoted("a@queue=rx"), "a@queue=rx");
-        assert_eq!(quoted("it's $1"), r"'it'\''s $1'");
+        assert_eq!(shell_word("a@queue=rx"), "a@queue=rx");
+        assert_eq!(shell_word("it's $1"), r"'it'\''s $1'");
     }
 }
