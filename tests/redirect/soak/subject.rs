@@ -74,6 +74,13 @@ impl Counts {
         Self(redirect.counters())
     }
 
+    /// Ends a redirector; how many frames it dropped.
+    fn at_end(mut redirect: Redirect) -> u64 {
+        let dropped = Self::of(&mut redirect).dropped();
+        redirect.end();
+        dropped
+    }
+
     /// The number behind a name; those that are zero are not in the line.
     fn get(&self, name: &str) -> u64 {
         let behind = self.0.split([',', ':']).find_map(|part| part.trim().strip_prefix(name));
@@ -225,10 +232,9 @@ impl Subject for Between {
         vec![&mut self.redirect]
     }
 
-    fn end(mut self: Box<Self>) -> Tally {
-        let dropped = Counts::of(&mut self.redirect).dropped();
-        self.redirect.end();
-        let Self { sent, arrived, .. } = *self;
+    fn end(self: Box<Self>) -> Tally {
+        let Self { redirect, sent, arrived, .. } = *self;
+        let dropped = Counts::at_end(redirect);
         Tally { sent, arrived, dropped, ..Tally::default() }.assert_adds_up()
     }
 }
@@ -354,10 +360,9 @@ impl Subject for Outward {
         vec![&mut self.redirect]
     }
 
-    fn end(mut self: Box<Self>) -> Tally {
-        let dropped = Counts::of(&mut self.redirect).dropped();
-        self.redirect.end();
-        let Self { sent, read, thrown, .. } = *self;
+    fn end(self: Box<Self>) -> Tally {
+        let Self { redirect, sent, read, thrown, .. } = *self;
+        let dropped = Counts::at_end(redirect);
         let [arrived, thrown] = [read, thrown].map(|bytes| bytes / FRAMED);
         Tally { sent, arrived, dropped, thrown, unseen: 0 }.assert_adds_up()
     }
@@ -449,10 +454,9 @@ impl Subject for Inward {
         vec![&mut self.redirect]
     }
 
-    fn end(mut self: Box<Self>) -> Tally {
-        let dropped = Counts::of(&mut self.redirect).dropped();
-        self.redirect.end();
-        let Self { sent, arrived, .. } = *self;
+    fn end(self: Box<Self>) -> Tally {
+        let Self { redirect, sent, arrived, .. } = *self;
+        let dropped = Counts::at_end(redirect);
         Tally { sent, arrived, dropped, ..Tally::default() }.assert_adds_up()
     }
 }
