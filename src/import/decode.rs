@@ -45,6 +45,9 @@ fn shown_words(text: Cow<'_, str>) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
+/// Most bytes between the marks of such a place: no line makes its reader look through the rest again and again.
+const LONGEST_PLACE: usize = 64;
+
 /// The places of a line in which its reader is to put a value of his own, as `host=<IP-A>`: where each is,
 /// and its name as a variable's. `id=<id>` is a synopsis.
 fn open_places(line: &str) -> Vec<(Range<usize>, String)> {
@@ -52,7 +55,8 @@ fn open_places(line: &str) -> Vec<(Range<usize>, String)> {
     let mut from = 0;
     while let Some(at) = line[from..].find('<').map(|at| at + from) {
         from = at + 1;
-        let Some(length) = line[from..].find('>') else { break };
+        let mut near = line[from..].bytes().take(LONGEST_PLACE);
+        let Some(length) = near.position(|byte| byte == b'>') else { continue };
         let name = &line[from..from + length];
         let begins = name.starts_with(|c: char| c.is_ascii_alphabetic());
         let plain = |c: char| c.is_ascii_alphanumeric() || " _-.".contains(c);
