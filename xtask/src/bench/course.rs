@@ -142,7 +142,10 @@ impl Course {
         let (start, begun) = (self.arrived.load(Ordering::Relaxed), Instant::now());
         let mut sent = Vec::with_capacity(PACED);
         while sent.len() < PACED {
-            if sent.len() as f64 > begun.elapsed().as_secs_f64() * rate {
+            let on_their_way = sent.len() as u64 - (self.arrived.load(Ordering::Relaxed) - start);
+            let is_early = sent.len() as f64 > begun.elapsed().as_secs_f64() * rate;
+            // After a pause of this process the rest is not sent at once.
+            if is_early || on_their_way >= self.window {
                 thread::yield_now();
                 continue;
             }
