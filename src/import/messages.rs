@@ -251,7 +251,7 @@ fn bare(text: &str) -> String {
     }
     out += rest;
     let out = html_escape::decode_html_entities(&out);
-    out.chars().filter(|c| !c.is_whitespace() && *c != '`').collect()
+    out.chars().filter(|c| !c.is_whitespace() && !"`<>".contains(*c)).collect()
 }
 
 #[cfg(test)]

@@ -165,8 +165,10 @@ pub(super) fn options_alone(text: &str) -> Result<Paste, PasteError> {
 fn unwrapped(text: &str) -> String {
     let played = recording::played(text);
     let text = played.as_deref().unwrap_or(text);
-    let messages = messages::texts(text).or_else(|| messages::strings(text));
+    let messages = messages::texts(text);
     let text = messages.as_deref().unwrap_or(text);
+    let strings = messages::strings(text);
+    let text = strings.as_deref().unwrap_or(text);
     let said = chat::said(text);
     let text = decode::decode(said.as_deref().unwrap_or(text));
     let lines: Vec<&str> = text.lines().map(mail::unquote).map(unticked).collect();

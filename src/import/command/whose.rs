@@ -310,7 +310,8 @@ impl Names {
             || line.starts_with(['#', '=', '*', '~', '['])
             || line.starts_with("--")
             || line.ends_with("==")
-            || heading.is_some();
+            // `5. What is changed on the one is changed on the other.` says nothing of what is below it.
+            || heading.is_some() && !line.ends_with('.');
         let host = on_host(line).and_then(|(host, _)| self.exact(host));
         let spoken = || {
             let name = spoken::machine(shown, &|word| self.exact(word))?;
