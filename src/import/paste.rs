@@ -14,7 +14,7 @@ use super::{
     column, command,
     config::{self, Section},
     data::{self, Item},
-    decode, flag, hcl,
+    decode, flag, hcl, held,
     hmp::{self, Command},
     libvirt::{self, Domain},
     limit::{MAX_BYTES, PasteError},
@@ -52,7 +52,7 @@ pub(super) enum Piece {
     Branch(Option<String>),
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Paste {
     pub(super) pieces: Vec<Piece>,
     /// Lines that are none of QEMU's options or commands.
@@ -72,6 +72,8 @@ pub(super) struct Paste {
     pub(super) commands: Vec<String>,
     /// The options are read as they stand: what is around them is not understood.
     pub(super) is_salvaged: bool,
+    /// The text's program was followed, and says which commands it gives, and to whom.
+    pub(super) is_followed: bool,
 }
 
 impl Paste {
@@ -160,6 +162,8 @@ pub(super) fn options_alone(text: &str) -> Result<Paste, PasteError> {
 fn unwrapped(text: &str) -> String {
     let played = recording::played(text);
     let text = played.as_deref().unwrap_or(text);
+    let held = held::text(text);
+    let text = held.as_deref().unwrap_or(text);
     let said = chat::said(text);
     let text = decode::decode(said.as_deref().unwrap_or(text));
     let lines: Vec<&str> = text.lines().map(mail::unquote).map(unticked).collect();

@@ -18,12 +18,19 @@ const MOST_NAMED: usize = 40;
 /// those that are not understood. Gives the text without the commands that are understood.
 pub(in crate::import) fn merge(paste: &mut Paste, text: &str) -> String {
     let found = find(text);
+    if paste.is_followed {
+        return followed(paste, text, &found);
+    }
     let names = Names::of(&paste.pieces, text);
     let mut places = matched(&paste.pieces, &found);
     let held = in_order(&mut paste.pieces, &mut places);
     let mut around = Around::new(paste.pieces.len());
     for (number, one) in found.iter().enumerate() {
         if let Some(at) = places[number] {
+            let known = one.call.clone().filter(|call| !call.is_open && one.is_given);
+            if let Some(call) = known.filter(|_| has_variable(&paste.pieces[at])) {
+                paste.pieces[at] = call.piece();
+            }
             let above = || names.before(one, text).filter(|_| part_at(&paste.pieces, at).is_none());
             let held = held.get(number).cloned().flatten();
             around.owners[at] = names.beside(one, text).or(held).or_else(above);
@@ -37,18 +44,48 @@ pub(in crate::import) fn merge(paste: &mut Paste, text: &str) -> String {
         }
     }
     paste.pieces = behind_starts(around.assemble(std::mem::take(&mut paste.pieces)));
-    let understood =
-        |one: &&Found| one.is_given && one.call.as_ref().is_some_and(|call| !call.is_open);
-    let mut rest = text.to_owned();
-    for one in found.iter().filter(understood).rev() {
-        rest.replace_range(one.span.clone(), "");
-    }
+    let rest = without(text, &found);
     if found.len().saturating_mul(paste.unread.len()) < MOST_COMPARED {
         paste
             .unread
-            .retain(|line| !found.iter().any(|one| understood(&one) && is_line_of(line, one)));
+            .retain(|line| !found.iter().any(|one| is_understood(one) && is_line_of(line, one)));
     }
     rest
+}
+
+/// Whether a command was read with a variable in it that its form's reader knows nothing of.
+fn has_variable(piece: &Piece) -> bool {
+    let is_one = |text: &str| {
+        text.split('$').skip(1).any(|rest| rest.starts_with(|c: char| c.is_ascii_alphabetic()))
+    };
+    match piece {
+        Piece::ObjectAdd(text) => is_one(text),
+        Piece::Command(_, args) => args.values().any(|value| value.as_str().is_some_and(is_one)),
+        _ => false,
+    }
+}
+
+/// What is left of a text whose program was followed: its commands are among the pieces.
+fn followed(paste: &mut Paste, text: &str, found: &[Found]) -> String {
+    for one in found.iter().filter(|one| verb::is_name(&one.name)) {
+        if !paste.pieces.iter().any(|piece| named(piece) == Some(&qmp_name(&one.name))) {
+            name(one, found, paste);
+        }
+    }
+    without(text, found)
+}
+
+/// A text without the commands that are understood.
+fn without(text: &str, found: &[Found]) -> String {
+    let mut rest = text.to_owned();
+    for one in found.iter().filter(|one| is_understood(one)).rev() {
+        rest.replace_range(one.span.clone(), "");
+    }
+    rest
+}
+
+fn is_understood(one: &Found) -> bool {
+    one.is_given && one.call.as_ref().is_some_and(|call| !call.is_open)
 }
 
 /// The pieces of a command that no reader took: none where it is only named.
@@ -265,7 +302,7 @@ fn is_of(piece: &Piece, found: &Found, is_exact: bool) -> bool {
 }
 
 /// The name of the command that a piece is, in QMP.
-fn named(piece: &Piece) -> Option<&str> {
+pub(super) fn named(piece: &Piece) -> Option<&str> {
     match piece {
         Piece::ObjectAdd(_) => Some("object-add"),
         Piece::Command(name, _) => Some(name.split(' ').next().unwrap_or(name)),
@@ -273,7 +310,7 @@ fn named(piece: &Piece) -> Option<&str> {
     }
 }
 
-fn qmp_name(name: &str) -> String {
+pub(super) fn qmp_name(name: &str) -> String {
     match name {
         "object_add" | "object_del" | "x_colo_lost_heartbeat" => name.replace('_', "-"),
         other => other.to_owned(),
