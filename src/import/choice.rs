@@ -37,10 +37,13 @@ pub(super) fn program(text: &str, other: &Paste) -> Option<Paste> {
     paste.commented = commented(source, &program.bare);
     let options = salvage::options(&program.bare);
     let expected = flag::tokens(&program.bare).filter(|word| flag::is_net(word)).count();
-    if faults(&paste, &options, expected) >= faults(other, &options, expected) {
+    let (own, others) = (faults(&paste, &options, expected), faults(other, &options, expected));
+    let steps = program.steps.filter(|steps| has_all(steps, text));
+    // Of two alike, the one that says what it follows.
+    if own > others {
         return None;
     }
-    if let Some(steps) = program.steps.filter(|steps| has_all(steps, text)) {
+    if let Some(steps) = steps {
         paste.pieces.extend(pieces(steps));
         paste.is_followed = true;
         return Some(paste);

@@ -70,8 +70,8 @@ pub(super) fn read(
         return None;
     }
     let language = language::of(text)?;
-    let (tokens, bare) = token::read(text, language);
-    let statements = syntax::parse(&tokens, language);
+    let (tokens, bare, loops) = token::with_loops(text, language);
+    let statements = syntax::parse(&tokens, &loops, language);
     let mut run = run::Run::new(language, shell);
     run.all(&statements);
     let starts = !run.commands.is_empty();

@@ -62,6 +62,15 @@ impl Run<'_> {
         {
             return value;
         }
+        if let Some(Value::Object(object)) = &of
+            && self.is_stranger(object)
+            && let Some(option) = adds(&name)
+        {
+            let given = self.arguments(items).values;
+            let words = option.map(|name| Value::Text(format!("-{name}"))).into_iter().chain(given);
+            self.add_words(object, words.collect());
+            return Value::Nothing;
+        }
         if let Some(base) = base
             && APPENDING.contains(&name.as_str())
         {
@@ -239,6 +248,17 @@ impl Run<'_> {
             .iter()
             .find(|(name, _)| name == "new")
             .map(|(_, function)| Rc::clone(function))
+    }
+}
+
+/// The option that a method adds to a machine's, where it says which: `add_object`, and `add_args` of any.
+fn adds(name: &str) -> Option<Option<&str>> {
+    match name.strip_prefix("add_")? {
+        "arg" | "args" => Some(None),
+        option @ ("object" | "device" | "netdev" | "chardev" | "drive" | "nic") => {
+            Some(Some(option))
+        }
+        _ => None,
     }
 }
 

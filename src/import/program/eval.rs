@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::{
     language::Quote,
-    object::Arguments,
+    object::{Arguments, VARIABLE},
     run::{MAX_STATEMENTS, MAX_TURNS, MOST_COPIED, MOST_WRITTEN, Run},
     syntax::{Class, Expr},
     value::Value,
@@ -126,6 +126,11 @@ impl Run<'_> {
 
     /// A value that is put into a variable: one that the text does not say is called like that.
     fn for_target(&mut self, target: &Expr, given: &Expr, value: Value) -> Value {
+        if let (Some(name), Value::Object(object)) = (name_in(target), &value)
+            && object.get(VARIABLE).is_none()
+        {
+            object.set(VARIABLE, Value::Text(name.to_owned()));
+        }
         let (Expr::Name(name), Value::Unknown(written)) = (target, &value) else { return value };
         if matches!(given, Expr::Call(..)) && !self.last_given.is_empty() {
             self.given.insert(name.clone(), std::mem::take(&mut self.last_given));
@@ -415,6 +420,18 @@ impl Run<'_> {
             Value::Unknown(written) => written,
             other => other.plain().unwrap_or_else(|| "a value".to_owned()),
         }
+    }
+}
+
+/// The variable or the field that a target is.
+fn name_in(target: &Expr) -> Option<&str> {
+    match target {
+        Expr::Name(name) => Some(name),
+        Expr::Member(_, key) => match &**key {
+            Expr::Text(name, _) => Some(name),
+            _ => None,
+        },
+        _ => None,
     }
 }
 

@@ -283,14 +283,20 @@ impl Run<'_> {
                 list.extend(
                     given.into_iter().filter(|one| !matches!(one, Value::Map(_) | Value::Bool(_))),
                 );
-                // Beside a command in one text stands what the call gives back.
-                let is_text = |one: &Value| matches!(one, Value::Text(text) if text.contains(' ') && flag::is_qemus(text));
                 for (_, value) in &named {
                     if self.holds(value) {
                         list.push(value.clone());
                     }
                 }
-                if list.iter().any(is_text) {
+                // Beside a whole command stands what the call gives back.
+                let is_whole = list.iter().any(|one| match one {
+                    Value::Text(text) => text.contains(' ') && flag::is_qemus(text),
+                    Value::List(words) => words
+                        .iter()
+                        .any(|word| word.plain().is_some_and(|word| flag::is_program(&word))),
+                    _ => false,
+                });
+                if is_whole {
                     list.retain(|one| !matches!(one, Value::Unknown(_)));
                 }
                 let words = self.words(Value::List(list.clone()));
@@ -298,6 +304,9 @@ impl Run<'_> {
                     return Value::List(list);
                 }
                 // What may say whose the result is.
+                if self.language.indents && name.starts_with(|c: char| c.is_ascii_uppercase()) {
+                    return self.stranger(name, list, named);
+                }
                 let given = named.into_iter().map(|(_, value)| value).chain(list);
                 self.last_given = given.filter_map(|value| value.plain()).collect();
                 Value::Unknown(format!("{name}()"))

@@ -1,19 +1,23 @@
 //! Objects of a program: how they are made, their methods, and what functions and methods are given.
 
-use std::rc::Rc;
+use std::{cell::RefCell, rc::Rc};
 
 use super::{
     language::Quote,
-    run::{Run, Scope},
+    run::{MOST_COPIED, Run, Scope},
     start::{begins, words_hold},
     syntax::{Class, Expr, Function, Parameter, Takes},
     value::{Object, Value},
 };
+use crate::import::flag;
 
 /// Most objects.
 const MOST_OBJECTS: usize = 512;
 /// Most classes above one another.
 const MOST_BASES: usize = 8;
+/// The field that has the words of an object's command, and the one with the variable that holds it.
+const ARGV: &str = " argv";
+pub(super) const VARIABLE: &str = " variable";
 /// What constructors are called, beside the class itself.
 const CONSTRUCTORS: &[&str] = &["__init__", "initialize", "constructor", "__construct"];
 
@@ -202,6 +206,48 @@ impl Run<'_> {
             }
         }
         Value::Object(object)
+    }
+
+    /// An object of a class that the text does not have: what it was given are its fields.
+    pub(super) fn stranger(
+        &mut self,
+        name: &str,
+        values: Vec<Value>,
+        named: Vec<(String, Value)>,
+    ) -> Value {
+        if self.made.len() >= MOST_OBJECTS {
+            return Value::Unknown(name.to_owned());
+        }
+        let numbered = (0..).map(|number: usize| number.to_string()).zip(values);
+        let fields = RefCell::new(numbered.chain(named).collect());
+        let class = Rc::new(Class { name: name.to_owned(), ..Class::default() });
+        let object = Rc::new(Object { number: self.made.len(), class, fields });
+        self.made.push(Rc::clone(&object));
+        Value::Object(object)
+    }
+
+    /// Whether an object is of a class that the text does not have.
+    pub(super) fn is_stranger(&self, object: &Object) -> bool {
+        !self.classes.contains_key(&object.class.name)
+    }
+
+    /// Puts words behind the options of an object that starts a program, as `vm.add_args(...)` does.
+    pub(super) fn add_words(&mut self, object: &Object, values: Vec<Value>) {
+        let mut words = match object.get(ARGV) {
+            Some(value) => value.items(),
+            None => {
+                let first = object.get("0").or_else(|| object.get("binary"));
+                let program =
+                    first.filter(|one| one.plain().is_some_and(|text| flag::is_program(&text)));
+                vec![program.unwrap_or_else(|| Value::Text(object.class.name.clone()))]
+            }
+        };
+        words.extend(values);
+        let words = Value::List(words);
+        self.copied = self.copied.saturating_add(words.size());
+        if self.copied <= MOST_COPIED {
+            object.set(ARGV, words);
+        }
     }
 
     /// A class, and those above it, the nearest first.

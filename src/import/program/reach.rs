@@ -9,7 +9,7 @@ pub(super) fn calls(statements: &[Statement], found: &mut BTreeSet<String>) {
     for one in statements {
         match one {
             Statement::Expr(expr) | Statement::Return(expr) => called(expr, found),
-            Statement::For(_, list, body) => {
+            Statement::For(_, _, list, body) => {
                 called(list, found);
                 calls(body, found);
             }

@@ -219,7 +219,9 @@ impl<'a> Run<'a> {
                     self.assign(target, "=", Value::Unknown("process".to_owned()));
                 }
             }
-            Statement::For(names, list, body) => return self.turns(names, list, body),
+            Statement::For(line, names, list, body) => {
+                return self.turns(*line, names, list, body);
+            }
             Statement::If(condition, then, other) => return self.choice(condition, then, other),
             Statement::Function(..) => {}
             Statement::Class(class) => {
@@ -333,7 +335,13 @@ impl<'a> Run<'a> {
         self.statements(other)
     }
 
-    pub(super) fn turns(&mut self, names: &[String], list: &Expr, body: &[Statement]) -> Flow {
+    pub(super) fn turns(
+        &mut self,
+        line: usize,
+        names: &[String],
+        list: &Expr,
+        body: &[Statement],
+    ) -> Flow {
         let items = match (list, self.value(list)) {
             (Expr::Nothing, _) => None,
             (_, Value::Nothing) => Some(Vec::new()),
@@ -344,8 +352,9 @@ impl<'a> Run<'a> {
                 self.set(name, Value::Unknown(name.clone()));
             }
             if holds_options(body) {
+                let place = if line > 0 { format!("line {line}, ") } else { String::new() };
                 self.remarks.push(format!(
-                    "a loop is not unrolled, that over {}: the text does not say over what",
+                    "a loop is not unrolled, {place}that over {}: the text does not say over what",
                     names.join(", ")
                 ));
             }
@@ -365,6 +374,10 @@ impl<'a> Run<'a> {
 
     /// The values that an expression has in the turns of its loops.
     pub(super) fn each(&mut self, value: &Expr, clauses: &[Clause], out: &mut Vec<Value>) {
+        self.steps += 1;
+        if self.steps > MAX_STATEMENTS {
+            return;
+        }
         let Some((clause, inner)) = clauses.split_first() else {
             let value = self.value(value);
             return out.push(value);

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::{
     object::Arguments,
-    run::{Run, Scope},
+    run::{MOST_COPIED, Run, Scope},
     syntax::{Expr, MAX_DEPTH},
     value::{Object, Value},
 };
@@ -194,11 +194,18 @@ impl Run<'_> {
     }
 
     pub(super) fn words(&mut self, value: Value) -> Vec<String> {
+        self.copied = self.copied.saturating_add(value.size());
+        if self.copied > MOST_COPIED {
+            return Vec::new();
+        }
         match value {
             Value::List(list) => list.into_iter().flat_map(|one| self.words(one)).collect(),
             Value::Text(text) => vec![text],
             Value::Number(number) => vec![number.to_string()],
             Value::Unknown(written) => vec![self.placeholder(&written, &written)],
+            Value::Object(object) if self.is_stranger(&object) => {
+                vec![self.placeholder(&object.class.name, &object.class.name)]
+            }
             _ => Vec::new(),
         }
     }

@@ -108,9 +108,7 @@ impl Parser<'_> {
         }
         self.skip_to(&["{", "\n", ";"]);
         let mut body = Vec::new();
-        if self.is("{") {
-            body = self.block();
-        } else if self.language.ends && self.peek(0) == Some(&Token::End) {
+        if self.is("{") || self.language.ends && self.peek(0) == Some(&Token::End) {
             body = self.block();
         }
         if !matches!(keyword, "except" | "catch") {
@@ -173,7 +171,7 @@ impl Parser<'_> {
             Some("for" | "foreach") if !self.lines => {
                 self.at += 1;
                 let list = self.expr();
-                return all.push(Statement::For(vec!["_".to_owned()], list, vec![statement]));
+                return all.push(Statement::For(0, vec!["_".to_owned()], list, vec![statement]));
             }
             _ => (true, false),
         };
@@ -239,6 +237,7 @@ impl Parser<'_> {
     }
 
     pub(super) fn for_loop(&mut self, all: &mut Vec<Statement>) {
+        let line = self.loops.get(&self.at).copied().unwrap_or(0);
         self.at += 1;
         let mut round = self.takes("(");
         let mut names = Vec::new();
@@ -291,12 +290,12 @@ impl Parser<'_> {
                 self.skip_to(&[")"]);
                 self.at += 1;
                 let body = self.body();
-                return all.push(Statement::For(names, list, body));
+                return all.push(Statement::For(line, names, list, body));
             }
         }
         if !over && let Some(counted) = self.counted(&names) {
             let body = self.body();
-            return all.push(Statement::For(names, counted, body));
+            return all.push(Statement::For(line, names, counted, body));
         }
         if !over {
             // A loop that counts, or one that is not understood: its body once.
@@ -304,7 +303,7 @@ impl Parser<'_> {
             self.at += usize::from(self.is(")"));
             self.skip_to(&["{", "\n"]);
             let body = if self.is("{") { self.block() } else { Vec::new() };
-            return all.push(Statement::For(names, Expr::Nothing, body));
+            return all.push(Statement::For(line, names, Expr::Nothing, body));
         }
         let list = self.expr();
         if round {
@@ -313,7 +312,7 @@ impl Parser<'_> {
         }
         // The last name of `for _, x` is the item.
         let body = self.body();
-        all.push(Statement::For(names, list, body));
+        all.push(Statement::For(line, names, list, body));
     }
 
     /// `0; i < 2; i++)`, of which the names and `=` are read: the numbers that it counts.
@@ -498,7 +497,8 @@ impl Parser<'_> {
         if !is_block && keyword && self.lines {
             self.at = behind;
         }
-        if !is_block && !(keyword && self.lines && self.peek(0) == Some(&Token::End)) {
+        let has_body = is_block || keyword && self.lines && self.peek(0) == Some(&Token::End);
+        if !has_body {
             self.at = mark;
             return None;
         }

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value as Json, json};
 
 use super::{
-    object::Arguments,
+    object::{Arguments, VARIABLE},
     run::{PRINTING, Run},
     start::{Started, apart},
     syntax::Expr,
@@ -281,7 +281,7 @@ impl Run<'_> {
                 return Some(name);
             }
             let owner = started.owner.and_then(|number| self.made.get(number));
-            let own = ["name", "id", "hostname", "label", "role", "_name"];
+            let own = ["name", "id", "hostname", "label", "role", "_name", "0", VARIABLE];
             let own = owner.and_then(|object| own.iter().find_map(|key| object.get(key)?.plain()));
             own.filter(|name| is_name(name)).or_else(|| started.variable.clone())
         };

@@ -1,6 +1,9 @@
 //! What a program is made of, statements and expressions, and how tokens are read one after the other.
 
-use std::{collections::BTreeSet, rc::Rc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    rc::Rc,
+};
 
 use super::{
     language::{Language, Quote},
@@ -86,7 +89,8 @@ pub(super) struct Class {
 #[derive(Clone, Debug)]
 pub(super) enum Statement {
     Expr(Expr),
-    For(Vec<String>, Expr, Vec<Statement>),
+    /// The number of its line, where it is known, the names, and what it goes over.
+    For(usize, Vec<String>, Expr, Vec<Statement>),
     /// Condition, as it is written, and both branches.
     If(Expr, Vec<Statement>, Vec<Statement>),
     Function(String, Rc<Function>),
@@ -97,8 +101,14 @@ pub(super) enum Statement {
     Block(Vec<String>, Vec<Statement>),
 }
 
-pub(super) fn parse(tokens: &[Token], language: &'static Language) -> Vec<Statement> {
+/// The statements of a program; of tokens that begin a loop the line is known.
+pub(super) fn parse(
+    tokens: &[Token],
+    loops: &BTreeMap<usize, usize>,
+    language: &'static Language,
+) -> Vec<Statement> {
     let mut parser = Parser::new(tokens, language);
+    parser.loops.clone_from(loops);
     if language.is_value {
         return vec![Statement::Expr(parser.nix())];
     }
@@ -147,6 +157,8 @@ pub(super) struct Parser<'a> {
     pub(super) language: &'static Language,
     /// The names of classes and structures.
     pub(super) types: BTreeSet<String>,
+    /// The lines of the tokens that begin a loop.
+    pub(super) loops: BTreeMap<usize, usize>,
 }
 
 /// Words that say what is declared, in front of its name.
@@ -200,6 +212,7 @@ impl<'a> Parser<'a> {
             terms: 0,
             language,
             types: BTreeSet::new(),
+            loops: BTreeMap::new(),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! The pieces of a program: strings with what quotes them, numbers, names, operators, ends of lines.
 
+use std::collections::BTreeMap;
+
 use super::language::{Language, Quote};
 
 #[derive(Clone, Debug, PartialEq)]
@@ -28,6 +30,16 @@ const PREFIXES: &[&str] =
 
 /// The pieces of a text, and the text without its comments.
 pub(super) fn read(text: &str, language: &Language) -> (Vec<Token>, String) {
+    let (tokens, bare, _) = with_loops(text, language);
+    (tokens, bare)
+}
+
+/// These, and the lines of the tokens that begin a loop.
+pub(super) fn with_loops(
+    text: &str,
+    language: &Language,
+) -> (Vec<Token>, String, BTreeMap<usize, usize>) {
+    let (mut loops, mut line, mut counted) = (BTreeMap::new(), 1, 0);
     let mut reader = Reader {
         rest: text,
         language,
@@ -44,11 +56,20 @@ pub(super) fn read(text: &str, language: &Language) -> (Vec<Token>, String) {
             bare.push(' ');
             continue;
         }
+        let begins = ["for", "foreach"]
+            .iter()
+            .any(|word| before.strip_prefix(word).is_some_and(|rest| !rest.starts_with(is_name)));
+        if begins {
+            let at = text.len() - before.len();
+            line += text[counted..at].matches('\n').count();
+            counted = at;
+            loops.insert(reader.tokens.len(), line);
+        }
         reader.one();
         bare += &before[..before.len() - reader.rest.len()];
     }
     reader.dedent(0);
-    (reader.tokens, bare)
+    (reader.tokens, bare, loops)
 }
 
 struct Reader<'a> {
@@ -139,7 +160,7 @@ impl Reader<'_> {
 
     fn name(&mut self, c: char) {
         let end = self.rest[c.len_utf8()..]
-            .find(|c| !is_name(c) && !(self.language.is_value && matches!(c, '-' | '\'')))
+            .find(|c| !(is_name(c) || self.language.is_value && matches!(c, '-' | '\'')))
             .map_or(self.rest.len(), |end| end + c.len_utf8());
         let mut tail = self.rest[end..].chars();
         let is_asking = self.language.symbols

@@ -41,8 +41,8 @@ impl Run<'_> {
             // `parser.add_argument("--port", default=4444)`
             "add_argument" | "add_option" => {
                 let long = given.values.iter().filter_map(Value::plain);
-                let long = long.filter(|name| name.starts_with("--") || !name.starts_with('-'));
-                let key = long.last()?.trim_start_matches('-').replace('-', "_");
+                let mut long = long.filter(|name| name.starts_with("--") || !name.starts_with('-'));
+                let key = long.next_back()?.trim_start_matches('-').replace('-', "_");
                 let default = given.named.iter().find(|(name, _)| name == "default");
                 let value =
                     default.map_or_else(|| Value::Unknown(key.clone()), |(_, value)| value.clone());
