@@ -59,7 +59,9 @@ impl Parser<'_> {
                 value = Expr::Member(Box::new(value), Box::new(index));
             } else if (self.word(0) == Some("do") || self.is("{")) && self.is_at(1, "|") {
                 value = self.with_block(value, "|", 2);
-            } else if self.language.symbols && self.is_block_of(&value) {
+            } else if self.is("{") && goes_over(&value)
+                || self.language.symbols && self.is_block_of(&value)
+            {
                 value = self.with_plain_block(value);
             } else if self.language.symbols && self.begins_argument(&value) {
                 value = Expr::Call(Box::new(value), self.bare_items());
@@ -197,6 +199,12 @@ impl Parser<'_> {
         };
         typed && self.brackets < usize::MAX / 2 && !self.language.indents
     }
+}
+
+/// Whether a value is a method that calls a block for each item, where the block names it `it`.
+fn goes_over(value: &Expr) -> bool {
+    const METHODS: &[&str] = &["forEach", "each", "map", "flatMap", "collect", "also", "apply"];
+    matches!(value, Expr::Member(_, key) if matches!(&**key, Expr::Text(name, _) if METHODS.contains(&name.as_str())))
 }
 
 /// A function without a name.
