@@ -46,6 +46,8 @@ pub(super) struct Machine {
     pub(super) steps: Vec<Step>,
     /// Options that are not of the net layer, as written.
     pub(super) elsewhere: Vec<String>,
+    /// `-name`, where it says nothing but the name.
+    name_option: Option<String>,
     /// What is otherwise than on the command line.
     pub(super) notes: Vec<String>,
     /// Options that QEMU refuses and a scenario can't declare, each with QEMU's text.
@@ -127,6 +129,11 @@ impl Machine {
         }
     }
 
+    /// Names the option that gave the machine its name, where the scenario has none.
+    pub(super) fn leave_out_name(&mut self) {
+        self.elsewhere.splice(0..0, self.name_option.take());
+    }
+
     /// Takes options that stand apart in the paste.
     pub(super) fn join(&mut self, fragment: Self) {
         self.chardevs.extend(fragment.chardevs);
@@ -157,8 +164,10 @@ impl Machine {
                 let options = Options::read(value, "guest").without_empty();
                 self.name = name_of(value);
                 self.is_libvirts |= value.starts_with("guest=") && options.is_on("debug-threads");
-                if options.elements().len() > 1 || self.name.is_none() {
-                    self.elsewhere.push(format!("-name {}", shown(value)));
+                let written = format!("-name {}", shown(value));
+                match options.elements().len() > 1 || self.name.is_none() {
+                    true => self.elsewhere.push(written),
+                    false => self.name_option = Some(written),
                 }
             }
             _ => self.elsewhere.push(format!("-{name} {}", shown(value))),
