@@ -89,13 +89,19 @@ fn id(behind: &str, text: &str) -> Option<String> {
 
 /// The value of the first key that names something.
 fn value(text: &str) -> Option<&str> {
+    const QUOTES: [char; 3] = ['"', '\'', '\\'];
     let keys = ["id", "path", "name", "uri"].iter().flat_map(|key| {
         let found = text.match_indices(key);
         found.filter_map(|(at, key)| {
             let is_key = !text[..at].ends_with(|c: char| c.is_alphanumeric() || "_-=".contains(c));
             let behind = text[at + key.len()..].trim_start_matches(['"', '\'', '\\', ' ']);
             let value = behind.strip_prefix([':', '=']).filter(|_| is_key)?;
-            Some((at, value.trim_start_matches(['>', ' ', '"', '\'', '\\'])))
+            let value = value.trim_start_matches(['>', ' ']);
+            // A letter before a quote is a string's kind, as in `f"b{n}"`.
+            let behind = value.trim_start_matches(|c: char| c.is_ascii_alphabetic());
+            let is_kind = value.len() - behind.len() <= 2 && behind.starts_with(QUOTES);
+            let value = if is_kind { behind } else { value };
+            Some((at, value.trim_start_matches(QUOTES)))
         })
     });
     let (_, value) = keys.min_by_key(|(at, _)| *at)?;
@@ -147,6 +153,8 @@ mod tests {
     #[case("vm.qmp('qom-set', path='/objects/f', property='status')", "qom-set f")]
     #[case("mon.object_del('f0')", "object-del f0")]
     #[case("qom-set /objects/f status off", "qom-set f")]
+    #[case("vm.cmd('object-del', {'id': f'b{n}'})", "")]
+    #[case("vm.cmd('object-del', {'id': r'b1'})", "object-del b1")]
     #[case("object_del the filter", "")]
     #[case("the object-add of x-object-add", "")]
     fn commands_name_something(#[case] text: &str, #[case] expected: &str) {
