@@ -109,6 +109,7 @@ impl Draft {
             draft.name_ways();
         }
         if draft.machines.len() > 1 {
+            draft.part_paths();
             draft.join();
             draft.join_wires();
         }

@@ -25,9 +25,12 @@ use super::{
     machine, mail, make, part,
     qmp::{self, Message},
     recording, salvage, setting,
-    shell::{self, Shell, Simple},
+    shell::{self, Shell, Simple, Talk},
     table, trace,
 };
+
+mod prose;
+mod talk;
 
 /// What is of QEMU's.
 #[derive(Clone, Debug, PartialEq)]
@@ -70,11 +73,20 @@ pub(super) struct Paste {
     pub(super) commented: Vec<Mention>,
     /// The commands that stand in the text and are no step, each with the reason.
     pub(super) commands: Vec<String>,
+    /// The lines of scripts that were followed to what they write to monitors: its commands are among the pieces.
+    pub(super) followed: BTreeSet<String>,
     /// The options are read as they stand: what is around them is not understood.
     pub(super) is_salvaged: bool,
 }
 
 impl Paste {
+    /// Whether a line is of a script that was followed.
+    pub(super) fn has_followed(&self, line: &str) -> bool {
+        let line = line.trim();
+        !self.followed.is_empty()
+            && (self.followed.contains(line) || self.followed.contains(without_prompt(line).trim()))
+    }
+
     /// How many of these options no command line has.
     pub(super) fn lost(&self, options: &[(String, String)]) -> usize {
         options.iter().filter(|option| !self.has(option)).count()
@@ -137,7 +149,7 @@ pub(super) fn read(text: &str) -> Result<Paste, PasteError> {
         }
     }
     if let Some(program) = choice::program(&text, &paste) {
-        paste = program;
+        paste = Paste { followed: std::mem::take(&mut paste.followed), ..program };
     }
     for (name, written) in decode::written_places(raw) {
         if let Some(place) = paste.unset.iter_mut().find(|place| place.0 == name) {
@@ -146,6 +158,7 @@ pub(super) fn read(text: &str) -> Result<Paste, PasteError> {
     }
     let rest = command::merge(&mut paste, &text);
     paste.mentions = audit::mentions(&rest);
+    paste.remarks.extend(prose::ends(&text, &paste.pieces));
     Ok(paste)
 }
 
@@ -164,7 +177,9 @@ fn unwrapped(text: &str) -> String {
     let text = decode::decode(said.as_deref().unwrap_or(text));
     let lines: Vec<&str> = text.lines().map(mail::unquote).map(unticked).collect();
     let text = lines.join("\n");
-    column::unbroken(&text).unwrap_or(text)
+    let text = column::unbroken(&text).unwrap_or(text);
+    let text = recording::without_echo(&text).unwrap_or(text);
+    mail::rejoined(&text).unwrap_or(text)
 }
 
 /// What the forms that are known find in a text.
@@ -174,6 +189,7 @@ fn read_forms(text: &str) -> Result<Paste, PasteError> {
     let mut reader = Reader { hosts, ..Reader::default() };
     reader.text(text);
     reader.rest();
+    reader.settle_talks();
     if let Some(excess) = reader.shell.excess {
         return Err(excess);
     }
@@ -205,6 +221,12 @@ struct Reader {
     /// The hosts that have something of QEMU's in the text, and that of the last such line.
     hosts: BTreeSet<String>,
     host: Option<String>,
+    /// The last command was typed behind a person's prompt.
+    is_human: bool,
+    /// Where what is written to a monitor begins among the pieces, and what names its socket.
+    talks: Vec<(usize, String)>,
+    /// The commands of scripts that were followed.
+    followed: BTreeSet<(usize, usize, usize)>,
     /// Bytes of texts that stand in others.
     inner: usize,
     blocks: block::Budget,
@@ -250,9 +272,16 @@ impl Reader {
         let mut branches = Vec::new();
         let converted = make::shell_text(text, &mut branches);
         self.paste.branches.extend(branches);
-        if let Some(text) = converted {
-            let lines: Vec<&str> = text.lines().collect();
-            return self.lines(&lines);
+        if let Some(converted) = converted {
+            let talks = self.talks.len();
+            self.plain(&converted);
+            if self.talks.len() > talks {
+                self.paste.followed.extend(make::talking(text).into_iter().map(str::to_owned));
+            }
+            return;
+        }
+        if shell::talks(text) {
+            return self.plain(text);
         }
         let unrolled = code::unrolled(text);
         if let Some((_, remarks)) = &unrolled {
@@ -262,7 +291,8 @@ impl Reader {
         }
         let text = unrolled.as_ref().map_or(text, |(text, _)| text);
         let paragraphs = paragraphs(text);
-        let is_code: Vec<bool> = paragraphs.iter().map(|text| code::is_code(text)).collect();
+        let is_code: Vec<bool> =
+            paragraphs.iter().map(|text| code::is_code(text) && !prose::is_prose(text)).collect();
         let any = is_code.contains(&true);
         // What stands between lists of programs is read as one.
         let mut between = String::new();
@@ -369,6 +399,7 @@ impl Reader {
     fn items(&mut self, items: Vec<Item>) {
         let names = items.iter().map(|item| match item {
             Item::Words(_, names) | Item::Text(_, names) => data::machine_of(names),
+            Item::Talk(..) => None,
         });
         let names: Vec<Option<String>> = names.collect();
         let several = names.iter().flatten().collect::<BTreeSet<_>>().len() > 1;
@@ -383,6 +414,10 @@ impl Reader {
                     }
                 }
                 Item::Text(text, _) => self.text(&text),
+                Item::Talk(said, near) => {
+                    let talk = Some(Talk { said, near });
+                    self.take(Simple { talk, ..Simple::default() });
+                }
             }
         }
     }
@@ -427,7 +462,12 @@ impl Reader {
         }
         if let Some((message, taken)) = qmp::read(lines) {
             match message {
-                Message::Command(name, args) => monitor(name, args, paste),
+                Message::Command(name, args) => {
+                    self.is_human = false;
+                    monitor(name, args, paste);
+                }
+                // QMP does not answer what is typed for a person.
+                Message::Error(..) if self.is_human => paste.unread.push(line.to_owned()),
                 Message::Error(class, text) => paste.pieces.push(Piece::Error(Some(class), text)),
                 Message::Other => {}
             }
@@ -438,6 +478,7 @@ impl Reader {
             return taken;
         }
         if let Some(command) = hmp::read(line) {
+            self.is_human = line.starts_with("(qemu)");
             human(command, paste);
             return 1;
         }
@@ -451,7 +492,8 @@ impl Reader {
             return 1;
         }
         let paste = &mut self.paste;
-        let is_function = line.contains("()") && line.ends_with('{');
+        let is_function = line.contains("()")
+            && line.split(" #").next().is_some_and(|code| code.trim_end().ends_with('{'));
         if let Some(heading) = part::heading(line, lines.get(1).copied()).filter(|_| !is_function) {
             if heading.ends {
                 paste.pieces.push(Piece::Branch(heading.branch));
@@ -471,7 +513,11 @@ impl Reader {
                 return 1;
             }
         }
-        if self.goes_back(line) || self.cells(line) || self.spans(line) || self.sent(line) {
+        if self.goes_back(line)
+            || self.cells(line)
+            || self.spans(line)
+            || !line.contains('|') && !line.contains(">&") && self.sent(line)
+        {
             return 1;
         }
         let paste = &mut self.paste;
@@ -594,6 +640,10 @@ impl Reader {
             };
             self.paste.pieces.extend(part.map(|name| Piece::Part(Some(name))));
         }
+        if !is_item && prose::is_said(&self.paste.pieces, &inside, &outside) {
+            self.paste.unread.push(line.to_owned());
+            return true;
+        }
         self.paste.unread.push(outside);
         inside.iter().for_each(|part| self.lines(&[part]));
         true
@@ -618,7 +668,10 @@ impl Reader {
 
     /// A command of the shell: QEMU's, or another.
     fn take(&mut self, command: Simple) {
-        let Simple { words, redirections, here, part } = command;
+        if self.talks(&command) || command.is_aside {
+            return;
+        }
+        let Simple { words, redirections, here, part, .. } = command;
         self.connects(&words.join(" "));
         if part.is_some() {
             self.paste.pieces.push(Piece::Part(part.clone()));

@@ -47,6 +47,17 @@ pub(super) fn without_sent(text: &str) -> Cow<'_, str> {
     }
 }
 
+/// Whether QMP has a command of this name that does something.
+pub(super) fn is_qmp(name: &str) -> bool {
+    verb::is_qmp(name)
+}
+
+/// A command that is typed, with its arguments.
+pub(super) fn typed(text: &str) -> Option<Piece> {
+    let call = verb::typed(text, &literal::Constants::new())?;
+    (!call.asks()).then(|| call.piece())
+}
+
 /// A command and its arguments.
 #[derive(Clone, Debug, PartialEq)]
 struct Call {
