@@ -347,8 +347,7 @@ impl Machine {
         self.name_nics();
     }
 
-    /// Commands name NICs by their ids, and a scenario has `NETDEV.guest` for each. The link of a NIC alone is
-    /// not in it.
+    /// Commands name NICs by their ids, and a scenario has `NETDEV.guest` for each.
     fn name_nics(&mut self) {
         let ids = std::mem::take(&mut self.nic_ids);
         let netdev_of =
@@ -359,11 +358,7 @@ impl Machine {
                     let name = step.value.get("name").and_then(Value::as_str).unwrap_or_default();
                     let is_netdev = self.netdevs.iter().any(|one| one.id() == Some(name));
                     if let Some(netdev) = netdev_of(name).filter(|_| !is_netdev) {
-                        self.notes.push(format!(
-                            "no step for set_link {}: {name} is the NIC on {netdev}, and links are netdevs' here",
-                            step.value
-                        ));
-                        continue;
+                        step.value["name"] = Value::from(format!("{netdev}.guest"));
                     }
                 }
                 "announce-self" => {
