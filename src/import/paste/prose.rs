@@ -10,7 +10,7 @@ pub(super) fn is_prose(text: &str) -> bool {
     let words = || outside.iter().flat_map(|part| part.split_whitespace());
     let is_word = |word: &&str| {
         let word = word.trim_matches(|c: char| c.is_ascii_punctuation());
-        word.chars().all(|c| c.is_alphabetic() || "'-".contains(c))
+        !word.is_empty() && word.chars().all(|c| c.is_alphabetic() || "'-".contains(c))
     };
     let is_line_of_code = |line: &str| line.trim_end().ends_with(['{', ';', ',', '[', '(', '+']);
     let all = words().count();
