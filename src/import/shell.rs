@@ -243,11 +243,7 @@ impl Shell {
                     self.node(command, source);
                 }
             }
-            NodeKind::List { items } => {
-                for item in items {
-                    self.node(&item.command, source);
-                }
-            }
+            NodeKind::List { items } => self.list(items, source),
             NodeKind::If { condition, then_body, else_body, .. } => {
                 let condition = condition.source_text(source);
                 if self.leads_to_talk(condition) {
@@ -288,6 +284,19 @@ impl Shell {
                 self.node(inner, source)
             }
             _ => {}
+        }
+    }
+
+    /// Commands one after the other: a list may stand in the one before it, which is no deeper.
+    fn list(&mut self, items: &[rable::ListItem], source: &Rc<str>) {
+        let mut rest: Vec<&Node> = items.iter().rev().map(|item| &item.command).collect();
+        while let Some(node) = rest.pop() {
+            match &node.kind {
+                NodeKind::List { items } => {
+                    rest.extend(items.iter().rev().map(|item| &item.command))
+                }
+                _ => self.node(node, source),
+            }
         }
     }
 
@@ -474,6 +483,7 @@ mod tests {
     #[case("declare -a a=(x); local b=y; q ${a[0]} $b", "[q][x][y]")]
     #[case("q $'a\\tb'", "[q][a\tb]")]
     #[case("while read l; do q $l; done", "[q][${l}]")]
+    #[case("{ a; b\nc && d; }", "[a] [b] [c] [d]")]
     #[case("q (from git) a's", "[q][(from][git)][a's]")]
     #[case("run() { qemu-system-x86_64 -S; }", "[qemu-system-x86_64][-S]")]
     #[case("N='-netdev tap,id=a'", "[-netdev][tap,id=a]")]
@@ -500,6 +510,14 @@ mod tests {
         let parts = commands.iter().map(|command| command.part.as_deref().unwrap_or("-"));
         let expected = ["primary", "secondary", "secondary", "primary"];
         assert_eq!(parts.collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn a_long_body_is_not_deep() {
+        let mut shell = Shell::default();
+        let text = format!("if a; then\n{}fi\n", "q x\n".repeat(500));
+        assert_eq!(read(&text, &mut shell).len(), 500);
+        assert_eq!(shell.excess, None);
     }
 
     #[test]

@@ -2,7 +2,10 @@
 
 use serde_json::Value;
 
-use super::{Piece, Reader, human, monitor};
+use super::{
+    Piece, Reader,
+    piece::{human, monitor},
+};
 use crate::import::{
     command, hmp,
     qmp::{self, Message},
@@ -45,9 +48,13 @@ impl Reader {
         });
         let before = before.flatten();
         let part = command.part.clone().or(before.clone());
+        // Each is a block of its own: nothing beside it says whose it is but its socket.
+        let block = usize::MAX - self.talks.len();
         self.talks.push((self.paste.pieces.len(), near));
         self.paste.pieces.push(Piece::Part(part));
-        self.paste.pieces.extend(pieces);
+        for piece in pieces {
+            self.paste.pieces.extend([Piece::Block(block, false), piece]);
+        }
         self.paste.pieces.push(Piece::Part(before));
         true
     }
@@ -71,6 +78,12 @@ impl Reader {
             }
             if let Some(name) = self.owner(&words) {
                 self.paste.pieces[at] = Piece::Part(Some(name));
+                let is_of_talk = |piece: &&mut Piece| !matches!(piece, Piece::Part(_));
+                for piece in self.paste.pieces[at + 1..].iter_mut().take_while(is_of_talk) {
+                    if let Piece::Block(_, is_marked) = piece {
+                        *is_marked = true;
+                    }
+                }
             }
         }
     }
