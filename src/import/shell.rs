@@ -275,10 +275,10 @@ impl Shell {
                 self.functions.retain(|(other, ..)| other != name);
                 self.functions.push((name.clone(), Rc::new((**body).clone()), Rc::clone(source)));
             }
-            NodeKind::Coproc { name, command } => {
-                if !self.coprocess(name.as_deref(), command.source_text(source)) {
-                    self.node(command, source);
-                }
+            NodeKind::Coproc { name, command }
+                if !self.coprocess(name.as_deref(), command.source_text(source)) =>
+            {
+                self.node(command, source);
             }
             NodeKind::Negation { pipeline: inner } | NodeKind::Time { pipeline: inner, .. } => {
                 self.node(inner, source)
