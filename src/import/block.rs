@@ -179,17 +179,26 @@ pub(super) fn compound(lines: &[&str], budget: &mut Budget) -> Option<(String, u
     }
     let mut depth = 0i32;
     let mut opened = false;
+    let mut document: Option<&str> = None;
     for (number, line) in lines.iter().enumerate().take(MOST_COMPOUND) {
         if !budget.take() {
             return None;
         }
+        if let Some(mark) = document {
+            if line.trim() == mark {
+                document = None;
+            }
+            continue;
+        }
         let code = line.split(" #").next().unwrap_or(line);
-        let code = code.replace("$(", " ").replace("()", " ").replace(';', " ; ");
+        document = document_mark(code);
+        let code = code.replace("$(", " ").replace("()", " ; ").replace(';', " ; ");
         let mut start = true;
+        let is_function = code.trim_start().starts_with("function ");
         for word in code.split_whitespace() {
             let change = match word {
                 "if" | "case" | "for" | "while" | "until" | "select" if start => 1,
-                "{" => 1,
+                "{" if start || is_function => 1,
                 "fi" | "esac" | "done" | "}" if start => -1,
                 _ => 0,
             };

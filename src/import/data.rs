@@ -1,12 +1,15 @@
 //! Argument lists in YAML and JSON: of a container, a pipeline, a playbook, a list that a program
 //! printed.
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value};
 
 use super::{
+    command,
     data::template::Scope,
     flag,
-    limit::MAX_BYTES,
+    limit::{MAX_BYTES, MAX_DEPTH},
     part,
     shell::{self, Shell},
 };
@@ -20,6 +23,8 @@ pub(super) enum Item {
     Words(Vec<String>, Vec<String>),
     /// A text with command lines in it, and what it is called.
     Text(String, Vec<String>),
+    /// A command of QMP's, and what stands beside it.
+    Talk(String, String),
 }
 
 /// Keys that say what something is, and not whose it is.
@@ -83,6 +88,11 @@ pub(super) fn machine_of(names: &[String]) -> Option<String> {
     part.or_else(|| names.iter().rev().find(plain).cloned())
 }
 
+/// Keys of what a task is done for.
+const LOOPS: &[&str] = &["loop", "with_items", "with_list"];
+/// Most turns of a task.
+const MOST_TURNS: usize = 64;
+
 /// Keys of variables.
 const VARIABLES: &[&str] = &["variables", "env", "environment", "vars", "defaults"];
 /// Keys of lists that come before the list beside them.
@@ -116,7 +126,7 @@ pub(super) fn read(text: &str, shell: &mut Shell) -> Option<Vec<Item>> {
     }
     for item in &mut found {
         if let Item::Words(words, _) = item {
-            words.iter_mut().for_each(|word| *word = expanded(word, shell));
+            words.iter_mut().for_each(|word| *word = expanded(word, shell, 0));
         }
     }
     // Prose with a colon is YAML too; what it says is not in it.
@@ -126,6 +136,7 @@ pub(super) fn read(text: &str, shell: &mut Shell) -> Option<Vec<Item>> {
         .map(|item| match item {
             Item::Words(words, _) => words.iter().map(|word| options(word)).sum(),
             Item::Text(text, _) => options(text),
+            Item::Talk(..) => 0,
         })
         .sum();
     let comments = text.lines().filter(|line| line.trim_start().starts_with('#'));
@@ -133,30 +144,50 @@ pub(super) fn read(text: &str, shell: &mut Shell) -> Option<Vec<Item>> {
     (read >= there && read > 0).then_some(found)
 }
 
-/// A word with `$(NAME)` of Kubernetes as the value that the document gives it, or as `${NAME}`.
-fn expanded(word: &str, shell: &Shell) -> String {
+/// A word with `$(NAME)` of Kubernetes and `${NAME:-other}` of Compose as the value that the document gives it,
+/// else as `${NAME}`.
+fn expanded(word: &str, shell: &Shell, depth: usize) -> String {
     let mut out = String::new();
     let mut rest = word;
-    while let Some((before, inner)) = rest.split_once("$(") {
+    while let Some(at) = rest.find(['$']) {
+        let (before, after) = (&rest[..at], &rest[at + 1..]);
         out.push_str(before);
-        let is_name = |name: &&str| {
-            !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+        let close = match after.chars().next() {
+            Some('(') => Some(')'),
+            Some('{') if !before.ends_with('$') => Some('}'),
+            _ => None,
         };
-        match inner.split_once(')').filter(|(name, _)| is_name(name)) {
-            Some((name, after)) => {
-                match shell.value(name) {
-                    Some(value) => out += &value.join(" "),
-                    None => out += &format!("${{{name}}}"),
-                }
-                rest = after;
+        let inner = close.and_then(|close| after[1..].split_once(close));
+        match inner.and_then(|(inner, behind)| Some((value(inner, shell, depth)?, behind))) {
+            Some((text, behind)) => {
+                out += &text;
+                rest = behind;
             }
             None => {
-                out.push_str("$(");
-                rest = inner;
+                out.push('$');
+                rest = after;
             }
         }
     }
     out + rest
+}
+
+/// What stands for `NAME`, `NAME:-other`, `NAME:?what it is`; none where it is no name.
+fn value(inner: &str, shell: &Shell, depth: usize) -> Option<String> {
+    let end = inner.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(inner.len());
+    let (name, rest) = inner.split_at(end);
+    let held = shell.value(name).map(|value| value.join(" "));
+    let held = held.filter(|held| !held.is_empty());
+    let other = rest.strip_prefix(':').unwrap_or(rest).strip_prefix('-');
+    let is_plain = rest.is_empty() || rest.trim_start_matches(':').starts_with(['-', '?']);
+    if name.is_empty() || !is_plain || depth > MAX_DEPTH {
+        return None;
+    }
+    Some(match (held, other) {
+        (Some(held), _) => held,
+        (None, Some(other)) => expanded(other, shell, depth + 1),
+        (None, None) => format!("${{{name}}}"),
+    })
 }
 
 fn parse(text: &str) -> Option<Value> {
@@ -256,12 +287,63 @@ fn walk(value: &Value, names: &mut Vec<String>, scope: &mut Scope, found: &mut V
                     scope.set(set);
                 }
             }
-            object(map, names, scope, found);
+            for turn in turns(map, scope) {
+                let mut map = Cow::Borrowed(map);
+                if let Some(turn) = turn {
+                    scope.set(&Map::from_iter([("item".to_owned(), turn)]));
+                    LOOPS.iter().for_each(|key| drop(map.to_mut().shift_remove(*key)));
+                }
+                match talk(&map, names, scope) {
+                    Some(talk) => found.push(talk),
+                    None => object(&map, names, scope, found),
+                }
+            }
             *scope = outer;
             names.truncate(depth);
         }
         _ => {}
     }
+}
+
+/// The turns of a task, each with its item: one without where it has no loop, or one that says nothing to a monitor.
+fn turns(map: &Map<String, Value>, scope: &Scope) -> Vec<Option<Value>> {
+    let list = LOOPS.iter().find_map(|key| map.get(*key));
+    let list = list.and_then(|list| match list {
+        Value::String(text) => scope.value(text),
+        other => Some(other.clone()),
+    });
+    let is_talk = |value: &Value| value.as_object().is_some_and(|map| map.contains_key("command"));
+    match list {
+        Some(Value::Array(list))
+            if list.len() <= MOST_TURNS
+                && (map.values().any(is_talk) || is_talk(&map.clone().into())) =>
+        {
+            list.into_iter().map(Some).collect()
+        }
+        _ => vec![None],
+    }
+}
+
+/// A command of QMP's that stands as keys: `command: object-del` beside `arguments: { id: f0 }`.
+fn talk(map: &Map<String, Value>, names: &[String], scope: &Scope) -> Option<Item> {
+    let text = |key: &str| map.get(key).and_then(|value| scalar(value, scope));
+    let name = text("command").or_else(|| text("qmp_command"))?;
+    if !command::is_qmp(&name) {
+        return None;
+    }
+    let arguments = map.get("arguments").or_else(|| map.get("args"));
+    let arguments = match arguments {
+        Some(Value::String(text)) => scope.value(text).unwrap_or_default(),
+        Some(other) => scope.deep(other),
+        None => Value::Null,
+    };
+    let arguments = if arguments.is_object() { arguments } else { Value::Object(Map::new()) };
+    let keys = ["command", "qmp_command", "arguments", "args"];
+    let beside = map.iter().filter(|(key, _)| !keys.contains(&key.as_str()));
+    let beside = beside.filter_map(|(_, value)| scalar(value, scope));
+    let near = names.iter().cloned().chain(beside).collect::<Vec<_>>().join(" ");
+    let said = serde_json::json!({ "execute": name, "arguments": arguments });
+    Some(Item::Talk(said.to_string(), near))
 }
 
 /// A mapping: the lists of a program and of its arguments are one command.
@@ -357,6 +439,7 @@ mod tests {
             .map(|item| match item {
                 Item::Words(words, _) => words.join(" "),
                 Item::Text(text, _) => format!("? {text}"),
+                Item::Talk(said, near) => format!("{near}: {said}"),
             })
             .collect();
         let shown = if shown.is_empty() { "none".to_owned() } else { shown.join("|") };

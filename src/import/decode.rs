@@ -77,16 +77,46 @@ fn open_places(line: &str) -> Vec<(Range<usize>, String)> {
     found
 }
 
+/// Fewest and most letters of a place such as `XX`: six and more are a file's that `mktemp` names.
+const LETTERS: std::ops::RangeInclusive<usize> = 2..=4;
+
+/// The places of a line that are nothing but `X`, as `mac=52:54:00:00:XX:01` and `port=90XX`: where each is, and
+/// its name.
+fn crossed_places(line: &str) -> Vec<(Range<usize>, String)> {
+    let mut found = Vec::new();
+    let mut from = 0;
+    while let Some(at) = line[from..].find(['X', 'x']).map(|at| at + from) {
+        let letter = &line[at..=at];
+        let rest = line[at..].trim_start_matches(letter);
+        let to = line.len() - rest.len();
+        from = to;
+        let before = line[..at].chars().next_back();
+        let after = rest.chars().next();
+        let is_octet = before == Some(':') && after.is_none_or(|c| !c.is_alphanumeric());
+        let is_part = before.is_some_and(|c| ".:=-_".contains(c) || c.is_ascii_digit())
+            && after.is_none_or(|c| !c.is_alphanumeric() && c != '_');
+        let is_place = is_octet || letter == "X" && is_part;
+        let word = line[..at].rsplit(char::is_whitespace).next().unwrap_or_default();
+        if is_place && LETTERS.contains(&(to - at)) && word.contains('=') {
+            found.push((at..to, line[at..to].to_owned()));
+        }
+    }
+    found
+}
+
 /// Lines with options and open places, where these are variables that are not set.
 fn with_variables(text: Cow<'_, str>) -> Cow<'_, str> {
-    if !text.contains('<') || text.contains("</") {
+    let has_marks = text.contains('<') && !text.contains("</");
+    if !has_marks && !text.contains("XX") && !text.contains(":xx") {
         return text;
     }
     let mut out = String::new();
     for line in text.split_inclusive('\n') {
         let mut from = 0;
         if flag::is_qemus(line) && !line.contains("[,") {
-            for (range, name) in open_places(line) {
+            let places = if has_marks { open_places(line) } else { Vec::new() };
+            let places = if places.is_empty() { crossed_places(line) } else { places };
+            for (range, name) in places {
                 out.push_str(&line[from..range.start]);
                 out.push_str(&format!("${{{name}}}"));
                 from = range.end;
@@ -100,7 +130,7 @@ fn with_variables(text: Cow<'_, str>) -> Cow<'_, str> {
 /// What the text has for the variables that stand for its open places: name and text of each.
 pub(super) fn written_places(text: &str) -> impl Iterator<Item = (String, &str)> {
     text.lines().flat_map(|line| {
-        let places = open_places(line).into_iter();
+        let places = open_places(line).into_iter().chain(crossed_places(line));
         places.map(|(range, name)| (name, &line[range]))
     })
 }
@@ -256,6 +286,15 @@ mod tests {
         "qemu-kvm -netdev tap,id=a -chardev socket,id=b,host=<IP-A>,port=<port>",
         "qemu-kvm -netdev tap,id=a -chardev socket,id=b,host=${IP_A},port=<port>"
     )]
+    #[case(
+        "qemu-kvm -nic user,mac=52:54:00:00:XX:01 -chardev socket,id=b,host=10.0.XX.1,port=90XX",
+        "qemu-kvm -nic user,mac=52:54:00:00:${XX}:01 -chardev socket,id=b,host=10.0.${XX}.1,port=90${XX}"
+    )]
+    #[case(
+        "qemu-kvm -nic user,mac=52:54:00:xx:xx:01",
+        "qemu-kvm -nic user,mac=52:54:00:${xx}:${xx}:01"
+    )]
+    #[case("qemu-kvm -nic tap,script=/tmp/a.XXXXXX", "qemu-kvm -nic tap,script=/tmp/a.XXXXXX")]
     #[case("qemu-kvm -netdev tap,id=a < in > out", "qemu-kvm -netdev tap,id=a < in > out")]
     #[case("press ^@ -netdev", "press ^@ -netdev")]
     #[case("-netdev tap,id=<id>", "-netdev tap,id=<id>")]

@@ -116,6 +116,7 @@ impl Draft {
             draft.machines.iter_mut().for_each(Machine::leave_out_name);
         }
         if draft.machines.len() > 1 {
+            draft.part_paths();
             draft.join();
             draft.join_wires();
         }

@@ -187,6 +187,9 @@ pub(super) fn is_comment(line: &str) -> bool {
     line.starts_with('#') || line.starts_with("REM ") || line.starts_with("::")
 }
 
+/// Most words of a log before the name of the program that says something.
+const MOST_BEFORE_SAID: usize = 3;
+
 /// Whether a line is the shell's: options that a scenario is made of, an assignment, or a program
 /// of QEMU's or an option whose line goes on or has variables.
 pub(super) fn is_shell(line: &str, shell: &Shell) -> bool {
@@ -194,8 +197,10 @@ pub(super) fn is_shell(line: &str, shell: &Shell) -> bool {
         line.split([' ', '\t', '(', ';', '&', '|'])
             .map(|word| word.trim_matches(['"', '\'', '(', ')']))
     };
-    let says_so =
-        words().next().is_some_and(|word| word.strip_suffix(':').is_some_and(flag::is_program));
+    // What a program says, behind the time or the host in a log.
+    let says_so = words()
+        .take(MOST_BEFORE_SAID)
+        .any(|word| word.strip_suffix(':').is_some_and(flag::is_program));
     if says_so {
         return false;
     }
@@ -218,6 +223,10 @@ pub(super) fn is_shell(line: &str, shell: &Shell) -> bool {
         || called
         || line.starts_with("eval ")
         || feeds_monitor(line)
+        || shell::opens_socket(line)
+        || ["declare ", "typeset ", "local ", "readonly ", "unset "].iter().any(|word| {
+            line.strip_prefix(word).is_some_and(|rest| rest.contains('=') || *word == "unset ")
+        })
         || first
         || words().any(flag::is_net)
         || line.contains("-device ") && line.contains("netdev=")

@@ -1,6 +1,6 @@
 //! What mail does to a paste: quoting, and wrapped lines.
 
-use super::flag;
+use super::{flag, hmp};
 
 /// The line without the marks of a reply: `> `, `>> `, `> > `.
 pub(super) fn unquote(line: &str) -> &str {
@@ -38,6 +38,39 @@ pub(super) fn wrapped(line: &str, next: &str) -> Option<Wrap> {
     }
 }
 
+/// The text with commands of monitors whole that mail wrapped: one that ends in a comma goes on in the next line.
+pub(super) fn rejoined(text: &str) -> Option<String> {
+    let goes_on = |line: &str, next: &str| {
+        let typed = line.trim_start().trim_start_matches("(qemu)").trim_start();
+        let is_command = hmp::read(typed).is_some() && !typed.starts_with('{');
+        is_command && !next.trim().contains(' ') && wrapped(line, next) == Some(Wrap::List)
+    };
+    let lines: Vec<&str> = text.lines().collect();
+    if !lines.windows(2).any(|pair| goes_on(pair[0], pair[1])) {
+        return None;
+    }
+    let mut out = String::with_capacity(text.len());
+    let mut begin = 0;
+    for (at, line) in lines.iter().enumerate() {
+        match lines.get(at + 1) {
+            Some(next) if out.len() == begin && goes_on(line, next) => out += line.trim_end(),
+            Some(next)
+                if out.len() > begin
+                    && !next.trim().contains(' ')
+                    && wrapped(line, next) == Some(Wrap::List) =>
+            {
+                out += line.trim();
+            }
+            _ => {
+                out += if out.len() == begin { line } else { line.trim() };
+                out.push('\n');
+                begin = out.len();
+            }
+        }
+    }
+    Some(out)
+}
+
 /// `key=value,...`, or a bare word of a list such as `nowait`.
 fn is_list(word: &str) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
@@ -62,6 +95,17 @@ mod tests {
     #[case("  a > b", "  a > b")]
     fn marks_are_taken_off(#[case] line: &str, #[case] expected: &str) {
         assert_eq!(unquote(line), expected);
+    }
+
+    #[rstest]
+    #[case(
+        "(qemu) object_add a,id=b,\nc=d,\ne=f\nso",
+        Some("(qemu) object_add a,id=b,c=d,e=f\nso\n")
+    )]
+    #[case("object_del a,\nthanks for it", None)]
+    #[case("x,\ny=z", None)]
+    fn commands_are_whole(#[case] text: &str, #[case] expected: Option<&str>) {
+        assert_eq!(rejoined(text).as_deref(), expected);
     }
 
     #[rstest]

@@ -3,11 +3,14 @@
 
 use std::collections::BTreeMap;
 
-use super::{
-    flag,
-    limit::{MAX_DEPTH, MAX_WRITTEN},
-    shell,
-};
+use super::{flag, limit::MAX_WRITTEN, shell};
+
+mod expand;
+mod gnu;
+
+pub(super) use gnu::talking;
+
+use gnu::makefile;
 
 /// The text as a shell's, where it is of one of these forms; which branches are taken goes to `branches`.
 pub(super) fn shell_text(text: &str, branches: &mut Vec<String>) -> Option<String> {
@@ -30,10 +33,15 @@ pub(super) fn shell_text(text: &str, branches: &mut Vec<String>) -> Option<Strin
         if instances.is_empty() {
             return Some(unit(&lines));
         }
+        // What one instance sets is not set for the next.
+        let names = instances.iter().flat_map(|(_, settings)| settings);
+        let names = names.filter_map(|line| Some(shell::assignment(line)?.0));
+        let unset = names.map(|name| format!("unset {name}\n")).collect::<String>();
         let units = instances.iter().map(|(name, settings)| {
             let lines: Vec<String> = lines.iter().map(|line| line.replace("%i", name)).collect();
             let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
-            settings.iter().map(|line| format!("{line}\n")).collect::<String>() + &unit(&lines)
+            let settings = settings.iter().map(|line| format!("{line}\n")).collect::<String>();
+            format!("{unset}{settings}{}", unit(&lines))
         });
         return Some(units.collect());
     }
@@ -93,12 +101,12 @@ fn powershell(line: &str) -> Option<String> {
 /// `NAME = value`, `NAME := value`, `NAME += value`, `NAME ?= value` of a makefile.
 fn make_assignment(line: &str) -> Option<(&str, &str, &str)> {
     let line = line.trim_start_matches("export ").trim_start_matches("override ");
-    let end = line.find(|c: char| !(c.is_ascii_alphanumeric() || "_.-".contains(c)))?;
+    let end = line.find(|c: char| !(c.is_ascii_alphanumeric() || "_.-,".contains(c)))?;
     let (name, rest) = line.split_at(end);
     let rest = rest.trim_start();
     let operator =
         [":=", "::=", "+=", "?=", "="].into_iter().find(|mark| rest.starts_with(mark))?;
-    let plain = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
+    let plain = name.starts_with(|c: char| c.is_ascii_alphabetic() || "_,".contains(c));
     plain.then(|| (name, operator, rest[operator.len()..].trim()))
 }
 
@@ -123,73 +131,6 @@ fn is_makefile(lines: &[&str]) -> bool {
     (recipes || uses && !quoted) && lines.iter().any(spaced) || recipes && uses
 }
 
-/// The recipes, with make's variables written out; without recipes, the variables that hold options.
-fn makefile(lines: &[&str], branches: &mut Vec<String>) -> String {
-    let mut set: BTreeMap<String, String> = BTreeMap::new();
-    let mut recipes: Vec<String> = Vec::new();
-    // For each condition that is open: whether the branch is taken, and whether one was.
-    let mut open: Vec<(bool, bool)> = Vec::new();
-    let mut at = 0;
-    while at < lines.len() {
-        let recipe = lines[at].starts_with('\t');
-        let line = continued(lines, &mut at);
-        let word = line.split([' ', '(', '\t']).next().unwrap_or_default();
-        match word {
-            "ifeq" | "ifneq" | "ifdef" | "ifndef" => {
-                branches.push(format!("where `{line}` holds"));
-                open.push((true, true));
-                continue;
-            }
-            "else" => {
-                if let Some(branch) = open.last_mut() {
-                    *branch = (!branch.1, true);
-                }
-                continue;
-            }
-            "endif" => {
-                open.pop();
-                continue;
-            }
-            _ => {}
-        }
-        if open.iter().any(|(taken, _)| !taken) {
-            if !line.is_empty() {
-                branches.push(format!("  not: {line}"));
-            }
-            continue;
-        }
-        match make_assignment(&line).filter(|_| !recipe) {
-            Some((name, operator, value)) => {
-                let value = value.split(" #").next().unwrap_or(value).trim();
-                let old = set.entry(plain(name)).or_default();
-                match operator {
-                    "+=" => {
-                        old.push(' ');
-                        old.push_str(value);
-                    }
-                    "?=" if !old.is_empty() => {}
-                    _ => value.clone_into(old),
-                }
-            }
-            None if recipe => recipes.push(line.trim_start_matches(['@', '-', '+']).to_owned()),
-            None => {}
-        }
-    }
-    let mut budget = MAX_WRITTEN;
-    let mut out = String::new();
-    for recipe in &recipes {
-        out += &variables(recipe, &set, 0, &mut budget);
-        out.push('\n');
-    }
-    if !flag::is_qemus(&out) {
-        for value in set.values().filter(|value| flag::is_qemus(value)) {
-            out += &variables(value, &set, 0, &mut budget);
-            out.push('\n');
-        }
-    }
-    out
-}
-
 /// A line with those that go on from it.
 fn continued(lines: &[&str], at: &mut usize) -> String {
     let mut line = lines[*at].trim().to_owned();
@@ -211,58 +152,6 @@ fn continued(lines: &[&str], at: &mut usize) -> String {
 /// A name that a shell takes.
 fn plain(name: &str) -> String {
     name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect()
-}
-
-/// `$(NAME)` written out, or `${NAME}` where it isn't set, `$$` as `$`; a function of make's stays
-/// what it is, a placeholder.
-fn variables(
-    line: &str,
-    set: &BTreeMap<String, String>,
-    depth: usize,
-    budget: &mut usize,
-) -> String {
-    let mut out = String::new();
-    let mut rest = line;
-    while let Some((before, after)) = rest.split_once('$') {
-        out.push_str(before);
-        if let Some(after) = after.strip_prefix('$') {
-            out.push('$');
-            rest = after;
-            continue;
-        }
-        let inner = after.strip_prefix('(').and_then(|inner| inner.split_once(')'));
-        let inner =
-            inner.or_else(|| after.strip_prefix('{').and_then(|inner| inner.split_once('}')));
-        let name = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
-        match inner.filter(|(inner, _)| !inner.is_empty() && inner.chars().all(name)) {
-            Some((name, after)) => {
-                let name = plain(name);
-                match set.get(&name).filter(|value| depth < MAX_DEPTH && value.len() <= *budget) {
-                    Some(value) => {
-                        *budget -= value.len();
-                        out += &variables(value, set, depth + 1, budget);
-                    }
-                    None => out += &format!("${{{name}}}"),
-                }
-                rest = after;
-            }
-            None => {
-                let automatic = [('<', "prerequisite"), ('^', "prerequisites"), ('@', "target")];
-                let found = automatic.iter().find(|(mark, _)| after.starts_with(*mark));
-                match found {
-                    Some((_, name)) => {
-                        out += &format!("${{{name}}}");
-                        rest = &after[1..];
-                    }
-                    None => {
-                        out.push('$');
-                        rest = after;
-                    }
-                }
-            }
-        }
-    }
-    out + rest
 }
 
 /// The instances of a template unit, `name@INSTANCE`, with what the text has of the file of each that

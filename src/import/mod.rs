@@ -9,7 +9,8 @@
 //! - `line`: which lines are a shell's, and where one goes on.
 //! - `part`: headings, and the machine that each is about.
 //! - `spoken`: at which machine a sentence says that something is done.
-//! - `shell`: commands of shells, parsed by rable and expanded; `openness`: whether one goes on.
+//! - `shell`: commands of shells, parsed by rable and expanded, and what they write to monitors, which `paste/talk`
+//!   takes; `openness`: whether one goes on.
 //! - `make`: Makefiles, units, Dockerfiles and batch files, as a shell's text.
 //! - `program`: programs that compute a command line and talk to monitors, followed statement by statement;
 //!   `code`: the strings of those that are not understood so.

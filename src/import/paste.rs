@@ -15,15 +15,17 @@ use super::{
     config::Section,
     decode, flag, held, hmp, libvirt,
     limit::{MAX_BYTES, PasteError},
-    line::{on_host, unticked},
+    line::{on_host, unticked, without_prompt},
     mail, proxmox, qmp, recording, salvage,
     shell::{Shell, Simple},
     title,
 };
 
 mod piece;
+mod prose;
 mod region;
 mod start;
+mod talk;
 
 /// What is of QEMU's.
 #[derive(Clone, Debug, PartialEq)]
@@ -71,6 +73,8 @@ pub(super) struct Paste {
     pub(super) commands: Vec<String>,
     /// The commands that stand in the text and name something.
     pub(super) heard: Vec<command::Mention>,
+    /// The lines of scripts that were followed to what they write to monitors: its commands are among the pieces.
+    pub(super) followed: BTreeSet<String>,
     /// The options are read as they stand: what is around them is not understood.
     pub(super) is_salvaged: bool,
     /// The text's program was followed, and says which commands it gives, and to whom.
@@ -78,6 +82,13 @@ pub(super) struct Paste {
 }
 
 impl Paste {
+    /// Whether a line is of a script that was followed.
+    pub(super) fn has_followed(&self, line: &str) -> bool {
+        let line = line.trim();
+        !self.followed.is_empty()
+            && (self.followed.contains(line) || self.followed.contains(without_prompt(line).trim()))
+    }
+
     /// How many of these options no command line has.
     pub(super) fn lost(&self, options: &[(String, String)]) -> usize {
         options.iter().filter(|option| !self.has(option)).count()
@@ -142,7 +153,7 @@ pub(super) fn read(text: &str) -> Result<Paste, PasteError> {
         }
     }
     if let Some(program) = choice::program(&text, &paste) {
-        paste = program;
+        paste = Paste { followed: std::mem::take(&mut paste.followed), ..program };
     }
     for (name, written) in decode::written_places(raw) {
         if let Some(place) = paste.unset.iter_mut().find(|place| place.0 == name) {
@@ -153,6 +164,7 @@ pub(super) fn read(text: &str) -> Result<Paste, PasteError> {
     let rest = command::merge(&mut paste, &text);
     paste.mentions = audit::mentions(&rest);
     paste.heard = command::mentions(&text);
+    paste.remarks.extend(prose::ends(&text, &paste.pieces));
     Ok(paste)
 }
 
@@ -176,6 +188,8 @@ fn unwrapped(text: &str) -> String {
     let lines: Vec<&str> = text.lines().map(mail::unquote).map(unticked).collect();
     let text = lines.join("\n");
     let text = column::unbroken(&text).unwrap_or(text);
+    let text = recording::without_echo(&text).unwrap_or(text);
+    let text = mail::rejoined(&text).unwrap_or(text);
     block::fenced(&text).into_owned()
 }
 
@@ -186,6 +200,7 @@ fn read_forms(text: &str) -> Result<Paste, PasteError> {
     let mut reader = Reader { hosts, files: title::files(text), ..Reader::default() };
     reader.text(text);
     reader.rest();
+    reader.settle_talks();
     if let Some(excess) = reader.shell.excess {
         return Err(excess);
     }
@@ -221,6 +236,12 @@ struct Reader {
     prose: (String, bool),
     /// What the files are called whose texts follow their names, where there are several.
     files: BTreeSet<String>,
+    /// The last command was typed behind a person's prompt.
+    is_human: bool,
+    /// Where what is written to a monitor begins among the pieces, and what names its socket.
+    talks: Vec<(usize, String)>,
+    /// The commands of scripts that were followed.
+    followed: BTreeSet<(usize, usize, usize)>,
     /// Bytes of texts that stand in others.
     inner: usize,
     blocks: block::Budget,

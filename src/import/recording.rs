@@ -4,6 +4,8 @@
 use serde_json::Value;
 use vte::{Params, Parser, Perform};
 
+use super::qmp::{self, Message};
+
 /// Columns that a terminal may have.
 const WIDTHS: std::ops::RangeInclusive<usize> = 20..=1000;
 /// Fewest characters of a line that the shell goes on with in the terminal's next one.
@@ -27,6 +29,30 @@ pub(super) fn played(text: &str) -> Option<String> {
             .any(|(at, _)| !text[at..].trim_start_matches('\r').starts_with('\n'))
     };
     (text.contains(['\x1b', '\x08']) || returns()).then(|| shown(text, columns(text)))
+}
+
+/// The text without what qmp-shell shows of a command that was typed: `-v` writes it once more, as an object.
+pub(super) fn without_echo(text: &str) -> Option<String> {
+    if !text.contains("(QEMU)") {
+        return None;
+    }
+    let lines: Vec<&str> = text.lines().collect();
+    let (mut out, mut at) = (String::with_capacity(text.len()), 0);
+    while at < lines.len() {
+        out += lines[at];
+        out.push('\n');
+        let typed = lines[at].split_once("(QEMU)").map(|(_, typed)| typed.trim());
+        at += 1;
+        let Some(name) = typed.and_then(|typed| typed.split_whitespace().next()) else {
+            continue;
+        };
+        if let Some((Message::Command(shown, _), taken)) = qmp::read(&lines[at..])
+            && shown == name
+        {
+            at += taken;
+        }
+    }
+    Some(out)
 }
 
 /// The columns that `script` notes in its first line.
@@ -230,6 +256,16 @@ mod tests {
         let text = "{\"version\": 2, \"width\": 80, \"height\": 24}\n[0.1, \"o\", \"$ a\"]\n\
                     [0.2, \"i\", \"x\"]\n[0.3, \"o\", \"\\b\\u001b[Kb\\r\\n\"]\n";
         assert_eq!(played(text).as_deref(), Some("$ b\n"));
+    }
+
+    #[test]
+    fn what_a_tool_shows_of_a_command_is_no_second_one() {
+        let text = "(QEMU) object-del id=a\n{\n \"execute\": \"object-del\",\n \"arguments\": {}\n}\n{\"return\": {}}\n\
+                    (QEMU) stop\n{\"execute\": \"cont\"}\n";
+        let expected =
+            "(QEMU) object-del id=a\n{\"return\": {}}\n(QEMU) stop\n{\"execute\": \"cont\"}\n";
+        assert_eq!(without_echo(text).as_deref(), Some(expected));
+        assert_eq!(without_echo("(qemu) stop\n"), None);
     }
 
     #[test]

@@ -22,9 +22,15 @@ fn spans(text: &str) -> Vec<(Range<usize>, Mention)> {
     found.retain(|(span, _)| {
         let line = text[..span.start].rfind('\n').map_or(0, |at| at + 1);
         let before = text[line..span.start].trim_start();
-        !COMMENTS.iter().any(|sign| before.starts_with(sign))
+        !COMMENTS.iter().any(|sign| before.starts_with(sign)) && !is_said(before)
     });
     found
+}
+
+/// Whether a line is what QEMU says of an option, `qemu-system-x86_64: -netdev ...: no such file`.
+fn is_said(before: &str) -> bool {
+    let last = before.split_whitespace().next_back();
+    last.and_then(|word| word.strip_suffix(':')).is_some_and(flag::is_program)
 }
 
 /// The text with a command line in place of each group of lines that have options or begin a program;

@@ -14,9 +14,15 @@ use super::{
     limit::{MAX_DEPTH, MAX_WRITTEN, PasteError},
     part,
 };
+use output::print;
 
+mod branch;
 mod grammar;
+mod output;
+mod talk;
 mod word;
+
+pub(super) use talk::{Place, Talk, has_talker, opens_socket, talks};
 
 /// Bytes that a command costs of what a paste may grow to.
 const OF_A_COMMAND: usize = 16;
@@ -49,6 +55,19 @@ pub(super) struct Shell {
     printed: Option<Printed>,
     commands: Vec<Simple>,
     part: Option<String>,
+    /// Where the command stands that is being read, and where the functions are called that it stands in.
+    at: Option<Place>,
+    calls: Vec<Place>,
+    /// What is read by the command that is being read, as far as it is known.
+    input: Option<String>,
+    /// The sockets that descriptors lead to.
+    descriptors: BTreeMap<String, String>,
+    /// The functions that take something to a socket.
+    talking: BTreeSet<String>,
+    /// The programs that run the text which is being read, such as `ssh HOST`.
+    near: Vec<String>,
+    /// What is being read is a way that the script may not go.
+    is_aside: bool,
     /// What is set for each machine of a setup, where a branch for each set something and started nothing.
     roles: Vec<(Option<String>, Variables)>,
     /// Bytes that variables have written so far.
@@ -77,6 +96,12 @@ pub(super) struct Simple {
     pub(super) here: Option<String>,
     /// The machine of a setup that its branch is for, such as `primary`.
     pub(super) part: Option<String>,
+    /// What it writes to a monitor.
+    pub(super) talk: Option<Talk>,
+    /// Where it stands, and where the functions are called that it stands in.
+    pub(super) places: Vec<Place>,
+    /// It is of a way that the script may not go.
+    pub(super) is_aside: bool,
 }
 
 /// The commands of a text; assignments and functions go to the shell.
@@ -143,6 +168,18 @@ impl Shell {
                 self.part = outer;
             }
         }
+        for (name, body, source) in self.functions.clone() {
+            let text = body.source_text(&source);
+            let takes = ["$1", "${1", "$@", "$*", "$2"].iter().any(|mark| text.contains(mark));
+            if !self.called.contains(&name) && !takes && self.leads_to_talk(text) {
+                self.called.insert(name.clone());
+                if self.follow_aside(&body, &source) {
+                    self.branches.push(format!(
+                        "`{name}`, below the others: whether and when it is called is not in the text"
+                    ));
+                }
+            }
+        }
         for name in self.order.clone() {
             let value = self.set.get(&name).map(|words| words.join(" ")).unwrap_or_default();
             if !self.used.contains(&name) && flag::is_qemus(&value) {
@@ -195,83 +232,84 @@ impl Shell {
     fn kind(&mut self, node: &Node, source: &Rc<str>) {
         match &node.kind {
             NodeKind::Command { assignments, words, redirects } => {
+                self.at = Some(Place::of(node, source));
                 self.command(assignments, words, redirects);
             }
             NodeKind::Pipeline { commands, .. } => {
-                if self.printed.is_none() && self.monitor_input(commands, source) {
+                if self.fed(commands, source) {
                     return;
                 }
                 for command in commands {
                     self.node(command, source);
                 }
             }
-            NodeKind::List { items } => {
-                for item in items {
-                    self.node(&item.command, source);
-                }
-            }
+            NodeKind::List { items } => self.list(items, source),
             NodeKind::If { condition, then_body, else_body, .. } => {
                 let condition = condition.source_text(source);
-                self.branch(condition, then_body, else_body.as_deref(), source);
+                if self.leads_to_talk(condition) {
+                    self.asked(node, source);
+                }
+                self.either(condition, then_body, else_body.as_deref(), source);
             }
-            NodeKind::While { body, .. }
-            | NodeKind::Until { body, .. }
-            | NodeKind::Select { body, .. }
-            | NodeKind::ForArith { body, .. }
-            | NodeKind::Subshell { body, .. }
-            | NodeKind::BraceGroup { body, .. } => self.node(body, source),
-            NodeKind::For { var, words, body, .. } => {
-                let turns = self.words(words.as_deref().unwrap_or_default());
-                let known = turns.len() <= MAX_TURNS && !turns.is_empty();
-                if known && !turns.iter().any(|turn| turn.contains("${")) {
-                    for turn in turns {
-                        self.assign(var, vec![turn]);
-                        self.node(body, source);
-                    }
-                } else {
+            NodeKind::While { condition, body, redirects } => {
+                let condition = condition.source_text(source).to_owned();
+                if !self.lines_of(&condition, body, redirects, source) {
                     self.node(body, source);
                 }
             }
+            NodeKind::ForArith { init, cond, incr, body, .. } => {
+                let (name, turns) = self.counted(init, cond, incr).unwrap_or_default();
+                self.for_each(&name, turns, body, source);
+            }
+            NodeKind::Until { body, .. }
+            | NodeKind::Select { body, .. }
+            | NodeKind::Subshell { body, .. }
+            | NodeKind::BraceGroup { body, .. } => self.node(body, source),
+            NodeKind::For { var, words, body, .. } => {
+                let turns = Self::turns(self.words(words.as_deref().unwrap_or_default()));
+                self.for_each(var, turns, body, source);
+            }
             NodeKind::Case { word, patterns, .. } => self.case(word, patterns, source),
             NodeKind::Function { name, body } => {
+                self.hears(name, body.source_text(source));
                 self.functions.retain(|(other, ..)| other != name);
                 self.functions.push((name.clone(), Rc::new((**body).clone()), Rc::clone(source)));
             }
-            NodeKind::Coproc { command: inner, .. }
-            | NodeKind::Negation { pipeline: inner }
-            | NodeKind::Time { pipeline: inner, .. } => self.node(inner, source),
+            NodeKind::Coproc { name, command }
+                if !self.coprocess(name.as_deref(), command.source_text(source)) =>
+            {
+                self.node(command, source);
+            }
+            NodeKind::Negation { pipeline: inner } | NodeKind::Time { pipeline: inner, .. } => {
+                self.node(inner, source)
+            }
             _ => {}
         }
     }
 
-    /// `echo cont | socat - unix:...`: what is printed goes to a monitor.
-    fn monitor_input(&mut self, commands: &[Node], source: &Rc<str>) -> bool {
-        let Some((last, before)) = commands.split_last() else {
-            return false;
-        };
-        let NodeKind::Command { words, .. } = &last.kind else {
-            return false;
-        };
-        let text = last.source_text(source);
-        let tool = text.split_whitespace().next().and_then(|word| word.rsplit('/').next());
-        if !matches!(tool, Some("nc" | "ncat" | "netcat" | "socat" | "telnet")) || before.is_empty()
-        {
-            return false;
+    /// Commands one after the other: a list may stand in the one before it, which is no deeper.
+    fn list(&mut self, items: &[rable::ListItem], source: &Rc<str>) {
+        let mut rest: Vec<&Node> = items.iter().rev().map(|item| &item.command).collect();
+        while let Some(node) = rest.pop() {
+            match &node.kind {
+                NodeKind::List { items } => {
+                    rest.extend(items.iter().rev().map(|item| &item.command))
+                }
+                _ => self.node(node, source),
+            }
         }
-        self.printed = Some(Printed::default());
-        before.iter().for_each(|node| self.node(node, source));
-        let Some(printed) = self.printed.take().filter(|printed| !printed.unknown) else {
-            return false;
-        };
-        let lines = printed.text.lines().map(|line| match line.trim_start() {
-            line if line.is_empty() || line.starts_with(['{', '(']) => format!("{line}\n"),
-            line => format!("(qemu) {line}\n"),
-        });
-        let here = Some(lines.collect());
-        let words = self.words(words);
-        let part = self.part.clone();
-        self.commands.push(Simple { words, here, part, ..Simple::default() });
-        true
+    }
+
+    /// The turns of a loop, where they are known.
+    fn for_each(&mut self, name: &str, turns: Vec<String>, body: &Node, source: &Rc<str>) {
+        let is_known = turns.len() <= MAX_TURNS && !turns.is_empty();
+        if !is_known || turns.iter().any(|turn| turn.contains("${")) {
+            return self.node(body, source);
+        }
+        for turn in turns {
+            self.assign(name, vec![turn]);
+            self.node(body, source);
+        }
     }
 
     fn command(&mut self, assignments: &[Node], words: &[Node], redirects: &[Node]) {
@@ -286,6 +324,7 @@ impl Shell {
         if !self.afford(nodes.map(length).sum()) {
             return;
         }
+        let place = self.at.clone();
         for node in assignments {
             self.set_by(node);
         }
@@ -297,45 +336,67 @@ impl Shell {
             return;
         }
         let words = self.words(words);
-        match (words.first().map(String::as_str), words.get(1).map(String::as_str)) {
-            (None, _) => return,
-            (Some("eval"), _) => return self.text(&words[1..].join(" ")),
-            (Some("set"), Some("--")) => {
-                self.arguments.pop();
-                self.arguments.push(words[2..].to_vec());
-                return;
-            }
-            (Some("shift"), number) => {
-                let number = number.and_then(|number| number.parse().ok()).unwrap_or(1);
-                if let Some(arguments) = self.arguments.last_mut() {
-                    arguments.drain(..arguments.len().min(number));
-                }
-                return;
-            }
-            (Some(name), _) if self.call(name, &words[1..]) => return,
-            _ => {}
+        let name = words.first().cloned();
+        let is_done = name.is_none_or(|name| {
+            self.builtin(&name, &words[1..], redirects)
+                || self.call(&name, &words[1..], place.clone())
+        });
+        if is_done {
+            return;
+        }
+        if self.remote(&words, redirects, place.clone())
+            || self.said(&words, redirects, place.clone())
+        {
+            return;
         }
         let (here, redirections) = self.redirections(redirects);
         if let Some(printed) = &mut self.printed {
-            match print(&words, here.as_deref()) {
+            match print(&words, here.as_deref().or(self.input.as_deref())) {
                 Some(text) => printed.text.push_str(&text),
                 None => printed.unknown = true,
             }
             return;
         }
         let part = self.part.clone();
-        self.commands.push(Simple { words, redirections, here, part });
+        let places = self.calls.iter().cloned().chain(place).collect();
+        let is_aside = self.is_aside;
+        let talk = None;
+        self.commands.push(Simple { words, redirections, here, part, talk, places, is_aside });
+    }
+
+    /// Carries out what changes the shell itself.
+    fn builtin(&mut self, name: &str, words: &[String], redirects: &[Node]) -> bool {
+        match (name, words) {
+            ("exec", []) => self.opens(redirects),
+            ("eval", _) => self.text(&words.join(" ")),
+            ("set", [first, rest @ ..]) if first == "--" => {
+                self.arguments.pop();
+                self.arguments.push(rest.to_vec());
+            }
+            ("unset", _) => words.iter().for_each(|name| drop(self.set.remove(name))),
+            ("shift", _) => {
+                let number = words.first().and_then(|number| number.parse().ok()).unwrap_or(1);
+                if let Some(arguments) = self.arguments.last_mut() {
+                    arguments.drain(..arguments.len().min(number));
+                }
+            }
+            _ => return false,
+        }
+        true
     }
 
     /// Calls a function of the paste's.
-    fn call(&mut self, name: &str, arguments: &[String]) -> bool {
+    fn call(&mut self, name: &str, arguments: &[String], place: Option<Place>) -> bool {
         let mut functions = self.functions.iter();
         let Some((_, body, source)) = functions.find(|(other, ..)| other == name).cloned() else {
             return false;
         };
         self.called.insert(name.to_owned());
         self.arguments.push(arguments.to_vec());
+        let depth = self.calls.len();
+        self.calls.extend(place);
         self.node(&body, &source);
+        self.calls.truncate(depth);
         self.arguments.pop();
         true
     }
@@ -366,148 +427,6 @@ impl Shell {
             }
         }
         (here, written)
-    }
-
-    /// `if`: the first branch that holds something of QEMU's, and what the others hold.
-    fn branch(&mut self, condition: &str, then: &Node, other: Option<&Node>, source: &Rc<str>) {
-        let condition = condition.split_whitespace().collect::<Vec<_>>().join(" ");
-        let condition = condition.trim_end_matches(';').to_owned();
-        let of = |node: &Node| flag::is_qemus(node.source_text(source));
-        let (here, there) = (of(then), other.is_some_and(of));
-        // `if [ "$1" = primary ]; then qemu ...; else qemu ...; fi` starts two machines.
-        let role = part::in_words(&condition);
-        if let (Some(role), Some(other), true, true) = (role, other, here, there) {
-            let outer = self.part.replace(role.clone());
-            self.node(then, source);
-            self.part = part::other(&role);
-            self.node(other, source);
-            self.part = outer;
-            return;
-        }
-        match other {
-            Some(other) if there && !here => {
-                self.branches.push(format!("where `{condition}` is false"));
-                self.node(other, source);
-            }
-            _ => {
-                if here || other.is_some() || then.source_text(source).contains('=') {
-                    self.branches.push(format!("where `{condition}` holds"));
-                }
-                self.node(then, source);
-                if let Some(other) = other {
-                    self.aside(other.source_text(source));
-                }
-            }
-        }
-    }
-
-    /// Lists what stands in a branch that isn't followed.
-    fn aside(&mut self, text: &str) {
-        if !self.afford(text.len()) {
-            return;
-        }
-        let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && *line != "else");
-        self.branches.extend(lines.map(|line| format!("  not: {line}")));
-    }
-
-    /// Whether a text has something of QEMU's, or calls a function of the paste that has.
-    fn leads_to_qemu(&self, text: &str, depth: usize) -> bool {
-        let calls = |text: &str| {
-            let mut words = flag::tokens(text).take(MAX_TURNS);
-            words.any(|word| {
-                let mut functions = self.functions.iter();
-                functions.any(|(name, body, source)| {
-                    name == word && self.leads_to_qemu(body.source_text(source), depth + 1)
-                })
-            })
-        };
-        flag::is_qemus(text) || depth < MAX_DEPTH / 4 && calls(text)
-    }
-
-    /// `case`: the branch of the word where that is known, each where they are the machines of a
-    /// setup, else the first that holds something of QEMU's.
-    fn case(&mut self, word: &Node, patterns: &[rable::CasePattern], source: &Rc<str>) {
-        let subject = self.one(word);
-        let named = |case: &rable::CasePattern| {
-            let mut names = case.patterns.iter();
-            let text = |node: &Node| match &node.kind {
-                NodeKind::Word { value, .. } => value.trim_matches(['"', '\'']).to_owned(),
-                _ => node.source_text(source).to_owned(),
-            };
-            names.find_map(|node| part::in_words(&text(node)))
-        };
-        let bodies = patterns.iter().filter_map(|case| Some((case, case.body.as_ref()?)));
-        let of_qemu: Vec<_> =
-            bodies.filter(|(_, body)| self.leads_to_qemu(body.source_text(source), 0)).collect();
-        let roles = of_qemu.iter().filter(|(case, _)| named(case).is_some()).count();
-        if roles > 1 {
-            let before = self.set.clone();
-            for (case, body) in of_qemu {
-                let count = self.commands.len();
-                self.set.clone_from(&before);
-                let outer = std::mem::replace(&mut self.part, named(case));
-                self.node(body, source);
-                let starts = self.commands[count..].iter().flat_map(|command| &command.words);
-                if !starts.into_iter().any(|word| flag::is_net(word) || flag::is_program(word)) {
-                    self.roles.push((self.part.clone(), self.set.clone()));
-                }
-                self.part = outer;
-            }
-            return;
-        }
-        let is_subject = |case: &rable::CasePattern| {
-            let mut names = case.patterns.iter();
-            names
-                .any(|node| matches!(&node.kind, NodeKind::Word { value, .. } if *value == subject))
-        };
-        let known = patterns.iter().find(|case| is_subject(case));
-        let known = known.and_then(|case| case.body.as_ref());
-        let first = of_qemu.first().map(|(_, body)| *body);
-        let first = first.or_else(|| patterns.iter().find_map(|case| case.body.as_ref()));
-        let Some(taken) = known.or(first) else {
-            return;
-        };
-        self.node(taken, source);
-        for (_, body) in of_qemu.into_iter().filter(|(_, body)| !std::ptr::eq(*body, taken)) {
-            self.branches.push(format!("of the cases of {subject}, the first"));
-            self.aside(body.source_text(source));
-        }
-    }
-}
-
-/// What a command prints; none where that isn't known.
-fn print(words: &[String], here: Option<&str>) -> Option<String> {
-    let (first, rest) = words.split_first()?;
-    match (first.as_str(), here) {
-        ("echo", _) => {
-            let options = rest.iter().take_while(|word| matches!(word.as_str(), "-n" | "-e"));
-            let options = options.count();
-            Some(rest[options..].join(" ") + "\n")
-        }
-        ("printf", _) => {
-            let rest = rest.strip_prefix(&["--".to_owned()]).unwrap_or(rest);
-            let (format, values) = rest.split_first()?;
-            let format = format.replace("\\n", "\n").replace("%d", "%s").replace("%q", "%s");
-            let holes = format.matches("%s").count();
-            let mut values = values.iter().map(String::as_str);
-            let turns = if holes == 0 { 1 } else { values.len().div_ceil(holes).max(1) };
-            if turns.saturating_mul(format.len()) > MAX_WRITTEN {
-                return None;
-            }
-            let mut out = String::new();
-            for _ in 0..turns {
-                for (number, piece) in format.split("%s").enumerate() {
-                    if number > 0 {
-                        out.push_str(values.next().unwrap_or(""));
-                    }
-                    out.push_str(piece);
-                }
-            }
-            Some(out)
-        }
-        ("cat", Some(text)) => Some(text.to_owned()),
-        (":" | "true" | "return" | "exit" | "test" | "[", _) => Some(String::new()),
-        _ => None,
     }
 }
 
@@ -564,6 +483,7 @@ mod tests {
     #[case("declare -a a=(x); local b=y; q ${a[0]} $b", "[q][x][y]")]
     #[case("q $'a\\tb'", "[q][a\tb]")]
     #[case("while read l; do q $l; done", "[q][${l}]")]
+    #[case("{ a; b\nc && d; }", "[a] [b] [c] [d]")]
     #[case("q (from git) a's", "[q][(from][git)][a's]")]
     #[case("run() { qemu-system-x86_64 -S; }", "[qemu-system-x86_64][-S]")]
     #[case("N='-netdev tap,id=a'", "[-netdev][tap,id=a]")]
@@ -593,9 +513,17 @@ mod tests {
     }
 
     #[test]
+    fn a_long_body_is_not_deep() {
+        let mut shell = Shell::default();
+        let text = format!("if a; then\n{}fi\n", "q x\n".repeat(500));
+        assert_eq!(read(&text, &mut shell).len(), 500);
+        assert_eq!(shell.excess, None);
+    }
+
+    #[test]
     fn a_here_document_is_kept() {
         let commands =
-            read("P=1\ncat > x <<EOF\na $P\nEOF\nnc <<'E'\n$P\nE\n", &mut Shell::default());
+            read("P=1\ncat > x <<EOF\na $P\nEOF\nx <<'E'\n$P\nE\n", &mut Shell::default());
         let here: Vec<_> = commands.iter().map(|command| command.here.as_deref()).collect();
         assert_eq!(here, [Some("a 1\n"), Some("$P\n")]);
         assert_eq!(commands[0].redirections, [">x"]);

@@ -199,6 +199,7 @@ fn kind(key: &str, before: &str, after: &str) -> Kind {
         "host" => Kind::Digit,
         "listen" | "connect" | "udp" | "mcast" if before.ends_with(':') => Kind::Port,
         "listen" | "connect" | "udp" | "mcast" if before.is_empty() => Kind::Host,
+        "listen" | "connect" | "udp" | "mcast" => Kind::Digit,
         "mac" | "macaddr" => {
             let literal = format!("{before}{after}");
             let known = literal.split(':').filter(|octet| !octet.is_empty()).count();

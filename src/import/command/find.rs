@@ -136,12 +136,24 @@ fn answers(text: &str, found: &mut [Found]) {
         let next = found.get(at + 1).map_or(text.len(), |next| next.span.start);
         let end = line_at(text, found[at].span.end.min(text.len())).end;
         let between = text.get(end..next.max(end)).unwrap_or_default();
+        // QMP does not answer what is typed for a person, and a reply has the id of its command.
+        let is_human = text[..found[at].span.start].trim_end().ends_with("(qemu)");
+        let command = text.get(found[at].span.clone()).unwrap_or_default();
+        let is_its = |reply: &str| {
+            let reply: Option<Value> = serde_json::from_str(reply).ok();
+            let id = reply.and_then(|reply| reply.get("id")?.as_str().map(str::to_owned));
+            id.is_none_or(|id| command.contains(&id))
+        };
         let mut lines = between.lines().map(str::trim).filter(|line| !line.is_empty()).take(2);
         let error = |line: &str| {
             let escaped = line.contains("\\\"error\\\"").then(|| unescaped(line).0);
             let line = escaped.as_deref().unwrap_or(line);
-            if let Some(at) = line.find("{\"error\"").or_else(|| line.find("{'error'"))
+            let begins = ["{\"error\"", "{'error'", "{\"id\"", "{ \"id\"", "{ \"error\""];
+            if line.contains("error")
+                && !is_human
+                && let Some(at) = begins.iter().find_map(|begin| line.find(begin))
                 && let Some(length) = closed(&line[at..])
+                && is_its(&line[at..at + length])
                 && let Some((Message::Error(class, text), _)) = qmp::read(&[&line[at..at + length]])
             {
                 return Some((Some(class), text));

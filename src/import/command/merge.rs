@@ -4,6 +4,7 @@ use super::{
     Call,
     find::{Found, find},
     literal::Constants,
+    text::line_at,
     verb,
     whose::Names,
 };
@@ -27,10 +28,30 @@ pub(in crate::import) fn merge(paste: &mut Paste, text: &str) -> String {
     }
     names.listen(text, &found);
     let mut places = matched(&paste.pieces, &found);
-    let held = in_order(&mut paste.pieces, &mut places);
+    // What a script was followed to stays as it is, and what stands beside it is put around it.
+    let followed: Vec<bool> =
+        found.iter().map(|one| paste.has_followed(&text[line_at(text, one.span.start)])).collect();
+    let own: Vec<usize> =
+        places.iter().zip(&followed).filter(|(_, is)| **is).filter_map(|(at, _)| *at).collect();
+    let mut loose = places.clone();
+    // A function is followed where it is called: the order of the text is none then.
+    if !own.is_sorted() {
+        let mine = loose.iter_mut().zip(&followed).filter(|(_, is_followed)| **is_followed);
+        mine.for_each(|(place, _)| *place = None);
+    }
+    let held = in_order(&mut paste.pieces, &mut loose);
+    for (place, loose) in places.iter_mut().zip(loose) {
+        *place = loose.or(*place);
+    }
     let mut around = Around::new(paste.pieces.len());
     let blocks = blocks(&found, text);
     for (number, one) in found.iter().enumerate() {
+        if followed[number] {
+            if let Some(at) = places[number] {
+                around.owners[at] = held.get(number).cloned().flatten();
+            }
+            continue;
+        }
         let beside = names.beside(one, text);
         let block = Piece::Block(blocks[number], beside.is_some());
         if let Some(at) = places[number] {

@@ -33,6 +33,26 @@ impl Scope {
         self.0.extend(variables.iter().map(|(name, value)| (name.clone(), value.clone())));
     }
 
+    /// What a text is that is one mark: a list, a mapping, or a text.
+    pub(super) fn value(&self, text: &str) -> Option<Value> {
+        let inner = text.trim().strip_prefix("{{")?.strip_suffix("}}")?;
+        let path = inner.split('|').next()?.trim();
+        self.look_up(path).cloned()
+    }
+
+    /// A value with the marks of all its texts filled.
+    pub(super) fn deep(&self, value: &Value) -> Value {
+        match value {
+            Value::String(text) => self.value(text).unwrap_or_else(|| json!(self.fill(text))),
+            Value::Array(list) => list.iter().map(|value| self.deep(value)).collect(),
+            Value::Object(map) => {
+                let members = map.iter().map(|(key, value)| (key.clone(), self.deep(value)));
+                Value::Object(members.collect())
+            }
+            other => other.clone(),
+        }
+    }
+
     /// The text with its marks filled; one of which nothing is known is `${NAME}`.
     pub(super) fn fill(&self, text: &str) -> String {
         let mut budget = MOST_FILLED;

@@ -1,7 +1,9 @@
 //! Several command lines: names for the machines, and servers for their clients.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::Draft;
-use crate::{qapi::Options, scenario::Address};
+use crate::{import::machine::Machine, qapi::Options, scenario::Address};
 
 impl Draft {
     /// Each machine has a name of its own: QEMU's, or its part in COLO.
@@ -46,6 +48,23 @@ impl Draft {
             for line in self.ways.iter_mut().flat_map(|(_, lines)| lines) {
                 if part != name && line.contains(&old) {
                     *line = line.replace(&old, &new);
+                }
+            }
+        }
+    }
+
+    /// Two servers at one path are on two hosts: each but the first has a path of its own, and so have the clients
+    /// beside it.
+    pub(super) fn part_paths(&mut self) {
+        let mut taken: BTreeMap<String, usize> = BTreeMap::new();
+        for at in 0..self.machines.len() {
+            let servers = self.machines[at].chardevs.iter().filter(|one| is_server(one));
+            let paths: BTreeSet<String> =
+                servers.filter_map(|one| one.get("path").map(str::to_owned)).collect();
+            for path in paths {
+                let first = *taken.entry(path.clone()).or_insert(at);
+                if first != at {
+                    self.machines[at].move_socket(&path);
                 }
             }
         }
@@ -134,6 +153,28 @@ impl Draft {
                     ));
                     chardev.set("host", "0.0.0.0");
                 }
+            }
+        }
+    }
+}
+
+impl Machine {
+    /// Gives the chardevs at a path one that has the machine's name in it.
+    fn move_socket(&mut self, path: &str) {
+        let name = self.name.clone().unwrap_or_default();
+        let (folder, file) = path.rsplit_once('/').unwrap_or(("", path));
+        let slash = if folder.is_empty() && !path.starts_with('/') { "" } else { "/" };
+        let moved = format!("{folder}{slash}{name}-{file}");
+        for chardev in self.chardevs.iter_mut().filter(|one| one.get("path") == Some(path)) {
+            chardev.set("path", &moved);
+            let id = chardev.id().unwrap_or("?");
+            // A path that stands for a descriptor is the importer's own.
+            let own = format!("chardev {id} has path={path} for ");
+            match self.notes.iter_mut().find(|note| note.starts_with(&own)) {
+                Some(note) => *note = note.replacen(path, &moved, 1),
+                None => self.notes.push(format!(
+                    "chardev {id} has path={moved} for path={path}: each machine is a host of its own here"
+                )),
             }
         }
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-use super::{MOST_PROSE, Paste, Piece, Reader, is_of_qemu};
+use super::{MOST_PROSE, Paste, Piece, Reader, is_of_qemu, prose};
 use crate::import::{
     block::compound,
     config, flag,
@@ -45,7 +45,12 @@ impl Reader {
         }
         if let Some((message, taken)) = qmp::read(lines) {
             match message {
-                Message::Command(name, args) => monitor(name, args, paste),
+                Message::Command(name, args) => {
+                    self.is_human = false;
+                    monitor(name, args, paste);
+                }
+                // QMP does not answer what is typed for a person.
+                Message::Error(..) if self.is_human => paste.unread.push(line.to_owned()),
                 Message::Error(class, text) => paste.pieces.push(Piece::Error(Some(class), text)),
                 Message::Other => {}
             }
@@ -56,6 +61,7 @@ impl Reader {
             return taken;
         }
         if let Some(command) = hmp::read(line) {
+            self.is_human = line.starts_with("(qemu)");
             human(command, paste);
             return 1;
         }
@@ -69,7 +75,8 @@ impl Reader {
             return 1;
         }
         let paste = &mut self.paste;
-        let is_function = line.contains("()") && line.ends_with('{');
+        let is_function = line.contains("()")
+            && line.split(" #").next().is_some_and(|code| code.trim_end().ends_with('{'));
         if let Some(heading) = part::heading(line, lines.get(1).copied()).filter(|_| !is_function) {
             if heading.ends {
                 paste.pieces.push(Piece::Branch(heading.branch));
@@ -89,7 +96,10 @@ impl Reader {
                 return 1;
             }
         }
-        if self.goes_back(line) || self.cells(line) || self.spans(line) || self.sent(line) {
+        if self.goes_back(line) || self.cells(line) || self.spans(line) {
+            return 1;
+        }
+        if !line.contains('|') && !line.contains(">&") && self.sent(line) {
             return 1;
         }
         let paste = &mut self.paste;
@@ -250,6 +260,10 @@ impl Reader {
             };
             self.paste.pieces.extend(part.map(|name| Piece::Part(Some(name))));
         }
+        if !is_item && prose::is_said(&self.paste.pieces, &inside, &outside) {
+            self.paste.unread.push(line.to_owned());
+            return true;
+        }
         self.paste.unread.push(outside);
         inside.iter().for_each(|part| self.lines(&[part]));
         true
@@ -273,7 +287,7 @@ impl Reader {
     }
 }
 
-fn monitor(name: String, args: Map<String, Value>, paste: &mut Paste) {
+pub(super) fn monitor(name: String, args: Map<String, Value>, paste: &mut Paste) {
     let line = args.get("command-line").and_then(Value::as_str);
     match line.filter(|_| name == "human-monitor-command") {
         Some(line) => human(hmp::command(line), paste),
@@ -281,7 +295,7 @@ fn monitor(name: String, args: Map<String, Value>, paste: &mut Paste) {
     }
 }
 
-fn human(command: Command, paste: &mut Paste) {
+pub(super) fn human(command: Command, paste: &mut Paste) {
     paste.pieces.push(match command {
         Command::Qmp(name, args) => Piece::Command(name.to_owned(), args),
         Command::ObjectAdd(text) => Piece::ObjectAdd(text),

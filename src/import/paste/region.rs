@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{MAX_INNER, MAX_TEXTS, Piece, Reader};
+use super::{MAX_INNER, MAX_TEXTS, Piece, Reader, prose::is_prose};
 use crate::import::{
     block::{paragraphs, regions, unnumbered},
     code,
@@ -10,7 +10,7 @@ use crate::import::{
     flag, hcl,
     libvirt::{self, Domain},
     make, part, setting,
-    shell::{self, Simple},
+    shell::{self, Simple, Talk},
     table, trace,
 };
 
@@ -54,12 +54,20 @@ impl Reader {
         let mut branches = Vec::new();
         let converted = make::shell_text(text, &mut branches);
         self.paste.branches.extend(branches);
-        if let Some(text) = converted {
-            let lines: Vec<&str> = text.lines().collect();
-            return self.lines(&lines);
+        if let Some(converted) = converted {
+            let talks = self.talks.len();
+            self.plain(&converted);
+            if self.talks.len() > talks {
+                self.paste.followed.extend(make::talking(text).into_iter().map(str::to_owned));
+            }
+            return;
+        }
+        if shell::talks(text) {
+            return self.plain(text);
         }
         let paragraphs = paragraphs(text);
-        let is_code: Vec<bool> = paragraphs.iter().map(|text| code::is_code(text)).collect();
+        let is_code: Vec<bool> =
+            paragraphs.iter().map(|text| code::is_code(text) && !is_prose(text)).collect();
         let any = is_code.contains(&true);
         // What stands between lists of programs is read as one.
         let mut between = String::new();
@@ -166,6 +174,7 @@ impl Reader {
     fn items(&mut self, items: Vec<Item>) {
         let names = items.iter().map(|item| match item {
             Item::Words(_, names) | Item::Text(_, names) => data::machine_of(names),
+            Item::Talk(..) => None,
         });
         let names: Vec<Option<String>> = names.collect();
         let several = names.iter().flatten().collect::<BTreeSet<_>>().len() > 1;
@@ -180,6 +189,10 @@ impl Reader {
                     }
                 }
                 Item::Text(text, _) => self.text(&text),
+                Item::Talk(said, near) => {
+                    let talk = Some(Talk { said, near });
+                    self.take(Simple { talk, ..Simple::default() });
+                }
             }
         }
     }

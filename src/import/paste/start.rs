@@ -11,7 +11,10 @@ use crate::import::{
 impl Reader {
     /// A command of the shell: QEMU's, or another.
     pub(super) fn take(&mut self, command: Simple) {
-        let Simple { words, redirections, here, part } = command;
+        if self.talks(&command) || command.is_aside {
+            return;
+        }
+        let Simple { words, redirections, here, part, .. } = command;
         self.connects(&words.join(" "));
         if part.is_some() {
             self.paste.pieces.push(Piece::Part(part.clone()));

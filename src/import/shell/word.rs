@@ -109,7 +109,7 @@ impl Shell {
     }
 
     /// The words of a text that stands inside a word or an array.
-    fn inner(&mut self, text: &str) -> Vec<String> {
+    pub(super) fn inner(&mut self, text: &str) -> Vec<String> {
         if !self.deeper() {
             return Vec::new();
         }
@@ -155,6 +155,10 @@ impl Shell {
             NodeKind::ParamExpansion { param, op, arg } => {
                 self.parameter(param, op.as_deref(), arg.as_deref().unwrap_or(""), words);
             }
+            NodeKind::ParamIndirect { param, .. } => match self.keys(param) {
+                Some(keys) => words.insert(&keys, true),
+                None => self.placeholder("", written, words),
+            },
             NodeKind::ParamLength { param } => {
                 let name = param.trim_end_matches("[@]").trim_end_matches("[*]");
                 match self.set.get(name).map(Vec::len) {
@@ -165,7 +169,10 @@ impl Shell {
             NodeKind::CommandSubstitution { command, .. } => {
                 let outer = self.printed.replace(Printed::default());
                 let source = written.into();
+                let depth = self.calls.len();
+                self.calls.extend(self.at.clone());
                 self.node(command, &source);
+                self.calls.truncate(depth);
                 let printed = std::mem::replace(&mut self.printed, outer);
                 let known = printed.filter(|it| !it.unknown && !it.text.is_empty());
                 match known.map(|it| it.text) {
@@ -217,10 +224,10 @@ impl Shell {
                 let other = self.inner(arg);
                 words.insert(&other, true);
             }
-            (Some(":+" | "+"), _) => {
+            (Some(":+" | "+"), held) => {
                 words.word();
                 // An argument that a call does not give is known to be empty.
-                if name.parse::<usize>().is_err() {
+                if held.is_none() && name.parse::<usize>().is_err() {
                     self.branches.push(format!("{written} is empty: {name} is not set"));
                 }
             }
@@ -259,10 +266,35 @@ impl Shell {
             };
         }
         self.used.insert(name.to_owned());
+        if !index.is_empty() && !matches!(index, "@" | "*") {
+            let key =
+                if index.contains('$') { self.inner(index).join(" ") } else { index.to_owned() };
+            let key = key.trim_matches(['"', '\'']);
+            if let Some(held) = self.set.get(&format!("{name}[{key}]")) {
+                return Some(held.clone());
+            }
+            if let Ok(at) = key.parse::<usize>() {
+                return self.set.get(name)?.get(at).map(|one| vec![one.clone()]);
+            }
+        }
         let held = self.set.get(name)?;
         match index.parse::<usize>() {
             Ok(at) => held.get(at).map(|one| vec![one.clone()]),
             Err(_) => Some(held.clone()),
+        }
+    }
+
+    /// The keys of `${!NAME[@]}`.
+    fn keys(&self, param: &str) -> Option<Vec<String>> {
+        let name = param.trim_end_matches("[@]").trim_end_matches("[*]");
+        let start = format!("{name}[");
+        let all =
+            self.order.iter().filter_map(|other| other.strip_prefix(&start)?.strip_suffix(']'));
+        let keys: Vec<String> = all.map(str::to_owned).collect();
+        match (keys.is_empty(), self.set.get(name)) {
+            (false, _) => Some(keys),
+            (true, Some(list)) => Some((0..list.len()).map(|at| at.to_string()).collect()),
+            (true, None) => None,
         }
     }
 
@@ -297,6 +329,9 @@ impl Shell {
             && let Some(list) = list.strip_prefix('(')
         {
             let items = self.inner(list.strip_suffix(')').unwrap_or(list));
+            for (key, value) in items.iter().filter_map(|item| keyed(item)) {
+                self.assign(&format!("{name}[{key}]"), vec![value.to_owned()]);
+            }
             let items = items.into_iter().map(|item| match item.strip_prefix('[') {
                 Some(rest) => rest.split_once("]=").map_or(item.clone(), |(_, it)| it.to_owned()),
                 None => item,
@@ -312,6 +347,12 @@ impl Shell {
             Some((name, value))
         });
         if let Some((name, value)) = element.filter(|_| assignment(&text).is_none()) {
+            if let Some((key, _)) = text
+                .split_once("]=")
+                .and_then(|(before, _)| before.split_once('[').map(|(_, key)| (key, before)))
+            {
+                self.assign(&format!("{name}[{key}]"), vec![value.to_owned()]);
+            }
             let mut words = self.set.get(name).cloned().unwrap_or_default();
             words.push(value.to_owned());
             return self.assign(name, words);
@@ -353,6 +394,11 @@ impl Shell {
             _ => None,
         }
     }
+}
+
+/// The key and the value of an item of an array, `[KEY]=VALUE`.
+fn keyed(item: &str) -> Option<(&str, &str)> {
+    item.strip_prefix('[')?.split_once("]=")
 }
 
 /// `${NAME%.c}` and the like, of a text that is known.
