@@ -34,6 +34,7 @@ const SPLIT: &[(&str, &str)] = &[
     ("import/shell", "assignments of a shell"),
     ("import/shell.rs", "assignments of a shell"),
     ("import/make.rs", "assignments of makefiles, units and other scripts"),
+    ("import/make", "conditions and references of makefiles"),
     ("import/code.rs", "assignments of programs"),
     ("import/code", "assignments and arguments of programs"),
     ("import/data/template.rs", "settings of an inventory, and arguments of Jinja's filters"),
