@@ -26,6 +26,7 @@ mod run;
 mod select;
 mod suite;
 mod tally;
+mod threads;
 mod title;
 mod totals;
 
