@@ -8,14 +8,18 @@
 mod captures;
 mod case;
 mod colo;
+mod compare;
 pub(crate) mod count;
+mod course;
 mod growth;
 mod kernel;
 mod lap;
+mod load;
 mod machine;
 mod process;
 mod redirect;
 mod report;
+mod segment;
 mod start;
 mod suite;
 mod transcript;
@@ -34,7 +38,9 @@ use tapwright::{
     sys::{InterfaceNameError, Isolated, TapError, isolate},
 };
 
+use compare::Traffic;
 use lap::Row;
+use load::Load;
 use report::{Measured, Report};
 
 /// Every row: its name, and what sets it up.
@@ -45,21 +51,37 @@ const ROWS: &[(&str, Build)] = &[
     ("sim, 64 B", |_| machine::sim(64)),
     ("sim, 1500 B", |_| machine::sim(1500)),
     ("colo", |_| colo::row()),
+    ("colo-compare/QEMU, equal", |lab| compare::row(&lab.qemu, Traffic::Equal)),
+    ("colo-compare/QEMU, in pieces", |lab| compare::row(&lab.qemu, Traffic::Pieces)),
+    ("colo-compare/QEMU 11.1, equal", |lab| compare::row(&lab.newest, Traffic::Equal)),
+    ("colo-compare/QEMU 11.1, in pieces", |lab| compare::row(&lab.newest, Traffic::Pieces)),
     ("transcript", |_| transcript::row()),
     ("TAP to chardev, 64 B", |lab| kernel::row(lab, 64)),
     ("TAP to chardev, 1500 B", |lab| kernel::row(lab, 1500)),
-    ("redirect/mirred, 64 B", |lab| redirect::beside_mirred(lab, 64)),
-    ("redirect/mirred, 1514 B", |lab| redirect::beside_mirred(lab, 1514)),
-    ("redirect --offload/mirred, 64 B", |lab| redirect::offload_beside_mirred(lab, 64)),
-    ("redirect --offload/mirred, 1514 B", |lab| redirect::offload_beside_mirred(lab, 1514)),
+    ("redirect/mirred, 64 B", |lab| redirect::beside_mirred(lab, Load::Frames(64))),
+    ("redirect/mirred, 1514 B", |lab| redirect::beside_mirred(lab, Load::Frames(1514))),
+    ("redirect/mirred, super-frames", |lab| redirect::beside_mirred(lab, Load::SuperFrames)),
+    ("redirect --offload/mirred, 64 B", |lab| {
+        redirect::offload_beside_mirred(lab, Load::Frames(64))
+    }),
+    ("redirect --offload/mirred, 1514 B", |lab| {
+        redirect::offload_beside_mirred(lab, Load::Frames(1514))
+    }),
     ("redirect/mirred, p50 of a frame", |lab| redirect::latency(lab, 0.5)),
     ("redirect/mirred, p99 of a frame", |lab| redirect::latency(lab, 0.99)),
-    ("redirect/loop, 64 B", |lab| redirect::beside_loop(lab, 64)),
-    ("redirect/loop, 1514 B", |lab| redirect::beside_loop(lab, 1514)),
-    ("redirect/QEMU, 64 B", |lab| redirect::beside_qemu(lab, &lab.qemu, 64)),
-    ("redirect/QEMU, 1514 B", |lab| redirect::beside_qemu(lab, &lab.qemu, 1514)),
-    ("redirect/QEMU 11.1, 64 B", |lab| redirect::beside_qemu(lab, &lab.newest, 64)),
-    ("redirect/QEMU 11.1, 1514 B", |lab| redirect::beside_qemu(lab, &lab.newest, 1514)),
+    ("redirect/loop, 64 B", |lab| redirect::beside_loop(lab, Load::Frames(64))),
+    ("redirect/loop, 1514 B", |lab| redirect::beside_loop(lab, Load::Frames(1514))),
+    ("redirect/loop, super-frames", |lab| redirect::beside_loop(lab, Load::SuperFrames)),
+    ("redirect/QEMU, 64 B", |lab| redirect::beside_qemu(lab, &lab.qemu, Load::Frames(64))),
+    ("redirect/QEMU, 1514 B", |lab| redirect::beside_qemu(lab, &lab.qemu, Load::Frames(1514))),
+    ("redirect/QEMU, super-frames", |lab| redirect::beside_qemu(lab, &lab.qemu, Load::SuperFrames)),
+    ("redirect/QEMU 11.1, 64 B", |lab| redirect::beside_qemu(lab, &lab.newest, Load::Frames(64))),
+    ("redirect/QEMU 11.1, 1514 B", |lab| {
+        redirect::beside_qemu(lab, &lab.newest, Load::Frames(1514))
+    }),
+    ("redirect/QEMU 11.1, super-frames", |lab| {
+        redirect::beside_qemu(lab, &lab.newest, Load::SuperFrames)
+    }),
     ("case", case::row),
     ("QEMU start", start::row),
     ("suite on netns", |lab| suite::netns(lab, "all processors", 2.0, &["--backend", "netns"])),

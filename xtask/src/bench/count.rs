@@ -22,6 +22,7 @@ use tapwright::{
 use super::{
     BenchError, case, io_error,
     machine::{FILTERED, GUEST, chain, frame, taken},
+    segment::{ACK, SYN, Segment},
 };
 
 /// How much more than accepted is too much, in percent.
@@ -179,32 +180,15 @@ fn expect(holds: bool) -> Result<(), BenchError> {
     if holds { Ok(()) } else { Err(BenchError::Wrong("not what must come of it".to_owned())) }
 }
 
-/// A TCP segment without payload; the checksum is no matter.
-fn segment(from_guest: bool, flags: u8, seq: u32, ack: u32) -> Bytes {
-    const GUEST: [u8; 6] = [0x52, 0x54, 0, 0x12, 0x34, 0x56];
-    const CLIENT: [u8; 6] = [2, 0, 0, 0, 0, 1];
-    let ends = [(CLIENT, [10, 0, 0, 9], 4000_u16), (GUEST, [10, 0, 0, 2], 80)];
-    let [client, guest] = ends;
-    let (from, to) = if from_guest { (guest, client) } else { (client, guest) };
-    let mut frame = Vec::with_capacity(60);
-    frame.extend(to.0);
-    frame.extend(from.0);
-    frame.extend([8, 0, 0x45, 0, 0, 40, 0, 1, 0, 0, 64, 6, 0, 0]);
-    frame.extend(from.1);
-    frame.extend(to.1);
-    frame.extend(from.2.to_be_bytes());
-    frame.extend(to.2.to_be_bytes());
-    frame.extend(seq.to_be_bytes());
-    frame.extend(ack.to_be_bytes());
-    frame.extend([0x50, flags, 0xff, 0xff, 0, 0, 0, 0]);
+/// A segment without payload, as a link carries it.
+fn padded(segment: Segment) -> Bytes {
+    let mut frame = segment.bytes();
     frame.resize(60, 0);
     frame.into()
 }
 
 /// The client's segments of a connection whose numbers are shifted.
 fn rewriter() -> Result<Work, BenchError> {
-    const SYN: u8 = 2;
-    const ACK: u8 = 16;
     let args = json!({"qom-type": "filter-rewriter", "id": "f0", "netdev": "hn0", "queue": "all"});
     let mut machine = chain(false, &[args])?;
     let mut out = Vec::new();
@@ -213,11 +197,11 @@ fn rewriter() -> Result<Work, BenchError> {
         [(false, SYN, 100, 0), (true, SYN | ACK, 5000, 101), (false, ACK, 101, 1001)]
     {
         let netdev = if from_guest { GUEST } else { FILTERED };
-        let data = segment(from_guest, flags, seq, ack);
+        let data = padded(Segment { from_guest, flags, seq, ack, payload: 0 });
         let input = Input::NetdevFrame { netdev: netdev.into(), data, tag: None };
         machine.handle(VirtualTime::ZERO, input, &mut out);
     }
-    let sent = segment(false, ACK, 101, 1001);
+    let sent = padded(Segment { flags: ACK, seq: 101, ack: 1001, ..Segment::default() });
     Ok(Box::new(move || {
         let data = sent.clone();
         let input = Input::NetdevFrame { netdev: FILTERED.into(), data, tag: None };
@@ -236,7 +220,7 @@ fn compare() -> Result<Work, BenchError> {
     let args = json!({"qom-type": "colo-compare", "id": "f0", "primary_in": "m0",
         "secondary_in": "r0", "outdev": "out0", "iothread": "io0"});
     let mut machine = chain(false, &[args])?;
-    let mut datagram = segment(false, 0, 0, 0).to_vec();
+    let mut datagram = padded(Segment::default()).to_vec();
     datagram[23] = 17;
     let (sent, mut out) = (encode(&datagram, None), Vec::new());
     Ok(Box::new(move || {
