@@ -40,7 +40,7 @@ use crate::{
 
 /// Cases that are held from their check until they run. Of a larger suite the others are read again, so
 /// that its memory does not grow with it.
-const HELD: usize = 4_000;
+const HELD: usize = 1_000;
 
 /// Runs scenarios.
 #[derive(Clone, Debug, clap::Args)]
@@ -130,12 +130,15 @@ pub(super) fn run(args: &RunArgs) -> Result<Exit, Stop> {
     if args.watch {
         return watch::run(args, mode);
     }
-    if args.list {
-        let selection = args.suite.selection();
-        let cases = runner::select(args.suite.load()?, &selection, args.profile.as_ref());
-        return list::list(&cases, args.format.of_list());
-    }
-    let scenarios = args.suite.load_at_most(args.held());
+    let scenarios = match args.list.then(|| args.suite.load()) {
+        Some(Ok(scenarios)) => {
+            let selection = args.suite.selection();
+            let cases = runner::select(scenarios, &selection, args.profile.as_ref());
+            return list::list(&cases, args.format.of_list());
+        }
+        Some(Err(stop)) => Err(stop),
+        None => args.suite.load_at_most(args.held()),
+    };
     // Made before the process is isolated, where every path is still what the user meant.
     let mut files = ReportFiles::create(&args.reports).map_err(reporting::not_reported)?;
     if args.format == RunFormat::Github {
