@@ -35,6 +35,8 @@ pub struct Scenario {
     pub cases: Vec<Arc<Case>>,
     /// No steps: the cases are probes and share one world.
     pub probes: bool,
+    /// Frames come from captures, and not from the text alone.
+    pub reads_captures: bool,
 }
 
 /// One runnable case. Everything in it has been checked against the language.

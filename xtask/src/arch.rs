@@ -338,6 +338,7 @@ const SNAPSHOT: &[(&str, &[&str])] = &[
     ("file", &["error"]),
     ("store", &["error", "file"]),
     ("pending", &["error", "file", "store"]),
+    ("run", &["error", "file", "store"]),
 ];
 
 /// The floors of the runner: results and their totals, one case, its comparison, then the whole run.
@@ -346,7 +347,8 @@ const RUNNER: &[(&str, &[&str])] = &[
     ("error", &[]),
     ("outcome", &[]),
     ("pcapng", &[]),
-    ("pool", &[]),
+    ("threads", &[]),
+    ("pool", &["threads"]),
     ("select", &[]),
     ("title", &[]),
     ("totals", &[]),
@@ -358,19 +360,21 @@ const RUNNER: &[(&str, &[&str])] = &[
     ("exec", &["account", "expect", "outcome", "title"]),
     ("failing", &["event", "problem"]),
     ("judge", &["event", "outcome", "problem"]),
-    ("plan", &["exec", "select"]),
-    ("archive", &["capture", "error", "judge", "outcome", "pcapng", "plan"]),
-    ("fixture", &["outcome", "plan"]),
-    ("pause", &["account", "archive", "capture", "error", "event", "judge", "outcome", "plan"]),
+    ("planned", &[]),
+    ("cases", &["planned", "suite"]),
+    ("plan", &["cases", "exec", "planned", "select"]),
+    ("archive", &["capture", "error", "judge", "outcome", "pcapng", "planned"]),
+    ("fixture", &["outcome", "planned"]),
+    ("pause", &["account", "archive", "capture", "error", "event", "judge", "outcome", "planned"]),
     ("attempt", &["exec", "outcome", "pause"]),
     ("front", &["attempt", "outcome", "pool"]),
-    ("tally", &["attempt", "event", "failing", "judge", "outcome", "plan", "problem"]),
+    ("tally", &["attempt", "event", "failing", "judge", "outcome", "planned", "problem"]),
     ("dry_run", &["attempt", "front", "pool"]),
     (
         "run",
         &[
-            "archive", "attempt", "event", "front", "judge", "pause", "plan", "pool", "tally",
-            "totals",
+            "archive", "attempt", "event", "front", "judge", "pause", "plan", "planned", "pool",
+            "tally", "totals",
         ],
     ),
 ];

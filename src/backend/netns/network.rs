@@ -96,8 +96,8 @@ impl Network {
     /// # Errors
     /// ENODEV when there is none of this name.
     pub fn index(&self, name: &InterfaceName) -> Result<u32, NetworkError> {
-        let named = of_name(LinkMessage::default(), name);
-        Ok(self.link(named, || format!("interface {name}"))?.header.index)
+        let failed = |source| NetworkError { what: format!("interface {name}"), source };
+        self.netlink.index_of(name).map_err(failed)
     }
 
     /// Makes a pair of joined interfaces, both down, each in its namespace; none for this one. Born

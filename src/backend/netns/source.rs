@@ -370,9 +370,9 @@ fn open_socket(
 ) -> Result<PacketSocket, BackendError> {
     let options =
         PacketOptions { vnet_hdr: true, ignore_outgoing: recorder, receive_buffer: BUFFER };
-    let opened = topology.inside(interface, |isolated, name| {
-        InterfaceIndex::of(name).and_then(|index| PacketSocket::open(isolated, index, options))
-    })?;
+    let index = InterfaceIndex::told(topology.number(interface));
+    let opened =
+        topology.inside(interface, |isolated, _| PacketSocket::open(isolated, index, options))?;
     opened.map_err(|source| BackendError::System { what: "a packet socket".to_owned(), source })
 }
 

@@ -70,7 +70,7 @@ fn kind(map: &Fields<'_>, span: Span, host: &Host, taps: &mut usize) -> NetdevTy
         };
         if !belongs && key::NETDEV.key(&entry.key).is_some() {
             let needs = if entry.key == "hubid" { "`type: hubport`" } else { "`type: tap`" };
-            map.fault(entry.key_span, Fault::Needs { key: entry.key.clone(), needs });
+            map.fault(entry.key_span, Fault::Needs { key: entry.key.to_string(), needs });
         }
     }
     match kind {

@@ -97,7 +97,7 @@ fn names(node: &Node, into: &mut BTreeSet<String>) {
         Tree::List(nodes) => nodes.iter().for_each(|node| names(node, into)),
         Tree::Map(entries) => {
             for entry in entries {
-                into.insert(entry.key.clone());
+                into.insert(entry.key.to_string());
                 names(&entry.value, into);
             }
         }
