@@ -34,7 +34,7 @@ mod tun;
 pub use batch::{Batch, Unit};
 pub use beneath::{BeneathError, Directory, Escape};
 pub use capability::{CAP_NET_ADMIN, give_up_privileges};
-pub use child::{hang_up, run_in_foreground};
+pub use child::{end_with_starter, hang_up, run_in_foreground};
 pub use closing::wait_for_closes;
 pub use confined::{Confined, Launch, LaunchError};
 pub use entrance::{Entrance, Tenant, enter_mounted, show_own_interfaces};
