@@ -30,6 +30,7 @@ mod queue;
 mod ring;
 mod sysctl;
 mod tun;
+mod virtio;
 
 pub use batch::{Batch, Unit};
 pub use beneath::{BeneathError, Directory, Escape};
@@ -57,3 +58,4 @@ pub use queue::unread_by_peer;
 pub use ring::{Block, Ring, RingOptions, Shape, Side, Slot};
 pub use sysctl::{SysctlError, allow_ipv6, has_rps_default_mask, link_settings};
 pub use tun::{Tap, TapError, TapHeader};
+pub use virtio::{Memory, NetDriver, NetError, NetOptions, NetReceived, Virtqueue, VirtqueueError};
