@@ -58,4 +58,7 @@ pub use queue::unread_by_peer;
 pub use ring::{Block, Ring, RingOptions, Shape, Side, Slot};
 pub use sysctl::{SysctlError, allow_ipv6, has_rps_default_mask, link_settings};
 pub use tun::{Tap, TapError, TapHeader};
-pub use virtio::{Memory, NetDriver, NetError, NetOptions, NetReceived, Virtqueue, VirtqueueError};
+pub use virtio::{
+    Memory, NetDriver, NetError, NetOptions, NetReceived, VhostError, VhostNet, Virtqueue,
+    VirtqueueError,
+};

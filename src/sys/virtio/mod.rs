@@ -6,8 +6,10 @@ mod memory;
 mod net;
 #[cfg(test)]
 mod tests;
+mod vhost;
 mod virtqueue;
 
 pub use memory::Memory;
 pub use net::{NetDriver, NetError, NetOptions, NetReceived};
+pub use vhost::{VhostError, VhostNet};
 pub use virtqueue::{Virtqueue, VirtqueueError};
