@@ -3,7 +3,6 @@
 use std::{
     collections::BTreeMap,
     fs,
-    io::Write,
     path::{Path, PathBuf},
     process::Command,
     sync::Arc,
@@ -21,6 +20,7 @@ use tapwright::{
     runner::{exec, write_pcapng},
     scenario::{Disk, load, parse},
 };
+use test_support::is_there;
 
 /// Each interface and the bytes of its packets, in the order of the bytes.
 type Packets = BTreeMap<String, Vec<String>>;
@@ -111,16 +111,6 @@ steps:
         String::from_utf8_lossy(&output.stdout),
         "0.000000000\t60\t64\t02:00:00:00:00:01\n1.250000000\t34\t34\t52:54:00:12:34:56\n"
     );
-}
-
-/// Says where a program is missing that a test is skipped.
-fn is_there(program: &str) -> bool {
-    let there = Command::new(program).arg("--version").output().is_ok();
-    if !there {
-        let told = format!("skipped: {program} is not installed");
-        drop(writeln!(std::io::stderr(), "{told}"));
-    }
-    there
 }
 
 /// The first case of each scenario that sends something and that `sim` can run.

@@ -26,7 +26,8 @@ pub(super) struct MergeArgs {
     /// Records that `run --report json=FILE` wrote
     #[arg(required = true)]
     files: Vec<PathBuf>,
-    /// Write a report of the combined run; may be repeated [kinds: html, json, junit, markdown]
+    /// Write a report of the combined run; may be repeated [kinds: html, json, junit, ktap,
+    /// markdown, tap]
     #[arg(long = "report", value_name = "KIND=PATH", value_parser = run::report_parser())]
     reports: Vec<WantedReport>,
     /// Output format

@@ -44,6 +44,10 @@ pub(super) enum RunFormat {
     Junit,
     /// For people, with annotations for a GitHub workflow at the end
     Github,
+    /// The Test Anything Protocol, version 14, at the end: for Meson and prove
+    Tap,
+    /// The kernel's TAP, version 1, at the end: for kselftest
+    Ktap,
 }
 
 impl RunFormat {
@@ -51,7 +55,7 @@ impl RunFormat {
     pub(super) const fn of_list(self) -> Format {
         match self {
             Self::Json => Format::Json,
-            Self::Human | Self::Junit | Self::Github => Format::Human,
+            Self::Human | Self::Junit | Self::Github | Self::Tap | Self::Ktap => Format::Human,
         }
     }
 }
@@ -102,6 +106,8 @@ pub(super) fn whole(format: RunFormat, record: &RunRecord) -> Result<(), Stop> {
         RunFormat::Human => Human::new(&mut out).run(record),
         RunFormat::Json => Json::new(lines(), Events::OfFailures).run(record),
         RunFormat::Junit => ReportKind::Junit.write(record, &mut out),
+        RunFormat::Tap => ReportKind::Tap.write(record, &mut out),
+        RunFormat::Ktap => ReportKind::Ktap.write(record, &mut out),
         RunFormat::Github => github().run(record),
     };
     ended(told.and_then(|()| out.flush()))

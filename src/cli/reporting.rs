@@ -93,7 +93,7 @@ pub(super) fn stopped(
     stop.reports.extend(unwritten.into_iter().map(|error| CliError::from(error).report()));
     match format {
         RunFormat::Json => diagnosed(&stop),
-        RunFormat::Junit => {
+        RunFormat::Junit | RunFormat::Tap | RunFormat::Ktap => {
             output::whole(format, record)?;
             Err(stop)
         }

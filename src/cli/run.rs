@@ -101,7 +101,7 @@ pub(super) struct RunArgs {
     #[arg(long)]
     events: bool,
     /// Write a report of the whole run at its end; may be repeated [kinds: html, json, junit,
-    /// markdown]
+    /// ktap, markdown, tap]
     #[arg(long = "report", value_name = "KIND=PATH", conflicts_with = "list")]
     #[arg(value_parser = report_parser())]
     reports: Vec<WantedReport>,
@@ -282,15 +282,16 @@ impl RunArgs {
 
     fn reporter(&self) -> Box<dyn Reporter> {
         let out = output::stdout();
+        let at_end = |kind, out| Box::new(Progress::new(AtEnd::new(kind, out, self.facts())));
         match self.format {
             // A bar would be drawn over what a pause says.
             RunFormat::Human if self.pause_on_fail => Box::new(Human::new(out)),
             RunFormat::Human => Box::new(Progress::new(Human::new(out))),
             RunFormat::Json => Box::new(Json::new(output::lines(), self.events())),
-            RunFormat::Junit => {
-                Box::new(Progress::new(AtEnd::new(ReportKind::Junit, out, self.facts())))
-            }
             RunFormat::Github => Box::new(output::github()),
+            RunFormat::Junit => at_end(ReportKind::Junit, out),
+            RunFormat::Tap => at_end(ReportKind::Tap, out),
+            RunFormat::Ktap => at_end(ReportKind::Ktap, out),
         }
     }
 }

@@ -261,8 +261,13 @@ fn chardev_add(draft: &mut Draft, rng: &mut Rng) -> Option<Value> {
 }
 
 fn set_link(draft: &mut Draft, rng: &mut Rng) -> Option<Value> {
-    let id = if rng.chance(95) { rng.pick(&draft.taps)?.id.as_str() } else { "nope" };
-    Some(json!({ "set_link": { "name": id, "up": rng.chance(50) } }))
+    let mut name =
+        if rng.chance(95) { rng.pick(&draft.taps)?.id.clone() } else { "nope".to_owned() };
+    if rng.chance(25) {
+        // The guest's NIC.
+        name += ".guest";
+    }
+    Some(json!({ "set_link": { "name": name, "up": rng.chance(50) } }))
 }
 
 fn stop_or_cont(_: &mut Draft, rng: &mut Rng) -> Option<Value> {

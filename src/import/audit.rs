@@ -77,6 +77,10 @@ const PROPERTIES: &[&str] = &[
 pub(super) fn spans(text: &str) -> Vec<(Range<usize>, Mention)> {
     let mut found = Vec::new();
     for (at, _) in text.match_indices('-') {
+        // Of several dashes the last one begins the name.
+        if text[at + 1..].starts_with('-') {
+            continue;
+        }
         let before = text[..at].trim_end_matches('-').chars().next_back();
         if before.is_some_and(|c| c.is_alphanumeric() || "_./".contains(c)) {
             continue;

@@ -1,6 +1,62 @@
 //! How a text falls into parts: what stands in fences, paragraphs, compound commands, here-documents.
 
-use std::collections::BTreeSet;
+use std::{borrow::Cow, collections::BTreeSet};
+
+use super::flag;
+
+/// The mark of a fence.
+const FENCE: &str = "```";
+
+/// The text with each fence in a line of its own: chats put the first line of what is fenced behind the mark that
+/// opens it, and the mark that closes it behind the last one.
+pub(super) fn fenced(text: &str) -> Cow<'_, str> {
+    if !text.contains(FENCE) {
+        return Cow::Borrowed(text);
+    }
+    let (mut out, mut is_open) = (String::new(), false);
+    for line in text.split_inclusive('\n') {
+        let (line, end) = line.strip_suffix('\n').map_or((line, ""), |line| (line, "\n"));
+        let mut rest = line;
+        // What stands in a string of a program is that string's.
+        let is_string = line.contains("\\n");
+        while let Some((before, after)) = rest.split_once(FENCE).filter(|_| !is_string) {
+            let after = after.trim_start_matches('`');
+            let is_first = out.is_empty() || out.ends_with('\n');
+            if is_first && before.trim().is_empty() {
+                out += before;
+            } else {
+                out += before.trim_end();
+                out += if out.ends_with('\n') { "" } else { "\n" };
+            }
+            out += FENCE;
+            is_open = !is_open;
+            if is_open && is_info(after) {
+                out += after;
+                rest = "";
+                break;
+            }
+            rest = after;
+            if !rest.trim().is_empty() {
+                out.push('\n');
+            }
+        }
+        out += rest;
+        out += end;
+    }
+    Cow::Owned(out)
+}
+
+/// Whether what stands behind the mark of a fence says what is in it: `sh`, `{.bash}`, `yaml title="a.yml"`.
+fn is_info(text: &str) -> bool {
+    let text = text.trim();
+    let word = text.split([' ', ',']).next().unwrap_or_default();
+    let is_name = |c: char| c.is_ascii_alphanumeric() || "+-_.{}#=\"".contains(c);
+    let is_command = flag::is_program(word) || ["cont", "quit", "stop"].contains(&word);
+    let is_word = word.chars().all(is_name) && !text.contains(FENCE) && !is_command;
+    is_word
+        && (text == word
+            || text.contains('=') && !flag::is_qemus(text) && !word.contains(['_', '-']))
+}
 
 /// What stands in fences, and between them.
 pub(super) fn regions(text: &str) -> Vec<String> {
@@ -163,5 +219,23 @@ impl Budget {
     fn take(&mut self) -> bool {
         self.0 = self.0.saturating_sub(1);
         self.0 > 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case("a\n```sh\nb\n```\n", "a\n```sh\nb\n```\n")]
+    #[case("so:\n```object_del f0\ncont```\nbye\n", "so:\n```\nobject_del f0\ncont\n```\nbye\n")]
+    #[case("so ```stop``` now\n", "so\n```\nstop\n```\n now\n")]
+    #[case("```qemu-kvm -nic user```\n", "```\nqemu-kvm -nic user\n```\n")]
+    #[case("  ```yaml title=\"a\"\n  b\n  ```\n", "  ```yaml title=\"a\"\n  b\n  ```\n")]
+    #[case("x ``a`` y\n", "x ``a`` y\n")]
+    fn fences_have_lines_of_their_own(#[case] text: &str, #[case] expected: &str) {
+        assert_eq!(fenced(text), expected);
     }
 }

@@ -121,8 +121,9 @@ fn read(line: &str) -> Line<'_> {
     if EVENTS.iter().any(|mark| rest.starts_with(mark)) {
         return Line::Event;
     }
+    let rest = rest.trim_start_matches(['-', '–', '—', ' ']);
     let named = rest.split_once(": ").or_else(|| rest.split_once(" | "));
-    match named.filter(|(nick, _)| is_nick(nick.trim())) {
+    match named.filter(|(nick, _)| is_nick(nick.trim()) || is_full_name(nick.trim())) {
         Some((nick, text)) => Line::Said(nick.trim(), text),
         None => Line::Bare(line),
     }
@@ -143,13 +144,24 @@ fn is_nick(word: &str) -> bool {
         && !levels.contains(&word.to_lowercase().as_str())
 }
 
+/// `Mira Sand`, as phones and offices name people.
+fn is_full_name(text: &str) -> bool {
+    let is_name = |word: &str| {
+        word.starts_with(char::is_uppercase)
+            && word.chars().all(|c| c.is_alphabetic() || "-'.".contains(c))
+    };
+    (2..=3).contains(&text.split(' ').count()) && text.split(' ').all(is_name)
+}
+
 /// Whose the messages below are: `nick  10:06 AM`, `nick — Today at 10:06 PM`, `[12-Oct-23 10:06 PM] nick`.
 fn head(line: &str) -> Option<&str> {
-    let (nick, rest) = line.split_once([' ', '\t'])?;
-    let rest = rest.trim_start_matches([' ', '\t', '—', '-', '–']);
-    let (behind, is_timed) = behind_time(rest);
-    if is_timed && behind.is_empty() && is_nick(nick) {
-        return Some(nick);
+    for (at, _) in line.match_indices([' ', '\t']).take(3) {
+        let nick = line[..at].trim_end_matches([',', ' ']);
+        let rest = line[at..].trim_start_matches([' ', '\t', '—', '-', '–', ',']);
+        let (behind, is_timed) = behind_time(rest);
+        if is_timed && behind.is_empty() && (is_nick(nick) || is_full_name(nick)) {
+            return Some(nick);
+        }
     }
     let (nick, is_timed) = behind_time(line);
     let name = nick.split('#').next().unwrap_or(nick);
@@ -169,7 +181,10 @@ fn behind_time(line: &str) -> (&str, bool) {
         let is_clock = clock.contains(':') && numbers.clone().count() >= 2 && numbers.all(digits);
         let is_date = core.starts_with(|c: char| c.is_ascii_digit())
             && core.chars().all(|c| c.is_ascii_alphanumeric() || "-/.".contains(c))
-            && (core.contains(['-', '/']) || core.len() <= 2 || core.len() == 4);
+            && (core.contains(['-', '/'])
+                || core.matches('.').count() == 2
+                || core.len() <= 2
+                || core.len() == 4);
         if core.is_empty()
             || !(is_clock || is_date || WORDS.contains(&core.to_lowercase().as_str()))
         {
@@ -192,6 +207,9 @@ mod tests {
     #[case("[10:06:11] <@pbro> (qemu) stop", "pbro|(qemu) stop")]
     #[case("2023-10-12 10:06:11 pbro | (qemu) stop", "pbro|(qemu) stop")]
     #[case("[10:06] pbro: (qemu) stop", "pbro|(qemu) stop")]
+    #[case("12/03/24, 10:06 - Mira Sand: (qemu) stop", "Mira Sand|(qemu) stop")]
+    #[case("[12.03.24, 10:06:11] Mira Sand: (qemu) stop", "Mira Sand|(qemu) stop")]
+    #[case("Mira Sand 10:06 AM", "below Mira Sand")]
     #[case("10:06 -!- kraxl has quit", "event")]
     #[case("pbro  10:06 AM", "below pbro")]
     #[case("pbro — Today at 10:06 PM", "below pbro")]

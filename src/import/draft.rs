@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     audit::Mention,
-    chardev,
+    chardev, command,
     limit::PasteError,
     machine::Machine,
     object::{self, Object},
@@ -20,6 +20,7 @@ use crate::{
 mod comment;
 mod fit;
 mod migration;
+mod owner;
 mod route;
 mod several;
 mod wire;
@@ -59,6 +60,8 @@ pub struct Draft {
     commented: Vec<Mention>,
     /// The commands that stand in the paste and are no step, each with the reason.
     commands: Vec<String>,
+    /// The commands that stand in the paste and name something.
+    heard: Vec<command::Mention>,
     /// Each way to go on, of several: its title and its steps.
     ways: Vec<(String, Vec<String>)>,
     profile: Option<String>,
@@ -72,7 +75,7 @@ impl Draft {
         let stand_ins = standin::fill(&mut paste);
         let pieces = route::apart(paste.pieces, paste.is_salvaged);
         let Route { mut machines, ways, .. } = route::route(pieces)?;
-        machines.retain(|machine| !machine.is_empty());
+        retain(&mut machines, &mut paste.commands);
         join_corrected(&mut machines);
         join_repeated(&mut machines);
         join_fragments(&mut machines);
@@ -84,6 +87,7 @@ impl Draft {
             machine.finish();
             complete(machine);
         }
+        retain(&mut machines, &mut paste.commands);
         if machines.is_empty() {
             return Ok(None);
         }
@@ -98,6 +102,7 @@ impl Draft {
             mentions: paste.mentions,
             commented: paste.commented,
             commands: paste.commands,
+            heard: paste.heard,
             ways,
             profile: None,
             traffic: None,
@@ -256,6 +261,13 @@ impl Draft {
     }
 }
 
+/// Leaves out the machines of which nothing is known; what is said of their commands stays.
+fn retain(machines: &mut Vec<Machine>, commands: &mut Vec<String>) {
+    let empty = machines.iter().filter(|machine| machine.is_empty());
+    commands.extend(empty.flat_map(|machine| machine.unmade().cloned()));
+    machines.retain(|machine| !machine.is_empty());
+}
+
 /// Joins what a text has twice: a configuration and the command line that is made of it, a script and what
 /// `ps` says of it.
 fn join_repeated(machines: &mut Vec<Machine>) {
@@ -281,6 +293,7 @@ fn join_repeated(machines: &mut Vec<Machine>) {
         {
             let one = std::mem::take(&mut machines[at]);
             let other = &mut machines[other];
+            other.notes.extend(one.unmade().cloned());
             other.steps.extend(one.steps);
             other.name = other.name.take().or(one.name);
             other.part = other.part.take().or(one.part);
@@ -307,6 +320,7 @@ fn join_corrected(machines: &mut Vec<Machine>) {
         };
         if let Some(other) = after.iter_mut().find(is_right) {
             let one = std::mem::take(one);
+            other.notes.extend(one.unmade().cloned());
             for (written, text) in one.refused {
                 other.notes.push(format!(
                     "a command line before it is left out, which QEMU refuses: {written}"

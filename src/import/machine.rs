@@ -1,5 +1,7 @@
 //! A command line's options, as a machine of the scenario.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value};
 
 use super::{
@@ -69,6 +71,23 @@ impl Machine {
             && self.steps.is_empty()
             && self.refused.is_empty()
             && self.readconfig.is_none()
+    }
+
+    /// The ids of all that it declares, in the net layer and elsewhere.
+    pub(super) fn ids(&self) -> BTreeSet<String> {
+        let options = self.netdevs.iter().chain(&self.chardevs).filter_map(Options::id);
+        let objects = self.objects.iter().filter_map(Object::id);
+        let mut ids: BTreeSet<String> = options.chain(objects).map(str::to_owned).collect();
+        ids.extend(self.nic_ids.iter().map(|(id, _)| id.clone()));
+        ids.extend(self.renamed.iter().map(|(_, old, _)| old.clone()));
+        let values = self.elsewhere.iter().filter_map(|written| written.split_once(' '));
+        ids.extend(values.filter_map(|(_, value)| read(value, "").id().map(str::to_owned)));
+        ids
+    }
+
+    /// What is said of its commands that are no step.
+    pub(super) fn unmade(&self) -> impl Iterator<Item = &String> {
+        self.notes.iter().filter(|note| note.starts_with("no step for"))
     }
 
     /// Whether it declares all that another one does.
@@ -347,8 +366,7 @@ impl Machine {
         self.name_nics();
     }
 
-    /// Commands name NICs by their ids, and a scenario has `NETDEV.guest` for each. The link of a NIC alone is
-    /// not in it.
+    /// Commands name NICs by their ids, and a scenario has `NETDEV.guest` for each.
     fn name_nics(&mut self) {
         let ids = std::mem::take(&mut self.nic_ids);
         let netdev_of =
@@ -359,11 +377,7 @@ impl Machine {
                     let name = step.value.get("name").and_then(Value::as_str).unwrap_or_default();
                     let is_netdev = self.netdevs.iter().any(|one| one.id() == Some(name));
                     if let Some(netdev) = netdev_of(name).filter(|_| !is_netdev) {
-                        self.notes.push(format!(
-                            "no step for set_link {}: {name} is the NIC on {netdev}, and links are netdevs' here",
-                            step.value
-                        ));
-                        continue;
+                        step.value["name"] = Value::from(format!("{netdev}.guest"));
                     }
                 }
                 "announce-self" => {

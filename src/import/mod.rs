@@ -4,15 +4,19 @@
 //! - `paste`: the pieces of a text: command lines, configuration, QMP, HMP, and what is none of it.
 //! - `recording`, `chat`, `decode`, `mail`, `column`: what terminals, chats, mail and web pages do to characters
 //!   and lines.
+//! - `messages`: exports of chats, threads and notebooks as JSON.
 //! - `block`: fences, paragraphs, compound commands and here-documents.
 //! - `line`: which lines are a shell's, and where one goes on.
 //! - `part`: headings, and the machine that each is about.
+//! - `spoken`: at which machine a sentence says that something is done.
 //! - `shell`: commands of shells, parsed by rable and expanded; `openness`: whether one goes on.
 //! - `make`: Makefiles, units, Dockerfiles and batch files, as a shell's text.
 //! - `program`: programs that compute a command line, followed statement by statement; `code`: the strings of
 //!   those that are not understood so.
 //! - `data`: lists and texts in YAML and JSON, with what templates are filled with; `hcl`: Terraform's variables.
+//! - `proxmox`: configurations of Proxmox, as command lines.
 //! - `setting`: `name = value` lines that hold options.
+//! - `title`: lines that name the file whose text follows.
 //! - `table`: tables with a column for each machine; `trace`: what strace says of a start.
 //! - `choice`: of several readings of a text, the one that loses least.
 //! - `audit`: the options that stand in a text, so that none is lost; `salvage`: command lines of them, where
@@ -51,6 +55,7 @@ mod line;
 mod machine;
 mod mail;
 mod make;
+mod messages;
 mod netdev;
 mod nic;
 mod object;
@@ -58,14 +63,17 @@ mod openness;
 mod part;
 mod paste;
 mod program;
+mod proxmox;
 mod qmp;
 mod recording;
 mod salvage;
 mod setting;
 mod shell;
+mod spoken;
 mod standin;
 mod step;
 mod table;
+mod title;
 mod trace;
 mod xml;
 

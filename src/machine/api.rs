@@ -27,10 +27,10 @@ pub struct Config {
     pub start: Start,
 }
 
-/// A guest's NIC, as far as it announces itself.
+/// A guest's NIC, as far as it announces itself and has a link.
 #[derive(Clone, Debug)]
 pub struct NicConfig {
-    /// The id of the device, by which `announce-self` knows it.
+    /// The id of the device, by which `announce-self` and `set_link` know it.
     pub name: String,
     /// The net client that sends for it.
     pub client: NetdevId,

@@ -1,4 +1,5 @@
-//! A report that is written to a stream when the run is over. Used by `--format junit`.
+//! A report that is written to a stream when the run is over. Used by `--format` of
+//! junit, tap and ktap.
 
 use std::io::{self, Write};
 

@@ -30,6 +30,20 @@ impl Ways {
     }
 }
 
+/// What is wrong with a case, in a word and a sentence: the first of several.
+pub(super) fn first(case: &CaseRecord) -> (&str, &str) {
+    match (case.problems.first(), &case.diagnostic, &case.panic) {
+        (Some(problem), ..) => (&problem.kind, &problem.message),
+        (None, Some(diagnostic), _) => (&diagnostic.code, &diagnostic.message),
+        (None, None, Some(panic)) => ("internal", panic),
+        // CI fails a case without a snapshot, and so do those that read reports of other runs.
+        _ if case.status == CaseStatus::Pending => {
+            ("pending", "its snapshot waits for a review: tapwright review")
+        }
+        (None, None, None) => ("failed", ""),
+    }
+}
+
 /// Everything that is wrong with a case, indented; nothing where nothing is.
 pub(super) fn of_case(case: &CaseRecord) -> Text {
     with_ways(case, Ways::Short)

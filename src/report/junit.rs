@@ -131,11 +131,10 @@ fn status(case: &CaseRecord) -> TestCaseStatus {
         CaseStatus::Interrupted => {
             skipped("interrupted", "the run was interrupted before it was over".to_owned())
         }
-        // CI fails a case without a snapshot, and so do those that read reports of other runs.
         CaseStatus::Pending => {
-            let message = "its snapshot waits for a review: tapwright review";
+            let (ty, message) = failure::first(case);
             let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
-            status.set_type("pending").set_message(message);
+            status.set_type(ty).set_message(message);
             status
         }
         CaseStatus::Failed => bad(case, NonSuccessKind::Failure),
@@ -144,12 +143,7 @@ fn status(case: &CaseRecord) -> TestCaseStatus {
 }
 
 fn bad(case: &CaseRecord, kind: NonSuccessKind) -> TestCaseStatus {
-    let (ty, message) = match (case.problems.first(), &case.diagnostic, &case.panic) {
-        (Some(problem), ..) => (problem.kind.as_str(), problem.message.as_str()),
-        (None, Some(diagnostic), _) => (diagnostic.code.as_str(), diagnostic.message.as_str()),
-        (None, None, Some(panic)) => ("internal", panic.as_str()),
-        (None, None, None) => ("failed", ""),
-    };
+    let (ty, message) = failure::first(case);
     let mut status = TestCaseStatus::non_success(kind);
     status
         .set_type(printable(ty))

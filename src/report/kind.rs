@@ -8,7 +8,7 @@ use std::{
     path::PathBuf,
 };
 
-use super::{html, junit, markdown, record::RunRecord};
+use super::{html, junit, markdown, record::RunRecord, tap};
 use crate::terminal::json;
 
 /// A report that is made of a whole run, at its end.
@@ -20,13 +20,18 @@ pub enum ReportKind {
     Json,
     /// JUnit XML, as CI systems read it.
     Junit,
+    /// The kernel's TAP, as kselftest prints it and KUnit's parser reads it.
+    Ktap,
     /// GitHub's Markdown, as job summaries and comments show it.
     Markdown,
+    /// The Test Anything Protocol, version 14, as prove and Meson read it.
+    Tap,
 }
 
 impl ReportKind {
     /// Every kind.
-    pub const ALL: [Self; 4] = [Self::Html, Self::Json, Self::Junit, Self::Markdown];
+    pub const ALL: [Self; 6] =
+        [Self::Html, Self::Json, Self::Junit, Self::Ktap, Self::Markdown, Self::Tap];
 
     /// Its name on the command line.
     #[must_use]
@@ -35,7 +40,9 @@ impl ReportKind {
             Self::Html => "html",
             Self::Json => "json",
             Self::Junit => "junit",
+            Self::Ktap => "ktap",
             Self::Markdown => "markdown",
+            Self::Tap => "tap",
         }
     }
 
@@ -48,7 +55,12 @@ impl ReportKind {
             Self::Html => html::write(record, out),
             Self::Json => writeln!(out, "{}", json(&serde_json::to_string(record)?)),
             Self::Junit => junit::write(record, out),
+            Self::Ktap => tap::write(record, tap::Dialect::Kernel, out),
             Self::Markdown => markdown::write(record, out),
+            Self::Tap => {
+                let reader = tap::Reader::of_the_environment();
+                tap::write(record, tap::Dialect::Tap14(reader), out)
+            }
         }
     }
 }

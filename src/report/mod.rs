@@ -21,6 +21,7 @@ mod progress;
 pub mod record;
 #[cfg(test)]
 mod schema;
+mod tap;
 mod timeline;
 mod why;
 

@@ -8,12 +8,12 @@ use std::{
 };
 
 use serde_json::Value;
-use test_support::Project;
+use test_support::{Project, is_there};
 
 use crate::scenario::{MANY, PASSES};
 
 /// The fenced blocks of a language.
-fn blocks(language: &str) -> Vec<String> {
+pub(crate) fn blocks(language: &str) -> Vec<String> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/ci.md");
     let text = fs::read_to_string(path).unwrap();
     let fence = format!("```{language}\n");
@@ -131,9 +131,12 @@ fn the_job_of_kubernetes_runs() {
         let script = container["args"][0].as_str().unwrap();
         machine.shell(script, &[("JOB_COMPLETION_INDEX", &index.to_string())]);
     }
-    let [split, merge] = &blocks("sh")[..] else {
-        panic!("two blocks of commands");
+    let [prove, _kselftest, split, merge] = &blocks("sh")[..] else {
+        panic!("four blocks of commands");
     };
+    if is_there("prove") {
+        machine.shell(prove, &[]);
+    }
     machine.shell(merge, &[]);
     machine.has("reports/junit.xml", "tests=\"13\" failures=\"0\"");
     machine.shell(split, &[]);

@@ -6,5 +6,6 @@ mod junit;
 mod merge;
 mod scenario;
 mod schema;
+mod tap;
 mod watch;
 mod whole;

@@ -3,6 +3,7 @@
 
 use std::{
     env, fs,
+    io::{self, Write},
     path::Path,
     process::{Command, Output},
 };
@@ -30,6 +31,18 @@ pub fn command(directory: &Path, arguments: &[&str]) -> Command {
 /// When it doesn't start.
 pub fn tapwright(directory: &Path, arguments: &[&str]) -> Output {
     command(directory, arguments).output().expect("the binary starts")
+}
+
+/// Whether a program that a test needs is installed; standard error says that the test is skipped
+/// where it isn't.
+#[must_use]
+pub fn is_there(program: &str) -> bool {
+    let is_there = Command::new(program).arg("--version").output().is_ok();
+    if !is_there {
+        // Nobody may read it.
+        drop(writeln!(io::stderr(), "skipped: {program} is not installed"));
+    }
+    is_there
 }
 
 /// What a command printed.

@@ -409,7 +409,8 @@ const REPORT: &[(&str, &[&str])] = &[
     ("html", &["failure", "human", "record", "timeline", "why"]),
     ("junit", &["failure", "human", "record"]),
     ("markdown", &["failure", "human", "record"]),
-    ("kind", &["html", "junit", "markdown", "record"]),
+    ("tap", &["failure", "record"]),
+    ("kind", &["html", "junit", "markdown", "record", "tap"]),
     ("at_end", &["kind", "record"]),
     ("file", &["kind", "record"]),
 ];

@@ -1,6 +1,6 @@
 //! All monitor commands of a text, in its order, whatever they stand in.
 
-use std::ops::Range;
+use std::{collections::BTreeMap, ops::Range};
 
 use serde_json::Value;
 
@@ -14,7 +14,7 @@ use super::{
     verb,
 };
 use crate::import::{
-    block, hmp, line,
+    hmp,
     qmp::{self, Message},
 };
 
@@ -22,8 +22,6 @@ use crate::import::{
 const MOST: usize = 10_000;
 /// Most bytes of an object before the command in it that may say whose it is.
 const MOST_BESIDE: usize = 400;
-/// Most times that one name is looked at in prose.
-const MOST_NAMED: usize = 500;
 /// Most columns of a command that is named.
 const SHOWN: usize = 160;
 
@@ -45,14 +43,16 @@ pub(super) struct Found {
     pub(super) written: String,
 }
 
-/// The commands of a text, in its order.
-pub(super) fn find(text: &str) -> Vec<Found> {
+/// The commands of a text, in its order. `names` says whether a word before a command names a machine.
+pub(super) fn find(text: &str, names: &dyn Fn(&str) -> bool) -> Vec<Found> {
     let constants = constants(text);
-    let mut finder = Finder { text, constants: &constants, found: Vec::new(), taken: Vec::new() };
+    let (found, taken) = (Vec::new(), Taken::default());
+    let mut finder = Finder { text, constants: &constants, names, found, taken };
     finder.objects();
     finder.prompts();
     finder.tools();
     finder.strings();
+    finder.marked();
     finder.methods();
     finder.lines();
     finder.mentions();
@@ -152,28 +152,51 @@ fn answers(text: &str, found: &mut [Found]) {
     }
 }
 
-struct Finder<'a> {
-    text: &'a str,
-    constants: &'a Constants,
+pub(super) struct Finder<'a> {
+    pub(super) text: &'a str,
+    pub(super) constants: &'a Constants,
+    /// Whether a text names a machine.
+    pub(super) names: &'a dyn Fn(&str) -> bool,
     found: Vec<Found>,
-    taken: Vec<Range<usize>>,
+    taken: Taken,
+}
+
+/// The bytes of a text that are a command's, by their beginnings: none of them overlap.
+#[derive(Default)]
+struct Taken(BTreeMap<usize, usize>);
+
+impl Taken {
+    fn has(&self, span: &Range<usize>) -> bool {
+        let last = self.0.range(..span.end).next_back();
+        last.is_some_and(|(start, end)| *end > span.start && *start < span.end)
+    }
+
+    fn add(&mut self, span: &Range<usize>) {
+        let (mut start, mut end) = (span.start, span.end);
+        while let Some((first, last)) = self.0.range(..end).next_back().map(|(a, b)| (*a, *b))
+            && last > start
+        {
+            self.0.remove(&first);
+            (start, end) = (start.min(first), end.max(last));
+        }
+        self.0.insert(start, end);
+    }
 }
 
 impl Finder<'_> {
     /// Whether a place is in a line that a program skips.
-    fn is_comment(&self, at: usize) -> bool {
+    pub(super) fn is_comment(&self, at: usize) -> bool {
         let line = self.text[line_at(self.text, at)].trim_start();
         let marks = ["//", "/*", "# ", "#\t", "-- ", ";;", "<!--"];
         // `# virsh ...` is typed by root.
         marks.iter().any(|mark| line.starts_with(mark)) && !line.contains("qemu-monitor-command")
     }
 
-    fn is_free(&self, span: &Range<usize>) -> bool {
-        self.taken.len() < MOST
-            && !self.taken.iter().any(|other| other.start < span.end && span.start < other.end)
+    pub(super) fn is_free(&self, span: &Range<usize>) -> bool {
+        self.taken.0.len() < MOST && !self.taken.has(span)
     }
 
-    fn add(
+    pub(super) fn add(
         &mut self,
         span: Range<usize>,
         call: Option<Call>,
@@ -181,7 +204,7 @@ impl Finder<'_> {
         near: String,
         is_given: bool,
     ) {
-        self.taken.push(span.clone());
+        self.taken.add(&span);
         if call.as_ref().is_some_and(Call::asks)
             || name.starts_with("query-")
             || name.starts_with("guest-")
@@ -240,7 +263,7 @@ impl Finder<'_> {
                 if let Some(id) = map.get("id") {
                     let one = (id.clone(), call.clone());
                     if seen.contains(&one) {
-                        self.taken.push(span);
+                        self.taken.add(&span);
                         continue;
                     }
                     seen.push(one);
@@ -358,6 +381,24 @@ impl Finder<'_> {
         }
     }
 
+    /// What wikis mark as code: `{{object_del m0}}`.
+    fn marked(&mut self) {
+        let text = self.text;
+        for (at, mark) in text.match_indices("{{") {
+            let start = at + mark.len();
+            let line = &text[start..line_at(text, start).end];
+            let Some(end) = line.find("}}") else { continue };
+            let span = start..start + end;
+            if let Some(call) = verb::typed(&line[..end], &Constants::new())
+                && verb::is_distinct(&call.name)
+                && self.is_free(&span)
+            {
+                let name = call.name.clone();
+                self.add(span, Some(call), &name, String::new(), true);
+            }
+        }
+    }
+
     /// Functions that have a command's name.
     fn methods(&mut self) {
         let text = self.text;
@@ -379,113 +420,6 @@ impl Finder<'_> {
             }
         }
     }
-
-    /// Lines, cells of tables and items of lists that are a command.
-    fn lines(&mut self) {
-        let text = self.text;
-        let mut start = 0;
-        let mut document = None;
-        for whole in text.split_inclusive('\n') {
-            let (from, line) = (start, whole.trim_end());
-            start += whole.len();
-            if document == Some(line.trim()) {
-                document = None;
-            }
-            let is_told = document.is_some();
-            document =
-                document.or_else(|| block::document_mark(line).filter(|_| tool::is_talker(line)));
-            let is_row = line.trim_start().starts_with('|');
-            let mut at = from;
-            for cell in line
-                .split('|')
-                .map(|cell| cell.split('\t'))
-                .flat_map(|cells| cells.collect::<Vec<_>>())
-            {
-                let span = at..at + cell.len();
-                at += cell.len() + 1;
-                let (typed, is_item) = unmarked(cell);
-                let shift = cell.find(typed).unwrap_or(0);
-                let span = span.start + shift..span.start + shift + typed.len();
-                if typed.is_empty() || !self.is_free(&span) {
-                    continue;
-                }
-                let name = typed.split(char::is_whitespace).next().unwrap_or(typed);
-                if let Some(call) = verb::typed(typed, &Constants::new()) {
-                    // `stop` may be a word; in a table it is a command where a cell names a machine.
-                    let is_given = (is_told
-                        || (verb::is_distinct(name) || name == "migrate") && typed != name
-                        || is_row
-                        || is_item && typed == name)
-                        && !self.is_comment(span.start);
-                    if is_given || verb::is_distinct(name) {
-                        let name = call.name.clone();
-                        self.add(span, Some(call), &name, line.to_owned(), is_given);
-                    }
-                } else {
-                    self.behind(span.start, typed);
-                }
-            }
-        }
-    }
-
-    /// A command behind words that say where it goes: `Run QMP    vm1    object-del    id=f0`, `hmp a stop`.
-    fn behind(&mut self, start: usize, typed: &str) {
-        for (at, _) in typed.match_indices(' ') {
-            let rest = typed[at..].trim_start();
-            let begin = typed.len() - rest.len();
-            let name = rest.split(char::is_whitespace).next().unwrap_or(rest);
-            if name.is_empty() || !verb::names().any(|other| other == name) {
-                continue;
-            }
-            let before = &typed[..at];
-            let words = before.split_whitespace().count();
-            let context = Context::of_line(before);
-            let gives =
-                context.gives() && words <= 5 && !before.contains(['.', ',', '(', '"', '\'']);
-            if let Some(call) = verb::typed(rest, self.constants).filter(|_| gives) {
-                let name = call.name.clone();
-                return self.add(
-                    start + begin..start + typed.len(),
-                    Some(call),
-                    &name,
-                    before.to_owned(),
-                    true,
-                );
-            }
-        }
-    }
-
-    /// What is named, and no command of a form that is known.
-    fn mentions(&mut self) {
-        let text = self.text;
-        for name in verb::names().filter(|name| verb::is_distinct(name)) {
-            for (at, _) in text.match_indices(name).take(MOST_NAMED) {
-                let is_inside = |c: char| c.is_alphanumeric() || "_-/.".contains(c);
-                let span = at..at + name.len();
-                let behind = &text[span.end..];
-                let goes_on = behind.starts_with(|c: char| c.is_alphanumeric() || "_-".contains(c));
-                let before = &text[..at];
-                // What QEMU has, as `query-commands` lists it.
-                let is_listed = before.trim_end_matches(['"', ' ']).ends_with("\"name\":");
-                if goes_on || before.ends_with(is_inside) || is_listed || !self.is_free(&span) {
-                    continue;
-                }
-                self.add(span, None, name, String::new(), false);
-            }
-        }
-    }
-}
-
-/// A line without what marks it up, and whether it is the item of a list.
-fn unmarked(line: &str) -> (&str, bool) {
-    let mut rest = line.trim();
-    rest = line::without_prompt(rest).trim_start_matches(['$', '#', '>', '%', ' ']);
-    let number = rest.trim_start_matches(|c: char| c.is_ascii_digit());
-    let item = ["- ", "* ", "+ ", "• "].iter().find_map(|mark| rest.strip_prefix(mark));
-    let item = item.or_else(|| [". ", ") "].iter().find_map(|mark| number.strip_prefix(mark)));
-    rest = item.unwrap_or(rest);
-    let typed = rest.trim_matches(|c: char| c.is_whitespace() || "`\"'".contains(c));
-    (typed, item.is_some())
 }
 
 #[cfg(test)]
@@ -504,7 +438,7 @@ mod tests {
             },
             None => format!("? {}", found.name),
         };
-        find(text).into_iter().map(one).collect()
+        find(text, &|_| false).into_iter().map(one).collect()
     }
 
     #[rstest]
@@ -533,6 +467,8 @@ mod tests {
         "vm.monitor.qom_set('/objects/f', 'status', 'off')",
         "qom-set {\"path\":\"/objects/f\",\"property\":\"status\",\"value\":\"off\"}"
     )]
+    #[case::a_wiki("# On *a*: {{object_del f}}\n", "object-del {\"id\":\"f\"}")]
+    #[case::a_string_of_lines("x: \"then\\nobject_del f0\\nstop\"", "object-del {\"id\":\"f0\"}")]
     #[case::prose("then we use object_add to make it", "? object_add")]
     #[case::a_list_of_commands(
         "{\"return\": [{\"name\": \"object-add\"}, {\"name\": \"stop\"}]}",
@@ -550,14 +486,14 @@ mod tests {
 
     #[test]
     fn an_error_is_the_answer_of_the_command_above_it() {
-        let found = find("x (qemu) object_del f\ny Error: no f\n");
+        let found = find("x (qemu) object_del f\ny Error: no f\n", &|_| false);
         assert_eq!(found[0].error, Some((None, "no f".to_owned())));
     }
 
     proptest! {
         #[test]
         fn any_text_is_read(text in "(\\{\"execute\": |\"stop\"|\\}|'|\"|\\\\|object_del |f0|\\(qemu\\) |\n|virsh qemu-monitor-command |--hmp |é|- |\\(|\\)|\\.object_add\\(|execute: |,|=){0,24}") {
-            find(&text);
+            find(&text, &|_| false);
         }
     }
 }

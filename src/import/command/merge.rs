@@ -7,7 +7,10 @@ use super::{
     verb,
     whose::Names,
 };
-use crate::import::paste::{Paste, Piece};
+use crate::import::{
+    paste::{Paste, Piece},
+    spoken,
+};
 
 /// Most lines and commands that are compared to one another.
 const MOST_COMPARED: usize = 400_000;
@@ -17,24 +20,47 @@ const MOST_NAMED: usize = 40;
 /// Puts the commands that no reader took among the pieces, each in its order and with its machine, and names
 /// those that are not understood. Gives the text without the commands that are understood.
 pub(in crate::import) fn merge(paste: &mut Paste, text: &str) -> String {
-    let found = find(text);
-    let names = Names::of(&paste.pieces, text);
+    let mut names = Names::of(&paste.pieces, text);
+    let found = find(text, &|label| names.calls(label));
+    names.listen(text, &found);
     let mut places = matched(&paste.pieces, &found);
     let held = in_order(&mut paste.pieces, &mut places);
     let mut around = Around::new(paste.pieces.len());
+    let blocks = blocks(&found, text);
     for (number, one) in found.iter().enumerate() {
+        let beside = names.beside(one, text);
+        let block = Piece::Block(blocks[number], beside.is_some());
         if let Some(at) = places[number] {
-            let above = || names.before(one, text).filter(|_| part_at(&paste.pieces, at).is_none());
+            around.blocks[at] = Some(block);
+            // A heading that stands above the command before says less than what stands between the two.
+            let is_newer = number.checked_sub(1).is_some_and(|last| {
+                let has_heading = places[last].is_none_or(|place| {
+                    let between = paste.pieces.get(place..at).unwrap_or_default();
+                    between.iter().any(|piece| matches!(piece, Piece::Part(_)))
+                });
+                !has_heading && names.says_between(&found[last], one, text)
+            });
+            let above = || {
+                let above = names.before(one, text);
+                above.filter(|_| is_newer || part_at(&paste.pieces, at).is_none())
+            };
             let held = held.get(number).cloned().flatten();
-            around.owners[at] = names.beside(one, text).or(held).or_else(above);
+            around.owners[at] = beside.or(held).or_else(above);
             around.errors[at] = one.error.clone().map(|(class, text)| Piece::Error(class, text));
         } else {
             let before = places[..number].iter().rev().flatten().next().map(|at| at + 1);
             let after = places[number..].iter().flatten().next().copied();
             let at = before.or(after).unwrap_or(paste.pieces.len());
-            let pieces = added(one, &found, at, names.whose(one, text), paste);
+            let whose = beside.or_else(|| names.before(one, text));
+            let mut pieces = added(one, &found, at, whose, paste);
+            if let Some(command) = pieces.iter().position(|piece| named(piece).is_some()) {
+                pieces.insert(command, block);
+            }
             around.inserted.push((at, pieces));
         }
+    }
+    if !found.is_empty() {
+        repeated(text, paste);
     }
     paste.pieces = behind_starts(around.assemble(std::mem::take(&mut paste.pieces)));
     let understood =
@@ -49,6 +75,40 @@ pub(in crate::import) fn merge(paste: &mut Paste, text: &str) -> String {
             .retain(|line| !found.iter().any(|one| understood(&one) && is_line_of(line, one)));
     }
     rest
+}
+
+/// Names what a text has done at another machine too, and does not write out once more.
+fn repeated(text: &str, paste: &mut Paste) {
+    let repeats = text.lines().filter_map(spoken::repeated);
+    for words in repeats.take(MOST_NAMED) {
+        paste.commands.push(format!("no step for what is done once more: {words}"));
+    }
+}
+
+/// The number of each command's block: between those of one stand other commands, answers and prompts, and no words.
+fn blocks(found: &[Found], text: &str) -> Vec<usize> {
+    let is_answer = |line: &str| {
+        let begins = ["{", "(qemu)", "<-", "->", "Error:", "```", "//"];
+        begins.iter().any(|mark| line.starts_with(mark))
+    };
+    let is_word = |word: &str| word.chars().filter(|c| c.is_alphabetic()).count() > 1;
+    let mut number = 0;
+    let mut numbers = Vec::new();
+    for (at, one) in found.iter().enumerate() {
+        let end = at.checked_sub(1).map_or(0, |before| found[before].span.end);
+        let between = text.get(end..one.span.start).unwrap_or_default();
+        let mut lines: Vec<&str> = between.split('\n').map(str::trim).collect();
+        // What stands before the command in its line, if that is not the line of the one before it.
+        let last = if lines.len() > 1 { lines.pop().unwrap_or_default() } else { "" };
+        let has_words = |line: &&str| !is_answer(line) && line.split_whitespace().any(is_word);
+        if lines.iter().any(has_words)
+            || last.split_whitespace().filter(|word| is_word(word)).count() > 2
+        {
+            number += 1;
+        }
+        numbers.push(number);
+    }
+    numbers
 }
 
 /// The pieces of a command that no reader took: none where it is only named.
@@ -84,11 +144,14 @@ struct Around {
     owners: Vec<Option<String>>,
     /// The error that each command was answered with.
     errors: Vec<Option<Piece>>,
+    /// The block of each command.
+    blocks: Vec<Option<Piece>>,
 }
 
 impl Around {
     fn new(pieces: usize) -> Self {
-        Self { inserted: Vec::new(), owners: vec![None; pieces], errors: vec![None; pieces] }
+        let (owners, errors) = (vec![None; pieces], vec![None; pieces]);
+        Self { inserted: Vec::new(), owners, errors, blocks: vec![None; pieces] }
     }
 
     fn assemble(mut self, pieces: Vec<Piece>) -> Vec<Piece> {
@@ -111,6 +174,7 @@ impl Around {
             let error = self.errors[at].take().filter(|_| answered.get(at) != Some(&true));
             let back = owner.is_some().then(|| Piece::Part(part.clone()));
             out.extend(owner.map(|owner| Piece::Part(Some(owner))));
+            out.extend(self.blocks[at].take());
             out.push(piece);
             out.extend(error);
             out.extend(back);
@@ -162,6 +226,8 @@ fn behind_starts(pieces: Vec<Piece>) -> Vec<Piece> {
     let early: Vec<Piece> = rest.drain(..end).collect();
     // Before all that the text has below it.
     let next = rest.iter().position(is_command).unwrap_or(rest.len());
+    let is_block = |at: &usize| matches!(rest.get(*at), Some(Piece::Block(..)));
+    let next = next.checked_sub(1).filter(is_block).unwrap_or(next);
     let back = part_at(&rest, next);
     let early = std::iter::once(Piece::Part(None)).chain(early).chain([Piece::Part(back)]);
     drop(rest.splice(next..next, early));
@@ -288,10 +354,20 @@ fn name(one: &Found, found: &[Found], paste: &mut Paste) {
         _ => "the text only mentions it",
     };
     let is_mention = !one.is_given;
-    let same = |other: &Call| qmp_name(&one.name) == other.name;
+    // A command that is only named is known by one of its name, and one with arguments by its like.
+    let same = |other: &Call| match &one.call {
+        Some(call) => {
+            call.args == other.args && call.option == other.option && call.name == other.name
+        }
+        None => qmp_name(&one.name) == other.name,
+    };
+    let is_like = |piece: &Piece| match &one.call {
+        Some(call) => call.clone().piece() == *piece,
+        None => named(piece) == Some(&qmp_name(&one.name)),
+    };
     let is_known = is_mention
         && (found.iter().any(|other| other.is_given && other.call.as_ref().is_some_and(same))
-            || paste.pieces.iter().any(|piece| named(piece) == Some(&qmp_name(&one.name))));
+            || paste.pieces.iter().any(is_like));
     let line = format!("no step for {}: {reason}", one.written);
     if !is_known && !paste.commands.contains(&line) && paste.commands.len() < MOST_NAMED {
         paste.commands.push(line);

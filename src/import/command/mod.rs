@@ -5,8 +5,10 @@
 //! - `verb`: the names of commands, and commands that are typed. `literal`: values as programs write them.
 //! - `text`: quotes, brackets and lines around a place in a text.
 //! - `call`: calls of functions; `tool`: arguments of other programs.
-//! - `object`: QMP's objects. `find`: all commands of a text, in its order. `whose`: the machine of each.
-//! - `merge`: puts them among the pieces of a paste.
+//! - `object`: QMP's objects. `prompt`: what monitors write before a command, by whatever name. `typed`: commands that
+//!   stand for themselves, and those that are named. `find`: all commands of a text, in its order.
+//! - `whose`: the machine of each.
+//! - `merge`: puts them among the pieces of a paste. `audit`: those that the scenario has not and nothing names.
 
 use std::borrow::Cow;
 
@@ -14,16 +16,20 @@ use serde_json::{Map, Value};
 
 use super::{flag, hmp::Command, paste::Piece};
 
+mod audit;
 mod call;
 mod find;
 mod literal;
 mod merge;
 mod object;
+mod prompt;
 mod text;
 mod tool;
+mod typed;
 mod verb;
 mod whose;
 
+pub(super) use audit::{Mention, mentions, missing};
 pub(super) use merge::merge;
 
 /// A text without the lines in which a program waits for what a monitor writes, and answers: they are no part of
@@ -45,6 +51,12 @@ pub(super) fn without_sent(text: &str) -> Cow<'_, str> {
         }
         false => Cow::Borrowed(text),
     }
+}
+
+/// Whether a text has the name of a command that is nothing else in prose, or an object of QMP's.
+pub(super) fn is_named(text: &str) -> bool {
+    text.contains("execute")
+        || verb::names().any(|name| verb::is_distinct(name) && text.contains(name))
 }
 
 /// A command and its arguments.

@@ -169,6 +169,7 @@ pub(super) fn names() -> impl Iterator<Item = &'static str> {
 pub(super) fn typed(text: &str, constants: &Constants) -> Option<Call> {
     let (text, is_open) = fill(text.trim(), constants);
     let text = text.trim();
+    let text = text.strip_prefix("execute=").unwrap_or(text);
     let name = text.split(char::is_whitespace).next()?;
     let rest = text[name.len()..].trim();
     let call = shell(name, rest).or_else(|| human(text, name, rest))?;
@@ -300,6 +301,7 @@ mod tests {
         "chardev-add {\"id\":\"a\",\"backend\":{\"type\":\"null\",\"data\":{}}}"
     )]
     #[case("set_link name=n up=false", "set_link {\"name\":\"n\",\"up\":false}")]
+    #[case("execute=object-del id=f0", "object-del {\"id\":\"f0\"}")]
     #[case("set_link n off", "set_link {\"name\":\"n\",\"up\":false}")]
     #[case("system_reset", "system_reset {}")]
     #[case("object_del $X", "open")]

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::Draft;
 use crate::{
-    import::{flag, machine::Machine, standin::StandIn},
+    import::{command, flag, machine::Machine, standin::StandIn},
     terminal::is_control,
 };
 
@@ -97,6 +97,16 @@ pub(super) fn missing(draft: &Draft, text: &str) -> String {
     if !missing.is_empty() {
         sentence("In the paste, and not read: its place in the text is not understood.", &mut out);
         for mention in missing {
+            say(&format!("  {}", mention.shown), &mut out);
+        }
+    }
+    let unheard = command::missing(&draft.heard, text);
+    if !unheard.is_empty() {
+        sentence(
+            "Commands in the paste, and no step: their place in the text is not understood.",
+            &mut out,
+        );
+        for mention in unheard {
             say(&format!("  {}", mention.shown), &mut out);
         }
     }

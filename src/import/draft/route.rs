@@ -2,7 +2,10 @@
 
 use serde_json::{Map, Value, json};
 
-use super::migration;
+use super::{
+    migration,
+    owner::{self, Given},
+};
 
 use crate::{
     import::{
@@ -33,6 +36,10 @@ pub(super) struct Route {
     parts: usize,
     /// How many pieces were given to machines.
     pieces: usize,
+    /// The commands, each as long as its machine may change.
+    given: Vec<Given>,
+    /// The block of the command that follows, and whether its machine is named beside it.
+    block: Option<(usize, bool)>,
 }
 
 /// Command lines that declare a netdev or a chardev twice, where each has the options of two: behind a second
@@ -90,12 +97,14 @@ pub(super) fn route(pieces: Vec<Piece>) -> Result<Route, PasteError> {
                 route.again = false;
             }
             Piece::Branch(title) => route.way = title.filter(|_| several),
+            Piece::Block(number, is_marked) => route.block = Some((number, is_marked)),
             piece => route.take(piece),
         }
         if route.parts > MAX_PARTS {
             return Err(PasteError::TooMany);
         }
     }
+    route.settle();
     Ok(route)
 }
 
@@ -143,32 +152,58 @@ impl Route {
         }
         // Options that collide with the machine's are another machine's.
         let collides = matches!(&piece, Piece::CommandLine { words, whole: false }
-            if !self.named && declares_again(&self.machines[at], words) && !has_all(&self.machines[at], words));
+            if !self.named && declares_again(&self.machines[at], words) && !self.has_all(at, words));
         let at = if collides { self.add_machine() } else { at };
         if self.again {
             let part = self.part.as_deref().unwrap_or("machine");
             return self.aside(format!("the text has {part} once more"), piece);
         }
         if let Piece::CommandLine { words, whole: false } = &piece
-            && has_all(&self.machines[at], words)
+            && self.has_all(at, words)
         {
             self.machines[at].notes.push("its options stand in the text once more".to_owned());
             return;
         }
-        let assumed = self.named && self.part.is_none() && self.machines.len() > 1;
-        let machine = &mut self.machines[at];
-        if assumed && matches!(piece, Piece::Command(..) | Piece::ObjectAdd(_)) && !machine.assumed
-        {
-            machine.assumed = true;
-            machine.notes.push(
-                "no heading says which machine its commands are for: they stand below its command line"
-                    .to_owned(),
-            );
+        let is_command = matches!(piece, Piece::Command(..) | Piece::ObjectAdd(_));
+        if is_command || matches!(piece, Piece::Error(..)) {
+            let is_assumed =
+                is_command && self.named && self.part.is_none() && self.machines.len() > 1;
+            let (block, is_marked) = self.block.take().unzip();
+            let is_marked = is_marked.unwrap_or_default();
+            let (order, notes) = (self.pieces, self.machines[at].notes.len());
+            self.given.push(Given { at, piece, order, block, is_marked, is_assumed, notes });
+            self.parts += 1;
+            self.pieces += 1;
+            return;
         }
+        let machine = &mut self.machines[at];
         let before = machine.parts();
         give(piece, machine, self.pieces);
         self.parts += machine.parts() - before;
         self.pieces += 1;
+    }
+
+    /// Gives the commands to their machines. What is said of each stands in the order of the text.
+    fn settle(&mut self) {
+        let mut unknowns = owner::settle(&self.machines, &mut self.given).into_iter().peekable();
+        let mut longer = vec![0; self.machines.len()];
+        for (number, one) in std::mem::take(&mut self.given).into_iter().enumerate() {
+            let machine = &mut self.machines[one.at];
+            let end = one.notes.saturating_add(longer[one.at]).min(machine.notes.len());
+            let later = machine.notes.split_off(end);
+            if one.is_assumed && !machine.assumed {
+                machine.assumed = true;
+                machine.notes.push(
+                    "no heading says which machine its commands are for: they stand below its command line"
+                        .to_owned(),
+                );
+            }
+            give(one.piece, machine, one.order);
+            let unknown = unknowns.next_if(|(at, _)| *at == number);
+            machine.notes.extend(unknown.map(|(_, text)| text));
+            longer[one.at] += machine.notes.len() - end;
+            machine.notes.extend(later);
+        }
     }
 
     fn add_machine(&mut self) -> usize {
@@ -209,6 +244,14 @@ impl Route {
             })
     }
 
+    /// Whether a machine has all that these options declare, and they declare something.
+    fn has_all(&self, at: usize, words: &[String]) -> bool {
+        let mut again = Machine::default();
+        again.add_words(words);
+        let has_steps = self.given.iter().any(|one| one.at == at);
+        !again.is_empty() && !has_steps && self.machines[at].holds(&again)
+    }
+
     /// A piece that is listed in a comment and not carried out.
     fn aside(&mut self, title: String, piece: Piece) {
         self.parts += 1;
@@ -239,7 +282,7 @@ impl Route {
             },
             Piece::Section(section) => lines.push(format!("-{} {}", section.group, section.text)),
             Piece::Error(_, text) => lines.push(format!("refused: {text}")),
-            Piece::Part(_) | Piece::Branch(_) => {}
+            Piece::Part(_) | Piece::Branch(_) | Piece::Block(..) => {}
         }
     }
 }
@@ -260,13 +303,6 @@ fn declares_again(machine: &Machine, words: &[String]) -> bool {
         let options = Options::read(&pair[1], "type");
         options.id().is_some_and(|id| list.iter().any(|one| one.id() == Some(id)))
     })
-}
-
-/// Whether a machine has all that these options declare, and they declare something.
-fn has_all(machine: &Machine, words: &[String]) -> bool {
-    let mut again = Machine::default();
-    again.add_words(words);
-    !again.is_empty() && machine.steps.is_empty() && machine.holds(&again)
 }
 
 fn give(piece: Piece, machine: &mut Machine, order: usize) {
@@ -308,7 +344,7 @@ fn give(piece: Piece, machine: &mut Machine, order: usize) {
             // The answer to a command that is no step.
             _ => machine.notes.push(format!("the command before was refused: {text}")),
         },
-        Piece::Part(_) | Piece::Branch(_) => {}
+        Piece::Part(_) | Piece::Branch(_) | Piece::Block(..) => {}
     }
 }
 

@@ -20,7 +20,8 @@ pub(super) fn set_link(net: &mut Net, args: &Args) -> Result<Value, CommandError
     let core = &mut net.core;
     let name = text(args, "name");
     let down = args.get("up").and_then(Value::as_bool) == Some(false);
-    let key = core.client_of(name);
+    // Netdevs come before the NICs that are made on them.
+    let key = core.client_of(name).or_else(|| core.client_of_nic(name));
     let key = key.ok_or_else(|| not_found(format!("Device '{name}' not found")))?;
     let peer = core.clients.get_mut(&key).and_then(|client| {
         client.link_down = down;

@@ -134,6 +134,12 @@ impl Core {
         self.clients.iter().find(|(_, client)| client.id.as_str() == id).map(|(key, _)| *key)
     }
 
+    /// The net client of a NIC, by the id of its device.
+    pub(super) fn client_of_nic(&self, name: &str) -> Option<ClientKey> {
+        let nic = self.nics.iter().find(|nic| nic.name == name)?;
+        self.client_of(nic.client.as_str())
+    }
+
     pub(super) fn chardev_of(&self, id: &str) -> Option<ChardevKey> {
         self.chardevs.iter().find(|(_, chardev)| chardev.id.as_str() == id).map(|(key, _)| *key)
     }

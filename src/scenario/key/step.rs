@@ -104,7 +104,7 @@ verbs! {
     "object-del": "an `object-del` step" [need("object-del", OneOf(&[Text, Arguments]), "{id}, or the id"), MACHINE, ERROR];
     "qom-set": "a `qom-set` step" [need("qom-set", Arguments, "{path, property, value}"), MACHINE, ERROR];
     "qom-get": "a `qom-get` step" [need("qom-get", Arguments, "{path, property}"), MACHINE, ERROR];
-    "set_link": "a `set_link` step" [need("set_link", Arguments, "{name, up}"), MACHINE, ERROR];
+    "set_link": "a `set_link` step" [need("set_link", Arguments, "{name, up}; a NIC's name is that of its port: hn0.guest"), MACHINE, ERROR];
     "netdev_add": "a `netdev_add` step" [need("netdev_add", Arguments, "QMP's arguments"), MACHINE, ERROR];
     "netdev_del": "a `netdev_del` step" [need("netdev_del", OneOf(&[Text, Arguments]), "{id}, or the id"), MACHINE, ERROR];
     "chardev-add": "a `chardev-add` step" [need("chardev-add", Arguments, "QMP's arguments"), MACHINE, ERROR];

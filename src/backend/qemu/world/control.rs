@@ -5,7 +5,7 @@ use std::{io, path::PathBuf};
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
-use super::{QemuWorld, Target, system};
+use super::{QemuWorld, Target, open, system};
 use crate::{
     backend::{
         BackendError, lower,
@@ -100,7 +100,10 @@ impl QemuWorld {
         {
             return self.socket_add(at, id, args, title);
         }
-        let answer = self.ask(at, command, args, title)?;
+        let answer = match (command, self.stand_in(at, args)) {
+            ("set_link", Some(ours)) => self.ask(at, command, &ours, title)?,
+            _ => self.ask(at, command, args, title)?,
+        };
         if let Outcome::Done(_) = answer.outcome {
             match command {
                 "object-del" => drop(self.machines[at].by_option.remove(id)),
@@ -116,6 +119,17 @@ impl QemuWorld {
             }
         }
         Ok(answer)
+    }
+
+    /// The arguments with the hub port that stands for the guest's NIC of this name.
+    fn stand_in(&self, at: usize, args: &Map<String, Value>) -> Option<Map<String, Value>> {
+        let (machine, name) = (&self.machines[at], args.get("name")?.as_str()?);
+        let ids =
+            machine.taps.keys().map(|id| machine.id.local(id.as_str()).unwrap_or(id.as_str()));
+        let id = ids.into_iter().find(|id| PortId::guest(&NetdevId::from(*id)).as_str() == name)?;
+        let mut ours = args.clone();
+        ours.insert("name".to_owned(), open::hub_port(id).into());
+        Some(ours)
     }
 
     /// A socket that a command makes is in our own folder, whatever address was asked for. One with

@@ -251,7 +251,7 @@ fn netdevs(
                 let hub = FIRST_GUEST_HUB + index;
                 let guest = format!("{OWN}-guest-{id}");
                 for option in [
-                    format!("hubport,id={OWN}-hub-{id},hubid={hub},netdev={id}"),
+                    format!("hubport,id={},hubid={hub},netdev={id}", hub_port(id)),
                     format!("socket,id={guest},fd={fd}"),
                     format!("hubport,id={OWN}-wire-{id},hubid={hub},netdev={guest}"),
                 ] {
@@ -280,4 +280,9 @@ fn wire() -> io::Result<(UnixStream, UnixStream)> {
     // Without the privilege in the first user namespace, the most that the system allows.
     setsockopt(&theirs, SndBufForce, &WIRE).or_else(|_| setsockopt(&theirs, SndBuf, &WIRE))?;
     Ok((ours, theirs))
+}
+
+/// The hub port that is a TAP's peer, in place of a guest's NIC.
+pub(super) fn hub_port(id: &str) -> String {
+    format!("{OWN}-hub-{id}")
 }
