@@ -152,7 +152,12 @@ pub(super) fn run(args: &RunArgs) -> Result<Exit, Stop> {
         Err(stop) => return reporting::stopped(stop, args.format, collector.record(), &mut files),
     };
     let interrupt = Interrupt::install().map_err(reporting::refused("catching signals"))?;
-    reporting::run_and_report(&plan, interrupt, reporters, args.recorded(), collector, files)
+    let done =
+        reporting::run_and_report(&plan, interrupt, reporters, args.recorded(), collector, files);
+    for remark in plan.lanes.iter().filter_map(|lane| lane.backend.remark()) {
+        output::note(format_args!("{remark}"));
+    }
+    done
 }
 
 impl RunArgs {

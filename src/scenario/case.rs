@@ -131,6 +131,8 @@ pub enum NetdevType {
         mtu: u32,
         /// The kernel carries its frames past QEMU.
         vhost: bool,
+        /// It does so without vhost-net, also where that is: `vhost: modelled`.
+        vhost_modelled: bool,
         nic: Nic,
         /// `queues=`.
         queues: u16,

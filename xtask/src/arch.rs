@@ -266,16 +266,17 @@ const NETNS: &[(&str, &[&str])] = &[
     ("cidr", &[]),
     ("expected", &[]),
     ("explanation", &[]),
-    ("reason", &[]),
+    ("served", &[]),
+    ("reason", &["served"]),
     ("fingerprint", &[]),
     ("network", &["cidr"]),
     ("namespace", &["fingerprint", "network"]),
     ("topology", &["cidr", "expected", "fingerprint", "namespace", "network"]),
     ("probe", &["network", "topology"]),
-    ("source", &["topology"]),
+    ("source", &["served", "topology"]),
     ("worlds", &["fingerprint", "source", "topology"]),
     ("carrier", &["reason", "source", "topology", "worlds"]),
-    ("backend", &["carrier", "probe", "worlds"]),
+    ("backend", &["carrier", "probe", "topology", "worlds"]),
 ];
 
 /// The floors of the modelled kernel: super-frames and offloads, queues and bridges, the fabric, and the carrier.

@@ -341,6 +341,24 @@ fn on_and_off_stay_texts_in_an_object_and_are_booleans_elsewhere() {
 }
 
 #[test]
+fn vhost_may_be_asked_for_without_the_kernel_s() {
+    for (word, expected) in [
+        ("true", (true, false)),
+        ("on", (true, false)),
+        ("modelled", (true, true)),
+        ("off", (false, false)),
+    ] {
+        let scenario = text(&format!("description: x\nnetdevs: {{hn0: {{vhost: {word}}}}}\n"));
+        let scenario = scenario.expect("valid");
+        let NetdevType::Tap { vhost, vhost_modelled, .. } = scenario.cases[0].netdevs[0].kind
+        else {
+            panic!("a TAP")
+        };
+        assert_eq!((vhost, vhost_modelled), expected, "{word}");
+    }
+}
+
+#[test]
 fn names_are_paths_below_the_suite() {
     let scenario =
         load(Path::new("suite/sub/capture.yaml"), Path::new("suite/sub"), &Memory).expect("valid");
