@@ -1,6 +1,8 @@
 //! Configurations of Proxmox VE's machines, as `qm config` prints them and `/etc/pve/qemu-server` has them: each as
 //! the command line that `qm start` makes of its `args`, its name and its NICs.
 
+use crate::qapi::Options;
+
 /// Keys of such a configuration. One alone may be any file's.
 const KEYS: &[&str] = &[
     "agent", "args", "bios", "boot", "bootdisk", "cores", "cpu", "machine", "memory", "meta",
@@ -90,10 +92,11 @@ fn command_line(config: &[&str], number: Option<&str>, remarks: &mut Vec<String>
     line += &value("args").map(|args| format!(" {args}")).unwrap_or_default();
     for (key, nic) in config.iter().filter_map(|line| setting(line)) {
         let Some(count) = nic_number(key) else { continue };
-        let Some((model, mac)) = nic.split(',').next().and_then(|first| first.split_once('='))
-        else {
+        let options = Options::read(nic, "model");
+        let Some(first) = options.elements().first().filter(|first| first.key != "model") else {
             continue;
         };
+        let (model, mac) = (first.key.as_str(), &first.value);
         let model =
             MODELS.iter().find(|(name, _)| *name == model).map_or(model, |(_, model)| model);
         let ifname = number.map(|number| format!(",ifname=tap{number}i{count}"));
