@@ -228,6 +228,10 @@ fn named(words: &[Word<'_>], at: usize, exact: &dyn Fn(&str) -> Option<String>) 
     {
         return Some(name);
     }
+    // Of a pair, and not what still goes on.
+    if word.lower == "active" {
+        return Some("primary".to_owned());
+    }
     if let Some(name) =
         before.and_then(|before| part::in_words(&format!("{before} {}", word.lower)))
     {

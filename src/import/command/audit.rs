@@ -3,6 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde_json::{Map, Value};
+
 use super::text::near;
 
 /// Commands that change the net layer, as both monitors call them.
@@ -133,19 +135,24 @@ pub(in crate::import) fn missing<'a>(mentions: &'a [Mention], text: &str) -> Vec
         }
     }
     // A NIC is called by its netdev in a scenario, which a comment says.
-    let nics: BTreeMap<&str, String> = lines.iter().filter_map(|line| nic(line)).collect();
+    let nics: BTreeMap<String, String> = lines.iter().filter_map(|line| nic(line)).collect();
     let is_there = |one: &&Mention| {
         let of = |id: &str| has.contains(&(one.name.clone(), id));
-        of(&one.id) || nics.get(one.id.as_str()).is_some_and(|port| of(port))
+        of(&one.id) || nics.get(&one.id).is_some_and(|port| of(port))
     };
     mentions.iter().filter(|one| !is_there(one)).collect()
 }
 
-/// The id of a NIC that a comment names, and its port in a scenario.
-fn nic(line: &str) -> Option<(&str, String)> {
-    let (device, netdev) = line.split_once(" is the guest's side of ")?;
-    let id = device.split(',').find_map(|item| item.strip_prefix("id="))?;
-    Some((id, format!("{}.guest", netdev.trim())))
+/// The id of a NIC that a comment names, and its port in a scenario: of a command line, or of a monitor's command.
+fn nic(line: &str) -> Option<(String, String)> {
+    if let Some((device, netdev)) = line.split_once(" is the guest's side of ") {
+        let id = device.split(',').find_map(|item| item.strip_prefix("id="))?;
+        return Some((id.to_owned(), format!("{}.guest", netdev.trim())));
+    }
+    let (_, added) = line.split_once("no step for device_add ")?;
+    let added: Map<String, Value> = serde_json::from_str(added).ok()?;
+    let text = |key: &str| added.get(key).and_then(Value::as_str);
+    Some((text("id")?.to_owned(), format!("{}.guest", text("netdev")?)))
 }
 
 #[cfg(test)]
@@ -183,6 +190,8 @@ mod tests {
         let step = "  - set_link: { name: n0.guest, up: false }\n";
         assert!(missing(&said, &format!("{comment}{step}")).is_empty());
         assert_eq!(missing(&said, comment).len(), 1);
+        let added = "#   no step for device_add {\"netdev\":\"n0\",\"id\":\"e0\"}\n";
+        assert!(missing(&said, &format!("{added}{step}")).is_empty());
     }
 
     #[rstest]
