@@ -36,7 +36,7 @@ impl Mention {
         let goes_on = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
         let has_head = text.match_indices(&self.head).any(|(at, head)| {
             let after = text[at + head.len()..].chars().next();
-            self.cut || !after.is_some_and(goes_on)
+            self.cut || head.ends_with('=') || !after.is_some_and(goes_on)
         });
         has_head || self.id.as_ref().is_some_and(by_id)
     }

@@ -58,18 +58,35 @@ fn is_info(text: &str) -> bool {
             || text.contains('=') && !flag::is_qemus(text) && !word.contains(['_', '-']))
 }
 
-/// What stands in fences, and between them.
+/// What stands in fences, and between them. A fence may stand in the line of its text, as chats write it.
 pub(super) fn regions(text: &str) -> Vec<String> {
     let mut regions = vec![String::new()];
     for line in text.lines() {
-        let mark = line.trim_start();
-        if mark.starts_with("```") || mark.starts_with("~~~") {
+        let mark = line.trim();
+        let fence = ["```", "~~~"].into_iter().find(|fence| mark.starts_with(fence));
+        let behind = fence.map_or("", |fence| mark.trim_start_matches(fence)).trim();
+        // What stands behind a fence alone is a language.
+        let is_text = behind.contains(' ') && !behind.starts_with('{');
+        let (line, opens) = match fence {
+            Some(_) if is_text => (behind, true),
+            Some(_) => {
+                regions.push(String::new());
+                continue;
+            }
+            None => (line, false),
+        };
+        if opens {
             regions.push(String::new());
-            continue;
         }
+        let inside = line.trim_end().strip_suffix("```").filter(|inside| !inside.ends_with('`'));
+        // A command's name in prose may be marked so, too.
+        let inside = inside.filter(|inside| !inside.contains("```"));
         if let Some(region) = regions.last_mut() {
-            region.push_str(line);
+            region.push_str(inside.unwrap_or(line));
             region.push('\n');
+        }
+        if inside.is_some() {
+            regions.push(String::new());
         }
     }
     regions.retain(|region| !region.trim().is_empty());

@@ -13,9 +13,6 @@ use super::{
 pub(super) mod format;
 mod reader;
 mod token;
-mod unroll;
-
-pub(super) use unroll::unrolled;
 
 use reader::Reader;
 use token::Token;

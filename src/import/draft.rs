@@ -112,6 +112,8 @@ impl Draft {
         if draft.has_names() {
             draft.name_machines();
             draft.name_ways();
+        } else {
+            draft.machines.iter_mut().for_each(Machine::leave_out_name);
         }
         if draft.machines.len() > 1 {
             draft.part_paths();

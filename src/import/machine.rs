@@ -48,6 +48,8 @@ pub(super) struct Machine {
     pub(super) steps: Vec<Step>,
     /// Options that are not of the net layer, as written.
     pub(super) elsewhere: Vec<String>,
+    /// `-name`, where it says nothing but the name.
+    name_option: Option<String>,
     /// What is otherwise than on the command line.
     pub(super) notes: Vec<String>,
     /// Options that QEMU refuses and a scenario can't declare, each with QEMU's text.
@@ -146,6 +148,11 @@ impl Machine {
         }
     }
 
+    /// Names the option that gave the machine its name, where the scenario has none.
+    pub(super) fn leave_out_name(&mut self) {
+        self.elsewhere.splice(0..0, self.name_option.take());
+    }
+
     /// Takes options that stand apart in the paste.
     pub(super) fn join(&mut self, fragment: Self) {
         self.chardevs.extend(fragment.chardevs);
@@ -176,8 +183,10 @@ impl Machine {
                 let options = Options::read(value, "guest").without_empty();
                 self.name = name_of(value);
                 self.is_libvirts |= value.starts_with("guest=") && options.is_on("debug-threads");
-                if options.elements().len() > 1 || self.name.is_none() {
-                    self.elsewhere.push(format!("-name {}", shown(value)));
+                let written = format!("-name {}", shown(value));
+                match options.elements().len() > 1 || self.name.is_none() {
+                    true => self.elsewhere.push(written),
+                    false => self.name_option = Some(written),
                 }
             }
             _ => self.elsewhere.push(format!("-{name} {}", shown(value))),
@@ -377,7 +386,13 @@ impl Machine {
                     let name = step.value.get("name").and_then(Value::as_str).unwrap_or_default();
                     let is_netdev = self.netdevs.iter().any(|one| one.id() == Some(name));
                     if let Some(netdev) = netdev_of(name).filter(|_| !is_netdev) {
+                        let note = format!(
+                            "set_link {name}: the NIC on {netdev} is called {netdev}.guest here"
+                        );
                         step.value["name"] = Value::from(format!("{netdev}.guest"));
+                        if !self.notes.contains(&note) {
+                            self.notes.push(note);
+                        }
                     }
                 }
                 "announce-self" => {

@@ -4,7 +4,7 @@
 //! - `paste`: the pieces of a text: command lines, configuration, QMP, HMP, and what is none of it.
 //! - `recording`, `chat`, `decode`, `mail`, `column`: what terminals, chats, mail and web pages do to characters
 //!   and lines.
-//! - `messages`: exports of chats, threads and notebooks as JSON.
+//! - `held`: notebooks, exports of chats and threads, XML and tables of cells, as the texts that they hold.
 //! - `block`: fences, paragraphs, compound commands and here-documents.
 //! - `line`: which lines are a shell's, and where one goes on.
 //! - `part`: headings, and the machine that each is about.
@@ -12,8 +12,8 @@
 //! - `shell`: commands of shells, parsed by rable and expanded, and what they write to monitors, which `paste/talk`
 //!   takes; `openness`: whether one goes on.
 //! - `make`: Makefiles, units, Dockerfiles and batch files, as a shell's text.
-//! - `program`: programs that compute a command line, followed statement by statement; `code`: the strings of
-//!   those that are not understood so.
+//! - `program`: programs that compute a command line and talk to monitors, followed statement by statement;
+//!   `code`: the strings of those that are not understood so.
 //! - `data`: lists and texts in YAML and JSON, with what templates are filled with; `hcl`: Terraform's variables.
 //! - `proxmox`: configurations of Proxmox, as command lines.
 //! - `setting`: `name = value` lines that hold options.
@@ -49,6 +49,7 @@ mod draft;
 mod export;
 mod flag;
 mod hcl;
+mod held;
 mod hmp;
 mod libvirt;
 mod limit;
@@ -56,7 +57,6 @@ mod line;
 mod machine;
 mod mail;
 mod make;
-mod messages;
 mod netdev;
 mod nic;
 mod object;

@@ -13,10 +13,10 @@ use super::{
     code::Code,
     column, command,
     config::Section,
-    decode, flag, hmp, libvirt,
+    decode, flag, held, hmp, libvirt,
     limit::{MAX_BYTES, PasteError},
     line::{on_host, unticked, without_prompt},
-    mail, messages, proxmox, qmp, recording, salvage,
+    mail, proxmox, qmp, recording, salvage,
     shell::{Shell, Simple},
     title,
 };
@@ -53,7 +53,7 @@ pub(super) enum Piece {
     Block(usize, bool),
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Paste {
     pub(super) pieces: Vec<Piece>,
     /// Lines that are none of QEMU's options or commands.
@@ -77,6 +77,8 @@ pub(super) struct Paste {
     pub(super) followed: BTreeSet<String>,
     /// The options are read as they stand: what is around them is not understood.
     pub(super) is_salvaged: bool,
+    /// The text's program was followed, and says which commands it gives, and to whom.
+    pub(super) is_followed: bool,
 }
 
 impl Paste {
@@ -177,9 +179,9 @@ pub(super) fn options_alone(text: &str) -> Result<Paste, PasteError> {
 fn unwrapped(text: &str) -> String {
     let played = recording::played(text);
     let text = played.as_deref().unwrap_or(text);
-    let messages = messages::texts(text);
-    let text = messages.as_deref().unwrap_or(text);
-    let strings = messages::strings(text);
+    let held = held::text(text);
+    let text = held.as_deref().unwrap_or(text);
+    let strings = held::strings(text);
     let text = strings.as_deref().unwrap_or(text);
     let said = chat::said(text);
     let text = decode::decode(said.as_deref().unwrap_or(text));

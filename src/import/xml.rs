@@ -2,6 +2,7 @@
 
 use quick_xml::{
     Reader,
+    escape::unescape,
     events::{BytesStart, Event},
 };
 
@@ -74,6 +75,11 @@ pub(super) fn read(text: &str) -> Element {
             Ok(Event::Start(tag)) if may_open => open.push(element(&tag)),
             Ok(Event::Start(tag) | Event::Empty(tag)) => parent.children.push(element(&tag)),
             Ok(Event::Text(text)) => parent.text.push_str(&text),
+            Ok(Event::CData(text)) => parent.text.push_str(&text),
+            Ok(Event::GeneralRef(name)) => {
+                let written = format!("&{};", &*name);
+                parent.text.push_str(&unescape(&written).unwrap_or(written.as_str().into()));
+            }
             Ok(Event::End(tag)) => {
                 let name = tag.name();
                 let mut innermost = open.iter().rposition(|one| one.name == name.as_ref());
@@ -106,7 +112,7 @@ fn close(open: &mut Vec<Element>, from: usize) {
 
 fn element(tag: &BytesStart<'_>) -> Element {
     let attributes = tag.attributes().flatten().map(|attribute| {
-        let value = quick_xml::escape::unescape(&attribute.value);
+        let value = unescape(&attribute.value);
         let value = value.map_or_else(|_| attribute.value.to_string(), |text| text.into_owned());
         (attribute.key.as_ref().to_owned(), value)
     });

@@ -1,7 +1,7 @@
 //! The commands that a text has with what they name, wherever they stand and whatever was made of them: those that
 //! the scenario has not and no comment names are listed, so that none is lost in silence.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::text::near;
 
@@ -89,13 +89,19 @@ fn id(behind: &str, text: &str) -> Option<String> {
 
 /// The value of the first key that names something.
 fn value(text: &str) -> Option<&str> {
+    const QUOTES: [char; 3] = ['"', '\'', '\\'];
     let keys = ["id", "path", "name", "uri"].iter().flat_map(|key| {
         let found = text.match_indices(key);
         found.filter_map(|(at, key)| {
             let is_key = !text[..at].ends_with(|c: char| c.is_alphanumeric() || "_-=".contains(c));
             let behind = text[at + key.len()..].trim_start_matches(['"', '\'', '\\', ' ']);
             let value = behind.strip_prefix([':', '=']).filter(|_| is_key)?;
-            Some((at, value.trim_start_matches(['>', ' ', '"', '\'', '\\'])))
+            let value = value.trim_start_matches(['>', ' ']);
+            // A letter before a quote is a string's kind, as in `f"b{n}"`.
+            let behind = value.trim_start_matches(|c: char| c.is_ascii_alphabetic());
+            let is_kind = value.len() - behind.len() <= 2 && behind.starts_with(QUOTES);
+            let value = if is_kind { behind } else { value };
+            Some((at, value.trim_start_matches(QUOTES)))
         })
     });
     let (_, value) = keys.min_by_key(|(at, _)| *at)?;
@@ -126,8 +132,20 @@ pub(in crate::import) fn missing<'a>(mentions: &'a [Mention], text: &str) -> Vec
             }
         }
     }
-    let is_there = |one: &&Mention| has.contains(&(one.name.clone(), one.id.as_str()));
+    // A NIC is called by its netdev in a scenario, which a comment says.
+    let nics: BTreeMap<&str, String> = lines.iter().filter_map(|line| nic(line)).collect();
+    let is_there = |one: &&Mention| {
+        let of = |id: &str| has.contains(&(one.name.clone(), id));
+        of(&one.id) || nics.get(one.id.as_str()).is_some_and(|port| of(port))
+    };
     mentions.iter().filter(|one| !is_there(one)).collect()
+}
+
+/// The id of a NIC that a comment names, and its port in a scenario.
+fn nic(line: &str) -> Option<(&str, String)> {
+    let (device, netdev) = line.split_once(" is the guest's side of ")?;
+    let id = device.split(',').find_map(|item| item.strip_prefix("id="))?;
+    Some((id, format!("{}.guest", netdev.trim())))
 }
 
 #[cfg(test)]
@@ -147,6 +165,8 @@ mod tests {
     #[case("vm.qmp('qom-set', path='/objects/f', property='status')", "qom-set f")]
     #[case("mon.object_del('f0')", "object-del f0")]
     #[case("qom-set /objects/f status off", "qom-set f")]
+    #[case("vm.cmd('object-del', {'id': f'b{n}'})", "")]
+    #[case("vm.cmd('object-del', {'id': r'b1'})", "object-del b1")]
     #[case("object_del the filter", "")]
     #[case("the object-add of x-object-add", "")]
     fn commands_name_something(#[case] text: &str, #[case] expected: &str) {
@@ -154,6 +174,15 @@ mod tests {
         let shown: Vec<String> =
             found.iter().map(|one| format!("{} {}", one.name, one.id)).collect();
         assert_eq!(shown.join("|"), expected);
+    }
+
+    #[test]
+    fn a_nic_is_called_by_its_netdev() {
+        let said = mentions("set_link e0 off");
+        let comment = "#   -device e1000,id=e0,netdev=n0 is the guest's side of n0\n";
+        let step = "  - set_link: { name: n0.guest, up: false }\n";
+        assert!(missing(&said, &format!("{comment}{step}")).is_empty());
+        assert_eq!(missing(&said, comment).len(), 1);
     }
 
     #[rstest]

@@ -66,13 +66,16 @@ pub(super) fn find(text: &str, names: &dyn Fn(&str) -> bool) -> Vec<Found> {
 /// Names of a text that have one string or number: `NAME = "x"`, `const name = 'x'`, `NAME=x`.
 fn constants(text: &str) -> Constants {
     let (mut all, mut twice) = (Constants::new(), Vec::new());
-    for line in text.lines() {
-        let line = line.trim().trim_end_matches(';');
+    for whole in text.lines() {
+        let line = whole.trim().trim_end_matches(';');
         let line =
             ["const ", "let ", "var ", "my ", "local ", "export ", "readonly ", "static ", "set "]
                 .iter()
                 .fold(line, |line, word| line.strip_prefix(word).unwrap_or(line));
-        let Some((name, value)) = line.split_once('=') else {
+        // `set NAME VALUE` of Tcl.
+        let tcl = whole.trim().strip_prefix("set ").filter(|_| !line.contains('='));
+        let tcl = tcl.and_then(|rest| rest.trim().split_once(char::is_whitespace));
+        let Some((name, value)) = line.split_once('=').or(tcl) else {
             continue;
         };
         let name = name.trim_end_matches([' ', ':', '?']).trim_start_matches(['$', '%', '@']);

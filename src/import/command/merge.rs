@@ -23,17 +23,20 @@ const MOST_NAMED: usize = 40;
 pub(in crate::import) fn merge(paste: &mut Paste, text: &str) -> String {
     let mut names = Names::of(&paste.pieces, text);
     let found = find(text, &|label| names.calls(label));
+    if paste.is_followed {
+        return followed(paste, text, &found);
+    }
     names.listen(text, &found);
     let mut places = matched(&paste.pieces, &found);
     // What a script was followed to stays as it is, and what stands beside it is put around it.
-    let followed: Vec<bool> =
+    let of_scripts: Vec<bool> =
         found.iter().map(|one| paste.has_followed(&text[line_at(text, one.span.start)])).collect();
     let own: Vec<usize> =
-        places.iter().zip(&followed).filter(|(_, is)| **is).filter_map(|(at, _)| *at).collect();
+        places.iter().zip(&of_scripts).filter(|(_, is)| **is).filter_map(|(at, _)| *at).collect();
     let mut loose = places.clone();
     // A function is followed where it is called: the order of the text is none then.
     if !own.is_sorted() {
-        let mine = loose.iter_mut().zip(&followed).filter(|(_, is_followed)| **is_followed);
+        let mine = loose.iter_mut().zip(&of_scripts).filter(|(_, is_followed)| **is_followed);
         mine.for_each(|(place, _)| *place = None);
     }
     let held = in_order(&mut paste.pieces, &mut loose);
@@ -43,7 +46,7 @@ pub(in crate::import) fn merge(paste: &mut Paste, text: &str) -> String {
     let mut around = Around::new(paste.pieces.len());
     let blocks = blocks(&found, text);
     for (number, one) in found.iter().enumerate() {
-        if followed[number] {
+        if of_scripts[number] {
             if let Some(at) = places[number] {
                 around.owners[at] = held.get(number).cloned().flatten();
             }
@@ -53,6 +56,10 @@ pub(in crate::import) fn merge(paste: &mut Paste, text: &str) -> String {
         let block = Piece::Block(blocks[number], beside.is_some());
         if let Some(at) = places[number] {
             around.blocks[at] = Some(block);
+            let known = one.call.clone().filter(|call| !call.is_open && one.is_given);
+            if let Some(call) = known.filter(|_| has_variable(&paste.pieces[at])) {
+                paste.pieces[at] = call.piece();
+            }
             // A heading that stands above the command before says less than what stands between the two.
             let is_newer = number.checked_sub(1).is_some_and(|last| {
                 let has_heading = places[last].is_none_or(|place| {
@@ -84,16 +91,11 @@ pub(in crate::import) fn merge(paste: &mut Paste, text: &str) -> String {
         repeated(text, paste);
     }
     paste.pieces = behind_starts(around.assemble(std::mem::take(&mut paste.pieces)));
-    let understood =
-        |one: &&Found| one.is_given && one.call.as_ref().is_some_and(|call| !call.is_open);
-    let mut rest = text.to_owned();
-    for one in found.iter().filter(understood).rev() {
-        rest.replace_range(one.span.clone(), "");
-    }
+    let rest = without(text, &found);
     if found.len().saturating_mul(paste.unread.len()) < MOST_COMPARED {
         paste
             .unread
-            .retain(|line| !found.iter().any(|one| understood(&one) && is_line_of(line, one)));
+            .retain(|line| !found.iter().any(|one| is_understood(one) && is_line_of(line, one)));
     }
     rest
 }
@@ -130,6 +132,41 @@ fn blocks(found: &[Found], text: &str) -> Vec<usize> {
         numbers.push(number);
     }
     numbers
+}
+
+/// Whether a command was read with a variable in it that its form's reader knows nothing of.
+fn has_variable(piece: &Piece) -> bool {
+    let is_one = |text: &str| {
+        text.split('$').skip(1).any(|rest| rest.starts_with(|c: char| c.is_ascii_alphabetic()))
+    };
+    match piece {
+        Piece::ObjectAdd(text) => is_one(text),
+        Piece::Command(_, args) => args.values().any(|value| value.as_str().is_some_and(is_one)),
+        _ => false,
+    }
+}
+
+/// What is left of a text whose program was followed: its commands are among the pieces.
+fn followed(paste: &mut Paste, text: &str, found: &[Found]) -> String {
+    for one in found.iter().filter(|one| verb::is_name(&one.name)) {
+        if !paste.pieces.iter().any(|piece| named(piece) == Some(&qmp_name(&one.name))) {
+            name(one, found, paste);
+        }
+    }
+    without(text, found)
+}
+
+/// A text without the commands that are understood.
+fn without(text: &str, found: &[Found]) -> String {
+    let mut rest = text.to_owned();
+    for one in found.iter().filter(|one| is_understood(one)).rev() {
+        rest.replace_range(one.span.clone(), "");
+    }
+    rest
+}
+
+fn is_understood(one: &Found) -> bool {
+    one.is_given && one.call.as_ref().is_some_and(|call| !call.is_open)
 }
 
 /// The pieces of a command that no reader took: none where it is only named.
@@ -352,7 +389,7 @@ fn is_of(piece: &Piece, found: &Found, is_exact: bool) -> bool {
 }
 
 /// The name of the command that a piece is, in QMP.
-fn named(piece: &Piece) -> Option<&str> {
+pub(super) fn named(piece: &Piece) -> Option<&str> {
     match piece {
         Piece::ObjectAdd(_) => Some("object-add"),
         Piece::Command(name, _) => Some(name.split(' ').next().unwrap_or(name)),
@@ -360,7 +397,7 @@ fn named(piece: &Piece) -> Option<&str> {
     }
 }
 
-fn qmp_name(name: &str) -> String {
+pub(super) fn qmp_name(name: &str) -> String {
     match name {
         "object_add" | "object_del" | "x_colo_lost_heartbeat" => name.replace('_', "-"),
         other => other.to_owned(),

@@ -53,9 +53,36 @@ pub(super) fn without_sent(text: &str) -> Cow<'_, str> {
     }
 }
 
+/// Whether a text has the name of a command that is nothing else in prose, or an object of QMP's.
+pub(super) fn is_named(text: &str) -> bool {
+    text.contains("execute")
+        || verb::names().any(|name| verb::is_distinct(name) && text.contains(name))
+}
+
 /// Whether QMP has a command of this name that does something.
 pub(super) fn is_qmp(name: &str) -> bool {
     verb::is_qmp(name)
+}
+
+/// The keys of the words that follow a command in a call.
+pub(super) fn positions(name: &str) -> &'static [&'static str] {
+    verb::positions(name)
+}
+
+/// The key of an argument as QMP has it, of one that a program writes in its own way.
+pub(super) fn key(name: &str, written: &str) -> String {
+    verb::key(name, written)
+}
+
+/// Whether a function with such names gives a command to a monitor.
+pub(super) fn gives(names: &str) -> bool {
+    call::Context::of_line(names).gives()
+}
+
+/// A command of QMP that does something.
+pub(super) fn of_qmp(name: &str, arguments: Map<String, Value>) -> Option<Piece> {
+    let call = Call::of_qmp(name, arguments);
+    (!call.asks()).then(|| call.piece())
 }
 
 /// A command that is typed, with its arguments.
@@ -64,10 +91,15 @@ pub(super) fn typed(text: &str) -> Option<Piece> {
     (!call.asks()).then(|| call.piece())
 }
 
-/// Whether a text has the name of a command that is nothing else in prose, or an object of QMP's.
-pub(super) fn is_named(text: &str) -> bool {
-    text.contains("execute")
-        || verb::names().any(|name| verb::is_distinct(name) && text.contains(name))
+/// The name of the command that a piece is, in QMP.
+pub(super) fn name_of(piece: &Piece) -> Option<&str> {
+    merge::named(piece)
+}
+
+/// The names of the commands that a text gives, in QMP.
+pub(super) fn given(text: &str) -> Vec<String> {
+    let found = find::find(text, &|_| false).into_iter().filter(|one| one.is_given);
+    found.map(|one| merge::qmp_name(&one.name)).collect()
 }
 
 /// A command and its arguments.

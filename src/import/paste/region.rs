@@ -65,13 +65,6 @@ impl Reader {
         if shell::talks(text) {
             return self.plain(text);
         }
-        let unrolled = code::unrolled(text);
-        if let Some((_, remarks)) = &unrolled {
-            self.paste
-                .remarks
-                .extend(remarks.iter().map(|one| format!("a loop is not unrolled, {one}")));
-        }
-        let text = unrolled.as_ref().map_or(text, |(text, _)| text);
         let paragraphs = paragraphs(text);
         let is_code: Vec<bool> =
             paragraphs.iter().map(|text| code::is_code(text) && !is_prose(text)).collect();

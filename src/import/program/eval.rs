@@ -4,33 +4,14 @@ use std::rc::Rc;
 
 use super::{
     language::Quote,
-    run::{MAX_STATEMENTS, MAX_TURNS, MOST_WRITTEN, Run},
-    syntax::{self, Expr},
-    token,
+    object::{Arguments, VARIABLE},
+    run::{MAX_STATEMENTS, MAX_TURNS, MOST_COPIED, MOST_WRITTEN, Run},
+    syntax::{Class, Expr},
     value::Value,
 };
 
-/// Methods and functions that put their arguments behind a list.
-const APPENDING: &[&str] = &[
-    "append",
-    "push",
-    "add",
-    "extend",
-    "addAll",
-    "push_back",
-    "emplace_back",
-    "arg",
-    "args",
-    "concat",
-    "insert",
-    "AddRange",
-    "Add",
-    "addArgument",
-    "unshift",
-    "array_push",
-];
-
 impl Run<'_> {
+    /// What an expression gives.
     pub(super) fn value(&mut self, expr: &Expr) -> Value {
         self.steps += 1;
         if self.steps > MAX_STATEMENTS {
@@ -43,14 +24,16 @@ impl Run<'_> {
                 "NULL" | "nil" | "null" | "None" | "undefined" | "nullptr" => Value::Nothing,
                 "true" | "True" => Value::Bool(true),
                 "false" | "False" => Value::Bool(false),
-                _ => self.get(name).unwrap_or_else(|| Value::Unknown(name.clone())),
+                "__name__" => Value::Text("__main__".to_owned()),
+                _ => self.named(name),
             },
             Expr::List(items) => {
                 let mut list = Vec::new();
                 for item in items {
-                    let value = self.value(item);
-                    // A list in round brackets of Perl is flat, and so is `...list`.
-                    list.push(value);
+                    match item {
+                        Expr::Spread(inner) => list.extend(self.value(inner).items()),
+                        item => list.push(self.value(item)),
+                    }
                 }
                 Value::List(list)
             }
@@ -70,8 +53,15 @@ impl Run<'_> {
                 if matches!(**key, Expr::Nothing) {
                     return value;
                 }
+                if let Expr::Map(range) = &**key
+                    && let [(from, to)] = range.as_slice()
+                {
+                    return self.slice(value, from, to);
+                }
                 let key = self.value(key);
                 match (&value, key.plain()) {
+                    (Value::Object(object), Some(name)) => self.member_of(object, &name),
+                    (Value::Class(class), Some(name)) => self.class_member(class, &name),
                     // A class or a package in front of a name that the text has.
                     (Value::Unknown(_), Some(name)) if self.get(&name).is_some() => {
                         self.get(&name).unwrap_or(Value::Nothing)
@@ -93,14 +83,90 @@ impl Run<'_> {
                     self.value(one)
                 }
             },
-            Expr::Assign(target, sign, value) => {
-                let value = self.value(value);
-                self.assign(target, sign, value);
+            Expr::Assign(target, sign, inner) => {
+                let is_new = *sign == ":=";
+                let mut value = self.value(inner);
+                // `a = b = c`
+                if let Expr::Assign(other, ..) = &**inner {
+                    value = self.value(other);
+                }
+                let value = self.for_target(target, inner, value);
+                match (&**target, is_new) {
+                    (Expr::Name(name), true) => self.set_here(name, value),
+                    (target, true) => self.assign(target, "=", value),
+                    (target, false) => self.assign(target, sign, value),
+                }
                 Value::Nothing
             }
-            Expr::Function(names, body) => Value::Function(names.clone(), body.clone()),
+            Expr::Function(function) => Value::Function(Rc::clone(function)),
+            Expr::Each(value, clauses) => {
+                let mut out = Vec::new();
+                self.each(value, clauses, &mut out);
+                Value::List(out)
+            }
+            Expr::Spread(inner) => self.value(inner),
             Expr::Command(words) => self.command(words),
             Expr::Nothing => Value::Nothing,
+        }
+    }
+
+    /// What a name stands for: a variable, a class, or a function of Ruby that needs no brackets.
+    fn named(&mut self, name: &str) -> Value {
+        if let Some(value) = self.get(name) {
+            return value;
+        }
+        if let Some(class) = self.classes.get(name) {
+            return Value::Class(Rc::clone(class));
+        }
+        match self.functions.get(name).cloned().filter(|_| self.language.symbols) {
+            Some(function) => self.called_by_name(name, &function, Arguments::default()),
+            None => Value::Unknown(name.to_owned()),
+        }
+    }
+
+    /// A value that is put into a variable: one that the text does not say is called like that.
+    fn for_target(&mut self, target: &Expr, given: &Expr, value: Value) -> Value {
+        if let (Some(name), Value::Object(object)) = (name_in(target), &value)
+            && object.get(VARIABLE).is_none()
+        {
+            object.set(VARIABLE, Value::Text(name.to_owned()));
+        }
+        let (Expr::Name(name), Value::Unknown(written)) = (target, &value) else { return value };
+        if matches!(given, Expr::Call(..)) && !self.last_given.is_empty() {
+            self.given.insert(name.clone(), std::mem::take(&mut self.last_given));
+        }
+        let last = written.rsplit(['.', ':']).next().unwrap_or_default();
+        let asked = ["fetch()", "get()", "getenv()", "shift()", "arg()"];
+        match asked.contains(&last) || last.starts_with(|c: char| c.is_ascii_digit()) {
+            true => Value::Unknown(name.clone()),
+            false => value,
+        }
+    }
+
+    /// `list[from:to]`
+    fn slice(&mut self, value: Value, from: &Expr, to: &Expr) -> Value {
+        let mut at = |expr: &Expr| match self.value(expr) {
+            Value::Number(number) => usize::try_from(number).ok(),
+            _ => None,
+        };
+        let (from, to) = (at(from).unwrap_or(0), at(to).unwrap_or(usize::MAX));
+        match value {
+            Value::List(list) => {
+                Value::List(list.into_iter().skip(from).take(to.saturating_sub(from)).collect())
+            }
+            Value::Text(text) => {
+                Value::Text(text.chars().skip(from).take(to.saturating_sub(from)).collect())
+            }
+            other => other,
+        }
+    }
+
+    /// What all objects of a class have.
+    fn class_member(&mut self, class: &Rc<Class>, name: &str) -> Value {
+        let found = class.fields.iter().rev().find(|(field, _)| field == name);
+        match found.and_then(|(_, default)| default.clone()) {
+            Some(default) => self.value(&default),
+            None => self.get(name).unwrap_or_else(|| Value::Unknown(name.to_owned())),
         }
     }
 
@@ -130,23 +196,13 @@ impl Run<'_> {
         match target {
             Expr::Name(name) => {
                 let value = match (sign, self.get(name)) {
-                    ("+=", Some(Value::List(mut list))) => {
-                        list.extend(value.items());
-                        Value::List(list)
-                    }
-                    ("+=", Some(Value::Number(one))) if matches!(value, Value::Number(_)) => {
-                        match value {
-                            Value::Number(other) => Value::Number(one.saturating_add(other)),
-                            other => other,
-                        }
-                    }
-                    ("+=", Some(old)) => {
-                        let text = self.text(old) + &self.text(value);
-                        Value::Text(text)
-                    }
-                    (_, _) => value,
+                    ("+=", Some(old)) => self.sum(old, value),
+                    _ => value,
                 };
-                self.set(name, value);
+                match sign == "=" && (self.language.indents || self.language.symbols) {
+                    true => self.set_here(name, value),
+                    false => self.set(name, value),
+                }
             }
             // `$args[] = x`, and `String[] args = {...}`
             Expr::Member(base, key) if matches!(**key, Expr::Nothing) => match (&**base, value) {
@@ -155,6 +211,33 @@ impl Run<'_> {
                 }
                 (base, value) => self.append(base, vec![value]),
             },
+            Expr::Member(base, key) if matches!(self.value(base), Value::Object(_)) => {
+                let key = self.value(key).plain();
+                if let (Value::Object(object), Some(key)) = (self.value(base), key) {
+                    let value = match (sign, object.get(&key)) {
+                        ("+=", Some(old)) => self.sum(old, value),
+                        _ => value,
+                    };
+                    self.copied = self.copied.saturating_add(value.size());
+                    if self.copied <= MOST_COPIED {
+                        object.set(&key, value);
+                    }
+                }
+            }
+            Expr::Member(base, key) if matches!(self.value(base), Value::List(_)) => {
+                let at = self.value(key).plain().and_then(|key| key.parse::<usize>().ok());
+                if let (Some(at), Value::List(mut list)) = (at, self.value(base)) {
+                    match list.get_mut(at) {
+                        Some(item) => *item = value,
+                        None => list.push(value),
+                    }
+                    self.assign(base, "=", Value::List(list));
+                } else if let Expr::Name(name) = &**base
+                    && matches!(value, Value::List(_))
+                {
+                    self.set(name, value);
+                }
+            }
             Expr::Member(base, key) => {
                 let key = self.value(key).plain();
                 if let (Expr::Name(name), Some(key)) = (&**base, key) {
@@ -175,13 +258,40 @@ impl Run<'_> {
             }
             // `std::vector<std::string> args = {...}`: a type with brackets stands in front.
             Expr::Binary(_, _, name) => self.assign(name, sign, value),
+            // `const { a, b } = value`
+            Expr::List(names) if matches!(value, Value::Map(_) | Value::Object(_)) => {
+                for name in names {
+                    if let Expr::Name(name) = name {
+                        let member = value.member(&Value::Text(name.clone()));
+                        self.set_here(name, member);
+                    }
+                }
+            }
             // `my ($a, $b) = @_;`
             Expr::List(names) => {
                 let mut values = value.items().into_iter();
+                // Of a function that is called with less than it takes.
+                let is_given = values.len() > 0;
                 for name in names {
                     if let Expr::Name(name) = name {
-                        let value = values.next().unwrap_or_else(|| Value::Unknown(name.clone()));
-                        self.set(name, value);
+                        let value = values.next().unwrap_or_else(|| match is_given {
+                            true => Value::Nothing,
+                            false => Value::Unknown(name.clone()),
+                        });
+                        // `my ($a, %b) = @_`, of which the last has all that have names.
+                        let value = match value {
+                            Value::Map(mut map) => {
+                                while let Some(Value::Map(more)) =
+                                    values.as_slice().first().cloned()
+                                {
+                                    map.extend(more);
+                                    values.next();
+                                }
+                                Value::Map(map)
+                            }
+                            other => other,
+                        };
+                        self.set_here(name, value);
                     }
                 }
             }
@@ -189,8 +299,30 @@ impl Run<'_> {
         }
     }
 
+    /// What a value becomes that another is added to.
+    fn sum(&mut self, old: Value, value: Value) -> Value {
+        match (old, value) {
+            (Value::Unknown(_) | Value::Nothing, value) => value,
+            (Value::List(mut list), value) => {
+                list.extend(value.items());
+                Value::List(list)
+            }
+            (Value::Number(one), Value::Number(other)) => Value::Number(one.saturating_add(other)),
+            (Value::Map(mut map), Value::Map(more)) => {
+                map.extend(more);
+                Value::Map(map)
+            }
+            (old, value) => Value::Text(self.text(old) + &self.text(value)),
+        }
+    }
+
     /// Puts values behind the list of a variable.
     pub(super) fn append(&mut self, base: &Expr, values: Vec<Value>) {
+        if let Expr::Member(object, _) = base
+            && matches!(self.value(object), Value::Object(_))
+        {
+            return self.assign(base, "+=", Value::List(values));
+        }
         let name = match base {
             Expr::Name(name) => name.clone(),
             Expr::Member(_, key) => match &**key {
@@ -209,62 +341,6 @@ impl Run<'_> {
         }
     }
 
-    pub(super) fn called_value(&mut self, callee: &Expr, items: &[Expr]) -> Value {
-        let (base, name) = match callee {
-            Expr::Name(name) => (None, name.clone()),
-            Expr::Member(base, key) => match &**key {
-                Expr::Text(name, _) => (Some(&**base), name.clone()),
-                _ => (None, String::new()),
-            },
-            _ => (None, String::new()),
-        };
-        // A builder: `cmd.arg("-a").arg("b")`, a list that grows in one chain.
-        if let Some(base) = base
-            && APPENDING.contains(&name.as_str())
-        {
-            let values: Vec<Value> = items.iter().map(|item| self.value(item)).collect();
-            if let Some(root) = root(base) {
-                let known = !matches!(self.value(root), Value::Unknown(_) | Value::Map(_));
-                // `slices.append(list, ...)`, `table.insert(list, x)`
-                if !known
-                    && let Some((first @ Expr::Name(_), _)) = items.split_first()
-                    && values.len() > 1
-                {
-                    self.append(first, values[1..].to_vec());
-                    return Value::Nothing;
-                }
-                let outer = self.value(base);
-                if !matches!(outer, Value::Nothing) || std::ptr::eq(root, base) {
-                    drop(outer);
-                }
-                self.append(root, values);
-                return Value::Nothing;
-            }
-            let mut list = self.value(base).items();
-            list.extend(values);
-            return Value::List(list);
-        }
-        if base.is_none() && matches!(name.as_str(), "push" | "array_push") {
-            let values: Vec<Value> = items.iter().skip(1).map(|item| self.value(item)).collect();
-            if let Some(first) = items.first() {
-                self.append(first, values);
-            }
-            return Value::Nothing;
-        }
-        let given: Vec<Value> = items.iter().map(|item| self.value(item)).collect();
-        if let Some(function) = self.functions.get(&name).cloned() {
-            return self.call(&name, &function, given);
-        }
-        if let Some(Value::Function(names, body)) = self.get(&name).filter(|_| base.is_none()) {
-            return self.call(&name, &Rc::new((names, body)), given);
-        }
-        let of = base.map(|base| match root(base) {
-            Some(root) => self.value(root),
-            None => self.value(base),
-        });
-        self.library(&name, base, of, given)
-    }
-
     pub(super) fn binary(&mut self, sign: &str, left: &Expr, right: &Expr) -> Value {
         if sign == "<<"
             && let Some((list, mut items)) = shifted(left)
@@ -275,7 +351,10 @@ impl Run<'_> {
             return Value::Nothing;
         }
         let one = self.value(left);
-        if matches!(sign, "||" | "or" | "??" | "?:" | "&&" | "and") {
+        if matches!(sign, "||" | "or" | "??" | "?:" | "&&" | "and")
+            || sign == "//" && !matches!(one, Value::Number(_))
+        {
+            let sign = if sign == "//" { "||" } else { sign };
             let takes_left =
                 matches!(sign, "||" | "or" | "??" | "?:") == (one.holds() == Some(true));
             return match (one.holds(), sign) {
@@ -290,21 +369,33 @@ impl Run<'_> {
         }
         let other = self.value(right);
         match (sign, one, other) {
+            ("is", one, other) => compared(&one, &other, true),
+            ("in", one, other) => contained(&one, &other),
+            ("/", one, other)
+                if matches!(one, Value::Text(_)) || matches!(other, Value::Text(_)) =>
+            {
+                let (one, other) = (self.text(one), self.text(other));
+                Value::Text(format!("{one}/{other}"))
+            }
             ("==" | "eq" | "===", one, other) => compared(&one, &other, true),
             ("!=" | "ne" | "!==", one, other) => compared(&one, &other, false),
             ("<" | ">" | "<=" | ">=" | "=~", one, _) => Value::Unknown(self.shown(one)),
-            ("+" | "-" | "*" | "/" | "%", Value::Number(one), Value::Number(other)) => {
+            ("+" | "-" | "*" | "/" | "//" | "%", Value::Number(one), Value::Number(other)) => {
                 let result = match sign {
                     "+" => one.checked_add(other),
                     "-" => one.checked_sub(other),
                     "*" => one.checked_mul(other),
-                    "/" => one.checked_div(other),
+                    "/" | "//" => one.checked_div(other),
                     _ => one.checked_rem(other),
                 };
                 result.map_or(Value::Nothing, Value::Number)
             }
             ("%", Value::Text(text), other) => {
-                self.formatted("printf", None, Some(Value::Text(text)), other.items())
+                let given = match other {
+                    Value::Map(named) => Arguments { values: Vec::new(), named },
+                    other => Arguments { values: other.items(), named: Vec::new() },
+                };
+                self.formatted("printf", None, Some(Value::Text(text)), given)
             }
             ("+" | "++" | "<>", Value::List(mut list), other) => {
                 list.extend(other.items());
@@ -330,79 +421,31 @@ impl Run<'_> {
             other => other.plain().unwrap_or_else(|| "a value".to_owned()),
         }
     }
+}
 
-    /// A string with its values in place.
-    pub(super) fn template(&mut self, text: &str, quote: Quote) -> String {
-        let mark = match quote {
-            Quote::Dollar => '$',
-            Quote::Hash => '#',
-            // The scenario's own marks.
-            _ => return text.replace("${", "$${"),
-        };
-        let mut out = String::new();
-        let mut rest = text;
-        while let Some(at) = rest.find(mark) {
-            out.push_str(&rest[..at]);
-            let behind = &rest[at..];
-            match inner(behind, mark) {
-                Some((expression, length)) => {
-                    let (tokens, _) = token::read(expression, self.language);
-                    let expr = syntax::expression(&tokens, self.language);
-                    let written = &behind[..length];
-                    match self.value(&expr) {
-                        Value::Unknown(name) => out += &self.placeholder(&name, written),
-                        value => out += &self.text(value),
-                    }
-                    rest = &behind[length..];
-                }
-                None => {
-                    out.push(mark);
-                    rest = &behind[1..];
-                }
-            }
-        }
-        out + rest
+/// The variable or the field that a target is.
+fn name_in(target: &Expr) -> Option<&str> {
+    match target {
+        Expr::Name(name) => Some(name),
+        Expr::Member(_, key) => match &**key {
+            Expr::Text(name, _) => Some(name),
+            _ => None,
+        },
+        _ => None,
     }
 }
 
-/// The expression that a mark holds, and how long both are.
-fn inner(text: &str, mark: char) -> Option<(&str, usize)> {
-    let rest = &text[1..];
-    let closed = [("{", '{', '}'), ("(", '(', ')')]
-        .into_iter()
-        .find(|(open, ..)| rest.starts_with(open) && (mark == '$' || *open == "{"));
-    if let Some((_, open, close)) = closed {
-        let mut depth = 0usize;
-        for (at, c) in rest.char_indices() {
-            if c == open {
-                depth += 1;
-            } else if c == close {
-                depth -= 1;
-                if depth == 0 {
-                    return Some((&rest[1..at], at + 2));
-                }
-            }
+/// Whether a list, a map or a text has a value.
+fn contained(one: &Value, other: &Value) -> Value {
+    let Some(text) = one.plain() else { return Value::Unknown("in".to_owned()) };
+    match other {
+        Value::List(list) => {
+            Value::Bool(list.iter().any(|item| item.plain().as_ref() == Some(&text)))
         }
-        return None;
+        Value::Map(map) => Value::Bool(map.iter().any(|(key, _)| *key == text)),
+        Value::Text(whole) => Value::Bool(whole.contains(&text)),
+        _ => Value::Unknown("in".to_owned()),
     }
-    if mark != '$' {
-        return None;
-    }
-    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    let mut end = rest.find(|c| !is_name(c)).unwrap_or(rest.len());
-    if end == 0 || rest.starts_with(|c: char| c.is_ascii_digit()) {
-        return None;
-    }
-    // `$d->{mac}`, `$h{key}`, `$a[0]`
-    loop {
-        let tail = &rest[end..];
-        let arrow = if tail.starts_with("->") { 2 } else { 0 };
-        let Some(open) = tail[arrow..].chars().next().filter(|c| "{[".contains(*c)) else { break };
-        let close = if open == '{' { '}' } else { ']' };
-        let Some(length) = tail.find(close) else { break };
-        end += length + 1;
-    }
-    Some((&text[..end + 1], end + 1))
 }
 
 fn compared(one: &Value, other: &Value, equal: bool) -> Value {
@@ -412,6 +455,7 @@ fn compared(one: &Value, other: &Value, equal: bool) -> Value {
             (Value::Unknown(written), _) | (_, Value::Unknown(written)) => {
                 Value::Unknown(written.clone())
             }
+            (Value::Nothing, Value::Nothing) => Value::Bool(equal),
             _ => Value::Bool(!equal),
         },
     }
@@ -420,27 +464,12 @@ fn compared(one: &Value, other: &Value, equal: bool) -> Value {
 /// `list << a << b`: the list, and what is put behind it so far.
 fn shifted(expr: &Expr) -> Option<(&Expr, Vec<&Expr>)> {
     match expr {
-        Expr::Name(_) => Some((expr, Vec::new())),
+        Expr::Name(_) | Expr::Member(..) => Some((expr, Vec::new())),
         Expr::Binary("<<", left, right) => {
             let (list, mut items) = shifted(left)?;
             items.push(right);
             Some((list, items))
         }
-        _ => None,
-    }
-}
-
-/// The variable at which a chain of appending calls begins.
-fn root(expr: &Expr) -> Option<&Expr> {
-    match expr {
-        Expr::Name(_) => Some(expr),
-        Expr::Call(callee, _) => match &**callee {
-            Expr::Member(base, key) if matches!(&**key, Expr::Text(name, _) if APPENDING.contains(&name.as_str())) => {
-                root(base)
-            }
-            _ => None,
-        },
-        Expr::Member(base, _) if matches!(**base, Expr::Name(_)) => Some(expr),
         _ => None,
     }
 }

@@ -1,16 +1,18 @@
 //! The expressions of a program, of any language with brackets.
 
 use super::{
+    behind::function,
+    brackets::{listed, pairs, structures},
     language::Quote,
-    syntax::{DECLARING, Expr, MAX_DEPTH, MAX_TERMS, Parser, Statement},
+    syntax::{Clause, DECLARING, Expr, MAX_DEPTH, MAX_TERMS, Parser, Statement},
     token::Token,
 };
 
 /// Operators, those that bind least first.
 const BINARY: &[&[&str]] = &[
-    &["||", "??", "or", "?:"],
+    &["||", "??", "or", "?:", "//"],
     &["&&", "and"],
-    &["==", "!=", "===", "!==", "<", ">", "<=", ">=", "eq", "ne", "=~"],
+    &["==", "!=", "===", "!==", "<", ">", "<=", ">=", "eq", "ne", "=~", "in", "is"],
     &["+", ".", "..", "++", "<>", "<<", "-", "&", "|", "~"],
     &["*", "/", "%"],
 ];
@@ -31,11 +33,25 @@ impl Parser<'_> {
         if let Some(function) = self.arrow() {
             return function;
         }
-        let left = self.choice_of(0);
+        if self.language.indents && self.word(0) == Some("lambda") {
+            return self.lambda();
+        }
+        let start = self.at;
+        let mut left = match self.targets() {
+            Some(targets) => targets,
+            None => self.choice_of(0),
+        };
+        if self.language.indents && self.word(0) == Some("if") {
+            left = self.choice_behind(left);
+        }
         self.typed(&left);
         for sign in ["=", "+=", ":=", ".=", "<<="] {
+            let before = self.at;
             if self.takes(sign) {
-                let sign = if matches!(sign, "+=" | ".=" | "<<=") { "+=" } else { "=" };
+                let sign = match sign {
+                    "+=" | ".=" | "<<=" => "+=",
+                    other => other,
+                };
                 self.blanks();
                 let mut right = self.expr();
                 // `$args += '-a', 'b'`
@@ -47,11 +63,87 @@ impl Parser<'_> {
                     }
                     right = Expr::List(items);
                 }
+                if let Some(of) = self.type_in(start..before) {
+                    right = structures(right, &of);
+                }
                 return Expr::Assign(Box::new(left), sign, Box::new(right));
             }
         }
         // Perl: `push @cmd, 'a', 'b'`.
         left
+    }
+
+    /// The structure that a declaration names.
+    fn type_in(&self, tokens: std::ops::Range<usize>) -> Option<String> {
+        self.tokens.get(tokens)?.iter().find_map(|token| match token {
+            Token::Name(name) if self.types.contains(name) => Some(name.clone()),
+            _ => None,
+        })
+    }
+
+    /// `a, b` in front of a sign that gives them their values.
+    fn targets(&mut self) -> Option<Expr> {
+        if self.brackets > 0 || !self.is_at(1, ",") {
+            return None;
+        }
+        let mut names = Vec::new();
+        let mut ahead = 0;
+        loop {
+            names.push(Expr::Name(self.word(ahead)?.to_owned()));
+            if !self.is_at(ahead + 1, ",") {
+                break;
+            }
+            ahead += 2;
+        }
+        let sets = self.is_at(ahead + 1, "=") || self.is_at(ahead + 1, ":=");
+        sets.then(|| self.at += ahead + 1)?;
+        Some(Expr::List(names))
+    }
+
+    /// `VALUE if CONDITION else OTHER`, of which the value is read.
+    fn choice_behind(&mut self, value: Expr) -> Expr {
+        self.at += 1;
+        let condition = self.choice_of(0);
+        if self.word(0) != Some("else") {
+            return value;
+        }
+        self.at += 1;
+        let other = self.expr();
+        Expr::Choice(Box::new(condition), Box::new(value), Box::new(other))
+    }
+
+    /// `lambda a, b: VALUE`
+    fn lambda(&mut self) -> Expr {
+        self.at += 1;
+        let mut names = Vec::new();
+        while self.at < self.tokens.len() && !self.takes(":") {
+            names.extend(self.word(0).map(str::to_owned));
+            self.at += 1;
+        }
+        let body = vec![Statement::Return(self.expr())];
+        function(names, body)
+    }
+
+    /// `for NAMES in LIST if CONDITION`, as often as it stands behind a value.
+    fn clauses(&mut self) -> Vec<Clause> {
+        let mut clauses = Vec::new();
+        while self.word(0) == Some("for") && self.at < self.tokens.len() {
+            self.at += 1;
+            let mut names = Vec::new();
+            while self.at < self.tokens.len() && self.word(0) != Some("in") {
+                names.extend(self.word(0).map(str::to_owned));
+                self.at += 1;
+            }
+            self.at += 1;
+            let list = self.choice_of(0);
+            let mut conditions = Vec::new();
+            while self.word(0) == Some("if") {
+                self.at += 1;
+                conditions.push(self.choice_of(0));
+            }
+            clauses.push(Clause { names, list, conditions });
+        }
+        clauses
     }
 
     /// Passes over the type of `NAME: TYPE = ...`.
@@ -82,7 +174,7 @@ impl Parser<'_> {
             while !self.is_at(ahead, ")") {
                 match self.peek(ahead)? {
                     Token::Name(name) => names.push(name.clone()),
-                    Token::Sign("," | ":") => {}
+                    Token::Sign("," | ":" | "{" | "}" | "[" | "]") => {}
                     _ => return None,
                 }
                 ahead += 1;
@@ -98,7 +190,7 @@ impl Parser<'_> {
             true => self.block(),
             false => vec![Statement::Return(self.expr())],
         };
-        Some(Expr::Function(names, body))
+        Some(function(names, body))
     }
 
     pub(super) fn choice_of(&mut self, level: usize) -> Expr {
@@ -132,6 +224,9 @@ impl Parser<'_> {
             {
                 self.at += 1;
             }
+            // `not in`
+            let denies = self.word(0) == Some("not") && self.word(1) == Some("in");
+            self.at += usize::from(denies);
             let sign = match self.peek(0) {
                 Some(Token::Sign(sign)) => signs.iter().find(|one| *one == sign),
                 Some(Token::Name(name)) => signs.iter().find(|one| **one == name),
@@ -143,9 +238,14 @@ impl Parser<'_> {
             };
             self.terms += 1;
             self.at += 1;
+            let denies = denies || *sign == "is" && self.word(0) == Some("not");
+            self.at += usize::from(denies && *sign == "is");
             self.blanks();
             let right = self.binary(level + 1);
             left = Expr::Binary(sign, Box::new(left), Box::new(right));
+            if denies {
+                left = Expr::Not(Box::new(left));
+            }
         }
     }
 
@@ -180,13 +280,36 @@ impl Parser<'_> {
                 other => other,
             };
         }
+        // `@{ $list }` of Perl.
+        if self.is("@") && self.is_at(1, "{") {
+            self.at += 2;
+            self.takes("$");
+            let value = self.expr();
+            self.takes("}");
+            return value;
+        }
+        // `#list` of Lua.
+        if self.language.ends && self.takes("#") {
+            let list = self.unary();
+            let length = Expr::Text("length".to_owned(), Quote::Raw);
+            let method = Expr::Member(Box::new(list), Box::new(length));
+            return Expr::Call(Box::new(method), Vec::new());
+        }
+        if self.language.symbols && self.is("&") && self.is_at(1, ":") {
+            return self.symbol_block();
+        }
+        let is_spread = self.is("...")
+            || self.is("*")
+                && (self.language.indents || self.language.symbols)
+                && self.brackets > 0;
         if self.takes("&")
             || self.takes("*")
             || self.takes("\\")
             || self.takes("@")
             || self.takes("...")
         {
-            return self.unary();
+            let value = self.unary();
+            return if is_spread { Expr::Spread(Box::new(value)) } else { value };
         }
         let mut value = self.primary();
         loop {
@@ -200,10 +323,11 @@ impl Parser<'_> {
             };
             let next_text = matches!(self.peek(0), Some(Token::Text(..)));
             let next_name = matches!(self.peek(0), Some(Token::Name(name)) if name.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_'));
-            let adjacent = !self.lines
-                && (next_text
-                    && (is_text(&value) || matches!(value, Expr::Name(_) | Expr::Call(..)))
-                    || next_name && is_text(&value));
+            let adjacent = self.language.indents && next_text && is_text(&value)
+                || !self.lines
+                    && (next_text
+                        && (is_text(&value) || matches!(value, Expr::Name(_) | Expr::Call(..)))
+                        || next_name && is_text(&value));
             if adjacent && self.one_more() {
                 let right = self.primary();
                 value = Expr::Binary("", Box::new(value), Box::new(right));
@@ -211,6 +335,35 @@ impl Parser<'_> {
             }
             self.at = mark;
             return value;
+        }
+    }
+
+    /// `&:name` of Ruby: a block that calls this of what it is given.
+    fn symbol_block(&mut self) -> Expr {
+        let name = self.word(2).unwrap_or_default().to_owned();
+        self.at += 3;
+        let one = Expr::Name("it".to_owned());
+        let method = Expr::Member(Box::new(one), Box::new(Expr::Text(name, Quote::Raw)));
+        let call = Expr::Call(Box::new(method), Vec::new());
+        function(vec!["it".to_owned()], vec![Statement::Return(call)])
+    }
+
+    /// Passes over `[string]any` of a map's type, if its members follow.
+    fn is_map_type(&mut self) -> bool {
+        let mark = self.at;
+        self.skip_after();
+        loop {
+            match self.peek(0) {
+                Some(Token::Name(name)) if name == "interface" && self.is_at(1, "{") => {
+                    self.at += 3
+                }
+                Some(Token::Name(_) | Token::Sign("*" | "[" | "]" | ".")) => self.at += 1,
+                Some(Token::Sign("{")) => return true,
+                _ => {
+                    self.at = mark;
+                    return false;
+                }
+            }
         }
     }
 
@@ -247,6 +400,12 @@ impl Parser<'_> {
                 }
             }
             Token::Sign("[" | "{") => self.list_or_map(),
+            // A symbol of Ruby.
+            Token::Sign(":") if self.language.symbols && self.word(1).is_some() => {
+                let name = self.word(1).unwrap_or_default().to_owned();
+                self.at += 2;
+                return Expr::Text(name, Quote::Raw);
+            }
             Token::Name(name) => return self.named(name),
             _ => return Expr::Nothing,
         };
@@ -255,22 +414,39 @@ impl Parser<'_> {
 
     pub(super) fn named(&mut self, name: String) -> Expr {
         if DECLARING.contains(&name.as_str())
-            && matches!(self.peek(1), Some(Token::Name(_) | Token::Sign("*" | "(" | "<" | "[")))
+            && (matches!(self.peek(1), Some(Token::Name(_) | Token::Sign("*" | "(" | "<" | "[")))
+                || self.arrows && self.is_at(1, "{"))
         {
             self.at += 1;
+            // `const [a, b] = ...`, `const { a, b } = ...`
+            if self.arrows && (self.is("[") || self.is("{")) {
+                return self.list_or_map();
+            }
             // Types: `static char *const x[]`, `List<String> x`.
             while self.takes("*") || self.takes("[") || self.takes("]") {}
             return self.unary();
         }
         self.at += 1;
+        if name == "map" && self.is("[") && self.is_map_type() {
+            return self.list_or_map();
+        }
         // `push @list, a, b`, `print join(...)`: a call without brackets.
-        let bare = ["push", "unshift", "print", "puts", "echo", "exec", "system", "return", "say"]
-            .contains(&name.as_str());
+        let bare = !self.language.symbols
+            && ["push", "unshift", "print", "puts", "echo", "exec", "system", "return", "say"]
+                .contains(&name.as_str());
         if bare && !self.is("(") && !self.is("=") && !self.is(".") && !self.is("+=") {
             if self.is("{") {
                 self.skip_after();
             }
             let mut items = vec![self.choice_of(0)];
+            // `print $file ...`
+            let is_file = name.starts_with("print") && matches!(items[0], Expr::Name(_));
+            if is_file && matches!(self.peek(0), Some(Token::Name(_) | Token::Text(..))) {
+                let file = items.remove(0);
+                items.push(self.choice_of(0));
+                let method = Expr::Member(Box::new(file), Box::new(Expr::Text(name, Quote::Raw)));
+                return Expr::Call(Box::new(method), items);
+            }
             while self.takes(",") {
                 self.blanks();
                 items.push(self.choice_of(0));
@@ -285,133 +461,11 @@ impl Parser<'_> {
         {
             return self.unary();
         }
-        self.behind(Expr::Name(name))
-    }
-
-    /// What stands behind a value: calls, members, indices.
-    pub(super) fn behind(&mut self, mut value: Expr) -> Expr {
-        while self.one_more() {
-            let mark = self.at;
-            self.blanks();
-            let continues = self.is(".")
-                && matches!(self.peek(1), Some(Token::Name(_)))
-                && matches!(self.peek(2), Some(Token::Sign("(")));
-            if !continues {
-                self.at = mark;
-            }
-            if self.is("!")
-                && matches!(self.peek(1), Some(Token::Sign("(" | "[")))
-                && matches!(value, Expr::Name(_))
-            {
-                self.at += 1;
-                let items = self.items();
-                value = Expr::Call(Box::new(value), items);
-            } else if self.is("(")
-                && matches!(value, Expr::Name(_) | Expr::Member(..) | Expr::Call(..))
-            {
-                let items = self.items();
-                value = Expr::Call(Box::new(value), items);
-            } else if (self.is(".") || self.is("::") || self.is("->"))
-                && matches!(self.peek(1), Some(Token::Name(_)))
-            {
-                let is_concat =
-                    self.is(".") && !self.is_at(2, "(") && matches!(value, Expr::Text(..));
-                if is_concat {
-                    return value;
-                }
-                // `'...' . $x . '...'` of Perl: a string on either side.
-                if self.is(".")
-                    && matches!(self.peek(2), Some(Token::Sign(".")))
-                    && matches!(self.peek(3), Some(Token::Text(..)))
-                {
-                    return value;
-                }
-                self.at += 1;
-                let name = self.word(0).unwrap_or_default().to_owned();
-                self.at += 1;
-                value = Expr::Member(Box::new(value), Box::new(Expr::Text(name, Quote::Raw)));
-            } else if self.is("->") && matches!(self.peek(1), Some(Token::Sign("{" | "["))) {
-                self.at += 1;
-            } else if self.is("[") && matches!(value, Expr::Name(_) | Expr::Member(..)) {
-                let items = self.items();
-                let index = items.into_iter().next().unwrap_or(Expr::Nothing);
-                value = Expr::Member(Box::new(value), Box::new(index));
-            } else if (self.word(0) == Some("do") || self.is("{")) && self.is_at(1, "|") {
-                value = self.with_block(value, "|", 2);
-            } else if self.is_closure() {
-                value = self.with_block(value, "->", 1);
-            } else if self.is("{") && self.is_subscript(&value) {
-                self.at += 1;
-                let is_variable = self.takes("$");
-                let key = match self.peek(0).cloned() {
-                    Some(Token::Name(name)) if !is_variable => {
-                        self.at += 1;
-                        Expr::Text(name, Quote::Raw)
-                    }
-                    _ => self.expr(),
-                };
-                self.takes("}");
-                value = Expr::Member(Box::new(value), Box::new(key));
-            } else if self.is("{") && self.is_literal_of(&value) {
-                value = self.list_or_map();
-            } else {
-                return value;
-            }
-        }
-        value
-    }
-
-    /// `{ a, b -> ... }` of Groovy and Kotlin.
-    pub(super) fn is_closure(&self) -> bool {
-        let names = (1..8)
-            .find(|ahead| !matches!(self.peek(*ahead), Some(Token::Name(_) | Token::Sign(","))));
-        self.is("{") && names.is_some_and(|ahead| ahead > 1 && self.is_at(ahead, "->"))
-    }
-
-    /// `list.each do |x| ... end`: the block is the call's last argument.
-    pub(super) fn with_block(&mut self, value: Expr, mark: &str, skipped: usize) -> Expr {
-        let braced = self.is("{");
-        self.at += skipped;
-        let mut names = Vec::new();
-        while self.at < self.tokens.len() && !self.takes(mark) {
-            names.extend(self.word(0).map(str::to_owned));
+        // `new ArrayList<>()`
+        if self.is("<>") && self.is_at(1, "(") {
             self.at += 1;
         }
-        let mut body = Vec::new();
-        if braced {
-            while self.at < self.tokens.len() && !self.takes("}") {
-                let before = self.at;
-                self.statement(&mut body);
-                self.at += usize::from(self.at == before);
-            }
-        } else {
-            body = self.block();
-        }
-        let function = Expr::Function(names, body);
-        match value {
-            Expr::Call(callee, mut items) => {
-                items.push(function);
-                Expr::Call(callee, items)
-            }
-            other => Expr::Call(Box::new(other), vec![function]),
-        }
-    }
-
-    /// `$leg{$l}`, `$d->{mac}`: a key in braces, and nothing else.
-    pub(super) fn is_subscript(&self, value: &Expr) -> bool {
-        let from = 1 + usize::from(self.is_at(1, "$"));
-        let one = matches!(self.peek(from), Some(Token::Name(_) | Token::Text(..)))
-            && self.is_at(from + 1, "}");
-        one && !self.lines && matches!(value, Expr::Name(_) | Expr::Member(..))
-    }
-
-    /// `[]string{`, `T{` of a literal, not the brace of a block.
-    pub(super) fn is_literal_of(&self, value: &Expr) -> bool {
-        let typed = match value {
-            Expr::Name(name) => matches!(name.as_str(), "string" | "map" | "table"),
-            _ => false,
-        };
-        typed && self.brackets < usize::MAX
+        self.behind(Expr::Name(name))
     }
 
     /// What stands in round or square brackets, divided by commas.
@@ -429,14 +483,7 @@ impl Parser<'_> {
                 continue;
             }
             let before = self.at;
-            let mut value = self.expr();
-            self.blanks();
-            // `key: value`, `key => value`.
-            if self.takes("=>") || self.takes(":") {
-                self.blanks();
-                let right = self.expr();
-                value = Expr::Map(vec![(value, right)]);
-            }
+            let value = self.item();
             if self.at == before {
                 self.at += 1;
             } else {
@@ -448,14 +495,52 @@ impl Parser<'_> {
         items
     }
 
+    /// `value`, `key: value`, `key => value`, `value for name in list`.
+    fn item(&mut self) -> Expr {
+        let mut value = self.expr();
+        self.blanks();
+        if self.takes("=>") || self.takes(":") {
+            self.blanks();
+            let right = self.expr();
+            value = Expr::Map(vec![(value, right)]);
+        }
+        if self.takes("...") {
+            value = Expr::Spread(Box::new(value));
+        }
+        match self.language.indents && self.word(0) == Some("for") {
+            true => Expr::Each(Box::new(value), self.clauses()),
+            false => value,
+        }
+    }
+
+    pub(super) fn bare_item(&mut self) -> Expr {
+        let value = self.expr();
+        if self.takes("=>") || self.takes(":") {
+            self.blanks();
+            let right = self.expr();
+            return Expr::Map(vec![(value, right)]);
+        }
+        value
+    }
+
     /// `[a, b]`, `{a, b}`, `{k: v}`, `[]string{...}`.
     pub(super) fn list_or_map(&mut self) -> Expr {
         // `[]string{`, `[...]T{`
+        let is_typed = self.is("[");
         if self.is("[")
+            && !self.language.indents
             && (self.is_at(1, "]") || self.is_at(1, "..."))
             && matches!(self.peek(2), Some(Token::Name(_) | Token::Sign("*" | "{" | "]")))
         {
+            let start = self.at;
             self.skip_to(&["{", "\n", ",", ")"]);
+            let of = self.tokens[start..self.at].iter().rev().find_map(|token| match token {
+                Token::Name(name) if self.types.contains(name) => Some(name.clone()),
+                _ => None,
+            });
+            if let Some(of) = of.filter(|_| self.is("{")) {
+                return self.list_of(&of);
+            }
             while self.takes("[") || self.takes("]") || self.word(0).is_some() && !self.is("{") {
                 self.at += usize::from(self.word(0).is_some());
             }
@@ -463,21 +548,19 @@ impl Parser<'_> {
                 return Expr::List(Vec::new());
             }
         }
+        let is_braced = self.is("{");
         let items = self.items();
-        let is_pair = |item: &Expr| {
-            matches!(item, Expr::Map(one) if one.len() == 1) || matches!(item, Expr::Assign(..))
-        };
-        match !items.is_empty() && items.iter().all(is_pair) {
-            true => Expr::Map(items.into_iter().flat_map(pairs).collect()),
-            false => Expr::List(items),
+        // A list of Lua, and one of Go behind its type, has braces, too.
+        let is_list = is_typed || self.language.ends && !self.language.symbols;
+        match items.is_empty() && is_braced && !is_list {
+            true => Expr::Map(Vec::new()),
+            false => listed(items, is_braced),
         }
     }
-}
 
-fn pairs(item: Expr) -> Vec<(Expr, Expr)> {
-    match item {
-        Expr::Map(one) => one,
-        Expr::Assign(key, _, value) => vec![(*key, *value)],
-        _ => Vec::new(),
+    /// `{{...}, {...}}`, of which each is a structure of this type.
+    fn list_of(&mut self, of: &str) -> Expr {
+        let items = self.items();
+        structures(Expr::List(items), of)
     }
 }

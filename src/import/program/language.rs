@@ -15,6 +15,20 @@ pub(super) struct Language {
     pub(super) lines: bool,
     /// Words behind a program's name are its arguments, as in a shell.
     pub(super) commands: bool,
+    /// Blocks are what is indented.
+    pub(super) indents: bool,
+    /// Blocks end with `end`.
+    pub(super) ends: bool,
+    /// `:name` is a text, `@name` an object's own; a call's arguments may stand behind its name without brackets.
+    pub(super) symbols: bool,
+    /// A word stands in front of an object's own fields: `self.x`, `this.x`.
+    pub(super) names_object: bool,
+    /// What a function ends with is what it gives.
+    pub(super) last_is_value: bool,
+    /// `{$x}` in a string is a value, with its braces.
+    pub(super) braced: bool,
+    /// Arguments stand behind a function without brackets, and the text is one value.
+    pub(super) is_value: bool,
 }
 
 /// What a string in these quotes is.
@@ -30,6 +44,8 @@ pub(super) enum Quote {
     Dollar,
     /// With escapes, and values: `#{x}`.
     Hash,
+    /// With escapes, and values: `{x}`.
+    Brace,
 }
 
 const C_LIKE: Language = Language {
@@ -41,6 +57,13 @@ const C_LIKE: Language = Language {
     backtick: Quote::Raw,
     lines: false,
     commands: false,
+    indents: false,
+    ends: false,
+    symbols: false,
+    names_object: false,
+    last_is_value: false,
+    braced: false,
+    is_value: false,
 };
 
 const LANGUAGES: &[Language] = &[
@@ -54,6 +77,42 @@ const LANGUAGES: &[Language] = &[
         backtick: Quote::None,
         lines: true,
         commands: true,
+        ..C_LIKE
+    },
+    // Python and Starlark
+    Language {
+        signs: &[
+            "/usr/bin/env python",
+            "import subprocess",
+            "import os",
+            "import sys",
+            "import json",
+            "\nfrom ",
+            "def ",
+            "elif ",
+            "):\n",
+            ":\n    ",
+            "__name__",
+            "subprocess.",
+            "self.",
+            "f\"",
+            "print(",
+            ".append(",
+            " += [",
+            "lambda ",
+            "await ",
+            "import asyncio",
+            "import argparse",
+            "import time",
+            ".add_argument(",
+        ],
+        line_comments: &["#"],
+        block_comments: &[],
+        backtick: Quote::None,
+        lines: true,
+        indents: true,
+        names_object: true,
+        ..C_LIKE
     },
     // Perl
     Language {
@@ -79,6 +138,8 @@ const LANGUAGES: &[Language] = &[
         line_comments: &["//", "#"],
         double: Quote::Dollar,
         single: Quote::Raw,
+        names_object: true,
+        braced: true,
         ..C_LIKE
     },
     // Go
@@ -95,6 +156,8 @@ const LANGUAGES: &[Language] = &[
     // Rust
     Language {
         signs: &["fn ", "let mut ", "Command::new", "vec![", "format!(", ".arg(", "&str"],
+        names_object: true,
+        last_is_value: true,
         single: Quote::None,
         ..C_LIKE
     },
@@ -116,6 +179,7 @@ const LANGUAGES: &[Language] = &[
         signs: &["const ", "require(", "=> ", "child_process", "spawn(", "let ", "console.log"],
         backtick: Quote::Dollar,
         lines: true,
+        names_object: true,
         ..C_LIKE
     },
     // Ruby
@@ -126,6 +190,10 @@ const LANGUAGES: &[Language] = &[
         double: Quote::Hash,
         single: Quote::Raw,
         lines: true,
+        ends: true,
+        symbols: true,
+        last_is_value: true,
+        names_object: true,
         ..C_LIKE
     },
     // Lua
@@ -134,6 +202,28 @@ const LANGUAGES: &[Language] = &[
         line_comments: &["--"],
         block_comments: &[("--[[", "]]")],
         lines: true,
+        ends: true,
+        ..C_LIKE
+    },
+    // Nix
+    Language {
+        signs: &[
+            "pkgs",
+            "nixpkgs",
+            "let\n",
+            "\nin",
+            "inherit ",
+            "''\n",
+            "lib.",
+            "toString ",
+            " ++ ",
+            "builtins.",
+            "= {\n",
+        ],
+        line_comments: &["#"],
+        double: Quote::Dollar,
+        single: Quote::None,
+        is_value: true,
         ..C_LIKE
     },
     // HCL

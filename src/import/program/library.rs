@@ -1,11 +1,14 @@
 //! What functions give that programs of many languages have: joins, formats, ranges, lists with numbers.
 
-use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use super::{
-    run::{Flow, MAX_TURNS, Run, words_hold},
-    syntax::{Expr, Statement},
+    object::Arguments,
+    run::{Flow, MAX_TURNS, Run},
+    start::words_hold,
+    syntax::{Expr, Function, Statement},
     value::Value,
+    values::of_text,
 };
 use crate::import::{code::format, flag};
 
@@ -59,6 +62,32 @@ const SAME: &[&str] = &[
     "mut",
     "scalar",
     "chomp",
+    "encode",
+    "decode",
+    "bytes",
+    "to_a",
+    "to_h",
+    "to_sym",
+    "Path",
+    "PurePath",
+    "compact",
+    "toArray",
+    "as_posix",
+    "quote",
+    "shellescape",
+    "reversed",
+    "from",
+    "rstrip",
+    "lstrip",
+    "toString",
+    "as_bytes",
+    "must",
+    "Must",
+    "deepcopy",
+    "copy",
+    "slice",
+    "values_list",
+    "valueOf",
 ];
 
 impl Run<'_> {
@@ -68,10 +97,27 @@ impl Run<'_> {
         name: &str,
         base: Option<&Expr>,
         of: Option<Value>,
-        mut given: Vec<Value>,
+        mut all: Arguments,
     ) -> Value {
-        let lower = name.to_lowercase();
         let is_unknown = matches!(of, None | Some(Value::Unknown(_)));
+        if let Some(value) = self.asked(name, of.as_ref(), &all) {
+            return value;
+        }
+        if let Some(value) = self.made_of(name, base, of.as_ref(), &all) {
+            return value;
+        }
+        let lower = name.to_lowercase();
+        let formats = lower.contains("format")
+            || lower.contains("sprintf")
+            || lower.contains("printf") && lower.starts_with('s');
+        if formats {
+            return self.formatted(&lower, base, of.filter(|_| !is_unknown), all);
+        }
+        if let Some(value) = of.as_ref().and_then(|of| of_text(&lower, of, &all.values)) {
+            return value;
+        }
+        let named = std::mem::take(&mut all.named);
+        let mut given = all.values;
         let package = match &of {
             Some(Value::Unknown(written)) => written.to_lowercase(),
             _ => String::new(),
@@ -85,17 +131,66 @@ impl Run<'_> {
                 Value::Text(parts.join("/"))
             }
             // `join(',', a, b)`, `strings.Join(list, ",")`, `list.join(",")`, `",".join(list)`
+            "concat" if matches!(of, Some(Value::List(_))) => {
+                let mut list = of.unwrap_or(Value::Nothing).items();
+                list.extend(given.into_iter().flat_map(Value::items));
+                Value::List(list)
+            }
             "join" | "concat" | "implode" => self.joined(of.filter(|_| !is_unknown), given),
             "append" if is_unknown && !given.is_empty() => {
                 let mut list = given.remove(0).items();
                 list.extend(given);
                 Value::List(list)
             }
+            "concatstringssep"
+            | "concatmapstringssep"
+            | "escapeshellargs"
+            | "toshellargs"
+            | "concatstrings" => {
+                let list = given.pop().unwrap_or(Value::Nothing);
+                let list = match given.pop_if(|last| matches!(last, Value::Function(_))) {
+                    Some(Value::Function(function)) => self.mapped(list, &function),
+                    _ => list,
+                };
+                let separator = given.pop().and_then(|value| value.plain());
+                let none = if lower == "concatstrings" { "" } else { " " };
+                let words = self.words(list);
+                Value::Text(words.join(separator.as_deref().unwrap_or(none)))
+            }
+            "optionals" | "optional" | "optionalstring" if given.len() == 2 => {
+                match given[0].holds() == Some(false) {
+                    true => Value::Nothing,
+                    false => given.remove(1),
+                }
+            }
+            "concatmap" | "mapattrstolist" | "imap0" | "imap1" | "genlist" if given.len() == 2 => {
+                let list = match (lower.as_str(), given.pop().unwrap_or(Value::Nothing)) {
+                    ("genlist", Value::Number(end)) => {
+                        Value::List((0..end).take(MAX_TURNS).map(Value::Number).collect())
+                    }
+                    ("imap0" | "imap1", list) => {
+                        let numbers = i64::from(lower == "imap1")..;
+                        let pair = |(number, item)| Value::List(vec![Value::Number(number), item]);
+                        Value::List(numbers.zip(list.items()).map(pair).collect())
+                    }
+                    (_, list) => list,
+                };
+                match given.pop() {
+                    Some(Value::Function(function)) => self.mapped(list, &function),
+                    _ => list,
+                }
+            }
             "array_map" => given.pop().unwrap_or(Value::Nothing),
             "enumerate" | "ipairs" | "eachwithindex" | "each_with_index" => {
                 let function = given.pop_if(|last| matches!(last, Value::Function(..)));
-                let list = of.filter(|_| !is_unknown).or_else(|| given.into_iter().next());
-                let start = i64::from(lower == "ipairs");
+                let list = match of.filter(|_| !is_unknown) {
+                    None if !given.is_empty() => Some(given.remove(0)),
+                    of => of,
+                };
+                let start = match given.first().or(named.first().map(|(_, start)| start)) {
+                    Some(Value::Number(start)) => *start,
+                    _ => i64::from(lower == "ipairs"),
+                };
                 let numbered = (start..).zip(list.unwrap_or(Value::Nothing).items());
                 let behind = lower.starts_with("each");
                 let pairs = numbered.map(|(number, item)| match behind {
@@ -104,7 +199,7 @@ impl Run<'_> {
                 });
                 let list = Value::List(pairs.collect());
                 match function {
-                    Some(Value::Function(names, body)) => self.mapped(list, &names, &body),
+                    Some(Value::Function(function)) => self.mapped(list, &function),
                     _ => list,
                 }
             }
@@ -130,26 +225,43 @@ impl Run<'_> {
                     _ => Value::Unknown("range".to_owned()),
                 }
             }
-            "split" | "split_whitespace" => match of.or_else(|| given.pop()) {
-                Some(Value::Text(text)) => Value::List(
-                    text.split([' ', ','])
-                        .filter(|part| !part.is_empty())
-                        .map(|part| Value::Text(part.to_owned()))
-                        .collect(),
-                ),
-                other => other.unwrap_or(Value::Nothing),
-            },
-            "each" | "foreach" | "map" | "flatmap" | "flat_map" | "collect"
-                if matches!(given.last(), Some(Value::Function(..))) =>
-            {
-                let Some(Value::Function(names, body)) = given.pop() else { return Value::Nothing };
-                self.mapped(of.unwrap_or(Value::Nothing), &names, &body)
+            "split" | "split_whitespace" | "fields" | "shellsplit" => {
+                let texts = of.into_iter().chain(given);
+                let mut texts = texts.filter(|one| !matches!(one, Value::Unknown(_)));
+                let separator = |value: Value| value.plain().filter(|text| !text.trim().is_empty());
+                match texts.next() {
+                    Some(Value::Text(text)) => {
+                        let separator = texts.next().and_then(separator);
+                        let parts: Vec<&str> = match &separator {
+                            Some(separator) => text.split(separator.as_str()).collect(),
+                            None => text.split_whitespace().collect(),
+                        };
+                        Value::List(
+                            parts.into_iter().map(|part| Value::Text(part.to_owned())).collect(),
+                        )
+                    }
+                    other => other.unwrap_or(Value::Unknown("split()".to_owned())),
+                }
             }
-            _ if lower.contains("format")
-                || lower.contains("sprintf")
-                || lower.contains("printf") && lower.starts_with('s') =>
+            "each" | "foreach" | "map" | "flatmap" | "flat_map" | "collect" | "each_pair"
+            | "with_index" | "times" | "tap"
+                if matches!(given.last(), Some(Value::Function(_))) =>
             {
-                self.formatted(&lower, base, of.filter(|_| !is_unknown), given)
+                let Some(Value::Function(function)) = given.pop() else { return Value::Nothing };
+                let list = match (of, given.pop()) {
+                    (Some(Value::Number(end)), _) => {
+                        Value::List((0..end).take(MAX_TURNS).map(Value::Number).collect())
+                    }
+                    // `map(function, list)`
+                    (None | Some(Value::Unknown(_)), Some(list)) => list,
+                    (of, _) => of.unwrap_or(Value::Nothing),
+                };
+                self.mapped(list, &function)
+            }
+            "map" if matches!(given.as_slice(), [Value::Function(_), _]) => {
+                let list = given.pop().unwrap_or(Value::Nothing);
+                let Some(Value::Function(function)) = given.pop() else { return Value::Nothing };
+                self.mapped(list, &function)
             }
             _ if SAME.contains(&name) => match (is_unknown, given.len()) {
                 (false, 0) => of.unwrap_or(Value::Nothing),
@@ -157,6 +269,12 @@ impl Run<'_> {
                 _ => Value::List(given),
             },
             _ => {
+                // What is done later, or with what the call gives.
+                for one in &given {
+                    if let Value::Function(function) = one {
+                        self.call("", function, Arguments::default(), None);
+                    }
+                }
                 let mut list = match of {
                     Some(value) if !is_unknown => value.items(),
                     _ => Vec::new(),
@@ -165,11 +283,33 @@ impl Run<'_> {
                 list.extend(
                     given.into_iter().filter(|one| !matches!(one, Value::Map(_) | Value::Bool(_))),
                 );
-                let words = self.words(Value::List(list.clone()));
-                match words_hold(&words) || words.iter().any(|word| flag::is_program(word)) {
-                    true => Value::List(list),
-                    false => Value::Unknown(format!("{name}()")),
+                for (_, value) in &named {
+                    if self.holds(value) {
+                        list.push(value.clone());
+                    }
                 }
+                // Beside a whole command stands what the call gives back.
+                let is_whole = list.iter().any(|one| match one {
+                    Value::Text(text) => text.contains(' ') && flag::is_qemus(text),
+                    Value::List(words) => words
+                        .iter()
+                        .any(|word| word.plain().is_some_and(|word| flag::is_program(&word))),
+                    _ => false,
+                });
+                if is_whole {
+                    list.retain(|one| !matches!(one, Value::Unknown(_)));
+                }
+                let words = self.words(Value::List(list.clone()));
+                if words_hold(&words) || words.iter().any(|word| flag::is_program(word)) {
+                    return Value::List(list);
+                }
+                // What may say whose the result is.
+                if self.language.indents && name.starts_with(|c: char| c.is_ascii_uppercase()) {
+                    return self.stranger(name, list, named);
+                }
+                let given = named.into_iter().map(|(_, value)| value).chain(list);
+                self.last_given = given.filter_map(|value| value.plain()).collect();
+                Value::Unknown(format!("{name}()"))
             }
         }
     }
@@ -192,7 +332,7 @@ impl Run<'_> {
         Value::Text(words.join(&separator))
     }
 
-    fn mapped(&mut self, list: Value, names: &[String], body: &[Statement]) -> Value {
+    fn mapped(&mut self, list: Value, function: &Rc<Function>) -> Value {
         let items = match list {
             Value::Map(map) => map
                 .into_iter()
@@ -200,10 +340,14 @@ impl Run<'_> {
                 .collect(),
             other => other.items(),
         };
+        let names: Vec<String> = function.parameters.iter().map(|one| one.name.clone()).collect();
         let mut out = Vec::new();
         for (number, item) in items.into_iter().take(MAX_TURNS).enumerate() {
-            self.bind(names, number, item);
-            match body {
+            match names.is_empty() {
+                true => self.set("it", item),
+                false => self.bind(&names, number, item),
+            }
+            match function.body.as_slice() {
                 [Statement::Expr(expr)] => out.push(self.value(expr)),
                 body => {
                     if let Flow::Return(value) = self.statements(body) {
@@ -221,9 +365,9 @@ impl Run<'_> {
         name: &str,
         base: Option<&Expr>,
         of: Option<Value>,
-        given: Vec<Value>,
+        given: Arguments,
     ) -> Value {
-        let mut values: Vec<Value> = of.into_iter().chain(given).collect();
+        let mut values: Vec<Value> = of.into_iter().chain(given.values).collect();
         let is_format = |value: &Value| matches!(value, Value::Text(text) if text.contains(['%', '{']) || text.contains(','));
         let at = values.iter().position(is_format).unwrap_or(0);
         if values.is_empty() {
@@ -234,20 +378,30 @@ impl Run<'_> {
             return base.map_or(Value::Nothing, |base| Value::Unknown(format!("{base:?}")));
         };
         let braces = !name.contains("printf") && !text.contains('%');
-        let known: BTreeMap<String, Value> =
-            self.scopes.iter().flat_map(|scope| scope.values.clone()).collect();
+        let named = given.named;
         let mut open: Vec<(String, String)> = Vec::new();
+        let look_up = |name: &str| {
+            let (first, rest) = name.split_once(['.', '[']).unwrap_or((name, ""));
+            let own =
+                named.iter().find(|(known, _)| known == first).map(|(_, value)| value.clone());
+            let value = own.or_else(|| self.get(first))?;
+            match rest.trim_end_matches(']') {
+                "" => value.plain(),
+                rest => value.member(&Value::Text(rest.to_owned())).plain(),
+            }
+        };
         let text =
-            format::names(&text.replace("${", "\u{1}{"), braces, &mut |name, written| match known
-                .get(name)
-                .and_then(Value::plain)
-            {
-                Some(text) => format::with_spec(&text, format::spec_of(written)),
-                None => {
-                    open.push((name.to_owned(), written.to_owned()));
-                    format!("\u{2}{}\u{2}", open.len() - 1)
-                }
-            });
+            format::names(
+                &text.replace("${", "\u{1}{"),
+                braces,
+                &mut |name, written| match look_up(name) {
+                    Some(text) => format::with_spec(&text, format::spec_of(written)),
+                    None => {
+                        open.push((name.to_owned(), written.to_owned()));
+                        format!("\u{2}{}\u{2}", open.len() - 1)
+                    }
+                },
+            );
         let mut text = text.replace("\u{1}{", "${");
         for (at, (name, written)) in open.into_iter().enumerate() {
             let placeholder = self.placeholder(&name, &written);

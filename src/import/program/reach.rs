@@ -9,7 +9,7 @@ pub(super) fn calls(statements: &[Statement], found: &mut BTreeSet<String>) {
     for one in statements {
         match one {
             Statement::Expr(expr) | Statement::Return(expr) => called(expr, found),
-            Statement::For(_, list, body) => {
+            Statement::For(_, _, list, body) => {
                 called(list, found);
                 calls(body, found);
             }
@@ -19,6 +19,9 @@ pub(super) fn calls(statements: &[Statement], found: &mut BTreeSet<String>) {
                 calls(other, found);
             }
             Statement::Block(_, body) => calls(body, found),
+            Statement::Class(class) => {
+                class.methods.iter().for_each(|(_, method)| calls(&method.body, found));
+            }
             Statement::Function(..) | Statement::Next => {}
         }
     }
@@ -45,11 +48,15 @@ fn called(expr: &Expr, found: &mut BTreeSet<String>) {
             called(one, found);
             called(other, found);
         }
-        Expr::Not(one) => called(one, found),
+        Expr::Not(one) | Expr::Spread(one) => called(one, found),
+        Expr::Each(value, clauses) => {
+            called(value, found);
+            clauses.iter().for_each(|clause| called(&clause.list, found));
+        }
         Expr::Choice(condition, one, other) => {
             [condition, one, other].into_iter().for_each(|one| called(one, found))
         }
-        Expr::Function(_, body) => calls(body, found),
+        Expr::Function(function) => calls(&function.body, found),
         Expr::Text(..) | Expr::Number(_) | Expr::Name(_) | Expr::Command(_) | Expr::Nothing => {}
     }
 }

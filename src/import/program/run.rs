@@ -7,9 +7,12 @@ use std::{
 
 use super::{
     language::Language,
+    object::Arguments,
     reach::calls,
-    syntax::{Expr, Statement},
-    value::Value,
+    start::Started,
+    step::Said,
+    syntax::{Class, Clause, Expr, Function, Statement},
+    value::{Object, Value},
 };
 use crate::import::{flag, shell::Shell};
 
@@ -20,21 +23,31 @@ const MAX_CALLS: usize = 16;
 /// Most bytes that texts grow to.
 pub(super) const MOST_WRITTEN: usize = 1 << 20;
 /// Most bytes that variables are given in all: a list is written anew for each item that it gets.
-const MOST_COPIED: usize = 1 << 26;
-
-pub(super) type Function = Rc<(Vec<String>, Vec<Statement>)>;
+pub(super) const MOST_COPIED: usize = 1 << 26;
 
 pub(super) struct Run<'a> {
     pub(super) language: &'static Language,
     pub(super) shell: &'a mut Shell,
     pub(super) scopes: Vec<Scope>,
-    pub(super) functions: BTreeMap<String, Function>,
+    pub(super) functions: BTreeMap<String, Rc<Function>>,
+    pub(super) classes: BTreeMap<String, Rc<Class>>,
+    /// The objects, in the order in which they are made.
+    pub(super) made: Vec<Rc<Object>>,
+    /// What programs are started with by default: `--port`, and its value.
+    pub(super) defaults: Vec<(String, Value)>,
+    /// Texts that were given to the call that a variable holds the result of.
+    pub(super) given: BTreeMap<String, Vec<String>>,
+    pub(super) last_given: Vec<String>,
+    /// Commands of monitors.
+    pub(super) said: Vec<Said>,
     pub(super) order: Vec<String>,
     pub(super) called: BTreeSet<String>,
     pub(super) steps: usize,
     pub(super) written: usize,
     pub(super) copied: usize,
-    pub(super) commands: Vec<Vec<String>>,
+    pub(super) commands: Vec<Started>,
+    /// Lists of options without a program.
+    pub(super) fragments: Vec<Started>,
     pub(super) branches: Vec<String>,
     pub(super) remarks: Vec<String>,
 }
@@ -44,6 +57,8 @@ pub(super) struct Run<'a> {
 pub(super) struct Scope {
     pub(super) names: Vec<String>,
     pub(super) values: BTreeMap<String, Value>,
+    /// The object whose method this is.
+    pub(super) this: Option<Rc<Object>>,
 }
 
 /// How statements end.
@@ -53,7 +68,7 @@ pub(super) enum Flow {
     Return(Value),
 }
 
-const PRINTING: &[&str] = &[
+pub(super) const PRINTING: &[&str] = &[
     "print",
     "printf",
     "println",
@@ -81,12 +96,19 @@ impl<'a> Run<'a> {
             shell,
             scopes: vec![Scope::default()],
             functions: BTreeMap::new(),
+            classes: BTreeMap::new(),
+            made: Vec::new(),
+            defaults: Vec::new(),
+            given: BTreeMap::new(),
+            last_given: Vec::new(),
+            said: Vec::new(),
             order: Vec::new(),
             called: BTreeSet::new(),
             steps: 0,
             written: 0,
             copied: 0,
             commands: Vec::new(),
+            fragments: Vec::new(),
             branches: Vec::new(),
             remarks: Vec::new(),
         }
@@ -95,34 +117,53 @@ impl<'a> Run<'a> {
     /// Follows a program, and then each function that nothing in it calls.
     pub(super) fn all(&mut self, statements: &[Statement]) {
         self.define(statements);
+        calls(statements, &mut self.called);
         self.statements(statements);
         for name in self.order.clone() {
-            if !self.called.contains(&name)
-                && let Some(function) = self.functions.get(&name).cloned()
-            {
-                let value = self.call(&name, &function, Vec::new());
+            if self.called.contains(&name) {
+                continue;
+            }
+            if let Some(class) = self.class_with(&name) {
+                for object in self.objects_of(&class) {
+                    let value = self.method_value(&object, &name, Arguments::default());
+                    self.emit(value.unwrap_or(Value::Nothing));
+                }
+            } else if let Some(function) = self.functions.get(&name).cloned() {
+                let value = self.call(&name, &function, Arguments::default(), None);
                 self.emit(value);
             }
+        }
+        for object in self.made.clone() {
+            self.leftover_of(&object);
         }
         if let Some(scope) = self.scopes.pop() {
             self.leftover(&scope);
         }
+        self.add_fragments();
     }
 
     pub(super) fn define(&mut self, statements: &[Statement]) {
         for one in statements {
             match one {
-                Statement::Function(name, parameters, body) => {
-                    self.functions
-                        .insert(name.clone(), Rc::new((parameters.clone(), body.clone())));
+                Statement::Function(name, function) => {
+                    self.functions.insert(name.clone(), Rc::clone(function));
                     self.order.push(name.clone());
-                    self.define(body);
-                    calls(body, &mut self.called);
+                    self.define(&function.body);
+                    self.note_calls(name, &function.body);
                 }
+                Statement::Class(class) => self.declare(class),
                 Statement::Block(_, body) => self.define(body),
-                other => calls(std::slice::from_ref(other), &mut self.called),
+                _ => {}
             }
         }
+    }
+
+    /// Learns which functions another one calls.
+    pub(super) fn note_calls(&mut self, name: &str, body: &[Statement]) {
+        let mut called = BTreeSet::new();
+        calls(body, &mut called);
+        called.remove(name);
+        self.called.extend(called);
     }
 
     pub(super) fn statements(&mut self, all: &[Statement]) -> Flow {
@@ -139,12 +180,35 @@ impl<'a> Run<'a> {
         Flow::On
     }
 
+    /// The statements of a function, of which the last may be what it gives.
+    fn body(&mut self, all: &[Statement]) -> Flow {
+        let last = all.split_last().filter(|_| self.language.last_is_value);
+        let Some((Statement::Expr(value), rest)) = last else { return self.statements(all) };
+        if matches!(value, Expr::Assign(..)) {
+            return self.statements(all);
+        }
+        match self.statements(rest) {
+            Flow::On => Flow::Return(self.value(value)),
+            other => other,
+        }
+    }
+
     pub(super) fn statement(&mut self, one: &Statement) -> Flow {
         match one {
             Statement::Expr(expr) => {
+                let started = self.commands.len();
                 let value = self.value(expr);
+                if let Expr::Assign(target, sign, given) = expr {
+                    if matches!(**given, Expr::Call(..)) && *sign != "+=" {
+                        self.start_of(target);
+                    }
+                    self.name_started(started, target);
+                }
                 let prints = matches!(expr, Expr::Call(callee, _) if is_one_of(callee, PRINTING));
-                if !matches!(expr, Expr::Assign(..) | Expr::Name(_)) && !prints {
+                if self.language.is_value {
+                    let value = self.applied(value);
+                    self.emit_named(value, None, 0);
+                } else if !matches!(expr, Expr::Assign(..) | Expr::Name(_)) && !prints {
                     self.emit(value);
                 } else if let Expr::Assign(target, _, given) = expr
                     && matches!(**given, Expr::Command(_))
@@ -155,9 +219,19 @@ impl<'a> Run<'a> {
                     self.assign(target, "=", Value::Unknown("process".to_owned()));
                 }
             }
-            Statement::For(names, list, body) => return self.turns(names, list, body),
+            Statement::For(line, names, list, body) => {
+                return self.turns(*line, names, list, body);
+            }
             Statement::If(condition, then, other) => return self.choice(condition, then, other),
             Statement::Function(..) => {}
+            Statement::Class(class) => {
+                for (name, default) in &class.fields {
+                    if let Some(default) = default {
+                        let value = self.value(default);
+                        self.set(name, value);
+                    }
+                }
+            }
             Statement::Return(value) => return Flow::Return(self.value(value)),
             Statement::Next => return Flow::Next,
             Statement::Block(names, body) => self.block(names, body),
@@ -167,6 +241,9 @@ impl<'a> Run<'a> {
 
     /// A block with a name: settings of `env` are its surroundings', `command` and `args` are a command.
     pub(super) fn block(&mut self, names: &[String], body: &[Statement]) {
+        if self.block_for_each(names, body) {
+            return;
+        }
         let kind = names.first().map(String::as_str).unwrap_or_default();
         self.scopes.push(Scope::default());
         let is_setting = |one: &&Statement| matches!(one, Statement::Block(names, _) if matches!(names[0].as_str(), "env" | "network" | "variables" | "locals"));
@@ -187,6 +264,9 @@ impl<'a> Run<'a> {
             ["static", "default", "value", "to"].iter().find_map(|key| scope.values.get(*key));
         if let (Some(label), Some(value)) = (names.get(1), setting) {
             self.set(&format!("{kind}_{label}"), value.clone());
+            if kind == "variable" {
+                self.set(label, value.clone());
+            }
             return;
         }
         if let (Some(command), Some(args)) = (scope.values.get("command"), scope.values.get("args"))
@@ -194,6 +274,31 @@ impl<'a> Run<'a> {
             self.emit(Value::List(vec![command.clone(), args.clone()]));
         }
         self.leftover(&scope);
+    }
+
+    /// A block of HCL that stands once for each member of a map or a list; whether it is one.
+    fn block_for_each(&mut self, names: &[String], body: &[Statement]) -> bool {
+        let set = |one: &Statement| match one {
+            Statement::Expr(Expr::Assign(target, _, value)) if matches!(&**target, Expr::Name(name) if name == "for_each") => {
+                Some((**value).clone())
+            }
+            _ => None,
+        };
+        let Some(list) = body.iter().find_map(set) else { return false };
+        let pairs = match self.value(&list) {
+            Value::Map(map) => map,
+            Value::List(list) => {
+                list.into_iter().map(|one| (one.plain().unwrap_or_default(), one)).collect()
+            }
+            _ => return false,
+        };
+        let rest: Vec<Statement> = body.iter().filter(|one| set(one).is_none()).cloned().collect();
+        for (key, value) in pairs.into_iter().take(MAX_TURNS) {
+            let each = vec![("key".to_owned(), Value::Text(key)), ("value".to_owned(), value)];
+            self.set("each", Value::Map(each));
+            self.block(names, &rest);
+        }
+        true
     }
 
     pub(super) fn choice(
@@ -230,24 +335,26 @@ impl<'a> Run<'a> {
         self.statements(other)
     }
 
-    pub(super) fn turns(&mut self, names: &[String], list: &Expr, body: &[Statement]) -> Flow {
-        let items: Option<Vec<Value>> = match self.value(list) {
-            Value::List(items) => Some(items),
-            Value::Map(map) if names.len() > 1 => Some(
-                map.into_iter()
-                    .map(|(key, value)| Value::List(vec![Value::Text(key), value]))
-                    .collect(),
-            ),
-            Value::Map(map) => Some(map.into_iter().map(|(key, _)| Value::Text(key)).collect()),
-            _ => None,
+    pub(super) fn turns(
+        &mut self,
+        line: usize,
+        names: &[String],
+        list: &Expr,
+        body: &[Statement],
+    ) -> Flow {
+        let items = match (list, self.value(list)) {
+            (Expr::Nothing, _) => None,
+            (_, Value::Nothing) => Some(Vec::new()),
+            (_, value) => items_of(value, names.len() > 1),
         };
         let Some(items) = items.filter(|items| items.len() <= MAX_TURNS) else {
             for name in names {
                 self.set(name, Value::Unknown(name.clone()));
             }
             if holds_options(body) {
+                let place = if line > 0 { format!("line {line}, ") } else { String::new() };
                 self.remarks.push(format!(
-                    "a loop is not unrolled, that over {}: the text does not say over what",
+                    "a loop is not unrolled, {place}that over {}: the text does not say over what",
                     names.join(", ")
                 ));
             }
@@ -265,12 +372,52 @@ impl<'a> Run<'a> {
         Flow::On
     }
 
+    /// The values that an expression has in the turns of its loops.
+    pub(super) fn each(&mut self, value: &Expr, clauses: &[Clause], out: &mut Vec<Value>) {
+        self.steps += 1;
+        if self.steps > MAX_STATEMENTS {
+            return;
+        }
+        let Some((clause, inner)) = clauses.split_first() else {
+            let value = self.value(value);
+            return out.push(value);
+        };
+        let list = self.value(&clause.list);
+        let items = items_of(list, clause.names.len() > 1);
+        let items = items.filter(|items| items.len() <= MAX_TURNS).unwrap_or_else(|| {
+            let unknown = clause.names.iter().map(|name| Value::Unknown(name.clone())).collect();
+            vec![Value::List(unknown)]
+        });
+        for (number, item) in items.into_iter().enumerate() {
+            self.bind(&clause.names, number, item);
+            let is_left_out =
+                |run: &mut Self, condition: &Expr| run.value(condition).holds() == Some(false);
+            if !clause.conditions.iter().any(|condition| is_left_out(self, condition)) {
+                self.each(value, inner, out);
+            }
+        }
+    }
+
     pub(super) fn bind(&mut self, names: &[String], number: usize, item: Value) {
         match (names, item) {
             ([name], item) => self.set(name, item),
             (names, Value::List(parts)) if parts.len() == names.len() => {
                 for (name, part) in names.iter().zip(parts) {
                     self.set(name, part);
+                }
+            }
+            // `for i, (name, port) in ...`
+            (names, Value::List(parts)) if flat(&parts).len() == names.len() => {
+                for (name, part) in names.iter().zip(flat(&parts)) {
+                    self.set(name, part);
+                }
+            }
+            // `for (const { name, port } of ...)`
+            (names, Value::Map(map))
+                if names.iter().all(|name| map.iter().any(|(key, _)| key == name)) =>
+            {
+                for (key, value) in map {
+                    self.set(&key, value);
                 }
             }
             ([index, name], item) => {
@@ -287,6 +434,11 @@ impl<'a> Run<'a> {
         self.copied = self.copied.saturating_add(value.size());
         let value = if self.copied > MOST_COPIED { Value::Nothing } else { value };
         let known = self.scopes.iter().rposition(|scope| scope.values.contains_key(name));
+        if let Some(object) = self.this()
+            && (known.is_none() && object.get(name).is_some() || self.own_field(name).is_some())
+        {
+            return object.set(name, value);
+        }
         let at = known.unwrap_or(self.scopes.len().saturating_sub(1));
         if let Some(scope) = self.scopes.get_mut(at)
             && scope.values.insert(name.to_owned(), value).is_none()
@@ -295,10 +447,50 @@ impl<'a> Run<'a> {
         }
     }
 
+    /// A field of the object whose method is followed, where the language needs no word in front of it.
+    fn own_field(&self, name: &str) -> Option<Value> {
+        let scope = self.scopes.last().filter(|scope| !scope.values.contains_key(name))?;
+        let object = scope.this.as_ref().filter(|_| !self.language.names_object)?;
+        object.get(name)
+    }
+
+    /// Sets a variable of the function that is followed, whatever stands outside of it.
+    pub(super) fn set_here(&mut self, name: &str, value: Value) {
+        match self.scopes.last_mut() {
+            Some(scope) if !scope.values.contains_key(name) => {
+                scope.names.push(name.to_owned());
+                scope.values.insert(name.to_owned(), Value::Nothing);
+            }
+            _ => {}
+        }
+        self.set(name, value);
+    }
+
+    /// The object whose method is followed.
+    pub(super) fn this(&self) -> Option<Rc<Object>> {
+        self.scopes.last().and_then(|scope| scope.this.clone())
+    }
+
     pub(super) fn get(&self, name: &str) -> Option<Value> {
+        if let Some(value) = self.own_field(name) {
+            return Some(value);
+        }
         let found = self.scopes.iter().rev().find_map(|scope| scope.values.get(name));
         if found.is_some() {
             return found.cloned();
+        }
+        if let Some(object) = self.this() {
+            match name {
+                "self" | "this" => return Some(Value::Object(object)),
+                name => {
+                    if let Some(value) = object.get(name) {
+                        return Some(value);
+                    }
+                }
+            }
+        }
+        if !name.starts_with("NOMAD_") {
+            return None;
         }
         // `NOMAD_PORT_mirror` of a block `port "mirror"`.
         let lower = name.to_lowercase();
@@ -308,24 +500,25 @@ impl<'a> Run<'a> {
             .map(|(_, value)| value.clone())
     }
 
-    pub(super) fn call(&mut self, name: &str, function: &Function, given: Vec<Value>) -> Value {
+    /// Calls a function, as a method where an object is given, with what it is given.
+    pub(super) fn call(
+        &mut self,
+        name: &str,
+        function: &Rc<Function>,
+        given: Arguments,
+        this: Option<Rc<Object>>,
+    ) -> Value {
         if self.scopes.len() > MAX_CALLS {
             return Value::Nothing;
         }
         self.called.insert(name.to_owned());
-        let mut scope = Scope::default();
-        let mut given = given.into_iter();
-        for parameter in &function.0 {
-            let value = given.next().unwrap_or_else(|| Value::Unknown(parameter.clone()));
-            scope.names.push(parameter.clone());
-            scope.values.insert(parameter.clone(), value);
-        }
+        let scope = self.entered(function, given, this);
         self.scopes.push(scope);
-        let flow = self.statements(&function.1);
+        let flow = self.body(&function.body);
         let scope = self.scopes.pop();
         match flow {
             Flow::Return(value) => {
-                if !words_hold(&self.words(value.clone())) {
+                if !self.holds(&value) {
                     scope.iter().for_each(|scope| self.leftover(scope));
                 }
                 value
@@ -336,78 +529,24 @@ impl<'a> Run<'a> {
             }
         }
     }
+}
 
-    /// Lists of options that no command has.
-    pub(super) fn leftover(&mut self, scope: &Scope) {
-        let lists = scope.names.iter().filter_map(|name| scope.values.get(name).cloned());
-        let lists: Vec<Vec<String>> = lists
-            .filter(|value| !matches!(value, Value::Map(_)))
-            .map(|value| self.words(value))
-            .collect();
-        let (with, without): (Vec<_>, Vec<_>) =
-            lists.into_iter().filter(|words| words_hold(words)).partition(|words| begins(words));
-        for words in with.into_iter().chain(without) {
-            self.add(words);
+/// The items that a loop goes over: those of a list, or the keys of a map, with their values for several names.
+pub(super) fn items_of(value: Value, several: bool) -> Option<Vec<Value>> {
+    match value {
+        Value::List(items) => Some(items),
+        Value::Map(map) if several => {
+            let pair = |(key, value)| Value::List(vec![Value::Text(key), value]);
+            Some(map.into_iter().map(pair).collect())
         }
-    }
-
-    pub(super) fn emit(&mut self, value: Value) {
-        let words = self.words(value);
-        if words_hold(&words) {
-            self.add(words);
-        }
-    }
-
-    pub(super) fn add(&mut self, words: Vec<String>) {
-        let options = |words: &[String]| -> Vec<String> {
-            words.iter().filter(|word| word.contains('=') || word.contains(' ')).cloned().collect()
-        };
-        let own = options(&words);
-        let is_known = |known: &Vec<String>| {
-            let known = options(known);
-            own.iter().all(|word| known.contains(word))
-        };
-        if !self.commands.iter().any(is_known) {
-            self.commands.push(words);
-        }
-    }
-
-    pub(super) fn words(&mut self, value: Value) -> Vec<String> {
-        match value {
-            Value::List(list) => list.into_iter().flat_map(|one| self.words(one)).collect(),
-            Value::Text(text) => vec![text],
-            Value::Number(number) => vec![number.to_string()],
-            Value::Unknown(written) => vec![self.placeholder(&written, &written)],
-            _ => Vec::new(),
-        }
-    }
-
-    pub(super) fn placeholder(&mut self, name: &str, written: &str) -> String {
-        let last = name.rsplit(['.', ':', '>', '$', '@', '/']).next().unwrap_or(name);
-        let plain: String =
-            last.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
-        self.shell.named(plain.trim_start_matches(|c: char| c.is_ascii_digit()), written)
-    }
-
-    /// The text that a value is in another.
-    pub(super) fn text(&mut self, value: Value) -> String {
-        match value {
-            Value::Bool(is) => is.to_string(),
-            other => self.words(other).join(" "),
-        }
+        Value::Map(map) => Some(map.into_iter().map(|(key, _)| Value::Text(key)).collect()),
+        _ => None,
     }
 }
 
-/// Whether words hold an option of the net layer, alone or in a text.
-pub(super) fn words_hold(words: &[String]) -> bool {
-    words.iter().any(|word| {
-        flag::is_net(word) || word.split([' ', '\n']).any(flag::is_net) && word.contains(' ')
-    })
-}
-
-/// Whether words begin with a program of QEMU's.
-fn begins(words: &[String]) -> bool {
-    words.iter().take(4).any(|word| word.split(' ').any(flag::is_program))
+/// Parts, with the parts of those that are lists.
+fn flat(parts: &[Value]) -> Vec<Value> {
+    parts.iter().flat_map(|part| part.clone().items()).collect()
 }
 
 /// Whether statements have a text with an option.

@@ -1,7 +1,10 @@
 //! The statements of a program, of any language with brackets: what is not understood is passed over.
 
+use std::rc::Rc;
+
 use super::{
-    syntax::{DECLARING, Expr, MAX_DEPTH, Parser, Statement},
+    parameter::parameters,
+    syntax::{Class, DECLARING, Expr, Function, MAX_DEPTH, Parser, Statement},
     token::Token,
 };
 
@@ -31,14 +34,20 @@ impl Parser<'_> {
                 return self.choice(&keyword, all);
             }
             "while" | "until" | "loop" | "do" | "try" | "else" | "catch" | "finally" | "BEGIN"
-            | "unsafe" => {
+            | "unsafe" | "begin" | "with" | "except"
+                if !matches!(self.peek(1), Some(Token::Sign("=" | "." | "," | ")"))) =>
+            {
+                return self.passed_block(&keyword, all);
+            }
+            "async" => {
                 self.at += 1;
-                self.skip_to(&["{", "\n", ";"]);
-                if self.is("{") {
-                    all.extend(self.block());
-                }
+                return self.one_statement(all);
+            }
+            "end" if self.language.ends => {
+                self.at += 1;
                 return;
             }
+            "case" if self.language.symbols => return self.cases(all),
             "return" => {
                 self.at += 1;
                 let value = if self.is(";") || self.peek(0) == Some(&Token::End) {
@@ -52,7 +61,16 @@ impl Parser<'_> {
                 self.at += 1;
                 return self.guarded(Statement::Next, all);
             }
-            "package" | "import" | "use" | "using" | "require" | "namespace"
+            "namespace" | "module" if self.word(1).is_some() => {
+                self.at += 1;
+                self.skip_to(&["{", ";", "\n"]);
+                self.blanks();
+                if self.is("{") {
+                    all.extend(self.block());
+                }
+                return;
+            }
+            "package" | "import" | "use" | "using" | "require" | "from" | "global"
                 if !self.is_at(1, "(") =>
             {
                 return self.skip_to(&[";", "\n"]);
@@ -64,11 +82,7 @@ impl Parser<'_> {
             }
             _ => {}
         }
-        if self.is_type() {
-            self.skip_to(&["{", ";", "\n"]);
-            if self.is("{") {
-                all.extend(self.block());
-            }
+        if self.class(all) {
             return;
         }
         if let Some(function) = self.function() {
@@ -86,20 +100,79 @@ impl Parser<'_> {
         self.guarded(Statement::Expr(value), all);
     }
 
-    /// `public class Name {`, `impl Name {`: what stands in it is read as if it stood alone.
-    pub(super) fn is_type(&self) -> bool {
-        const TYPES: &[&str] =
-            &["struct", "class", "enum", "interface", "impl", "type", "trait", "object"];
-        let mut words = (0..4).map_while(|ahead| self.word(ahead).map(|word| (ahead, word)));
-        let found = words.find(|(_, word)| TYPES.contains(word));
-        found.is_some_and(|(ahead, _)| self.word(ahead + 1).is_some())
+    /// A block of which nothing is known but what stands in it. What is done where something fails is left out.
+    fn passed_block(&mut self, keyword: &str, all: &mut Vec<Statement>) {
+        self.at += 1;
+        if keyword == "with" && self.language.indents {
+            self.contexts(all);
+        }
+        self.skip_to(&["{", "\n", ";"]);
+        let mut body = Vec::new();
+        if self.is("{") || self.language.ends && self.peek(0) == Some(&Token::End) {
+            body = self.block();
+        }
+        if !matches!(keyword, "except" | "catch") {
+            all.extend(body);
+        }
+    }
+
+    /// `with VALUE as NAME, VALUE as NAME {`
+    fn contexts(&mut self, all: &mut Vec<Statement>) {
+        loop {
+            let value = self.expr_before_block_part();
+            if self.word(0) == Some("as")
+                && let Some(name) = self.word(1).map(str::to_owned)
+            {
+                self.at += 2;
+                let target = Box::new(Expr::Name(name));
+                all.push(Statement::Expr(Expr::Assign(target, "=", Box::new(value))));
+            }
+            if !self.takes(",") {
+                return;
+            }
+        }
+    }
+
+    /// `case x` of Ruby, with a branch for each `when`.
+    fn cases(&mut self, all: &mut Vec<Statement>) {
+        self.at += 1;
+        let subject = self.expr();
+        self.blanks();
+        let mut branches = Vec::new();
+        while self.word(0) == Some("when") && self.at < self.tokens.len() {
+            self.at += 1;
+            let value = self.expr();
+            self.skip_to(&["\n"]);
+            let body = self.block();
+            branches.push((value, body));
+        }
+        let mut other = Vec::new();
+        if self.word(0) == Some("else") {
+            self.at += 1;
+            other = self.block();
+        }
+        for (value, body) in branches.into_iter().rev() {
+            let same = Expr::Binary("==", Box::new(subject.clone()), Box::new(value));
+            other = vec![Statement::If(same, body, other)];
+        }
+        all.extend(other);
     }
 
     /// A statement with what may stand behind it: `... if $x;`, `... unless exists $y;`.
     pub(super) fn guarded(&mut self, statement: Statement, all: &mut Vec<Statement>) {
         let (holds, condition) = match self.word(0) {
+            Some("until" | "while") if self.language.symbols => {
+                self.skip_to(&[";", "\n"]);
+                (true, false)
+            }
             Some("if") => (true, true),
             Some("unless") => (false, true),
+            // `... for @list` of Perl.
+            Some("for" | "foreach") if !self.lines => {
+                self.at += 1;
+                let list = self.expr();
+                return all.push(Statement::For(0, vec!["_".to_owned()], list, vec![statement]));
+            }
             _ => (true, false),
         };
         if !condition {
@@ -140,12 +213,10 @@ impl Parser<'_> {
             self.at += 1;
         } else {
             // `do ... end`, `then ... end`.
-            while self.at < self.tokens.len()
-                && !matches!(self.word(0), Some("end" | "else" | "elseif" | "elsif" | "until"))
-            {
-                let before = self.at;
-                self.statement(&mut all);
-                self.at += usize::from(self.at == before);
+            self.up_to_end(&mut all);
+            while matches!(self.word(0), Some("rescue" | "ensure")) {
+                self.skip_to(&["\n"]);
+                self.up_to_end(&mut Vec::new());
             }
             self.at += usize::from(self.word(0) == Some("end"));
         }
@@ -154,7 +225,19 @@ impl Parser<'_> {
         all
     }
 
+    fn up_to_end(&mut self, all: &mut Vec<Statement>) {
+        const ENDS: &[&str] =
+            &["end", "else", "elseif", "elsif", "until", "when", "rescue", "ensure"];
+        while self.at < self.tokens.len() && !self.word(0).is_some_and(|word| ENDS.contains(&word))
+        {
+            let before = self.at;
+            self.statement(all);
+            self.at += usize::from(self.at == before);
+        }
+    }
+
     pub(super) fn for_loop(&mut self, all: &mut Vec<Statement>) {
+        let line = self.loops.get(&self.at).copied().unwrap_or(0);
         self.at += 1;
         let mut round = self.takes("(");
         let mut names = Vec::new();
@@ -163,8 +246,20 @@ impl Parser<'_> {
             match token {
                 Token::Name(name) if matches!(name.as_str(), "in" | "of" | "range" | "as") => break,
                 Token::Name(name) if DECLARING.contains(&name.as_str()) => {}
-                Token::Name(name) => names.push(name.clone()),
-                Token::Sign("," | ":=" | "[" | "]" | "&" | "*" | "=") => {}
+                Token::Name(name) => {
+                    // A type in front of the name.
+                    let before = self.at.checked_sub(1).and_then(|at| self.tokens.get(at));
+                    if let Some(Token::Name(_) | Token::Sign("*" | "&")) = before
+                        && !names.is_empty()
+                    {
+                        names.pop();
+                    }
+                    names.push(name.clone());
+                }
+                Token::Sign("," | ":=" | "[" | "]" | "&" | "*" | "=" | "{") => {}
+                Token::Sign("}") if matches!(self.word(1), Some("of" | "in")) => {}
+                // `for i, (name, port) in list`
+                Token::Sign("(" | ")") if self.language.indents => {}
                 // `for (String s : list)`, and Perl's list behind the name.
                 Token::Sign(":") if round => break,
                 Token::Sign("(") if self.at == start => {}
@@ -180,7 +275,8 @@ impl Parser<'_> {
         if matches!(self.word(0), Some("in" | "of" | "range" | "as")) || self.is(":") {
             let is_as = self.word(0) == Some("as");
             self.at += 1;
-            self.at += usize::from(self.word(0) == Some("range"));
+            let is_range = self.word(0) == Some("range") && !self.language.indents;
+            self.at += usize::from(is_range);
             over = !is_as;
             if is_as {
                 // `foreach ($list as $key => $value)`
@@ -194,12 +290,12 @@ impl Parser<'_> {
                 self.skip_to(&[")"]);
                 self.at += 1;
                 let body = self.body();
-                return all.push(Statement::For(names, list, body));
+                return all.push(Statement::For(line, names, list, body));
             }
         }
         if !over && let Some(counted) = self.counted(&names) {
             let body = self.body();
-            return all.push(Statement::For(names, counted, body));
+            return all.push(Statement::For(line, names, counted, body));
         }
         if !over {
             // A loop that counts, or one that is not understood: its body once.
@@ -207,7 +303,7 @@ impl Parser<'_> {
             self.at += usize::from(self.is(")"));
             self.skip_to(&["{", "\n"]);
             let body = if self.is("{") { self.block() } else { Vec::new() };
-            return all.push(Statement::For(names, Expr::Nothing, body));
+            return all.push(Statement::For(line, names, Expr::Nothing, body));
         }
         let list = self.expr();
         if round {
@@ -216,7 +312,7 @@ impl Parser<'_> {
         }
         // The last name of `for _, x` is the item.
         let body = self.body();
-        all.push(Statement::For(names, list, body));
+        all.push(Statement::For(line, names, list, body));
     }
 
     /// `0; i < 2; i++)`, of which the names and `=` are read: the numbers that it counts.
@@ -230,7 +326,7 @@ impl Parser<'_> {
             self.at = mark;
             return None;
         }
-        let mut end = self.unary();
+        let mut end = self.binary(3);
         if closed {
             end = Expr::Binary("+", Box::new(end), Box::new(Expr::Number(1)));
         }
@@ -241,7 +337,11 @@ impl Parser<'_> {
 
     /// The body of a loop or a branch: a block, or one statement.
     pub(super) fn body(&mut self) -> Vec<Statement> {
+        let is_line = self.peek(0) == Some(&Token::End);
         self.blanks();
+        if is_line && self.language.symbols {
+            return self.block();
+        }
         if matches!(self.word(0), Some("do" | "then")) {
             self.at += 1;
             return self.block();
@@ -260,6 +360,7 @@ impl Parser<'_> {
         let mut condition = self.expr_before_block();
         // `if err := f(); err != nil {`
         while self.takes(";") {
+            all.push(Statement::Expr(condition));
             condition = self.expr_before_block();
         }
         if keyword == "unless" {
@@ -289,10 +390,16 @@ impl Parser<'_> {
     }
 
     pub(super) fn expr_before_block(&mut self) -> Expr {
+        let value = self.expr_before_block_part();
+        self.skip_to(&["{", ";", "\n"]);
+        value
+    }
+
+    /// An expression behind which a `{` opens a block.
+    fn expr_before_block_part(&mut self) -> Expr {
         let brackets = std::mem::replace(&mut self.brackets, usize::MAX / 2);
         let lines = std::mem::replace(&mut self.lines, true);
         let value = self.expr();
-        self.skip_to(&["{", ";", "\n"]);
         (self.brackets, self.lines) = (brackets, lines);
         value
     }
@@ -302,6 +409,7 @@ impl Parser<'_> {
         let mark = self.at;
         let mut name = None;
         let mut keyword = false;
+        let mut owner: Option<(String, String)> = None;
         while let Some(token) = self.peek(0) {
             match token {
                 Token::Name(word)
@@ -312,29 +420,42 @@ impl Parser<'_> {
                 {
                     keyword = true;
                 }
+                // `def name a, b` of Ruby.
+                Token::Name(_) if keyword && name.is_some() && self.language.symbols => break,
                 Token::Name(word) => name = Some(word.clone()),
                 // The receiver of a method of Go.
                 Token::Sign("(") if keyword && name.is_none() => {
+                    let start = self.at;
                     self.skip_after();
+                    owner = self.receiver(start);
                     continue;
                 }
+                // `def self.name`, `function Guest:name`
+                Token::Sign("." | ":") if keyword && name.is_some() && self.language.ends => {}
                 Token::Sign("*" | "&" | "<" | ">" | "-" | "::") | Token::Sign("[" | "]") => {}
                 _ => break,
             }
             self.at += 1;
         }
-        let is_definition =
-            self.at > mark + 1 && name.is_some() && (self.is("(") || keyword && self.is("{"));
+        let ends = self.language.symbols && keyword && self.at == mark + 2;
+        let is_definition = self.at > mark + 1
+            && name.is_some()
+            && (self.is("(") || keyword && self.is("{") || ends);
         if !is_definition {
             self.at = mark;
             return None;
         }
-        let mut parameters = Vec::new();
+        let mut given = Vec::new();
         if self.is("(") {
             let start = self.at;
             self.skip_after();
-            parameters =
-                names_of(self.tokens.get(start + 1..self.at.saturating_sub(1)).unwrap_or_default());
+            let inner = self.tokens.get(start + 1..self.at.saturating_sub(1)).unwrap_or_default();
+            given = parameters(inner, self.language);
+        } else if self.language.symbols {
+            // `def name a, b` of Ruby.
+            let start = self.at;
+            self.skip_to(&["\n", ";"]);
+            given = parameters(&self.tokens[start..self.at], self.language);
         }
         // What it gives, and then its body.
         let behind = self.at;
@@ -346,7 +467,9 @@ impl Parser<'_> {
             Some(
                 Token::Name(_)
                     | Token::Sign(
-                        "->" | ":"
+                        "->" | "."
+                            | "|"
+                            | ":"
                             | "<"
                             | ">"
                             | "*"
@@ -370,19 +493,31 @@ impl Parser<'_> {
             self.at += 1;
         }
         self.blanks();
-        if self.is("{") {
-            let body = self.block();
-            return Some(Statement::Function(name?, parameters, body));
-        }
-        if keyword && self.lines {
+        let is_block = self.is("{");
+        if !is_block && keyword && self.lines {
             self.at = behind;
-            if self.peek(0) == Some(&Token::End) {
-                let body = self.block();
-                return Some(Statement::Function(name?, parameters, body));
-            }
         }
-        self.at = mark;
-        None
+        let has_body = is_block || keyword && self.lines && self.peek(0) == Some(&Token::End);
+        if !has_body {
+            self.at = mark;
+            return None;
+        }
+        let body = self.block();
+        let (name, receiver) = (name?, owner.as_ref().map(|(receiver, _)| receiver.clone()));
+        let function = Rc::new(Function { parameters: given, body, receiver });
+        Some(match owner {
+            Some((_, class)) => method_of(class, name, function),
+            None => Statement::Function(name, function),
+        })
+    }
+
+    /// `(g *Guest)` of Go, which begins at a token and ends here: what the object is called, and its type.
+    fn receiver(&self, start: usize) -> Option<(String, String)> {
+        let mut names = self.tokens.get(start..self.at)?.iter().filter_map(|token| match token {
+            Token::Name(name) => Some(name.clone()),
+            _ => None,
+        });
+        Some((names.next()?, names.next()?))
     }
 
     /// `task "qemu" {`, `env {`.
@@ -402,46 +537,8 @@ impl Parser<'_> {
     }
 }
 
-/// The names of parameters: of each the last, before a default; of Go and Rust the first.
-fn names_of(tokens: &[Token]) -> Vec<String> {
-    let mut names = Vec::new();
-    let mut depth = 0i32;
-    let mut part: Vec<&Token> = Vec::new();
-    let mut flush = |part: &mut Vec<&Token>| {
-        let until = part
-            .iter()
-            .position(|token| matches!(token, Token::Sign("=" | ":")))
-            .unwrap_or(part.len());
-        let words: Vec<&String> = part[..until]
-            .iter()
-            .filter_map(|token| match token {
-                Token::Name(name) if !DECLARING.contains(&name.as_str()) => Some(name),
-                _ => None,
-            })
-            .collect();
-        // `char *const argv[]` ends in the name; `kernel string` begins with it.
-        let typed_behind = matches!(
-            words.last().map(|word| word.as_str()),
-            Some("string" | "int" | "bool" | "error" | "Context" | "byte")
-        );
-        let name = if typed_behind { words.first() } else { words.last() };
-        names.extend(name.map(|name| (*name).clone()));
-        part.clear();
-    };
-    for token in tokens {
-        match token {
-            Token::Sign("(" | "[" | "<" | "{") => depth += 1,
-            Token::Sign(")" | "]" | ">" | "}") => depth -= 1,
-            Token::Sign(",") if depth == 0 => {
-                flush(&mut part);
-                continue;
-            }
-            _ => {}
-        }
-        if depth == 0 {
-            part.push(token);
-        }
-    }
-    flush(&mut part);
-    names
+/// A method that stands outside of its class.
+fn method_of(class: String, name: String, function: Rc<Function>) -> Statement {
+    let methods = vec![(name, function)];
+    Statement::Class(Rc::new(Class { name: class, methods, ..Class::default() }))
 }

@@ -1,5 +1,10 @@
 //! What a program is made of, statements and expressions, and how tokens are read one after the other.
 
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    rc::Rc,
+};
+
 use super::{
     language::{Language, Quote},
     token::Token,
@@ -23,26 +28,91 @@ pub(super) enum Expr {
     Not(Box<Expr>),
     Choice(Box<Expr>, Box<Expr>, Box<Expr>),
     Assign(Box<Expr>, &'static str, Box<Expr>),
-    Function(Vec<String>, Vec<Statement>),
+    Function(Rc<Function>),
+    /// A value for each turn of the loops behind it.
+    Each(Box<Expr>, Vec<Clause>),
+    /// A list whose items stand in its place: `*args`, `...args`.
+    Spread(Box<Expr>),
     Command(Vec<(String, Quote)>),
     Nothing,
+}
+
+/// `for NAMES in LIST if CONDITION` behind a value.
+#[derive(Clone, Debug)]
+pub(super) struct Clause {
+    pub(super) names: Vec<String>,
+    pub(super) list: Expr,
+    pub(super) conditions: Vec<Expr>,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(super) struct Function {
+    pub(super) parameters: Vec<Parameter>,
+    pub(super) body: Vec<Statement>,
+    /// What it calls the object that it is called on, where it says so.
+    pub(super) receiver: Option<String>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Parameter {
+    pub(super) name: String,
+    pub(super) default: Option<Expr>,
+    pub(super) takes: Takes,
+}
+
+/// Which arguments a parameter takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Takes {
+    One,
+    /// All that are left.
+    Rest,
+    /// All names that no other parameter has.
+    Names,
+}
+
+impl Parameter {
+    pub(super) fn plain(name: String) -> Self {
+        Self { name, default: None, takes: Takes::One }
+    }
+}
+
+/// A class, a structure or a record.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Class {
+    pub(super) name: String,
+    pub(super) bases: Vec<String>,
+    /// What objects have from their beginning, in the order of a constructor's arguments.
+    pub(super) fields: Vec<(String, Option<Expr>)>,
+    pub(super) methods: Vec<(String, Rc<Function>)>,
 }
 
 #[derive(Clone, Debug)]
 pub(super) enum Statement {
     Expr(Expr),
-    For(Vec<String>, Expr, Vec<Statement>),
+    /// The number of its line, where it is known, the names, and what it goes over.
+    For(usize, Vec<String>, Expr, Vec<Statement>),
     /// Condition, as it is written, and both branches.
     If(Expr, Vec<Statement>, Vec<Statement>),
-    Function(String, Vec<String>, Vec<Statement>),
+    Function(String, Rc<Function>),
+    Class(Rc<Class>),
     Return(Expr),
     Next,
     /// A block with a name in front: `task "a" {`.
     Block(Vec<String>, Vec<Statement>),
 }
 
-pub(super) fn parse(tokens: &[Token], language: &Language) -> Vec<Statement> {
+/// The statements of a program; of tokens that begin a loop the line is known.
+pub(super) fn parse(
+    tokens: &[Token],
+    loops: &BTreeMap<usize, usize>,
+    language: &'static Language,
+) -> Vec<Statement> {
     let mut parser = Parser::new(tokens, language);
+    parser.loops.clone_from(loops);
+    if language.is_value {
+        return vec![Statement::Expr(parser.nix())];
+    }
+    parser.types = types(tokens);
     let mut all = Vec::new();
     while parser.at < tokens.len() {
         let before = parser.at;
@@ -52,9 +122,26 @@ pub(super) fn parse(tokens: &[Token], language: &Language) -> Vec<Statement> {
     all
 }
 
+/// The names of the classes and structures that a program declares.
+fn types(tokens: &[Token]) -> BTreeSet<String> {
+    let name = |token: &Token| match token {
+        Token::Name(name) => Some(name.clone()),
+        _ => None,
+    };
+    let is_kind = |token: &Token, kinds: &[&str]| matches!(token, Token::Name(name) if kinds.contains(&name.as_str()));
+    let pairs = tokens.windows(2);
+    let named = pairs.filter_map(|pair| {
+        let behind = is_kind(&pair[0], &["class", "struct", "record"]);
+        let before = is_kind(&pair[1], &["struct"]);
+        if behind { name(&pair[1]) } else { name(&pair[0]).filter(|_| before) }
+    });
+    named.collect()
+}
+
 /// An expression that stands in a string.
-pub(super) fn expression(tokens: &[Token], language: &Language) -> Expr {
-    Parser::new(tokens, language).expr()
+pub(super) fn expression(tokens: &[Token], language: &'static Language) -> Expr {
+    let mut parser = Parser::new(tokens, language);
+    if language.is_value { parser.nix() } else { parser.expr() }
 }
 
 pub(super) struct Parser<'a> {
@@ -67,6 +154,11 @@ pub(super) struct Parser<'a> {
     pub(super) brackets: usize,
     /// How many operators, members and calls the statement has so far.
     pub(super) terms: usize,
+    pub(super) language: &'static Language,
+    /// The names of classes and structures.
+    pub(super) types: BTreeSet<String>,
+    /// The lines of the tokens that begin a loop.
+    pub(super) loops: BTreeMap<usize, usize>,
 }
 
 /// Words that say what is declared, in front of its name.
@@ -109,9 +201,19 @@ pub(super) const DECLARING: &[&str] = &[
 ];
 
 impl<'a> Parser<'a> {
-    pub(super) fn new(tokens: &'a [Token], language: &Language) -> Self {
-        let arrows = language.backtick == Quote::Dollar;
-        Self { tokens, at: 0, lines: language.lines, arrows, depth: 0, brackets: 0, terms: 0 }
+    pub(super) fn new(tokens: &'a [Token], language: &'static Language) -> Self {
+        Self {
+            tokens,
+            at: 0,
+            lines: language.lines,
+            arrows: language.backtick == Quote::Dollar,
+            depth: 0,
+            brackets: 0,
+            terms: 0,
+            language,
+            types: BTreeSet::new(),
+            loops: BTreeMap::new(),
+        }
     }
 }
 

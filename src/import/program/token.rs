@@ -1,5 +1,7 @@
 //! The pieces of a program: strings with what quotes them, numbers, names, operators, ends of lines.
 
+use std::collections::BTreeMap;
+
 use super::language::{Language, Quote};
 
 #[derive(Clone, Debug, PartialEq)]
@@ -17,14 +19,36 @@ pub(super) enum Token {
 
 /// Signs of several characters first.
 const SIGNS: &[&str] = &[
-    "<<=", "...", "===", "!==", "->", "=>", "::", ":=", "+=", ".=", "==", "!=", "=~", "<=", ">=",
-    "&&", "||", "??", "?:", "++", "<>", "..", "<<", "=", "+", "-", "*", "/", "%", ".", ",", ";",
-    ":", "?", "!", "<", ">", "&", "|", "(", ")", "[", "]", "{", "}", "~", "^", "@", "\\", "#",
+    "<<=", "//", "...", "===", "!==", "->", "=>", "::", ":=", "+=", ".=", "==", "!=", "=~", "<=",
+    ">=", "&&", "||", "??", "?:", "++", "<>", "..", "<<", "=", "+", "-", "*", "/", "%", ".", ",",
+    ";", ":", "?", "!", "<", ">", "&", "|", "(", ")", "[", "]", "{", "}", "~", "^", "@", "\\", "#",
 ];
+
+/// What may stand before the quote of a string.
+const PREFIXES: &[&str] =
+    &["f", "F", "r", "R", "b", "u", "fr", "rf", "br", "rb", "s", "L", "u8", "q", "$"];
 
 /// The pieces of a text, and the text without its comments.
 pub(super) fn read(text: &str, language: &Language) -> (Vec<Token>, String) {
-    let mut reader = Reader { rest: text, language, tokens: Vec::new() };
+    let (tokens, bare, _) = with_loops(text, language);
+    (tokens, bare)
+}
+
+/// These, and the lines of the tokens that begin a loop.
+pub(super) fn with_loops(
+    text: &str,
+    language: &Language,
+) -> (Vec<Token>, String, BTreeMap<usize, usize>) {
+    let (mut loops, mut line, mut counted) = (BTreeMap::new(), 1, 0);
+    let mut reader = Reader {
+        rest: text,
+        language,
+        tokens: Vec::new(),
+        open: 0,
+        indents: Vec::new(),
+        behind_name: usize::MAX,
+        below: 0,
+    };
     let mut bare = String::new();
     while !reader.rest.is_empty() {
         let before = reader.rest;
@@ -32,16 +56,34 @@ pub(super) fn read(text: &str, language: &Language) -> (Vec<Token>, String) {
             bare.push(' ');
             continue;
         }
+        let begins = ["for", "foreach"]
+            .iter()
+            .any(|word| before.strip_prefix(word).is_some_and(|rest| !rest.starts_with(is_name)));
+        if begins {
+            let at = text.len() - before.len();
+            line += text[counted..at].matches('\n').count();
+            counted = at;
+            loops.insert(reader.tokens.len(), line);
+        }
         reader.one();
         bare += &before[..before.len() - reader.rest.len()];
     }
-    (reader.tokens, bare)
+    reader.dedent(0);
+    (reader.tokens, bare, loops)
 }
 
 struct Reader<'a> {
     rest: &'a str,
     language: &'a Language,
     tokens: Vec<Token>,
+    /// How many brackets are open.
+    open: usize,
+    /// How far the lines of each open block are indented.
+    indents: Vec<usize>,
+    /// How much of the text there was behind the name that was read last.
+    behind_name: usize,
+    /// How many bytes below this line are documents that were read.
+    below: usize,
 }
 
 fn is_name(c: char) -> bool {
@@ -55,16 +97,29 @@ impl Reader<'_> {
 
     fn one(&mut self) {
         let Some(c) = self.rest.chars().next() else { return };
-        if self.define() || self.command(c) || self.words() || self.string(c) {
+        if self.define() || self.document() || self.command(c) || self.words() || self.string(c) {
             return;
         }
+        if self.language.is_value && self.rest.starts_with("''") {
+            return self.indented_text();
+        }
+        if c == '\n' && self.language.is_value {
+            return self.take(1);
+        }
         if c == '\n' {
-            self.take(1);
-            return self.tokens.push(Token::End);
+            let below = std::mem::take(&mut self.below);
+            self.end_of_line();
+            return self.take(below);
         }
         if c == '\\' || c == '`' {
             let length = if self.rest[1..].starts_with('\n') { 2 } else { 1 };
             return self.take(length);
+        }
+        // `x&.y`, `x?.y`: a member, where there is one.
+        let is_member = ["&.", "?."].iter().any(|mark| self.rest.starts_with(mark));
+        if is_member && self.rest[2..].starts_with(|c: char| c.is_alphabetic() || c == '_') {
+            self.take(2);
+            return self.tokens.push(Token::Sign("."));
         }
         if c.is_whitespace() {
             return self.take(c.len_utf8());
@@ -77,6 +132,9 @@ impl Reader<'_> {
             && self.rest[1..].starts_with(|c: char| c.is_alphabetic() || c == '_' || c == '$')
             && (c != '%' || !self.is_value_last());
         if sigil {
+            if c == '@' && self.language.symbols {
+                self.tokens.extend([Token::Name("self".to_owned()), Token::Sign(".")]);
+            }
             // In a subscript, a name without it is a text.
             if self.tokens.last() == Some(&Token::Sign("{")) {
                 self.tokens.push(Token::Sign("$"));
@@ -84,19 +142,67 @@ impl Reader<'_> {
             return self.take(1);
         }
         if c.is_alphabetic() || c == '_' || c == '$' {
-            let end = self.rest[c.len_utf8()..]
-                .find(|c| !is_name(c))
-                .map_or(self.rest.len(), |end| end + c.len_utf8());
-            let name = self.rest[..end].to_owned();
-            self.take(end);
-            return self.tokens.push(Token::Name(name));
+            return self.name(c);
         }
         match SIGNS.iter().find(|sign| self.rest.starts_with(**sign)) {
             Some(sign) => {
+                match *sign {
+                    "(" | "[" | "{" => self.open += 1,
+                    ")" | "]" | "}" => self.open = self.open.saturating_sub(1),
+                    _ => {}
+                }
                 self.take(sign.len());
                 self.tokens.push(Token::Sign(sign));
             }
             None => self.take(c.len_utf8()),
+        }
+    }
+
+    fn name(&mut self, c: char) {
+        let end = self.rest[c.len_utf8()..]
+            .find(|c| !(is_name(c) || self.language.is_value && matches!(c, '-' | '\'')))
+            .map_or(self.rest.len(), |end| end + c.len_utf8());
+        let mut tail = self.rest[end..].chars();
+        let is_asking = self.language.symbols
+            && matches!(tail.next(), Some('?' | '!'))
+            && !matches!(tail.next(), Some('=' | '.'));
+        let name = self.rest[..end].to_owned();
+        self.take(end + usize::from(is_asking));
+        self.behind_name = self.rest.len();
+        self.tokens.push(Token::Name(name));
+    }
+
+    /// Where what is indented is a block, a `:` at the end of a line opens one, and a line that begins before
+    /// it closes it.
+    fn end_of_line(&mut self) {
+        self.take(1);
+        if !self.language.indents {
+            return self.tokens.push(Token::End);
+        }
+        if self.open > 0 {
+            return;
+        }
+        let mut lines = self.rest.split_inclusive('\n');
+        let filled = |line: &&str| !matches!(line.trim_start().chars().next(), None | Some('#'));
+        let next = lines.find(filled).unwrap_or_default();
+        let indent = next.len() - next.trim_start_matches([' ', '\t']).len();
+        let outer = self.indents.last().copied().unwrap_or(0);
+        if self.tokens.last() == Some(&Token::Sign(":")) {
+            self.tokens.pop();
+            self.tokens.push(Token::Sign("{"));
+            // A block that nothing stands in ends at once.
+            self.indents.push(indent.max(outer + 1));
+        }
+        self.tokens.push(Token::End);
+        if !next.is_empty() {
+            self.dedent(indent);
+        }
+    }
+
+    /// Closes the blocks that are indented further.
+    fn dedent(&mut self, indent: usize) {
+        while self.indents.pop_if(|level| *level > indent).is_some() {
+            self.tokens.extend([Token::End, Token::Sign("}"), Token::End]);
         }
     }
 
@@ -115,6 +221,56 @@ impl Reader<'_> {
             let end = self.rest.find('\n').unwrap_or(self.rest.len());
             self.take(end);
             return true;
+        }
+        false
+    }
+
+    /// A text of Nix over several lines: `''...''`, in which `''${` is no value.
+    fn indented_text(&mut self) {
+        let inner = &self.rest[2..];
+        let mut end = 0;
+        let found = loop {
+            let Some(at) = inner.get(end..).and_then(|rest| rest.find("''")) else {
+                break inner.len();
+            };
+            let at = end + at;
+            let behind = &inner[at + 2..];
+            if behind.starts_with(['$', '\'', '\\']) {
+                end = at + 3;
+                continue;
+            }
+            break at;
+        };
+        let text = inner[..found].replace("''$", "\\$").replace("\\\n", " ");
+        self.tokens.push(Token::Text(text, Quote::Dollar));
+        self.take(found + 4);
+    }
+
+    /// `<<~NAME`, `<<"NAME"`, `<<<NAME`: a text that stands below this line, up to a line with its name.
+    fn document(&mut self) -> bool {
+        let Some(rest) = self.rest.strip_prefix("<<") else { return false };
+        let rest = rest.strip_prefix(['<', '~', '-']).unwrap_or(rest);
+        let quoted = rest.chars().next().filter(|c| matches!(c, '"' | '\''));
+        let inner = rest.strip_prefix(['"', '\'']).unwrap_or(rest);
+        let name = &inner[..inner.find(|c| !is_name(c)).unwrap_or(inner.len())];
+        if name.len() < 2 || !name.starts_with(|c: char| c.is_ascii_uppercase()) {
+            return false;
+        }
+        let Some(line) = self.rest.find('\n').map(|end| end + 1 + self.below) else { return false };
+        let Some(below) = self.rest.get(line..) else { return false };
+        let (mut text, mut length) = (String::new(), 0);
+        for one in below.split_inclusive('\n') {
+            length += one.len();
+            if one.trim().trim_end_matches([';', ',', ')']) == name {
+                let quote = if quoted == Some('\'') { Quote::Raw } else { self.language.double };
+                self.below += length;
+                let mark =
+                    self.rest.len() - inner.len() + name.len() + usize::from(quoted.is_some());
+                self.take(mark);
+                self.tokens.push(Token::Text(text.replace("\\\n", " "), quote));
+                return true;
+            }
+            text += one;
         }
         false
     }
@@ -173,6 +329,7 @@ impl Reader<'_> {
             .rest
             .strip_prefix("qw")
             .or_else(|| self.rest.strip_prefix("%w"))
+            .or_else(|| self.rest.strip_prefix("%W"))
             .map(str::trim_start);
         let close = inner.and_then(|inner| inner.chars().next()).and_then(|open| match open {
             '(' => Some(')'),
@@ -183,6 +340,16 @@ impl Reader<'_> {
         });
         let (Some(inner), Some(close)) = (inner, close) else { return false };
         let Some(end) = inner[1..].find(close) else { return false };
+        // `%W[a #{b}]`
+        if self.rest.starts_with("%W") {
+            self.tokens.push(Token::Sign("["));
+            for word in inner[1..=end].split_whitespace() {
+                self.tokens.extend([Token::Text(word.to_owned(), Quote::Hash), Token::Sign(",")]);
+            }
+            self.tokens.push(Token::Sign("]"));
+            self.rest = &inner[end + 2..];
+            return true;
+        }
         self.tokens
             .push(Token::Words(inner[1..=end].split_whitespace().map(str::to_owned).collect()));
         self.rest = &inner[end + 2..];
@@ -202,19 +369,33 @@ impl Reader<'_> {
         // Letters in front of the quote: `f"`, `r"`, `$"`, `s"`.
         let prefix = match self.tokens.last() {
             Some(Token::Name(name))
-                if name.len() <= 2
-                    && ["f", "r", "b", "s", "L", "u8", "q"].contains(&name.as_str()) =>
+                if PREFIXES.contains(&name.as_str()) && self.behind_name == self.rest.len() =>
             {
-                self.tokens.pop();
-                true
+                name.to_lowercase()
             }
-            _ => false,
+            _ => String::new(),
         };
-        let (mark, quote) = match (self.rest.starts_with("\"\"\""), prefix) {
-            (true, _) => ("\"\"\"", quote),
-            (false, _) => (&self.rest[..1], quote),
+        if !prefix.is_empty() {
+            self.tokens.pop();
+        }
+        let quote = match prefix.as_str() {
+            "f" | "rf" | "fr" => Quote::Brace,
+            "r" | "br" | "rb" => Quote::Raw,
+            "$" => Quote::Brace,
+            _ => quote,
         };
-        match inside(&self.rest[mark.len()..], mark, quote) {
+        let triple = ["\"\"\"", "\'\'\'"].into_iter().find(|mark| self.rest.starts_with(mark));
+        let mark = triple.unwrap_or(&self.rest[..1]);
+        let goes_on = triple.is_some() || !self.language.indents;
+        let text = inside(&self.rest[mark.len()..], mark, quote);
+        let is_line = |text: &(String, usize)| {
+            goes_on || !self.rest[..mark.len() + text.1].replace("\\\n", "").contains('\n')
+        };
+        match text.filter(is_line) {
+            // A text that stands alone, as what a function is for.
+            Some((_, length)) if triple.is_some() && self.language.indents && self.is_alone() => {
+                self.take(mark.len() + length);
+            }
             Some((text, length)) => {
                 self.take(mark.len() + length);
                 self.tokens.push(Token::Text(text, quote));
@@ -222,6 +403,11 @@ impl Reader<'_> {
             None => self.take(1),
         }
         true
+    }
+
+    /// Whether a statement begins here.
+    fn is_alone(&self) -> bool {
+        self.open == 0 && matches!(self.tokens.last(), None | Some(Token::End))
     }
 
     /// `& $program -a b` and `Verb-Noun -Name value`, up to the end of the line.
@@ -283,6 +469,11 @@ fn inside(rest: &str, mark: &str, quote: Quote) -> Option<(String, usize)> {
         if tail.starts_with(mark) {
             return Some((text, at + mark.len()));
         }
+        if let Some(length) = value_length(tail, quote) {
+            text.push_str(&tail[..length]);
+            at += length;
+            continue;
+        }
         let c = tail.chars().next()?;
         at += c.len_utf8();
         if c != '\\' || quote == Quote::Raw && !tail[1..].starts_with(mark) {
@@ -301,3 +492,31 @@ fn inside(rest: &str, mark: &str, quote: Quote) -> Option<(String, usize)> {
         at += escaped.len_utf8();
     }
 }
+
+/// How long the value is that a string has here, with its braces: there may be strings in it.
+fn value_length(tail: &str, quote: Quote) -> Option<usize> {
+    let open = match quote {
+        Quote::Dollar => "${",
+        Quote::Hash => "#{",
+        _ => return None,
+    };
+    let inner = tail.strip_prefix(open)?;
+    let (mut depth, mut text) = (1usize, None);
+    for (at, c) in inner.char_indices().take(MOST_OF_VALUE) {
+        match c {
+            '\n' if text.is_none() && quote == Quote::Hash => return None,
+            '"' | '`' if text.is_none() => text = Some(c),
+            c if text == Some(c) => text = None,
+            '{' => depth += 1,
+            '}' => depth -= 1,
+            _ => {}
+        }
+        if depth == 0 {
+            return text.is_none().then_some(open.len() + at + 1);
+        }
+    }
+    None
+}
+
+/// Most characters of a value in a string.
+const MOST_OF_VALUE: usize = 1024;

@@ -1,6 +1,8 @@
 //! What expressions of a program give.
 
-use super::syntax::Statement;
+use std::{cell::RefCell, rc::Rc};
+
+use super::syntax::{Class, Function};
 
 #[derive(Clone, Debug)]
 pub(super) enum Value {
@@ -9,10 +11,36 @@ pub(super) enum Value {
     Bool(bool),
     List(Vec<Value>),
     Map(Vec<(String, Value)>),
-    Function(Vec<String>, Vec<Statement>),
+    Function(Rc<Function>),
+    Class(Rc<Class>),
+    Object(Rc<Object>),
     /// What the text does not say, as it is written.
     Unknown(String),
     Nothing,
+}
+
+/// What a class was called for.
+#[derive(Debug)]
+pub(super) struct Object {
+    /// The number of the object, in the order in which they are made.
+    pub(super) number: usize,
+    pub(super) class: Rc<Class>,
+    pub(super) fields: RefCell<Vec<(String, Value)>>,
+}
+
+impl Object {
+    pub(super) fn get(&self, name: &str) -> Option<Value> {
+        let fields = self.fields.borrow();
+        fields.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone())
+    }
+
+    pub(super) fn set(&self, name: &str, value: Value) {
+        let mut fields = self.fields.borrow_mut();
+        match fields.iter_mut().find(|(known, _)| known == name) {
+            Some(field) => field.1 = value,
+            None => fields.push((name.to_owned(), value)),
+        }
+    }
 }
 
 impl Value {
@@ -23,7 +51,7 @@ impl Value {
             Self::Number(number) => Some(*number != 0),
             Self::Bool(is) => Some(*is),
             Self::List(list) => Some(!list.is_empty()),
-            Self::Map(_) | Self::Function(..) => Some(true),
+            Self::Map(_) | Self::Function(_) | Self::Class(_) | Self::Object(_) => Some(true),
             Self::Unknown(_) => None,
             Self::Nothing => Some(false),
         }
@@ -46,6 +74,7 @@ impl Value {
         match self {
             Self::List(list) => list,
             Self::Nothing => Vec::new(),
+            Self::Map(map) if map.is_empty() => Vec::new(),
             one => vec![one],
         }
     }
@@ -58,8 +87,16 @@ impl Value {
                 found.map_or(Self::Nothing, |(_, value)| value.clone())
             }
             Self::List(list) => {
-                let at = text.and_then(|text| text.parse::<usize>().ok());
+                let at = text.and_then(|text| text.parse::<i64>().ok());
+                let at = at.and_then(|at| match at < 0 {
+                    true => list.len().checked_sub(usize::try_from(-at).ok()?),
+                    false => usize::try_from(at).ok(),
+                });
                 at.and_then(|at| list.get(at).cloned()).unwrap_or(Self::Nothing)
+            }
+            Self::Object(object) => {
+                let found = text.as_deref().and_then(|name| object.get(name));
+                found.unwrap_or(Self::Unknown(text.unwrap_or_default()))
             }
             Self::Unknown(written) => match key {
                 Self::Text(_) | Self::Number(_) => {

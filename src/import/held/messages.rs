@@ -3,7 +3,7 @@
 
 use serde_json::{Deserializer, Map, Value};
 
-use super::{command, flag, limit::MAX_BYTES};
+use crate::import::{command, flag, limit::MAX_BYTES};
 
 /// Keys of a message's text, the one that says most first.
 const TEXTS: &[&str] =
@@ -44,7 +44,7 @@ const MOST_COMPARED: usize = 100;
 
 /// The text with the messages of its JSON documents in place of these; none where it has no messages that hold
 /// something of QEMU's.
-pub(super) fn texts(text: &str) -> Option<String> {
+pub(super) fn text(text: &str) -> Option<String> {
     let (before, document) = text.split_at(start(text)?);
     let mut values = Vec::new();
     let mut after = document;
@@ -294,7 +294,7 @@ mod tests {
         "```\nqemu-kvm \\\n -nic user\n```\n\n\n"
     )]
     fn messages_are_texts(#[case] text: &str, #[case] expected: &str) {
-        assert_eq!(texts(text).as_deref(), Some(expected));
+        assert_eq!(super::text(text).as_deref(), Some(expected));
     }
 
     #[rstest]
@@ -311,6 +311,6 @@ mod tests {
     #[case("[{\"user\": \"a\", \"text\": \"good morning\"}]")]
     #[case("object_del f0")]
     fn other_texts_are_none(#[case] text: &str) {
-        assert_eq!(texts(text), None);
+        assert_eq!(super::text(text), None);
     }
 }
