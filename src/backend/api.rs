@@ -47,6 +47,11 @@ pub trait Backend: Send + Sync {
     /// When the case can't be built here; see [`BackendError`].
     fn open(&self, case: &Case) -> Result<Box<dyn World>, BackendError>;
 
+    /// What is worth saying of all cases that ran on it, once they have; none where that is nothing.
+    fn remark(&self) -> Option<String> {
+        None
+    }
+
     /// As [`Backend::open`], in a world that no case has used before.
     ///
     /// # Errors

@@ -97,8 +97,8 @@ impl MachineId {
 
     /// One of this machine's local ids with the machine's name in front: `primary/f0`.
     #[must_use]
-    pub fn qualified<T: From<String>>(&self, local: &str) -> T {
-        T::from(if self.is_named() { format!("{self}/{local}") } else { local.to_owned() })
+    pub fn qualified<T: From<String> + for<'a> From<&'a str>>(&self, local: &str) -> T {
+        if self.is_named() { T::from(format!("{self}/{local}")) } else { T::from(local) }
     }
 
     /// The local id in a qualified one; none if it belongs to another machine.

@@ -7,6 +7,7 @@ use serde_json::json;
 use super::{
     Stop,
     output::{self, Format},
+    remark::{MAX_REPORTS, remarks},
     slip::slip,
     suite::SuiteArgs,
 };
@@ -17,7 +18,7 @@ use crate::{
     record::{Answer, CommandError, Outcome},
     report,
     runner::{self, Exit},
-    scenario::{self, Case, ExpectError, Object},
+    scenario::{Case, ExpectError, Object},
     terminal::visible,
 };
 
@@ -83,17 +84,6 @@ pub(super) fn run(args: &CheckArgs) -> Result<Exit, Stop> {
     Ok(Exit::Success)
 }
 
-/// What is remarked on cases, each remark once: the cases of a matrix usually share it.
-pub(super) fn remarks<'a>(cases: impl Iterator<Item = &'a Case>) -> Vec<Report> {
-    let mut all: Vec<Report> = Vec::new();
-    for remark in cases.flat_map(scenario::remarks) {
-        if all.len() < MAX_REPORTS && !all.contains(&remark) {
-            all.push(remark);
-        }
-    }
-    all
-}
-
 fn counted(number: usize, word: &str) -> String {
     format!("{number} {word}{}", if number == 1 { "" } else { "s" })
 }
@@ -107,9 +97,6 @@ fn told(reports: &[Report], format: Format) -> Result<Exit, Stop> {
     output::print(&reports.iter().map(line).collect::<String>())?;
     Ok(Exit::Invalid)
 }
-
-/// Most reports of a file: the rest is usually an echo of the first.
-const MAX_REPORTS: usize = 100;
 
 /// What is wrong with the cases, those of a file one after the other.
 #[derive(Default)]

@@ -23,6 +23,7 @@ mod output;
 mod pause;
 mod reach;
 mod redirect;
+mod remark;
 mod reporting;
 pub mod review;
 mod run;

@@ -4,6 +4,7 @@ mod ask;
 mod shown;
 
 use std::{
+    collections::BTreeSet,
     io::{self, Write},
     path::{Path, PathBuf},
 };
@@ -12,7 +13,7 @@ use serde_json::Value;
 
 use super::ReachArgs;
 use crate::{
-    snapshot::{PendingSection, SnapshotError, Unreferenced, pending, unreferenced},
+    snapshot::{self, PendingSection, SnapshotError, Unreferenced, pending, unreferenced},
     terminal::{json, visible},
 };
 use shown::{change, drawn, mismatch};
@@ -142,16 +143,25 @@ fn decide(
     };
     let accepted = named(&args.accept, args.accept_all)?;
     let rejected = named(&args.reject, args.reject_all)?;
-    for section in &accepted {
-        section.accept()?;
-        print(out, &format!("accepted {}\n", visible(&section.id)))?;
-    }
-    for section in rejected.iter().filter(|section| !accepted.contains(section)) {
-        section.reject()?;
-        print(out, &format!("rejected {}\n", visible(&section.id)))?;
+    let ids: BTreeSet<&str> = accepted.iter().map(|section| section.id.as_str()).collect();
+    let rejected: Vec<_> =
+        rejected.into_iter().filter(|section| !ids.contains(section.id.as_str())).collect();
+    for (sections, decide, word) in [
+        (&accepted, snapshot::accept as Decide, "accepted"),
+        (&rejected, snapshot::reject as Decide, "rejected"),
+    ] {
+        for sections in sections.chunk_by(|one, other| one.snapshot == other.snapshot) {
+            decide(sections)?;
+            sections
+                .iter()
+                .try_for_each(|one| print(out, &format!("{word} {}\n", visible(&one.id))))?;
+        }
     }
     Ok(())
 }
+
+/// What is done with the proposals of a file.
+type Decide = fn(&[&PendingSection]) -> Result<(), SnapshotError>;
 
 /// The pending sections that an id means: one by its whole id or by its end from a `/` on, as a
 /// case is called; or all of a scenario.

@@ -14,28 +14,33 @@ use clap::builder::{OsStringValueParser, TypedValueParser};
 use super::{
     CliError, Stop,
     backends::{self, BackendName, Opened, QemuArgs, Worlds},
-    check, ci, list,
+    ci, list,
     number::from_one,
     output::{self, RunFormat},
     pause::{DEFAULT_OUT, Holder},
+    remark,
     reporting::{self, AGREE_TABLE, GuardedReporter, STDOUT},
-    suite::SuiteArgs,
+    suite::{Loaded, Outline, SuiteArgs},
     watch,
 };
 use crate::{
     base::Profile,
-    diag::Diagnose,
+    diag::{Diagnose, Report},
     file,
     report::{
         AgreementTable, AtEnd, Events, Human, Json, Progress, ReportFiles, ReportKind, Reporter,
         WantedReport,
         record::{Collector, RunFacts},
     },
-    runner::{self, Exit, Pause, Plan},
+    runner::{self, Cases, Exit, Pause, Plan, Planned},
     scenario::Scenario,
     snapshot::Mode,
     sys::Interrupt,
 };
+
+/// Cases that are held from their check until they run. Of a larger suite the others are read again, so
+/// that its memory does not grow with it.
+const HELD: usize = 1_000;
 
 /// Runs scenarios.
 #[derive(Clone, Debug, clap::Args)]
@@ -125,14 +130,14 @@ pub(super) fn run(args: &RunArgs) -> Result<Exit, Stop> {
     if args.watch {
         return watch::run(args, mode);
     }
-    let scenarios = args.suite.load();
-    let scenarios = match scenarios {
-        Ok(scenarios) if args.list => {
+    let scenarios = match args.list.then(|| args.suite.load()) {
+        Some(Ok(scenarios)) => {
             let selection = args.suite.selection();
             let cases = runner::select(scenarios, &selection, args.profile.as_ref());
             return list::list(&cases, args.format.of_list());
         }
-        scenarios => scenarios,
+        Some(Err(stop)) => Err(stop),
+        None => args.suite.load_at_most(args.held()),
     };
     // Made before the process is isolated, where every path is still what the user meant.
     let mut files = ReportFiles::create(&args.reports).map_err(reporting::not_reported)?;
@@ -147,7 +152,12 @@ pub(super) fn run(args: &RunArgs) -> Result<Exit, Stop> {
         Err(stop) => return reporting::stopped(stop, args.format, collector.record(), &mut files),
     };
     let interrupt = Interrupt::install().map_err(reporting::refused("catching signals"))?;
-    reporting::run_and_report(&plan, interrupt, reporters, args.recorded(), collector, files)
+    let done =
+        reporting::run_and_report(&plan, interrupt, reporters, args.recorded(), collector, files);
+    for remark in plan.lanes.iter().filter_map(|lane| lane.backend.remark()) {
+        output::note(format_args!("{remark}"));
+    }
+    done
 }
 
 impl RunArgs {
@@ -170,14 +180,38 @@ impl RunArgs {
         }
     }
 
+    /// How many cases are held until they run. Those that are to run as they stand in their files, and
+    /// once, may be read again.
+    fn held(&self) -> usize {
+        let as_it_stands = self.agree.is_empty()
+            && self.backend != BackendName::Qemu
+            && self.profile.is_none()
+            && self.repeat == NonZeroUsize::MIN;
+        if as_it_stands { HELD } else { usize::MAX }
+    }
+
     /// Opens the backends and says what runs on them.
-    fn plan(&self, mode: Mode, scenarios: Vec<Scenario>) -> Result<Plan, Stop> {
+    fn plan(&self, mode: Mode, loaded: Vec<Loaded>) -> Result<Plan, Stop> {
         let selection = self.suite.selection();
-        let mut cases = scenarios.iter().flat_map(|scenario| &scenario.cases);
-        let some = cases.any(|case| selection.selects(case));
+        let some = loaded.iter().any(|one| one.is_selected(&selection));
         let opened = if some { self.open()? } else { Opened::default() };
-        let unreferenced = self.suite.unreferenced(&scenarios);
-        Ok(Plan { unreferenced, ..self.plan_on(&opened, mode, scenarios) })
+        let unreferenced = self.suite.unreferenced(&loaded);
+        let (mut cases, mut all) = (Cases::default(), Vec::new());
+        let mut held = Vec::new();
+        for one in loaded {
+            match one {
+                Loaded::Held(scenario) => held.push(scenario),
+                Loaded::Outlined(Outline { name, source, selected, remarks, .. }) => {
+                    cases.add(self.select(&opened, std::mem::take(&mut held), &mut all));
+                    remark::add(&mut all, remarks);
+                    let (of, files) = ((source, name), self.suite.reach.files());
+                    runner::add_later(&mut cases, selected, of, selection.clone(), files);
+                }
+            }
+        }
+        cases.add(self.select(&opened, held, &mut all));
+        output::reports(&all);
+        Ok(Plan { unreferenced, ..self.plan_of(&opened, mode, cases) })
     }
 
     /// Opens the backends. No thread may run before: see [`crate::sys::Isolated`].
@@ -194,6 +228,19 @@ impl RunArgs {
 
     /// What is selected of some scenarios, on backends that are open.
     pub(super) fn plan_on(&self, opened: &Opened, mode: Mode, scenarios: Vec<Scenario>) -> Plan {
+        let mut remarks = Vec::new();
+        let cases = self.select(opened, scenarios, &mut remarks);
+        output::reports(&remarks);
+        self.plan_of(opened, mode, cases.into())
+    }
+
+    /// The selected cases, and what is remarked on them.
+    fn select(
+        &self,
+        opened: &Opened,
+        scenarios: Vec<Scenario>,
+        remarks: &mut Vec<Report>,
+    ) -> Vec<Planned> {
         let selection = self.suite.selection();
         let profile = self.profile.as_ref();
         let cases = match opened.qemus() {
@@ -204,10 +251,14 @@ impl RunArgs {
             }
             _ => runner::select_for_each(&scenarios, &selection, &opened.groups(profile)),
         };
-        output::reports(&check::remarks(cases.iter().map(|planned| &*planned.case)));
+        remark::add(remarks, remark::remarks(cases.iter().map(|planned| &*planned.case)));
+        cases
+    }
+
+    fn plan_of(&self, opened: &Opened, mode: Mode, cases: Cases) -> Plan {
         Plan {
             cases,
-            lanes: opened.lanes_under(profile),
+            lanes: opened.lanes_under(self.profile.as_ref()),
             mode,
             scope: self.suite.reach.scope(),
             repeat: self.repeat,

@@ -4,14 +4,18 @@
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
-use super::{ReachArgs, Stop};
+use super::{ReachArgs, Stop, remark::remarks};
 use crate::{
-    diag::Diagnose,
+    diag::{Diagnose, Report, Source},
     report::record::{RunFacts, ShardRecord},
     runner::{self, Partition, Pattern, RunnerError, Selection, TagRule},
-    scenario::Scenario,
+    scenario::{Case, Scenario},
     snapshot,
 };
 
@@ -58,10 +62,31 @@ impl SuiteArgs {
 
     /// Reads every scenario; what is wrong with any of them is reported together, and nothing runs.
     pub(super) fn load(&self) -> Result<Vec<Scenario>, Stop> {
+        self.load_each(|scenario| scenario)
+    }
+
+    /// Reads every scenario, and holds so many cases at least; of the scenarios behind them only what a
+    /// plan has to know.
+    pub(super) fn load_at_most(&self, most: usize) -> Result<Vec<Loaded>, Stop> {
+        let selection = self.selection();
+        let held = AtomicUsize::new(0);
+        self.load_each(|scenario| {
+            let before = held.fetch_add(scenario.cases.len(), Ordering::Relaxed);
+            match before < most || scenario.reads_captures {
+                true => Loaded::Held(scenario),
+                false => Loaded::Outlined(Outline::of(&scenario, &selection)),
+            }
+        })
+    }
+
+    fn load_each<T: Send + Sync>(
+        &self,
+        keep: impl Fn(Scenario) -> T + Sync,
+    ) -> Result<Vec<T>, Stop> {
         let found = runner::find(&self.paths()?)
             .map_err(|errors| Stop::invalid(errors.iter().map(RunnerError::report).collect()))?;
         let (mut scenarios, mut reports) = (Vec::new(), Vec::new());
-        for loaded in runner::load(&found, self.reach.files()) {
+        for loaded in runner::load(&found, self.reach.files(), |loaded| loaded.map(&keep)) {
             match loaded {
                 Ok(scenario) => scenarios.push(scenario),
                 Err(faults) => reports.extend(faults),
@@ -72,12 +97,10 @@ impl SuiteArgs {
 
     /// How many snapshots, and sections of them, no scenario uses. One that can't be read is
     /// reported by its own case.
-    pub(super) fn unreferenced(&self, scenarios: &[Scenario]) -> usize {
+    pub(super) fn unreferenced(&self, scenarios: &[Loaded]) -> usize {
         let absolute = |path: &Path| std::path::absolute(path).ok();
-        let sections: BTreeMap<_, _> = scenarios
-            .iter()
-            .map(|scenario| (absolute(&scenario.source.path), runner::sections(scenario)))
-            .collect();
+        let sections: BTreeMap<_, _> =
+            scenarios.iter().map(|one| (absolute(&one.source().path), one.sections())).collect();
         let of = |path: &Path| sections.get(&absolute(path)).cloned();
         let Ok(paths) = self.paths() else {
             return 0;
@@ -96,5 +119,66 @@ impl SuiteArgs {
         }
         self.reach.inside(suite)?;
         Ok(vec![suite.to_owned()])
+    }
+}
+
+/// A scenario that was read.
+pub(super) enum Loaded {
+    /// It is held with all of its cases.
+    Held(Scenario),
+    /// Its cases are read again when they are to run.
+    Outlined(Outline),
+}
+
+/// What a plan has to know of a scenario before its cases run.
+pub(super) struct Outline {
+    pub(super) name: String,
+    pub(super) source: Arc<Source>,
+    sections: Vec<String>,
+    /// How many of its cases are selected.
+    pub(super) selected: usize,
+    /// What is remarked on those.
+    pub(super) remarks: Vec<Report>,
+}
+
+impl Loaded {
+    /// Whether any of its cases is selected.
+    pub(super) fn is_selected(&self, selection: &Selection) -> bool {
+        match self {
+            Self::Held(scenario) => scenario.cases.iter().any(|case| selection.selects(case)),
+            Self::Outlined(outline) => outline.selected > 0,
+        }
+    }
+
+    fn source(&self) -> &Source {
+        match self {
+            Self::Held(scenario) => &scenario.source,
+            Self::Outlined(outline) => &outline.source,
+        }
+    }
+
+    fn sections(&self) -> Vec<String> {
+        match self {
+            Self::Held(scenario) => runner::sections(scenario),
+            Self::Outlined(outline) => outline.sections.clone(),
+        }
+    }
+}
+
+impl Outline {
+    fn of(scenario: &Scenario, selection: &Selection) -> Self {
+        let selected: Vec<&Case> = scenario
+            .cases
+            .iter()
+            .map(|case| &**case)
+            .filter(|case| selection.selects(case))
+            .collect();
+        Self {
+            name: scenario.name.clone(),
+            source: Arc::clone(&scenario.source),
+            sections: runner::sections(scenario),
+            selected: selected.len(),
+            remarks: remarks(selected.into_iter()),
+        }
     }
 }

@@ -60,45 +60,19 @@ impl SnapFile {
     /// # Errors
     /// When it has not the form of a snapshot file of ours.
     pub fn parse(text: &str) -> Result<Self, FormError> {
-        let wrong = |line, reason| FormError { line, reason };
-        let mut lines = text.lines().enumerate();
-        if lines.next().map(|(_, line)| line.trim_end()) != Some("---") {
-            return Err(wrong(1, "a snapshot file begins with a line '---'"));
-        }
-        let mut header = String::new();
-        let closed = lines.by_ref().any(|(_, line)| {
-            let end = line.trim_end() == "---";
-            if !end {
-                header.push_str(line);
-                header.push('\n');
-            }
-            end
-        });
-        if !closed {
-            return Err(wrong(1, "the header is not closed by a line '---'"));
-        }
-        let mut sections: Vec<Section> = Vec::new();
-        let mut names = BTreeSet::new();
-        for (index, line) in lines {
-            if let Some(heading) = line.strip_prefix(HEADING) {
-                let (name, profile) = parse_heading(heading)
-                    .ok_or_else(|| wrong(index + 1, "a heading is '== NAME [PROFILE]'"))?;
-                if !names.insert(name.clone()) {
-                    return Err(wrong(index + 1, "there is a section of this name already"));
-                }
-                sections.push(Section { name, profile, body: String::new() });
-            } else if let Some(section) = sections.last_mut() {
-                section.body.push_str(line);
-                section.body.push('\n');
-            } else if !line.trim().is_empty() {
-                return Err(wrong(index + 1, "a section begins with '== NAME [PROFILE]'"));
-            }
-        }
-        for section in &mut sections {
-            section.body.truncate(section.body.trim_end().len());
-            section.body.push('\n');
-        }
+        let (header, parts) = split(text)?;
+        let header = header.lines().flat_map(|line| [line, "\n"]).collect();
+        let sections = parts.into_iter().map(Part::section).collect();
         Ok(Self { header, sections })
+    }
+
+    /// The names of the sections of a file's text, in its order.
+    ///
+    /// # Errors
+    /// As [`SnapFile::parse`].
+    pub fn names(text: &str) -> Result<Vec<String>, FormError> {
+        let (_, parts) = split(text)?;
+        Ok(parts.into_iter().map(|part| part.name).collect())
     }
 
     /// The file's text. It ends as insta would end it, with one newline, so that accepting it with
@@ -122,11 +96,32 @@ impl SnapFile {
         self.sections.iter().find(|section| section.name == name)
     }
 
+    /// Every section, by name.
+    #[must_use]
+    pub fn by_name(&self) -> BTreeMap<&str, &Section> {
+        self.sections.iter().map(|section| (section.name.as_str(), section)).collect()
+    }
+
     /// Puts a section in the place of the one of its name, or at the end.
     pub fn put(&mut self, section: Section) {
         match self.sections.iter_mut().find(|other| other.name == section.name) {
             Some(other) => *other = section,
             None => self.sections.push(section),
+        }
+    }
+
+    /// Puts many sections, each as [`SnapFile::put`] would.
+    pub fn put_all(&mut self, sections: impl IntoIterator<Item = Section>) {
+        let names = self.sections.iter().map(|section| section.name.clone());
+        let mut places: BTreeMap<String, usize> = names.zip(0..).collect();
+        for section in sections {
+            match places.get(&section.name) {
+                Some(place) => self.sections[*place] = section,
+                None => {
+                    places.insert(section.name.clone(), self.sections.len());
+                    self.sections.push(section);
+                }
+            }
         }
     }
 
@@ -139,13 +134,81 @@ impl SnapFile {
     }
 }
 
+/// A section as it stands in the text of a file.
+struct Part<'t> {
+    name: String,
+    profile: &'t str,
+    /// From behind the heading to the next one.
+    body: &'t str,
+}
+
+impl Part<'_> {
+    fn section(self) -> Section {
+        let mut body = self.body.trim_end().replace("\r\n", "\n");
+        body.push('\n');
+        Section { name: self.name, profile: self.profile.to_owned(), body }
+    }
+}
+
+/// The lines of a text, each with its number and where it ends; without its line break.
+fn lines(text: &str) -> impl Iterator<Item = (usize, usize, &str)> {
+    let mut end = 0;
+    (1..).zip(text.split_inclusive('\n')).map(move |(number, line)| {
+        end += line.len();
+        let line =
+            line.strip_suffix('\n').map_or(line, |line| line.strip_suffix('\r').unwrap_or(line));
+        (number, end, line)
+    })
+}
+
+/// Cuts a file's text into its header and its sections.
+fn split(text: &str) -> Result<(&str, Vec<Part<'_>>), FormError> {
+    let wrong = |line, reason| FormError { line, reason };
+    let is_rule = |line: &str| line.trim_end() == "---";
+    let mut lines = lines(text);
+    let Some((_, header, _)) = lines.next().filter(|(_, _, line)| is_rule(line)) else {
+        return Err(wrong(1, "a snapshot file begins with a line '---'"));
+    };
+    let mut end_of_header = header;
+    let mut closed = false;
+    for (_, end, line) in lines.by_ref() {
+        closed = is_rule(line);
+        if closed {
+            break;
+        }
+        end_of_header = end;
+    }
+    if !closed {
+        return Err(wrong(1, "the header is not closed by a line '---'"));
+    }
+    let mut parts: Vec<Part<'_>> = Vec::new();
+    let mut names = BTreeSet::new();
+    let mut begin = end_of_header;
+    for (number, end, line) in lines {
+        if let Some(heading) = line.strip_prefix(HEADING) {
+            let (name, profile) = parse_heading(heading)
+                .ok_or_else(|| wrong(number, "a heading is '== NAME [PROFILE]'"))?;
+            if !names.insert(name.clone()) {
+                return Err(wrong(number, "there is a section of this name already"));
+            }
+            begin = end;
+            parts.push(Part { name, profile, body: "" });
+        } else if let Some(part) = parts.last_mut() {
+            part.body = &text[begin..end];
+        } else if !line.trim().is_empty() {
+            return Err(wrong(number, "a section begins with '== NAME [PROFILE]'"));
+        }
+    }
+    Ok((&text[header..end_of_header], parts))
+}
+
 fn heading_name(name: &str) -> std::borrow::Cow<'_, str> {
     token::quote(name)
 }
 
-fn parse_heading(heading: &str) -> Option<(String, String)> {
+fn parse_heading(heading: &str) -> Option<(String, &str)> {
     let (name, profile) = heading.trim_end().strip_suffix(']')?.rsplit_once(" [")?;
-    Some((token::unquote(name)?, profile.to_owned()))
+    Some((token::unquote(name)?, profile))
 }
 
 #[cfg(test)]
@@ -189,6 +252,27 @@ mod tests {
             refused("---\n---\n== a [rfc]\n== a [rfc]\n"),
             "line 4: there is a section of this name already"
         );
+    }
+
+    #[test]
+    fn line_breaks_of_other_systems_are_ours() {
+        let text = "---\r\na: b\r\n---\r\n== a [rfc]\r\n[1] note\r\n\r\n== b [rfc]\r\n";
+        let file = SnapFile::parse(text).unwrap();
+        assert_eq!(file.header, "a: b\n");
+        assert_eq!(file.sections, [section("a", "[1] note\n"), section("b", "\n")]);
+        assert_eq!(SnapFile::names(text).unwrap(), ["a", "b"]);
+    }
+
+    #[test]
+    fn many_are_put_as_one_by_one() {
+        let puts = || ["a", "b", "c", "b"].map(|name| section(name, "[1] other\n"));
+        let mut one_by_one = SnapFile::new(Path::new("a.yaml"));
+        one_by_one.put(section("b", "[1] note\n"));
+        let mut at_once = one_by_one.clone();
+        puts().into_iter().for_each(|section| one_by_one.put(section));
+        at_once.put_all(puts());
+        assert_eq!(at_once, one_by_one);
+        assert_eq!(at_once.by_name()["c"], &section("c", "[1] other\n"));
     }
 
     #[test]

@@ -1,7 +1,10 @@
 //! The tokens of the format: quoted words, lists of numbers, bytes in hexadecimal. Read by all that
 //! writes or reads the text.
 
-use std::borrow::Cow;
+use std::{
+    borrow::Cow,
+    fmt::{self, Write},
+};
 
 use crate::frame;
 
@@ -137,13 +140,19 @@ pub(crate) fn raw_hex(bytes: &[u8]) -> String {
     text
 }
 
+/// Appends what is formatted.
+pub(crate) fn put(out: &mut String, what: fmt::Arguments<'_>) {
+    let written = out.write_fmt(what);
+    debug_assert!(written.is_ok(), "a String takes everything");
+}
+
 /// Lines `| hex`, wrapped between groups; a group longer than a line is cut between bytes.
 pub(crate) fn hex_lines(out: &mut String, indent: usize, hex: &str) {
     let room = WIDTH.saturating_sub(indent + 2).max(32) & !1;
-    let mut line = String::new();
+    let mut line = String::with_capacity(room + 1);
     let mut flush = |line: &mut String| {
         if !line.is_empty() {
-            out.push_str(&format!("{:indent$}| {line}\n", ""));
+            put(out, format_args!("{:indent$}| {line}\n", ""));
             line.clear();
         }
     };
@@ -178,19 +187,19 @@ pub(crate) fn parse_hex(hex: &str) -> Option<Vec<u8>> {
 /// Puts words on lines of at most [`WIDTH`] columns after `first`, and after `next` from the
 /// second line on.
 pub(crate) fn wrap(out: &mut String, first: &str, next: &str, words: &[String]) {
-    let mut line = first.to_owned();
+    let mut begin = out.len();
+    out.push_str(first);
     let mut empty = true;
     for word in words {
-        if !empty && line.len() + 1 + word.len() > WIDTH {
-            out.push_str(&line);
+        if !empty && out.len() - begin + 1 + word.len() > WIDTH {
             out.push('\n');
-            line = next.to_owned();
+            begin = out.len();
+            out.push_str(next);
         }
-        line.push(' ');
-        line.push_str(word);
+        out.push(' ');
+        out.push_str(word);
         empty = false;
     }
-    out.push_str(&line);
     out.push('\n');
 }
 

@@ -1,7 +1,7 @@
 //! A record as text: a section of a snapshot without its heading. Read by the store, which keeps it, and
 //! by whoever shows a record whole.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
@@ -29,6 +29,9 @@ use crate::{
 /// Columns of a port's name, at least.
 const PORT_WIDTH: usize = 10;
 
+/// Room for the text of most records, in bytes.
+const LENGTH: usize = 2048;
+
 /// Where the lines of a step's sent frames begin.
 const SENT_INDENT: usize = 6;
 
@@ -39,7 +42,7 @@ pub fn text(reading: &Reading) -> String {
     let (ports, labels) = (reading.ports(), reading.labels());
     let widest = ports.iter().map(|port| port.id.as_str().chars().count()).max();
     let mut writer = Writer {
-        out: ports_line(ports),
+        out: ports_line(ports, LENGTH),
         width: widest.unwrap_or(0).clamp(PORT_WIDTH, token::COLUMN),
         vnet_len: vec![VnetHdr::LONG; ports.len()],
         clock: VirtualTime::ZERO,
@@ -48,11 +51,12 @@ pub fn text(reading: &Reading) -> String {
     for step in reading.steps() {
         writer.step(ports, &step, &labels[step.at]);
     }
-    writer.out + &accounting_line(reading.transcript().accounting)
+    writer.accounting(reading.transcript().accounting);
+    writer.out
 }
 
 /// `ports: hn0.guest hn0.host out0=plain`: what the rest can't be read without.
-fn ports_line(ports: &[Port]) -> String {
+fn ports_line(ports: &[Port], room: usize) -> String {
     let words: Vec<_> = ports
         .iter()
         .map(|port| {
@@ -64,7 +68,7 @@ fn ports_line(ports: &[Port]) -> String {
             }
         })
         .collect();
-    let mut out = String::new();
+    let mut out = String::with_capacity(room);
     token::wrap(&mut out, "ports:", "ports:", &words);
     out
 }
@@ -77,14 +81,6 @@ pub(super) const fn framing_name(framing: Framing) -> &'static str {
         Framing::Raw => "raw",
         Framing::Pcap => "pcap",
     }
-}
-
-fn accounting_line(accounting: Accounting) -> String {
-    let Accounting { sent, arrivals, dropped, unexplained } = accounting;
-    format!(
-        "accounted: {sent} sent, {arrivals} arrivals, {dropped} dropped, {unexplained} \
-         unexplained\n"
-    )
 }
 
 /// The first 16 hexadecimal digits of the SHA-256 of a frame: names it where its bytes live in a
@@ -113,20 +109,28 @@ struct Writer<'t> {
 }
 
 impl Writer<'_> {
-    fn line(&mut self, line: &str) {
-        self.out.push_str(line);
+    fn accounting(&mut self, accounting: Accounting) {
+        let Accounting { sent, arrivals, dropped, unexplained } = accounting;
+        self.line(format_args!(
+            "accounted: {sent} sent, {arrivals} arrivals, {dropped} dropped, {unexplained} \
+             unexplained"
+        ));
+    }
+
+    fn line(&mut self, line: fmt::Arguments<'_>) {
+        token::put(&mut self.out, line);
         self.out.push('\n');
     }
 
     fn step(&mut self, ports: &[Port], step: &StepReading<'_>, labels: &[Vec<Label>]) {
         let record = step.step;
-        self.line(&format!("[{}] {}", record.index, quote(&record.title)));
+        self.line(format_args!("[{}] {}", record.index, quote(&record.title)));
         for repeat in repeats(&record.sent) {
             self.sent(record, &repeat);
         }
         if let Some(bytes) = &record.written {
             let messages = messages(ports, &record.deed, bytes);
-            self.line(&format!("{:SENT_INDENT$}wrote {} B{messages}", "", bytes.len()));
+            self.line(format_args!("{:SENT_INDENT$}wrote {} B{messages}", "", bytes.len()));
             self.raw_lines(SENT_INDENT + 3, bytes);
         }
         for answer in step.answers() {
@@ -139,7 +143,7 @@ impl Writer<'_> {
         }
         for (machine, assertion) in step.crashes() {
             let of = of_machine(machine);
-            self.line(&format!("    crash{of}: {}", quote(assertion)));
+            self.line(format_args!("    crash{of}: {}", quote(assertion)));
         }
         self.explained(record);
     }
@@ -162,7 +166,7 @@ impl Writer<'_> {
         let source = sent.source.as_ref().map(|source| source_words(source, data));
         let words = described(sent.frame.vnet, data);
         let source_text = source.as_deref().unwrap_or_default();
-        self.line(&format!("{:SENT_INDENT$}#{number} {at}{source_text}{words}", ""));
+        self.line(format_args!("{:SENT_INDENT$}#{number} {at}{source_text}{words}", ""));
         if source.is_none() {
             hex_lines(&mut self.out, SENT_INDENT + 3, &frame::hex_groups(data));
         }
@@ -175,16 +179,16 @@ impl Writer<'_> {
             format!("[{}] ", token::quote_bracketed(&answer.command))
         };
         match &answer.outcome {
-            Outcome::Done(value) => self.line(&format!("    -> {command}{value}")),
+            Outcome::Done(value) => self.line(format_args!("    -> {command}{value}")),
             Outcome::Refused(error) => {
                 let class = quote_word(&error.class, &[':']);
-                self.line(&format!("    !! {command}{class}: {}", quote(&error.desc)));
+                self.line(format_args!("    !! {command}{class}: {}", quote(&error.desc)));
             }
             Outcome::Aborts(abort) => {
                 let assertion = quote(&abort.assertion);
-                self.line(&format!("    !! {command}aborts: {assertion}{ABORTS}"));
+                self.line(format_args!("    !! {command}aborts: {assertion}{ABORTS}"));
             }
-            Outcome::Unanswered(why) => self.line(&format!("    !! {command}{why}")),
+            Outcome::Unanswered(why) => self.line(format_args!("    !! {command}{why}")),
         }
     }
 
@@ -199,18 +203,18 @@ impl Writer<'_> {
                 Entry::Frame { frame, vnet_len, whole, .. } => {
                     if let Some(len) = vnet_len.filter(|len| *len != self.vnet_len[index]) {
                         self.vnet_len[index] = len;
-                        list.line(&mut self.out, &format!("vnet_len={len}"));
+                        list.line(&mut self.out, format_args!("vnet_len={len}"));
                     }
                     let label = labels.next().unwrap_or(&Label::New);
                     list.frame(&mut self.out, label, frame, *whole);
                 }
-                Entry::Begun(size) => list.line(&mut self.out, &format!("begun {size} B")),
-                Entry::Pcap(maxlen) => list.line(&mut self.out, &format!("maxlen={maxlen}")),
+                Entry::Begun(size) => list.line(&mut self.out, format_args!("begun {size} B")),
+                Entry::Pcap(maxlen) => list.line(&mut self.out, format_args!("maxlen={maxlen}")),
                 Entry::Raw(bytes) => {
-                    list.line(&mut self.out, &format!("raw {} B", bytes.len()));
+                    list.line(&mut self.out, format_args!("raw {} B", bytes.len()));
                     self.raw_lines(self.width + 8, bytes);
                 }
-                Entry::Eof => list.line(&mut self.out, "eof"),
+                Entry::Eof => list.line(&mut self.out, format_args!("eof")),
             }
         }
         list.flush(&mut self.out);
@@ -225,7 +229,7 @@ impl Writer<'_> {
     fn explained(&mut self, step: &Step) {
         if step.clock != self.clock {
             self.clock = step.clock;
-            self.line(&format!("    ~ clock {} s", seconds(step.clock)));
+            self.line(format_args!("    ~ clock {} s", seconds(step.clock)));
         }
         let mut fates: BTreeMap<_, Vec<Option<Tag>>> = BTreeMap::new();
         let mut rewritten: BTreeMap<_, Vec<String>> = BTreeMap::new();
@@ -251,17 +255,17 @@ impl Writer<'_> {
         }
         for ((tag, place), changes) in rewritten {
             let changes = changes.join(", ");
-            self.line(&format!("    ~ {} {changes} by {place}", tag_words(&[tag])));
+            self.line(format_args!("    ~ {} {changes} by {place}", tag_words(&[tag])));
         }
         for ((verb, fate), mut tags) in fates {
             // What a comparer lets go has its order, which is that of its outdev.
             if verb != "released" {
                 tags.sort_unstable();
             }
-            self.line(&format!("    ~ {verb} {}{fate}", tag_words(&tags)));
+            self.line(format_args!("    ~ {verb} {}{fate}", tag_words(&tags)));
         }
         for (line, _) in said {
-            self.line(&format!("    ~ {line}"));
+            self.line(format_args!("    ~ {line}"));
         }
     }
 }
@@ -319,12 +323,12 @@ impl List {
         let Frame { vnet, data } = frame;
         let vnet = *vnet;
         if let Label::Cut { number } = label {
-            return self.line(out, &format!("#{number} cut to {}", data.len()));
+            return self.line(out, format_args!("#{number} cut to {}", data.len()));
         }
         let Label::Sent { number, padded, changes } = label else {
             let column = self.next.len() + 1;
             let of = whole.map_or_else(String::new, |whole| format!("len={whole} "));
-            self.line(out, &format!("new {of}{}", described(vnet, data)));
+            self.line(out, format_args!("new {of}{}", described(vnet, data)));
             hex_lines(out, column, &frame::hex_groups(data));
             return;
         };
@@ -334,21 +338,21 @@ impl List {
         }
         let mut words = format!("#{number}");
         if let Some(length) = padded {
-            words.push_str(&format!(" padded to {length}"));
+            token::put(&mut words, format_args!(" padded to {length}"));
         }
         if !vnet.is_zero() {
-            words.push_str(&format!(" {}", vnet_words(vnet)));
+            token::put(&mut words, format_args!(" {}", vnet_words(vnet)));
         }
         if !changes.is_empty() {
-            words.push_str(&format!(" with {}", frame::render_changes(changes)));
+            token::put(&mut words, format_args!(" with {}", frame::render_changes(changes)));
         }
-        self.line(out, &words);
+        self.line(out, format_args!("{words}"));
     }
 
-    fn line(&mut self, out: &mut String, words: &str) {
+    fn line(&mut self, out: &mut String, words: fmt::Arguments<'_>) {
         self.flush(out);
         let start = self.start();
-        out.push_str(&format!("{start} {words}\n"));
+        token::put(out, format_args!("{start} {words}\n"));
     }
 
     fn flush(&mut self, out: &mut String) {

@@ -48,10 +48,28 @@ pub enum HexError {
 #[must_use]
 pub fn hex_runs(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(2 * bytes.len().min(GROUP));
-    for chunk in bytes.chunk_by(|a, b| a == b) {
-        push_chunk(&mut text, chunk);
-    }
+    push_runs(&mut text, bytes);
     text
+}
+
+/// Appends what [`hex_runs`] gives.
+fn push_runs(text: &mut String, bytes: &[u8]) {
+    if bytes.len() < RUN {
+        return push_hex(text, bytes);
+    }
+    // What is to be written byte by byte.
+    let (mut begin, mut end) = (0, 0);
+    for chunk in bytes.chunk_by(|a, b| a == b) {
+        let next = end + chunk.len();
+        if chunk.len() >= RUN {
+            push_hex(text, &bytes[begin..end]);
+            let written = write!(text, "({:02x}*{})", chunk[0], chunk.len());
+            debug_assert!(written.is_ok(), "a String takes everything");
+            begin = next;
+        }
+        end = next;
+    }
+    push_hex(text, &bytes[begin..]);
 }
 
 /// A frame in hexadecimal for review, in groups as large as its headers and their addresses:
@@ -59,45 +77,42 @@ pub fn hex_runs(bytes: &[u8]) -> String {
 #[must_use]
 pub fn hex_groups(frame: &[u8]) -> String {
     let dissection = Dissection::of(frame);
-    let mut groups = Vec::new();
+    let mut text = String::with_capacity(2 * frame.len() + frame.len() / 4 + 1);
     let mut start = 0;
     for cut in dissection.group_ends() {
         if cut > start {
-            groups.push(hex_runs(&frame[start..cut]));
+            push_group(&mut text, &frame[start..cut]);
             start = cut;
         }
     }
-    payload_groups(&frame[start..], &mut groups);
-    groups.join(" ")
+    payload_groups(&frame[start..], &mut text);
+    text
 }
 
 /// A payload: runs by themselves, the rest in groups of [`GROUP`] bytes.
-fn payload_groups(payload: &[u8], groups: &mut Vec<String>) {
-    let mut plain: Vec<u8> = Vec::new();
-    let flush = |plain: &mut Vec<u8>, groups: &mut Vec<String>| {
-        groups.extend(plain.chunks(GROUP).map(hex_runs));
-        plain.clear();
+fn payload_groups(payload: &[u8], text: &mut String) {
+    let plain = |text: &mut String, bytes: &[u8]| {
+        bytes.chunks(GROUP).for_each(|group| push_group(text, group));
     };
+    let (mut begin, mut end) = (0, 0);
     for chunk in payload.chunk_by(|a, b| a == b) {
-        if chunk.len() < RUN {
-            plain.extend_from_slice(chunk);
-        } else {
-            flush(&mut plain, groups);
-            groups.push(hex_runs(chunk));
+        let next = end + chunk.len();
+        if chunk.len() >= RUN {
+            plain(text, &payload[begin..end]);
+            push_group(text, chunk);
+            begin = next;
         }
+        end = next;
     }
-    flush(&mut plain, groups);
+    plain(text, &payload[begin..]);
 }
 
-/// Appends equal bytes.
-fn push_chunk(text: &mut String, chunk: &[u8]) {
-    match chunk {
-        [first, ..] if chunk.len() >= RUN => {
-            let written = write!(text, "({first:02x}*{})", chunk.len());
-            debug_assert!(written.is_ok(), "a String takes everything");
-        }
-        _ => push_hex(text, chunk),
+/// Appends a group, with a blank between it and what is there.
+fn push_group(text: &mut String, group: &[u8]) {
+    if !text.is_empty() {
+        text.push(' ');
     }
+    push_runs(text, group);
 }
 
 /// Bytes in hexadecimal, two digits each: `00ff`.
@@ -108,12 +123,17 @@ pub fn hex(data: &[u8]) -> String {
     text
 }
 
-/// Appends bytes, two digits each. Most of a run's record is frames' bytes, so this is a plain loop.
+/// Appends bytes, two digits each. Most of a run's record is frames' bytes, so they are appended piece by piece.
 fn push_hex(text: &mut String, data: &[u8]) {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    for byte in data {
-        text.push(char::from(DIGITS[usize::from(byte >> 4)]));
-        text.push(char::from(DIGITS[usize::from(byte & 0xf)]));
+    for piece in data.chunks(GROUP) {
+        let mut digits = [0; 2 * GROUP];
+        for (two, byte) in digits.chunks_exact_mut(2).zip(piece) {
+            two[0] = DIGITS[usize::from(byte >> 4)];
+            two[1] = DIGITS[usize::from(byte & 0xf)];
+        }
+        // Digits are text.
+        text.push_str(str::from_utf8(&digits[..2 * piece.len()]).unwrap_or_default());
     }
 }
 

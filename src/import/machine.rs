@@ -386,13 +386,7 @@ impl Machine {
                     let name = step.value.get("name").and_then(Value::as_str).unwrap_or_default();
                     let is_netdev = self.netdevs.iter().any(|one| one.id() == Some(name));
                     if let Some(netdev) = netdev_of(name).filter(|_| !is_netdev) {
-                        let note = format!(
-                            "set_link {name}: the NIC on {netdev} is called {netdev}.guest here"
-                        );
                         step.value["name"] = Value::from(format!("{netdev}.guest"));
-                        if !self.notes.contains(&note) {
-                            self.notes.push(note);
-                        }
                     }
                 }
                 "announce-self" => {

@@ -295,7 +295,6 @@ mod tests {
     #[case("Node B now:", "nodeb")]
     #[case("web1 first:", "web1")]
     #[case("3. (secondary) take the filter away", "secondary")]
-    #[case("4. (active) take the filter away", "primary")]
     #[case("while it is still active", "none")]
     #[case("web1 does not answer:", "none")]
     #[case("a copy of what the source sends", "none")]

@@ -71,7 +71,9 @@ impl<W: Write> Human<W> {
             _ => clock::column(case.seconds),
         };
         let remark = remark(&case);
-        writeln!(self.out, "{style}{word:>12}{style:#} {time} {}{remark}", case.case)?;
+        // In one piece: what it goes through looks at each piece anew.
+        let line = format!("{style}{word:>12}{style:#} {time} {}{remark}\n", case.case);
+        self.out.write_all(line.as_bytes())?;
         for note in &case.notes {
             writeln!(self.out, "{:NAME_COLUMN$}note: {note}", "")?;
         }

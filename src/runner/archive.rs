@@ -3,9 +3,9 @@
 
 use std::{
     collections::BTreeSet,
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
 };
@@ -14,7 +14,7 @@ use super::{
     Executed, Planned, RunnerError,
     capture::Captures,
     judge::{Comparison, may_record},
-    plan::row,
+    planned::row,
     write_pcapng,
 };
 use crate::{
@@ -24,22 +24,19 @@ use crate::{
     format::{self, ProbeTable},
     reading::Reading,
     scenario::Case,
-    snapshot::{self, Content, Mode, Recorded, Reviewed, SnapshotError, State, Verdict},
+    snapshot::{Content, Mode, Recorded, SnapshotError, Snapshots, State},
 };
 
 /// Where records are held against snapshots, and where their captures are kept.
 pub(super) struct Archive {
     mode: Mode,
-    scope: Scope,
     captures: Captures,
     /// Cases whose snapshot has been dealt with in this run: a repeat writes nothing.
     seen: Mutex<BTreeSet<CaseId>>,
     /// Records that differ from their snapshots and were proposed.
     proposed: AtomicUsize,
-    reviewed: Reviewed,
-    /// The scenarios of which something was accepted.
-    accepted: Mutex<BTreeSet<PathBuf>>,
-    writing: Mutex<()>,
+    snapshots: Snapshots,
+    accepting: Mutex<()>,
 }
 
 /// A record and the case it is of.
@@ -58,16 +55,17 @@ impl Record<'_> {
 
 impl Archive {
     pub(super) fn new(mode: Mode, scope: Scope, out: PathBuf) -> Self {
-        let (seen, proposed, reviewed, accepted, writing) = Default::default();
-        let captures = Captures::new(out);
-        Self { mode, scope, captures, seen, proposed, reviewed, accepted, writing }
+        let (seen, proposed, accepting) = Default::default();
+        let (captures, snapshots) = (Captures::new(out), Snapshots::new(mode, scope));
+        Self { mode, captures, seen, proposed, snapshots, accepting }
     }
 
     /// Compares records that ran in one world, and writes as the mode allows: those that fail
     /// their own expectations, and repeats, are only compared.
     pub(super) fn compare(&self, records: &[Record<'_>]) -> Vec<Comparison> {
         // A repeat is held against what the first has accepted.
-        let _accepting = (self.mode == Mode::Accept).then(|| self.writing());
+        let accepting = || self.accepting.lock().unwrap_or_else(PoisonError::into_inner);
+        let _accepting = (self.mode == Mode::Accept).then(accepting);
         let writes: Vec<bool> = records.iter().map(|record| self.writes(record)).collect();
         let mut comparisons = vec![Comparison::NotConsulted; records.len()];
         for (mode, writing) in [(self.mode, true), (Mode::Check, false)] {
@@ -90,18 +88,10 @@ impl Archive {
         self.proposed.load(Ordering::Relaxed)
     }
 
-    /// Returns when all that was accepted would outlive a loss of power.
-    pub(super) fn secure(&self) -> Result<(), SnapshotError> {
-        self.accepted().iter().try_for_each(|scenario| snapshot::secure(scenario))
-    }
-
-    fn accepted(&self) -> MutexGuard<'_, BTreeSet<PathBuf>> {
-        self.accepted.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// One thread writes at a time, also where the file system knows no locks.
-    fn writing(&self) -> MutexGuard<'_, ()> {
-        self.writing.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Writes what is not written yet, and returns when all that was accepted would outlive a loss of
+    /// power.
+    pub(super) fn finish(&self) -> Result<(), SnapshotError> {
+        self.snapshots.finish()
     }
 
     fn writes(&self, record: &Record<'_>) -> bool {
@@ -174,7 +164,7 @@ impl Archive {
             profile: case.profile.clone(),
             content: Content::Record { reading: &record.executed.reading, rules: record.rules() },
         };
-        self.check(&case.source.path, &recorded, &facts.sections, mode)
+        self.snapshots.check(&case.source.path, &recorded, &facts.sections, mode)
     }
 
     /// One table holds all of a scenario's probes; each probe is told what its own row came to, and
@@ -197,33 +187,10 @@ impl Archive {
             content: Content::Probes { table: &table, every },
         };
         let path = &first.case.source.path;
-        Ok(match self.check(path, &recorded, &first.facts.sections, mode)? {
+        Ok(match self.snapshots.check(path, &recorded, &first.facts.sections, mode)? {
             State::Differs(mismatch) => rows(records, mismatch),
             state => vec![state; records.len()],
         })
-    }
-
-    fn check(
-        &self,
-        scenario: &Path,
-        recorded: &Recorded<'_>,
-        sections: &[String],
-        mode: Mode,
-    ) -> Result<State, SnapshotError> {
-        // What this run accepts is not what it read first.
-        if self.mode != Mode::Accept
-            && let Some(state) = self.reviewed.state(scenario, recorded, mode, self.scope)?
-        {
-            return Ok(state);
-        }
-        let _writing = (self.mode == Mode::Pending).then(|| self.writing());
-        let recorded = std::slice::from_ref(recorded);
-        let checked = snapshot::check(scenario, recorded, sections, mode, self.scope)?;
-        let changed = |verdict: &Verdict| verdict.state != State::Matches;
-        if mode == Mode::Accept && checked.verdicts.iter().any(changed) {
-            self.accepted().insert(scenario.to_owned());
-        }
-        Ok(checked.verdicts.into_iter().next().map_or(State::New, |verdict| verdict.state))
     }
 
     /// Writes the capture of a record. A probe has no steps and so no packets to keep.

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Executed, Planned, plan::Facts};
+use super::{Executed, Facts, Planned};
 use crate::{
     base::Profile,
     diag::Source,
@@ -60,8 +60,7 @@ pub(super) fn executed(id: &str) -> Executed {
 pub(super) fn planned(id: &str) -> Planned {
     let case = case(id);
     let facts = Facts {
-        number: 0,
-        sections: vec![format::section_name(&case.id).to_owned()],
+        sections: [format::section_name(&case.id).to_owned()].into(),
         probes: None,
         profile: case.profile.clone(),
     };

@@ -2,20 +2,20 @@
 
 use std::{collections::BTreeMap, num::NonZeroUsize, path::PathBuf, sync::Arc, time::Duration};
 
-use super::{Lane, Pause, Selection, exec::world_digest};
+use super::{Cases, Facts, Lane, Pause, Planned, Selection, exec::world_digest};
 use crate::{
     backend::uses_af_packet,
     base::{CaseId, Profile},
+    diag::Source,
     file::Scope,
-    format,
-    scenario::{Case, Scenario},
+    scenario::{self, Case, Files, Scenario},
     snapshot::Mode,
 };
 
 /// Everything that decides a run.
 pub struct Plan {
     /// What runs.
-    pub cases: Vec<Planned>,
+    pub cases: Cases,
     /// On which backends, each case on each; more than one are compared.
     pub lanes: Vec<Lane>,
     /// How snapshots are treated.
@@ -40,68 +40,6 @@ pub struct Plan {
     pub unreferenced: usize,
 }
 
-/// A selected case.
-#[derive(Clone, Debug)]
-pub struct Planned {
-    /// The case.
-    pub case: Arc<Case>,
-    /// What is to be known of its scenario.
-    pub facts: Arc<Facts>,
-    /// Its snapshot is consulted.
-    pub consult: bool,
-    /// What its scenario expects is judged: it was written for this profile, or for any.
-    pub judged: bool,
-    /// Why it runs on no backend: it is not about the QEMU that is asked.
-    pub unasked: Option<String>,
-    /// The places of the lanes that it runs on, in order; none for all of them.
-    pub lanes: Option<Arc<[usize]>>,
-}
-
-/// What a case's run has to know of its scenario.
-#[derive(Clone, Debug)]
-pub struct Facts {
-    /// Tells scenarios apart.
-    pub(super) number: usize,
-    /// Every section that its snapshot file has, in order.
-    pub(super) sections: Vec<String>,
-    /// The values of the matrix for each of its probes; none for a scenario with steps.
-    pub(super) probes: Option<Vec<Vec<String>>>,
-    /// The profile of its first case, under which a table of probes is kept.
-    pub(super) profile: Profile,
-}
-
-impl Facts {
-    fn of(number: usize, scenario: &Scenario) -> Self {
-        Self {
-            number,
-            sections: sections(scenario),
-            probes: scenario.probes.then(|| scenario.cases.iter().map(|case| row(case)).collect()),
-            profile: scenario.cases.first().map(|case| case.profile.clone()).unwrap_or_default(),
-        }
-    }
-}
-
-impl Planned {
-    /// The places of the lanes that it runs on, of so many.
-    pub(super) fn lanes(&self, count: usize) -> Vec<usize> {
-        self.lanes.as_ref().map_or_else(|| (0..count).collect(), |lanes| lanes.to_vec())
-    }
-}
-
-/// A probe's row in the table of its scenario.
-pub(super) fn row(case: &Case) -> Vec<String> {
-    case.matrix.iter().map(|(_, value)| value.clone()).collect()
-}
-
-/// Every section that a scenario's snapshot file has, in order.
-#[must_use]
-pub fn sections(scenario: &Scenario) -> Vec<String> {
-    if scenario.probes {
-        return vec![format::PROBES.to_owned()];
-    }
-    scenario.cases.iter().map(|case| format::section_name(&case.id).to_owned()).collect()
-}
-
 /// The cases of the scenarios that are selected, in order, under another profile where one is given.
 /// A snapshot belongs to the profile it was made with, so it isn't consulted under another.
 #[must_use]
@@ -111,8 +49,8 @@ pub fn select(
     profile: Option<&Profile>,
 ) -> Vec<Planned> {
     let mut planned = Vec::new();
-    for (number, scenario) in scenarios.into_iter().enumerate() {
-        let facts = Arc::new(Facts::of(number, &scenario));
+    for scenario in scenarios {
+        let facts = Arc::new(Facts::of(&scenario));
         for mut case in scenario.cases.into_iter().filter(|case| selection.selects(case)) {
             let other = profile.filter(|profile| **profile != case.profile);
             if let Some(profile) = other {
@@ -132,6 +70,22 @@ pub fn select(
     planned
 }
 
+/// Adds the selected cases of a scenario to a plan, so many, without holding them: its text is read again
+/// when they are to run. Its frames must not come from captures, which may be others by then.
+pub fn add_later(
+    cases: &mut Cases,
+    count: usize,
+    (source, name): (Arc<Source>, String),
+    selection: Selection,
+    files: &'static (dyn Files + Sync),
+) {
+    cases.add_later(count, move || {
+        let again = scenario::parse(Arc::clone(&source), &name, files);
+        let again = again.into_iter().collect();
+        select(again, &selection, None)
+    });
+}
+
 /// The cases that are asked of a QEMU: all run under its profile. Where a scenario has cases of this
 /// profile the others are left out; where backends are `compared` and it has none, those of the newest
 /// version that it has are asked instead, and what they expect of that version is not judged. A case that can't be asked of this QEMU, because it is about
@@ -145,8 +99,8 @@ pub fn select_for(
     compared: bool,
 ) -> Vec<Planned> {
     let mut planned = Vec::new();
-    for (number, scenario) in scenarios.into_iter().enumerate() {
-        let facts = Arc::new(Facts::of(number, &scenario));
+    for scenario in scenarios {
+        let facts = Arc::new(Facts::of(&scenario));
         let has_own = scenario.cases.iter().any(|case| case.profile == *profile);
         let deputy = newest(&scenario).filter(|_| compared && !has_own);
         for mut case in scenario.cases.into_iter().filter(|case| selection.selects(case)) {
@@ -254,7 +208,7 @@ pub(super) fn groups(cases: &[Planned]) -> Vec<Group> {
         let is_probe = planned.facts.probes.is_some();
         let alike = is_probe.then(|| {
             let Planned { case, facts, unasked, lanes, .. } = planned;
-            (facts.number, &case.requires, unasked, lanes, world_digest(case))
+            (Arc::as_ptr(facts), &case.requires, unasked, lanes, world_digest(case))
         });
         match alike {
             Some(alike) => {
@@ -273,7 +227,10 @@ pub(super) fn groups(cases: &[Planned]) -> Vec<Group> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{base::QemuVersion, runner::fixture};
+    use crate::{
+        base::QemuVersion,
+        runner::{fixture, planned::row},
+    };
 
     fn scenario(name: &str, probes: bool, profiles: &[QemuVersion]) -> Scenario {
         let case = |(number, version): (usize, &QemuVersion)| {
@@ -283,7 +240,8 @@ mod tests {
         };
         let cases: Vec<Arc<Case>> =
             profiles.iter().enumerate().map(|one| Arc::new(case(one))).collect();
-        Scenario { name: name.to_owned(), source: cases[0].source.clone(), cases, probes }
+        let (name, source) = (name.to_owned(), cases[0].source.clone());
+        Scenario { name, source, cases, probes, reads_captures: false }
     }
 
     #[test]
@@ -374,6 +332,22 @@ mod tests {
         );
         let one = select_for_each(&scenarios, &Selection::default(), &[(old, vec![0, 1, 2])]);
         assert_eq!(one[0].case.id.as_str(), "a@n=0");
+    }
+
+    #[test]
+    fn cases_that_are_not_held_are_read_again() {
+        let text = "description: x\nmatrix: {n: [1, 2, 3]}\nnetdevs: {hn0: {}}\n\
+                    steps: [note: \"${n}\"]\n";
+        let source = Arc::new(Source { path: "a.yaml".into(), text: text.to_owned() });
+        let files = scenario::disk(Scope::Root);
+        let read = scenario::parse(Arc::clone(&source), "a", files).unwrap();
+        let selection =
+            Selection { names: vec!["n=2".into(), "n=3".into()], ..Selection::default() };
+        let held = select(vec![read], &selection, None);
+        let mut later = Cases::default();
+        add_later(&mut later, held.len(), (source, "a".to_owned()), selection, files);
+        let again: Vec<_> = later.parts().flat_map(|part| part.into_owned()).collect();
+        assert_eq!(format!("{again:?}"), format!("{held:?}"));
     }
 
     #[test]

@@ -2,19 +2,18 @@
 //! does not end its task is given up, and another takes its place.
 
 use std::{
-    any::Any,
-    collections::BTreeMap,
+    collections::{BTreeMap, VecDeque},
     io,
     num::NonZeroUsize,
-    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc,
-        mpsc::{Receiver, RecvTimeoutError, SendError, Sender, channel},
+        mpsc::{Receiver, RecvTimeoutError, Sender, channel},
     },
-    thread,
     time::{Duration, Instant},
 };
 
+pub(super) use super::threads::End;
+use super::threads::{Job, Message, Threads};
 use crate::{
     backend::{Alarm, Deadline},
     sys::exhaustion_remedy,
@@ -24,19 +23,6 @@ use crate::{
 pub(super) struct Task<T> {
     /// Ends of itself at the deadline, which an interrupt makes pass, or soon after.
     pub(super) run: Box<dyn FnOnce(&Deadline) -> T + Send>,
-}
-
-/// How a task ended.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum End<T> {
-    /// With this.
-    Done(T),
-    /// With a panic that says this.
-    Panicked(String),
-    /// Not at all: its thread was given up.
-    Hung,
-    /// It did not begin, since there was no thread for it: why, and what to do about it.
-    NotStarted(String),
 }
 
 /// What the pool says, in order, on the thread that called it. Tasks are named by their place in
@@ -73,35 +59,31 @@ pub(super) struct Limits {
     pub(super) slow_after: Option<Duration>,
     /// How long after its deadline, or after an interrupt, a task may take to end of itself.
     pub(super) grace: Duration,
-    /// The next task begins before the listener has heard of the end of the last: where the listener
-    /// never has enough.
+    /// The next task begins before the listener has heard of the end of the last, and threads find the
+    /// next ones without asking: where the listener never has enough.
     pub(super) eager: bool,
 }
 
-enum Message<T> {
-    Ended { task: usize, end: End<T> },
-    Interrupt,
-}
-
-/// Work for a thread of the pool.
-type Work = Box<dyn FnOnce() + Send>;
+/// Tasks that wait for each thread of an eager pool.
+const AHEAD: usize = 2;
 
 /// Runs tasks on threads, and tells one listener in one order.
 pub(super) struct Pool<T> {
     limits: Limits,
-    /// Threads that wait for their next task. They end when the pool lets go of them.
-    idle: Vec<Sender<Work>>,
+    threads: Threads<T>,
     outbox: Sender<Message<T>>,
     inbox: Receiver<Message<T>>,
     running: BTreeMap<usize, Running>,
+    /// How many tasks were put ahead and have not begun, as far as is known here.
+    ahead: usize,
+    /// What is to be told before anything else happens.
+    signals: VecDeque<Signal<T>>,
     interrupted: bool,
     /// Raised by an interrupt: every task's deadline has it.
     alarm: Arc<Alarm>,
 }
 
 struct Running {
-    /// The thread that it runs on; none where there was none to be had.
-    thread: Option<Sender<Work>>,
     since: Instant,
     /// When its thread is given up.
     until: Instant,
@@ -134,10 +116,12 @@ impl<T: Send + 'static> Pool<T> {
         let (outbox, inbox) = channel();
         Ok(Self {
             limits,
-            idle: Vec::new(),
+            threads: Threads::new(outbox.clone()),
             outbox,
             inbox,
             running: BTreeMap::new(),
+            ahead: 0,
+            signals: VecDeque::new(),
             interrupted: false,
             alarm: Arc::new(Alarm::new()?),
         })
@@ -170,98 +154,117 @@ impl<T: Send + 'static> Pool<T> {
                 flow = self.fill(&mut waiting, &mut listener, flow);
             }
             flow = flow.and(listener(signal));
+            if flow == Flow::Stop {
+                self.ahead -= self.threads.withdraw();
+            }
         }
     }
 
-    /// Starts tasks until there are as many as may run.
+    /// Starts tasks until there are as many as may run, and puts some ahead in an eager pool.
     fn fill(
         &mut self,
         waiting: &mut impl Iterator<Item = (usize, Task<T>)>,
         listener: &mut impl FnMut(Signal<T>) -> Flow,
         mut flow: Flow,
     ) -> Flow {
-        while flow == Flow::Go && self.running.len() < self.limits.jobs.get() {
+        let jobs = self.limits.jobs.get();
+        let ahead = if self.limits.eager { AHEAD * jobs } else { 0 };
+        while flow == Flow::Go && self.running.len() + self.ahead < jobs + ahead {
             let Some((number, task)) = waiting.next() else {
                 break;
             };
-            flow = flow.and(listener(Signal::Started(number)));
-            self.start(number, task);
+            // What was put ahead goes before.
+            if self.ahead == 0 && self.running.len() < jobs {
+                flow = flow.and(listener(Signal::Started(number)));
+                self.start(number, task);
+            } else {
+                self.threads.put(self.job(number, task, None));
+                self.ahead += 1;
+            }
         }
         flow
     }
 
+    fn job(&self, task: usize, Task { run }: Task<T>, since: Option<Instant>) -> Job<T> {
+        let (timeout, alarm) = (self.limits.timeout, Arc::clone(&self.alarm));
+        let run = move |since: Instant| run(&Deadline::at(since + timeout).or_alarm(&alarm));
+        Job { task, since, run: Box::new(run) }
+    }
+
     fn start(&mut self, number: usize, task: Task<T>) {
         let since = Instant::now();
-        let deadline = since + self.limits.timeout;
-        let until = deadline + self.limits.grace;
-        let outbox = self.outbox.clone();
-        let deadline = Deadline::at(deadline).or_alarm(&self.alarm);
-        let work = Box::new(move || {
-            let run = AssertUnwindSafe(|| (task.run)(&deadline));
-            let end =
-                catch_unwind(run).map_or_else(|panic| End::Panicked(text_of(&*panic)), End::Done);
-            // Nobody receives when this task was given up.
-            drop(outbox.send(Message::Ended { task: number, end }));
-        });
-        let thread = match self.give(work) {
-            Ok(thread) => Some(thread),
+        match self.threads.make_ready(self.limits.jobs.get()) {
+            Ok(()) => self.threads.put(self.job(number, task, Some(since))),
             Err(error) => {
                 let remedy = exhaustion_remedy(&error).map(|remedy| format!("; {remedy}"));
                 let remedy = remedy.unwrap_or_default();
                 let end = End::NotStarted(format!("no thread could be started: {error}{remedy}"));
                 drop(self.outbox.send(Message::Ended { task: number, end }));
-                None
-            }
-        };
-        let slow = self.limits.slow_after;
-        self.running.insert(number, Running { thread, since, until, slow });
-    }
-
-    /// Gives work to a thread that waits, or to a new one.
-    fn give(&mut self, mut work: Work) -> io::Result<Sender<Work>> {
-        while let Some(thread) = self.idle.pop() {
-            match thread.send(work) {
-                Ok(()) => return Ok(thread),
-                Err(SendError(unsent)) => work = unsent,
             }
         }
-        let (thread, inbox) = channel::<Work>();
-        let live = move || inbox.into_iter().for_each(|work| work());
-        thread::Builder::new().name("case".to_owned()).spawn(live)?;
-        match thread.send(work) {
-            Ok(()) => Ok(thread),
-            Err(_) => Err(io::ErrorKind::BrokenPipe.into()),
+        self.run_since(number, since);
+    }
+
+    fn run_since(&mut self, task: usize, since: Instant) {
+        let until = since + self.limits.timeout + self.limits.grace;
+        self.running.insert(task, Running { since, until, slow: self.limits.slow_after });
+    }
+
+    /// Takes note of the tasks that were put ahead and that threads have taken.
+    fn note_taken(&mut self) {
+        for (task, since) in self.threads.taken() {
+            self.ahead -= 1;
+            self.run_since(task, since);
+            self.signals.push_back(Signal::Started(task));
         }
     }
 
     /// Waits for the next thing to say; nothing when no task runs.
     fn next_signal(&mut self) -> Option<Signal<T>> {
         loop {
-            let (until, first, due) = self
-                .running
-                .iter()
-                .map(|(task, running)| (running.next(), *task))
-                .map(|((at, due), task)| (at, task, due))
-                .min()?;
-            match self.inbox.recv_timeout(until.saturating_duration_since(Instant::now())) {
-                // A task that was given up may still end; it has been reported.
-                Ok(Message::Ended { task, end }) => {
-                    let thread = self.running.get_mut(&task).and_then(|one| one.thread.take());
-                    self.idle.extend(thread);
-                    if let Some(signal) = self.end(task, end) {
-                        return Some(signal);
-                    }
-                }
-                Ok(Message::Interrupt) if self.interrupted => {}
-                Ok(Message::Interrupt) => return Some(self.interrupt()),
-                Err(RecvTimeoutError::Timeout) if due == Due::Slow => {
-                    if let Some(signal) = self.slow(first) {
-                        return Some(signal);
-                    }
-                }
-                Err(RecvTimeoutError::Timeout) => return self.end(first, End::Hung),
-                Err(RecvTimeoutError::Disconnected) => unreachable!("the pool holds a sender"),
+            if let Some(signal) = self.signals.pop_front() {
+                return Some(signal);
             }
+            let next = self.running.iter().map(|(task, running)| (running.next(), *task)).min();
+            let received = match next {
+                Some(((at, _), _)) => {
+                    self.inbox.recv_timeout(at.saturating_duration_since(Instant::now()))
+                }
+                // A thread that has nothing to do is about to take it.
+                None if self.ahead > 0 && !self.threads.are_gone() => {
+                    self.inbox.recv().map_err(Into::into)
+                }
+                None => return None,
+            };
+            let signal = match (received, next) {
+                // A task that was given up may still end; it has been reported.
+                (Ok(Message::Ended { task, end }), _) => {
+                    self.note_taken();
+                    self.end(task, end)
+                }
+                (Ok(Message::Taken), _) => {
+                    self.note_taken();
+                    None
+                }
+                (Ok(Message::Interrupt), _) if self.interrupted => None,
+                (Ok(Message::Interrupt), _) => Some(self.interrupt()),
+                (Err(RecvTimeoutError::Timeout), Some(((_, Due::Slow), task))) => self.slow(task),
+                (Err(RecvTimeoutError::Timeout), Some(((_, Due::End), task))) => {
+                    self.give_up(task);
+                    self.end(task, End::Hung)
+                }
+                (Err(_), _) => unreachable!("the pool holds a sender, and waits for what it knows"),
+            };
+            self.signals.extend(signal);
+        }
+    }
+
+    /// Goes on without the thread of a task; another takes what was put ahead.
+    fn give_up(&mut self, task: usize) {
+        self.threads.give_up(task);
+        if self.ahead > 0 {
+            // Where there is none to be had, those that are there take it.
+            _ = self.threads.make_ready(self.limits.jobs.get());
         }
     }
 
@@ -280,6 +283,8 @@ impl<T: Send + 'static> Pool<T> {
 
     fn interrupt(&mut self) -> Signal<T> {
         self.interrupted = true;
+        self.ahead -= self.threads.withdraw();
+        self.note_taken();
         self.alarm.raise();
         let last = Instant::now() + self.limits.grace;
         for running in self.running.values_mut() {
@@ -295,20 +300,14 @@ impl Flow {
     }
 }
 
-/// What a panic says: `panic!` carries a `&str` or a `String`.
-fn text_of(panic: &(dyn Any + Send)) -> String {
-    panic
-        .downcast_ref::<&str>()
-        .map(ToString::to_string)
-        .or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "a panic without a text".to_owned())
-}
-
 #[cfg(test)]
 mod tests {
-    use std::sync::{
-        Barrier,
-        atomic::{AtomicUsize, Ordering},
+    use std::{
+        sync::{
+            Barrier,
+            atomic::{AtomicUsize, Ordering},
+        },
+        thread,
     };
 
     use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -434,6 +433,61 @@ mod tests {
             Flow::Go
         });
         assert_eq!(told, ["started 0", "started 1", "ended 0", "ended 1"]);
+    }
+
+    #[test]
+    fn an_eager_pool_runs_every_task_once_however_many_hang() {
+        let (release, held) = channel::<()>();
+        let held = Arc::new(std::sync::Mutex::new(held));
+        let tasks: Vec<_> = (0..60)
+            .map(|number| {
+                let held = Arc::clone(&held);
+                task(move |_| {
+                    if number % 20 == 7 {
+                        drop(held.lock().map(|held| held.recv()));
+                    }
+                    number
+                })
+            })
+            .collect();
+        let limits = Limits { timeout: Duration::from_secs(1), eager: true, ..limits(2) };
+        let (mut started, mut ended) = (Vec::new(), BTreeMap::new());
+        Pool::new(limits).unwrap().run(tasks, |signal| {
+            match signal {
+                Signal::Started(task) => started.push(task),
+                Signal::Ended { task, end, .. } => {
+                    assert!(started.contains(&task));
+                    assert!(ended.insert(task, end).is_none());
+                }
+                other => panic!("{other:?}"),
+            }
+            Flow::Go
+        });
+        started.sort_unstable();
+        assert_eq!(started, (0..60).collect::<Vec<_>>());
+        for (task, end) in &ended {
+            let expected = if task % 20 == 7 { End::Hung } else { End::Done(*task) };
+            assert_eq!((*task, end), (*task, &expected));
+        }
+        drop(release);
+    }
+
+    #[test]
+    fn what_was_put_ahead_does_not_begin_after_an_interrupt() {
+        let pool = Pool::new(Limits { eager: true, ..limits(1) }).unwrap();
+        let interrupt = pool.interrupter();
+        let first = task(move |deadline: &Deadline| {
+            interrupt();
+            let mut waiting = [PollFd::new(deadline.alarm().unwrap(), PollFlags::POLLIN)];
+            poll(&mut waiting, PollTimeout::NONE).unwrap();
+        });
+        let others = (0..8).map(|_| task(|_| ()));
+        let mut started = 0;
+        pool.run(std::iter::once(first).chain(others), |signal| {
+            started += usize::from(matches!(signal, Signal::Started(_)));
+            Flow::Go
+        });
+        assert_eq!(started, 1);
     }
 
     #[test]

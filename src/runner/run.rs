@@ -1,8 +1,11 @@
 //! A run: every case of a plan, on each backend and as often as is asked for, held against its snapshot.
 
 use std::{
+    cell::RefCell,
+    collections::BTreeMap,
     io,
     os::fd::AsFd,
+    rc::Rc,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -14,7 +17,7 @@ use super::{
     front::{Front, GRACE, late, not_started, unless_cut_short},
     judge::Comparison,
     pause::Watcher,
-    plan::{Group, groups},
+    plan::groups,
     pool::{End, Flow, Limits, Signal, Task},
     tally::{Came, Tally},
 };
@@ -25,20 +28,24 @@ const PAUSED: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// Cases on one backend, once: what one thread does.
 struct Execution {
-    group: Group,
+    /// Each with its place in the plan.
+    cases: Vec<(usize, Planned)>,
     /// Its place in the plan.
     lane: usize,
-    /// Its place among the lanes of the group.
+    /// Its place among the lanes of the cases.
     seat: usize,
     repeat: usize,
 }
 
+/// The executions that have begun and are not over, by the numbers of their tasks.
+type Underway = Rc<RefCell<BTreeMap<usize, Arc<Execution>>>>;
+
 /// The run in progress, as the dispatcher sees it.
 struct Run<'a> {
     plan: &'a Plan,
-    executions: Arc<[Execution]>,
-    tallies: Vec<Tally>,
-    started: Vec<bool>,
+    underway: Underway,
+    /// The cases that have begun and are not over, by their places in the plan.
+    tallies: BTreeMap<usize, Tally>,
     totals: Totals,
     archive: Arc<Archive>,
     listener: &'a mut dyn FnMut(RunEvent),
@@ -48,8 +55,8 @@ struct Run<'a> {
 /// `interrupt` becomes readable when the run is to end early.
 ///
 /// # Errors
-/// When there is no descriptor or no thread left to tell of an interrupt, or what was accepted may not
-/// outlive a loss of power.
+/// When there is no descriptor or no thread left to tell of an interrupt, or what was accepted or proposed
+/// can't be written, or may not outlive a loss of power.
 pub fn run(
     plan: &Plan,
     interrupt: Option<&(impl AsFd + Send + Sync)>,
@@ -76,24 +83,18 @@ pub fn run(
     front.run(interrupt, tasks, |signal| run.hear(signal))?;
     let archive = Arc::clone(&run.archive);
     let totals = run.finish();
-    let secured = archive.secure();
+    let kept = archive.finish();
     listener(RunEvent::Finished { totals, duration: began.elapsed() });
-    secured.map_err(io::Error::other)?;
+    kept.map_err(io::Error::other)?;
     Ok(totals)
 }
 
 impl<'a> Run<'a> {
     fn new(plan: &'a Plan, listener: &'a mut dyn FnMut(RunEvent)) -> Self {
-        let tally = |planned: &Planned| {
-            let lanes = planned.lanes(plan.lanes.len()).into_iter();
-            let names = lanes.map(|lane| Arc::clone(&plan.lanes[lane].name)).collect();
-            Tally::new(planned.clone(), names, plan.repeat.get())
-        };
         Self {
             plan,
-            executions: executions(plan).into(),
-            tallies: plan.cases.iter().map(tally).collect(),
-            started: vec![false; plan.cases.len()],
+            underway: Underway::default(),
+            tallies: BTreeMap::new(),
             totals: Totals {
                 selected: plan.cases.len(),
                 unreferenced: plan.unreferenced,
@@ -107,8 +108,12 @@ impl<'a> Run<'a> {
     /// Made one after another, as threads are free for them.
     fn tasks(&self) -> impl Iterator<Item = Task<Vec<Came>>> + use<'a> {
         let (plan, archive) = (self.plan, Arc::clone(&self.archive));
-        let executions = Arc::clone(&self.executions);
-        (0..executions.len()).map(move |at| task(plan, &executions[at], &archive))
+        let underway = Rc::clone(&self.underway);
+        executions(plan).enumerate().map(move |(number, execution)| {
+            let task = task(plan, &execution, &archive);
+            underway.borrow_mut().insert(number, Arc::new(execution));
+            task
+        })
     }
 
     fn tell(&mut self, event: RunEvent) {
@@ -118,17 +123,14 @@ impl<'a> Run<'a> {
     fn hear(&mut self, signal: Signal<Vec<Came>>) -> Flow {
         match signal {
             Signal::Started(task) => {
-                for place in self.executions[task].group.clone() {
-                    if !std::mem::replace(&mut self.started[place], true) {
-                        let case = self.plan.cases[place].case.id.clone();
-                        self.tell(RunEvent::CaseStarted { case });
-                    }
+                if let Some(execution) = self.execution(task) {
+                    execution.cases.iter().for_each(|(place, planned)| self.begin(*place, planned));
                 }
                 Flow::Go
             }
             Signal::Slow { task, running } => {
-                for place in self.executions[task].group.clone() {
-                    let case = self.plan.cases[place].case.id.clone();
+                for (_, planned) in self.execution(task).iter().flat_map(|one| &one.cases) {
+                    let case = planned.case.id.clone();
                     self.tell(RunEvent::CaseSlow { case, running });
                 }
                 Flow::Go
@@ -138,27 +140,47 @@ impl<'a> Run<'a> {
                 self.tell(RunEvent::Interrupted { running });
                 Flow::Stop
             }
-            Signal::Ended { task, end, duration } => self.count(task, end, duration),
+            Signal::Ended { task, end, duration } => {
+                let execution = self.underway.borrow_mut().remove(&task);
+                execution.map_or(Flow::Go, |execution| self.count(&execution, end, duration))
+            }
         }
     }
 
-    fn count(&mut self, task: usize, end: End<Vec<Came>>, duration: Duration) -> Flow {
-        let Execution { ref group, seat, repeat, .. } = self.executions[task];
-        let group = group.clone();
-        let share = duration / u32::try_from(group.len()).unwrap_or(u32::MAX).max(1);
-        let all = self.came(end, group.len(), share);
+    fn execution(&self, task: usize) -> Option<Arc<Execution>> {
+        self.underway.borrow().get(&task).map(Arc::clone)
+    }
+
+    /// A case begins, unless one of its executions has begun before.
+    fn begin(&mut self, place: usize, planned: &Planned) {
+        if self.tallies.contains_key(&place) {
+            return;
+        }
+        let lanes = planned.lanes(self.plan.lanes.len()).into_iter();
+        let names = lanes.map(|lane| Arc::clone(&self.plan.lanes[lane].name)).collect();
+        self.tallies.insert(place, Tally::new(planned.clone(), names, self.plan.repeat.get()));
+        self.tell(RunEvent::CaseStarted { case: planned.case.id.clone() });
+    }
+
+    fn count(&mut self, execution: &Execution, end: End<Vec<Came>>, duration: Duration) -> Flow {
+        let Execution { cases, seat, repeat, .. } = execution;
+        let share = duration / u32::try_from(cases.len()).unwrap_or(u32::MAX).max(1);
+        let all = self.came(end, cases.len(), share);
         let mut flow = Flow::Go;
-        for (place, came) in group.into_iter().zip(all) {
-            let tally = &mut self.tallies[place];
+        for ((place, _), came) in cases.iter().zip(all) {
+            let Some(tally) = self.tallies.get_mut(place) else {
+                continue;
+            };
             let failed_before = tally.has_failed();
             let keep = &mut |reading: &_, variant: Option<&_>| {
                 self.archive.keep(reading, variant).map_err(|error| error.to_string())
             };
-            let result = tally.add(repeat, seat, came, keep);
+            let result = tally.add(*repeat, *seat, came, keep);
             if self.plan.fail_fast && !failed_before && tally.has_failed() {
                 flow = Flow::Stop;
             }
             if let Some(result) = result {
+                self.tallies.remove(place);
                 self.totals.add(&result);
                 self.tell(RunEvent::CaseFinished(Box::new(result)));
             }
@@ -197,7 +219,7 @@ impl<'a> Run<'a> {
     /// Tells what is known of cases that were cut short.
     fn finish(mut self) -> Totals {
         self.totals.proposed = self.archive.proposed();
-        for mut tally in std::mem::take(&mut self.tallies) {
+        for mut tally in std::mem::take(&mut self.tallies).into_values() {
             if let Some(result) = tally.finish() {
                 self.totals.add(&result);
                 self.tell(RunEvent::CaseFinished(Box::new(result)));
@@ -215,14 +237,27 @@ fn stand_ins(plan: &Plan) -> Vec<(Arc<str>, Profile)> {
 
 /// In the order in which they begin: all cases once before any is repeated, a case's backends side
 /// by side.
-fn executions(plan: &Plan) -> Vec<Execution> {
-    let groups = groups(&plan.cases);
-    (0..plan.repeat.get())
-        .flat_map(|repeat| groups.iter().map(move |group| (repeat, group)))
-        .flat_map(|(repeat, group)| {
-            let lanes = group.first().map(|place| plan.cases[*place].lanes(plan.lanes.len()));
+fn executions(plan: &Plan) -> impl Iterator<Item = Execution> {
+    (0..plan.repeat.get()).flat_map(move |repeat| {
+        let mut first = 0;
+        plan.cases.parts().flat_map(move |part| {
+            let begin = first;
+            first += part.len();
+            executions_of(plan, &part, begin, repeat)
+        })
+    })
+}
+
+/// Those of cases that follow one another in the plan, of which the first has this place.
+fn executions_of(plan: &Plan, part: &[Planned], first: usize, repeat: usize) -> Vec<Execution> {
+    groups(part)
+        .into_iter()
+        .flat_map(|group| {
+            let lanes = group.first().map(|at| part[*at].lanes(plan.lanes.len()));
+            let cases: Vec<_> =
+                group.into_iter().map(|at| (first + at, part[at].clone())).collect();
             let lanes = lanes.unwrap_or_default().into_iter().enumerate();
-            lanes.map(move |(seat, lane)| Execution { group: group.clone(), lane, seat, repeat })
+            lanes.map(move |(seat, lane)| Execution { cases: cases.clone(), lane, seat, repeat })
         })
         .collect()
 }
@@ -230,8 +265,7 @@ fn executions(plan: &Plan) -> Vec<Execution> {
 /// What a thread does: it executes the cases, holds their records against the snapshots, and keeps
 /// the captures of which it is known already that they are kept.
 fn task(plan: &Plan, execution: &Execution, archive: &Arc<Archive>) -> Task<Vec<Came>> {
-    let here: Vec<Planned> =
-        execution.group.iter().map(|place| plan.cases[*place].clone()).collect();
+    let here: Vec<Planned> = execution.cases.iter().map(|(_, planned)| planned.clone()).collect();
     let probes = here.iter().any(|planned| planned.facts.probes.is_some());
     let unasked = here.first().and_then(|planned| planned.unasked.clone());
     let lane = plan.lanes[execution.lane].clone();
@@ -347,18 +381,22 @@ mod tests {
     /// What is told of these cases, one after the other, and what the run came to. The case that
     /// hangs does so until the run is over.
     fn told(cases: &[&str], change: impl FnOnce(&mut Plan)) -> (Vec<String>, Totals) {
-        told_until(cases, change, None::<&io::PipeReader>)
+        told_until(&planned(cases), change, None::<&io::PipeReader>)
+    }
+
+    fn planned(cases: &[&str]) -> Vec<Planned> {
+        cases.iter().map(|id| fixture::planned(id)).collect()
     }
 
     fn told_until(
-        cases: &[&str],
+        cases: &[Planned],
         change: impl FnOnce(&mut Plan),
         interrupt: Option<&(impl AsFd + Send + Sync)>,
     ) -> (Vec<String>, Totals) {
         let (held, _release) = io::pipe().unwrap();
         let out = tempfile::tempdir().unwrap();
         let mut plan = Plan {
-            cases: cases.iter().map(|id| fixture::planned(id)).collect(),
+            cases: cases.to_vec().into(),
             lanes: vec![Lane::probe(Arc::new(Fake { held: Mutex::new(held) }))],
             mode: Mode::Check,
             scope: Scope::Root,
@@ -415,11 +453,9 @@ mod tests {
 
     #[test]
     fn what_a_case_requires_and_the_backend_has_not_is_said() {
-        let (lines, totals) = told(&["missing"], |plan| {
-            let mut case = (*plan.cases[0].case).clone();
-            case.requires.insert("vhost".to_owned());
-            plan.cases[0].case = Arc::new(case);
-        });
+        let mut cases = planned(&["missing"]);
+        Arc::make_mut(&mut cases[0].case).requires.insert("vhost".to_owned());
+        let (lines, totals) = told_until(&cases, |_| {}, None::<&io::PipeReader>);
         assert_eq!(lines, ["missing skipped: requires vhost, which fake has not here"]);
         assert_eq!(totals.exit().code(), 3);
     }
@@ -428,7 +464,7 @@ mod tests {
     fn a_case_that_hangs_is_given_up_after_an_interrupt() {
         let (interrupt, writer) = io::pipe().unwrap();
         io::Write::write_all(&mut &writer, b"!").unwrap();
-        let (lines, totals) = told_until(&["hangs", "missing"], |_| {}, Some(&interrupt));
+        let (lines, totals) = told_until(&planned(&["hangs", "missing"]), |_| {}, Some(&interrupt));
         assert_eq!(lines, ["interrupted 1", "hangs Interrupted"]);
         assert_eq!(totals.exit().code(), 130);
     }

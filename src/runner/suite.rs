@@ -50,18 +50,19 @@ impl ScenarioFile {
 }
 
 /// Stack of a thread that reads scenarios, in bytes: as much as a process's first thread has.
-const STACK: usize = 8 << 20;
+pub(super) const STACK: usize = 8 << 20;
 
 /// Fewer files than this are read by the calling thread: others would not be worth their start.
 const FEW: usize = 8;
 
-/// Reads and checks scenarios, on as many threads as there are processors, and gives them in their
-/// order: each scenario, or everything that is wrong with it.
-#[must_use]
-pub fn load(
+/// Reads and checks scenarios, on as many threads as there are processors. Each scenario, or everything
+/// that is wrong with it, is given to `keep` on its thread, and what that keeps comes in the order of the
+/// files.
+pub fn load<T: Send + Sync>(
     found: &[ScenarioFile],
     files: &(dyn Files + Sync),
-) -> Vec<Result<Scenario, Vec<Report>>> {
+    keep: impl Fn(Result<Scenario, Vec<Report>>) -> T + Sync,
+) -> Vec<T> {
     let loaded: Vec<OnceLock<_>> = found.iter().map(|_| OnceLock::new()).collect();
     let next = AtomicUsize::new(0);
     let read = || {
@@ -70,7 +71,7 @@ pub fn load(
             Some((found.get(at)?, loaded.get(at)?))
         });
         for (file, loaded) in rest {
-            loaded.get_or_init(|| file.load(files));
+            loaded.get_or_init(|| keep(file.load(files)));
         }
     };
     if found.len() >= FEW {
@@ -263,10 +264,9 @@ mod tests {
             fs::write(tree.path().join(format!("{number}.yaml")), text).unwrap();
         }
         let found = find(&[tree.path().to_owned()]).unwrap();
-        let read: Vec<_> = load(&found, &scenario::Disk)
-            .into_iter()
-            .map(|loaded| loaded.map(|scenario| scenario.name).map_err(|faults| faults.len()))
-            .collect();
+        let read = load(&found, &scenario::Disk, |loaded| {
+            loaded.map(|scenario| scenario.name).map_err(|faults| faults.len())
+        });
         let expected: Vec<_> = (10..60)
             .map(|number| if number % 7 == 0 { Err(1) } else { Ok(number.to_string()) })
             .collect();

@@ -35,6 +35,8 @@ pub struct Scenario {
     pub cases: Vec<Arc<Case>>,
     /// No steps: the cases are probes and share one world.
     pub probes: bool,
+    /// Frames come from captures, and not from the text alone.
+    pub reads_captures: bool,
 }
 
 /// One runnable case. Everything in it has been checked against the language.
@@ -129,6 +131,8 @@ pub enum NetdevType {
         mtu: u32,
         /// The kernel carries its frames past QEMU.
         vhost: bool,
+        /// It does so without vhost-net, also where that is: `vhost: modelled`.
+        vhost_modelled: bool,
         nic: Nic,
         /// `queues=`.
         queues: u16,

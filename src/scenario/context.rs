@@ -295,6 +295,11 @@ impl<'a> Context<'a> {
         packets
     }
 
+    /// Whether the scenario names a capture.
+    pub(crate) fn has_captures(&self) -> bool {
+        !self.captures.borrow().is_empty()
+    }
+
     /// The path of a file that is named in the scenario.
     pub(crate) fn beside(&self, name: &Path) -> PathBuf {
         self.source.path.parent().unwrap_or(Path::new("")).join(name)

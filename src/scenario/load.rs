@@ -3,11 +3,11 @@
 use std::{collections::BTreeSet, path::Path, sync::Arc};
 
 use super::{
-    case::{Case, Scenario},
+    case::Scenario,
     context::{Context, Files},
     fault::{Fault, Found},
     lower,
-    matrix::{self, Matrix, Values},
+    matrix::{self, Values},
     node::{Node, short},
     yaml,
 };
@@ -109,42 +109,55 @@ fn read(context: &Context<'_>, name: &str) -> Option<Scenario> {
         return None;
     }
     matrix::check(context, &root, &matrix);
+    // Only a key with a reference may become one that stands there already.
+    let keys_vary = matrix::has_reference_in_key(&root);
     let mut names = BTreeSet::new();
     let mut cases = Vec::new();
     for values in matrix.combinations() {
-        if let Some(case) = case(context, name, &root, &matrix, values, &mut names) {
-            cases.push(Arc::new(case));
-        }
+        let tree = tree(context, name, &root, values, &mut names);
+        let case = tree.and_then(|(mut tree, id, pairs)| {
+            if keys_vary {
+                yaml::drop_duplicates(&mut tree, context);
+            }
+            lower::case(context, &tree, id, pairs)
+        });
+        cases.extend(case.map(Arc::new));
         if context.is_full() {
             break;
         }
     }
     let probes = cases.iter().all(|case| case.steps.is_empty());
-    Some(Scenario { name: name.to_owned(), source: Arc::clone(context.source()), cases, probes })
+    Some(Scenario {
+        name: name.to_owned(),
+        source: Arc::clone(context.source()),
+        cases,
+        probes,
+        reads_captures: context.has_captures(),
+    })
 }
 
-fn case(
+/// Names and values of a combination.
+type Pairs = Vec<(String, String)>;
+
+/// The tree of one combination, the case's name, and its values.
+fn tree(
     context: &Context<'_>,
     name: &str,
     root: &Node,
-    matrix: &Matrix,
     values: Values<'_>,
     names: &mut BTreeSet<CaseId>,
-) -> Option<Case> {
+) -> Option<(Node, CaseId, Pairs)> {
     context.begin_case();
     let pairs = values.pairs(context)?;
     let combination = combination(&pairs);
     context.name_case(&combination);
-    let mut tree = matrix::substitute(context, root, values)?;
+    let tree = matrix::substitute(context, root, values)?;
     let id = case_id(name, &combination);
     if !names.insert(id.clone()) {
         let span = root.get("matrix").map_or(root.span, |entry| entry.key_span);
         context.fault(span, Fault::DuplicateCase { id: short(id.as_str()) });
     }
-    if !matrix.is_empty() {
-        yaml::drop_duplicates(&mut tree, context);
-    }
-    lower::case(context, &tree, id, pairs)
+    Some((tree, id, pairs))
 }
 
 /// `queue=tx,vhost=on`; empty without a matrix.

@@ -1,8 +1,59 @@
 //! The tree that YAML is read into: every node knows where it stands.
 
+use std::{fmt, ops::Deref, rc::Rc};
+
 use serde_json::{Map, Number, Value};
 
 use crate::diag::Span;
+
+/// A text of the tree. Those of which a combination of the matrix changes nothing are shared by the trees
+/// of all cases.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Text(Rc<str>);
+
+impl Text {
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Deref for Text {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl From<&str> for Text {
+    fn from(text: &str) -> Self {
+        Self(text.into())
+    }
+}
+
+impl From<String> for Text {
+    fn from(text: String) -> Self {
+        Self(text.into())
+    }
+}
+
+impl PartialEq<str> for Text {
+    fn eq(&self, other: &str) -> bool {
+        *self.0 == *other
+    }
+}
+
+impl PartialEq<&str> for Text {
+    fn eq(&self, other: &&str) -> bool {
+        *self.0 == **other
+    }
+}
 
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Node {
@@ -20,7 +71,7 @@ pub(crate) enum Tree {
 /// A scalar: its text as it was written, without quotes, and what YAML takes it for.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Scalar {
-    pub(crate) text: String,
+    pub(crate) text: Text,
     pub(crate) kind: ScalarKind,
     /// It is the value of a whole `${name}`: a number is then text too, where text is wanted.
     pub(crate) substituted: bool,
@@ -38,13 +89,13 @@ pub(crate) enum ScalarKind {
 
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Entry {
-    pub(crate) key: String,
+    pub(crate) key: Text,
     pub(crate) key_span: Span,
     pub(crate) value: Node,
 }
 
 impl Scalar {
-    pub(crate) fn text(text: impl Into<String>) -> Self {
+    pub(crate) fn text(text: impl Into<Text>) -> Self {
         Self { text: text.into(), kind: ScalarKind::Text, substituted: false }
     }
 
@@ -119,10 +170,10 @@ impl Node {
                 ScalarKind::Null => Value::Null,
                 ScalarKind::Bool(value) => Value::Bool(value),
                 ScalarKind::Integer(value) => Number::from_i128(value)
-                    .map_or_else(|| Value::String(scalar.text.clone()), Value::Number),
+                    .map_or_else(|| Value::String(scalar.text.to_string()), Value::Number),
                 ScalarKind::Float(value) => Number::from_f64(value)
-                    .map_or_else(|| Value::String(scalar.text.clone()), Value::Number),
-                ScalarKind::Text => Value::String(scalar.text.clone()),
+                    .map_or_else(|| Value::String(scalar.text.to_string()), Value::Number),
+                ScalarKind::Text => Value::String(scalar.text.to_string()),
             },
         }
     }
@@ -130,7 +181,7 @@ impl Node {
 
 /// A map as JSON, in the order of the file.
 pub(crate) fn json_map(entries: &[Entry]) -> Map<String, Value> {
-    entries.iter().map(|entry| (entry.key.clone(), entry.value.to_json())).collect()
+    entries.iter().map(|entry| (entry.key.to_string(), entry.value.to_json())).collect()
 }
 
 /// The beginning of a long text, on one line.

@@ -14,7 +14,7 @@ use serde_yaml::{
 use super::{
     context::{Context, MAX_BYTES},
     fault::Fault,
-    node::{Entry, Node, Scalar, ScalarKind, Tree, short},
+    node::{Entry, Node, Scalar, ScalarKind, Text, Tree, short},
 };
 use crate::diag::{Source, Span};
 
@@ -240,11 +240,14 @@ fn to_node(raw: Spanned<Raw>, context: &Context<'_>) -> Node {
 }
 
 fn to_scalar(kind: ScalarKind, text: Option<String>, span: Span, source: &Source) -> Scalar {
-    let text = text.unwrap_or_else(|| match kind {
-        ScalarKind::Null => String::new(),
-        // The text as it was written: `0x88b5`, `1e3`.
-        _ => source.text.get(span.start..span.end).unwrap_or_default().trim().to_owned(),
-    });
+    let text = text.map_or_else(
+        || match kind {
+            ScalarKind::Null => "".into(),
+            // The text as it was written: `0x88b5`, `1e3`.
+            _ => source.text.get(span.start..span.end).unwrap_or_default().trim().into(),
+        },
+        Text::from,
+    );
     Scalar { text, kind, substituted: false }
 }
 
@@ -298,7 +301,7 @@ pub(crate) fn drop_duplicates(node: &mut Node, context: &Context<'_>) {
         Tree::Scalar(_) => {}
         Tree::List(nodes) => nodes.iter_mut().for_each(|node| drop_duplicates(node, context)),
         Tree::Map(entries) => {
-            let mut first: BTreeMap<String, Span> = BTreeMap::new();
+            let mut first: BTreeMap<Text, Span> = BTreeMap::new();
             entries.retain(|entry| {
                 let Some(at) = first.get(&entry.key) else {
                     first.insert(entry.key.clone(), entry.key_span);

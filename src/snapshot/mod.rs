@@ -2,20 +2,21 @@
 //!
 //! - [`check`]: compares what a run recorded with the scenario's snapshot file, and proposes what
 //!   is new.
-//! - [`Reviewed`]: the same where nothing is to be written, with each file read once a run.
+//! - [`Snapshots`]: the same for all cases of a run, with each file read once and written a few times.
 //! - [`pending()`] and [`unreferenced`]: what waits for a review, and what nobody uses.
 
 mod error;
 mod file;
 mod pending;
+mod run;
 mod store;
 #[cfg(test)]
 mod tests;
 
 pub use error::{EXPLANATIONS, SnapshotError};
 pub use file::{MAX_BYTES, pending_path, snapshot_path};
-pub use pending::{PendingSection, Unreferenced, pending, unreferenced};
+pub use pending::{PendingSection, Unreferenced, accept, pending, reject, unreferenced};
+pub use run::Snapshots;
 pub use store::{
-    Checked, Content, Mode, Recorded, Reviewed, State, Verdict, check, place, reviewed,
-    reviewed_profile, secure,
+    Checked, Content, Mode, Recorded, State, Verdict, check, place, reviewed, reviewed_profile,
 };

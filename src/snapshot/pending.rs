@@ -1,6 +1,7 @@
 //! What waits for a review, and the snapshots that nobody uses. Read by the review.
 
 use std::{
+    collections::{BTreeMap, BTreeSet},
     fs, io,
     path::{Path, PathBuf},
 };
@@ -12,7 +13,7 @@ use super::{
 };
 use crate::{
     file::{Care, Scope},
-    format::{HEADING, ONLY, Section, SnapFile},
+    format::{FormError, HEADING, ONLY, Section, SnapFile},
 };
 
 /// The endings of a scenario's file.
@@ -63,21 +64,7 @@ impl PendingSection {
     /// # Errors
     /// When a file can't be read or written.
     pub fn accept(&self) -> Result<(), SnapshotError> {
-        let _held = file::lock(&self.snapshot);
-        let pending = read(&pending_path(&self.snapshot), self.scope)?;
-        let Some(pending) = pending else {
-            return Ok(());
-        };
-        let empty = || SnapFile { header: pending.header.clone(), sections: Vec::new() };
-        let mut file = read(&self.snapshot, self.scope)?.unwrap_or_else(empty);
-        match &self.proposed {
-            Some(section) => file.put(section.clone()),
-            None => file.sections.retain(|section| section.name != self.section()),
-        }
-        let order: Vec<_> = pending.sections.iter().map(|section| section.name.clone()).collect();
-        file.sort_by(&order);
-        write(&self.snapshot, &file.text(), Care::Durable)?;
-        settle_pending(&self.snapshot, &file, |name| name == self.section(), self.scope)
+        accept(&[self])
     }
 
     /// Drops the proposal.
@@ -85,15 +72,55 @@ impl PendingSection {
     /// # Errors
     /// When a file can't be read or written.
     pub fn reject(&self) -> Result<(), SnapshotError> {
-        let _held = file::lock(&self.snapshot);
-        let pending = read(&pending_path(&self.snapshot), self.scope)?;
-        let Some(pending) = pending else {
-            return Ok(());
-        };
-        let empty = SnapFile { header: pending.header, sections: Vec::new() };
-        let file = read(&self.snapshot, self.scope)?.unwrap_or(empty);
-        settle_pending(&self.snapshot, &file, |name| name == self.section(), self.scope)
+        reject(&[self])
     }
+}
+
+/// Takes proposals over. Those that stand beside one another and are of one file are written at once.
+///
+/// # Errors
+/// When a file can't be read or written. The files before it are written.
+pub fn accept(sections: &[&PendingSection]) -> Result<(), SnapshotError> {
+    of_each_file(sections, |sections, mut file, pending| {
+        let proposed = sections.iter().filter_map(|section| section.proposed.clone());
+        file.put_all(proposed);
+        let gone = sections.iter().filter(|section| section.proposed.is_none());
+        let gone: BTreeSet<&str> = gone.map(|section| section.section()).collect();
+        file.sections.retain(|section| !gone.contains(section.name.as_str()));
+        let order: Vec<_> = pending.sections.iter().map(|section| section.name.clone()).collect();
+        file.sort_by(&order);
+        write(&sections[0].snapshot, &file.text(), Care::Durable)?;
+        Ok(file)
+    })
+}
+
+/// Drops proposals; those of one file as [`accept`] does.
+///
+/// # Errors
+/// As [`accept`].
+pub fn reject(sections: &[&PendingSection]) -> Result<(), SnapshotError> {
+    of_each_file(sections, |_, file, _| Ok(file))
+}
+
+/// Gives the sections of each file to `decide`, with the file as it was reviewed and with all that is
+/// proposed for it. The proposals of these sections are settled by what comes of it.
+fn of_each_file(
+    sections: &[&PendingSection],
+    decide: impl Fn(&[&PendingSection], SnapFile, &SnapFile) -> Result<SnapFile, SnapshotError>,
+) -> Result<(), SnapshotError> {
+    for sections in sections.chunk_by(|one, other| one.snapshot == other.snapshot) {
+        let PendingSection { snapshot, scope, .. } = sections[0];
+        let _held = file::lock(snapshot);
+        let Some(pending) = read(&pending_path(snapshot), *scope)? else {
+            continue;
+        };
+        let empty = || SnapFile { header: pending.header.clone(), sections: Vec::new() };
+        let reviewed = read(snapshot, *scope)?.unwrap_or_else(empty);
+        let decided = decide(sections, reviewed, &pending)?;
+        let names: BTreeSet<&str> = sections.iter().map(|section| section.section()).collect();
+        settle_pending(snapshot, &decided, |name| names.contains(name), *scope)?;
+    }
+    Ok(())
 }
 
 impl Unreferenced {
@@ -128,13 +155,19 @@ impl Unreferenced {
 pub fn pending(paths: &[PathBuf], scope: Scope) -> Result<Vec<PendingSection>, SnapshotError> {
     let mut found = Vec::new();
     for path in files(paths, &|name| name.ends_with(".snap.new"))? {
-        let Some(proposed) = read_ours(&path, scope)? else {
+        let Some(proposed) = read_ours(&path, scope, SnapFile::parse)? else {
             continue;
         };
+        if proposed.sections.is_empty() {
+            continue;
+        }
         let snapshot = path.with_extension("");
         let reviewed = read(&snapshot, scope)?;
         let reviewed = reviewed.map_or(Vec::new(), |file| file.sections);
         let stem = snapshot.with_extension("");
+        let before: BTreeMap<&str, &Section> =
+            reviewed.iter().map(|section| (section.name.as_str(), section)).collect();
+        let after = proposed.by_name();
         let mut push = |name: &str, reviewed: Option<&Section>, proposed: Option<&Section>| {
             if reviewed != proposed {
                 let (reviewed, proposed) = (reviewed.cloned(), proposed.cloned());
@@ -143,11 +176,10 @@ pub fn pending(paths: &[PathBuf], scope: Scope) -> Result<Vec<PendingSection>, S
             }
         };
         for section in &proposed.sections {
-            let before = reviewed.iter().find(|other| other.name == section.name);
-            push(&section.name, before, Some(section));
+            push(&section.name, before.get(section.name.as_str()).copied(), Some(section));
         }
         for section in &reviewed {
-            if proposed.section(&section.name).is_none() {
+            if !after.contains_key(section.name.as_str()) {
                 push(&section.name, Some(section), None);
             }
         }
@@ -174,9 +206,12 @@ pub fn unreferenced(
             found.push(Unreferenced::Unfinished(path));
             continue;
         }
-        let Some(file) = read_ours(&path, scope)? else {
+        let Some(stored) = read_ours(&path, scope, SnapFile::names)? else {
             continue;
         };
+        if stored.is_empty() {
+            continue;
+        }
         let pending = path.extension().is_some_and(|extension| extension == "new");
         let snapshot = if pending { path.with_extension("") } else { path.clone() };
         let candidates = SCENARIO.map(|extension| snapshot.with_extension(extension));
@@ -187,11 +222,11 @@ pub fn unreferenced(
         let Some(names) = sections(&scenario).filter(|_| !pending) else {
             continue;
         };
-        let gone = file.sections.into_iter().filter(|section| !names.contains(&section.name));
-        found.extend(gone.map(|section| Unreferenced::Section {
-            snapshot: snapshot.clone(),
-            section: section.name,
-        }));
+        let names: BTreeSet<String> = names.into_iter().collect();
+        let gone = stored.into_iter().filter(|section| !names.contains(section));
+        found.extend(
+            gone.map(|section| Unreferenced::Section { snapshot: snapshot.clone(), section }),
+        );
     }
     Ok(found)
 }
@@ -234,14 +269,18 @@ fn files(paths: &[PathBuf], wanted: &dyn Fn(&str) -> bool) -> Result<Vec<PathBuf
     Ok(found)
 }
 
-/// Reads a file, or passes it over when it is a snapshot of another tool: no line of it is a
-/// section's heading.
-fn read_ours(path: &Path, scope: Scope) -> Result<Option<SnapFile>, SnapshotError> {
+/// Reads what is wanted of a file, or passes it over when it is a snapshot of another tool: no line of it
+/// is a section's heading.
+fn read_ours<T>(
+    path: &Path,
+    scope: Scope,
+    parse: fn(&str) -> Result<T, FormError>,
+) -> Result<Option<T>, SnapshotError> {
     let Some(text) = file::read_text(path, scope)? else {
         return Ok(None);
     };
-    match SnapFile::parse(&text) {
-        Ok(file) => Ok(Some(file).filter(|file| !file.sections.is_empty())),
+    match parse(&text) {
+        Ok(read) => Ok(Some(read)),
         Err(error) => {
             let ours = text.lines().any(|line| line.starts_with(HEADING));
             if ours { Err(file::form(path, error)) } else { Ok(None) }

@@ -1,10 +1,9 @@
 //! Holds records against the snapshots on disk, proposes what is new, and accepts. Used by the run.
 
 use std::{
-    collections::VecDeque,
+    collections::BTreeSet,
     fs::File,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
 };
 
 use super::{
@@ -91,58 +90,6 @@ pub struct Checked {
     pub pending: Option<PathBuf>,
 }
 
-/// The snapshot files that a run has read lately: the cases of a scenario come one after another, and
-/// its file is read and taken apart once for all of them. A run that accepts does not ask here.
-#[derive(Debug, Default)]
-pub struct Reviewed {
-    /// The newest last.
-    files: Mutex<VecDeque<(PathBuf, Option<Arc<SnapFile>>)>>,
-}
-
-impl Reviewed {
-    /// Most files that are kept: more than scenarios are under way at once, on most machines.
-    const KEPT: usize = 32;
-
-    /// What a section came to, where that is all there is to say: in [`Mode::Check`], and in
-    /// [`Mode::Pending`] where it matches and nothing of its scenario is proposed. None where
-    /// [`check`] has something to write.
-    ///
-    /// # Errors
-    /// When the file can't be read.
-    pub fn state(
-        &self,
-        scenario: &Path,
-        recorded: &Recorded<'_>,
-        mode: Mode,
-        scope: Scope,
-    ) -> Result<Option<State>, SnapshotError> {
-        if mode == Mode::Accept {
-            return Ok(None);
-        }
-        let path = snapshot_path(scenario);
-        let state = verdict(recorded, self.file(&path, scope)?.as_deref()).state;
-        let settled = mode == Mode::Check
-            || (state == State::Matches
-                && matches!(recorded.content, Content::Record { .. })
-                && !pending_path(&path).exists());
-        Ok(settled.then_some(state))
-    }
-
-    fn file(&self, path: &Path, scope: Scope) -> Result<Option<Arc<SnapFile>>, SnapshotError> {
-        let files = || self.files.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, file)) = files().iter().rev().find(|(known, _)| known == path) {
-            return Ok(file.clone());
-        }
-        let file = read(path, scope)?.map(Arc::new);
-        let mut files = files();
-        if files.len() == Self::KEPT {
-            files.pop_front();
-        }
-        files.push_back((path.to_owned(), file.clone()));
-        Ok(file)
-    }
-}
-
 /// Compares what was recorded with the scenario's snapshot file, and writes as `mode` allows.
 /// `sections` names every section that the scenario has, in order, whether it ran or not: the
 /// others in the file are stale. A section that matches stays as it was reviewed, letter for
@@ -159,32 +106,63 @@ pub fn check(
     scope: Scope,
 ) -> Result<Checked, SnapshotError> {
     let path = snapshot_path(scenario);
-    let new_path = pending_path(&path);
     let _held = match mode {
         Mode::Check => None,
         Mode::Pending | Mode::Accept => lock(&path),
     };
     let reviewed = read(&path, scope)?;
+    let stored = |recorded: &Recorded<'_>| {
+        reviewed.as_ref().and_then(|file| file.section(&recorded.section))
+    };
     let verdicts: Vec<_> =
-        recorded.iter().map(|recorded| verdict(recorded, reviewed.as_ref())).collect();
+        recorded.iter().map(|recorded| verdict(recorded, stored(recorded))).collect();
+    let known: BTreeSet<&str> = sections.iter().map(String::as_str).collect();
     let kept = reviewed.iter().flat_map(|file| &file.sections);
-    let gone = kept.filter(|section| !sections.contains(&section.name));
+    let gone = kept.filter(|section| !known.contains(section.name.as_str()));
     let stale = gone.map(|section| section.name.clone()).collect();
     let news: Vec<_> = recorded
         .iter()
         .zip(&verdicts)
-        .map(|(recorded, verdict)| (recorded, &verdict.state))
+        .map(|(recorded, verdict)| News::of(recorded, &verdict.state))
         .collect();
-    match mode {
-        Mode::Check => {}
-        Mode::Pending => {
-            let earlier = read(&new_path, scope)?;
-            propose(scenario, &new_path, reviewed.as_ref(), earlier, &news, sections)?;
-        }
-        Mode::Accept => accept(scenario, reviewed.as_ref(), &news, sections, scope)?,
-    }
-    let pending = new_path.exists().then_some(new_path);
+    write_news(scenario, reviewed.as_ref(), &news, sections, (mode, scope))?;
+    let pending = Some(pending_path(&path)).filter(|path| path.exists());
     Ok(Checked { verdicts, stale, pending })
+}
+
+/// Writes what is new of a scenario, where the mode is to write.
+///
+/// # Errors
+/// When a file can't be read or written.
+pub(super) fn record(
+    scenario: &Path,
+    news: &[News<'_>],
+    order: &[String],
+    mode: Mode,
+    scope: Scope,
+) -> Result<(), SnapshotError> {
+    let path = snapshot_path(scenario);
+    let _held = lock(&path);
+    let reviewed = read(&path, scope)?;
+    write_news(scenario, reviewed.as_ref(), news, order, (mode, scope))
+}
+
+fn write_news(
+    scenario: &Path,
+    reviewed: Option<&SnapFile>,
+    news: &[News<'_>],
+    order: &[String],
+    (mode, scope): (Mode, Scope),
+) -> Result<(), SnapshotError> {
+    match mode {
+        Mode::Check => Ok(()),
+        Mode::Pending => {
+            let path = pending_path(&snapshot_path(scenario));
+            let earlier = read(&path, scope)?;
+            propose(scenario, &path, reviewed, earlier, news, order)
+        }
+        Mode::Accept => accept(scenario, reviewed, news, order, scope),
+    }
 }
 
 /// Returns when what was accepted of a scenario would outlive a loss of power: once for all of its cases,
@@ -192,7 +170,7 @@ pub fn check(
 ///
 /// # Errors
 /// When the system refuses.
-pub fn secure(scenario: &Path) -> Result<(), SnapshotError> {
+pub(super) fn secure(scenario: &Path) -> Result<(), SnapshotError> {
     let path = snapshot_path(scenario);
     let secured = File::open(&path).and_then(|file| file.sync_all());
     secured.map_err(|source| SnapshotError::Write { path, source })
@@ -232,11 +210,44 @@ pub fn reviewed(scenario: &Path, case: &CaseId, profile: &Profile, scope: Scope)
     (section.profile == profile.to_string()).then(|| section.body.clone())
 }
 
-type News<'a, 'r> = (&'a Recorded<'r>, &'a State);
+/// What a run found out of a section, as far as it is written.
+#[derive(Debug)]
+pub(super) enum News<'a> {
+    /// The record is what was reviewed.
+    Same(String),
+    /// The record is another, or the first: the whole section.
+    Whole(Section),
+    /// Rows of the table of probes.
+    Rows {
+        recorded: &'a Recorded<'a>,
+        /// Whether they are what was reviewed.
+        same: bool,
+    },
+}
 
-fn verdict(recorded: &Recorded<'_>, reviewed: Option<&SnapFile>) -> Verdict {
+impl<'a> News<'a> {
+    fn of(recorded: &'a Recorded<'a>, state: &State) -> Self {
+        let same = *state == State::Matches;
+        match recorded.content {
+            Content::Record { .. } if same => Self::Same(recorded.section.clone()),
+            Content::Record { .. } => Self::Whole(section(recorded, None)),
+            Content::Probes { .. } => Self::Rows { recorded, same },
+        }
+    }
+
+    fn name(&self) -> &str {
+        match self {
+            Self::Same(name) => name,
+            Self::Whole(section) => &section.name,
+            Self::Rows { recorded, .. } => &recorded.section,
+        }
+    }
+}
+
+/// What a section came to, of which this was reviewed.
+pub(super) fn verdict(recorded: &Recorded<'_>, stored: Option<&Section>) -> Verdict {
     let section = recorded.section.clone();
-    let Some(stored) = reviewed.and_then(|file| file.section(&section)) else {
+    let Some(stored) = stored else {
         return Verdict { section, state: State::New };
     };
     let mismatch = match recorded.content {
@@ -265,7 +276,7 @@ fn with_profile(mismatch: Option<Mismatch>, reviewed: &str, run: &str) -> Option
 }
 
 /// What was recorded, as a section; rows of probes that did not run are kept from `before`.
-fn section(recorded: &Recorded<'_>, before: Option<&Section>) -> Section {
+pub(super) fn section(recorded: &Recorded<'_>, before: Option<&Section>) -> Section {
     let body = match recorded.content {
         Content::Record { reading, .. } => text(reading),
         Content::Probes { table, every } => {
@@ -283,33 +294,35 @@ fn propose(
     path: &Path,
     reviewed: Option<&SnapFile>,
     earlier: Option<SnapFile>,
-    news: &[News<'_, '_>],
+    news: &[News<'_>],
     order: &[String],
 ) -> Result<(), SnapshotError> {
+    let stored = reviewed.map(SnapFile::by_name).unwrap_or_default();
     let before = earlier.as_ref().map(SnapFile::text);
     let base = earlier.or_else(|| reviewed.cloned());
     let mut proposed = base.unwrap_or_else(|| SnapFile::new(scenario));
     if let Some(reviewed) = reviewed {
         // An earlier proposal may be older than the snapshot: what was reviewed since is not
         // proposed away.
-        for section in &reviewed.sections {
-            if proposed.section(&section.name).is_none() {
-                proposed.put(section.clone());
-            }
-        }
+        let known = proposed.by_name();
+        let missing = |section: &&Section| !known.contains_key(section.name.as_str());
+        let missing: Vec<_> = reviewed.sections.iter().filter(missing).cloned().collect();
+        proposed.sections.extend(missing);
     }
-    for (recorded, state) in news {
-        let stored = reviewed.and_then(|file| file.section(&recorded.section));
-        let section = match (state, stored, recorded.content) {
-            (State::Matches, Some(stored), Content::Record { .. }) => stored.clone(),
-            // Of a table that other runs have proposed rows of, these rows alone are known anew.
-            _ => section(recorded, proposed.section(&recorded.section)),
-        };
-        proposed.put(match stored {
-            Some(stored) if same(stored, &section) => stored.clone(),
-            _ => section,
-        });
-    }
+    let sections: Vec<_> = news
+        .iter()
+        .filter_map(|news| {
+            let stored = stored.get(news.name()).copied();
+            let section = match news {
+                News::Same(_) => return stored.cloned(),
+                News::Whole(section) => section.clone(),
+                // Of a table that other runs have proposed rows of, these rows alone are known anew.
+                News::Rows { recorded, .. } => section(recorded, proposed.section(news.name())),
+            };
+            Some(stored.filter(|stored| same(stored, &section)).cloned().unwrap_or(section))
+        })
+        .collect();
+    proposed.put_all(sections);
     proposed.sort_by(order);
     if same_sections(reviewed, &proposed) {
         return if before.is_some() { remove(path) } else { Ok(()) };
@@ -325,25 +338,35 @@ fn propose(
 /// Whether a proposal proposes nothing, but perhaps another order.
 fn same_sections(reviewed: Option<&SnapFile>, proposed: &SnapFile) -> bool {
     let reviewed = reviewed.map_or(&[][..], |file| &file.sections);
+    let proposed_by_name = proposed.by_name();
     reviewed.len() == proposed.sections.len()
-        && reviewed.iter().all(|section| proposed.section(&section.name) == Some(section))
+        && reviewed
+            .iter()
+            .all(|section| proposed_by_name.get(section.name.as_str()) == Some(&section))
 }
 
 fn accept(
     scenario: &Path,
     reviewed: Option<&SnapFile>,
-    news: &[News<'_, '_>],
+    news: &[News<'_>],
     order: &[String],
     scope: Scope,
 ) -> Result<(), SnapshotError> {
     let path = snapshot_path(scenario);
     let mut file = reviewed.cloned().unwrap_or_else(|| SnapFile::new(scenario));
-    let changed: Vec<_> = news.iter().filter(|(_, state)| **state != State::Matches).collect();
-    for (recorded, _) in &changed {
-        let stored = reviewed.and_then(|file| file.section(&recorded.section));
-        file.put(section(recorded, stored));
-    }
+    let changed: Vec<_> = news
+        .iter()
+        .filter_map(|news| match news {
+            News::Same(_) | News::Rows { same: true, .. } => None,
+            News::Whole(section) => Some(section.clone()),
+            News::Rows { recorded, .. } => {
+                let stored = reviewed.and_then(|file| file.section(news.name()));
+                Some(section(recorded, stored))
+            }
+        })
+        .collect();
     if !changed.is_empty() {
+        file.put_all(changed);
         file.sort_by(order);
         write(&path, &file.text(), Care::Whole)?;
     }
@@ -355,7 +378,7 @@ fn accept(
 fn settle_recorded(
     snapshot: &Path,
     reviewed: &SnapFile,
-    news: &[News<'_, '_>],
+    news: &[News<'_>],
     scope: Scope,
 ) -> Result<(), SnapshotError> {
     let path = pending_path(snapshot);
@@ -363,19 +386,23 @@ fn settle_recorded(
         return Ok(());
     };
     let before = pending.text();
-    for (recorded, _) in news {
-        let proposed = match recorded.content {
-            Content::Record { .. } => None,
-            Content::Probes { .. } => pending.section(&recorded.section),
+    let stored = reviewed.by_name();
+    let (mut kept, mut gone) = (Vec::new(), BTreeSet::new());
+    for news in news {
+        let proposed = match news {
+            News::Same(_) | News::Whole(_) => None,
+            News::Rows { recorded, .. } => {
+                pending.section(news.name()).map(|proposed| section(recorded, Some(proposed)))
+            }
         };
-        let proposed = proposed.map(|proposed| section(recorded, Some(proposed)));
-        let stored = reviewed.section(&recorded.section);
-        match (proposed, stored) {
-            (Some(proposed), Some(stored)) if !same(stored, &proposed) => pending.put(proposed),
-            (_, Some(stored)) => pending.put(stored.clone()),
-            (_, None) => pending.sections.retain(|section| section.name != recorded.section),
+        match (proposed, stored.get(news.name())) {
+            (Some(proposed), Some(stored)) if !same(stored, &proposed) => kept.push(proposed),
+            (_, Some(stored)) => kept.push((*stored).clone()),
+            (_, None) => drop(gone.insert(news.name())),
         }
     }
+    pending.put_all(kept);
+    pending.sections.retain(|section| !gone.contains(section.name.as_str()));
     keep_pending(&path, reviewed, &pending, &before)
 }
 
@@ -401,12 +428,12 @@ pub(super) fn settle_pending(
         return Ok(());
     };
     let before = pending.text();
+    let kept = reviewed.by_name();
     pending
         .sections
-        .retain(|section| !settled(&section.name) || reviewed.section(&section.name).is_some());
-    for section in reviewed.sections.iter().filter(|section| settled(&section.name)) {
-        pending.put(section.clone());
-    }
+        .retain(|section| !settled(&section.name) || kept.contains_key(section.name.as_str()));
+    let settled = reviewed.sections.iter().filter(|section| settled(&section.name));
+    pending.put_all(settled.cloned());
     keep_pending(&path, reviewed, &pending, &before)
 }
 

@@ -1,13 +1,13 @@
 //! Snapshots on disk: what is checked, accepted and left pending, and what files and sections are left
 //! behind. The parts of the folder are tested together here.
 
-use std::{fs, path::Path};
+use std::{fs, os::unix::fs::MetadataExt, path::Path, sync::Arc};
 
 use tempfile::TempDir;
 
 use super::{
-    Checked, Content, Mode, Recorded, SnapshotError, State, Unreferenced, check, pending,
-    unreferenced,
+    Checked, Content, Mode, Recorded, SnapshotError, Snapshots, State, Unreferenced, accept, check,
+    pending, reject, unreferenced,
 };
 use crate::{
     base::Profile,
@@ -143,6 +143,136 @@ fn a_match_keeps_the_reviewed_letters() {
     let checked = run(&directory, &[("queue=tx", &record)], Mode::Accept);
     assert_eq!(states(&checked), ["matches"]);
     assert_eq!(fs::read_to_string(&path).unwrap(), reviewed);
+}
+
+/// A scenario of many cases, and what its run records.
+struct Many {
+    directory: TempDir,
+    names: Arc<[String]>,
+}
+
+impl Many {
+    fn new(cases: usize) -> Self {
+        let names = (0..cases).map(|number| format!("n={number}")).collect();
+        Self { directory: TempDir::new().unwrap(), names }
+    }
+
+    /// Runs every case and says how often a file of this name was written before the end.
+    fn run(&self, snapshots: &Snapshots, mode: Mode, title: &str, file: &str) -> usize {
+        let path = self.directory.path().join(file);
+        let inode = || fs::metadata(&path).ok().map(|metadata| metadata.ino());
+        let record = titled(title);
+        let (mut before, mut written) = (inode(), 0);
+        for name in &*self.names {
+            self.check(snapshots, name, &record, mode).unwrap();
+            let now = inode();
+            written += usize::from(now != before);
+            before = now;
+        }
+        written
+    }
+
+    fn check(
+        &self,
+        snapshots: &Snapshots,
+        name: &str,
+        record: &Reading,
+        mode: Mode,
+    ) -> Result<State, SnapshotError> {
+        let scenario = self.directory.path().join("queue.yaml");
+        snapshots.check(&scenario, &recorded(name, record), &self.names, mode)
+    }
+
+    fn sections(&self, file: &str) -> Vec<String> {
+        let text = fs::read_to_string(self.directory.path().join(file)).unwrap();
+        crate::format::SnapFile::names(&text).unwrap()
+    }
+}
+
+#[test]
+fn many_sections_are_written_a_few_times() {
+    for (mode, file) in [(Mode::Accept, "queue.snap"), (Mode::Pending, "queue.snap.new")] {
+        let many = Many::new(500);
+        let snapshots = Snapshots::new(mode, Scope::Root);
+        let written = many.run(&snapshots, mode, "note", file);
+        assert!((5..25).contains(&written), "{written}");
+        assert!(many.sections(file).len() > 300, "most are there before the end");
+        snapshots.finish().unwrap();
+        assert_eq!(many.sections(file), *many.names, "in the scenario's order");
+        assert_eq!(listing(many.directory.path()), [file]);
+    }
+}
+
+#[test]
+fn what_a_run_accepts_is_what_its_repeats_are_held_against() {
+    let many = Many::new(20);
+    let snapshots = Snapshots::new(Mode::Accept, Scope::Root);
+    many.run(&snapshots, Mode::Accept, "note", "queue.snap");
+    let state = |title: &str| many.check(&snapshots, "n=19", &titled(title), Mode::Check).unwrap();
+    assert_eq!(state("note"), State::Matches);
+    assert!(matches!(state("other"), State::Differs(_)));
+}
+
+#[test]
+fn a_file_that_is_put_away_is_written_first() {
+    let many = Many::new(40);
+    let snapshots = Snapshots::new(Mode::Accept, Scope::Root);
+    many.run(&snapshots, Mode::Accept, "note", "queue.snap");
+    assert!(many.sections("queue.snap").len() < 40);
+    let record = titled("note");
+    for number in 0..40 {
+        let scenario = many.directory.path().join(format!("other{number}.yaml"));
+        let record = recorded("n=0", &record);
+        snapshots.check(&scenario, &record, &many.names, Mode::Accept).unwrap();
+    }
+    assert_eq!(many.sections("queue.snap"), *many.names);
+    let state = many.check(&snapshots, "n=39", &record, Mode::Check).unwrap();
+    assert_eq!(state, State::Matches);
+}
+
+#[test]
+fn what_matches_again_is_proposed_no_more() {
+    let many = Many::new(30);
+    let accepting = Snapshots::new(Mode::Accept, Scope::Root);
+    many.run(&accepting, Mode::Accept, "note", "queue.snap");
+    accepting.finish().unwrap();
+    for (title, expected) in [("other", 2), ("note", 1)] {
+        let snapshots = Snapshots::new(Mode::Pending, Scope::Root);
+        many.run(&snapshots, Mode::Pending, title, "queue.snap.new");
+        snapshots.finish().unwrap();
+        assert_eq!(listing(many.directory.path()).len(), expected, "{title}");
+    }
+}
+
+#[test]
+fn only_the_case_fails_whose_section_can_not_be_written() {
+    let scenario = Path::new("/proc/queue.yaml");
+    let (record, names) = (titled("note"), Arc::from(names()));
+    for (mode, file) in [(Mode::Pending, "queue.snap.new"), (Mode::Accept, "queue.snap")] {
+        let snapshots = Snapshots::new(mode, Scope::Root);
+        for _ in 0..2 {
+            let record = recorded("queue=tx", &record);
+            let failed = snapshots.check(scenario, &record, &names, mode).unwrap_err().to_string();
+            assert!(failed.starts_with(&format!("can't write /proc/{file}: ")), "{failed}");
+        }
+        snapshots.finish().unwrap();
+    }
+}
+
+#[test]
+fn proposals_of_a_file_are_decided_at_once() {
+    let many = Many::new(30);
+    let snapshots = Snapshots::new(Mode::Pending, Scope::Root);
+    many.run(&snapshots, Mode::Pending, "note", "queue.snap.new");
+    snapshots.finish().unwrap();
+    let waiting = pending(&[many.directory.path().to_owned()], Scope::Root).unwrap();
+    let all: Vec<_> = waiting.iter().collect();
+    accept(&all[..20]).unwrap();
+    assert_eq!(many.sections("queue.snap"), many.names[..20]);
+    let waiting = pending(&[many.directory.path().to_owned()], Scope::Root).unwrap();
+    assert_eq!(waiting.len(), 10);
+    reject(&waiting.iter().collect::<Vec<_>>()).unwrap();
+    assert_eq!(listing(many.directory.path()), ["queue.snap"]);
 }
 
 #[test]

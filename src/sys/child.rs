@@ -1,4 +1,5 @@
-//! Runs a command as a shell does, and closes descriptors so that no child keeps a copy.
+//! Runs a command as a shell does, or no longer than the thread that starts it, and closes descriptors so
+//! that no child keeps a copy.
 
 use std::{
     io,
@@ -7,7 +8,14 @@ use std::{
     sync::{PoisonError, RwLock},
 };
 
-use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
+use nix::{
+    errno::Errno,
+    sys::{
+        prctl,
+        signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction},
+    },
+    unistd::{getpid, getppid},
+};
 
 /// Held while a child is started, until it has closed what is not its own: after fork(2) it has a
 /// copy of every descriptor of this process, whichever thread's that is.
@@ -34,6 +42,21 @@ pub fn run_in_foreground(command: &mut Command) -> io::Result<ExitStatus> {
     command.status()
 }
 
+/// Has the kernel kill what the command starts when the thread that starts it ends, however it ends: also
+/// by SIGKILL. What that process starts in turn is not meant.
+pub fn end_with_starter(command: &mut Command) {
+    let starter = getpid();
+    // SAFETY: between fork and exec the closure makes system calls only; it neither allocates nor
+    // takes a lock.
+    unsafe {
+        command.pre_exec(move || {
+            prctl::set_pdeathsig(Signal::SIGKILL)?;
+            // It may have ended before this was set.
+            if getppid() == starter { Ok(()) } else { Err(Errno::ESRCH.into()) }
+        });
+    }
+}
+
 fn on_keys(handler: SigHandler) -> io::Result<()> {
     let action = SigAction::new(handler, SaFlags::empty(), SigSet::empty());
     for signal in [Signal::SIGINT, Signal::SIGQUIT] {
@@ -41,4 +64,34 @@ fn on_keys(handler: SigHandler) -> io::Result<()> {
         unsafe { sigaction(signal, &action) }?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::{BufRead, BufReader, Read},
+        process::Stdio,
+        thread,
+    };
+
+    use super::*;
+
+    #[test]
+    fn a_child_ends_with_the_thread_that_started_it() {
+        let starter = thread::spawn(|| {
+            let mut command = Command::new("sh");
+            command.args(["-c", "echo here; exec sleep 1000"]).stdout(Stdio::piped());
+            end_with_starter(&mut command);
+            let mut child = command.spawn().unwrap();
+            let mut said = BufReader::new(child.stdout.take().unwrap());
+            let mut line = String::new();
+            said.read_line(&mut line).unwrap();
+            assert_eq!(line, "here\n");
+            (child, said)
+        });
+        let (mut child, mut said) = starter.join().unwrap();
+        let mut rest = String::new();
+        said.read_to_string(&mut rest).unwrap();
+        assert_eq!(child.wait().unwrap().code(), None);
+    }
 }

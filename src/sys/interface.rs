@@ -2,7 +2,7 @@
 
 use std::{
     fmt, io, mem,
-    os::fd::{AsRawFd, OwnedFd},
+    os::fd::{AsFd, AsRawFd, OwnedFd},
     str::FromStr,
 };
 
@@ -100,13 +100,26 @@ impl InterfaceIndex {
     /// ENODEV when there is none of this name, EMFILE or ENFILE when there is no descriptor left to
     /// ask with. (`if_nametoindex` of glibc says ENOENT then.)
     pub fn of(name: &InterfaceName) -> io::Result<Self> {
-        let asked = asked()?;
+        Self::asked(asked()?, name)
+    }
+
+    /// Looks a name up in the network namespace of a socket, whatever that is a socket of.
+    ///
+    /// # Errors
+    /// ENODEV when there is none of this name.
+    pub(super) fn asked(socket: impl AsFd, name: &InterfaceName) -> io::Result<Self> {
         let mut request = request(name);
         // SAFETY: the descriptor is open, and the kernel reads and writes an `ifreq` of this size.
-        unsafe { ioctl::interface_index(asked.as_raw_fd(), &raw mut request) }?;
+        unsafe { ioctl::interface_index(socket.as_fd().as_raw_fd(), &raw mut request) }?;
         // SAFETY: SIOCGIFINDEX has written this member of the union (netdevice(7)).
         let index = unsafe { request.ifr_ifru.ifru_ifindex };
         Ok(Self(index.unsigned_abs()))
+    }
+
+    /// One that the kernel has told. A number is not given to another interface of its namespace.
+    #[must_use]
+    pub const fn told(index: u32) -> Self {
+        Self(index)
     }
 
     #[must_use]

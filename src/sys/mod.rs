@@ -30,11 +30,12 @@ mod queue;
 mod ring;
 mod sysctl;
 mod tun;
+mod virtio;
 
 pub use batch::{Batch, Unit};
 pub use beneath::{BeneathError, Directory, Escape};
 pub use capability::{CAP_NET_ADMIN, give_up_privileges};
-pub use child::{hang_up, run_in_foreground};
+pub use child::{end_with_starter, hang_up, run_in_foreground};
 pub use closing::wait_for_closes;
 pub use confined::{Confined, Launch, LaunchError};
 pub use entrance::{Entrance, Tenant, enter_mounted, show_own_interfaces};
@@ -57,3 +58,7 @@ pub use queue::unread_by_peer;
 pub use ring::{Block, Ring, RingOptions, Shape, Side, Slot};
 pub use sysctl::{SysctlError, allow_ipv6, has_rps_default_mask, link_settings};
 pub use tun::{Tap, TapError, TapHeader};
+pub use virtio::{
+    Memory, NetDriver, NetError, NetOptions, NetReceived, VhostError, VhostNet, Virtqueue,
+    VirtqueueError,
+};

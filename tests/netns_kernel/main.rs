@@ -18,6 +18,7 @@ mod queue;
 mod recycle;
 mod state;
 mod tap;
+mod vhost;
 mod world;
 
 use std::{process::ExitCode, thread};
@@ -25,7 +26,7 @@ use std::{process::ExitCode, thread};
 use libtest_mimic::{Arguments, Completion, Trial};
 use tapwright::{
     backend::netns::{probe, unavailable},
-    sys::{Isolated, isolate},
+    sys::{Isolated, VhostNet, isolate},
 };
 
 use crate::lab::Lab;
@@ -72,6 +73,13 @@ fn main() -> ExitCode {
         for (name, run) in tries {
             trials.push(on_kernel(format!("{group}::{name}"), *run, isolated.clone()));
         }
+    }
+    let served = isolated.and_then(|isolated| {
+        let device = VhostNet::device();
+        device.map(|_| isolated).map_err(|error| format!("{}: {error}", VhostNet::DEVICE))
+    });
+    for (name, run) in vhost::TRIALS {
+        trials.push(on_kernel(format!("vhost::{name}"), *run, served.clone()));
     }
     libtest_mimic::run(&arguments, trials).exit_code()
 }

@@ -3,7 +3,10 @@
 use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
 
 use tapwright::{
-    backend::builtin::{Carried, Carrier},
+    backend::{
+        builtin::{Carried, Carrier},
+        netns::{NetnsCarrier, Vhost},
+    },
     base::{Direction, Frame, MacAddr, MachineId, NetdevId, PortId, Profile, VnetHdr},
     diag::{Source, Span},
     record::{DropReason, Event},
@@ -11,6 +14,7 @@ use tapwright::{
         Bridge, BridgePort, Case, Expectations, Link, LinkEnd, LinkSet, Machine, Netdev,
         NetdevType, Nic, SnapshotRules,
     },
+    sys::Isolated,
 };
 
 use crate::lab::Lab;
@@ -60,6 +64,7 @@ pub(crate) fn tap(number: u8, nic: Nic, addresses: &[&str]) -> Netdev {
             addresses: addresses.iter().map(|text| (*text).to_owned()).collect(),
             mtu: 1500,
             vhost: false,
+            vhost_modelled: false,
             nic,
             queues: 1,
         },
@@ -158,6 +163,19 @@ impl World {
         let mut case = empty();
         case.netdevs.push(tap(0, nic, addresses));
         let mut world = Self::open(lab, &case);
+        world.capture(true);
+        world
+    }
+
+    /// One TAP, `hn0`, that the kernel's vhost-net serves, captured by the machine.
+    pub(crate) fn served(isolated: &Isolated, nic: Nic) -> Self {
+        let mut case = empty();
+        case.netdevs.push(tap(0, nic, &[]));
+        let NetdevType::Tap { vhost, .. } = &mut case.netdevs[0].kind else { panic!("a TAP") };
+        *vhost = true;
+        let carrier = NetnsCarrier::open_with(isolated, &case, Vhost::Kernel).unwrap();
+        let mut world = Self { carrier: Box::new(carrier) };
+        assert!(world.look().is_empty(), "a world begins quiet");
         world.capture(true);
         world
     }

@@ -266,16 +266,17 @@ const NETNS: &[(&str, &[&str])] = &[
     ("cidr", &[]),
     ("expected", &[]),
     ("explanation", &[]),
-    ("reason", &[]),
+    ("served", &[]),
+    ("reason", &["served"]),
     ("fingerprint", &[]),
     ("network", &["cidr"]),
     ("namespace", &["fingerprint", "network"]),
     ("topology", &["cidr", "expected", "fingerprint", "namespace", "network"]),
     ("probe", &["network", "topology"]),
-    ("source", &["topology"]),
+    ("source", &["served", "topology"]),
     ("worlds", &["fingerprint", "source", "topology"]),
     ("carrier", &["reason", "source", "topology", "worlds"]),
-    ("backend", &["carrier", "probe", "worlds"]),
+    ("backend", &["carrier", "probe", "topology", "worlds"]),
 ];
 
 /// The floors of the modelled kernel: super-frames and offloads, queues and bridges, the fabric, and the carrier.
@@ -338,6 +339,7 @@ const SNAPSHOT: &[(&str, &[&str])] = &[
     ("file", &["error"]),
     ("store", &["error", "file"]),
     ("pending", &["error", "file", "store"]),
+    ("run", &["error", "file", "store"]),
 ];
 
 /// The floors of the runner: results and their totals, one case, its comparison, then the whole run.
@@ -346,7 +348,8 @@ const RUNNER: &[(&str, &[&str])] = &[
     ("error", &[]),
     ("outcome", &[]),
     ("pcapng", &[]),
-    ("pool", &[]),
+    ("threads", &[]),
+    ("pool", &["threads"]),
     ("select", &[]),
     ("title", &[]),
     ("totals", &[]),
@@ -358,19 +361,21 @@ const RUNNER: &[(&str, &[&str])] = &[
     ("exec", &["account", "expect", "outcome", "title"]),
     ("failing", &["event", "problem"]),
     ("judge", &["event", "outcome", "problem"]),
-    ("plan", &["exec", "select"]),
-    ("archive", &["capture", "error", "judge", "outcome", "pcapng", "plan"]),
-    ("fixture", &["outcome", "plan"]),
-    ("pause", &["account", "archive", "capture", "error", "event", "judge", "outcome", "plan"]),
+    ("planned", &[]),
+    ("cases", &["planned", "suite"]),
+    ("plan", &["cases", "exec", "planned", "select"]),
+    ("archive", &["capture", "error", "judge", "outcome", "pcapng", "planned"]),
+    ("fixture", &["outcome", "planned"]),
+    ("pause", &["account", "archive", "capture", "error", "event", "judge", "outcome", "planned"]),
     ("attempt", &["exec", "outcome", "pause"]),
     ("front", &["attempt", "outcome", "pool"]),
-    ("tally", &["attempt", "event", "failing", "judge", "outcome", "plan", "problem"]),
+    ("tally", &["attempt", "event", "failing", "judge", "outcome", "planned", "problem"]),
     ("dry_run", &["attempt", "front", "pool"]),
     (
         "run",
         &[
-            "archive", "attempt", "event", "front", "judge", "pause", "plan", "pool", "tally",
-            "totals",
+            "archive", "attempt", "event", "front", "judge", "pause", "plan", "planned", "pool",
+            "tally", "totals",
         ],
     ),
 ];

@@ -2,6 +2,7 @@
 //! them by name.
 
 use std::{
+    ffi::OsStr,
     io,
     path::{Path, PathBuf},
     process::{Command, Stdio},
@@ -131,7 +132,7 @@ fn deny() -> Result<(), ChoreError> {
 }
 
 /// Whether a program is here, and says its version.
-pub(crate) fn runs(program: &str) -> bool {
+pub(crate) fn runs(program: impl AsRef<OsStr>) -> bool {
     let mut command = Command::new(program);
     let run = command.arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
     run.is_ok_and(|status| status.success())

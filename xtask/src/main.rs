@@ -1,16 +1,18 @@
 //! The project's own chores: `cargo xtask ci`, `test`, `soak`, `arch`, `conform`, `fixtures`,
-//! `bench`, `schema`, `docs`, `dist`, `qemu`.
+//! `bench`, `schema`, `docs`, `dist`, `qemu`, `vm`.
 
 mod arch;
 mod bench;
 mod chore;
 mod conform;
+mod debian;
 mod dist;
 mod fixtures;
 mod generate;
 mod qemu;
 mod quirk;
 mod reference;
+mod vm;
 mod words;
 
 use std::{ffi::OsString, path::PathBuf, process::ExitCode};
@@ -78,6 +80,9 @@ enum Chore {
     /// Unpacks a QEMU as Debian ships it, without installing anything; the last line is the path of its
     /// launcher, for --qemu.
     Qemu(qemu::Arguments),
+    /// Runs a command in a VM whose kernel is another of Debian's, with vhost-net; without KVM too, and
+    /// without installing anything.
+    Vm(vm::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -100,6 +105,7 @@ fn main() -> ExitCode {
         Chore::Docs => exit(generate::write_all()),
         Chore::Dist(arguments) => exit(dist::run(&arguments)),
         Chore::Qemu(arguments) => exit(qemu::run(&arguments)),
+        Chore::Vm(arguments) => vm::run(&arguments),
     }
 }
 

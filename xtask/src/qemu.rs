@@ -1,30 +1,27 @@
 //! `cargo xtask qemu`: a QEMU as Debian ships it, unpacked below `target/qemu` with all its libraries,
 //! and a launcher that starts it. Nothing is installed, and no privileges are needed.
 //!
-//! `apt-get` fetches the packages and checks their signatures, with lists and an archive of its own and
-//! the host's mirror, proxy and keyring; `dpkg-deb` unpacks them. Each step leaves nothing half done that
+//! [`crate::debian`] fetches and unpacks the packages. Each step leaves nothing half done that
 //! the next call takes for whole: the tree gets its name when it is complete, and the launcher is
 //! written last.
 
-mod archive;
 pub(crate) mod compare;
 mod error;
 mod launcher;
 mod tree;
 mod wanted;
 
-use std::{
-    fs::{self, File, TryLockError},
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
-use archive::Archive;
 pub(crate) use error::QemuError;
 use launcher::Launcher;
 use tree::Tree;
 use wanted::Wanted;
 
-use crate::chore::target_folder;
+use crate::debian::{Archive, Closure, Source, Workplace};
+
+/// The Debian package that has QEMU for PCs.
+const PACKAGES: &[&str] = &["qemu-system-x86"];
 
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -36,17 +33,6 @@ pub(crate) struct Arguments {
     update: bool,
     #[command(flatten)]
     source: Source,
-}
-
-/// Where packages come from.
-#[derive(Clone, Debug, Default, clap::Args)]
-pub(crate) struct Source {
-    /// The archive; by default this machine's own, then <http://deb.debian.org/debian>.
-    #[arg(long, value_name = "URL")]
-    mirror: Option<String>,
-    /// The keys that the archive is signed with; by default those of debian-archive-keyring.
-    #[arg(long, value_name = "FILE")]
-    keyring: Option<PathBuf>,
 }
 
 /// A QEMU that runs.
@@ -83,15 +69,13 @@ pub(crate) fn provide(
     update: bool,
     source: &Source,
 ) -> Result<Provided, QemuError> {
-    let folder = std::path::absolute(target_folder().join("qemu").join(wanted.suite()))
-        .map_err(|source| QemuError::file(Path::new("."), source))?;
-    fs::create_dir_all(&folder).map_err(|source| QemuError::file(&folder, source))?;
-    let _lock = lock(&folder)?;
-    let launcher = Launcher::of(&folder);
+    let workplace = Workplace::of("qemu", wanted.suite())?;
+    let folder = workplace.folder();
+    let launcher = Launcher::of(folder);
     let there = if update { None } else { runs(&launcher) };
     let version = match there {
         Some(version) => version,
-        None => make(&folder, wanted, source, &launcher)?,
+        None => make(folder, wanted, source, &launcher)?,
     };
     let moved_on = wanted.moved_on(&version);
     Ok(Provided { launcher: launcher.path().to_owned(), version, moved_on })
@@ -118,7 +102,7 @@ fn make(
     source: &Source,
     launcher: &Launcher,
 ) -> Result<String, QemuError> {
-    let archive = Archive::new(folder, wanted.suite())?;
+    let archive = Archive::new(folder, wanted.suite(), PACKAGES, Closure::Everything)?;
     let packages = archive.fetch(source)?;
     let new = Tree::unpack(folder, &packages)?;
     // What is there is left alone until everything else has come to a good end.
@@ -131,20 +115,4 @@ fn make(
     })?;
     archive.remove()?;
     Ok(version)
-}
-
-/// Keeps another call out of the folder while this one is at work in it.
-fn lock(folder: &Path) -> Result<File, QemuError> {
-    let path = folder.join("lock");
-    let failed = |source| QemuError::file(&path, source);
-    let file = File::create(&path).map_err(failed)?;
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => {
-            anstream::eprintln!("xtask: another call is at work in {}", folder.display());
-            file.lock().map_err(failed)?;
-        }
-        Err(TryLockError::Error(source)) => return Err(failed(source)),
-    }
-    Ok(file)
 }

@@ -22,6 +22,15 @@ pub trait Carrier {
     /// The reason when the frame went nowhere.
     fn send_from_guest(&mut self, netdev: &NetdevId, frame: &Frame) -> Result<(), DropReason>;
 
+    /// The machine itself writes to a TAP's descriptor, past a vhost-net that serves the guest: what it
+    /// announces.
+    ///
+    /// # Errors
+    /// The reason when the frame went nowhere.
+    fn send_from_machine(&mut self, netdev: &NetdevId, frame: &Frame) -> Result<(), DropReason> {
+        self.send_from_guest(netdev, frame)
+    }
+
     /// The host's side sends: at `ID.host` what the stack would send on the TAP, at a link's end
     /// what an application would send there.
     ///

@@ -14,9 +14,9 @@ use nix::{
 };
 
 use super::{
-    reason::drop_reason,
+    reason::{drop_reason, ring_reason},
     source::{LinkPort, TapPort},
-    topology::{InterfaceId, Topology},
+    topology::{InterfaceId, Topology, Vhost},
     worlds::{KeptWorld, Lease, WorldShape, Worlds},
 };
 use crate::{
@@ -96,9 +96,11 @@ impl NetnsCarrier {
         worlds: &Arc<Worlds>,
         isolated: &Isolated,
         case: &Case,
+        vhost: Vhost,
     ) -> Result<Self, BackendError> {
-        let Some(shape) = WorldShape::of(case) else {
-            return Self::open(isolated, case);
+        // vhost-net's rings are not at rest again.
+        let Some(shape) = WorldShape::of(case).filter(|_| vhost == Vhost::Modelled) else {
+            return Self::open_with(isolated, case, vhost);
         };
         if let Some(world) = worlds.take(&shape) {
             return Ok(Self::again(worlds, shape, world));
@@ -139,7 +141,16 @@ impl NetnsCarrier {
     /// [`BackendError::Unavailable`] when no TAP can be made here, [`BackendError::Case`] for names
     /// and addresses that the kernel would not take, [`BackendError::System`] for what it refused.
     pub fn open(isolated: &Isolated, case: &Case) -> Result<Self, BackendError> {
-        let (topology, built) = Topology::build(isolated, case)?;
+        Self::open_with(isolated, case, Vhost::Modelled)
+    }
+
+    /// As [`NetnsCarrier::open`]; the TAPs of netdevs with `vhost: true` are served by the kernel's vhost-net
+    /// where that is wanted.
+    ///
+    /// # Errors
+    /// As [`NetnsCarrier::open`], and when there is no vhost-net.
+    pub fn open_with(isolated: &Isolated, case: &Case, vhost: Vhost) -> Result<Self, BackendError> {
+        let (topology, built) = Topology::build(isolated, case, vhost)?;
         let mut taps = Vec::new();
         for tap in built {
             taps.push(TapPort::open(&topology, tap)?);
@@ -225,6 +236,25 @@ impl NetnsCarrier {
         DropReason::InterfaceGone
     }
 
+    /// Sends through the ring of a TAP that vhost-net serves. The ring says no more than that a frame was
+    /// taken: why it went nowhere is known from the frame, the interface and its counter.
+    fn send_in_ring(&mut self, at: usize, frame: &Frame) -> Result<(), DropReason> {
+        let id = self.taps[at].interface();
+        let may_be_refused = !frame.vnet.is_zero();
+        let received = |topology: &mut Topology| {
+            if may_be_refused { topology.received(id) } else { Ok(0) }
+        };
+        let before = received(&mut self.topology).map_err(|error| self.odd(&error))?;
+        let sent = self.taps[at].send_in_ring(frame).map_err(|error| self.odd(&error))?;
+        let after = received(&mut self.topology).map_err(|error| self.odd(&error))?;
+        if self.topology.is_gone(id) {
+            return Err(DropReason::InterfaceGone);
+        }
+        let is_refused = may_be_refused && after == before;
+        let is_up = self.topology.carries(id);
+        ring_reason(sent, frame.data.len(), is_up, is_refused).map_or(Ok(()), Err)
+    }
+
     /// Sends to a TAP's guest, and asks the kernel about the queue when it is nearly full.
     fn send_to_guest(
         &mut self,
@@ -305,14 +335,21 @@ impl NetnsCarrier {
 
 impl Carrier for NetnsCarrier {
     fn send_from_guest(&mut self, netdev: &NetdevId, frame: &Frame) -> Result<(), DropReason> {
+        let at = self.tap(netdev).ok_or(DropReason::InterfaceGone)?;
+        if !self.taps[at].is_served() {
+            return self.send_from_machine(netdev, frame);
+        }
+        self.make_room(frame)?;
+        self.send_in_ring(at, frame)?;
+        if vanishes(&frame.data) { Err(DropReason::TooShort) } else { Ok(()) }
+    }
+
+    fn send_from_machine(&mut self, netdev: &NetdevId, frame: &Frame) -> Result<(), DropReason> {
         let length = frame.data.len();
         self.make_room(frame)?;
         let at = self.tap(netdev).ok_or(DropReason::InterfaceGone)?;
         self.taps[at].write(frame).map_err(|error| self.reason(&error, length))?;
-        if vanishes(&frame.data) {
-            return Err(DropReason::TooShort);
-        }
-        Ok(())
+        if vanishes(&frame.data) { Err(DropReason::TooShort) } else { Ok(()) }
     }
 
     fn send_from_host(&mut self, port: &PortId, frame: &Frame) -> Result<(), DropReason> {
@@ -360,8 +397,10 @@ impl Carrier for NetnsCarrier {
     }
 
     fn hold(&mut self, netdev: &NetdevId, on: bool) {
-        if let Some(at) = self.tap(netdev) {
-            self.taps[at].hold(on);
+        if let Some(at) = self.tap(netdev)
+            && let Err(error) = self.taps[at].hold(on)
+        {
+            self.odd(&error);
         }
     }
 
@@ -422,6 +461,7 @@ impl Carrier for NetnsCarrier {
         for gone in self.topology.delete(id)? {
             self.take_errors(gone)?;
         }
+        self.taps.iter_mut().filter(|tap| tap.interface() == id).for_each(TapPort::lose_interface);
         Ok(())
     }
 

@@ -5,6 +5,9 @@
 //! the kernel in the background: TAPs are persistent, so that closing their descriptors waits for
 //! nothing, and packet sockets are closed on threads of their own. Where a world is proven to be as it
 //! was when it was fresh, the next case of the same shape gets it instead: see `worlds`.
+//!
+//! Where there is `/dev/vhost-net`, a netdev with `vhost: true` has its guest's frames carried by the
+//! kernel's vhost-net, through rings of this process: see `served`.
 
 mod backend;
 mod carrier;
@@ -16,6 +19,7 @@ mod namespace;
 mod network;
 mod probe;
 mod reason;
+mod served;
 mod source;
 mod topology;
 mod worlds;
@@ -26,5 +30,6 @@ pub use cidr::Cidr;
 pub use explanation::EXPLANATIONS;
 pub use network::{Network, NetworkError, Shape, VethEnd};
 pub use probe::{Tried, examine, probe, unavailable};
+pub use topology::Vhost;
 
 pub const NAME: &str = "netns";

@@ -14,7 +14,7 @@ use netlink_packet_route::{
     address::{AddressAttribute, AddressFlags, AddressMessage},
     link::{
         BridgeStpState, InfoBridge, InfoData, InfoKind, InfoVeth, LinkAttribute, LinkFlags,
-        LinkInfo, LinkMessage,
+        LinkInfo, LinkMessage, Stats64,
     },
     neighbour::{NeighbourAddress, NeighbourAttribute, NeighbourMessage, NeighbourState},
     route::{RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteScope, RouteType},
@@ -96,8 +96,8 @@ impl Network {
     /// # Errors
     /// ENODEV when there is none of this name.
     pub fn index(&self, name: &InterfaceName) -> Result<u32, NetworkError> {
-        let named = of_name(LinkMessage::default(), name);
-        Ok(self.link(named, || format!("interface {name}"))?.header.index)
+        let failed = |source| NetworkError { what: format!("interface {name}"), source };
+        self.netlink.index_of(name).map_err(failed)
     }
 
     /// Makes a pair of joined interfaces, both down, each in its namespace; none for this one. Born
@@ -319,12 +319,25 @@ impl Network {
     /// # Errors
     /// ENODEV when it is gone.
     pub fn transmit_drops(&self, index: u32) -> Result<u64, NetworkError> {
+        self.counter(index, |counters| counters.tx_dropped)
+    }
+
+    /// Frames that the interface has received since it was made (`rx_packets`): those that a TAP took from
+    /// its guest. One whose virtio-net header it refuses counts nowhere (Linux 6.1 and 7.3).
+    ///
+    /// # Errors
+    /// ENODEV when it is gone.
+    pub fn received(&self, index: u32) -> Result<u64, NetworkError> {
+        self.counter(index, |counters| counters.rx_packets)
+    }
+
+    fn counter(&self, index: u32, of: fn(&Stats64) -> u64) -> Result<u64, NetworkError> {
         let link = self.link(with(index, []), || format!("interface {index}"))?;
-        let mut drops = link.attributes.iter().filter_map(|attribute| match attribute {
-            LinkAttribute::Stats64(counters) => Some(counters.tx_dropped),
+        let mut counted = link.attributes.iter().filter_map(|attribute| match attribute {
+            LinkAttribute::Stats64(counters) => Some(of(counters)),
             _ => None,
         });
-        Ok(drops.next().unwrap_or(0))
+        Ok(counted.next().unwrap_or(0))
     }
 
     /// Waits, on the kernel's notifications and never by the clock, until these interfaces are as

@@ -10,7 +10,10 @@ use std::{
 use bytes::Bytes;
 use nix::errno::Errno;
 
-use super::topology::{BuiltTap, InterfaceId, Topology};
+use super::{
+    served::{Sent, Served},
+    topology::{BuiltTap, InterfaceId, Topology},
+};
 use crate::{
     backend::{BackendError, builtin::Carried},
     base::{Direction, Frame, NetdevId, PortId, VnetHdr},
@@ -33,6 +36,8 @@ pub(super) struct TapPort {
     netdev: NetdevId,
     host_port: PortId,
     interface: InterfaceId,
+    /// The kernel's vhost-net, where it reads and writes the TAP in place of this port.
+    served: Option<Served>,
     tap: Tap,
     recorder: PacketSocket,
     machine: Option<PacketSocket>,
@@ -56,13 +61,19 @@ thread_local! {
 impl TapPort {
     pub(super) fn open(
         topology: &Topology,
-        BuiltTap { netdev, tap, interface }: BuiltTap,
+        BuiltTap { netdev, tap, interface, served }: BuiltTap,
     ) -> Result<Self, BackendError> {
+        let served = served.map(|header| Served::new(&tap, header)).transpose();
+        let served = served.map_err(|error| BackendError::System {
+            what: format!("vhost-net for {netdev}"),
+            source: io::Error::other(error),
+        })?;
         let recorder = open_socket(topology, interface, true)?;
         Ok(Self {
             host_port: PortId::host(&netdev),
             netdev,
             interface,
+            served,
             tap,
             buffer: recorder.receive_buffer().unwrap_or(0),
             recorder,
@@ -92,7 +103,8 @@ impl TapPort {
     }
 
     pub(super) fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        let tap = self.is_read().then(|| self.tap.as_fd());
+        let frames = self.served.as_ref().map_or(self.tap.as_fd(), Served::received);
+        let tap = self.is_read().then_some(frames);
         let machine = self.machine.as_ref().map(AsFd::as_fd);
         [tap, machine, Some(self.recorder.as_fd())].into_iter().flatten()
     }
@@ -109,8 +121,33 @@ impl TapPort {
     }
 
     /// Leaves what is for the guest in the queue, or reads it again.
-    pub(super) fn hold(&mut self, on: bool) {
+    ///
+    /// # Errors
+    /// When vhost-net can't be stopped or started.
+    pub(super) fn hold(&mut self, on: bool) -> io::Result<()> {
+        if let Some(served) = self.served.as_mut().filter(|_| self.held != on && !self.deleted) {
+            let done = if on { served.stop() } else { served.start(&self.tap) };
+            done.map_err(io::Error::other)?;
+        }
         self.held = on;
+        Ok(())
+    }
+
+    /// Whether the kernel's vhost-net serves this TAP.
+    pub(super) const fn is_served(&self) -> bool {
+        self.served.is_some()
+    }
+
+    /// The interface was deleted.
+    pub(super) fn lose_interface(&mut self) {
+        if self.served.is_some() {
+            self.deleted = true;
+        }
+    }
+
+    /// Sends as the guest through vhost-net's ring, where vhost-net serves this TAP.
+    pub(super) fn send_in_ring(&mut self, frame: &Frame) -> io::Result<Sent> {
+        self.served.as_mut().map_or(Ok(Sent::Behind), |served| served.send(frame))
     }
 
     pub(super) const fn is_held(&self) -> bool {
@@ -222,16 +259,32 @@ impl TapPort {
         arrived: &mut Vec<Carried>,
         topology: &mut Topology,
     ) -> io::Result<()> {
-        let mut header = [0; VnetHdr::LONG];
-        let header = &mut header[..self.tap.header().len()];
-        let read = SCRATCH.with_borrow_mut(|scratch| {
-            scratch.resize(LARGEST, 0);
-            self.read_frames(header, scratch, arrived)
-        })?;
+        let read = if self.served.is_some() {
+            self.read_ring(arrived)?
+        } else {
+            let mut header = [0; VnetHdr::LONG];
+            let header = &mut header[..self.tap.header().len()];
+            SCRATCH.with_borrow_mut(|scratch| {
+                scratch.resize(LARGEST, 0);
+                self.read_frames(header, scratch, arrived)
+            })?
+        };
         if read >= SURELY_QUEUED {
             self.say_drops(arrived, topology)?;
         }
         Ok(())
+    }
+
+    fn read_ring(&mut self, arrived: &mut Vec<Carried>) -> io::Result<usize> {
+        let mut read = 0;
+        let Some(served) = self.served.as_mut().filter(|_| !self.held) else {
+            return Ok(read);
+        };
+        while let Some(frame) = served.receive()? {
+            arrived.push(Carried::ToGuest { netdev: self.netdev.clone(), frame });
+            read += 1;
+        }
+        Ok(read)
     }
 
     fn read_frames(
@@ -370,9 +423,9 @@ fn open_socket(
 ) -> Result<PacketSocket, BackendError> {
     let options =
         PacketOptions { vnet_hdr: true, ignore_outgoing: recorder, receive_buffer: BUFFER };
-    let opened = topology.inside(interface, |isolated, name| {
-        InterfaceIndex::of(name).and_then(|index| PacketSocket::open(isolated, index, options))
-    })?;
+    let index = InterfaceIndex::told(topology.number(interface));
+    let opened =
+        topology.inside(interface, |isolated, _| PacketSocket::open(isolated, index, options))?;
     opened.map_err(|source| BackendError::System { what: "a packet socket".to_owned(), source })
 }
 

@@ -61,6 +61,17 @@ pub(super) struct BuiltTap {
     pub(super) netdev: NetdevId,
     pub(super) tap: Tap,
     pub(super) interface: InterfaceId,
+    /// Where vhost-net is to serve it: bytes of the header that its guest knows of.
+    pub(super) served: Option<usize>,
+}
+
+/// Who carries the frames of a netdev with `vhost: true`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Vhost {
+    /// The kernel's vhost-net.
+    Kernel,
+    /// Whoever holds the TAP's descriptor.
+    Modelled,
 }
 
 impl Topology {
@@ -69,6 +80,7 @@ impl Topology {
     pub(super) fn build(
         isolated: &Isolated,
         case: &Case,
+        vhost: Vhost,
     ) -> Result<(Self, Vec<BuiltTap>), BackendError> {
         let namespaces = Namespaces::enter(isolated, &case.namespaces, is_links_only(case))?;
         let mut topology = Self { namespaces, interfaces: Vec::new(), by_port: BTreeMap::new() };
@@ -76,7 +88,7 @@ impl Topology {
         let mut taps = Vec::new();
         for netdev in &case.netdevs {
             if let NetdevType::Tap { addresses: list, .. } = &netdev.kind {
-                let tap = topology.build_tap(isolated, &netdev.id, &netdev.kind)?;
+                let tap = topology.build_tap(isolated, &netdev.id, &netdev.kind, vhost)?;
                 addresses.push((tap.interface, list));
                 taps.push(tap);
             }
@@ -226,6 +238,20 @@ impl Topology {
         self.is_active(id)
     }
 
+    /// Whether an interface was deleted.
+    pub(super) fn is_gone(&self, id: InterfaceId) -> bool {
+        self.interface(id).gone
+    }
+
+    /// Frames that a TAP took from its guest since it was made.
+    pub(super) fn received(&mut self, id: InterfaceId) -> io::Result<u64> {
+        if self.interface(id).gone {
+            return Ok(0);
+        }
+        let (namespace, index) = self.at(id);
+        self.namespaces.network(namespace, |network| network.received(index)).map_err(to_io)
+    }
+
     /// Bytes of the longest frame that the other end of a link takes (Linux 6.18 `net/core/dev.c`,
     /// `____dev_forward_skb`).
     pub(super) fn longest_at_peer(&self, id: InterfaceId) -> usize {
@@ -284,6 +310,7 @@ impl Topology {
         isolated: &Isolated,
         netdev: &NetdevId,
         kind: &NetdevType,
+        vhost: Vhost,
     ) -> Result<BuiltTap, BackendError> {
         let NetdevType::Tap { ifname, netns, host_mac, mtu, nic, .. } = kind else {
             return Err(bad_environment("TW-N003", format!("netdev {netdev} is no TAP")));
@@ -291,6 +318,9 @@ impl Topology {
         let name = interface_name(ifname)?;
         let header = tap_header(*nic)
             .ok_or_else(|| bad_environment("TW-N004", format!("netdev {netdev}: {nic:?}")))?;
+        let served = (vhost == Vhost::Kernel && is_for_vhost(kind)).then_some(header.len());
+        // The rings' header is the TAP's.
+        let header = if served.is_some() { TapHeader::Long } else { header };
         let namespace = self.namespaces.of(netns.as_deref())?;
         let tap = self
             .namespaces
@@ -298,7 +328,7 @@ impl Topology {
             .map_err(no_tap)?;
         let interface = self.add(name, namespace, Kind::Tap, Some((*host_mac, *mtu)))?;
         self.by_port.insert(PortId::host(netdev), interface);
-        Ok(BuiltTap { netdev: netdev.clone(), tap, interface })
+        Ok(BuiltTap { netdev: netdev.clone(), tap, interface, served })
     }
 
     fn build_link(&mut self, number: usize, link: &Link) -> Result<[InterfaceId; 2], BackendError> {
@@ -473,6 +503,15 @@ pub(super) fn is_links_only(case: &Case) -> bool {
         && case.routes.is_empty()
         && case.namespaces.is_empty()
         && !case.steps.iter().any(given)
+}
+
+/// Whether any netdev of a case is for the kernel's vhost-net, where there is one.
+pub(super) fn has_vhost(case: &Case) -> bool {
+    case.netdevs.iter().any(|netdev| is_for_vhost(&netdev.kind))
+}
+
+fn is_for_vhost(kind: &NetdevType) -> bool {
+    matches!(kind, NetdevType::Tap { vhost: true, vhost_modelled: false, .. })
 }
 
 pub(super) fn tap_header(nic: Nic) -> Option<TapHeader> {

@@ -17,7 +17,7 @@ pub(crate) use frame::{
 pub(crate) use step::{COLO, EXPECT, EXPECT_ERROR, EXPECT_PORT, MIGRATE};
 pub(crate) use topology::{
     BRIDGE, CHARDEV, KNOWN_BUG, LINK, LINK_END, MACHINE, NETDEV, OWN_CHARDEV_KEYS, PROFILE, ROOT,
-    ROUTE, SNAPSHOT,
+    ROUTE, SNAPSHOT, VHOST_MODELLED,
 };
 pub(crate) use traffic::{CALL, CLIENT, GUEST, IMPAIR, IMPAIRMENT, SERVICE};
 

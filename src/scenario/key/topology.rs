@@ -120,6 +120,9 @@ pub(crate) static BRIDGE: KeyMap = KeyMap {
     ],
 };
 
+/// `vhost: modelled`.
+pub(crate) const VHOST_MODELLED: &str = "modelled";
+
 pub(crate) static ROUTE: KeyMap = KeyMap {
     name: "a route",
     keys: &[
@@ -139,7 +142,12 @@ pub(crate) static NETDEV: KeyMap = KeyMap {
         key("host_mac", Mac, "the TAP's own address").or("02:00:00:00:00:01 and up"),
         key("address", Texts, "the host's addresses on the TAP, with their prefix"),
         key("mtu", MTU, "bytes").or("1500"),
-        key("vhost", Bool, "the kernel carries the frames past QEMU").or("false"),
+        key(
+            "vhost",
+            OneOf(&[Bool, Choice(&[VHOST_MODELLED])]),
+            "the kernel carries the frames past QEMU: its vhost-net where `netns` has it, which `modelled` does without",
+        )
+        .or("false"),
         key("nic", Choice(&["plain", "virtio"]), "the guest's NIC").or("plain"),
         key("vnet_hdr_len", Integer(10, 12), "with nic: virtio, 10 or 12").or("12"),
         key("guest", Map(&GUEST), "a TCP/IP stack behind the guest port, which answers by itself"),

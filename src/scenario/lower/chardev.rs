@@ -105,7 +105,7 @@ fn half(
 fn af_packet(map: &Fields<'_>, backend: &str, profile: &Profile, taps: &[&str]) {
     let (mode, fd) = (map.entry("af-packet-mode"), map.entry("fd"));
     let needs = |entry: &Entry, needs: &'static str| {
-        map.fault(entry.key_span, Fault::Needs { key: entry.key.clone(), needs });
+        map.fault(entry.key_span, Fault::Needs { key: entry.key.to_string(), needs });
     };
     let (mode, fd) = match (mode, fd) {
         (Some(mode), Some(fd)) if backend == "socket" => (mode, fd),

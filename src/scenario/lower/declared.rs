@@ -61,7 +61,7 @@ fn map(
             _ => element.value.clone(),
         };
         let value = Node { span: at, tree: Tree::Scalar(Scalar::text(value)) };
-        entries.push(Entry { key, key_span: at, value });
+        entries.push(Entry { key: key.into(), key_span: at, value });
     }
     entries.reverse();
     let tree = Tree::Map(entries);
@@ -127,7 +127,7 @@ fn from_entry<'a>(
     kind: &Kind,
     entry: &'a Entry,
 ) -> Option<(String, Span, Cow<'a, Node>)> {
-    let (id, span) = (entry.key.clone(), entry.key_span);
+    let (id, span) = (entry.key.to_string(), entry.key_span);
     if let Some(text) = entry.value.text() {
         let (node, other) = map(context, kind, text, entry.value.span)?;
         if let Some(other) = other.filter(|other| *other != id) {

@@ -65,7 +65,7 @@ fn errors(context: &Context<'_>, node: &Node, known: &Known<'_>) -> Vec<(ObjectI
     };
     let mut errors = Vec::new();
     for entry in entries {
-        if !known.ids.contains(&entry.key) {
+        if !known.ids.contains(entry.key.as_str()) {
             let ids = known.ids.iter().map(String::as_str);
             context.fault(entry.key_span, host::unknown("object", &entry.key, ids));
         }

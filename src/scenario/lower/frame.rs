@@ -230,7 +230,7 @@ pub(super) fn word_or_number(
     match scalar.filter(|s| s.kind == ScalarKind::Text && !starts_as_number(&s.text)) {
         None => value::integer(context, node, key, 0, most),
         Some(scalar) => {
-            let found = words.iter().find(|(word, _)| *word == scalar.text);
+            let found = words.iter().find(|(word, _)| scalar.text == *word);
             if found.is_none() {
                 let names = || words.iter().map(|(word, _)| *word);
                 context.fault(

@@ -79,9 +79,9 @@ fn bridges(fields: &Fields<'_>, host: &mut Host) {
         let netns = netns(&map, host);
         let ports = map.texts("ports");
         host.wanted.extend(ports.into_iter().map(|(name, span)| (number, name, span)));
-        host.interfaces.push((netns.clone(), entry.key.clone(), entry.key_span));
+        host.interfaces.push((netns.clone(), entry.key.to_string(), entry.key_span));
         host.bridges.push(Bridge {
-            id: entry.key.clone(),
+            id: entry.key.to_string(),
             netns,
             addresses: map.addresses("address"),
             ports: Vec::new(),
@@ -114,7 +114,7 @@ fn links(fields: &Fields<'_>, host: &mut Host) {
             mac = mac.nth(1);
         }
         if let Ok(ends) = <[LinkEnd; 2]>::try_from(ends) {
-            host.links.push(Link { id: entry.key.clone(), ends });
+            host.links.push(Link { id: entry.key.to_string(), ends });
         }
     }
 }

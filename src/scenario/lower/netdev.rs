@@ -13,6 +13,8 @@ use crate::{
         fault::Fault,
         fields::Fields,
         key,
+        node::ScalarKind,
+        value,
     },
 };
 
@@ -70,7 +72,7 @@ fn kind(map: &Fields<'_>, span: Span, host: &Host, taps: &mut usize) -> NetdevTy
         };
         if !belongs && key::NETDEV.key(&entry.key).is_some() {
             let needs = if entry.key == "hubid" { "`type: hubport`" } else { "`type: tap`" };
-            map.fault(entry.key_span, Fault::Needs { key: entry.key.clone(), needs });
+            map.fault(entry.key_span, Fault::Needs { key: entry.key.to_string(), needs });
         }
     }
     match kind {
@@ -103,6 +105,7 @@ fn tap(map: &Fields<'_>, host: &Host, number: usize) -> NetdevType {
     if let (Some(name), Some(node)) = (&ifname, map.node("ifname")) {
         host::check_interface_name(map, name, node.span);
     }
+    let (vhost, vhost_modelled) = vhost(map);
     NetdevType::Tap {
         ifname: ifname.unwrap_or_default(),
         netns: host::netns(map, host),
@@ -110,9 +113,25 @@ fn tap(map: &Fields<'_>, host: &Host, number: usize) -> NetdevType {
         host_mac: map.mac("host_mac").unwrap_or_else(|| FIRST_HOST_MAC.nth(nth)),
         addresses: map.addresses("address"),
         mtu: map.integer_or_default("mtu"),
-        vhost: map.boolean_or_default("vhost"),
+        vhost,
+        vhost_modelled,
         nic: nic(map),
         queues: map.integer_or_default("queues"),
+    }
+}
+
+/// Whether a netdev has vhost, and whether that is to be without the kernel's.
+fn vhost(map: &Fields<'_>) -> (bool, bool) {
+    const WORDS: &[&str] = &["on", "off", key::VHOST_MODELLED];
+    let node = map.node("vhost");
+    let word =
+        node.filter(|node| node.scalar().is_some_and(|scalar| scalar.kind == ScalarKind::Text));
+    let Some(word) = word else {
+        return (map.boolean_or_default("vhost"), false);
+    };
+    match value::choice(map.context(), word, "vhost", WORDS) {
+        Some(word) => (word != "off", word == key::VHOST_MODELLED),
+        None => (false, false),
     }
 }
 

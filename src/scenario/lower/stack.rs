@@ -86,7 +86,7 @@ pub(super) fn clients(
             continue;
         };
         if stacks.iter().any(|stack| stack.port == endpoint.port.id) {
-            let (id, what) = (entry.key.clone(), "the stack of");
+            let (id, what) = (entry.key.to_string(), "the stack of");
             fields.fault(span, Fault::DuplicateId { id, what });
             continue;
         }

@@ -234,7 +234,7 @@ fn need(
 }
 
 fn qmp(context: &Context<'_>, machine: MachineId, entry: &Entry) -> Option<Verb> {
-    let command = entry.key.clone();
+    let command = entry.key.to_string();
     let args = match &entry.value.tree {
         Tree::Map(entries) => json_map(entries),
         Tree::Scalar(scalar) if scalar.is_null() && matches!(&*command, "stop" | "cont") => {
@@ -244,7 +244,7 @@ fn qmp(context: &Context<'_>, machine: MachineId, entry: &Entry) -> Option<Verb>
             if matches!(&*command, "object-del" | "netdev_del" | "chardev-remove")
                 && entry.value.text().is_some() =>
         {
-            Map::from_iter([("id".to_owned(), Value::String(scalar.text.clone()))])
+            Map::from_iter([("id".to_owned(), Value::String(scalar.text.to_string()))])
         }
         Tree::Scalar(_) | Tree::List(_) => {
             let help = key::verb_keys(&command)

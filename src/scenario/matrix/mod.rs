@@ -9,7 +9,7 @@ use std::{
 };
 
 pub(crate) use reference::check;
-pub(crate) use substitute::{count, has_reference, parts, substitute};
+pub(crate) use substitute::{count, has_reference, has_reference_in_key, parts, substitute};
 
 use super::{
     budget::Kind,
@@ -118,7 +118,7 @@ fn axis(context: &Context<'_>, entry: &Entry) -> Option<Axis> {
         values.push(scalar.clone());
     }
     (!values.is_empty()).then(|| Axis {
-        name: entry.key.clone(),
+        name: entry.key.to_string(),
         span: entry.key_span,
         values,
         stride: 1,
@@ -186,7 +186,7 @@ impl<'a> Values<'a> {
         if name == COUNTER {
             return self.counter.map(|counter| {
                 Cow::Owned(Scalar {
-                    text: counter.to_string(),
+                    text: counter.to_string().into(),
                     kind: super::node::ScalarKind::Integer(i128::try_from(counter).unwrap_or(0)),
                     substituted: true,
                 })

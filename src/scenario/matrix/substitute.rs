@@ -13,7 +13,7 @@ use crate::{
         budget::Kind,
         context::Context,
         fault::Fault,
-        node::{Entry, Node, Scalar, Tree, short},
+        node::{Entry, Node, Scalar, Text, Tree, short},
     },
 };
 
@@ -61,6 +61,17 @@ pub(crate) fn has_reference(node: &Node) -> bool {
         Tree::Map(entries) => {
             entries.iter().any(|entry| entry.key.contains("${") || has_reference(&entry.value))
         }
+    }
+}
+
+/// Whether a key anywhere below a node has a reference.
+pub(crate) fn has_reference_in_key(node: &Node) -> bool {
+    match &node.tree {
+        Tree::Scalar(_) => false,
+        Tree::List(nodes) => nodes.iter().any(has_reference_in_key),
+        Tree::Map(entries) => entries
+            .iter()
+            .any(|entry| entry.key.contains("${") || has_reference_in_key(&entry.value)),
     }
 }
 
@@ -132,9 +143,22 @@ fn substitute_entry(
     setting: Setting,
 ) -> Option<Entry> {
     let prose = matches!(entry.key.as_str(), "description" | "note" | "reason");
-    let key = substitute_text(context, &entry.key, entry.key_span, values, setting)?;
+    let key = substitute_key(context, &entry.key, entry.key_span, values, setting)?;
     let value = substitute_node(context, &entry.value, values, Setting { prose, ..setting })?;
-    Some(Entry { key: key.text, key_span: entry.key_span, value })
+    Some(Entry { key, key_span: entry.key_span, value })
+}
+
+fn substitute_key(
+    context: &Context<'_>,
+    key: &Text,
+    span: Span,
+    values: Values<'_>,
+    setting: Setting,
+) -> Option<Text> {
+    if key.contains("${") {
+        return substitute_text(context, key, span, values, setting).map(|key| key.text);
+    }
+    afford(context, span, setting, key.len(), (0, 0)).then(|| key.clone())
 }
 
 fn substitute_scalar(
@@ -173,9 +197,6 @@ fn substitute_text(
     values: Values<'_>,
     setting: Setting,
 ) -> Option<Scalar> {
-    if !text.contains("${") {
-        return afford(context, span, setting, text.len(), (0, 0)).then(|| Scalar::text(text));
-    }
     // A string that is one reference takes the value with its type, or is left out with it.
     if let Some(value) = whole(text).and_then(|name| values.get(name))
         && !(setting.prose && value.is_null())
@@ -204,7 +225,7 @@ fn substitute_text(
                         Cow::Borrowed("null")
                     }
                     Some(Cow::Borrowed(value)) => Cow::Borrowed(value.text.as_str()),
-                    Some(Cow::Owned(value)) => Cow::Owned(value.text),
+                    Some(Cow::Owned(value)) => Cow::Owned(value.text.to_string()),
                     None => Cow::Owned(format!("${{{name}}}")),
                 };
                 referred += value.len();
@@ -254,7 +275,7 @@ mod tests {
     const PLAIN: Setting = Setting { prose: false, keep_escapes: false, stays: true };
 
     fn matrix() -> Matrix {
-        let null = Scalar { text: String::new(), kind: ScalarKind::Null, substituted: false };
+        let null = Scalar { text: "".into(), kind: ScalarKind::Null, substituted: false };
         let axis = |name: &str, values: Vec<Scalar>| Axis {
             name: name.to_owned(),
             span: Span::default(),

@@ -97,7 +97,7 @@ fn names(node: &Node, into: &mut BTreeSet<String>) {
         Tree::List(nodes) => nodes.iter().for_each(|node| names(node, into)),
         Tree::Map(entries) => {
             for entry in entries {
-                into.insert(entry.key.clone());
+                into.insert(entry.key.to_string());
                 names(&entry.value, into);
             }
         }
@@ -338,6 +338,24 @@ fn on_and_off_stay_texts_in_an_object_and_are_booleans_elsewhere() {
     assert_eq!(map["c"], serde_json::json!(5));
     let NetdevType::Tap { vhost, .. } = scenario.cases[0].netdevs[0].kind else { panic!("a TAP") };
     assert!(vhost);
+}
+
+#[test]
+fn vhost_may_be_asked_for_without_the_kernel_s() {
+    for (word, expected) in [
+        ("true", (true, false)),
+        ("on", (true, false)),
+        ("modelled", (true, true)),
+        ("off", (false, false)),
+    ] {
+        let scenario = text(&format!("description: x\nnetdevs: {{hn0: {{vhost: {word}}}}}\n"));
+        let scenario = scenario.expect("valid");
+        let NetdevType::Tap { vhost, vhost_modelled, .. } = scenario.cases[0].netdevs[0].kind
+        else {
+            panic!("a TAP")
+        };
+        assert_eq!((vhost, vhost_modelled), expected, "{word}");
+    }
 }
 
 #[test]

@@ -7,8 +7,11 @@ use std::{
     process::{Command, ExitStatus},
 };
 
-use super::{Provided, Source, provide};
-use crate::chore::{self, ChoreError};
+use super::{Provided, provide};
+use crate::{
+    chore::{self, ChoreError},
+    debian::Source,
+};
 
 /// The versions that have a profile and are not the one that the tests run.
 const VERSIONS: [&str; 2] = ["10.0", "11.1"];

@@ -5,13 +5,10 @@ use std::{
     fs,
     io::{self, Read},
     path::{Component, Path, PathBuf},
-    process::Command,
 };
 
-use super::{
-    archive,
-    error::{About, QemuError},
-};
+use super::error::QemuError;
+use crate::debian::{remove_tree, unpack};
 
 /// QEMU in a tree.
 pub(super) const PROGRAM: &str = "usr/bin/qemu-system-x86_64";
@@ -33,30 +30,7 @@ impl Tree {
     /// Unpacks packages into a new tree; see [`Tree::replace`].
     pub(super) fn unpack(folder: &Path, packages: &[PathBuf]) -> Result<Self, QemuError> {
         let new = folder.join("root.new");
-        remove(&new)?;
-        fs::create_dir(&new).map_err(|error| QemuError::file(&new, error))?;
-        anstream::eprintln!("xtask: unpacking {} packages", packages.len());
-        for package in packages {
-            let mut command = Command::new("dpkg-deb");
-            command.arg("--extract").arg(package).arg(&new);
-            let said = archive::output(("dpkg-deb", "dpkg"), &mut command)?;
-            if !said.succeeded {
-                let about = About {
-                    command: &format!("dpkg-deb --extract {}", package.display()),
-                    folder,
-                    mirror: "",
-                    suite: "",
-                    architecture: "",
-                    keyring: Path::new(""),
-                };
-                let error = QemuError::said_by(about, &said.err);
-                if !matches!(error, QemuError::Full { .. }) {
-                    // One that is broken is fetched again by the next call.
-                    drop(fs::remove_file(package));
-                }
-                return Err(error);
-            }
-        }
+        unpack(&new, packages)?;
         let tree = Self { root: new };
         tree.bundle()?;
         Ok(tree)
@@ -65,7 +39,7 @@ impl Tree {
     /// Gives a whole tree its name; an older one goes.
     pub(super) fn replace(self, folder: &Path) -> Result<Self, QemuError> {
         let root = folder.join("root");
-        remove(&root)?;
+        remove_tree(&root)?;
         fs::rename(&self.root, &root).map_err(|error| QemuError::file(&root, error))?;
         Ok(Self { root })
     }
@@ -142,14 +116,6 @@ fn parts(path: &Path) -> Vec<PathBuf> {
     let names = path.components().rev();
     let names = names.filter(|name| matches!(name, Component::Normal(_) | Component::ParentDir));
     names.map(|name| PathBuf::from(name.as_os_str())).collect()
-}
-
-/// Takes a tree away.
-fn remove(path: &Path) -> Result<(), QemuError> {
-    match fs::remove_dir_all(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(QemuError::file(path, error)),
-        _ => Ok(()),
-    }
 }
 
 /// The dynamic linker that a program asks for (elf(5), `PT_INTERP`), of 64 bits and little-endian, as

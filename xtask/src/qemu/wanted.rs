@@ -3,6 +3,7 @@
 use std::str::FromStr;
 
 use super::QemuError;
+use crate::debian::is_suite;
 
 /// Versions of QEMU by the suites that ship them.
 const SHIPPED: [(&str, &str); 3] = [("7.2", "bookworm"), ("10.0", "trixie"), ("11.1", "sid")];
@@ -46,10 +47,7 @@ impl FromStr for Wanted {
         if let Some((version, suite)) = SHIPPED.iter().find(|(version, _)| *version == text) {
             return Ok(Self { suite: (*suite).to_owned(), version: Some(version) });
         }
-        // It becomes the name of a folder and a word of sources.list(5).
-        let is_name = text.starts_with(|first: char| first.is_ascii_lowercase())
-            && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
-        if is_name {
+        if is_suite(text) {
             return Ok(Self { suite: text.to_owned(), version: None });
         }
         Err(QemuError::Name {

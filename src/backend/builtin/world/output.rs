@@ -106,7 +106,7 @@ impl<C: Carrier> BuiltinWorld<C> {
             self.arrive(port, Item::Frame(frame), tag);
         } else if let Some(tap) = self.taps.get(netdev) {
             let frame = split(data, lower::vnet_hdr_len(tap.nic));
-            self.leave_guest(netdev, &frame, tag);
+            self.leave_by(C::send_from_machine, netdev, &frame, tag);
         } else {
             self.drop_frame(tag, Place::Netdev(netdev.clone()), DropReason::HostConsumed);
         }
@@ -114,8 +114,19 @@ impl<C: Carrier> BuiltinWorld<C> {
 
     /// A frame goes through a TAP to the host.
     pub(super) fn leave_guest(&mut self, netdev: &NetdevId, frame: &Frame, tag: Option<Tag>) {
+        self.leave_by(C::send_from_guest, netdev, frame, tag);
+    }
+
+    /// A frame leaves by way of a TAP's descriptor, or of vhost-net.
+    fn leave_by(
+        &mut self,
+        send: fn(&mut C, &NetdevId, &Frame) -> Result<(), DropReason>,
+        netdev: &NetdevId,
+        frame: &Frame,
+        tag: Option<Tag>,
+    ) {
         self.flights.depart(frame, tag);
-        if let Err(reason) = self.carrier.send_from_guest(netdev, frame) {
+        if let Err(reason) = send(&mut self.carrier, netdev, frame) {
             self.flights.refuse(frame, tag);
             self.drop_frame(tag, Place::Tap(netdev.clone()), reason);
         }
