@@ -29,14 +29,14 @@ pub(in crate::import) fn merge(paste: &mut Paste, text: &str) -> String {
     names.listen(text, &found);
     let mut places = matched(&paste.pieces, &found);
     // What a script was followed to stays as it is, and what stands beside it is put around it.
-    let followed: Vec<bool> =
+    let of_scripts: Vec<bool> =
         found.iter().map(|one| paste.has_followed(&text[line_at(text, one.span.start)])).collect();
     let own: Vec<usize> =
-        places.iter().zip(&followed).filter(|(_, is)| **is).filter_map(|(at, _)| *at).collect();
+        places.iter().zip(&of_scripts).filter(|(_, is)| **is).filter_map(|(at, _)| *at).collect();
     let mut loose = places.clone();
     // A function is followed where it is called: the order of the text is none then.
     if !own.is_sorted() {
-        let mine = loose.iter_mut().zip(&followed).filter(|(_, is_followed)| **is_followed);
+        let mine = loose.iter_mut().zip(&of_scripts).filter(|(_, is_followed)| **is_followed);
         mine.for_each(|(place, _)| *place = None);
     }
     let held = in_order(&mut paste.pieces, &mut loose);
@@ -46,7 +46,7 @@ pub(in crate::import) fn merge(paste: &mut Paste, text: &str) -> String {
     let mut around = Around::new(paste.pieces.len());
     let blocks = blocks(&found, text);
     for (number, one) in found.iter().enumerate() {
-        if followed[number] {
+        if of_scripts[number] {
             if let Some(at) = places[number] {
                 around.owners[at] = held.get(number).cloned().flatten();
             }
