@@ -27,6 +27,8 @@ mod region;
 mod start;
 mod talk;
 
+pub(super) use prose::is_without;
+
 /// What is of QEMU's.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Piece {

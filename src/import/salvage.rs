@@ -6,10 +6,14 @@ use std::ops::Range;
 use super::{
     audit::{self, Mention},
     flag,
+    paste::is_without,
 };
 
 /// Signs with which lines begin that say nothing to a program.
 const COMMENTS: &[&str] = &["#", "//", ";", "--", "::", "%", "<!--", "rem ", "REM ", "dnl "];
+
+/// Most bytes of a line that is read as a sentence.
+const MOST_PROSE: usize = 1000;
 
 /// Names and values of the options of a text that are whole and no comments.
 pub(super) fn options(text: &str) -> Vec<(String, String)> {
@@ -22,7 +26,10 @@ fn spans(text: &str) -> Vec<(Range<usize>, Mention)> {
     found.retain(|(span, _)| {
         let line = text[..span.start].rfind('\n').map_or(0, |at| at + 1);
         let before = text[line..span.start].trim_start();
-        !COMMENTS.iter().any(|sign| before.starts_with(sign)) && !is_said(before)
+        let end = text[span.start..].find('\n').map_or(text.len(), |end| span.start + end);
+        let is_comment = COMMENTS.iter().any(|sign| before.starts_with(sign));
+        let whole = &text[line..end];
+        !is_comment && !is_said(before) && (whole.len() > MOST_PROSE || !is_without(whole))
     });
     found
 }

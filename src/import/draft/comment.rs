@@ -24,7 +24,12 @@ pub(super) fn head(draft: &Draft) -> String {
     // What a note or a loop's remark names alone is not in the scenario.
     let made = format!("{}{out}", draft.tree());
     for StandIn { written, value, .. } in draft.stand_ins.iter().filter(|one| one.is_in(&made)) {
+        // `XX` is in the text, and says nothing.
+        let is_crossed = written.chars().all(|c| matches!(c, 'X' | 'x'));
         let stands = match value {
+            Some(value) if is_crossed => {
+                format!("what {written} is, the text does not say: {value} stands for it")
+            }
             Some(value) => format!("{written} is not in the text: {value} stands for it"),
             None => format!("{written} is not in the text: what it adds is left out"),
         };

@@ -27,6 +27,12 @@ const LEAST_WORDS: usize = 4;
 const WITHOUT: &[&str] =
     &["drop", "without", "remov", "instead of", "go away", "goes away", "leaving out", "delet"];
 
+/// Whether a line of prose speaks of how it is without the options in its backquotes.
+pub(in crate::import) fn is_without(line: &str) -> bool {
+    let outside: String = line.split('`').step_by(2).collect::<Vec<_>>().join(" ").to_lowercase();
+    line.contains('`') && WITHOUT.iter().any(|word| outside.contains(word)) && is_prose(line)
+}
+
 /// Whether prose only speaks of options: of what a command line above has, or of how it is without them.
 pub(super) fn is_said(pieces: &[Piece], inside: &[&str], outside: &str) -> bool {
     let lines = || {
