@@ -94,7 +94,7 @@ pub struct Checked {
 /// `sections` names every section that the scenario has, in order, whether it ran or not: the
 /// others in the file are stale. A section that matches stays as it was reviewed, letter for
 /// letter; one that was not recorded is not touched. A file that is a link is followed as far as `scope`
-/// has it. What is accepted may be lost with the power until it is [secured](secure).
+/// has it. What is accepted may be lost with the power until `secure` was called.
 ///
 /// # Errors
 /// When a file can't be read or written.
