@@ -31,6 +31,7 @@ mod whose;
 
 pub(super) use audit::{Mention, mentions, missing};
 pub(super) use merge::merge;
+pub(super) use tool::TALKERS;
 
 /// A text without the lines in which a program waits for what a monitor writes, and answers: they are no part of
 /// the list that the program was started with.

@@ -4,7 +4,7 @@
 use super::{Call, literal::Constants, text::quoted, verb};
 
 /// Programs that talk to a socket.
-const TALKERS: &[&str] = &[
+pub(in crate::import) const TALKERS: &[&str] = &[
     "nc",
     "ncat",
     "netcat",

@@ -6,20 +6,8 @@ use std::rc::Rc;
 use rable::{Node, NodeKind};
 
 use super::{MAX_TURNS, Printed, Shell, Simple, output::print};
+use crate::import::command::TALKERS;
 
-/// Programs that take to a socket what they read.
-const TALKERS: &[&str] = &[
-    "nc",
-    "ncat",
-    "netcat",
-    "telnet",
-    "socat",
-    "websocat",
-    "qmp-shell",
-    "hmp-shell",
-    "qmp",
-    "hmp",
-];
 /// Programs that run another one.
 const RUNNERS: &[&str] = &[
     "sudo", "timeout", "env", "nice", "stdbuf", "unbuffer", "exec", "docker", "podman", "kubectl",
